@@ -1,0 +1,160 @@
+"""What happened, as frozen records: whoever wants to know listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Say that something happened *at* a moment (seconds on the node's clock) in the node of that name."""
+
+    at: float
+    node: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as a JSON-ready dictionary with its kind under ``"event"``."""
+        return {"event": type(self).__name__, **asdict(self)}
+
+
+Listener: TypeAlias = Callable[[Any], None]
+
+
+# ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded(Event):
+    """The first attempt of a call succeeded."""
+
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed(Event):
+    """One attempt of a call failed."""
+
+    attempt: int
+    signature: str
+    error: str
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemedyApplied(Event):
+    """A remedy was applied; whether it worked is known after the next attempt."""
+
+    remedy: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemedyConfirmed(Event):
+    """The attempt after a remedy told whether it worked."""
+
+    remedy: str
+    signature: str
+    worked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying(Event):
+    """The call waits *pause* seconds before attempt number *attempt*."""
+
+    attempt: int
+    pause: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDenied(Event):
+    """A repeat was wanted but not allowed; *reason* says by what."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hedged(Event):
+    """A second copy of a slow attempt was started."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healed(Event):
+    """A call succeeded after at least one failed attempt."""
+
+    attempts: int
+    remedies: tuple[str, ...]
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degraded(Event):
+    """A call failed and its fallback answered instead."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Event):
+    """A call failed for good."""
+
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRejected(Event):
+    """A call was refused before it was made."""
+
+    reason: str
+
+
+# ── circuits ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitOpened(Event):
+    """A circuit opened: calls are rejected for *rest* seconds."""
+
+    rest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitHalfOpened(Event):
+    """A rested circuit lets a few calls through to see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitClosed(Event):
+    """A circuit closed: calls go through again."""
+
+
+# ── learning ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPublished(Event):
+    """What was learned changed the settings of a node."""
+
+    timeout: float | None
+    hedge: float | None
+    deadline: float
+    observations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftDetected(Event):
+    """The latency of a target is no longer what it was."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerFailed(Event):
+    """A listener raised and is not called again."""
+
+    error: str

@@ -1,0 +1,184 @@
+"""What a protected call ended in: a value with its story, never a surprise."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+from unbreakable.errors import Kind
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Status(enum.Enum):
+    """How a call ended, as its caller sees it."""
+
+    OK = "ok"  #: the first attempt succeeded
+    HEALED = "healed"  #: it succeeded after at least one failed attempt
+    DEGRADED = "degraded"  #: it failed; the value is the fallback's
+    FAILED = "failed"  #: it failed; there is no value
+
+
+# ── one attempt ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Success(Generic[T_co]):
+    """Hold the verified value of one attempt; *quality* is 0..1, *degraded* says that a fallback gave it."""
+
+    value: T_co
+    quality: float = 1.0
+    degraded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Hold what went wrong in one attempt; given to fallbacks, remedies and their predicates.
+
+    ``error`` is the user's own exception; ``signature`` is the same in every process for the same trouble; ``cause`` is the
+    deepest exception of the chain; ``cut`` says that our time limit ended the attempt; ``retry_after`` are the seconds that
+    the target asked us to wait.
+    """
+
+    error: Exception
+    kind: Kind = Kind.UNKNOWN
+    signature: str = ""
+    cause: BaseException | None = None
+    node: str = ""
+    attempt: int = 1
+    elapsed: float = 0.0
+    cut: bool = False
+    retry_after: float | None = None
+
+    def __str__(self) -> str:
+        """Return the error in one line."""
+        return in_one_line(self.error)
+
+
+Result: TypeAlias = Success[T] | Failure
+
+
+# ── what was done, in order ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Name one of the 27 sub-operations; *seconds* is the time spent in it over all attempts of the call."""
+
+    name: str
+    ran: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Name one of the nine stages and its three sub-operations."""
+
+    name: str
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Hold the nine stages of a call, what ran in the background, and the call's story line by line."""
+
+    stages: tuple[Stage, ...]
+    background: tuple[str, ...] = ()
+    story: tuple[str, ...] = ()
+
+    def ran(self, path: str) -> bool:
+        """Return whether the sub-operation at *path*, such as ``"heal.fix.choose"``, ran."""
+        stage_name, _, name = path.rpartition(".")
+        return any(
+            operation.ran
+            for stage in self.stages
+            if stage.name == stage_name
+            for operation in stage.operations
+            if operation.name == name
+        )
+
+
+# ── the whole call ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Generic[T_co]):
+    """Say how a call ended and why; times are seconds.
+
+    ``error`` is kept when the status is DEGRADED.  ``remedies`` are the names of those applied, in order.
+    """
+
+    id: str
+    status: Status
+    value: T_co | None = None
+    error: Exception | None = None
+    attempts: int = 1
+    elapsed: float = 0.0
+    strategy: str = "adaptive"
+    remedies: tuple[str, ...] = ()
+    degraded_reason: str | None = None
+    trace: Trace | None = None
+    node: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the operation itself succeeded, at once or after healing."""
+        return self.status is Status.OK or self.status is Status.HEALED
+
+    def unwrap(self) -> T_co:
+        """Return the value, the fallback's included; raise the user's own exception when there is none."""
+        if self.status is Status.FAILED:
+            raise cast("Exception", self.error)
+        return cast("T_co", self.value)
+
+    def explain(self) -> str:
+        """Return in plain words what was tried, what went wrong and what was done about it."""
+        lines = [f"{self.node or 'call'} {self.status.value}: {attempts_in_words(self.attempts)} in {self.elapsed:.3f} s"]
+        lines[0] += f", strategy {self.strategy} (outcome {self.id})"
+        if self.trace is not None:
+            lines += [f"  {line}" for line in self.trace.story]
+        if self.remedies:
+            lines.append(f"  remedies applied: {', '.join(self.remedies)}")
+        if self.degraded_reason is not None:
+            lines.append(f"  degraded: {self.degraded_reason}")
+        if self.error is not None:
+            lines.append(f"  {'kept' if self.status is Status.DEGRADED else 'ended in'}: {in_one_line(self.error)}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is JSON-ready of it: the value and the error as text."""
+        return {
+            "id": self.id,
+            "node": self.node,
+            "status": self.status.value,
+            "value": None if self.value is None else repr(self.value),
+            "error": None if self.error is None else in_one_line(self.error),
+            "attempts": self.attempts,
+            "elapsed": self.elapsed,
+            "strategy": self.strategy,
+            "remedies": list(self.remedies),
+            "degraded_reason": self.degraded_reason,
+            "story": [] if self.trace is None else list(self.trace.story),
+        }
+
+
+def in_one_line(error: BaseException, most: int = 200) -> str:
+    """Return the type and message of *error* in at most *most* characters, whatever its ``__str__`` does."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the failure that it belongs to
+        message = "(its message cannot be read)"
+    name = type(error).__name__
+    text = f"{name}: {message}" if message else name
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def attempts_in_words(attempts: int) -> str:
+    """Return the number of attempts as it is said.
+
+    >>> attempts_in_words(1), attempts_in_words(3)
+    ('1 attempt', '3 attempts')
+    """
+    return f"{attempts} attempt{'' if attempts == 1 else 's'}"

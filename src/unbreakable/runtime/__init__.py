@@ -1,0 +1,23 @@
+"""The one door to time, dice, waiting and concurrency."""
+
+from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime
+from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, run_blocking
+from unbreakable.runtime.gate import Gate
+from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
+from unbreakable.runtime.watch import Alarm, Watch, settle
+
+__all__ = [
+    "ASYNCIO",
+    "BLOCKING",
+    "Alarm",
+    "AsyncioRuntime",
+    "BlockingRuntime",
+    "Gate",
+    "Runtime",
+    "Step",
+    "TimeUp",
+    "Waiter",
+    "Watch",
+    "run_blocking",
+    "settle",
+]

@@ -1,0 +1,179 @@
+"""The asyncio driver: how a script waits, races and is cut on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from unbreakable.outcome import Success
+from unbreakable.runtime.gate import Gate
+from unbreakable.runtime.protocol import Step, TimeUp, Waiter
+from unbreakable.runtime.watch import Alarm, Watch, settle
+
+T = TypeVar("T")
+
+
+class AsyncioRuntime:
+    """Run scripts on whichever event loop is running; one object serves them all."""
+
+    preemptive = True
+
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, random: Callable[[], float] = random.random
+    ) -> None:
+        self.now, self.random = now, random
+        self.watches: dict[asyncio.AbstractEventLoop, Watch] = {}
+        self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
+
+    def forget(self) -> None:
+        """Start afresh in a forked child, which inherits no running loop."""
+        self.watches, self.branches = {}, set()
+
+    # ── time limits ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def watch(self, alarm: Alarm) -> None:
+        """Put *alarm*, whose ``due`` is set, under the alarm of the running loop; drop it with ``unwatch``."""
+        loop = asyncio.get_running_loop()
+        watch = self.watches.get(loop) or self._new_watch(loop)
+        task = asyncio.current_task(loop)
+        if task is None:
+            return  # driven by hand, outside any task: nothing could be cancelled
+        alarm.task, alarm.cancels = task, task.cancelling()
+        alarm.watched = watch.alarms
+        watch.alarms.add(alarm)
+        if alarm.due < watch.alarm_at:
+            watch.arm(alarm.due)
+
+    def tighten(self, node: object, limits: Callable[[Alarm], float]) -> None:
+        """Let limits learned meanwhile count for the attempts of *node* that are in flight on any loop."""
+        for loop, watch in list(self.watches.items()):
+            if watch.alarms and not loop.is_closed():
+                with contextlib.suppress(RuntimeError):  # it may close at this very moment
+                    loop.call_soon_threadsafe(_tighten, watch, node, limits)
+
+    def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
+        for old in [old for old in list(self.watches) if old.is_closed()]:
+            self.watches.pop(old, None)
+        return self.watches.setdefault(loop, Watch(loop, lambda: self.now()))
+
+    async def within(self, seconds: float, step: Step[T]) -> T:
+        """Return what *step* returns, or cut it after *seconds* and raise TimeUp."""
+        alarm = Alarm()
+        alarm.started = self.now()
+        alarm.due = alarm.started + seconds
+        self.watch(alarm)
+        try:
+            value = await step()
+        except BaseException as error:
+            unwatch(alarm)
+            if settle(alarm, error):
+                raise TimeUp from error
+            raise
+        unwatch(alarm)
+        settle(alarm, None)  # it swallowed our cancellation and finished all the same: the value counts
+        return value
+
+    # ── waiting and racing ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the running loop."""
+        await asyncio.sleep(seconds)
+
+    async def call(self, work: Callable[[], Any]) -> Any:
+        """Run user code of either colour; a plain function runs on the loop itself."""
+        value = work()
+        return await value if inspect.isawaitable(value) else value
+
+    async def first(self, *steps: Step[Any]) -> Any:
+        """Run the steps as tasks; the first Success ends the race."""
+        tasks = [self._branch(step()) for step in steps]
+        pending = set(tasks)
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in tasks:  # in the order given, so that a tie has one winner
+                    if task in done and isinstance(task.result(), Success):
+                        return task.result()
+            return tasks[0].result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _branch(self, coroutine: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)
+        self.branches.add(task)
+        task.add_done_callback(self._branch_ended)
+        return task
+
+    def _branch_ended(self, task: asyncio.Task[Any]) -> None:
+        self.branches.discard(task)
+        if not task.cancelled():
+            task.exception()  # a loser's trouble is nobody's any more: no "never retrieved" in the log
+
+    def waiter(self) -> Waiter:
+        """Return a waiter of the running loop."""
+        return LoopWaiter(asyncio.get_running_loop())
+
+    async def wait(self, waiter: Waiter, seconds: float) -> bool:
+        """Wait until *waiter* is woken, at most *seconds* (``math.inf``: for ever)."""
+        assert isinstance(waiter, LoopWaiter)  # noqa: S101 - made by this driver's waiter()
+        await asyncio.wait({waiter.future}, timeout=None if seconds > FOR_EVER else max(0.0, seconds))
+        return waiter.future.done()
+
+    def background(self, work: Callable[[], None]) -> None:
+        """Run *work* after what the loop is doing now."""
+        asyncio.get_running_loop().call_soon(work, context=contextvars.Context())
+
+    def gate(self, most: int) -> Gate:
+        """Return a gate with *most* places."""
+        return Gate(most)
+
+
+class LoopWaiter:
+    """A wait on one event loop that any thread may end."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[None] = loop.create_future()
+
+    def wake(self) -> None:
+        """End the wait; a loop that is gone has nobody who waits."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+FOR_EVER = 1e8  # about three years: longer waits are given to the loop as "no limit", which its selector can express
+
+
+def unwatch(alarm: Alarm) -> None:
+    """Take *alarm* from the watch; the task is dropped, else task, context and alarm would be a circle for the collector."""
+    if alarm.watched is not None:
+        alarm.watched.discard(alarm)
+        alarm.watched = None
+        if not alarm.cut:
+            alarm.task = None
+
+
+def _tighten(watch: Watch, node: object, limits: Callable[[Alarm], float]) -> None:
+    mine = [alarm for alarm in watch.alarms if getattr(alarm, "node", None) is node]
+    watch.tighten((alarm, limits(alarm)) for alarm in mine)
+
+
+
+
+ASYNCIO = AsyncioRuntime()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=ASYNCIO.forget)

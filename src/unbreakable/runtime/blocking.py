@@ -1,0 +1,201 @@
+"""The blocking driver: how a script that never suspends waits and races in plain synchronous programs."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import random
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar, cast
+
+from unbreakable.errors import BulkheadFull
+from unbreakable.outcome import Success
+from unbreakable.runtime.gate import Gate
+from unbreakable.runtime.protocol import Step, TimeUp, Waiter
+from unbreakable.runtime.world import REAL, ThreadsExhausted
+
+T = TypeVar("T")
+
+_stop: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("unbreakable_branch_over", default=None)
+
+
+class BranchOver(BaseException):  # noqa: N818 - ends a branch, as a cancellation does
+    """End a branch that lost its race or was left behind, the next time that it waits."""
+
+
+class World(Protocol):
+    """Clock, events and threads: the real ones or virtual ones."""
+
+    now: Callable[[], float]
+
+    def sleep(self, seconds: float) -> None:
+        """Let *seconds* pass."""
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Return whether *event* was set within *seconds*."""
+
+    def spawn(self, work: Callable[[], Any], name: str) -> None:
+        """Run *work* in a thread."""
+
+    def background(self, work: Callable[[], None]) -> None:
+        """Run *work* soon."""
+
+
+class BlockingRuntime:
+    """Run scripts in the caller's thread; only races and pinned time limits cost threads."""
+
+    preemptive = False
+
+    def __init__(self, world: World = REAL, random: Callable[[], float] = random.random) -> None:
+        self.random = random
+        self.enter(world)
+
+    def enter(self, world: World) -> None:
+        """Live in *world* from now on."""
+        self.world, self.now = world, world.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Block the thread, unless its branch is over first."""
+        over = _stop.get()
+        if over is None:
+            self.world.sleep(seconds)
+        elif self.world.wait(over, seconds):
+            raise BranchOver
+
+    async def call(self, work: Callable[[], Any]) -> Any:
+        """Run user code; refuse a coroutine, which nobody here can await."""
+        value = work()
+        if inspect.isawaitable(value):
+            if inspect.iscoroutine(value):
+                value.close()
+            msg = "an async operation was given to a blocking call; use the awaited form (without _sync) or a plain function"
+            raise TypeError(msg)
+        return value
+
+    async def within(self, seconds: float, step: Step[T]) -> T:
+        """Run *step* in a worker thread; after *seconds* leave it behind and raise TimeUp."""
+        branch = self._branch(step)
+        try:
+            if not self.world.wait(branch.done, seconds):
+                raise TimeUp
+        finally:
+            branch.over.set()
+        return cast("T", branch.result())
+
+    async def first(self, *steps: Step[Any]) -> Any:
+        """Run the steps in worker threads; the first Success ends the race, losers are stopped where they wait."""
+        news = threading.Event()
+        branches = [self._branch(step, news) for step in steps]
+        try:
+            while True:
+                self.world.wait(news, float("inf"))
+                news.clear()
+                finished = [branch for branch in branches if branch.done.is_set()]
+                for branch in finished:
+                    if isinstance(branch.result(), Success):
+                        return branch.result()
+                if len(finished) == len(branches):
+                    return branches[0].result()
+        finally:
+            for branch in branches:
+                branch.over.set()
+
+    def _branch(self, step: Step[Any], news: threading.Event | None = None) -> Branch:
+        branch = Branch(step, news)
+        try:
+            self.world.spawn(branch.run, f"unbreakable {getattr(step, '__qualname__', 'step')}")
+        except ThreadsExhausted as error:
+            raise BulkheadFull(str(error)) from None
+        return branch
+
+    def waiter(self) -> Waiter:
+        """Return a waiter for this thread."""
+        return EventWaiter()
+
+    async def wait(self, waiter: Waiter, seconds: float) -> bool:
+        """Block until *waiter* is woken, at most *seconds*."""
+        assert isinstance(waiter, EventWaiter)  # noqa: S101 - made by this driver's waiter()
+        over = _stop.get()
+        if over is None:
+            return self.world.wait(waiter.event, seconds)
+        return _wait_for_either(self.world, waiter.event, over, seconds)
+
+    def background(self, work: Callable[[], None]) -> None:
+        """Run *work* in the thread that does chores."""
+        self.world.background(work)
+
+    def gate(self, most: int) -> Gate:
+        """Return a gate with *most* places."""
+        return Gate(most)
+
+
+class Branch:
+    """A step that runs in a thread of its own."""
+
+    def __init__(self, step: Step[Any], news: threading.Event | None) -> None:
+        self.step, self.news = step, news
+        self.over, self.done = threading.Event(), threading.Event()
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Drive the step to its end and say so."""
+        _stop.set(self.over)
+        try:
+            self.value = run_blocking(cast("Coroutine[Any, Any, Any]", self.step()))
+        except BranchOver:
+            pass
+        except BaseException as error:  # noqa: BLE001 - it is raised where the branch is waited for
+            self.error = error
+        self.done.set()
+        if self.news is not None:
+            self.news.set()
+
+    def result(self) -> Any:
+        """Return what the step returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class EventWaiter:
+    """A wait of one thread that any thread may end."""
+
+    __slots__ = ("event", "listeners")
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def wake(self) -> None:
+        """End the wait."""
+        self.event.set()
+
+
+def _wait_for_either(world: World, wanted: threading.Event, over: threading.Event, seconds: float) -> bool:
+    """Wait for *wanted* in small portions, so that a lost race is noticed soon."""
+    until = world.now() + seconds
+    while not wanted.is_set():
+        left = until - world.now()
+        if left <= 0:
+            return False
+        if world.wait(wanted, min(left, 0.05)):
+            break
+        if over.is_set():
+            raise BranchOver
+    return True
+
+
+def run_blocking(script: Awaitable[T]) -> T:
+    """Run a script that never suspends, and say so loudly if it does."""
+    coroutine = cast("Coroutine[Any, Any, T]", script)
+    try:
+        coroutine.send(None)
+    except StopIteration as finished:
+        return cast("T", finished.value)
+    coroutine.close()
+    msg = "a script suspended under the blocking driver: something in it awaited an asyncio object"
+    raise RuntimeError(msg)
+
+
+BLOCKING = BlockingRuntime()

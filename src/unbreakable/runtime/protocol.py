@@ -1,0 +1,76 @@
+"""The one door to time, dice, waiting and concurrency, as its drivers must offer it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Step: TypeAlias = Callable[[], Awaitable[T]]
+
+
+class TimeUp(Exception):  # noqa: N818 - an answer of the runtime to those who asked, never seen by users
+    """Say that a step took longer than it was given; tells our own limit from a user's ``TimeoutError``."""
+
+
+class Waiter(Protocol):
+    """Somebody who waits for one thing; made by the runtime that will wait."""
+
+    def wake(self) -> None:
+        """End the wait, from any thread or event loop; more than once is the same as once."""
+
+
+class Places(Protocol):
+    """A number of places shared by threads and event loops alike."""
+
+    most: int
+    inside: int
+
+    def enter_nowait(self) -> bool:
+        """Take a place if one is free."""
+
+    async def enter(self, runtime: Runtime, seconds: float) -> bool:
+        """Take a place, waiting at most *seconds* for it."""
+
+    def leave(self) -> None:
+        """Give the place back."""
+
+
+class Runtime(Protocol):
+    """Everything that a script may ask of the world.
+
+    ``now`` is monotonic seconds, ``random`` is uniform in [0, 1).  ``preemptive`` says whether user code can be cut where it
+    waits (asyncio) or only by leaving a thread behind (blocking).
+    """
+
+    now: Callable[[], float]
+    random: Callable[[], float]
+    preemptive: bool
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; a branch that lost its race is woken and stopped."""
+
+    async def call(self, work: Callable[[], Any]) -> Any:
+        """Run user code and return its value; refuse a coroutine where none can be awaited."""
+
+    async def within(self, seconds: float, step: Step[T]) -> T:
+        """Return what *step* returns, or raise TimeUp after *seconds*; the step is cut or left behind."""
+
+    async def first(self, *steps: Step[Any]) -> Any:
+        """Run the steps at the same time and return the first Success; without one, what the first step returned.
+
+        A step that returns None did not take part.  Losers are told to stop and not waited for.
+        """
+
+    def waiter(self) -> Waiter:
+        """Return something that can be waited for in this driver."""
+
+    async def wait(self, waiter: Waiter, seconds: float) -> bool:
+        """Return True as soon as *waiter* was woken, False after *seconds* without."""
+
+    def background(self, work: Callable[[], None]) -> None:
+        """Run *work*, which is short and never waits, soon and off the caller's way."""
+
+    def gate(self, most: int) -> Places:
+        """Return a gate with *most* places."""

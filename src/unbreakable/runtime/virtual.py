@@ -1,0 +1,263 @@
+"""Virtual time: sleeps, time limits and timers of sync and async code take no time at all.
+
+The law of this file.  One *moment* is the time for everybody.  Threads that take part are either running or *parked* until a
+moment or an event.  Only when nobody runs may the moment jump, to the nearest one that somebody waits for; and only one of
+the parked goes on at a time, in the order in which they parked, so that a story has one course.  Whoever blocks on something
+real (a lock, a socket) is given PATIENCE of real time before the others go on without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import heapq
+import itertools
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from unbreakable.runtime.aio import ASYNCIO
+from unbreakable.runtime.blocking import BLOCKING
+
+PATIENCE = 0.1  # real seconds that a thread may block for real before it no longer holds up virtual time
+JOB_PATIENCE = 1.0  # real seconds that work in asyncio's thread pool may take before the moment jumps without it
+SOCKET_PATIENCE = 0.02  # real seconds that open sockets are given to become ready before the moment jumps
+
+
+class Parked:
+    """Somebody who waits: until when, for what, and since when in real time."""
+
+    __slots__ = ("member", "number", "patience", "ready", "since", "until")
+
+    def __init__(self, until: float, number: int, ready: Callable[[], bool], patience: float, member: bool) -> None:
+        self.until, self.number, self.ready, self.patience = until, number, ready, patience
+        self.member, self.since = member, time.monotonic()
+
+
+class VirtualWorld:
+    """The blocking driver's world in which time passes only when everybody waits; see the law of this file."""
+
+    def __init__(self, start: float) -> None:
+        self.start, self.moment = start, start
+        self.turn = threading.Condition()
+        self.parked: list[Parked] = []
+        self.members: set[int] = set()
+        self.numbers = itertools.count()
+        self.running, self.progress, self.jobs = 0, time.monotonic(), 0
+
+    def now(self) -> float:
+        """Return the moment, in the seconds of the real monotonic clock at which this world began."""
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        """Park for *seconds*."""
+        self.park(self.moment + max(0.0, seconds), _never)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Park until *event* is set, at most *seconds*."""
+        return self.park(self.moment + max(0.0, seconds), event.is_set)
+
+    def background(self, work: Callable[[], None]) -> None:
+        """Run *work* at once: in virtual time nobody waits for it, and stories stay in order."""
+        work()
+
+    def spawn(self, work: Callable[[], Any], name: str) -> None:
+        """Start a thread that takes part; it goes on when its starter parks."""
+        context, entry = contextvars.copy_context(), Parked(self.moment, next(self.numbers), _never, 0.0, member=True)
+        with self.turn:
+            self.parked.append(entry)
+
+        def member() -> None:
+            with self.turn:
+                self.members.add(threading.get_ident())
+                self._await(entry)
+            try:
+                context.run(work)
+            finally:
+                self.leave()
+
+        threading.Thread(target=member, name=name, daemon=True).start()
+
+    def join(self) -> None:
+        """Let the calling thread take part."""
+        with self.turn:
+            self.members.add(threading.get_ident())
+            self.running += 1
+
+    def leave(self) -> None:
+        """Let the calling thread no longer take part."""
+        with self.turn:
+            self.members.discard(threading.get_ident())
+            self.running -= 1
+            self.turn.notify_all()
+
+    def park(self, until: float, ready: Callable[[], bool], patience: float = 0.0) -> bool:
+        """Wait for the moment *until* or for *ready*; return whether it was ready."""
+        with self.turn:
+            member = threading.get_ident() in self.members
+            entry = Parked(until, next(self.numbers), ready, patience, member)
+            self.parked.append(entry)
+            self.running -= member
+            self._await(entry)
+        return ready()
+
+    def _await(self, entry: Parked) -> None:
+        self.turn.notify_all()
+        while not self._may_go_on(entry):
+            self.turn.wait(0.001)
+        self.parked.remove(entry)
+        self.progress = time.monotonic()
+        self.running += entry.member
+
+    def _may_go_on(self, entry: Parked) -> bool:
+        if self.running > 0 and time.monotonic() - self.progress < PATIENCE:
+            return False
+        able = self._able() or self._jump()
+        return bool(able) and min(able, key=lambda parked: parked.number) is entry
+
+    def _able(self) -> list[Parked]:
+        return [parked for parked in self.parked if parked.until <= self.moment or parked.ready()]
+
+    def _jump(self) -> list[Parked]:
+        real = time.monotonic()
+        at_work = self.jobs > sum(not parked.member for parked in self.parked)  # threads of asyncio's own pool
+        if any(real - parked.since < (JOB_PATIENCE if at_work else parked.patience) for parked in self.parked):
+            return []
+        nearest = min(parked.until for parked in self.parked)
+        if nearest == math.inf:
+            return []  # everybody waits for something real
+        self.moment = max(self.moment, nearest)
+        return self._able()
+
+
+class VirtualClock:
+    """What a test holds in its hands: the virtual time."""
+
+    def __init__(self, world: VirtualWorld) -> None:
+        self._world = world
+
+    def now(self) -> float:
+        """Return the virtual seconds since the block was entered."""
+        return round(self._world.moment - self._world.start, 9)
+
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* pass; whatever is due meanwhile in other threads is done.
+
+        In async code ``await asyncio.sleep(seconds)`` also lets the loop's own tasks go on.
+        """
+        if not seconds >= 0:
+            msg = f"seconds must be 0 or more, not {seconds!r}: time does not run backwards"
+            raise ValueError(msg)
+        self._world.sleep(seconds)
+
+
+def _never() -> bool:
+    return False
+
+
+# ── the event loop's part: private names of asyncio, pinned by a test on every supported Python ──────────────────────
+
+
+def _next_timer(loop: Any) -> float:
+    """Return when the next timer is due that nobody cancelled."""
+    scheduled = loop._scheduled  # noqa: SLF001
+    while scheduled and scheduled[0].cancelled():
+        loop._timer_cancelled_count -= 1  # noqa: SLF001 - as asyncio does itself
+        heapq.heappop(scheduled)._scheduled = False  # noqa: SLF001
+    return float(scheduled[0].when()) if scheduled else math.inf
+
+
+def _wait_in_virtual_time(world: VirtualWorld, loop: Any) -> None:
+    if loop._ready or loop._stopping:  # noqa: SLF001
+        return
+    sockets = len(loop._selector.get_map()) - 1  # noqa: SLF001 - one is the loop's own
+    patience = SOCKET_PATIENCE if sockets > 0 else 0.0
+    world.park(_next_timer(loop), lambda: bool(loop._ready or loop._selector.select(0)), patience)  # noqa: SLF001
+
+
+@contextlib.contextmanager
+def _patched(place: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(place, name)
+    setattr(place, name, value)
+    try:
+        yield
+    finally:
+        setattr(place, name, before)
+
+
+@contextlib.contextmanager
+def _event_loops_in(world: VirtualWorld) -> Iterator[None]:
+    base: Any = asyncio.BaseEventLoop
+    run_once, run_in_executor = base._run_once, base.run_in_executor  # noqa: SLF001
+
+    def virtual_run_once(loop: Any) -> None:
+        if hasattr(loop, "_selector") and hasattr(loop._selector, "get_map"):  # noqa: SLF001
+            _wait_in_virtual_time(world, loop)
+        run_once(loop)
+
+    def counted(loop: Any, *args: Any) -> Any:
+        future = run_in_executor(loop, *args)
+        world.jobs += 1
+        future.add_done_callback(lambda _: setattr(world, "jobs", world.jobs - 1))
+        return future
+
+    with (
+        _patched(base, "time", lambda _: world.now()),
+        _patched(base, "_run_once", virtual_run_once),
+        _patched(base, "run_in_executor", counted),
+    ):
+        yield
+
+
+_active = threading.Lock()
+
+
+@contextlib.contextmanager
+def virtual_time(seed: int = 0) -> Iterator[VirtualClock]:
+    """Let time jump inside the block: sleeps, time limits, windows, hedges and loops of sync and async code.
+
+    Event loops, running or made inside, ``time.sleep`` and everything of this library follow the clock that is returned;
+    *seed* fixes the library's dice.  ``time.monotonic`` and ``time.time`` stay real.  Real sockets are given 20 ms of real
+    time before the clock jumps.  Blocks do not nest: RuntimeError.
+
+    >>> import time
+    >>> with virtual_time() as clock:
+    ...     time.sleep(3600)
+    ...     clock.now()
+    3600.0
+    """
+    if not _active.acquire(blocking=False):
+        msg = "virtual_time() is in use already: blocks do not nest and serve one test at a time"
+        raise RuntimeError(msg)
+    world, dice = VirtualWorld(float(math.ceil(BLOCKING.now()))), random.Random(seed)  # noqa: S311 - not for secrets
+    real = BLOCKING.world
+    try:
+        with contextlib.ExitStack() as stack:
+            for runtime in (ASYNCIO, BLOCKING):
+                stack.enter_context(_patched(runtime, "now", world.now))
+                stack.enter_context(_patched(runtime, "random", dice.random))
+            stack.enter_context(_patched(BLOCKING, "world", world))
+            stack.enter_context(_patched(time, "sleep", world.sleep))
+            stack.enter_context(_event_loops_in(world))
+            world.join()
+            try:
+                yield VirtualClock(world)
+            finally:
+                world.leave()
+    finally:
+        _go_on_from(world, real)
+        _active.release()
+
+
+def _go_on_from(world: VirtualWorld, real: Any) -> None:
+    """Return to real time without going backwards: what was noted in virtual time stays in the past."""
+    ahead = world.moment - time.monotonic()
+    if ahead > 0:
+        shifted = lambda: time.monotonic() + ahead  # noqa: E731
+        ASYNCIO.now = BLOCKING.now = shifted
+        real.now = shifted
+    ASYNCIO.watches.clear()

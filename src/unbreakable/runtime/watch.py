@@ -1,0 +1,69 @@
+"""Time limits on an event loop: one alarm cuts whatever is overdue.
+
+A quick attempt costs one ``set.add`` and one ``set.discard``: no task, no timer.  The alarm is set to the earliest moment at
+which any attempt is due.  When it rings, what is overdue is cut: its task is cancelled, and at the end of the attempt
+``settle`` decides whose cancellation it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+from collections.abc import Callable, Iterable
+
+
+class Alarm:
+    """Something that may be cut: when it is *due*, in which task, and what was done to it."""
+
+    due: float
+    task: asyncio.Task[object] | None = None
+    cancels: int = 0  #: cancellations asked for by others before we began, so that theirs are never taken for ours
+    cut: bool = False
+    started: float = 0.0
+    watched: set[Alarm] | None = None
+
+
+class Watch:
+    """The attempts in flight on one event loop, and the alarm that looks after them."""
+
+    __slots__ = ("alarm", "alarm_at", "alarms", "loop", "now")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
+        self.loop, self.now, self.alarm_at = loop, now, math.inf
+        self.alarms: set[Alarm] = set()
+        self.alarm: asyncio.TimerHandle | None = None
+
+    def arm(self, at: float) -> None:
+        """Ring at the moment *at*, which is earlier than what was set."""
+        if self.alarm is not None:
+            self.alarm.cancel()
+        self.alarm_at = at
+        # An empty context: the timer must not keep the caller's context variables alive.
+        self.alarm = self.loop.call_later(max(0.0, at - self.now()), self._ring, context=contextvars.Context())
+
+    def tighten(self, limits: Iterable[tuple[Alarm, float]]) -> None:
+        """Give alarms in flight an earlier due moment: a limit learned meanwhile counts for them, too."""
+        for alarm, due in limits:
+            if alarm in self.alarms and due < alarm.due:
+                alarm.due = due
+                if due < self.alarm_at:
+                    self.arm(due)
+
+    def _ring(self) -> None:
+        now, self.alarm, self.alarm_at = self.now(), None, math.inf
+        for alarm in [alarm for alarm in self.alarms if alarm.due <= now]:
+            alarm.due, alarm.cut = math.inf, True
+            if alarm.task is not None:
+                alarm.task.cancel()
+        nearest = min((alarm.due for alarm in self.alarms), default=math.inf)
+        if nearest < math.inf:  # a microsecond of patience for each keeps this scan below a few per cent of a core
+            self.arm(max(nearest, now + 1e-6 * len(self.alarms)))
+
+
+def settle(alarm: Alarm, error: BaseException | None) -> bool:
+    """Take back the cancellation that the alarm sent, if any; return whether it is what ended the work."""
+    if not alarm.cut or alarm.task is None:
+        return False
+    task, alarm.task, alarm.cut = alarm.task, None, False
+    return task.uncancel() <= alarm.cancels and isinstance(error, asyncio.CancelledError)

@@ -1,0 +1,5 @@
+"""What users need to test their own code: virtual time."""
+
+from unbreakable.runtime.virtual import VirtualClock, virtual_time
+
+__all__ = ["VirtualClock", "virtual_time"]
