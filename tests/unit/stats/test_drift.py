@@ -1,0 +1,94 @@
+"""Noticing that a target has lastingly become slower or faster."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from unbreakable.stats import Drift
+
+
+def calls_until_noticed(drift: Drift, rng: random.Random, median: float) -> int:
+    """Return how many calls around *median* seconds it takes until the drift is reported."""
+    for calls in range(1, 10_000):
+        if drift.update(median * math.exp(rng.gauss(0.0, 0.5))):
+            return calls
+    return 10_000
+
+
+@pytest.mark.parametrize(("factor", "most"), [(1.65, 100), (0.6, 100), (4.5, 20), (20.0, 12)])
+def test_notices_a_lasting_change_soon(factor, most):
+    """One standard deviation is noticed within a hundred calls, six within twelve."""
+    rng = random.Random(11)
+    drift = Drift()
+    for _ in range(500):
+        drift.update(0.1 * math.exp(rng.gauss(0.0, 0.5)))
+
+    assert calls_until_noticed(drift, rng, 0.1 * factor) <= most
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng: rng.lognormvariate(-3.0, 0.5),
+        lambda rng: rng.expovariate(10.0),
+        lambda _: 0.01 * rng.paretovariate(1.5),
+        lambda rng: 1.0 if rng.random() < 0.05 else 0.01,
+        lambda _: 0.1,
+        lambda _: 0.0,
+    ],
+    ids=["log-normal", "exponential", "Pareto", "two humps", "constant", "zero"],
+)
+def test_raises_no_alarm_while_nothing_changes(draw):
+    """Heavy tails and rare outliers are no drift."""
+    rng = random.Random(13)
+    drift = Drift()
+
+    assert 0 == sum(drift.update(draw(rng)) for _ in range(50_000))
+
+
+def test_reports_a_drift_once_then_takes_it_for_normal():
+    """After the report, the new level raises no further alarm."""
+    rng = random.Random(17)
+    drift = Drift()
+    for _ in range(500):
+        drift.update(0.1 * math.exp(rng.gauss(0.0, 0.5)))
+    calls_until_noticed(drift, rng, 1.0)
+
+    assert 10_000 == calls_until_noticed(drift, rng, 1.0)
+
+
+def test_evidence_grows_towards_the_report():
+    """The value says how near a report is."""
+    drift = Drift()
+    for _ in range(100):
+        drift.update(0.1)
+    before = drift.value()
+    drift.update(0.3)
+
+    assert before < drift.value() < 1.0
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf, -math.inf])
+def test_refuses_what_is_no_duration(nonsense):
+    """One NaN would blind the test for ever."""
+
+    with pytest.raises(ValueError, match="expected a duration"):
+        Drift().update(nonsense)
+
+
+@pytest.mark.parametrize("settings", [{"tolerance": -1.0}, {"threshold": 0.0}, {"minimum": 1}])
+def test_refuses_settings_that_make_no_test(settings):
+    """Without a threshold everything would be drift."""
+
+    with pytest.raises(ValueError, match="expected tolerance"):
+        Drift(**settings)
+
+
+def test_refuses_to_merge_another_test():
+    """Evidence for one threshold is none for another."""
+
+    with pytest.raises(ValueError, match="cannot merge drift settings"):
+        Drift(threshold=30.0).merge(Drift(threshold=60.0))

@@ -1,0 +1,138 @@
+"""Quantiles of durations, within two per cent."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unbreakable.stats import Quantile
+
+durations = st.floats(min_value=1e-6, max_value=260_000.0)
+
+
+def exact(values: list[float], q: float) -> float:
+    """Return the value of nearest rank."""
+    return sorted(values)[max(1, math.ceil(q * len(values))) - 1]
+
+
+@given(values=st.lists(durations, min_size=1), q=st.floats(min_value=0.0, max_value=1.0))
+def test_errs_by_at_most_two_per_cent(values, q):
+    """Any quantile of any durations between 1 µs and 3 days is within 2 % of the true one."""
+    quantile = Quantile()
+    quantile.update_many(values)
+
+    assert exact(values, q) == pytest.approx(quantile.value(q), rel=0.02)
+
+
+@given(values=st.lists(st.floats(min_value=-1e9, max_value=1e9)))
+def test_counts_a_batch_like_its_values_one_by_one(values):
+    """The fast path for batches fills the same buckets as the plain one."""
+    batch, single = Quantile(), Quantile()
+    batch.update_many(iter(values))
+    for each in values:
+        single.update(each)
+
+    assert single.to_dict() == batch.to_dict()
+    assert len(values) == batch.count == single.count
+
+
+def test_tells_nothing_when_empty():
+    """No duration, no quantile."""
+
+    assert Quantile().value(0.5) is None
+
+
+@pytest.mark.parametrize("short", [0.0, -0.0, -5.0, -math.ulp(0.0), -1e30, 5e-324, 1e-9])
+def test_counts_what_is_too_short_in_the_lowest_bucket(short):
+    """A clock that stepped back makes a negative duration, which is worth no time."""
+    quantile = Quantile()
+    quantile.update(short)
+    quantile.update_many([short])
+
+    assert {"buckets": [[0, 2]]} == quantile.to_dict()
+
+
+def test_counts_what_is_too_long_in_the_highest_bucket():
+    """Above three days one bucket holds all."""
+    quantile = Quantile()
+    quantile.update(1e30)
+    quantile.update_many([1e6, 1e30])
+
+    assert [[1215, 3]] == quantile.to_dict()["buckets"]
+    assert 3 * 86_400 == pytest.approx(quantile.value(0.5), rel=0.02)
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, -math.nan, math.inf, -math.inf, 1e300])
+def test_refuses_what_is_no_duration_with_its_whole_batch(nonsense):
+    """NaN and infinity are mistakes of the caller; nothing is half counted."""
+    quantile = Quantile()
+    with pytest.raises(ValueError, match="expected a duration in seconds"):
+        quantile.update(nonsense)
+    with pytest.raises(ValueError, match="expected a duration in seconds"):
+        quantile.update_many([0.1, nonsense, 0.2])
+
+    assert {"buckets": []} == quantile.to_dict()
+    assert 0 == quantile.count
+
+
+def test_refuses_a_share_that_is_none():
+    """Quantiles are told by a share in 0..1, not by a percentage."""
+
+    with pytest.raises(ValueError, match=r"q: expected a number in 0\.\.1, got 99"):
+        Quantile().value(99)
+
+
+def test_refuses_a_negative_number_of_times():
+    """Nothing is ever uncounted."""
+
+    with pytest.raises(ValueError, match="times"):
+        Quantile().update(0.1, times=-1)
+
+
+@given(values=st.lists(durations, min_size=50, max_size=200), q=st.floats(min_value=0.05, max_value=0.95))
+def test_halving_keeps_half_the_observations_and_the_quantiles(values, q):
+    """Ageing forgets every second observation evenly, lone ones included."""
+    quantile = Quantile()
+    quantile.update_many(values)
+    quantile.halve()
+    near = sorted(values)[max(0, math.floor(q * len(values)) - 4) : math.ceil(q * len(values)) + 4]
+
+    assert len(values) // 2 == quantile.count
+    assert near[0] * 0.98 <= quantile.value(q) <= near[-1] * 1.02
+
+
+def test_halving_often_enough_forgets_everything():
+    """Integer halving ends at nothing."""
+    quantile = Quantile()
+    quantile.update(0.1, times=1000)
+    for _ in range(10):
+        quantile.halve()
+
+    assert {"buckets": []} == quantile.to_dict()
+
+
+def test_counts_beyond_four_bytes():
+    """The buckets widen when the histogram holds more than four billion."""
+    quantile = Quantile()
+    quantile.update(0.1, times=2**32 - 1)
+    quantile.update(0.1)
+    quantile.merge(quantile)
+
+    assert 2**33 == quantile.count
+    assert [2**33] == [times for _, times in quantile.to_dict()["buckets"]]
+
+
+def test_stays_small_over_a_million_updates():
+    """A histogram takes less than 8 kB, whatever it has seen."""
+    quantile = Quantile()
+    rng = random.Random(7)
+    for _ in range(4000):
+        quantile.update_many(math.exp(rng.gauss(-3.0, 5.0)) for _ in range(250))
+
+    assert 1_000_000 == quantile.count
+    assert sys.getsizeof(quantile) + sys.getsizeof(quantile._counts) < 8000
