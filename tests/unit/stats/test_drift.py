@@ -34,7 +34,7 @@ def test_notices_a_lasting_change_soon(factor, most):
     [
         lambda rng: rng.lognormvariate(-3.0, 0.5),
         lambda rng: rng.expovariate(10.0),
-        lambda _: 0.01 * rng.paretovariate(1.5),
+        lambda rng: 0.01 * rng.paretovariate(1.5),
         lambda rng: 1.0 if rng.random() < 0.05 else 0.01,
         lambda _: 0.1,
         lambda _: 0.0,
