@@ -1,0 +1,52 @@
+"""What `import unbreakable` costs the program that says it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.real
+
+MOST_SECONDS = 0.025
+MOST_TRIES = 20  # of which the best counts: noise only ever adds
+HEAVY = {"numpy", "click", "httpx2", "sqlite3", "_sqlite3"}
+
+# The CPU time of the process itself, taken around the one import, leaves out the interpreter's start and asyncio.
+CHILD = """
+import asyncio, json, sys, time
+before = set(sys.modules)
+start = time.process_time()
+import unbreakable
+seconds = time.process_time() - start
+print(json.dumps({"seconds": seconds, "loaded": sorted(set(sys.modules) - before)}))
+"""
+
+
+def import_once() -> dict:
+    """Import the library in a new interpreter, and return what that cost and loaded."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    child = subprocess.run([sys.executable, "-c", CHILD], env=environment, check=True, capture_output=True, timeout=60)
+    return json.loads(child.stdout)
+
+
+def test_import_loads_nothing_heavy():
+    """Neither numpy nor a client, a command line or a database is loaded before somebody needs it."""
+    loaded = {name.partition(".")[0] for name in import_once()["loaded"]}
+
+    assert "unbreakable" in loaded
+    assert set() == HEAVY & loaded
+
+
+def test_import_is_cheap():
+    """The import costs at most 25 ms of CPU beyond asyncio's."""
+    best = float("inf")
+    for _ in range(MOST_TRIES):
+        best = min(best, import_once()["seconds"])
+        if best <= MOST_SECONDS:
+            break
+
+    assert best <= MOST_SECONDS
