@@ -26,9 +26,10 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Success(Generic[T_co]):
-    """Hold the verified value of one attempt; *quality* is 0..1, *degraded* says that a fallback gave it."""
+    """Hold the verified value of one attempt, the *elapsed* seconds it took; *degraded* says that a fallback gave it."""
 
     value: T_co
+    elapsed: float = 0.0
     quality: float = 1.0
     degraded: str | None = None
 
@@ -51,6 +52,7 @@ class Failure:
     elapsed: float = 0.0
     cut: bool = False
     retry_after: float | None = None
+    exhausted: bool = False  #: a protected call inside this one has already repeated it in vain
 
     def __str__(self) -> str:
         """Return the error in one line."""

@@ -3,6 +3,7 @@
 from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime
 from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, run_blocking
 from unbreakable.runtime.gate import Gate
+from unbreakable.runtime.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watch, settle
 
@@ -18,6 +19,7 @@ __all__ = [
     "TimeUp",
     "Waiter",
     "Watch",
+    "new_lock",
     "run_blocking",
     "settle",
 ]

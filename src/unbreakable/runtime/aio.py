@@ -51,22 +51,22 @@ class AsyncioRuntime:
         if alarm.due < watch.alarm_at:
             watch.arm(alarm.due)
 
-    def tighten(self, node: object, limits: Callable[[Alarm], float]) -> None:
-        """Let limits learned meanwhile count for the attempts of *node* that are in flight on any loop."""
+    def tighten(self, owner: object, seconds: float) -> None:
+        """Let a limit learned meanwhile count for the attempts of *owner* that are in flight on any loop."""
         for loop, watch in list(self.watches.items()):
             if watch.alarms and not loop.is_closed():
                 with contextlib.suppress(RuntimeError):  # it may close at this very moment
-                    loop.call_soon_threadsafe(_tighten, watch, node, limits)
+                    loop.call_soon_threadsafe(watch.tighten, owner, seconds)
 
     def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
         for old in [old for old in list(self.watches) if old.is_closed()]:
             self.watches.pop(old, None)
         return self.watches.setdefault(loop, Watch(loop, lambda: self.now()))
 
-    async def within(self, seconds: float, step: Step[T]) -> T:
+    async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:
         """Return what *step* returns, or cut it after *seconds* and raise TimeUp."""
         alarm = Alarm()
-        alarm.started = self.now()
+        alarm.owner, alarm.started = owner, self.now()
         alarm.due = alarm.started + seconds
         self.watch(alarm)
         try:
@@ -165,11 +165,6 @@ def unwatch(alarm: Alarm) -> None:
         alarm.watched = None
         if not alarm.cut:
             alarm.task = None
-
-
-def _tighten(watch: Watch, node: object, limits: Callable[[Alarm], float]) -> None:
-    mine = [alarm for alarm in watch.alarms if getattr(alarm, "node", None) is node]
-    watch.tighten((alarm, limits(alarm)) for alarm in mine)
 
 
 

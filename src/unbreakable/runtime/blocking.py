@@ -73,7 +73,7 @@ class BlockingRuntime:
             raise TypeError(msg)
         return value
 
-    async def within(self, seconds: float, step: Step[T]) -> T:
+    async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:  # noqa: ARG002
         """Run *step* in a worker thread; after *seconds* leave it behind and raise TimeUp."""
         branch = self._branch(step)
         try:
@@ -120,6 +120,9 @@ class BlockingRuntime:
         if over is None:
             return self.world.wait(waiter.event, seconds)
         return _wait_for_either(self.world, waiter.event, over, seconds)
+
+    def tighten(self, owner: object, seconds: float) -> None:
+        """Do nothing: a thread at work cannot be given an earlier end."""
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* in the thread that does chores."""

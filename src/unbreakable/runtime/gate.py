@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 
+from unbreakable.runtime.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Waiter
 
 
@@ -14,7 +14,7 @@ class Gate:
     def __init__(self, most: int, queue: int = 10_000) -> None:
         self.most, self.queue, self.inside = most, queue, 0
         self.line: deque[Waiter] = deque()
-        self.lock = threading.Lock()
+        self.lock = new_lock()
 
     def enter_nowait(self) -> bool:
         """Take a place if one is free and nobody waits for it."""

@@ -54,8 +54,11 @@ class Runtime(Protocol):
     async def call(self, work: Callable[[], Any]) -> Any:
         """Run user code and return its value; refuse a coroutine where none can be awaited."""
 
-    async def within(self, seconds: float, step: Step[T]) -> T:
+    async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:
         """Return what *step* returns, or raise TimeUp after *seconds*; the step is cut or left behind."""
+
+    def tighten(self, owner: object, seconds: float) -> None:
+        """Give the steps of *owner* that are under way at most *seconds* since they began, where they can be cut."""
 
     async def first(self, *steps: Step[Any]) -> Any:
         """Run the steps at the same time and return the first Success; without one, what the first step returned.

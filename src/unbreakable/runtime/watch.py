@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 
 class Alarm:
@@ -21,6 +21,7 @@ class Alarm:
     cancels: int = 0  #: cancellations asked for by others before we began, so that theirs are never taken for ours
     cut: bool = False
     started: float = 0.0
+    owner: object = None  #: whose limit it is
     watched: set[Alarm] | None = None
 
 
@@ -42,13 +43,13 @@ class Watch:
         # An empty context: the timer must not keep the caller's context variables alive.
         self.alarm = self.loop.call_later(max(0.0, at - self.now()), self._ring, context=contextvars.Context())
 
-    def tighten(self, limits: Iterable[tuple[Alarm, float]]) -> None:
-        """Give alarms in flight an earlier due moment: a limit learned meanwhile counts for them, too."""
-        for alarm, due in limits:
-            if alarm in self.alarms and due < alarm.due:
-                alarm.due = due
-                if due < self.alarm_at:
-                    self.arm(due)
+    def tighten(self, owner: object, seconds: float) -> None:
+        """Let the attempts of *owner* in flight take *seconds* at most: a limit learned meanwhile counts for them, too."""
+        for alarm in self.alarms:
+            if alarm.owner is owner and alarm.started + seconds < alarm.due:
+                alarm.due = alarm.started + seconds
+                if alarm.due < self.alarm_at:
+                    self.arm(alarm.due)
 
     def _ring(self) -> None:
         now, self.alarm, self.alarm_at = self.now(), None, math.inf

@@ -1,0 +1,34 @@
+"""What a strategy can set: one policy a file."""
+
+from unbreakable.policies.backoff import Backoff
+from unbreakable.policies.breaker import Circuit, CircuitBreaker, State
+from unbreakable.policies.budget import Budget, RetryBudget
+from unbreakable.policies.bulkhead import Bulkhead
+from unbreakable.policies.fallback import Fallback
+from unbreakable.policies.hedge import Hedge
+from unbreakable.policies.plan import Plan
+from unbreakable.policies.policy import Context, Inner, Policy, compose, current
+from unbreakable.policies.retry import Retry
+from unbreakable.policies.strategy import Strategy
+from unbreakable.policies.timeout import Timeout
+
+__all__ = [
+    "Backoff",
+    "Budget",
+    "Bulkhead",
+    "Circuit",
+    "CircuitBreaker",
+    "Context",
+    "Fallback",
+    "Hedge",
+    "Inner",
+    "Plan",
+    "Policy",
+    "Retry",
+    "RetryBudget",
+    "State",
+    "Strategy",
+    "Timeout",
+    "compose",
+    "current",
+]

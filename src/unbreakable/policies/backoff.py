@@ -1,0 +1,40 @@
+"""How long to wait before the next attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from unbreakable.policies import check
+from unbreakable.policies.check import refuse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Wait *first* seconds, then *factor* times as long each time, at most *most*; with *jitter* anything from 0 up to that.
+
+    Full jitter after M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): of the ways to spread
+    retries it makes the fewest calls collide.
+
+    >>> [Backoff(jitter=False).pause(number, u=0.5) for number in (1, 2, 3, 99)]
+    [0.1, 0.2, 0.4, 30.0]
+    """
+
+    first: float = field(default=0.1, kw_only=False)
+    factor: float = 2.0
+    most: float = 30.0
+    jitter: bool = True
+
+    def __post_init__(self) -> None:
+        check.seconds("Backoff.first", self.first)
+        check.seconds("Backoff.most", self.most)
+        if not self.factor >= 1:
+            raise refuse("Backoff.factor", "1 or more", self.factor)
+
+    def pause(self, number: int, u: float) -> float:
+        """Return the seconds to wait after failed attempt *number* (from 1); *u* is uniform in [0, 1)."""
+        try:
+            longest = self.first * self.factor ** (number - 1)
+        except OverflowError:
+            longest = self.most
+        longest = min(self.most, longest)
+        return longest * u if self.jitter else longest

@@ -1,0 +1,251 @@
+"""A circuit breaker: after enough failures, leave the target in peace for a while."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from unbreakable.errors import CircuitOpen, Kind, Rejected
+from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened, Event
+from unbreakable.outcome import Failure, Result
+from unbreakable.policies import check
+from unbreakable.policies.policy import Context, Inner
+from unbreakable.runtime import Waiter, new_lock
+from unbreakable.stats import Window
+
+MOST_WAITING = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitBreaker:
+    """Open after *failures* in a row, or when *ratio* of at least *minimum* attempts within *window* seconds failed.
+
+    An open circuit refuses attempts for *rest* seconds, then lets *permits* through to see: when they all succeed it closes,
+    when one fails it opens again.  An attempt slower than *slow* seconds counts as failed.  A call waits at most *wait*
+    seconds, within its deadline, for an open circuit to let attempts through again; waiting costs no budget.
+    """
+
+    failures: int = field(default=5, kw_only=False)
+    ratio: float | None = None
+    window: float = 30.0
+    minimum: int = 10
+    rest: float = 30.0
+    permits: int = 1
+    slow: float | None = None
+    wait: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("failures", "minimum", "permits"):
+            check.whole(f"CircuitBreaker.{name}", getattr(self, name), least=1)
+        check.seconds("CircuitBreaker.window", self.window, positive=True)
+        check.seconds("CircuitBreaker.rest", self.rest, positive=True)
+        check.seconds("CircuitBreaker.wait", self.wait, endless=True)
+        if self.ratio is not None:
+            check.share("CircuitBreaker.ratio", self.ratio, positive=True)
+        if self.slow is not None:
+            check.seconds("CircuitBreaker.slow", self.slow, positive=True)
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner* if the circuit lets it through; tell the circuit how it went."""
+        circuit: Circuit = ctx.target.circuit
+        stamp = await self._admit(circuit, ctx)
+        if stamp is None:
+            rest = max(0.0, circuit.until - ctx.runtime.now())
+            return ctx.refuse(CircuitOpen(f"the circuit of {ctx.node.name} is open for {rest:.3f} s more", retry_after=rest))
+        started = ctx.runtime.now()
+        try:
+            result = await inner(ctx)
+        except BaseException:
+            tell(ctx, circuit.settle(stamp, None, ctx.runtime.now()))
+            raise
+        now = ctx.runtime.now()
+        tell(ctx, circuit.settle(stamp, verdict(result, ctx), now, now - started))
+        return result
+
+    async def _admit(self, circuit: Circuit, ctx: Context) -> int | None:
+        """Return the stamp of a permit, waiting for one as long as allowed; None when there is none."""
+        until = min(ctx.runtime.now() + self.wait, ctx.deadline)
+        while True:
+            now = ctx.runtime.now()
+            stamp, event = circuit.admit(now)
+            tell(ctx, event)
+            if stamp is not None or now >= until or len(circuit.waiting) >= MOST_WAITING:
+                return stamp
+            waiter = ctx.runtime.waiter()
+            circuit.waiting.append(waiter)
+            try:
+                await ctx.runtime.wait(waiter, min(until, max(circuit.until, now + 1e-3)) - now)
+            finally:
+                circuit.forget(waiter)
+
+
+class State(enum.Enum):
+    """Where a circuit stands."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+    FORCED_OPEN = "forced open"
+    DISABLED = "disabled"
+
+
+class Change(enum.Enum):
+    """What moves a circuit."""
+
+    TRIPPED = "tripped"  #: too many failures
+    RESTED = "rested"  #: the rest is over, or a permit never came back
+    PROVEN = "proven"  #: every permit succeeded
+    FORCED = "forced"
+    SWITCHED_OFF = "switched off"
+    RESET = "reset"
+
+
+CHANGES: dict[tuple[State, Change], State] = {
+    (State.CLOSED, Change.TRIPPED): State.OPEN,
+    (State.OPEN, Change.RESTED): State.HALF_OPEN,
+    (State.HALF_OPEN, Change.TRIPPED): State.OPEN,
+    (State.HALF_OPEN, Change.RESTED): State.HALF_OPEN,
+    (State.HALF_OPEN, Change.PROVEN): State.CLOSED,
+    **{(state, Change.FORCED): State.FORCED_OPEN for state in State},
+    **{(state, Change.SWITCHED_OFF): State.DISABLED for state in State},
+    **{(state, Change.RESET): State.CLOSED for state in State},
+}
+
+
+class Circuit:
+    """One target's circuit: decisions over *now*; verdicts that belong to an earlier generation are ignored.
+
+    On success the quick path reads two attributes only: ``stamp``, the generation while calls go through freely (None sends
+    admission through ``admit``), and ``alert``, whether a success would change anything.
+    """
+
+    __slots__ = ("alert", "generation", "lock", "probes", "proven", "run", "settings", "stamp", "state", "until", "waiting", "window")
+
+    def __init__(self, settings: CircuitBreaker) -> None:
+        self.settings, self.lock = settings, new_lock()
+        self.state, self.generation, self.until = State.CLOSED, 0, 0.0
+        self.run = self.probes = self.proven = 0
+        self.waiting: deque[Waiter] = deque()
+        self.window = None if settings.ratio is None else Window(settings.window)
+        self.stamp: int | None = 0
+        self.alert = self._watches_successes()
+
+    # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def admit(self, now: float) -> tuple[int | None, type[Event] | None]:
+        """Return the stamp of a permit, None when there is none, and what happened to the circuit, if anything did."""
+        with self.lock:
+            event = None
+            if self.state in (State.OPEN, State.HALF_OPEN) and now >= self.until:
+                event = self._move(Change.RESTED, now)
+            if self.state is State.HALF_OPEN and self.probes < self.settings.permits:
+                self.probes += 1
+                return self.generation, event
+            return (self.generation if self.state in (State.CLOSED, State.DISABLED) else None), event
+
+    def settle(self, stamp: int, ok: bool | None, now: float, elapsed: float = 0.0) -> type[Event] | None:
+        """Take a verdict and return what happened to the circuit; *ok* is None when the attempt says nothing of the target."""
+        with self.lock:
+            if stamp != self.generation or self.state is State.DISABLED:
+                return None
+            if ok and self.settings.slow is not None and elapsed > self.settings.slow:
+                ok = False
+            if self.state is State.HALF_OPEN:
+                return self._settle_probe(ok, now)
+            if ok is None or self.state is not State.CLOSED:
+                return None
+            self.run = 0 if ok else self.run + 1
+            self.alert = self.run > 0 or self._watches_successes()
+            return self._move(Change.TRIPPED, now) if self._too_many(ok, now) else None
+
+    def _settle_probe(self, ok: bool | None, now: float) -> type[Event] | None:
+        if ok is None:
+            self.probes -= 1
+            self._call_the_waiting()
+            return None
+        if not ok:
+            return self._move(Change.TRIPPED, now)
+        self.proven += 1
+        return self._move(Change.PROVEN, now) if self.proven >= self.settings.permits else None
+
+    def _too_many(self, ok: bool, now: float) -> bool:
+        if self.window is None or self.settings.ratio is None:
+            return self.run >= self.settings.failures
+        self.window.update(ok, now)
+        fine, failed = self.window.value(now)
+        return fine + failed >= self.settings.minimum and failed >= self.settings.ratio * (fine + failed)
+
+    def _watches_successes(self) -> bool:
+        return self.settings.ratio is not None or self.settings.slow is not None
+
+    def _move(self, change: Change, now: float) -> type[Event] | None:
+        self.state = CHANGES[self.state, change]
+        self.generation += 1
+        self.run = self.probes = self.proven = 0
+        self.until = now + self.settings.rest
+        free = self.state in (State.CLOSED, State.DISABLED)
+        self.stamp = self.generation if free else None
+        self.alert = self._watches_successes() or not free
+        if self.window is not None and self.state is State.CLOSED:
+            self.window = Window(self.settings.window)
+        if free:
+            self._call_the_waiting()
+        return EVENTS.get(self.state)
+
+    def _call_the_waiting(self) -> None:
+        for waiter in list(self.waiting):
+            waiter.wake()
+
+    def forget(self, waiter: Waiter) -> None:
+        """Drop somebody who no longer waits."""
+        with self.lock:
+            self.waiting.remove(waiter)
+
+    # ── by hand ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def force_open(self) -> None:
+        """Refuse every attempt until ``reset()`` or ``disable()``."""
+        self._by_hand(Change.FORCED)
+
+    def disable(self) -> None:
+        """Let every attempt through, whatever happens, until ``reset()`` or ``force_open()``."""
+        self._by_hand(Change.SWITCHED_OFF)
+
+    def reset(self) -> None:
+        """Close the circuit and forget what it counted."""
+        self._by_hand(Change.RESET)
+
+    def _by_hand(self, change: Change) -> None:
+        with self.lock:
+            self._move(change, self.until - self.settings.rest)
+
+
+EVENTS: dict[State, type[Event]] = {
+    State.OPEN: CircuitOpened,
+    State.HALF_OPEN: CircuitHalfOpened,
+    State.CLOSED: CircuitClosed,
+}
+
+
+def verdict(result: Result[Any], ctx: Context) -> bool | None:
+    """Return what an attempt says about its target; None for nothing.
+
+    A refusal of ours, a caller's deadline and a request that the target rightly calls wrong say nothing.  A deadline of the
+    node's own, spent on this attempt for the most part, does.
+    """
+    if not isinstance(result, Failure):
+        return True
+    if result.cut and isinstance(result.error, Rejected):
+        ours = ctx.deadline_is_ours and result.elapsed >= 0.5 * (ctx.deadline - ctx.started)
+        return False if ours else None
+    return None if isinstance(result.error, Rejected) or result.kind is Kind.INVALID else False
+
+
+def tell(ctx: Context, event: type[Event] | None) -> None:
+    """Tell the listeners that the circuit changed, if it did."""
+    if event is CircuitOpened:
+        ctx.emit(CircuitOpened, rest=ctx.target.circuit.settings.rest)
+    elif event is not None:
+        ctx.emit(event)

@@ -1,0 +1,37 @@
+"""Wrong settings are refused where they are written, with what was expected."""
+
+from __future__ import annotations
+
+import math
+
+from unbreakable.errors import ConfigurationError
+
+
+def refuse(path: str, expected: str, found: object) -> ConfigurationError:
+    """Return the error for a wrong setting.
+
+    >>> print(refuse("Retry.attempts", "a whole number from 1 up", 0))
+    Retry.attempts must be a whole number from 1 up, not 0
+    """
+    return ConfigurationError(f"{path} must be {expected}, not {found!r}")
+
+
+def whole(path: str, value: object, least: int = 0) -> None:
+    """Refuse what is not a whole number from *least* up."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise refuse(path, f"a whole number from {least} up", value)
+
+
+def seconds(path: str, value: object, *, positive: bool = False, endless: bool = False) -> None:
+    """Refuse what is not a length of time in seconds."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+    fits = number and (value > 0 if positive else value >= 0) and (endless or value < math.inf)  # type: ignore[operator]
+    if not fits:
+        raise refuse(path, f"{'more than 0' if positive else '0 or more'} seconds{' (or math.inf)' if endless else ''}", value)
+
+
+def share(path: str, value: object, *, positive: bool = False) -> None:
+    """Refuse what is not a share between 0 and 1."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not (0 < value <= 1 if positive else 0 <= value <= 1):  # type: ignore[operator]
+        raise refuse(path, "a share from 0 to 1" + (" (above 0)" if positive else ""), value)

@@ -1,0 +1,43 @@
+"""What an operation does to the world, and so what may be done with it twice."""
+
+from __future__ import annotations
+
+import socket
+from typing import Literal, TypeAlias, get_args
+
+from unbreakable.errors import NotSent, Rejected
+from unbreakable.outcome import Failure
+from unbreakable.policies.check import refuse
+
+Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
+
+NEVER_LEFT = (NotSent, ConnectionRefusedError, socket.gaierror)
+
+
+def checked(effects: str) -> Effects:
+    """Return *effects* if it is one of the four words."""
+    for word in get_args(Effects):
+        if effects == word:
+            return word  # type: ignore[no-any-return]
+    raise refuse("effects", f"one of {', '.join(map(repr, get_args(Effects)))}", effects)
+
+
+def may_run_twice_at_once(effects: Effects) -> bool:
+    """Return whether a second copy may be started while the first may still be at work."""
+    return effects in ("none", "idempotent")
+
+
+def may_repeat(effects: Effects, failure: Failure) -> bool:
+    """Return whether an operation that ended in *failure* may be run again.
+
+    ======== =====================================================================
+    none, idempotent   after any failure
+    unknown            after a failure that it reported; not when we cut it, for then nobody knows what it did
+    once               only when the request provably never left
+    ======== =====================================================================
+    """
+    if isinstance(failure.error, Rejected):
+        return False  # we refused it ourselves: asking ourselves again changes nothing
+    if effects == "once":
+        return isinstance(failure.error, NEVER_LEFT)
+    return not (effects == "unknown" and failure.cut)

@@ -1,0 +1,43 @@
+"""An answer of our own when the target has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from unbreakable.errors import ValidationFailed
+from unbreakable.events import Degraded
+from unbreakable.outcome import Failure, Result, Success, in_one_line
+from unbreakable.policies.check import refuse
+from unbreakable.policies.policy import Context, Inner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """Answer with ``answer(failure)``, sync or async, when the call failed; the outcome is DEGRADED, never OK.
+
+    A call whose input was refused is not answered: wrong input is the caller's to mend.  If the fallback raises, the call
+    fails with its own error, which then carries a note about the fallback's.
+    """
+
+    answer: Callable[[Failure], Any] = field(kw_only=False)
+
+    def __post_init__(self) -> None:
+        if not callable(self.answer):
+            raise refuse("fallback", "a function that takes the failure, such as lambda failure: []", self.answer)
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Return the inner result, or the fallback's answer to its failure."""
+        result = await inner(ctx)
+        if not isinstance(result, Failure) or isinstance(result.error, ValidationFailed):
+            return result
+        failure = result
+        try:
+            value = await ctx.runtime.call(lambda: self.answer(failure))
+        except Exception as error:  # noqa: BLE001 - the caller is told of both
+            failure.error.add_note(f"unbreakable: the fallback failed, too: {in_one_line(error)}")
+            return failure
+        reason = in_one_line(failure.error)
+        ctx.emit(Degraded, reason=reason)
+        return Success(value, quality=0.0, degraded=reason)

@@ -1,0 +1,67 @@
+"""A second copy of an attempt that takes long; the first good answer wins."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from unbreakable.events import Hedged
+from unbreakable.outcome import Result
+from unbreakable.policies import check
+from unbreakable.policies.policy import Context, Inner, enter
+from unbreakable.runtime import Waiter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hedge:
+    """Start a copy when an attempt has taken *after* seconds, at most *most* copies, each *after* seconds after the last.
+
+    After J. Dean and L. Barroso, "The Tail at Scale" (CACM 2013).  Only operations that may run twice at once are hedged;
+    each copy pays the budget; a copy that fails never beats a first attempt that succeeds; losers are cancelled (async) or
+    left behind (sync, where each hedged call costs two threads).
+    """
+
+    after: float = field(default=0.05, kw_only=False)
+    most: int = 1
+
+    def __post_init__(self) -> None:
+        check.seconds("Hedge.after", self.after)
+        check.whole("Hedge.most", self.most, least=1)
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Race the attempt against its copies."""
+        bells: list[Waiter] = []
+        over: list[Result[Any]] = []
+
+        async def leader() -> Result[Any]:
+            result = await inner(ctx)
+            over.append(result)
+            for bell in bells:
+                bell.wake()
+            return result
+
+        rivals = [self._rival(number, inner, ctx, bells, over) for number in range(1, self.most + 1)]
+        return await ctx.runtime.first(leader, *rivals)  # type: ignore[no-any-return]
+
+    def _rival(
+        self, number: int, inner: Inner, ctx: Context, bells: list[Waiter], over: list[Result[Any]]
+    ) -> Callable[[], Coroutine[Any, Any, Result[Any] | None]]:
+        async def rival() -> Result[Any] | None:
+            bell = ctx.runtime.waiter()
+            bells.append(bell)
+            if over or await ctx.runtime.wait(bell, number * self.after) or not ctx.node.may_hedge(ctx):
+                return None  # the first copy ended before we were needed, or nobody can afford us
+            ctx.emit(Hedged, after=number * self.after)
+            twin = copy.copy(ctx)
+            twin.rival, twin.parent = number, ctx
+            with contextlib.ExitStack() as stack:
+                stack.callback(setattr, twin, "live", False)  # noqa: FBT003
+                enter(twin)
+                return await inner(twin)
+
+        return rival
+
+

@@ -1,0 +1,71 @@
+"""The settings in force for a target: pinned by its user, or learned, or the cold ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from unbreakable.policies.breaker import CircuitBreaker
+from unbreakable.policies.budget import RetryBudget
+from unbreakable.policies.bulkhead import Bulkhead
+from unbreakable.policies.effects import Effects, may_run_twice_at_once
+from unbreakable.policies.hedge import Hedge
+from unbreakable.policies.policy import Inner, compose
+from unbreakable.policies.retry import Retry
+from unbreakable.policies.timeout import ONLY_THE_DEADLINE, Timeout
+
+COLD_DEADLINE = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Hold every setting of a protected call; a policy that is None is off.  Plans are replaced whole, never changed.
+
+    ``observations`` is how many successes the learned settings rest on, 0 for a cold plan.
+    """
+
+    retry: Retry | None = Retry()  # noqa: RUF009 - frozen
+    breaker: CircuitBreaker | None = CircuitBreaker()  # noqa: RUF009 - frozen
+    timeout: Timeout | None = None
+    hedge: Hedge | None = None
+    bulkhead: Bulkhead | None = None
+    budget: RetryBudget | None = RetryBudget()  # noqa: RUF009 - frozen
+    deadline: float = COLD_DEADLINE
+    effects: Effects = "unknown"
+    observations: int = 0
+
+    def is_quick(self, *, preemptive: bool) -> bool:
+        """Return whether a first attempt can be made without the script: only arithmetic around the user's work."""
+        threads = not preemptive and self.timeout is not None and self.timeout.cut_threads
+        return not self.hedges and not threads
+
+    @property
+    def hedges(self) -> bool:
+        """Return whether slow attempts get a second copy."""
+        return self.hedge is not None and may_run_twice_at_once(self.effects)
+
+    @property
+    def limit(self) -> float:
+        """Return how many seconds one attempt may take; ``math.inf`` when only the deadline counts."""
+        return math.inf if self.timeout is None else self.timeout.seconds
+
+    def around_an_attempt(self, attempt: Inner) -> Inner:
+        """Wrap *attempt* in the policies that see every single one: breaker, hedge, time limit."""
+        breaker = () if self.breaker is None else (self.breaker,)
+        hedge = (self.hedge,) if self.hedge is not None and self.hedges else ()
+        return compose([*breaker, *hedge, self.timeout or ONLY_THE_DEADLINE], attempt)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings in force, JSON-ready; None is off."""
+        return {
+            "attempts": 1 if self.retry is None else self.retry.attempts,
+            "timeout": None if self.limit == math.inf else self.limit,
+            "hedge": self.hedge.after if self.hedge is not None and self.hedges else None,
+            "breaker": None if self.breaker is None else self.breaker.failures,
+            "bulkhead": None if self.bulkhead is None else self.bulkhead.most,
+            "budget": None if self.budget is None else self.budget.ratio,
+            "deadline": None if self.deadline == math.inf else self.deadline,
+            "effects": self.effects,
+            "observations": self.observations,
+        }

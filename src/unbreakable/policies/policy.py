@@ -1,0 +1,106 @@
+"""What every policy has in common: it runs an inner step within a context."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from unbreakable.errors import Kind, Rejected
+from unbreakable.events import CallRejected, Event
+from unbreakable.outcome import Failure, Result
+from unbreakable.runtime import Alarm, Runtime
+
+_NOTHING: Mapping[str, Any] = {}
+_current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
+
+
+class Context(Alarm):
+    """What an operation can know about the call that it is part of; ``ub.current()`` returns the innermost.
+
+    ``input`` is what the caller passed; ``deadline`` is a moment on ``runtime.now()``'s clock; ``attempt`` counts from 1;
+    ``rival`` is 0 for the first copy of a hedged attempt, 1 for the second, and so on.  ``nodes``, ``results``, ``state``,
+    ``tick`` and ``iteration`` are set by workflows and loops.
+    """
+
+    node: Any  #: the node whose call this is
+    target: Any  #: the node's state for the key of this call: circuit, budget, gate, statistics
+    plan: Any  #: the settings in force when the call began
+    runtime: Runtime
+    parent: Context | None = None
+    live: bool = True
+    deadline: float = float("inf")
+    deadline_is_ours: bool = True
+    attempt: int = 1
+    rival: int = 0
+    strategy: str = "adaptive"
+    input: Any = None
+    arguments: Mapping[str, Any] = _NOTHING  #: keyword arguments that a remedy changed for the next attempts
+    nodes: Mapping[str, Any] = _NOTHING
+    results: Mapping[str, Any] = _NOTHING
+    state: Any = None
+    tick: Any = None
+    iteration: int | None = None
+    notebook: Any = None  #: records what was done and how long it took; None on the quick path
+    first: Result[Any] | None = None  #: the answer of an attempt that was made before the script began
+    permit: bool = False  #: whether this call holds a place in the bulkhead
+    _key: str | None = None
+
+    def remaining(self) -> float:
+        """Return how many seconds the caller still has; ``math.inf`` without a deadline."""
+        return self.deadline - self.runtime.now()
+
+    @property
+    def idempotency_key(self) -> str:
+        """Return a key that is the same for every attempt of this call, and for calls of nodes inside one another."""
+        if self._key is None:
+            self._key = f"{self.node.name}-{unique(self.runtime)}"
+        return self._key
+
+    def emit(self, event: type[Event], **fields: Any) -> None:
+        """Tell the node's listeners what happened."""
+        if self.node.listeners:
+            self.node.tell(event(at=self.runtime.now(), node=self.node.name, **fields))
+
+    def refuse(self, error: Rejected) -> Failure:
+        """Return the failure of a call, or attempt, that is not made."""
+        self.emit(CallRejected, reason=str(error))
+        return Failure(error, Kind.REJECTED, node=self.node.name, attempt=self.attempt)
+
+
+def current() -> Context | None:
+    """Return the context of the innermost protected call that is running, None outside of any.
+
+    The variable is set and never reset: readers step across calls that are over, so that a task which outlives its call is
+    not bound by that call's deadline.
+    """
+    context = _current.get()
+    while context is not None and not context.live:
+        context = context.parent
+    return context
+
+
+enter = _current.set
+
+
+def unique(runtime: Runtime) -> str:
+    """Return a name of 26 characters that no other call has."""
+    return f"{int(runtime.random() * 2**52):013x}{int(runtime.random() * 2**52):013x}"
+
+
+Inner: TypeAlias = Callable[[Context], Awaitable[Result[Any]]]
+
+
+class Policy(Protocol):
+    """Run *inner*, or not, or more than once; failures are values, only cancellations are raised."""
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Return the result of the last inner run, or the policy's own refusal."""
+
+
+def compose(policies: Sequence[Policy], core: Inner) -> Inner:
+    """Wrap *core* so that the first policy is the outermost."""
+    for policy in reversed(policies):
+        core = functools.partial(policy.run, core)
+    return core

@@ -1,0 +1,44 @@
+"""Whether to try again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from unbreakable.errors import Kind
+from unbreakable.outcome import Failure
+from unbreakable.policies import check
+from unbreakable.policies.backoff import Backoff
+from unbreakable.policies.check import refuse
+
+PERMANENT = frozenset({Kind.INVALID, Kind.REJECTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Make at most *attempts* attempts, the first included, on exceptions of the types *on*, pausing by *backoff*.
+
+    A request that the target calls wrong (a 4xx answer) is not repeated unless a remedy changes something first.
+    """
+
+    attempts: int = field(default=3, kw_only=False)
+    on: type[Exception] | tuple[type[Exception], ...] = Exception
+    backoff: Backoff = Backoff()  # noqa: RUF009 - frozen
+
+    def __post_init__(self) -> None:
+        check.whole("Retry.attempts", self.attempts, least=1)
+        types = self.on if isinstance(self.on, tuple) else (self.on,)
+        if not types or not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in types):
+            raise refuse("Retry.on", "an exception type or a tuple of them", self.on)
+        if not isinstance(self.backoff, Backoff):
+            raise refuse("Retry.backoff", "a Backoff", self.backoff)
+
+    def wants(self, failure: Failure, *, remedied: bool) -> bool:
+        """Return whether another attempt makes sense; *remedied* says that something was mended meanwhile."""
+        if failure.attempt >= self.attempts or not isinstance(failure.error, self.on):
+            return False
+        return remedied or not (failure.exhausted or failure.kind in PERMANENT)
+
+    def pause(self, failure: Failure, u: float) -> float:
+        """Return the seconds to wait before the next attempt: what the target asked for, else the backoff's."""
+        pause = self.backoff.pause(failure.attempt, u)
+        return pause if failure.retry_after is None else max(pause, failure.retry_after)

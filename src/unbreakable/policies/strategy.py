@@ -1,0 +1,56 @@
+"""A named set of policies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from unbreakable.policies.breaker import CircuitBreaker
+from unbreakable.policies.budget import RetryBudget
+from unbreakable.policies.bulkhead import Bulkhead
+from unbreakable.policies.check import refuse
+from unbreakable.policies.hedge import Hedge
+from unbreakable.policies.retry import Retry
+from unbreakable.policies.timeout import Timeout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """Name a set of policies; one left at None is learned, False switches it off."""
+
+    name: str = field(kw_only=False)
+    retry: Retry | Literal[False] | None = None
+    breaker: CircuitBreaker | Literal[False] | None = None
+    timeout: Timeout | Literal[False] | None = None
+    hedge: Hedge | Literal[False] | None = None
+    bulkhead: Bulkhead | Literal[False] | None = None
+    budget: RetryBudget | Literal[False] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise refuse("Strategy.name", "a word", self.name)
+        for policy in fields(self)[1:]:
+            fits(f"Strategy.{policy.name}", policy.name, getattr(self, policy.name))
+
+    def pinned(self) -> dict[str, Any]:
+        """Return the policies that are not left to be learned."""
+        values = {policy.name: getattr(self, policy.name) for policy in fields(self)[1:]}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+POLICIES: dict[str, type] = {
+    "retry": Retry,
+    "breaker": CircuitBreaker,
+    "timeout": Timeout,
+    "hedge": Hedge,
+    "bulkhead": Bulkhead,
+    "budget": RetryBudget,
+}
+
+
+def fits(path: str, name: str, value: object) -> None:
+    """Refuse what is neither None (learned), False (off) nor a policy of the kind that *name* says."""
+    kind = POLICIES[name]
+    if not (value is None or value is False or isinstance(value, kind)):
+        example = {"timeout": "Timeout(2.0)", "retry": "Retry(3)", "hedge": "Hedge(0.1)"}.get(name, f"{kind.__name__}()")
+        raise refuse(path, f"a {kind.__name__} such as ub.{example}, None (learned) or False (off)", value)
