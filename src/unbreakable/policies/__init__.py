@@ -1,5 +1,6 @@
 """What a strategy can set: one policy a file."""
 
+from unbreakable.policies import check
 from unbreakable.policies.backoff import Backoff
 from unbreakable.policies.breaker import Circuit, CircuitBreaker, State
 from unbreakable.policies.budget import Budget, RetryBudget
@@ -29,6 +30,7 @@ __all__ = [
     "State",
     "Strategy",
     "Timeout",
+    "check",
     "compose",
     "current",
 ]

@@ -203,6 +203,11 @@ class Circuit:
         with self.lock:
             self.waiting.remove(waiter)
 
+    def clear(self) -> None:
+        """Forget permits that are out and calls that wait: after a fork none of them comes back."""
+        self.waiting.clear()
+        self.probes = 0
+
     # ── by hand ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def force_open(self) -> None:

@@ -25,7 +25,7 @@ class Bulkhead:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* in a place of its own, or refuse the call."""
         gate = ctx.target.gate
-        if not ctx.permit and not await gate.enter(ctx.runtime, min(self.wait, ctx.remaining())):
+        if not ctx.permit and not await gate.enter(ctx.runtime, min(self.wait, ctx.left())):
             return ctx.refuse(BulkheadFull(f"{self.most} calls to {ctx.node.name} are in flight"))
         ctx.permit = True
         try:

@@ -39,5 +39,6 @@ class Fallback:
             failure.error.add_note(f"unbreakable: the fallback failed, too: {in_one_line(error)}")
             return failure
         reason = in_one_line(failure.error)
+        ctx.error = failure.error
         ctx.emit(Degraded, reason=reason)
         return Success(value, quality=0.0, degraded=reason)

@@ -45,10 +45,22 @@ class Context(Alarm):
     notebook: Any = None  #: records what was done and how long it took; None on the quick path
     first: Result[Any] | None = None  #: the answer of an attempt that was made before the script began
     permit: bool = False  #: whether this call holds a place in the bulkhead
+    work: Callable[[Context], Callable[[], Any]]  #: makes one attempt's work, with what remedies changed
+    given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)  #: the caller's arguments, for ``validate``
+    stamp: int = 0  #: the circuit's generation when the quick path let the call through
+    made: int = 0  #: attempts made so far, copies not counted
+    spent: BaseException | None = None  #: what a protected call inside this one failed with, after its own repeats
+    broke: bool = False  #: whether a repeat was denied for want of budget
+    error: Exception | None = None  #: the last failure, kept when a fallback answers
+    mending: Any = None  #: the remedy that is being applied
     _key: str | None = None
 
     def remaining(self) -> float:
-        """Return how many seconds the caller still has; ``math.inf`` without a deadline."""
+        """Return how many seconds this attempt still has, by its own limit and the caller's deadline; may be ``math.inf``."""
+        return min(self.due, self.deadline) - self.runtime.now()
+
+    def left(self) -> float:
+        """Return how many seconds the whole call still has."""
         return self.deadline - self.runtime.now()
 
     @property

@@ -33,12 +33,15 @@ class Timeout:
         seconds = min(self.seconds, ctx.deadline - started)
         if seconds <= 0:
             return ctx.refuse(DeadlineExceeded("the caller's time was up before the attempt began"))
-        if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.cut_threads):
-            return await inner(ctx)
+        ctx.due = started + seconds
         try:
+            if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.cut_threads):
+                return await inner(ctx)
             return await ctx.runtime.within(seconds, lambda: inner(ctx), ctx.target)
         except TimeUp:
             return cut(ctx, started)
+        finally:
+            ctx.due = math.inf
 
 
 def cut(ctx: Context, started: float) -> Failure:

@@ -5,7 +5,7 @@ from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, run_blocking
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
-from unbreakable.runtime.watch import Alarm, Watch, settle
+from unbreakable.runtime.watch import Alarm, Watch, settle, unwatch
 
 __all__ = [
     "ASYNCIO",
@@ -22,4 +22,5 @@ __all__ = [
     "new_lock",
     "run_blocking",
     "settle",
+    "unwatch",
 ]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from unbreakable.outcome import Success
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
-from unbreakable.runtime.watch import Alarm, Watch, settle
+from unbreakable.runtime.watch import Alarm, Watch, settle, unwatch
 
 T = TypeVar("T")
 
@@ -156,17 +156,6 @@ class LoopWaiter:
 
 
 FOR_EVER = 1e8  # about three years: longer waits are given to the loop as "no limit", which its selector can express
-
-
-def unwatch(alarm: Alarm) -> None:
-    """Take *alarm* from the watch; the task is dropped, else task, context and alarm would be a circle for the collector."""
-    if alarm.watched is not None:
-        alarm.watched.discard(alarm)
-        alarm.watched = None
-        if not alarm.cut:
-            alarm.task = None
-
-
 
 
 ASYNCIO = AsyncioRuntime()

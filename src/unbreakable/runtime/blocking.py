@@ -13,6 +13,7 @@ from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Success
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
+from unbreakable.runtime.watch import Alarm
 from unbreakable.runtime.world import REAL, ThreadsExhausted
 
 T = TypeVar("T")
@@ -120,6 +121,9 @@ class BlockingRuntime:
         if over is None:
             return self.world.wait(waiter.event, seconds)
         return _wait_for_either(self.world, waiter.event, over, seconds)
+
+    def watch(self, alarm: Alarm) -> None:
+        """Do nothing: a thread at work cannot be cut."""
 
     def tighten(self, owner: object, seconds: float) -> None:
         """Do nothing: a thread at work cannot be given an earlier end."""

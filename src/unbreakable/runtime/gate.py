@@ -47,10 +47,15 @@ class Gate:
         """Give the place back; whoever waits longest gets it."""
         with self.lock:
             if not self.line:
-                self.inside -= 1
+                self.inside = max(0, self.inside - 1)  # 0 already: it was entered before a fork
                 return
             waiter = self.line.popleft()
         waiter.wake()  # the place is theirs: the count stays
+
+    def clear(self) -> None:
+        """Forget who is inside and who waits: after a fork none of them goes on."""
+        self.inside = 0
+        self.line.clear()
 
     def _quit(self, waiter: Waiter) -> bool:
         """Leave the line; return False when the place had been given to us at that very moment."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from unbreakable.runtime.watch import Alarm
+
 T = TypeVar("T")
 
 Step: TypeAlias = Callable[[], Awaitable[T]]
@@ -47,6 +49,9 @@ class Runtime(Protocol):
     now: Callable[[], float]
     random: Callable[[], float]
     preemptive: bool
+
+    def watch(self, alarm: Alarm) -> None:
+        """Cut what *alarm* stands for when it is due, where the driver can; drop it with ``unwatch``."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait; a branch that lost its race is woken and stopped."""

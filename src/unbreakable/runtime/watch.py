@@ -16,7 +16,7 @@ from collections.abc import Callable
 class Alarm:
     """Something that may be cut: when it is *due*, in which task, and what was done to it."""
 
-    due: float
+    due: float = math.inf
     task: asyncio.Task[object] | None = None
     cancels: int = 0  #: cancellations asked for by others before we began, so that theirs are never taken for ours
     cut: bool = False
@@ -68,3 +68,15 @@ def settle(alarm: Alarm, error: BaseException | None) -> bool:
         return False
     task, alarm.task, alarm.cut = alarm.task, None, False
     return task.uncancel() <= alarm.cancels and isinstance(error, asyncio.CancelledError)
+
+
+def unwatch(alarm: Alarm) -> None:
+    """Take *alarm* from the watch.
+
+    The task is dropped, else task, context and alarm would be a circle for the collector.
+    """
+    if alarm.watched is not None:
+        alarm.watched.discard(alarm)
+        alarm.watched = None
+        if not alarm.cut:
+            alarm.task = None

@@ -1,0 +1,27 @@
+"""The idea: an operation that is tried, healed and learned from."""
+
+from unbreakable.fractal.attempts import Attempts
+from unbreakable.fractal.doors import AsyncProtected, SyncProtected
+from unbreakable.fractal.memory import LocalMemory
+from unbreakable.fractal.node import FractalNode
+from unbreakable.fractal.ports import Chooser, Memory
+from unbreakable.fractal.remedies import Remedy, on_kinds
+from unbreakable.fractal.settings import Common, Options, Verify
+from unbreakable.fractal.status import Latency, NodeStatus
+
+__all__ = [
+    "AsyncProtected",
+    "Attempts",
+    "Chooser",
+    "Common",
+    "FractalNode",
+    "Latency",
+    "LocalMemory",
+    "Memory",
+    "NodeStatus",
+    "Options",
+    "Remedy",
+    "SyncProtected",
+    "Verify",
+    "on_kinds",
+]

@@ -1,0 +1,196 @@
+"""The block form: a loop over attempts, each a block that may fail.
+
+The same script is driven as everywhere; where it would call a function, it hands the floor to the block and goes on with
+how the block ended.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Coroutine, Generator
+from types import TracebackType
+from typing import Any
+
+from unbreakable.errors import ConfigurationError
+from unbreakable.fractal.node import FractalNode, note
+from unbreakable.outcome import Outcome, Result
+from unbreakable.policies import Context
+from unbreakable.policies.policy import enter
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime
+
+
+class Handover:
+    """What the script yields when it is the block's turn."""
+
+
+FLOOR = Handover()
+
+
+@types.coroutine
+def _the_block() -> Generator[Handover, None, None]:
+    """Hand the floor to the block; what the block raises is raised here."""
+    yield FLOOR
+
+
+async def _work() -> None:
+    await _the_block()
+
+
+class Attempt:
+    """One attempt: ``with`` (or ``async with``) this, and let the block raise when it fails."""
+
+    def __init__(self, attempts: Attempts, number: int) -> None:
+        self._attempts, self.number = attempts, number
+
+    @property
+    def context(self) -> Context:
+        """Return the call's context: deadline, remaining(), idempotency_key."""
+        return self._attempts.context
+
+    def __enter__(self) -> Attempt:
+        """Begin the attempt."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> bool:
+        """Tell the script how the block ended; swallow a failure that is repeated."""
+        return self._attempts.ended(error)
+
+    async def __aenter__(self) -> Attempt:
+        """Begin the attempt."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> bool:
+        """Tell the script how the block ended; swallow a failure that is repeated."""
+        return await self._attempts.ended_async(error)
+
+
+class Attempts:
+    """Iterate over the attempts that the node allows: ``async for`` or ``for``, once; see ``ub.attempts``.
+
+    A failed attempt that is to be repeated ends quietly and the loop goes on; the last failure is raised.  ``outcome`` tells
+    how it went, once the loop is over.
+    """
+
+    def __init__(self, node: FractalNode) -> None:
+        if node.settings.fallback is not None or node.judges:
+            msg = f"{node.name}: a block has no value, so fallback, verify and schema have no place in attempts()"
+            raise ConfigurationError(msg)
+        if node.settings.pinned.get("hedge") is not False:
+            raise ConfigurationError(f"{node.name}: a block cannot run twice at once, so hedge must be False in attempts()")
+        self.node = node
+        self.outcome: Outcome[None] | None = None
+        self._script: Coroutine[Any, Any, Result[Any]] | None = None
+        self._number = 0
+
+    # ── both colours ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, runtime: Runtime) -> None:
+        if self._script is not None or self.outcome is not None:
+            raise RuntimeError("attempts can be iterated over once; call ub.attempts() again for another call")
+        timeout = self.node.target.plan.timeout
+        if timeout is not None and timeout.cut_threads and not runtime.preemptive:
+            msg = f"{self.node.name}: a block in sync code cannot be cut, so timeout has no place here; use a deadline"
+            raise ConfigurationError(msg)
+        self.context = self.node.open(runtime, lambda _: _work, ((), {}))
+        self._script = self.node.play(self.context)
+
+    def _attempt(self) -> Attempt:
+        self._number += 1
+        enter(self.context)
+        return Attempt(self, self.context.attempt)
+
+    def _finish(self, result: Result[Any]) -> bool:
+        self._script = None
+        self.outcome = self.node.outcome(self.context, result)
+        return self.outcome.ok
+
+    # ── sync ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def __iter__(self) -> Attempts:
+        """Begin."""
+        self._begin(BLOCKING if self.node.runtime is None else self.node.runtime)
+        return self
+
+    def __next__(self) -> Attempt:
+        """Return the next attempt, or stop when one succeeded."""
+        if self._script is None:
+            raise StopIteration
+        if self._number == 0:
+            self._advance(None)
+            self._raise_if_refused()
+        return self._attempt()
+
+    def ended(self, error: BaseException | None) -> bool:
+        """Go on with the script after a block; return whether its exception is swallowed."""
+        return self._after_block(self._advance(error), error)
+
+    def _advance(self, error: BaseException | None) -> bool:
+        """Drive the script until it is the block's turn (True) or the end (False)."""
+        script = self._script
+        assert script is not None  # noqa: S101 - an attempt ends once
+        try:
+            script.send(None) if error is None else script.throw(error)
+        except StopIteration as finished:
+            self._finish(finished.value)
+            return False
+        except BaseException:
+            self._script = None
+            raise
+        return True
+
+    def _after_block(self, goes_on: bool, error: BaseException | None) -> bool:
+        if goes_on:
+            return True
+        self._raise_if_refused(error)
+        return False
+
+    def _raise_if_refused(self, error: BaseException | None = None) -> None:
+        last = None if self.outcome is None else self.outcome.error
+        if last is not None:
+            note(last, self.node.story(self.context))
+            if last is not error:
+                raise last
+
+    # ── async ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def __aiter__(self) -> Attempts:
+        """Begin."""
+        self._begin(ASYNCIO if self.node.runtime is None else self.node.runtime)
+        return self
+
+    async def __anext__(self) -> Attempt:
+        """Return the next attempt, or stop when one succeeded."""
+        if self._script is None:
+            raise StopAsyncIteration
+        if self._number == 0:
+            await self._advance_async(None)
+            self._raise_if_refused()
+        return self._attempt()
+
+    async def ended_async(self, error: BaseException | None) -> bool:
+        """Go on with the script after a block; return whether its exception is swallowed."""
+        return self._after_block(await self._advance_async(error), error)
+
+    @types.coroutine
+    def _advance_async(self, error: BaseException | None) -> Generator[Any, Any, bool]:
+        """Drive the script as ``_advance`` does, handing to the event loop what is the event loop's."""
+        script = self._script
+        assert script is not None  # noqa: S101 - an attempt ends once
+        try:
+            asked = script.send(None) if error is None else script.throw(error)
+            while asked is not FLOOR:
+                try:
+                    answer = yield asked
+                except BaseException as interruption:  # noqa: BLE001 - a cancellation is the script's to handle
+                    asked = script.throw(interruption)
+                else:
+                    asked = script.send(answer)
+        except StopIteration as finished:
+            self._finish(finished.value)
+            return False
+        except BaseException:
+            self._script = None
+            raise
+        return True

@@ -1,0 +1,149 @@
+"""A protected function as its user holds it: it is called like the function that it protects."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from unbreakable.fractal.node import F, FractalNode
+from unbreakable.fractal.operation import work_with_arguments
+from unbreakable.fractal.quick import begin, fail, succeed
+from unbreakable.fractal.remedies import Matcher
+from unbreakable.fractal.trace import Notebook
+from unbreakable.outcome import Failure, Outcome
+from unbreakable.policies import Context
+from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Door(Generic[P, T]):
+    """What both colours share: the function, the node behind it, and how it is bound to an object."""
+
+    def __init__(self, function: Callable[..., Any], node: FractalNode) -> None:
+        self.function, self.node = function, node
+        functools.update_wrapper(self, function)  # type: ignore[arg-type]
+
+    def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
+        """Register the decorated function as a remedy; see ``FractalNode.remedy``."""
+        return self.node.remedy(*what, name=name)
+
+    def _bound(self, instance: object, owner: type | None) -> Self:
+        bind = getattr(type(self.function), "__get__", None)
+        function = self.function if bind is None else bind(self.function, instance, owner)
+        return self if function is self.function else type(self)(function, self.node)
+
+    def _replay(self, ctx: Context, failure: Failure, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context:
+        """Return *ctx* ready for the script, with the answer of the first attempt in hand."""
+        ctx.work, ctx.given = work_with_arguments(self.function, args, kwargs), (args, kwargs)
+        ctx.first, ctx.made, ctx.notebook = failure, 1, Notebook(ctx.runtime.now, ctx.started)
+        for path in ("try.execute.acquire", "try.execute.capture"):
+            ctx.notebook.did(path)
+        ctx.notebook.did("try.execute.call", failure.elapsed)
+        return ctx
+
+    def __reduce__(self) -> str:
+        """Pickle by name, as functions are."""
+        return str(getattr(self, "__qualname__", self.node.name))
+
+    def __repr__(self) -> str:
+        """Return what is protected and how its circuit stands."""
+        return f"<protected {getattr(self, '__qualname__', self.function)!s}, circuit {self.node.breaker.state.value}>"
+
+
+class AsyncProtected(Door[P, T]):
+    """A protected async function."""
+
+    def __init__(self, function: Callable[..., Any], node: FractalNode) -> None:
+        super().__init__(function, node)
+        _mark_as_coroutine_function(self)
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function, protected; return its value or raise its own exception."""
+        node, runtime = self.node, ASYNCIO if self.node.runtime is None else self.node.runtime
+        target = node.target if node.settings.key is None else node.target_for(args, kwargs)
+        ctx = None if node.settings.validate is not None else begin(node, target, runtime)
+        if ctx is None:
+            ctx = node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
+            return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
+        try:
+            runtime.watch(ctx)
+            return succeed(ctx, await self.function(*args, **kwargs))  # type: ignore[no-any-return]
+        except BaseException as error:
+            failure = fail(ctx, error)
+            if failure is None:
+                raise
+        result = await node.play(self._replay(ctx, failure, args, kwargs))
+        del failure  # it holds the exception, whose traceback holds this frame
+        return node.value(ctx, result)  # type: ignore[no-any-return]
+
+    async def outcome(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
+        """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
+        runtime = ASYNCIO if self.node.runtime is None else self.node.runtime
+        ctx = self.node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
+        return self.node.outcome(ctx, await self.node.play(ctx))
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: AsyncProtected[Concatenate[S, Q], T], instance: object, owner: type | None = None
+    ) -> AsyncProtected[Q, T]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the protected method of *instance*."""
+        return self._bound(instance, owner)
+
+
+class SyncProtected(Door[P, T]):
+    """A protected plain function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function, protected; return its value or raise its own exception."""
+        node, runtime = self.node, BLOCKING if self.node.runtime is None else self.node.runtime
+        target = node.target if node.settings.key is None else node.target_for(args, kwargs)
+        ctx = None if node.settings.validate is not None else begin(node, target, runtime)
+        if ctx is None:
+            ctx = node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
+            return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
+        try:
+            return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]
+        except BaseException as error:
+            failure = fail(ctx, error)
+            if failure is None:
+                raise
+        result = run_blocking(node.play(self._replay(ctx, failure, args, kwargs)))
+        del failure  # it holds the exception, whose traceback holds this frame
+        return node.value(ctx, result)  # type: ignore[no-any-return]
+
+    def outcome(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
+        """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
+        runtime = BLOCKING if self.node.runtime is None else self.node.runtime
+        ctx = self.node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
+        return self.node.outcome(ctx, run_blocking(self.node.play(ctx)))
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: SyncProtected[Concatenate[S, Q], T], instance: object, owner: type | None = None
+    ) -> SyncProtected[Q, T]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the protected method of *instance*."""
+        return self._bound(instance, owner)
+
+
+def _mark_as_coroutine_function(door: Any) -> None:
+    """Let frameworks see that the door is to be awaited."""
+    mark = getattr(inspect, "markcoroutinefunction", None)  # from Python 3.12
+    if mark is not None:
+        mark(door)
+    else:
+        door._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
+
+

@@ -1,0 +1,195 @@
+"""HEAL: diagnose a failed attempt, fix what can be fixed, try again."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from typing import Any
+
+from unbreakable.errors import Rejected
+from unbreakable.events import AttemptFailed, RemedyApplied, RemedyConfirmed, RetryDenied, Retrying
+from unbreakable.fractal.remedies import WAIT, Remedy
+from unbreakable.fractal.signature import root_cause, sign
+from unbreakable.outcome import Failure, Result, Success, in_one_line
+from unbreakable.policies import Context, Inner, Retry
+from unbreakable.policies.effects import may_repeat
+from unbreakable.runtime import TimeUp
+
+ONE_ATTEMPT = Retry(attempts=1)
+
+
+class Healing:
+    """Repeat an attempt until it succeeds, it makes no sense, or nobody can afford it; between attempts, mend."""
+
+    def __init__(self, retry: Retry | None) -> None:
+        self.retry = retry or ONE_ATTEMPT
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Return the first success, or the last failure."""
+        result = await inner(ctx)
+        while isinstance(result, Failure):
+            failure = diagnose(ctx, result)
+            remedy = choose(ctx, failure)
+            if not self._is_repeated(ctx, failure, remedy):
+                return failure
+            if not may_repeat(ctx.plan.effects, failure):
+                await apply(ctx, failure, remedy)  # in vain for this call, but the next one finds it mended
+                return deny(ctx, failure, f'an operation with effects="{ctx.plan.effects}" is not repeated after this')
+            mended = await apply(ctx, failure, remedy)
+            if not await self._pace(ctx, failure, mended):
+                return failure
+            ctx.attempt, ctx.spent = ctx.attempt + 1, None
+            with ctx.notebook.doing("heal.retry.reattempt"):
+                result = await inner(ctx)
+            confirm(ctx, failure, mended, result)
+        return result
+
+    def _is_repeated(self, ctx: Context, failure: Failure, remedy: Remedy | None) -> bool:
+        if self.retry.wants(failure, remedied=remedy is not None):
+            return True
+        if failure.attempt >= self.retry.attempts:
+            reason = f"all {self.retry.attempts} attempts are used"
+        elif failure.exhausted:
+            reason = "a protected call inside has repeated it already"
+        else:
+            reason = f"{failure.kind.value} failures of this type are not repeated"
+        deny(ctx, failure, reason)
+        return False
+
+    async def _pace(self, ctx: Context, failure: Failure, mended: Remedy | None) -> bool:
+        """Wait before the next attempt; False when the caller has no time for it or the budget is spent."""
+        with ctx.notebook.doing("heal.retry.pace"):
+            fresh = mended is not None and ctx.notebook.remedies.count(mended.name) == 1
+            pause = 0.0 if fresh else self.retry.pause(failure, ctx.runtime.random())
+            if pause >= ctx.left():
+                deny(ctx, failure, f"the deadline comes before the next attempt, which is {pause:.3f} s away")
+                return False
+            if not ctx.node.pay(ctx):
+                deny(ctx, failure, "the retry budget is spent")
+                return False
+            ctx.emit(Retrying, attempt=ctx.attempt + 1, pause=pause)
+            if mended is None:
+                ctx.notebook.remedies.append(WAIT)
+            if pause > 0:
+                ctx.notebook.tell(f"waits {pause:.3f} s before attempt {ctx.attempt + 1}")
+                await ctx.runtime.sleep(pause)
+        return True
+
+
+# ── diagnose ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def diagnose(ctx: Context, failure: Failure) -> Failure:
+    """Return *failure* with its sort, signature and root cause; tell that the attempt failed."""
+    book = ctx.notebook
+    book.did("heal.diagnose.classify")  # done where it was captured: the circuit's verdict needs it
+    with book.doing("heal.diagnose.sign"):
+        signature = sign(failure.error)
+    with book.doing("heal.diagnose.find_cause"):
+        cause = root_cause(failure.error)
+    failure = replace(failure, signature=signature, cause=cause)
+    because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
+    book.tell(f"attempt {failure.attempt} failed ({failure.kind.value}): {in_one_line(failure.error)}{because}")
+    ctx.emit(
+        AttemptFailed,
+        attempt=failure.attempt,
+        signature=signature,
+        error=in_one_line(failure.error),
+        elapsed=failure.elapsed,
+    )
+    return failure
+
+
+# ── fix ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def choose(ctx: Context, failure: Failure) -> Remedy | None:
+    """Return the remedy that is most likely to work for *failure*; None is waiting."""
+    with ctx.notebook.doing("heal.fix.recall"):
+        busy = mending(ctx)
+        candidates = [remedy for remedy in ctx.node.remedies if remedy not in busy and accepts(remedy, failure)]
+    with ctx.notebook.doing("heal.fix.choose"):
+        if not candidates:
+            return None
+        chosen: Remedy | None = ctx.target.experience.choose(failure.signature, candidates, ctx.runtime.random())
+        return chosen
+
+
+def accepts(remedy: Remedy, failure: Failure) -> bool:
+    """Return whether *remedy* is meant for *failure*; a predicate that raises means no."""
+    try:
+        return remedy.matches(failure)
+    except Exception:  # noqa: BLE001 - a broken predicate must not hide the failure that it was asked about
+        return False
+
+
+def mending(ctx: Context) -> set[Remedy]:
+    """Return the remedies at work in the calls around this one: a remedy is not healed by itself."""
+    found, scope = set(), ctx.parent
+    while scope is not None:
+        if scope.mending is not None:
+            found.add(scope.mending)
+        scope = scope.parent
+    return found
+
+
+async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy | None:
+    """Apply *remedy*, one call at a time; return it if it went through, None if there is nothing but waiting."""
+    if remedy is None or not await remedy.alone.enter(ctx.runtime, ctx.left()):
+        return None
+    ctx.mending = remedy
+    try:
+        with ctx.notebook.doing("heal.fix.apply"):
+            await _apply(ctx, failure, remedy)
+    except Exception as error:  # noqa: BLE001 - a remedy that fails is one that does not work
+        ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
+        ctx.target.experience.update(failure.signature, remedy, worked=False)
+        return None
+    finally:
+        ctx.mending, ctx.spent = None, None
+        remedy.alone.leave()
+    ctx.notebook.remedies.append(remedy.name)
+    ctx.emit(RemedyApplied, remedy=remedy.name, signature=failure.signature)
+    return remedy
+
+
+async def _apply(ctx: Context, failure: Failure, remedy: Remedy) -> None:
+    began = ctx.runtime.now() - failure.elapsed
+    if remedy.shared and remedy.mended_at > began:
+        ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
+        return
+    work = functools.partial(ctx.runtime.call, functools.partial(remedy.apply, failure))
+    try:
+        changes = await (ctx.runtime.within(ctx.left(), work) if ctx.runtime.preemptive else work())
+    except TimeUp:
+        raise TimeoutError("the caller's deadline came first") from None
+    if changes:
+        ctx.arguments = {**ctx.arguments, **changes}
+    remedy.shared, remedy.mended_at = not changes, ctx.runtime.now()
+    ctx.notebook.tell(f"applied remedy {remedy.name}" + (f", which changed {', '.join(changes)}" if changes else ""))
+
+
+# ── retry ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def deny(ctx: Context, failure: Failure, reason: str) -> Failure:
+    """Return *failure* as the last one, having told why there is no further attempt."""
+    if ctx.plan.retry is not None and ctx.plan.retry.attempts > 1:
+        ctx.notebook.tell(f"no further attempt: {reason}")
+        ctx.emit(RetryDenied, reason=reason)
+    return failure
+
+
+def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Result[Any]) -> None:
+    """Learn whether what was done between two attempts worked; another sort of failure says nothing about it."""
+    with ctx.notebook.doing("heal.retry.confirm"):
+        worked = isinstance(result, Success)
+        if isinstance(result, Failure) and result.kind is not failure.kind:
+            if isinstance(result.error, Rejected) and result.error.__cause__ is None:
+                result.error.__cause__ = failure.error  # keep what led to the refusal
+            return
+        ctx.target.experience.update(failure.signature, mended, worked=worked)
+        name = WAIT if mended is None else mended.name
+        ctx.emit(RemedyConfirmed, remedy=name, signature=failure.signature, worked=worked)
+        if worked:
+            ctx.notebook.tell(f"attempt {ctx.attempt} succeeded")

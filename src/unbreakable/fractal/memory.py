@@ -1,0 +1,56 @@
+"""What nodes of one process know about the same targets."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from unbreakable.runtime import new_lock
+from unbreakable.stats import Quantile
+
+MOST_TARGETS = 1_000
+MOST_LESSONS = 512
+
+
+class LocalMemory:
+    """Keep what was learned in this process, for at most 1,000 targets; nodes that are given the same one share it.
+
+    >>> memory = LocalMemory()
+    >>> memory.get("partner-api") is None
+    True
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._watchers: dict[str, weakref.WeakSet[Callable[..., None]]] = {}
+        self._lock = new_lock()
+
+    def get(self, target: str) -> dict[str, Any] | None:
+        """Return what is known about *target*, None for nothing."""
+        with self._lock:
+            return self._known.get(target)
+
+    def add(self, target: str, record: dict[str, Any], source: object) -> None:
+        """Merge *record* into what is known and tell the watchers of the target."""
+        with self._lock:
+            known = self._known.pop(target, None)
+            self._known[target] = record if known is None else merged(known, record)
+            while len(self._known) > MOST_TARGETS:
+                self._watchers.pop(self._known.popitem(last=False)[0], None)
+            watchers = list(self._watchers.get(target, ()))
+        for told in watchers:
+            told(record, source)
+
+    def watch(self, target: str, told: Callable[[dict[str, Any], object], None]) -> None:
+        """Call ``told(record, source)`` for every record that is added for *target*, as long as *told* lives."""
+        with self._lock:
+            self._watchers.setdefault(target, weakref.WeakSet()).add(told)
+
+
+def merged(known: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """Return both records as one: latencies added, the newest lessons kept."""
+    latency = Quantile.from_dict(known["latency"])
+    latency.merge(Quantile.from_dict(record["latency"]))
+    return {"latency": latency.to_dict(), "lessons": [*known["lessons"], *record["lessons"]][-MOST_LESSONS:]}

@@ -1,0 +1,383 @@
+"""A FractalNode: one operation that is tried, healed and learned from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack, cast, overload
+
+from unbreakable.errors import ConfigurationError
+from unbreakable.events import Event, Failed, Healed, Listener, ListenerFailed, Succeeded
+from unbreakable.fractal import learning
+from unbreakable.fractal.healing import Healing
+from unbreakable.fractal.learning import Tuner
+from unbreakable.fractal.operation import Operation, work_with_context
+from unbreakable.fractal.ports import Chooser
+from unbreakable.fractal.remedies import Matcher, Remedy, matcher
+from unbreakable.fractal.settings import Options, Settings, settle
+from unbreakable.fractal.status import NodeStatus
+from unbreakable.fractal.survey import survey
+from unbreakable.fractal.target import Target
+from unbreakable.fractal.trace import Notebook
+from unbreakable.fractal.trying import Attempting, Validation
+from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line
+from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
+from unbreakable.policies.policy import enter, unique
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=Event)
+
+MOST_KEYS = 1_000
+MOST_CHILDREN = 1_000
+MOST_LISTENERS = 100
+SCOPE = frozenset({"nodes", "results", "state", "tick", "iteration"})
+
+_nodes: weakref.WeakSet[FractalNode] = weakref.WeakSet()
+
+
+class FractalNode:
+    """Run operations through TRY → HEAL → LEARN; a node's operation may itself be, or call, a node.
+
+    >>> node = FractalNode("greeter", lambda: "hello")
+    >>> node.execute_sync().value
+    'hello'
+
+    *operation* takes the context (``ub.Context``) or nothing and is async or sync.  The keywords are those of
+    ``ub.protect``.  A *parent* shares its deadline and budget with the node and sums up its statistics.
+    Raises ConfigurationError when an option is wrong.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        operation: Operation[Any] | None = None,
+        *,
+        parent: FractalNode | None = None,
+        runtime: Runtime | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(f"name must be a word, not {name!r}")
+        given: dict[str, Any] = {**options}
+        if parent is not None and given.get("deadline") is None:
+            given["deadline"] = parent.settings.deadline
+        self.name, self.operation, self.parent = name, operation, parent
+        self.settings: Settings = settle(name, given)
+        self.runtime = runtime
+        self.drivers: tuple[Runtime, ...] = (ASYNCIO, BLOCKING) if runtime is None else (runtime,)
+        self.judges = self.settings.verify is not None or self.settings.schema is not None
+        self.chooser: Chooser = Tuner(self.settings)
+        self.listeners: tuple[tuple[type[Event], Listener], ...] = ()
+        self.remedies: list[Remedy] = []
+        self.children: list[FractalNode] = []
+        self.lock = new_lock()
+        self.left_behind = 0  # successes of targets that were dropped for newer keys
+        self.targets: OrderedDict[Any, Target] = OrderedDict()
+        self.target = self._new_target(name)
+        self.payer: FractalNode = self if parent is None or "budget" in self.settings.pinned else parent.payer
+        budget = self.settings.cold().budget
+        self.purse = None if budget is None else Budget(budget, self.drivers[0].now())
+        for entry in given.get("remedies") or ():
+            self._register(entry)
+        _nodes.add(self)
+
+    # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @overload
+    async def execute(self, operation: Callable[..., Awaitable[T]], context: Any = None, **scope: Any) -> Outcome[T]: ...
+    @overload
+    async def execute(self, operation: Callable[..., T], context: Any = None, **scope: Any) -> Outcome[T]: ...
+    @overload
+    async def execute(self, operation: None = None, context: Any = None, **scope: Any) -> Outcome[Any]: ...
+    async def execute(self, operation: Any = None, context: Any = None, **scope: Any) -> Outcome[Any]:
+        """Run *operation*, or the node's own, and say how it ended; never raises an Exception.
+
+        *context* becomes the operation's ``ctx.input``; *scope* (nodes, results, state, tick, iteration, idempotency_key)
+        is what workflows and loops add.  CancelledError and other BaseExceptions pass.
+        """
+        ctx = self.open(self.runtime or ASYNCIO, *self._work(operation), context=context, **scope)
+        return self.outcome(ctx, await self.play(ctx))
+
+    def execute_sync(self, operation: Callable[..., T] | None = None, context: Any = None, **scope: Any) -> Outcome[T]:
+        """Run *operation*, which is a plain function, in this thread; otherwise as ``execute``."""
+        ctx = self.open(self.runtime or BLOCKING, *self._work(operation), context=context, **scope)
+        return self.outcome(ctx, run_blocking(self.play(ctx)))
+
+    def _work(self, operation: Any) -> tuple[Any, None]:
+        operation = self.operation if operation is None else operation
+        if not callable(operation):
+            raise ConfigurationError(f"{self.name}: operation must be a function, not {operation!r}")
+        return work_with_context(operation), None
+
+    def open(self, runtime: Runtime, work: Any, given: Any, *, context: Any = None, **scope: Any) -> Context:
+        """Return the context of a call that begins now; *given* are the caller's arguments, None for the context itself."""
+        outer, now, ctx = current(), runtime.now(), Context()
+        ctx.node, ctx.runtime, ctx.parent, ctx.work, ctx.input = self, runtime, outer, work, context
+        self._set_scope(ctx, scope)
+        ctx.given = ((ctx,), {}) if given is None else given
+        ctx.target = self.target_for(*ctx.given)
+        ctx.plan, ctx.strategy, ctx.started = ctx.target.plan, self.settings.strategy, now
+        ctx.deadline = now + ctx.plan.deadline
+        if outer is not None and outer.deadline < ctx.deadline:
+            ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
+        ctx.notebook = Notebook(runtime.now, now)
+        return ctx
+
+    @staticmethod
+    def _set_scope(ctx: Context, scope: Mapping[str, Any]) -> None:
+        if isinstance(ctx.input, Context):  # what a loop or workflow says of its call holds for the calls inside, too
+            outer = ctx.input
+            ctx.input, ctx._key = outer.input, outer._key  # noqa: SLF001
+            for name in SCOPE:
+                setattr(ctx, name, getattr(outer, name))
+        for name, value in scope.items():
+            if name == "idempotency_key":
+                ctx._key = value  # noqa: SLF001
+            elif name in SCOPE:
+                setattr(ctx, name, value)
+            else:
+                raise TypeError(f"execute() has no argument {name!r}; expected one of {sorted(SCOPE)} or idempotency_key")
+
+    async def play(self, ctx: Context) -> Result[Any]:
+        """Play the script of a call from its start; an answer in ``ctx.first`` is taken as that of the first attempt."""
+        enter(ctx)
+        try:
+            result: Result[Any] = await ctx.target.script(ctx)
+        finally:
+            ctx.live = False
+        with ctx.notebook.doing("learn.store.record"):
+            learning.record(self, ctx, result)
+        self._announce(ctx, result)
+        return result
+
+    def _announce(self, ctx: Context, result: Result[Any]) -> None:
+        if isinstance(result, Failure):
+            if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke):
+                ctx.parent.spent = result.error  # the calls around this one need not repeat what was repeated here
+            ctx.emit(Failed, attempts=ctx.made, error=in_one_line(result.error))
+        elif result.degraded is None and self.listeners:
+            elapsed = ctx.runtime.now() - ctx.started
+            if ctx.attempt > 1:
+                ctx.emit(Healed, attempts=ctx.made, remedies=tuple(ctx.notebook.remedies), elapsed=elapsed)
+            else:
+                ctx.emit(Succeeded, elapsed=elapsed)
+
+    def outcome(self, ctx: Context, result: Result[Any]) -> Outcome[Any]:
+        """Return what the caller is told."""
+        ok = isinstance(result, Success)
+        degraded = result.degraded if isinstance(result, Success) else None
+        healed = Status.HEALED if ctx.attempt > 1 else Status.OK
+        return Outcome(
+            id=unique(ctx.runtime),
+            node=self.name,
+            status=Status.FAILED if not ok else healed if degraded is None else Status.DEGRADED,
+            value=result.value if isinstance(result, Success) else None,
+            error=result.error if isinstance(result, Failure) else ctx.error,
+            attempts=ctx.made,
+            elapsed=ctx.runtime.now() - ctx.started,
+            strategy=ctx.strategy,
+            remedies=tuple(ctx.notebook.remedies),
+            degraded_reason=degraded,
+            trace=ctx.notebook.close(),
+        )
+
+    def value(self, ctx: Context, result: Result[Any]) -> Any:
+        """Return the plain value, or raise the user's own exception with a note that tells the story."""
+        if isinstance(result, Success):
+            return result.value
+        error = result.error
+        try:
+            note(error, self.story(ctx))
+            raise error
+        finally:
+            del error, result  # the exception's traceback holds this frame: do not hold the exception in turn
+
+    def story(self, ctx: Context) -> str:
+        """Return in one line how a call failed."""
+        parts = [f"unbreakable: {self.name} failed after {attempts_in_words(ctx.made)}"]
+        parts[0] += f" in {ctx.runtime.now() - ctx.started:.3f} s"
+        if ctx.notebook.remedies:
+            parts.append(f"tried {', '.join(ctx.notebook.remedies)}")
+        if ctx.notebook.lines:
+            parts.append(ctx.notebook.lines[-1].split("  ", 1)[-1])
+        parts.append(f"circuit {ctx.target.circuit.state.value}")
+        return "; ".join(parts)
+
+    # ── what a call may cost ─────────────────────────────────────────────────────────────────────────────────────
+
+    def successes(self) -> int:
+        """Return how many calls succeeded, the children's included: what the budget is a share of."""
+        own = self.left_behind + sum(target.successes for target in self.every_target())
+        return own + sum(child.successes() for child in list(self.children))
+
+    @property
+    def budget(self) -> Budget | None:
+        """Return the budget that this node's repeats are paid from, a parent's if it has one; None without a limit."""
+        return self.payer.purse
+
+    def pay(self, ctx: Context) -> bool:
+        """Take the price of one repeat from the budget."""
+        paid = self.budget is None or self.budget.spend(self.payer.successes(), ctx.runtime.now())
+        ctx.broke = not paid
+        return paid
+
+    def may_hedge(self, ctx: Context) -> bool:
+        """Take the price of a second copy, as long as half of the starting budget is left for repeats."""
+        if self.budget is None:
+            return True
+        keep = self.budget.settings.start / 2
+        return self.budget.spend(self.payer.successes(), ctx.runtime.now(), keep=keep)
+
+    # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def layers(self, plan: Plan) -> tuple[list[Policy], Inner]:
+        """Return what goes around a call, outermost first, and what makes one attempt."""
+        fallback = () if self.settings.fallback is None else (self.settings.fallback,)
+        bulkhead = () if not isinstance(plan.bulkhead, Bulkhead) else (plan.bulkhead,)
+        around: list[Policy] = [*fallback, Validation(self.settings), *bulkhead, Healing(plan.retry)]
+        return around, Attempting(self.settings).attempt
+
+    def _new_target(self, name: str) -> Target:
+        target = Target(name, self.settings.cold(), self.layers)
+        learning.recall(target, self.settings.memory, self)
+        if target.latency.count:
+            learning.optimize(self, target, self.drivers[0], drifted=False)
+        return target
+
+    def every_target(self) -> list[Target]:
+        """Return the targets in use: one, or with ``key`` one for each key seen lately."""
+        return [self.target, *self.targets.values()]
+
+    def target_for(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Target:
+        """Return the target that a call with these arguments belongs to; the 1,000 used last are kept."""
+        if self.settings.key is None:
+            return self.target
+        key = self.settings.key(*args, **kwargs)
+        with self.lock:
+            target = self.targets.pop(key, None) or self._new_target(f"{self.name}[{key}]")
+            self.targets[key] = target
+            while len(self.targets) > MOST_KEYS:
+                self.left_behind += self.targets.popitem(last=False)[1].successes
+        return target
+
+    @property
+    def breaker(self) -> Circuit:
+        """Return the circuit, to look at its ``state`` or to ``force_open()``, ``disable()``, ``reset()`` it."""
+        return self.target.circuit
+
+    def create_child(self, name: str, operation: Operation[Any] | None = None, **options: Unpack[Options]) -> FractalNode:
+        """Return a node that shares this one's deadline and budget; its statistics count here, too."""
+        if len(self.children) >= MOST_CHILDREN:
+            raise ConfigurationError(f"{self.name} has {MOST_CHILDREN} children, the most a node may have")
+        child = FractalNode(name, operation, parent=self, runtime=self.runtime, **options)
+        self.children.append(child)
+        return child
+
+    def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
+        """Register the decorated function as a remedy for exceptions of these types, or failures that a predicate accepts.
+
+        It takes the ``ub.Failure``, is async or sync, and may return keyword arguments to change for the next attempts.
+        """
+        matches = matcher(what)
+
+        def register(function: F) -> F:
+            label = name or str(getattr(function, "__name__", type(function).__name__))
+            self.remedies.append(Remedy(label, matches, function))
+            return function
+
+        return register
+
+    def _register(self, entry: Any) -> None:
+        if isinstance(entry, Remedy):
+            self.remedies.append(entry)
+            return
+        try:
+            what, function = entry
+        except (TypeError, ValueError):
+            msg = f"{self.name}: remedies must be pairs of what they are for and a function, not {entry!r}"
+            raise ConfigurationError(msg) from None
+        self.remedy(*(what if isinstance(what, tuple) else (what,)))(function)
+
+    # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def on(self, kind: type[E], listener: Callable[[E], None]) -> Callable[[E], None]:
+        """Call *listener* with every event of that *kind*; ``ub.events.Event`` stands for all.  Returns the listener.
+
+        A listener is called where the event happens and must not wait.  One that raises is dropped, with an event.
+        """
+        if len(self.listeners) >= MOST_LISTENERS:
+            raise ConfigurationError(f"{self.name} has {MOST_LISTENERS} listeners, the most a node may have")
+        self.listeners = (*self.listeners, (kind, cast("Listener", listener)))
+        return listener
+
+    def tell(self, event: Event) -> None:
+        """Tell the listeners."""
+        for entry in self.listeners:
+            if isinstance(event, entry[0]):
+                try:
+                    entry[1](event)
+                except Exception as error:  # noqa: BLE001 - a listener's trouble is not the call's
+                    self.listeners = tuple(other for other in self.listeners if other is not entry)
+                    logging.getLogger("unbreakable").warning("a listener of %s raised and was dropped", self.name, exc_info=True)
+                    self.tell(ListenerFailed(at=event.at, node=self.name, error=in_one_line(error)))
+
+    # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
+
+    def get_status(self) -> NodeStatus:
+        """Return how the node is doing right now."""
+        return survey(self)
+
+    async def aclose(self) -> None:
+        """Close the node's children; the node itself holds nothing open."""
+        for child in list(self.children):
+            await child.aclose()
+
+    def aclose_sync(self) -> None:
+        """Close the node's children, from sync code."""
+        run_blocking(self.aclose())
+
+    async def __aenter__(self) -> Self:
+        """Return the node."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """Close the node."""
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        """Return the name and state."""
+        return f"<{type(self).__name__} {self.name!r}, circuit {self.breaker.state.value}>"
+
+    def after_fork(self) -> None:
+        """Forget the calls that were in flight in the parent process: none of them goes on here."""
+        for target in self.every_target():
+            if target.gate is not None:
+                target.gate.clear()
+            target.circuit.clear()
+        for remedy in self.remedies:
+            remedy.alone.clear()
+
+
+def note(error: Exception, story: str) -> None:
+    """Add *story* to the notes of *error*, in place of an older one: the same exception may be raised many times."""
+    start = story.split(" failed", 1)[0]
+    notes = [line for line in getattr(error, "__notes__", ()) if not str(line).startswith(start)]
+    try:
+        error.__notes__ = [*notes, story]
+    except Exception:  # noqa: BLE001 - an exception that takes no notes is raised without
+        logging.getLogger("unbreakable").debug("no note on %s", type(error).__name__)
+
+
+def _after_fork() -> None:
+    for node in list(_nodes):
+        node.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,106 @@
+"""What may be protected: functions of either colour that take the context or nothing."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import weakref
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from unbreakable.policies import Context
+
+T = TypeVar("T")
+
+Operation: TypeAlias = "Callable[[], T | Awaitable[T]] | Callable[[Context], T | Awaitable[T]]"
+Work: TypeAlias = Callable[[Context], Callable[[], Any]]
+
+_known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+
+def takes_context(operation: Callable[..., Any]) -> bool:
+    """Return whether *operation* takes the context.
+
+    It does when its first parameter is called ctx or context, or when a positional parameter has no default.
+
+    >>> takes_context(lambda ctx: 1), takes_context(lambda: 1), takes_context(lambda city="CAI": 1)
+    (True, False, False)
+    """
+    try:
+        return _known[operation]
+    except (KeyError, TypeError):
+        pass
+    takes = _look(operation)
+    try:
+        _known[operation] = takes
+    except TypeError:
+        pass  # a bound method or a builtin cannot be remembered; looking costs a few microseconds
+    return takes
+
+
+def _look(operation: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(operation).parameters.values()
+    except (TypeError, ValueError):
+        return False  # a builtin without a signature
+    first = next(iter(parameters), None)
+    if first is not None and first.name in ("ctx", "context"):
+        return True
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(
+        (parameter.kind in positional and parameter.default is inspect.Parameter.empty)
+        or parameter.kind is inspect.Parameter.VAR_POSITIONAL
+        for parameter in parameters
+    )
+
+
+def work_with_context(operation: Callable[..., Any]) -> Work:
+    """Return what makes an attempt of an operation that takes the context or nothing."""
+    if takes_context(operation):
+        return lambda ctx: functools.partial(operation, ctx, **ctx.arguments)
+    return lambda ctx: functools.partial(operation, **ctx.arguments)
+
+
+def work_with_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Work:
+    """Return what makes an attempt of a function that was called with arguments; remedies may have changed some."""
+
+    def work(ctx: Context) -> Callable[[], Any]:
+        if not ctx.arguments:
+            return functools.partial(function, *args, **kwargs)
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        for name, value in ctx.arguments.items():
+            _change(bound, name, value)
+        return functools.partial(function, *bound.args, **bound.kwargs)
+
+    return work
+
+
+def _change(bound: inspect.BoundArguments, name: str, value: Any) -> None:
+    """Set argument *name*, which may have been passed by place, by name or among ``**others``."""
+    parameter = bound.signature.parameters.get(name)
+    if parameter is not None:
+        bound.arguments[name] = value
+        return
+    for other in bound.signature.parameters.values():
+        if other.kind is inspect.Parameter.VAR_KEYWORD:
+            bound.arguments.setdefault(other.name, {})[name] = value
+            return
+    msg = f"a remedy changed the argument {name!r}, which the function does not have"
+    raise TypeError(msg)
+
+
+def is_async(function: Any) -> bool:
+    """Return whether calling *function* gives something to be awaited, as far as can be seen from outside."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if isinstance(function, (classmethod, staticmethod)):
+        function = function.__func__
+    call = getattr(type(function), "__call__", None)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+def is_generator(function: Any) -> bool:
+    """Return whether calling *function* gives a generator of either colour."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)

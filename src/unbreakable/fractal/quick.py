@@ -1,0 +1,102 @@
+"""The quick path: while all is well, a protected call is arithmetic around the user's work.
+
+``begin``, the user's work, then ``succeed`` or ``fail``: plain functions without a colour, written once; the doors spell the
+sandwich.  Whatever is out of the ordinary (an open circuit, no place, no time, a policy that needs a race) makes ``begin``
+answer None, and the call is played by the script from the start.  When the work ends badly, the script is played with the
+first answer in hand.  Both ways tell the same story; a test plays each story both ways.
+"""
+
+from __future__ import annotations
+
+import math
+from types import CoroutineType
+from typing import Any
+
+from unbreakable.events import Succeeded
+from unbreakable.fractal import learning
+from unbreakable.fractal.target import Target
+from unbreakable.fractal.trying import accept, assess_quality, captured, check_shape
+from unbreakable.outcome import Failure
+from unbreakable.policies import Context
+from unbreakable.policies.breaker import tell, verdict
+from unbreakable.policies.policy import _current
+from unbreakable.policies.timeout import cut
+from unbreakable.runtime import Runtime, settle, unwatch
+
+
+def begin(node: Any, target: Target, runtime: Runtime) -> Context | None:
+    """Admit a call by arithmetic alone; None sends it to the script, with nothing taken."""
+    stamp = target.circuit.stamp
+    if stamp is None or not target.quick[runtime.preemptive]:
+        return None
+    now = runtime.now()
+    deadline, ours = now + target.plan.deadline, True
+    outer = _current.get()
+    while outer is not None and not outer.live:  # current(), spelled out: a function call less
+        outer = outer.parent
+    if outer is not None and outer.deadline < deadline:
+        if outer.deadline <= now:
+            return None
+        deadline, ours = outer.deadline, False
+    if target.gate is not None and not target.gate.enter_nowait():
+        return None
+    ctx = Context()
+    ctx.node, ctx.target, ctx.plan, ctx.runtime, ctx.parent = node, target, target.plan, runtime, outer
+    ctx.started, ctx.deadline, ctx.deadline_is_ours, ctx.stamp, ctx.owner = now, deadline, ours, stamp, target
+    ctx.due = now + target.limit if now + target.limit < deadline else deadline
+    ctx.permit = target.gate is not None
+    _current.set(ctx)
+    return ctx
+
+
+def succeed(ctx: Context, value: Any) -> Any:
+    """Count a success and return its value; raise VerificationFailed when it is not what was asked for."""
+    node, target = ctx.node, ctx.target
+    elapsed = ctx.runtime.now() - ctx.started
+    if node.judges or type(value) is CoroutineType:
+        value = judged(node, value)
+    unwatch(ctx)
+    if ctx.cut:
+        settle(ctx, None)  # it swallowed our cancellation and finished all the same: the value counts
+    ctx.live = False
+    if ctx.permit:
+        target.gate.leave()
+    ring = target.ring
+    ring.append(elapsed)
+    if target.circuit.alert:
+        tell(ctx, target.circuit.settle(ctx.stamp, True, ctx.started + elapsed, elapsed))
+    if len(ring) >= target.fold_at:
+        learning.learn_soon(node, target, ctx.runtime)
+    if node.listeners:
+        ctx.emit(Succeeded, elapsed=elapsed)
+    return value
+
+
+def judged(node: Any, value: Any) -> Any:
+    """Return *value* if it passes schema and verification."""
+    settings = node.settings
+    value = check_shape(settings.schema, value)
+    accept(settings.verify, value, assess_quality(settings.verify, value))
+    return value
+
+
+def fail(ctx: Context, error: BaseException) -> Failure | None:
+    """Settle an attempt that ended badly; None means that the end is the caller's (a cancellation) and is raised on.
+
+    The call itself goes on: its place stays taken and its context alive until the script has had its say.
+    """
+    unwatch(ctx)
+    ours = ctx.cut and settle(ctx, error)
+    ctx.due = math.inf
+    now, failure = ctx.runtime.now(), None
+    if ours:
+        failure = cut(ctx, ctx.started)
+    elif isinstance(error, Exception):
+        failure = captured(error, ctx, ctx.started)
+    says = None if failure is None else verdict(failure, ctx)
+    tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, now - ctx.started))
+    if failure is None:
+        ctx.live = False
+        if ctx.permit:
+            ctx.target.gate.leave()
+    return failure

@@ -1,0 +1,164 @@
+"""What the user pinned for a node, checked where it is written."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, TypedDict
+
+from unbreakable.fractal.ports import Memory
+from unbreakable.outcome import Failure
+from unbreakable.policies import (
+    Bulkhead,
+    CircuitBreaker,
+    Fallback,
+    Hedge,
+    Plan,
+    Retry,
+    RetryBudget,
+    Strategy,
+    Timeout,
+    check,
+)
+from unbreakable.policies.check import refuse
+from unbreakable.policies.effects import Effects, checked
+from unbreakable.policies.plan import COLD_DEADLINE
+from unbreakable.policies.strategy import POLICIES, fits
+
+Off: TypeAlias = Literal[False]
+Check: TypeAlias = Callable[[Any], object]
+Shape: TypeAlias = "type | Callable[[Any], Any]"
+
+
+class Common(TypedDict, total=False):
+    """The keywords of ``protect``, ``attempts``, ``FractalNode`` and every kind of node."""
+
+    effects: Effects
+    validate: Callable[..., object] | None
+    schema: Shape | None
+    verify: Check | Verify | None
+    remedies: Iterable[Any]
+    deadline: float | None
+    key: Callable[..., Any] | None
+    strategy: str | Strategy
+    retry: Retry | Off | None
+    breaker: CircuitBreaker | Off | None
+    timeout: Timeout | Off | None
+    hedge: Hedge | Off | None
+    bulkhead: Bulkhead | Off | None
+    budget: RetryBudget | Off | None
+    limit: Off | None  # a learned limit of calls in flight is not offered yet: False and None are the same
+    throttle: Off | None  # nor is proportional shedding
+    memory: Memory | None
+
+
+class Options(Common, total=False):
+    """The same with a fallback, which may change the type of what comes back."""
+
+    fallback: Callable[[Failure], Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Accept a result whose quality, as *check* says, is *at_least* so much.
+
+    *check* returns a quality in 0..1, or anything that is true or false.
+    """
+
+    check: Check = field(default=bool, kw_only=False)
+    at_least: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not callable(self.check):
+            raise refuse("verify", "a function of the result that returns a bool or a quality in 0..1", self.check)
+        check.share("Verify.at_least", self.at_least)
+
+    def quality(self, value: Any) -> float:
+        """Return the quality of *value* in 0..1."""
+        quality = self.check(value)
+        if isinstance(quality, bool) or not isinstance(quality, (int, float)):
+            return 1.0 if quality else 0.0
+        return 0.0 if math.isnan(quality) else min(1.0, max(0.0, float(quality)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Hold what was pinned; a policy at None is learned, at False off."""
+
+    name: str
+    effects: Effects = "unknown"
+    validate: Callable[..., object] | None = None
+    schema: Shape | None = None
+    verify: Verify | None = None
+    fallback: Fallback | None = None
+    deadline: float | None = None
+    key: Callable[..., Any] | None = None
+    strategy: str = "adaptive"
+    pinned: dict[str, Any] = field(default_factory=dict)
+    memory: Memory | None = None
+
+    def cold(self) -> Plan:
+        """Return the plan that is in force before anything was learned."""
+        chosen: dict[str, Any] = {name: value or None for name, value in self.pinned.items()}
+        deadline = COLD_DEADLINE if self.deadline is None else self.deadline
+        return Plan(**chosen, deadline=deadline, effects=self.effects)
+
+    def leaves(self, name: str) -> bool:
+        """Return whether the policy of that name is left to be learned."""
+        return name not in self.pinned
+
+
+def settle(name: str, options: dict[str, Any]) -> Settings:
+    """Return checked settings; ConfigurationError names the option that is wrong."""
+    known = {*Options.__annotations__, *Common.__annotations__}
+    for option in sorted(set(options) - known):
+        near = difflib.get_close_matches(option, known, 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise refuse(f"{name}: option", f"one of {', '.join(sorted(known))}{hint}", option)
+    for option in ("limit", "throttle"):
+        if options.get(option) not in (None, False):
+            raise refuse(f"{name}: {option}", "None or False", options[option])
+    strategy = options.get("strategy", "adaptive")
+    if not (strategy == "adaptive" or isinstance(strategy, Strategy)):
+        raise refuse(f"{name}: strategy", '"adaptive" or a ub.Strategy', strategy)
+    pinned = strategy.pinned() if isinstance(strategy, Strategy) else {}
+    for policy in POLICIES:
+        fits(f"{name}: {policy}", policy, options.get(policy))
+        if options.get(policy) is not None:
+            pinned[policy] = options[policy]
+    return Settings(
+        name=name,
+        effects=checked(options.get("effects", "unknown")),
+        validate=_function(name, "validate", options.get("validate")),
+        schema=_function(name, "schema", options.get("schema")),
+        verify=_verification(options.get("verify")),
+        fallback=None if options.get("fallback") is None else Fallback(options["fallback"]),
+        deadline=_deadline(name, options.get("deadline")),
+        key=_function(name, "key", options.get("key")),
+        strategy=strategy.name if isinstance(strategy, Strategy) else strategy,
+        pinned=pinned,
+        memory=options.get("memory"),
+    )
+
+
+def _function(name: str, option: str, value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise refuse(f"{name}: {option}", "a function", value)
+    if inspect.iscoroutinefunction(value):
+        raise refuse(f"{name}: {option}", "a plain function, which does not wait for anything", value)
+    return value
+
+
+def _verification(value: Any) -> Verify | None:
+    if value is None or isinstance(value, Verify):
+        return value
+    return Verify(_function("verify", "check", value) if callable(value) else value)
+
+
+def _deadline(name: str, value: Any) -> float | None:
+    if value is not None:
+        check.seconds(f"{name}: deadline", value, positive=True, endless=True)
+    return None if value is None else float(value)

@@ -1,0 +1,141 @@
+"""What went wrong, in words that are the same in every process."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Any
+
+from unbreakable.errors import AttemptTimeout, Kind, Rejected, VerificationFailed
+
+MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
+MOST_CHARACTERS = 120  # of a message in a signature
+
+_TEMPLATE = (
+    (re.compile(r"0x[0-9a-fA-F]+"), "#"),
+    (re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b"), "#"),
+    (re.compile(r"'[^']{0,200}'|\"[^\"]{0,200}\""), "'…'"),
+    (re.compile(r"\b[0-9a-fA-F]*\d[0-9a-fA-F]{7,}\b"), "#"),
+    (re.compile(r"\d+(?:[.,:]\d+)*"), "#"),
+    (re.compile(r"\s+"), " "),
+)
+
+_BY_STATUS = {
+    401: Kind.CREDENTIALS,
+    403: Kind.CREDENTIALS,
+    407: Kind.CREDENTIALS,
+    408: Kind.TIMEOUT,
+    425: Kind.TRANSIENT,
+    429: Kind.THROTTLED,
+    504: Kind.TIMEOUT,
+}
+
+
+def classify(error: BaseException) -> Kind:
+    """Return what sort of failure *error* is, from its type and, if it tells, its HTTP status."""
+    if isinstance(error, AttemptTimeout):
+        return Kind.TIMEOUT
+    if isinstance(error, Rejected):
+        return Kind.REJECTED
+    if isinstance(error, VerificationFailed):
+        return Kind.UNVERIFIED
+    status = http_status(error)
+    if status is not None:
+        return _classify_status(status, error)
+    if isinstance(error, TimeoutError):
+        return Kind.TIMEOUT
+    if isinstance(error, (ConnectionError, socket.gaierror, EOFError)):
+        return Kind.UNREACHABLE
+    if isinstance(error, PermissionError):
+        return Kind.CREDENTIALS
+    return Kind.TRANSIENT if isinstance(error, OSError) else Kind.UNKNOWN
+
+
+def _classify_status(status: int, error: BaseException) -> Kind:
+    known = _BY_STATUS.get(status)
+    if known is not None:
+        return known
+    if 400 <= status < 500:  # noqa: PLR2004 - the standard's own border
+        return Kind.INVALID
+    return Kind.TRANSIENT if retry_after(error) is None else Kind.THROTTLED
+
+
+def http_status(error: BaseException) -> int | None:
+    """Return the HTTP status that *error* carries, as the exceptions of httpx, requests and ours do."""
+    response = getattr(error, "response", None)
+    for source, name in ((error, "http_status"), (response, "status_code"), (error, "status_code"), (error, "status")):
+        status = getattr(source, name, None)
+        if isinstance(status, int) and not isinstance(status, bool) and 100 <= status < 600:  # noqa: PLR2004
+            return status
+    return None
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Return how many seconds the target asked us to wait, if it did."""
+    seconds = getattr(error, "retry_after", None)
+    if seconds is None:
+        headers: Any = getattr(getattr(error, "response", None), "headers", None)
+        seconds = headers.get("retry-after") if hasattr(headers, "get") else None
+    try:
+        number = float(seconds) if seconds is not None else -1.0
+    except (TypeError, ValueError):
+        return None  # a date; whoever knows the answer's own date turns it into seconds
+    return number if 0 <= number < 86_400 else None  # noqa: PLR2004 - nobody waits a day
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Return the deepest exception of the chain, along causes, contexts and the first of a group."""
+    seen = {id(error)}
+    for _ in range(MOST_CAUSES):
+        group = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
+        context = None if error.__suppress_context__ else error.__context__
+        deeper = group or error.__cause__ or context
+        if deeper is None or id(deeper) in seen:
+            return error
+        seen.add(id(deeper))
+        error = deeper
+    return error
+
+
+def template(message: str) -> str:
+    """Return *message* without what differs from case to case.
+
+    >>> template("order 4711 of 'Ann' not found at 0x7f12")
+    "order # of '…' not found at #"
+    """
+    message = message[: 4 * MOST_CHARACTERS]
+    for pattern, blank in _TEMPLATE:
+        message = pattern.sub(blank, message)
+    return message.strip()[:MOST_CHARACTERS]
+
+
+def sign(error: BaseException) -> str:
+    """Return the signature of *error*: type, code, message template, place, and the type of its root cause."""
+    parts = [f"{type(error).__module__}.{type(error).__qualname__}"]
+    code = http_status(error) or getattr(error, "errno", None) or getattr(error, "code", None)
+    if isinstance(code, (int, str)):
+        parts.append(str(code)[:40])
+    try:
+        parts.append(template(str(error)))
+    except Exception:  # noqa: BLE001 - a broken __str__ is no reason to fail
+        parts.append("?")
+    cause = root_cause(error)
+    if cause is not error:
+        parts.append(f"from {type(cause).__qualname__}")
+    place = _place(error)
+    if place:
+        parts.append(f"in {place}")
+    return " | ".join(parts)
+
+
+def _place(error: BaseException) -> str:
+    """Return the module and function that raised, without line numbers, which change with every edit."""
+    traceback = error.__traceback__
+    if traceback is None:
+        return ""
+    for _ in range(1_000):
+        if traceback.tb_next is None:
+            break
+        traceback = traceback.tb_next
+    frame = traceback.tb_frame
+    return f"{frame.f_globals.get('__name__', '?')}.{frame.f_code.co_qualname}"

@@ -1,0 +1,51 @@
+"""How a node is doing, at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Hold quantiles of how long successes took, in seconds; None before the first."""
+
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """Say how a node is doing; with ``key``, over all keys.
+
+    ``state`` is "new", "working" or "resting" (a circuit is not closed).  ``success_rate`` is (ok + healed) / finished,
+    ``heal_rate`` is healed / (healed + failed); None before anything counts.  ``limit`` is how many calls may be in flight,
+    ``budget`` how many repeats can be paid for now; None when there is no such limit.  ``remedies`` says by signature how
+    often each remedy was tried and worked lately.  ``background`` says how often each background sub-operation ran.
+    """
+
+    name: str
+    state: str
+    total_executions: int
+    success_count: int
+    failure_count: int
+    heal_count: int
+    degraded_count: int
+    success_rate: float | None
+    heal_rate: float | None
+    latency: Latency
+    breaker: str
+    limit: int | None
+    in_flight: int | None
+    budget: float | None
+    signatures: int
+    remedies: Mapping[str, Mapping[str, Mapping[str, float]]]
+    plan: Mapping[str, Any]
+    background: Mapping[str, int] = field(default_factory=dict)
+    children: tuple[NodeStatus, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return asdict(self)

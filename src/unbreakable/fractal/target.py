@@ -1,0 +1,73 @@
+"""Everything that is known about one target: its circuit, its places, its statistics, the plan in force."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from unbreakable.fractal.remedies import Experience
+from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
+from unbreakable.runtime import Gate, new_lock
+from unbreakable.stats import Counts, Decayed, Drift, Quantile
+
+COLD = 40  # successes seen before anything is learned from them
+FOLD = 256  # successes that are counted in one go, once warm
+HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Say what the next calls are expected to be like: share of good ones, median and 99th percentile in seconds."""
+
+    success_rate: float | None = None
+    p50: float | None = None
+    p99: float | None = None
+
+
+class Target:
+    """One target of one node; with ``key`` a node has many, each with a circuit, a bulkhead and lessons of its own.
+
+    A success is one ``ring.append(seconds)``: atomic with and without a GIL.  Everything else is derived from it later.
+    """
+
+    def __init__(self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]]) -> None:
+        self.name, self.layers, self.cold = name, layers, cold
+        self.circuit = Circuit(cold.breaker or CircuitBreaker())
+        if cold.breaker is None:
+            self.circuit.disable()
+        self.gate: Gate | None = None
+        self.ring: deque[float] = deque()
+        self.fold_at, self.folded = COLD, 0
+        self.lock, self.learning = new_lock(), new_lock()
+        self.news: deque[dict[str, Any]] = deque(maxlen=256)
+        self.ear: object = None  #: keeps alive what the memory calls
+        self.latency, self.drift, self.counts = Quantile(), Drift(), Counts()
+        self.success_rate, self.forecast = Decayed(HALF_LIFE), Forecast()
+        self.experience = Experience()
+        self.bad_seen = 0
+        self.learned: dict[str, int] = {}  # background sub-operation: times run
+        self.adopt(cold)
+
+    def adopt(self, plan: Plan) -> None:
+        """Put *plan* in force: calls that begin from now on follow it."""
+        around, attempt = self.layers(plan)
+        self.attempt = plan.around_an_attempt(attempt)
+        self.script = compose(around, self.first_answer)
+        if isinstance(plan.bulkhead, Bulkhead) and (self.gate is None or self.gate.most != plan.bulkhead.most):
+            self.gate = Gate(plan.bulkhead.most)
+        self.quick = {True: plan.is_quick(preemptive=True), False: plan.is_quick(preemptive=False)}
+        self.limit, self.plan = plan.limit, plan
+
+    async def first_answer(self, ctx: Context) -> Any:
+        """Be the innermost step of every script: the answer already in hand, else one more attempt."""
+        if ctx.first is not None:
+            result, ctx.first = ctx.first, None
+            return result
+        return await self.attempt(ctx)
+
+    @property
+    def successes(self) -> int:
+        """Return how many calls succeeded, at once or after healing."""
+        return self.folded + len(self.ring)

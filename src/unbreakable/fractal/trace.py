@@ -1,0 +1,79 @@
+"""What was done in a call, step by step, and how long each step took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+from unbreakable.outcome import Operation, Stage, Trace
+
+STAGES: dict[str, tuple[str, str, str]] = {
+    "try.validate": ("check_input", "check_state", "prepare"),
+    "try.execute": ("acquire", "call", "capture"),
+    "try.verify": ("check_shape", "assess_quality", "accept"),
+    "heal.diagnose": ("classify", "sign", "find_cause"),
+    "heal.fix": ("recall", "choose", "apply"),
+    "heal.retry": ("pace", "reattempt", "confirm"),
+    "learn.store": ("record", "persist", "share"),
+    "learn.patterns": ("aggregate", "detect_drift", "predict"),
+    "learn.optimize": ("tune", "plan", "publish"),
+}
+
+IN_THE_BACKGROUND = tuple(
+    f"{stage}.{name}" for stage, names in STAGES.items() if stage.startswith("learn.") for name in names if name != "record"
+)
+
+MOST_LINES = 60
+
+
+class Notebook:
+    """Take notes during one call: seconds by sub-operation, and the story in plain words."""
+
+    __slots__ = ("lines", "now", "remedies", "seconds", "started")
+
+    def __init__(self, now: Callable[[], float], started: float) -> None:
+        self.now, self.started = now, started
+        self.seconds: dict[str, float] = {}
+        self.lines: list[str] = []
+        self.remedies: list[str] = []
+
+    def doing(self, path: str) -> Page:
+        """Return a block whose time counts for the sub-operation at *path*, such as ``"heal.fix.apply"``."""
+        return Page(self, path)
+
+    def did(self, path: str, seconds: float = 0.0) -> None:
+        """Note that the sub-operation at *path* ran for *seconds*."""
+        self.seconds[path] = self.seconds.get(path, 0.0) + seconds
+
+    def tell(self, line: str) -> None:
+        """Add a line to the story, with the time since the call began; after 60 lines only the last is replaced."""
+        line = f"{self.now() - self.started:.3f} s  {line}"
+        if len(self.lines) < MOST_LINES:
+            self.lines.append(line)
+        else:
+            self.lines[-1] = f"{line}  (lines before it left out)"
+
+    def close(self) -> Trace:
+        """Return everything noted, in order."""
+        stages = tuple(
+            Stage(stage, tuple(self._operation(f"{stage}.{name}", name) for name in names)) for stage, names in STAGES.items()
+        )
+        return Trace(stages, IN_THE_BACKGROUND, tuple(self.lines))
+
+    def _operation(self, path: str, name: str) -> Operation:
+        return Operation(name, path in self.seconds, self.seconds.get(path, 0.0))
+
+
+class Page:
+    """One block of one sub-operation."""
+
+    __slots__ = ("book", "path", "started")
+
+    def __init__(self, book: Notebook, path: str) -> None:
+        self.book, self.path, self.started = book, path, 0.0
+
+    def __enter__(self) -> None:
+        self.started = self.book.now()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        self.book.did(self.path, self.book.now() - self.started)

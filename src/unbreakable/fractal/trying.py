@@ -1,0 +1,153 @@
+"""TRY: check the call, make one attempt, judge what came of it.
+
+Verification defines success: a value that does not pass is a failure for retry, breaker and learning alike.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+from typing import Any
+
+from unbreakable.errors import DeadlineExceeded, Rejected, ValidationFailed, VerificationFailed
+from unbreakable.fractal.settings import Settings, Verify
+from unbreakable.fractal.signature import classify, retry_after, root_cause
+from unbreakable.outcome import Failure, Result, Success, in_one_line
+from unbreakable.policies import Context, Inner
+
+
+class Validation:
+    """Refuse a call whose input is wrong or whose time is up, before anything is sent."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner* unless the call is refused; a call whose first attempt was made already is past this."""
+        if ctx.first is not None:
+            for name in ("check_input", "check_state", "prepare"):
+                ctx.notebook.did(f"try.validate.{name}")
+            return await inner(ctx)
+        with ctx.notebook.doing("try.validate.check_input"):
+            refused: Rejected | None = check_input(self.settings, ctx)
+        if refused is None:
+            with ctx.notebook.doing("try.validate.check_state"):
+                refused = check_state(ctx)
+        if refused is not None:
+            ctx.notebook.tell(f"refused: {in_one_line(refused)}")
+            return ctx.refuse(refused)
+        with ctx.notebook.doing("try.validate.prepare"):
+            prepare(ctx)
+        return await inner(ctx)
+
+
+def check_input(settings: Settings, ctx: Context) -> ValidationFailed | None:
+    """Return the refusal of a call whose arguments ``validate`` does not accept."""
+    if settings.validate is None:
+        return None
+    args, kwargs = ctx.given
+    try:
+        accepted = settings.validate(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - whatever it raises is its way of saying no
+        refusal = ValidationFailed(f"{settings.name}: {in_one_line(error)}")
+        refusal.__cause__ = error
+        return refusal
+    return ValidationFailed(f"{settings.name}: the input was refused by validate") if accepted is False else None
+
+
+def check_state(ctx: Context) -> DeadlineExceeded | None:
+    """Return the refusal of a call that has no time left."""
+    late = -ctx.left()
+    return DeadlineExceeded(f"the caller's deadline passed {late:.3f} s before the call") if late >= 0 else None
+
+
+def prepare(ctx: Context) -> None:
+    """Share the idempotency key of the call that this one is part of, so that both name one piece of work."""
+    if ctx.parent is not None and ctx._key is None:  # noqa: SLF001
+        ctx._key = ctx.parent._key  # noqa: SLF001
+
+
+class Attempting:
+    """Make one attempt: call the user's work, capture what came, verify it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.schema, self.verify = settings.schema, settings.verify
+
+    async def attempt(self, ctx: Context) -> Result[Any]:
+        """Return what the work returned if it passes, else the failure; only cancellations are raised."""
+        book = ctx.notebook
+        started = ctx.runtime.now()
+        ctx.made += ctx.rival == 0
+        book.did("try.execute.acquire")  # the permits of bulkhead and circuit are in hand, or we would not be here
+        try:
+            with book.doing("try.execute.call"):
+                value = await ctx.runtime.call(ctx.work(ctx))
+        except Exception as error:  # noqa: BLE001 - failures are values inside
+            with book.doing("try.execute.capture"):
+                return captured(error, ctx, started)
+        book.did("try.execute.capture")
+        try:
+            with book.doing("try.verify.check_shape"):
+                value = check_shape(self.schema, value)
+            with book.doing("try.verify.assess_quality"):
+                quality = assess_quality(self.verify, value)
+            with book.doing("try.verify.accept"):
+                accept(self.verify, value, quality)
+        except VerificationFailed as error:
+            return captured(error, ctx, started)
+        return Success(value, ctx.runtime.now() - started, quality)
+
+
+def captured(error: Exception, ctx: Context, started: float) -> Failure:
+    """Return *error* as the failure of the attempt that began at *started*."""
+    return Failure(
+        error,
+        classify(error),
+        node=ctx.node.name,
+        attempt=ctx.attempt,
+        elapsed=ctx.runtime.now() - started,
+        retry_after=retry_after(error),
+        exhausted=is_exhausted(error, ctx),
+    )
+
+
+def is_exhausted(error: Exception, ctx: Context) -> bool:
+    """Return whether a protected call inside this one has repeated *error* in vain: nested repeats must not multiply."""
+    spent = ctx.spent
+    return spent is not None and (spent is error or spent is root_cause(error) or root_cause(spent) is root_cause(error))
+
+
+def check_shape(schema: Any, value: Any) -> Any:
+    """Return *value*, or what a *schema* function makes of it; raise VerificationFailed when it does not fit."""
+    if isinstance(value, CoroutineType):
+        value.close()
+        raise TypeError("the operation returned a coroutine instead of running it: make it an async function")
+    if schema is None:
+        return value
+    if isinstance(schema, type):
+        if not isinstance(value, schema):
+            raise VerificationFailed(f"expected {schema.__name__}, not {type(value).__name__}")
+        return value
+    try:
+        return schema(value)
+    except Exception as error:
+        raise VerificationFailed(f"the result does not fit its schema: {in_one_line(error)}") from error
+
+
+def assess_quality(verify: Verify | None, value: Any) -> float:
+    """Return the quality of *value* in 0..1; raise VerificationFailed when the check itself fails on it."""
+    if verify is None:
+        return 1.0
+    try:
+        return verify.quality(value)
+    except Exception as error:
+        raise VerificationFailed(f"verify failed on the result: {in_one_line(error)}") from error
+
+
+def accept(verify: Verify | None, value: Any, quality: float) -> None:
+    """Raise VerificationFailed for a result that is not good enough."""
+    if verify is not None and quality < verify.at_least:
+        text = repr(value) if type(value) in (int, float, str, bool, type(None)) else f"a {type(value).__name__}"
+        shown = text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004
+        raise VerificationFailed(f"quality {quality:.2f} of {shown} is below {verify.at_least:.2f}")
+
+

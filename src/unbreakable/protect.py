@@ -1,0 +1,139 @@
+"""The decorator: a FractalNode around a function of yours."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
+
+from unbreakable.errors import ConfigurationError
+from unbreakable.fractal import AsyncProtected, Attempts, Common, FractalNode, Options, SyncProtected
+from unbreakable.fractal.operation import is_async, is_generator
+from unbreakable.outcome import Failure
+
+P = ParamSpec("P")
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Plain:
+    """Protect a function; what it returns keeps its type."""
+
+    def __init__(self, name: str | None, options: Options) -> None:
+        self.name, self.options = name, options
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, function: Callable[P, T]) -> SyncProtected[P, T]: ...
+    def __call__(self, function: Any) -> Any:
+        """Return the protected *function*."""
+        return protected(function, self.name, self.options)
+
+
+class WithFallback(Generic[U]):
+    """Protect a function whose fallback returns another type, too."""
+
+    def __init__(self, name: str | None, options: Options) -> None:
+        self.name, self.options = name, options
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T | U]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, function: Callable[P, T]) -> SyncProtected[P, T | U]: ...
+    def __call__(self, function: Any) -> Any:
+        """Return the protected *function*."""
+        return protected(function, self.name, self.options)
+
+
+@overload
+def protect(name: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T]: ...  # type: ignore[overload-overlap]
+@overload
+def protect(name: Callable[P, T]) -> SyncProtected[P, T]: ...
+@overload
+def protect(name: str | None = None, *, fallback: None = None, **options: Unpack[Common]) -> Plain: ...
+@overload
+def protect(
+    name: str | None = None, *, fallback: Callable[[Failure], U], **options: Unpack[Common]
+) -> WithFallback[U]: ...
+def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
+    """Protect a function: try, heal, learn; without arguments everything is learned.
+
+    >>> @protect("greeting")
+    ... def greet(name: str) -> str:
+    ...     return f"hello {name}"
+    >>> greet("Ada"), greet.outcome("Ada").status.value
+    ('hello Ada', 'ok')
+
+    The function, sync or async, a method or not, is called as before and returns its value, or raises its own exception with
+    a note that tells the story; ``.outcome(…)`` returns an ``Outcome`` instead and never raises an Exception.  A policy left
+    at None is learned, an object pins it, False switches it off.  Times are seconds.  Raises ConfigurationError when an
+    option is wrong and TypeError for what cannot be protected.
+    """
+    if callable(name):
+        return protected(name, None, options)
+    given: dict[str, Any] = dict(options)
+    if fallback is not None:
+        given["fallback"] = fallback
+    if name is not None and (not isinstance(name, str) or not name):
+        raise ConfigurationError(f"protect: name must be a word or None (the function's own), not {name!r}")
+    return Plain(name, given)  # type: ignore[arg-type]
+
+
+def protected(function: Any, name: str | None, options: Any) -> Any:
+    """Return *function* behind a door of its colour, with a node of its own."""
+    if not callable(function) and not isinstance(function, (classmethod, staticmethod)):
+        raise TypeError(f"protect() protects functions, not {function!r}")
+    if isinstance(function, type):
+        raise TypeError(f"protect() protects functions, not classes: protect the methods of {function.__name__}")
+    if is_generator(function):
+        raise TypeError(f"{function.__qualname__} is a generator: its items cannot be guarded by protect() yet")
+    own = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
+    node = FractalNode(name or own, **options)
+    return (AsyncProtected if is_async(function) else SyncProtected)(function, node)
+
+
+# ── the block form ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+MOST_PLACES = 1_000
+
+_places: OrderedDict[Any, FractalNode] = OrderedDict()
+
+
+def attempts(name: str, **options: Unpack[Common]) -> Attempts:
+    """Guard a block: ``async for attempt in attempts("name"): async with attempt: …``, or the same without async.
+
+    >>> tries = []
+    >>> for attempt in attempts("flaky block"):
+    ...     with attempt:
+    ...         tries.append(attempt.number)
+    ...         if len(tries) < 2:
+    ...             raise ConnectionError("again")
+    >>> tries
+    [1, 2]
+
+    Every place in your code that calls this has a node of its own, which remembers and learns from call to call; what the
+    options say is settled by the first call from there.  The last failure is raised.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001 - the place decides which node it is
+    given: dict[str, Any] = {"hedge": False, **options}
+    place = (name, frame.f_code, frame.f_lasti, *_plain(given))
+    node = _places.pop(place, None) or FractalNode(name, **given)
+    _places[place] = node
+    while len(_places) > MOST_PLACES:
+        _places.popitem(last=False)
+    return Attempts(node)
+
+
+def _plain(options: Any) -> list[tuple[str, Any]]:
+    """Return the options that can be compared: functions are made anew at every call."""
+    plain = []
+    for name, value in sorted(options.items()):
+        try:
+            hash(value)
+        except TypeError:
+            continue
+        if not callable(value):
+            plain.append((name, value))
+    return plain
