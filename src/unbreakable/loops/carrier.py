@@ -1,0 +1,136 @@
+"""What carries a running loop: a task of the event loop that it was started on, or else a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Waiter, run_blocking
+
+Script: TypeAlias = Callable[[Runtime], Coroutine[Any, Any, None]]
+
+# How often who waits in one thread looks whether the event loop of another was closed under its tasks.
+LOOK_AGAIN = 1.0
+
+
+class Carrier:
+    """Carry *script* to its end; *ended* is told once, whatever the end was.
+
+    Started in async code, the script is a task there.  In plain code it has a daemon thread: on the blocking driver,
+    or, when *needs_event_loop*, on an event loop of its own.
+    """
+
+    def __init__(self, script: Script, name: str, ended: Callable[[], None], *, needs_event_loop: bool) -> None:
+        self.has_ended = False
+        self._script = script
+        self._name = name
+        self._ended = ended
+        self._needs_event_loop = needs_event_loop
+        self._waiting: set[Waiter] = set()
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; return at once."""
+        event_loop = running_event_loop()
+        if event_loop is None:
+            BLOCKING.world.spawn(self._in_thread, f"unbreakable loop {self._name}")
+            return
+        self._event_loop = event_loop
+        # The task is kept here, and this carrier by its loop: the event loop itself only keeps weak references.
+        self._task = event_loop.create_task(self._script(ASYNCIO), name=f"unbreakable loop {self._name}")
+        self._task.add_done_callback(self._task_ended)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the script can still go on; not so if the event loop was closed under it."""
+        return not self.has_ended and not (self._event_loop is not None and self._event_loop.is_closed())
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is carried by the event loop that runs in this very thread, and so would be blocked with it."""
+        return self._event_loop is not None and self._event_loop is running_event_loop()
+
+    def cancel(self) -> None:
+        """Cancel the task; a thread cannot be cancelled."""
+        task, event_loop = self._task, self._event_loop
+        if task is not None and event_loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed at this very moment: then it has ended
+                event_loop.call_soon_threadsafe(task.cancel)
+
+    async def wait(self, runtime: Runtime, seconds: float) -> bool:
+        """Wait for the end, at most *seconds*; return whether it came."""
+        until = runtime.now() + seconds
+        waiter = runtime.waiter()
+        self._waiting.add(waiter)
+        try:
+            while self.is_alive:
+                left = until - runtime.now()
+                if left <= 0:
+                    break
+                await runtime.wait(waiter, left if self._event_loop is None or self.is_here else min(left, LOOK_AGAIN))
+        finally:
+            self._waiting.discard(waiter)
+        return not self.is_alive
+
+    def _in_thread(self) -> None:
+        try:
+            if self._needs_event_loop:
+                asyncio.run(self._on_own_event_loop())
+            else:
+                run_blocking(self._script(BLOCKING))
+        finally:
+            self._end()
+
+    async def _on_own_event_loop(self) -> None:
+        self._event_loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._script(ASYNCIO)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.exception()  # taken note of by the script itself
+        self._end()
+
+    def _end(self) -> None:
+        self.has_ended = True
+        self._ended()
+        for waiter in list(self._waiting):
+            waiter.wake()
+
+
+class Mark:
+    """Remember in which task something began, to tell afterwards who cancelled what.
+
+    >>> Mark().is_from_outside(asyncio.CancelledError())  # nobody cancelled us: the work raised it
+    False
+    """
+
+    __slots__ = ("_cancels", "_task")
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task() if running_event_loop() is not None else None
+        self._cancels = self._task.cancelling() if self._task is not None else 0
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked to cancel the task since, and did not take it back."""
+        return self._task is not None and self._task.cancelling() > self._cancels
+
+    def is_from_outside(self, error: BaseException) -> bool:
+        """Return whether *error* was thrown into the work, by a cancellation or because its coroutine is closed."""
+        if isinstance(error, asyncio.CancelledError):
+            return self.is_cancelled
+        if isinstance(error, GeneratorExit) and self._task is not None:
+            return running_event_loop() is None or asyncio.current_task() is not self._task
+        return False
+
+
+def running_event_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that is running in this thread, if any."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,32 @@
+"""Loops end together: asked, waited for, cancelled, waited for once more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from unbreakable.loops.life import Life
+from unbreakable.runtime import Runtime
+
+# An iteration that had to be cancelled is given so many seconds to clean up.
+LAST_GRACE = 1.0
+
+
+async def end(lives: Iterable[Life], runtime: Runtime, grace: float) -> bool:
+    """End *lives*, all at the same time, and return whether all have ended.
+
+    Iterations in progress have *grace* seconds, then they are cancelled and given LAST_GRACE to clean up.  The
+    iteration that this is called from cannot be waited for: it is only asked.
+    """
+    lives = list(lives)
+    for life in lives:
+        life.ask_to_stop()
+    others = [life for life in lives if not life.is_here]
+    left = await _still_going(others, runtime, grace)
+    for life in left:
+        life.carrier.cancel()
+    return not await _still_going(left, runtime, LAST_GRACE) and len(others) == len(lives)
+
+
+async def _still_going(lives: list[Life], runtime: Runtime, seconds: float) -> list[Life]:
+    until = runtime.now() + seconds
+    return [life for life in lives if not await life.carrier.wait(runtime, until - runtime.now())]

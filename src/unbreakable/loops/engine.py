@@ -1,0 +1,148 @@
+"""All periodic tasks of a program, made and ended together."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from types import TracebackType
+from typing import Any, Self
+
+from unbreakable.fractal import FractalNode
+from unbreakable.fractal.operation import Operation
+from unbreakable.loops.carrier import running_event_loop
+from unbreakable.loops.ending import end
+from unbreakable.loops.life import Life
+from unbreakable.loops.loop import QuantumLoop
+from unbreakable.loops.signals import noted_signals
+from unbreakable.loops.status import EngineStatus, LoopState
+from unbreakable.loops.work import Work
+from unbreakable.policies import check
+from unbreakable.policies.check import refuse
+from unbreakable.policies.effects import Effects
+from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
+
+# How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
+LOOK_AGAIN = 0.1
+
+
+class QuantumLoopEngine:
+    """Make loops, run them, and end them all within a bound.
+
+    >>> engine = QuantumLoopEngine()
+    >>> loop = engine.create_loop(lambda: None, name="tidy", interval=0, max_iterations=3)
+    >>> loop.start(); loop.wait_sync()
+    >>> loop.get_status().current_iteration
+    3
+    """
+
+    def __init__(self) -> None:
+        self._loops: dict[str, QuantumLoop] = {}
+        self._news = BLOCKING.waiter()
+
+    def create_loop(
+        self,
+        operation: Operation[Any],
+        *,
+        name: str | None = None,
+        interval: float = 1.0,
+        max_iterations: float | None = None,
+        effects: Effects = "unknown",
+        deadline: float | None = None,
+    ) -> QuantumLoop:
+        """Return a new loop that will run *operation*, which takes the context or nothing, every *interval* seconds.
+
+        An interval of 0 is at once, again and again; *max_iterations* None or ``math.inf`` is for ever; *effects* and
+        *deadline* (seconds for one iteration) are those of ``protect``.  Without a *name* it has the operation's.
+        Raises ConfigurationError, which names the setting, what was expected and what was found.
+        """
+        check.seconds("interval", interval)
+        name = self._free_name(operation) if name is None else self._checked_name(name)
+
+        def node(guarded: Operation[Any]) -> FractalNode:
+            # Without a circuit: a loop that rests between its ticks is the probe that a circuit would wait for.
+            return FractalNode(name, guarded, effects=effects, deadline=deadline, breaker=False)
+
+        loop = QuantumLoop(
+            Work(operation, node),
+            name=name,
+            interval=float(interval),
+            max_iterations=_checked_iterations(max_iterations),
+            ended=self._tell,
+            let_go=self._let_go,
+        )
+        self._loops[name] = loop
+        return loop
+
+    def run(self, grace: float = 10.0) -> None:
+        """Start the loops that are new, and block until all have ended or SIGTERM or SIGINT comes.
+
+        Then iterations in progress have *grace* seconds; a second signal means what it means without us.
+        """
+        if running_event_loop() is not None:
+            raise RuntimeError("run() would block the event loop: start the loops and wait for them instead")
+        with noted_signals() as noted:
+            for loop in self._all():
+                if loop.state is LoopState.NEW:
+                    loop.start()
+            while not noted and self._are_running():
+                run_blocking(BLOCKING.wait(self._news, LOOK_AGAIN))
+        self.aclose_sync(grace)
+
+    async def aclose(self, grace: float = 10.0) -> None:
+        """Stop all loops at the same time, as ``stop`` does."""
+        await end(self._lives(), ASYNCIO, grace)
+
+    def aclose_sync(self, grace: float = 10.0) -> None:
+        """Do the same as ``aclose`` in plain code."""
+        for loop in self._all():
+            loop.refuse_to_block()
+        run_blocking(end(self._lives(), BLOCKING, grace))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def get_status(self) -> EngineStatus:
+        """Return how all loops are doing at this moment."""
+        loops = tuple(loop.get_status() for loop in self._all())
+        return EngineStatus(total_loops=len(loops), active_loops=sum(loop.is_running for loop in loops), loops=loops)
+
+    def _all(self) -> list[QuantumLoop]:
+        return list(self._loops.values())
+
+    def _lives(self) -> list[Life]:
+        return [loop.life for loop in self._all() if loop.life is not None]
+
+    def _are_running(self) -> bool:
+        self._news = BLOCKING.waiter()
+        return any(loop.is_running for loop in self._all())
+
+    def _tell(self) -> None:
+        self._news.wake()
+
+    def _let_go(self, name: str) -> None:
+        self._loops.pop(name, None)
+
+    def _checked_name(self, name: object) -> str:
+        if not isinstance(name, str) or not name:
+            raise refuse("name", "a text that names the loop", name)
+        if name in self._loops:
+            raise refuse("name", "one that no other loop of this engine has", name)
+        return name
+
+    def _free_name(self, operation: object) -> str:
+        name = getattr(operation, "__name__", type(operation).__name__)
+        numbered = (f"{name}-{number}" for number in itertools.count(2))
+        return name if name not in self._loops else next(each for each in numbered if each not in self._loops)
+
+
+def _checked_iterations(most: object) -> float:
+    if most is None or most == math.inf:
+        return math.inf
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise refuse("max_iterations", "a whole number from 1 up, None or math.inf", most)
+    return most

@@ -1,0 +1,100 @@
+"""Whatever an operation raises is a failure of that operation, never the end of its loop.
+
+``SystemExit``, ``KeyboardInterrupt``, ``GeneratorExit``, a ``CancelledError`` of its own and all else that is no
+``Exception`` become a StrayExit, and so an ordinary failure.  They must not even reach the task: asyncio lets the first
+two end the whole event loop.  What passes did not come from the operation: a cancellation from outside, a signal.
+"""
+
+from __future__ import annotations
+
+import inspect
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from opcode import opname
+from types import CodeType, TracebackType
+from typing import Any
+
+from unbreakable.errors import UnbreakableError
+from unbreakable.fractal.operation import is_async, takes_context
+from unbreakable.loops.carrier import Mark
+from unbreakable.outcome import in_one_line
+from unbreakable.policies import Context
+from unbreakable.runtime.blocking import BranchOver
+
+
+class StrayExit(UnbreakableError):
+    """Say that an operation raised what ends a program or a task, not an iteration; its cause is what it raised."""
+
+
+def is_stray(error: BaseException, mark: Mark) -> bool:
+    """Return whether *error* came out of work that began at *mark*, though it is no ``Exception``."""
+    return not (isinstance(error, (Exception, BranchOver)) or mark.is_from_outside(error) or is_from_signal(error))
+
+
+def guarded(operation: Callable[..., Any], enter: Callable[[], None]) -> Callable[[Context], Any]:
+    """Return *operation* with ``enter()`` called first, of the same colour, out of which only exceptions come."""
+    wants_context = takes_context(operation)
+
+    def work(ctx: Context) -> Any:
+        enter()
+        return operation(ctx, **ctx.arguments) if wants_context else operation(**ctx.arguments)
+
+    async def awaited(ctx: Context) -> Any:
+        with Guard():
+            return await work(ctx)
+
+    async def finished(value: Awaitable[Any]) -> Any:
+        with Guard():
+            return await value
+
+    def called(ctx: Context) -> Any:
+        with Guard():
+            value = work(ctx)
+        return finished(value) if ctx.runtime.preemptive and inspect.isawaitable(value) else value
+
+    return awaited if is_async(operation) else called
+
+
+class Guard:
+    """A block out of which only exceptions come, and what is from outside."""
+
+    __slots__ = ("mark",)
+
+    def __enter__(self) -> None:
+        self.mark = Mark()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if error is not None and is_stray(error, self.mark):
+            raise StrayExit(f"the operation raised {in_one_line(error)}") from error
+
+
+def is_from_signal(error: BaseException) -> bool:
+    """Return whether *error* was raised by a signal's handler that happened to run inside the work.
+
+    A handler written in Python shows in the traceback.  Python's own for Ctrl-C does not: it makes the interpreter
+    raise wherever it is.  Work that raises KeyboardInterrupt itself is known by the instruction that was running.
+    """
+    handlers = set(_signal_handlers())
+    traceback = error.__traceback__
+    innermost = traceback
+    while traceback is not None:
+        if traceback.tb_frame.f_code in handlers:
+            return True
+        innermost, traceback = traceback, traceback.tb_next
+    if not isinstance(error, KeyboardInterrupt) or innermost is None:
+        return False
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return False
+    instruction = innermost.tb_frame.f_code.co_code[innermost.tb_lasti]
+    return opname[instruction] not in ("RAISE_VARARGS", "RERAISE")
+
+
+def _signal_handlers() -> Iterator[CodeType]:
+    for number in signal.valid_signals():
+        function: Any = signal.getsignal(number)
+        function = getattr(function, "func", function)  # a partial, as asyncio's own for Ctrl-C
+        function = getattr(function, "__func__", function)
+        if isinstance(code := getattr(function, "__code__", None), CodeType):
+            yield code

@@ -1,0 +1,77 @@
+"""One life of a loop, from its start to its end: decide, wait, iterate, and again.
+
+The script is the same on a thread and on an event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from unbreakable.loops.carrier import Carrier, Mark
+from unbreakable.loops.control import Control, End, Run, Wait
+from unbreakable.loops.work import Work
+from unbreakable.outcome import in_one_line
+from unbreakable.policies.policy import enter
+from unbreakable.runtime import Runtime, Waiter
+
+# When the loop's own machinery fails (no memory, no more threads), it rests so many seconds, then goes on.
+REST = 1.0
+
+
+class Life:
+    """Carry out what *control* decides with *work*, until the end, of which *ended* is told."""
+
+    def __init__(self, name: str, control: Control, work: Work, ended: Callable[[], None]) -> None:
+        self.control = control
+        self.work = work
+        self.carrier = Carrier(self._drive, name, ended, needs_event_loop=work.needs_event_loop)
+        self._waiter: Waiter | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is called from inside its own operation."""
+        return self.work.is_here
+
+    def wake(self) -> None:
+        """Let a wish be seen now."""
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.wake()
+
+    def ask_to_stop(self) -> None:
+        """Wish that no further iteration begins."""
+        self.control.stop()
+        self.wake()
+
+    async def _drive(self, runtime: Runtime) -> None:
+        enter(None)  # whatever call the loop was started in, its deadline is not ours
+        mark = Mark()
+        while True:
+            try:
+                # An operation may swallow a cancellation that was meant for the loop.
+                if await self._has_reached_its_end(runtime) or mark.is_cancelled:
+                    return
+            except Exception as error:  # the machinery failed, not the operation: the loop goes on
+                self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
+                with contextlib.suppress(Exception):
+                    await runtime.sleep(REST)
+
+    async def _has_reached_its_end(self, runtime: Runtime) -> bool:
+        """Do what is decided; return whether that was to end."""
+        match self.control.decide(runtime.now()):
+            case Run(tick):
+                await self.work.run(runtime, tick)
+                if self.control.is_restless:
+                    await runtime.sleep(0)  # others have their turn, even if the operation never waits
+            case Wait(seconds):
+                await self._wait(runtime, seconds)
+            case End():
+                return True
+        return False
+
+    async def _wait(self, runtime: Runtime, seconds: float) -> None:
+        # Be there to be woken first, then look: a wish in between is not slept through.
+        self._waiter = waiter = runtime.waiter()
+        if not self.control.news:
+            await runtime.wait(waiter, seconds)

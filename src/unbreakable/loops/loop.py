@@ -1,0 +1,217 @@
+"""One periodic task that goes on, whatever its operation does."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from unbreakable.errors import Rejected
+from unbreakable.loops.control import Control
+from unbreakable.loops.ending import end
+from unbreakable.loops.life import Life
+from unbreakable.loops.schedule import Schedule
+from unbreakable.loops.status import LoopState, LoopStatus
+from unbreakable.loops.work import Work
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
+
+
+class QuantumLoop:
+    """Run an operation every *interval* seconds, on a grid that does not drift.
+
+    Made by ``QuantumLoopEngine.create_loop``.  Its methods may be called from any thread, any event loop, and from
+    inside its own operation.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        *,
+        name: str,
+        interval: float,
+        max_iterations: float,
+        ended: Callable[[], None],
+        let_go: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.interval = interval
+        self.max_iterations = max_iterations
+        self.life: Life | None = None
+        self._work = work
+        self._tell_ended = ended
+        self._let_go = let_go
+        self._lock = new_lock()
+        self._paused = False
+
+    # ── what people wish ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Begin at once: as a task in async code, in a daemon thread in plain code; once running, do nothing.
+
+        Raises Rejected while it is still stopping, since two of its iterations never overlap.
+        """
+        with self._lock:
+            if self.life is not None and self.life.carrier.is_alive:
+                if self.life.control.stopping:
+                    raise Rejected(f"loop {self.name!r} is still stopping: wait for its end, then start it again")
+                return
+            now = BLOCKING.now()
+            control = Control(Schedule(origin=now, interval=self.interval), self.max_iterations, paused=self._paused)
+            before, self.life = self.life, Life(self.name, control, self._work, self._ended)
+            self._work.tally.start(now)
+            _running.add(self)
+            try:
+                self.life.carrier.start()
+            except BaseException:
+                self.life = before
+                _running.discard(self)
+                raise
+
+    def pause(self) -> None:
+        """Skip all ticks from the next one on, until resumed; the iteration in progress goes on."""
+        self._pause(True)
+
+    def resume(self) -> None:
+        """Go on with the next tick of the grid; what was skipped is not made up for."""
+        self._pause(False)
+
+    def trigger(self) -> None:
+        """Run one iteration now, or right after the one in progress, also when paused.
+
+        Raises Rejected if the loop is not running.
+        """
+        life = self.life
+        if life is None or not life.carrier.is_alive or life.control.stopping:
+            raise Rejected(f"loop {self.name!r} is {self.state.value}: start it before you trigger it")
+        life.control.trigger()
+        life.wake()
+
+    async def stop(self, grace: float = 10.0) -> bool:
+        """Begin no further iteration, and return whether the loop has ended.
+
+        An iteration in progress has *grace* seconds, then it is cancelled.  The loop has not ended when that is of no
+        use (the iteration swallows its cancellation, it blocks a thread), nor when called from inside the operation:
+        then the loop ends with the iteration.
+        """
+        return await end(self._lives(), ASYNCIO, grace)
+
+    def stop_sync(self, grace: float = 10.0) -> bool:
+        """Do the same as ``stop`` in plain code."""
+        self.refuse_to_block()
+        return run_blocking(end(self._lives(), BLOCKING, grace))
+
+    async def wait(self) -> None:
+        """Wait until the loop has ended; return at once if it is not running."""
+        await self._wait(ASYNCIO)
+
+    def wait_sync(self) -> None:
+        """Do the same as ``wait`` in plain code."""
+        self.refuse_to_block()
+        run_blocking(self._wait(BLOCKING))
+
+    async def aclose(self, grace: float = 10.0) -> bool:
+        """Stop, and let the engine forget this loop: its name is free again."""
+        self._let_go(self.name)
+        return await self.stop(grace)
+
+    def aclose_sync(self, grace: float = 10.0) -> bool:
+        """Do the same as ``aclose`` in plain code."""
+        self._let_go(self.name)
+        return self.stop_sync(grace)
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # ── what people see ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def state(self) -> LoopState:
+        """Where the loop is in its life."""
+        if self.life is None:
+            return LoopState.NEW
+        control = self.life.control
+        if not self.life.carrier.is_alive:
+            return LoopState.STOPPED if control.stopping or control.left > 0 else LoopState.FINISHED
+        if control.stopping:
+            return LoopState.STOPPING
+        return LoopState.PAUSED if control.paused else LoopState.RUNNING
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something alive carries the loop, paused or not."""
+        return self.life is not None and self.life.carrier.is_alive
+
+    def get_status(self) -> LoopStatus:
+        """Return how the loop is doing at this moment."""
+        now, tally = BLOCKING.now(), self._work.tally
+        return LoopStatus(
+            name=self.name,
+            state=self.state,
+            is_running=self.is_running,
+            current_iteration=tally.begun,
+            consecutive_errors=tally.consecutive_errors,
+            interval=self.interval,
+            next_run=self._next_run(now),
+            performance=tally.performance(now),
+            last_error=tally.last_error,
+        )
+
+    def _next_run(self, now: float) -> float | None:
+        if self.life is None or self.state is not LoopState.RUNNING or self.life.control.left <= 0:
+            return None
+        return max(0.0, self.life.control.next_tick(now).nominal - now)
+
+    # ── how it is done ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def refuse_to_block(self) -> None:
+        """Raise RuntimeError if waiting in this thread would block what is waited for."""
+        if self.life is not None and self.life.carrier.is_here and not self.life.is_here:
+            raise RuntimeError(f"this would block the event loop that loop {self.name!r} runs on: use the awaited form")
+
+    def _lives(self) -> list[Life]:
+        return [] if self.life is None else [self.life]
+
+    def _pause(self, paused: bool) -> None:
+        self._paused = paused
+        if self.life is not None:
+            self.life.control.pause(paused)
+            self.life.wake()
+
+    async def _wait(self, runtime: Runtime) -> None:
+        if self.life is None:
+            return
+        if self.life.is_here:
+            raise RuntimeError(f"an iteration of loop {self.name!r} cannot wait for its own end")
+        await self.life.carrier.wait(runtime, math.inf)
+
+    def _ended(self) -> None:
+        self._work.tally.stop(BLOCKING.now())
+        _running.discard(self)
+        self._tell_ended()
+
+    def _forget(self) -> None:
+        """Start afresh in a forked child: what carried the loop goes on in the parent only."""
+        self.life = None
+        self._work.forget()
+
+
+# Running loops are held here: one whose owner has let go of it still runs.
+_running: set[QuantumLoop] = set()
+
+
+def _forget_all() -> None:
+    for loop in list(_running):
+        loop._forget()  # noqa: SLF001 - this is their at-fork part
+    _running.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

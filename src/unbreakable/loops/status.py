@@ -1,0 +1,70 @@
+"""What a loop tells about itself."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+class LoopState(enum.Enum):
+    """Where a loop is in its life."""
+
+    NEW = "new"  #: made, not started
+    RUNNING = "running"  #: started; it iterates or waits for its next tick
+    PAUSED = "paused"  #: started; it waits to be resumed
+    STOPPING = "stopping"  #: asked to stop; its last iteration may still be in progress
+    STOPPED = "stopped"  #: it was stopped, or what carried it is gone
+    FINISHED = "finished"  #: all of its iterations are done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """How well and how fast the iterations of a loop go; rates are in 0..1, times in seconds.
+
+    Before an iteration has ended, ``success_rate`` is 1.0 and all other figures are 0.0.
+    """
+
+    success_rate: float
+    heal_rate: float
+    iterations_per_second: float
+    avg_iteration_time: float
+    last_iteration_time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopStatus:
+    """One loop at one moment.
+
+    ``is_running`` says whether something alive carries the loop, paused or not; that it advances shows in
+    ``current_iteration``, which counts the iterations begun.  ``next_run`` is the number of seconds until the next
+    tick, None when none is planned.  ``last_error`` is the latest failure in one line, kept when later ones succeed.
+    """
+
+    name: str
+    state: LoopState
+    is_running: bool
+    current_iteration: int
+    consecutive_errors: int
+    interval: float
+    next_run: float | None
+    performance: Performance
+    last_error: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the status as a JSON-ready dictionary."""
+        return {**asdict(self), "state": self.state.value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """All loops of an engine at one moment; ``active_loops`` counts those that are running, paused or not."""
+
+    total_loops: int
+    active_loops: int
+    loops: tuple[LoopStatus, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the status as a JSON-ready dictionary."""
+        loops = [loop.to_dict() for loop in self.loops]
+        return {"total_loops": self.total_loops, "active_loops": self.active_loops, "loops": loops}

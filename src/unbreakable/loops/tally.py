@@ -1,0 +1,74 @@
+"""How the iterations of a loop went so far."""
+
+from __future__ import annotations
+
+from unbreakable.loops.status import Performance
+from unbreakable.outcome import Outcome, Status, in_one_line
+from unbreakable.stats import Counts
+
+
+class Tally:
+    """Count iterations and their time; everything is kept over restarts of the loop but the rate per second."""
+
+    __slots__ = ("begun", "consecutive_errors", "counts", "ended", "last_error", "last_time", "since", "time", "until")
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.begun = 0
+        self.consecutive_errors = 0
+        self.last_error: str | None = None
+        self.last_time = 0.0
+        self.time = 0.0
+        self.ended = 0
+        self.since = 0.0
+        self.until: float | None = None
+
+    def start(self, now: float) -> None:
+        """Measure the rate from *now* on."""
+        self.since, self.until, self.ended = now, None, 0
+
+    def stop(self, now: float) -> None:
+        """Measure the rate up to *now*."""
+        self.until = now
+
+    def add(self, outcome: Outcome[object], seconds: float) -> None:
+        """Count an iteration that ended in *outcome*."""
+        match outcome.status:
+            case Status.OK:
+                self.counts.ok += 1
+            case Status.HEALED:
+                self.counts.healed += 1
+            case Status.DEGRADED:
+                self.counts.degraded += 1
+            case Status.FAILED:
+                self.counts.failed += 1
+        failed = outcome.status is Status.FAILED
+        self.consecutive_errors = self.consecutive_errors + 1 if failed else 0
+        if outcome.error is not None:
+            self.last_error = in_one_line(outcome.error)
+        self._add_time(seconds)
+
+    def add_error(self, error: BaseException, seconds: float) -> None:
+        """Count an iteration that was ended by *error* itself."""
+        self.counts.failed += 1
+        self.consecutive_errors += 1
+        self.last_error = in_one_line(error)
+        self._add_time(seconds)
+
+    def performance(self, now: float) -> Performance:
+        """Return the figures as at *now*."""
+        counts, finished = self.counts, self.counts.finished
+        elapsed = (now if self.until is None else self.until) - self.since
+        success_rate, heal_rate = counts.value(), counts.heal_rate
+        return Performance(
+            success_rate=1.0 if success_rate is None else success_rate,
+            heal_rate=0.0 if heal_rate is None else heal_rate,
+            iterations_per_second=self.ended / elapsed if elapsed > 0 else 0.0,
+            avg_iteration_time=self.time / finished if finished else 0.0,
+            last_iteration_time=self.last_time,
+        )
+
+    def _add_time(self, seconds: float) -> None:
+        self.ended += 1
+        self.last_time = seconds
+        self.time += seconds

@@ -1,0 +1,77 @@
+"""A stage on which a loop's story is played on each driver, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from unbreakable.loops import QuantumLoop, QuantumLoopEngine
+from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
+from unbreakable.testing import VirtualClock, virtual_time
+
+DRIVERS = ["event loop", "thread", "thread with event loop"]
+
+
+class Stage:
+    """Let one story be told in each colour; what differs between them is here."""
+
+    def __init__(self, driver: str, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.is_async = driver == "event loop"
+        self.can_cancel = driver != "thread"
+        self.runtime = ASYNCIO if self.is_async else BLOCKING
+        self.works_on = ASYNCIO if self.can_cancel else BLOCKING
+        self.engine = QuantumLoopEngine()
+
+    def loop(self, work: Callable[..., Awaitable[Any]], **settings: Any) -> QuantumLoop:
+        """Return a loop over *work*, which uses ``work_for`` to take its time."""
+
+        def plain(ctx):
+            return run_blocking(work(ctx))
+
+        return self.engine.create_loop(work if self.can_cancel else plain, **{"name": "work", **settings})
+
+    async def work_for(self, seconds: float) -> None:
+        await self.works_on.sleep(seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        await self.runtime.sleep(seconds)
+
+    async def wait(self, loop: QuantumLoop) -> None:
+        if self.is_async:
+            await loop.wait()
+        else:
+            loop.wait_sync()
+
+    async def stop(self, loop: QuantumLoop, grace: float = 10.0) -> bool:
+        return await loop.stop(grace) if self.is_async else loop.stop_sync(grace)
+
+    async def close(self) -> None:
+        if self.is_async:
+            await self.engine.aclose()
+        else:
+            self.engine.aclose_sync()
+
+    def now(self) -> float:
+        return round(self.clock.now(), 3)
+
+
+@pytest.fixture(params=DRIVERS)
+def play(request):
+    """Return a function that plays a story in virtual time on one driver."""
+
+    def play(story: Callable[[Stage], Awaitable[Any]]) -> Any:
+        async def told(stage: Stage) -> Any:
+            try:
+                return await story(stage)
+            finally:
+                await stage.close()
+
+        with virtual_time() as clock:
+            stage = Stage(request.param, clock)
+            return asyncio.run(told(stage)) if stage.is_async else run_blocking(told(stage))
+
+    return play

@@ -1,0 +1,171 @@
+"""What only loops on event loops meet."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from unbreakable.errors import DeadlineExceeded
+from unbreakable.loops import LoopState, QuantumLoopEngine
+from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
+
+# ── what only event loops have ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("swallows", [False, True], ids=["passes it on", "swallows it"])
+def test_a_cancellation_from_outside_ends_the_loop(swallows):
+    """Who cancels all tasks, as asyncio.run does at its end, means loops too, whatever the operation makes of it."""
+    engine = QuantumLoopEngine()
+
+    async def work():
+        try:
+            await asyncio.sleep(1000.0)  # noqa: TID251 - user code
+        except asyncio.CancelledError:
+            if not swallows:
+                raise
+
+    async def main():
+        loop = engine.create_loop(work)
+        loop.start()
+        await ASYNCIO.sleep(1.0)
+        return loop
+
+    with virtual_time():
+        loop = asyncio.run(main())
+
+    assert LoopState.STOPPED is loop.state
+
+
+def test_a_loop_can_move_to_the_next_event_loop():
+    """A loop that ended with one event loop starts again on another."""
+    engine = QuantumLoopEngine()
+    loop = engine.create_loop(lambda: None, interval=1.0)
+
+    async def main():
+        loop.start()
+        await ASYNCIO.sleep(2.5)
+
+    with virtual_time():
+        asyncio.run(main())
+        asyncio.run(main())
+
+    assert 6 == loop.get_status().current_iteration
+
+
+def test_a_loop_whose_event_loop_was_closed_under_it_does_not_look_alive():
+    """A closed event loop cancels nobody; the status tells the truth all the same, and waiting for it ends."""
+    engine = QuantumLoopEngine()
+    loop = engine.create_loop(lambda: None, interval=1.0)
+
+    async def main():
+        loop.start()
+        await ASYNCIO.sleep(2.5)
+
+    event_loop = asyncio.new_event_loop()
+    with virtual_time():
+        event_loop.run_until_complete(main())
+        task = loop.life.carrier._task
+        event_loop.close()
+        loop.wait_sync()
+    status = loop.get_status()
+    task._log_destroy_pending = False  # asyncio would complain of what this test does on purpose
+
+    assert (LoopState.STOPPED, False, None) == (status.state, status.is_running, status.next_run)
+    assert loop.stop_sync()
+
+
+def test_blocking_the_event_loop_that_carries_it_is_refused():
+    """Waiting in a way that could never end says so at once."""
+    engine = QuantumLoopEngine()
+
+    async def main():
+        loop = engine.create_loop(lambda: None)
+        loop.start()
+        for act in (loop.stop_sync, loop.wait_sync, engine.aclose_sync):
+            with pytest.raises(RuntimeError, match="use the awaited form"):
+                act()
+        with pytest.raises(RuntimeError, match=r"run\(\) would block the event loop"):
+            engine.run()
+        return await loop.stop()
+
+    with virtual_time():
+        assert asyncio.run(main())
+
+
+def test_a_loop_is_stopped_from_another_thread():
+    """Wishes come from any thread, and who waits for the end is told across threads."""
+    engine = QuantumLoopEngine()
+    loop = engine.create_loop(lambda: None, interval=1.0)
+
+    async def main():
+        loop.start()
+        await ASYNCIO.sleep(2.5)
+        return await asyncio.to_thread(loop.stop_sync)
+
+    with virtual_time():
+        assert asyncio.run(main())
+    assert LoopState.STOPPED is loop.state
+
+
+def test_a_loop_in_a_block_runs_as_long_as_the_block():
+    """Entering starts, leaving stops."""
+    engine = QuantumLoopEngine()
+
+    async def main():
+        async with engine, engine.create_loop(lambda: None, interval=1.0) as loop:
+            await ASYNCIO.sleep(2.5)
+            running = loop.state
+        return running, loop.state, loop.get_status().current_iteration
+
+    with virtual_time():
+        assert (LoopState.RUNNING, LoopState.STOPPED, 3) == asyncio.run(main())
+
+
+def test_a_plain_function_that_returns_something_to_await_is_awaited():
+    """A lambda around a coroutine is guarded like the coroutine itself."""
+    engine = QuantumLoopEngine()
+
+    async def leave():
+        raise SystemExit
+
+    async def main():
+        loop = engine.create_loop(lambda: leave(), max_iterations=2)  # noqa: PLW0108 - that it is a lambda is the point
+        loop.start()
+        await loop.wait()
+        return loop.get_status()
+
+    with virtual_time():
+        status = asyncio.run(main())
+
+    assert (2, 2, LoopState.FINISHED) == (status.current_iteration, status.consecutive_errors, status.state)
+
+
+# ── the end of a program ────────────────────────────────────────────────────────────────────
+
+
+def test_run_starts_what_is_new_and_returns_when_all_is_done():
+    """A program that is nothing but loops is one line."""
+    engine = QuantumLoopEngine()
+    done = []
+    for number in range(3):
+        engine.create_loop(lambda number=number: done.append(number), name=str(number), interval=0.01, max_iterations=2)
+    with virtual_time():
+        engine.run()
+
+    assert [0, 0, 1, 1, 2, 2] == sorted(done)
+
+
+def test_the_deadline_error_is_ours_to_tell():
+    """An iteration that outlives its deadline ends in DeadlineExceeded."""
+    engine = QuantumLoopEngine()
+
+    async def main():
+        loop = engine.create_loop(lambda: ASYNCIO.sleep(100.0), deadline=2.0, max_iterations=1)
+        loop.start()
+        await loop.wait()
+        return loop.get_status().last_error
+
+    with virtual_time():
+        assert DeadlineExceeded.__name__ in asyncio.run(main())
