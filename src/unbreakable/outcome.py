@@ -26,7 +26,7 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Success(Generic[T_co]):
-    """Hold the verified value of one attempt, the *elapsed* seconds it took; *degraded* says that a fallback gave it."""
+    """Hold the verified value of one attempt that took *elapsed* seconds; *degraded*: a fallback gave it, and why."""
 
     value: T_co
     elapsed: float = 0.0
@@ -38,9 +38,9 @@ class Success(Generic[T_co]):
 class Failure:
     """Hold what went wrong in one attempt; given to fallbacks, remedies and their predicates.
 
-    ``error`` is the user's own exception; ``signature`` is the same in every process for the same trouble; ``cause`` is the
-    deepest exception of the chain; ``cut`` says that our time limit ended the attempt; ``retry_after`` are the seconds that
-    the target asked us to wait.
+    ``error`` is the user's own exception; ``signature`` is the same in every process for the same trouble; ``cause``
+    is the deepest exception of the chain; ``cut`` says that our time limit ended the attempt; ``retry_after`` are the
+    seconds that the target asked us to wait.
     """
 
     error: Exception
@@ -137,7 +137,9 @@ class Outcome(Generic[T_co]):
 
     def explain(self) -> str:
         """Return in plain words what was tried, what went wrong and what was done about it."""
-        lines = [f"{self.node or 'call'} {self.status.value}: {attempts_in_words(self.attempts)} in {self.elapsed:.3f} s"]
+        lines = [
+            f"{self.node or 'call'} {self.status.value}: {attempts_in_words(self.attempts)} in {self.elapsed:.3f} s"
+        ]
         lines[0] += f", strategy {self.strategy} (outcome {self.id})"
         if self.trace is not None:
             lines += [f"  {line}" for line in self.trace.story]
@@ -170,7 +172,7 @@ def in_one_line(error: BaseException, most: int = 200) -> str:
     """Return the type and message of *error* in at most *most* characters, whatever its ``__str__`` does."""
     try:
         message = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the failure that it belongs to
+    except Exception:
         message = "(its message cannot be read)"
     name = type(error).__name__
     text = f"{name}: {message}" if message else name

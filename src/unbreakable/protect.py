@@ -66,10 +66,10 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     >>> greet("Ada"), greet.outcome("Ada").status.value
     ('hello Ada', 'ok')
 
-    The function, sync or async, a method or not, is called as before and returns its value, or raises its own exception with
-    a note that tells the story; ``.outcome(…)`` returns an ``Outcome`` instead and never raises an Exception.  A policy left
-    at None is learned, an object pins it, False switches it off.  Times are seconds.  Raises ConfigurationError when an
-    option is wrong and TypeError for what cannot be protected.
+    The function, sync or async, a method or not, is called as before and returns its value, or raises its own
+    exception with a note that tells the story; ``.outcome(…)`` returns an ``Outcome`` instead and never raises an
+    Exception.  A policy left at None is learned, an object pins it, False switches it off.  Times are seconds.
+    Raises ConfigurationError when an option is wrong and TypeError for what cannot be protected.
     """
     if callable(name):
         return protected(name, None, options)
@@ -102,7 +102,9 @@ _places: OrderedDict[Any, FractalNode] = OrderedDict()
 
 
 def attempts(name: str, **options: Unpack[Common]) -> Attempts:
-    """Guard a block: ``async for attempt in attempts("name"): async with attempt: …``, or the same without async.
+    """Guard a block of code that is not a function.
+
+    Write ``async for attempt in ub.attempts("name"): async with attempt: …``, or the same without async.
 
     >>> tries = []
     >>> for attempt in attempts("flaky block"):
@@ -113,8 +115,8 @@ def attempts(name: str, **options: Unpack[Common]) -> Attempts:
     >>> tries
     [1, 2]
 
-    Every place in your code that calls this has a node of its own, which remembers and learns from call to call; what the
-    options say is settled by the first call from there.  The last failure is raised.
+    Every place in your code that calls this has a node of its own, which remembers and learns from call to call; what
+    the options say is settled by the first call from there.  The last failure is raised.
     """
     frame = sys._getframe(1)  # noqa: SLF001 - the place decides which node it is
     given: dict[str, Any] = {"hedge": False, **options}

@@ -1,7 +1,7 @@
 """The block form: a loop over attempts, each a block that may fail.
 
-The same script is driven as everywhere; where it would call a function, it hands the floor to the block and goes on with
-how the block ended.
+The same script is driven as everywhere; where it would call a function, it hands the floor to the block and goes on
+with how the block ended.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Coroutine, Generator
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.node import FractalNode, note
@@ -47,15 +47,17 @@ class Attempt:
         """Return the call's context: deadline, remaining(), idempotency_key."""
         return self._attempts.context
 
-    def __enter__(self) -> Attempt:
+    def __enter__(self) -> Self:
         """Begin the attempt."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> bool:
         """Tell the script how the block ended; swallow a failure that is repeated."""
         return self._attempts.ended(error)
 
-    async def __aenter__(self) -> Attempt:
+    async def __aenter__(self) -> Self:
         """Begin the attempt."""
         return self
 
@@ -69,8 +71,8 @@ class Attempt:
 class Attempts:
     """Iterate over the attempts that the node allows: ``async for`` or ``for``, once; see ``ub.attempts``.
 
-    A failed attempt that is to be repeated ends quietly and the loop goes on; the last failure is raised.  ``outcome`` tells
-    how it went, once the loop is over.
+    A failed attempt that is to be repeated ends quietly and the loop goes on; the last failure is raised.
+    ``outcome`` tells how it went, once the loop is over.
     """
 
     def __init__(self, node: FractalNode) -> None:
@@ -78,7 +80,9 @@ class Attempts:
             msg = f"{node.name}: a block has no value, so fallback, verify and schema have no place in attempts()"
             raise ConfigurationError(msg)
         if node.settings.pinned.get("hedge") is not False:
-            raise ConfigurationError(f"{node.name}: a block cannot run twice at once, so hedge must be False in attempts()")
+            raise ConfigurationError(
+                f"{node.name}: a block cannot run twice at once, so hedge must be False in attempts()"
+            )
         self.node = node
         self.outcome: Outcome[None] | None = None
         self._script: Coroutine[Any, Any, Result[Any]] | None = None
@@ -183,7 +187,7 @@ class Attempts:
             while asked is not FLOOR:
                 try:
                     answer = yield asked
-                except BaseException as interruption:  # noqa: BLE001 - a cancellation is the script's to handle
+                except BaseException as interruption:
                     asked = script.throw(interruption)
                 else:
                     asked = script.send(answer)

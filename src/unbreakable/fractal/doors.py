@@ -145,5 +145,3 @@ def _mark_as_coroutine_function(door: Any) -> None:
         mark(door)
     else:
         door._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
-
-

@@ -119,7 +119,7 @@ def accepts(remedy: Remedy, failure: Failure) -> bool:
     """Return whether *remedy* is meant for *failure*; a predicate that raises means no."""
     try:
         return remedy.matches(failure)
-    except Exception:  # noqa: BLE001 - a broken predicate must not hide the failure that it was asked about
+    except Exception:
         return False
 
 
@@ -141,7 +141,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy
     try:
         with ctx.notebook.doing("heal.fix.apply"):
             await _apply(ctx, failure, remedy)
-    except Exception as error:  # noqa: BLE001 - a remedy that fails is one that does not work
+    except Exception as error:
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
         ctx.target.experience.update(failure.signature, remedy, worked=False)
         return None

@@ -1,7 +1,7 @@
 """LEARN: store what happened, find the patterns in it, improve the settings.
 
-Only ``record`` happens while a call waits, and it is a few additions.  The rest is ``learn``, which runs in the background,
-once in a while: one at a time for each target.
+Only ``record`` happens while a call waits, and it is a few additions.  The rest is ``learn``, which runs in the
+background, once in a while: one at a time for each target.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ def aggregate(target: Target, batch: list[float], now: float) -> None:
 def detect_drift(node: Any, target: Target, batch: list[float], now: float) -> bool:
     """Return whether the latency is no longer what it was; if so, what was known of it is forgotten."""
     did(target, "learn.patterns.detect_drift")
-    if not any([target.drift.update(seconds) for seconds in batch]):
+    alarms = [target.drift.update(seconds) for seconds in batch]  # every one is taken in, an alarm or not
+    if not any(alarms):
         return False
     recent = Quantile()
     recent.update_many(batch)

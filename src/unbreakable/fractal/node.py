@@ -90,7 +90,9 @@ class FractalNode:
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @overload
-    async def execute(self, operation: Callable[..., Awaitable[T]], context: Any = None, **scope: Any) -> Outcome[T]: ...
+    async def execute(
+        self, operation: Callable[..., Awaitable[T]], context: Any = None, **scope: Any
+    ) -> Outcome[T]: ...
     @overload
     async def execute(self, operation: Callable[..., T], context: Any = None, **scope: Any) -> Outcome[T]: ...
     @overload
@@ -98,8 +100,8 @@ class FractalNode:
     async def execute(self, operation: Any = None, context: Any = None, **scope: Any) -> Outcome[Any]:
         """Run *operation*, or the node's own, and say how it ended; never raises an Exception.
 
-        *context* becomes the operation's ``ctx.input``; *scope* (nodes, results, state, tick, iteration, idempotency_key)
-        is what workflows and loops add.  CancelledError and other BaseExceptions pass.
+        *context* becomes the operation's ``ctx.input``; *scope* (nodes, results, state, tick, iteration,
+        idempotency_key) is what workflows and loops add.  CancelledError and other BaseExceptions pass.
         """
         ctx = self.open(self.runtime or ASYNCIO, *self._work(operation), context=context, **scope)
         return self.outcome(ctx, await self.play(ctx))
@@ -116,7 +118,7 @@ class FractalNode:
         return work_with_context(operation), None
 
     def open(self, runtime: Runtime, work: Any, given: Any, *, context: Any = None, **scope: Any) -> Context:
-        """Return the context of a call that begins now; *given* are the caller's arguments, None for the context itself."""
+        """Return the context of a call that begins now; *given*: its arguments, None for the context itself."""
         outer, now, ctx = current(), runtime.now(), Context()
         ctx.node, ctx.runtime, ctx.parent, ctx.work, ctx.input = self, runtime, outer, work, context
         self._set_scope(ctx, scope)
@@ -142,10 +144,12 @@ class FractalNode:
             elif name in SCOPE:
                 setattr(ctx, name, value)
             else:
-                raise TypeError(f"execute() has no argument {name!r}; expected one of {sorted(SCOPE)} or idempotency_key")
+                raise TypeError(
+                    f"execute() has no argument {name!r}; expected one of {sorted(SCOPE)} or idempotency_key"
+                )
 
     async def play(self, ctx: Context) -> Result[Any]:
-        """Play the script of a call from its start; an answer in ``ctx.first`` is taken as that of the first attempt."""
+        """Play the script of a call from its start; ``ctx.first`` is taken as the answer of the first attempt."""
         enter(ctx)
         try:
             result: Result[Any] = await ctx.target.script(ctx)
@@ -271,7 +275,9 @@ class FractalNode:
         """Return the circuit, to look at its ``state`` or to ``force_open()``, ``disable()``, ``reset()`` it."""
         return self.target.circuit
 
-    def create_child(self, name: str, operation: Operation[Any] | None = None, **options: Unpack[Options]) -> FractalNode:
+    def create_child(
+        self, name: str, operation: Operation[Any] | None = None, **options: Unpack[Options]
+    ) -> FractalNode:
         """Return a node that shares this one's deadline and budget; its statistics count here, too."""
         if len(self.children) >= MOST_CHILDREN:
             raise ConfigurationError(f"{self.name} has {MOST_CHILDREN} children, the most a node may have")
@@ -280,7 +286,7 @@ class FractalNode:
         return child
 
     def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
-        """Register the decorated function as a remedy for exceptions of these types, or failures that a predicate accepts.
+        """Register the decorated function as a remedy for these exception types, or what a predicate accepts.
 
         It takes the ``ub.Failure``, is async or sync, and may return keyword arguments to change for the next attempts.
         """
@@ -322,9 +328,11 @@ class FractalNode:
             if isinstance(event, entry[0]):
                 try:
                     entry[1](event)
-                except Exception as error:  # noqa: BLE001 - a listener's trouble is not the call's
+                except Exception as error:
                     self.listeners = tuple(other for other in self.listeners if other is not entry)
-                    logging.getLogger("unbreakable").warning("a listener of %s raised and was dropped", self.name, exc_info=True)
+                    logging.getLogger("unbreakable").warning(
+                        "a listener of %s raised and was dropped", self.name, exc_info=True
+                    )
                     self.tell(ListenerFailed(at=event.at, node=self.name, error=in_one_line(error)))
 
     # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
@@ -346,7 +354,9 @@ class FractalNode:
         """Return the node."""
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """Close the node."""
         await self.aclose()
 
@@ -370,7 +380,7 @@ def note(error: Exception, story: str) -> None:
     notes = [line for line in getattr(error, "__notes__", ()) if not str(line).startswith(start)]
     try:
         error.__notes__ = [*notes, story]
-    except Exception:  # noqa: BLE001 - an exception that takes no notes is raised without
+    except Exception:
         logging.getLogger("unbreakable").debug("no note on %s", type(error).__name__)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import weakref
@@ -31,10 +32,8 @@ def takes_context(operation: Callable[..., Any]) -> bool:
     except (KeyError, TypeError):
         pass
     takes = _look(operation)
-    try:
-        _known[operation] = takes
-    except TypeError:
-        pass  # a bound method or a builtin cannot be remembered; looking costs a few microseconds
+    with contextlib.suppress(TypeError):
+        _known[operation] = takes  # a bound method or a builtin cannot be remembered; looking costs a few microseconds
     return takes
 
 
@@ -95,7 +94,7 @@ def is_async(function: Any) -> bool:
         function = function.func
     if isinstance(function, (classmethod, staticmethod)):
         function = function.__func__
-    call = getattr(type(function), "__call__", None)
+    call = inspect.getattr_static(type(function), "__call__", None)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 

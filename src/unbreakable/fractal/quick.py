@@ -1,9 +1,9 @@
 """The quick path: while all is well, a protected call is arithmetic around the user's work.
 
-``begin``, the user's work, then ``succeed`` or ``fail``: plain functions without a colour, written once; the doors spell the
-sandwich.  Whatever is out of the ordinary (an open circuit, no place, no time, a policy that needs a race) makes ``begin``
-answer None, and the call is played by the script from the start.  When the work ends badly, the script is played with the
-first answer in hand.  Both ways tell the same story; a test plays each story both ways.
+``begin``, the user's work, then ``succeed`` or ``fail``: plain functions without a colour, written once; the doors
+spell the sandwich.  Whatever is out of the ordinary (an open circuit, no place, no time, a policy that needs a race)
+makes ``begin`` answer None, and the call is played by the script from the start.  When the work ends badly, the
+script is played with the first answer in hand.  Both ways tell the same story; a test plays each story both ways.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def begin(node: Any, target: Target, runtime: Runtime) -> Context | None:
     ctx = Context()
     ctx.node, ctx.target, ctx.plan, ctx.runtime, ctx.parent = node, target, target.plan, runtime, outer
     ctx.started, ctx.deadline, ctx.deadline_is_ours, ctx.stamp, ctx.owner = now, deadline, ours, stamp, target
-    ctx.due = now + target.limit if now + target.limit < deadline else deadline
+    ctx.due = min(deadline, now + target.limit)
     ctx.permit = target.gate is not None
     _current.set(ctx)
     return ctx

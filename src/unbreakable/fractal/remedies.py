@@ -104,7 +104,7 @@ class Experience:
     def choose(self, signature: str, candidates: Iterable[Remedy], u: float) -> Remedy | None:
         """Return the most promising candidate, None for waiting; *u*, uniform, sometimes decides for another one."""
         ranked = sorted([*candidates, None], key=lambda remedy: -self.value(signature, remedy))
-        doubtful = self.value(signature, ranked[0]) < 0.5  # noqa: PLR2004 - as likely as not
+        doubtful = self.value(signature, ranked[0]) < 0.5
         return ranked[1] if doubtful and len(ranked) > 1 and u < EXPLORE else ranked[0]
 
     def to_dict(self) -> dict[str, dict[str, dict[str, float]]]:

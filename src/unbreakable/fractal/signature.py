@@ -55,7 +55,7 @@ def _classify_status(status: int, error: BaseException) -> Kind:
     known = _BY_STATUS.get(status)
     if known is not None:
         return known
-    if 400 <= status < 500:  # noqa: PLR2004 - the standard's own border
+    if 400 <= status < 500:
         return Kind.INVALID
     return Kind.TRANSIENT if retry_after(error) is None else Kind.THROTTLED
 
@@ -65,7 +65,7 @@ def http_status(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
     for source, name in ((error, "http_status"), (response, "status_code"), (error, "status_code"), (error, "status")):
         status = getattr(source, name, None)
-        if isinstance(status, int) and not isinstance(status, bool) and 100 <= status < 600:  # noqa: PLR2004
+        if isinstance(status, int) and not isinstance(status, bool) and 100 <= status < 600:
             return status
     return None
 
@@ -80,7 +80,7 @@ def retry_after(error: BaseException) -> float | None:
         number = float(seconds) if seconds is not None else -1.0
     except (TypeError, ValueError):
         return None  # a date; whoever knows the answer's own date turns it into seconds
-    return number if 0 <= number < 86_400 else None  # noqa: PLR2004 - nobody waits a day
+    return number if 0 <= number < 86_400 else None
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -117,7 +117,7 @@ def sign(error: BaseException) -> str:
         parts.append(str(code)[:40])
     try:
         parts.append(template(str(error)))
-    except Exception:  # noqa: BLE001 - a broken __str__ is no reason to fail
+    except Exception:
         parts.append("?")
     cause = root_cause(error)
     if cause is not error:

@@ -20,7 +20,11 @@ STAGES: dict[str, tuple[str, str, str]] = {
 }
 
 IN_THE_BACKGROUND = tuple(
-    f"{stage}.{name}" for stage, names in STAGES.items() if stage.startswith("learn.") for name in names if name != "record"
+    f"{stage}.{name}"
+    for stage, names in STAGES.items()
+    if stage.startswith("learn.")
+    for name in names
+    if name != "record"
 )
 
 MOST_LINES = 60
@@ -56,7 +60,8 @@ class Notebook:
     def close(self) -> Trace:
         """Return everything noted, in order."""
         stages = tuple(
-            Stage(stage, tuple(self._operation(f"{stage}.{name}", name) for name in names)) for stage, names in STAGES.items()
+            Stage(stage, tuple(self._operation(f"{stage}.{name}", name) for name in names))
+            for stage, names in STAGES.items()
         )
         return Trace(stages, IN_THE_BACKGROUND, tuple(self.lines))
 
@@ -75,5 +80,7 @@ class Page:
     def __enter__(self) -> None:
         self.started = self.book.now()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         self.book.did(self.path, self.book.now() - self.started)

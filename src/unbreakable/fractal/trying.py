@@ -47,7 +47,7 @@ def check_input(settings: Settings, ctx: Context) -> ValidationFailed | None:
     args, kwargs = ctx.given
     try:
         accepted = settings.validate(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - whatever it raises is its way of saying no
+    except Exception as error:
         refusal = ValidationFailed(f"{settings.name}: {in_one_line(error)}")
         refusal.__cause__ = error
         return refusal
@@ -81,7 +81,7 @@ class Attempting:
         try:
             with book.doing("try.execute.call"):
                 value = await ctx.runtime.call(ctx.work(ctx))
-        except Exception as error:  # noqa: BLE001 - failures are values inside
+        except Exception as error:
             with book.doing("try.execute.capture"):
                 return captured(error, ctx, started)
         book.did("try.execute.capture")
@@ -111,9 +111,11 @@ def captured(error: Exception, ctx: Context, started: float) -> Failure:
 
 
 def is_exhausted(error: Exception, ctx: Context) -> bool:
-    """Return whether a protected call inside this one has repeated *error* in vain: nested repeats must not multiply."""
+    """Return whether a protected call inside this one has repeated *error* in vain: repeats must not multiply."""
     spent = ctx.spent
-    return spent is not None and (spent is error or spent is root_cause(error) or root_cause(spent) is root_cause(error))
+    return spent is not None and (
+        spent is error or spent is root_cause(error) or root_cause(spent) is root_cause(error)
+    )
 
 
 def check_shape(schema: Any, value: Any) -> Any:
@@ -147,7 +149,5 @@ def accept(verify: Verify | None, value: Any, quality: float) -> None:
     """Raise VerificationFailed for a result that is not good enough."""
     if verify is not None and quality < verify.at_least:
         text = repr(value) if type(value) in (int, float, str, bool, type(None)) else f"a {type(value).__name__}"
-        shown = text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004
+        shown = text if len(text) <= 80 else f"{text[:79]}…"
         raise VerificationFailed(f"quality {quality:.2f} of {shown} is below {verify.at_least:.2f}")
-
-

@@ -10,7 +10,7 @@ from unbreakable.policies.check import refuse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """Wait *first* seconds, then *factor* times as long each time, at most *most*; with *jitter* anything from 0 up to that.
+    """Wait *first* seconds, then *factor* times as long each time, at most *most*; with *jitter* 0 up to that.
 
     Full jitter after M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): of the ways to spread
     retries it makes the fewest calls collide.

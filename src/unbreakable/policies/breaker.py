@@ -22,9 +22,10 @@ MOST_WAITING = 1_000
 class CircuitBreaker:
     """Open after *failures* in a row, or when *ratio* of at least *minimum* attempts within *window* seconds failed.
 
-    An open circuit refuses attempts for *rest* seconds, then lets *permits* through to see: when they all succeed it closes,
-    when one fails it opens again.  An attempt slower than *slow* seconds counts as failed.  A call waits at most *wait*
-    seconds, within its deadline, for an open circuit to let attempts through again; waiting costs no budget.
+    An open circuit refuses attempts for *rest* seconds, then lets *permits* through to see: when they all succeed it
+    closes, when one fails it opens again.  An attempt slower than *slow* seconds counts as failed.  A call waits at
+    most *wait* seconds, within its deadline, for an open circuit to let attempts through again; waiting costs no
+    budget.
     """
 
     failures: int = field(default=5, kw_only=False)
@@ -53,7 +54,9 @@ class CircuitBreaker:
         stamp = await self._admit(circuit, ctx)
         if stamp is None:
             rest = max(0.0, circuit.until - ctx.runtime.now())
-            return ctx.refuse(CircuitOpen(f"the circuit of {ctx.node.name} is open for {rest:.3f} s more", retry_after=rest))
+            return ctx.refuse(
+                CircuitOpen(f"the circuit of {ctx.node.name} is open for {rest:.3f} s more", retry_after=rest)
+            )
         started = ctx.runtime.now()
         try:
             result = await inner(ctx)
@@ -117,11 +120,24 @@ CHANGES: dict[tuple[State, Change], State] = {
 class Circuit:
     """One target's circuit: decisions over *now*; verdicts that belong to an earlier generation are ignored.
 
-    On success the quick path reads two attributes only: ``stamp``, the generation while calls go through freely (None sends
-    admission through ``admit``), and ``alert``, whether a success would change anything.
+    On success the quick path reads two attributes only: ``stamp``, the generation while calls go through freely (None
+    sends admission through ``admit``), and ``alert``, whether a success would change anything.
     """
 
-    __slots__ = ("alert", "generation", "lock", "probes", "proven", "run", "settings", "stamp", "state", "until", "waiting", "window")
+    __slots__ = (
+        "alert",
+        "generation",
+        "lock",
+        "probes",
+        "proven",
+        "run",
+        "settings",
+        "stamp",
+        "state",
+        "until",
+        "waiting",
+        "window",
+    )
 
     def __init__(self, settings: CircuitBreaker) -> None:
         self.settings, self.lock = settings, new_lock()
@@ -146,7 +162,7 @@ class Circuit:
             return (self.generation if self.state in (State.CLOSED, State.DISABLED) else None), event
 
     def settle(self, stamp: int, ok: bool | None, now: float, elapsed: float = 0.0) -> type[Event] | None:
-        """Take a verdict and return what happened to the circuit; *ok* is None when the attempt says nothing of the target."""
+        """Take a verdict and return what happened to the circuit; *ok* is None when it says nothing of the target."""
         with self.lock:
             if stamp != self.generation or self.state is State.DISABLED:
                 return None
@@ -237,8 +253,8 @@ EVENTS: dict[State, type[Event]] = {
 def verdict(result: Result[Any], ctx: Context) -> bool | None:
     """Return what an attempt says about its target; None for nothing.
 
-    A refusal of ours, a caller's deadline and a request that the target rightly calls wrong say nothing.  A deadline of the
-    node's own, spent on this attempt for the most part, does.
+    A refusal of ours, a caller's deadline and a request that the target rightly calls wrong say nothing.  A deadline
+    of the node's own, spent on this attempt for the most part, does.
     """
     if not isinstance(result, Failure):
         return True

@@ -10,10 +10,10 @@ from unbreakable.runtime import new_lock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudget:
-    """Allow repeats for *ratio* of the successes, *floor* a second on top; begin with *start* tokens, keep at most *most*.
+    """Allow repeats for *ratio* of the successes, and *floor* a second; begin with *start* tokens, keep *most*.
 
-    A token bucket as in gRPC (proposal A6) and Finagle's RetryBudget: it lets a few failures be retried at once and holds
-    retries down to a share of the traffic when everything fails.  Retries, hedges and healing all pay from it.
+    A token bucket as in gRPC (proposal A6) and Finagle's RetryBudget: it lets a few failures be retried at once and
+    holds retries down to a share of the traffic when everything fails.  Retries, hedges and healing all pay from it.
     """
 
     ratio: float = field(default=0.2, kw_only=False)

@@ -13,7 +13,7 @@ from unbreakable.policies.policy import Context, Inner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulkhead:
-    """Let *most* calls in at once, over threads and event loops together; a further one waits at most *wait* seconds."""
+    """Let *most* calls in at once, over threads and event loops together; others wait *wait* seconds at most."""
 
     most: int = field(default=64, kw_only=False)
     wait: float = 0.0

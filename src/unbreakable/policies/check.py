@@ -27,7 +27,9 @@ def seconds(path: str, value: object, *, positive: bool = False, endless: bool =
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
     fits = number and (value > 0 if positive else value >= 0) and (endless or value < math.inf)  # type: ignore[operator]
     if not fits:
-        raise refuse(path, f"{'more than 0' if positive else '0 or more'} seconds{' (or math.inf)' if endless else ''}", value)
+        raise refuse(
+            path, f"{'more than 0' if positive else '0 or more'} seconds{' (or math.inf)' if endless else ''}", value
+        )
 
 
 def share(path: str, value: object, *, positive: bool = False) -> None:

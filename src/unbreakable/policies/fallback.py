@@ -17,8 +17,8 @@ from unbreakable.policies.policy import Context, Inner
 class Fallback:
     """Answer with ``answer(failure)``, sync or async, when the call failed; the outcome is DEGRADED, never OK.
 
-    A call whose input was refused is not answered: wrong input is the caller's to mend.  If the fallback raises, the call
-    fails with its own error, which then carries a note about the fallback's.
+    A call whose input was refused is not answered: wrong input is the caller's to mend.  If the fallback raises, the
+    call fails with its own error, which then carries a note about the fallback's.
     """
 
     answer: Callable[[Failure], Any] = field(kw_only=False)
@@ -35,7 +35,7 @@ class Fallback:
         failure = result
         try:
             value = await ctx.runtime.call(lambda: self.answer(failure))
-        except Exception as error:  # noqa: BLE001 - the caller is told of both
+        except Exception as error:
             failure.error.add_note(f"unbreakable: the fallback failed, too: {in_one_line(error)}")
             return failure
         reason = in_one_line(failure.error)

@@ -17,11 +17,11 @@ from unbreakable.runtime import Waiter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hedge:
-    """Start a copy when an attempt has taken *after* seconds, at most *most* copies, each *after* seconds after the last.
+    """Start a copy when an attempt has taken *after* seconds, and again, *after* seconds apart, at most *most*.
 
-    After J. Dean and L. Barroso, "The Tail at Scale" (CACM 2013).  Only operations that may run twice at once are hedged;
-    each copy pays the budget; a copy that fails never beats a first attempt that succeeds; losers are cancelled (async) or
-    left behind (sync, where each hedged call costs two threads).
+    After J. Dean and L. Barroso, "The Tail at Scale" (CACM 2013).  Only operations that may run twice at once are
+    hedged; each copy pays the budget; a copy that fails never beats a first attempt that succeeds; losers are
+    cancelled (async) or left behind (sync, where each hedged call costs two threads).
     """
 
     after: float = field(default=0.05, kw_only=False)
@@ -58,10 +58,8 @@ class Hedge:
             twin = copy.copy(ctx)
             twin.rival, twin.parent = number, ctx
             with contextlib.ExitStack() as stack:
-                stack.callback(setattr, twin, "live", False)  # noqa: FBT003
+                stack.callback(setattr, twin, "live", False)
                 enter(twin)
                 return await inner(twin)
 
         return rival
-
-

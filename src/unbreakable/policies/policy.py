@@ -19,9 +19,9 @@ _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbre
 class Context(Alarm):
     """What an operation can know about the call that it is part of; ``ub.current()`` returns the innermost.
 
-    ``input`` is what the caller passed; ``deadline`` is a moment on ``runtime.now()``'s clock; ``attempt`` counts from 1;
-    ``rival`` is 0 for the first copy of a hedged attempt, 1 for the second, and so on.  ``nodes``, ``results``, ``state``,
-    ``tick`` and ``iteration`` are set by workflows and loops.
+    ``input`` is what the caller passed; ``deadline`` is a moment on ``runtime.now()``'s clock; ``attempt`` counts
+    from 1; ``rival`` is 0 for the first copy of a hedged attempt, 1 for the second, and so on.  ``nodes``,
+    ``results``, ``state``, ``tick`` and ``iteration`` are set by workflows and loops.
     """
 
     node: Any  #: the node whose call this is
@@ -56,7 +56,7 @@ class Context(Alarm):
     _key: str | None = None
 
     def remaining(self) -> float:
-        """Return how many seconds this attempt still has, by its own limit and the caller's deadline; may be ``math.inf``."""
+        """Return how many seconds this attempt still has, by its own limit and the deadline; may be ``math.inf``."""
         return min(self.due, self.deadline) - self.runtime.now()
 
     def left(self) -> float:
@@ -84,8 +84,8 @@ class Context(Alarm):
 def current() -> Context | None:
     """Return the context of the innermost protected call that is running, None outside of any.
 
-    The variable is set and never reset: readers step across calls that are over, so that a task which outlives its call is
-    not bound by that call's deadline.
+    The variable is set and never reset: readers step across calls that are over, so that a task which outlives its
+    call is not bound by that call's deadline.
     """
     context = _current.get()
     while context is not None and not context.live:

@@ -52,5 +52,7 @@ def fits(path: str, name: str, value: object) -> None:
     """Refuse what is neither None (learned), False (off) nor a policy of the kind that *name* says."""
     kind = POLICIES[name]
     if not (value is None or value is False or isinstance(value, kind)):
-        example = {"timeout": "Timeout(2.0)", "retry": "Retry(3)", "hedge": "Hedge(0.1)"}.get(name, f"{kind.__name__}()")
+        example = {"timeout": "Timeout(2.0)", "retry": "Retry(3)", "hedge": "Hedge(0.1)"}.get(
+            name, f"{kind.__name__}()"
+        )
         raise refuse(path, f"a {kind.__name__} such as ub.{example}, None (learned) or False (off)", value)

@@ -25,9 +25,7 @@ class AsyncioRuntime:
 
     preemptive = True
 
-    def __init__(
-        self, now: Callable[[], float] = time.monotonic, random: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic, random: Callable[[], float] = random.random) -> None:
         self.now, self.random = now, random
         self.watches: dict[asyncio.AbstractEventLoop, Watch] = {}
         self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
@@ -61,7 +59,10 @@ class AsyncioRuntime:
     def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
         for old in [old for old in list(self.watches) if old.is_closed()]:
             self.watches.pop(old, None)
-        return self.watches.setdefault(loop, Watch(loop, lambda: self.now()))
+        return self.watches.setdefault(loop, Watch(loop, self._moment))
+
+    def _moment(self) -> float:
+        return self.now()  # looked up each time: virtual time swaps it
 
     async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:
         """Return what *step* returns, or cut it after *seconds* and raise TimeUp."""

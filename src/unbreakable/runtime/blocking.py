@@ -21,7 +21,7 @@ T = TypeVar("T")
 _stop: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("unbreakable_branch_over", default=None)
 
 
-class BranchOver(BaseException):  # noqa: N818 - ends a branch, as a cancellation does
+class BranchOver(BaseException):
     """End a branch that lost its race or was left behind, the next time that it waits."""
 
 
@@ -70,11 +70,11 @@ class BlockingRuntime:
         if inspect.isawaitable(value):
             if inspect.iscoroutine(value):
                 value.close()
-            msg = "an async operation was given to a blocking call; use the awaited form (without _sync) or a plain function"
+            msg = "an async operation was given to a blocking call: use the awaited form, without _sync"
             raise TypeError(msg)
         return value
 
-    async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:  # noqa: ARG002
+    async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:
         """Run *step* in a worker thread; after *seconds* leave it behind and raise TimeUp."""
         branch = self._branch(step)
         try:
@@ -153,7 +153,7 @@ class Branch:
             self.value = run_blocking(cast("Coroutine[Any, Any, Any]", self.step()))
         except BranchOver:
             pass
-        except BaseException as error:  # noqa: BLE001 - it is raised where the branch is waited for
+        except BaseException as error:
             self.error = error
         self.done.set()
         if self.news is not None:

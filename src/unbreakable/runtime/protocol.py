@@ -12,7 +12,7 @@ T = TypeVar("T")
 Step: TypeAlias = Callable[[], Awaitable[T]]
 
 
-class TimeUp(Exception):  # noqa: N818 - an answer of the runtime to those who asked, never seen by users
+class TimeUp(Exception):
     """Say that a step took longer than it was given; tells our own limit from a user's ``TimeoutError``."""
 
 
@@ -42,8 +42,8 @@ class Places(Protocol):
 class Runtime(Protocol):
     """Everything that a script may ask of the world.
 
-    ``now`` is monotonic seconds, ``random`` is uniform in [0, 1).  ``preemptive`` says whether user code can be cut where it
-    waits (asyncio) or only by leaving a thread behind (blocking).
+    ``now`` is monotonic seconds, ``random`` is uniform in [0, 1).  ``preemptive`` says whether user code can be cut
+    where it waits (asyncio) or only by leaving a thread behind (blocking).
     """
 
     now: Callable[[], float]

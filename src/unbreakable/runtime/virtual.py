@@ -1,9 +1,9 @@
 """Virtual time: sleeps, time limits and timers of sync and async code take no time at all.
 
-The law of this file.  One *moment* is the time for everybody.  Threads that take part are either running or *parked* until a
-moment or an event.  Only when nobody runs may the moment jump, to the nearest one that somebody waits for; and only one of
-the parked goes on at a time, in the order in which they parked, so that a story has one course.  Whoever blocks on something
-real (a lock, a socket) is given PATIENCE of real time before the others go on without.
+The law of this file.  One *moment* is the time for everybody.  Threads that take part are either running or *parked*
+until a moment or an event.  Only when nobody runs may the moment jump, to the nearest one that somebody waits for;
+and only one of the parked goes on at a time, in the order in which they parked, so that a story has one course.
+Whoever blocks on something real (a lock, a socket) is given PATIENCE of real time before the others go on without.
 """
 
 from __future__ import annotations
@@ -220,9 +220,9 @@ _active = threading.Lock()
 def virtual_time(seed: int = 0) -> Iterator[VirtualClock]:
     """Let time jump inside the block: sleeps, time limits, windows, hedges and loops of sync and async code.
 
-    Event loops, running or made inside, ``time.sleep`` and everything of this library follow the clock that is returned;
-    *seed* fixes the library's dice.  ``time.monotonic`` and ``time.time`` stay real.  Real sockets are given 20 ms of real
-    time before the clock jumps.  Blocks do not nest: RuntimeError.
+    Event loops, running or made inside, ``time.sleep`` and everything of this library follow the clock that is
+    returned; *seed* fixes the library's dice.  ``time.monotonic`` and ``time.time`` stay real.  Real sockets are
+    given 20 ms of real time before the clock jumps.  Blocks do not nest: RuntimeError.
 
     >>> import time
     >>> with virtual_time() as clock:
@@ -233,7 +233,7 @@ def virtual_time(seed: int = 0) -> Iterator[VirtualClock]:
     if not _active.acquire(blocking=False):
         msg = "virtual_time() is in use already: blocks do not nest and serve one test at a time"
         raise RuntimeError(msg)
-    world, dice = VirtualWorld(float(math.ceil(BLOCKING.now()))), random.Random(seed)  # noqa: S311 - not for secrets
+    world, dice = VirtualWorld(float(math.ceil(BLOCKING.now()))), random.Random(seed)
     real = BLOCKING.world
     try:
         with contextlib.ExitStack() as stack:

@@ -1,8 +1,8 @@
 """Time limits on an event loop: one alarm cuts whatever is overdue.
 
-A quick attempt costs one ``set.add`` and one ``set.discard``: no task, no timer.  The alarm is set to the earliest moment at
-which any attempt is due.  When it rings, what is overdue is cut: its task is cancelled, and at the end of the attempt
-``settle`` decides whose cancellation it was.
+A quick attempt costs one ``set.add`` and one ``set.discard``: no task, no timer.  The alarm is set to the earliest
+moment at which any attempt is due.  When it rings, what is overdue is cut: its task is cancelled, and at the end of
+the attempt ``settle`` decides whose cancellation it was.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Watch:
         self.alarm = self.loop.call_later(max(0.0, at - self.now()), self._ring, context=contextvars.Context())
 
     def tighten(self, owner: object, seconds: float) -> None:
-        """Let the attempts of *owner* in flight take *seconds* at most: a limit learned meanwhile counts for them, too."""
+        """Let the attempts of *owner* in flight take *seconds* at most: a limit learned meanwhile counts."""
         for alarm in self.alarms:
             if alarm.owner is owner and alarm.started + seconds < alarm.due:
                 alarm.due = alarm.started + seconds

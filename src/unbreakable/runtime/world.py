@@ -12,7 +12,7 @@ from typing import Any
 MOST_THREADS = 256
 
 
-class ThreadsExhausted(Exception):  # noqa: N818 - an answer to the driver, never seen by users
+class ThreadsExhausted(Exception):
     """Say that every worker thread is held by a call that does not come back."""
 
 
@@ -33,14 +33,14 @@ class RealWorld:
 
     def sleep(self, seconds: float) -> None:
         """Let *seconds* pass."""
-        time.sleep(seconds)  # noqa: TID251 - this is the door
+        time.sleep(seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """Return whether *event* was set within *seconds*."""
         return event.wait(None if seconds > threading.TIMEOUT_MAX else max(0.0, seconds))
 
     def spawn(self, work: Callable[[], Any], name: str) -> None:
-        """Run *work* in a daemon thread with a copy of the caller's context; raise ThreadsExhausted when too many hang."""
+        """Run *work* in a daemon thread with a copy of this context; raise ThreadsExhausted if too many hang."""
         with self.lock:
             if self.busy >= MOST_THREADS:
                 raise ThreadsExhausted(f"{MOST_THREADS} worker threads are held by calls that do not come back")
