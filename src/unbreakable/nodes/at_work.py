@@ -1,0 +1,62 @@
+"""A run is at work once at a time, and who asks for it meanwhile waits for the same end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from dataclasses import dataclass
+
+from unbreakable.policies import Context
+from unbreakable.runtime import new_lock
+from unbreakable.workflows import RunInProgress, RunResult
+
+around: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("runs_around", default=frozenset())
+
+
+@dataclass(slots=True)
+class Place:
+    """What a run holds while it is at work: its task in async code, and the context that has its deadline."""
+
+    run_id: str
+    loop: asyncio.AbstractEventLoop | None
+    task: asyncio.Task[RunResult] | None = None
+    scope: Context | None = None
+
+
+class RunsAtWork:
+    """Hold a place for every run that is at work in this process."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, Place] = {}
+        self._lock = new_lock()
+
+    def enter(self, run_id: str, loop: asyncio.AbstractEventLoop | None) -> Place:
+        """Return a place for the run, or the one it has already if its task can be waited for on *loop*.
+
+        Raises RunInProgress where waiting is impossible: in another thread or event loop, or within the run itself.
+        """
+        with self._lock:
+            place = self._places.get(run_id)
+            if place is None:
+                return self._places.setdefault(run_id, Place(run_id, loop))
+        if place.task is None or place.loop is not loop or run_id in around.get():
+            raise RunInProgress(f"run {run_id!r} is at work already, where it cannot be waited for")
+        return place
+
+    def leave(self, place: Place) -> None:
+        """Give the place back."""
+        with self._lock:
+            self._places.pop(place.run_id, None)
+        if place.scope is not None:
+            place.scope.live = False
+
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def tasks(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[RunResult]]:
+        """Return the tasks of the runs that are at work on *loop*."""
+        with self._lock:
+            return [place.task for place in self._places.values() if place.loop is loop and place.task is not None]

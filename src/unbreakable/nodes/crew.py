@@ -1,0 +1,119 @@
+"""Steps of a run work side by side: as tasks of an event loop, or in threads where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Collection
+from functools import partial
+
+from unbreakable.runtime import BLOCKING, BlockingRuntime, Waiter, new_lock, run_blocking
+from unbreakable.workflows import Doubt, Ending, News, NotReturned, Work
+from unbreakable.workflows.ports import SOMEBODY
+
+
+class TaskCrew:
+    """Run each piece of work as a task of the running event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tasks: dict[str, asyncio.Task[Ending]] = {}
+        self._news: News = []
+        self._wake = asyncio.Event()
+
+    def start(self, name: str, work: Work, context: contextvars.Context) -> None:
+        """Begin *work* in *context*."""
+        task = self._loop.create_task(_carried_out(work), context=context)
+        self._tasks[name] = task
+        task.add_done_callback(lambda task: self._note(name, task))
+
+    def _note(self, name: str, task: asyncio.Task[Ending]) -> None:
+        del self._tasks[name]
+        cut = NotReturned(asyncio.CancelledError(), Doubt.NOBODY_KNOWS)
+        self._news.append((name, cut if task.cancelled() else task.result()))
+        self._wake.set()
+
+    async def ended(self) -> News:
+        """Wait until something ended, or ``poke`` was called, and return what did."""
+        await self._wake.wait()
+        self._wake.clear()
+        news, self._news = self._news, []
+        return news
+
+    def cut(self, names: Collection[str]) -> None:
+        """Cancel the tasks of that *names*."""
+        for name in names:
+            if name in self._tasks:
+                self._tasks[name].cancel()
+
+    def poke(self) -> None:
+        """Let ``ended`` return."""
+        self._wake.set()
+
+
+class ThreadCrew:
+    """Run one piece of work in the caller's thread, several at a time each in a thread of its own.
+
+    Threads cannot be cut: what runs is waited for.
+    """
+
+    def __init__(self, runtime: BlockingRuntime = BLOCKING) -> None:
+        self._runtime = runtime
+        self._queue: list[tuple[str, Work, contextvars.Context]] = []
+        self._news: News = []
+        self._at_work = 0
+        self._lock = new_lock()
+        self._waiter: Waiter = runtime.waiter()
+
+    def start(self, name: str, work: Work, context: contextvars.Context) -> None:
+        """Note *work*; it begins when ``ended`` is waited for."""
+        self._queue.append((name, work, context))
+
+    async def ended(self) -> News:
+        """Run what is noted until something ended, and return what did."""
+        queue, self._queue = self._queue, []
+        if len(queue) == 1 and not self._at_work:
+            return [self._carry_out(*queue[0])]
+        for name, work, context in queue:
+            self._at_work += 1
+            in_thread = partial(context.copy().run, self._in_thread, name, work)
+            context.run(self._runtime.world.spawn, in_thread, f"unbreakable step {name}")
+        try:
+            return await self._wait()
+        except KeyboardInterrupt as error:
+            return [(SOMEBODY, NotReturned(error, Doubt.NOBODY_KNOWS))]
+
+    async def _wait(self) -> News:
+        while True:
+            with self._lock:
+                if self._news:
+                    news, self._news = self._news, []
+                    self._at_work -= len(news)
+                    return news
+                self._waiter = waiter = self._runtime.waiter()
+            await self._runtime.wait(waiter, float("inf"))
+
+    def _carry_out(self, name: str, work: Work, context: contextvars.Context) -> tuple[str, Ending]:
+        return name, context.run(run_blocking, _carried_out(work))
+
+    def _in_thread(self, name: str, work: Work) -> None:
+        news = (name, run_blocking(_carried_out(work)))
+        with self._lock:
+            self._news.append(news)
+            self._waiter.wake()
+
+    def cut(self, names: Collection[str]) -> None:
+        """Cut nothing: a thread cannot be stopped from outside."""
+
+    def poke(self) -> None:
+        """Do nothing: whoever could call it is the one who waits."""
+
+
+async def _carried_out(work: Work) -> Ending:
+    """Return how *work* ended, also when it was cut or interrupted: an interrupt must not stop the event loop."""
+    try:
+        return await work()
+    except GeneratorExit:
+        raise  # nobody waits any more
+    except BaseException as error:
+        return NotReturned(error, Doubt.NOBODY_KNOWS)

@@ -1,0 +1,351 @@
+"""Several steps become one: all of them are done, or what was done is undone.
+
+What holds for every run:
+
+- It ends COMMITTED, COMPENSATED or NEEDS_ATTENTION.  ``orchestrate`` returns how; it does not raise what steps raise.
+- Cancelling the caller turns the run back and never interrupts an undo.  The caller gets its CancelledError once
+  everything is undone, at most ``grace`` seconds later; what is not done by then goes on in the background.
+- With a state file, a run that was accepted is there after a crash: ``pending`` lists it, and ``orchestrate`` with the
+  same ``run_id`` goes on with it.  What is on record as done is never done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+import os
+import weakref
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias, TypeVar, Unpack
+
+from unbreakable.events import Event
+from unbreakable.fractal import FractalNode, NodeStatus, Options
+from unbreakable.nodes.at_work import Place, RunsAtWork, around
+from unbreakable.nodes.crew import TaskCrew, ThreadCrew
+from unbreakable.policies import check
+from unbreakable.policies.policy import enter, unique
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
+from unbreakable.storage.batch import LoopBatch
+from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
+from unbreakable.workflows.calling import NodeCaller, StepNodes
+from unbreakable.workflows.engine import Engine
+from unbreakable.workflows.graph import Graph, build_graph
+from unbreakable.workflows.journal import Journal, Record
+from unbreakable.workflows.memory import MemoryJournal
+from unbreakable.workflows.opening import Run, accept, pending_of, refuse_other_context, result_of, take_up
+from unbreakable.workflows.ports import Crew, Means, outside
+from unbreakable.workflows.step import check_text, read_steps
+
+E = TypeVar("E", bound=Event)
+Steps: TypeAlias = Mapping[str, Any] | Sequence[Step | Mapping[str, Any]]
+
+AUTO = 32  # steps of one run at the same time: a fixed number that suits steps which wait, not a measured one
+MOST_GRAPHS = 64  # checked graphs that are remembered
+
+_orchestrators: weakref.WeakSet[OrchestratorNode] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestratorStatus:
+    """Say what became of the runs that ended in this process, and how many are at work; ``node`` sums up the steps."""
+
+    name: str
+    concurrency_limit: int
+    in_flight: int
+    runs: Mapping[str, int]
+    node: NodeStatus
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a JSON-ready dictionary."""
+        return asdict(self)
+
+
+class OrchestratorNode:
+    """Run workflows: steps in the order of their dependencies, undone in the reverse order when one fails.
+
+    At most *concurrency_limit* steps of one run are at work at the same time; "auto" stands for 32, a fixed number.
+    Compensations do not count.  *state* is the path of a file, or of a folder for ``runs.db`` in it; None keeps runs in
+    memory.  One process at a time may hold it.  *durability* "process" survives the death of the process, "durable"
+    also a power cut.  The last *keep* finished runs are remembered.  The keywords are those of ``ub.protect`` and hold
+    for every step; ``deadline`` also for the run as a whole, which turns back when it passes.
+    """
+
+    def __init__(
+        self,
+        concurrency_limit: Literal["auto"] | int = "auto",
+        *,
+        name: str | None = None,
+        state: str | os.PathLike[str] | None = None,
+        durability: Literal["process", "durable"] = "process",
+        keep: int = 10_000,
+        grace: float = 30.0,
+        **options: Unpack[Options],
+    ) -> None:
+        if concurrency_limit != "auto":
+            check.whole('concurrency_limit must be "auto", or', concurrency_limit, least=1)
+        if durability not in ("process", "durable"):
+            raise check.refuse("durability", '"process" or "durable"', durability)
+        check.whole("keep", keep, least=1)
+        check.seconds("grace", grace, endless=True)
+        if state is not None:
+            from unbreakable.storage.shared import place_of
+
+            place_of(state)
+        options["remedies"] = tuple(options.get("remedies") or ())
+        self.limit = AUTO if concurrency_limit == "auto" else concurrency_limit
+        self.node = FractalNode(name or "orchestrator", **options)
+        self.grace = grace
+        self._state, self._durability, self._keep = state, durability, keep
+        self._nodes = StepNodes(self.node, options)
+        self._graphs: dict[tuple[int, ...], Graph] = {}
+        self._ended = dict.fromkeys(RunStatus, 0)
+        self.forget()
+        _orchestrators.add(self)
+
+    def forget(self) -> None:
+        """Know of no run and hold no file, as at first and in a forked child."""
+        self._lock = new_lock()
+        self._at_work = RunsAtWork()
+        self._journal: Journal | None = None
+        self._batch: LoopBatch[Record] | None = None
+
+    # ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def orchestrate(
+        self, steps: Steps, context: Any = None, *, run_id: str | None = None, workflow: str | None = None
+    ) -> RunResult:
+        """Run *steps* and say how it ended; *context* becomes every step's ``ctx.input``, *workflow* is a name.
+
+        With the *run_id* of a run that has ended, its result is returned and nothing is executed; of one that was left
+        unfinished, it is gone on with; of one that is at work on this event loop, its end is waited for (elsewhere:
+        RunInProgress).  Raises ConfigurationError for wrong steps, GraphError also when an unfinished run was begun
+        with other steps, and a StateError when the state file cannot be used; the run can then be gone on with later.
+        """
+        graph, loop = self._graph(steps), asyncio.get_running_loop()
+        place = self._at_work.enter(_checked(run_id) or unique(ASYNCIO), loop)
+        if place.task is not None:
+            return await asyncio.shield(place.task)
+        try:
+            engine = self._begin(place, ASYNCIO, TaskCrew(), graph, context, workflow, named=run_id is not None)
+            if isinstance(engine, RunResult):
+                self._at_work.leave(place)
+                return engine
+            task = place.task = loop.create_task(engine.carry(), context=engine.means.outside)
+        except BaseException:
+            self._at_work.leave(place)
+            raise
+        task.add_done_callback(lambda _: self._at_work.leave(place))
+        return _handed_over(engine, await self._shielded(engine, task))
+
+    async def _shielded(self, engine: Engine, task: asyncio.Task[RunResult]) -> RunResult:
+        """Wait for *task*; a cancellation turns the run back and is raised when that is done, or grace is over."""
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                engine.cancel()
+                await asyncio.wait({task}, timeout=None if self.grace == math.inf else self.grace)
+            raise
+
+    def orchestrate_sync(
+        self, steps: Steps, context: Any = None, *, run_id: str | None = None, workflow: str | None = None
+    ) -> RunResult:
+        """Run *steps*, which are plain functions, from this thread; otherwise as ``orchestrate``.
+
+        A step that is ready alone runs in this thread; steps that are ready together each have a thread.
+        """
+        graph = self._graph(steps)
+        place = self._at_work.enter(_checked(run_id) or unique(BLOCKING), None)
+        try:
+            engine = self._begin(place, BLOCKING, ThreadCrew(), graph, context, workflow, named=run_id is not None)
+            if isinstance(engine, RunResult):
+                return engine
+            return _handed_over(engine, engine.means.outside.run(run_blocking, engine.carry()))
+        finally:
+            self._at_work.leave(place)
+
+    def _begin(
+        self,
+        place: Place,
+        runtime: Runtime,
+        crew: Crew,
+        graph: Graph,
+        context: Any,
+        workflow: str | None,
+        *,
+        named: bool,
+    ) -> Engine | RunResult:
+        """Return what carries the run on, or how it ended long ago."""
+        journal = self._open()
+        stored = journal.find(place.run_id) if named else None
+        if stored is None:
+            run = accept(journal, graph, place.run_id, workflow or "workflow", context, named=named)
+        else:
+            refuse_other_context(journal, stored, context)
+            if stored.status is not None:
+                return result_of(stored, stored.status)
+            run = take_up(journal, graph, stored, self._may_repeat)
+        return Engine(run, self._means(place, run, journal, runtime, crew))
+
+    def _may_repeat(self, step: Step) -> bool:
+        return step.kind == "retriable" or self._nodes.effects(step) in {"none", "idempotent"}
+
+    def _means(self, place: Place, run: Run, journal: Journal, runtime: Runtime, crew: Crew) -> Means:
+        inside = contextvars.copy_context()
+        inside.run(around.set, around.get() | {run.id})
+        free = outside(inside)
+        if self.node.settings.deadline is not None:
+            place.scope = self.node.open(runtime, None, None, context=run.context.value)
+            inside.run(enter, place.scope)
+        return Means(
+            runtime=runtime,
+            journal=journal,
+            write=self._writer(journal, place.loop),
+            crew=crew,
+            caller=NodeCaller(self._nodes, runtime),
+            tell=self._tell,
+            limit=self.limit,
+            inside=inside,
+            outside=free,
+        )
+
+    def _graph(self, steps: Steps) -> Graph:
+        """Return the checked graph of *steps*; those of Step objects are remembered."""
+        found = read_steps(steps)
+        key = tuple(map(id, found))  # the graph keeps its steps alive, so that their ids stay theirs
+        graph = self._graphs.get(key)
+        if graph is None:
+            graph = build_graph(found)
+            if len(self._graphs) >= MOST_GRAPHS:
+                self._graphs.clear()
+            self._graphs[key] = graph
+        return graph
+
+    # ── the journal ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def pending(self) -> tuple[PendingRun, ...]:
+        """Return the runs that were begun, have not ended and are not at work in this process, oldest first."""
+        found = self._open().unfinished()
+        return tuple(pending_of(stored) for stored in found if stored.run_id not in self._at_work)
+
+    def _open(self) -> Journal:
+        with self._lock:
+            if self._journal is None:
+                self._journal = self._new_journal()
+            return self._journal
+
+    def _new_journal(self) -> Journal:
+        if self._state is None:
+            return MemoryJournal(self._keep)
+        from unbreakable.storage.shared import open_state
+        from unbreakable.workflows.table import TableJournal
+
+        file = open_state(self._state, self._durability)
+        if file.set_aside is not None:
+            self._tell("StateSetAside", path=str(file.path), moved_to=str(file.set_aside))
+        return TableJournal(file, self._keep)
+
+    def _writer(
+        self, journal: Journal, loop: asyncio.AbstractEventLoop | None
+    ) -> Callable[[Sequence[Record]], Awaitable[None]]:
+        """Return what commits records: gathered for one turn of *loop*, at once where there is none."""
+        if loop is None or isinstance(journal, MemoryJournal):
+
+            async def write(records: Sequence[Record]) -> None:
+                journal.write(records)
+
+            return write
+        batch = self._batch
+        if batch is None or batch.loop is not loop:
+            batch = self._batch = LoopBatch(loop, journal.write)
+        return batch.write
+
+    # ── looking and leaving ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def on(self, kind: type[E], listener: Callable[[E], None]) -> Callable[[E], None]:
+        """Call *listener* with every event of that *kind*, of runs and of the steps' nodes.  Returns the listener."""
+        self.node.on(kind, listener)
+        for child in self.node.children:
+            child.on(kind, listener)
+        return listener
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        """Count, and tell the listeners; events are named, so that only who listens pays for importing them."""
+        if event == "RunFinished":
+            self._ended[RunStatus(fields["status"])] += 1
+        if self.node.listeners:
+            from unbreakable.workflows import events
+
+            self.node.tell(getattr(events, event)(at=ASYNCIO.now(), node=self.node.name, **fields))
+
+    def get_status(self) -> OrchestratorStatus:
+        """Return how it is doing right now."""
+        return OrchestratorStatus(
+            name=self.node.name,
+            concurrency_limit=self.limit,
+            in_flight=len(self._at_work),
+            runs={status.value: count for status, count in self._ended.items()},
+            node=self.node.get_status(),
+        )
+
+    async def aclose(self) -> None:
+        """Wait for the runs of this event loop, at most ``grace`` seconds, leave the rest to the state file, close it.
+
+        Orchestrating again opens it again.
+        """
+        tasks = self._at_work.tasks(asyncio.get_running_loop())
+        if tasks:
+            _, left = await asyncio.wait(tasks, timeout=None if self.grace == math.inf else self.grace)
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left)
+        await self.node.aclose()
+        self._close()
+
+    def aclose_sync(self) -> None:
+        """Close the state file, from sync code."""
+        self.node.aclose_sync()
+        self._close()
+
+    def _close(self) -> None:
+        with self._lock:
+            journal, self._journal, self._batch = self._journal, None, None
+        if journal is not None:
+            journal.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<OrchestratorNode {self.node.name!r}, {len(self._at_work)} runs at work>"
+
+
+def _checked(run_id: str | None) -> str | None:
+    if run_id is not None:
+        check_text("run_id", run_id)
+    return run_id
+
+
+def _handed_over(engine: Engine, result: RunResult) -> RunResult:
+    """Return *result*, or raise what interrupted the run, now that it is undone."""
+    if engine.interrupt is not None:
+        raise engine.interrupt
+    return result
+
+
+def _after_fork() -> None:
+    for orchestrator in list(_orchestrators):
+        orchestrator.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

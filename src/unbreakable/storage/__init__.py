@@ -1,0 +1,1 @@
+"""What survives the process: one SQLite file with one owner."""

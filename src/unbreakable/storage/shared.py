@@ -1,0 +1,64 @@
+"""Everybody in a process who names the same state file gets the same connection."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from unbreakable.errors import ConfigurationError
+from unbreakable.storage.sqlite import Durability, StateFile
+
+_files: dict[Path, tuple[StateFile, int]] = {}
+_lock = threading.Lock()
+
+
+def place_of(state: str | os.PathLike[str]) -> Path:
+    """Return the file that *state* means; a folder means ``runs.db`` in it.
+
+    Raises ConfigurationError for what is not a path.
+    """
+    text = os.fspath(state)
+    if not isinstance(text, str) or not text or "://" in text:
+        raise ConfigurationError(f"state: expected the path of a file or folder, found {state!r}")
+    path = Path(text).expanduser().resolve()
+    return path / "runs.db" if path.is_dir() else path
+
+
+def open_state(state: str | os.PathLike[str], durability: Durability = "process") -> StateFile:
+    """Return the file's one connection in this process; give it back with ``close_state``."""
+    path = place_of(state)
+    with _lock:
+        file, users = _files.get(path, (None, 0))
+        if file is None:
+            file = StateFile(path, durability)
+        else:
+            file.strengthen(durability)
+        _files[path] = (file, users + 1)
+        return file
+
+
+def close_state(file: StateFile) -> None:
+    """Give *file* back; the last one closes it."""
+    with _lock:
+        known, users = _files.get(file.path, (None, 0))
+        if known is not file:
+            return
+        if users > 1:
+            _files[file.path] = (file, users - 1)
+            return
+        del _files[file.path]
+        file.close()
+
+
+def _forget_all() -> None:
+    """Leave every file to the parent process; in a forked child it has to be opened anew."""
+    global _lock  # noqa: PLW0603 - the parent's lock may have been held by a thread that does not exist here
+    _lock = threading.Lock()
+    for file, _ in _files.values():
+        file.forget()
+    _files.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

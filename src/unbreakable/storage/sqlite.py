@@ -1,0 +1,210 @@
+"""One SQLite file with one writing connection: what ``write`` returned from is still there after a crash.
+
+The law of this file.  ``write`` is one transaction: all of its statements, or none, and it returns after the commit.
+With durability "process" (WAL, ``synchronous=NORMAL``) a commit survives the death of the process; with "durable"
+(``FULL``, one fsync each) also a power cut.  Whoever shares the file adopts a ``Schema`` of its own tables.
+
+A file that cannot be read any more is set aside: renamed, never deleted, with a ``StateSetAsideWarning`` that is given
+*before* the rename.  Turn that warning into an error, and a broken file is refused and left where it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from unbreakable.storage.owner import Ownership
+from unbreakable.storage.trouble import (
+    StateBroken,
+    StateError,
+    StateFull,
+    StateLocked,
+    StateNotOurs,
+    StateSetAsideWarning,
+    StateTooNew,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Statement: TypeAlias = tuple[str, tuple[Any, ...]]
+Durability: TypeAlias = Literal["process", "durable"]
+
+APPLICATION = 0x756E6272  # "unbr", at byte 68 of the file
+FORMAT = 1
+SYNCHRONOUS = {"process": "NORMAL", "durable": "FULL"}
+TROUBLES: dict[int, tuple[type[StateError], str]] = {  # by SQLite's primary result code
+    5: (StateLocked, "another program holds its write lock"),
+    6: (StateLocked, "another statement holds its write lock"),
+    11: (StateBroken, "its content is damaged"),
+    13: (StateFull, "there is no room left to write"),
+    26: (StateBroken, "it is not a database any more"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The tables of one part of the library: ``migrations[n]`` are the statements that lead from version n to n + 1."""
+
+    name: str
+    migrations: tuple[tuple[str, ...], ...]
+
+
+class StateFile:
+    """Hold the one connection to the file at *path*, which is made if it is not there.
+
+    Raises StateOwned when another process has it, StateNotOurs when another program made it, StateTooNew when a newer
+    version did.  ``set_aside`` is where a broken predecessor went, or None.
+    """
+
+    def __init__(self, path: Path, durability: Durability = "process") -> None:
+        self.path = path
+        self.set_aside: Path | None = None
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        was_ours = path.with_name(path.name + ".lock").exists()
+        self._owner = Ownership(path)
+        try:
+            self._connection = self._open(was_ours)
+            self.strengthen(durability)
+        except BaseException:
+            self._owner.release()
+            raise
+
+    # ── use ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def write(self, statements: Iterable[Statement]) -> None:
+        """Carry out all *statements* and commit, or raise a StateError and change nothing."""
+        with self._at_work() as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                for sql, values in statements:
+                    connection.execute(sql, values)
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def read(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows that *sql* selects."""
+        with self._at_work() as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def adopt(self, schema: Schema) -> None:
+        """Bring the tables of *schema* up to date."""
+        found = self.read("SELECT version FROM part WHERE name = ?", (schema.name,))
+        version, known = (found[0][0] if found else 0), len(schema.migrations)
+        if version > known:
+            raise StateTooNew(
+                f"{self.path}: its {schema.name} were written in version {version} by a newer Unbreakable, "
+                f"this one reads up to version {known}; upgrade, or name another state file"
+            )
+        for number, migration in enumerate(schema.migrations[version:], version + 1):
+            stamp = ("INSERT OR REPLACE INTO part (name, version) VALUES (?, ?)", (schema.name, number))
+            self.write([*((sql, ()) for sql in migration), stamp])
+
+    def strengthen(self, durability: Durability) -> None:
+        """Give every later commit at least *durability*."""
+        wanted = SYNCHRONOUS[durability]
+        with self._at_work() as connection:
+            if wanted == "FULL" or connection.execute("PRAGMA synchronous").fetchone()[0] != 1:
+                connection.execute(f"PRAGMA synchronous={wanted}")
+
+    def close(self) -> None:
+        """Close the connection and give the file free; closing twice is the same as once."""
+        if self._pid == os.getpid():
+            with self._lock:
+                self._connection.close()
+            self._owner.release()
+
+    def forget(self) -> None:
+        """Let go of the file in a forked child, whose parent goes on with it."""
+        self._owner.forget()
+
+    # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open(self, was_ours: bool) -> sqlite3.Connection:
+        with self._explained():
+            try:
+                return self._connect()
+            except StateBroken as trouble:
+                if not (was_ours or self._bears_our_mark()):
+                    raise StateNotOurs(f"{self.path}: not a state file of Unbreakable; name another one") from trouble
+                self.set_aside = self._put_away(str(trouble))
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        import sqlite3
+
+        connection = sqlite3.connect(self.path, timeout=0.0, isolation_level=None, check_same_thread=False)
+        try:
+            with self._explained():
+                self._inspect(connection)
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _inspect(self, connection: sqlite3.Connection) -> None:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application == 0 and tables == 0:
+            connection.execute(f"PRAGMA application_id={APPLICATION}")
+            connection.execute(f"PRAGMA user_version={FORMAT}")
+        elif application != APPLICATION:
+            raise StateNotOurs(f"{self.path}: a database of another program; name another state file")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT:
+            raise StateTooNew(f"{self.path}: format {version} of a newer Unbreakable, this one reads {FORMAT}; upgrade")
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise StateBroken(f"{self.path}: its content is damaged ({verdict})")
+        connection.execute("CREATE TABLE IF NOT EXISTS part (name TEXT PRIMARY KEY, version INTEGER NOT NULL)")
+
+    def _bears_our_mark(self) -> bool:
+        with self.path.open("rb") as file:
+            return file.read(72)[68:] == APPLICATION.to_bytes(4, "big")
+
+    def _put_away(self, reason: str) -> Path:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        target = self.path.with_name(f"{self.path.name}.broken-{stamp}-{os.getpid()}")
+        warnings.warn(
+            f"{reason}; it is set aside as {target.name} and work goes on with an empty file: "
+            "runs that were in flight in it need a person (sqlite3's .recover may read them)",
+            StateSetAsideWarning,
+            stacklevel=2,
+        )
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                self.path.with_name(self.path.name + suffix).rename(target.with_name(target.name + suffix))
+        return target
+
+    # ── trouble ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[sqlite3.Connection]:
+        if self._pid != os.getpid():
+            raise StateError(f"{self.path}: opened by process {self._pid}; open it anew in a forked child")
+        with self._lock, self._explained():
+            yield self._connection
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        import sqlite3
+
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            kind, what = TROUBLES.get(code, (StateError, "SQLite refuses"))
+            raise kind(f"{self.path}: {what} ({error})") from error

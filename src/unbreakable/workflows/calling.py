@@ -1,0 +1,133 @@
+"""A step's operation and its compensation are called through nodes, which try and heal them."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from unbreakable.errors import DeadlineExceeded, Kind
+from unbreakable.fractal import FractalNode, Options
+from unbreakable.fractal.signature import classify, retry_after
+from unbreakable.outcome import Outcome, Status
+from unbreakable.policies import Backoff, Timeout
+from unbreakable.policies.effects import NEVER_LEFT, Effects
+from unbreakable.runtime import Runtime, new_lock
+from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
+from unbreakable.workflows.ports import Call
+from unbreakable.workflows.step import Step
+
+MOST_NODES = 500  # of one orchestrator; the one that was not used for longest makes room
+TRIES = 8  # of a compensation, or of a retriable step past the pivot
+PATIENCE = Backoff(first=0.5, factor=2.0, most=60.0, jitter=False)  # between them; at least half of each pause is kept
+LONGEST_UNDO = 30.0  # seconds that one try of a compensation may take
+
+# One plain attempt: the caller of a compensation repeats it by itself, whatever budget and circuit would say.
+UNDO_OPTIONS: Options = {
+    "effects": "idempotent",
+    "retry": False,
+    "breaker": False,
+    "hedge": False,
+    "bulkhead": False,
+    "budget": False,
+    "timeout": Timeout(LONGEST_UNDO, cut_threads=False),
+    "deadline": math.inf,
+}
+
+
+class StepNodes:
+    """Make and keep a child of *parent* for every step, and for every compensation, that was called lately."""
+
+    def __init__(self, parent: FractalNode, options: Options) -> None:
+        self._parent, self._options = parent, options
+        self._nodes: OrderedDict[tuple[str, float | None], FractalNode] = OrderedDict()
+        self._lock = new_lock()
+
+    def of(self, step: Step) -> FractalNode:
+        """Return the node that runs the operation of *step*."""
+        if step.node is not None:
+            return step.node
+        options = self._options
+        if step.timeout is not None:
+            options = {**options, "timeout": Timeout(step.timeout)}
+        return self._child(step.id, step.timeout, options)
+
+    def for_undo(self, step: Step) -> FractalNode:
+        """Return the node that runs the compensation of *step*."""
+        return self._child(f"{step.id}.undo", None, UNDO_OPTIONS)
+
+    def effects(self, step: Step) -> Effects:
+        """Return what is declared about the operation of *step*: by its node, else by the protected function it is."""
+        own = self.of(step).settings.effects
+        protected = getattr(step.operation, "node", None)
+        return protected.settings.effects if own == "unknown" and isinstance(protected, FractalNode) else own
+
+    def _child(self, name: str, timeout: float | None, options: Options) -> FractalNode:
+        with self._lock:
+            child = self._nodes.pop((name, timeout), None) or self._new_child(name, options)
+            self._nodes[name, timeout] = child
+            return child
+
+    def _new_child(self, name: str, options: Options) -> FractalNode:
+        if len(self._nodes) >= MOST_NODES:
+            _, oldest = self._nodes.popitem(last=False)
+            self._parent.children.remove(oldest)
+            self._parent.left_behind += oldest.successes()
+        child = self._parent.create_child(f"{self._parent.name}.{name}", **options)
+        for kind, listener in self._parent.listeners:
+            child.on(kind, listener)
+        return child
+
+
+class NodeCaller:
+    """Call steps through *nodes* in the colour of *runtime*."""
+
+    def __init__(self, nodes: StepNodes, runtime: Runtime) -> None:
+        self.nodes, self.runtime = nodes, runtime
+
+    async def do(self, step: Step, call: Call) -> Ending:
+        """Call the operation of *step*; a retriable one again until it succeeds or patience ends."""
+
+        async def once() -> Ending:
+            return ending_of(await self._execute(self.nodes.of(step), step.operation, call))
+
+        return await (self._persist(once) if step.kind == "retriable" else once())
+
+    async def undo(self, step: Step, call: Call) -> Ending:
+        """Call the compensation of *step* again until it succeeds or patience ends."""
+
+        async def once() -> Ending:
+            return ending_of(await self._execute(self.nodes.for_undo(step), step.compensate, call))
+
+        return await self._persist(once)
+
+    async def _execute(self, node: FractalNode, operation: Any, call: Call) -> Outcome[Any]:
+        execute = node.execute if self.runtime.preemptive else node.execute_sync
+        outcome = execute(operation, call.input, results=call.results, state=dict(call.state), idempotency_key=call.key)
+        return outcome if isinstance(outcome, Outcome) else await outcome
+
+    async def _persist(self, once: Callable[[], Awaitable[Ending]]) -> Ending:
+        for number in range(1, TRIES):
+            ending = await once()
+            if isinstance(ending, Returned):
+                return ending
+            pause = PATIENCE.pause(number, 0.0) * (0.5 + self.runtime.random() / 2)
+            await self.runtime.sleep(min(PATIENCE.most, max(pause, retry_after(ending.error) or 0.0)))
+        return await once()
+
+
+def ending_of(outcome: Outcome[Any]) -> Ending:
+    """Return how a call ended for the run that made it."""
+    error = outcome.error
+    if outcome.status is not Status.FAILED or error is None:
+        return Returned(outcome.value, certain=outcome.ok)
+    return NotReturned(error, _doubt(outcome.attempts, error))
+
+
+def _doubt(attempts: int, error: Exception) -> Doubt:
+    if attempts == 0 or (attempts == 1 and isinstance(error, NEVER_LEFT)):
+        return Doubt.NEVER_BEGAN
+    if isinstance(error, DeadlineExceeded) or classify(error) in {Kind.TIMEOUT, Kind.UNREACHABLE}:
+        return Doubt.NOBODY_KNOWS
+    return Doubt.REPORTED

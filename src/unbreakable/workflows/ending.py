@@ -1,0 +1,31 @@
+"""How the call of one step, or of its compensation, ended."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, NamedTuple, TypeAlias
+
+
+class Doubt(enum.Enum):
+    """How much is known about a call that did not return."""
+
+    NEVER_BEGAN = "never began"  #: it provably had no effect
+    REPORTED = "reported"  #: the operation itself said that it failed
+    NOBODY_KNOWS = "nobody knows"  #: it was cut, or the process died
+
+
+class Returned(NamedTuple):
+    """It returned *value*; not *certain* when a fallback answered in its place."""
+
+    value: Any
+    certain: bool = True
+
+
+class NotReturned(NamedTuple):
+    """It ended in *error*, which is not an Exception when it was cut or interrupted."""
+
+    error: BaseException
+    doubt: Doubt
+
+
+Ending: TypeAlias = Returned | NotReturned

@@ -1,0 +1,84 @@
+"""What happened to runs, as frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unbreakable.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A run was accepted, or *resumed* from its journal."""
+
+    run_id: str
+    workflow: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone(Event):
+    """A step of a run returned, and its result is recorded."""
+
+    run_id: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailed(Event):
+    """A step of a run failed for good; *doubt* says how much is known about its effect."""
+
+    run_id: str
+    step: str
+    error: str
+    doubt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTurned(Event):
+    """A run turned back: what may have had an effect is undone."""
+
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compensated(Event):
+    """The compensation of a step returned; not *certain*: perhaps there was nothing to undo."""
+
+    run_id: str
+    step: str
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompensationFailed(Event):
+    """The compensation of a step failed for good: a person has to look."""
+
+    run_id: str
+    step: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """A run ended, and its end is recorded."""
+
+    run_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLeft(Event):
+    """A run was left unfinished because its journal could not be written; it can be resumed."""
+
+    run_id: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSetAside(Event):
+    """A state file could not be read and was renamed; the runs that were in flight in it need a person."""
+
+    path: str
+    moved_to: str

@@ -1,0 +1,92 @@
+"""A value that is stored reads back the same, or is refused with what to return instead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from unbreakable.errors import UnbreakableError
+
+DEEPEST = 100
+
+
+class NotRecordable(UnbreakableError, TypeError):
+    """Say which part of a value cannot be recorded, and what to return instead."""
+
+
+class Payload(NamedTuple):
+    """Hold a value as text, and as it reads back: tuples as lists."""
+
+    text: str
+    value: Any
+
+
+def record(value: Any, what: str) -> Payload:
+    """Return *value* as JSON; raise NotRecordable, which begins with *what* and names the culprit.
+
+    >>> record({"seats": (1, 2)}, "the result of 'hold'").value
+    {'seats': [1, 2]}
+    """
+    encode, decode = _codec()
+    try:
+        text = encode(value)
+        back = decode(text)
+    except (TypeError, ValueError, RecursionError):
+        text, back = "", None
+    if text and back == value:
+        return Payload(text, back)
+    culprit = next(_culprits(value, what, 0), "" if text else f"{what} cannot be written as JSON")
+    if culprit:
+        raise NotRecordable(f"{culprit}: only None, bool, int, float, str, and lists and dicts of them can be recorded")
+    return Payload(text, back)
+
+
+def read(text: str) -> Any:
+    """Return the value that was recorded as *text*."""
+    return _codec()[1](text)
+
+
+@cache
+def _codec() -> tuple[Callable[[Any], str], Callable[[str], Any]]:
+    import json
+
+    return json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode, json.JSONDecoder().decode
+
+
+def _culprits(value: Any, path: str, depth: int) -> Iterator[str]:
+    if depth > DEEPEST:
+        yield f"{path} is more than {DEEPEST} levels deep, or holds itself"
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                yield f"{path} has the key {key!r:.80}, which is not text"
+            yield from _culprits(item, f"{path}[{key!r:.80}]", depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _culprits(item, f"{path}[{index}]", depth + 1)
+    elif not _is_simple(value):
+        yield f"{path} is {_named(value)}"
+
+
+def _is_simple(value: object) -> bool:
+    return isinstance(value, (str, int, type(None))) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _named(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value!r}, which is no JSON number"
+    name = type(value).__name__
+    return f"a {name}{ADVICE.get(name, '')}"
+
+
+ADVICE = {
+    "datetime": " (return value.isoformat())",
+    "date": " (return value.isoformat())",
+    "Decimal": " (return str(value))",
+    "UUID": " (return str(value))",
+    "set": " (return sorted(value))",
+    "bytes": " (return value.hex())",
+    "Response": " (return response.json())",
+}

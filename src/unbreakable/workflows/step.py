@@ -1,0 +1,141 @@
+"""One step of a workflow: what it does, what it waits for, how it is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias, get_args
+
+from unbreakable.errors import ConfigurationError
+from unbreakable.fractal import FractalNode
+from unbreakable.policies import check
+from unbreakable.policies.check import refuse
+
+Kind: TypeAlias = Literal["compensatable", "pivot", "retriable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Name one *operation* of a workflow, and its compensation.
+
+    ``depends_on`` left out: after the step before it; ``[]``: at once.  ``timeout`` is the longest that one attempt
+    may take, in seconds.  ``node`` runs the operation instead of a node that the orchestrator makes.  ``kind`` is
+    "compensatable" (it can be undone), "pivot" (once it is done the workflow goes forward only) or "retriable" (after
+    the pivot; repeated until it succeeds).
+
+    The operation takes the context or nothing: ``ctx.input`` is the workflow's context, ``ctx.results`` has the values
+    of the steps it depends on, ``ctx.idempotency_key`` is the same for every repeat, also after a restart.  The
+    compensation takes the same.  It is called at least once for a step that may have had an effect, so it must
+    tolerate being repeated and, where ``ctx.state["certain"]`` is False, finding nothing to undo; the key of what it
+    undoes is ``ctx.state["step_key"]``.
+
+    Raises ConfigurationError, which names the setting and says what was expected.
+    """
+
+    id: str = field(kw_only=False)
+    operation: Callable[..., Any] = field(kw_only=False)
+    name: str | None = None
+    depends_on: Sequence[str] | None = None
+    compensate: Callable[..., Any] | None = None
+    kind: Kind | None = None
+    node: FractalNode | None = None
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(f"Step({self.id!r})", {name: getattr(self, name) for name in SETTINGS})
+        if self.depends_on is not None:
+            object.__setattr__(self, "depends_on", tuple(self.depends_on))
+
+
+SETTINGS = tuple(setting.name for setting in fields(Step))
+
+
+def read_steps(workflow: object) -> tuple[Step, ...]:
+    """Return the steps of *workflow*: a list of steps, or ``{"steps": [...]}``; each a Step or a dictionary.
+
+    Raises ConfigurationError with the path of what is wrong, such as ``steps[1].depends_on``.
+    """
+    if isinstance(workflow, Mapping):
+        _check_keys("workflow", workflow, ("steps",))
+        workflow = workflow.get("steps")
+    if isinstance(workflow, (str, bytes)) or not isinstance(workflow, Iterable):
+        raise refuse("steps", "a list of steps", workflow)
+    return tuple(_read_step(step, f"steps[{index}]") for index, step in enumerate(workflow))
+
+
+def _read_step(step: object, path: str) -> Step:
+    if isinstance(step, Step):
+        return step
+    if not isinstance(step, Mapping):
+        raise refuse(path, "a Step or a dictionary", step)
+    _check_keys(path, step, SETTINGS)
+    for required in ("id", "operation"):
+        if required not in step:
+            raise ConfigurationError(f"{path}.{required} is missing")
+    _check(path, step)
+    return Step(**step)
+
+
+def _check_keys(path: str, found: Mapping[Any, Any], known: Sequence[str]) -> None:
+    for key in found:
+        if key not in known:
+            raise ConfigurationError(f"{path}.{key} is not a setting; {_nearest(str(key), known)}")
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+
+
+def _check(path: str, settings: Mapping[str, Any]) -> None:
+    check_text(f"{path}.id", settings["id"])
+    if not callable(settings["operation"]):
+        raise refuse(f"{path}.operation", "a function that takes the context or nothing", settings["operation"])
+    for name, check_setting in CHECKS.items():
+        value = settings.get(name)
+        if value is not None:
+            check_setting(f"{path}.{name}", value)
+    if settings.get("node") is not None and settings.get("timeout") is not None:
+        raise ConfigurationError(f"{path}.timeout must be left out where {path}.node is given: the node has its own")
+
+
+def check_text(path: str, value: object) -> None:
+    """Refuse what is no name: 1 to 200 printable characters."""
+    if not isinstance(value, str) or not value or len(value) > 200 or not value.isprintable():
+        raise refuse(path, "1 to 200 printable characters", value)
+
+
+def _check_depends_on(path: str, value: object) -> None:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(step, str) for step in value):
+        raise refuse(path, "a list of step ids", value)
+
+
+def _check_compensate(path: str, value: object) -> None:
+    if not callable(value):
+        raise refuse(path, "a function that takes the context or nothing", value)
+
+
+def _check_kind(path: str, value: object) -> None:
+    if value not in get_args(Kind):
+        raise refuse(path, f"one of {', '.join(map(repr, get_args(Kind)))}", value)
+
+
+def _check_node(path: str, value: object) -> None:
+    if not isinstance(value, FractalNode):
+        raise refuse(path, "a FractalNode", value)
+
+
+def _check_timeout(path: str, value: object) -> None:
+    check.seconds(path, value, positive=True)
+
+
+CHECKS: Mapping[str, Callable[[str, object], None]] = {
+    "name": check_text,
+    "depends_on": _check_depends_on,
+    "compensate": _check_compensate,
+    "kind": _check_kind,
+    "node": _check_node,
+    "timeout": _check_timeout,
+}

@@ -1,0 +1,139 @@
+"""Runs kept in the state file: another process can go on with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from unbreakable.storage.shared import close_state
+from unbreakable.storage.sqlite import Schema, StateFile, Statement
+from unbreakable.storage.stamp import time_of_day
+from unbreakable.workflows.journal import (
+    Record,
+    RunBegun,
+    RunEnded,
+    RunTurnedBack,
+    StepBegun,
+    StepEnded,
+    StoredRun,
+)
+from unbreakable.workflows.payload import Payload, read, record
+from unbreakable.workflows.result import RunStatus, StepState
+
+SCHEMA = Schema(
+    "workflows",
+    (
+        (
+            """CREATE TABLE run (id TEXT PRIMARY KEY, workflow TEXT NOT NULL, graph TEXT NOT NULL,
+            context TEXT NOT NULL, turned_back INTEGER NOT NULL DEFAULT 0, status TEXT, error TEXT, begun REAL NOT NULL,
+            ended REAL) WITHOUT ROWID""",
+            """CREATE TABLE step (run TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, certain INTEGER NOT NULL,
+            key TEXT NOT NULL, inputs TEXT NOT NULL, undo TEXT, result TEXT, error TEXT, changed REAL NOT NULL,
+            PRIMARY KEY (run, id)) WITHOUT ROWID""",
+            "CREATE INDEX run_by_end ON run (ended, begun)",
+        ),
+    ),
+)
+
+BEGIN_RUN = "INSERT INTO run (id, workflow, graph, context, begun) VALUES (?, ?, ?, ?, ?)"
+TURN_RUN = "UPDATE run SET turned_back = 1, error = ? WHERE id = ?"
+END_RUN = "UPDATE run SET status = ?, error = coalesce(?, error), ended = ? WHERE id = ?"
+BEGIN_STEP = """INSERT INTO step (run, id, state, certain, key, inputs, undo, changed)
+    VALUES (?, ?, 'uncertain', 0, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET state = 'uncertain', certain = 0, inputs = excluded.inputs, changed = excluded.changed"""
+END_STEP = """UPDATE step
+    SET state = ?, certain = ?, result = coalesce(?, result), error = coalesce(?, error), changed = ?
+    WHERE run = ? AND id = ?"""
+OLD_RUNS = """SELECT id FROM run WHERE ended IS NOT NULL AND (status = 'needs_attention') = ?
+    ORDER BY ended DESC LIMIT -1 OFFSET ?"""
+READ_RUN = "SELECT id, workflow, graph, context, begun, turned_back, status, error FROM run "
+READ_STEPS = "SELECT id, state, certain, inputs, result FROM step WHERE run = ?"
+
+SWEEP_EVERY = 64  # ended runs
+
+
+class TableJournal:
+    """Keep runs in the tables of *file*: all in flight, and the last *keep* finished ones.
+
+    Those that need attention are counted apart, so that others do not push them out.
+    """
+
+    def __init__(self, file: StateFile, keep: int) -> None:
+        from hashlib import blake2b
+
+        self.file, self.keep = file, keep
+        self._blake2b = blake2b
+        self._ended = 0
+        file.adopt(SCHEMA)
+
+    def record(self, value: Any, what: str) -> Payload:
+        """Return *value* as it reads back; raise NotRecordable if it cannot be written as JSON."""
+        return record(value, what)
+
+    def digest(self, inputs: Sequence[Payload]) -> str:
+        """Return 16 hexadecimal digits, the same for the same inputs."""
+        return self._blake2b("\n".join([payload.text for payload in inputs]).encode(), digest_size=8).hexdigest()
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Commit *records* in one transaction."""
+        now = time_of_day()
+        statements = [_statement(entry, now) for entry in records]
+        ended = sum(isinstance(entry, RunEnded) for entry in records)
+        if ended and self._ended // SWEEP_EVERY != (self._ended + ended) // SWEEP_EVERY:
+            statements += _sweep(self.keep)
+        self.file.write(statements)
+        self._ended += ended
+
+    def find(self, run_id: str) -> StoredRun | None:
+        """Return what is known of a run."""
+        return next(self._read("WHERE id = ?", run_id), None)
+
+    def unfinished(self) -> list[StoredRun]:
+        """Return the runs that have not ended, oldest first."""
+        return list(self._read("WHERE ended IS NULL ORDER BY begun"))
+
+    def _read(self, which: str, *values: str) -> Iterator[StoredRun]:
+        for row in self.file.read(READ_RUN + which, values):
+            run = _stored(row)
+            for step, state, certain, inputs, result in self.file.read(READ_STEPS, (run.run_id,)):
+                run.ledger[step], run.inputs[step] = StepState(state), inputs
+                if not certain:
+                    run.doubtful.add(step)
+                if result is not None:
+                    run.results[step] = Payload(result, read(result))
+            yield run
+
+    def close(self) -> None:
+        """Give the file back."""
+        close_state(self.file)
+
+
+def _statement(entry: Record, now: float) -> Statement:
+    match entry:
+        case StepBegun(run, step, key, inputs, undo):
+            return BEGIN_STEP, (run, step, key, inputs, undo, now)
+        case StepEnded(run, step, state, certain, result, error):
+            text = None if result is None else result.text
+            return END_STEP, (state.value, certain, text, error, now, run, step)
+        case RunBegun(run, workflow, graph, context, _):
+            return BEGIN_RUN, (run, workflow, graph, context.text, now)
+        case RunTurnedBack(run, error):
+            return TURN_RUN, (error, run)
+        case RunEnded(run, status, error):
+            return END_RUN, (status.value, error, now, run)
+
+
+def _sweep(keep: int) -> list[Statement]:
+    return [
+        (sql.format(OLD_RUNS), (attention, keep))
+        for attention in (0, 1)
+        for sql in ("DELETE FROM step WHERE run IN ({})", "DELETE FROM run WHERE id IN ({})")
+    ]
+
+
+def _stored(row: tuple[Any, ...]) -> StoredRun:
+    run_id, workflow, graph, context, begun, turned_back, status, error = row
+    run = StoredRun(run_id, workflow, graph, Payload(context, read(context)), begun)
+    run.turned_back, run.error = bool(turned_back), error
+    run.status = None if status is None else RunStatus(status)
+    return run
