@@ -7,7 +7,9 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
+from unbreakable.errors import BulkheadFull
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Waiter, run_blocking
+from unbreakable.runtime.world import ThreadsExhausted
 
 Script: TypeAlias = Callable[[Runtime], Coroutine[Any, Any, None]]
 
@@ -36,7 +38,7 @@ class Carrier:
         """Begin; return at once."""
         event_loop = running_event_loop()
         if event_loop is None:
-            BLOCKING.world.spawn(self._in_thread, f"unbreakable loop {self._name}")
+            self._spawn()
             return
         self._event_loop = event_loop
         # The task is kept here, and this carrier by its loop: the event loop itself only keeps weak references.
@@ -74,6 +76,12 @@ class Carrier:
         finally:
             self._waiting.discard(waiter)
         return not self.is_alive
+
+    def _spawn(self) -> None:
+        try:
+            BLOCKING.world.spawn(self._in_thread, f"unbreakable loop {self._name}")
+        except ThreadsExhausted as error:
+            raise BulkheadFull(f"no thread for loop {self._name!r}: {error}") from None
 
     def _in_thread(self) -> None:
         try:

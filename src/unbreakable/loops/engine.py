@@ -58,10 +58,8 @@ class QuantumLoopEngine:
         check.seconds("interval", interval)
         name = self._free_name(operation) if name is None else self._checked_name(name)
 
-        def node(guarded: Operation[Any]) -> FractalNode:
-            # Without a circuit: a loop that rests between its ticks is the probe that a circuit would wait for.
-            return FractalNode(name, guarded, effects=effects, deadline=deadline, breaker=False)
-
+        # Without a circuit: a loop that rests between its ticks is the probe that a circuit would wait for.
+        node = FractalNode(name, effects=effects, deadline=deadline, breaker=False)
         loop = QuantumLoop(
             Work(operation, node),
             name=name,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from opcode import opname
 from types import CodeType, TracebackType
 from typing import Any
 
 from unbreakable.errors import UnbreakableError
-from unbreakable.fractal.operation import is_async, takes_context
+from unbreakable.fractal.operation import takes_context
 from unbreakable.loops.carrier import Mark
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
@@ -31,28 +31,29 @@ def is_stray(error: BaseException, mark: Mark) -> bool:
     return not (isinstance(error, (Exception, BranchOver)) or mark.is_from_outside(error) or is_from_signal(error))
 
 
-def guarded(operation: Callable[..., Any], enter: Callable[[], None]) -> Callable[[Context], Any]:
-    """Return *operation* with ``enter()`` called first, of the same colour, out of which only exceptions come."""
+def guarded(operation: Callable[..., Any], enter: Callable[[], Context]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return *operation*, of either colour, for an event loop; ``enter()`` is called first and gives the context."""
     wants_context = takes_context(operation)
 
-    def work(ctx: Context) -> Any:
-        enter()
-        return operation(ctx, **ctx.arguments) if wants_context else operation(**ctx.arguments)
-
-    async def awaited(ctx: Context) -> Any:
+    async def work(**changed: Any) -> Any:
         with Guard():
-            return await work(ctx)
+            ctx = enter()
+            value = operation(ctx, **changed) if wants_context else operation(**changed)
+            return await value if inspect.isawaitable(value) else value
 
-    async def finished(value: Awaitable[Any]) -> Any:
+    return work
+
+
+def guarded_sync(operation: Callable[..., Any], enter: Callable[[], Context]) -> Callable[..., Any]:
+    """Return *operation*, a plain function, for a thread; otherwise as ``guarded``."""
+    wants_context = takes_context(operation)
+
+    def work(**changed: Any) -> Any:
         with Guard():
-            return await value
+            ctx = enter()
+            return operation(ctx, **changed) if wants_context else operation(**changed)
 
-    def called(ctx: Context) -> Any:
-        with Guard():
-            value = work(ctx)
-        return finished(value) if ctx.runtime.preemptive and inspect.isawaitable(value) else value
-
-    return awaited if is_async(operation) else called
+    return work
 
 
 class Guard:

@@ -47,23 +47,30 @@ class Life:
     async def _drive(self, runtime: Runtime) -> None:
         enter(None)  # whatever call the loop was started in, its deadline is not ours
         mark = Mark()
-        while True:
-            try:
-                # An operation may swallow a cancellation that was meant for the loop.
-                if await self._has_reached_its_end(runtime) or mark.is_cancelled:
-                    return
-            except Exception as error:  # the machinery failed, not the operation: the loop goes on
-                self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
-                with contextlib.suppress(Exception):
-                    await runtime.sleep(REST)
+        try:
+            # An operation may swallow a cancellation that was meant for the loop.
+            while not (await self._has_reached_its_end_safely(runtime) or mark.is_cancelled):
+                pass
+        finally:
+            if mark.is_cancelled and not self.control.stopping:
+                self.work.tally.last_error = "the loop was cancelled from outside"
+
+    async def _has_reached_its_end_safely(self, runtime: Runtime) -> bool:
+        try:
+            return await self._has_reached_its_end(runtime)
+        except Exception as error:  # the machinery failed, not the operation: the loop goes on
+            self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
+            with contextlib.suppress(Exception):
+                await runtime.sleep(REST)
+            return False
 
     async def _has_reached_its_end(self, runtime: Runtime) -> bool:
         """Do what is decided; return whether that was to end."""
         match self.control.decide(runtime.now()):
             case Run(tick):
                 await self.work.run(runtime, tick)
-                if self.control.is_restless:
-                    await runtime.sleep(0)  # others have their turn, even if the operation never waits
+                if runtime.preemptive and self.control.is_restless:
+                    await runtime.sleep(0)  # others on the event loop have their turn, even if the work never waits
             case Wait(seconds):
                 await self._wait(runtime, seconds)
             case End():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unbreakable.loops.status import Performance
-from unbreakable.outcome import Outcome, Status, in_one_line
+from unbreakable.outcome import in_one_line
 from unbreakable.stats import Counts
 
 
@@ -31,25 +31,17 @@ class Tally:
         """Measure the rate up to *now*."""
         self.until = now
 
-    def add(self, outcome: Outcome[object], seconds: float) -> None:
-        """Count an iteration that ended in *outcome*."""
-        match outcome.status:
-            case Status.OK:
-                self.counts.ok += 1
-            case Status.HEALED:
-                self.counts.healed += 1
-            case Status.DEGRADED:
-                self.counts.degraded += 1
-            case Status.FAILED:
-                self.counts.failed += 1
-        failed = outcome.status is Status.FAILED
-        self.consecutive_errors = self.consecutive_errors + 1 if failed else 0
-        if outcome.error is not None:
-            self.last_error = in_one_line(outcome.error)
+    def succeeded(self, seconds: float, *, healed: bool) -> None:
+        """Count an iteration that went well, at once or after healing."""
+        if healed:
+            self.counts.healed += 1
+        else:
+            self.counts.ok += 1
+        self.consecutive_errors = 0
         self._add_time(seconds)
 
-    def add_error(self, error: BaseException, seconds: float) -> None:
-        """Count an iteration that was ended by *error* itself."""
+    def failed(self, error: BaseException, seconds: float) -> None:
+        """Count an iteration that ended in *error*."""
         self.counts.failed += 1
         self.consecutive_errors += 1
         self.last_error = in_one_line(error)

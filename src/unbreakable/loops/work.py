@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any
 
+from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
 from unbreakable.fractal.operation import Operation, is_async, takes_context
 from unbreakable.loops.carrier import Mark
-from unbreakable.loops.guard import guarded, is_stray
+from unbreakable.loops.guard import guarded, guarded_sync, is_stray
 from unbreakable.loops.schedule import Tick
 from unbreakable.loops.tally import Tally
-from unbreakable.outcome import Outcome
+from unbreakable.policies import Context, current
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime
 
@@ -20,28 +20,22 @@ from unbreakable.runtime import Runtime
 _inside: ContextVar[tuple[object, int]] = ContextVar("unbreakable_iteration", default=(None, 0))
 
 
-class Node(Protocol):
-    """What runs an operation, healing included, and turns whatever comes of it into an Outcome."""
-
-    async def execute(self, operation: None = None, context: Any = None, **scope: Any) -> Outcome[Any]:
-        """Run it on the running event loop; *scope* is what its context says of this iteration."""
-
-    def execute_sync(self, operation: None = None, context: Any = None, **scope: Any) -> Outcome[Any]:
-        """Run it in this thread."""
-
-
 class Work:
-    """Run the iterations of one loop, never two at once; *node* makes a node of the guarded operation.
+    """Run the iterations of one loop, never two at once, through *node*, which heals what fails.
 
     The operation finds the tick in ``ctx.tick`` (None when triggered by hand) and the number of the iteration, from 1
     on, in ``ctx.iteration``.
     """
 
-    def __init__(self, operation: Operation[Any], node: Callable[[Operation[Any]], Node]) -> None:
+    def __init__(self, operation: Operation[Any], node: FractalNode) -> None:
         _check(operation)
-        self.node = node(guarded(operation, self._enter))
         self.needs_event_loop = is_async(operation)
+        self.node = node
         self.tally = Tally()
+        self._call = AsyncProtected[[], Any](guarded(operation, self._enter), node)
+        self._call_sync = SyncProtected[[], Any](guarded_sync(operation, self._enter), node)
+        self._tick: Tick | None = None
+        self._attempts = 0
         self._in_progress = False
 
     @property
@@ -53,19 +47,18 @@ class Work:
         """Run one iteration; only what comes from outside is raised: a cancellation, a signal."""
         tally, mark, began = self.tally, Mark(), runtime.now()
         tally.begun += 1
-        self._in_progress = True
-        number = tally.begun
+        self._tick, self._attempts, self._in_progress = tick, 0, True
         try:
             if runtime.preemptive:
-                outcome = await self.node.execute(tick=tick, iteration=number)
+                await self._call()
             else:
-                outcome = self.node.execute_sync(tick=tick, iteration=number)
+                self._call_sync()
         except BaseException as error:
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise
-            tally.add_error(error, runtime.now() - began)
+            tally.failed(error, runtime.now() - began)
         else:
-            tally.add(outcome, runtime.now() - began)
+            tally.succeeded(runtime.now() - began, healed=self._attempts > 1)
         finally:
             self._in_progress = False
 
@@ -73,8 +66,13 @@ class Work:
         """Forget the iteration in progress: after a fork it goes on in the parent only."""
         self._in_progress = False
 
-    def _enter(self) -> None:
+    def _enter(self) -> Context:
+        ctx = current()
+        assert ctx is not None  # noqa: S101 - the node has just opened it
+        ctx.tick, ctx.iteration = self._tick, self.tally.begun
+        self._attempts = max(self._attempts, ctx.attempt)
         _inside.set((self, self.tally.begun))
+        return ctx
 
 
 def _check(operation: object) -> None:

@@ -36,6 +36,7 @@ def test_a_cancellation_from_outside_ends_the_loop(swallows):
         loop = asyncio.run(main())
 
     assert LoopState.STOPPED is loop.state
+    assert "the loop was cancelled from outside" == loop.get_status().last_error
 
 
 def test_a_loop_can_move_to_the_next_event_loop():

@@ -1,0 +1,134 @@
+"""What may come out of an operation, and what may not."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from unbreakable.loops.carrier import Mark
+from unbreakable.loops.guard import Guard, StrayExit, is_from_signal
+from unbreakable.runtime.blocking import BranchOver
+
+
+class Odd(BaseException):
+    """No Exception."""
+
+
+@pytest.mark.parametrize(
+    "error", [Odd(), SystemExit(2), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()]
+)
+def test_what_is_no_exception_becomes_one_that_names_it(error):
+    """The cause is kept; its type can be read."""
+    with pytest.raises(StrayExit, match=f"the operation raised {type(error).__name__}") as raised, Guard():
+        raise error
+
+    assert error is raised.value.__cause__
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), StopIteration(), BranchOver()])
+def test_exceptions_and_our_own_branch_ends_pass(error):
+    """What is ordinary, or ours, is let through as it is."""
+    with pytest.raises(type(error)) as raised, Guard():
+        raise error
+
+    assert error is raised.value
+
+
+async def test_a_cancellation_from_outside_passes():
+    """Whoever cancels the task means it."""
+
+    async def work():
+        with Guard():
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await asyncio.to_thread(lambda: None)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert task.cancelled()
+
+
+async def test_a_child_s_cancellation_is_not_ours():
+    """Awaiting a task that was cancelled is a failure, not a cancellation of who awaits."""
+    child = asyncio.ensure_future(asyncio.Event().wait())
+    child.cancel()
+
+    with pytest.raises(StrayExit), Guard():
+        await child
+
+
+async def test_a_time_limit_within_the_work_is_its_own_business():
+    """What was cancelled and taken back inside leaves no mark."""
+    mark = Mark()
+    with pytest.raises(TimeoutError), Guard():
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+
+    assert not mark.is_cancelled
+
+
+async def test_a_coroutine_that_is_closed_is_let_go():
+    """Closing a suspended coroutine, as the collector may do from anywhere, must not meet an answer."""
+
+    async def work():
+        with Guard():
+            await asyncio.Event().wait()
+
+    coroutine = work()
+    next(coroutine.__await__())
+
+    assert None is await asyncio.to_thread(coroutine.close)
+
+
+def interrupt_by_hand() -> None:
+    raise KeyboardInterrupt
+
+
+def interrupt_by_signal() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(("interrupt", "expected"), [(interrupt_by_hand, False), (interrupt_by_signal, True)])
+def test_tells_ctrl_c_from_work_that_raises_the_same(interrupt, expected):
+    """Python's own handler leaves no frame, but the work was not raising anything itself."""
+    with pytest.raises(KeyboardInterrupt) as raised:
+        interrupt()
+
+    assert expected is is_from_signal(raised.value)
+
+
+def test_tells_an_exit_by_a_handler_from_an_exit_by_the_work():
+    """A handler written in Python is seen in the traceback, bound to an object or not."""
+
+    def leave(number, frame):
+        raise SystemExit(number)
+
+    before = signal.signal(signal.SIGUSR1, leave)
+    try:
+        with pytest.raises(SystemExit) as by_signal:
+            signal.raise_signal(signal.SIGUSR1)
+        with pytest.raises(SystemExit) as by_hand:
+            raise SystemExit(1)
+
+        assert (True, False) == (is_from_signal(by_signal.value), is_from_signal(by_hand.value))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_an_error_that_was_raised_and_caught_before_tells_nothing():
+    """Re-raising by name keeps it the work's own."""
+
+    def again():
+        try:
+            interrupt_by_hand()
+        except KeyboardInterrupt as error:  # noqa: TRY203 - this is the point
+            raise error  # noqa: TRY201 - by name, too
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        again()
+
+    assert not is_from_signal(raised.value)
