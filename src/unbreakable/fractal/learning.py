@@ -184,7 +184,7 @@ class Tuner:
             plan = replace(plan, timeout=Timeout(seconds, cut_threads=False))
         if self.settings.leaves("hedge") and twice:
             worth = p99 >= HEDGE_TAIL * p50 and p95 >= HEDGE_FLOOR
-            plan = replace(plan, hedge=Hedge(p95) if worth else None)
+            plan = replace(plan, hedge=Hedge(p95, threads=False) if worth else None)
         return plan
 
 

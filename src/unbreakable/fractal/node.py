@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import weakref
@@ -26,7 +27,7 @@ from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Attempting, Validation
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line
 from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
-from unbreakable.policies.policy import enter, unique
+from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class FractalNode:
         self.remedies: list[Remedy] = []
         self.children: list[FractalNode] = []
         self.lock = new_lock()
+        self.serial, self.stem = itertools.count(1), self._new_stem()
         self.left_behind = 0  # successes of targets that were dropped for newer keys
         self.targets: OrderedDict[Any, Target] = OrderedDict()
         self.target = self._new_target(name)
@@ -178,7 +180,7 @@ class FractalNode:
         degraded = result.degraded if isinstance(result, Success) else None
         healed = Status.HEALED if ctx.attempt > 1 else Status.OK
         return Outcome(
-            id=unique(ctx.runtime),
+            id=self.next_id(),
             node=self.name,
             status=Status.FAILED if not ok else healed if degraded is None else Status.DEGRADED,
             value=result.value if isinstance(result, Success) else None,
@@ -212,6 +214,14 @@ class FractalNode:
             parts.append(ctx.notebook.lines[-1].split("  ", 1)[-1])
         parts.append(f"circuit {ctx.target.circuit.state.value}")
         return "; ".join(parts)
+
+    def next_id(self) -> str:
+        """Return a name that no other call has, in this process or another."""
+        return f"{self.stem}{next(self.serial):04x}"
+
+    def _new_stem(self) -> str:
+        dice = self.drivers[0].random
+        return f"{int(dice() * 2**52):013x}{int(dice() * 2**24):06x}"
 
     # ── what a call may cost ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -366,6 +376,7 @@ class FractalNode:
 
     def after_fork(self) -> None:
         """Forget the calls that were in flight in the parent process: none of them goes on here."""
+        self.stem = self._new_stem()
         for target in self.every_target():
             if target.gate is not None:
                 target.gate.clear()

@@ -16,6 +16,7 @@ from unbreakable.runtime import Waiter, new_lock
 from unbreakable.stats import Window
 
 MOST_WAITING = 1_000
+LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +70,40 @@ class CircuitBreaker:
 
     async def _admit(self, circuit: Circuit, ctx: Context) -> int | None:
         """Return the stamp of a permit, waiting for one as long as allowed; None when there is none."""
-        until = min(ctx.runtime.now() + self.wait, ctx.deadline)
-        while True:
-            now = ctx.runtime.now()
-            stamp, event = circuit.admit(now)
+        now = ctx.runtime.now()
+        stamp, event = circuit.admit(now)
+        tell(ctx, event)
+        until = min(now + self.wait, ctx.deadline)
+        if stamp is not None or until <= now or len(circuit.line) >= MOST_WAITING:
+            return stamp
+        place = Place(ctx.runtime.waiter())
+        circuit.line.append(place)
+        try:
+            return await self._wait_in_line(circuit, ctx, place, until)
+        finally:
+            circuit.leave_line(place)
+
+    async def _wait_in_line(self, circuit: Circuit, ctx: Context, place: Place, until: float) -> int | None:
+        """Wait to be called; who is first in line also looks at the clock, so that one caller asks and not a herd."""
+        while (now := ctx.runtime.now()) < until:
+            first = not circuit.line or circuit.line[0] is place
+            moment = min(until, max(circuit.until, now + LEAST_REST)) if first else until
+            await ctx.runtime.wait(place.waiter, moment - now)
+            place.waiter = ctx.runtime.waiter()
+            stamp, event = circuit.admit(ctx.runtime.now())
             tell(ctx, event)
-            if stamp is not None or now >= until or len(circuit.waiting) >= MOST_WAITING:
+            if stamp is not None:
                 return stamp
-            waiter = ctx.runtime.waiter()
-            circuit.waiting.append(waiter)
-            try:
-                await ctx.runtime.wait(waiter, min(until, max(circuit.until, now + 1e-3)) - now)
-            finally:
-                circuit.forget(waiter)
+        return None
+
+
+class Place:
+    """A place in the line before an open circuit."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
 
 
 class State(enum.Enum):
@@ -127,6 +149,7 @@ class Circuit:
     __slots__ = (
         "alert",
         "generation",
+        "line",
         "lock",
         "probes",
         "proven",
@@ -135,7 +158,6 @@ class Circuit:
         "stamp",
         "state",
         "until",
-        "waiting",
         "window",
     )
 
@@ -143,7 +165,7 @@ class Circuit:
         self.settings, self.lock = settings, new_lock()
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = 0
-        self.waiting: deque[Waiter] = deque()
+        self.line: deque[Place] = deque()  #: who waits for the circuit, first come, first served
         self.window = None if settings.ratio is None else Window(settings.window)
         self.stamp: int | None = 0
         self.alert = self._watches_successes()
@@ -211,17 +233,20 @@ class Circuit:
         return EVENTS.get(self.state)
 
     def _call_the_waiting(self) -> None:
-        for waiter in list(self.waiting):
-            waiter.wake()
+        for place in list(self.line):
+            place.waiter.wake()
 
-    def forget(self, waiter: Waiter) -> None:
-        """Drop somebody who no longer waits."""
+    def leave_line(self, place: Place) -> None:
+        """Drop somebody who no longer waits; whoever is first now looks at the clock."""
         with self.lock:
-            self.waiting.remove(waiter)
+            if place in self.line:
+                self.line.remove(place)
+            if self.line:
+                self.line[0].waiter.wake()
 
     def clear(self) -> None:
         """Forget permits that are out and calls that wait: after a fork none of them comes back."""
-        self.waiting.clear()
+        self.line.clear()
         self.probes = 0
 
     # ── by hand ──────────────────────────────────────────────────────────────────────────────────────────────────

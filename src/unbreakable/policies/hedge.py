@@ -26,6 +26,7 @@ class Hedge:
 
     after: float = field(default=0.05, kw_only=False)
     most: int = 1
+    threads: bool = field(default=True, repr=False)  #: whether sync calls are hedged, too; a learned delay does not
 
     def __post_init__(self) -> None:
         check.seconds("Hedge.after", self.after)
@@ -33,6 +34,8 @@ class Hedge:
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Race the attempt against its copies."""
+        if not ctx.runtime.preemptive and not self.threads:
+            return await inner(ctx)
         bells: list[Waiter] = []
         over: list[Result[Any]] = []
 

@@ -37,8 +37,10 @@ class Plan:
 
     def is_quick(self, *, preemptive: bool) -> bool:
         """Return whether a first attempt can be made without the script: only arithmetic around the user's work."""
-        threads = not preemptive and self.timeout is not None and self.timeout.cut_threads
-        return not self.hedges and not threads
+        if preemptive:
+            return not self.hedges
+        hedged = self.hedge is not None and self.hedges and self.hedge.threads
+        return not hedged and (self.timeout is None or not self.timeout.cut_threads)
 
     @property
     def hedges(self) -> bool:

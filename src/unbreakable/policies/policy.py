@@ -67,7 +67,7 @@ class Context(Alarm):
     def idempotency_key(self) -> str:
         """Return a key that is the same for every attempt of this call, and for calls of nodes inside one another."""
         if self._key is None:
-            self._key = f"{self.node.name}-{unique(self.runtime)}"
+            self._key = f"{self.node.name}-{self.node.next_id()}"
         return self._key
 
     def emit(self, event: type[Event], **fields: Any) -> None:
@@ -94,11 +94,6 @@ def current() -> Context | None:
 
 
 enter = _current.set
-
-
-def unique(runtime: Runtime) -> str:
-    """Return a name of 26 characters that no other call has."""
-    return f"{int(runtime.random() * 2**52):013x}{int(runtime.random() * 2**52):013x}"
 
 
 Inner: TypeAlias = Callable[[Context], Awaitable[Result[Any]]]

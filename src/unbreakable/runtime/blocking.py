@@ -14,7 +14,7 @@ from unbreakable.outcome import Success
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm
-from unbreakable.runtime.world import REAL, ThreadsExhausted
+from unbreakable.runtime.world import REAL, Bell, ThreadsExhausted
 
 T = TypeVar("T")
 
@@ -86,12 +86,13 @@ class BlockingRuntime:
 
     async def first(self, *steps: Step[Any]) -> Any:
         """Run the steps in worker threads; the first Success ends the race, losers are stopped where they wait."""
-        news = threading.Event()
+        news = Bell()
         branches = [self._branch(step, news) for step in steps]
         try:
             while True:
                 self.world.wait(news, float("inf"))
                 news.clear()
+                news.number = None
                 finished = [branch for branch in branches if branch.done.is_set()]
                 for branch in finished:
                     if isinstance(branch.result(), Success):
@@ -102,7 +103,7 @@ class BlockingRuntime:
             for branch in branches:
                 branch.over.set()
 
-    def _branch(self, step: Step[Any], news: threading.Event | None = None) -> Branch:
+    def _branch(self, step: Step[Any], news: Bell | None = None) -> Branch:
         branch = Branch(step, news)
         try:
             self.world.spawn(branch.run, f"unbreakable {getattr(step, '__qualname__', 'step')}")
@@ -140,9 +141,9 @@ class BlockingRuntime:
 class Branch:
     """A step that runs in a thread of its own."""
 
-    def __init__(self, step: Step[Any], news: threading.Event | None) -> None:
+    def __init__(self, step: Step[Any], news: Bell | None) -> None:
         self.step, self.news = step, news
-        self.over, self.done = threading.Event(), threading.Event()
+        self.over, self.done = threading.Event(), Bell()
         self.value: Any = None
         self.error: BaseException | None = None
 
@@ -155,9 +156,9 @@ class Branch:
             pass
         except BaseException as error:
             self.error = error
-        self.done.set()
+        self.done.ring()
         if self.news is not None:
-            self.news.set()
+            self.news.ring()
 
     def result(self) -> Any:
         """Return what the step returned, or raise what it raised."""
@@ -169,14 +170,14 @@ class Branch:
 class EventWaiter:
     """A wait of one thread that any thread may end."""
 
-    __slots__ = ("event", "listeners")
+    __slots__ = ("event",)
 
     def __init__(self) -> None:
-        self.event = threading.Event()
+        self.event = Bell()
 
     def wake(self) -> None:
         """End the wait."""
-        self.event.set()
+        self.event.ring()
 
 
 def _wait_for_either(world: World, wanted: threading.Event, over: threading.Event, seconds: float) -> bool:

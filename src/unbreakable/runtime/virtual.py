@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import contextvars
 import heapq
-import itertools
 import math
 import random
 import threading
@@ -22,6 +21,7 @@ from typing import Any
 
 from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.blocking import BLOCKING
+from unbreakable.runtime.world import numbers
 
 PATIENCE = 0.1  # real seconds that a thread may block for real before it no longer holds up virtual time
 JOB_PATIENCE = 1.0  # real seconds that work in asyncio's thread pool may take before the moment jumps without it
@@ -31,11 +31,17 @@ SOCKET_PATIENCE = 0.02  # real seconds that open sockets are given to become rea
 class Parked:
     """Somebody who waits: until when, for what, and since when in real time."""
 
-    __slots__ = ("member", "number", "patience", "ready", "since", "until")
+    __slots__ = ("event", "member", "number", "patience", "ready", "since", "until")
 
     def __init__(self, until: float, number: int, ready: Callable[[], bool], patience: float, member: bool) -> None:
         self.until, self.number, self.ready, self.patience = until, number, ready, patience
         self.member, self.since = member, time.monotonic()
+        self.event: threading.Event | None = None
+
+    def place(self) -> int:
+        """Return the place in the order of those who may go on: when it was woken, else when it parked."""
+        woken = getattr(self.event, "number", None)
+        return self.number if woken is None else int(woken)
 
 
 class VirtualWorld:
@@ -46,7 +52,6 @@ class VirtualWorld:
         self.turn = threading.Condition()
         self.parked: list[Parked] = []
         self.members: set[int] = set()
-        self.numbers = itertools.count()
         self.running, self.progress, self.jobs = 0, time.monotonic(), 0
 
     def now(self) -> float:
@@ -59,7 +64,7 @@ class VirtualWorld:
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """Park until *event* is set, at most *seconds*."""
-        return self.park(self.moment + max(0.0, seconds), event.is_set)
+        return self.park(self.moment + max(0.0, seconds), event.is_set, event=event)
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* at once: in virtual time nobody waits for it, and stories stay in order."""
@@ -67,7 +72,7 @@ class VirtualWorld:
 
     def spawn(self, work: Callable[[], Any], name: str) -> None:
         """Start a thread that takes part; it goes on when its starter parks."""
-        context, entry = contextvars.copy_context(), Parked(self.moment, next(self.numbers), _never, 0.0, member=True)
+        context, entry = contextvars.copy_context(), Parked(self.moment, next(numbers), _never, 0.0, member=True)
         with self.turn:
             self.parked.append(entry)
 
@@ -95,11 +100,14 @@ class VirtualWorld:
             self.running -= 1
             self.turn.notify_all()
 
-    def park(self, until: float, ready: Callable[[], bool], patience: float = 0.0) -> bool:
+    def park(
+        self, until: float, ready: Callable[[], bool], patience: float = 0.0, event: threading.Event | None = None
+    ) -> bool:
         """Wait for the moment *until* or for *ready*; return whether it was ready."""
         with self.turn:
             member = threading.get_ident() in self.members
-            entry = Parked(until, next(self.numbers), ready, patience, member)
+            entry = Parked(until, next(numbers), ready, patience, member)
+            entry.event = event
             self.parked.append(entry)
             self.running -= member
             self._await(entry)
@@ -117,7 +125,7 @@ class VirtualWorld:
         if self.running > 0 and time.monotonic() - self.progress < PATIENCE:
             return False
         able = self._able() or self._jump()
-        return bool(able) and min(able, key=lambda parked: parked.number) is entry
+        return bool(able) and min(able, key=Parked.place) is entry
 
     def _able(self) -> list[Parked]:
         return [parked for parked in self.parked if parked.until <= self.moment or parked.ready()]

@@ -13,6 +13,9 @@ import math
 from collections.abc import Callable
 
 
+CROWD = 256  # attempts in flight above which the alarm may be a microsecond late for each
+
+
 class Alarm:
     """Something that may be cut: when it is *due*, in which task, and what was done to it."""
 
@@ -58,8 +61,10 @@ class Watch:
             if alarm.task is not None:
                 alarm.task.cancel()
         nearest = min((alarm.due for alarm in self.alarms), default=math.inf)
-        if nearest < math.inf:  # a microsecond of patience for each keeps this scan below a few per cent of a core
-            self.arm(max(nearest, now + 1e-6 * len(self.alarms)))
+        if nearest < math.inf:
+            crowd = len(self.alarms)
+            patience = crowd * 1e-6 if crowd > CROWD else 0.0  # keeps this scan below a few per cent of a core
+            self.arm(max(nearest, now + patience))
 
 
 def settle(alarm: Alarm, error: BaseException | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import itertools
 import os
 import threading
 import time
@@ -10,6 +11,20 @@ from collections.abc import Callable
 from typing import Any
 
 MOST_THREADS = 256
+
+numbers = itertools.count()  # the order in which things came about: who parked when, who was woken when
+
+
+class Bell(threading.Event):
+    """An event that remembers when it was rung first, so that the woken go on in that order."""
+
+    number: int | None = None
+
+    def ring(self) -> None:
+        """Set the event."""
+        if self.number is None:
+            self.number = next(numbers)
+        self.set()
 
 
 class ThreadsExhausted(Exception):
