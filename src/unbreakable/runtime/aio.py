@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import inspect
 import os
 import random
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from unbreakable.outcome import Success
+from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watch, settle, unwatch
@@ -92,7 +94,7 @@ class AsyncioRuntime:
         value = work()
         return await value if inspect.isawaitable(value) else value
 
-    async def first(self, *steps: Step[Any]) -> Any:
+    async def first(self, *steps: Step[Any], owner: object = None) -> Any:
         """Run the steps as tasks; the first Success ends the race."""
         tasks = [self._branch(step()) for step in steps]
         pending = set(tasks)
@@ -130,7 +132,7 @@ class AsyncioRuntime:
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* after what the loop is doing now."""
-        asyncio.get_running_loop().call_soon(work, context=contextvars.Context())
+        asyncio.get_running_loop().call_soon(functools.partial(quietly, work), context=contextvars.Context())
 
     def gate(self, most: int) -> Gate:
         """Return a gate with *most* places."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import inspect
 import random
 import threading
@@ -11,6 +12,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Success
+from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm
@@ -18,11 +20,26 @@ from unbreakable.runtime.world import REAL, Bell, ThreadsExhausted
 
 T = TypeVar("T")
 
-_stop: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("unbreakable_branch_over", default=None)
-
 
 class BranchOver(BaseException):
     """End a branch that lost its race or was left behind, the next time that it waits."""
+
+
+class Over(Bell):
+    """The end of a branch: it wakes whoever waits within the branch for something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: set[Bell] = set()
+
+    def ring(self) -> None:
+        """End the branch, and with it every branch within it."""
+        super().ring()
+        for bell in list(self.others):
+            bell.ring()
+
+
+_stop: contextvars.ContextVar[Over | None] = contextvars.ContextVar("unbreakable_branch_over", default=None)
 
 
 class World(Protocol):
@@ -36,8 +53,8 @@ class World(Protocol):
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """Return whether *event* was set within *seconds*."""
 
-    def spawn(self, work: Callable[[], Any], name: str) -> None:
-        """Run *work* in a thread."""
+    def spawn(self, work: Callable[[], Any], name: str, owner: object = None) -> None:
+        """Run *work* in a thread, one of those that *owner* may have at work."""
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* soon."""
@@ -64,6 +81,20 @@ class BlockingRuntime:
         elif self.world.wait(over, seconds):
             raise BranchOver
 
+    def _wait(self, bell: Bell, seconds: float) -> bool:
+        """Return whether *bell* rang within *seconds*; stop if the branch that this thread runs is over first."""
+        over = _stop.get()
+        if over is None:
+            return self.world.wait(bell, seconds)
+        over.others.add(bell)
+        try:
+            rang = over.is_set() or self.world.wait(bell, seconds)
+        finally:
+            over.others.discard(bell)
+        if over.is_set():
+            raise BranchOver
+        return rang
+
     async def call(self, work: Callable[[], Any]) -> Any:
         """Run user code; refuse a coroutine, which nobody here can await."""
         value = work()
@@ -76,21 +107,22 @@ class BlockingRuntime:
 
     async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:
         """Run *step* in a worker thread; after *seconds* leave it behind and raise TimeUp."""
-        branch = self._branch(step)
+        branch = self._branch(step, owner)
         try:
-            if not self.world.wait(branch.done, seconds):
+            if not self._wait(branch.done, seconds):
                 raise TimeUp
         finally:
-            branch.over.set()
+            branch.over.ring()
         return cast("T", branch.result())
 
-    async def first(self, *steps: Step[Any]) -> Any:
+    async def first(self, *steps: Step[Any], owner: object = None) -> Any:
         """Run the steps in worker threads; the first Success ends the race, losers are stopped where they wait."""
         news = Bell()
-        branches = [self._branch(step, news) for step in steps]
+        branches: list[Branch] = []
         try:
+            branches.extend(self._branch(step, owner, news) for step in steps)
             while True:
-                self.world.wait(news, float("inf"))
+                self._wait(news, float("inf"))
                 news.clear()
                 news.number = None
                 finished = [branch for branch in branches if branch.done.is_set()]
@@ -101,12 +133,12 @@ class BlockingRuntime:
                     return branches[0].result()
         finally:
             for branch in branches:
-                branch.over.set()
+                branch.over.ring()
 
-    def _branch(self, step: Step[Any], news: Bell | None = None) -> Branch:
+    def _branch(self, step: Step[Any], owner: object, news: Bell | None = None) -> Branch:
         branch = Branch(step, news)
         try:
-            self.world.spawn(branch.run, f"unbreakable {getattr(step, '__qualname__', 'step')}")
+            self.world.spawn(branch.run, f"unbreakable {getattr(step, '__qualname__', 'step')}", owner)
         except ThreadsExhausted as error:
             raise BulkheadFull(str(error)) from None
         return branch
@@ -118,10 +150,7 @@ class BlockingRuntime:
     async def wait(self, waiter: Waiter, seconds: float) -> bool:
         """Block until *waiter* is woken, at most *seconds*."""
         assert isinstance(waiter, EventWaiter)  # noqa: S101 - made by this driver's waiter()
-        over = _stop.get()
-        if over is None:
-            return self.world.wait(waiter.event, seconds)
-        return _wait_for_either(self.world, waiter.event, over, seconds)
+        return self._wait(waiter.event, seconds)
 
     def watch(self, alarm: Alarm) -> None:
         """Do nothing: a thread at work cannot be cut."""
@@ -131,7 +160,7 @@ class BlockingRuntime:
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* in the thread that does chores."""
-        self.world.background(work)
+        self.world.background(functools.partial(quietly, work))
 
     def gate(self, most: int) -> Gate:
         """Return a gate with *most* places."""
@@ -143,7 +172,7 @@ class Branch:
 
     def __init__(self, step: Step[Any], news: Bell | None) -> None:
         self.step, self.news = step, news
-        self.over, self.done = threading.Event(), Bell()
+        self.over, self.done = Over(), Bell()
         self.value: Any = None
         self.error: BaseException | None = None
 
@@ -178,20 +207,6 @@ class EventWaiter:
     def wake(self) -> None:
         """End the wait."""
         self.event.ring()
-
-
-def _wait_for_either(world: World, wanted: threading.Event, over: threading.Event, seconds: float) -> bool:
-    """Wait for *wanted* in small portions, so that a lost race is noticed soon."""
-    until = world.now() + seconds
-    while not wanted.is_set():
-        left = until - world.now()
-        if left <= 0:
-            return False
-        if world.wait(wanted, min(left, 0.05)):
-            break
-        if over.is_set():
-            raise BranchOver
-    return True
 
 
 def run_blocking(script: Awaitable[T]) -> T:

@@ -43,7 +43,8 @@ class Runtime(Protocol):
     """Everything that a script may ask of the world.
 
     ``now`` is monotonic seconds, ``random`` is uniform in [0, 1).  ``preemptive`` says whether user code can be cut
-    where it waits (asyncio) or only by leaving a thread behind (blocking).
+    where it waits (asyncio) or only by leaving a thread behind (blocking).  An ``owner`` stands for one target: what
+    hangs at one target must not take the threads that others need.
     """
 
     now: Callable[[], float]
@@ -65,7 +66,7 @@ class Runtime(Protocol):
     def tighten(self, owner: object, seconds: float) -> None:
         """Give the steps of *owner* that are under way at most *seconds* since they began, where they can be cut."""
 
-    async def first(self, *steps: Step[Any]) -> Any:
+    async def first(self, *steps: Step[Any], owner: object = None) -> Any:
         """Run the steps at the same time and return the first Success; without one, what the first step returned.
 
         A step that returns None did not take part.  Losers are told to stop and not waited for.
@@ -78,7 +79,7 @@ class Runtime(Protocol):
         """Return True as soon as *waiter* was woken, False after *seconds* without."""
 
     def background(self, work: Callable[[], None]) -> None:
-        """Run *work*, which is short and never waits, soon and off the caller's way."""
+        """Run *work*, which is short and never waits, soon and off the caller's way; if it fails, that is logged."""
 
     def gate(self, most: int) -> Places:
         """Return a gate with *most* places."""

@@ -70,7 +70,7 @@ class VirtualWorld:
         """Run *work* at once: in virtual time nobody waits for it, and stories stay in order."""
         work()
 
-    def spawn(self, work: Callable[[], Any], name: str) -> None:
+    def spawn(self, work: Callable[[], Any], name: str, owner: object = None) -> None:
         """Start a thread that takes part; it goes on when its starter parks."""
         context, entry = contextvars.copy_context(), Parked(self.moment, next(numbers), _never, 0.0, member=True)
         with self.turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextvars
 import itertools
 import os
@@ -10,7 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-MOST_THREADS = 256
+MOST_THREADS = 1_024  # at work at once
+MOST_THREADS_EACH = 256  # of them for one owner: a target that hangs must not take the threads of all others
+MOST_CHORES = 10_000  # that wait to be done; beyond that the oldest are forgotten
 
 numbers = itertools.count()  # the order in which things came about: who parked when, who was woken when
 
@@ -41,9 +44,9 @@ class RealWorld:
 
     def forget(self) -> None:
         """Start afresh in a forked child, which has none of its parent's threads."""
-        self.busy = 0
+        self.busy: collections.Counter[object] = collections.Counter()
         self.lock = threading.Lock()
-        self.queue: list[Callable[[], None]] = []
+        self.queue: collections.deque[Callable[[], None]] = collections.deque(maxlen=MOST_CHORES)
         self.chores: threading.Event | None = None
 
     def sleep(self, seconds: float) -> None:
@@ -54,38 +57,53 @@ class RealWorld:
         """Return whether *event* was set within *seconds*."""
         return event.wait(None if seconds > threading.TIMEOUT_MAX else max(0.0, seconds))
 
-    def spawn(self, work: Callable[[], Any], name: str) -> None:
+    def spawn(self, work: Callable[[], Any], name: str, owner: object = None) -> None:
         """Run *work* in a daemon thread with a copy of this context; raise ThreadsExhausted if too many hang."""
         with self.lock:
-            if self.busy >= MOST_THREADS:
-                raise ThreadsExhausted(f"{MOST_THREADS} worker threads are held by calls that do not come back")
-            self.busy += 1
+            if self.busy[owner] >= MOST_THREADS_EACH or self.busy.total() >= MOST_THREADS:
+                raise ThreadsExhausted(f"{self.busy[owner]} worker threads are held by calls that do not come back")
+            self.busy[owner] += 1
         context = contextvars.copy_context()
-        threading.Thread(target=self._work, args=(context, work), name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._work, args=(context, work, owner), name=name, daemon=True).start()
+        except RuntimeError as error:  # the machine has no more threads, or the interpreter is shutting down
+            self._work_is_over(owner)
+            raise ThreadsExhausted(str(error)) from error
 
-    def _work(self, context: contextvars.Context, work: Callable[[], Any]) -> None:
+    def _work(self, context: contextvars.Context, work: Callable[[], Any], owner: object) -> None:
         try:
             context.run(work)
         finally:
-            with self.lock:
-                self.busy -= 1
+            self._work_is_over(owner)
+
+    def _work_is_over(self, owner: object) -> None:
+        with self.lock:
+            self.busy[owner] -= 1
+            if self.busy[owner] <= 0:  # below: it was spawned before a fork
+                del self.busy[owner]
 
     def background(self, work: Callable[[], None]) -> None:
-        """Run *work* soon in the one thread that does chores."""
+        """Run *work*, which raises nothing, soon in the one thread that does chores."""
         with self.lock:
             self.queue.append(work)
             if self.chores is None:
-                self.chores = threading.Event()
-                threading.Thread(target=self._do_chores, args=(self.chores,), name="unbreakable", daemon=True).start()
+                self.chores = self._begin_chores()
+        if self.chores is not None:
             self.chores.set()
+
+    def _begin_chores(self) -> threading.Event | None:
+        wanted = threading.Event()
+        try:
+            threading.Thread(target=self._do_chores, args=(wanted,), name="unbreakable", daemon=True).start()
+        except RuntimeError:  # the interpreter is shutting down: a call that succeeded stays a success
+            return None
+        return wanted
 
     def _do_chores(self, wanted: threading.Event) -> None:
         while wanted.wait():
             wanted.clear()
-            with self.lock:
-                queue, self.queue = self.queue, []
-            for work in queue:
-                work()
+            while self.queue:
+                self.queue.popleft()()
 
 
 REAL = RealWorld()
