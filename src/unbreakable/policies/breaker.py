@@ -16,6 +16,7 @@ from unbreakable.runtime import Waiter, new_lock
 from unbreakable.stats import Window
 
 MOST_WAITING = 1_000
+OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS)  # the target is well: it answered, and was right
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 
@@ -155,6 +156,7 @@ class Circuit:
         "proven",
         "run",
         "settings",
+        "since",
         "stamp",
         "state",
         "until",
@@ -165,6 +167,7 @@ class Circuit:
         self.settings, self.lock = settings, new_lock()
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = 0
+        self.since: float | None = None
         self.line: deque[Place] = deque()  #: who waits for the circuit, first come, first served
         self.window = None if settings.ratio is None else Window(settings.window)
         self.stamp: int | None = 0
@@ -211,8 +214,12 @@ class Circuit:
     def _too_many(self, ok: bool, now: float) -> bool:
         if self.window is None or self.settings.ratio is None:
             return self.run >= self.settings.failures
-        self.window.update(ok, now)
-        fine, failed = self.window.value(now)
+        if self.since is None:
+            self.since = (
+                now  # the window's buckets begin with the first attempt: a story is the same at any time of day
+            )
+        self.window.update(ok, now - self.since)
+        fine, failed = self.window.value(now - self.since)
         return fine + failed >= self.settings.minimum and failed >= self.settings.ratio * (fine + failed)
 
     def _watches_successes(self) -> bool:
@@ -227,7 +234,7 @@ class Circuit:
         self.stamp = self.generation if free else None
         self.alert = self._watches_successes() or not free
         if self.window is not None and self.state is State.CLOSED:
-            self.window = Window(self.settings.window)
+            self.window, self.since = Window(self.settings.window), None
         if free:
             self._call_the_waiting()
         return EVENTS.get(self.state)
@@ -278,15 +285,17 @@ EVENTS: dict[State, type[Event]] = {
 def verdict(result: Result[Any], ctx: Context) -> bool | None:
     """Return what an attempt says about its target; None for nothing.
 
-    A refusal of ours, a caller's deadline and a request that the target rightly calls wrong say nothing.  A deadline
-    of the node's own, spent on this attempt for the most part, does.
+    A refusal of ours, a caller's deadline and a request, or credentials, that the target rightly calls wrong say
+    nothing.  A deadline of the node's own, spent on this attempt for the most part, does.
     """
     if not isinstance(result, Failure):
         return True
+    if ctx.blameless:
+        return None
     if result.cut and isinstance(result.error, Rejected):
         ours = ctx.deadline_is_ours and result.elapsed >= 0.5 * (ctx.deadline - ctx.started)
         return False if ours else None
-    return None if isinstance(result.error, Rejected) or result.kind is Kind.INVALID else False
+    return None if isinstance(result.error, Rejected) or result.kind in OUR_FAULT else False
 
 
 def tell(ctx: Context, event: type[Event] | None) -> None:

@@ -47,7 +47,7 @@ class AsyncioRuntime:
             return  # driven by hand, outside any task: nothing could be cancelled
         alarm.task, alarm.cancels = task, task.cancelling()
         alarm.watched = watch.alarms
-        watch.alarms.add(alarm)
+        watch.alarms[alarm] = None
         if alarm.due < watch.alarm_at:
             watch.arm(alarm.due)
 

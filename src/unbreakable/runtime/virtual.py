@@ -23,7 +23,7 @@ from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.world import numbers
 
-PATIENCE = 0.1  # real seconds that a thread may block for real before it no longer holds up virtual time
+PATIENCE = 1.0  # real seconds that a thread may block for real before it no longer holds up virtual time
 JOB_PATIENCE = 1.0  # real seconds that work in asyncio's thread pool may take before the moment jumps without it
 SOCKET_PATIENCE = 0.02  # real seconds that open sockets are given to become ready before the moment jumps
 
@@ -51,8 +51,9 @@ class VirtualWorld:
         self.start, self.moment = start, start
         self.turn = threading.Condition()
         self.parked: list[Parked] = []
-        self.members: set[int] = set()
-        self.running, self.progress, self.jobs = 0, time.monotonic(), 0
+        self.members: set[int] = set()  # the threads that take part, and those of them that run
+        self.running: set[int] = set()
+        self.progress, self.jobs = time.monotonic(), 0
 
     def now(self) -> float:
         """Return the moment, in the seconds of the real monotonic clock at which this world began."""
@@ -91,13 +92,13 @@ class VirtualWorld:
         """Let the calling thread take part."""
         with self.turn:
             self.members.add(threading.get_ident())
-            self.running += 1
+            self.running.add(threading.get_ident())
 
     def leave(self) -> None:
         """Let the calling thread no longer take part."""
         with self.turn:
             self.members.discard(threading.get_ident())
-            self.running -= 1
+            self.running.discard(threading.get_ident())
             self.turn.notify_all()
 
     def park(
@@ -109,7 +110,7 @@ class VirtualWorld:
             entry = Parked(until, next(numbers), ready, patience, member)
             entry.event = event
             self.parked.append(entry)
-            self.running -= member
+            self.running.discard(threading.get_ident())
             self._await(entry)
         return ready()
 
@@ -119,11 +120,14 @@ class VirtualWorld:
             self.turn.wait(0.001)
         self.parked.remove(entry)
         self.progress = time.monotonic()
-        self.running += entry.member
+        if entry.member:
+            self.running.add(threading.get_ident())
 
     def _may_go_on(self, entry: Parked) -> bool:
-        if self.running > 0 and time.monotonic() - self.progress < PATIENCE:
-            return False
+        if self.running:
+            if time.monotonic() - self.progress < PATIENCE:
+                return False
+            self.running.clear()  # they block on something real: the others go on without, until they are back
         able = self._able() or self._jump()
         return bool(able) and min(able, key=Parked.place) is entry
 

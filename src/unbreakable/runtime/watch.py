@@ -1,6 +1,6 @@
 """Time limits on an event loop: one alarm cuts whatever is overdue.
 
-A quick attempt costs one ``set.add`` and one ``set.discard``: no task, no timer.  The alarm is set to the earliest
+A quick attempt costs one entry in a dictionary: no task, no timer.  The alarm is set to the earliest
 moment at which any attempt is due.  When it rings, what is overdue is cut: its task is cancelled, and at the end of
 the attempt ``settle`` decides whose cancellation it was.
 """
@@ -11,7 +11,6 @@ import asyncio
 import contextvars
 import math
 from collections.abc import Callable
-
 
 CROWD = 256  # attempts in flight above which the alarm may be a microsecond late for each
 
@@ -25,7 +24,7 @@ class Alarm:
     cut: bool = False
     started: float = 0.0
     owner: object = None  #: whose limit it is
-    watched: set[Alarm] | None = None
+    watched: dict[Alarm, None] | None = None
 
 
 class Watch:
@@ -35,7 +34,7 @@ class Watch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
         self.loop, self.now, self.alarm_at = loop, now, math.inf
-        self.alarms: set[Alarm] = set()
+        self.alarms: dict[Alarm, None] = {}  # a set with an order: who began first is cut first
         self.alarm: asyncio.TimerHandle | None = None
 
     def arm(self, at: float) -> None:
@@ -81,7 +80,7 @@ def unwatch(alarm: Alarm) -> None:
     The task is dropped, else task, context and alarm would be a circle for the collector.
     """
     if alarm.watched is not None:
-        alarm.watched.discard(alarm)
+        alarm.watched.pop(alarm, None)
         alarm.watched = None
         if not alarm.cut:
             alarm.task = None
