@@ -29,8 +29,9 @@ class TaskCrew:
 
     def _note(self, name: str, task: asyncio.Task[Ending]) -> None:
         del self._tasks[name]
-        cut = NotReturned(asyncio.CancelledError(), Doubt.NOBODY_KNOWS)
-        self._news.append((name, cut if task.cancelled() else task.result()))
+        # What is cut while it works ends in _carried_out: a cancelled task is one that never began to work.
+        never_began = NotReturned(asyncio.CancelledError(), Doubt.NEVER_BEGAN)
+        self._news.append((name, never_began if task.cancelled() else task.result()))
         self._wake.set()
 
     async def ended(self) -> News:

@@ -26,7 +26,7 @@ from unbreakable.fractal import FractalNode, NodeStatus, Options
 from unbreakable.nodes.at_work import Place, RunsAtWork, around
 from unbreakable.nodes.crew import TaskCrew, ThreadCrew
 from unbreakable.policies import check
-from unbreakable.policies.policy import enter, unique
+from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
 from unbreakable.storage.batch import LoopBatch
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
@@ -112,6 +112,11 @@ class OrchestratorNode:
         self._journal: Journal | None = None
         self._batch: LoopBatch[Record] | None = None
 
+    @property
+    def name(self) -> str:
+        """Return the name, which its events bear."""
+        return self.node.name
+
     # ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def orchestrate(
@@ -125,7 +130,7 @@ class OrchestratorNode:
         with other steps, and a StateError when the state file cannot be used; the run can then be gone on with later.
         """
         graph, loop = self._graph(steps), asyncio.get_running_loop()
-        place = self._at_work.enter(_checked(run_id) or unique(ASYNCIO), loop)
+        place = self._at_work.enter(_checked(run_id) or self.node.next_id(), loop)
         if place.task is not None:
             return await asyncio.shield(place.task)
         try:
@@ -158,7 +163,7 @@ class OrchestratorNode:
         A step that is ready alone runs in this thread; steps that are ready together each have a thread.
         """
         graph = self._graph(steps)
-        place = self._at_work.enter(_checked(run_id) or unique(BLOCKING), None)
+        place = self._at_work.enter(_checked(run_id) or self.node.next_id(), None)
         try:
             engine = self._begin(place, BLOCKING, ThreadCrew(), graph, context, workflow, named=run_id is not None)
             if isinstance(engine, RunResult):

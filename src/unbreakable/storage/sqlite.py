@@ -39,7 +39,6 @@ Durability: TypeAlias = Literal["process", "durable"]
 
 APPLICATION = 0x756E6272  # "unbr", at byte 68 of the file
 FORMAT = 1
-SYNCHRONOUS = {"process": "NORMAL", "durable": "FULL"}
 TROUBLES: dict[int, tuple[type[StateError], str]] = {  # by SQLite's primary result code
     5: (StateLocked, "another program holds its write lock"),
     6: (StateLocked, "another statement holds its write lock"),
@@ -113,10 +112,9 @@ class StateFile:
 
     def strengthen(self, durability: Durability) -> None:
         """Give every later commit at least *durability*."""
-        wanted = SYNCHRONOUS[durability]
-        with self._at_work() as connection:
-            if wanted == "FULL" or connection.execute("PRAGMA synchronous").fetchone()[0] != 1:
-                connection.execute(f"PRAGMA synchronous={wanted}")
+        if durability == "durable":
+            with self._at_work() as connection:
+                connection.execute("PRAGMA synchronous=FULL")
 
     def close(self) -> None:
         """Close the connection and give the file free; closing twice is the same as once."""

@@ -145,8 +145,7 @@ class Engine:
     async def _leave(self, error: StateError) -> None:
         """Wait for what is at work, which nobody can cut without making it uncertain, and leave the rest."""
         error.add_note(f"run {self.run.id!r} was left unfinished; orchestrate it again with the same run_id to go on")
-        self._told.clear()
-        self._tell("RunLeft", error=in_one_line(error))
+        self.means.tell("RunLeft", run_id=self.run.id, error=in_one_line(error))
         while self._at_work:
             for name, _ in await self.means.crew.ended():
                 self._at_work.discard(name)

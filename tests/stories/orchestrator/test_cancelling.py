@@ -1,0 +1,213 @@
+"""Whoever cancels a run gets it undone, and nothing interrupts an undo."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.runtime import ASYNCIO
+from unbreakable.workflows import RunCancelled, RunStatus, Step
+
+
+def two_steps(stage, **settings):
+    return [stage.step("a"), stage.step("b", "a", seconds=10.0, **settings)]
+
+
+def test_cancelling_cuts_what_runs_and_undoes_it(async_stage, state):
+    """The caller gets its CancelledError when everything is undone."""
+    orchestrator = async_stage.orchestrator(state=state)
+
+    async def story():
+        run = asyncio.ensure_future(orchestrator.orchestrate(two_steps(async_stage), run_id="r"))
+        await ASYNCIO.sleep(3)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        async_stage.note("cancelled")
+        return await orchestrator.orchestrate(two_steps(async_stage), run_id="r")
+
+    result = asyncio.run(story())
+
+    assert [(3, "undo b"), (3.1, "undo b done"), (3.1, "undo a"), (3.2, "undo a done")] == async_stage.story[3:7]
+    assert [(3.2, "cancelled")] == async_stage.story[7:]
+    assert RunStatus.COMPENSATED == result.status
+    assert "RunCancelled: run 'r' was cancelled" in str(result.error)
+    assert not async_stage.contexts["undo b"].state["certain"]
+    assert async_stage.contexts["undo a"].state["certain"]
+
+
+def test_a_time_limit_around_a_run_undoes_it(async_stage):
+    """Giving up in asyncio's own way is a cancellation."""
+    orchestrator = async_stage.orchestrator()
+
+    async def story():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                await orchestrator.orchestrate(two_steps(async_stage))
+
+    asyncio.run(story())
+
+    assert (2.2, "undo a done") == async_stage.story[-1]
+
+
+def test_cancelling_twice_does_not_interrupt_the_undo(async_stage):
+    """The caller goes at once; the undo goes on without it."""
+    orchestrator = async_stage.orchestrator()
+
+    async def story():
+        run = asyncio.ensure_future(orchestrator.orchestrate(two_steps(async_stage)))
+        await ASYNCIO.sleep(2)
+        run.cancel()
+        await ASYNCIO.sleep(0.05)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        async_stage.note("gone")
+        await orchestrator.aclose()
+
+    asyncio.run(story())
+
+    assert [(2.05, "gone"), (2.1, "undo b done"), (2.1, "undo a"), (2.2, "undo a done")] == async_stage.story[-4:]
+
+
+def test_grace_bounds_how_long_a_cancelled_caller_waits(async_stage):
+    """A compensation that takes for ever does not hold the caller; it is not cut either."""
+    orchestrator = async_stage.orchestrator(grace=5.0)
+    steps = [stage_step_with_slow_undo(async_stage), async_stage.step("b", "a", seconds=10.0, undo=False)]
+
+    async def story():
+        run = asyncio.ensure_future(orchestrator.orchestrate(steps))
+        await ASYNCIO.sleep(2)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        async_stage.note("gone")
+        await ASYNCIO.sleep(30)
+
+    asyncio.run(story())
+
+    assert [(2, "undo a"), (7, "gone"), (22, "undo a done")] == async_stage.story[-3:]
+
+
+def stage_step_with_slow_undo(stage):
+    return Step("a", stage.act("a", 1.0, [], 1), depends_on=[], compensate=stage.act("undo a", 20.0, [], None))
+
+
+def test_a_run_that_is_past_the_pivot_is_finished(async_stage):
+    """A cancellation that comes too late only makes the caller go."""
+    orchestrator = async_stage.orchestrator()
+    steps = [
+        async_stage.step("pay", undo=False, kind="pivot"),
+        async_stage.step("mail", "pay", undo=False, kind="retriable", seconds=3.0),
+    ]
+
+    async def story():
+        run = asyncio.ensure_future(orchestrator.orchestrate(steps))
+        await ASYNCIO.sleep(2)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    asyncio.run(story())
+
+    assert [(4, "mail done")] == async_stage.story[-1:]
+    assert 1 == orchestrator.get_status().runs["committed"]
+
+
+def test_a_run_cancelled_before_its_first_step_began_does_nothing(async_stage, state):
+    """What never began is not undone."""
+    orchestrator = async_stage.orchestrator(state=state)
+
+    async def story():
+        run = asyncio.ensure_future(orchestrator.orchestrate(two_steps(async_stage), run_id="r"))
+        await ASYNCIO.sleep(0)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        return await orchestrator.orchestrate(two_steps(async_stage), run_id="r")
+
+    result = asyncio.run(story())
+
+    assert [] == async_stage.story
+    assert {"a": "not_begun", "b": "not_begun"} == result.ledger
+
+
+def test_a_deadline_for_the_whole_run_turns_it_back(stage):
+    """When it passes, the step is cut or refused, and the undo has all the time that it needs."""
+    steps = [stage.step("a", seconds=4.0), *(stage.step(id, last, seconds=4.0) for last, id in ("ab", "bc", "cd"))]
+    result = stage.run(stage.orchestrator(deadline=10.0), steps)
+
+    assert RunStatus.COMPENSATED == result.status
+    assert isinstance(result.error, ub.errors.DeadlineExceeded)
+    assert "undo a done" == stage.heard()[-1]
+
+
+def test_a_run_inside_a_protected_call_has_its_deadline(async_stage):
+    """Time that the caller does not have is not spent; undoing takes what it takes."""
+    orchestrator = async_stage.orchestrator()
+
+    @ub.protect("door", deadline=3.0, retry=False)
+    async def door():
+        return await orchestrator.orchestrate(two_steps(async_stage))
+
+    outcome = asyncio.run(door.outcome())
+
+    assert "undo a done" == async_stage.heard()[-1]
+    assert {"compensated": 1, "committed": 0, "needs_attention": 0} == orchestrator.get_status().runs
+    assert outcome.elapsed < 4
+
+
+# ── people who interrupt ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_interrupt_in_a_step_is_raised_when_everything_is_undone(stage, state):
+    """Ctrl-C is no reason to leave half a booking behind."""
+    orchestrator = stage.orchestrator(state=state)
+    steps = [stage.step("a"), stage.step("b", "a", fails=[KeyboardInterrupt()])]
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(orchestrator, steps, run_id="r")
+
+    assert ["undo b", "undo b done", "undo a", "undo a done"] == stage.heard()[-4:]
+    assert RunStatus.COMPENSATED == stage.run(orchestrator, steps, run_id="r").status
+
+
+def test_an_interrupt_in_a_compensation_leaves_the_run_to_its_journal(stage, state):
+    """Whoever insists gets out at once; the run can be gone on with."""
+    orchestrator = stage.orchestrator(state=state)
+    steps = [stage.step("a", undo_fails=[KeyboardInterrupt()]), stage.step("b", "a", fails=[ValueError()] * 3)]
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(orchestrator, steps, run_id="r")
+    (pending,) = orchestrator.pending()
+
+    assert (True, {"a": "done", "b": "undone"}) == (pending.turned_back, pending.ledger)
+    stage.story.clear()
+    assert RunStatus.COMPENSATED == stage.run(orchestrator, steps, run_id="r").status
+    assert ["undo a", "undo a done"] == stage.heard()
+
+
+def test_steps_in_threads_are_waited_for_after_an_interrupt(stage):
+    """A thread cannot be cut; what it did is undone when it ended."""
+    steps = [stage.step("a", fails=[SystemExit(3)]), stage.step("b", seconds=5.0)]
+    with pytest.raises(SystemExit):
+        stage.run(stage.orchestrator(), steps)
+
+    assert {"undo a done", "undo b done"} <= set(stage.heard())
+
+
+def test_the_error_of_a_cancelled_run_says_so(async_stage):
+    """Whoever waits for the same run learns why it was undone."""
+    orchestrator = async_stage.orchestrator()
+
+    async def story():
+        first = asyncio.ensure_future(orchestrator.orchestrate(two_steps(async_stage), run_id="r"))
+        second = asyncio.ensure_future(orchestrator.orchestrate(two_steps(async_stage), run_id="r"))
+        await ASYNCIO.sleep(2)
+        first.cancel()
+        return await second
+
+    result = asyncio.run(story())
+
+    assert RunStatus.COMPENSATED == result.status
+    assert isinstance(result.error, RunCancelled)

@@ -1,0 +1,151 @@
+"""A run id names one run, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from unbreakable.errors import ConfigurationError
+from unbreakable.runtime import ASYNCIO
+from unbreakable.workflows import RunInProgress, RunStatus
+
+
+def test_a_finished_run_is_not_run_again(stage, state):
+    """Its result is returned; nothing is executed."""
+    orchestrator = stage.orchestrator(state=state)
+    steps = [stage.step("a"), stage.step("b", "a")]
+    first = stage.run(orchestrator, steps, {"n": 1}, run_id="order-17")
+    stage.story.clear()
+    second = stage.run(orchestrator, steps, {"n": 1}, run_id="order-17")
+
+    assert [] == stage.story
+    assert first == second
+
+
+def test_an_undone_run_is_not_run_again_either(stage, state):
+    """Its end is known, with the text of what made it turn back."""
+    orchestrator = stage.orchestrator(state=state)
+    steps = [stage.step("a", fails=[ValueError("sold out")] * 3)]
+    stage.run(orchestrator, steps, run_id="order-17")
+    stage.story.clear()
+    again = stage.run(orchestrator, steps, run_id="order-17")
+
+    assert [] == stage.story
+    assert (RunStatus.COMPENSATED, "ValueError: sold out") == (again.status, str(again.error))
+
+
+def test_finished_runs_outlive_the_process_that_ran_them(stage, tmp_path):
+    """Another process on the same file gives the same answer."""
+    before = stage.orchestrator(state=tmp_path)
+    steps = [stage.step("a")]
+    first = stage.run(before, steps, run_id="order-17", workflow="Booking")
+    before.aclose_sync()
+
+    assert first == stage.run(stage.orchestrator(state=tmp_path), [stage.step("a")], run_id="order-17")
+
+
+def test_another_context_under_the_same_id_is_refused(stage, state):
+    """An order must not get another order's result."""
+    orchestrator = stage.orchestrator(state=state)
+    stage.run(orchestrator, [stage.step("a")], {"order": 17}, run_id="r")
+    with pytest.raises(ConfigurationError, match="context must be left out, or be what run 'r' was begun with"):
+        stage.run(orchestrator, [stage.step("a")], {"order": 18}, run_id="r")
+
+    assert stage.run(orchestrator, [stage.step("a")], run_id="r").ok
+
+
+def test_a_context_that_cannot_be_recorded_is_refused(stage, tmp_path):
+    """The culprit is named before anything runs."""
+    with pytest.raises(ConfigurationError, match=r"context\['at'\] is a object"):
+        stage.run(stage.orchestrator(state=tmp_path), [stage.step("a")], {"at": object()})
+
+    assert [] == stage.story
+
+
+@pytest.mark.parametrize("run_id", ["", "two\nlines", "x" * 201, 17])
+def test_an_id_that_is_no_name_is_refused(stage, run_id):
+    """Ids are read by people."""
+    with pytest.raises(ConfigurationError, match="run_id must be 1 to 200 printable characters"):
+        stage.run(stage.orchestrator(), [stage.step("a")], run_id=run_id)
+
+
+def test_drawn_ids_differ(stage):
+    """Runs without a given id do not meet."""
+    orchestrator = stage.orchestrator()
+
+    assert 5 == len({stage.run(orchestrator, [stage.step("a")]).run_id for _ in range(5)})
+
+
+def test_who_asks_for_a_run_at_work_waits_for_its_end(async_stage, state):
+    """Two requests for the same order are one run."""
+    orchestrator = async_stage.orchestrator(state=state)
+    steps = [async_stage.step("a")]
+
+    async def story():
+        return await asyncio.gather(*(orchestrator.orchestrate(steps, run_id="r") for _ in range(3)))
+
+    results = asyncio.run(story())
+
+    assert ["a", "a done"] == async_stage.heard()
+    assert results[0] is results[1] is results[2]
+
+
+def test_who_waits_may_go_without_cancelling_the_run(async_stage):
+    """Only who began it can turn it back."""
+    orchestrator = async_stage.orchestrator()
+    steps = [async_stage.step("a", seconds=5.0)]
+
+    async def story():
+        first = asyncio.ensure_future(orchestrator.orchestrate(steps, run_id="r"))
+        second = asyncio.ensure_future(orchestrator.orchestrate(steps, run_id="r"))
+        await ASYNCIO.sleep(1)
+        second.cancel()
+        return await first
+
+    assert asyncio.run(story()).ok
+
+
+def test_a_run_cannot_wait_for_itself(stage):
+    """A step that orchestrates its own run is refused instead of waiting for ever."""
+    orchestrator = stage.orchestrator(retry=False)
+
+    async def inner():
+        await orchestrator.orchestrate([stage.step("b")], run_id="r")
+
+    def inner_sync():
+        orchestrator.orchestrate_sync([stage.step("b")], run_id="r")
+
+    operation = inner if stage.is_async else inner_sync
+    result = stage.run(orchestrator, [{"id": "a", "operation": operation}], run_id="r")
+
+    assert isinstance(result.error, RunInProgress)
+
+
+def test_sync_code_cannot_wait_for_a_run_of_an_event_loop(async_stage):
+    """It would block the very loop that carries the run."""
+    orchestrator = async_stage.orchestrator()
+
+    async def story():
+        run = asyncio.ensure_future(orchestrator.orchestrate([async_stage.step("a")], run_id="r"))
+        await ASYNCIO.sleep(0.5)
+        with pytest.raises(RunInProgress, match="run 'r' is at work already"):
+            orchestrator.orchestrate_sync([async_stage.step("a")], run_id="r")
+        return await run
+
+    assert asyncio.run(story()).ok
+
+
+def test_a_run_at_work_is_not_pending(async_stage, state):
+    """Only what nobody carries is listed."""
+    orchestrator = async_stage.orchestrator(state=state)
+
+    async def story():
+        run = asyncio.ensure_future(orchestrator.orchestrate([async_stage.step("a")], run_id="r"))
+        await ASYNCIO.sleep(0.5)
+        pending, status = orchestrator.pending(), orchestrator.get_status()
+        await run
+        return pending, status.in_flight
+
+    assert ((), 1) == asyncio.run(story())
+    assert 0 == orchestrator.get_status().in_flight

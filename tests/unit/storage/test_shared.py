@@ -1,0 +1,52 @@
+"""Who names the same file gets the same connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from unbreakable.errors import ConfigurationError
+from unbreakable.storage.shared import close_state, open_state, place_of
+
+
+def test_the_same_file_is_opened_once(tmp_path):
+    """However its path is written."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "state.db")
+    files = [open_state(tmp_path / "state.db"), open_state(f"{tmp_path}/./state.db"), open_state(tmp_path / "link.db")]
+    for file in files:
+        close_state(file)
+
+    assert 1 == len(set(map(id, files)))
+
+
+def test_the_last_one_closes_the_file(tmp_path):
+    """Until then the others go on with it."""
+    first, second = open_state(tmp_path / "state.db"), open_state(tmp_path / "state.db")
+    close_state(first)
+    assert [(1,)] == second.read("SELECT 1")
+    close_state(second)
+    close_state(second)
+
+    third = open_state(tmp_path / "state.db")
+    assert third is not second
+    close_state(third)
+
+
+def test_sharing_gives_everybody_the_strongest_durability(tmp_path):
+    """Nobody gets less than they asked for."""
+    first, second = open_state(tmp_path / "state.db"), open_state(tmp_path / "state.db", "durable")
+
+    assert [(2,)] == first.read("PRAGMA synchronous")
+    close_state(first)
+    close_state(second)
+
+
+def test_a_folder_means_a_file_in_it(tmp_path):
+    """So that one folder can hold all state."""
+    assert tmp_path.resolve() / "runs.db" == place_of(tmp_path)
+
+
+@pytest.mark.parametrize("state", ["postgresql://host/db", "", b"bytes"])
+def test_what_is_no_path_is_refused(state):
+    """The message shows what was found."""
+    with pytest.raises(ConfigurationError, match="state: expected the path of a file or folder, found"):
+        place_of(state)

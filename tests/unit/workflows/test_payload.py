@@ -1,0 +1,67 @@
+"""What is recorded reads back the same, or is refused with what to return instead."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unbreakable.workflows.payload import NotRecordable, read, record
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(json_values)
+def test_json_values_read_back_the_same(value):
+    """Nothing is lost on the way through the file."""
+    payload = record(value, "it")
+
+    assert value == payload.value == read(payload.text)
+
+
+def test_tuples_become_lists_at_once():
+    """A step sees the same before and after a restart."""
+    assert {"seats": [1, 2]} == record({"seats": (1, 2)}, "it").value
+
+
+def circle():
+    value = []
+    value.append(value)
+    return value
+
+
+class Booking:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "culprit"),
+    [
+        (Booking(), "the result is a Booking: "),
+        ({"at": dt.date(2026, 1, 1)}, "the result['at'] is a date (return value.isoformat()): "),
+        ([1, {2}], "the result[1] is a set (return sorted(value)): "),
+        ({1: "a"}, "the result has the key 1, which is not text: "),
+        ({"a": [math.nan]}, "the result['a'][0] is nan, which is no JSON number: "),
+        (circle(), " is more than 100 levels deep, or holds itself: "),
+    ],
+)
+def test_the_part_that_cannot_be_recorded_is_named(value, culprit):
+    """The message leads to the line that has to change."""
+    with pytest.raises(NotRecordable) as caught:
+        record(value, "the result")
+
+    assert culprit in str(caught.value)
+    assert str(caught.value).endswith("only None, bool, int, float, str, and lists and dicts of them can be recorded")
+
+
+def test_a_number_that_json_cannot_read_back_is_refused():
+    """Whatever keeps a value from being written, the caller is told."""
+    with pytest.raises(NotRecordable, match="it cannot be written as JSON"):
+        record([10**5000], "it")
