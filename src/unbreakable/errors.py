@@ -1,6 +1,8 @@
 """The exceptions that we raise ourselves, in one tree.
 
 Whatever the user's own code raises stays the user's: it is handed on as it is, with a note that tells the story.
+An exception of any type may carry what only its raiser knows: ``kind``, a Kind; ``retry_after``, the seconds that the
+target asked us to wait; ``http_status``; ``refused``, True when the target refused the request before doing anything.
 
     UnbreakableError
     ├── Rejected                    the call was not made, or not made again

@@ -67,7 +67,7 @@ class AsyncProtected(Door[P, T]):
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, ASYNCIO if self.node.runtime is None else self.node.runtime
-        target = node.target if node.settings.key is None else node.target_for(args, kwargs)
+        target = node.target if node.targets.only_one else node.targets.of(args, kwargs)
         ctx = None if node.settings.validate is not None else begin(node, target, runtime)
         if ctx is None:
             ctx = node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
@@ -106,7 +106,7 @@ class SyncProtected(Door[P, T]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, BLOCKING if self.node.runtime is None else self.node.runtime
-        target = node.target if node.settings.key is None else node.target_for(args, kwargs)
+        target = node.target if node.targets.only_one else node.targets.of(args, kwargs)
         ctx = None if node.settings.validate is not None else begin(node, target, runtime)
         if ctx is None:
             ctx = node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))

@@ -135,12 +135,13 @@ def mending(ctx: Context) -> set[Remedy]:
 
 async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy | None:
     """Apply *remedy*, one call at a time; return it if it went through, None if there is nothing but waiting."""
+    began = ctx.runtime.now() - failure.elapsed  # of the failed attempt; asked before the wait for our turn
     if remedy is None or not await remedy.alone.enter(ctx.runtime, ctx.left()):
         return None
     ctx.mending = remedy
     try:
         with ctx.notebook.doing("heal.fix.apply"):
-            await _apply(ctx, failure, remedy)
+            await _apply(ctx, failure, remedy, began)
     except Exception as error:
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
         ctx.target.experience.update(failure.signature, remedy, worked=False)
@@ -153,8 +154,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy
     return remedy
 
 
-async def _apply(ctx: Context, failure: Failure, remedy: Remedy) -> None:
-    began = ctx.runtime.now() - failure.elapsed
+async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float) -> None:
     if remedy.shared and remedy.mended_at > began:
         ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
         return

@@ -6,8 +6,8 @@ import itertools
 import logging
 import os
 import weakref
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast, overload
 
@@ -23,10 +23,12 @@ from unbreakable.fractal.settings import Options, Settings, settle
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.fractal.survey import survey
 from unbreakable.fractal.target import Target
+from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Attempting, Validation
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line
 from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
+from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
 
@@ -34,7 +36,6 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 E = TypeVar("E", bound=Event)
 
-MOST_KEYS = 1_000
 MOST_CHILDREN = 1_000
 MOST_LISTENERS = 100
 SCOPE = frozenset({"nodes", "results", "state", "tick", "iteration"})
@@ -79,9 +80,9 @@ class FractalNode:
         self.children: list[FractalNode] = []
         self.lock = new_lock()
         self.serial, self.stem = itertools.count(1), self._new_stem()
-        self.left_behind = 0  # successes of targets that were dropped for newer keys
-        self.targets: OrderedDict[Any, Target] = OrderedDict()
-        self.target = self._new_target(name)
+        self.left_behind = 0  # successes of children that were dropped
+        self.targets = Targets(name, self.settings.key, self._new_target)
+        self.target = self.targets.main
         self.payer: FractalNode = self if parent is None or "budget" in self.settings.pinned else parent.payer
         budget = self.settings.cold().budget
         self.purse = None if budget is None else Budget(budget, self.drivers[0].now())
@@ -125,7 +126,7 @@ class FractalNode:
         ctx.node, ctx.runtime, ctx.parent, ctx.work, ctx.input = self, runtime, outer, work, context
         self._set_scope(ctx, scope)
         ctx.given = ((ctx,), {}) if given is None else given
-        ctx.target = self.target_for(*ctx.given)
+        ctx.target = self.targets.of(*ctx.given)
         ctx.plan, ctx.strategy, ctx.started = ctx.target.plan, self.settings.strategy, now
         ctx.deadline = now + ctx.plan.deadline
         if outer is not None and outer.deadline < ctx.deadline:
@@ -227,7 +228,7 @@ class FractalNode:
 
     def successes(self) -> int:
         """Return how many calls succeeded, the children's included: what the budget is a share of."""
-        own = self.left_behind + sum(target.successes for target in self.every_target())
+        own = self.left_behind + self.targets.successes()
         return own + sum(child.successes() for child in list(self.children))
 
     @property
@@ -257,27 +258,12 @@ class FractalNode:
         around: list[Policy] = [*fallback, Validation(self.settings), *bulkhead, Healing(plan.retry)]
         return around, Attempting(self.settings).attempt
 
-    def _new_target(self, name: str) -> Target:
-        target = Target(name, self.settings.cold(), self.layers)
+    def _new_target(self, name: str, effects: Effects | None = None, like: Target | None = None) -> Target:
+        cold = self.settings.cold()
+        target = Target(name, cold if effects is None else replace(cold, effects=checked(effects)), self.layers, like)
         learning.recall(target, self.settings.memory, self)
         if target.latency.count:
             learning.optimize(self, target, self.drivers[0], drifted=False)
-        return target
-
-    def every_target(self) -> list[Target]:
-        """Return the targets in use: one, or with ``key`` one for each key seen lately."""
-        return [self.target, *self.targets.values()]
-
-    def target_for(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Target:
-        """Return the target that a call with these arguments belongs to; the 1,000 used last are kept."""
-        if self.settings.key is None:
-            return self.target
-        key = self.settings.key(*args, **kwargs)
-        with self.lock:
-            target = self.targets.pop(key, None) or self._new_target(f"{self.name}[{key}]")
-            self.targets[key] = target
-            while len(self.targets) > MOST_KEYS:
-                self.left_behind += self.targets.popitem(last=False)[1].successes
         return target
 
     @property
@@ -377,7 +363,7 @@ class FractalNode:
     def after_fork(self) -> None:
         """Forget the calls that were in flight in the parent process: none of them goes on here."""
         self.stem = self._new_stem()
-        for target in self.every_target():
+        for target in self.targets.every():
             if target.gate is not None:
                 target.gate.clear()
             target.circuit.clear()

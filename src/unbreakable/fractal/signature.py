@@ -6,7 +6,7 @@ import re
 import socket
 from typing import Any
 
-from unbreakable.errors import AttemptTimeout, Kind, Rejected, VerificationFailed
+from unbreakable.errors import AttemptTimeout, Kind, NotSent, Rejected, VerificationFailed
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_CHARACTERS = 120  # of a message in a signature
@@ -20,6 +20,13 @@ _TEMPLATE = (
     (re.compile(r"\s+"), " "),
 )
 
+_OURS: dict[type[Exception], Kind] = {
+    AttemptTimeout: Kind.TIMEOUT,
+    Rejected: Kind.REJECTED,
+    VerificationFailed: Kind.UNVERIFIED,
+    NotSent: Kind.UNREACHABLE,
+}
+
 _BY_STATUS = {
     401: Kind.CREDENTIALS,
     403: Kind.CREDENTIALS,
@@ -32,13 +39,13 @@ _BY_STATUS = {
 
 
 def classify(error: BaseException) -> Kind:
-    """Return what sort of failure *error* is, from its type and, if it tells, its HTTP status."""
-    if isinstance(error, AttemptTimeout):
-        return Kind.TIMEOUT
-    if isinstance(error, Rejected):
-        return Kind.REJECTED
-    if isinstance(error, VerificationFailed):
-        return Kind.UNVERIFIED
+    """Return what sort of failure *error* is: as it says itself, or from its type and HTTP status."""
+    told = getattr(error, "kind", None)
+    if isinstance(told, Kind):
+        return told
+    for type_, kind in _OURS.items():
+        if isinstance(error, type_):
+            return kind
     status = http_status(error)
     if status is not None:
         return _classify_status(status, error)

@@ -14,8 +14,8 @@ RESTING = (State.OPEN, State.HALF_OPEN, State.FORCED_OPEN)
 def survey(node: Any) -> NodeStatus:
     """Return the status of *node*, its children's calls included."""
     children = tuple(survey(child) for child in list(node.children))
-    targets = node.every_target()
-    counts, latency, successes = Counts(), Quantile(), node.left_behind
+    targets = node.targets.every()
+    counts, latency, successes = Counts(), Quantile(), node.left_behind + node.targets.left_behind
     learned: dict[str, int] = {}
     for target in targets:
         counts.merge(target.counts)
@@ -31,6 +31,7 @@ def survey(node: Any) -> NodeStatus:
     finished = ok + healed + degraded + failed
     resting = any(target.circuit.state in RESTING for target in targets)
     gate = node.target.gate
+    experiences = {id(target.experience): target.experience for target in targets}.values()  # twins share theirs
     return NodeStatus(
         name=node.name,
         state="resting" if resting else "working" if finished else "new",
@@ -46,8 +47,8 @@ def survey(node: Any) -> NodeStatus:
         limit=None if gate is None else gate.most,
         in_flight=None if gate is None else gate.inside,
         budget=None if node.budget is None else node.budget.level(node.payer.successes(), node.drivers[0].now()),
-        signatures=sum(len(target.experience) for target in targets),
-        remedies={signature: scores for target in targets for signature, scores in target.experience.to_dict().items()},
+        signatures=sum(len(experience) for experience in experiences),
+        remedies={signature: scores for each in experiences for signature, scores in each.to_dict().items()},
         plan=node.target.plan.to_dict(),
         background=learned,
         children=children,

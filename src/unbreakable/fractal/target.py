@@ -9,6 +9,7 @@ from typing import Any
 
 from unbreakable.fractal.remedies import Experience
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
+from unbreakable.policies.effects import Effects
 from unbreakable.runtime import Gate, new_lock
 from unbreakable.stats import Counts, Decayed, Drift, Quantile
 
@@ -32,12 +33,15 @@ class Target:
     A success is one ``ring.append(seconds)``: atomic with and without a GIL.  Everything else is derived from it later.
     """
 
-    def __init__(self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]]) -> None:
+    def __init__(
+        self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]], like: Target | None = None
+    ) -> None:
         self.name, self.layers, self.cold = name, layers, cold
-        self.circuit = Circuit(cold.breaker or CircuitBreaker())
+        self.circuit: Circuit = Circuit(cold.breaker or CircuitBreaker()) if like is None else like.circuit
         if cold.breaker is None:
             self.circuit.disable()
-        self.gate: Gate | None = None
+        self.gate: Gate | None = None if like is None else like.gate
+        self.twins: dict[Effects, Target] = {}
         self.ring: deque[float] = deque()
         self.fold_at, self.folded = COLD, 0
         self.lock, self.learning = new_lock(), new_lock()
@@ -45,10 +49,20 @@ class Target:
         self.ear: object = None  #: keeps alive what the memory calls
         self.latency, self.drift, self.counts = Quantile(), Drift(), Counts()
         self.success_rate, self.forecast = Decayed(HALF_LIFE), Forecast()
-        self.experience = Experience()
+        self.experience: Experience = Experience() if like is None else like.experience
         self.bad_seen = 0
         self.learned: dict[str, int] = {}  # background sub-operation: times run
         self.adopt(cold)
+
+    def doing(self, effects: Effects, make: Callable[[str, Effects, Target], Target]) -> Target:
+        """Return the same target for calls of these *effects*.
+
+        Circuit, bulkhead and experience are the same; what is learned of the latency, and so the plan, is its own.
+        """
+        if effects == self.cold.effects:
+            return self
+        twin = self.twins.get(effects)
+        return twin or self.twins.setdefault(effects, make(f"{self.name} ({effects})", effects, self))
 
     def adopt(self, plan: Plan) -> None:
         """Put *plan* in force: calls that begin from now on follow it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import Any
 
-from unbreakable.errors import DeadlineExceeded, Rejected, ValidationFailed, VerificationFailed
+from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Rejected, ValidationFailed, VerificationFailed
 from unbreakable.fractal.settings import Settings, Verify
 from unbreakable.fractal.signature import classify, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line
@@ -105,6 +105,7 @@ def captured(error: Exception, ctx: Context, started: float) -> Failure:
         node=ctx.node.name,
         attempt=ctx.attempt,
         elapsed=ctx.runtime.now() - started,
+        cut=isinstance(error, (AttemptTimeout, DeadlineExceeded)),  # by a limit that reaches further in than ours
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
     )

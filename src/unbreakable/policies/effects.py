@@ -33,11 +33,11 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     ======== =====================================================================
     none, idempotent   after any failure
     unknown            after a failure that it reported; not when we cut it, for then nobody knows what it did
-    once               only when the request provably never left
+    once               only when the request provably never left, or the target refused it before doing anything
     ======== =====================================================================
     """
     if isinstance(failure.error, Rejected):
         return False  # we refused it ourselves: asking ourselves again changes nothing
     if effects == "once":
-        return isinstance(failure.error, NEVER_LEFT)
+        return isinstance(failure.error, NEVER_LEFT) or getattr(failure.error, "refused", False) is True
     return not (effects == "unknown" and failure.cut)

@@ -52,6 +52,7 @@ class Context(Alarm):
     spent: BaseException | None = None  #: what a protected call inside this one failed with, after its own repeats
     broke: bool = False  #: whether a repeat was denied for want of budget
     error: Exception | None = None  #: the last failure, kept when a fallback answers
+    blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
     mending: Any = None  #: the remedy that is being applied
     _key: str | None = None
 
@@ -66,8 +67,13 @@ class Context(Alarm):
     @property
     def idempotency_key(self) -> str:
         """Return a key that is the same for every attempt of this call, and for calls of nodes inside one another."""
+        return self._key or self.name_the_work()
+
+    def name_the_work(self) -> str:
+        """Settle the idempotency key: the one of the call that this one is part of, if that has been asked for."""
         if self._key is None:
-            self._key = f"{self.node.name}-{self.node.next_id()}"
+            outer = None if self.parent is None else self.parent._key
+            self._key = outer or f"{self.node.name}-{self.node.next_id()}"
         return self._key
 
     def emit(self, event: type[Event], **fields: Any) -> None:

@@ -1,0 +1,59 @@
+"""Which target a call belongs to: a node has one for each key and each sort of effects."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from unbreakable.fractal.target import Target
+from unbreakable.policies.effects import Effects
+from unbreakable.runtime import new_lock
+
+MOST_KEYS = 1_000
+
+
+class Make(Protocol):
+    """Make a target of that *name*; with *like*, for calls of other *effects* on the same one."""
+
+    def __call__(self, name: str, effects: Effects | None = None, like: Target | None = None) -> Target:
+        """Return the target."""
+
+
+class Targets:
+    """Keep the targets of one node: the main one, and with a *key* the 1,000 used last."""
+
+    def __init__(self, name: str, key: Callable[..., Any] | None, make: Make) -> None:
+        self.name, self.key, self.make = name, key, make
+        self.lock = new_lock()
+        self.main = make(name)
+        self.by_key: OrderedDict[Any, Target] = OrderedDict()
+        self.effects_of: Callable[..., Effects] | None = None
+        self.only_one = key is None  #: whether every call belongs to the main one
+        self.left_behind = 0  #: successes of targets that were dropped for newer keys
+
+    def tell_effects(self, effects_of: Callable[..., Effects]) -> None:
+        """Let ``effects_of(*arguments)`` say what each single call does: the circuit is the same, the plan fits."""
+        self.effects_of, self.only_one = effects_of, False
+
+    def of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Target:
+        """Return the target that a call with these arguments belongs to."""
+        target = self.main if self.key is None else self._of_key(self.key(*args, **kwargs))
+        return target if self.effects_of is None else target.doing(self.effects_of(*args, **kwargs), self.make)
+
+    def _of_key(self, key: Any) -> Target:
+        with self.lock:
+            target = self.by_key.pop(key, None) or self.make(f"{self.name}[{key}]")
+            self.by_key[key] = target
+            while len(self.by_key) > MOST_KEYS:
+                old = self.by_key.popitem(last=False)[1]
+                self.left_behind += sum(each.successes for each in (old, *old.twins.values()))
+        return target
+
+    def every(self) -> list[Target]:
+        """Return the targets in use."""
+        return [each for target in (self.main, *self.by_key.values()) for each in (target, *target.twins.values())]
+
+    def successes(self) -> int:
+        """Return how many calls succeeded, those of targets that are no longer kept included."""
+        return self.left_behind + sum(target.successes for target in self.every())
