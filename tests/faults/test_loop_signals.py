@@ -103,6 +103,20 @@ def test_a_second_signal_does_not_wait():
         assert -signal.SIGTERM == ended(it)[0]
 
 
+def test_a_hung_iteration_on_an_idle_event_loop_is_cancelled_from_another_thread():
+    """An event loop that sleeps in its selector is woken to see the cancellation."""
+    with program(
+        """
+        async def work(): say('begun'); await asyncio.Event().wait()
+        loop = engine.create_loop(work)
+        loop.start()
+        time.sleep(0.3)
+        say(loop.stop_sync(grace=0.1))
+        """
+    ) as it:
+        assert (0, ["begun", "True"], "") == ended(it)
+
+
 def test_loops_in_threads_do_not_keep_a_finished_program_alive():
     """A program that reaches its end ends, whatever its loops are doing."""
     with program("engine.create_loop(lambda: time.sleep(60)).start()\ntime.sleep(0.1)\nsay('end')") as it:

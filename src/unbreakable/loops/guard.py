@@ -96,6 +96,5 @@ def _signal_handlers() -> Iterator[CodeType]:
     for number in signal.valid_signals():
         function: Any = signal.getsignal(number)
         function = getattr(function, "func", function)  # a partial, as asyncio's own for Ctrl-C
-        function = getattr(function, "__func__", function)
         if isinstance(code := getattr(function, "__code__", None), CodeType):
             yield code

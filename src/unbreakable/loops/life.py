@@ -69,8 +69,8 @@ class Life:
         match self.control.decide(runtime.now()):
             case Run(tick):
                 await self.work.run(runtime, tick)
-                if runtime.preemptive and self.control.is_restless:
-                    await runtime.sleep(0)  # others on the event loop have their turn, even if the work never waits
+                if self.control.is_restless:
+                    await runtime.sleep(0)  # others have their turn, even if the work never waits
             case Wait(seconds):
                 await self._wait(runtime, seconds)
             case End():

@@ -8,7 +8,7 @@ import pytest
 
 from unbreakable.errors import DeadlineExceeded
 from unbreakable.loops import LoopState, QuantumLoopEngine
-from unbreakable.runtime import ASYNCIO
+from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.testing import virtual_time
 
 # ── what only event loops have ──────────────────────────────────────────────────────────────
@@ -75,6 +75,52 @@ def test_a_loop_whose_event_loop_was_closed_under_it_does_not_look_alive():
 
     assert (LoopState.STOPPED, False, None) == (status.state, status.is_running, status.next_run)
     assert loop.stop_sync()
+
+
+def test_who_waits_in_another_thread_learns_that_the_event_loop_was_closed():
+    """A wait across threads does not outlive what it waits for by more than a second."""
+    engine = QuantumLoopEngine()
+    loop = engine.create_loop(lambda: None, interval=10.0)
+    ended = []
+
+    async def main():
+        loop.start()
+        BLOCKING.world.spawn(lambda: (loop.wait_sync(), ended.append(clock.now())), "waits")
+        await ASYNCIO.sleep(2.5)
+
+    event_loop = asyncio.new_event_loop()
+    with virtual_time() as clock:
+        event_loop.run_until_complete(main())
+        loop.life.carrier._task._log_destroy_pending = False
+        event_loop.close()
+        clock.advance(5.0)
+
+    assert [3.0] == [round(moment, 3) for moment in ended]
+
+
+def test_a_task_that_outlives_its_iteration_may_stop_the_loop():
+    """Only the iteration itself cannot wait for the end of its loop; what it left behind can."""
+    engine = QuantumLoopEngine()
+    answers, tasks = [], []
+
+    async def later():
+        await ASYNCIO.sleep(1.5)
+        answers.append(await loop.stop())
+
+    async def work():
+        tasks.append(asyncio.create_task(later()))
+
+    loop = engine.create_loop(work, interval=10.0)
+
+    async def main():
+        loop.start()
+        await loop.wait()
+        await asyncio.gather(*tasks)
+
+    with virtual_time():
+        asyncio.run(main())
+
+    assert [True] == answers
 
 
 def test_blocking_the_event_loop_that_carries_it_is_refused():
@@ -152,9 +198,10 @@ def test_run_starts_what_is_new_and_returns_when_all_is_done():
     done = []
     for number in range(3):
         engine.create_loop(lambda number=number: done.append(number), name=str(number), interval=0.01, max_iterations=2)
-    with virtual_time():
+    with virtual_time() as clock:
         engine.run()
 
+        assert 0.01 == pytest.approx(clock.now())
     assert [0, 0, 1, 1, 2, 2] == sorted(done)
 
 

@@ -7,6 +7,7 @@ import pytest
 from unbreakable.errors import Rejected
 from unbreakable.fractal import FractalNode
 from unbreakable.loops import LoopState
+from unbreakable.runtime import run_blocking
 
 # ── pause, resume, trigger ──────────────────────────────────────────────────────────────────
 
@@ -208,8 +209,13 @@ def test_a_loop_started_within_a_call_is_not_bound_by_its_deadline(play):
             await stage.work_for(3.0)
 
         loop = stage.loop(work, interval=5.0, max_iterations=3)
+
+        async def call():
+            loop.start()
+            await stage.sleep(0.5)
+
         node = FractalNode("short", deadline=1.0)
-        await node.execute(loop.start) if stage.is_async else node.execute_sync(loop.start)
+        await node.execute(call) if stage.is_async else node.execute_sync(lambda: run_blocking(call()))
         await stage.wait(loop)
         return ran, loop.get_status().performance.success_rate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 
 import pytest
 
@@ -101,13 +102,19 @@ def test_tells_ctrl_c_from_work_that_raises_the_same(interrupt, expected):
     assert expected is is_from_signal(raised.value)
 
 
-def test_tells_an_exit_by_a_handler_from_an_exit_by_the_work():
-    """A handler written in Python is seen in the traceback, bound to an object or not."""
+def leave(number, frame):
+    raise SystemExit(number)
 
-    def leave(number, frame):
+
+class Service:
+    def leave(self, number, frame):
         raise SystemExit(number)
 
-    before = signal.signal(signal.SIGUSR1, leave)
+
+@pytest.mark.parametrize("handler", [leave, Service().leave, partial(leave)], ids=["function", "method", "partial"])
+def test_tells_an_exit_by_a_handler_from_an_exit_by_the_work(handler):
+    """A handler written in Python is seen in the traceback, whatever it is wrapped in."""
+    before = signal.signal(signal.SIGUSR1, handler)
     try:
         with pytest.raises(SystemExit) as by_signal:
             signal.raise_signal(signal.SIGUSR1)
