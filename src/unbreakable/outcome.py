@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
@@ -177,6 +178,19 @@ def in_one_line(error: BaseException, most: int = 200) -> str:
     name = type(error).__name__
     text = f"{name}: {message}" if message else name
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def note(error: BaseException, story: str) -> None:
+    """Add *story* to the notes of *error*, in place of an older one: the same exception may be raised many times.
+
+    Stories about one thing begin with the same words up to " failed".
+    """
+    start = story.split(" failed", 1)[0] + " failed"
+    try:
+        notes = [line for line in getattr(error, "__notes__", ()) if not str(line).startswith(start)]
+        error.__notes__ = [*notes, story]
+    except Exception:
+        logging.getLogger("unbreakable").debug("no note on %s", type(error).__name__)
 
 
 def attempts_in_words(attempts: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,10 +56,7 @@ class CircuitBreaker:
         circuit: Circuit = ctx.target.circuit
         stamp = await self._admit(circuit, ctx)
         if stamp is None:
-            rest = max(0.0, circuit.until - ctx.runtime.now())
-            return ctx.refuse(
-                CircuitOpen(f"the circuit of {ctx.node.name} is open for {rest:.3f} s more", retry_after=rest)
-            )
+            return ctx.refuse(refusal(ctx.node.name, circuit, ctx.runtime.now()))
         started = ctx.runtime.now()
         try:
             result = await inner(ctx)
@@ -86,16 +84,16 @@ class CircuitBreaker:
 
     async def _wait_in_line(self, circuit: Circuit, ctx: Context, place: Place, until: float) -> int | None:
         """Wait to be called; who is first in line also looks at the clock, so that one caller asks and not a herd."""
-        while (now := ctx.runtime.now()) < until:
+        while True:
+            now = ctx.runtime.now()
+            stamp, event = circuit.admit(now)  # also at once: it may have closed before we stood in line
+            tell(ctx, event)
+            if stamp is not None or now >= until:
+                return stamp
             first = not circuit.line or circuit.line[0] is place
             moment = min(until, max(circuit.until, now + LEAST_REST)) if first else until
             await ctx.runtime.wait(place.waiter, moment - now)
             place.waiter = ctx.runtime.waiter()
-            stamp, event = circuit.admit(ctx.runtime.now())
-            tell(ctx, event)
-            if stamp is not None:
-                return stamp
-        return None
 
 
 class Place:
@@ -260,7 +258,7 @@ class Circuit:
 
     def force_open(self) -> None:
         """Refuse every attempt until ``reset()`` or ``disable()``."""
-        self._by_hand(Change.FORCED)
+        self._by_hand(Change.FORCED, now=math.inf)  # its rest never ends
 
     def disable(self) -> None:
         """Let every attempt through, whatever happens, until ``reset()`` or ``force_open()``."""
@@ -270,9 +268,9 @@ class Circuit:
         """Close the circuit and forget what it counted."""
         self._by_hand(Change.RESET)
 
-    def _by_hand(self, change: Change) -> None:
+    def _by_hand(self, change: Change, now: float = 0.0) -> None:
         with self.lock:
-            self._move(change, self.until - self.settings.rest)
+            self._move(change, now)
 
 
 EVENTS: dict[State, type[Event]] = {
@@ -280,6 +278,14 @@ EVENTS: dict[State, type[Event]] = {
     State.HALF_OPEN: CircuitHalfOpened,
     State.CLOSED: CircuitClosed,
 }
+
+
+def refusal(name: str, circuit: Circuit, now: float) -> CircuitOpen:
+    """Return what a caller is told who is not let through."""
+    rest = max(0.0, circuit.until - now)
+    if rest == math.inf:
+        return CircuitOpen(f"the circuit of {name} was forced open")
+    return CircuitOpen(f"the circuit of {name} is open for {rest:.3f} s more", retry_after=rest)
 
 
 def verdict(result: Result[Any], ctx: Context) -> bool | None:

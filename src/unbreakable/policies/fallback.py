@@ -8,7 +8,7 @@ from typing import Any
 
 from unbreakable.errors import ValidationFailed
 from unbreakable.events import Degraded
-from unbreakable.outcome import Failure, Result, Success, in_one_line
+from unbreakable.outcome import Failure, Result, Success, in_one_line, note
 from unbreakable.policies.check import refuse
 from unbreakable.policies.policy import Context, Inner
 
@@ -36,7 +36,7 @@ class Fallback:
         try:
             value = await ctx.runtime.call(lambda: self.answer(failure))
         except Exception as error:
-            failure.error.add_note(f"unbreakable: the fallback failed, too: {in_one_line(error)}")
+            note(failure.error, f"unbreakable: the fallback of {ctx.node.name} failed, too: {in_one_line(error)}")
             return failure
         reason = in_one_line(failure.error)
         ctx.error = failure.error

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from unbreakable.errors import BulkheadFull
 from unbreakable.events import Hedged
 from unbreakable.outcome import Result
 from unbreakable.policies import check
@@ -38,6 +39,7 @@ class Hedge:
             return await inner(ctx)
         bells: list[Waiter] = []
         over: list[Result[Any]] = []
+        ctx.name_the_work()  # before it is copied: all copies are one piece of work
 
         async def leader() -> Result[Any]:
             result = await inner(ctx)
@@ -47,7 +49,10 @@ class Hedge:
             return result
 
         rivals = [self._rival(number, inner, ctx, bells, over) for number in range(1, self.most + 1)]
-        return await ctx.runtime.first(leader, *rivals)  # type: ignore[no-any-return]
+        try:
+            return await ctx.runtime.first(leader, *rivals, owner=ctx.target)  # type: ignore[no-any-return]
+        except BulkheadFull as full:  # every worker thread is held by a call that does not come back
+            return ctx.refuse(full)
 
     def _rival(
         self, number: int, inner: Inner, ctx: Context, bells: list[Waiter], over: list[Result[Any]]

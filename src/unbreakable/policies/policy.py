@@ -72,7 +72,7 @@ class Context(Alarm):
     def name_the_work(self) -> str:
         """Settle the idempotency key: the one of the call that this one is part of, if that has been asked for."""
         if self._key is None:
-            outer = None if self.parent is None else self.parent._key
+            outer = None if self.parent is None else self.parent._key  # noqa: SLF001
             self._key = outer or f"{self.node.name}-{self.node.next_id()}"
         return self._key
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Kind
+from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
 from unbreakable.policies.policy import Context, Inner
@@ -40,6 +40,8 @@ class Timeout:
             return await ctx.runtime.within(seconds, lambda: inner(ctx), ctx.target)
         except TimeUp:
             return cut(ctx, started)
+        except BulkheadFull as full:  # every worker thread is held by a call that does not come back
+            return ctx.refuse(full)
         finally:
             ctx.due = math.inf
 
