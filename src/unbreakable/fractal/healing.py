@@ -38,7 +38,7 @@ class Healing:
             mended = await apply(ctx, failure, remedy)
             if not await self._pace(ctx, failure, mended):
                 return failure
-            ctx.attempt, ctx.spent = ctx.attempt + 1, None
+            ctx.attempt, ctx.spent, ctx.parts = ctx.attempt + 1, None, None
             with ctx.notebook.doing("heal.retry.reattempt"):
                 result = await inner(ctx)
             confirm(ctx, failure, mended, result)

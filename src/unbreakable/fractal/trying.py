@@ -24,8 +24,10 @@ class Validation:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* unless the call is refused; a call whose first attempt was made already is past this."""
         if ctx.first is not None:
-            for name in ("check_input", "check_state", "prepare"):
+            for name in ("check_input", "check_state"):
                 ctx.notebook.did(f"try.validate.{name}")
+            with ctx.notebook.doing("try.validate.prepare"):
+                prepare(ctx)
             return await inner(ctx)
         with ctx.notebook.doing("try.validate.check_input"):
             refused: Rejected | None = check_input(self.settings, ctx)
@@ -61,9 +63,8 @@ def check_state(ctx: Context) -> DeadlineExceeded | None:
 
 
 def prepare(ctx: Context) -> None:
-    """Share the idempotency key of the call that this one is part of, so that both name one piece of work."""
-    if ctx.parent is not None and ctx._key is None:  # noqa: SLF001
-        ctx._key = ctx.parent._key  # noqa: SLF001
+    """Settle the idempotency key before there are copies of the call, which must not name their work differently."""
+    ctx.name_the_work()
 
 
 class Attempting:

@@ -39,7 +39,6 @@ class Hedge:
             return await inner(ctx)
         bells: list[Waiter] = []
         over: list[Result[Any]] = []
-        ctx.name_the_work()  # before it is copied: all copies are one piece of work
 
         async def leader() -> Result[Any]:
             result = await inner(ctx)
@@ -64,7 +63,7 @@ class Hedge:
                 return None  # the first copy ended before we were needed, or nobody can afford us
             ctx.emit(Hedged, after=number * self.after)
             twin = copy.copy(ctx)
-            twin.rival, twin.parent = number, ctx
+            twin.rival, twin.parent, twin.parts = number, ctx, None
             with contextlib.ExitStack() as stack:
                 stack.callback(setattr, twin, "live", False)
                 enter(twin)

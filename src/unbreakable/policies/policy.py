@@ -54,6 +54,7 @@ class Context(Alarm):
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
     mending: Any = None  #: the remedy that is being applied
+    parts: dict[str, int] | None = None  #: how many calls of each node were named inside this attempt
     _key: str | None = None
 
     def remaining(self) -> float:
@@ -66,15 +67,26 @@ class Context(Alarm):
 
     @property
     def idempotency_key(self) -> str:
-        """Return a key that is the same for every attempt of this call, and for calls of nodes inside one another."""
+        """Return a key that is the same for every attempt and copy of this call.
+
+        Inside another call it is made of that call's key, so that it is the same again when the other is repeated.
+        """
         return self._key or self.name_the_work()
 
     def name_the_work(self) -> str:
-        """Settle the idempotency key: the one of the call that this one is part of, if that has been asked for."""
-        if self._key is None:
-            outer = None if self.parent is None else self.parent._key  # noqa: SLF001
-            self._key = outer or f"{self.node.name}-{self.node.next_id()}"
-        return self._key
+        """Settle the idempotency key, and return it."""
+        if self._key is None and self.parent is None:
+            self._key = f"{self.node.name}-{self.node.next_id()}"
+        elif self._key is None and self.parent is not None:
+            self._key = f"{self.parent.name_the_work()}/{self.parent.next_part(self.node.name)}"
+        return self._key or ""
+
+    def next_part(self, name: str) -> str:
+        """Return a name for the next call of node *name* inside this attempt: the second is told from the first."""
+        if self.parts is None:
+            self.parts = {}
+        number = self.parts[name] = self.parts.get(name, 0) + 1
+        return name if number == 1 else f"{name}#{number}"
 
     def emit(self, event: type[Event], **fields: Any) -> None:
         """Tell the node's listeners what happened."""
