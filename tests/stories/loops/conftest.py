@@ -61,16 +61,16 @@ class Stage:
 
 @pytest.fixture(params=DRIVERS)
 def play(request):
-    """Return a function that plays a story in virtual time on one driver."""
+    """Return a function that plays a story on one driver, in virtual time unless something in it never waits."""
 
-    def play(story: Callable[[Stage], Awaitable[Any]]) -> Any:
+    def play(story: Callable[[Stage], Awaitable[Any]], time: Callable[[], Any] = virtual_time) -> Any:
         async def told(stage: Stage) -> Any:
             try:
                 return await story(stage)
             finally:
                 await stage.close()
 
-        with virtual_time() as clock:
+        with time() as clock:
             stage = Stage(request.param, clock)
             return asyncio.run(told(stage)) if stage.is_async else run_blocking(told(stage))
 
