@@ -83,12 +83,10 @@ def table(title: str, times: dict[str, list[float]]) -> None:
     )
     for name, seconds in times.items():
         low, middle, high = (1e6 * each / CALLS for each in statistics.quantiles(seconds, n=4))
-        ratio = (
-            f"   ours / this: {ours / statistics.median(seconds):.3f}"
-            if "unbreakable" not in name and name != "bare"
-            else ""
-        )
-        print(f"  {name:42} {middle:8.2f} ({low:.2f}–{high:.2f}){ratio}")
+        line = f"  {name:42} {middle:8.2f} ({low:.2f}–{high:.2f})"
+        if not name.startswith(("unbreakable", "bare")):
+            line += f"   ours / this: {ours / statistics.median(seconds):.3f}"
+        print(line)
 
 
 async def measure_async() -> dict[str, list[float]]:
