@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from unbreakable.errors import Rejected
+from unbreakable.fractal import FractalNode
 from unbreakable.loops.control import Control
 from unbreakable.loops.ending import end
 from unbreakable.loops.life import Life
@@ -129,6 +130,11 @@ class QuantumLoop:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    @property
+    def node(self) -> FractalNode:
+        """The node that runs the iterations: register remedies with it, listen to its events."""
+        return self._work.node
 
     # ── what people see ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -95,6 +95,32 @@ def test_a_failure_that_may_be_repeated_is_healed_within_its_iteration(play):
     assert (1.0, 1.0) == (performance.success_rate, performance.heal_rate)
 
 
+def test_a_remedy_registered_with_the_loop_s_node_heals_its_iterations(play):
+    """What is known to help is applied within the iteration that needs it."""
+
+    async def story(stage):
+        tokens = ["stale"]
+
+        async def work(ctx):
+            if tokens[-1] == "stale":
+                raise PermissionError(tokens[-1])
+
+        loop = stage.loop(work, interval=60.0, max_iterations=2, effects="idempotent")
+
+        @loop.node.remedy(PermissionError)
+        def refresh(failure):
+            tokens.append("fresh")
+
+        loop.start()
+        await stage.wait(loop)
+        return tokens, loop.get_status().performance
+
+    tokens, performance = play(story)
+
+    assert ["stale", "fresh"] == tokens
+    assert (1.0, 1.0) == (performance.success_rate, performance.heal_rate)
+
+
 def test_ten_failures_in_a_row_still_call_the_operation_at_every_tick(play):
     """A loop rests between its ticks anyway: no circuit keeps it from finding out that all is well again."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -37,6 +38,30 @@ def test_a_cancellation_from_outside_ends_the_loop(swallows):
 
     assert LoopState.STOPPED is loop.state
     assert "the loop was cancelled from outside" == loop.get_status().last_error
+
+
+def test_ten_thousand_loops_share_an_event_loop():
+    """Loops are cheap: they cost no thread, and end together."""
+    engine = QuantumLoopEngine()
+    ran = []
+
+    async def work(ctx):
+        ran.append(ctx.iteration)
+
+    async def main():
+        before = threading.active_count()
+        for number in range(10_000):
+            engine.create_loop(work, name=str(number), interval=60.0).start()
+        await ASYNCIO.sleep(90.0)
+        await engine.aclose()
+        return threading.active_count() - before
+
+    with virtual_time():
+        more_threads = asyncio.run(main())
+
+    assert 20_000 == len(ran)
+    assert 0 >= more_threads
+    assert 0 == engine.get_status().active_loops
 
 
 def test_a_loop_can_move_to_the_next_event_loop():
@@ -193,12 +218,13 @@ def test_a_plain_function_that_returns_something_to_await_is_awaited():
 
 
 def test_run_starts_what_is_new_and_returns_when_all_is_done():
-    """A program that is nothing but loops is one line."""
+    """A program that is nothing but loops is one line; what has ended before is left alone."""
     engine = QuantumLoopEngine()
     done = []
     for number in range(3):
         engine.create_loop(lambda number=number: done.append(number), name=str(number), interval=0.01, max_iterations=2)
     with virtual_time() as clock:
+        engine.run()
         engine.run()
 
         assert 0.01 == pytest.approx(clock.now())
