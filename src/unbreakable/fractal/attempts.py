@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.fractal.node import FractalNode, note
-from unbreakable.outcome import Outcome, Result
+from unbreakable.fractal.node import FractalNode
+from unbreakable.outcome import Outcome, Result, note
 from unbreakable.policies import Context
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime
@@ -32,10 +32,6 @@ def _the_block() -> Generator[Handover, None, None]:
     yield FLOOR
 
 
-async def _work() -> None:
-    await _the_block()
-
-
 class Attempt:
     """One attempt: ``with`` (or ``async with``) this, and let the block raise when it fails."""
 
@@ -49,6 +45,7 @@ class Attempt:
 
     def __enter__(self) -> Self:
         """Begin the attempt."""
+        enter(self.context)
         return self
 
     def __exit__(
@@ -59,7 +56,7 @@ class Attempt:
 
     async def __aenter__(self) -> Self:
         """Begin the attempt."""
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -87,6 +84,7 @@ class Attempts:
         self.outcome: Outcome[None] | None = None
         self._script: Coroutine[Any, Any, Result[Any]] | None = None
         self._number = 0
+        self._open = False  # whether an attempt is under way
 
     # ── both colours ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -97,12 +95,16 @@ class Attempts:
         if timeout is not None and timeout.cut_threads and not runtime.preemptive:
             msg = f"{self.node.name}: a block in sync code cannot be cut, so timeout has no place here; use a deadline"
             raise ConfigurationError(msg)
-        self.context = self.node.open(runtime, lambda _: _work, ((), {}))
+        self.context = self.node.open(runtime, lambda _: _the_block, ((), {}))
         self._script = self.node.play(self.context)
 
     def _attempt(self) -> Attempt:
-        self._number += 1
-        enter(self.context)
+        script, unused = self._script, self._open
+        if script is not None and unused:
+            script.close()
+            raise RuntimeError('the last attempt was not used: write "with attempt:" (or "async with") in the loop')
+        self._number, self._open = self._number + 1, True
+        enter(self.context.parent)  # until the block begins: a loop that is left before leaves no trace
         return Attempt(self, self.context.attempt)
 
     def _finish(self, result: Result[Any]) -> bool:
@@ -132,7 +134,7 @@ class Attempts:
 
     def _advance(self, error: BaseException | None) -> bool:
         """Drive the script until it is the block's turn (True) or the end (False)."""
-        script = self._script
+        script, self._open = self._script, False
         assert script is not None  # noqa: S101 - an attempt ends once
         try:
             script.send(None) if error is None else script.throw(error)
@@ -180,7 +182,7 @@ class Attempts:
     @types.coroutine
     def _advance_async(self, error: BaseException | None) -> Generator[Any, Any, bool]:
         """Drive the script as ``_advance`` does, handing to the event loop what is the event loop's."""
-        script = self._script
+        script, self._open = self._script, False
         assert script is not None  # noqa: S101 - an attempt ends once
         try:
             asked = script.send(None) if error is None else script.throw(error)

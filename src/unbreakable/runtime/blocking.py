@@ -8,6 +8,7 @@ import inspect
 import random
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from types import GeneratorType
 from typing import Any, Protocol, TypeVar, cast
 
 from unbreakable.errors import BulkheadFull
@@ -99,6 +100,8 @@ class BlockingRuntime:
         """Run user code; refuse a coroutine, which nobody here can await."""
         value = work()
         if inspect.isawaitable(value):
+            if isinstance(value, GeneratorType):
+                return await value  # the script hands the floor to a block of the user's code
             if inspect.iscoroutine(value):
                 value.close()
             msg = "an async operation was given to a blocking call: use the awaited form, without _sync"

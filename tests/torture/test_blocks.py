@@ -1,0 +1,187 @@
+"""The block form: what a loop over attempts does when the block, the loop or its user misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.testing import virtual_time
+
+AGAIN = ub.Retry(3, backoff=ub.Backoff(0.0))
+
+
+def test_a_block_is_repeated_until_it_succeeds():
+    """A failed block ends quietly and is run again; the last failure is raised, with its story."""
+    seen = []
+    for attempt in ub.attempts("heals", retry=AGAIN):
+        with attempt:
+            seen.append(attempt.number)
+            if attempt.number < 3:
+                raise ConnectionError("again")
+
+    def in_vain():
+        for attempt in ub.attempts("fails", retry=AGAIN):
+            with attempt:
+                raise ConnectionError("for ever")
+
+    with pytest.raises(ConnectionError) as caught:
+        in_vain()
+
+    assert [1, 2, 3] == seen
+    assert caught.value.__notes__[0].startswith("unbreakable: fails failed after 3 attempts")
+
+
+def test_an_async_block_is_repeated_and_cut():
+    """The same in async code, where a block that takes too long is cut as well."""
+
+    async def story():
+        seen = []
+        async for attempt in ub.attempts("cut", timeout=ub.Timeout(1.0), effects="idempotent", retry=AGAIN):
+            async with attempt:
+                seen.append(attempt.number)
+                await asyncio.sleep(100 if attempt.number == 1 else 0)  # noqa: TID251 - virtual time
+        return seen
+
+    with virtual_time() as clock:
+        assert ([1, 2], 1.0) == (asyncio.run(story()), clock.now())
+
+
+def test_an_attempt_that_is_not_used_is_refused():
+    """A loop that forgets its `with` does not run for ever: it is told so."""
+    rounds = []
+
+    with pytest.raises(RuntimeError, match="with attempt"):
+        rounds.extend(ub.attempts("unused"))
+
+    assert 1 == len(rounds)
+
+
+def test_an_async_attempt_that_is_not_used_is_refused():
+    """The same in async code."""
+
+    async def story():
+        async for _ in ub.attempts("unused async"):
+            pass
+
+    with pytest.raises(RuntimeError, match="with attempt"):
+        asyncio.run(story())
+
+
+def test_a_loop_that_is_left_before_its_block_leaves_no_trace():
+    """Whoever breaks out before the block is not in a call, and the next attempts find the place free."""
+
+    def look(leave):
+        for attempt in ub.attempts("left", bulkhead=ub.Bulkhead(1), retry=AGAIN):
+            if leave:
+                break
+            with attempt:
+                return attempt.context.node.get_status().in_flight
+        return ub.current()
+
+    assert look(leave=True) is None
+    gc.collect()
+    assert 1 == look(leave=False)
+
+
+def test_a_block_that_is_left_by_break_or_return_succeeded():
+    """Leaving the block early is a success; the place is given back."""
+    nodes = []
+    for attempt in ub.attempts("left early", bulkhead=ub.Bulkhead(1)):
+        with attempt:
+            nodes.append(attempt.context.node)
+            break
+
+    status = nodes[0].get_status()
+
+    assert (1, 0, None) == (status.success_count, status.in_flight, ub.current())
+
+
+def test_what_is_not_an_exception_passes_through_a_block():
+    """An interrupt leaves the loop at once; nothing is counted, nothing is kept."""
+    nodes = []
+
+    def interrupted():
+        for attempt in ub.attempts("interrupted", bulkhead=ub.Bulkhead(1)):
+            with attempt:
+                nodes.append(attempt.context.node)
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    status = nodes[0].get_status()
+
+    assert (0, 0, None) == (status.total_executions, status.in_flight, ub.current())
+
+
+def test_a_cancelled_async_block_frees_everything():
+    """A cancellation in the block, or between two blocks, passes; the place is free again."""
+
+    async def block(nodes):
+        async for attempt in ub.attempts("cancelled", bulkhead=ub.Bulkhead(1), retry=ub.Retry(9)):
+            async with attempt:
+                nodes.append(attempt.context.node)
+                await asyncio.sleep(0.05)  # noqa: TID251 - virtual time
+                raise ConnectionError
+
+    async def story():
+        nodes, ends = [], []
+        for moment in (0.01, 0.051, 0.2):
+            task = asyncio.ensure_future(block(nodes))
+            await asyncio.sleep(moment)  # noqa: TID251 - virtual time
+            task.cancel()
+            ends.append((await asyncio.gather(task, return_exceptions=True))[0])
+        return [type(end) for end in ends], nodes[0].get_status().in_flight, len(set(map(id, nodes)))
+
+    with virtual_time():
+        assert ([asyncio.CancelledError] * 3, 0, 1) == asyncio.run(story())
+
+
+def test_a_refused_block_is_not_entered():
+    """With the circuit open the loop raises before the block."""
+    entered = []
+
+    def block():
+        for attempt in ub.attempts("refused", retry=False, breaker=ub.CircuitBreaker(1)):
+            with attempt:
+                entered.append(1)
+                raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        block()
+    with pytest.raises(ub.errors.CircuitOpen):
+        block()
+
+    assert [1] == entered
+
+
+def test_stop_iteration_in_a_block_is_handed_on():
+    """A block that runs out of items raises what it raised, not what coroutines make of it."""
+
+    def runs_out():
+        for attempt in ub.attempts("runs out", retry=False):
+            with attempt:
+                next(iter(()))
+
+    with pytest.raises(StopIteration):
+        runs_out()
+
+
+def test_blocks_nest():
+    """A block inside a block is a call inside a call: deadline and story are its own, the end is the outer's."""
+    seen = []
+    for outer in ub.attempts("outer block", deadline=60.0):
+        with outer:
+            for inner in ub.attempts("inner block", retry=AGAIN):
+                with inner:
+                    seen.append((outer.number, inner.number))
+                    assert inner.context.deadline <= outer.context.deadline
+                    if inner.number == 1:
+                        raise ConnectionError
+            assert ub.current() is outer.context
+
+    assert [(1, 1), (1, 2)] == seen
+    assert ub.current() is None
