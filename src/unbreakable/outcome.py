@@ -180,6 +180,14 @@ def in_one_line(error: BaseException, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def told_by(error: object, name: str) -> Any:
+    """Return what somebody else's exception says under *name*; None if it says nothing, or raises when asked."""
+    try:
+        return getattr(error, name, None)
+    except Exception:
+        return None
+
+
 def note(error: BaseException, story: str) -> None:
     """Add *story* to the notes of *error*, in place of an older one: the same exception may be raised many times.
 

@@ -26,9 +26,9 @@ from unbreakable.fractal.target import Target
 from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Attempting, Validation
-from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line
+from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
-from unbreakable.policies.effects import Effects, checked
+from unbreakable.policies.effects import Effects, checked, may_repeat
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
 
@@ -157,7 +157,7 @@ class FractalNode:
         try:
             result: Result[Any] = await ctx.target.script(ctx)
         finally:
-            ctx.live = False
+            ctx.end()
         with ctx.notebook.doing("learn.store.record"):
             learning.record(self, ctx, result)
         self._announce(ctx, result)
@@ -165,7 +165,8 @@ class FractalNode:
 
     def _announce(self, ctx: Context, result: Result[Any]) -> None:
         if isinstance(result, Failure):
-            if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke):
+            once = ctx.plan.effects == "once" and not may_repeat("once", result)
+            if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke or once):
                 ctx.parent.spent = result.error  # the calls around this one need not repeat what was repeated here
             ctx.emit(Failed, attempts=ctx.made, error=in_one_line(result.error))
         elif result.degraded is None and self.listeners:
@@ -369,16 +370,6 @@ class FractalNode:
             target.circuit.clear()
         for remedy in self.remedies:
             remedy.alone.clear()
-
-
-def note(error: Exception, story: str) -> None:
-    """Add *story* to the notes of *error*, in place of an older one: the same exception may be raised many times."""
-    start = story.split(" failed", 1)[0]
-    notes = [line for line in getattr(error, "__notes__", ()) if not str(line).startswith(start)]
-    try:
-        error.__notes__ = [*notes, story]
-    except Exception:
-        logging.getLogger("unbreakable").debug("no note on %s", type(error).__name__)
 
 
 def _after_fork() -> None:

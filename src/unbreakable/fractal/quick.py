@@ -60,6 +60,7 @@ def succeed(ctx: Context, value: Any) -> Any:
         settle(ctx, None)  # it swallowed our cancellation and finished all the same: the value counts
     ctx.live = False
     if ctx.permit:
+        ctx.permit = False  # should anything be raised below, the place is not given back twice
         target.gate.leave()
     ring = target.ring
     ring.append(elapsed)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Any
 
 from unbreakable.errors import AttemptTimeout, Kind, NotSent, Rejected, VerificationFailed
+from unbreakable.outcome import told_by
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_CHARACTERS = 120  # of a message in a signature
@@ -40,7 +40,7 @@ _BY_STATUS = {
 
 def classify(error: BaseException) -> Kind:
     """Return what sort of failure *error* is: as it says itself, or from its type and HTTP status."""
-    told = getattr(error, "kind", None)
+    told = told_by(error, "kind")
     if isinstance(told, Kind):
         return told
     for type_, kind in _OURS.items():
@@ -69,9 +69,9 @@ def _classify_status(status: int, error: BaseException) -> Kind:
 
 def http_status(error: BaseException) -> int | None:
     """Return the HTTP status that *error* carries, as the exceptions of httpx, requests and ours do."""
-    response = getattr(error, "response", None)
+    response = told_by(error, "response")
     for source, name in ((error, "http_status"), (response, "status_code"), (error, "status_code"), (error, "status")):
-        status = getattr(source, name, None)
+        status = told_by(source, name)
         if isinstance(status, int) and not isinstance(status, bool) and 100 <= status < 600:
             return status
     return None
@@ -79,14 +79,12 @@ def http_status(error: BaseException) -> int | None:
 
 def retry_after(error: BaseException) -> float | None:
     """Return how many seconds the target asked us to wait, if it did."""
-    seconds = getattr(error, "retry_after", None)
-    if seconds is None:
-        headers: Any = getattr(getattr(error, "response", None), "headers", None)
-        seconds = headers.get("retry-after") if hasattr(headers, "get") else None
+    seconds = told_by(error, "retry_after")
+    headers = told_by(told_by(error, "response"), "headers")
     try:
-        number = float(seconds) if seconds is not None else -1.0
-    except (TypeError, ValueError):
-        return None  # a date; whoever knows the answer's own date turns it into seconds
+        number = float(headers.get("retry-after") if seconds is None else seconds)
+    except Exception:
+        return None  # it did not, or a date: whoever knows the answer's own date turns it into seconds
     return number if 0 <= number < 86_400 else None
 
 
@@ -96,12 +94,24 @@ def root_cause(error: BaseException) -> BaseException:
     for _ in range(MOST_CAUSES):
         group = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
         context = None if error.__suppress_context__ else error.__context__
-        deeper = group or error.__cause__ or context
+        deeper = next((each for each in (group, error.__cause__, context) if each is not None), None)
         if deeper is None or id(deeper) in seen:
             return error
         seen.add(id(deeper))
         error = deeper
     return error
+
+
+def relatives(error: BaseException) -> list[BaseException]:
+    """Return *error* and what it came from: causes, contexts even if hidden, members of groups; the nearest 20."""
+    found = [error]
+    for each in found:
+        members = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        deeper = [other for other in (*members, each.__cause__, each.__context__) if other is not None]
+        found += [other for other in deeper if not any(other is known for known in found)]
+        if len(found) >= MOST_CAUSES:
+            break
+    return found
 
 
 def template(message: str) -> str:
@@ -119,9 +129,8 @@ def template(message: str) -> str:
 def sign(error: BaseException) -> str:
     """Return the signature of *error*: type, code, message template, place, and the type of its root cause."""
     parts = [f"{type(error).__module__}.{type(error).__qualname__}"]
-    code = http_status(error) or getattr(error, "errno", None) or getattr(error, "code", None)
-    if isinstance(code, (int, str)):
-        parts.append(str(code)[:40])
+    codes = (http_status(error), told_by(error, "errno"), told_by(error, "code"))
+    parts += [str(code)[:40] for code in codes if isinstance(code, (int, str)) and code][:1]
     try:
         parts.append(template(str(error)))
     except Exception:

@@ -10,7 +10,7 @@ from typing import Any
 
 from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Rejected, ValidationFailed, VerificationFailed
 from unbreakable.fractal.settings import Settings, Verify
-from unbreakable.fractal.signature import classify, retry_after, root_cause
+from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner
 
@@ -100,6 +100,8 @@ class Attempting:
 
 def captured(error: Exception, ctx: Context, started: float) -> Failure:
     """Return *error* as the failure of the attempt that began at *started*."""
+    if isinstance(error.__cause__, StopIteration) and not ctx.runtime.preemptive:
+        error = error.__cause__  # as the user's function raised it: a coroutine turns it into a RuntimeError
     return Failure(
         error,
         classify(error),
@@ -114,10 +116,10 @@ def captured(error: Exception, ctx: Context, started: float) -> Failure:
 
 def is_exhausted(error: Exception, ctx: Context) -> bool:
     """Return whether a protected call inside this one has repeated *error* in vain: repeats must not multiply."""
-    spent = ctx.spent
-    return spent is not None and (
-        spent is error or spent is root_cause(error) or root_cause(spent) is root_cause(error)
-    )
+    if ctx.spent is None:
+        return False
+    known = relatives(error)
+    return any(inner is other for inner in (ctx.spent, root_cause(ctx.spent)) for other in known)
 
 
 def check_shape(schema: Any, value: Any) -> Any:

@@ -6,7 +6,7 @@ import socket
 from typing import Literal, TypeAlias, get_args
 
 from unbreakable.errors import NotSent, Rejected
-from unbreakable.outcome import Failure
+from unbreakable.outcome import Failure, told_by
 from unbreakable.policies.check import refuse
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
@@ -39,5 +39,5 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     if isinstance(failure.error, Rejected):
         return False  # we refused it ourselves: asking ourselves again changes nothing
     if effects == "once":
-        return isinstance(failure.error, NEVER_LEFT) or getattr(failure.error, "refused", False) is True
+        return isinstance(failure.error, NEVER_LEFT) or told_by(failure.error, "refused") is True
     return not (effects == "unknown" and failure.cut)

@@ -88,6 +88,11 @@ class Context(Alarm):
         number = self.parts[name] = self.parts.get(name, 0) + 1
         return name if number == 1 else f"{name}#{number}"
 
+    def end(self) -> None:
+        """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
+        self.live, self.given, self.spent = False, ((), _NOTHING), None
+        self.work = _over
+
     def emit(self, event: type[Event], **fields: Any) -> None:
         """Tell the node's listeners what happened."""
         if self.node.listeners:
@@ -97,6 +102,11 @@ class Context(Alarm):
         """Return the failure of a call, or attempt, that is not made."""
         self.emit(CallRejected, reason=str(error))
         return Failure(error, Kind.REJECTED, node=self.node.name, attempt=self.attempt)
+
+
+def _over(ctx: Context) -> Callable[[], Any]:
+    msg = "the call is over"
+    raise RuntimeError(msg)
 
 
 def current() -> Context | None:
