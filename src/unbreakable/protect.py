@@ -87,9 +87,9 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
         raise TypeError(f"protect() protects functions, not {function!r}")
     if isinstance(function, type):
         raise TypeError(f"protect() protects functions, not classes: protect the methods of {function.__name__}")
-    if is_generator(function):
-        raise TypeError(f"{function.__qualname__} is a generator: its items cannot be guarded by protect() yet")
     own = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
+    if is_generator(function):
+        raise TypeError(f"{own} is a generator: its items cannot be guarded by protect() yet")
     node = FractalNode(name or own, **options)
     return (AsyncProtected if is_async(function) else SyncProtected)(function, node)
 

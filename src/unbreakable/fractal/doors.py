@@ -27,8 +27,9 @@ class Door(Generic[P, T]):
     """What both colours share: the function, the node behind it, and how it is bound to an object."""
 
     def __init__(self, function: Callable[..., Any], node: FractalNode) -> None:
-        self.function, self.node = function, node
-        functools.update_wrapper(self, function)  # type: ignore[arg-type]
+        copied = ("__dict__",) if inspect.isroutine(function) and not isinstance(function, Door) else ()
+        functools.update_wrapper(self, function, updated=copied)  # type: ignore[arg-type]
+        self.function, self.node = function, node  # last: a function's own attributes never take their place
 
     def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
         """Register the decorated function as a remedy; see ``FractalNode.remedy``."""
@@ -48,8 +49,10 @@ class Door(Generic[P, T]):
         ctx.notebook.did("try.execute.call", failure.elapsed)
         return ctx
 
-    def __reduce__(self) -> str:
-        """Pickle by name, as functions are."""
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Pickle by name, as functions are; a bound method by its object and name."""
+        if inspect.ismethod(self.function):
+            return getattr, (self.function.__self__, self.function.__name__)
         return str(getattr(self, "__qualname__", self.node.name))
 
     def __repr__(self) -> str:
