@@ -178,7 +178,7 @@ def fork(folder: Path) -> None:
     orchestrator = OrchestratorNode(state=folder / "runs.db")
     workflow = [{"id": "a", "operation": lambda: 1}]
     orchestrator.orchestrate_sync(workflow, run_id="before")
-    file = orchestrator._open().file  # type: ignore[attr-defined]
+    file = orchestrator._open()[0].file  # type: ignore[attr-defined]
     pid = os.fork()
     if pid == 0:
         try:

@@ -90,7 +90,7 @@ def test_what_was_acknowledged_is_on_record_when_many_runs_are_killed(tmp_path):
     acknowledged += [line.split() for line in rest.splitlines() if line.count(" ") == 1]
     with OrchestratorHeld(tmp_path) as orchestrator:
         pending = {run.run_id for run in orchestrator.pending()}
-        recorded = {run_id for run_id, _ in acknowledged if orchestrator._open().find(run_id).status is not None}
+        recorded = {run_id for run_id, _ in acknowledged if orchestrator._open()[0].find(run_id).status is not None}
     with child("crowd", tmp_path, "400") as process:
         out, _ = process.communicate(timeout=60)
     standing = standing_in(tmp_path / "world")
@@ -160,7 +160,7 @@ def test_a_file_that_may_not_grow_loses_nothing_that_was_acknowledged(tmp_path):
     with child("small", tmp_path) as process:
         *acknowledged, trouble = process.communicate(timeout=20)[0].split()
     with OrchestratorHeld(tmp_path) as orchestrator:
-        found = [run_id for run_id in acknowledged if orchestrator._open().find(run_id).status is not None]
+        found = [run_id for run_id in acknowledged if orchestrator._open()[0].find(run_id).status is not None]
 
     assert "StateError" == trouble
     assert 20 < len(acknowledged) == len(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import weakref
 from dataclasses import dataclass
 
 from unbreakable.policies import Context
@@ -15,22 +16,23 @@ around: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("runs_ar
 
 @dataclass(slots=True)
 class Place:
-    """What a run holds while it is at work: its task in async code, and the context that has its deadline."""
+    """What a run of *owner* holds while it is at work: its task in async code, and the context with its deadline."""
 
     run_id: str
+    owner: object
     loop: asyncio.AbstractEventLoop | None
     task: asyncio.Task[RunResult] | None = None
     scope: Context | None = None
 
 
 class RunsAtWork:
-    """Hold a place for every run that is at work in this process."""
+    """Hold a place for every run that is at work on one journal in this process."""
 
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
         self._lock = new_lock()
 
-    def enter(self, run_id: str, loop: asyncio.AbstractEventLoop | None) -> Place:
+    def enter(self, run_id: str, owner: object, loop: asyncio.AbstractEventLoop | None) -> Place:
         """Return a place for the run, or the one it has already if its task can be waited for on *loop*.
 
         Raises RunInProgress where waiting is impossible: in another thread or event loop, or within the run itself.
@@ -38,7 +40,7 @@ class RunsAtWork:
         with self._lock:
             place = self._places.get(run_id)
             if place is None:
-                return self._places.setdefault(run_id, Place(run_id, loop))
+                return self._places.setdefault(run_id, Place(run_id, owner, loop))
         if place.task is None or place.loop is not loop or run_id in around.get():
             raise RunInProgress(f"run {run_id!r} is at work already, where it cannot be waited for")
         return place
@@ -53,10 +55,15 @@ class RunsAtWork:
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._places
 
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def tasks(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[RunResult]]:
-        """Return the tasks of the runs that are at work on *loop*."""
+    def of(self, owner: object) -> list[Place]:
+        """Return the places of the runs of *owner*."""
         with self._lock:
-            return [place.task for place in self._places.values() if place.loop is loop and place.task is not None]
+            return [place for place in self._places.values() if place.owner is owner]
+
+
+_by_file: weakref.WeakKeyDictionary[object, RunsAtWork] = weakref.WeakKeyDictionary()
+
+
+def runs_on(file: object) -> RunsAtWork:
+    """Return the runs at work on *file*, whichever orchestrators carry them: none may be carried twice."""
+    return _by_file.setdefault(file, RunsAtWork())

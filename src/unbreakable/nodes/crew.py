@@ -8,6 +8,7 @@ from collections.abc import Collection
 from functools import partial
 
 from unbreakable.runtime import BLOCKING, BlockingRuntime, Waiter, new_lock, run_blocking
+from unbreakable.runtime.world import ThreadsExhausted
 from unbreakable.workflows import Doubt, Ending, News, NotReturned, Work
 from unbreakable.workflows.ports import SOMEBODY
 
@@ -75,14 +76,19 @@ class ThreadCrew:
         queue, self._queue = self._queue, []
         if len(queue) == 1 and not self._at_work:
             return [self._carry_out(*queue[0])]
-        for name, work, context in queue:
-            self._at_work += 1
-            in_thread = partial(context.copy().run, self._in_thread, name, work)
-            context.run(self._runtime.world.spawn, in_thread, f"unbreakable step {name}")
+        for entry in queue:
+            self._begin(*entry)
         try:
             return await self._wait()
         except KeyboardInterrupt as error:
             return [(SOMEBODY, NotReturned(error, Doubt.NOBODY_KNOWS))]
+
+    def _begin(self, name: str, work: Work, context: contextvars.Context) -> None:
+        self._at_work += 1
+        try:
+            context.run(self._runtime.world.spawn, partial(self._in_thread, name, work), f"unbreakable step {name}")
+        except ThreadsExhausted:  # every thread hangs somewhere: work in this one rather than not at all
+            self._in_thread(name, work)
 
     async def _wait(self) -> News:
         while True:

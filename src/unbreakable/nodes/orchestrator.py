@@ -22,8 +22,9 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, Unpack
 
 from unbreakable.events import Event
-from unbreakable.fractal import FractalNode, NodeStatus, Options
-from unbreakable.nodes.at_work import Place, RunsAtWork, around
+from unbreakable.fractal import FractalNode, Options
+from unbreakable.fractal.status import NodeStatus
+from unbreakable.nodes.at_work import Place, RunsAtWork, around, runs_on
 from unbreakable.nodes.crew import TaskCrew, ThreadCrew
 from unbreakable.policies import check
 from unbreakable.policies.policy import enter
@@ -108,8 +109,7 @@ class OrchestratorNode:
     def forget(self) -> None:
         """Know of no run and hold no file, as at first and in a forked child."""
         self._lock = new_lock()
-        self._at_work = RunsAtWork()
-        self._journal: Journal | None = None
+        self._opened: tuple[Journal, RunsAtWork] | None = None
         self._batch: LoopBatch[Record] | None = None
 
     @property
@@ -130,19 +130,21 @@ class OrchestratorNode:
         with other steps, and a StateError when the state file cannot be used; the run can then be gone on with later.
         """
         graph, loop = self._graph(steps), asyncio.get_running_loop()
-        place = self._at_work.enter(_checked(run_id) or self.node.next_id(), loop)
+        journal, at_work = self._open()
+        place = at_work.enter(_checked(run_id) or self.node.next_id(), self, loop)
         if place.task is not None:
             return await asyncio.shield(place.task)
         try:
-            engine = self._begin(place, ASYNCIO, TaskCrew(), graph, context, workflow, named=run_id is not None)
-            if isinstance(engine, RunResult):
-                self._at_work.leave(place)
-                return engine
+            found = self._find(journal, place.run_id, graph, context, workflow, named=run_id is not None)
+            if isinstance(found, RunResult):
+                at_work.leave(place)
+                return found
+            engine = Engine(found, self._means(place, found, journal, ASYNCIO, TaskCrew()))
             task = place.task = loop.create_task(engine.carry(), context=engine.means.outside)
         except BaseException:
-            self._at_work.leave(place)
+            at_work.leave(place)
             raise
-        task.add_done_callback(lambda _: self._at_work.leave(place))
+        task.add_done_callback(lambda _: at_work.leave(place))
         return _handed_over(engine, await self._shielded(engine, task))
 
     async def _shielded(self, engine: Engine, task: asyncio.Task[RunResult]) -> RunResult:
@@ -163,37 +165,28 @@ class OrchestratorNode:
         A step that is ready alone runs in this thread; steps that are ready together each have a thread.
         """
         graph = self._graph(steps)
-        place = self._at_work.enter(_checked(run_id) or self.node.next_id(), None)
+        journal, at_work = self._open()
+        place = at_work.enter(_checked(run_id) or self.node.next_id(), self, None)
         try:
-            engine = self._begin(place, BLOCKING, ThreadCrew(), graph, context, workflow, named=run_id is not None)
-            if isinstance(engine, RunResult):
-                return engine
+            found = self._find(journal, place.run_id, graph, context, workflow, named=run_id is not None)
+            if isinstance(found, RunResult):
+                return found
+            engine = Engine(found, self._means(place, found, journal, BLOCKING, ThreadCrew()))
             return _handed_over(engine, engine.means.outside.run(run_blocking, engine.carry()))
         finally:
-            self._at_work.leave(place)
+            at_work.leave(place)
 
-    def _begin(
-        self,
-        place: Place,
-        runtime: Runtime,
-        crew: Crew,
-        graph: Graph,
-        context: Any,
-        workflow: str | None,
-        *,
-        named: bool,
-    ) -> Engine | RunResult:
-        """Return what carries the run on, or how it ended long ago."""
-        journal = self._open()
-        stored = journal.find(place.run_id) if named else None
+    def _find(
+        self, journal: Journal, run_id: str, graph: Graph, context: Any, workflow: str | None, *, named: bool
+    ) -> Run | RunResult:
+        """Return the run, new or as it was left, or how it ended long ago."""
+        stored = journal.find(run_id) if named else None
         if stored is None:
-            run = accept(journal, graph, place.run_id, workflow or "workflow", context, named=named)
-        else:
-            refuse_other_context(journal, stored, context)
-            if stored.status is not None:
-                return result_of(stored, stored.status)
-            run = take_up(journal, graph, stored, self._may_repeat)
-        return Engine(run, self._means(place, run, journal, runtime, crew))
+            return accept(journal, graph, run_id, workflow or "workflow", context, named=named)
+        refuse_other_context(journal, stored, context)
+        if stored.status is not None:
+            return result_of(stored, stored.status)
+        return take_up(journal, graph, stored, self._may_repeat)
 
     def _may_repeat(self, step: Step) -> bool:
         return step.kind == "retriable" or self._nodes.effects(step) in {"none", "idempotent"}
@@ -233,25 +226,25 @@ class OrchestratorNode:
 
     def pending(self) -> tuple[PendingRun, ...]:
         """Return the runs that were begun, have not ended and are not at work in this process, oldest first."""
-        found = self._open().unfinished()
-        return tuple(pending_of(stored) for stored in found if stored.run_id not in self._at_work)
+        journal, at_work = self._open()
+        return tuple(pending_of(stored) for stored in journal.unfinished() if stored.run_id not in at_work)
 
-    def _open(self) -> Journal:
+    def _open(self) -> tuple[Journal, RunsAtWork]:
         with self._lock:
-            if self._journal is None:
-                self._journal = self._new_journal()
-            return self._journal
+            if self._opened is None:
+                self._opened = self._new_journal()
+            return self._opened
 
-    def _new_journal(self) -> Journal:
+    def _new_journal(self) -> tuple[Journal, RunsAtWork]:
         if self._state is None:
-            return MemoryJournal(self._keep)
+            return MemoryJournal(self._keep), RunsAtWork()
         from unbreakable.storage.shared import open_state
         from unbreakable.workflows.table import TableJournal
 
         file = open_state(self._state, self._durability)
         if file.set_aside is not None:
             self._tell("StateSetAside", path=str(file.path), moved_to=str(file.set_aside))
-        return TableJournal(file, self._keep)
+        return TableJournal(file, self._keep), runs_on(file)
 
     def _writer(
         self, journal: Journal, loop: asyncio.AbstractEventLoop | None
@@ -291,7 +284,7 @@ class OrchestratorNode:
         return OrchestratorStatus(
             name=self.node.name,
             concurrency_limit=self.limit,
-            in_flight=len(self._at_work),
+            in_flight=len(self._places()),
             runs={status.value: count for status, count in self._ended.items()},
             node=self.node.get_status(),
         )
@@ -301,7 +294,8 @@ class OrchestratorNode:
 
         Orchestrating again opens it again.
         """
-        tasks = self._at_work.tasks(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        tasks = [place.task for place in self._places() if place.loop is loop and place.task is not None]
         if tasks:
             _, left = await asyncio.wait(tasks, timeout=None if self.grace == math.inf else self.grace)
             for task in left:
@@ -318,9 +312,12 @@ class OrchestratorNode:
 
     def _close(self) -> None:
         with self._lock:
-            journal, self._journal, self._batch = self._journal, None, None
-        if journal is not None:
-            journal.close()
+            opened, self._opened, self._batch = self._opened, None, None
+        if opened is not None:
+            opened[0].close()
+
+    def _places(self) -> list[Place]:
+        return [] if self._opened is None else self._opened[1].of(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -331,7 +328,7 @@ class OrchestratorNode:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<OrchestratorNode {self.node.name!r}, {len(self._at_work)} runs at work>"
+        return f"<OrchestratorNode {self.node.name!r}, {len(self._places())} runs at work>"
 
 
 def _checked(run_id: str | None) -> str | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from unbreakable.errors import DeadlineExceeded, Kind
+from unbreakable.errors import Kind
 from unbreakable.fractal import FractalNode, Options
-from unbreakable.fractal.signature import classify, retry_after
-from unbreakable.outcome import Outcome, Status
+from unbreakable.fractal.operation import work_with_context
+from unbreakable.fractal.signature import retry_after
+from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Backoff, Timeout
 from unbreakable.policies.effects import NEVER_LEFT, Effects
 from unbreakable.runtime import Runtime, new_lock
@@ -88,24 +90,28 @@ class NodeCaller:
 
     async def do(self, step: Step, call: Call) -> Ending:
         """Call the operation of *step*; a retriable one again until it succeeds or patience ends."""
-
-        async def once() -> Ending:
-            return ending_of(await self._execute(self.nodes.of(step), step.operation, call))
-
+        once = partial(self._once, self.nodes.of(step), step.operation, call)
         return await (self._persist(once) if step.kind == "retriable" else once())
 
     async def undo(self, step: Step, call: Call) -> Ending:
         """Call the compensation of *step* again until it succeeds or patience ends."""
+        return await self._persist(partial(self._once, self.nodes.for_undo(step), step.compensate, call))
 
-        async def once() -> Ending:
-            return ending_of(await self._execute(self.nodes.for_undo(step), step.compensate, call))
-
-        return await self._persist(once)
-
-    async def _execute(self, node: FractalNode, operation: Any, call: Call) -> Outcome[Any]:
-        execute = node.execute if self.runtime.preemptive else node.execute_sync
-        outcome = execute(operation, call.input, results=call.results, state=dict(call.state), idempotency_key=call.key)
-        return outcome if isinstance(outcome, Outcome) else await outcome
+    async def _once(self, node: FractalNode, operation: Any, call: Call) -> Ending:
+        """Play the script of one call; what it tells beyond its end (trace, outcome) nobody would look at."""
+        ctx = node.open(
+            node.runtime or self.runtime,
+            work_with_context(operation),
+            None,
+            context=call.input,
+            results=call.results,
+            state=dict(call.state),
+            idempotency_key=call.key,
+        )
+        result = await node.play(ctx)
+        if isinstance(result, Success):
+            return Returned(result.value, certain=result.degraded is None)
+        return NotReturned(result.error, _doubt(ctx.made, result))
 
     async def _persist(self, once: Callable[[], Awaitable[Ending]]) -> Ending:
         for number in range(1, TRIES):
@@ -117,17 +123,9 @@ class NodeCaller:
         return await once()
 
 
-def ending_of(outcome: Outcome[Any]) -> Ending:
-    """Return how a call ended for the run that made it."""
-    error = outcome.error
-    if outcome.status is not Status.FAILED or error is None:
-        return Returned(outcome.value, certain=outcome.ok)
-    return NotReturned(error, _doubt(outcome.attempts, error))
-
-
-def _doubt(attempts: int, error: Exception) -> Doubt:
-    if attempts == 0 or (attempts == 1 and isinstance(error, NEVER_LEFT)):
+def _doubt(attempts: int, failure: Failure) -> Doubt:
+    if attempts == 0 or (attempts == 1 and isinstance(failure.error, NEVER_LEFT)):
         return Doubt.NEVER_BEGAN
-    if isinstance(error, DeadlineExceeded) or classify(error) in {Kind.TIMEOUT, Kind.UNREACHABLE}:
+    if failure.cut or failure.kind in {Kind.TIMEOUT, Kind.UNREACHABLE}:
         return Doubt.NOBODY_KNOWS
     return Doubt.REPORTED

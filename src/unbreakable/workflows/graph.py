@@ -39,10 +39,18 @@ class Graph:
     before: Mapping[str, int]
     pivot: str | None = None
 
-    def ancestors(self, step: str) -> list[str]:
+    def ancestors(self, step: str) -> tuple[str, ...]:
         """Return all steps that *step* depends on, near and far, in the order given."""
-        mask = self.before[step]
-        return [other for place, other in enumerate(self.steps) if mask >> place & 1]
+        known = self._ancestors.get(step)
+        if known is None:
+            mask = self.before[step]
+            known = tuple(other for place, other in enumerate(self.steps) if mask >> place & 1)
+            self._ancestors[step] = known
+        return known
+
+    @cached_property
+    def _ancestors(self) -> dict[str, tuple[str, ...]]:
+        return {}
 
     @cached_property
     def retriable(self) -> tuple[str, ...]:

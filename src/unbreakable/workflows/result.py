@@ -9,6 +9,7 @@ from typing import Any
 
 from unbreakable.errors import Rejected, UnbreakableError
 from unbreakable.outcome import in_one_line
+from unbreakable.workflows.payload import json_ready
 
 
 class RunStatus(enum.StrEnum):
@@ -70,12 +71,12 @@ class RunResult:
         return self.results
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a dictionary whose own parts are JSON-ready; results are as the steps returned them."""
+        """Return it as a JSON-ready dictionary; of a value that is not, its ``repr``."""
         return {
             "run_id": self.run_id,
             "workflow": self.workflow,
             "status": self.status.value,
-            "results": dict(self.results),
+            "results": {step: json_ready(value) for step, value in self.results.items()},
             "ledger": {step: state.value for step, state in self.ledger.items()},
             "error": None if self.error is None else in_one_line(self.error),
         }
@@ -97,12 +98,12 @@ class PendingRun:
     begun: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a JSON-ready dictionary."""
+        """Return it as a JSON-ready dictionary; of a value that is not, its ``repr``."""
         return {
             "run_id": self.run_id,
             "workflow": self.workflow,
-            "context": self.context,
-            "results": dict(self.results),
+            "context": json_ready(self.context),
+            "results": {step: json_ready(value) for step, value in self.results.items()},
             "ledger": {step: state.value for step, state in self.ledger.items()},
             "turned_back": self.turned_back,
             "begun": self.begun,

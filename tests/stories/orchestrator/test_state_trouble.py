@@ -13,7 +13,7 @@ from unbreakable.workflows.events import RunLeft, StateSetAside
 
 def fill(orchestrator):
     """Let the disk of the orchestrator's file be full; return what makes room again."""
-    file = orchestrator._open().file
+    file = orchestrator._open()[0].file
     ((pages,),) = file.read("PRAGMA page_count")
     file.read(f"PRAGMA max_page_count={pages}")
     return lambda: file.read(f"PRAGMA max_page_count={pages + 10_000}")
@@ -152,3 +152,17 @@ def test_a_state_that_is_no_path_is_refused_at_once(stage, state):
     """Not at the first run, at night."""
     with pytest.raises(ValueError, match="state: expected the path of a file or folder"):
         stage.orchestrator(state=state)
+
+
+def test_two_orchestrators_of_one_file_do_not_carry_the_same_run(async_stage, tmp_path):
+    """Whoever comes second waits for the first one's end."""
+    one, two = async_stage.orchestrator(state=tmp_path), async_stage.orchestrator(state=tmp_path)
+    steps = [async_stage.step("a")]
+
+    async def story():
+        return await asyncio.gather(*(each.orchestrate(steps, run_id="r") for each in (one, two)))
+
+    first, second = asyncio.run(story())
+
+    assert ["a", "a done"] == async_stage.heard()
+    assert first is second

@@ -1,0 +1,62 @@
+"""Steps are called through nodes of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from unbreakable.errors import BulkheadFull, Kind, NotSent
+from unbreakable.fractal import FractalNode
+from unbreakable.outcome import Failure
+from unbreakable.workflows.calling import MOST_NODES, StepNodes, _doubt
+from unbreakable.workflows.ending import Doubt
+from unbreakable.workflows.step import Step
+
+
+@pytest.fixture
+def nodes():
+    return StepNodes(FractalNode("booking"), {"effects": "idempotent"})
+
+
+def test_a_step_keeps_its_node(nodes):
+    """What was learned about it counts for the next run."""
+    assert nodes.of(Step("pay", print)) is nodes.of(Step("pay", str))
+    assert nodes.of(Step("pay", print)) is not nodes.of(Step("pay", print, timeout=3.0))
+    assert "booking.pay" == nodes.of(Step("pay", print)).name
+
+
+def test_a_compensation_has_a_node_apart(nodes):
+    """Neither a circuit nor a budget nor the steps' deadline keeps an undo from being tried."""
+    undo = nodes.for_undo(Step("pay", print))
+
+    assert "booking.pay.undo" == undo.name
+    assert "disabled" in repr(undo.breaker.state)
+
+
+def test_nodes_that_were_not_used_for_longest_make_room(nodes):
+    """Steps with made-up ids do not fill the memory; what they did still counts."""
+    first = nodes.of(Step("first", print))
+    first.execute_sync(lambda: 1)
+    for number in range(MOST_NODES):
+        nodes.of(Step(f"step {number}", print))
+
+    assert MOST_NODES == len(nodes._parent.children)
+    assert first is not nodes.of(Step("first", print))
+    assert 1 == nodes._parent.successes()
+
+
+@pytest.mark.parametrize(
+    ("attempts", "failure", "expected"),
+    [
+        (0, Failure(BulkheadFull("full"), Kind.REJECTED), Doubt.NEVER_BEGAN),
+        (1, Failure(NotSent("no route")), Doubt.NEVER_BEGAN),
+        (1, Failure(ConnectionRefusedError()), Doubt.NEVER_BEGAN),
+        (2, Failure(ConnectionRefusedError(), Kind.UNREACHABLE), Doubt.NOBODY_KNOWS),
+        (1, Failure(ConnectionResetError(), Kind.UNREACHABLE), Doubt.NOBODY_KNOWS),
+        (1, Failure(TimeoutError(), Kind.TIMEOUT), Doubt.NOBODY_KNOWS),
+        (1, Failure(ValueError(), cut=True), Doubt.NOBODY_KNOWS),
+        (3, Failure(ValueError("sold out")), Doubt.REPORTED),
+    ],
+)
+def test_how_much_is_known_follows_from_the_failure(attempts, failure, expected):
+    """Only what provably never left had no effect."""
+    assert expected is _doubt(attempts, failure)
