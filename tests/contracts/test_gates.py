@@ -151,7 +151,7 @@ def test_a_place_given_at_the_moment_the_wait_is_over_is_taken():
     gate = Gate(1)
     gate.enter_nowait()
 
-    assert run_blocking(gate.enter(Late(), 1.0))  # type: ignore[arg-type]
+    assert run_blocking(gate.enter(Late(), 1.0))
     assert (1, 0) == figures(gate)
 
 
@@ -163,7 +163,7 @@ def test_a_place_is_not_handed_to_an_event_loop_that_is_gone():
     waiting = loop.create_task(gate.enter(ASYNCIO, math.inf))
     loop.run_until_complete(ASYNCIO.sleep(0))
     loop.run_until_complete(ASYNCIO.sleep(0))
-    waiting._log_destroy_pending = False  # type: ignore[attr-defined]
+    waiting._log_destroy_pending = False
     loop.close()
 
     gate.leave()
