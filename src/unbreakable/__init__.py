@@ -1,7 +1,10 @@
 """Keep unreliable work running: protected calls, nodes, loops and workflows that heal and learn."""
 
+from typing import TYPE_CHECKING
+
 from unbreakable import errors, events
-from unbreakable.fractal import FractalNode, LocalMemory, NodeStatus, Verify
+from unbreakable.fractal import FractalNode, LocalMemory, Verify
+from unbreakable.lazily import lazily
 from unbreakable.outcome import Failure, Outcome, Status
 from unbreakable.policies import (
     Backoff,
@@ -17,20 +20,34 @@ from unbreakable.policies import (
 )
 from unbreakable.protect import attempts, protect
 
+if TYPE_CHECKING:  # what a protected call does not need is loaded when first asked for, by __getattr__ below
+    from unbreakable import testing
+    from unbreakable.fractal.status import NodeStatus
+    from unbreakable.loops import EngineStatus, LoopStatus, QuantumLoopEngine
+    from unbreakable.nodes import OrchestratorNode
+    from unbreakable.workflows import RunResult, RunStatus, Step
+
 __all__ = [
     "Backoff",
     "Bulkhead",
     "CircuitBreaker",
     "Context",
+    "EngineStatus",
     "Failure",
     "FractalNode",
     "Hedge",
     "LocalMemory",
+    "LoopStatus",
     "NodeStatus",
+    "OrchestratorNode",
     "Outcome",
+    "QuantumLoopEngine",
     "Retry",
     "RetryBudget",
+    "RunResult",
+    "RunStatus",
     "Status",
+    "Step",
     "Strategy",
     "Timeout",
     "Verify",
@@ -39,4 +56,20 @@ __all__ = [
     "errors",
     "events",
     "protect",
+    "testing",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "EngineStatus": "unbreakable.loops",
+        "LoopStatus": "unbreakable.loops",
+        "NodeStatus": "unbreakable.fractal.status",
+        "OrchestratorNode": "unbreakable.nodes",
+        "QuantumLoopEngine": "unbreakable.loops",
+        "RunResult": "unbreakable.workflows",
+        "RunStatus": "unbreakable.workflows",
+        "Step": "unbreakable.workflows",
+        "testing": "",
+    },
+)

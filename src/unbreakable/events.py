@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+from unbreakable.record import Record
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+
+class Event(Record):
     """Say that something happened *at* a moment (seconds on the node's clock) in the node of that name."""
 
     at: float
@@ -16,7 +16,7 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a JSON-ready dictionary with its kind under ``"event"``."""
-        return {"event": type(self).__name__, **asdict(self)}
+        return {"event": type(self).__name__, **self.__dict__}
 
 
 Listener: TypeAlias = Callable[[Any], None]
@@ -25,14 +25,12 @@ Listener: TypeAlias = Callable[[Any], None]
 # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded(Event):
     """The first attempt of a call succeeded."""
 
     elapsed: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed(Event):
     """One attempt of a call failed."""
 
@@ -42,7 +40,6 @@ class AttemptFailed(Event):
     elapsed: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RemedyApplied(Event):
     """A remedy was applied; whether it worked is known after the next attempt."""
 
@@ -50,7 +47,6 @@ class RemedyApplied(Event):
     signature: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RemedyConfirmed(Event):
     """The attempt after a remedy told whether it worked."""
 
@@ -59,7 +55,6 @@ class RemedyConfirmed(Event):
     worked: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Retrying(Event):
     """The call waits *pause* seconds before attempt number *attempt*."""
 
@@ -67,21 +62,18 @@ class Retrying(Event):
     pause: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDenied(Event):
     """A repeat was wanted but not allowed; *reason* says by what."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Hedged(Event):
     """A second copy of a slow attempt was started."""
 
     after: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Healed(Event):
     """A call succeeded after at least one failed attempt."""
 
@@ -90,14 +82,12 @@ class Healed(Event):
     elapsed: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Degraded(Event):
     """A call failed and its fallback answered instead."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Event):
     """A call failed for good."""
 
@@ -105,7 +95,6 @@ class Failed(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRejected(Event):
     """A call was refused before it was made."""
 
@@ -115,19 +104,16 @@ class CallRejected(Event):
 # ── circuits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitOpened(Event):
     """A circuit opened: calls are rejected for *rest* seconds."""
 
     rest: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitHalfOpened(Event):
     """A rested circuit lets a few calls through to see."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitClosed(Event):
     """A circuit closed: calls go through again."""
 
@@ -135,7 +121,6 @@ class CircuitClosed(Event):
 # ── learning ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPublished(Event):
     """What was learned changed the settings of a node."""
 
@@ -145,7 +130,6 @@ class PlanPublished(Event):
     observations: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftDetected(Event):
     """The latency of a target is no longer what it was."""
 
@@ -153,7 +137,6 @@ class DriftDetected(Event):
     after: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerFailed(Event):
     """A listener raised and is not called again."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from unbreakable.errors import Kind
+from unbreakable.record import Record
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -25,14 +26,13 @@ class Status(enum.Enum):
 # ── one attempt ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
 class Success(Generic[T_co]):
     """Hold the verified value of one attempt that took *elapsed* seconds; *degraded*: a fallback gave it, and why."""
 
-    value: T_co
-    elapsed: float = 0.0
-    quality: float = 1.0
-    degraded: str | None = None
+    __slots__ = ("degraded", "elapsed", "quality", "value")
+
+    def __init__(self, value: T_co, elapsed: float = 0.0, quality: float = 1.0, degraded: str | None = None) -> None:
+        self.value, self.elapsed, self.quality, self.degraded = value, elapsed, quality, degraded
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,7 @@ Result: TypeAlias = Success[T] | Failure
 # ── what was done, in order ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Record):
     """Name one of the 27 sub-operations; *seconds* is the time spent in it over all attempts of the call."""
 
     name: str
@@ -75,21 +74,19 @@ class Operation:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Record):
     """Name one of the nine stages and its three sub-operations."""
 
     name: str
     operations: tuple[Operation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Record):
     """Hold the nine stages of a call, what ran in the background, and the call's story line by line."""
 
     stages: tuple[Stage, ...]
-    background: tuple[str, ...] = ()
-    story: tuple[str, ...] = ()
+    background: tuple[str, ...]
+    story: tuple[str, ...]
 
     def ran(self, path: str) -> bool:
         """Return whether the sub-operation at *path*, such as ``"heal.fix.choose"``, ran."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.fractal import AsyncProtected, Attempts, Common, FractalNode, Options, SyncProtected
+from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
 from unbreakable.fractal.operation import is_async, is_generator
 from unbreakable.outcome import Failure
+
+if TYPE_CHECKING:  # only type checkers read the table of keywords
+    from unbreakable.fractal.options import Common, Options
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -6,20 +6,15 @@ from unbreakable.fractal.memory import LocalMemory
 from unbreakable.fractal.node import FractalNode
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.remedies import Remedy, on_kinds
-from unbreakable.fractal.settings import Common, Options, Verify
-from unbreakable.fractal.status import Latency, NodeStatus
+from unbreakable.fractal.settings import Verify
 
 __all__ = [
     "AsyncProtected",
     "Attempts",
     "Chooser",
-    "Common",
     "FractalNode",
-    "Latency",
     "LocalMemory",
     "Memory",
-    "NodeStatus",
-    "Options",
     "Remedy",
     "SyncProtected",
     "Verify",

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.events import Event, Failed, Healed, Listener, ListenerFailed, Succeeded
@@ -19,9 +19,7 @@ from unbreakable.fractal.learning import Tuner
 from unbreakable.fractal.operation import Operation, work_with_context
 from unbreakable.fractal.ports import Chooser
 from unbreakable.fractal.remedies import Matcher, Remedy, matcher
-from unbreakable.fractal.settings import Options, Settings, settle
-from unbreakable.fractal.status import NodeStatus
-from unbreakable.fractal.survey import survey
+from unbreakable.fractal.settings import Settings, settle
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
@@ -31,6 +29,10 @@ from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan
 from unbreakable.policies.effects import Effects, checked, may_repeat
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
+
+if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a node is doing
+    from unbreakable.fractal.options import Options
+    from unbreakable.fractal.status import NodeStatus
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -335,7 +337,9 @@ class FractalNode:
     # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
 
     def get_status(self) -> NodeStatus:
-        """Return how the node is doing right now."""
+        """Return how the node is doing right now, as a ``NodeStatus``."""
+        from unbreakable.fractal.survey import survey
+
         return survey(self)
 
     async def aclose(self) -> None:

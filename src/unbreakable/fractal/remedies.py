@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
@@ -23,20 +22,19 @@ EXPLORE = 0.05  # share of choices that try the second best when the best is dou
 FORGET = 0.95  # what each new experience leaves of the older ones: a remedy that stops working is soon demoted
 
 
-@dataclass(eq=False)
 class Remedy:
     """Something to do about failures that *matches* accepts; ``apply(failure)`` may return changed keyword arguments.
 
     At most one call at a time applies it; whoever comes while it is at work waits and uses its result.
     """
 
-    name: str
-    matches: Callable[[Failure], bool]
-    apply: Callable[[Failure], Any]
-    prior: float = 0.9  #: how likely it is thought to work before anything was learned
-    alone: Gate = field(default_factory=lambda: Gate(1))
-    mended_at: float = float("-inf")
-    shared: bool = True  #: whether one application serves every call, as long as it changed no arguments
+    def __init__(
+        self, name: str, matches: Callable[[Failure], bool], apply: Callable[[Failure], Any], prior: float = 0.9
+    ) -> None:
+        self.name, self.matches, self.apply = name, matches, apply
+        self.prior = prior  #: how likely it is thought to work before anything was learned
+        self.alone, self.mended_at = Gate(1), float("-inf")
+        self.shared = True  #: whether one application serves every call, as long as it changed no arguments
 
 
 def matcher(what: tuple[Matcher, ...]) -> Callable[[Failure], bool]:

@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, TypeAlias
 
 from unbreakable.fractal.ports import Memory
-from unbreakable.outcome import Failure
-from unbreakable.policies import (
-    Bulkhead,
-    CircuitBreaker,
-    Fallback,
-    Hedge,
-    Plan,
-    Retry,
-    RetryBudget,
-    Strategy,
-    Timeout,
-    check,
-)
+from unbreakable.policies import Fallback, Plan, Strategy, check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.plan import COLD_DEADLINE
 from unbreakable.policies.strategy import POLICIES, fits
+from unbreakable.record import Record
 
-Off: TypeAlias = Literal[False]
 Check: TypeAlias = Callable[[Any], object]
 Shape: TypeAlias = "type | Callable[[Any], Any]"
-
-
-class Common(TypedDict, total=False):
-    """The keywords of ``protect``, ``attempts``, ``FractalNode`` and every kind of node."""
-
-    effects: Effects
-    validate: Callable[..., object] | None
-    schema: Shape | None
-    verify: Check | Verify | None
-    remedies: Iterable[Any]
-    deadline: float | None
-    key: Callable[..., Any] | None
-    strategy: str | Strategy
-    retry: Retry | Off | None
-    breaker: CircuitBreaker | Off | None
-    timeout: Timeout | Off | None
-    hedge: Hedge | Off | None
-    bulkhead: Bulkhead | Off | None
-    budget: RetryBudget | Off | None
-    limit: Off | None  # a learned limit of calls in flight is not offered yet: False and None are the same
-    throttle: Off | None  # nor is proportional shedding
-    memory: Memory | None
-
-
-class Options(Common, total=False):
-    """The same with a fallback, which may change the type of what comes back."""
-
-    fallback: Callable[[Failure], Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,21 +43,20 @@ class Verify:
         return 0.0 if math.isnan(quality) else min(1.0, max(0.0, float(quality)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Record):
     """Hold what was pinned; a policy at None is learned, at False off."""
 
     name: str
-    effects: Effects = "unknown"
-    validate: Callable[..., object] | None = None
-    schema: Shape | None = None
-    verify: Verify | None = None
-    fallback: Fallback | None = None
-    deadline: float | None = None
-    key: Callable[..., Any] | None = None
-    strategy: str = "adaptive"
-    pinned: dict[str, Any] = field(default_factory=dict)
-    memory: Memory | None = None
+    effects: Effects
+    validate: Callable[..., object] | None
+    schema: Shape | None
+    verify: Verify | None
+    fallback: Fallback | None
+    deadline: float | None
+    key: Callable[..., Any] | None
+    strategy: str
+    pinned: dict[str, Any]
+    memory: Memory | None
 
     def cold(self) -> Plan:
         """Return the plan that is in force before anything was learned."""
@@ -111,13 +69,17 @@ class Settings:
         return name not in self.pinned
 
 
+OPTIONS = {*POLICIES, *Settings.fields, "remedies", "limit", "throttle"} - {"name", "pinned"}
+
+
 def settle(name: str, options: dict[str, Any]) -> Settings:
     """Return checked settings; ConfigurationError names the option that is wrong."""
-    known = {*Options.__annotations__, *Common.__annotations__}
-    for option in sorted(set(options) - known):
-        near = difflib.get_close_matches(option, known, 1)
+    for option in sorted(set(options) - OPTIONS):
+        import difflib
+
+        near = difflib.get_close_matches(option, sorted(OPTIONS), 1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise refuse(f"{name}: option", f"one of {', '.join(sorted(known))}{hint}", option)
+        raise refuse(f"{name}: option", f"one of {', '.join(sorted(OPTIONS))}{hint}", option)
     for option in ("limit", "throttle"):
         if options.get(option) not in (None, False):
             raise refuse(f"{name}: {option}", "None or False", options[option])

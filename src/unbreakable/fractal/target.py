@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from unbreakable.fractal.remedies import Experience
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
 from unbreakable.policies.effects import Effects
+from unbreakable.record import Record
 from unbreakable.runtime import Gate, new_lock
 from unbreakable.stats import Counts, Decayed, Drift, Quantile
 
@@ -18,13 +18,12 @@ FOLD = 256  # successes that are counted in one go, once warm
 HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class Forecast(Record):
     """Say what the next calls are expected to be like: share of good ones, median and 99th percentile in seconds."""
 
-    success_rate: float | None = None
-    p50: float | None = None
-    p99: float | None = None
+    success_rate: float | None
+    p50: float | None
+    p99: float | None
 
 
 class Target:
@@ -48,7 +47,7 @@ class Target:
         self.news: deque[dict[str, Any]] = deque(maxlen=256)
         self.ear: object = None  #: keeps alive what the memory calls
         self.latency, self.drift, self.counts = Quantile(), Drift(), Counts()
-        self.success_rate, self.forecast = Decayed(HALF_LIFE), Forecast()
+        self.success_rate, self.forecast = Decayed(HALF_LIFE), Forecast(success_rate=None, p50=None, p99=None)
         self.experience: Experience = Experience() if like is None else like.experience
         self.bad_seen = 0
         self.learned: dict[str, int] = {}  # background sub-operation: times run

@@ -60,13 +60,13 @@ class Notebook:
     def close(self) -> Trace:
         """Return everything noted, in order."""
         stages = tuple(
-            Stage(stage, tuple(self._operation(f"{stage}.{name}", name) for name in names))
+            Stage(name=stage, operations=tuple(self._operation(f"{stage}.{name}", name) for name in names))
             for stage, names in STAGES.items()
         )
-        return Trace(stages, IN_THE_BACKGROUND, tuple(self.lines))
+        return Trace(stages=stages, background=IN_THE_BACKGROUND, story=tuple(self.lines))
 
     def _operation(self, path: str, name: str) -> Operation:
-        return Operation(name, path in self.seconds, self.seconds.get(path, 0.0))
+        return Operation(name=name, ran=path in self.seconds, seconds=self.seconds.get(path, 0.0))
 
 
 class Page:

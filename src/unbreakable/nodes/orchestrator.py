@@ -22,7 +22,8 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, Unpack
 
 from unbreakable.events import Event
-from unbreakable.fractal import FractalNode, Options
+from unbreakable.fractal import FractalNode
+from unbreakable.fractal.options import Options
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.at_work import Place, RunsAtWork, around, runs_on
 from unbreakable.nodes.crew import TaskCrew, ThreadCrew

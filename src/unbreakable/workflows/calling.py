@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from unbreakable.errors import Kind
-from unbreakable.fractal import FractalNode, Options
+from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import work_with_context
+from unbreakable.fractal.options import Options
 from unbreakable.fractal.signature import retry_after
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Backoff, Timeout

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from unbreakable.events import Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
     """A run was accepted, or *resumed* from its journal."""
 
@@ -16,7 +13,6 @@ class RunStarted(Event):
     resumed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone(Event):
     """A step of a run returned, and its result is recorded."""
 
@@ -24,7 +20,6 @@ class StepDone(Event):
     step: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailed(Event):
     """A step of a run failed for good; *doubt* says how much is known about its effect."""
 
@@ -34,7 +29,6 @@ class StepFailed(Event):
     doubt: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunTurned(Event):
     """A run turned back: what may have had an effect is undone."""
 
@@ -42,7 +36,6 @@ class RunTurned(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Compensated(Event):
     """The compensation of a step returned; not *certain*: perhaps there was nothing to undo."""
 
@@ -51,7 +44,6 @@ class Compensated(Event):
     certain: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CompensationFailed(Event):
     """The compensation of a step failed for good: a person has to look."""
 
@@ -60,7 +52,6 @@ class CompensationFailed(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """A run ended, and its end is recorded."""
 
@@ -68,7 +59,6 @@ class RunFinished(Event):
     status: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunLeft(Event):
     """A run was left unfinished because its journal could not be written; it can be resumed."""
 
@@ -76,7 +66,6 @@ class RunLeft(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StateSetAside(Event):
     """A state file could not be read and was renamed; the runs that were in flight in it need a person."""
 

@@ -1,0 +1,42 @@
+"""The keywords of ``protect`` and of every kind of node, as type checkers see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeAlias, TypedDict
+
+from unbreakable.fractal.ports import Memory
+from unbreakable.fractal.settings import Check, Shape, Verify
+from unbreakable.outcome import Failure
+from unbreakable.policies import Bulkhead, CircuitBreaker, Hedge, Retry, RetryBudget, Strategy, Timeout
+from unbreakable.policies.effects import Effects
+
+Off: TypeAlias = Literal[False]
+
+
+class Common(TypedDict, total=False):
+    """The keywords of ``protect``, ``attempts``, ``FractalNode`` and every kind of node."""
+
+    effects: Effects
+    validate: Callable[..., object] | None
+    schema: Shape | None
+    verify: Check | Verify | None
+    remedies: Iterable[Any]
+    deadline: float | None
+    key: Callable[..., Any] | None
+    strategy: str | Strategy
+    retry: Retry | Off | None
+    breaker: CircuitBreaker | Off | None
+    timeout: Timeout | Off | None
+    hedge: Hedge | Off | None
+    bulkhead: Bulkhead | Off | None
+    budget: RetryBudget | Off | None
+    limit: Off | None  # a learned limit of calls in flight is not offered yet: False and None are the same
+    throttle: Off | None  # nor is proportional shedding
+    memory: Memory | None
+
+
+class Options(Common, total=False):
+    """The same with a fallback, which may change the type of what comes back."""
+
+    fallback: Callable[[Failure], Any] | None

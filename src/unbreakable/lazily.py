@@ -1,0 +1,26 @@
+"""Names of a package that are loaded when somebody first asks for them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of *package* whose names live in other modules; *homes* maps each name to its module.
+
+    An empty module name means that the name is itself a module of the package.
+    """
+
+    def load(name: str) -> Any:
+        home = homes.get(name)
+        if home is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = importlib.import_module(home or f"{package}.{name}")
+        value = getattr(module, name) if home else module
+        setattr(sys.modules[package], name, value)  # asked once
+        return value
+
+    return load
