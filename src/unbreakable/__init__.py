@@ -1,10 +1,9 @@
 """Keep unreliable work running: protected calls, nodes, loops and workflows that heal and learn."""
 
-from typing import TYPE_CHECKING
+import typing
 
-from unbreakable import errors, events
+from unbreakable import errors, events, lazily
 from unbreakable.fractal import FractalNode, LocalMemory, Verify
-from unbreakable.lazily import lazily
 from unbreakable.outcome import Failure, Outcome, Status
 from unbreakable.policies import (
     Backoff,
@@ -20,7 +19,7 @@ from unbreakable.policies import (
 )
 from unbreakable.protect import attempts, protect
 
-if TYPE_CHECKING:  # what a protected call does not need is loaded when first asked for, by __getattr__ below
+if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when first asked for, by __getattr__ below
     from unbreakable import testing
     from unbreakable.fractal.status import NodeStatus
     from unbreakable.loops import EngineStatus, LoopStatus, QuantumLoopEngine
@@ -59,7 +58,7 @@ __all__ = [
     "testing",
 ]
 
-__getattr__ = lazily(
+__getattr__ = lazily.load(
     __name__,
     {
         "EngineStatus": "unbreakable.loops",

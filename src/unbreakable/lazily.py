@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+def load(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of *package* whose names live in other modules; *homes* maps each name to its module.
 
     An empty module name means that the name is itself a module of the package.
     """
 
-    def load(name: str) -> Any:
+    def ask(name: str) -> Any:
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
@@ -23,4 +23,4 @@ def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         setattr(sys.modules[package], name, value)  # asked once
         return value
 
-    return load
+    return ask

@@ -112,14 +112,16 @@ def is_face(statement: ast.stmt) -> bool:
     match statement:
         case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant(value=str())):
             return True
-        case ast.Assign(targets=[ast.Name(id="__all__")]) | ast.AnnAssign(target=ast.Name(id="__all__")):
+        case ast.Assign(targets=[ast.Name(id="__all__" | "__getattr__")]):
             return True
+        case ast.If(test=ast.Attribute(attr="TYPE_CHECKING"), body=body, orelse=[]):
+            return all(isinstance(each, ast.ImportFrom) for each in body)
         case _:
             return False
 
 
 def test_packages_open_on_a_face():
-    """An __init__ file holds a docstring, imports and __all__, but no code."""
+    """An __init__ file holds a docstring, imports, early or late, and __all__, but no code."""
     faces = [path for path in SOURCES if path.name == "__init__.py"]
     found = {
         place(path): [

@@ -41,7 +41,7 @@ async def nameless() -> None:
     verify=lambda rows: 0.9,
     deadline=math.inf,
     key=lambda tenant: tenant,
-    strategy="careful",
+    strategy=ub.Strategy("careful", hedge=False),
     retry=ub.Retry(5),
     breaker=ub.CircuitBreaker(failures=3),
     timeout=ub.Timeout(2.0),
@@ -111,12 +111,6 @@ class Shop:
         """Ask synchronously."""
         return len(item)
 
-    @classmethod
-    @ub.protect("open")
-    async def opened(cls) -> bool:
-        """Ask the class."""
-        return True
-
 
 async def methods(shop: Shop) -> None:
     """Bind self, and keep the other types."""
@@ -124,7 +118,6 @@ async def methods(shop: Shop) -> None:
     assert_type(await shop.order.outcome("tea"), ub.Outcome[int])
     assert_type(shop.stock("tea"), int)
     assert_type(shop.stock.outcome("tea"), ub.Outcome[int])
-    assert_type(await Shop.opened(), bool)
 
 
 async def block() -> None:
@@ -344,7 +337,7 @@ async def loops() -> None:
     """Start work that goes on for ever."""
     engine = ub.QuantumLoopEngine()
     loop = engine.create_loop(
-        name="MyLoop", operation=pay, interval=1.0, max_iterations=math.inf, quantum_mode=True, effects="idempotent"
+        name="MyLoop", operation=pay, interval=1.0, max_iterations=math.inf, effects="idempotent"
     )
     loop.start()
     loop.pause()
@@ -371,7 +364,7 @@ async def loops() -> None:
 
 def loops_without_an_event_loop() -> None:
     """Run in a background thread, or take over the program."""
-    engine = ub.QuantumLoopEngine(state=None)
+    engine = ub.QuantumLoopEngine()
     loop = engine.create_loop(count, interval=0.0, max_iterations=3)
     loop.start()
     loop.wait_sync()

@@ -21,9 +21,9 @@ class NodeStatus:
     """Say how a node is doing; with ``key``, over all keys.
 
     ``state`` is "new", "working" or "resting" (a circuit is not closed).  ``success_rate`` is (ok + healed) / finished,
-    ``heal_rate`` is healed / (healed + failed); None before anything counts.  ``limit`` is how many calls may be in
-    flight, ``budget`` how many repeats can be paid for now; None when there is no such limit.  ``remedies`` says by
-    signature how often each remedy was tried and worked lately.  ``background`` says how often each background
+    ``heal_rate`` is healed / (healed + failed): 1.0 and 0.0 before anything counts.  ``limit`` is how many calls may
+    be in flight, ``budget`` how many repeats can be paid for now; None when there is no such limit.  ``remedies``
+    says by signature how often each remedy was tried and worked lately.  ``background`` says how often each background
     sub-operation ran.
     """
 
@@ -34,8 +34,8 @@ class NodeStatus:
     failure_count: int
     heal_count: int
     degraded_count: int
-    success_rate: float | None
-    heal_rate: float | None
+    success_rate: float
+    heal_rate: float
     latency: Latency
     breaker: str
     limit: int | None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from unbreakable.fractal.status import Latency, NodeStatus
+from unbreakable.fractal.target import Target
 from unbreakable.policies import State
 from unbreakable.stats import Counts, Quantile
 
@@ -15,34 +17,23 @@ def survey(node: Any) -> NodeStatus:
     """Return the status of *node*, its children's calls included."""
     children = tuple(survey(child) for child in list(node.children))
     targets = node.targets.every()
-    counts, latency, successes = Counts(), Quantile(), node.left_behind + node.targets.left_behind
-    learned: dict[str, int] = {}
-    for target in targets:
-        counts.merge(target.counts)
-        latency.merge(target.latency)
-        latency.update_many(list(target.ring))
-        successes += target.successes
-        for path, times in target.learned.items():
-            learned[path] = learned.get(path, 0) + times
-    ok = successes - counts.healed + sum(child.success_count - child.heal_count for child in children)
-    healed = counts.healed + sum(child.heal_count for child in children)
-    degraded = counts.degraded + sum(child.degraded_count for child in children)
-    failed = counts.failed + sum(child.failure_count for child in children)
-    finished = ok + healed + degraded + failed
+    counts, rate = tally(node, targets, children), None
+    if counts.finished:
+        rate = (counts.ok + counts.healed) / counts.finished
     resting = any(target.circuit.state in RESTING for target in targets)
     gate = node.target.gate
     experiences = {id(target.experience): target.experience for target in targets}.values()  # twins share theirs
     return NodeStatus(
         name=node.name,
-        state="resting" if resting else "working" if finished else "new",
-        total_executions=finished,
-        success_count=ok + healed,
-        failure_count=failed,
-        heal_count=healed,
-        degraded_count=degraded,
-        success_rate=(ok + healed) / finished if finished else None,
-        heal_rate=healed / (healed + failed) if healed + failed else None,
-        latency=Latency(p50=latency.value(0.5), p90=latency.value(0.9), p99=latency.value(0.99)),
+        state="resting" if resting else "new" if rate is None else "working",
+        total_executions=counts.finished,
+        success_count=counts.ok + counts.healed,
+        failure_count=counts.failed,
+        heal_count=counts.healed,
+        degraded_count=counts.degraded,
+        success_rate=1.0 if rate is None else rate,
+        heal_rate=counts.healed / max(1, counts.healed + counts.failed),
+        latency=latency_of(targets),
         breaker=node.breaker.state.value,
         limit=None if gate is None else gate.most,
         in_flight=None if gate is None else gate.inside,
@@ -50,6 +41,41 @@ def survey(node: Any) -> NodeStatus:
         signatures=sum(len(experience) for experience in experiences),
         remedies={signature: scores for each in experiences for signature, scores in each.to_dict().items()},
         plan=node.target.plan.to_dict(),
-        background=learned,
+        background=lessons_of(targets),
         children=children,
     )
+
+
+def tally(node: Any, targets: Sequence[Target], children: Sequence[NodeStatus]) -> Counts:
+    """Return how the calls of *node* and its children ended."""
+    counts = Counts()
+    for target in targets:
+        counts.merge(target.counts)
+    successes = node.left_behind + node.targets.left_behind + sum(target.successes for target in targets)
+    counts.update(ok=successes - counts.healed)
+    for child in children:
+        counts.update(
+            ok=child.success_count - child.heal_count,
+            healed=child.heal_count,
+            degraded=child.degraded_count,
+            failed=child.failure_count,
+        )
+    return counts
+
+
+def latency_of(targets: Sequence[Target]) -> Latency:
+    """Return how long successes took, those not folded yet included."""
+    latency = Quantile()
+    for target in targets:
+        latency.merge(target.latency)
+        latency.update_many(list(target.ring))
+    return Latency(p50=latency.value(0.5), p90=latency.value(0.9), p99=latency.value(0.99))
+
+
+def lessons_of(targets: Sequence[Target]) -> dict[str, int]:
+    """Return how often each background sub-operation ran."""
+    learned: dict[str, int] = {}
+    for target in targets:
+        for path, times in target.learned.items():
+            learned[path] = learned.get(path, 0) + times
+    return learned

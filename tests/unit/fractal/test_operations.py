@@ -1,4 +1,4 @@
-"""The 27 sub-operations of TRY, HEAL and LEARN: each does real work, and what it does is missed without it."""
+"""The 18 sub-operations of TRY and HEAL: each does real work, and what it does is missed without it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import Kind
-from unbreakable.fractal import healing, learning, trying
+from unbreakable.fractal import healing, trying
 from unbreakable.fractal.remedies import Experience
-from unbreakable.fractal.target import COLD, FOLD
 from unbreakable.fractal.trace import IN_THE_BACKGROUND, STAGES
 from unbreakable.policies.retry import Retry
 from unbreakable.runtime import AsyncioRuntime, Gate
 from unbreakable.testing import virtual_time
 
-PATHS = [f"{stage}.{name}" for stage, names in STAGES.items() for name in names]
+PATHS = [f"{stage}.{name}" for stage, names in STAGES.items() if stage[:5] != "learn" for name in names]
 
 
 class Dies(Exception):
@@ -246,111 +245,10 @@ def confirm() -> ub.Outcome[Any]:
     return end
 
 
-def record() -> ub.Outcome[Any]:
-    """Count how calls ended."""
-    node = ub.FractalNode("n", retry=ub.Retry(2))
-    for answers in [(7,), (OSError(), 7), (OSError(), OSError())]:
-        end = outcome(node, *answers)
-    status = node.get_status()
-    assert (3, 2, 1, 1) == (status.total_executions, status.success_count, status.heal_count, status.failure_count)
-    return end
-
-
-def persist() -> ub.Outcome[Any]:
-    """Hand what was learned to the memory, so that a node made later begins with it."""
-    memory = ub.LocalMemory()
-    end = outcome(ub.FractalNode("n", memory=memory), 7, seconds=1.0, calls=COLD)
-    later = ub.FractalNode("n", memory=memory)
-    assert 1.0 == pytest.approx(later.get_status().latency.p50, rel=0.02)
-    return end
-
-
-def share() -> ub.Outcome[Any]:
-    """Take in what another node learned about the same target."""
-    memory = ub.LocalMemory()
-    mine, other = ub.FractalNode("n", memory=memory), ub.FractalNode("n", memory=memory)
-    outcome(other, 7, seconds=10.0, calls=COLD + FOLD)
-    end = outcome(mine, 7, seconds=1.0, calls=COLD)
-    assert 10.0 == pytest.approx(mine.get_status().latency.p50, rel=0.02)
-    return end
-
-
-def aggregate() -> ub.Outcome[Any]:
-    """Sum up what piled up: latencies as quantiles, good and bad as a rate."""
-    node = ub.FractalNode("n")
-    end = outcome(node, 7, seconds=2.0, calls=COLD)
-    assert COLD == node.target.latency.count
-    assert 1.0 == node.target.success_rate.value()
-    return end
-
-
-def detect_drift() -> ub.Outcome[Any]:
-    """Notice that the target is no longer what it was, and forget what was known of it."""
-    node, drifts = ub.FractalNode("n"), []
-    node.on(ub.events.DriftDetected, drifts.append)
-    outcome(node, 7, seconds=0.1, calls=600)
-    end = outcome(node, 7, seconds=3.0, calls=600)
-    assert [(0.1, 3.0)] == [
-        (pytest.approx(each.before, rel=0.02), pytest.approx(each.after, rel=0.02)) for each in drifts
-    ]
-    return end
-
-
-def predict() -> ub.Outcome[Any]:
-    """Say what the next calls will be like."""
-    node = ub.FractalNode("n")
-    end = outcome(node, 7, seconds=2.0, calls=COLD)
-    forecast = node.target.forecast
-    assert (1.0, 2.0) == (forecast.success_rate, pytest.approx(forecast.p99, rel=0.02))
-    return end
-
-
-def tune() -> ub.Outcome[Any]:
-    """Derive a time limit from the latencies seen."""
-    node = ub.FractalNode("n", effects="none")
-    end = outcome(node, 7, seconds=2.0, calls=COLD)
-    assert 6.0 == pytest.approx(node.get_status().plan["timeout"], rel=0.02)
-    return end
-
-
-def plan() -> ub.Outcome[Any]:
-    """Make a plan when enough was seen, and not before."""
-    node, plans = ub.FractalNode("n"), []
-    node.on(ub.events.PlanPublished, lambda event: plans.append(event.observations))
-    outcome(node, 7, seconds=2.0, calls=COLD - 1)
-    assert [] == plans
-    end = outcome(node, 7, seconds=2.0)
-    assert [COLD] == plans
-    return end
-
-
-def publish() -> ub.Outcome[Any]:
-    """Put the plan in force, for the attempts in flight, too: one that hangs since before is cut."""
-    node = ub.FractalNode("n", effects="none", retry=False)
-
-    async def hang() -> None:
-        await asyncio.sleep(1000)  # noqa: TID251 - virtual
-
-    async def quick() -> int:
-        await asyncio.sleep(0.1)  # noqa: TID251 - virtual
-        return 7
-
-    async def main() -> ub.Outcome[Any]:
-        hanging = asyncio.ensure_future(node.execute(hang))
-        for _ in range(COLD):
-            end = await node.execute(quick)
-        assert isinstance((await hanging).error, ub.errors.AttemptTimeout)
-        assert 4.5 > (await hanging).elapsed
-        return end
-
-    return asyncio.run(main())
-
-
 CLOCK: list[Any] = []
 CHECKS: list[Callable[[], ub.Outcome[Any]]] = [
     check_input, check_state, prepare, acquire, call, capture, check_shape, assess_quality, accept,
     classify, sign, find_cause, recall, choose, apply, pace, reattempt, confirm,
-    record, persist, share, aggregate, detect_drift, predict, tune, plan, publish,
 ]  # fmt: skip
 
 
@@ -385,15 +283,6 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "pace": (Retry, "pause", lambda self, failure, u: 0.0),
     "reattempt": (Retry, "wants", lambda self, failure, *, remedied: False),
     "confirm": (healing, "confirm", _no),
-    "record": (learning, "record", _no),
-    "persist": (learning, "persist", _no),
-    "share": (learning, "share", _no),
-    "aggregate": (learning, "aggregate", _no),
-    "detect_drift": (learning, "detect_drift", lambda *_: False),
-    "predict": (learning, "predict", _no),
-    "tune": (learning.Tuner, "plan", lambda self, before, latency, observations: before),
-    "plan": (learning, "optimize", _no),
-    "publish": (learning, "publish", _no),
 }
 
 
@@ -405,10 +294,10 @@ def _virtual() -> Any:
 
 
 def test_every_sub_operation_has_a_check_and_a_mutant() -> None:
-    """Nine stages of three, each checked."""
+    """Six stages of three, each checked."""
     names = [path.rpartition(".")[2] for path in PATHS]
 
-    assert 27 == len(names)
+    assert 18 == len(names)
     assert names == [check.__name__ for check in CHECKS] == list(MUTANTS)
 
 
@@ -431,11 +320,3 @@ def test_it_is_missed_when_it_does_nothing(
 
     with pytest.raises((AssertionError, TypeError, ValueError, AttributeError, ub.errors.UnbreakableError)):
         check()
-
-
-def test_background_work_is_counted() -> None:
-    """The status of a node says how often each background sub-operation ran."""
-    node = ub.FractalNode("n", effects="none")
-    outcome(node, 7, seconds=1.0, calls=COLD)
-
-    assert set(IN_THE_BACKGROUND) == set(node.get_status().background)
