@@ -7,7 +7,7 @@ import functools
 import inspect
 import random
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from types import GeneratorType
 from typing import Any, Protocol, TypeVar, cast
 
@@ -123,7 +123,7 @@ class BlockingRuntime:
         news = Bell()
         branches: list[Branch] = []
         try:
-            branches.extend(self._branch(step, owner, news) for step in steps)
+            self._begin(steps, branches, owner, news)
             while True:
                 self._wait(news, float("inf"))
                 news.clear()
@@ -137,6 +137,14 @@ class BlockingRuntime:
         finally:
             for branch in branches:
                 branch.over.ring()
+
+    def _begin(self, steps: Iterable[Step[Any]], branches: list[Branch], owner: object, news: Bell) -> None:
+        """Begin the steps; those after the first for which there is no thread do not take part."""
+        try:
+            branches.extend(self._branch(step, owner, news) for step in steps)
+        except BulkheadFull:
+            if not branches:
+                raise
 
     def _branch(self, step: Step[Any], owner: object, news: Bell | None = None) -> Branch:
         branch = Branch(step, news)
