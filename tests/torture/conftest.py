@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,6 +29,7 @@ class Colour:
         if self.is_async:
             return work
 
+        @functools.wraps(work)
         def plain(*args: Any, **kwargs: Any) -> Any:
             return run_blocking(work(*args, **kwargs))
 

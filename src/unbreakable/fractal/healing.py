@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -64,9 +65,10 @@ class Healing:
             if pause >= ctx.left():
                 deny(ctx, failure, f"the deadline comes before the next attempt, which is {pause:.3f} s away")
                 return False
-            if not ctx.node.pay(ctx):
+            if not (ctx.excused or ctx.node.pay(ctx)):
                 deny(ctx, failure, "the retry budget is spent")
                 return False
+            ctx.excused = False
             ctx.emit(Retrying, attempt=ctx.attempt + 1, pause=pause)
             if mended is None:
                 ctx.notebook.remedies.append(WAIT)
@@ -156,6 +158,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy
 
 async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float) -> None:
     if remedy.shared and remedy.mended_at > began:
+        ctx.excused = True
         ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
         return
     work = functools.partial(ctx.runtime.call, functools.partial(remedy.apply, failure))
@@ -163,6 +166,7 @@ async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float) -
         changes = await (ctx.runtime.within(ctx.left(), work) if ctx.runtime.preemptive else work())
     except TimeUp:
         raise TimeoutError("the caller's deadline came first") from None
+    changes = changes if isinstance(changes, Mapping) else {}
     if changes:
         ctx.arguments = {**ctx.arguments, **changes}
     remedy.shared, remedy.mended_at = not changes, ctx.runtime.now()

@@ -51,6 +51,7 @@ class Context(Alarm):
     made: int = 0  #: attempts made so far, copies not counted
     spent: BaseException | None = None  #: what a protected call inside this one failed with, after its own repeats
     broke: bool = False  #: whether a repeat was denied for want of budget
+    excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
     mending: Any = None  #: the remedy that is being applied
