@@ -165,12 +165,11 @@ def hold(folder: Path) -> None:
     """Hold the state file until somebody ends this process, with a forked child that outlives it."""
     orchestrator = OrchestratorNode(state=folder / "runs.db")
     orchestrator.pending()
-    child = os.fork()
-    if child == 0:
-        time.sleep(30)
-        os._exit(0)
-    os.write(1, f"{os.getpid()} {child}\n".encode())
+    owner = os.getpid()
+    if os.fork() == 0:
+        os.write(1, f"{owner} {os.getpid()}\n".encode())
     time.sleep(30)
+    os._exit(0)
 
 
 def fork(folder: Path) -> None:

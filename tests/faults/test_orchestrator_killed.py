@@ -43,6 +43,11 @@ def all_or_nothing(found):
     return wrong
 
 
+def asked_twice(found):
+    """Return the moments after which a step's effect was asked for a second time."""
+    return [one["moments"] for one in found if len(one["done"]) != len(set(one["done"]))]
+
+
 @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
 def test_a_run_that_may_be_repeated_always_commits(tmp_path, is_async):
     """Killed before or after any record or any effect, the run is finished under the same keys."""
@@ -60,7 +65,7 @@ def test_a_run_that_must_not_be_repeated_is_done_once_or_undone(tmp_path, is_asy
 
     assert {} == all_or_nothing(found)
     assert {"committed", "compensated"} == {one["status"] for one in found}
-    assert [] == [one["moments"] for one in found if len(one["done"]) != len(set(one["done"]))]
+    assert [] == asked_twice(found)
 
 
 @pytest.mark.parametrize("effects", ["idempotent", "unknown"])
@@ -78,6 +83,7 @@ def test_being_killed_again_while_going_on_changes_nothing(tmp_path):
     found = matrix(tmp_path, effects="unknown", is_async=True, failing="d", twice=True)
 
     assert {} == all_or_nothing(found)
+    assert [] == asked_twice(found)
     assert 30 < len(found)
 
 

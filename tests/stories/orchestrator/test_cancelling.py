@@ -144,6 +144,20 @@ def test_a_deadline_for_the_whole_run_turns_it_back(stage):
     assert "undo a done" == stage.heard()[-1]
 
 
+def test_past_the_pivot_no_deadline_counts(stage):
+    """What only goes forward is given the time that it takes."""
+    steps = [
+        stage.step("pay", undo=False, kind="pivot", seconds=9.0),
+        stage.step("mail", "pay", undo=False, kind="retriable", seconds=5.0),
+        stage.step("file", "mail", undo=False, kind="retriable", seconds=5.0),
+    ]
+    orchestrator = stage.orchestrator(deadline=10.0)
+    result = stage.run(orchestrator, steps)
+
+    assert RunStatus.COMMITTED == result.status
+    assert ["mail", "mail done", "file", "file done"] == stage.heard()[2:]
+
+
 def test_a_run_inside_a_protected_call_has_its_deadline(async_stage):
     """Time that the caller does not have is not spent; undoing takes what it takes."""
     orchestrator = async_stage.orchestrator()

@@ -47,6 +47,7 @@ def test_a_step_is_not_repeated_with_other_inputs(journal):
     run = take_up(journal, GRAPH, left_in_b(journal, inputs="another digest"), lambda step: True)
 
     assert run.saga.turned_back
+    assert not run.turn_recorded
     assert ["b"] == run.saga.undo()
     assert "step 'b' was begun earlier; nobody knows what it did" == str(run.errors["b"])
 
