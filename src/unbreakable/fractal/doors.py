@@ -40,14 +40,13 @@ class Door(Generic[P, T]):
         function = self.function if bind is None else bind(self.function, instance, owner)
         return self if function is self.function else type(self)(function, self.node)
 
-    def _replay(self, ctx: Context, failure: Failure, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context:
-        """Return *ctx* ready for the script, with the answer of the first attempt in hand."""
+    def _replay(self, ctx: Context, failure: Failure, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Make *ctx* ready for the script, with the answer of the first attempt in hand."""
         ctx.work, ctx.given = work_with_arguments(self.function, args, kwargs), (args, kwargs)
         ctx.first, ctx.made, ctx.notebook = failure, 1, Notebook(ctx.runtime.now, ctx.started)
         for path in ("try.execute.acquire", "try.execute.capture"):
             ctx.notebook.did(path)
         ctx.notebook.did("try.execute.call", failure.elapsed)
-        return ctx
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Pickle by name, as functions are; a bound method by its object and name."""
@@ -82,9 +81,9 @@ class AsyncProtected(Door[P, T]):
             failure = fail(ctx, error)
             if failure is None:
                 raise
-        result = await node.play(self._replay(ctx, failure, args, kwargs))
-        del failure  # it holds the exception, whose traceback holds this frame
-        return node.value(ctx, result)  # type: ignore[no-any-return]
+        self._replay(ctx, failure, args, kwargs)
+        del failure  # it holds the exception, whose traceback holds this frame; so no name is given to the result
+        return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
 
     async def outcome(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
@@ -120,9 +119,9 @@ class SyncProtected(Door[P, T]):
             failure = fail(ctx, error)
             if failure is None:
                 raise
-        result = run_blocking(node.play(self._replay(ctx, failure, args, kwargs)))
-        del failure  # it holds the exception, whose traceback holds this frame
-        return node.value(ctx, result)  # type: ignore[no-any-return]
+        self._replay(ctx, failure, args, kwargs)
+        del failure  # it holds the exception, whose traceback holds this frame; so no name is given to the result
+        return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
 
     def outcome(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""

@@ -1,0 +1,247 @@
+"""Nothing is kept that nobody needs: after millions of failures, after each success, after ten thousand at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import string
+import threading
+import tracemalloc
+import weakref
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.runtime import ASYNCIO, BLOCKING
+from unbreakable.testing import virtual_time
+
+sleep = ASYNCIO.sleep
+ONCE = {"retry": False, "breaker": False, "budget": False}
+
+
+def word(number):
+    """Return a word of letters for each number, which no template can make alike."""
+    letters = []
+    for _ in range(5):
+        number, rest = divmod(number, 26)
+        letters.append(string.ascii_lowercase[rest])
+    return "".join(letters)
+
+
+def test_memory_is_bounded_over_thousands_of_distinct_errors():
+    """However many kinds of trouble there are, only the latest are remembered."""
+    numbers = iter(range(10**6))
+
+    @ub.protect("target", **ONCE)
+    def door():
+        raise ConnectionError(f"trouble of the sort {word(next(numbers))}")
+
+    door.remedy(ConnectionError)(lambda failure: None)
+
+    def calls(number):
+        for _ in range(number):
+            door.outcome()
+        gc.collect()
+
+    calls(2_000)
+    tracemalloc.start()
+    before = tracemalloc.take_snapshot()
+    calls(5_000)
+    after = tracemalloc.take_snapshot()
+    tracemalloc.stop()
+    grown = sum(line.size_diff for line in after.compare_to(before, "filename"))
+
+    assert door.node.get_status().signatures <= 256
+    assert grown < 100_000
+
+
+def test_experience_is_bounded_over_a_hundred_thousand_signatures():
+    """The table of what worked keeps its size."""
+    node = ub.FractalNode("target")
+    experience = node.target.experience
+
+    for number in range(100_000):
+        experience.update(word(number), None, worked=number % 2 == 0)
+
+    assert 256 == len(experience)
+    assert len(experience.take_news()) <= 512
+
+
+def test_targets_are_bounded_over_many_keys():
+    """Ten thousand tenants are served by a thousand targets at most, and every success is still counted."""
+
+    @ub.protect("target", key=lambda tenant: tenant, **ONCE)
+    def door(tenant):
+        return tenant
+
+    for tenant in range(5_000):
+        door(tenant)
+    status = door.node.get_status()
+
+    assert 5_000 == status.success_count
+    assert len(door.node.targets.every()) <= 1_001
+
+
+def test_a_success_leaves_nothing_for_the_collector(colour):
+    """A thousand successes make no garbage that only the collector of cycles could find."""
+
+    async def fine():
+        return 1
+
+    async def story():
+        door = colour.protect(fine, bulkhead=ub.Bulkhead(4), timeout=None)
+        for _ in range(300):
+            await colour.call(door)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(1_000):
+                await colour.call(door)
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    assert 0 == colour.play(story)
+
+
+@pytest.mark.parametrize("form", ["plain", "outcome"])
+def test_arguments_and_results_are_let_go_when_the_call_is_over(colour, form):
+    """What a call was given and gave back lives no longer than its caller keeps it."""
+
+    class Thing:
+        pass
+
+    async def echo(thing):
+        return Thing()
+
+    async def story():
+        door = colour.protect(echo)
+        given = Thing()
+        got = await colour.call(door if form == "plain" else door.outcome, given)
+        got = got if form == "plain" else got.value
+        kept = weakref.ref(given), weakref.ref(got)
+        del given, got
+        return [ref() for ref in kept]
+
+    assert [None, None] == colour.play(story)
+
+
+@pytest.mark.parametrize("form", ["plain", "outcome"])
+def test_what_a_failed_call_was_given_is_let_go_with_its_exception(colour, form):
+    """Once the caller drops the exception, the arguments go, too, without the help of the collector."""
+
+    class Thing:
+        pass
+
+    async def fails(thing):
+        raise ConnectionError
+
+    async def story():
+        door = colour.protect(fails, breaker=False)
+        given = Thing()
+        try:
+            end = await colour.call(door if form == "plain" else door.outcome, given)
+            del end
+        except ConnectionError:
+            pass
+        kept = weakref.ref(given)
+        del given
+        return kept()
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert colour.play(story) is None
+    finally:
+        gc.enable()
+
+
+def test_nodes_are_let_go_with_their_last_user():
+    """A node that nobody holds any more is forgotten, with its listeners, its remedies and its statistics."""
+
+    def use():
+        door = ub.protect("target", memory=ub.LocalMemory())(lambda: 1)
+        door.remedy(ValueError)(lambda failure: None)
+        door.node.on(ub.events.Succeeded, lambda event: None)
+        for _ in range(30):
+            door()
+        return weakref.ref(door.node)
+
+    node = contextvars.copy_context().run(use)
+    gc.collect()
+
+    assert node() is None
+
+
+def test_ten_thousand_calls_in_flight_leave_nothing_behind():
+    """Ten thousand tasks at once, each with its time limit, half of them cut: no place, alarm or task is left."""
+
+    async def story():
+        async def work(number):
+            await sleep(number % 100 / 10)
+
+        door = ub.protect("target", timeout=ub.Timeout(4.95), bulkhead=ub.Bulkhead(20_000), **ONCE)(work)
+        ends = await asyncio.gather(*(door(number) for number in range(10_000)), return_exceptions=True)
+        status = door.node.get_status()
+        watch = ASYNCIO.watches[asyncio.get_running_loop()]
+        left = status.in_flight, len(watch.alarms), len(ASYNCIO.branches), len(asyncio.all_tasks())
+        return left, ends.count(None), status.success_count, status.failure_count
+
+    with virtual_time():
+        assert ((0, 0, 0, 1), 5_000, 5_000, 5_000) == asyncio.run(story())
+
+
+def test_an_idle_program_has_no_timer_for_long():
+    """After the last call the alarm is not set again: an idle loop may sleep."""
+
+    async def story():
+        async def quick():
+            return 1
+
+        door = ub.protect("target", timeout=ub.Timeout(5.0))(quick)
+        for _ in range(100):
+            await door()
+        await sleep(10)
+        return ASYNCIO.watches[asyncio.get_running_loop()].alarm
+
+    with virtual_time():
+        assert asyncio.run(story()) is None
+
+
+def test_closed_event_loops_are_forgotten():
+    """A program that makes a loop for each request does not keep them all."""
+
+    async def quick():
+        return 1
+
+    door = ub.protect("target")(quick)
+    for _ in range(50):
+        asyncio.run(door())
+
+    assert len(ASYNCIO.watches) <= 2
+
+
+def test_traces_are_bounded():
+    """A call of a thousand attempts tells a story that can be read."""
+
+    @ub.protect("target", retry=ub.Retry(1_000, backoff=ub.Backoff(0.0)), breaker=False, budget=False)
+    def door():
+        raise ConnectionError
+
+    outcome = door.outcome()
+
+    assert 1_000 == outcome.attempts
+    assert len(outcome.trace.story) <= 60
+    assert len(outcome.explain()) < 20_000
+
+
+def test_learning_asks_for_one_thread_only():
+    """However many nodes learn, one thread does the chores."""
+    doors = [ub.protect(f"target {number}")(lambda: 1) for number in range(50)]
+    for door in doors:
+        for _ in range(50):
+            door()
+
+    assert BLOCKING.world.chores is not None
+    assert 1 == sum(thread.name == "unbreakable" for thread in threading.enumerate())
