@@ -26,14 +26,14 @@ TRIES = 8  # of a compensation, or of a retriable step past the pivot
 PATIENCE = Backoff(first=0.5, factor=2.0, most=60.0, jitter=False)  # between them; at least half of each pause is kept
 LONGEST_UNDO = 30.0  # seconds that one try of a compensation may take
 
-# One plain attempt: the caller of a compensation repeats it by itself, whatever budget and circuit would say.
+# One plain attempt: the caller of a compensation repeats it by itself, whatever a circuit would say, and within no
+# deadline but the limit of each try.
 UNDO_OPTIONS: Options = {
     "effects": "idempotent",
     "retry": False,
     "breaker": False,
     "hedge": False,
     "bulkhead": False,
-    "budget": False,
     "timeout": Timeout(LONGEST_UNDO, cut_threads=False),
     "deadline": math.inf,
 }

@@ -144,6 +144,14 @@ def test_a_deadline_for_the_whole_run_turns_it_back(stage):
     assert "undo a done" == stage.heard()[-1]
 
 
+def test_an_undo_may_take_longer_than_a_run(stage):
+    """The deadline is for going forward."""
+    steps = [stage_step_with_slow_undo(stage), stage.step("b", "a", fails=[ValueError("no")] * 3)]
+    stage.run(stage.orchestrator(deadline=5.0), steps)
+
+    assert ["undo a", "undo a done"] == stage.heard()[-2:]
+
+
 def test_past_the_pivot_no_deadline_counts(stage):
     """What only goes forward is given the time that it takes."""
     steps = [
