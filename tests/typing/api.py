@@ -34,13 +34,23 @@ async def nameless() -> None:
     """Take every default."""
 
 
+def has_a_name(tenant: str) -> bool:
+    """Check the input."""
+    return len(tenant) > 0
+
+
+def by_tenant(tenant: str) -> str:
+    """Partition by tenant."""
+    return tenant
+
+
 @ub.protect(
     "tenants",
     effects="none",
-    validate=lambda tenant: len(tenant) > 0,
+    validate=has_a_name,
     verify=lambda rows: 0.9,
     deadline=math.inf,
-    key=lambda tenant: tenant,
+    key=by_tenant,
     strategy=ub.Strategy("careful", hedge=False),
     retry=ub.Retry(5),
     breaker=ub.CircuitBreaker(failures=3),
@@ -336,9 +346,7 @@ def search_step() -> list[str]:
 async def loops() -> None:
     """Start work that goes on for ever."""
     engine = ub.QuantumLoopEngine()
-    loop = engine.create_loop(
-        name="MyLoop", operation=pay, interval=1.0, max_iterations=math.inf, effects="idempotent"
-    )
+    loop = engine.create_loop(name="MyLoop", operation=pay, interval=1.0, max_iterations=math.inf, effects="idempotent")
     loop.start()
     loop.pause()
     loop.resume()

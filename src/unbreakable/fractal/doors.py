@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.trace import Notebook
 from unbreakable.outcome import Failure, Outcome
 from unbreakable.policies import Context
-from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, mark_as_coroutine_function, run_blocking
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -64,7 +63,7 @@ class AsyncProtected(Door[P, T]):
 
     def __init__(self, function: Callable[..., Any], node: FractalNode) -> None:
         super().__init__(function, node)
-        _mark_as_coroutine_function(self)
+        mark_as_coroutine_function(self)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
@@ -138,12 +137,3 @@ class SyncProtected(Door[P, T]):
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the protected method of *instance*."""
         return self._bound(instance, owner)
-
-
-def _mark_as_coroutine_function(door: Any) -> None:
-    """Let frameworks see that the door is to be awaited."""
-    mark = getattr(inspect, "markcoroutinefunction", None)  # from Python 3.12
-    if mark is not None:
-        mark(door)
-    else:
-        door._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001

@@ -1,6 +1,6 @@
 """The one door to time, dice, waiting and concurrency."""
 
-from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime
+from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime, mark_as_coroutine_function
 from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, run_blocking
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.lock import new_lock
@@ -19,6 +19,7 @@ __all__ = [
     "TimeUp",
     "Waiter",
     "Watch",
+    "mark_as_coroutine_function",
     "new_lock",
     "run_blocking",
     "settle",

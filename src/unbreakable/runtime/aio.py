@@ -161,6 +161,15 @@ class LoopWaiter:
 FOR_EVER = 1e8  # about three years: longer waits are given to the loop as "no limit", which its selector can express
 
 
+def mark_as_coroutine_function(door: Any) -> None:
+    """Let frameworks see that the door is to be awaited."""
+    mark = getattr(inspect, "markcoroutinefunction", None)  # from Python 3.12
+    if mark is not None:
+        mark(door)
+    else:
+        door._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
+
+
 ASYNCIO = AsyncioRuntime()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=ASYNCIO.forget)
