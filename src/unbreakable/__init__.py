@@ -23,10 +23,12 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
     from unbreakable import testing
     from unbreakable.fractal.status import NodeStatus
     from unbreakable.loops import EngineStatus, LoopStatus, QuantumLoopEngine
-    from unbreakable.nodes import OrchestratorNode
+    from unbreakable.nodes import AdaptiveTransport, APINode, OrchestratorNode
     from unbreakable.workflows import RunResult, RunStatus, Step
 
 __all__ = [
+    "APINode",
+    "AdaptiveTransport",
     "Backoff",
     "Bulkhead",
     "CircuitBreaker",
@@ -61,6 +63,8 @@ __all__ = [
 __getattr__ = lazily.load(
     __name__,
     {
+        "APINode": "unbreakable.nodes",
+        "AdaptiveTransport": "unbreakable.nodes",
         "EngineStatus": "unbreakable.loops",
         "LoopStatus": "unbreakable.loops",
         "NodeStatus": "unbreakable.fractal.status",

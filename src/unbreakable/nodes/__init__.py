@@ -1,5 +1,7 @@
 """Kinds of node, each for one sort of work."""
 
+from unbreakable.nodes.api import APINode
 from unbreakable.nodes.orchestrator import OrchestratorNode, OrchestratorStatus
+from unbreakable.nodes.transport import AdaptiveTransport
 
-__all__ = ["OrchestratorNode", "OrchestratorStatus"]
+__all__ = ["APINode", "AdaptiveTransport", "OrchestratorNode", "OrchestratorStatus"]

@@ -1,0 +1,136 @@
+"""An answer is a value, or an error that says what the partner said."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import httpx2
+
+from unbreakable.errors import Kind, NotSent, VerificationFailed
+from unbreakable.fractal.signature import MOST_CAUSES
+from unbreakable.nodes.http import kind_of, never_left, retry_after
+from unbreakable.outcome import in_one_line
+from unbreakable.policies import Context
+from unbreakable.policies.timeout import cut
+
+EXCERPT = 200  # characters of a body in a message
+TEXT = re.compile(r"text/|.+[/+](xml|yaml|javascript|x-ndjson|x-www-form-urlencoded|graphql)$")
+JSON = re.compile(r"(application|text)/(.+\+)?json$")
+
+
+class Body:
+    """Take in a body chunk by chunk, as long as there is time and it is not larger than *most* bytes."""
+
+    def __init__(self, ctx: Context, most: int) -> None:
+        self.ctx, self.most, self.size = ctx, most, 0
+        self.chunks: list[bytes] = []
+        self.started = ctx.runtime.now()
+
+    def expect(self, response: httpx2.Response) -> None:
+        """Refuse an answer that announces too much."""
+        announced = response.headers.get("content-length", "")
+        if announced.isascii() and announced.isdigit() and int(announced) > self.most:
+            raise self._too_large()
+
+    def take(self, chunk: bytes) -> None:
+        """Take in *chunk*; raise VerificationFailed when it is too much, or what says that our time is up."""
+        self.size += len(chunk)
+        if self.size > self.most:
+            raise self._too_large()
+        self.chunks.append(chunk)
+        if self.ctx.remaining() <= 0:
+            raise cut(self.ctx, self.started).error
+
+    def _too_large(self) -> VerificationFailed:
+        error = VerificationFailed(f"the answer is larger than max_body={self.most} bytes")
+        vars(error).update(kind=Kind.INVALID)  # it is no smaller the next time
+        return error
+
+    def whole(self, response: httpx2.Response) -> httpx2.Response:
+        """Return *response* with everything taken in as its content."""
+        headers = httpx2.Headers(response.headers)
+        for name in ("content-encoding", "content-length", "transfer-encoding"):  # the content is decoded and whole
+            headers.pop(name, None)
+        return httpx2.Response(
+            response.status_code,
+            headers=headers,
+            content=b"".join(self.chunks),
+            request=response.request,
+            extensions={
+                name: response.extensions[name]
+                for name in ("http_version", "reason_phrase")
+                if name in response.extensions
+            },
+            history=response.history,
+        )
+
+
+def judge(response: httpx2.Response) -> Any:
+    """Return what *response* holds: JSON parsed, text, bytes, or None when it is empty.
+
+    Raises httpx2.HTTPStatusError for what is not a 2xx, VerificationFailed for JSON that is none.
+    """
+    if not response.is_success:
+        raise refusal(response)
+    if not response.content:
+        return None
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if JSON.match(kind):
+        try:
+            return json.loads(response.content)
+        except (ValueError, RecursionError) as error:
+            said = excerpt(response)
+            raise VerificationFailed(
+                f"the answer is not the JSON that it says it is: {in_one_line(error)}: {said}"
+            ) from error
+    return response.text if TEXT.match(kind) else response.content
+
+
+def refusal(response: httpx2.Response) -> httpx2.HTTPStatusError:
+    """Return the error for an answer that is not a success, with the words of its body and what they mean for us."""
+    request, status = response.request, response.status_code
+    where = request.url.copy_with(query=None, fragment=None, username=None, password=None)
+    said = excerpt(response)
+    what = f"{status} {response.reason_phrase}{': ' if said else ''}{said} ({request.method} '{where}')"
+    error = httpx2.HTTPStatusError(what, request=request, response=response)
+    pause = retry_after(response.headers)
+    facts: dict[str, Any] = {"http_status": status, "retry_after": pause}
+    if status < 400:
+        facts["kind"] = Kind.INVALID  # a redirect that is not followed leads there the next time, too
+    elif status == 403 and pause is not None:
+        facts["kind"] = Kind.THROTTLED
+    elif status == 401:
+        facts["refused"] = True  # RFC 9110: "the request has not been applied"
+    vars(error).update(facts)
+    return error
+
+
+def excerpt(response: httpx2.Response) -> str:
+    """Return the beginning of the body in plain words: what a signature can keep, whatever the values in it."""
+    text = re.sub(r"<[^>]*>|[\"'{}\[\]\\]+", " ", response.content[: 8 * EXCERPT].decode("utf-8", "replace"))
+    text = "".join(mark if mark.isprintable() else " " for mark in text)
+    text = " ".join(text.replace(" :", ":").replace(" ,", ",").split())
+    return text if len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…"
+
+
+def translated(error: httpx2.RequestError, ctx: Context, started: float) -> Exception:
+    """Return what *error* means for us: NotSent, a cut, or the error itself with its sort."""
+    if never_left(error):
+        url = error.request.url
+        return NotSent(f"{type(error).__name__} at '{url.scheme}://{url.netloc.decode()}': {deepest(error)}")
+    if isinstance(error, httpx2.TimeoutException) and ctx.remaining() <= 0:
+        return cut(ctx, started).error  # the limit of the socket was ours
+    vars(error).update(kind=kind_of(error))
+    return error
+
+
+def deepest(error: BaseException) -> str:
+    """Return the message of what *error* began with, which the client library no longer counts as its cause."""
+    for _ in range(MOST_CAUSES):
+        inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
+        if inner is None:
+            break
+        error = inner
+    return str(error) or type(error).__name__

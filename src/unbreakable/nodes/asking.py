@@ -1,0 +1,137 @@
+"""One attempt: choose whom to ask, send the request, note how that one did, judge the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+
+from unbreakable.errors import Kind, ValidationFailed
+from unbreakable.fractal.signature import http_status
+from unbreakable.nodes.answer import Body, judge, translated
+from unbreakable.nodes.clients import AsyncWire, BlockingWire, Wire, time_limits
+from unbreakable.nodes.credentials import Credentials
+from unbreakable.nodes.endpoints import Endpoints
+from unbreakable.nodes.http import EFFECTS
+from unbreakable.nodes.request import Ask, prepare
+from unbreakable.outcome import Failure
+from unbreakable.policies import Context, current
+
+
+class Asking:
+    """Everything that attempts share: endpoints, standing headers, credentials, connections."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        headers: Mapping[str, str],
+        proof: httpx2.Auth | Credentials | None,
+        transport: Any,
+        most_body: int,
+    ) -> None:
+        self.endpoints, self.headers, self.most_body = endpoints, headers, most_body
+        self.auth = None if isinstance(proof, Credentials) else proof
+        self.credentials = proof if isinstance(proof, Credentials) else None
+        self.on_loops, self.in_threads = AsyncWire(transport), BlockingWire(transport)
+        self.inherited: list[Any] = []  #: what a parent process had open: its to close
+
+    async def ask(
+        self, data: Any, path: Any, params: Any, headers: Any, method: str, key: Any, endpoint: str | None
+    ) -> Any:
+        """Return what the service answers; *endpoint* is the one that is wanted, if any."""
+        ask = Ask(data=data, path=path, params=params, headers=headers, method=method, key=key)
+        if endpoint is not None and endpoint not in self.endpoints.urls:
+            raise ValidationFailed(f"endpoint must be one of {', '.join(self.endpoints.urls)}, not {endpoint!r}")
+        ctx = current()
+        assert ctx is not None  # noqa: S101 - every attempt is part of a call
+        wire: Wire = self.on_loops if ctx.runtime.preemptive else self.in_threads
+        standing, auth = await self._proof(ctx, ask)
+        url = self._choose(ctx, endpoint)
+        request = prepare(wire.client(), url, ask, standing)
+        request.extensions["timeout"] = time_limits(ctx)
+        response = await self._exchange(wire, ctx, request, url, auth)
+        if response.status_code >= 500:
+            self.endpoints.failed(url, ctx.runtime.now(), dead=False)
+        else:
+            self.endpoints.worked(url)
+        return judge(response)
+
+    async def _exchange(
+        self, wire: Wire, ctx: Context, request: httpx2.Request, url: str, auth: httpx2.Auth | None
+    ) -> httpx2.Response:
+        started, follow = ctx.runtime.now(), EFFECTS[request.method] == "none"
+        try:
+            return await wire.exchange(request, Body(ctx, self.most_body), auth=auth, follow=follow)
+        except httpx2.RequestError as error:
+            if not isinstance(error, httpx2.PoolTimeout):  # which is trouble of our own
+                dead = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
+                self.endpoints.failed(url, ctx.runtime.now(), dead=dead)
+            trouble = translated(error, ctx, started)
+            if trouble is error:
+                raise
+            raise trouble from error
+        except BaseException:
+            if ctx.remaining() <= 0:  # cut by us, and not by a caller or a rival
+                self.endpoints.failed(url, ctx.runtime.now(), dead=False)
+            raise
+
+    async def _proof(self, ctx: Context, ask: Ask) -> tuple[Mapping[str, str], httpx2.Auth | None]:
+        """Return the standing headers with the token in them, and what else proves who we are."""
+        if isinstance(ask.headers, Mapping) and any(str(name).lower() == "authorization" for name in ask.headers):
+            return self.headers, None  # the caller knows better
+        if self.credentials is None:
+            return self.headers, self.auth
+        ctx.blameless = True  # whoever hands out tokens is not the service
+        token = await self.credentials.token(ctx.runtime, ctx.remaining())
+        return {**self.headers, "Authorization": f"Bearer {token}"}, None
+
+    def _choose(self, ctx: Context, wanted: str | None) -> str:
+        """Return the endpoint for this attempt, a copy's other than the original's; note it for the next one."""
+        now, avoid = ctx.runtime.now(), None
+        if ctx.rival and wanted is not None and self.endpoints.others_work(now, wanted):
+            wanted, avoid = None, wanted
+        url = self.endpoints.choose(now, wanted=wanted, avoid=avoid)
+        ctx.blameless = self.endpoints.others_work(now, url)
+        if len(self.endpoints.urls) > 1:
+            ctx.arguments = {**ctx.arguments, "endpoint": url}
+        return url
+
+    # ── remedy ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def may_move(self, failure: Failure) -> bool:
+        """Return whether another endpoint could do better: it works, and *failure* is not the request's own fault."""
+        ctx = current()
+        last = None if ctx is None else ctx.arguments.get("endpoint")
+        if ctx is None or last is None:
+            return False
+        faulty = failure.kind in (Kind.UNREACHABLE, Kind.TIMEOUT) or (http_status(failure.error) or 0) >= 500
+        return faulty and self.endpoints.others_work(ctx.runtime.now(), last)
+
+    def move(self, failure: Failure) -> dict[str, str] | None:
+        """Be the remedy for an endpoint that fails: let the call's next attempt ask another one."""
+        ctx = current()
+        if ctx is None:
+            return None
+        last = ctx.arguments.get("endpoint")
+        return {"endpoint": self.endpoints.choose(ctx.runtime.now(), avoid=last)}
+
+    # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self.in_threads.close()
+        await self.on_loops.aclose()
+
+    def close(self) -> None:
+        """Close the connections of sync code, and have event loops that run close theirs."""
+        self.in_threads.close()
+        self.on_loops.close_elsewhere()
+
+    def after_fork(self) -> None:
+        """Leave the parent's connections to the parent."""
+        self.inherited.append((dict(self.on_loops.clients), self.in_threads.kept))
+        self.on_loops.clients.clear()
+        self.in_threads.kept = None
+        if self.credentials is not None:
+            self.credentials.gate.clear()

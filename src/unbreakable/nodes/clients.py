@@ -1,0 +1,170 @@
+"""Connections are kept open for as long as they are of use: one client for each event loop, one for sync code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import math
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Protocol, TypeAlias
+
+import httpx2
+
+from unbreakable.errors import ValidationFailed
+from unbreakable.nodes.answer import Body
+from unbreakable.policies import Context
+from unbreakable.runtime import new_lock
+
+Transport: TypeAlias = "httpx2.BaseTransport | httpx2.AsyncBaseTransport"
+
+# A connection is dropped after 4 idle seconds: many servers hang up after 5, and a request that meets their hang-up on
+# its way may not be sent again if it must not happen twice.
+LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=4.0)
+MOST_WAIT = 5.0  # seconds for a connection: for a free one, and then for a new one to be there
+
+
+@functools.cache
+def trust() -> ssl.SSLContext:
+    """Return whom we trust, read once: it takes tens of milliseconds."""
+    return httpx2.create_ssl_context()
+
+
+class Wire(Protocol):
+    """Send a request and read what comes, in one colour."""
+
+    def client(self) -> httpx2.Client | httpx2.AsyncClient:
+        """Return the client for here."""
+
+    async def exchange(
+        self, request: httpx2.Request, body: Body, *, auth: httpx2.Auth | None, follow: bool
+    ) -> httpx2.Response:
+        """Return the answer, its content read into *body*; close it whatever happens."""
+
+
+def time_limits(ctx: Context) -> dict[str, float | None]:
+    """Return what the sockets are given: where nobody can cut us, what is left of the attempt."""
+    left = max(0.001, ctx.remaining())
+    wait = min(MOST_WAIT, left)
+    hang = None if ctx.runtime.preemptive or left == math.inf else left
+    return {"connect": wait, "pool": wait, "read": hang, "write": hang}
+
+
+class AsyncWire:
+    """Speak on the running event loop; its connections are closed with it."""
+
+    def __init__(self, transport: Transport | Callable[[], Transport] | None) -> None:
+        self.transport = transport
+        self.clients: dict[asyncio.AbstractEventLoop, tuple[httpx2.AsyncClient, AsyncGenerator[None]]] = {}
+
+    def client(self) -> httpx2.AsyncClient:
+        """Return the client of the running loop."""
+        loop = asyncio.get_running_loop()
+        entry = self.clients.get(loop)
+        return self._new_client(loop) if entry is None else entry[0]
+
+    def _new_client(self, loop: asyncio.AbstractEventLoop) -> httpx2.AsyncClient:
+        for old in [old for old in list(self.clients) if old.is_closed()]:
+            self.clients.pop(old, None)
+        transport: Any = made(self.transport, "handle_async_request")
+        client = httpx2.AsyncClient(transport=transport, verify=trust(), limits=LIMITS)
+        keeper = self._kept(loop, client)
+        with contextlib.suppress(StopIteration):
+            keeper.__anext__().send(None)  # begins without a wait; the loop ends it with its other generators
+        self.clients[loop] = (client, keeper)
+        return client
+
+    async def _kept(self, loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            if self.clients.get(loop, (None,))[0] is client:
+                del self.clients[loop]
+            await client.aclose()
+
+    async def exchange(
+        self, request: httpx2.Request, body: Body, *, auth: httpx2.Auth | None, follow: bool
+    ) -> httpx2.Response:
+        """Return the answer to *request*."""
+        response = await self.client().send(request, stream=True, auth=auth, follow_redirects=follow)
+        try:
+            body.expect(response)
+            async for chunk in response.aiter_bytes():
+                body.take(chunk)
+        finally:
+            await response.aclose()
+        return body.whole(response)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop, and have other loops that still run close theirs."""
+        here = asyncio.get_running_loop()
+        entry = self.clients.get(here)
+        self.close_elsewhere(here)
+        if entry is not None:
+            await entry[1].aclose()
+
+    def close_elsewhere(self, here: asyncio.AbstractEventLoop | None = None) -> None:
+        """Have every loop but *here* close its connections."""
+        for loop, (_, keeper) in list(self.clients.items()):
+            if loop is here:
+                continue
+            self.clients.pop(loop, None)
+            if loop.is_running():
+                asyncio.run_coroutine_threadsafe(closed(keeper), loop)
+
+
+class BlockingWire:
+    """Speak in the caller's thread, with connections that all threads share."""
+
+    def __init__(self, transport: Transport | Callable[[], Transport] | None) -> None:
+        self.transport = transport
+        self.lock = new_lock()
+        self.kept: httpx2.Client | None = None
+
+    def client(self) -> httpx2.Client:
+        """Return the client."""
+        with self.lock:
+            if self.kept is None:
+                transport: Any = made(self.transport, "handle_request")
+                self.kept = httpx2.Client(transport=transport, verify=trust(), limits=LIMITS)
+            return self.kept
+
+    async def exchange(
+        self, request: httpx2.Request, body: Body, *, auth: httpx2.Auth | None, follow: bool
+    ) -> httpx2.Response:
+        """Return the answer to *request*; never suspends."""
+        response = self.client().send(request, stream=True, auth=auth, follow_redirects=follow)
+        try:
+            body.expect(response)
+            for chunk in response.iter_bytes():
+                body.take(chunk)
+        finally:
+            response.close()
+        return body.whole(response)
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self.lock:
+            kept, self.kept = self.kept, None
+        if kept is not None:
+            kept.close()
+
+
+async def closed(keeper: AsyncGenerator[None]) -> None:
+    """End *keeper*, which closes what it keeps."""
+    await keeper.aclose()
+
+
+def made(transport: Any, method: str) -> Any:
+    """Return *transport*, or what it makes when it is a function; ValidationFailed when it is of the other colour."""
+    if (
+        transport is not None
+        and (isinstance(transport, type) or not hasattr(transport, method))
+        and callable(transport)
+    ):
+        transport = transport()
+    if transport is not None and not hasattr(transport, method):
+        colour = "make_request" if method == "handle_async_request" else "make_request_sync"
+        raise ValidationFailed(f"transport has no {method}, which {colour} needs: {type(transport).__name__}")
+    return transport

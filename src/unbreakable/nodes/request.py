@@ -1,0 +1,101 @@
+"""A request is made from what the caller says, or refused before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from unbreakable.errors import ValidationFailed
+from unbreakable.nodes.http import EFFECTS, KEY_HEADER
+from unbreakable.outcome import in_one_line
+
+IN_THE_QUERY = ("GET", "HEAD", "DELETE")
+NAME_MARKS = frozenset("!#$%&'*+-.^_`|~")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Hold what the caller of ``make_request`` said."""
+
+    data: Any
+    path: str
+    params: Any
+    headers: Mapping[str, str] | None
+    method: str
+    key: str | None
+
+
+def prepare(client: httpx2.Client | httpx2.AsyncClient, endpoint: str, ask: Ask, headers: Any) -> httpx2.Request:
+    """Return the request for *endpoint* that *ask* asks for; *headers* are those that the node always sends.
+
+    Raises ValidationFailed for what cannot be sent.
+    """
+    if ask.method not in EFFECTS:
+        raise ValidationFailed(f"method must be one of {', '.join(EFFECTS)}, not {ask.method!r}")
+    content, query, kind = body(ask.method, ask.data)
+    everything = httpx2.Headers(headers)
+    everything.update(checked(ask.headers))
+    if kind is not None:
+        everything.setdefault("Content-Type", kind)
+    if ask.key is not None:
+        everything.update(checked({KEY_HEADER: ask.key}))
+    try:
+        url = address(endpoint, ask.path, query, ask.params)
+        return client.build_request(ask.method, url, content=content, headers=everything)
+    except (httpx2.InvalidURL, TypeError, ValueError) as error:
+        raise ValidationFailed(f"the request cannot be made: {in_one_line(error)}") from error
+
+
+def body(method: str, data: Any) -> tuple[bytes | None, Mapping[str, Any] | None, str | None]:
+    """Return *data* as the request's content, its query parameters, and its content type."""
+    if data is None:
+        return None, None, None
+    if isinstance(data, str):
+        return data.encode(), None, "text/plain; charset=utf-8"
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data), None, None
+    if method in IN_THE_QUERY:
+        if not isinstance(data, Mapping):
+            raise ValidationFailed(f"data of a {method} must be a dict of query parameters, not {type(data).__name__}")
+        return None, data, None
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValidationFailed(f"data cannot be sent as JSON: {in_one_line(error)}") from error
+    return text.encode(), None, "application/json"
+
+
+def address(endpoint: str, path: Any, query: Any, params: Any) -> httpx2.URL:
+    """Return the address of *path* below *endpoint*, whose host it cannot change, with everything asked for."""
+    url = httpx2.URL(endpoint)
+    if not isinstance(path, str) or "://" in path.partition("?")[0]:
+        raise ValidationFailed(f"path must be below the endpoint, such as '/search', not {path!r}")
+    place, _, asked = path.partition("?")
+    if place:
+        below = httpx2.URL("/" + place.lstrip("/")).raw_path
+        stem, mark, standing = url.raw_path.partition(b"?")
+        url = url.copy_with(raw_path=stem.rstrip(b"/") + below + mark + standing)
+    for more in (asked, query, params):
+        if more:
+            url = url.copy_merge_params(more)
+    return url
+
+
+def checked(headers: Any) -> Mapping[str, str]:
+    """Return *headers* if they can be sent; raise ValidationFailed, naming the one that cannot."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise ValidationFailed(f"headers must be a dict of text, not {type(headers).__name__}")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not name or not all(mark in NAME_MARKS or mark.isalnum() for mark in name):
+            raise ValidationFailed(f"headers must have names of letters, digits and hyphens, not {name!r}")
+        if not isinstance(value, str) or any(mark in value for mark in "\r\n\0"):
+            raise ValidationFailed(
+                f"headers[{name!r}] must be text in one line, not {type(value).__name__} {value!r:.40}"
+            )
+    return headers
