@@ -101,6 +101,11 @@ class Fleet:
         if process is not None and process.returncode is None:
             process.kill()
 
+    def kill_all(self) -> None:
+        """End every partner with SIGKILL."""
+        for name in self._seats:
+            self.kill(name)
+
     async def suffer(self, outage: Outage) -> None:
         """Kill one partner and have it back, at the same address, when the outage is over."""
         back = time.time() + outage.down

@@ -104,12 +104,18 @@ _ROWS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
 _HEALS_ROW = 6
 
 
+def _setting(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g} s" if isinstance(value, float) else str(value)
+
+
 def _learned(settings: Mapping[str, Mapping[str, Any]]) -> str:
     if not settings:
         return ""
     columns = list(dict.fromkeys(name for values in settings.values() for name in values))
     rows = [["learned settings", *columns]]
-    rows += [[target, *(str(values.get(name, "-")) for name in columns)] for target, values in settings.items()]
+    rows += [[target, *(_setting(values.get(name)) for name in columns)] for target, values in settings.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -9,11 +9,10 @@ from typing import Any
 
 from unbreakable.demo.ledger import Ledger
 from unbreakable.demo.offers import OFFERS, Offer, Order, Route
-from unbreakable.demo.script import RETRY_AFTER, Fault, Script, Turn
+from unbreakable.demo.script import RETRY_AFTER, TOKEN_ROUTE, Fault, Script, Turn
 from unbreakable.demo.tokens import Mint
 from unbreakable.demo.wire import Cut, Reply, Request
 
-_LOGIN = "POST /token"
 _REFUSALS = {
     Fault.ERROR: Reply(status=500, body={"error": "something broke"}),
     Fault.UNAVAILABLE: Reply(status=503, body={"error": "too busy"}, headers={"Retry-After": str(RETRY_AFTER)}),
@@ -41,7 +40,7 @@ class Service:
         if (request.method, request.path) == ("GET", "/audit"):
             return Reply(status=200, body=self.audit())
         if (request.method, request.path) == ("POST", "/token"):
-            turn = await self._take_turn(_LOGIN, "")
+            turn = await self._take_turn(TOKEN_ROUTE, "", self._ledger.visit(self._name, "", TOKEN_ROUTE))
             return self._misbehaviour(turn) or self._token()
         for route in self._offer.routes:
             identity = route.match(request.method, request.path)
@@ -51,9 +50,10 @@ class Service:
 
     async def _serve(self, route: Route, identity: int, request: Request) -> Reply | Cut:
         booking = request.headers.get("x-booking", "")
-        turn = await self._take_turn(route.name, booking)
+        visit = self._ledger.visit(self._name, booking, route.name)
         if not self._mint.accepts(_bearer(request.headers), time.time()):
             return _UNAUTHORISED
+        turn = await self._take_turn(route.name, booking, visit)
         if turn.fault is not Fault.NONE and not turn.committed:
             return self._misbehaviour(turn) or _NOT_FOUND
         key = request.headers.get("idempotency-key")
@@ -63,8 +63,7 @@ class Service:
         )
         return self._misbehaviour(turn) or Reply(status=status, body=body)
 
-    async def _take_turn(self, route: str, booking: str) -> Turn:
-        visit = self._ledger.visit(self._name, booking, route)
+    async def _take_turn(self, route: str, booking: str, visit: int) -> Turn:
         turn = self._script.turn(self._name, route, booking, visit)
         self._at_work += 1
         self._idle.clear()
@@ -107,7 +106,7 @@ class Service:
         return {
             "requests": sum(n for _, _, _, n in visits),
             "needed": len({(booking, route) for _, booking, route, _ in visits if route in forward}),
-            "tokens": sum(n for _, _, route, n in visits if route == _LOGIN),
+            "tokens": sum(n for _, _, route, n in visits if route == TOKEN_ROUTE),
             "effects": self._ledger.record_count(),
         }
 

@@ -24,7 +24,7 @@ GOOD = Figures(
     double_charges=0,
     lost=0,
     stranded=0,
-    settings={"payments": {"timeout": "0.3 s", "hedge": "-"}, "flights": {"timeout": "1 s"}},
+    settings={"payments": {"timeout": 0.30123, "hedge": None}, "flights": {"timeout": 1.0}},
 )
 BAD = replace(GOOD, done=718, compensated=265, failed=17, heals={}, p50=0.454, p99=5.27, stranded=13, settings={})
 
@@ -48,7 +48,7 @@ def test_what_was_learned_has_a_row_for_each_target():
     """Settings that a target does not have are a dash."""
     text = report().text()
 
-    assert ["payments", "0.3", "s", "-"] in [line.split() for line in text.splitlines()]
+    assert ["payments", "0.301", "s", "-"] in [line.split() for line in text.splitlines()]
     assert ["flights", "1", "s", "-"] in [line.split() for line in text.splitlines()]
 
 
