@@ -21,7 +21,8 @@ Transport: TypeAlias = "httpx2.BaseTransport | httpx2.AsyncBaseTransport"
 
 # A connection is dropped after 4 idle seconds: many servers hang up after 5, and a request that meets their hang-up on
 # its way may not be sent again if it must not happen twice.
-LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=4.0)
+# At most 20 idle ones: for each request the pool below looks at every one of them.
+LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0)
 MOST_WAIT = 5.0  # seconds for a connection: for a free one, and then for a new one to be there
 
 
