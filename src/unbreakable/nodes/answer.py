@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from typing import Any
 
 import httpx2
@@ -118,19 +119,22 @@ def excerpt(response: httpx2.Response) -> str:
 def translated(error: httpx2.RequestError, ctx: Context, started: float) -> Exception:
     """Return what *error* means for us: NotSent, a cut, or the error itself with its sort."""
     if never_left(error):
-        url = error.request.url
-        return NotSent(f"{type(error).__name__} at '{url.scheme}://{url.netloc.decode()}': {deepest(error)}")
+        url, reason = error.request.url, deepest(error)
+        trouble = NotSent(f"{type(error).__name__} at '{url.scheme}://{url.netloc.decode()}': {str(reason) or error}")
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            vars(trouble).update(kind=Kind.INVALID)  # they are no more trustworthy the next time
+        return trouble
     if isinstance(error, httpx2.TimeoutException) and ctx.remaining() <= 0:
         return cut(ctx, started).error  # the limit of the socket was ours
     vars(error).update(kind=kind_of(error))
     return error
 
 
-def deepest(error: BaseException) -> str:
-    """Return the message of what *error* began with, which the client library no longer counts as its cause."""
+def deepest(error: BaseException) -> BaseException:
+    """Return what *error* began with, which the client library no longer counts as its cause."""
     for _ in range(MOST_CAUSES):
         inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
         if inner is None:
             break
         error = inner
-    return str(error) or type(error).__name__
+    return error

@@ -8,6 +8,7 @@ import functools
 import math
 import ssl
 from collections.abc import AsyncGenerator, Callable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Protocol, TypeAlias
 
 import httpx2
@@ -30,6 +31,11 @@ MOST_WAIT = 5.0  # seconds for a connection: for a free one, and then for a new 
 def trust() -> ssl.SSLContext:
     """Return whom we trust, read once: it takes tens of milliseconds."""
     return httpx2.create_ssl_context()
+
+
+def forgetful() -> CookieJar:
+    """Return a jar that keeps no cookies: calls on behalf of different people share the connections, not a session."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 class Wire(Protocol):
@@ -69,7 +75,7 @@ class AsyncWire:
         for old in [old for old in list(self.clients) if old.is_closed()]:
             self.clients.pop(old, None)
         transport: Any = made(self.transport, "handle_async_request")
-        client = httpx2.AsyncClient(transport=transport, verify=trust(), limits=LIMITS)
+        client = httpx2.AsyncClient(transport=transport, verify=trust(), limits=LIMITS, cookies=forgetful())
         keeper = self._kept(loop, client)
         with contextlib.suppress(StopIteration):
             keeper.__anext__().send(None)  # begins without a wait; the loop ends it with its other generators
@@ -128,7 +134,7 @@ class BlockingWire:
         with self.lock:
             if self.kept is None:
                 transport: Any = made(self.transport, "handle_request")
-                self.kept = httpx2.Client(transport=transport, verify=trust(), limits=LIMITS)
+                self.kept = httpx2.Client(transport=transport, verify=trust(), limits=LIMITS, cookies=forgetful())
             return self.kept
 
     async def exchange(

@@ -42,9 +42,7 @@ class Credentials:
         ctx = current()
         if ctx is None:
             return None
-        request = getattr(getattr(failure.error, "response", None), "request", None)
-        used = None if request is None else request.headers.get("authorization", "").removeprefix("Bearer ")
-        script = self._refreshed(ctx.runtime, ctx.left(), used)
+        script = self._refreshed(ctx.runtime, ctx.left(), token_of(failure))
         return script if ctx.runtime.preemptive else run_blocking(script)
 
     async def _refreshed(self, runtime: Runtime, seconds: float, used: str | None) -> None:
@@ -61,6 +59,15 @@ class Credentials:
         finally:
             self._renewing = False
             self.gate.leave()
+
+
+def token_of(failure: Failure) -> str | None:
+    """Return the token that was refused: that of the first request, before any redirects; None for none."""
+    response: Any = getattr(failure.error, "response", None)
+    if response is None:
+        return None
+    asked = [*response.history, response][0].request
+    return str(asked.headers.get("authorization", "")).removeprefix("Bearer ")
 
 
 def checked(token: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 
 import httpx2
@@ -303,6 +304,25 @@ def test_each_event_loop_has_its_own_connections(partner):
     partner.wait_until(lambda: partner.open == 0)
 
     assert {} == api.asking.on_loops.clients
+
+
+async def test_closing_a_node_closes_its_connections_everywhere(partner):
+    """Connections of sync code, of this event loop and of one that runs in another thread are all closed."""
+    api = APINode(partner.url)
+    elsewhere = asyncio.new_event_loop()
+    thread = threading.Thread(target=elsewhere.run_forever)
+    thread.start()
+    try:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(api.make_request(), elsewhere))
+        await asyncio.to_thread(api.make_request_sync)
+        await api.make_request()
+        assert 3 == partner.open
+        await api.aclose()
+        await asyncio.to_thread(partner.wait_until, lambda: partner.open == 0)
+    finally:
+        elsewhere.call_soon_threadsafe(elsewhere.stop)
+        thread.join()
+        elsewhere.close()
 
 
 async def test_a_closed_node_opens_again(partner):

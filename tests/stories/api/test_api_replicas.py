@@ -46,7 +46,7 @@ async def test_a_dead_primary_costs_one_attempt(dead, replica, ask):
 
 async def test_a_primary_that_fails_moves_the_call(partner, replica, ask):
     """A 500, a reset and a time-out each move the one call; the next one prefers the primary again."""
-    async with APINode(endpoints=[partner.url, replica.url], retry=SOON, timeout=ub.Timeout(0.1)) as api:
+    async with APINode(endpoints=[partner.url, replica.url], retry=SOON, timeout=ub.Timeout(0.4)) as api:
         for trouble in (partner.reply(500), partner.reset, partner.hang):
             partner.answers(trouble, None)
             assert ("other_endpoint",) == (await ask(api)).remedies
@@ -68,7 +68,7 @@ async def test_a_primary_that_keeps_failing_is_left_in_peace(partner, replica, a
 async def test_a_primary_that_hangs_is_left_in_peace(partner, replica, ask):
     """Three requests that our limit cut are three failures in a row."""
     partner.answers(partner.hang)
-    options = {"retry": SOON, "timeout": ub.Timeout(0.05), "hedge": False}
+    options = {"retry": SOON, "timeout": ub.Timeout(0.2), "hedge": False}
     async with APINode(endpoints=[partner.url, replica.url], **options) as api:
         outcomes = [await ask(api) for _ in range(6)]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import ssl
 
 import httpx2
 import pytest
@@ -160,6 +162,49 @@ def test_refusals_are_told_apart(status, headers, kind):
     outcome = api(httpx2.Response(status, headers=headers), method="POST").make_request_sync.outcome()
 
     assert f"attempt 1 failed ({kind})" in outcome.explain()
+
+
+def test_a_certificate_that_is_not_trusted_is_not_looked_at_again():
+    """A service that cannot prove who it is, is asked once: waiting makes it no more trustworthy."""
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("TLS") from ssl.SSLCertVerificationError("self-signed certificate")
+
+    outcome = api(answer).make_request_sync.outcome()
+
+    assert isinstance(outcome.error, ub.errors.NotSent)
+    assert ("self-signed certificate" in str(outcome.error), 1) == (True, outcome.attempts)
+
+
+def test_no_cookies_are_kept():
+    """What one caller's answer set is not sent with the next caller's request."""
+    sent: list[str | None] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.headers.get("cookie"))
+        return httpx2.Response(204, headers={"set-cookie": "session=ada; Path=/"})
+
+    node = api(answer)
+    node.make_request_sync()
+    node.make_request_sync()
+    asyncio.run(node.make_request())
+
+    assert [None, None, None] == sent
+
+
+def test_a_refusal_behind_a_redirect_refreshes_the_token():
+    """The token that was refused is the one that was sent first, whatever a redirect made of it."""
+    tokens = ["new", "old"]
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.host == "api.test":
+            good = request.headers["authorization"] == "Bearer new"
+            return (
+                httpx2.Response(200, json="in") if good else httpx2.Response(302, headers={"location": "//login.test"})
+            )
+        return httpx2.Response(401)
+
+    assert "in" == api(answer, auth=tokens.pop).make_request_sync()
 
 
 def test_the_signature_keeps_the_words_of_the_body():
