@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
-from unbreakable.fractal.operation import Operation, is_async, takes_context
+from unbreakable.fractal.operation import Operation, is_async, is_generator, takes_context
 from unbreakable.loops.carrier import Mark
 from unbreakable.loops.guard import guarded, guarded_sync, is_stray
 from unbreakable.loops.schedule import Tick
@@ -79,6 +79,8 @@ def _check(operation: object) -> None:
     expected = "a function that takes the context or nothing"
     if not callable(operation):
         raise refuse("operation", expected, operation)
+    if is_generator(operation):
+        raise refuse("operation", "a function that returns: calling a generator does nothing", operation)
     try:
         signature = inspect.signature(operation)
     except (ValueError, TypeError):

@@ -24,6 +24,11 @@ class Place:
     task: asyncio.Task[RunResult] | None = None
     scope: Context | None = None
 
+    @property
+    def is_forsaken(self) -> bool:
+        """Whether the event loop that carried the run was closed under it."""
+        return self.loop is not None and self.loop.is_closed()
+
 
 class RunsAtWork:
     """Hold a place for every run that is at work on one journal in this process."""
@@ -39,8 +44,9 @@ class RunsAtWork:
         """
         with self._lock:
             place = self._places.get(run_id)
-            if place is None:
-                return self._places.setdefault(run_id, Place(run_id, owner, loop))
+            if place is None or place.is_forsaken:
+                self._places[run_id] = place = Place(run_id, owner, loop)
+                return place
         if place.task is None or place.loop is not loop or run_id in around.get():
             raise RunInProgress(f"run {run_id!r} is at work already, where it cannot be waited for")
         return place
@@ -48,17 +54,19 @@ class RunsAtWork:
     def leave(self, place: Place) -> None:
         """Give the place back."""
         with self._lock:
-            self._places.pop(place.run_id, None)
+            if self._places.get(place.run_id) is place:
+                del self._places[place.run_id]
         if place.scope is not None:
             place.scope.live = False
 
     def __contains__(self, run_id: str) -> bool:
-        return run_id in self._places
+        place = self._places.get(run_id)
+        return place is not None and not place.is_forsaken
 
     def of(self, owner: object) -> list[Place]:
         """Return the places of the runs of *owner*."""
         with self._lock:
-            return [place for place in self._places.values() if place.owner is owner]
+            return [place for place in self._places.values() if place.owner is owner and not place.is_forsaken]
 
 
 _by_file: weakref.WeakKeyDictionary[object, RunsAtWork] = weakref.WeakKeyDictionary()

@@ -45,7 +45,7 @@ class TaskCrew:
     def cut(self, names: Collection[str]) -> None:
         """Cancel the tasks of that *names*."""
         for name in names:
-            if name in self._tasks:
+            if name in self._tasks and not self._loop.is_closed():
                 self._tasks[name].cancel()
 
     def poke(self) -> None:
@@ -62,8 +62,8 @@ class ThreadCrew:
     def __init__(self, runtime: BlockingRuntime = BLOCKING) -> None:
         self._runtime = runtime
         self._queue: list[tuple[str, Work, contextvars.Context]] = []
-        self._news: News = []
-        self._at_work = 0
+        self._news: News = []  # all of it, so that an interrupt loses none
+        self._begun = self._told = 0
         self._lock = new_lock()
         self._waiter: Waiter = runtime.waiter()
 
@@ -74,29 +74,30 @@ class ThreadCrew:
     async def ended(self) -> News:
         """Run what is noted until something ended, and return what did."""
         queue, self._queue = self._queue, []
-        if len(queue) == 1 and not self._at_work:
+        if len(queue) == 1 and self._begun == self._told:
             return [self._carry_out(*queue[0])]
         for entry in queue:
             self._begin(*entry)
         try:
-            return await self._wait()
+            news = await self._wait()
+            told = self._told + len(news)
         except KeyboardInterrupt as error:
             return [(SOMEBODY, NotReturned(error, Doubt.NOBODY_KNOWS))]
+        self._told = told  # the very last thing: an interrupt before it lets the news be told next time
+        return news
 
     def _begin(self, name: str, work: Work, context: contextvars.Context) -> None:
-        self._at_work += 1
+        self._begun += 1
         try:
             context.run(self._runtime.world.spawn, partial(self._in_thread, name, work), f"unbreakable step {name}")
         except ThreadsExhausted:  # every thread hangs somewhere: work in this one rather than not at all
-            self._in_thread(name, work)
+            context.run(self._in_thread, name, work)
 
     async def _wait(self) -> News:
         while True:
             with self._lock:
-                if self._news:
-                    news, self._news = self._news, []
-                    self._at_work -= len(news)
-                    return news
+                if len(self._news) > self._told:
+                    return self._news[self._told :]
                 self._waiter = waiter = self._runtime.waiter()
             await self._runtime.wait(waiter, float("inf"))
 

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, Unpack
 
+from unbreakable.errors import ConfigurationError
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
@@ -172,6 +173,8 @@ class OrchestratorNode:
             found = self._find(journal, place.run_id, graph, context, workflow, named=run_id is not None)
             if isinstance(found, RunResult):
                 return found
+            if graph.awaited:
+                raise ConfigurationError(f"{graph.awaited} must be a plain function, or the run awaited: orchestrate()")
             engine = Engine(found, self._means(place, found, journal, BLOCKING, ThreadCrew()))
             return _handed_over(engine, engine.means.outside.run(run_blocking, engine.carry()))
         finally:
@@ -183,6 +186,8 @@ class OrchestratorNode:
         """Return the run, new or as it was left, or how it ended long ago."""
         stored = journal.find(run_id) if named else None
         if stored is None:
+            if workflow is not None:
+                check_text("workflow", workflow)
             return accept(journal, graph, run_id, workflow or "workflow", context, named=named)
         refuse_other_context(journal, stored, context)
         if stored.status is not None:

@@ -22,7 +22,8 @@ class Ownership:
         try:
             self._lock(state)
             os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+            with contextlib.suppress(OSError):  # a full disk: the lock holds, only the number is missing
+                os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
         except BaseException:
             self.forget()
             raise

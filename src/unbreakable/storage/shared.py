@@ -19,7 +19,7 @@ def place_of(state: str | os.PathLike[str]) -> Path:
     Raises ConfigurationError for what is not a path.
     """
     text = os.fspath(state)
-    if not isinstance(text, str) or not text or "://" in text:
+    if not isinstance(text, str) or not text or "\0" in text or "://" in text:
         raise ConfigurationError(f"state: expected the path of a file or folder, found {state!r}")
     path = Path(text).expanduser().resolve()
     return path / "runs.db" if path.is_dir() else path

@@ -68,7 +68,10 @@ class StateFile:
         self.set_aside: Path | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"{path}: its folder cannot be made ({error.strerror})") from error
         was_ours = path.with_name(path.name + ".lock").exists()
         self._owner = Ownership(path)
         try:

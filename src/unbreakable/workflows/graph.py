@@ -17,6 +17,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from unbreakable.errors import GraphError
+from unbreakable.fractal.operation import is_async
 from unbreakable.workflows.step import Step
 
 MOST_STEPS = 1_000
@@ -56,6 +57,15 @@ class Graph:
     def retriable(self) -> tuple[str, ...]:
         """Return the steps that are repeated until they succeed."""
         return tuple(step.id for step in self.steps.values() if step.kind == "retriable")
+
+    @cached_property
+    def awaited(self) -> str:
+        """Return the path of the first function that only async code can call; empty if there is none."""
+        for place, step in enumerate(self.steps.values()):
+            for name in ("operation", "compensate"):
+                if is_async(getattr(step, name)):
+                    return f"steps[{place}].{name}"
+        return ""
 
     @cached_property
     def text(self) -> str:

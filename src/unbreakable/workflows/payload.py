@@ -33,11 +33,11 @@ def record(value: Any, what: str) -> Payload:
     try:
         text = encode(value)
         back = decode(text)
-    except (TypeError, ValueError, RecursionError):
+        if back == value:
+            return Payload(text, back)
+    except Exception:  # besides json's own errors whatever the methods of somebody's dictionary or text raise
         text, back = "", None
-    if text and back == value:
-        return Payload(text, back)
-    culprit = next(_culprits(value, what, 0), "" if text else f"{what} cannot be written as JSON")
+    culprit = _culprit(value, what) or ("" if text else f"{what} cannot be written as JSON")
     if culprit:
         raise NotRecordable(f"{culprit}: only None, bool, int, float, str, and lists and dicts of them can be recorded")
     return Payload(text, back)
@@ -61,6 +61,14 @@ def _codec() -> tuple[Callable[[Any], str], Callable[[str], Any]]:
     import json
 
     return json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode, json.JSONDecoder().decode
+
+
+def _culprit(value: Any, what: str) -> str:
+    """Return the first part of *value* that cannot be recorded, empty if it has none or does not let itself be read."""
+    try:
+        return next(_culprits(value, what, 0), "")
+    except Exception:
+        return ""
 
 
 def _culprits(value: Any, path: str, depth: int) -> Iterator[str]:

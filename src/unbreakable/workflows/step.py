@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import FractalNode
+from unbreakable.fractal.operation import is_generator
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 
@@ -91,8 +92,7 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 
 def _check(path: str, settings: Mapping[str, Any]) -> None:
     check_text(f"{path}.id", settings["id"])
-    if not callable(settings["operation"]):
-        raise refuse(f"{path}.operation", "a function that takes the context or nothing", settings["operation"])
+    _check_function(f"{path}.operation", settings["operation"])
     for name, check_setting in CHECKS.items():
         value = settings.get(name)
         if value is not None:
@@ -112,9 +112,11 @@ def _check_depends_on(path: str, value: object) -> None:
         raise refuse(path, "a list of step ids", value)
 
 
-def _check_compensate(path: str, value: object) -> None:
+def _check_function(path: str, value: object) -> None:
     if not callable(value):
         raise refuse(path, "a function that takes the context or nothing", value)
+    if is_generator(value):
+        raise refuse(path, "a function that returns: calling a generator does nothing", value)
 
 
 def _check_kind(path: str, value: object) -> None:
@@ -134,7 +136,7 @@ def _check_timeout(path: str, value: object) -> None:
 CHECKS: Mapping[str, Callable[[str, object], None]] = {
     "name": check_text,
     "depends_on": _check_depends_on,
-    "compensate": _check_compensate,
+    "compensate": _check_function,
     "kind": _check_kind,
     "node": _check_node,
     "timeout": _check_timeout,

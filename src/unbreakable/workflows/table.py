@@ -8,6 +8,7 @@ from typing import Any
 from unbreakable.storage.shared import close_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
 from unbreakable.storage.stamp import time_of_day
+from unbreakable.storage.trouble import StateBroken
 from unbreakable.workflows.journal import (
     Record,
     RunBegun,
@@ -94,14 +95,11 @@ class TableJournal:
 
     def _read(self, which: str, *values: str) -> Iterator[StoredRun]:
         for row in self.file.read(READ_RUN + which, values):
-            run = _stored(row)
-            for step, state, certain, inputs, result in self.file.read(READ_STEPS, (run.run_id,)):
-                run.ledger[step], run.inputs[step] = StepState(state), inputs
-                if not certain:
-                    run.doubtful.add(step)
-                if result is not None:
-                    run.results[step] = Payload(result, read(result))
-            yield run
+            steps = self.file.read(READ_STEPS, (row[0],))
+            try:
+                yield _stored(row, steps)
+            except ValueError as error:  # SQLite has no checksums: a flipped bit may come up as late as here
+                raise StateBroken(f"{self.file.path}: run {row[0]!r} is damaged ({error})") from error
 
     def close(self) -> None:
         """Give the file back."""
@@ -114,13 +112,18 @@ def _statement(entry: Record, now: float) -> Statement:
             return BEGIN_STEP, (run, step, key, inputs, undo, now)
         case StepEnded(run, step, state, certain, result, error):
             text = None if result is None else result.text
-            return END_STEP, (state.value, certain, text, error, now, run, step)
+            return END_STEP, (state.value, certain, text, _storable(error), now, run, step)
         case RunBegun(run, workflow, graph, context, _):
             return BEGIN_RUN, (run, workflow, graph, context.text, now)
         case RunTurnedBack(run, error):
-            return TURN_RUN, (error, run)
+            return TURN_RUN, (_storable(error), run)
         case RunEnded(run, status, error):
-            return END_RUN, (status.value, error, now, run)
+            return END_RUN, (status.value, _storable(error), now, run)
+
+
+def _storable(text: str | None) -> str | None:
+    """Return *text* as UTF-8 can hold it: an error may quote a file name that is none."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _sweep(keep: int) -> list[Statement]:
@@ -131,9 +134,15 @@ def _sweep(keep: int) -> list[Statement]:
     ]
 
 
-def _stored(row: tuple[Any, ...]) -> StoredRun:
+def _stored(row: tuple[Any, ...], steps: Sequence[tuple[Any, ...]]) -> StoredRun:
     run_id, workflow, graph, context, begun, turned_back, status, error = row
     run = StoredRun(run_id, workflow, graph, Payload(context, read(context)), begun)
     run.turned_back, run.error = bool(turned_back), error
     run.status = None if status is None else RunStatus(status)
+    for step, state, certain, inputs, result in steps:
+        run.ledger[step], run.inputs[step] = StepState(state), inputs
+        if not certain:
+            run.doubtful.add(step)
+        if result is not None:
+            run.results[step] = Payload(result, read(result))
     return run

@@ -89,6 +89,10 @@ def test_a_closed_loop_is_forgotten_and_its_name_free(play):
     assert (0, LoopState.STOPPED) == play(story)
 
 
+def never_runs():
+    yield
+
+
 # ── settings ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -109,6 +113,7 @@ def test_a_closed_loop_is_forgotten_and_its_name_free(play):
         ({"operation": None}, "operation must be a function that takes the context or nothing, not None"),
         ({"operation": lambda a, b: a}, "operation must be a function that takes the context or nothing"),
         ({"operation": lambda *, key: key}, "operation must be a function that takes the context or nothing"),
+        ({"operation": never_runs}, "operation must be a function that returns: calling a generator does nothing"),
         ({"effects": "some"}, "effects must be one of 'none', 'idempotent', 'unknown', 'once', not 'some'"),
         ({"deadline": 0}, "deadline must be more than 0 seconds"),
     ],

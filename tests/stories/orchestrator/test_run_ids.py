@@ -136,6 +136,41 @@ def test_sync_code_cannot_wait_for_a_run_of_an_event_loop(async_stage):
     assert asyncio.run(story()).ok
 
 
+def test_sync_code_does_not_begin_what_it_cannot_call(async_stage, state):
+    """An async compensation would be found out only when it is needed."""
+    orchestrator = async_stage.orchestrator(state=state)
+    done = []
+    steps = [{"id": "a", "operation": lambda: done.append("a"), "compensate": async_stage.act("undo a", 0.1, [], None)}]
+    with pytest.raises(ConfigurationError, match=r"^steps\[0\].compensate must be a plain function"):
+        orchestrator.orchestrate_sync(steps, run_id="r")
+
+    assert ([], ()) == (done, orchestrator.pending())
+
+
+def test_a_run_whose_event_loop_was_closed_under_it_can_be_gone_on_with(async_stage, state):
+    """Nobody carries it any more: it is pending, not at work for ever."""
+    orchestrator = async_stage.orchestrator(state=state, effects="idempotent")
+    loop = asyncio.new_event_loop()
+    run = loop.create_task(orchestrator.orchestrate([async_stage.step("a")], run_id="r"))
+    loop.run_until_complete(ASYNCIO.sleep(0.5))
+    loop.close()
+
+    assert ["r"] == [left.run_id for left in orchestrator.pending()]
+    assert 0 == orchestrator.get_status().in_flight
+    assert async_stage.run(orchestrator, [async_stage.step("a")], run_id="r").ok
+    assert not run.done()
+
+
+@pytest.mark.parametrize("workflow", ["", 7, "caf\udce9"])
+def test_a_workflow_that_is_no_name_is_refused(stage, workflow, tmp_path):
+    """It is refused before anything is recorded."""
+    orchestrator = stage.orchestrator(state=tmp_path)
+    with pytest.raises(ConfigurationError, match="workflow must be 1 to 200 printable characters"):
+        stage.run(orchestrator, [stage.step("a")], workflow=workflow)
+
+    assert [] == stage.story
+
+
 def test_a_run_at_work_is_not_pending(async_stage, state):
     """Only what nobody carries is listed."""
     orchestrator = async_stage.orchestrator(state=state)

@@ -45,7 +45,7 @@ def test_a_folder_means_a_file_in_it(tmp_path):
     assert tmp_path.resolve() / "runs.db" == place_of(tmp_path)
 
 
-@pytest.mark.parametrize("state", ["postgresql://host/db", "", b"bytes"])
+@pytest.mark.parametrize("state", ["postgresql://host/db", "", "a\0b", b"bytes"])
 def test_what_is_no_path_is_refused(state):
     """The message shows what was found."""
     with pytest.raises(ConfigurationError, match="state: expected the path of a file or folder, found"):

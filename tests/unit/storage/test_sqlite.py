@@ -305,3 +305,24 @@ def test_damage_that_comes_up_later_is_said(path, opened):
     damage_pages(path)
     with pytest.raises(StateBroken, match="its content is damaged"):
         notes(file)
+
+
+def test_a_folder_that_cannot_be_made_is_said(path):
+    """Whatever is wrong with the place, it is a trouble of the state file."""
+    path.write_text("a file, not a folder")
+    with pytest.raises(StateError, match="its folder cannot be made"):
+        StateFile(path / "deeper" / "state.db")
+
+
+def test_a_full_disk_keeps_nobody_from_owning_a_file(path, opened, monkeypatch):
+    """The lock is the kernel's; only the owner's number needs room."""
+
+    def is_full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", is_full)
+    add(opened(path), "written")
+    with pytest.raises(StateOwned, match="is in use by another process") as refused:
+        StateFile(path)
+
+    assert refused.value.pid is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from unbreakable.storage.shared import open_state
-from unbreakable.storage.trouble import StateError
+from unbreakable.storage.trouble import StateBroken, StateError
 from unbreakable.workflows.graph import build_graph
 from unbreakable.workflows.journal import RunBegun, RunEnded, RunTurnedBack, StepBegun, StepEnded
 from unbreakable.workflows.memory import MemoryJournal
@@ -205,3 +205,20 @@ def test_the_compensation_is_on_record_with_the_intent(table):
     table.write([begun(table), StepBegun("r", "a", "r:a", "digest", "cancel_hotel")])
 
     assert [("a", "uncertain", "r:a", "cancel_hotel")] == table.file.read("SELECT id, state, key, undo FROM step")
+
+
+def test_an_error_that_quotes_what_is_no_text_is_kept(table):
+    """A file name that is no UTF-8 does not keep a run from being turned back."""
+    table.write([begun(table), RunTurnedBack("r", "no such file: caf\udce9")])
+    table.write([RunEnded("r", RunStatus.COMPENSATED, None)])
+
+    assert "no such file: caf\\udce9" == table.find("r").error
+
+
+@pytest.mark.parametrize("damage", ["UPDATE run SET context = '[1'", "UPDATE step SET state = 'dine'"])
+def test_a_damaged_run_is_named(table, damage):
+    """SQLite has no checksums: what it reads without complaint may still be broken."""
+    table.write([begun(table), StepBegun("r", "a", "r:a", "", None), done(table, "a", 1)])
+    table.file.write([(damage, ())])
+    with pytest.raises(StateBroken, match="run 'r' is damaged"):
+        table.unfinished()

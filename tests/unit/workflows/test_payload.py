@@ -65,3 +65,20 @@ def test_a_number_that_json_cannot_read_back_is_refused():
     """Whatever keeps a value from being written, the caller is told."""
     with pytest.raises(NotRecordable, match="it cannot be written as JSON"):
         record([10**5000], "it")
+
+
+class Odd(dict):
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise RuntimeError("I do not compare")
+
+    def __repr__(self):
+        raise RuntimeError("I do not show myself")
+
+
+@pytest.mark.parametrize("value", [Odd(a=1), {"a": Odd(a={1})}])
+def test_a_value_whose_methods_raise_is_refused(value):
+    """Somebody else's class fails its step, not the run that has to undo it."""
+    with pytest.raises(NotRecordable, match=r"^it.* can be recorded"):
+        record(value, "it")

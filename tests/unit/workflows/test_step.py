@@ -87,6 +87,23 @@ def test_a_wrong_setting_is_refused_with_its_path_and_what_was_expected(setting,
     assert f".{setting} must be {expected}, not {value!r}" in refusal(lambda: Step(**settings))
 
 
+def never_runs():
+    yield
+
+
+async def never_runs_either():
+    yield
+
+
+@pytest.mark.parametrize("function", [never_runs, never_runs_either])
+@pytest.mark.parametrize("setting", ["operation", "compensate"])
+def test_a_generator_is_refused(setting, function):
+    """Calling it does nothing, so that a step would be done, or undone, without anything having happened."""
+    message = refusal(lambda: Step(**{"id": "a", "operation": work, setting: function}))
+
+    assert f"{setting} must be a function that returns: calling a generator does nothing" in message
+
+
 def test_a_node_brings_its_own_timeout():
     """Two places for one setting would contradict each other."""
     message = refusal(lambda: Step("a", work, node=FractalNode("mine"), timeout=3.0))
