@@ -44,7 +44,7 @@ class StepNodes:
 
     def __init__(self, parent: FractalNode, options: Options) -> None:
         self._parent, self._options = parent, options
-        self._nodes: OrderedDict[tuple[str, float | None], FractalNode] = OrderedDict()
+        self._nodes: OrderedDict[tuple[str, object], FractalNode] = OrderedDict()
         self._lock = new_lock()
 
     def of(self, step: Step) -> FractalNode:
@@ -54,11 +54,11 @@ class StepNodes:
         options = self._options
         if step.timeout is not None:
             options = {**options, "timeout": Timeout(step.timeout)}
-        return self._child(step.id, step.timeout, options)
+        return self._child((step.id, step.timeout), step.id, options)
 
     def for_undo(self, step: Step) -> FractalNode:
         """Return the node that runs the compensation of *step*."""
-        return self._child(f"{step.id}.undo", None, UNDO_OPTIONS)
+        return self._child((step.id, "undo"), f"{step.id}.undo", UNDO_OPTIONS)
 
     def effects(self, step: Step) -> Effects:
         """Return what is declared about the operation of *step*: by its node, else by the protected function it is."""
@@ -66,10 +66,10 @@ class StepNodes:
         protected = getattr(step.operation, "node", None)
         return protected.settings.effects if own == "unknown" and isinstance(protected, FractalNode) else own
 
-    def _child(self, name: str, timeout: float | None, options: Options) -> FractalNode:
+    def _child(self, key: tuple[str, object], name: str, options: Options) -> FractalNode:
         with self._lock:
-            child = self._nodes.pop((name, timeout), None) or self._new_child(name, options)
-            self._nodes[name, timeout] = child
+            child = self._nodes.pop(key, None) or self._new_child(name, options)
+            self._nodes[key] = child
             return child
 
     def _new_child(self, name: str, options: Options) -> FractalNode:

@@ -32,6 +32,11 @@ def test_a_compensation_has_a_node_apart(nodes):
     assert "disabled" in repr(undo.breaker.state)
 
 
+def test_a_step_named_like_a_compensation_is_not_called_as_one(nodes):
+    """A compensation is never answered by a fallback that was meant for steps, whatever the steps are called."""
+    assert nodes.of(Step("pay.undo", print)) is not nodes.for_undo(Step("pay", print))
+
+
 def test_nodes_that_were_not_used_for_longest_make_room(nodes):
     """Steps with made-up ids do not fill the memory; what they did still counts."""
     first = nodes.of(Step("first", print))
