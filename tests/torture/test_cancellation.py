@@ -255,6 +255,27 @@ def test_work_that_turns_our_cancellation_into_its_own_error_keeps_that_error():
     assert (1, NOTHING) == play(story)
 
 
+@pytest.mark.parametrize("form", ["plain", "outcome"])
+def test_work_that_turns_our_cancellation_into_its_own_error_is_cut_all_the_same(form):
+    """Nobody knows what an operation of unknown effects did when we cut it, whatever it says: it is not repeated."""
+
+    async def story():
+        begun = []
+
+        @ub.protect("target", timeout=ub.Timeout(2.0), retry=ub.Retry(3, backoff=PAUSE))
+        async def door():
+            begun.append(1)
+            try:
+                await sleep(100)
+            except asyncio.CancelledError:
+                raise LookupError("interrupted") from None
+
+        await asyncio.gather(door() if form == "plain" else door.outcome(), return_exceptions=True)
+        return len(begun)
+
+    assert 1 == play(story)
+
+
 def test_an_operation_that_cancels_itself_is_cancelled():
     """A CancelledError from within, of a future that somebody else cancelled, passes and counts for nothing."""
 

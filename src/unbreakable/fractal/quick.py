@@ -87,13 +87,14 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     The call itself goes on: its place stays taken and its context alive until the script has had its say.
     """
     unwatch(ctx)
-    ours = ctx.cut and settle(ctx, error)
+    was_cut = ctx.cut
+    ours = was_cut and settle(ctx, error)
     ctx.due = math.inf
     now, failure = ctx.runtime.now(), None
     if ours:
         failure = cut(ctx, ctx.started)
     elif isinstance(error, Exception):
-        failure = captured(error, ctx, ctx.started)
+        failure = captured(error, ctx, ctx.started, cut=was_cut)
     says = None if failure is None else verdict(failure, ctx)
     tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, now - ctx.started))
     if failure is None:

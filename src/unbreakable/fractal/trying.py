@@ -98,8 +98,8 @@ class Attempting:
         return Success(value, ctx.runtime.now() - started, quality)
 
 
-def captured(error: Exception, ctx: Context, started: float) -> Failure:
-    """Return *error* as the failure of the attempt that began at *started*."""
+def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False) -> Failure:
+    """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut."""
     if isinstance(error.__cause__, StopIteration) and not ctx.runtime.preemptive:
         error = error.__cause__  # as the user's function raised it: a coroutine turns it into a RuntimeError
     return Failure(
@@ -108,7 +108,7 @@ def captured(error: Exception, ctx: Context, started: float) -> Failure:
         node=ctx.node.name,
         attempt=ctx.attempt,
         elapsed=ctx.runtime.now() - started,
-        cut=isinstance(error, (AttemptTimeout, DeadlineExceeded)),  # by a limit that reaches further in than ours
+        cut=cut or isinstance(error, (AttemptTimeout, DeadlineExceeded)),  # or by a limit further in
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
     )

@@ -11,9 +11,10 @@ import os
 import random
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
-from unbreakable.outcome import Success
+from unbreakable.outcome import Failure, Success
 from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
@@ -80,8 +81,10 @@ class AsyncioRuntime:
                 raise TimeUp from error
             raise
         unwatch(alarm)
-        settle(alarm, None)  # it swallowed our cancellation and finished all the same: the value counts
-        return value
+        if not alarm.cut:
+            return value
+        settle(alarm, None)  # it swallowed our cancellation and finished all the same: what it made of it counts
+        return cast("T", replace(value, cut=True)) if isinstance(value, Failure) else value
 
     # ── waiting and racing ───────────────────────────────────────────────────────────────────────────────────────
 
