@@ -279,3 +279,18 @@ def test_with_the_circuit_open_remedies_are_left_in_peace(colour):
         return type(outcome.error), api.logins, api.calls
 
     assert (CircuitOpen, 0, 0) == colour.play(story)
+
+
+def test_a_remedy_for_everything_is_not_for_our_own_refusals(colour):
+    """While the circuit is open every call is refused, and none of them calls the remedy."""
+
+    async def story():
+        applied = []
+        api = Login(colour)
+        door = door_of(api, breaker=ub.CircuitBreaker())
+        door.remedy(Exception, name="restart")(applied.append)
+        door.node.breaker.force_open()
+        await colour.call(door.outcome)
+        return len(applied)
+
+    assert 0 == colour.play(story)

@@ -107,6 +107,8 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
 
 def choose(ctx: Context, failure: Failure) -> Remedy | None:
     """Return the remedy that is most likely to work for *failure*; None is waiting."""
+    if isinstance(failure.error, Rejected):
+        return None  # our own refusal is nothing that a remedy for the target's errors should see
     with ctx.notebook.doing("heal.fix.recall"):
         busy = mending(ctx)
         candidates = [remedy for remedy in ctx.node.remedies if remedy not in busy and accepts(remedy, failure)]

@@ -10,7 +10,7 @@ from unbreakable.policies import check
 from unbreakable.policies.backoff import Backoff
 from unbreakable.policies.check import refuse
 
-PERMANENT = frozenset({Kind.INVALID, Kind.CREDENTIALS, Kind.REJECTED})
+PERMANENT = frozenset({Kind.INVALID, Kind.CREDENTIALS, Kind.REJECTED, Kind.BUG})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,3 +120,13 @@ async def test_a_herd_is_mended_once():
 
     assert {"new"} == {outcome.value for outcome in outcomes}
     assert 1 == refreshed
+
+
+def test_a_programming_error_is_not_repeated():
+    """Who says that it is a bug says that repeating it changes nothing."""
+    node = ub.FractalNode("buggy")
+
+    def operation() -> None:
+        raise Told(kind=Kind.BUG)
+
+    assert 1 == node.execute_sync(operation).attempts
