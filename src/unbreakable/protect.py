@@ -11,6 +11,7 @@ from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
 from unbreakable.fractal.operation import is_async, is_generator
 from unbreakable.outcome import Failure
+from unbreakable.runtime import new_lock
 
 if TYPE_CHECKING:  # only type checkers read the table of keywords
     from unbreakable.fractal.options import Common, Options
@@ -102,6 +103,7 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
 MOST_PLACES = 1_000
 
 _places: OrderedDict[Any, FractalNode] = OrderedDict()
+_places_lock = new_lock()
 
 
 def attempts(name: str, **options: Unpack[Common]) -> Attempts:
@@ -124,10 +126,11 @@ def attempts(name: str, **options: Unpack[Common]) -> Attempts:
     frame = sys._getframe(1)  # noqa: SLF001 - the place decides which node it is
     given: dict[str, Any] = {"hedge": False, **options}
     place = (name, frame.f_code, frame.f_lasti, *_plain(given))
-    node = _places.pop(place, None) or FractalNode(name, **given)
-    _places[place] = node
-    while len(_places) > MOST_PLACES:
-        _places.popitem(last=False)
+    with _places_lock:
+        node = _places.get(place) or _places.setdefault(place, FractalNode(name, **given))
+        _places.move_to_end(place)
+        while len(_places) > MOST_PLACES:
+            _places.popitem(last=False)
     return Attempts(node)
 
 

@@ -29,6 +29,7 @@ from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan
 from unbreakable.policies.effects import Effects, checked, may_repeat
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
+from unbreakable.stats import Counts
 
 if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a node is doing
     from unbreakable.fractal.options import Options
@@ -69,11 +70,16 @@ class FractalNode:
         if not isinstance(name, str) or not name:
             raise ConfigurationError(f"name must be a word, not {name!r}")
         given: dict[str, Any] = {**options}
-        if parent is not None and given.get("deadline") is None:
-            given["deadline"] = parent.settings.deadline
-        self.name, self.operation, self.parent = name, operation, parent
+        if parent is not None:
+            if len(parent.children) >= MOST_CHILDREN:
+                raise ConfigurationError(f"{parent.name} has {MOST_CHILDREN} children, the most a node may have")
+            runtime = runtime or parent.runtime
+            if given.get("deadline") is None:
+                given["deadline"] = parent.settings.deadline
+        self.name: str = name
+        self.operation, self.parent = operation, parent
         self.settings: Settings = settle(name, given)
-        self.runtime = runtime
+        self.runtime: Runtime | None = runtime
         self.drivers: tuple[Runtime, ...] = (ASYNCIO, BLOCKING) if runtime is None else (runtime,)
         self.judges = self.settings.verify is not None or self.settings.schema is not None
         self.chooser: Chooser = Tuner(self.settings)
@@ -82,7 +88,7 @@ class FractalNode:
         self.children: list[FractalNode] = []
         self.lock = new_lock()
         self.serial, self.stem = itertools.count(1), self._new_stem()
-        self.left_behind = 0  # successes of children that were dropped
+        self.left_behind = Counts()  # the calls of children that were dropped
         self.targets = Targets(name, self.settings.key, self._new_target)
         self.target = self.targets.main
         self.payer: FractalNode = self if parent is None or "budget" in self.settings.pinned else parent.payer
@@ -91,6 +97,8 @@ class FractalNode:
         for entry in given.get("remedies") or ():
             self._register(entry)
         _nodes.add(self)
+        if parent is not None:
+            parent.children.append(self)
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -231,7 +239,7 @@ class FractalNode:
 
     def successes(self) -> int:
         """Return how many calls succeeded, the children's included: what the budget is a share of."""
-        own = self.left_behind + self.targets.successes()
+        own = self.left_behind.ok + self.left_behind.healed + self.targets.successes()
         return own + sum(child.successes() for child in list(self.children))
 
     @property
@@ -249,7 +257,7 @@ class FractalNode:
         """Take the price of a second copy, as long as half of the starting budget is left for repeats."""
         if self.budget is None:
             return True
-        keep = self.budget.settings.start / 2
+        keep = min(self.budget.settings.start, self.budget.settings.most) / 2
         return self.budget.spend(self.payer.successes(), ctx.runtime.now(), keep=keep)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,11 +286,14 @@ class FractalNode:
         self, name: str, operation: Operation[Any] | None = None, **options: Unpack[Options]
     ) -> FractalNode:
         """Return a node that shares this one's deadline and budget; its statistics count here, too."""
-        if len(self.children) >= MOST_CHILDREN:
-            raise ConfigurationError(f"{self.name} has {MOST_CHILDREN} children, the most a node may have")
-        child = FractalNode(name, operation, parent=self, runtime=self.runtime, **options)
-        self.children.append(child)
-        return child
+        return FractalNode(name, operation, parent=self, **options)
+
+    def drop_child(self, child: FractalNode) -> None:
+        """Let go of *child*; how its calls ended counts here all the same."""
+        from unbreakable.fractal.survey import survey, tally
+
+        self.children.remove(child)
+        self.left_behind.merge(tally(child, [survey(grandchild) for grandchild in child.children]))
 
     def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
         """Register the decorated function as a remedy for these exception types, or what a predicate accepts.

@@ -17,7 +17,7 @@ def survey(node: Any) -> NodeStatus:
     """Return the status of *node*, its children's calls included."""
     children = tuple(survey(child) for child in list(node.children))
     targets = node.targets.every()
-    counts, rate = tally(node, targets, children), None
+    counts, rate = tally(node, children), None
     if counts.finished:
         rate = (counts.ok + counts.healed) / counts.finished
     resting = any(target.circuit.state in RESTING for target in targets)
@@ -46,13 +46,10 @@ def survey(node: Any) -> NodeStatus:
     )
 
 
-def tally(node: Any, targets: Sequence[Target], children: Sequence[NodeStatus]) -> Counts:
+def tally(node: Any, children: Sequence[NodeStatus]) -> Counts:
     """Return how the calls of *node* and its children ended."""
-    counts = Counts()
-    for target in targets:
-        counts.merge(target.counts)
-    successes = node.left_behind + node.targets.left_behind + sum(target.successes for target in targets)
-    counts.update(ok=successes - counts.healed)
+    counts: Counts = node.targets.tally()
+    counts.merge(node.left_behind)
     for child in children:
         counts.update(
             ok=child.success_count - child.heal_count,

@@ -84,3 +84,10 @@ class Target:
     def successes(self) -> int:
         """Return how many calls succeeded, at once or after healing."""
         return self.folded + len(self.ring)
+
+    def tally(self) -> Counts:
+        """Return how calls ended; those that ended at this very moment may be missing."""
+        counts = Counts()
+        counts.merge(self.counts)
+        counts.update(ok=max(0, self.successes - counts.healed))
+        return counts

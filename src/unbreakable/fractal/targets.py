@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from unbreakable.fractal.target import Target
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import new_lock
+from unbreakable.stats import Counts
 
 MOST_KEYS = 1_000
 
@@ -30,7 +31,7 @@ class Targets:
         self.by_key: OrderedDict[Any, Target] = OrderedDict()
         self.effects_of: Callable[..., Effects] | None = None
         self.only_one = key is None  #: whether every call belongs to the main one
-        self.left_behind = 0  #: successes of targets that were dropped for newer keys
+        self.left_behind = Counts()  #: the calls of targets that were dropped for newer keys
 
     def tell_effects(self, effects_of: Callable[..., Effects]) -> None:
         """Let ``effects_of(*arguments)`` say what each single call does: the circuit is the same, the plan fits."""
@@ -43,17 +44,32 @@ class Targets:
 
     def _of_key(self, key: Any) -> Target:
         with self.lock:
-            target = self.by_key.pop(key, None) or self.make(f"{self.name}[{key}]")
-            self.by_key[key] = target
+            if key in self.by_key:
+                self.by_key.move_to_end(key)
+                return self.by_key[key]
+        fresh = self.make(f"{self.name}[{key}]")  # outside the lock: listeners may be told of what the memory knew
+        with self.lock:
+            target = self.by_key.setdefault(key, fresh)
             while len(self.by_key) > MOST_KEYS:
                 old = self.by_key.popitem(last=False)[1]
-                self.left_behind += sum(each.successes for each in (old, *old.twins.values()))
+                for each in (old, *old.twins.values()):
+                    self.left_behind.merge(each.tally())
         return target
 
     def every(self) -> list[Target]:
         """Return the targets in use."""
-        return [each for target in (self.main, *self.by_key.values()) for each in (target, *target.twins.values())]
+        with self.lock:
+            kept = (self.main, *self.by_key.values())
+        return [each for target in kept for each in (target, *target.twins.values())]
 
     def successes(self) -> int:
         """Return how many calls succeeded, those of targets that are no longer kept included."""
-        return self.left_behind + sum(target.successes for target in self.every())
+        return self.left_behind.ok + self.left_behind.healed + sum(target.successes for target in self.every())
+
+    def tally(self) -> Counts:
+        """Return how calls ended, those of targets that are no longer kept included."""
+        counts = Counts()
+        counts.merge(self.left_behind)
+        for target in self.every():
+            counts.merge(target.tally())
+        return counts

@@ -54,9 +54,9 @@ class Plan:
 
     def around_an_attempt(self, attempt: Inner) -> Inner:
         """Wrap *attempt* in the policies that see every single one: breaker, hedge, time limit."""
-        breaker = () if self.breaker is None else (self.breaker,)
+        breaker = self.breaker or CircuitBreaker()  # off: its circuit is disabled, but can be forced open by hand
         hedge = (self.hedge,) if self.hedge is not None and self.hedges else ()
-        return compose([*breaker, *hedge, self.timeout or ONLY_THE_DEADLINE], attempt)
+        return compose([breaker, *hedge, self.timeout or ONLY_THE_DEADLINE], attempt)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in force, JSON-ready; None is off."""

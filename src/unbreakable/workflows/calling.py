@@ -75,8 +75,7 @@ class StepNodes:
     def _new_child(self, name: str, options: Options) -> FractalNode:
         if len(self._nodes) >= MOST_NODES:
             _, oldest = self._nodes.popitem(last=False)
-            self._parent.children.remove(oldest)
-            self._parent.left_behind += oldest.successes()
+            self._parent.drop_child(oldest)
         child = self._parent.create_child(f"{self._parent.name}.{name}", **options)
         for kind, listener in self._parent.listeners:
             child.on(kind, listener)
