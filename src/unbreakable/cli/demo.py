@@ -59,6 +59,8 @@ def demo(
             report = asyncio.run(runs.compare(settings, state, sys.stderr, resume=unfinished is not None))
     except StateError as error:
         raise Unusable(str(error)) from error
+    except KeyboardInterrupt:
+        sys.exit(runs.INTERRUPTED)
     click.echo(json.dumps(report.to_dict()) if as_json else f"\n{report.text()}")
     sys.exit(0 if report.passed else 1)
 

@@ -72,6 +72,8 @@ class Protected:
             ub.Step("confirm", self._confirm),
         )
         self._heals: defaultdict[str, list[str]] = defaultdict(list)
+        for node in (self._flights, self._hotels, self._payments):
+            node.on(ub.events.Healed, self._note)
 
     async def __aenter__(self) -> Self:
         return self
@@ -139,15 +141,17 @@ class Protected:
     async def _ask(
         self, node: ub.APINode, ctx: ub.Context, method: str, path: str, data: Any = None, *, key: str = "", **more: Any
     ) -> Any:
-        booking = ctx.input["booking"]
-        outcome = await node.make_request.outcome(
+        return await node.make_request(
             data,
             path=path,
             method=method,
-            headers={"X-Booking": booking},
+            headers={"X-Booking": ctx.input["booking"]},
             idempotency_key=key or ctx.idempotency_key,
             **more,
         )
-        if outcome.status is ub.Status.HEALED:
-            self._heals[booking].append(outcome.remedies[-1] if outcome.remedies else "wait")
-        return outcome.unwrap()
+
+    def _note(self, healed: ub.events.Healed) -> None:
+        """Note for the booking at work, whose step's context is the current one, what healed its request."""
+        ctx = ub.current()
+        if ctx is not None:
+            self._heals[ctx.input["booking"]].append(healed.remedies[-1] if healed.remedies else "wait")

@@ -59,7 +59,9 @@ class Report:
 
     def text(self) -> str:
         """Return the table, the learned settings and the accounts as plain text."""
-        parts = [_table(self.unprotected, self.protected), _learned(self.protected.settings), self._accounts()]
+        resumed = "" if self.resumed is None else self.resumed.text()
+        table, learned = _table(self.unprotected, self.protected), _learned(self.protected.settings)
+        parts = [resumed, table, learned, self._accounts()]
         return "\n\n".join(filter(None, parts))
 
     def _accounts(self) -> str:

@@ -84,6 +84,7 @@ def test_a_crash_excuses_as_many_undone_bookings_as_were_in_flight():
     found = Resumed(ended=400, in_flight=2, not_begun=598)
 
     assert replace(report(done=998, compensated=2), resumed=found).passed
+    assert "400 bookings had ended, 2 were in flight" in replace(report(), resumed=found).text()
     assert not replace(report(done=997, compensated=3), resumed=found).passed
 
 
