@@ -39,9 +39,11 @@ class Healing:
             mended = await apply(ctx, failure, remedy)
             if not await self._pace(ctx, failure, mended):
                 return failure
-            ctx.attempt, ctx.spent, ctx.parts = ctx.attempt + 1, None, None
+            ctx.begin_again()
             with ctx.notebook.doing("heal.retry.reattempt"):
                 result = await inner(ctx)
+            if isinstance(result, Failure) and isinstance(result.error, Rejected) and not result.cut:
+                return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
             confirm(ctx, failure, mended, result)
         return result
 
@@ -151,7 +153,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy
         ctx.target.experience.update(failure.signature, remedy, worked=False)
         return None
     finally:
-        ctx.mending, ctx.spent = None, None
+        ctx.mending, ctx.spent = None, ()
         remedy.alone.leave()
     ctx.notebook.remedies.append(remedy.name)
     ctx.emit(RemedyApplied, remedy=remedy.name, signature=failure.signature)
@@ -191,8 +193,6 @@ def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Resul
     with ctx.notebook.doing("heal.retry.confirm"):
         worked = isinstance(result, Success)
         if isinstance(result, Failure) and result.kind is not failure.kind:
-            if isinstance(result.error, Rejected) and result.error.__cause__ is None:
-                result.error.__cause__ = failure.error  # keep what led to the refusal
             return
         ctx.target.experience.update(failure.signature, mended, worked=worked)
         name = WAIT if mended is None else mended.name

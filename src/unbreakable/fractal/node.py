@@ -6,12 +6,12 @@ import itertools
 import logging
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, ValidationFailed
 from unbreakable.events import Event, Failed, Healed, Listener, ListenerFailed, Succeeded
 from unbreakable.fractal import learning
 from unbreakable.fractal.healing import Healing
@@ -19,6 +19,7 @@ from unbreakable.fractal.learning import Tuner
 from unbreakable.fractal.operation import Operation, work_with_context
 from unbreakable.fractal.ports import Chooser
 from unbreakable.fractal.remedies import Matcher, Remedy, matcher
+from unbreakable.fractal.scope import set_scope
 from unbreakable.fractal.settings import Settings, settle
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.targets import Targets
@@ -41,7 +42,6 @@ E = TypeVar("E", bound=Event)
 
 MOST_CHILDREN = 1_000
 MOST_LISTENERS = 100
-SCOPE = frozenset({"nodes", "results", "state", "tick", "iteration"})
 
 _nodes: weakref.WeakSet[FractalNode] = weakref.WeakSet()
 
@@ -134,32 +134,21 @@ class FractalNode:
         """Return the context of a call that begins now; *given*: its arguments, None for the context itself."""
         outer, now, ctx = current(), runtime.now(), Context()
         ctx.node, ctx.runtime, ctx.parent, ctx.work, ctx.input = self, runtime, outer, work, context
-        self._set_scope(ctx, scope)
+        set_scope(ctx, scope)
         ctx.given = ((ctx,), {}) if given is None else given
-        ctx.target = self.targets.of(*ctx.given)
+        try:
+            ctx.target = self.targets.of(*ctx.given)
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            ctx.target, ctx.refused = self.target, ValidationFailed(f"{self.name}: no key: {in_one_line(error)}")
+            ctx.refused.__cause__ = error
         ctx.plan, ctx.strategy, ctx.started = ctx.target.plan, self.settings.strategy, now
         ctx.deadline = now + ctx.plan.deadline
         if outer is not None and outer.deadline < ctx.deadline:
             ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
         ctx.notebook = Notebook(runtime.now, now)
         return ctx
-
-    @staticmethod
-    def _set_scope(ctx: Context, scope: Mapping[str, Any]) -> None:
-        if isinstance(ctx.input, Context):  # what a loop or workflow says of its call holds for the calls inside, too
-            outer = ctx.input
-            ctx.input, ctx._key = outer.input, outer._key  # noqa: SLF001
-            for name in SCOPE:
-                setattr(ctx, name, getattr(outer, name))
-        for name, value in scope.items():
-            if name == "idempotency_key":
-                ctx._key = value  # noqa: SLF001
-            elif name in SCOPE:
-                setattr(ctx, name, value)
-            else:
-                raise TypeError(
-                    f"execute() has no argument {name!r}; expected one of {sorted(SCOPE)} or idempotency_key"
-                )
 
     async def play(self, ctx: Context) -> Result[Any]:
         """Play the script of a call from its start; ``ctx.first`` is taken as the answer of the first attempt."""
@@ -177,7 +166,8 @@ class FractalNode:
         if isinstance(result, Failure):
             once = ctx.plan.effects == "once" and not may_repeat("once", result)
             if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke or once):
-                ctx.parent.spent = result.error  # the calls around this one need not repeat what was repeated here
+                # The calls around this one need not repeat what was repeated here.
+                ctx.parent.spent = (*ctx.parent.spent[-7:], result.error)
             ctx.emit(Failed, attempts=ctx.made, error=in_one_line(result.error))
         elif result.degraded is None and self.listeners:
             elapsed = ctx.runtime.now() - ctx.started

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 
-from unbreakable.errors import AttemptTimeout, Kind, NotSent, Rejected, VerificationFailed
+from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Kind, NotSent, Rejected, VerificationFailed
 from unbreakable.outcome import told_by
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
@@ -22,6 +22,7 @@ _TEMPLATE = (
 
 _OURS: dict[type[Exception], Kind] = {
     AttemptTimeout: Kind.TIMEOUT,
+    DeadlineExceeded: Kind.TIMEOUT,
     Rejected: Kind.REJECTED,
     VerificationFailed: Kind.UNVERIFIED,
     NotSent: Kind.UNREACHABLE,

@@ -36,7 +36,7 @@ class Target:
         self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]], like: Target | None = None
     ) -> None:
         self.name, self.layers, self.cold = name, layers, cold
-        self.circuit: Circuit = Circuit(cold.breaker or CircuitBreaker()) if like is None else like.circuit
+        self.circuit: Circuit = _circuit(cold) if like is None else like.circuit
         if cold.breaker is None:
             self.circuit.disable()
         self.gate: Gate | None = None if like is None else like.gate
@@ -91,3 +91,7 @@ class Target:
         counts.merge(self.counts)
         counts.update(ok=max(0, self.successes - counts.healed))
         return counts
+
+
+def _circuit(cold: Plan) -> Circuit:
+    return Circuit(CircuitBreaker(), off=True) if cold.breaker is None else Circuit(cold.breaker)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import Any
 
-from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Rejected, ValidationFailed, VerificationFailed
+from unbreakable.errors import AttemptTimeout, DeadlineExceeded, ValidationFailed, VerificationFailed
 from unbreakable.fractal.settings import Settings, Verify
 from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line
@@ -30,7 +30,7 @@ class Validation:
                 prepare(ctx)
             return await inner(ctx)
         with ctx.notebook.doing("try.validate.check_input"):
-            refused: Rejected | None = check_input(self.settings, ctx)
+            refused = ctx.refused or check_input(self.settings, ctx)
         if refused is None:
             with ctx.notebook.doing("try.validate.check_state"):
                 refused = check_state(ctx)
@@ -116,10 +116,8 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
 
 def is_exhausted(error: Exception, ctx: Context) -> bool:
     """Return whether a protected call inside this one has repeated *error* in vain: repeats must not multiply."""
-    if ctx.spent is None:
-        return False
-    known = relatives(error)
-    return any(inner is other for inner in (ctx.spent, root_cause(ctx.spent)) for other in known)
+    known = relatives(error) if ctx.spent else ()
+    return any(inner is other for spent in ctx.spent for inner in (spent, root_cause(spent)) for other in known)
 
 
 def check_shape(schema: Any, value: Any) -> Any:

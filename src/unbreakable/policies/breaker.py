@@ -72,7 +72,7 @@ class CircuitBreaker:
         now = ctx.runtime.now()
         stamp, event = circuit.admit(now)
         tell(ctx, event)
-        until = min(now + self.wait, ctx.deadline)
+        until = min(now + self.wait - ctx.waited, ctx.deadline)
         if stamp is not None or until <= now or len(circuit.line) >= MOST_WAITING:
             return stamp
         place = Place(ctx.runtime.waiter())
@@ -81,6 +81,7 @@ class CircuitBreaker:
             return await self._wait_in_line(circuit, ctx, place, until)
         finally:
             circuit.leave_line(place)
+            ctx.waited += ctx.runtime.now() - now
 
     async def _wait_in_line(self, circuit: Circuit, ctx: Context, place: Place, until: float) -> int | None:
         """Wait to be called; who is first in line also looks at the clock, so that one caller asks and not a herd."""
@@ -150,6 +151,7 @@ class Circuit:
         "generation",
         "line",
         "lock",
+        "off",
         "probes",
         "proven",
         "run",
@@ -161,8 +163,8 @@ class Circuit:
         "window",
     )
 
-    def __init__(self, settings: CircuitBreaker) -> None:
-        self.settings, self.lock = settings, new_lock()
+    def __init__(self, settings: CircuitBreaker, *, off: bool = False) -> None:
+        self.settings, self.off, self.lock = settings, off, new_lock()
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = 0
         self.since: float | None = None
@@ -213,9 +215,7 @@ class Circuit:
         if self.window is None or self.settings.ratio is None:
             return self.run >= self.settings.failures
         if self.since is None:
-            self.since = (
-                now  # the window's buckets begin with the first attempt: a story is the same at any time of day
-            )
+            self.since = now  # its buckets begin with the first attempt: a story is the same at any time of day
         self.window.update(ok, now - self.since)
         fine, failed = self.window.value(now - self.since)
         return fine + failed >= self.settings.minimum and failed >= self.settings.ratio * (fine + failed)
@@ -265,8 +265,8 @@ class Circuit:
         self._by_hand(Change.SWITCHED_OFF)
 
     def reset(self) -> None:
-        """Close the circuit and forget what it counted."""
-        self._by_hand(Change.RESET)
+        """Close the circuit and forget what it counted; one that was switched off for good is off again."""
+        self._by_hand(Change.SWITCHED_OFF if self.off else Change.RESET)
 
     def _by_hand(self, change: Change, now: float = 0.0) -> None:
         with self.lock:

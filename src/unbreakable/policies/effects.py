@@ -36,7 +36,7 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     once               only when the request provably never left, or the target refused it before doing anything
     ======== =====================================================================
     """
-    if isinstance(failure.error, Rejected):
+    if isinstance(failure.error, Rejected) and not failure.cut:
         return False  # we refused it ourselves: asking ourselves again changes nothing
     if effects == "once":
         return isinstance(failure.error, NEVER_LEFT) or told_by(failure.error, "refused") is True

@@ -48,8 +48,10 @@ class Context(Alarm):
     work: Callable[[Context], Callable[[], Any]]  #: makes one attempt's work, with what remedies changed
     given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)  #: the caller's arguments, for ``validate``
     stamp: int = 0  #: the circuit's generation when the quick path let the call through
+    waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
-    spent: BaseException | None = None  #: what a protected call inside this one failed with, after its own repeats
+    spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
+    refused: Rejected | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
     error: Exception | None = None  #: the last failure, kept when a fallback answers
@@ -91,8 +93,13 @@ class Context(Alarm):
 
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
-        self.live, self.given, self.spent = False, ((), _NOTHING), None
+        self.live, self.given, self.spent = False, ((), _NOTHING), ()
         self.work = _over
+
+    def begin_again(self) -> None:
+        """Begin the next attempt: what the last one learned of itself does not hold for it."""
+        self.attempt += 1
+        self.spent, self.parts, self.blameless = (), None, False
 
     def emit(self, event: type[Event], **fields: Any) -> None:
         """Tell the node's listeners what happened."""

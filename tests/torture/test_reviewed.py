@@ -1,0 +1,133 @@
+"""What a reading of the code found wrong: each is told by a story that failed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.testing import virtual_time
+
+
+class Down(Exception):
+    """The target fails."""
+
+
+def test_every_inner_trouble_is_remembered_not_only_the_last() -> None:
+    """Two calls inside one attempt that were both repeated in vain: raising the first is not repeated either."""
+    calls = []
+
+    @ub.protect("inner", budget=False, breaker=False)
+    async def inner(number: int) -> None:
+        calls.append(number)
+        raise Down(number)
+
+    @ub.protect("outer", budget=False, breaker=False)
+    async def outer() -> None:
+        first, _ = await asyncio.gather(inner(1), inner(2), return_exceptions=True)
+        raise first
+
+    with virtual_time(), pytest.raises(Down):
+        asyncio.run(outer())
+
+    assert 6 == len(calls)
+
+
+def test_a_circuit_that_trips_within_a_call_leaves_the_users_own_exception() -> None:
+    """A call whose attempts failed ends in its own error; that the circuit then refused is told in the note."""
+
+    @ub.protect("target", breaker=ub.CircuitBreaker(2))
+    def work() -> None:
+        raise Down("again")
+
+    with virtual_time(), pytest.raises(Down) as caught:
+        work()
+
+    assert "circuit of target is open" in caught.value.__notes__[0]
+
+
+def test_the_wait_for_an_open_circuit_is_the_calls_not_each_attempts() -> None:
+    """A call waits for open circuits for as long as it may in all, over its attempts."""
+
+    @ub.protect(
+        "target", breaker=ub.CircuitBreaker(1, rest=3.0, wait=5.0), retry=ub.Retry(9), deadline=100, budget=False
+    )
+    def work() -> None:
+        raise Down
+
+    with virtual_time() as clock:
+        work.outcome()
+        waited = clock.now()
+
+    assert 5.0 <= waited < 6.5
+
+
+def test_a_deadline_further_in_is_a_failure_that_an_outer_call_repeats() -> None:
+    """An inner call's own shorter deadline is to the outer call what a time limit is."""
+    calls = []
+
+    @ub.protect("inner", effects="none", deadline=1.0)
+    async def inner() -> int:
+        calls.append(1)
+        await asyncio.sleep(10 if len(calls) == 1 else 0.1)  # noqa: TID251 - virtual
+        return 7
+
+    @ub.protect("outer", effects="none")
+    async def outer() -> int:
+        return await inner()
+
+    with virtual_time():
+        assert 7 == asyncio.run(outer())
+
+
+def test_the_story_of_a_call_whose_time_is_up_says_so() -> None:
+    """A call that ends at its deadline does not blame what it does to the world."""
+
+    @ub.protect("slow", effects="none", deadline=1.0)
+    async def slow() -> None:
+        await asyncio.sleep(10)  # noqa: TID251 - virtual
+
+    with virtual_time():
+        told = asyncio.run(slow.outcome()).explain()
+
+    assert "effects" not in told
+    assert "the deadline" in told
+
+
+def test_resetting_a_circuit_that_was_switched_off_leaves_it_off() -> None:
+    """With breaker=False there is no circuit to close: reset() takes back force_open() and nothing more."""
+    node = ub.FractalNode("n", breaker=False, retry=False)
+    node.breaker.force_open()
+    node.breaker.reset()
+
+    def work() -> None:
+        raise Down
+
+    assert [Down] * 9 == [type(node.execute_sync(work).error) for _ in range(9)]
+
+
+@pytest.mark.parametrize("key", [lambda city: {}[city], lambda city: [city]])
+def test_a_key_that_cannot_be_had_refuses_the_call(key: Any) -> None:
+    """Whatever key() raises, or returns that cannot be a key, outcome() raises nothing."""
+
+    @ub.protect("keyed", key=key)
+    def work(city: str) -> str:
+        return city
+
+    assert isinstance(work.outcome("CAI").error, ub.errors.ValidationFailed)
+
+
+def test_what_excuses_one_attempt_does_not_excuse_the_next() -> None:
+    """An attempt that said nothing of the target as a whole does not keep the next from counting."""
+    node = ub.FractalNode("n", breaker=ub.CircuitBreaker(1), retry=ub.Retry(2), budget=False)
+
+    def work(ctx: ub.Context) -> None:
+        ctx.blameless = ctx.attempt == 1 or ctx.blameless
+        raise Down
+
+    with virtual_time():
+        node.execute_sync(work)
+
+    assert "open" == node.breaker.state.value
