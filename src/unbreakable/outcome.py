@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from unbreakable.errors import Kind
@@ -119,7 +119,7 @@ class Outcome(Generic[T_co]):
     strategy: str = "adaptive"
     remedies: tuple[str, ...] = ()
     degraded_reason: str | None = None
-    trace: Trace | None = None
+    trace: Trace | None = field(default=None, repr=False)
     node: str = ""
 
     @property

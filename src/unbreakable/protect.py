@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, over
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
-from unbreakable.fractal.operation import is_async, is_generator
+from unbreakable.fractal.operation import is_async, is_generator, takes_one
 from unbreakable.outcome import Failure
+from unbreakable.policies.check import refuse
 from unbreakable.runtime import new_lock
 
 if TYPE_CHECKING:  # only type checkers read the table of keywords
@@ -74,6 +75,26 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     exception with a note that tells the story; ``.outcome(…)`` returns an ``Outcome`` instead and never raises an
     Exception.  A policy left at None is learned, an object pins it, False switches it off.  Times are seconds.
     Raises ConfigurationError when an option is wrong and TypeError for what cannot be protected.
+
+    ============ =====================================================================================================
+    effects      what it does to the world: "none", "idempotent", "unknown" (the default), "once"; decides what may be
+                 repeated: declare "once" for anything that pays
+    validate     takes the call's arguments and raises, or returns False, to refuse the call
+    schema       a type that the result must have, or a function that checks and parses it
+    verify       takes the result and returns a bool or a quality in 0..1; ``ub.Verify(check, at_least=0.5)``
+    fallback     takes the ``ub.Failure`` and answers instead
+    remedies     pairs of (exception types or a predicate, function); or use ``.remedy(…)`` as a decorator
+    deadline     seconds for the whole call, repeats included; None: max(30, 20 · p99); sync code is not cut by it
+    key          takes the call's arguments; circuit, bulkhead and lessons are kept for each key, the last 1,000
+    strategy     "adaptive", or a ``ub.Strategy`` of pinned policies
+    retry        ``ub.Retry(attempts=3, on=Exception, backoff=…)``
+    breaker      ``ub.CircuitBreaker(failures=5, rest=30.0, …)``
+    timeout      ``ub.Timeout(seconds)`` for one attempt
+    hedge        ``ub.Hedge(after, most=1)``
+    bulkhead     ``ub.Bulkhead(most, wait=0.0)``
+    budget       ``ub.RetryBudget(ratio=0.2, …)``
+    memory       a ``ub.LocalMemory`` that nodes of the same name share
+    ============ =====================================================================================================
     """
     if callable(name):
         return protected(name, None, options)
@@ -94,6 +115,11 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
     own = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
     if is_generator(function):
         raise TypeError(f"{own} is a generator: its items cannot be guarded by protect() yet")
+    answer = options.get("fallback")
+    if answer is not None:
+        takes_one(f"{own}: fallback", answer)
+    if answer is not None and is_async(answer) and not is_async(function):
+        raise refuse(f"{own}: the fallback of a plain function", "a plain function, too", answer)
     node = FractalNode(name or own, **options)
     return (AsyncProtected if is_async(function) else SyncProtected)(function, node)
 

@@ -131,3 +131,67 @@ def test_what_excuses_one_attempt_does_not_excuse_the_next() -> None:
         node.execute_sync(work)
 
     assert "open" == node.breaker.state.value
+
+
+def test_a_type_that_is_not_repeated_opens_no_circuit() -> None:
+    """Errors outside of what the user repeats on say nothing of the target: others are still let through."""
+
+    @ub.protect("parse", retry=ub.Retry(3, on=ConnectionError))
+    def parse(number: int) -> int:
+        if number < 0:
+            raise ValueError(number)
+        return number
+
+    for _ in range(9):
+        with pytest.raises(ValueError, match="-1"):
+            parse(-1)
+
+    assert 1 == parse(1)
+
+
+def test_our_own_time_limit_counts_whatever_is_repeated_on() -> None:
+    """A time limit is a failure of the target, also where only connection errors are repeated."""
+
+    @ub.protect("slow", retry=ub.Retry(1, on=ConnectionError), timeout=ub.Timeout(1.0), breaker=ub.CircuitBreaker(2))
+    async def slow() -> None:
+        await asyncio.sleep(10)  # noqa: TID251 - virtual
+
+    with virtual_time():
+        for _ in range(2):
+            asyncio.run(slow.outcome())
+
+    assert "open" == slow.node.breaker.state.value
+
+
+def test_a_wrong_call_is_the_callers_mistake() -> None:
+    """Arguments that do not fit are told at once: not repeated, not counted."""
+
+    @ub.protect("one", breaker=ub.CircuitBreaker(2))
+    def one(number: int) -> int:
+        return number
+
+    for _ in range(4):
+        outcome = one.outcome(1, 2)  # type: ignore[call-arg]
+
+    assert (TypeError, 1) == (type(outcome.error), outcome.attempts)
+    assert 7 == one(7)
+
+
+def test_a_remedy_or_fallback_that_cannot_work_is_refused_at_once() -> None:
+    """What takes no failure, or is async beside a plain function, would only fail when it is needed."""
+
+    @ub.protect("plain")
+    def plain() -> None:
+        """Do nothing."""
+
+    async def later(failure: ub.Failure) -> None:
+        """Wait."""
+
+    with pytest.raises(ub.errors.ConfigurationError, match="takes the failure"):
+        plain.remedy(ValueError)(lambda: None)
+    with pytest.raises(ub.errors.ConfigurationError, match="plain function"):
+        plain.remedy(ValueError)(later)
+    with pytest.raises(ub.errors.ConfigurationError, match="plain function"):
+        ub.protect("plain", fallback=later)(lambda: None)
+    with pytest.raises(ub.errors.ConfigurationError, match="parent"):
+        ub.FractalNode("n", parent="other")  # type: ignore[arg-type]

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from unbreakable.fractal.node import F, FractalNode
-from unbreakable.fractal.operation import work_with_arguments
+from unbreakable.fractal.operation import is_async, work_with_arguments
 from unbreakable.fractal.quick import begin, fail, succeed
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.trace import Notebook
 from unbreakable.outcome import Failure, Outcome
 from unbreakable.policies import Context
+from unbreakable.policies.check import refuse
 from unbreakable.runtime import ASYNCIO, BLOCKING, mark_as_coroutine_function, run_blocking
 
 P = ParamSpec("P")
@@ -103,6 +104,17 @@ class AsyncProtected(Door[P, T]):
 
 class SyncProtected(Door[P, T]):
     """A protected plain function."""
+
+    def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
+        """Register the decorated function, which cannot be async, as a remedy; see ``FractalNode.remedy``."""
+        register = super().remedy(*what, name=name)
+
+        def register_sync(function: F) -> F:
+            if is_async(function):
+                raise refuse(f"{self.node.name}: a remedy of a plain function", "a plain function, too", function)
+            return register(function)
+
+        return register_sync
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""

@@ -16,7 +16,7 @@ from unbreakable.events import Event, Failed, Healed, Listener, ListenerFailed, 
 from unbreakable.fractal import learning
 from unbreakable.fractal.healing import Healing
 from unbreakable.fractal.learning import Tuner
-from unbreakable.fractal.operation import Operation, work_with_context
+from unbreakable.fractal.operation import Operation, takes_one, work_with_context
 from unbreakable.fractal.ports import Chooser
 from unbreakable.fractal.remedies import Matcher, Remedy, matcher
 from unbreakable.fractal.scope import set_scope
@@ -27,6 +27,7 @@ from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Attempting, Validation
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
+from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked, may_repeat
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
@@ -67,8 +68,7 @@ class FractalNode:
         runtime: Runtime | None = None,
         **options: Unpack[Options],
     ) -> None:
-        if not isinstance(name, str) or not name:
-            raise ConfigurationError(f"name must be a word, not {name!r}")
+        _check(name, operation, parent)
         given: dict[str, Any] = {**options}
         if parent is not None:
             if len(parent.children) >= MOST_CHILDREN:
@@ -293,6 +293,7 @@ class FractalNode:
         matches = matcher(what)
 
         def register(function: F) -> F:
+            takes_one(f"{self.name}: a remedy", function)
             label = name or str(getattr(function, "__name__", type(function).__name__))
             self.remedies.append(Remedy(label, matches, function))
             return function
@@ -375,6 +376,15 @@ class FractalNode:
             target.circuit.clear()
         for remedy in self.remedies:
             remedy.alone.clear()
+
+
+def _check(name: object, operation: object, parent: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise refuse("name", "a word", name)
+    if not (operation is None or callable(operation)):
+        raise refuse(f"{name}: operation", "a function or None", operation)
+    if not (parent is None or isinstance(parent, FractalNode)):
+        raise refuse(f"{name}: parent", "a FractalNode or None", parent)
 
 
 def _after_fork() -> None:

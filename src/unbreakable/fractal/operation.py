@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from unbreakable.policies import Context
+from unbreakable.policies.check import refuse
 
 T = TypeVar("T")
 
@@ -96,6 +97,18 @@ def is_async(function: Any) -> bool:
         function = function.__func__
     call = inspect.getattr_static(type(function), "__call__", None)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+def takes_one(what: str, function: Any) -> None:
+    """Raise ConfigurationError unless *function* can be called with the failure alone."""
+    if not callable(function):
+        raise refuse(what, "a function that takes the failure", function)
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        raise refuse(what, "a function that takes the failure and nothing else", function) from None
+    except ValueError:
+        return  # a builtin without a signature
 
 
 def is_generator(function: Any) -> bool:

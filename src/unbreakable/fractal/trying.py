@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import Any
 
-from unbreakable.errors import AttemptTimeout, DeadlineExceeded, ValidationFailed, VerificationFailed
+from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Kind, ValidationFailed, VerificationFailed
 from unbreakable.fractal.settings import Settings, Verify
 from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line
@@ -59,7 +59,7 @@ def check_input(settings: Settings, ctx: Context) -> ValidationFailed | None:
 def check_state(ctx: Context) -> DeadlineExceeded | None:
     """Return the refusal of a call that has no time left."""
     late = -ctx.left()
-    return DeadlineExceeded(f"the caller's deadline passed {late:.3f} s before the call") if late >= 0 else None
+    return DeadlineExceeded(f"the deadline passed {late:.3f} s before the call") if late >= 0 else None
 
 
 def prepare(ctx: Context) -> None:
@@ -104,7 +104,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         error = error.__cause__  # as the user's function raised it: a coroutine turns it into a RuntimeError
     return Failure(
         error,
-        classify(error),
+        Kind.BUG if is_misuse(error) else classify(error),
         node=ctx.node.name,
         attempt=ctx.attempt,
         elapsed=ctx.runtime.now() - started,
@@ -112,6 +112,16 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
     )
+
+
+def is_misuse(error: Exception) -> bool:
+    """Return whether *error* says that a function was called wrongly: it came up before the user's code was entered."""
+    traceback = error.__traceback__
+    if not isinstance(error, TypeError) or traceback is None:
+        return False
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return str(traceback.tb_frame.f_globals.get("__name__", "")).startswith("unbreakable.")
 
 
 def is_exhausted(error: Exception, ctx: Context) -> bool:

@@ -27,6 +27,8 @@ class Backoff:
     def __post_init__(self) -> None:
         check.seconds("Backoff.first", self.first)
         check.seconds("Backoff.most", self.most)
+        if self.most < self.first:
+            raise refuse("Backoff.most", f"at least the first pause, {self.first} seconds", self.most)
         if not self.factor >= 1:
             raise refuse("Backoff.factor", "1 or more", self.factor)
 

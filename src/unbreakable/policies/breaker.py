@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from unbreakable.errors import CircuitOpen, Kind, Rejected
+from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
 from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened, Event
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
@@ -17,7 +17,7 @@ from unbreakable.runtime import Waiter, new_lock
 from unbreakable.stats import Window
 
 MOST_WAITING = 1_000
-OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS)  # the target is well: it answered, and was right
+OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well: it answered, and was right
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 
@@ -296,12 +296,18 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     """
     if not isinstance(result, Failure):
         return True
-    if ctx.blameless:
+    if ctx.blameless or not is_repeatable(result.error, ctx):
         return None
     if result.cut and isinstance(result.error, Rejected):
         ours = ctx.deadline_is_ours and result.elapsed >= 0.5 * (ctx.deadline - ctx.started)
         return False if ours else None
     return None if isinstance(result.error, Rejected) or result.kind in OUR_FAULT else False
+
+
+def is_repeatable(error: Exception, ctx: Context) -> bool:
+    """Return whether *error* is of a type that the call is repeated on; others say nothing of the target's health."""
+    retry = ctx.plan.retry
+    return retry is None or isinstance(error, (UnbreakableError, retry.on))
 
 
 def tell(ctx: Context, event: type[Event] | None) -> None:

@@ -32,7 +32,7 @@ class Timeout:
         started = ctx.runtime.now()
         seconds = min(self.seconds, ctx.deadline - started)
         if seconds <= 0:
-            return ctx.refuse(DeadlineExceeded("the caller's time was up before the attempt began"))
+            return ctx.refuse(DeadlineExceeded("the time was up before the attempt began"))
         ctx.due = started + seconds
         try:
             if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.cut_threads):
@@ -50,7 +50,7 @@ def cut(ctx: Context, started: float) -> Failure:
     """Return the failure of an attempt that we cut: by the caller's deadline or by its own limit."""
     now = ctx.runtime.now()
     error = (
-        DeadlineExceeded(f"the caller's deadline came {now - started:.3f} s into the attempt")
+        DeadlineExceeded(f"the deadline came {now - started:.3f} s into the attempt")
         if now >= ctx.deadline
         else AttemptTimeout(f"cut after {now - started:.3f} s")
     )

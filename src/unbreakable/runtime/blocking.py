@@ -104,7 +104,7 @@ class BlockingRuntime:
                 return await value  # the script hands the floor to a block of the user's code
             if inspect.iscoroutine(value):
                 value.close()
-            msg = "an async operation was given to a blocking call: use the awaited form, without _sync"
+            msg = "an async function was given where nothing can be awaited: await the call, or give a plain function"
             raise TypeError(msg)
         return value
 
