@@ -93,9 +93,7 @@ def test_a_child_does_not_inherit_the_calls_in_flight():
     assert [0, "NoneType"] == after
 
 
-def test_a_child_finds_no_lock_shut():
-    """Whatever lock another thread of the parent holds at the moment of the fork, the child's calls go through."""
-    ends = in_a_program("""
+EVERY_LOCK_HELD = """
         memory = ub.LocalMemory()
         options = dict(memory=memory, bulkhead=ub.Bulkhead(4), key=lambda word: word)
         door = ub.protect("target", breaker=ub.CircuitBreaker(9, ratio=0.5), **options)(lambda word: word)
@@ -135,7 +133,12 @@ def test_a_child_finds_no_lock_shut():
         leave.set()
         thread.join()
         print(json.dumps(child))
-    """)
+"""
+
+
+def test_a_child_finds_no_lock_shut():
+    """Whatever lock another thread of the parent holds at the moment of the fork, the child's calls go through."""
+    ends = in_a_program(EVERY_LOCK_HELD)
 
     assert ["there", "hi", "healed", 103] == ends
 

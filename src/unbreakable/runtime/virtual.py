@@ -16,6 +16,7 @@ import math
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,6 +55,7 @@ class VirtualWorld:
         self.members: set[int] = set()  # the threads that take part, and those of them that run
         self.running: set[int] = set()
         self.progress, self.jobs = time.monotonic(), 0
+        self.loops: weakref.WeakSet[Any] = weakref.WeakSet()  # the event loops that ran in it
 
     def now(self) -> float:
         """Return the moment, in the seconds of the real monotonic clock at which this world began."""
@@ -208,6 +210,7 @@ def _event_loops_in(world: VirtualWorld) -> Iterator[None]:
 
     def virtual_run_once(loop: Any) -> None:
         if hasattr(loop, "_selector") and hasattr(loop._selector, "get_map"):  # noqa: SLF001
+            world.loops.add(loop)
             _wait_in_virtual_time(world, loop)
         run_once(loop)
 
@@ -237,6 +240,7 @@ def virtual_time(seed: int = 0) -> Iterator[VirtualClock]:
     given 20 ms of real time before the clock jumps.  Blocks do not nest: RuntimeError.
 
     >>> import time
+    import weakref
     >>> with virtual_time() as clock:
     ...     time.sleep(3600)
     ...     clock.now()
@@ -272,4 +276,10 @@ def _go_on_from(world: VirtualWorld, real: Any) -> None:
         shifted = lambda: time.monotonic() + ahead  # noqa: E731
         ASYNCIO.now = BLOCKING.now = shifted
         real.now = shifted
+    for loop in list(world.loops):
+        loop.time = _library_time  # its timers were set by a clock that may be ahead, and goes on from there
     ASYNCIO.watches.clear()
+
+
+def _library_time() -> float:
+    return ASYNCIO.now()
