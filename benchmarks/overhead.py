@@ -78,9 +78,8 @@ def time_sync(work: Callable[[], Any]) -> float:
 def table(title: str, times: dict[str, list[float]]) -> None:
     """Print microseconds per call: median and quartiles, and the ratio of our median to each peer's."""
     ours = statistics.median(times["unbreakable"])
-    print(
-        f"\n{title}: µs per call, median (quartiles) of {ROUNDS} rounds × {CALLS} calls, Python {sys.version.split()[0]}"
-    )
+    version = sys.version.split()[0]
+    print(f"\n{title}: µs per call, median (quartiles) of {ROUNDS} rounds × {CALLS} calls, Python {version}")
     for name, seconds in times.items():
         low, middle, high = (1e6 * each / CALLS for each in statistics.quantiles(seconds, n=4))
         line = f"  {name:42} {middle:8.2f} ({low:.2f}–{high:.2f})"
