@@ -76,3 +76,4 @@ __getattr__ = lazily.load(
         "testing": "",
     },
 )
+__dir__ = lazily.listing(__all__)

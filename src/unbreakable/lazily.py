@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 
@@ -24,3 +24,8 @@ def load(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return value
 
     return ask
+
+
+def listing(names: Iterable[str]) -> Callable[[], list[str]]:
+    """Return the ``__dir__`` of a package that shows its public *names*, loaded or not."""
+    return lambda: sorted(names)

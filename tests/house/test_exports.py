@@ -75,3 +75,8 @@ def test_each_public_method_says_what_it_does(name):
     ]
 
     assert [] == silent
+
+
+def test_completion_shows_what_is_loaded_later():
+    """A prompt that completes names shows every public one, whether it was asked for before or not."""
+    assert sorted(ub.__all__) == dir(ub)

@@ -112,7 +112,7 @@ def is_face(statement: ast.stmt) -> bool:
     match statement:
         case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant(value=str())):
             return True
-        case ast.Assign(targets=[ast.Name(id="__all__" | "__getattr__")]):
+        case ast.Assign(targets=[ast.Name(id="__all__" | "__getattr__" | "__dir__")]):
             return True
         case ast.If(test=ast.Attribute(attr="TYPE_CHECKING"), body=body, orelse=[]):
             return all(isinstance(each, ast.ImportFrom) for each in body)

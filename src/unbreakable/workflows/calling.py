@@ -44,7 +44,7 @@ class StepNodes:
 
     def __init__(self, parent: FractalNode, options: Options) -> None:
         self._parent, self._options = parent, options
-        self._nodes: OrderedDict[tuple[str, object], FractalNode] = OrderedDict()
+        self._nodes: OrderedDict[tuple[object, ...], FractalNode] = OrderedDict()
         self._lock = new_lock()
 
     def of(self, step: Step) -> FractalNode:
@@ -54,11 +54,11 @@ class StepNodes:
         options = self._options
         if step.timeout is not None:
             options = {**options, "timeout": Timeout(step.timeout)}
-        return self._child((step.id, step.timeout), step.id, options)
+        return self._child((step.id, step.timeout, code_of(step.operation)), step.id, options)
 
     def for_undo(self, step: Step) -> FractalNode:
         """Return the node that runs the compensation of *step*."""
-        return self._child((step.id, "undo"), f"{step.id}.undo", UNDO_OPTIONS)
+        return self._child((step.id, "undo", code_of(step.compensate)), f"{step.id}.undo", UNDO_OPTIONS)
 
     def effects(self, step: Step) -> Effects:
         """Return what is declared about the operation of *step*: by its node, else by the protected function it is."""
@@ -66,7 +66,7 @@ class StepNodes:
         protected = getattr(step.operation, "node", None)
         return protected.settings.effects if own == "unknown" and isinstance(protected, FractalNode) else own
 
-    def _child(self, key: tuple[str, object], name: str, options: Options) -> FractalNode:
+    def _child(self, key: tuple[object, ...], name: str, options: Options) -> FractalNode:
         with self._lock:
             child = self._nodes.pop(key, None) or self._new_child(name, options)
             self._nodes[key] = child
@@ -80,6 +80,14 @@ class StepNodes:
         for kind, listener in self._parent.listeners:
             child.on(kind, listener)
         return child
+
+
+def code_of(operation: object) -> object:
+    """Return what is the same whenever *operation* is made anew: two workflows may each have a step of one name."""
+    while isinstance(operation, partial):
+        operation = operation.func
+    function = getattr(operation, "__func__", operation)
+    return getattr(function, "__code__", type(function))
 
 
 class NodeCaller:

