@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -13,6 +13,12 @@ from unbreakable.testing import virtual_time
 
 class Down(Exception):
     """The target fails."""
+
+
+class SupportsName(Protocol):
+    """Cannot be asked with isinstance()."""
+
+    name: str
 
 
 def test_every_inner_trouble_is_remembered_not_only_the_last() -> None:
@@ -195,3 +201,43 @@ def test_a_remedy_or_fallback_that_cannot_work_is_refused_at_once() -> None:
         ub.protect("plain", fallback=later)(lambda: None)
     with pytest.raises(ub.errors.ConfigurationError, match="parent"):
         ub.FractalNode("n", parent="other")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("schema", [None, SupportsName])
+def test_outcome_raises_nothing_when_the_result_cannot_be_looked_at(schema: Any) -> None:
+    """A coroutine that was returned instead of run, and a schema that cannot be asked, are failures like others."""
+
+    async def late() -> int:
+        return 1
+
+    @ub.protect("odd", schema=schema, retry=False, fallback=lambda failure: 7)
+    async def odd() -> Any:
+        return late() if schema is None else 1
+
+    outcome = asyncio.run(odd.outcome())
+
+    assert (ub.Status.DEGRADED, TypeError) == (outcome.status, type(outcome.error))
+
+
+def test_a_key_that_cannot_be_had_refuses_the_plain_call_too() -> None:
+    """The plain form raises what outcome() holds, and the call is counted."""
+
+    @ub.protect("keyed", key=lambda city: {}[city])
+    def work(city: str) -> str:
+        return city
+
+    with pytest.raises(ub.errors.ValidationFailed, match="no key: KeyError"):
+        work("CAI")
+
+
+@pytest.mark.parametrize("factor", ["2", None, True])
+def test_a_factor_that_is_no_number_is_refused_in_words(factor: Any) -> None:
+    """A wrong setting is a ConfigurationError, whatever its type."""
+    with pytest.raises(ub.errors.ConfigurationError, match=r"Backoff\.factor"):
+        ub.Backoff(factor=factor)
+
+
+def test_a_nodes_fallback_that_cannot_take_the_failure_is_refused() -> None:
+    """As protect() does: it would fail when it is needed most."""
+    with pytest.raises(ub.errors.ConfigurationError, match="n: fallback"):
+        ub.FractalNode("n", fallback=lambda: 5)  # type: ignore[arg-type,misc]

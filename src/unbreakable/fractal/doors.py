@@ -69,8 +69,8 @@ class AsyncProtected(Door[P, T]):
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, ASYNCIO if self.node.runtime is None else self.node.runtime
-        target = node.target if node.targets.only_one else node.targets.of(args, kwargs)
-        ctx = None if node.settings.validate is not None else begin(node, target, runtime)
+        target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
+        ctx = None if target is None or node.settings.validate is not None else begin(node, target, runtime)
         if ctx is None:
             ctx = node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
             return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
@@ -119,8 +119,8 @@ class SyncProtected(Door[P, T]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, BLOCKING if self.node.runtime is None else self.node.runtime
-        target = node.target if node.targets.only_one else node.targets.of(args, kwargs)
-        ctx = None if node.settings.validate is not None else begin(node, target, runtime)
+        target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
+        ctx = None if target is None or node.settings.validate is not None else begin(node, target, runtime)
         if ctx is None:
             ctx = node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
             return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]

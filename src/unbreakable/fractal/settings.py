@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from unbreakable.fractal.operation import takes_one
 from unbreakable.fractal.ports import Memory
 from unbreakable.policies import Fallback, Plan, Strategy, check
 from unbreakable.policies.check import refuse
@@ -97,7 +98,7 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
         validate=_function(name, "validate", options.get("validate")),
         schema=_function(name, "schema", options.get("schema")),
         verify=_verification(options.get("verify")),
-        fallback=None if options.get("fallback") is None else Fallback(options["fallback"]),
+        fallback=_fallback(name, options.get("fallback")),
         deadline=_deadline(name, options.get("deadline")),
         key=_function(name, "key", options.get("key")),
         strategy=strategy.name if isinstance(strategy, Strategy) else strategy,
@@ -118,6 +119,12 @@ def _verification(value: Any) -> Verify | None:
     if value is None or isinstance(value, Verify):
         return value
     return Verify(_function("verify", "check", value) if callable(value) else value)
+
+
+def _fallback(name: str, value: Any) -> Fallback | None:
+    if callable(value):
+        takes_one(f"{name}: fallback", value)
+    return None if value is None else Fallback(value)
 
 
 def _deadline(name: str, value: Any) -> float | None:

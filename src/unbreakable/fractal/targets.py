@@ -42,6 +42,13 @@ class Targets:
         target = self.main if self.key is None else self._of_key(self.key(*args, **kwargs))
         return target if self.effects_of is None else target.doing(self.effects_of(*args, **kwargs), self.make)
 
+    def if_any(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Target | None:
+        """Return what ``of`` returns; None when there is no key to be had, for which the script refuses the call."""
+        try:
+            return self.of(args, kwargs)
+        except Exception:
+            return None
+
     def _of_key(self, key: Any) -> Target:
         with self.lock:
             if key in self.by_key:

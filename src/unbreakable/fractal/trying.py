@@ -93,7 +93,7 @@ class Attempting:
                 quality = assess_quality(self.verify, value)
             with book.doing("try.verify.accept"):
                 accept(self.verify, value, quality)
-        except VerificationFailed as error:
+        except Exception as error:  # also a schema that nothing can be an instance of, or a coroutine nobody ran
             return captured(error, ctx, started)
         return Success(value, ctx.runtime.now() - started, quality)
 

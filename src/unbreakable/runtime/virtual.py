@@ -240,7 +240,6 @@ def virtual_time(seed: int = 0) -> Iterator[VirtualClock]:
     given 20 ms of real time before the clock jumps.  Blocks do not nest: RuntimeError.
 
     >>> import time
-    import weakref
     >>> with virtual_time() as clock:
     ...     time.sleep(3600)
     ...     clock.now()
