@@ -12,17 +12,21 @@ import pytest
 pytestmark = pytest.mark.real
 
 MOST_SECONDS = 0.025
+ASYNCIO_SECONDS = 0.045  # asyncio's own import where the bound was set: a slower machine is given more
 MOST_TRIES = 20  # of which the best counts: noise only ever adds
 HEAVY = {"numpy", "click", "httpx2", "sqlite3", "_sqlite3"}
 
 # The CPU time of the process itself, taken around the one import, leaves out the interpreter's start and asyncio.
 CHILD = """
-import asyncio, json, sys, time
+import json, sys, time
+start = time.process_time()
+import asyncio
+asyncio_seconds = time.process_time() - start
 before = set(sys.modules)
 start = time.process_time()
 import unbreakable
 seconds = time.process_time() - start
-print(json.dumps({"seconds": seconds, "loaded": sorted(set(sys.modules) - before)}))
+print(json.dumps({"seconds": seconds, "asyncio": asyncio_seconds, "loaded": sorted(set(sys.modules) - before)}))
 """
 
 
@@ -45,7 +49,8 @@ def test_import_is_cheap():
     """The import costs at most 25 ms of CPU beyond asyncio's."""
     best = float("inf")
     for _ in range(MOST_TRIES):
-        best = min(best, import_once()["seconds"])
+        once = import_once()
+        best = min(best, once["seconds"] / max(1.0, once["asyncio"] / ASYNCIO_SECONDS))
         if best <= MOST_SECONDS:
             break
 

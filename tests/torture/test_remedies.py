@@ -22,11 +22,12 @@ class Login:
     def __init__(self, colour, seconds=0.0, fails=()):
         self.colour, self.seconds, self.fails = colour, seconds, list(fails)
         self.alive, self.logins, self.calls = False, 0, 0
+        self.error = PermissionError("401")
 
     async def call(self):
         self.calls += 1
         if not self.alive:
-            raise PermissionError("401")
+            raise self.error
         return "in"
 
     async def log_in(self, failure):
@@ -40,7 +41,7 @@ class Login:
 def door_of(api, **options):
     """Return the protected call of *api* with its remedy."""
     door = api.colour.protect(api.call, effects="idempotent", **{"breaker": False, **options})
-    door.remedy(PermissionError, name="log in")(api.colour.plain(api.log_in))
+    door.remedy(type(api.error), name="log in")(api.colour.plain(api.log_in))
     return door
 
 
@@ -113,6 +114,7 @@ def test_a_remedy_that_raises_is_not_the_end(colour):
 
     async def story():
         api = Login(colour, fails=[RuntimeError("login is down")])
+        api.error = ConnectionError("the session broke")
         outcome = await colour.call(door_of(api).outcome)
         return outcome.status.value, api.logins, outcome.explain()
 

@@ -241,3 +241,41 @@ def test_a_nodes_fallback_that_cannot_take_the_failure_is_refused() -> None:
     """As protect() does: it would fail when it is needed most."""
     with pytest.raises(ub.errors.ConfigurationError, match="n: fallback"):
         ub.FractalNode("n", fallback=lambda: 5)  # type: ignore[arg-type,misc]
+
+
+def test_a_place_is_not_given_to_a_closed_event_loop() -> None:
+    """Who waits for a place on an event loop that was closed is passed over: the place is not lost."""
+    node = ub.FractalNode("n", bulkhead=ub.Bulkhead(1, wait=3.0), retry=False)
+    loop, tasks = asyncio.new_event_loop(), []
+
+    def hold() -> None:
+        tasks.append(loop.create_task(node.execute(lambda: 1)))
+        loop.run_until_complete(asyncio.sleep(0))  # noqa: TID251
+        loop.run_until_complete(asyncio.sleep(0))  # noqa: TID251
+        loop.close()
+
+    node.execute_sync(hold)
+
+    assert 2 == node.execute_sync(lambda: 2).value
+    tasks[0].get_coro().close()
+    assert 0 == node.get_status().in_flight
+
+
+def test_what_fails_on_the_side_is_told() -> None:
+    """A remedy's predicate or a fallback that raises is in the story, not silent."""
+
+    @ub.protect("target", remedies=[(lambda failure: 1 / 0, lambda failure: None)], fallback=lambda failure: 1 / 0)
+    def work() -> None:
+        raise Down
+
+    with virtual_time():
+        story = work.outcome().explain()
+
+    assert "is for this failed: ZeroDivisionError" in story
+    assert "the fallback failed, too: ZeroDivisionError" in story
+
+
+def test_a_memory_that_is_none_is_refused() -> None:
+    """What cannot keep lessons is refused where it is written."""
+    with pytest.raises(ub.errors.ConfigurationError, match="memory must be"):
+        ub.FractalNode("n", memory=3)  # type: ignore[arg-type]

@@ -113,7 +113,7 @@ def choose(ctx: Context, failure: Failure) -> Remedy | None:
         return None  # our own refusal is nothing that a remedy for the target's errors should see
     with ctx.notebook.doing("heal.fix.recall"):
         busy = mending(ctx)
-        candidates = [remedy for remedy in ctx.node.remedies if remedy not in busy and accepts(remedy, failure)]
+        candidates = [remedy for remedy in ctx.node.remedies if remedy not in busy and accepts(ctx, remedy, failure)]
     with ctx.notebook.doing("heal.fix.choose"):
         if not candidates:
             return None
@@ -121,11 +121,12 @@ def choose(ctx: Context, failure: Failure) -> Remedy | None:
         return chosen
 
 
-def accepts(remedy: Remedy, failure: Failure) -> bool:
-    """Return whether *remedy* is meant for *failure*; a predicate that raises means no."""
+def accepts(ctx: Context, remedy: Remedy, failure: Failure) -> bool:
+    """Return whether *remedy* is meant for *failure*; a predicate that raises means no, and is told."""
     try:
         return remedy.matches(failure)
-    except Exception:
+    except Exception as error:
+        ctx.notebook.tell(f"asking whether {remedy.name} is for this failed: {in_one_line(error)}")
         return False
 
 

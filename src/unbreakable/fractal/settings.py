@@ -103,7 +103,7 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
         key=_function(name, "key", options.get("key")),
         strategy=strategy.name if isinstance(strategy, Strategy) else strategy,
         pinned=pinned,
-        memory=options.get("memory"),
+        memory=_memory(name, options.get("memory")),
     )
 
 
@@ -125,6 +125,12 @@ def _fallback(name: str, value: Any) -> Fallback | None:
     if callable(value):
         takes_one(f"{name}: fallback", value)
     return None if value is None else Fallback(value)
+
+
+def _memory(name: str, value: Any) -> Any:
+    if value is not None and not all(callable(getattr(value, verb, None)) for verb in ("get", "add", "watch")):
+        raise refuse(f"{name}: memory", "a ub.LocalMemory, or what has its get, add and watch", value)
+    return value
 
 
 def _deadline(name: str, value: Any) -> float | None:

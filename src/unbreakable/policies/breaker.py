@@ -91,7 +91,7 @@ class CircuitBreaker:
             tell(ctx, event)
             if stamp is not None or now >= until:
                 return stamp
-            first = not circuit.line or circuit.line[0] is place
+            first = circuit.first_in_line() in (place, None)
             moment = min(until, max(circuit.until, now + LEAST_REST)) if first else until
             await ctx.runtime.wait(place.waiter, moment - now)
             place.waiter = ctx.runtime.waiter()
@@ -240,6 +240,13 @@ class Circuit:
     def _call_the_waiting(self) -> None:
         for place in list(self.line):
             place.waiter.wake()
+
+    def first_in_line(self) -> Place | None:
+        """Return who is first, once those are dropped whose event loop was closed over their wait."""
+        with self.lock:
+            while self.line and not self.line[0].waiter.alive():
+                self.line.popleft()
+            return self.line[0] if self.line else None
 
     def leave_line(self, place: Place) -> None:
         """Drop somebody who no longer waits; whoever is first now looks at the clock."""

@@ -23,7 +23,7 @@ class RetryBudget:
 
     def __post_init__(self) -> None:
         for name in ("ratio", "floor", "start", "most"):
-            check.seconds(f"RetryBudget.{name}", getattr(self, name))
+            check.amount(f"RetryBudget.{name}", getattr(self, name))
 
 
 class Budget:

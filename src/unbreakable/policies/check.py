@@ -32,6 +32,12 @@ def seconds(path: str, value: object, *, positive: bool = False, endless: bool =
         )
 
 
+def amount(path: str, value: object) -> None:
+    """Refuse what is not a finite number from 0 up."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise refuse(path, "a number from 0 up", value)
+
+
 def share(path: str, value: object, *, positive: bool = False) -> None:
     """Refuse what is not a share between 0 and 1."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -37,6 +37,7 @@ class Fallback:
             value = await ctx.runtime.call(lambda: self.answer(failure))
         except Exception as error:
             note(failure.error, f"unbreakable: the fallback of {ctx.node.name} failed, too: {in_one_line(error)}")
+            ctx.notebook.tell(f"the fallback failed, too: {in_one_line(error)}")
             return failure
         reason = in_one_line(failure.error)
         ctx.error = failure.error

@@ -145,11 +145,15 @@ class AsyncioRuntime:
 class LoopWaiter:
     """A wait on one event loop that any thread may end."""
 
-    __slots__ = ("future", "loop")
+    __slots__ = ("future", "given", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self.loop, self.given = loop, False
         self.future: asyncio.Future[None] = loop.create_future()
+
+    def alive(self) -> bool:
+        """Return whether the loop can still wake anybody."""
+        return not self.loop.is_closed()
 
     def wake(self) -> None:
         """End the wait; a loop that is gone has nobody who waits."""

@@ -210,10 +210,14 @@ class Branch:
 class EventWaiter:
     """A wait of one thread that any thread may end."""
 
-    __slots__ = ("event",)
+    __slots__ = ("event", "given")
 
     def __init__(self) -> None:
-        self.event = Bell()
+        self.event, self.given = Bell(), False
+
+    def alive(self) -> bool:
+        """Return True: a thread that waits is there."""
+        return True
 
     def wake(self) -> None:
         """End the wait."""

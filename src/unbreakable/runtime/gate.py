@@ -44,12 +44,16 @@ class Gate:
         return arrived or not self._quit(waiter)
 
     def leave(self) -> None:
-        """Give the place back; whoever waits longest gets it."""
+        """Give the place back; whoever waits longest gets it, unless the event loop was closed over their wait."""
         with self.lock:
-            if not self.line:
+            while self.line:
+                waiter = self.line.popleft()
+                if waiter.alive():
+                    waiter.given = True
+                    break
+            else:
                 self.inside = max(0, self.inside - 1)  # 0 already: it was entered before a fork
                 return
-            waiter = self.line.popleft()
         waiter.wake()  # the place is theirs: the count stays
 
     def clear(self) -> None:
@@ -66,5 +70,5 @@ class Gate:
             return True
 
     def _give_up(self, waiter: Waiter) -> None:
-        if not self._quit(waiter):
+        if not self._quit(waiter) and waiter.given:
             self.leave()

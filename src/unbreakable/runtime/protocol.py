@@ -19,6 +19,11 @@ class TimeUp(Exception):
 class Waiter(Protocol):
     """Somebody who waits for one thing; made by the runtime that will wait."""
 
+    given: bool  #: whether what was waited for has been handed over
+
+    def alive(self) -> bool:
+        """Return whether anybody can still be woken: an event loop may have been closed over a wait."""
+
     def wake(self) -> None:
         """End the wait, from any thread or event loop; more than once is the same as once."""
 
