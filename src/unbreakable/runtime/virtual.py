@@ -189,7 +189,8 @@ def _wait_in_virtual_time(world: VirtualWorld, loop: Any) -> None:
     if loop._ready or loop._stopping:  # noqa: SLF001
         return
     sockets = len(loop._selector.get_map()) - 1  # noqa: SLF001 - one is the loop's own
-    patience = SOCKET_PATIENCE if sockets > 0 else 0.0
+    closing = getattr(loop, "_executor_shutdown_called", False)  # its threads are joined, which takes real time
+    patience = JOB_PATIENCE if closing else SOCKET_PATIENCE if sockets > 0 else 0.0
     world.park(_next_timer(loop), lambda: bool(loop._ready or loop._selector.select(0)), patience)  # noqa: SLF001
 
 
