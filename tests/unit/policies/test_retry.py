@@ -1,0 +1,103 @@
+"""Whether an operation is run again: by count, type, kind and effects."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unbreakable.errors import (
+    AttemptTimeout,
+    BulkheadFull,
+    CircuitOpen,
+    DeadlineExceeded,
+    Kind,
+    NotSent,
+    VerificationFailed,
+)
+from unbreakable.outcome import Failure
+from unbreakable.policies import Backoff, Retry
+from unbreakable.policies.effects import checked, may_repeat, may_run_twice_at_once
+
+EFFECTS = ["none", "idempotent", "unknown", "once"]
+
+
+@given(st.integers(1, 50), st.integers(1, 60), st.booleans())
+def test_no_more_attempts_than_were_asked_for(attempts, attempt, remedied):
+    """The last attempt is the last one, whatever was mended."""
+    wants = Retry(attempts).wants(Failure(OSError(), attempt=attempt), remedied=remedied)
+
+    assert (attempt < attempts) == wants
+
+
+@pytest.mark.parametrize("remedied", [False, True])
+def test_only_the_types_that_were_named_are_repeated(remedied):
+    """Other exceptions are not, even if something was mended."""
+    retry = Retry(on=(ConnectionError, LookupError))
+
+    assert [True, True, False] == [
+        retry.wants(Failure(error), remedied=remedied) for error in (ConnectionResetError(), KeyError(), ValueError())
+    ]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_does_not_pass_by_itself_is_repeated_only_when_something_was_mended(kind):
+    """A wrong request, wrong credentials, a bug and a refusal of ours stay what they are."""
+    failure = Failure(OSError(), kind)
+    permanent = kind in {Kind.INVALID, Kind.CREDENTIALS, Kind.BUG, Kind.REJECTED}
+
+    assert (not permanent, True) == tuple(Retry().wants(failure, remedied=remedied) for remedied in (False, True))
+
+
+def test_what_was_repeated_below_is_repeated_only_when_something_was_mended():
+    """Attempts do not multiply over layers."""
+    failure = Failure(OSError(), exhausted=True)
+
+    assert [False, True] == [Retry().wants(failure, remedied=remedied) for remedied in (False, True)]
+
+
+@given(st.floats(0.0, 100.0), st.one_of(st.none(), st.floats(0.0, 1000.0)), st.floats(0.0, 1.0, exclude_max=True))
+def test_the_target_is_given_the_time_it_asked_for(first, asked, u):
+    """The pause is what the backoff says, but never shorter than what the target asked for."""
+    backoff = Backoff(first, most=100.0)
+    failure = Failure(OSError(), retry_after=asked)
+
+    assert max(backoff.pause(1, u), asked or 0.0) == Retry(backoff=backoff).pause(failure, u)
+
+
+CUT = Failure(AttemptTimeout("cut"), Kind.TIMEOUT, cut=True)
+REPORTED = Failure(ConnectionResetError())
+
+TABLE = [
+    # what it ended in, and whether an operation of these effects may be run again
+    (REPORTED, {"none": True, "idempotent": True, "unknown": True, "once": False}),
+    (Failure(TimeoutError("the user's own")), {"none": True, "idempotent": True, "unknown": True, "once": False}),
+    (Failure(VerificationFailed()), {"none": True, "idempotent": True, "unknown": True, "once": False}),
+    (CUT, {"none": True, "idempotent": True, "unknown": False, "once": False}),
+    (Failure(NotSent()), dict.fromkeys(EFFECTS, True)),
+    (Failure(ConnectionRefusedError()), dict.fromkeys(EFFECTS, True)),
+    (Failure(socket.gaierror()), dict.fromkeys(EFFECTS, True)),
+    (Failure(CircuitOpen()), dict.fromkeys(EFFECTS, False)),
+    (Failure(BulkheadFull()), dict.fromkeys(EFFECTS, False)),
+    (Failure(DeadlineExceeded()), dict.fromkeys(EFFECTS, False)),
+]
+
+
+@pytest.mark.parametrize(("failure", "allowed"), TABLE, ids=lambda each: str(each)[:40])
+def test_effects_decide_what_may_be_repeated(failure, allowed):
+    """The table of the public face, row by row."""
+    assert allowed == {effects: may_repeat(effects, failure) for effects in EFFECTS}
+
+
+def test_effects_decide_what_may_run_twice_at_once():
+    """Only what changes nothing when repeated."""
+    assert ["none", "idempotent"] == [effects for effects in EFFECTS if may_run_twice_at_once(effects)]
+
+
+def test_unknown_words_for_effects_are_refused():
+    """The message lists the four words."""
+    assert EFFECTS == [checked(effects) for effects in EFFECTS]
+    with pytest.raises(ValueError, match="'none', 'idempotent', 'unknown', 'once'"):
+        checked("harmless")
