@@ -25,8 +25,11 @@ from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.world import numbers
 
 PATIENCE = 1.0  # real seconds that a thread may block for real before it no longer holds up virtual time
+GUEST_PATIENCE = 0.1  # the same for a thread that the user's code started: it may be a server, which waits for ever
 JOB_PATIENCE = 1.0  # real seconds that work in asyncio's thread pool may take before the moment jumps without it
 SOCKET_PATIENCE = 0.02  # real seconds that open sockets are given to become ready before the moment jumps
+
+_start = threading.Thread.start
 
 
 class Parked:
@@ -53,7 +56,8 @@ class VirtualWorld:
         self.turn = threading.Condition()
         self.parked: list[Parked] = []
         self.members: set[int] = set()  # the threads that take part, and those of them that run
-        self.running: set[int] = set()
+        self.running: set[object] = set()
+        self.guests: set[object] = set()  # those of them that the user's code started
         self.progress, self.jobs = time.monotonic(), 0
         self.loops: weakref.WeakSet[Any] = weakref.WeakSet()  # the event loops that ran in it
 
@@ -88,19 +92,42 @@ class VirtualWorld:
             finally:
                 self.leave()
 
-        threading.Thread(target=member, name=name, daemon=True).start()
+        _start(threading.Thread(target=member, name=name, daemon=True))
 
-    def join(self) -> None:
-        """Let the calling thread take part."""
+    def invite(self, thread: threading.Thread) -> None:
+        """Start a thread of the user's code, which takes part from now on."""
+        run, place = thread.run, object()
+
+        def guest() -> None:
+            self.guests.add(threading.get_ident())
+            self.join(place)
+            try:
+                run()
+            finally:
+                self.leave()
+
+        thread.run = guest  # type: ignore[method-assign]
+        self.guests.add(place)
+        self.running.add(place)  # at once: time must not pass between here and its first step
+        try:
+            _start(thread)
+        except BaseException:
+            self.running.discard(place)
+            raise
+
+    def join(self, place: object = None) -> None:
+        """Let the calling thread take part, where *place* was kept for it."""
         with self.turn:
             self.members.add(threading.get_ident())
+            for those in (self.guests, self.running):
+                those.discard(place)
             self.running.add(threading.get_ident())
 
     def leave(self) -> None:
         """Let the calling thread no longer take part."""
         with self.turn:
-            self.members.discard(threading.get_ident())
-            self.running.discard(threading.get_ident())
+            for those in (self.members, self.guests, self.running):
+                those.discard(threading.get_ident())
             self.turn.notify_all()
 
     def park(
@@ -127,7 +154,8 @@ class VirtualWorld:
 
     def _may_go_on(self, entry: Parked) -> bool:
         if self.running:
-            if time.monotonic() - self.progress < PATIENCE:
+            patience = GUEST_PATIENCE if self.running <= self.guests else PATIENCE
+            if time.monotonic() - self.progress < patience:
                 return False
             self.running.clear()  # they block on something real: the others go on without, until they are back
         able = self._able() or self._jump()
@@ -229,6 +257,17 @@ def _event_loops_in(world: VirtualWorld) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _threads_in(world: VirtualWorld) -> Iterator[None]:
+    def start(thread: threading.Thread) -> None:
+        work = getattr(thread, "_target", None)  # a pool's thread waits for work most of the time
+        of_a_pool = getattr(work, "__module__", None) == "concurrent.futures.thread"
+        (_start if of_a_pool else world.invite)(thread)
+
+    with _patched(threading.Thread, "start", start):
+        yield
+
+
 _active = threading.Lock()
 
 
@@ -259,6 +298,7 @@ def virtual_time(seed: int = 0) -> Iterator[VirtualClock]:
             stack.enter_context(_patched(BLOCKING, "world", world))
             stack.enter_context(_patched(time, "sleep", world.sleep))
             stack.enter_context(_event_loops_in(world))
+            stack.enter_context(_threads_in(world))
             world.join()
             try:
                 yield VirtualClock(world)

@@ -104,6 +104,40 @@ def test_a_users_threads_sleep_in_the_order_of_their_alarms(clock):
     assert [(1.0, "a"), (2.0, "b"), (3.0, "a"), (4.0, "b"), (10.0, "main")] == written
 
 
+def test_a_thread_that_is_busy_before_it_sleeps_is_not_left_behind(clock):
+    """Time does not jump over somebody who has not come to sleeping yet."""
+    written = []
+
+    def person():
+        sum(range(300_000))
+        sleep(1.0)
+        written.append(clock.now())
+
+    for _ in range(20):
+        thread = threading.Thread(target=person)
+        thread.start()
+        sleep(10.0)
+        written.append(clock.now())
+
+    assert [moment for rounds in range(20) for moment in (10.0 * rounds + 1.0, 10.0 * rounds + 10.0)] == written
+
+
+def test_a_thread_that_waits_for_something_real_does_not_hold_time_up(clock):
+    """A server that waits for ever costs a moment of real time once, and then no more."""
+    over = threading.Event()
+    server = threading.Thread(target=over.wait, args=(60.0,))
+    server.start()
+    began = now()
+    for _ in range(1_000):
+        sleep(10.0)
+    seconds = now() - began
+    over.set()
+    server.join()
+
+    assert 10_000.0 == clock.now()
+    assert seconds < 5.0
+
+
 def test_whoever_is_joined_goes_on_meanwhile(clock):
     """Waiting for a thread for real does not stop the thread's time."""
     thread = threading.Thread(target=sleep, args=(3600.0,))
@@ -289,83 +323,3 @@ def test_a_silent_socket_does_not_hold_time_up(clock):
     asyncio.run(story())
 
     assert 60.0 == clock.now()
-
-
-# ── entering and leaving ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_blocks_do_not_nest(clock):
-    """A second block inside the first is refused, and does no harm."""
-    with pytest.raises(RuntimeError, match="in use already"), virtual_time():
-        pass
-
-    sleep(1)
-
-    assert 1.0 == clock.now()
-
-
-def test_dice_are_reproducible():
-    """The same seed throws the same dice on both drivers; another seed throws others."""
-
-    def throws(seed):
-        with virtual_time(seed):
-            return [runtime.random() for runtime in (ASYNCIO, BLOCKING, ASYNCIO)]
-
-    assert throws(1) == throws(1)
-    assert throws(1) != throws(2)
-
-
-PLACES = [
-    (time, "sleep"),
-    (asyncio.BaseEventLoop, "time"),
-    (asyncio.BaseEventLoop, "_run_once"),
-    (asyncio.BaseEventLoop, "run_in_executor"),
-    (threading.Thread, "start"),
-    (BLOCKING, "world"),
-    (BLOCKING, "random"),
-    (ASYNCIO, "random"),
-]
-
-
-@pytest.mark.parametrize("error", [None, ZeroDivisionError, KeyboardInterrupt])
-def test_leaving_restores_everything(error):
-    """However the block ends, the world is as it was, and the next block can begin."""
-    before = [getattr(place, name) for place, name in PLACES]
-    try:
-        with virtual_time():
-            sleep(10)
-            if error is not None:
-                raise error
-    except (ZeroDivisionError, KeyboardInterrupt):
-        pass
-
-    assert before == [getattr(place, name) for place, name in PLACES]
-    with virtual_time() as clock:
-        assert 0.0 == clock.now()
-
-
-def test_time_never_runs_backwards_after_leaving():
-    """What was noted in virtual time lies in the past afterwards, also after several blocks, and time goes on."""
-    moments = [BLOCKING.now()]
-    for _ in range(3):
-        with virtual_time():
-            moments.append(ASYNCIO.now())
-            sleep(1000)
-            moments.append(BLOCKING.now())
-        moments += [ASYNCIO.now(), BLOCKING.now()]
-    threading.Event().wait(0.002)
-    moments.append(ASYNCIO.now())
-
-    assert sorted(moments) == moments
-    assert 3000 <= moments[-1] - moments[0] < 3010
-    assert moments[-2] < moments[-1]
-
-
-def test_a_thread_left_behind_in_virtual_time_comes_back():
-    """A thread that still sleeps when the block is left wakes up, and does not wait for hours of real time."""
-    with virtual_time():
-        left = threading.Thread(target=sleep, args=(1e6,), daemon=True)
-        left.start()
-    left.join(10.0)
-
-    assert not left.is_alive()
