@@ -51,6 +51,7 @@ class Fleet:
         self._token_lifetime = token_lifetime
         self._seats = {name: _Seat(name=name, port=_reserve()) for name in PARTNER_OF}
         self._flights_secret = secrets.token_hex()
+        self._births = asyncio.Lock()  # held while a process is there and not yet known
 
     async def __aenter__(self) -> Self:
         """Start every partner and wait until all of them listen."""
@@ -83,16 +84,8 @@ class Fleet:
     async def start(self, name: str, *, opens_at: float = 0.0) -> None:
         """Start one partner and wait until it listens, which it does not before `opens_at` (wall-clock seconds)."""
         seat = self._seats[name]
-        with (self._folder / f"{name}.log").open("ab") as log:
-            seat.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "unbreakable.demo.process",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env=_environment(),
-            )
+        async with self._births:
+            seat.process = await self._spawn(name)
         await self._ask(seat, json.dumps(self._settings(seat, opens_at)), _START_SECONDS)
 
     def kill(self, name: str) -> None:
@@ -101,10 +94,12 @@ class Fleet:
         if process is not None and process.returncode is None:
             process.kill()
 
-    def kill_all(self) -> None:
-        """End every partner with SIGKILL."""
+    async def end(self) -> None:
+        """End every partner with SIGKILL, see it gone, and start none any more."""
+        await self._births.acquire()
         for name in self._seats:
             self.kill(name)
+        await asyncio.gather(*(seat.process.wait() for seat in self._seats.values() if seat.process is not None))
 
     async def suffer(self, outage: Outage) -> None:
         """Kill one partner and have it back, at the same address, when the outage is over."""
@@ -151,6 +146,18 @@ class Fleet:
 
     def _books(self, partner: str) -> Path:
         return self._folder / f"{partner}.db"
+
+    async def _spawn(self, name: str) -> asyncio.subprocess.Process:
+        with (self._folder / f"{name}.log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "unbreakable.demo.process",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=_environment(),
+            )
 
     async def _ask(self, seat: _Seat, line: str, seconds: float) -> dict[str, Any]:
         process = seat.process

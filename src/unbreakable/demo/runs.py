@@ -107,7 +107,8 @@ async def _fleet(settings: Settings, state: State, run: str) -> AsyncIterator[Fl
     """Have the partners of one run at work; on Ctrl-C stop as a kill would, which leaves a state to go on from."""
     fleet = Fleet(state.run_folder(run), Script(seed=settings.seed, fault_rate=settings.fault_rate))
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, _stop, fleet)
+    stopping: set[asyncio.Task[NoReturn]] = set()
+    loop.add_signal_handler(signal.SIGINT, lambda: stopping.add(loop.create_task(_stop(fleet))))
     try:
         async with fleet:
             yield fleet
@@ -115,9 +116,9 @@ async def _fleet(settings: Settings, state: State, run: str) -> AsyncIterator[Fl
         loop.remove_signal_handler(signal.SIGINT)
 
 
-def _stop(fleet: Fleet) -> NoReturn:
+async def _stop(fleet: Fleet) -> NoReturn:
     """End this process and its partners at once: undoing what is in flight could take longer than people wait."""
-    fleet.kill_all()
+    await fleet.end()
     sys.stderr.write("\nInterrupted; the partners are gone. The same command takes it up again.\n")
     sys.stderr.flush()
     os._exit(INTERRUPTED)
