@@ -24,6 +24,8 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
     from unbreakable.fractal.status import NodeStatus
     from unbreakable.loops import EngineStatus, LoopStatus, QuantumLoopEngine
     from unbreakable.nodes import AdaptiveTransport, APINode, OrchestratorNode
+    from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
+    from unbreakable.simulation.decision import Decision
     from unbreakable.workflows import RunResult, RunStatus, Step
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Bulkhead",
     "CircuitBreaker",
     "Context",
+    "Decision",
     "EngineStatus",
     "Failure",
     "FractalNode",
@@ -43,10 +46,14 @@ __all__ = [
     "OrchestratorNode",
     "Outcome",
     "QuantumLoopEngine",
+    "QuantumSimulationEngine",
+    "QuantumStats",
     "Retry",
     "RetryBudget",
     "RunResult",
     "RunStatus",
+    "ScoreWeights",
+    "Speedup",
     "Status",
     "Step",
     "Strategy",
@@ -65,13 +72,18 @@ __getattr__ = lazily.load(
     {
         "APINode": "unbreakable.nodes",
         "AdaptiveTransport": "unbreakable.nodes",
+        "Decision": "unbreakable.simulation.decision",
         "EngineStatus": "unbreakable.loops",
         "LoopStatus": "unbreakable.loops",
         "NodeStatus": "unbreakable.fractal.status",
         "OrchestratorNode": "unbreakable.nodes",
         "QuantumLoopEngine": "unbreakable.loops",
+        "QuantumSimulationEngine": "unbreakable.simulation",
+        "QuantumStats": "unbreakable.simulation",
         "RunResult": "unbreakable.workflows",
         "RunStatus": "unbreakable.workflows",
+        "ScoreWeights": "unbreakable.simulation",
+        "Speedup": "unbreakable.simulation",
         "Step": "unbreakable.workflows",
         "testing": "",
     },

@@ -124,6 +124,7 @@ class CircuitClosed(Event):
 class PlanPublished(Event):
     """What was learned changed the settings of a node."""
 
+    strategy: str
     timeout: float | None
     hedge: float | None
     deadline: float

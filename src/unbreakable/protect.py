@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, over
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
 from unbreakable.fractal.operation import is_async, is_generator, takes_one
+from unbreakable.introductions import introduce
 from unbreakable.outcome import Failure
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import new_lock
@@ -122,6 +123,9 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
         raise refuse(f"{own}: the fallback of a plain function", "a plain function, too", answer)
     node = FractalNode(name or own, **options)
     return (AsyncProtected if is_async(function) else SyncProtected)(function, node)
+
+
+introduce()  # the nodes that are made here, and by anybody who imports this library
 
 
 # ── the block form ──────────────────────────────────────────────────────────────────────────────────────────────────

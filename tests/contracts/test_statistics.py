@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unbreakable.stats
-from unbreakable.stats import Beta, Counts, Decayed, Drift, Quantile, Window
+from unbreakable.stats import Arms, Beta, Counts, Decayed, Drift, Quantile, Traffic, Window
 
 seconds = st.floats(min_value=0.0, max_value=1e6)
 moments = st.floats(min_value=0.0, max_value=1000.0)
@@ -39,12 +39,20 @@ def calls(*arguments: st.SearchStrategy[Any], **keywords: st.SearchStrategy[Any]
     return st.tuples(st.tuples(*arguments), st.fixed_dictionaries({}, optional=keywords))
 
 
+durations = st.lists(seconds, max_size=5)
+names = st.sampled_from(["a", "b", "c"])
 FAMILY = {
+    Arms: Member(Arms, calls(names, st.floats(-1e3, 1e3)), lambda arms: [arms.value(name) for name in "abc"]),
     Beta: Member(Beta, calls(st.booleans(), times=few), lambda beta: beta.value()),
     Counts: Member(Counts, calls(ok=few, healed=few, degraded=few, failed=few), lambda counts: counts.value()),
     Decayed: Member(lambda: Decayed(60.0), calls(seconds, moments), lambda decayed: decayed.value()),
     Drift: Member(lambda: Drift(minimum=2, threshold=3.0), calls(seconds), lambda drift: drift.value(), False),
     Quantile: Member(Quantile, calls(seconds, times=few), lambda quantile: quantile.value(0.9)),
+    Traffic: Member(
+        Traffic,
+        calls(ok=durations, failed=durations, cut=durations, repeats=few, repeats_failed=few),
+        lambda traffic: traffic.value(),
+    ),
     Window: Member(lambda: Window(30.0), calls(st.booleans(), moments), lambda window: window.value(1000.0)),
 }
 FOUND = [each for _, each in inspect.getmembers(unbreakable.stats, inspect.isclass)]

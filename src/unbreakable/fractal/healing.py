@@ -13,6 +13,7 @@ from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
+from unbreakable.policies.breaker import verdict
 from unbreakable.policies.effects import may_repeat
 from unbreakable.runtime import TimeUp
 
@@ -44,6 +45,7 @@ class Healing:
                 result = await inner(ctx)
             if isinstance(result, Failure) and isinstance(result.error, Rejected) and not result.cut:
                 return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
+            ctx.target.take_repeat(failure, result)
             confirm(ctx, failure, mended, result)
         return result
 
@@ -92,6 +94,7 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
     with book.doing("heal.diagnose.find_cause"):
         cause = root_cause(failure.error)
     failure = replace(failure, signature=signature, cause=cause)
+    ctx.target.take(failure, blamed=verdict(failure, ctx) is False)
     because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
     book.tell(f"attempt {failure.attempt} failed ({failure.kind.value}): {in_one_line(failure.error)}{because}")
     ctx.emit(

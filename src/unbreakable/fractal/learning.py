@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from unbreakable.events import DriftDetected, PlanPublished
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.target import COLD, FOLD, Forecast, Target
+from unbreakable.fractal.target import COLD, FOLD, STRAIN, Forecast, Target
 from unbreakable.outcome import Result, Success
-from unbreakable.policies import Context, Hedge, Plan, Timeout
-from unbreakable.policies.effects import may_run_twice_at_once
-from unbreakable.policies.plan import COLD_DEADLINE
+from unbreakable.policies import Context, Plan, Timeout
 from unbreakable.runtime import Runtime
-from unbreakable.stats import Quantile
+from unbreakable.stats import Arms, Quantile, Traffic
 
-TIMEOUT_OF_P99 = 3.0  # a healthy attempt hardly ever takes three times the 99th percentile
-TIMEOUT_FLOOR = 0.5  # seconds: below that the machine's own pauses would be taken for the target's
-DEADLINE_OF_P99 = 20.0
-HEDGE_FLOOR = 0.005  # seconds: a faster target gains nothing from a second copy
-HEDGE_TAIL = 2.0  # p99 must be that many times p50, else slow attempts are not worth a copy
 AGE_AT = 20_000  # successes after which the older half counts half
 GROWN = 1.25  # a plan is made anew when what it rests on has grown by so much
+STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end is so many times too short
 
 
 # ── store ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -45,15 +40,45 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
         elif ctx.attempt > 1:
             target.counts.update(healed=1)
     if isinstance(result, Success) and result.degraded is None:
-        target.ring.append(result.elapsed)
-    if len(target.ring) >= target.fold_at:
+        target.detours.append((result.elapsed, ctx.runtime.now() - ctx.started))
+    if target.piled >= target.fold_at or len(target.ages) >= target.strained_at:
         learn_soon(node, target, ctx.runtime)
 
 
 def learn_soon(node: Any, target: Target, runtime: Runtime) -> None:
     """Ask for ``learn`` in the background; ask again only when as much has piled up once more."""
-    target.fold_at = len(target.ring) + FOLD
+    target.fold_at = target.piled + FOLD
+    target.strained_at = len(target.ages) + STRAIN
     runtime.background(functools.partial(learn, node, target, runtime))
+
+
+def learn_the_rest(node: Any) -> None:
+    """Learn from what has piled up so far, since nothing may come after it."""
+    for target in node.targets.every():
+        learn(node, target, node.drivers[0])
+
+
+class Batch(NamedTuple):
+    """Hold what piled up since last time: seconds of attempts and calls, and how many calls failed."""
+
+    ok: list[float]
+    failed: list[float]
+    cut: list[float]
+    repeats: list[bool]
+    calls: list[float]
+    failed_calls: int
+
+    def traffic(self) -> Traffic:
+        """Return the attempts as a statistic."""
+        traffic = Traffic()
+        traffic.update(
+            ok=self.ok,
+            failed=self.failed,
+            cut=self.cut,
+            repeats=len(self.repeats),
+            repeats_failed=sum(self.repeats),
+        )
+        return traffic
 
 
 def learn(node: Any, target: Target, runtime: Runtime) -> None:
@@ -62,35 +87,55 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         return  # somebody is at it
     try:
         batch = drain(target)
-        if batch:
-            drifted = detect_drift(node, target, batch, runtime.now())
+        if batch.ok or batch.failed or batch.cut:
+            drifted = detect_drift(node, target, batch.ok, runtime.now())
             aggregate(target, batch, runtime.now())
             persist(target, node.settings.memory, node, batch)
+            if target.plan.observations:
+                chooser_of(node).compare(target.name, batch.calls, batch.failed_calls)
             share(target)
             predict(target)
-            optimize(node, target, runtime, drifted=drifted)
-        target.fold_at = FOLD if target.plan.observations else COLD
+            optimize(node, target, runtime, drifted=drifted, strained=is_strained(node, target, batch))
+        target.fold_at, target.strained_at = FOLD if target.plan.observations else COLD, STRAIN
     finally:
         target.learning.release()
 
 
-def drain(target: Target) -> list[float]:
-    """Take the successes that piled up."""
-    ring, batch = target.ring, []
-    while ring:
-        batch.append(ring.popleft())
-        target.folded += 1
-    return batch
+def drain(target: Target) -> Batch:
+    """Take what piled up."""
+    quick, detours = _taken(target.ring), _taken(target.detours)
+    target.folded += len(quick) + len(detours)
+    bad = target.counts.failed + target.counts.degraded
+    target.bad_seen, new = bad, max(0, bad - target.bad_seen)
+    return Batch(
+        ok=quick + [attempt for attempt, _ in detours],
+        failed=_taken(target.faults),
+        cut=_taken(target.ages),
+        repeats=_taken(target.repeats),
+        calls=quick + [call for _, call in detours],
+        failed_calls=new,
+    )
 
 
-def persist(target: Target, memory: Memory | None, node: Any, batch: list[float]) -> None:
+def _taken(pile: Any) -> list[Any]:
+    taken = []
+    while pile:
+        taken.append(pile.popleft())
+    return taken
+
+
+def persist(target: Target, memory: Memory | None, node: Any, batch: Batch) -> None:
     """Hand what is new to the memory, which keeps it and tells whoever learns about the same target."""
     did(target, "learn.store.persist")
     lessons = target.experience.take_news()
     if memory is not None:
-        fresh = Quantile()
-        fresh.update_many(batch)
-        memory.add(target.name, {"latency": fresh.to_dict(), "lessons": lessons}, node)
+        memory.add(target.name, {"traffic": batch.traffic().to_dict(), "lessons": lessons, **habits(target)}, node)
+
+
+def habits(target: Target) -> dict[str, Any]:
+    """Return what is in force rather than added up: the plan, and how the ways to do the job did."""
+    plan = target.plan.to_record() if target.plan.observations else None
+    return {"plan": plan, "arms": target.arms.to_dict()}
 
 
 def share(target: Target) -> None:
@@ -100,13 +145,20 @@ def share(target: Target) -> None:
         absorb(target, target.news.popleft())
 
 
-def recall(target: Target, memory: Memory | None, node: Any) -> None:
+def recall(node: Any, target: Target, runtime: Runtime) -> None:
     """Begin with what the memory knows, and listen for what others add to it."""
+    memory, known = node.settings.memory, None
     if memory is None:
         return
     known = memory.get(target.name)
     if known is not None:
         absorb(target, known)
+        target.arms.merge(Arms.from_dict(known["arms"]))
+        plan = remembered(node.settings, target.plan, known["plan"])
+        if plan is not None:
+            publish(node, target, plan, runtime)
+        else:
+            optimize(node, target, runtime, drifted=False)
     news = target.news
 
     def told(record: dict[str, Any], source: object) -> None:
@@ -117,9 +169,20 @@ def recall(target: Target, memory: Memory | None, node: Any) -> None:
     memory.watch(target.name, told)
 
 
+def remembered(settings: Settings, cold: Plan, record: Mapping[str, Any] | None) -> Plan | None:
+    """Return the plan that was in force when *record* was written, as far as it fits what is pinned now."""
+    if record is None or record.get("effects") != cold.effects:
+        return None
+    learned = Plan.from_record(record)
+    free = {name: getattr(learned, name) for name in ("retry", "timeout", "hedge") if settings.leaves(name)}
+    deadline = learned.deadline if settings.deadline is None else settings.deadline
+    strategy = learned.strategy if settings.strategy == "adaptive" else settings.strategy
+    return replace(cold, **free, deadline=deadline, strategy=strategy, observations=learned.observations)
+
+
 def absorb(target: Target, known: dict[str, Any]) -> None:
     """Add what others learned about the same target to what is known here."""
-    target.latency.merge(Quantile.from_dict(known["latency"]))
+    target.traffic.merge(Traffic.from_dict(known["traffic"]))
     for signature, remedy, prior, worked in known["lessons"]:
         target.experience.learn(signature, remedy, prior, worked=worked)
 
@@ -127,18 +190,19 @@ def absorb(target: Target, known: dict[str, Any]) -> None:
 # ── patterns ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def aggregate(target: Target, batch: list[float], now: float) -> None:
+def aggregate(target: Target, batch: Batch, now: float) -> None:
     """Add the batch to the statistics; what is old loses weight."""
     did(target, "learn.patterns.aggregate")
-    target.latency.update_many(batch)
+    target.traffic.merge(batch.traffic())
+    target.learned_at = now
     if target.latency.count > AGE_AT:
-        target.latency.halve()
-    bad = target.counts.failed + target.counts.degraded
-    target.success_rate.update(len(batch) / (len(batch) + max(0, bad - target.bad_seen)), now)
-    target.bad_seen = bad
+        target.traffic.halve()
+    ended = len(batch.calls) + batch.failed_calls
+    if ended:
+        target.success_rate.update(len(batch.calls) / ended, now)
 
 
-def detect_drift(node: Any, target: Target, batch: list[float], now: float) -> bool:
+def detect_drift(node: Any, target: Target, batch: Sequence[float], now: float) -> bool:
     """Return whether the latency is no longer what it was; if so, what was known of it is forgotten."""
     did(target, "learn.patterns.detect_drift")
     alarms = [target.drift.update(seconds) for seconds in batch]  # every one is taken in, an alarm or not
@@ -147,9 +211,16 @@ def detect_drift(node: Any, target: Target, batch: list[float], now: float) -> b
     recent = Quantile()
     recent.update_many(batch)
     before, after = target.latency.value(0.5), recent.value(0.5)
-    target.latency = Quantile()
+    target.traffic = Traffic()
     node.tell(DriftDetected(at=now, node=node.name, before=before or 0.0, after=after or 0.0))
     return True
+
+
+def is_strained(node: Any, target: Target, batch: Batch) -> bool:
+    """Return whether the learned time limit cuts more attempts than it lets end: then it learns nothing of them."""
+    limit = target.plan.timeout
+    learned = limit is not None and node.settings.leaves("timeout")
+    return learned and len(batch.cut) >= STRAIN and len(batch.cut) > len(batch.ok) + len(batch.failed)
 
 
 def predict(target: Target) -> None:
@@ -164,41 +235,33 @@ def predict(target: Target) -> None:
 # ── optimise ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Tuner:
-    """Derive time limits, hedge delay and deadline from the latency of successes: the built-in chooser."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
-    def plan(self, before: Plan, latency: Quantile, observations: int) -> Plan:
-        """Return *before* with what was not pinned tuned to *latency*; see the table of defaults in the docs."""
-        p50, p95, p99 = latency.value(0.5), latency.value(0.95), latency.value(0.99)
-        if p50 is None or p95 is None or p99 is None:
-            return before
-        plan = replace(before, observations=observations)
-        twice = may_run_twice_at_once(before.effects)
-        if self.settings.deadline is None:
-            plan = replace(plan, deadline=max(COLD_DEADLINE, DEADLINE_OF_P99 * p99))
-        if self.settings.leaves("timeout") and twice:
-            seconds = min(max(TIMEOUT_FLOOR, TIMEOUT_OF_P99 * p99), plan.deadline)
-            plan = replace(plan, timeout=Timeout(seconds, cut_threads=False))
-        if self.settings.leaves("hedge") and twice:
-            worth = p99 >= HEDGE_TAIL * p50 and p95 >= HEDGE_FLOOR
-            plan = replace(plan, hedge=Hedge(p95, threads=False) if worth else None)
-        return plan
-
-
-def optimize(node: Any, target: Target, runtime: Runtime, *, drifted: bool) -> None:
+def optimize(node: Any, target: Target, runtime: Runtime, *, drifted: bool, strained: bool = False) -> None:
     """Make a new plan when enough is new, and put it in force."""
     did(target, "learn.optimize.tune")
-    observations = target.latency.count
+    observations = target.traffic.count
     known = target.plan.observations
-    if drifted and observations < COLD:
-        publish(node, target, replace(target.cold, observations=0), runtime)
-    elif observations >= COLD and (drifted or known == 0 or observations >= GROWN * known or observations < known):
+    if drifted and target.latency.count < COLD:
+        publish(node, target, target.cold, runtime)
+    elif strained:
+        publish(node, target, stretched(target.plan), runtime)
+    elif target.latency.count >= COLD and (
+        drifted or known == 0 or observations >= GROWN * known or observations < known
+    ):
         did(target, "learn.optimize.plan")
-        chooser: Chooser = node.chooser
-        publish(node, target, chooser.plan(target.plan, target.latency, observations), runtime)
+        publish(node, target, chooser_of(node).plan(target.name, target.plan, target.traffic, runtime.random), runtime)
+
+
+def chooser_of(node: Any) -> Chooser:
+    """Return who turns what is learned into settings for *node*; it is made when there is something to choose from."""
+    if node.chooser is None:
+        node.chooser = node.new_chooser(node.settings)
+    return node.chooser  # type: ignore[no-any-return]
+
+
+def stretched(plan: Plan) -> Plan:
+    """Return *plan* with twice the time for an attempt; none but the deadline once that is reached."""
+    seconds = STRETCH * plan.limit
+    return replace(plan, timeout=Timeout(seconds, cut_threads=False) if seconds < plan.deadline else None)
 
 
 def publish(node: Any, target: Target, plan: Plan, runtime: Runtime) -> None:
@@ -212,6 +275,7 @@ def publish(node: Any, target: Target, plan: Plan, runtime: Runtime) -> None:
         PlanPublished(
             at=runtime.now(),
             node=node.name,
+            strategy=plan.strategy,
             timeout=None if plan.limit == math.inf else plan.limit,
             hedge=None if plan.hedge is None else plan.hedge.after,
             deadline=plan.deadline,

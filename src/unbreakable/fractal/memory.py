@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from unbreakable.runtime import new_lock
-from unbreakable.stats import Quantile
+from unbreakable.stats import Traffic
 
 MOST_TARGETS = 1_000
 MOST_LESSONS = 512
@@ -50,7 +50,12 @@ class LocalMemory:
 
 
 def merged(known: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """Return both records as one: latencies added, the newest lessons kept."""
-    latency = Quantile.from_dict(known["latency"])
-    latency.merge(Quantile.from_dict(record["latency"]))
-    return {"latency": latency.to_dict(), "lessons": [*known["lessons"], *record["lessons"]][-MOST_LESSONS:]}
+    """Return both records as one: traffic added, the newest lessons, plan and arms kept."""
+    traffic = Traffic.from_dict(known["traffic"])
+    traffic.merge(Traffic.from_dict(record["traffic"]))
+    return {
+        "traffic": traffic.to_dict(),
+        "lessons": [*known["lessons"], *record["lessons"]][-MOST_LESSONS:],
+        "plan": record["plan"] or known["plan"],
+        "arms": record["arms"],
+    }

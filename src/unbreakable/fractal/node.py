@@ -9,13 +9,12 @@ import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, cast, overload
 
 from unbreakable.errors import ConfigurationError, ValidationFailed
 from unbreakable.events import Event, Failed, Healed, Listener, ListenerFailed, Succeeded
 from unbreakable.fractal import learning
 from unbreakable.fractal.healing import Healing
-from unbreakable.fractal.learning import Tuner
 from unbreakable.fractal.operation import Operation, takes_one, work_with_context
 from unbreakable.fractal.ports import Chooser
 from unbreakable.fractal.remedies import Matcher, Remedy, matcher
@@ -25,6 +24,7 @@ from unbreakable.fractal.target import Target
 from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Attempting, Validation
+from unbreakable.fractal.tuner import Tuner
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
 from unbreakable.policies.check import refuse
@@ -59,6 +59,9 @@ class FractalNode:
     Raises ConfigurationError when an option is wrong.
     """
 
+    #: Makes the chooser of nodes that are given none; the door of the house puts the simulation here.
+    new_chooser: ClassVar[Callable[[Settings], Chooser]] = Tuner
+
     def __init__(
         self,
         name: str,
@@ -82,7 +85,7 @@ class FractalNode:
         self.runtime: Runtime | None = runtime
         self.drivers: tuple[Runtime, ...] = (ASYNCIO, BLOCKING) if runtime is None else (runtime,)
         self.judges = self.settings.verify is not None or self.settings.schema is not None
-        self.chooser: Chooser = Tuner(self.settings)
+        self.chooser: Chooser | None = None
         self.listeners: tuple[tuple[type[Event], Listener], ...] = ()
         self.remedies: list[Remedy] = []
         self.children: list[FractalNode] = []
@@ -143,7 +146,7 @@ class FractalNode:
         except Exception as error:
             ctx.target, ctx.refused = self.target, ValidationFailed(f"{self.name}: no key: {in_one_line(error)}")
             ctx.refused.__cause__ = error
-        ctx.plan, ctx.strategy, ctx.started = ctx.target.plan, self.settings.strategy, now
+        ctx.plan, ctx.started = ctx.target.plan, now
         ctx.deadline = now + ctx.plan.deadline
         if outer is not None and outer.deadline < ctx.deadline:
             ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
@@ -189,7 +192,7 @@ class FractalNode:
             error=result.error if isinstance(result, Failure) else ctx.error,
             attempts=ctx.made,
             elapsed=ctx.runtime.now() - ctx.started,
-            strategy=ctx.strategy,
+            strategy=ctx.plan.strategy,
             remedies=tuple(ctx.notebook.remedies),
             degraded_reason=degraded,
             trace=ctx.notebook.close(),
@@ -262,9 +265,7 @@ class FractalNode:
     def _new_target(self, name: str, effects: Effects | None = None, like: Target | None = None) -> Target:
         cold = self.settings.cold()
         target = Target(name, cold if effects is None else replace(cold, effects=checked(effects)), self.layers, like)
-        learning.recall(target, self.settings.memory, self)
-        if target.latency.count:
-            learning.optimize(self, target, self.drivers[0], drifted=False)
+        learning.recall(self, target, self.drivers[0])
         return target
 
     @property
@@ -345,7 +346,9 @@ class FractalNode:
         return survey(self)
 
     async def aclose(self) -> None:
-        """Close the node's children; the node itself holds nothing open."""
+        """Close the node's children, and hand to the memory what was not learned yet; the node holds nothing open."""
+        if self.settings.memory is not None:
+            learning.learn_the_rest(self)
         for child in list(self.children):
             await child.aclose()
 

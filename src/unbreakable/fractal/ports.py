@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from unbreakable.policies import Plan
-from unbreakable.stats import Quantile
+from unbreakable.stats import Traffic
 
 
 class Memory(Protocol):
@@ -26,7 +26,16 @@ class Memory(Protocol):
 
 
 class Chooser(Protocol):
-    """Turn what was learned into the settings that are in force."""
+    """Turn what was learned into the settings that are in force.
 
-    def plan(self, before: Plan, latency: Quantile, observations: int) -> Plan:
-        """Return the plan for a target whose successes took *latency*; *before* when nothing is to change."""
+    Every method is called in the background, never while a call waits.
+    """
+
+    def plan(self, target: str, before: Plan, traffic: Traffic, dice: Callable[[], float]) -> Plan:
+        """Return the plan for *target*, whose attempts were *traffic*; *before* when nothing is to change.
+
+        *dice* gives uniform numbers in [0, 1).
+        """
+
+    def compare(self, target: str, took: Sequence[float], failed: int) -> None:
+        """Take in what came of the plan in force: calls that *took* so many seconds, and a number of *failed* ones."""

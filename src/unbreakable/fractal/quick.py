@@ -99,6 +99,7 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, now - ctx.started))
     if failure is None:
         ctx.live = False
+        ctx.target.ages.append(now - ctx.started)
         if ctx.permit:
             ctx.target.gate.leave()
     return failure

@@ -14,7 +14,7 @@ from unbreakable.policies import Fallback, Plan, Strategy, check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.plan import COLD_DEADLINE
-from unbreakable.policies.strategy import POLICIES, fits
+from unbreakable.policies.strategy import NAMES, POLICIES, fits
 from unbreakable.record import Record
 
 Check: TypeAlias = Callable[[Any], object]
@@ -63,7 +63,7 @@ class Settings(Record):
         """Return the plan that is in force before anything was learned."""
         chosen: dict[str, Any] = {name: value or None for name, value in self.pinned.items()}
         deadline = COLD_DEADLINE if self.deadline is None else self.deadline
-        return Plan(**chosen, deadline=deadline, effects=self.effects)
+        return Plan(**chosen, deadline=deadline, effects=self.effects, strategy=self.strategy)
 
     def leaves(self, name: str) -> bool:
         """Return whether the policy of that name is left to be learned."""
@@ -85,8 +85,8 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
         if options.get(option) not in (None, False):
             raise refuse(f"{name}: {option}", "None or False", options[option])
     strategy = options.get("strategy", "adaptive")
-    if not (strategy == "adaptive" or isinstance(strategy, Strategy)):
-        raise refuse(f"{name}: strategy", '"adaptive" or a ub.Strategy', strategy)
+    if not (strategy in NAMES or isinstance(strategy, Strategy)):
+        raise refuse(f"{name}: strategy", f"one of {', '.join(NAMES)}, or a ub.Strategy", strategy)
     pinned = strategy.pinned() if isinstance(strategy, Strategy) else {}
     for policy in POLICIES:
         fits(f"{name}: {policy}", policy, options.get(policy))

@@ -65,7 +65,7 @@ def latency_of(targets: Sequence[Target]) -> Latency:
     latency = Quantile()
     for target in targets:
         latency.merge(target.latency)
-        latency.update_many(list(target.ring))
+        latency.update_many([*target.ring, *(attempt for attempt, _ in list(target.detours))])
     return Latency(p50=latency.value(0.5), p90=latency.value(0.9), p99=latency.value(0.99))
 
 

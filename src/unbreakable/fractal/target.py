@@ -7,14 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from unbreakable.fractal.remedies import Experience
+from unbreakable.outcome import Failure, Result
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
 from unbreakable.policies.effects import Effects
 from unbreakable.record import Record
 from unbreakable.runtime import Gate, new_lock
-from unbreakable.stats import Counts, Decayed, Drift, Quantile
+from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
 
 COLD = 40  # successes seen before anything is learned from them
-FOLD = 256  # successes that are counted in one go, once warm
+FOLD = 256  # attempts that are counted in one go, once warm
+MOST_PILED = 4_096  # failed attempts that wait to be counted
+STRAIN = 10  # attempts cut, after which it is time to look whether the time limit is right
 HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
 
 
@@ -29,7 +32,8 @@ class Forecast(Record):
 class Target:
     """One target of one node; with ``key`` a node has many, each with a circuit, a bulkhead and lessons of its own.
 
-    A success is one ``ring.append(seconds)``: atomic with and without a GIL.  Everything else is derived from it later.
+    A success at the first attempt is one ``ring.append(seconds)``: atomic with and without a GIL.  Everything else is
+    derived from it later.
     """
 
     def __init__(
@@ -41,15 +45,21 @@ class Target:
             self.circuit.disable()
         self.gate: Gate | None = None if like is None else like.gate
         self.twins: dict[Effects, Target] = {}
-        self.ring: deque[float] = deque()
-        self.fold_at, self.folded = COLD, 0
+        self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
+        self.detours: deque[tuple[float, float]] = deque()  #: of those by the script: the attempt's seconds, the call's
+        self.faults: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts failed
+        self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
+        self.repeats: deque[bool] = deque(maxlen=MOST_PILED)  #: whether attempts after a failed one failed, too
+        self.fold_at, self.strained_at, self.folded = COLD, STRAIN, 0
         self.lock, self.learning = new_lock(), new_lock()
         self.news: deque[dict[str, Any]] = deque(maxlen=256)
         self.ear: object = None  #: keeps alive what the memory calls
-        self.latency, self.drift, self.counts = Quantile(), Drift(), Counts()
+        self.traffic, self.drift, self.counts = Traffic(), Drift(), Counts()
         self.success_rate, self.forecast = Decayed(HALF_LIFE), Forecast(success_rate=None, p50=None, p99=None)
         self.experience: Experience = Experience() if like is None else like.experience
+        self.arms: Arms = Arms() if like is None else like.arms  #: how ways to do the same job did, where there are any
         self.bad_seen = 0
+        self.learned_at: float | None = None  #: when something was last learned
         self.learned: dict[str, int] = {}  # background sub-operation: times run
         self.adopt(cold)
 
@@ -81,9 +91,31 @@ class Target:
         return await self.attempt(ctx)
 
     @property
+    def latency(self) -> Quantile:
+        """Return how long the attempts that succeeded took, as far as folded."""
+        return self.traffic.ok
+
+    @property
     def successes(self) -> int:
         """Return how many calls succeeded, at once or after healing."""
-        return self.folded + len(self.ring)
+        return self.folded + len(self.ring) + len(self.detours)
+
+    @property
+    def piled(self) -> int:
+        """Return how many attempts wait to be learned from."""
+        return len(self.ring) + len(self.detours) + len(self.faults) + len(self.ages)
+
+    def take(self, failure: Failure, *, blamed: bool) -> None:
+        """Note a failed attempt: one that was cut says how long it took at least; *blamed*: the target failed."""
+        if failure.cut:
+            self.ages.append(failure.elapsed)
+        elif blamed:
+            self.faults.append(failure.elapsed)
+
+    def take_repeat(self, failure: Failure, result: Result[Any]) -> None:
+        """Note what an attempt after a failed one came to; one that was cut, before or now, says nothing of that."""
+        if not (failure.cut or (isinstance(result, Failure) and result.cut)):
+            self.repeats.append(isinstance(result, Failure))
 
     def tally(self) -> Counts:
         """Return how calls ended; those that ended at this very moment may be missing."""

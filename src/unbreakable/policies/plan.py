@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from unbreakable.policies.backoff import Backoff
 from unbreakable.policies.breaker import CircuitBreaker
 from unbreakable.policies.budget import RetryBudget
 from unbreakable.policies.bulkhead import Bulkhead
-from unbreakable.policies.effects import Effects, may_run_twice_at_once
+from unbreakable.policies.effects import Effects, checked, may_run_twice_at_once
 from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.policy import Inner, compose
 from unbreakable.policies.retry import Retry
@@ -22,7 +24,8 @@ COLD_DEADLINE = 30.0
 class Plan:
     """Hold every setting of a protected call; a policy that is None is off.  Plans are replaced whole, never changed.
 
-    ``observations`` is how many successes the learned settings rest on, 0 for a cold plan.
+    ``strategy`` is the name of what was chosen, ``observations`` how many attempts the learned settings rest on; 0 for
+    a cold plan.
     """
 
     retry: Retry | None = Retry()  # noqa: RUF009 - frozen
@@ -33,6 +36,7 @@ class Plan:
     budget: RetryBudget | None = RetryBudget()  # noqa: RUF009 - frozen
     deadline: float = COLD_DEADLINE
     effects: Effects = "unknown"
+    strategy: str = "adaptive"
     observations: int = 0
 
     def is_quick(self, *, preemptive: bool) -> bool:
@@ -58,9 +62,40 @@ class Plan:
         hedge = (self.hedge,) if self.hedge is not None and self.hedges else ()
         return compose([breaker, *hedge, self.timeout or ONLY_THE_DEADLINE], attempt)
 
+    def to_record(self) -> dict[str, Any]:
+        """Return what was learned, JSON-ready; ``from_record`` reads it back."""
+        retry, hedge = self.retry, self.hedge
+        return {
+            "strategy": self.strategy,
+            "effects": self.effects,
+            "retry": None if retry is None else {"attempts": retry.attempts, **asdict(retry.backoff)},
+            "timeout": None if self.limit == math.inf else self.limit,
+            "hedge": None if hedge is None else [hedge.after, hedge.most],
+            "deadline": None if self.deadline == math.inf else self.deadline,
+            "observations": self.observations,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Plan:
+        """Return the plan whose *record* that is; ValueError if it is none."""
+        try:
+            retry, hedge, deadline = record["retry"], record["hedge"], record["deadline"]
+            return cls(
+                strategy=str(record["strategy"]),
+                effects=checked(record["effects"]),
+                retry=None if retry is None else _retry(**retry),
+                timeout=None if record["timeout"] is None else Timeout(record["timeout"], cut_threads=False),
+                hedge=None if hedge is None else Hedge(hedge[0], most=hedge[1], threads=False),
+                deadline=math.inf if deadline is None else float(deadline),
+                observations=int(record["observations"]),
+            )
+        except (KeyError, IndexError, TypeError) as error:
+            raise ValueError(f"not the record of a plan: {record!r:.200}") from error
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in force, JSON-ready; None is off."""
         return {
+            "strategy": self.strategy,
             "attempts": 1 if self.retry is None else self.retry.attempts,
             "timeout": None if self.limit == math.inf else self.limit,
             "hedge": self.hedge.after if self.hedge is not None and self.hedges else None,
@@ -71,3 +106,7 @@ class Plan:
             "effects": self.effects,
             "observations": self.observations,
         }
+
+
+def _retry(attempts: int, **backoff: Any) -> Retry:
+    return Retry(attempts, backoff=Backoff(**backoff))

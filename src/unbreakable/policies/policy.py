@@ -34,7 +34,6 @@ class Context(Alarm):
     deadline_is_ours: bool = True
     attempt: int = 1
     rival: int = 0
-    strategy: str = "adaptive"
     input: Any = None
     arguments: Mapping[str, Any] = _NOTHING  #: keyword arguments that a remedy changed for the next attempts
     nodes: Mapping[str, Any] = _NOTHING
@@ -59,6 +58,11 @@ class Context(Alarm):
     mending: Any = None  #: the remedy that is being applied
     parts: dict[str, int] | None = None  #: how many calls of each node were named inside this attempt
     _key: str | None = None
+
+    @property
+    def strategy(self) -> str:
+        """Return the name of the strategy that the call follows."""
+        return str(self.plan.strategy)
 
     def remaining(self) -> float:
         """Return how many seconds this attempt still has, by its own limit and the deadline; may be ``math.inf``."""

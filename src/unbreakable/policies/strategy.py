@@ -13,6 +13,8 @@ from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.retry import Retry
 from unbreakable.policies.timeout import Timeout
 
+NAMES = ("optimistic", "pessimistic", "conservative", "aggressive", "balanced", "adaptive", "random")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:

@@ -98,6 +98,10 @@ class Quantile:
         rank = max(1, min(self.count, math.ceil(q * self.count)))
         return _middle(bisect_left(list(accumulate(self._counts)), rank))
 
+    def counts(self) -> list[int]:
+        """Return how many durations each bucket holds; ``edges()`` tells where buckets begin."""
+        return list(self._counts)
+
     def halve(self) -> None:
         """Age what was counted: half the observations (rounded down), the same quantiles.
 
@@ -131,6 +135,11 @@ class Quantile:
         # Four bytes a bucket are plenty until the whole histogram holds 4.3 billion.
         if self.count + more > _MOST_IN_FOUR_BYTES and self._counts.typecode == "I":
             self._counts = array("Q", self._counts)
+
+
+def edges() -> list[float]:
+    """Return in seconds where each bucket begins, rising, and where the last one ends."""
+    return [math.ldexp(32 + bucket % 32, bucket // 32 - 25) for bucket in range(SIZE + 1)]
 
 
 def _end_bucket(bits: int) -> int:

@@ -25,6 +25,14 @@ def integer(data: Mapping[str, Any], key: str) -> int:
     return _integer(data.get(key), key)
 
 
+def table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the table of named values under *key*; ValueError if there is none."""
+    found = data.get(key)
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{key}: expected named values, got {found!r}")
+    return found
+
+
 def rows(data: Mapping[str, Any], key: str, columns: int) -> Iterator[list[int]]:
     """Yield the rows of *columns* whole numbers under *key*; ValueError at the first that is none."""
     table = data.get(key)

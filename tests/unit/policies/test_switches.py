@@ -22,7 +22,7 @@ WRONG = [
     ("schema", 7, "search: schema must be a function"),
     ("verify", 7, "verify must be a function"),
     ("fallback", [], "fallback must be a function that takes the failure"),
-    ("strategy", "brave", 'search: strategy must be "adaptive" or a ub.Strategy'),
+    ("strategy", "brave", "search: strategy must be one of optimistic, pessimistic"),
     ("limit", 5, "search: limit must be None or False"),
     ("throttle", 0.9, "search: throttle must be None or False"),
     ("remedies", [7], "search: remedies must be"),

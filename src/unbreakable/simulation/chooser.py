@@ -1,0 +1,97 @@
+"""The settings of a node come from weighing strategies in a model of its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from unbreakable.fractal.settings import Settings
+from unbreakable.fractal.target import COLD
+from unbreakable.fractal.tuner import Tuner, with_learned_deadline
+from unbreakable.policies import Plan, Strategy
+from unbreakable.policies.strategy import NAMES
+from unbreakable.record import Record
+from unbreakable.simulation import numbers
+from unbreakable.simulation.ledger import Ledger
+from unbreakable.simulation.score import ScoreWeights
+from unbreakable.stats import Traffic
+
+if TYPE_CHECKING:  # what needs numpy comes when the first plan is made
+    from unbreakable.simulation.decision import Decision
+    from unbreakable.simulation.weigh import Weighed
+
+FIRST = "balanced"  # in force while nothing was learned
+# What a target is thought to be like before anything was seen of it, in seconds.
+LIKELY, FAILING = [0.05] * 40 + [0.1] * 40 + [0.2] * 15 + [0.5] * 4 + [2.0], [0.05] * 2
+
+
+class Rules(Record):
+    """Hold how strategies are weighed: the weights, how many universes are shown, strategies of the user's own."""
+
+    weights: ScoreWeights
+    universe_count: int
+    strategies: tuple[Strategy, ...]
+
+
+class Simulating:
+    """Choose the plans of one node; a strategy that its user named is taken as it is."""
+
+    def __init__(self, settings: Settings, rules: Rules, ledger: Ledger) -> None:
+        self.settings, self.rules, self.ledger = settings, rules, ledger
+        self.tuner = Tuner(settings)  # serves until numpy is there
+
+    def plan(self, target: str, before: Plan, traffic: Traffic, dice: Callable[[], float]) -> Plan:
+        """Return the plan of the best strategy; before enough was seen, the cold settings under their name."""
+        if traffic.ok.count < COLD:
+            self.ledger.note(target, FIRST, None)
+            return replace(before, strategy=FIRST)
+        if not numbers.at_hand():
+            return self.tuner.plan(target, before, traffic, dice)
+        winner = self._weigh(before, traffic, dice())[1]
+        self.ledger.note(target, winner.plan.strategy, winner.prediction)
+        return winner.plan
+
+    def compare(self, target: str, took: Sequence[float], failed: int) -> None:
+        """Take in how calls went that began after the last plan."""
+        self.ledger.compare(target, took, failed)
+
+    def decide(self, target: str, before: Plan, traffic: Traffic, age: float | None) -> Decision:
+        """Return what would be chosen now, and why."""
+        from unbreakable.simulation.decision import Decision
+        from unbreakable.simulation.weigh import shown
+
+        cold = traffic.ok.count < COLD
+        seen = Traffic() if cold else traffic
+        if cold:
+            seen.update(ok=LIKELY, failed=FAILING)
+        weighed, winner = self._weigh(before, seen, 0.5)
+        if cold:
+            winner = next(one for one in weighed if one.plan.strategy == FIRST)
+        return Decision(
+            target=target,
+            universes=shown(weighed, winner, self.rules.universe_count, learned=not cold),
+            winner=winner.plan.strategy,
+            model_age=None if cold else age,
+            observations=0 if cold else traffic.count,
+            plan=(before if cold else winner.plan).to_dict(),
+        )
+
+    def _weigh(self, before: Plan, traffic: Traffic, u: float) -> tuple[list[Weighed], Weighed]:
+        from unbreakable.simulation.model import Model
+        from unbreakable.simulation.weigh import pick, weigh
+
+        settings = self.settings
+        before = with_learned_deadline(settings, before, traffic.ok.value(0.99) or 0.0)
+        others = [(one.name, replace(before, strategy=one.name, **_chosen(one))) for one in self.rules.strategies]
+        weighed = weigh(Model(traffic), before, settings.leaves, weights=self.rules.weights, u=u, others=others)
+        if settings.strategy == "adaptive":
+            return weighed, pick(weighed, before.strategy)
+        if settings.strategy in NAMES or settings.strategy in {one.name for one in self.rules.strategies}:
+            return weighed, next(one for one in weighed if one.plan.strategy == settings.strategy)
+        best = pick(weighed, before.strategy)  # what a Strategy of the user's own leaves free
+        return weighed, best._replace(plan=replace(best.plan, strategy=settings.strategy))
+
+
+def _chosen(strategy: Strategy) -> dict[str, Any]:
+    return {name: value or None for name, value in strategy.pinned().items()}

@@ -1,0 +1,45 @@
+"""The import of numpy waits for the first plan, and nobody waits for the import."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import os
+
+from unbreakable.runtime import BLOCKING
+
+
+class _Stage(enum.Enum):
+    ABSENT, COMING, HERE = range(3)
+
+
+_stage = _Stage.ABSENT
+
+
+def at_hand() -> bool:
+    """Return whether numpy can be used now; the first time it is asked for, the thread for chores fetches it.
+
+    In virtual time chores are done at once, so that a story is the same each time.
+    """
+    global _stage  # noqa: PLW0603 - one interpreter, one numpy
+    if _stage is _Stage.ABSENT:
+        _stage = _Stage.COMING
+        BLOCKING.background(_fetch)
+    return _stage is _Stage.HERE
+
+
+def _fetch() -> None:
+    global _stage  # noqa: PLW0603
+    _stage = _Stage.ABSENT  # should the import fail, it is tried again
+    importlib.import_module("numpy")
+    _stage = _Stage.HERE
+
+
+def _after_fork() -> None:
+    global _stage  # noqa: PLW0603
+    if _stage is _Stage.COMING:  # the thread that fetches it is the parent's
+        _stage = _Stage.ABSENT
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,67 @@
+"""How good a plan is, from what the model predicts of it: time, quality and safety in one number, 0 to 100.
+
+time     50 is as fast as calling without any plan, 15 points more for each halving; median, p90 and p99 weigh 0.4,
+         0.2 and 0.4
+quality  25 points for each nine of the success rate, no more than the observations can show
+risk     100 without extra requests; 5 % of them cost 4 points, 10 % cost 16, 25 % all (higher is safer)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from unbreakable.policies import check
+from unbreakable.policies.check import refuse
+from unbreakable.simulation.prediction import Prediction
+
+HEADROOM = 0.25  # share of extra requests that a target is thought to bear
+NINES = 4.0  # of success that count as perfect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreWeights:
+    """Weigh time, quality and safety; the weights are shares of their sum."""
+
+    time: float = 0.3
+    quality: float = 0.5
+    risk: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("time", "quality", "risk"):
+            check.amount(f"ScoreWeights.{name}", getattr(self, name))
+        if self.time + self.quality + self.risk <= 0:
+            raise refuse("ScoreWeights", "weights of which one is more than 0", self)
+
+
+class Scores(NamedTuple):
+    """Hold the three scores and their weighted mean, each in 0..100, higher is better."""
+
+    time: float
+    quality: float
+    risk: float
+    total: float
+
+
+def score(found: Prediction, baseline: Prediction, observations: int, weights: ScoreWeights) -> Scores:
+    """Return the scores of a plan that is predicted to do *found* where one plain attempt does *baseline*."""
+    time = 0.4 * _time(found.p50, baseline.p50) + 0.2 * _time(found.p90, baseline.p90)
+    time += 0.4 * _time(found.p99, baseline.p99)
+    failing = 1.0 - found.success + 0.5 / max(1, observations)
+    quality = 100.0 * _clipped(-math.log10(failing) / NINES) if failing < 1.0 else 0.0
+    risk = 100.0 * (1.0 - _clipped((found.load - 1.0) / HEADROOM) ** 2)
+    total = weights.time * time + weights.quality * quality + weights.risk * risk
+    return Scores(time, quality, risk, total / (weights.time + weights.quality + weights.risk))
+
+
+def _time(seconds: float, baseline: float) -> float:
+    if not 0.0 < seconds < math.inf:
+        return 0.0 if seconds > 0.0 else 100.0
+    if baseline == math.inf:
+        return 100.0
+    return 100.0 * _clipped(0.5 + 0.5 * math.log10(max(baseline, 1e-9) / seconds))
+
+
+def _clipped(share: float) -> float:
+    return min(1.0, max(0.0, share))

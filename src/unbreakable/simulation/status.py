@@ -1,0 +1,39 @@
+"""What a simulation engine has done so far, in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unbreakable.simulation.ledger import Calibration
+from unbreakable.simulation.speedup import Speedup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantumStats:
+    """Say what was simulated, executed and gained.
+
+    ``total_simulations`` counts plans made, the one at a target's first use, from nothing but a guess, included.
+    ``avg_speedup`` is measured against each job's primary operation alone; None when it cannot be told from none.
+    ``best_strategies`` says how often each strategy was chosen, ``calibration`` by target how well predictions held,
+    ``extra_load`` what share of extra requests the plans in force are predicted to make, None without any.
+    """
+
+    total_simulations: int
+    total_executions: int
+    avg_speedup: Speedup | None
+    best_strategies: Mapping[str, int]
+    calibration: Mapping[str, Calibration]
+    extra_load: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "total_simulations": self.total_simulations,
+            "total_executions": self.total_executions,
+            "avg_speedup": None if self.avg_speedup is None else dict(vars(self.avg_speedup)),
+            "best_strategies": dict(self.best_strategies),
+            "calibration": {target: dict(vars(each)) for target, each in self.calibration.items()},
+            "extra_load": self.extra_load,
+        }

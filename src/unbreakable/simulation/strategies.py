@@ -1,0 +1,105 @@
+"""The seven strategies: complete settings of attempts, time limit, pauses and copies, cut to what was learned.
+
+============= ======== ================ ============ ========================== =======================================
+strategy      attempts time limit       first pause  copies                     in a word
+============= ======== ================ ============ ========================== =======================================
+optimistic    2        the deadline     Q(.5)        none                       trusts the target
+pessimistic   3        1.5 · Q(.99)     Q(.5)        one at Q(.95)              trusts nothing
+conservative  2        2 · Q(.999)      Q(.99)       none                       spares the target
+aggressive    4        1.5 · Q(.99)     Q(.5) / 2    two, Q(.9) apart           spares the caller
+balanced      3        1.5 · Q(.999)    Q(.5)        one at Q(.95)              the default where nothing stands out
+adaptive      the best of a grid around all of these                             learned
+random        drawn from the same grid                                           finds out
+============= ======== ================ ============ ========================== =======================================
+
+Q(p) is the learned quantile of the answers' duration.  What the user pinned stays pinned; what the operation's effects
+forbid is left out; no time limit is below 0.5 s, and none is set to less than three times what a young model (fewer
+than 500 observations) has seen.  Copies are sent only where one attempt in twenty takes 5 ms or more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
+from unbreakable.policies.effects import may_run_twice_at_once
+from unbreakable.simulation.model import Model
+
+TIMEOUT_FLOOR = 0.5  # seconds: below that the machine's own pauses would be taken for the target's
+HEDGE_FLOOR = 0.005  # seconds: a faster target gains nothing from a second copy
+LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
+YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
+Free = Callable[[str], bool]
+
+
+class Shape(NamedTuple):
+    """Describe a plan by quantiles of its target; ``limit`` and ``copy_at`` are None for none."""
+
+    attempts: int
+    limit: tuple[float, float] | None  # (factor, quantile)
+    pause: tuple[float, float]  # (factor, quantile)
+    copy_at: float | None = None
+    copies: int = 1
+
+
+SHAPES: dict[str, Shape] = {
+    "optimistic": Shape(2, None, (1.0, 0.5)),
+    "pessimistic": Shape(3, (1.5, 0.99), (1.0, 0.5), 0.95),
+    "conservative": Shape(2, (2.0, 0.999), (1.0, 0.99)),
+    "aggressive": Shape(4, (1.5, 0.99), (0.5, 0.5), 0.9, 2),
+    "balanced": Shape(3, (1.5, 0.999), (1.0, 0.5), 0.95),
+}
+GRID = tuple(  # of those that score the same the first is taken: one that would survive what was not seen yet
+    Shape(4, limit, (0.5, 0.5), copy_at, copies)
+    for limit in ((1.5, 0.999), (1.5, 0.99), None)
+    for copy_at, copies in ((None, 1), (0.97, 1), (0.93, 1), (0.9, 1), (0.9, 2))
+)
+
+
+def candidates(model: Model, before: Plan, free: Free, u: float) -> Iterator[tuple[str, Plan]]:
+    """Yield the plans to weigh, each with its strategy's name; "adaptive" has several, of which the best counts.
+
+    *before* has what was pinned, *free* tells which policies were not; *u*, uniform, draws the random one.
+    """
+    for name, shape in SHAPES.items():
+        yield name, shaped(name, shape, model, before, free)
+    for shape in GRID:
+        yield "adaptive", shaped("adaptive", shape, model, before, free)
+    everything = (*SHAPES.values(), *GRID)
+    yield "random", shaped("random", everything[int(u * len(everything))], model, before, free)
+
+
+def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> Plan:
+    """Return *before* with whatever is free set as *shape* says."""
+    plan = replace(before, strategy=name, observations=model.observations)
+    if free("retry"):
+        factor, quantile = shape.pause
+        pause = min(LONGEST_FIRST_PAUSE, max(LEAST_PAUSE, factor * model.quantile(quantile)))
+        plan = replace(plan, retry=Retry(shape.attempts, backoff=Backoff(first=pause)))
+    if not may_run_twice_at_once(before.effects):
+        return plan
+    if free("timeout"):
+        plan = replace(plan, timeout=_limit(shape, model, before))
+    if free("hedge"):
+        plan = replace(plan, hedge=_hedge(shape, model))
+    return plan
+
+
+def _limit(shape: Shape, model: Model, before: Plan) -> Timeout | None:
+    if shape.limit is None:
+        return None
+    factor, quantile = shape.limit
+    if model.observations < YOUNG:
+        factor = max(factor, CARE)
+    seconds = max(TIMEOUT_FLOOR, factor * model.quantile(quantile))
+    return Timeout(seconds, cut_threads=False) if seconds < before.deadline else None
+
+
+def _hedge(shape: Shape, model: Model) -> Hedge | None:
+    if shape.copy_at is None or model.quantile(0.95) < HEDGE_FLOOR:
+        return None
+    after = model.quantile(shape.copy_at)
+    return Hedge(after, most=shape.copies, threads=False) if 0.0 < after < math.inf else None

@@ -1,0 +1,102 @@
+"""Every strategy is weighed in the model, and the best one is chosen; nothing is executed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+from unbreakable.policies import Plan, Retry
+from unbreakable.record import Record
+from unbreakable.simulation.evaluate import evaluate
+from unbreakable.simulation.model import Model
+from unbreakable.simulation.prediction import Prediction
+from unbreakable.simulation.score import Scores, ScoreWeights, score
+from unbreakable.simulation.strategies import Free, candidates
+
+HYSTERESIS = 0.5  # points that it takes to leave the strategy in force: less is noise
+TIE = 0.05  # points that make no difference: then the strategy comes first that is safer against what was not seen yet
+SAFEST_FIRST = ("adaptive", "balanced", "pessimistic", "aggressive", "conservative", "optimistic", "random")
+
+
+class Universe(Record):
+    """Show one strategy as it was evaluated: what is predicted, the three scores, the total, and why it won or lost."""
+
+    strategy: str
+    prediction: Prediction
+    time_score: float
+    quality_score: float
+    risk_score: float
+    score: float
+    why: str
+
+
+class Weighed(NamedTuple):
+    """Hold a plan, what is predicted of it, and its scores."""
+
+    plan: Plan
+    prediction: Prediction
+    scores: Scores
+
+
+def weigh(
+    model: Model, before: Plan, free: Free, *, weights: ScoreWeights, u: float, others: Iterable[tuple[str, Plan]] = ()
+) -> list[Weighed]:
+    """Return each strategy's best plan, the best first; *others* are strategies of the user's own."""
+    plans = [plan for _, plan in (*candidates(model, before, free, u), *others)]
+    alone = replace(before, retry=Retry(1), timeout=None, hedge=None)
+    baseline, *predictions = evaluate(model, [alone, *plans], before.deadline)
+    best: dict[str, Weighed] = {}
+    for plan, prediction in zip(plans, predictions, strict=True):
+        one = Weighed(plan, prediction, score(prediction, baseline, model.observations, weights))
+        had = best.get(plan.strategy)
+        if had is None or one.scores.total > had.scores.total + TIE:
+            best[plan.strategy] = one
+    rank = {name: place for place, name in enumerate(SAFEST_FIRST)}
+    safest_first = sorted(best.values(), key=lambda one: rank.get(one.plan.strategy, 0))
+    return sorted(safest_first, key=lambda one: -round(one.scores.total / TIE))
+
+
+def pick(weighed: list[Weighed], incumbent: str) -> Weighed:
+    """Return the winner: the best, unless the strategy in force is as good but for noise; never the random one."""
+    fit = [one for one in weighed if one.plan.strategy != "random"] or weighed
+    now = next((one for one in fit if one.plan.strategy == incumbent), None)
+    return now if now is not None and fit[0].scores.total - now.scores.total < HYSTERESIS else fit[0]
+
+
+def shown(weighed: list[Weighed], winner: Weighed, count: int, *, learned: bool) -> tuple[Universe, ...]:
+    """Return *count* universes, the winner's among them, the best first, each with the reason of its place.
+
+    Before anything was learned, those come first that need no learning.
+    """
+    last = ("random",) if learned else ("adaptive", "random")
+    kept = sorted(weighed, key=lambda one: (one is not winner, one.plan.strategy in last))[:count]
+    return tuple(
+        Universe(
+            strategy=one.plan.strategy,
+            prediction=one.prediction,
+            time_score=one.scores.time,
+            quality_score=one.scores.quality,
+            risk_score=one.scores.risk,
+            score=one.scores.total,
+            why=_why(one, winner, weighed[0]),
+        )
+        for one in weighed
+        if any(one is each for each in kept)
+    )
+
+
+def _why(one: Weighed, winner: Weighed, best: Weighed) -> str:
+    if one is winner:
+        return "won" if one is best else f"kept: {best.plan.strategy} would be no better but for noise"
+    if one.plan.strategy == "random":
+        return "finds out; is not chosen by its score"
+    parts = {
+        "slower": winner.scores.time - one.scores.time,
+        "fails more often": winner.scores.quality - one.scores.quality,
+        "burdens the target more": winner.scores.risk - one.scores.risk,
+    }
+    word, points = max(parts.items(), key=lambda part: part[1])
+    behind = winner.scores.total - one.scores.total
+    return "as good" if points <= 0.0 or math.isclose(behind, 0.0, abs_tol=0.05) else f"{word} ({behind:.1f} behind)"

@@ -1,0 +1,127 @@
+"""What is predicted of plans, against closed forms and against a slow and simple simulation of the same rules."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+
+from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
+from unbreakable.simulation.evaluate import evaluate
+from unbreakable.simulation.model import POINTS, Model
+from unbreakable.stats import Traffic
+
+ONCE = Plan(effects="idempotent", retry=Retry(1), timeout=None, hedge=None)
+
+
+def model(*, tail: float = 0.05, fails: float = 0.0, hangs: float = 0.0, seed: int = 1) -> Model:
+    dice, traffic = random.Random(seed), Traffic()
+    for _ in range(20_000):
+        u = dice.random()
+        if u < fails:
+            traffic.update(failed=[0.004])
+        elif u < fails + hangs:
+            traffic.update(cut=[5.0])
+        else:
+            traffic.update(ok=[dice.lognormvariate(-3.0, 0.4) * (10 if dice.random() < tail else 1)])
+    return Model(traffic)
+
+
+def played(found: Model, plan: Plan, deadline: float, calls: int = 40_000) -> tuple[float, float, float, float]:
+    """Play calls one by one; return the share of successes, p50 and p99 of their seconds, and requests per call."""
+    dice, took, requests = random.Random(5), [], 0
+    for _ in range(calls):
+        clock, number = 0.0, 0
+        while True:
+            end, won, copies = attempt(found, plan, dice, number, deadline - clock)
+            clock, requests, number = clock + end, requests + copies, number + 1
+            if won and clock <= deadline:
+                took.append(clock)
+            pause = plan.retry.backoff.pause(number, dice.random())
+            if won or number >= plan.retry.attempts or clock + pause >= deadline:
+                break
+            clock += pause
+    took.sort()
+    return len(took) / calls, took[len(took) // 2], took[int(len(took) * 0.99)], requests / calls
+
+
+def attempt(found: Model, plan: Plan, dice: random.Random, number: int, left: float) -> tuple[float, bool, int]:
+    limit = min(plan.limit, left)
+    best, ends, leader = math.inf, [], math.inf
+    for copy in range(1 + (plan.hedge.most if plan.hedge else 0)):
+        start = copy * plan.hedge.after if copy and plan.hedge else 0.0
+        if copy and min(best, leader) <= start:
+            break
+        failed = dice.random() < (found.fails_again if number else found.fails)
+        length = float((found.faults if failed else found.answers)[int(dice.random() * POINTS)])
+        ends.append(start + min(length, limit))
+        leader = ends[0]
+        if not failed and length <= limit:
+            best = min(best, start + length)
+    return (best if best < math.inf else max(ends)), best < math.inf, len(ends)
+
+
+PLANS = {
+    "one attempt": ONCE,
+    "retries": replace(ONCE, retry=Retry(4, backoff=Backoff(0.05))),
+    "time limit": replace(ONCE, retry=Retry(3, backoff=Backoff(0.01)), timeout=Timeout(0.3)),
+    "hedge": replace(ONCE, hedge=Hedge(0.1)),
+    "two copies": replace(ONCE, hedge=Hedge(0.08, most=2)),
+    "everything": replace(ONCE, retry=Retry(3, backoff=Backoff(0.02)), timeout=Timeout(0.4), hedge=Hedge(0.1)),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("target", [{}, {"fails": 0.05}, {"fails": 0.2, "hangs": 0.02}])
+def test_it_predicts_what_playing_call_by_call_gives(name, target):
+    """A thousand universes tell success, median, tail and load of any plan as forty thousand calls do."""
+    found = model(**target)
+    success, p50, p99, load = played(found, PLANS[name], 2.0)
+    (prediction,) = evaluate(found, [PLANS[name]], 2.0)
+
+    assert success == pytest.approx(prediction.success, abs=0.006)
+    assert p50 == pytest.approx(prediction.p50, rel=0.03)
+    assert p99 == pytest.approx(prediction.p99, rel=0.12)
+    assert load == pytest.approx(prediction.load, rel=0.02)
+
+
+def test_the_closed_form_of_a_hedge_agrees():
+    """With one copy after d, the chance to wait longer than t is that of both: S(t) · S(t - d)."""
+    found = model()
+    (prediction,) = evaluate(found, [PLANS["hedge"]], 60.0)
+    answers = sorted(found.answers)
+
+    def survives(t: float) -> float:
+        return sum(each > t for each in answers) / POINTS
+
+    t = prediction.p99
+
+    assert 0.01 == pytest.approx(survives(t) * survives(t - 0.1), abs=0.003)
+
+
+def test_what_may_happen_once_only_is_played_once():
+    """An operation that must not be repeated is predicted without repeats."""
+    plan = replace(PLANS["retries"], effects="once")
+    (prediction,) = evaluate(model(fails=0.2), [plan], 2.0)
+
+    assert 0.8 == pytest.approx(prediction.success, abs=0.01)
+    assert 1.0 == prediction.load
+
+
+def test_what_was_cut_is_not_repeated_where_nobody_knows_what_it_did():
+    """With unknown effects an attempt that our time limit cut is the last one."""
+    plan = replace(PLANS["time limit"], effects="unknown", timeout=Timeout(0.08))
+    known, unknown = evaluate(model(), [replace(plan, effects="idempotent"), plan], 5.0)
+
+    assert known.success > 0.95 > unknown.success
+
+
+def test_a_target_that_never_answers_is_predicted_to_fail():
+    """No success has no median."""
+    traffic = Traffic()
+    traffic.update(failed=[0.1] * 100)
+    (prediction,) = evaluate(Model(traffic), [PLANS["everything"]], 2.0)
+
+    assert (0.0, math.inf) == (prediction.success, prediction.p50)

@@ -1,0 +1,69 @@
+"""The model of a target: what it learns from attempts that succeeded, failed or were not waited for."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from unbreakable.simulation.model import POINTS, Model
+from unbreakable.stats import Traffic
+
+
+def seen(**attempts) -> Traffic:
+    traffic = Traffic()
+    traffic.update(**attempts)
+    return traffic
+
+
+def test_quantiles_are_those_of_the_answers():
+    """Without failures or cuts the model is the histogram."""
+    dice = random.Random(1)
+    model = Model(seen(ok=[dice.expovariate(1.0) for _ in range(20_000)]))
+
+    for p in (0.1, 0.5, 0.9, 0.99):
+        assert -math.log(1 - p) == pytest.approx(model.quantile(p), rel=0.06)
+
+
+def test_attempts_that_were_given_up_do_not_make_the_target_look_faster():
+    """What was cut at an age is known to take longer: the quantiles stay those of the target."""
+    dice = random.Random(2)
+    true = [dice.expovariate(1.0) for _ in range(20_000)]
+    ages = [dice.expovariate(0.5) for _ in true]
+    ok = [took for took, age in zip(true, ages, strict=True) if took <= age]
+    cut = [age for took, age in zip(true, ages, strict=True) if took > age]
+    model = Model(seen(ok=ok, cut=cut))
+
+    assert 0.8 * math.log(2) > sorted(ok)[len(ok) // 2]  # what winners alone would say
+    assert math.log(2) == pytest.approx(model.quantile(0.5), rel=0.06)
+    assert math.log(10) == pytest.approx(model.quantile(0.9), rel=0.08)
+
+
+def test_what_nobody_waited_long_enough_for_is_taken_to_never_come():
+    """Hangs that were all cut at the limit are a share of answers that never come."""
+    model = Model(seen(ok=[0.1] * 98, cut=[0.5] * 2))
+
+    assert 0.02 == pytest.approx((model.answers == math.inf).sum() / POINTS, abs=0.002)
+    assert 0.104 > model.slowest
+
+
+def test_failures_are_counted_apart_from_answers():
+    """The chance to fail is that of attempts that ended, and it may be another one after a failure."""
+    model = Model(seen(ok=[0.1] * 90, failed=[0.01] * 10, repeats=10, repeats_failed=8))
+
+    assert 0.1 == model.fails
+    assert (8 + 0.2) / 12 == pytest.approx(model.fails_again)
+
+
+def test_a_quantile_is_not_believed_further_out_than_there_is_evidence():
+    """Forty observations do not tell the 99.9th percentile."""
+    model = Model(seen(ok=[float(number) for number in range(1, 41)]))
+
+    assert model.quantile(0.875) == model.quantile(0.999)
+
+
+def test_a_target_that_never_answered_has_a_model_all_the_same():
+    """Nothing but failures, or nothing at all, is no reason to fail."""
+    assert 1.0 == Model(seen(failed=[0.1] * 5)).fails
+    assert (0.0, 0.0) == (Model(Traffic()).fails, Model(Traffic()).slowest)

@@ -1,0 +1,169 @@
+"""Strategies weighed against each other: who wins, who is shown, and what is kept within its bounds."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from unbreakable.policies import Backoff, Plan, Retry, Timeout
+from unbreakable.policies.strategy import NAMES
+from unbreakable.simulation.model import Model
+from unbreakable.simulation.score import ScoreWeights
+from unbreakable.simulation.strategies import HEDGE_FLOOR, TIMEOUT_FLOOR, candidates
+from unbreakable.simulation.weigh import pick, shown, weigh
+from unbreakable.stats import Traffic
+
+
+def model(*, fails: float = 0.0, hangs: float = 0.0, tail: float = 0.0, count: int = 5_000) -> Model:
+    dice, traffic = random.Random(1), Traffic()
+    for _ in range(count):
+        u = dice.random()
+        if u < fails:
+            traffic.update(failed=[0.004])
+        elif u < fails + hangs:
+            traffic.update(cut=[5.0])
+        else:
+            traffic.update(ok=[dice.lognormvariate(-3.0, 0.3) * (10 if dice.random() < tail else 1)])
+    return Model(traffic)
+
+
+def free(_: str) -> bool:
+    return True
+
+
+def weighed(found: Model, before: Plan | None = None, **how):
+    before = before or Plan(effects="idempotent")
+    return weigh(found, before, how.pop("free", free), weights=how.pop("weights", ScoreWeights()), u=0.5, **how)
+
+
+def winner(found: Model, before: Plan | None = None, **how):
+    return pick(weighed(found, before, **how), "adaptive")
+
+
+def test_all_seven_are_weighed():
+    """Each strategy comes out once, the best first."""
+    ranked = weighed(model(fails=0.05))
+
+    assert set(NAMES) == {one.plan.strategy for one in ranked}
+    assert sorted((one.scores.total for one in ranked), reverse=True) == pytest.approx(
+        [one.scores.total for one in ranked], abs=0.06
+    )
+
+
+def test_a_target_that_hangs_is_given_a_time_limit():
+    """Where answers fail to come, waiting for them to the deadline is the worst strategy."""
+    best = winner(model(hangs=0.02))
+
+    assert best.plan.limit < 5.0
+    assert best.prediction.success > 0.999
+
+
+def test_a_target_with_a_long_tail_is_asked_twice():
+    """Where one in twenty is ten times slower, copies are worth their load."""
+    best = winner(model(tail=0.05))
+
+    assert best.plan.hedge is not None
+    assert 1.0 < best.prediction.load < 1.15
+
+
+def test_a_steady_target_is_left_alone():
+    """Where nothing fails and nothing is slow no copy is sent, and the settings would bear a surprise."""
+    plan = winner(model()).plan
+
+    assert None is plan.hedge
+    assert plan.retry.attempts >= 3
+    assert plan.timeout is not None
+
+
+def test_a_target_that_fails_is_asked_again_soon():
+    """Failures are repeated, and quickly, since that is what works in the model."""
+    plan = winner(model(fails=0.1)).plan
+
+    assert plan.retry.attempts >= 3
+    assert plan.retry.backoff.first < 0.1
+
+
+def test_what_was_pinned_stays_pinned():
+    """A policy of the user's is in every candidate as it is."""
+    before = Plan(effects="idempotent", retry=Retry(7, backoff=Backoff(0.3)), timeout=Timeout(0.9))
+    pinned = {"retry", "timeout"}
+
+    for _, plan in candidates(model(fails=0.1, tail=0.1), before, lambda name: name not in pinned, 0.3):
+        assert (before.retry, before.timeout) == (plan.retry, plan.timeout)
+
+
+@pytest.mark.parametrize("effects", ["unknown", "once"])
+def test_what_must_not_run_twice_is_neither_copied_nor_cut(effects):
+    """Candidates for operations of unknown effects have no copies and no time limit of ours."""
+    for _, plan in candidates(model(fails=0.1, hangs=0.02, tail=0.1), Plan(effects=effects), free, 0.3):
+        assert (None, None) == (plan.hedge, plan.timeout)
+
+
+@pytest.mark.parametrize("count", [40, 400, 4_000])
+def test_no_candidate_leaves_its_bounds(count):
+    """Time limits and copies keep to their floors, whatever was learned."""
+    for _, plan in candidates(model(tail=0.1, count=count), Plan(effects="none"), free, 0.9):
+        assert plan.limit >= TIMEOUT_FLOOR
+        assert plan.hedge is None or plan.hedge.after >= HEDGE_FLOOR
+
+
+def test_noise_moves_nobody():
+    """The strategy in force stays unless another is better by half a point."""
+    ranked = weighed(model(tail=0.05))
+    near = [one for one in ranked if ranked[0].scores.total - one.scores.total < 0.5]
+    far = [one for one in ranked if ranked[0].scores.total - one.scores.total > 0.6]
+
+    assert near[-1].plan.strategy == pick(ranked, near[-1].plan.strategy).plan.strategy
+    assert ranked[0].plan.strategy == pick(ranked, far[-1].plan.strategy).plan.strategy
+
+
+def test_the_random_one_is_weighed_and_never_chosen_by_its_score():
+    """It is there to find out, and says so."""
+    ranked = weighed(model(tail=0.05))
+    universe = next(each for each in shown(ranked, ranked[0], 7, learned=True) if each.strategy == "random")
+
+    assert "random" != pick(ranked, "random").plan.strategy
+    assert "finds out" in universe.why or "won" == universe.why
+
+
+@pytest.mark.parametrize(("count", "learned", "last"), [(5, False, {"adaptive", "random"}), (7, True, set())])
+def test_as_many_universes_are_shown_as_were_asked_for(count, learned, last):
+    """Five are those that need no learning; seven are all."""
+    ranked = weighed(model(fails=0.02))
+    names = {
+        each.strategy
+        for each in shown(ranked, next(o for o in ranked if o.plan.strategy == "balanced"), count, learned=learned)
+    }
+
+    assert set(NAMES) - last == names
+
+
+def test_once_learned_the_adaptive_one_takes_the_place_of_the_worst():
+    """Of five shown, one is the adaptive strategy if it is any good."""
+    ranked = weighed(model(fails=0.05, hangs=0.02))
+    names = [each.strategy for each in shown(ranked, pick(ranked, "adaptive"), 5, learned=True)]
+
+    assert 5 == len(names)
+    assert "adaptive" in names
+    assert "random" not in names
+
+
+def test_every_universe_says_why_it_won_or_lost():
+    """The reasons are told in words."""
+    ranked = weighed(model(fails=0.05, hangs=0.02, tail=0.05))
+    universes = shown(ranked, pick(ranked, "adaptive"), 7, learned=True)
+
+    assert 1 == sum(each.why == "won" or each.why.startswith("kept") for each in universes)
+    assert all(each.why for each in universes)
+    assert any("fails more often" in each.why for each in universes)
+
+
+def test_a_strategy_of_the_user_s_own_is_weighed_with_the_others():
+    """It wins where it is better."""
+    before = Plan(effects="idempotent")
+    own = replace(before, strategy="mine", retry=Retry(8, backoff=Backoff(0.001)), timeout=Timeout(0.5))
+    ranked = weighed(model(fails=0.6), before, others=[("mine", own)])
+
+    assert "mine" == ranked[0].plan.strategy
