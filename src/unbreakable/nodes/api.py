@@ -36,7 +36,8 @@ class APINode(FractalNode):
     idempotent; POST and PATCH must not happen twice, unless an idempotency key is sent, which is the same on every
     attempt.  ``effects=`` pins it for all.
 
-    *endpoints* are replicas, the preferred one first.  A copy of a slow request goes to another one; the remedy
+    *endpoints* are replicas, the preferred one first; after some 35 requests the one that does best is asked first, and
+    another one now and then.  A copy of a slow request goes to another one; the remedy
     ``other_endpoint`` moves a call whose endpoint is unreachable, too slow or answers 5xx; one that is dead, or failed
     three times in a row, is left in peace for 5 s, then longer.
 

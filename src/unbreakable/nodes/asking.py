@@ -17,6 +17,9 @@ from unbreakable.nodes.http import EFFECTS
 from unbreakable.nodes.request import Ask, prepare
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
+from unbreakable.simulation import select
+
+AS_GIVEN = 30.0  # requests that are sent to the endpoints in the order of preference before a better one is looked for
 
 
 class Asking:
@@ -50,11 +53,13 @@ class Asking:
         url = self._choose(ctx, endpoint)
         request = prepare(wire.client(), url, ask, standing)
         request.extensions["timeout"] = time_limits(ctx)
+        began = ctx.runtime.now()
         response = await self._exchange(wire, ctx, request, url, auth)
         if response.status_code >= 500:
-            self.endpoints.failed(url, ctx.runtime.now(), dead=False)
+            self._failed(ctx, url, began, dead=False)
         else:
             self.endpoints.worked(url)
+            self._learn(ctx, url, began, ok=True)
         return judge(response)
 
     async def _exchange(
@@ -66,15 +71,27 @@ class Asking:
         except httpx2.RequestError as error:
             if not isinstance(error, httpx2.PoolTimeout):  # which is trouble of our own
                 dead = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
-                self.endpoints.failed(url, ctx.runtime.now(), dead=dead)
+                self._failed(ctx, url, started, dead=dead)
             trouble = translated(error, ctx, started)
             if trouble is error:
                 raise
             raise trouble from error
         except BaseException:
             if ctx.remaining() <= 0:  # cut by us, and not by a caller or a rival
-                self.endpoints.failed(url, ctx.runtime.now(), dead=False)
+                self._failed(ctx, url, started, dead=False)
             raise
+
+    def _failed(self, ctx: Context, url: str, began: float, *, dead: bool) -> None:
+        self.endpoints.failed(url, ctx.runtime.now(), dead=dead)
+        self._learn(ctx, url, began, ok=False)
+
+    def _learn(self, ctx: Context, url: str, began: float, *, ok: bool) -> None:
+        """Take in how the endpoint did, so that the one that does best is asked first."""
+        if len(self.endpoints.urls) > 1:
+            select.learn(ctx.target.arms, url, ctx.runtime.now() - began, ok=ok)
+
+    def _ranked(self, ctx: Context) -> list[str]:
+        return select.order(ctx.target.arms, self.endpoints.urls, ctx.runtime.random, after=AS_GIVEN)
 
     async def _proof(self, ctx: Context, ask: Ask) -> tuple[Mapping[str, str], httpx2.Auth | None]:
         """Return the standing headers with the token in them, and what else proves who we are."""
@@ -91,7 +108,7 @@ class Asking:
         now, avoid = ctx.runtime.now(), None
         if ctx.rival and wanted is not None and self.endpoints.others_work(now, wanted):
             wanted, avoid = None, wanted
-        url = self.endpoints.choose(now, wanted=wanted, avoid=avoid)
+        url = self.endpoints.choose(now, () if wanted else self._ranked(ctx), wanted=wanted, avoid=avoid)
         ctx.blameless = self.endpoints.others_work(now, url)
         if len(self.endpoints.urls) > 1:
             ctx.arguments = {**ctx.arguments, "endpoint": url}
@@ -114,7 +131,7 @@ class Asking:
         if ctx is None:
             return None
         last = ctx.arguments.get("endpoint")
-        return {"endpoint": self.endpoints.choose(ctx.runtime.now(), avoid=last)}
+        return {"endpoint": self.endpoints.choose(ctx.runtime.now(), self._ranked(ctx), avoid=last)}
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""Which replica of a service to ask: the first that works, and a dead one again after a rest."""
+"""Which replica of a service to ask: the best of those that work, and a dead one again after a rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIRST_REST, MOST_REST = 5.0, 60.0  # seconds; each rest without a good answer si
 
 
 class Endpoints:
-    """Remember how the replicas at *urls*, in the order of preference, did lately; moments are the caller's *now*."""
+    """Remember which of the replicas at *urls*, in the order of preference, rest; moments are the caller's *now*."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self.urls = tuple(urls)
@@ -21,15 +21,17 @@ class Endpoints:
         self._until = dict.fromkeys(self.urls, -math.inf)
         self._lock = new_lock()
 
-    def choose(self, now: float, *, wanted: str | None = None, avoid: str | None = None) -> str:
-        """Return whom to ask: *wanted* unless it rests, else the first that does not; *avoid* comes last.
+    def choose(
+        self, now: float, ranked: Sequence[str] = (), *, wanted: str | None = None, avoid: str | None = None
+    ) -> str:
+        """Return whom to ask: *wanted* unless it rests, else the first of *ranked* that does not; *avoid* comes last.
 
         One caller tries an endpoint whose rest is over; for the others it rests on, longer, until that one reports.
         """
         if len(self.urls) == 1:
             return self.urls[0]
         with self._lock:
-            order = sorted(self.urls, key=lambda url: (url == avoid, url != wanted))  # stable: else as given
+            order = sorted(ranked or self.urls, key=lambda url: (url == avoid, url != wanted))  # stable: else as ranked
             fit = next((url for url in order if self._until[url] <= now), None)
             if fit is None:
                 return min(order, key=self._until.__getitem__)

@@ -1,4 +1,4 @@
-"""The import of numpy waits for the first plan, and nobody waits for the import."""
+"""What plans need of numpy is made ready when the first one is wanted, and nobody waits for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _stage = _Stage.ABSENT
 
 
 def at_hand() -> bool:
-    """Return whether numpy can be used now; the first time it is asked for, the thread for chores fetches it.
+    """Return whether plans can be made now; the first time it is asked, the thread for chores makes all ready.
 
     In virtual time chores are done at once, so that a story is the same each time.
     """
@@ -31,7 +31,8 @@ def at_hand() -> bool:
 def _fetch() -> None:
     global _stage  # noqa: PLW0603
     _stage = _Stage.ABSENT  # should the import fail, it is tried again
-    importlib.import_module("numpy")
+    importlib.import_module("unbreakable.simulation.weigh")
+    importlib.import_module("unbreakable.simulation.evaluate").universes()
     _stage = _Stage.HERE
 
 

@@ -25,13 +25,13 @@ def learn(arms: Arms, name: str, seconds: float, *, ok: bool) -> None:
     arms.update(name, math.log(max(FASTEST, seconds)) if ok else FAILURE)
 
 
-def order(arms: Arms, names: Sequence[str], dice: Callable[[], float]) -> list[str]:
-    """Return *names*, the one to use first; as given before anything is known of any of them.
+def order(arms: Arms, names: Sequence[str], dice: Callable[[], float], *, after: float = 0.0) -> list[str]:
+    """Return *names*, the one to use first; as given until so many uses are known of all together.
 
     *dice* gives uniform numbers in [0, 1).  Nothing is drawn where there is nothing to choose.
     """
     known = {name: seen for name in names if (seen := arms.value(name)) is not None}
-    if len(names) < 2 or not known:
+    if len(names) < 2 or not known or sum(weight for _, weight in known.values()) < after:
         return list(names)
     spread = arms.spread(LEAST_SPREAD)
     common = sum(mean for mean, _ in known.values()) / len(known)

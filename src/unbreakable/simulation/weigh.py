@@ -17,6 +17,7 @@ from unbreakable.simulation.strategies import Free, candidates
 
 HYSTERESIS = 0.5  # points that it takes to leave the strategy in force: less is noise
 TIE = 0.05  # points that make no difference: then the strategy comes first that is safer against what was not seen yet
+TOLERATED = 0.005  # share of calls that a plan may fail more than the surest one: no load saved is worth more than that
 SAFEST_FIRST = ("adaptive", "balanced", "pessimistic", "aggressive", "conservative", "optimistic", "random")
 
 
@@ -33,35 +34,45 @@ class Universe(Record):
 
 
 class Weighed(NamedTuple):
-    """Hold a plan, what is predicted of it, and its scores."""
+    """Hold a plan, what is predicted of it, its scores, and whether it fails no more calls than the surest one."""
 
     plan: Plan
     prediction: Prediction
     scores: Scores
+    sure: bool
 
 
 def weigh(
     model: Model, before: Plan, free: Free, *, weights: ScoreWeights, u: float, others: Iterable[tuple[str, Plan]] = ()
 ) -> list[Weighed]:
-    """Return each strategy's best plan, the best first; *others* are strategies of the user's own."""
+    """Return each strategy's best plan, the best first; *others* are strategies of the user's own.
+
+    What fails noticeably more calls than the surest plan comes after all that do not, whatever its score.
+    """
     plans = [plan for _, plan in (*candidates(model, before, free, u), *others)]
     alone = replace(before, retry=Retry(1), timeout=None, hedge=None)
     baseline, *predictions = evaluate(model, [alone, *plans], before.deadline)
+    surest = max(prediction.success for prediction in predictions)
     best: dict[str, Weighed] = {}
     for plan, prediction in zip(plans, predictions, strict=True):
-        one = Weighed(plan, prediction, score(prediction, baseline, model.observations, weights))
+        scores = score(prediction, baseline, model.observations, weights)
+        one = Weighed(plan, prediction, scores, sure=prediction.success >= surest - TOLERATED)
         had = best.get(plan.strategy)
-        if had is None or one.scores.total > had.scores.total + TIE:
+        if had is None or _rank(one) > _rank(had):
             best[plan.strategy] = one
-    rank = {name: place for place, name in enumerate(SAFEST_FIRST)}
-    safest_first = sorted(best.values(), key=lambda one: rank.get(one.plan.strategy, 0))
-    return sorted(safest_first, key=lambda one: -round(one.scores.total / TIE))
+    place = {name: number for number, name in enumerate(SAFEST_FIRST)}
+    safest_first = sorted(best.values(), key=lambda one: place.get(one.plan.strategy, 0))
+    return sorted(safest_first, key=_rank, reverse=True)
+
+
+def _rank(one: Weighed) -> tuple[bool, int]:
+    return one.sure, round(one.scores.total / TIE)
 
 
 def pick(weighed: list[Weighed], incumbent: str) -> Weighed:
     """Return the winner: the best, unless the strategy in force is as good but for noise; never the random one."""
     fit = [one for one in weighed if one.plan.strategy != "random"] or weighed
-    now = next((one for one in fit if one.plan.strategy == incumbent), None)
+    now = next((one for one in fit if one.plan.strategy == incumbent and one.sure), None)
     return now if now is not None and fit[0].scores.total - now.scores.total < HYSTERESIS else fit[0]
 
 
@@ -92,6 +103,8 @@ def _why(one: Weighed, winner: Weighed, best: Weighed) -> str:
         return "won" if one is best else f"kept: {best.plan.strategy} would be no better but for noise"
     if one.plan.strategy == "random":
         return "finds out; is not chosen by its score"
+    if winner.sure and not one.sure:
+        return f"fails more often ({winner.prediction.success - one.prediction.success:.1%} of calls)"
     parts = {
         "slower": winner.scores.time - one.scores.time,
         "fails more often": winner.scores.quality - one.scores.quality,
