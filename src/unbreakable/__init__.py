@@ -22,6 +22,7 @@ from unbreakable.protect import attempts, protect
 if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when first asked for, by __getattr__ below
     from unbreakable import testing
     from unbreakable.fractal.status import NodeStatus
+    from unbreakable.knowledge import SqliteMemory
     from unbreakable.loops import EngineStatus, LoopStatus, QuantumLoopEngine
     from unbreakable.nodes import AdaptiveTransport, APINode, OrchestratorNode
     from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
@@ -54,6 +55,7 @@ __all__ = [
     "RunStatus",
     "ScoreWeights",
     "Speedup",
+    "SqliteMemory",
     "Status",
     "Step",
     "Strategy",
@@ -84,6 +86,7 @@ __getattr__ = lazily.load(
         "RunStatus": "unbreakable.workflows",
         "ScoreWeights": "unbreakable.simulation",
         "Speedup": "unbreakable.simulation",
+        "SqliteMemory": "unbreakable.knowledge",
         "Step": "unbreakable.workflows",
         "testing": "",
     },

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -15,13 +16,12 @@ from typing import Any, NamedTuple
 from unbreakable.events import DriftDetected, PlanPublished
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.target import COLD, FOLD, STRAIN, Forecast, Target
+from unbreakable.fractal.target import AGE_AT, COLD, FOLD, STRAIN, Forecast, Target
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, Plan, Timeout
 from unbreakable.runtime import Runtime
 from unbreakable.stats import Arms, Quantile, Traffic
 
-AGE_AT = 20_000  # successes after which the older half counts half
 GROWN = 1.25  # a plan is made anew when what it rests on has grown by so much
 STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end is so many times too short
 
@@ -90,12 +90,12 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         if batch.ok or batch.failed or batch.cut:
             drifted = detect_drift(node, target, batch.ok, runtime.now())
             aggregate(target, batch, runtime.now())
-            persist(target, node.settings.memory, node, batch)
             if target.plan.observations:
                 chooser_of(node).compare(target.name, batch.calls, batch.failed_calls)
             share(target)
             predict(target)
             optimize(node, target, runtime, drifted=drifted, strained=is_strained(node, target, batch))
+            persist(target, node.settings.memory, node, batch)
         target.fold_at, target.strained_at = FOLD if target.plan.observations else COLD, STRAIN
     finally:
         target.learning.release()
@@ -129,13 +129,22 @@ def persist(target: Target, memory: Memory | None, node: Any, batch: Batch) -> N
     did(target, "learn.store.persist")
     lessons = target.experience.take_news()
     if memory is not None:
-        memory.add(target.name, {"traffic": batch.traffic().to_dict(), "lessons": lessons, **habits(target)}, node)
+        fresh = batch.traffic()
+        record = {
+            "traffic": fresh.to_dict(),
+            "lessons": lessons,
+            "plan": target.plan.to_record() if target.plan.observations else None,
+            "arms": target.arms.to_dict(),
+            "totals": news_of(target, fresh.count),
+        }
+        memory.add(target.name, record, node)
 
 
-def habits(target: Target) -> dict[str, Any]:
-    """Return what is in force rather than added up: the plan, and how the ways to do the job did."""
-    plan = target.plan.to_record() if target.plan.observations else None
-    return {"plan": plan, "arms": target.arms.to_dict()}
+def news_of(target: Target, learnings: int) -> dict[str, int]:
+    """Return what was learned, healed and optimised since the memory was told last."""
+    totals = Counter(healings=target.counts.healed, optimizations=target.learned.get("learn.optimize.publish", 0))
+    fresh, target.told = totals - target.told, totals
+    return {"learnings": learnings, "healings": fresh["healings"], "optimizations": fresh["optimizations"]}
 
 
 def share(target: Target) -> None:
@@ -165,6 +174,7 @@ def recall(node: Any, target: Target, runtime: Runtime) -> None:
         if source is not node:
             news.append(record)  # taken in by the next share(), so that no two nodes wait for one another
 
+    news_of(target, 0)  # what is recalled is not news
     target.ear = told
     memory.watch(target.name, told)
 

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from unbreakable.fractal.target import AGE_AT
+from unbreakable.record import Record
 from unbreakable.runtime import new_lock
 from unbreakable.stats import Traffic
 
 MOST_TARGETS = 1_000
-MOST_LESSONS = 512
+MOST_LESSONS = 256
+
+
+class Knowledge(Record):
+    """Sum up what is known: attempts learned from, sorts of failure known, calls healed, plans made."""
+
+    learnings: int
+    patterns: int
+    healings: int
+    optimizations: int
 
 
 class LocalMemory:
@@ -48,14 +59,32 @@ class LocalMemory:
         with self._lock:
             self._watchers.setdefault(target, weakref.WeakSet()).add(told)
 
+    def summary(self) -> Knowledge:
+        """Return in four figures what is known of all targets together."""
+        with self._lock:
+            records = list(self._known.values())
+        totals: Counter[str] = Counter()
+        for record in records:
+            totals.update(record["totals"])
+        patterns = {lesson[0] for record in records for lesson in record["lessons"]}
+        return Knowledge(
+            learnings=totals["learnings"],
+            patterns=len(patterns),
+            healings=totals["healings"],
+            optimizations=totals["optimizations"],
+        )
+
 
 def merged(known: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """Return both records as one: traffic added, the newest lessons, plan and arms kept."""
+    """Return both records as one: traffic and totals added, the newest lessons, plan and arms kept."""
     traffic = Traffic.from_dict(known["traffic"])
     traffic.merge(Traffic.from_dict(record["traffic"]))
+    if traffic.ok.count > AGE_AT:
+        traffic.halve()
     return {
         "traffic": traffic.to_dict(),
         "lessons": [*known["lessons"], *record["lessons"]][-MOST_LESSONS:],
         "plan": record["plan"] or known["plan"],
         "arms": record["arms"],
+        "totals": {name: total + record["totals"][name] for name, total in known["totals"].items()},
     }

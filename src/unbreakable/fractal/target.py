@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +17,7 @@ from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
 COLD = 40  # successes seen before anything is learned from them
 FOLD = 256  # attempts that are counted in one go, once warm
 MOST_PILED = 4_096  # failed attempts that wait to be counted
+AGE_AT = 20_000  # successes after which the older half counts half
 STRAIN = 10  # attempts cut, after which it is time to look whether the time limit is right
 HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
 
@@ -59,6 +60,7 @@ class Target:
         self.experience: Experience = Experience() if like is None else like.experience
         self.arms: Arms = Arms() if like is None else like.arms  #: how ways to do the same job did, where there are any
         self.bad_seen = 0
+        self.told = Counter[str]()  #: what of the totals the memory was told already
         self.learned_at: float | None = None  #: when something was last learned
         self.learned: dict[str, int] = {}  # background sub-operation: times run
         self.adopt(cold)
