@@ -126,7 +126,9 @@ def test_a_broken_file_is_set_aside(place):
     content[200:4000] = os.urandom(3800)
     place.write_bytes(content)
 
-    with pytest.warns(StateSetAsideWarning), ub.SqliteMemory(place) as memory:
+    with pytest.warns(StateSetAsideWarning):
+        memory = ub.SqliteMemory(place)
+    with memory:
         assert None is memory.get("partner")
         taught(memory)
 
