@@ -95,6 +95,14 @@ class Failed(Event):
     error: str
 
 
+class Explained(Event):
+    """A call did not plainly succeed, and this is its story; *id* is that of its outcome."""
+
+    id: str
+    status: str
+    text: str
+
+
 class CallRejected(Event):
     """A call was refused before it was made."""
 

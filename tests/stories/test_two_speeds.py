@@ -66,7 +66,13 @@ class Teller:
 
     def listen(self, node: ub.FractalNode) -> None:
         """Write down every event."""
-        node.on(ub.events.Event, lambda event: self.told.append(rounded({**event.to_dict(), "at": self.clock.now()})))
+        node.on(ub.events.Event, lambda event: self.told.append(self.as_told(event)))
+
+    def as_told(self, event: ub.events.Event) -> Any:
+        """Return what an event says, at the clock of the story and without the serial number of the call."""
+        told = {**event.to_dict(), "at": self.clock.now()}
+        number = str(told.pop("id", None))
+        return rounded({name: text.replace(number, "") if name == "text" else text for name, text in told.items()})
 
     def say(self) -> Any:
         """Answer the next attempt."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.node import FractalNode
+from unbreakable.fractal.telling import story_of
 from unbreakable.outcome import Outcome, Result, note
 from unbreakable.policies import Context
 from unbreakable.policies.policy import enter
@@ -155,7 +156,7 @@ class Attempts:
     def _raise_if_refused(self, error: BaseException | None = None) -> None:
         last = None if self.outcome is None else self.outcome.error
         if last is not None:
-            note(last, self.node.story(self.context))
+            note(last, story_of(self.context))
             if last is not error:
                 raise last
 

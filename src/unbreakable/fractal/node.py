@@ -9,11 +9,11 @@ import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
 from unbreakable.errors import ConfigurationError, ValidationFailed
-from unbreakable.events import Event, Failed, Healed, Listener, ListenerFailed, Succeeded
-from unbreakable.fractal import learning
+from unbreakable.events import Event, Listener, ListenerFailed
+from unbreakable.fractal import learning, telling
 from unbreakable.fractal.healing import Healing
 from unbreakable.fractal.operation import Operation, takes_one, work_with_context
 from unbreakable.fractal.ports import Chooser
@@ -25,12 +25,12 @@ from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Attempting, Validation
 from unbreakable.fractal.tuner import Tuner
-from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
+from unbreakable.outcome import Outcome, Result, in_one_line
 from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
 from unbreakable.policies.check import refuse
-from unbreakable.policies.effects import Effects, checked, may_repeat
+from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.policy import enter
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking
 from unbreakable.stats import Counts
 
 if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a node is doing
@@ -59,8 +59,8 @@ class FractalNode:
     Raises ConfigurationError when an option is wrong.
     """
 
-    #: Makes the chooser of nodes that are given none; the door of the house puts the simulation here.
-    new_chooser: ClassVar[Callable[[Settings], Chooser]] = Tuner
+    #: Makes the choosers of nodes that are given none; the door of the house puts the simulation here.
+    new_chooser: Callable[[Settings], Chooser] = Tuner
 
     def __init__(
         self,
@@ -85,11 +85,11 @@ class FractalNode:
         self.runtime: Runtime | None = runtime
         self.drivers: tuple[Runtime, ...] = (ASYNCIO, BLOCKING) if runtime is None else (runtime,)
         self.judges = self.settings.verify is not None or self.settings.schema is not None
-        self.chooser: Chooser | None = None
+        self.new_chooser: Callable[[Settings], Chooser] = (parent or type(self)).new_chooser
+        self.chooser: Chooser | None = None  #: made when there is something to choose from
         self.listeners: tuple[tuple[type[Event], Listener], ...] = ()
         self.remedies: list[Remedy] = []
         self.children: list[FractalNode] = []
-        self.lock = new_lock()
         self.serial, self.stem = itertools.count(1), self._new_stem()
         self.left_behind = Counts()  # the calls of children that were dropped
         self.targets = Targets(name, self.settings.key, self._new_target)
@@ -162,63 +162,16 @@ class FractalNode:
             ctx.end()
         with ctx.notebook.doing("learn.store.record"):
             learning.record(self, ctx, result)
-        self._announce(ctx, result)
+        telling.announce(ctx, result)
         return result
-
-    def _announce(self, ctx: Context, result: Result[Any]) -> None:
-        if isinstance(result, Failure):
-            once = ctx.plan.effects == "once" and not may_repeat("once", result)
-            if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke or once):
-                # The calls around this one need not repeat what was repeated here.
-                ctx.parent.spent = (*ctx.parent.spent[-7:], result.error)
-            ctx.emit(Failed, attempts=ctx.made, error=in_one_line(result.error))
-        elif result.degraded is None and self.listeners:
-            elapsed = ctx.runtime.now() - ctx.started
-            if ctx.attempt > 1:
-                ctx.emit(Healed, attempts=ctx.made, remedies=tuple(ctx.notebook.remedies), elapsed=elapsed)
-            else:
-                ctx.emit(Succeeded, elapsed=elapsed)
 
     def outcome(self, ctx: Context, result: Result[Any]) -> Outcome[Any]:
         """Return what the caller is told."""
-        ok = isinstance(result, Success)
-        degraded = result.degraded if isinstance(result, Success) else None
-        healed = Status.HEALED if ctx.attempt > 1 else Status.OK
-        return Outcome(
-            id=self.next_id(),
-            node=self.name,
-            status=Status.FAILED if not ok else healed if degraded is None else Status.DEGRADED,
-            value=result.value if isinstance(result, Success) else None,
-            error=result.error if isinstance(result, Failure) else ctx.error,
-            attempts=ctx.made,
-            elapsed=ctx.runtime.now() - ctx.started,
-            strategy=ctx.plan.strategy,
-            remedies=tuple(ctx.notebook.remedies),
-            degraded_reason=degraded,
-            trace=ctx.notebook.close(),
-        )
+        return telling.outcome_of(ctx, result)
 
     def value(self, ctx: Context, result: Result[Any]) -> Any:
         """Return the plain value, or raise the user's own exception with a note that tells the story."""
-        if isinstance(result, Success):
-            return result.value
-        error = result.error
-        try:
-            note(error, self.story(ctx))
-            raise error
-        finally:
-            del error, result  # the exception's traceback holds this frame: do not hold the exception in turn
-
-    def story(self, ctx: Context) -> str:
-        """Return in one line how a call failed."""
-        parts = [f"unbreakable: {self.name} failed after {attempts_in_words(ctx.made)}"]
-        parts[0] += f" in {ctx.runtime.now() - ctx.started:.3f} s"
-        if ctx.notebook.remedies:
-            parts.append(f"tried {', '.join(ctx.notebook.remedies)}")
-        if ctx.notebook.lines:
-            parts.append(ctx.notebook.lines[-1].split("  ", 1)[-1])
-        parts.append(f"circuit {ctx.target.circuit.state.value}")
-        return "; ".join(parts)
+        return telling.value_of(ctx, result)
 
     def next_id(self) -> str:
         """Return a name that no other call has, in this process or another."""
@@ -323,6 +276,10 @@ class FractalNode:
             raise ConfigurationError(f"{self.name} has {MOST_LISTENERS} listeners, the most a node may have")
         self.listeners = (*self.listeners, (kind, cast("Listener", listener)))
         return listener
+
+    def hears(self, kind: type[Event]) -> bool:
+        """Return whether anybody listens to events of that *kind*."""
+        return any(issubclass(kind, wanted) for wanted, _ in self.listeners)
 
     def tell(self, event: Event) -> None:
         """Tell the listeners."""

@@ -56,6 +56,7 @@ class Context(Alarm):
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
     mending: Any = None  #: the remedy that is being applied
+    outcome_id: str | None = None  #: the name under which the call's end was told
     parts: dict[str, int] | None = None  #: how many calls of each node were named inside this attempt
     _key: str | None = None
 

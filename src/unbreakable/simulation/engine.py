@@ -180,11 +180,12 @@ class QuantumSimulationEngine:
 
     def adopt(self, node: FractalNode) -> None:
         """Let this engine choose the plans of *node* from now on."""
-        node.chooser = Simulating(node.settings, self.rules, self.ledger)
+        node.new_chooser = lambda settings: Simulating(settings, self.rules, self.ledger)
+        node.chooser = chooser = node.new_chooser(node.settings)
         self._nodes[node.name] = node
         target = node.target
         if not target.plan.observations:
-            target.adopt(node.chooser.plan(target.name, target.plan, target.traffic, node.drivers[0].random))
+            target.adopt(chooser.plan(target.name, target.plan, target.traffic, node.drivers[0].random))
 
     def simulate(self, target: str) -> Decision:
         """Weigh every strategy for the *target* of that name in its model, and say why the winner won; execute nothing.

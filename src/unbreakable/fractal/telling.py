@@ -1,0 +1,88 @@
+"""How a call ended is told: to its caller, to the calls around it, to whoever listens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unbreakable.events import Explained, Failed, Healed, Succeeded
+from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
+from unbreakable.policies import Context
+from unbreakable.policies.effects import may_repeat
+
+
+def outcome_of(ctx: Context, result: Result[Any]) -> Outcome[Any]:
+    """Return what the caller is told."""
+    return Outcome(
+        id=name_of(ctx),
+        node=ctx.node.name,
+        status=status_of(ctx, result),
+        value=result.value if isinstance(result, Success) else None,
+        error=result.error if isinstance(result, Failure) else ctx.error,
+        attempts=ctx.made,
+        elapsed=ctx.runtime.now() - ctx.started,
+        strategy=ctx.plan.strategy,
+        remedies=tuple(ctx.notebook.remedies),
+        degraded_reason=result.degraded if isinstance(result, Success) else None,
+        trace=ctx.notebook.close(),
+    )
+
+
+def status_of(ctx: Context, result: Result[Any]) -> Status:
+    """Return how the call ended, as its caller sees it."""
+    if not isinstance(result, Success):
+        return Status.FAILED
+    if result.degraded is not None:
+        return Status.DEGRADED
+    return Status.HEALED if ctx.attempt > 1 else Status.OK
+
+
+def name_of(ctx: Context) -> str:
+    """Return the name under which the call is told."""
+    if ctx.outcome_id is None:
+        ctx.outcome_id = ctx.node.next_id()
+    return ctx.outcome_id
+
+
+def value_of(ctx: Context, result: Result[Any]) -> Any:
+    """Return the plain value, or raise the user's own exception with a note that tells the story."""
+    if isinstance(result, Success):
+        return result.value
+    error = result.error
+    try:
+        note(error, story_of(ctx))
+        raise error
+    finally:
+        del error, result  # the exception's traceback holds this frame: do not hold the exception in turn
+
+
+def story_of(ctx: Context) -> str:
+    """Return in one line how a call failed."""
+    parts = [f"unbreakable: {ctx.node.name} failed after {attempts_in_words(ctx.made)}"]
+    parts[0] += f" in {ctx.runtime.now() - ctx.started:.3f} s"
+    if ctx.notebook.remedies:
+        parts.append(f"tried {', '.join(ctx.notebook.remedies)}")
+    if ctx.notebook.lines:
+        parts.append(ctx.notebook.lines[-1].split("  ", 1)[-1])
+    parts.append(f"circuit {ctx.target.circuit.state.value}")
+    if ctx.outcome_id is not None:
+        parts.append(f"outcome {ctx.outcome_id}")
+    return "; ".join(parts)
+
+
+def announce(ctx: Context, result: Result[Any]) -> None:
+    """Tell the calls around this one, and whoever listens, how it ended."""
+    if isinstance(result, Failure):
+        once = ctx.plan.effects == "once" and not may_repeat("once", result)
+        if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke or once):
+            # The calls around this one need not repeat what was repeated here.
+            ctx.parent.spent = (*ctx.parent.spent[-7:], result.error)
+        ctx.emit(Failed, attempts=ctx.made, error=in_one_line(result.error))
+    elif result.degraded is None and ctx.node.listeners:
+        elapsed = ctx.runtime.now() - ctx.started
+        if ctx.attempt > 1:
+            ctx.emit(Healed, attempts=ctx.made, remedies=tuple(ctx.notebook.remedies), elapsed=elapsed)
+        else:
+            ctx.emit(Succeeded, elapsed=elapsed)
+    if status_of(ctx, result) is not Status.OK and ctx.node.hears(Explained):
+        outcome = outcome_of(ctx, result)
+        ctx.emit(Explained, id=outcome.id, status=outcome.status.value, text=outcome.explain())
