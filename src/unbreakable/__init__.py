@@ -27,6 +27,8 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
     from unbreakable.nodes import AdaptiveTransport, APINode, OrchestratorNode
     from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
     from unbreakable.simulation.decision import Decision
+    from unbreakable.system import QuantumSystem, SystemStatus
+    from unbreakable.workflow import QuantumWorkflow, WorkflowStatus
     from unbreakable.workflows import RunResult, RunStatus, Step
 
 __all__ = [
@@ -49,6 +51,8 @@ __all__ = [
     "QuantumLoopEngine",
     "QuantumSimulationEngine",
     "QuantumStats",
+    "QuantumSystem",
+    "QuantumWorkflow",
     "Retry",
     "RetryBudget",
     "RunResult",
@@ -59,8 +63,10 @@ __all__ = [
     "Status",
     "Step",
     "Strategy",
+    "SystemStatus",
     "Timeout",
     "Verify",
+    "WorkflowStatus",
     "attempts",
     "current",
     "errors",
@@ -82,12 +88,16 @@ __getattr__ = lazily.load(
         "QuantumLoopEngine": "unbreakable.loops",
         "QuantumSimulationEngine": "unbreakable.simulation",
         "QuantumStats": "unbreakable.simulation",
+        "QuantumSystem": "unbreakable.system",
+        "QuantumWorkflow": "unbreakable.workflow",
         "RunResult": "unbreakable.workflows",
         "RunStatus": "unbreakable.workflows",
         "ScoreWeights": "unbreakable.simulation",
         "Speedup": "unbreakable.simulation",
         "SqliteMemory": "unbreakable.knowledge",
         "Step": "unbreakable.workflows",
+        "SystemStatus": "unbreakable.system",
+        "WorkflowStatus": "unbreakable.workflow",
         "testing": "",
     },
 )

@@ -142,9 +142,25 @@ def persist(target: Target, memory: Memory | None, node: Any, batch: Batch) -> N
 
 def news_of(target: Target, learnings: int) -> dict[str, int]:
     """Return what was learned, healed and optimised since the memory was told last."""
-    totals = Counter(healings=target.counts.healed, optimizations=target.learned.get("learn.optimize.publish", 0))
+    totals = totals_of(target)
     fresh, target.told = totals - target.told, totals
     return {"learnings": learnings, "healings": fresh["healings"], "optimizations": fresh["optimizations"]}
+
+
+def totals_of(target: Target) -> Counter[str]:
+    """Return how many calls were healed and plans made."""
+    return Counter(healings=target.counts.healed, optimizations=target.learned.get("learn.optimize.publish", 0))
+
+
+def unheard(node: Any) -> Counter[str]:
+    """Return what *node* and its children have learned and no memory was told yet."""
+    news: Counter[str] = Counter()
+    for target in node.targets.every():
+        news.update(totals_of(target) - target.told)
+        news["learnings"] += target.piled
+    for child in list(node.children):
+        news.update(unheard(child))
+    return news
 
 
 def share(target: Target) -> None:

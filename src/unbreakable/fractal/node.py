@@ -16,7 +16,7 @@ from unbreakable.events import Event, Listener, ListenerFailed
 from unbreakable.fractal import learning, telling
 from unbreakable.fractal.healing import Healing
 from unbreakable.fractal.operation import Operation, takes_one, work_with_context
-from unbreakable.fractal.ports import Chooser
+from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.remedies import Matcher, Remedy, matcher
 from unbreakable.fractal.scope import set_scope
 from unbreakable.fractal.settings import Settings, settle
@@ -220,6 +220,12 @@ class FractalNode:
         target = Target(name, cold if effects is None else replace(cold, effects=checked(effects)), self.layers, like)
         learning.recall(self, target, self.drivers[0])
         return target
+
+    def remember(self, memory: Memory) -> None:
+        """Keep what is learned in *memory* from now on, and begin with what is known there."""
+        self.settings = Settings(**{**vars(self.settings), "memory": memory})
+        for target in self.targets.every():
+            learning.recall(self, target, self.drivers[0])
 
     @property
     def breaker(self) -> Circuit:

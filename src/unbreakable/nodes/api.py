@@ -14,6 +14,7 @@ from unbreakable.nodes.http import effects_of, has_key
 from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import run_blocking
+from unbreakable.simulation import Speedup
 
 if TYPE_CHECKING:
     import httpx2
@@ -137,6 +138,11 @@ class APINode(FractalNode):
     ) -> Effects:
         method = self.method if method is None else str(method)
         return effects_of(method, keyed=idempotency_key is not None or has_key(headers))
+
+    @property
+    def speedup(self) -> Speedup | None:
+        """How much faster answers come than from the first endpoint alone; None when that cannot be told."""
+        return self.asking.watch.value()
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -17,7 +17,7 @@ from unbreakable.nodes.http import EFFECTS
 from unbreakable.nodes.request import Ask, prepare
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
-from unbreakable.simulation import select
+from unbreakable.simulation import Stopwatch, select
 
 AS_GIVEN = 30.0  # requests that are sent to the endpoints in the order of preference before a better one is looked for
 
@@ -37,6 +37,7 @@ class Asking:
         self.auth = None if isinstance(proof, Credentials) else proof
         self.credentials = proof if isinstance(proof, Credentials) else None
         self.on_loops, self.in_threads = AsyncWire(transport), BlockingWire(transport)
+        self.watch = Stopwatch("the first endpoint alone")
         self.inherited: list[Any] = []  #: what a parent process had open: its to close
 
     async def ask(
@@ -87,8 +88,14 @@ class Asking:
 
     def _learn(self, ctx: Context, url: str, began: float, *, ok: bool) -> None:
         """Take in how the endpoint did, so that the one that does best is asked first."""
-        if len(self.endpoints.urls) > 1:
-            select.learn(ctx.target.arms, url, ctx.runtime.now() - began, ok=ok)
+        if len(self.endpoints.urls) < 2:
+            return
+        seconds = ctx.runtime.now() - began
+        select.learn(ctx.target.arms, url, seconds, ok=ok)
+        if ok:
+            self.watch.calls.append(seconds)
+            if url == self.endpoints.urls[0]:
+                self.watch.alone.append(seconds)
 
     def _ranked(self, ctx: Context) -> list[str]:
         return select.order(ctx.target.arms, self.endpoints.urls, ctx.runtime.random, after=AS_GIVEN)

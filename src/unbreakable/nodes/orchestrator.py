@@ -72,8 +72,9 @@ class OrchestratorNode:
     At most *concurrency_limit* steps of one run are at work at the same time; "auto" stands for 32, a fixed number.
     Compensations do not count.  *state* is the path of a file, or of a folder for ``runs.db`` in it; None keeps runs in
     memory.  One process at a time may hold it.  *durability* "process" survives the death of the process, "durable"
-    also a power cut.  The last *keep* finished runs are remembered.  The keywords are those of ``ub.protect`` and hold
-    for every step; ``deadline`` also for the run as a whole, which turns back when it passes.
+    also a power cut.  The last *keep* finished runs are remembered.  *nodes* is what steps find in ``ctx.nodes``.  The
+    keywords are those of ``ub.protect`` and hold for every step; ``deadline`` also for the run as a whole, which turns
+    back when it passes.
     """
 
     def __init__(
@@ -85,10 +86,11 @@ class OrchestratorNode:
         durability: Literal["process", "durable"] = "process",
         keep: int = 10_000,
         grace: float = 30.0,
+        nodes: Mapping[str, Any] | None = None,
         **options: Unpack[Options],
     ) -> None:
         if concurrency_limit != "auto":
-            check.whole('concurrency_limit must be "auto", or', concurrency_limit, least=1)
+            _check_limit(concurrency_limit)
         if durability not in ("process", "durable"):
             raise check.refuse("durability", '"process" or "durable"', durability)
         check.whole("keep", keep, least=1)
@@ -103,6 +105,7 @@ class OrchestratorNode:
         self.grace = grace
         self._state, self._durability, self._keep = state, durability, keep
         self._nodes = StepNodes(self.node, options)
+        self._known = dict(nodes or {})
         self._graphs: dict[tuple[int, ...], Graph] = {}
         self._ended = dict.fromkeys(RunStatus, 0)
         self.forget()
@@ -209,7 +212,7 @@ class OrchestratorNode:
             journal=journal,
             write=self._writer(journal, place.loop),
             crew=crew,
-            caller=NodeCaller(self._nodes, runtime),
+            caller=NodeCaller(self._nodes, runtime, self._known),
             tell=self._tell,
             limit=self.limit,
             inside=inside,
@@ -335,6 +338,11 @@ class OrchestratorNode:
 
     def __repr__(self) -> str:
         return f"<OrchestratorNode {self.node.name!r}, {len(self._places())} runs at work>"
+
+
+def _check_limit(limit: object) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise check.refuse("concurrency_limit", '"auto" or a whole number from 1 up', limit)
 
 
 def _checked(run_id: str | None) -> str | None:

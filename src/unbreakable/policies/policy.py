@@ -108,7 +108,7 @@ class Context(Alarm):
 
     def emit(self, event: type[Event], **fields: Any) -> None:
         """Tell the node's listeners what happened."""
-        if self.node.listeners:
+        if self.node.listeners and self.node.hears(event):
             self.node.tell(event(at=self.runtime.now(), node=self.node.name, **fields))
 
     def refuse(self, error: Rejected) -> Failure:

@@ -173,16 +173,21 @@ class QuantumSimulationEngine:
             while len(self._jobs) > MOST_JOBS:
                 self._jobs.popitem(last=False)
         if found[0] is node:
-            self.adopt(node)
+            self.choose_for(node)
         return found
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def adopt(self, node: FractalNode) -> None:
-        """Let this engine choose the plans of *node* from now on."""
+        """Choose the plans of *node* from now on, show it in ``simulate`` and count its calls as executions."""
+        self.choose_for(node)
+        with self._lock:
+            self._nodes[node.name] = node
+
+    def choose_for(self, node: FractalNode) -> None:
+        """Choose the plans of *node*, and of the children that it will have, from now on."""
         node.new_chooser = lambda settings: Simulating(settings, self.rules, self.ledger)
         node.chooser = chooser = node.new_chooser(node.settings)
-        self._nodes[node.name] = node
         target = node.target
         if not target.plan.observations:
             target.adopt(chooser.plan(target.name, target.plan, target.traffic, node.drivers[0].random))
@@ -195,7 +200,7 @@ class QuantumSimulationEngine:
         """
         if not isinstance(target, str) or not target:
             raise refuse("target", "the name of a target", target)
-        node = self._nodes.get(target)
+        node = self._find(target)
         if node is None:
             settings = settle(target, {})
             return Simulating(settings, self.rules, self.ledger).decide(target, settings.cold(), Traffic(), None)
@@ -204,14 +209,20 @@ class QuantumSimulationEngine:
         age = None if learned is None else max(0.0, node.drivers[0].now() - learned)
         return chooser.decide(target, known.plan, known.traffic, age)
 
+    def _find(self, name: str) -> FractalNode | None:
+        with self._lock:
+            jobs = [node for node, _ in self._jobs.values() if node.name == name]
+            return self._nodes.get(name) or (jobs[-1] if jobs else None)
+
     def get_quantum_stats(self) -> QuantumStats:
         """Return what was simulated, executed and gained so far."""
         with self._lock:
-            jobs = [job for _, job in self._jobs.values()]
-        measured = [speedup for job in jobs if (speedup := job.watch.value()) is not None]
+            jobs, nodes = [job for _, job in self._jobs.values()], list(self._nodes.values())
+        gains = [*(job.watch.value() for job in jobs), *(getattr(node, "speedup", None) for node in nodes)]
+        measured = [gain for gain in gains if gain is not None]
         return QuantumStats(
             total_simulations=self.ledger.plans,
-            total_executions=self.executions,
+            total_executions=self.executions + sum(node.get_status().total_executions for node in nodes),
             avg_speedup=together(measured),
             best_strategies=dict(self.ledger.chosen),
             calibration=self.ledger.calibration(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -91,10 +91,10 @@ def code_of(operation: object) -> object:
 
 
 class NodeCaller:
-    """Call steps through *nodes* in the colour of *runtime*."""
+    """Call steps through *nodes* in the colour of *runtime*; *known* becomes ``ctx.nodes``."""
 
-    def __init__(self, nodes: StepNodes, runtime: Runtime) -> None:
-        self.nodes, self.runtime = nodes, runtime
+    def __init__(self, nodes: StepNodes, runtime: Runtime, known: Mapping[str, Any]) -> None:
+        self.nodes, self.runtime, self.known = nodes, runtime, known
 
     async def do(self, step: Step, call: Call) -> Ending:
         """Call the operation of *step*; a retriable one again until it succeeds or patience ends."""
@@ -112,6 +112,7 @@ class NodeCaller:
             work_with_context(operation),
             None,
             context=call.input,
+            nodes=self.known,
             results=call.results,
             state=dict(call.state),
             idempotency_key=call.key,

@@ -1,0 +1,200 @@
+"""A workflow that runs again and again, or once when asked: steps, the nodes that they use, the loop that runs them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from unbreakable.errors import GraphError, Kind, UnbreakableError
+from unbreakable.fractal.memory import Knowledge
+from unbreakable.loops import LoopStatus, QuantumLoop
+from unbreakable.nodes import OrchestratorNode
+from unbreakable.outcome import in_one_line
+from unbreakable.record import Record
+from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
+from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
+
+
+class RunNotCommitted(UnbreakableError):
+    """Say that a run of a workflow was compensated or needs attention; its cause is what made it turn back.
+
+    It is not repeated within one iteration of the loop: the next tick is the next try.
+    """
+
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowStatus:
+    """Say how a workflow is doing: its loop, its nodes by id, what was simulated, and what became of its runs.
+
+    ``runs`` counts those that ended in this process as committed, compensated and needs_attention; ``global_knowledge``
+    is what the whole system knows.
+    """
+
+    name: str
+    loop: LoopStatus
+    nodes: Mapping[str, Any]
+    simulation: QuantumStats
+    runs: Mapping[str, int]
+    global_knowledge: Knowledge
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "name": self.name,
+            "loop": self.loop.to_dict(),
+            "nodes": {name: status.to_dict() for name, status in self.nodes.items()},
+            "simulation": self.simulation.to_dict(),
+            "runs": dict(self.runs),
+            "global_knowledge": dict(vars(self.global_knowledge)),
+        }
+
+
+class Parts(Record):
+    """Hold what a workflow is made of."""
+
+    steps: tuple[Step, ...]
+    nodes: Mapping[str, Any]
+    orchestrator: OrchestratorNode
+    simulation: QuantumSimulationEngine
+    knowledge: Callable[[], Knowledge]
+
+
+class QuantumWorkflow:
+    """Run the steps of one workflow every interval, or with ``run_once``; made by ``create_quantum_workflow``.
+
+    An iteration that does not commit is a failed one; the loop goes on.  The first iteration begins with the runs that
+    an earlier process left unfinished.
+    """
+
+    def __init__(self, name: str, parts: Parts) -> None:
+        self.name, self.parts = name, parts
+        self.loop: QuantumLoop  # set by who makes the loop, which runs our ``iterate``
+        self._took_up = False
+
+    @property
+    def nodes(self) -> Mapping[str, Any]:
+        """The nodes by id, as steps find them in ``ctx.nodes``."""
+        return self.parts.nodes
+
+    @property
+    def simulation(self) -> QuantumSimulationEngine:
+        """The engine that chooses the strategies of the nodes."""
+        return self.parts.simulation
+
+    # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Begin: the first iteration now, then one every interval."""
+        self.loop.start()
+
+    def pause(self) -> None:
+        """Skip all ticks from the next one on, until resumed."""
+        self.loop.pause()
+
+    def resume(self) -> None:
+        """Go on with the next tick."""
+        self.loop.resume()
+
+    def trigger(self) -> None:
+        """Run one iteration now; raise Rejected if the workflow is not running."""
+        self.loop.trigger()
+
+    async def stop(self, grace: float = 10.0) -> bool:
+        """Begin no further iteration, and return whether the loop has ended; see ``QuantumLoop.stop``."""
+        return await self.loop.stop(grace)
+
+    def stop_sync(self, grace: float = 10.0) -> bool:
+        """Do the same as ``stop`` in plain code."""
+        return self.loop.stop_sync(grace)
+
+    async def wait(self) -> None:
+        """Wait until the loop has ended."""
+        await self.loop.wait()
+
+    def wait_sync(self) -> None:
+        """Do the same as ``wait`` in plain code."""
+        self.loop.wait_sync()
+
+    async def run_once(self, input: Any = None, *, run_id: str | None = None) -> RunResult:
+        """Run the steps once, the loop running or not, and say how it ended; *input* becomes ``ctx.input``.
+
+        With the *run_id* of a run that was left unfinished that one is gone on with; see ``OrchestratorNode``.
+        """
+        steps, workflow = self.parts.steps, self.name
+        return await self.parts.orchestrator.orchestrate(steps, input, run_id=run_id, workflow=workflow)
+
+    def run_once_sync(self, input: Any = None, *, run_id: str | None = None) -> RunResult:
+        """Run the steps, which are plain functions, from this thread; otherwise as ``run_once``."""
+        steps, workflow = self.parts.steps, self.name
+        return self.parts.orchestrator.orchestrate_sync(steps, input, run_id=run_id, workflow=workflow)
+
+    def pending(self) -> tuple[PendingRun, ...]:
+        """Return the runs of this workflow that were begun, have not ended and are not at work in this process."""
+        return tuple(run for run in self.parts.orchestrator.pending() if run.workflow == self.name)
+
+    async def take_up(self) -> tuple[RunResult, ...]:
+        """Go on with the runs that an earlier process left unfinished; return how they ended.
+
+        One that was begun with other steps is left as it is, and told in the log.
+        """
+        ended = []
+        for run in self.pending():
+            try:
+                ended.append(await self.run_once(run_id=run.run_id))
+            except GraphError as error:
+                logging.getLogger("unbreakable").warning("%s: %s", self.name, error)
+        return tuple(ended)
+
+    async def iterate(self) -> dict[str, Any]:
+        """Be one iteration of the loop; return the results of the steps, or raise RunNotCommitted."""
+        if not self._took_up:
+            await self.take_up()
+            self._took_up = True
+        result = await self.run_once()
+        if result.status is not RunStatus.COMMITTED:
+            why = "" if result.error is None else f": {in_one_line(result.error)}"
+            raise RunNotCommitted(f"run {result.run_id} {result.status.value}{why}") from result.error
+        return dict(result.results)
+
+    # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
+
+    def get_status(self) -> WorkflowStatus:
+        """Return how the workflow is doing at this moment."""
+        return WorkflowStatus(
+            name=self.name,
+            loop=self.loop.get_status(),
+            nodes={name: node.get_status() for name, node in self.parts.nodes.items()},
+            simulation=self.parts.simulation.get_quantum_stats(),
+            runs=self.parts.orchestrator.get_status().runs,
+            global_knowledge=self.parts.knowledge(),
+        )
+
+    async def aclose(self, grace: float = 10.0) -> None:
+        """Stop the loop and close the nodes that were made for this workflow."""
+        await self.loop.aclose(grace)
+        for node in self._closing():
+            await node.aclose()
+
+    def aclose_sync(self, grace: float = 10.0) -> None:
+        """Do the same as ``aclose`` in plain code."""
+        self.loop.aclose_sync(grace)
+        for node in self._closing():
+            node.aclose_sync()
+
+    def _closing(self) -> Sequence[Any]:
+        return (self.parts.orchestrator, *self.parts.nodes.values(), self.parts.simulation)
+
+    async def __aenter__(self) -> Self:
+        """Return the workflow."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Close the workflow."""
+        await self.aclose()
