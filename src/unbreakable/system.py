@@ -17,8 +17,10 @@ from unbreakable.fractal import FractalNode, LocalMemory
 from unbreakable.fractal.learning import unheard
 from unbreakable.fractal.memory import Knowledge
 from unbreakable.fractal.options import Options
+from unbreakable.knowledge import SqliteMemory
 from unbreakable.loops import EngineStatus, QuantumLoopEngine
 from unbreakable.nodes import OrchestratorNode
+from unbreakable.observe import History
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
@@ -61,23 +63,29 @@ class QuantumSystem:
 
     *state* is a folder (made if it is not there) or the path of a file; None keeps everything in memory.  One process
     at a time may hold it: StateOwned says which one does.  *engine* is "local": runs are carried by this process.
+    *memory* keeps what is learned elsewhere than in the state; who gives one closes it.
     """
 
-    def __init__(self, state: str | os.PathLike[str] | None = None, engine: Literal["local"] = "local") -> None:
+    def __init__(
+        self,
+        state: str | os.PathLike[str] | None = None,
+        engine: Literal["local"] = "local",
+        *,
+        memory: LocalMemory | SqliteMemory | None = None,
+    ) -> None:
         if engine != "local":
             raise refuse("engine", '"local"', engine)
         self.state = None if state is None else _folder(state)
-        self.memory: Any = LocalMemory()
+        self.memory: LocalMemory | SqliteMemory = memory or LocalMemory()
         self.simulation = QuantumSimulationEngine(memory=None)
         self.loops = QuantumLoopEngine()
         self.workflows: dict[str, QuantumWorkflow] = {}
         self._nodes: dict[str, Any] = {}
-        self._history: Any = None
+        self._history: History | None = None
+        self._own_memory: SqliteMemory | None = None
         if self.state is not None:
-            from unbreakable.knowledge import SqliteMemory
-            from unbreakable.observe import History
-
-            self.memory = SqliteMemory(self.state)
+            if memory is None:
+                self.memory = self._own_memory = SqliteMemory(self.state)
             self._history = History(self.state, lambda: self.get_system_status().to_dict())
 
     # ── making ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,9 +241,10 @@ class QuantumSystem:
         self._close()
 
     def _close(self) -> None:
-        for kept in (self._history, self.memory):
-            if kept is not None and hasattr(kept, "close"):
-                kept.close()
+        if self._history is not None:
+            self._history.close()
+        if self._own_memory is not None:
+            self._own_memory.close()
 
     async def __aenter__(self) -> Self:
         """Return the system."""

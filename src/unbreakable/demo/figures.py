@@ -10,6 +10,8 @@ from typing import Any
 
 from unbreakable.demo.bookings import End, Ended
 
+LEARNING = 200  # customers; in a shorter run the first fifth
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
@@ -28,7 +30,10 @@ class Books:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """One column of the report (seconds; `extra_load` is a share of the requests that were needed)."""
+    """One column of the report (seconds; `extra_load` is a share of the requests that were needed).
+
+    `later` holds how long the bookings took that were done, those left out in whose time the partners were learned.
+    """
 
     bookings: int
     done: int
@@ -37,6 +42,7 @@ class Figures:
     downtime: int
     p50: float
     p99: float
+    later: Sequence[float]
     heals: Mapping[str, int]
     extra_load: float
     double_charges: int
@@ -51,13 +57,18 @@ class Figures:
         return self.bookings - self.done
 
     @property
+    def p50_later(self) -> float:
+        """The median of the bookings that were done after the learning time."""
+        return quantile(sorted(self.later), 0.50)
+
+    @property
     def balanced(self) -> bool:
         """Whether every booking is accounted for."""
         return self.done + self.compensated + self.failed == self.bookings
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready values."""
-        return {**asdict(self), "failures": self.failures}
+        return {**asdict(self), "failures": self.failures, "p50_later": self.p50_later}
 
 
 def figures(
@@ -67,6 +78,7 @@ def figures(
     ended = Counter(one.verdict.end for one in ends)
     seconds = sorted(one.seconds for one in ends)
     done = {one.id for one in ends if one.done}
+    in_order = sorted(ends, key=lambda one: one.due)
     anywhere: set[str] = set().union(*books.standing.values())
     everywhere = {one for one in done if all(one in final for final in books.final.values())}
     return Figures(
@@ -77,6 +89,7 @@ def figures(
         downtime=downtime(ends),
         p50=quantile(seconds, 0.50),
         p99=quantile(seconds, 0.99),
+        later=[round(one.seconds, 6) for one in in_order[learning(bookings) :] if one.done],
         heals=dict(Counter(heal for one in ends for heal in one.verdict.heals).most_common()),
         extra_load=(books.received - books.needed) / max(books.needed, 1),
         double_charges=books.double_charges,
@@ -85,6 +98,11 @@ def figures(
         settings=settings,
         reasons=dict(Counter(one.verdict.why for one in ends if not one.done).most_common(5)),
     )
+
+
+def learning(bookings: int) -> int:
+    """Return how many customers come before the partners are known."""
+    return min(LEARNING, bookings // 5)
 
 
 def downtime(ends: Sequence[Ended]) -> int:

@@ -14,7 +14,7 @@ from unbreakable.demo.bookings import DEADLINE, Booking, End, Verdict
 # A circuit that opens has its callers wait, as long as their deadline allows, instead of failing them.
 PATIENT = ub.CircuitBreaker(failures=5, rest=0.3, wait=DEADLINE)
 PERSISTENT = ub.Retry(attempts=8, backoff=ub.Backoff(first=0.05, most=1.0))
-SETTINGS = ("timeout", "hedge", "attempts", "breaker", "observations")
+SETTINGS = ("strategy", "timeout", "hedge", "attempts", "breaker", "observations")
 GENEROUS = ub.RetryBudget(start=60)  # a short run has earned little by the time of its first outage
 TOKEN_TIMEOUT = ub.Timeout(1.0)  # tokens are fetched too seldom to learn how long that takes
 
@@ -50,39 +50,43 @@ def _partner(name: str, *addresses: str, most: int) -> ub.APINode:
 
 
 class Protected:
-    """One node for each partner and one for the workflow; use it as an async context manager.
+    """A system of one workflow and a node for each partner; use it as an async context manager.
 
-    *state* is the folder that remembers bookings in flight.
+    *state* is the folder that remembers bookings in flight, *knowledge* the file of what was learned.
     """
 
-    def __init__(self, address: Callable[[str], str], state: Path) -> None:
-        self._flights = _partner("flights", address("flights-primary"), address("flights-replica"), most=64)
-        self._hotels = _partner("hotels", address("hotels"), most=32)
-        self._payments = _partner("payments", address("payments"), most=32)
-        # The steps are safe to repeat (each has an idempotency key), and the partners' nodes do the repeating.
-        self._workflow = ub.OrchestratorNode(
-            name="booking", state=state, deadline=DEADLINE, effects="idempotent", grace=2.0,
-            retry=False, breaker=False, timeout=False, hedge=False,
-        )  # fmt: skip
-        self._steps = (
-            ub.Step("search", self._search),
-            ub.Step("hold", self._hold, compensate=self._release),
-            ub.Step("pay", self._pay, compensate=self._refund),
-            ub.Step("ticket", self._ticket, compensate=self._cancel),
-            ub.Step("confirm", self._confirm),
+    def __init__(self, address: Callable[[str], str], state: Path, knowledge: Path) -> None:
+        self._memory = ub.SqliteMemory(knowledge)
+        self._system = ub.QuantumSystem(state, memory=self._memory)
+        self._partners = (
+            _partner("flights", address("flights-primary"), address("flights-replica"), most=64),
+            _partner("hotels", address("hotels"), most=32),
+            _partner("payments", address("payments"), most=32),
         )
         self._heals: defaultdict[str, list[str]] = defaultdict(list)
-        for node in (self._flights, self._hotels, self._payments):
+        for node in self._partners:
             node.on(ub.events.Healed, self._note)
 
     async def __aenter__(self) -> Self:
+        """Make the workflow; what an earlier demo learned is in force from here on."""
+        # The steps are safe to repeat (each has an idempotency key), and the partners' nodes do the repeating.
+        self._workflow = await self._system.create_quantum_workflow(
+            "booking", nodes=self._partners, workflow=self._steps(), deadline=DEADLINE, effects="idempotent", grace=2.0,
+            retry=False, breaker=False, timeout=False, hedge=False,
+        )  # fmt: skip
+        plans = {node.name: node.get_status().plan for node in self._partners}
+        self.remembered = {
+            name: f"{plan['strategy']} ({plan['observations']:,} attempts)"
+            for name, plan in plans.items()
+            if plan["observations"]
+        }
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for node in (self._workflow, self._flights, self._hotels, self._payments):
-            await node.aclose()
+        await self._system.aclose()
+        self._memory.close()
 
     def begun(self) -> frozenset[str]:
         """Return the bookings that a killed run had begun and not ended."""
@@ -91,57 +95,66 @@ class Protected:
     async def book(self, booking: Booking) -> Verdict:
         """Book flight and hotel; a booking that a killed run had begun is gone on with."""
         wish = {"booking": booking.id, "city": booking.city, "amount": booking.amount}
-        result = await self._workflow.orchestrate(self._steps, wish, run_id=booking.id, workflow="booking")
+        result = await self._workflow.run_once(wish, run_id=booking.id)
         why = "" if result.error is None else f"{type(result.error).__name__}: {result.error}"
         heals = tuple(self._heals.pop(booking.id, ()))
         return Verdict(end=_ENDS.get(result.status, End.FAILED), why=why, heals=heals)
 
     def learned(self) -> dict[str, dict[str, Any]]:
         """Return the settings in force for each partner; times are seconds."""
-        nodes = (self._flights, self._hotels, self._payments)
-        return {node.name: {name: node.get_status().plan[name] for name in SETTINGS} for node in nodes}
+        return {node.name: {name: node.get_status().plan[name] for name in SETTINGS} for node in self._partners}
 
     # ── the steps ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _steps(self) -> list[ub.Step]:
+        return [
+            ub.Step("search", self._search),
+            ub.Step("hold", self._hold, compensate=self._release),
+            ub.Step("pay", self._pay, compensate=self._refund),
+            ub.Step("ticket", self._ticket, compensate=self._cancel),
+            ub.Step("confirm", self._confirm),
+        ]
+
     async def _search(self, ctx: ub.Context) -> Any:
-        return await self._ask(self._flights, ctx, "GET", "/search", params={"city": ctx.input["city"]})
+        return await self._ask("flights", ctx, "GET", "/search", params={"city": ctx.input["city"]})
 
     async def _hold(self, ctx: ub.Context) -> Any:
-        return await self._ask(self._hotels, ctx, "POST", "/holds")
+        return await self._ask("hotels", ctx, "POST", "/holds")
 
     async def _pay(self, ctx: ub.Context) -> Any:
-        return await self._ask(self._payments, ctx, "POST", "/charges", {"amount": ctx.input["amount"]})
+        return await self._ask("payments", ctx, "POST", "/charges", {"amount": ctx.input["amount"]})
 
     async def _ticket(self, ctx: ub.Context) -> Any:
-        return await self._ask(self._flights, ctx, "POST", "/tickets")
+        return await self._ask("flights", ctx, "POST", "/tickets")
 
     async def _confirm(self, ctx: ub.Context) -> Any:
-        return await self._ask(self._hotels, ctx, "POST", f"/holds/{ctx.results['hold']['id']}/confirm")
+        return await self._ask("hotels", ctx, "POST", f"/holds/{ctx.results['hold']['id']}/confirm")
 
     # ── and how they are undone ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _release(self, ctx: ub.Context) -> None:
-        hold = await self._made(ctx, self._hotels, "/holds")
-        await self._ask(self._hotels, ctx, "DELETE", f"/holds/{hold['id']}")
+        hold = await self._made(ctx, "hotels", "/holds")
+        await self._ask("hotels", ctx, "DELETE", f"/holds/{hold['id']}")
 
     async def _refund(self, ctx: ub.Context) -> None:
-        charge = await self._made(ctx, self._payments, "/charges", {"amount": ctx.input["amount"]})
-        await self._ask(self._payments, ctx, "POST", f"/charges/{charge['id']}/refund")
+        charge = await self._made(ctx, "payments", "/charges", {"amount": ctx.input["amount"]})
+        await self._ask("payments", ctx, "POST", f"/charges/{charge['id']}/refund")
 
     async def _cancel(self, ctx: ub.Context) -> None:
-        ticket = await self._made(ctx, self._flights, "/tickets")
-        await self._ask(self._flights, ctx, "DELETE", f"/tickets/{ticket['id']}")
+        ticket = await self._made(ctx, "flights", "/tickets")
+        await self._ask("flights", ctx, "DELETE", f"/tickets/{ticket['id']}")
 
-    async def _made(self, ctx: ub.Context, node: ub.APINode, path: str, data: Any = None) -> Any:
+    async def _made(self, ctx: ub.Context, node: str, path: str, data: Any = None) -> Any:
         """Return what a step has made, by asking again with its own key: the stored answer, or one to be undone."""
         return await self._ask(node, ctx, "POST", path, data, key=ctx.state["step_key"])
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _ask(
-        self, node: ub.APINode, ctx: ub.Context, method: str, path: str, data: Any = None, *, key: str = "", **more: Any
+        self, node: str, ctx: ub.Context, method: str, path: str, data: Any = None, *, key: str = "", **more: Any
     ) -> Any:
-        return await node.make_request(
+        partner: ub.APINode = ctx.nodes[node]
+        return await partner.make_request(
             data,
             path=path,
             method=method,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from unbreakable.demo.figures import Figures
+from unbreakable.demo.figures import Figures, learning
 from unbreakable.demo.state import Settings
+from unbreakable.simulation import Speedup, speedup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,12 @@ class Report:
     unprotected: Figures
     protected: Figures
     resumed: Resumed | None = None
+    remembered: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def speedup(self) -> Speedup | None:
+        """How much faster the median booking is with protection; None when that cannot be told."""
+        return speedup(self.unprotected.later, self.protected.later, "the same bookings without protection")
 
     @property
     def passed(self) -> bool:
@@ -51,6 +58,8 @@ class Report:
         """Return everything as JSON-ready values."""
         return {
             **asdict(self.settings),
+            "speedup": None if self.speedup is None else dict(vars(self.speedup)),
+            "remembered": dict(self.remembered),
             "resumed": None if self.resumed is None else asdict(self.resumed),
             "unprotected": self.unprotected.to_dict(),
             "protected": self.protected.to_dict(),
@@ -61,8 +70,20 @@ class Report:
         """Return the table, the learned settings and the accounts as plain text."""
         resumed = "" if self.resumed is None else self.resumed.text()
         table, learned = _table(self.unprotected, self.protected), _learned(self.protected.settings)
-        parts = [resumed, table, learned, self._accounts()]
+        parts = [resumed, table, learned, self._gain(), self._accounts()]
         return "\n\n".join(filter(None, parts))
+
+    def _gain(self) -> str:
+        gain, first = self.speedup, learning(self.protected.bookings)
+        measured = "no measurable speed-up"
+        if gain is not None:
+            measured = f"speed-up of the median booking {gain} (95 % interval {gain.low:.1f}x to {gain.high:.1f}x)"
+        before, after = _seconds(self.unprotected.p50_later), _seconds(self.protected.p50_later)
+        lines = [f"{measured}, after the first {first}: {after} against {before}"]
+        if self.remembered:
+            known = ", ".join(f"{name} {strategy}" for name, strategy in self.remembered.items())
+            lines.append(f"strategies in force from the first call on, learned by an earlier demo: {known}")
+        return "\n".join(lines)
 
     def _accounts(self) -> str:
         run = self.protected

@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import NoReturn, TextIO
+from typing import NamedTuple, NoReturn, TextIO
 
 import httpx2
 
@@ -31,9 +31,15 @@ async def compare(settings: Settings, state: State, stream: TextIO, *, resume: b
         state.begin(settings)
     unprotected = state.unprotected() or await _unprotected(settings, state, stream)
     state.keep_unprotected(unprotected)
-    protected, resumed = await _protected(settings, state, stream)
+    half = await _protected(settings, state, stream)
     state.finish(settings)
-    return Report(settings=settings, unprotected=unprotected, protected=protected, resumed=resumed)
+    return Report(
+        settings=settings,
+        unprotected=unprotected,
+        protected=half.figures,
+        resumed=half.resumed,
+        remembered=half.remembered,
+    )
 
 
 async def _unprotected(settings: Settings, state: State, stream: TextIO) -> Figures:
@@ -53,7 +59,15 @@ async def _unprotected(settings: Settings, state: State, stream: TextIO) -> Figu
         return figures(ends, await _books(fleet), {}, bookings=len(bookings))
 
 
-async def _protected(settings: Settings, state: State, stream: TextIO) -> tuple[Figures, Resumed | None]:
+class Half(NamedTuple):
+    """Hold how the protected run went, what it found of a killed one, and what it remembered of earlier demos."""
+
+    figures: Figures
+    resumed: Resumed | None
+    remembered: Mapping[str, str]
+
+
+async def _protected(settings: Settings, state: State, stream: TextIO) -> Half:
     bookings = timetable(settings.seed, settings.bookings)
     ends = state.remembered()
     progress = Progress("protected", len(bookings), stream)
@@ -66,14 +80,15 @@ async def _protected(settings: Settings, state: State, stream: TextIO) -> tuple[
         progress.add(ended)
 
     async with _fleet(settings, state, "protected") as fleet:
-        async with Protected(fleet.address, state.run_folder("protected")) as customers:
+        async with Protected(fleet.address, state.run_folder("protected"), state.knowledge) as customers:
             left, resumed = _left(bookings, ends, customers.begun())
             if resumed is not None:
                 stream.write(f"{resumed.text()}\n")
             await _play(settings, fleet, left, customers.book, on_end)
-            learned = customers.learned()
+            learned, remembered = customers.learned(), customers.remembered
         progress.close()
-        return figures(ends, await _books(fleet), learned, bookings=len(bookings)), resumed
+        run = figures(ends, await _books(fleet), learned, bookings=len(bookings))
+        return Half(run, resumed, remembered)
 
 
 def _left(

@@ -73,6 +73,11 @@ class State:
         """Return the folder of the partners' books in one run."""
         return self._path(run)
 
+    @property
+    def knowledge(self) -> Path:
+        """The file of what was learned, which is kept from demo to demo."""
+        return self._path("knowledge.db")
+
     def forget_run(self, run: str) -> None:
         """Throw a run's half-written books away."""
         shutil.rmtree(self.run_folder(run), ignore_errors=True)
@@ -82,7 +87,8 @@ class State:
         kept = _read(self._path("unprotected.json"))
         if kept is None:
             return None
-        kept.pop("failures")
+        for derived in ("failures", "p50_later"):
+            kept.pop(derived, None)
         return Figures(**kept)
 
     def keep_unprotected(self, figures: Figures) -> None:

@@ -4,7 +4,7 @@ from unbreakable.simulation.chooser import Rules, Simulating
 from unbreakable.simulation.engine import QuantumSimulationEngine
 from unbreakable.simulation.ledger import Calibration, Ledger
 from unbreakable.simulation.score import ScoreWeights
-from unbreakable.simulation.speedup import Speedup, Stopwatch
+from unbreakable.simulation.speedup import Speedup, Stopwatch, speedup
 from unbreakable.simulation.status import QuantumStats
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "Simulating",
     "Speedup",
     "Stopwatch",
+    "speedup",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from unbreakable.record import Record
 
@@ -49,13 +50,15 @@ def speedup(alone: Sequence[float], calls: Sequence[float], baseline: str) -> Sp
     The interval is that of the two medians by order statistics, which need no assumption about how durations are
     distributed (H. David, H. Nagaraja, "Order Statistics", 7.1), put together so that both hold at once.
     """
-    if min(len(alone), len(calls)) < LEAST:
-        return None
-    (low, middle, high), (fast, usual, slow) = _median(alone), _median(calls)
-    if min(fast, low) <= 0.0:
+    before, after = median(alone), median(calls)
+    if before is None or after is None or min(before.low, after.low) <= 0.0:
         return None
     found = Speedup(
-        ratio=middle / usual, low=low / slow, high=high / fast, n=min(len(alone), len(calls)), baseline=baseline
+        ratio=before.middle / after.middle,
+        low=before.low / after.high,
+        high=before.high / after.low,
+        n=min(len(alone), len(calls)),
+        baseline=baseline,
     )
     return None if found.low <= 1.0 <= found.high else found
 
@@ -78,10 +81,19 @@ def together(found: Sequence[Speedup]) -> Speedup | None:
     )
 
 
-def _median(durations: Sequence[float]) -> tuple[float, float, float]:
-    """Return the median and the order statistics that enclose it."""
+class Median(NamedTuple):
+    """Hold a median and the order statistics that enclose it, with 97.5 % certainty."""
+
+    low: float
+    middle: float
+    high: float
+
+
+def median(durations: Sequence[float]) -> Median | None:
+    """Return the median of *durations* and its interval; None when there are too few of them."""
     rising, count = sorted(durations), len(durations)
+    if count < LEAST:
+        return None
     reach = Z * math.sqrt(count) / 2.0
     below, above = max(0, math.floor(count / 2.0 - reach) - 1), min(count - 1, math.ceil(count / 2.0 + reach))
-    middle = (rising[(count - 1) // 2] + rising[count // 2]) / 2.0
-    return rising[below], middle, rising[above]
+    return Median(rising[below], (rising[(count - 1) // 2] + rising[count // 2]) / 2.0, rising[above])

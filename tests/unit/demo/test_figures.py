@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unbreakable.demo.bookings import End, Ended, Verdict
-from unbreakable.demo.figures import Books, downtime, figures, quantile
+from unbreakable.demo.figures import Books, downtime, figures, learning, quantile
 
 
 def ended(id, due=0.0, seconds=0.1, end=End.DONE, heals=(), why=""):
@@ -19,6 +19,16 @@ def books(standing=(), final=None, *, received=0, needed=0, double=0):
         standing=dict.fromkeys(partners, tuple(standing)),
         final=dict.fromkeys(partners, tuple(standing if final is None else final)),
     )
+
+
+def test_customers_who_came_while_partners_were_learned_are_left_out_of_the_later_median():
+    """The first fifth, at most 200, is learning time; of the rest those count who got their booking."""
+    ends = [ended(str(number), due=float(number), seconds=10.0 - number) for number in range(10)]
+    ends[9] = ended("9", due=9.0, seconds=99.0, end=End.FAILED)
+    run = figures(ends[::-1], books(), {}, bookings=10)
+
+    assert [8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0] == run.later
+    assert (5.0, 200) == (run.p50_later, learning(5_000))
 
 
 def test_downtime_counts_seconds_in_which_all_failed():

@@ -19,6 +19,7 @@ GOOD = Figures(
     downtime=0,
     p50=0.088,
     p99=1.1,
+    later=[0.08, 0.09, 0.1] * 100,
     heals={"retry": 212, "renew token": 14},
     extra_load=0.064,
     double_charges=0,
@@ -50,6 +51,22 @@ def test_what_was_learned_has_a_row_for_each_target():
 
     assert ["payments", "0.301", "s", "-"] in [line.split() for line in text.splitlines()]
     assert ["flights", "1", "s", "-"] in [line.split() for line in text.splitlines()]
+
+
+def test_a_speed_up_is_told_with_its_interval_or_as_none():
+    """A median that is clearly lower is told as a ratio; one that is not is told as no speed-up."""
+    faster = replace(report(), unprotected=replace(BAD, later=[0.4, 0.45, 0.5] * 100))
+
+    assert "speed-up of the median booking 5.0x (95 % interval 5.0x to 5.0x), after the first 200" in faster.text()
+    assert "no measurable speed-up, after the first 200: 90 ms against 90 ms" in report().text()
+
+
+def test_what_was_remembered_is_told():
+    """A demo that began with an earlier one's knowledge says which strategies were in force."""
+    text = replace(report(), remembered={"flights": "adaptive (1,577 attempts)"}).text()
+
+    assert "from the first call on, learned by an earlier demo: flights adaptive (1,577 attempts)" in text
+    assert "earlier demo" not in report().text()
 
 
 def test_the_account_and_the_seed_are_said():

@@ -12,8 +12,8 @@ from unbreakable.storage.trouble import StateBroken, StateOwned
 SETTINGS = Settings(seed=7, bookings=60)
 ENDED = Ended(id="b-1", due=0.5, seconds=0.1, verdict=Verdict(end=End.DONE, heals=("retry",)))
 FIGURES = Figures(
-    bookings=1, done=1, compensated=0, failed=0, downtime=0, p50=0.1, p99=0.1, heals={}, extra_load=0.0,
-    double_charges=0, lost=0, stranded=0,
+    bookings=1, done=1, compensated=0, failed=0, downtime=0, p50=0.1, p99=0.1, later=[0.1], heals={},
+    extra_load=0.0, double_charges=0, lost=0, stranded=0,
 )  # fmt: skip
 
 
