@@ -62,8 +62,9 @@ class QuantumSystem:
     0
 
     *state* is a folder (made if it is not there) or the path of a file; None keeps everything in memory.  One process
-    at a time may hold it: StateOwned says which one does.  *engine* is "local": runs are carried by this process.
-    *memory* keeps what is learned elsewhere than in the state; who gives one closes it.
+    at a time may hold it: StateOwned says which one does.  Under ``unbreakable run`` a system that names no state is
+    given the command's.  *engine* is "local": runs are carried by this process.  *memory* keeps what is learned
+    elsewhere than in the state; who gives one closes it.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class QuantumSystem:
     ) -> None:
         if engine != "local":
             raise refuse("engine", '"local"', engine)
+        state = _take_default() if state is None else state
         self.state = None if state is None else _folder(state)
         self.memory: LocalMemory | SqliteMemory = memory or LocalMemory()
         self.simulation = QuantumSimulationEngine(memory=None)
@@ -153,7 +155,7 @@ class QuantumSystem:
         parts = Parts(
             steps=steps, nodes=known, orchestrator=orchestrator, simulation=simulation, knowledge=self._knowledge
         )
-        made = QuantumWorkflow(name, parts)
+        made = QuantumWorkflow(name, parts, self)
         made.loop = self.loops.create_loop(
             made.iterate, name=name, interval=interval, max_iterations=max_iterations, deadline=math.inf
         )
@@ -265,6 +267,18 @@ class QuantumSystem:
     ) -> None:
         """Close the system."""
         self.aclose_sync()
+
+
+_default_states: list[str | os.PathLike[str]] = []
+
+
+def give_default_state(state: str | os.PathLike[str]) -> None:
+    """Let the next system that names no state have this one."""
+    _default_states[:] = [state]
+
+
+def _take_default() -> str | os.PathLike[str] | None:
+    return _default_states.pop() if _default_states else None
 
 
 def _folder(state: str | os.PathLike[str]) -> str | os.PathLike[str]:

@@ -71,8 +71,8 @@ class QuantumWorkflow:
     an earlier process left unfinished.
     """
 
-    def __init__(self, name: str, parts: Parts) -> None:
-        self.name, self.parts = name, parts
+    def __init__(self, name: str, parts: Parts, system: Any) -> None:
+        self.name, self.parts, self.system = name, parts, system
         self.loop: QuantumLoop  # set by who makes the loop, which runs our ``iterate``
         self._took_up = False
 

@@ -12,14 +12,9 @@ from types import ModuleType
 
 import click
 
+from unbreakable.cli.unusable import Unusable
 from unbreakable.demo.state import Settings, State
 from unbreakable.storage.trouble import StateError
-
-
-class Unusable(click.ClickException):
-    """The demo cannot be run as asked."""
-
-    exit_code = 2
 
 
 @click.command()

@@ -6,7 +6,12 @@ from importlib import import_module
 
 import click
 
-VERBS = {"demo": "unbreakable.cli.demo:demo"}
+VERBS = {
+    "demo": "unbreakable.cli.demo:demo",
+    "explain": "unbreakable.cli.explain:explain",
+    "run": "unbreakable.cli.run:run",
+    "status": "unbreakable.cli.status:status",
+}
 
 
 class Verbs(click.Group):

@@ -109,6 +109,10 @@ class QuantumLoopEngine:
         loops = tuple(loop.get_status() for loop in self._all())
         return EngineStatus(total_loops=len(loops), active_loops=sum(loop.is_running for loop in loops), loops=loops)
 
+    def get_loops(self) -> tuple[QuantumLoop, ...]:
+        """Return the loops there are, in the order in which they were made."""
+        return tuple(self._all())
+
     def _all(self) -> list[QuantumLoop]:
         return list(self._loops.values())
 

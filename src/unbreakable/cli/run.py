@@ -1,0 +1,65 @@
+"""`unbreakable run`: a system, for ever, in a worker process that is started again whenever it dies."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from unbreakable.errors import ConfigurationError
+from unbreakable.loops.supervisor import IN_VAIN, Supervisor, follow
+from unbreakable.storage.trouble import StateError
+
+
+@click.command()
+@click.argument("target", metavar="FILE[:NAME]")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=Path(".unbreakable"),
+    show_default=True,
+    help="Where a system keeps its state that names no place itself.",
+)
+@click.option("--worker", is_flag=True, hidden=True, help="Be the worker, not its supervisor.")
+def run(target: str, state: Path, worker: bool) -> None:
+    """Run what NAME in FILE is: a QuantumSystem, a QuantumLoopEngine, a workflow, or a function that makes one.
+
+    Without NAME that is system, engine, workflow or main, whichever comes first.  Loops and workflows that are new are
+    started.  A worker process that dies is started again, after a pause that grows up to 30 s.  SIGTERM or Ctrl-C
+    ends everything within 5 s, exit code 0.  Exit code 2: it cannot be run as asked.
+    """
+    if worker:
+        sys.exit(_work(target, state))
+    command = [sys.executable, "-m", "unbreakable", "run", "--worker", "--state", str(state), target]
+    source = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
+    click.echo(f"running {target}, its state in {state}; Ctrl-C ends it", err=True)
+    sys.exit(Supervisor(command, {"PYTHONPATH": paths}, lambda line: click.echo(line, err=True)).run())
+
+
+def _work(target: str, state: Path) -> int:
+    """Be the worker: run the target, and say with the exit code whether starting it again makes sense."""
+    follow()
+    from unbreakable.cli.target import find
+    from unbreakable.cli.target import run as run_target
+    from unbreakable.system import give_default_state
+
+    give_default_state(state)
+    try:
+        found = find(target)
+    except (ConfigurationError, StateError) as error:
+        click.echo(f"Error: {error}", err=True)
+        return IN_VAIN
+    except Exception:
+        traceback.print_exc()
+        click.echo(f"Error: {target.partition(':')[0]} cannot be loaded", err=True)
+        return IN_VAIN
+    try:
+        run_target(found)
+    except (ConfigurationError, StateError) as error:
+        click.echo(f"Error: {error}", err=True)
+        return IN_VAIN
+    return 0

@@ -1,0 +1,97 @@
+"""`unbreakable status`: how the system at a place is doing, or was when it last said so."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from unbreakable.cli.unusable import Unusable
+from unbreakable.observe import Snapshot, latest_snapshot
+from unbreakable.storage.trouble import StateError
+
+LOOPS = ["loop", "state", "iterations", "success", "in a row failed", "last error"]
+NODES = ["node", "state", "calls", "success", "healed", "strategy", "circuit"]
+NOT_RUNNING = 3  # the exit code that service managers know
+
+
+@click.command()
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=Path(".unbreakable"),
+    show_default=True,
+    help="Where the system keeps its state.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the status as one JSON object.")
+def status(state: Path, as_json: bool) -> None:
+    """Show how the system that keeps its state here is doing.
+
+    Exit code 0: it runs. 3: it does not; what is shown is how it was when it last wrote. 2: there is nothing to show.
+    """
+    try:
+        snapshot = latest_snapshot(state)
+    except StateError as error:
+        raise Unusable(str(error)) from error
+    if snapshot is None:
+        raise Unusable(f"{state}: no system has written its status here")
+    click.echo(json.dumps(vars(snapshot)) if as_json else text(snapshot))
+    sys.exit(0 if snapshot.alive else NOT_RUNNING)
+
+
+def text(snapshot: Snapshot) -> str:
+    """Return the status as plain text."""
+    state = f"running as process {snapshot.pid}" if snapshot.alive else f"not running (process {snapshot.pid} is gone)"
+    known = snapshot.status["global_knowledge"]
+    facts = ", ".join(f"{value:,} {name}" for name, value in known.items())
+    parts = [f"{state}, as of {snapshot.age:.0f} s ago; {facts}"]
+    loops, nodes = snapshot.status["loops"]["loops"], snapshot.status["nodes"]
+    parts.append(_table(["loop", "state", "iterations", "success", "in a row failed", "last error"], map(_loop, loops)))
+    parts.append(
+        _table(["node", "state", "calls", "success", "healed", "strategy", "circuit"], map(_node, nodes.items()))
+    )
+    return "\n\n".join(filter(None, parts))
+
+
+def _loop(loop: Mapping[str, Any]) -> list[str]:
+    error = (loop["last_error"] or "-")[:60]
+    rate = f"{loop['performance']['success_rate']:.1%}"
+    return [
+        loop["name"],
+        loop["state"],
+        f"{loop['current_iteration']:,}",
+        rate,
+        f"{loop['consecutive_errors']:,}",
+        error,
+    ]
+
+
+def _node(entry: tuple[str, Mapping[str, Any]]) -> list[str]:
+    name, found = entry
+    node = found if "total_executions" in found else found.get("node", {})
+    if "total_executions" not in node:
+        return [name, "-", "-", "-", "-", "-", "-"]
+    calls, healed = f"{node['total_executions']:,}", f"{node['heal_count']:,}"
+    return [
+        name,
+        node["state"],
+        calls,
+        f"{node['success_rate']:.1%}",
+        healed,
+        node["plan"]["strategy"],
+        node["breaker"],
+    ]
+
+
+def _table(head: list[str], rows: Any) -> str:
+    lines = [head, *rows]
+    if len(lines) == 1:
+        return ""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

@@ -1,0 +1,303 @@
+"""`unbreakable run` as people start it, and as the world ends it: signals, kill -9 of either process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+import unbreakable
+
+pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="these are signals of POSIX")]
+
+FAILING = """
+import asyncio
+import unbreakable as ub
+
+async def hold(ctx):
+    with open("effects.txt", "a") as file:
+        file.write("hold\\n")
+
+async def release(ctx):
+    with open("effects.txt", "a") as file:
+        file.write("release\\n")
+
+async def pay(ctx):
+    await asyncio.sleep(0.01)
+    raise ConnectionError("the partner is down")
+
+async def main():
+    system = ub.QuantumSystem()
+    return await system.create_quantum_workflow(
+        "Booking", interval=0.05, nodes=[], breaker=False, retry=False, workflow={"steps": [
+            {"id": "hold", "operation": hold, "compensate": release}, {"id": "pay", "operation": pay}]},
+    )
+"""
+PLAIN = """
+import unbreakable as ub
+
+def note():
+    with open("effects.txt", "a") as file:
+        file.write("note\\n")
+
+system = ub.QuantumSystem()
+system.create_quantum_workflow_sync("Notes", interval=0.05, workflow={"steps": [{"id": "note", "operation": note}]})
+"""
+STUBBORN = """
+import time
+import unbreakable as ub
+
+def swallow():
+    open("effects.txt", "a").close()
+    while True:
+        try:
+            time.sleep(100)
+        except BaseException:
+            pass
+
+engine = ub.QuantumLoopEngine()
+engine.create_loop(swallow, interval=0.1)
+"""
+FINITE = """
+import unbreakable as ub
+
+engine = ub.QuantumLoopEngine()
+engine.create_loop(lambda: open("effects.txt", "a").close(), name="three", interval=0.0, max_iterations=3)
+"""
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "unbreakable", *map(str, words)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(unbreakable.__file__).parents[1])}
+
+
+def ask(folder: Path, *words: object) -> tuple[int, str]:
+    """Return the exit code and the output of another command in the folder."""
+    done = subprocess.run(
+        command(*words), cwd=folder, capture_output=True, text=True, env=environment(), timeout=30, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@contextlib.contextmanager
+def running(folder: Path, program: str, name: str = ""):
+    """Run a program under the command; whatever happens, neither process outlives the test."""
+    (folder / "program.py").write_text(textwrap.dedent(program))
+    process = subprocess.Popen(
+        command("run", f"program.py{name}"),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+    )
+    try:
+        wait_until(lambda: effects(folder) is not None or process.poll() is not None)
+        yield process
+    finally:
+        for pid in workers(folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+def effects(folder: Path) -> list[str] | None:
+    path = folder / "effects.txt"
+    return path.read_text().split() if path.exists() else None
+
+
+def workers(folder: Path) -> list[int]:
+    """Return the worker processes that run a program in this folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"--worker" in (entry / "cmdline").read_bytes() and (entry / "cwd").readlink() == folder:
+                found.append(int(entry.name))
+    return found
+
+
+def wait_until(fact, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def grows(folder: Path) -> None:
+    before = len(effects(folder) or [])
+    wait_until(lambda: len(effects(folder) or []) > before + 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("program", [FAILING, PLAIN], ids=["failing", "plain"])
+def test_it_ends_in_good_order_when_asked(tmp_path, program, number):
+    """Exit code 0 within five seconds; no run is left half done, and no process."""
+    with running(tmp_path, program) as process:
+        grows(tmp_path)
+        began = time.monotonic()
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=20)
+
+        assert 0 == process.returncode, said
+        assert 5.0 > time.monotonic() - began
+        assert "Traceback" not in said
+        assert [] == workers(tmp_path)
+    done = effects(tmp_path) or []
+    assert done.count("hold") == done.count("release")
+    connection = sqlite3.connect(tmp_path / ".unbreakable" / "runs.db")
+    assert [(0,)] == connection.execute("SELECT count(*) FROM run WHERE ended IS NULL").fetchall()
+    assert [("ok",)] == connection.execute("PRAGMA quick_check").fetchall()
+    connection.close()
+
+
+def test_a_system_that_always_fails_goes_on_and_can_be_asked(tmp_path):
+    """Status and stories are there for others while it runs, and after it has ended."""
+    with running(tmp_path, FAILING) as process:
+        grows(tmp_path)
+        wait_until(lambda: ask(tmp_path, "status")[0] == 0)
+        code, shown = ask(tmp_path, "status", "--json")
+        assert 0 == code
+        assert "Booking" == json.loads(shown)["status"]["loops"]["loops"][0]["name"]
+        assert "Booking" in ask(tmp_path, "status")[1]
+        process.terminate()
+        process.communicate(timeout=20)
+
+    assert 3 == ask(tmp_path, "status")[0]
+    listed = ask(tmp_path, "explain")[1].splitlines()
+    paying = next(line.split()[2] for line in listed if line.endswith("Booking.run.pay"))
+    code, story = ask(tmp_path, "explain", paying)
+    assert 0 == code
+    assert "the partner is down" in story
+    run = next(line.split()[2] for line in listed if line.endswith("  Booking"))
+    assert "compensated" in ask(tmp_path, "explain", run)[1]
+
+
+def test_a_run_is_explained_step_by_step(tmp_path):
+    """The id of a run tells what became of each of its steps."""
+    with running(tmp_path, FAILING) as process:
+        grows(tmp_path)
+        process.terminate()
+        process.communicate(timeout=20)
+    connection = sqlite3.connect(tmp_path / ".unbreakable" / "runs.db")
+    [(run,)] = connection.execute("SELECT id FROM run WHERE status = 'compensated' LIMIT 1").fetchall()
+    connection.close()
+
+    code, told = ask(tmp_path, "explain", run)
+    assert 0 == code
+    assert "hold undone" in told
+    assert "pay uncertain: ConnectionError: the partner is down" in told
+
+
+def test_a_killed_worker_is_started_again(tmp_path):
+    """After kill -9 of the worker another one goes on, and a run that was in flight is undone or finished."""
+    with running(tmp_path, FAILING) as process:
+        grows(tmp_path)
+        [before] = workers(tmp_path)
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: workers(tmp_path) not in ([], [before]))
+        grows(tmp_path)
+        process.terminate()
+        said, _ = process.communicate(timeout=20)
+
+    assert "was killed by signal 9; it is started again" in said
+    assert 0 == process.returncode
+    done = effects(tmp_path) or []
+    assert done.count("release") >= done.count("hold") - 1
+    connection = sqlite3.connect(tmp_path / ".unbreakable" / "runs.db")
+    assert [(0,)] == connection.execute("SELECT count(*) FROM run WHERE ended IS NULL").fetchall()
+    connection.close()
+
+
+def test_a_killed_supervisor_leaves_nobody_behind(tmp_path):
+    """A worker whose supervisor is gone ends itself."""
+    with running(tmp_path, FAILING) as process:
+        grows(tmp_path)
+        process.kill()
+        process.wait()
+        wait_until(lambda: not workers(tmp_path), 6.0)
+
+
+def test_a_worker_that_does_not_end_is_killed(tmp_path):
+    """An operation that swallows everything delays the end by no more than its bound."""
+    with running(tmp_path, STUBBORN, ":engine") as process:
+        began = time.monotonic()
+        process.terminate()
+        process.communicate(timeout=20)
+
+        assert (0, []) == (process.returncode, workers(tmp_path))
+        assert 5.0 > time.monotonic() - began
+
+
+def test_it_ends_when_everything_is_done(tmp_path):
+    """Loops that are finite end the command with exit code 0."""
+    with running(tmp_path, FINITE) as process:
+        process.communicate(timeout=20)
+
+    assert 0 == process.returncode
+
+
+@pytest.mark.parametrize(
+    ("program", "name", "message"),
+    [
+        ("x = 1", "", "found none of system, engine, workflow, main"),
+        ("x = 1", ":x", "x must be a QuantumSystem"),
+        ("x = 1", ":y", "y must be a QuantumSystem"),
+        ("import nothing_of_that_name", "", "cannot be loaded"),
+        ("def main(): return 7", "", "the function must return"),
+        (
+            "import unbreakable as ub; ub.QuantumSystem().create_quantum_workflow_sync('w', workflow={'steps': []})",
+            "",
+            "workflow.steps must be a list of 1 to",
+        ),
+    ],
+)
+def test_what_cannot_be_run_is_said_once(tmp_path, program, name, message):
+    """A program that cannot be run is not started again and again: exit code 2, and why."""
+    with running(tmp_path, program, name) as process:
+        said, _ = process.communicate(timeout=20)
+
+    assert 2 == process.returncode
+    assert message in said
+    assert "started again" not in said
+
+
+def test_a_missing_file_is_said(tmp_path):
+    """A file that is not there is named."""
+    code, said = ask(tmp_path, "run", "nowhere.py")
+
+    assert 2 == code
+    assert "nowhere.py: there is no such file" in said
+
+
+@pytest.mark.parametrize("verb", [("status",), ("explain",), ("explain", "abc")])
+def test_without_a_state_there_is_nothing_to_show(tmp_path, verb):
+    """Where no system ever ran, that is said with exit code 2."""
+    code, said = ask(tmp_path, *verb)
+
+    assert 2 == code
+    assert "there is no state" in said
+
+
+def test_an_unknown_story_is_said(tmp_path):
+    """An id that nobody knows is an error, not an empty page."""
+    with running(tmp_path, PLAIN) as process:
+        grows(tmp_path)
+        process.terminate()
+        process.communicate(timeout=20)
+
+    code, said = ask(tmp_path, "explain", "abc")
+    assert (2, True) == (code, "no story of that id" in said)
+    assert "nothing had to be healed" in ask(tmp_path, "explain")[1]
