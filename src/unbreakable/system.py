@@ -189,7 +189,7 @@ class QuantumSystem:
             heart.remember(self.memory)
         simulation.adopt(heart)
         self._listen(heart)
-        self._nodes[heart.name] = node
+        self._nodes[heart.name] = node if hasattr(node, "get_status") else heart  # behind a protected function
 
     def _listen(self, node: FractalNode) -> None:
         if self._history is not None:
@@ -232,19 +232,24 @@ class QuantumSystem:
     async def aclose(self, grace: float = 10.0) -> None:
         """Stop all loops, close all nodes and write what is left to the state; closing twice is the same as once."""
         await self.loops.aclose(grace)
+        self._close_history()
         await asyncio.gather(*(workflow.aclose(0.0) for workflow in list(self.workflows.values())))
         self._close()
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
         self.loops.aclose_sync(grace)
+        self._close_history()
         for workflow in list(self.workflows.values()):
             workflow.aclose_sync(0.0)
         self._close()
 
-    def _close(self) -> None:
+    def _close_history(self) -> None:
+        """Write the last status while there is still something to show."""
         if self._history is not None:
             self._history.close()
+
+    def _close(self) -> None:
         if self._own_memory is not None:
             self._own_memory.close()
 

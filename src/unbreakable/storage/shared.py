@@ -18,7 +18,7 @@ def place_of(state: str | os.PathLike[str]) -> Path:
 
     Raises ConfigurationError for what is not a path.
     """
-    text = os.fspath(state)
+    text = state if isinstance(state, str) else os.fspath(state) if isinstance(state, os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text or "://" in text:
         raise ConfigurationError(f"state: expected the path of a file or folder, found {state!r}")
     path = Path(text).expanduser().resolve()
