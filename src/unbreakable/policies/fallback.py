@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,9 @@ from unbreakable.events import Degraded
 from unbreakable.outcome import Failure, Result, Success, in_one_line, note
 from unbreakable.policies.check import refuse
 from unbreakable.policies.policy import Context, Inner
+from unbreakable.runtime import TimeUp
+
+GRACE = 1.0  # seconds that a fallback has beyond the deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,8 @@ class Fallback:
     """Answer with ``answer(failure)``, sync or async, when the call failed; the outcome is DEGRADED, never OK.
 
     A call whose input was refused is not answered: wrong input is the caller's to mend.  If the fallback raises, the
-    call fails with its own error, which then carries a note about the fallback's.
+    call fails with its own error, which then carries a note about the fallback's.  An async fallback has what is left of
+    the call's deadline, and one second more: it is needed most when the deadline has passed.
     """
 
     answer: Callable[[Failure], Any] = field(kw_only=False)
@@ -34,7 +39,7 @@ class Fallback:
             return result
         failure = result
         try:
-            value = await ctx.runtime.call(lambda: self.answer(failure))
+            value = await self._answered(ctx, failure)
         except Exception as error:
             note(failure.error, f"unbreakable: the fallback of {ctx.node.name} failed, too: {in_one_line(error)}")
             ctx.notebook.tell(f"the fallback failed, too: {in_one_line(error)}")
@@ -43,3 +48,13 @@ class Fallback:
         ctx.error = failure.error
         ctx.emit(Degraded, reason=reason)
         return Success(value, quality=0.0, degraded=reason)
+
+    async def _answered(self, ctx: Context, failure: Failure) -> Any:
+        work = functools.partial(ctx.runtime.call, functools.partial(self.answer, failure))
+        if not ctx.runtime.preemptive:
+            return await work()
+        seconds = max(0.0, ctx.left()) + GRACE
+        try:
+            return await ctx.runtime.within(seconds, work)
+        except TimeUp:
+            raise TimeoutError(f"it was cut after {seconds:.3f} s") from None
