@@ -264,3 +264,28 @@ def test_the_interpreter_ends_with_calls_in_flight():
         import atexit
         atexit.register(lambda: [quick() for _ in range(500)] and print(json.dumps("done")))
     """)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.04])
+def test_a_fork_waits_for_an_import_under_way(seconds):
+    """A child that is forked while a thread imports what plans need can plan by itself."""
+    ends = in_a_program(f"""
+        from unbreakable.simulation import numbers
+        numbers.at_hand()
+        time.sleep({seconds})
+
+        def look():
+            learned = ub.protect("learned", effects="none")(lambda: "works")
+            over = time.monotonic() + 10
+            while not numbers.at_hand() and time.monotonic() < over:
+                time.sleep(0.001)
+            for _ in range(50):
+                learned()
+            while not learned.node.target.plan.observations and time.monotonic() < over:
+                time.sleep(0.001)
+            return [numbers.at_hand(), learned.node.target.plan.observations > 0]
+
+        print(json.dumps(forked(look)))
+    """)
+
+    assert [True, True] == ends

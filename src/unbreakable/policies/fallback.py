@@ -22,8 +22,8 @@ class Fallback:
     """Answer with ``answer(failure)``, sync or async, when the call failed; the outcome is DEGRADED, never OK.
 
     A call whose input was refused is not answered: wrong input is the caller's to mend.  If the fallback raises, the
-    call fails with its own error, which then carries a note about the fallback's.  An async fallback has what is left of
-    the call's deadline, and one second more: it is needed most when the deadline has passed.
+    call fails with its own error, which then carries a note about the fallback's.  An async fallback has what is left
+    of the call's deadline, and one second more: it is needed most when the deadline has passed.
     """
 
     answer: Callable[[Failure], Any] = field(kw_only=False)

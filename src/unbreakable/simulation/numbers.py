@@ -6,14 +6,16 @@ import enum
 import importlib
 import os
 
-from unbreakable.runtime import BLOCKING
+from unbreakable.runtime import BLOCKING, new_lock
 
 
 class _Stage(enum.Enum):
     ABSENT, COMING, HERE = range(3)
 
 
-_stage = _Stage.ABSENT
+LONGEST_IMPORT = 5.0  # seconds that a fork waits for it
+
+_stage, _at_work = _Stage.ABSENT, new_lock()
 
 
 def at_hand() -> bool:
@@ -30,17 +32,28 @@ def at_hand() -> bool:
 
 def _fetch() -> None:
     global _stage  # noqa: PLW0603
-    _stage = _Stage.ABSENT  # should the import fail, it is tried again
-    importlib.import_module("unbreakable.simulation.weigh")
-    importlib.import_module("unbreakable.simulation.evaluate").universes()
-    _stage = _Stage.HERE
+    with _at_work:
+        _stage = _Stage.ABSENT  # should the import fail, it is tried again
+        importlib.import_module("unbreakable.simulation.weigh")
+        importlib.import_module("unbreakable.simulation.evaluate").universes()
+        _stage = _Stage.HERE
+
+
+def _before_fork() -> None:
+    _at_work.acquire(timeout=LONGEST_IMPORT)  # a child could never finish an import that its parent had begun
 
 
 def _after_fork() -> None:
+    if _at_work.locked():
+        _at_work.release()
+
+
+def _after_fork_in_child() -> None:
     global _stage  # noqa: PLW0603
-    if _stage is _Stage.COMING:  # the thread that fetches it is the parent's
+    _after_fork()
+    if _stage is _Stage.COMING:  # the thread that was to fetch it is the parent's
         _stage = _Stage.ABSENT
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
