@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 from unbreakable.storage.shared import close_state
@@ -87,19 +88,25 @@ class TableJournal:
 
     def find(self, run_id: str) -> StoredRun | None:
         """Return what is known of a run."""
-        return next(self._read("WHERE id = ?", run_id), None)
+        rows = self.file.read(READ_RUN + "WHERE id = ?", (run_id,))
+        return self._read(rows[0]) if rows else None
 
     def unfinished(self) -> list[StoredRun]:
-        """Return the runs that have not ended, oldest first."""
-        return list(self._read("WHERE ended IS NULL ORDER BY begun"))
-
-    def _read(self, which: str, *values: str) -> Iterator[StoredRun]:
-        for row in self.file.read(READ_RUN + which, values):
-            steps = self.file.read(READ_STEPS, (row[0],))
+        """Return the runs that have not ended, oldest first; one that is damaged is left out and told in the log."""
+        found = []
+        for row in self.file.read(READ_RUN + "WHERE ended IS NULL ORDER BY begun"):
             try:
-                yield _stored(row, steps)
-            except ValueError as error:  # SQLite has no checksums: a flipped bit may come up as late as here
-                raise StateBroken(f"{self.file.path}: run {row[0]!r} is damaged ({error})") from error
+                found.append(self._read(row))
+            except StateBroken as error:
+                logging.getLogger("unbreakable").warning("%s; it is left as it is and needs a person", error)
+        return found
+
+    def _read(self, row: tuple[Any, ...]) -> StoredRun:
+        steps = self.file.read(READ_STEPS, (row[0],))
+        try:
+            return _stored(row, steps)
+        except ValueError as error:  # SQLite has no checksums: a flipped bit may come up as late as here
+            raise StateBroken(f"{self.file.path}: run {row[0]!r} is damaged ({error})") from error
 
     def close(self) -> None:
         """Give the file back."""

@@ -215,10 +215,13 @@ def test_an_error_that_quotes_what_is_no_text_is_kept(table):
     assert "no such file: caf\\udce9" == table.find("r").error
 
 
-@pytest.mark.parametrize("damage", ["UPDATE run SET context = '[1'", "UPDATE step SET state = 'dine'"])
-def test_a_damaged_run_is_named(table, damage):
-    """SQLite has no checksums: what it reads without complaint may still be broken."""
-    table.write([begun(table), StepBegun("r", "a", "r:a", "", None), done(table, "a", 1)])
+@pytest.mark.parametrize("damage", ["UPDATE run SET context = '[1' WHERE id = 'r'", "UPDATE step SET state = 'dine'"])
+def test_a_damaged_run_is_named_and_does_not_hide_the_others(table, damage, caplog):
+    """SQLite has no checksums: what it reads without complaint may be broken; other runs are taken up all the same."""
+    table.write([begun(table), StepBegun("r", "a", "r:a", "", None), done(table, "a", 1), begun(table, "other")])
     table.file.write([(damage, ())])
+
     with pytest.raises(StateBroken, match="run 'r' is damaged"):
-        table.unfinished()
+        table.find("r")
+    assert ["other"] == [run.run_id for run in table.unfinished()]
+    assert "run 'r' is damaged" in caplog.text
