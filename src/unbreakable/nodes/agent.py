@@ -112,7 +112,8 @@ class AgentNode(FractalNode):
 
         A value of *context* that is a key or heading above passages, such as "Egypt" in ``{"country": "Egypt"}``,
         limits the answer to those; one whose key is a context field of entries rules out those with other values;
-        other keys do no harm.  Of a longer question the first 4,000 characters are read.
+        other keys do no harm.  Of a question the first 4,000 characters and 32 words are read; a longer one gets no
+        extract.
 
         Never raises an Exception, whatever the query is: what fails is told by a response of the kind "degraded".
         Only a ``validate``, ``key`` or ``fallback`` of yours can make it raise.  The search runs where it is called:

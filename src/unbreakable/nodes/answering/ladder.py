@@ -60,6 +60,8 @@ async def extract(asked: Asked) -> Answer | str:
         return "no passage has a word of the question"
     best, *others = asked.matches[0], *rivals(asked.question, asked.matches)
     name = _name(best)
+    if asked.question.cut:
+        return "the question is too long to be read whole"
     if best.objection is not None:
         return f"{name}: {best.objection}"
     if best.quality < EXTRACT:
@@ -83,7 +85,7 @@ async def closest(asked: Asked) -> Answer | str:
         kind="closest",
         text=f"I have no passage that answers this. Nearest: {names}.",
         sources=tuple(map(_source, near)),
-        quality=best if best < EXTRACT else best * OBJECTED,  # a doubt that is not in the words themselves
+        quality=best if best < EXTRACT else best * OBJECTED,  # the doubt is not in the words of one passage
     )
 
 

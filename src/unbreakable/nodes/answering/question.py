@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from unbreakable.nodes.answering.opposites import is_negated, places
 from unbreakable.nodes.answering.stem import stem
-from unbreakable.nodes.answering.words import AUXILIARIES, EMPTY, NUMBERS, SHORTENED, word_set, words
+from unbreakable.nodes.answering.words import AUXILIARIES, EMPTY, NUMBERS, SHORTENED, neighbours, word_set, words
 
 MOST_CHARACTERS = 4_000  # of a question; what comes after them is not read
 MOST_WORDS = 32  # of a question that are looked for
@@ -34,6 +34,7 @@ class Question:
     """What is asked: the stems of its words, each once, in their order, and what sort of sentence would answer it."""
 
     stems: tuple[str, ...] = ()
+    pairs: frozenset[tuple[str, str]] = frozenset()  #: stems side by side
     aside: frozenset[str] = frozenset()  #: stems of words that only ask: they break ties
     named: frozenset[str] = frozenset()  #: stems of names and numbers, which an answer must speak of
     places: Mapping[str, frozenset[str]] = field(default_factory=dict)  #: what stands behind from, to and by
@@ -64,6 +65,7 @@ def read_question(text: str) -> Question:
     whether = bool(found) and found[0] in _WHETHER
     return Question(
         stems=tuple(kept),
+        pairs=neighbours(kept),
         aside=frozenset(map(stem, telling)) - frozenset(kept),
         named=named,
         places=behind,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from unbreakable.nodes.answering.opposites import is_negated, places
-from unbreakable.nodes.answering.words import NUMBERS, stems, word_set, words
+from unbreakable.nodes.answering.words import NUMBERS, neighbours, stems, word_set, words
 
 PASSAGE_CHARACTERS = 1_000  # about 170 words: small enough to be about one thing
 SENTENCE_CHARACTERS = 400  # a longer one is cut between words: nobody reads it as an answer
@@ -34,7 +34,8 @@ class Sentence:
     """A sentence as it stands in the passage, and what is compared of it."""
 
     text: str
-    stems: tuple[str, ...]  #: in their order
+    stems: frozenset[str]
+    pairs: frozenset[tuple[str, str]]  #: stems side by side
     negated: bool
     numbers: frozenset[str]
     tells_when: bool
@@ -90,9 +91,11 @@ def read(text: str) -> tuple[Sentence, ...]:
 def _sentence(text: str) -> Sentence:
     found = words(text)
     numbers = frozenset(word for word in found if word in NUMBERS or any(map(str.isdigit, word)))
+    telling = stems(found)
     return Sentence(
         text=text,
-        stems=tuple(stems(found)),
+        stems=frozenset(telling),
+        pairs=neighbours(telling),
         negated=is_negated(found),
         numbers=numbers,
         tells_when=bool(numbers) or not _TIMES.isdisjoint(found),

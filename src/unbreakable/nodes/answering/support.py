@@ -51,11 +51,14 @@ def best_match(
 ) -> Match:
     """Return the sentences of *passage* that support an answer to *question* best.
 
-    *learned* says by word, in 0..1, how sure it is that the passage has what is asked for with that word; nobody told
-    which sentence that is, so that the whole passage is quoted then.
+    Those with a word of the question go before those without, which only a title makes an answer.  *learned* says by
+    word, in 0..1, how sure it is that the passage has what is asked for with that word; nobody told which sentence that
+    is, so that the whole passage is quoted then.
     """
-    matches = [_match(question, weights, passage, run, learned) for run in _runs(read(passage.text))]
-    return max(matches, key=lambda match: (match.quality, match.edge, match.own))
+    comparison = Comparison(question, weights, passage, learned)
+    runs = list(_runs(read(passage.text)))
+    telling = [run for run in runs if any(not sentence.stems.isdisjoint(weights) for sentence in run)]
+    return max(map(comparison.match, telling or runs[:1]), key=lambda match: (match.quality, match.edge, match.own))
 
 
 def _runs(sentences: Sequence[Sentence]) -> Iterator[Sequence[Sentence]]:
@@ -67,38 +70,46 @@ def _runs(sentences: Sequence[Sentence]) -> Iterator[Sequence[Sentence]]:
             yield sentences[start:end]
 
 
-def _match(
-    question: Question,
-    weights: Mapping[str, float],
-    passage: Passage,
-    run: Sequence[Sentence],
-    learned: Mapping[str, float],
-) -> Match:
-    own = frozenset(word for sentence in run for word in sentence.stems)
-    said, total = own | passage.around, sum(weights.values())
-    held = sum(weight * (1.0 if word in said else learned.get(word, 0.0)) for word, weight in weights.items()) / total
-    titled = sum(weight for word, weight in weights.items() if word in passage.around) / total
-    objection = _objection(question, run, own, said)
-    within = sum(weight for word, weight in weights.items() if word in own) / total
-    return Match(
-        passage=passage,
-        quote=passage.text if learned.keys() - said else " ".join(sentence.text for sentence in run),
-        quality=held * (OBJECTED if objection else 1.0),
-        objection=objection,
-        numbers=frozenset(number for sentence in run for number in sentence.numbers),
-        edge=(_in_order(question, run, passage.around), len(question.aside & said), titled),
-        own=(within, -len(run)),
-    )
+class Comparison:
+    """A question beside a passage, whose sentences are tried one run after the other."""
+
+    def __init__(
+        self, question: Question, weights: Mapping[str, float], passage: Passage, learned: Mapping[str, float]
+    ) -> None:
+        self.question, self.weights, self.passage, self.learned = question, weights, passage, learned
+        self.around, self.total = passage.around, sum(weights.values())
+        self.titled = self.share(self.around)
+
+    def share(self, said: frozenset[str], learned: Mapping[str, float] = NOTHING) -> float:
+        """Return how much of the question's weight *said* has, and *learned* makes up for."""
+        found = (weight * (1.0 if word in said else learned.get(word, 0.0)) for word, weight in self.weights.items())
+        return sum(found) / self.total
+
+    def match(self, run: Sequence[Sentence]) -> Match:
+        """Return how well the sentences of *run* support an answer."""
+        own = frozenset[str]().union(*(sentence.stems for sentence in run))
+        said = own | self.around
+        objection = object_to(self.question, run, own, said)
+        taught = any(word not in said for word in self.learned)
+        return Match(
+            passage=self.passage,
+            quote=self.passage.text if taught else " ".join(sentence.text for sentence in run),
+            quality=self.share(said, self.learned) * (OBJECTED if objection else 1.0),
+            objection=objection,
+            numbers=frozenset[str]().union(*(sentence.numbers for sentence in run)),
+            edge=(self.in_order(run), len(self.question.aside & said), self.titled),
+            own=(self.share(own), -len(run)),
+        )
+
+    def in_order(self, run: Sequence[Sentence]) -> float:
+        """Return the share of the question's neighbours that are neighbours in a sentence, or together in the title."""
+        pairs = self.question.pairs
+        found = sum(self.around.issuperset(pair) or any(pair in each.pairs for each in run) for pair in pairs)
+        return found / max(1, len(pairs))
 
 
-def _in_order(question: Question, run: Sequence[Sentence], around: frozenset[str]) -> float:
-    """Return the share of the question's neighbours that are neighbours in a sentence, or together in the title."""
-    wanted = set(zip(question.stems, question.stems[1:], strict=False))
-    found = {pair for sentence in run for pair in zip(sentence.stems, sentence.stems[1:], strict=False)}
-    return sum(pair in found or around.issuperset(pair) for pair in wanted) / max(1, len(wanted))
-
-
-def _objection(question: Question, run: Sequence[Sentence], own: frozenset[str], said: frozenset[str]) -> str | None:
+def object_to(question: Question, run: Sequence[Sentence], own: frozenset[str], said: frozenset[str]) -> str | None:
+    """Return what speaks against sentences that have the words of the question, None for nothing."""
     negated = any(sentence.negated for sentence in run)
     if not question.named <= said:
         return "it does not speak of " + ", ".join(sorted(question.named - said))
@@ -108,7 +119,7 @@ def _objection(question: Question, run: Sequence[Sentence], own: frozenset[str],
         return "it says it the other way round"
     if question.negated and not (negated and len(run) == 1):
         return "it does not say what is not"
-    if negated and not (question.negated or question.whether):
+    if negated and question.asks and not (question.negated or question.whether):
         return "it says what is not"
     if question.how_much and not any(sentence.numbers for sentence in run):
         return "it has no number"

@@ -38,7 +38,7 @@ MIGRATIONS = (
         "CREATE INDEX judgement_agent ON judgement (agent)",
     ),
 )
-MOST_ROWS = 10_000  # that one search looks at, some ten milliseconds
+MOST_ROWS = 5_000  # that one search looks at: a few milliseconds
 COLUMNS = "id, title, passage.text, source, context"
 TOPIC = " "  # the key of the fields that are parts of a title: no plain key is only a space
 
@@ -148,7 +148,7 @@ def _is_there(connection: sqlite3.Connection, condition: str, given: Sequence[An
 def best_fits(connection: sqlite3.Connection, frequencies: Mapping[str, int], limit: Sql, most: int) -> list[Passage]:
     """Return the *most* passages within *limit* that fit the words best, by BM25.
 
-    The rarest words decide: the others are left out as soon as they would bring more than 10,000 rows to look at.  If
+    The rarest words decide: the others are left out as soon as they would bring more than 5,000 rows to look at.  If
     even the rarest is in more passages than that, the first ones that have it are returned.
     """
     if not frequencies:

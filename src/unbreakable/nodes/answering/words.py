@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from unbreakable.nodes.answering.stem import stem
 
@@ -59,6 +60,11 @@ def stems(found: Iterable[str]) -> list[str]:
     ['pyramid', 'pyramid']
     """
     return [stem(word) for word in found if word not in EMPTY]
+
+
+def neighbours(found: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """Return the pairs of words that stand side by side."""
+    return frozenset(itertools.pairwise(found))
 
 
 @functools.lru_cache(maxsize=4_096)

@@ -46,6 +46,13 @@ async def test_what_does_not_answer_is_named_as_nearest(matches, why):
     assert [("extract", why), ("closest", None)] == [(rung.name, rung.fell) for rung in rungs]
 
 
+async def test_a_question_that_was_cut_is_not_answered():
+    """What comes after the part that was read may change everything."""
+    answer, rungs = await climbed("tower " * 1_000, match(1, 1.0))
+
+    assert ("closest", "the question is too long to be read whole") == (answer.kind, rungs[0].fell)
+
+
 async def test_nothing_near_is_an_abstention():
     """Without a passage that comes near, nothing is said."""
     answer, rungs = await climbed("Where is the tower?", match(1, 0.1))

@@ -60,4 +60,4 @@ def test_what_is_compared_of_a_sentence():
 
     assert (False, {"146"}, True, False) == (tall.negated, tall.numbers, tall.tells_when, tall.points_back)
     assert (True, set(), True, True) == (open_.negated, open_.numbers, open_.tells_when, open_.points_back)
-    assert (("door", "green"), False, True) == (it.stems, it.tells_when, it.points_back)
+    assert ({"door", "green"}, False, True) == (it.stems, it.tells_when, it.points_back)
