@@ -106,10 +106,23 @@ def test_flipped_bits_are_told_or_harmless(path, sound):
             continue
         response = agent.process_query_sync(QUESTION)
         kinds.append(response.kind)
+        assert response.answer == ANSWER or not response.ok
         assert (response.kind == "degraded") == (not response.sources and response.rungs[0].name == "knowledge")
         agent.knowledge.close()
 
     assert {"extract", "degraded"} <= set(kinds) <= {"extract", "closest", "abstain", "degraded"}
+
+
+def test_a_passage_that_was_changed_is_not_quoted(path):
+    """A passage that is not what was once put there is told; the others are answered from."""
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE passage SET text = replace(text, 'is 7 metres', 'is 8 metres')")
+    other.close()
+    agent = AgentNode(knowledge=path)
+    torn, whole = agent.process_query_sync(QUESTION), agent.process_query_sync("Tell me about tower number 1234")
+
+    assert ("degraded", "StateBroken") == (torn.kind, torn.rungs[0].fell.partition(":")[0])
+    assert "The tower number 1234 is 1234 metres tall." == whole.answer
 
 
 def test_a_file_torn_under_a_living_agent_is_told(path):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import unbreakable as ub
 from unbreakable.errors import DeadlineExceeded
 from unbreakable.nodes import AgentNode, KnowledgeBase
+from unbreakable.nodes.answering.files import read_path
 from unbreakable.nodes.answering.question import read_question
 from unbreakable.nodes.answering.words import word_set, words
 from unbreakable.storage.trouble import StateError
@@ -123,6 +124,35 @@ def test_a_megabyte_is_answered_at_once():
 
     assert ["closest", "abstain", "abstain", "abstain", "abstain", "abstain"] == [each.kind for each in responses]
     assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# a" + " " * 200_000 + "b",
+        "#" * 200_000,
+        "x" * 16_000_000,
+        "x " * 1_000_000,
+        "." * 1_000_000,
+        ". " * 500_000,
+        '."' * 500_000,
+        "\n" * 1_000_000,
+        "\n " * 500_000,
+        "Mr. " * 300_000,
+        "e\u0301" * 500_000,
+        "# a\n" * 100_000,
+    ],
+    ids=lambda text: repr(text[:8]),
+)
+def test_no_text_takes_for_ever_to_read(tmp_path, text):
+    """Two megabytes of whatever are read within seconds, in proportion to their length."""
+    path = tmp_path / "x.md"
+    path.write_text(text, encoding="utf-8")
+    started = time.process_time()
+    for _ in read_path(path, 2**24):
+        pass
+
+    assert time.process_time() - started < 6.0
 
 
 # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────

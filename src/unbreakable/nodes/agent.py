@@ -13,9 +13,8 @@ from unbreakable.errors import ConfigurationError, DeadlineExceeded, Rejected
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.status import NodeStatus
-from unbreakable.nodes.answering.judging import Judge, verdict
-from unbreakable.nodes.answering.knowledge import KnowledgeBase
-from unbreakable.nodes.answering.knowledge import Source as KnowledgeSource
+from unbreakable.nodes.answering.judging import Judgements, verdict
+from unbreakable.nodes.answering.knowledge import KnowledgeBase, Readable
 from unbreakable.nodes.answering.ladder import LADDER, Asked, climb_down
 from unbreakable.nodes.answering.question import read_question
 from unbreakable.nodes.answering.rating import Rating
@@ -28,7 +27,7 @@ from unbreakable.policies.check import refuse
 from unbreakable.runtime import run_blocking
 from unbreakable.storage.trouble import StateBroken, StateError, StateLocked
 
-Knowledge: TypeAlias = "KnowledgeBase | KnowledgeSource"
+Knowledge: TypeAlias = "KnowledgeBase | Readable"
 
 SCORE = 850.0  # of an agent whose dna says nothing
 MARK = 12  # characters of the ids of its responses that stand for the agent
@@ -38,7 +37,7 @@ EXCUSES: tuple[tuple[type[Exception], str], ...] = (  # in words that may be sho
     (StateBroken, "the knowledge is damaged"),
     (StateLocked, "the knowledge is in use elsewhere"),
     (StateError, "the knowledge cannot be read"),
-    (TypeError, "the question was not a text"),
+    (TypeError, "the question cannot be read"),
     (Exception, "something went wrong"),
 )
 
@@ -74,8 +73,8 @@ class AgentNode(FractalNode):
     *dna* is ``{"score": 0..1000}``, how good the agent is thought to be before anybody has judged it; ``intelligence``
     starts there and moves with ``feedback`` alone.  What was judged is kept with the knowledge.
 
-    The keywords are those of ``ub.protect``.  Unless told otherwise there is no circuit, since a local file needs no
-    rest, only a locked file is asked again, and what fails is answered by a response of the kind "degraded".
+    The keywords are those of ``ub.protect``.  Unless told otherwise there is no circuit and no second copy, since the
+    knowledge is in this machine; only a locked file is asked again; what fails is answered by a "degraded" response.
 
     Raises ConfigurationError when a setting or the knowledge is wrong.
     """
@@ -95,11 +94,12 @@ class AgentNode(FractalNode):
         self._owns_knowledge = not isinstance(knowledge, KnowledgeBase)
         options.setdefault("effects", "none")
         options.setdefault("breaker", False)
+        options.setdefault("hedge", False)
         options.setdefault("retry", Retry(on=StateLocked))
         options.setdefault("fallback", self._degraded)
         super().__init__("agent" if name is None else name, self._operation, **options)
         self.knowledge = knowledge if isinstance(knowledge, KnowledgeBase) else KnowledgeBase(knowledge)
-        self.judge = Judge(self.knowledge, self.name, self._score)
+        self.judgements = Judgements(self.knowledge, self.name, self._score)
         self.ladder = LADDER
         self._mark = hashlib.sha256(f"{self.knowledge.mark} {self.name}".encode()).hexdigest()[:MARK]
         self._kinds: Counter[str] = Counter()
@@ -140,7 +140,7 @@ class AgentNode(FractalNode):
             raise TypeError(f"a context must be a dict or None, not {type(context).__name__}")
         call = current()
         assert call is not None  # noqa: S101 - every attempt is part of a call
-        question, evidence = read_question(query), self.judge.evidence()
+        question, evidence = read_question(query), self.judgements.evidence()
         found = self.knowledge.find(question, context or {}, evidence=evidence, late=lambda: call.remaining() <= 0)
         asked = Asked(question=question, matches=found.matches, passages=found.passages)
         answer, rungs = await climb_down(self.ladder, asked)
@@ -181,12 +181,13 @@ class AgentNode(FractalNode):
 
         *passage* teaches: it is the number of the passage that answers the question, whatever the response was, such as
         ``response.sources[1].passage`` or ``knowledge.search(…)[0].passage.id``.  The words of the question then count
-        in part as words of that passage, the more often the more.  An extract that was judged bad is not given again
-        for a question of the same words, unless others judge it good.
+        in part as words of that passage, the more often the more.  An extract of one passage that was judged bad is not
+        given again for a question of the same words, unless others judge it good.
 
         Judging the same response again takes the place of the earlier verdict (among the last 10,000).  A response may
         be of another process, but must be of an agent with this name and this knowledge.  Raises ConfigurationError for
-        anything else, a StateError when the verdict cannot be stored; it does not count then.
+        anything else, a StateError when the verdict cannot be stored, which then does not count.  Waits, blocking, at
+        most a second for another process that is writing to the same file.
         """
         return self.feedback_sync(response, good, passage=passage)
 
@@ -198,16 +199,16 @@ class AgentNode(FractalNode):
             raise wrong("feedback: response", f"one of {self.name!r} with this knowledge", response.id)
         if passage is not None:
             check.whole("feedback: passage", passage, least=1)
-        self.judge.judge(response, verdict(good), passage)
+        self.judgements.keep(response, verdict(good), passage)
         return self.intelligence
 
     @property
     def intelligence(self) -> Rating:
         """Return how good the agent is, by what was judged; never raises, but falls back to what it last knew."""
         try:
-            return self.judge.evidence().rating
+            return self.judgements.evidence().rating
         except StateError:
-            return self.judge.last_evidence.rating
+            return self.judgements.last_evidence.rating
 
     # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ import json
 import pytest
 
 import unbreakable as ub
+from unbreakable.errors import ConfigurationError
 from unbreakable.nodes import AgentNode, AgentResponse, KnowledgeBase
 
 
@@ -139,8 +140,18 @@ async def test_a_response_is_json_ready(egypt, ask):
         ]
 
     assert ["extract", "abstain", "closest", "degraded"] == [response.kind for response in responses]
-    assert all(json.loads(json.dumps(response.to_dict()))["kind"] == response.kind for response in responses)
+    assert responses == [AgentResponse.from_dict(json.loads(json.dumps(response.to_dict()))) for response in responses]
+    assert [False, False, False, True] == [response.to_dict()["degraded"] for response in responses]
     assert 4 == len({response.id for response in responses})
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], {}, {"id": "x"}, {"id": "x", "kind": "extract", "answer": "y", "sources": 3}]
+)
+def test_what_is_no_response_is_refused(data):
+    """A dict that is no response's is told."""
+    with pytest.raises(ConfigurationError, match="response must be what"):
+        AgentResponse.from_dict(data)
 
 
 async def test_a_question_that_is_no_text_is_told(egypt, ask):
@@ -149,7 +160,7 @@ async def test_a_question_that_is_no_text_is_told(egypt, ask):
         responses = [await ask(agent, *given) for given in ((None,), (b"x",), ("pyramids", "Egypt"), ("pyramids", 7))]
 
     assert {"degraded"} == {response.kind for response in responses}
-    assert "I cannot look anything up right now: the question was not a text." == responses[0].answer
+    assert "I cannot look anything up right now: the question cannot be read." == responses[0].answer
     assert "TypeError: a query must be text, not NoneType" == responses[0].rungs[0].fell
     assert "TypeError: a context must be a dict or None, not str" == responses[2].rungs[0].fell
 

@@ -185,7 +185,7 @@ async def test_the_last_thousand_verdicts_count(agent):
     """An agent that was bad can become good: old verdicts leave the window."""
     response = await agent.process_query("pyramids", {"country": "Egypt"})
     for number in range(1_200):
-        agent.feedback_sync(dataclasses.replace(response, id=f"{response.id}{number}"), good=number >= 200)
+        agent.judgements.keep(dataclasses.replace(response, id=f"{response.id}{number}"), float(number >= 200), None)
     rating = agent.intelligence
 
     assert 1_000 == rating.judged

@@ -14,7 +14,7 @@ from unbreakable.nodes.answering.passage import Passage
 from unbreakable.nodes.answering.reading import MOST_TITLE, Place, read_data, read_markdown, read_text, wrong
 
 MOST_FILES = 10_000  # of one folder
-DATABASES = frozenset((".db", ".sqlite", ".sqlite3"))
+DATABASES = frozenset((".db", ".db3", ".kb", ".sqlite", ".sqlite3"))
 TEXTS = frozenset((".json", ".md", ".markdown", ".txt"))
 _SQLITE = b"SQLite format 3\0"
 

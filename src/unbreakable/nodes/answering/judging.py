@@ -13,8 +13,8 @@ from unbreakable.nodes.answering.response import AgentResponse
 MOST_JUDGEMENTS = 10_000  # that a knowledge base keeps: a response judged twice within them counts once
 
 
-class Judge:
-    """Keep the verdicts on the responses of the agent *name*, and say what they amount to."""
+class Judgements:
+    """The verdicts on the responses of the agent *name*, and what they amount to."""
 
     def __init__(self, knowledge: KnowledgeBase, name: str, prior_score: float) -> None:
         self.knowledge, self.name, self.prior_score = knowledge, name, prior_score
@@ -38,7 +38,7 @@ class Judge:
         """Return what was read last, whatever has become of the knowledge since."""
         return self._known[1]
 
-    def judge(self, response: AgentResponse, good: float, taught: int | None) -> None:
+    def keep(self, response: AgentResponse, good: float, taught: int | None) -> None:
         """Keep the verdict on *response*, in place of an earlier one; return when it is stored.
 
         *taught* is the passage that answers the question; ConfigurationError when there is no such passage.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -17,13 +18,14 @@ from unbreakable.nodes.answering.files import existing, is_database, read_path
 from unbreakable.nodes.answering.passage import Passage
 from unbreakable.nodes.answering.question import Question, read_question
 from unbreakable.nodes.answering.reading import Place, read_data, wrong
+from unbreakable.nodes.answering.response import CLOSEST
 from unbreakable.nodes.answering.shelf import Shelf
 from unbreakable.nodes.answering.support import NOTHING, Match, best_match, sunk, weigh
 from unbreakable.nodes.answering.words import plain
 from unbreakable.policies import check
-from unbreakable.storage.trouble import StateNotOurs, StateTooNew
+from unbreakable.storage.trouble import StateBroken, StateNotOurs, StateTooNew
 
-Source: TypeAlias = "Mapping[str, Any] | list[Any] | tuple[Any, ...] | str | os.PathLike[str]"
+Readable: TypeAlias = "Mapping[str, Any] | list[Any] | tuple[Any, ...] | str | os.PathLike[str]"
 
 LOOKED_AT = 32  # passages that are compared with the question, of those that fit its words best
 CHUNK = 200  # passages that are added at a time: searches of other threads go on in between
@@ -60,7 +62,7 @@ class KnowledgeBase:
 
     def __init__(
         self,
-        source: Source | None = None,
+        source: Readable | None = None,
         *,
         path: str | os.PathLike[str] | None = None,
         most_passages: int = 100_000,
@@ -83,20 +85,22 @@ class KnowledgeBase:
 
     # ── filling ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, source: Source) -> int:
+    def add(self, source: Readable) -> int:
         """Add the passages of *source* that are not there yet; return how many they are.
 
         A wrong source adds nothing.  One that does not fit in any more raises ConfigurationError; what was added
         before stays, and adding the same again goes on from there.
         """
-        added, drafts = 0, iter(list(self._read(source)))
+        read = list(itertools.islice(self._read(source), self.most_passages + 1))
+        self._refuse_too_many(len(read), 0)
+        added, drafts = 0, iter(read)
         while chunk := list(itertools.islice(drafts, CHUNK)):
             with self.shelf.writing() as connection:
                 added += tables.put(connection, chunk)
                 self._refuse_too_many(tables.fact(connection, "passages"), tables.fact(connection, "bytes"))
         return added
 
-    def _read(self, source: Source) -> Iterator[Passage]:
+    def _read(self, source: Readable) -> Iterator[Passage]:
         if isinstance(source, (str, os.PathLike)):
             there = existing(source)
             if is_database(there):
@@ -120,11 +124,15 @@ class KnowledgeBase:
     # ── finding ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def search(self, text: str, context: Mapping[str, Any] | None = None, most: int = 5) -> tuple[Match, ...]:
-        """Return at most *most* matches for the question *text*, the best first; nothing in it is special.
+        """Return at most *most* matches (and 32) for the question *text*, the best first; nothing in it is special.
 
         A value of *context* that is a key or heading above passages, such as "Egypt" in ``{"country": "Egypt"}``,
         limits the search to those; one whose key is a context field of entries rules out those with other values.
         """
+        if not isinstance(text, str):
+            raise wrong("search: text", "a text", text)
+        if not (context is None or isinstance(context, Mapping)):
+            raise wrong("search: context", "a dict or None", context)
         check.whole("most", most, least=1)
         return self.find(read_question(text), context or {}).matches[:most]
 
@@ -141,7 +149,7 @@ class KnowledgeBase:
         A search that *late* calls late raises DeadlineExceeded.
         """
         lessons = {} if evidence is None else evidence.lessons(question.stems)
-        with self.shelf.at_work(late) as connection:
+        with self.shelf.at_work(late) as connection, self._in_order():
             passages = tables.fact(connection, "passages")
             frequencies = tables.frequencies(connection, question.stems)
             limit = tables.limits(connection, _plain_context(context))
@@ -154,12 +162,23 @@ class KnowledgeBase:
         if evidence is not None:
             matches = [sunk(m) if evidence.was_wrong(question.stems, m.passage.id) else m for m in matches]
         matches.sort(key=lambda match: (match.quality, match.edge, match.own, -match.passage.id), reverse=True)
+        with self._in_order():
+            for match in itertools.takewhile(lambda match: match.quality >= CLOSEST, matches):
+                tables.vouch_for(match.passage)
         return Found(tuple(matches), passages)
+
+    @contextlib.contextmanager
+    def _in_order(self) -> Iterator[None]:
+        """Tell of what SQLite cannot see: that a passage is not what was once put there."""
+        try:
+            yield
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StateBroken(f"{self.shelf.name}: its content is damaged ({error})") from error
 
     def __len__(self) -> int:
         """Return how many passages there are."""
-        with self.shelf.at_work() as connection:
-            return int(tables.fact(connection, "passages"))
+        with self.shelf.at_work() as connection, self._in_order():
+            return tables.fact(connection, "passages")
 
     # ── leaving ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

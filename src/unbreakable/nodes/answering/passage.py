@@ -23,6 +23,7 @@ class Passage:
     source: str = ""
     context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     id: int = 0
+    mark: bytes = field(default=b"", repr=False, compare=False)  #: made of all the rest when it was put there
 
     @property
     def about(self) -> str:

@@ -16,7 +16,7 @@ MOST_DEPTH = 32  # of dicts and lists in each other; what is deeper most likely 
 MOST_FIELDS = 32  # context fields of one entry, and values of one field
 MOST_TITLE = 1_000  # characters of a key, a title or a context value
 
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
+_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$", re.MULTILINE)
 _NO_CONTEXT = frozenset(("text", "title", "source"))
 
 
@@ -101,7 +101,7 @@ def read_markdown(text: str, at: Place) -> Iterator[Passage]:
     for heading in _HEADING.finditer(text):
         yield from so_far(heading.start())
         start, level = heading.end(), len(heading[1])
-        above = [*(each for each in above if each[0] < level), (level, heading[2])]
+        above = [*(each for each in above if each[0] < level), (level, heading[2].rstrip(" \t\r#"))]
     yield from so_far(len(text))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
+
+from unbreakable.errors import ConfigurationError
 
 Kind: TypeAlias = Literal["answer", "extract", "closest", "abstain", "degraded"]
 
@@ -71,3 +74,14 @@ class AgentResponse:
     def to_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
         return {**asdict(self), "degraded": self.degraded}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the response that *data* was made of, so that it can be judged later; ConfigurationError if none."""
+        try:
+            told = {name: value for name, value in data.items() if name != "degraded"}
+            sources = tuple(Source(**each) for each in told.pop("sources"))
+            rungs = tuple(Rung(**each) for each in told.pop("rungs"))
+            return cls(**told | {"stems": tuple(map(str, told["stems"]))}, sources=sources, rungs=rungs)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ConfigurationError(f"response must be what AgentResponse.to_dict returned ({error})") from None

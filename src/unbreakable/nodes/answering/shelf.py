@@ -1,9 +1,10 @@
 """The SQLite database that holds the passages, in memory or in a file, for all threads of a process.
 
-The law of this file.  There is one connection and one lock, which is held for a few statements at a time.  Several
-processes may use one file: each commit is whole.  A forked child opens a file anew; what is in memory it inherits as a
-copy, because nobody may fork while the lock is held.  An error of SQLite is raised as a StateError; a file that turned
-out to be damaged is opened anew the next time, in case somebody has mended it.
+The law of this file.  There is one connection and one lock, which is held for a few statements at a time and never
+while somebody waits for another process.  Several processes may use one file: each commit is whole, and survives the
+death of its process.  A forked child opens a file anew; what is in memory it inherits as a copy, because nobody may
+fork while the lock is held.  An error of SQLite is raised as a StateError; a file that turned out to be damaged is
+opened again as soon as it has changed, in case somebody has mended it.
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unbreakable.errors import DeadlineExceeded
+from unbreakable.runtime.world import REAL
 from unbreakable.storage.sqlite import TROUBLES
-from unbreakable.storage.trouble import StateBroken, StateError, StateNotOurs, StateTooNew
+from unbreakable.storage.trouble import StateBroken, StateError, StateLocked, StateNotOurs, StateTooNew
 
 if TYPE_CHECKING:
     import sqlite3
 
 APPLICATION = 0x756E626B  # "unbk", at byte 68 of the file
-PATIENCE = 1.0  # seconds that a statement waits for another process to commit
+PATIENCE = 1.0  # seconds that a commit, or opening a file, waits for other processes
+PAUSE = 0.01  # seconds between two looks whether they are done
+BUSY = 0.02  # seconds that SQLite itself waits for them, with the lock held
 FORK_PATIENCE = 5.0  # seconds that a fork waits for the statements that other threads are at
 STEPS = 2_000  # of SQLite's machine between two looks at the clock
 INTERRUPTED = 9  # SQLite's result code
 
 _shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
+_inherited: list[sqlite3.Connection] = []  # a parent's, which must not be closed in its child
 
 
 class Shelf:
@@ -46,17 +51,18 @@ class Shelf:
         self.lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._finalizer: Callable[[], object]
-        self._inherited: list[sqlite3.Connection] = []  #: a parent's, which must not be closed here
-        was_there = path is not None and _exists(path)
+        self._damage: tuple[object, str] | None = None  #: which state of the file was found damaged, and how
+        was_there = self._state() is not None
         try:
-            with self.at_work():
-                pass
+            self._patiently(self._look_inside)
         except (StateNotOurs, StateTooNew):
             raise
         except StateError:
             if not was_there:
                 raise
         _shelves.add(self)
+
+    # ── use ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
     def at_work(self, late: Callable[[], bool] | None = None) -> Iterator[sqlite3.Connection]:
@@ -68,20 +74,23 @@ class Shelf:
             try:
                 yield connection
             finally:
-                if late is not None:
+                if late is not None and self._connection is connection:
                     connection.set_progress_handler(None, 0)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the connection for one transaction: all of it, or nothing when something is raised."""
-        with self.at_work() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+        self._patiently(self._begin)
+        try:
+            with self._explained():
+                connection = self._open()
                 yield connection
                 connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        finally:
+            with contextlib.suppress(StateError), self._explained():
+                if self._connection is not None and self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            self.lock.release()
 
     def close(self) -> None:
         """Close the database for good."""
@@ -89,12 +98,39 @@ class Shelf:
             self.closed = True
             self._let_go()
 
+    def _begin(self) -> None:
+        """Take the lock and begin a transaction, or raise and do neither."""
+        self.lock.acquire()
+        try:
+            with self._explained():
+                self._open().execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _look_inside(self) -> None:
+        with self.at_work():
+            pass
+
+    def _patiently(self, step: Callable[[], None]) -> None:
+        """Carry out *step*, again and again for a second as long as another process is in the way."""
+        give_up = REAL.now() + PATIENCE
+        while True:
+            try:
+                return step()
+            except StateLocked:
+                if REAL.now() >= give_up:
+                    raise
+            REAL.sleep(PAUSE)
+
     # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _open(self) -> sqlite3.Connection:
         if self.closed:
             raise StateError(f"{self.name} was closed")
         if self._connection is None:
+            if self._damage is not None and self._damage[0] == self._state():
+                raise StateBroken(self._damage[1])
             self._connection = self._connect()
         return self._connection
 
@@ -107,10 +143,7 @@ class Shelf:
             except OSError as error:
                 raise StateError(f"{self.name}: its folder cannot be made ({error.strerror})") from error
         connection = sqlite3.connect(
-            ":memory:" if self.path is None else self.path,
-            timeout=PATIENCE,
-            isolation_level=None,
-            check_same_thread=False,
+            ":memory:" if self.path is None else self.path, timeout=BUSY, isolation_level=None, check_same_thread=False
         )
         try:
             self._inspect(connection)
@@ -130,7 +163,7 @@ class Shelf:
             raise StateTooNew(f"{self.name}: format {version} of a newer Unbreakable; upgrade, or name another file")
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise StateBroken(f"{self.name}: its content is damaged ({verdict})")
+            raise self._broken(verdict)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         if version < len(self.migrations):
@@ -159,9 +192,27 @@ class Shelf:
             if code == INTERRUPTED:
                 raise DeadlineExceeded("the deadline came during the search") from error
             kind, what = TROUBLES.get(code, (StateError, "SQLite refuses"))
-            if kind is StateBroken and self.path is not None:
-                self._let_go()
-            raise kind(f"{self.name}: {what} ({error})") from error
+            raise (self._broken(error) if kind is StateBroken else kind(f"{self.name}: {what} ({error})")) from error
+
+    def _broken(self, how: object) -> StateBroken:
+        """Return the error of a file that is damaged, which is not opened again before it has changed."""
+        error = StateBroken(f"{self.name}: its content is damaged ({how})")
+        if self.path is not None:
+            self._damage = self._state(), str(error)
+            self._let_go()
+        return error
+
+    def _state(self) -> object:
+        """Return what tells whether the file was changed; None when there is none."""
+        if self.path is None:
+            return None
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # something is there that we may not look at
+            return error.errno
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _let_go(self) -> None:
         if self._connection is not None:
@@ -172,16 +223,9 @@ class Shelf:
         """Leave the file to the parent process; keep what is in memory, unless a thread was at it all the time."""
         self.lock = threading.Lock()
         if self._connection is not None and (self.path is not None or not held):
-            self._inherited.append(self._connection)
+            _inherited.append(self._connection)
             self._connection = None
             self.closed = self.closed or self.path is None
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # something is there that we may not look at
-        return True
 
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:

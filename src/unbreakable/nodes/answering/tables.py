@@ -39,7 +39,7 @@ MIGRATIONS = (
     ),
 )
 MOST_ROWS = 5_000  # that one search looks at: a few milliseconds
-COLUMNS = "id, title, passage.text, source, context"
+COLUMNS = "id, mark, title, passage.text, source, context"
 TOPIC = " "  # the key of the fields that are parts of a title: no plain key is only a space
 
 Sql: TypeAlias = tuple[str, Sequence[Any]]
@@ -55,13 +55,14 @@ def put(connection: sqlite3.Connection, new: Iterable[Passage]) -> int:
     """Add those of the *new* passages that are not there yet; return how many they are."""
     passages, size, known = 0, 0, Counter[str]()
     for passage in new:
-        row = (mark_of(passage), passage.title, passage.text, passage.source, _context(passage))
+        row = passage.title, passage.text, passage.source, _context(passage)
         added = connection.execute(
-            "INSERT OR IGNORE INTO passage (mark, title, text, source, context) VALUES (?, ?, ?, ?, ?)", row
+            "INSERT OR IGNORE INTO passage (mark, title, text, source, context) VALUES (?, ?, ?, ?, ?)",
+            (mark_of(passage), *row),
         )
         if added.rowcount < 1:
             continue
-        passages, size, key = passages + 1, size + sum(map(len, row)), added.lastrowid
+        passages, size, key = passages + 1, size + sum(len(text.encode()) for text in row), added.lastrowid
         around, text = stems(words(passage.about)), stems(words(passage.text))
         known.update({*around, *text})
         connection.execute(
@@ -98,14 +99,21 @@ def count(connection: sqlite3.Connection, name: str, more: int) -> None:
 
 def fact(connection: sqlite3.Connection, name: str) -> int:
     """Return what is noted under *name*."""
-    return connection.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()[0]  # type: ignore[no-any-return]
+    ((value,),) = connection.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchall()
+    return int(value)
 
 
 def passage_of(row: tuple[Any, ...]) -> Passage:
-    """Return the passage that a row of ``id, title, text, source, context`` holds."""
-    key, title, text, source, context = row
+    """Return the passage that a row of COLUMNS holds."""
+    key, mark, title, text, source, context = row
     fields = {name: tuple(values) for name, values in json.loads(context).items()}
-    return Passage(id=key, title=title, text=text, source=source, context=fields)
+    return Passage(id=key, mark=mark, title=title, text=text, source=source, context=fields)
+
+
+def vouch_for(passage: Passage) -> None:
+    """Raise ValueError when *passage* is not what was once put there."""
+    if mark_of(passage) != passage.mark:
+        raise ValueError(f"passage {passage.id} is not what it was")
 
 
 def _context(passage: Passage) -> str:
