@@ -183,6 +183,15 @@ async def test_an_agent_is_a_node(egypt):
     assert {"Succeeded"} == {type(event).__name__ for event in heard}
 
 
+def test_virtual_time_does_not_disturb_an_agent(egypt):
+    """In a test that drives the clock, questions are answered at once."""
+    with ub.testing.virtual_time() as clock:
+        agent = AgentNode(knowledge=egypt)
+        assert agent.process_query_sync("pyramids").ok
+        assert asyncio.run(agent.process_query("pyramids")).ok
+        assert 0.0 == clock.now()
+
+
 async def test_verify_sees_the_quality(egypt):
     """Who asks for a quality gets the degraded response where it is not reached."""
     async with AgentNode(knowledge=egypt, verify=lambda response: response.quality) as agent:

@@ -9,6 +9,7 @@ import pytest
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.nodes import AgentNode, KnowledgeBase
+from unbreakable.nodes.answering import tables
 from unbreakable.storage.trouble import StateError
 
 
@@ -161,6 +162,17 @@ async def test_the_agent_closes_what_it_opened(egypt):
         response.answer,
     )
     assert "was closed" in response.rungs[0].fell
+
+
+def test_frequent_words_do_not_make_a_search_long(monkeypatch):
+    """Beyond so many rows the rarest words decide; a word that is nearly everywhere finds the first that have it."""
+    monkeypatch.setattr(tables, "MOST_ROWS", 10)
+    with KnowledgeBase([f"tower number {number}" for number in range(200)]) as knowledge:
+        rare = [match.passage.text for match in knowledge.search("Show me tower number 150", most=32)]
+        frequent = [match.passage.text for match in knowledge.search("Show me the towers", most=32)]
+
+    assert ["tower number 150"] == rare
+    assert [f"tower number {number}" for number in range(32)] == frequent
 
 
 def test_most_limits_what_is_returned():

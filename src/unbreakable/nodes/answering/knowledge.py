@@ -38,8 +38,8 @@ LARGEST = 1e18  # of a number in the context
 class Found:
     """What a search came to: the matches, best first, and how many passages there are at all."""
 
-    matches: tuple[Match, ...] = ()
-    passages: int = 0
+    matches: tuple[Match, ...]
+    passages: int
 
 
 class KnowledgeBase:
@@ -108,7 +108,7 @@ class KnowledgeBase:
             return read_path(there, self.most_bytes)
         if isinstance(source, (Mapping, list, tuple)):
             return read_data(source, Place())
-        raise wrong("knowledge", "a dict, a list, a path or a KnowledgeBase", source)
+        raise wrong("knowledge", "a dict, a list or a path", source)
 
     def _refuse_too_many(self, passages: int, size: int) -> None:
         if passages > self.most_passages:

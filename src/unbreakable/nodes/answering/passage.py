@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from unbreakable.nodes.answering.words import stems_of
 
@@ -34,8 +33,3 @@ class Passage:
     def around(self) -> frozenset[str]:
         """Return the stems that count as said by every sentence of the text."""
         return stems_of(self.about)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        context = {key: list(values) for key, values in self.context.items()}
-        return {"id": self.id, "title": self.title, "text": self.text, "source": self.source, "context": context}

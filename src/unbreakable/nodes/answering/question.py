@@ -36,7 +36,7 @@ class Question:
     stems: tuple[str, ...] = ()
     pairs: frozenset[tuple[str, str]] = frozenset()  #: stems side by side
     aside: frozenset[str] = frozenset()  #: stems of words that only ask: they break ties
-    named: frozenset[str] = frozenset()  #: stems of names and numbers, which an answer must speak of
+    named: Mapping[str, str] = field(default_factory=dict)  #: names and numbers, by stem: an answer must speak of them
     places: Mapping[str, frozenset[str]] = field(default_factory=dict)  #: what stands behind from, to and by
     negated: bool = False  #: whether it asks for what is not
     asks: bool = True  #: whether it asks for one thing; else it names a topic, as in "show me pyramids"
@@ -58,9 +58,9 @@ def read_question(text: str) -> Question:
     asking = [word for word in telling if word not in _ASKING] or telling
     asked = list(dict.fromkeys(map(stem, asking)))
     kept = asked[:MOST_WORDS]
-    named = frozenset(_names(read)) & frozenset(kept)
+    named = {key: name for key, name in _names(read) if key in kept}
     behind = places(found, reach=1)
-    behind["to"] = behind.get("to", frozenset()) & named  # else it may be the "to" of a verb
+    behind["to"] = behind.get("to", frozenset()) & named.keys()  # else it may be the "to" of a verb
     flat = " ".join(found)
     whether = bool(found) and found[0] in _WHETHER
     return Question(
@@ -78,9 +78,9 @@ def read_question(text: str) -> Question:
     )
 
 
-def _names(text: str) -> Iterator[str]:
-    """Yield the stems of words that are names, as far as their first letter tells, or numbers."""
+def _names(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the words that are names, as far as their first letter tells, or numbers, each with its stem."""
     for number, word in enumerate(_NAME.findall(text)):
         counts = any(map(str.isdigit, word)) or (word in NUMBERS and word != "one")
         if counts or (number > 0 and word[0].isupper()):
-            yield from map(stem, words(word))
+            yield from ((stem(each), word) for each in words(word))

@@ -111,8 +111,9 @@ class Comparison:
 def object_to(question: Question, run: Sequence[Sentence], own: frozenset[str], said: frozenset[str]) -> str | None:
     """Return what speaks against sentences that have the words of the question, None for nothing."""
     negated = any(sentence.negated for sentence in run)
-    if not question.named <= said:
-        return "it does not speak of " + ", ".join(sorted(question.named - said))
+    unnamed = [name for word, name in question.named.items() if word not in said]
+    if unnamed:
+        return f"it does not speak of {', '.join(unnamed)}"
     if contradicts(frozenset(question.stems), said):
         return "it says the opposite"
     if any(changes_places(question.places, sentence.places, own) for sentence in run):

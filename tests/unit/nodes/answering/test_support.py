@@ -71,7 +71,7 @@ def test_a_sentence_that_points_back_is_read_with_the_one_before():
         ("How much is the ticket?", "The ticket is dear.", "it has no number"),
         ("When is the gate locked?", "The gate is locked.", "it does not say when"),
         ("wheat from Egypt", "Egypt buys wheat from Russia.", "it says it the other way round"),
-        ("Where is the tower of Pisa?", "The tower is here.", "it does not speak of pisa"),
+        ("Where is the tower of Pisa?", "The tower is here.", "it does not speak of Pisa"),
         ("How many fit into 3 rooms?", "Fifty fit into 4 rooms.", "it does not speak of 3"),
     ],
 )
