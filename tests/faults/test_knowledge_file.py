@@ -248,50 +248,50 @@ def test_several_processes_make_and_judge_one_file(tmp_path):
     assert 100 == AgentNode(knowledge=path).intelligence.judged
 
 
+FORKING = """
+    import json, os, signal, sys, threading
+    from unbreakable.nodes import AgentNode, KnowledgeBase
+
+    agents = [AgentNode(knowledge=sys.argv[1]), AgentNode(knowledge=KnowledgeBase(["tower number 7 is tall"]))]
+    stop = threading.Event()
+
+    def search():
+        while not stop.is_set():
+            for agent in agents:
+                agent.process_query_sync("tower number 7")
+
+    threads = [threading.Thread(target=search, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    told = []
+    for turn in range(20):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            responses = [agent.process_query_sync("tower number 7") for agent in agents]
+            rating = agents[0].feedback_sync(responses[0], good=True)
+            kinds = [response.kind for response in responses]
+            os.write(writer, json.dumps([*kinds, responses[0].id, rating.judged]).encode())
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as answer:
+            text = answer.read()
+        assert os.waitpid(child, 0)[1] == 0, "the child hung or failed"
+        told.append(json.loads(text))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    told.append([agent.process_query_sync("tower number 7").kind for agent in agents])
+    told.append(agents[0].intelligence.judged)
+    print(json.dumps(told))
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_goes_on_by_itself(path):
     """In memory or in a file, forked in the middle of other threads' searches, parent and child both go on."""
-    told = told_by(
-        """
-        import json, os, signal, sys, threading
-        from unbreakable.nodes import AgentNode, KnowledgeBase
-
-        agents = [AgentNode(knowledge=sys.argv[1]), AgentNode(knowledge=KnowledgeBase(["tower number 7 is tall"]))]
-        stop = threading.Event()
-
-        def search():
-            while not stop.is_set():
-                for agent in agents:
-                    agent.process_query_sync("tower number 7")
-
-        threads = [threading.Thread(target=search, daemon=True) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        told = []
-        for turn in range(20):
-            reader, writer = os.pipe()
-            child = os.fork()
-            if child == 0:
-                signal.alarm(20)
-                responses = [agent.process_query_sync("tower number 7") for agent in agents]
-                rating = agents[0].feedback_sync(responses[0], good=True)
-                kinds = [response.kind for response in responses]
-                os.write(writer, json.dumps([*kinds, responses[0].id, rating.judged]).encode())
-                os._exit(0)
-            os.close(writer)
-            with os.fdopen(reader) as answer:
-                text = answer.read()
-            assert os.waitpid(child, 0)[1] == 0, "the child hung or failed"
-            told.append(json.loads(text))
-        stop.set()
-        for thread in threads:
-            thread.join()
-        told.append([agent.process_query_sync("tower number 7").kind for agent in agents])
-        told.append(agents[0].intelligence.judged)
-        print(json.dumps(told))
-        """,
-        path,
-    )
+    told = told_by(FORKING, path)
 
     *children, parent, judged = told
     assert {("extract", "extract")} == {tuple(child[:2]) for child in children}
