@@ -11,7 +11,7 @@ from pathlib import Path
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.nodes.answering.passage import Passage
-from unbreakable.nodes.answering.reading import MOST_TITLE, Place, read_data, read_markdown, read_text, wrong
+from unbreakable.nodes.answering.reading import MOST_TITLE, Place, read_data, read_markdown, read_text, text_of, wrong
 
 MOST_FILES = 10_000  # of one folder
 DATABASES = frozenset((".db", ".db3", ".kb", ".sqlite", ".sqlite3"))
@@ -21,6 +21,8 @@ _SQLITE = b"SQLite format 3\0"
 
 def is_database(path: Path) -> bool:
     """Return whether *path* is, or by its name should be, a SQLite file."""
+    if path.is_dir():
+        return False
     if path.suffix.lower() in DATABASES:
         return True
     try:
@@ -37,7 +39,7 @@ def existing(path: str | os.PathLike[str]) -> Path:
         raise wrong("knowledge", "the path of a file or folder", path)
     found = Path(named).expanduser()
     try:
-        there = found.exists()
+        there = found.is_file() or found.is_dir()
     except OSError:  # a text that is no name, since it is too long
         there = False
     if not there:
@@ -69,12 +71,13 @@ def read_file(path: Path, name: str, most_bytes: int) -> Iterator[Passage]:
     suffix = path.suffix.lower()
     if suffix not in TEXTS:
         raise wrong("knowledge", "a .json, .md or .txt file, a folder of them, or a knowledge base", str(path))
+    name, stem = text_of("knowledge", name), text_of("knowledge", path.stem[:MOST_TITLE])
     at, text = Place(path=name, source=name), _text(path, most_bytes)
     if suffix == ".json":
         yield from read_data(_json(path, text), at)
     else:
         read = read_text if suffix == ".txt" else read_markdown
-        yield from read(text, replace(at, titles=(path.stem[:MOST_TITLE],)))
+        yield from read(text, replace(at, titles=(stem,)))
 
 
 def _text(path: Path, most_bytes: int) -> str:

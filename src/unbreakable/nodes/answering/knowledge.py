@@ -27,7 +27,7 @@ from unbreakable.storage.trouble import StateBroken, StateNotOurs, StateTooNew
 
 Readable: TypeAlias = "Mapping[str, Any] | list[Any] | tuple[Any, ...] | str | os.PathLike[str]"
 
-LOOKED_AT = 32  # passages that are compared with the question, of those that fit its words best
+LOOKED_AT = 16  # passages that are compared with the question, of those that fit its words best
 CHUNK = 200  # passages that are added at a time: searches of other threads go on in between
 MOST_CONTEXT = 32  # keys of a question's context, and values of a key, that are looked at
 MOST_VALUE = 1_000  # characters of a context value
@@ -124,7 +124,7 @@ class KnowledgeBase:
     # ── finding ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def search(self, text: str, context: Mapping[str, Any] | None = None, most: int = 5) -> tuple[Match, ...]:
-        """Return at most *most* matches (and 32) for the question *text*, the best first; nothing in it is special.
+        """Return at most *most* matches (and 16) for the question *text*, the best first; nothing in it is special.
 
         A value of *context* that is a key or heading above passages, such as "Egypt" in ``{"country": "Egypt"}``,
         limits the search to those; one whose key is a context field of entries rules out those with other values.

@@ -81,6 +81,6 @@ def read_question(text: str) -> Question:
 def _names(text: str) -> Iterator[tuple[str, str]]:
     """Yield the words that are names, as far as their first letter tells, or numbers, each with its stem."""
     for number, word in enumerate(_NAME.findall(text)):
-        counts = any(map(str.isdigit, word)) or (word in NUMBERS and word != "one")
+        counts = not word.isalpha() or (word in NUMBERS and word != "one")
         if counts or (number > 0 and word[0].isupper()):
             yield from ((stem(each), word) for each in words(word))

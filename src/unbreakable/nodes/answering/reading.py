@@ -31,9 +31,8 @@ class Place:
 
     def into(self, key: object, *titles: str) -> Place:
         """Return the place of what is found there under *key*."""
-        return replace(
-            self, path=f"{self.path}[{key!r}]", titles=(*self.titles, *titles), source=self.source, depth=self.depth + 1
-        )
+        path, depth = f"{self.path}[{key!r}]", self.depth + 1
+        return replace(self, path=path, titles=(*self.titles, *titles), depth=depth)
 
 
 def read_data(data: Any, at: Place) -> Iterator[Passage]:

@@ -91,7 +91,7 @@ def read(text: str) -> tuple[Sentence, ...]:
 
 def _sentence(text: str) -> Sentence:
     found = words(text)
-    numbers = frozenset(word for word in found if word in NUMBERS or any(map(str.isdigit, word)))
+    numbers = frozenset(word for word in found if word in NUMBERS or not word.isalpha())
     telling = stems(found)
     return Sentence(
         text=text,
