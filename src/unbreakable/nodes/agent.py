@@ -101,9 +101,8 @@ class AgentNode(FractalNode):
         self.knowledge = knowledge if isinstance(knowledge, KnowledgeBase) else KnowledgeBase(knowledge)
         self.judgements = Judgements(self.knowledge, self.name, self._score)
         self.ladder = LADDER
-        self._mark = hashlib.sha256(f"{self.knowledge.mark} {self.name}".encode("utf-8", "surrogatepass")).hexdigest()[
-            :MARK
-        ]
+        known_as = f"{self.knowledge.mark} {self.name}".encode("utf-8", "surrogatepass")
+        self._mark = hashlib.sha256(known_as).hexdigest()[:MARK]
         self._kinds: Counter[str] = Counter()
 
     # ── answering ────────────────────────────────────────────────────────────────────────────────────────────────
