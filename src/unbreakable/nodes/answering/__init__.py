@@ -1,0 +1,1 @@
+"""What an agent answers from: passages, how well they support an answer, and what was judged."""

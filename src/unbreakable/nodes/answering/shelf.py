@@ -1,0 +1,259 @@
+"""The SQLite database that holds the passages, in memory or in a file, for all threads of a process.
+
+The law of this file.  There is one connection and one lock, which is held for a few statements at a time and never
+while somebody waits for another process.  Several processes may use one file: each commit is whole, and survives the
+death of its process.  A forked child opens a file anew; what is in memory it inherits as a copy, because nobody may
+fork while the lock is held.  An error of SQLite is raised as a StateError; a file that turned out to be damaged is
+opened again as soon as it has changed, in case somebody has mended it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unbreakable.errors import DeadlineExceeded
+from unbreakable.runtime.world import REAL
+from unbreakable.storage.sqlite import TROUBLES
+from unbreakable.storage.trouble import StateBroken, StateError, StateLocked, StateNotOurs, StateTooNew
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION = 0x756E626B  # "unbk", at byte 68 of the file
+PATIENCE = 1.0  # seconds that a commit, or opening a file, waits for other processes
+PAUSE = 0.01  # seconds between two looks whether they are done
+BUSY = 0.02  # seconds that SQLite itself waits for them, with the lock held
+FORK_PATIENCE = 5.0  # seconds that a fork waits for the statements that other threads are at
+STEPS = 2_000  # of SQLite's machine between two looks at the clock
+INTERRUPTED = 9  # SQLite's result code
+
+_shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
+_inherited: list[sqlite3.Connection] = []  # a parent's, which must not be closed in its child
+
+
+class Shelf:
+    """Hold the connection to the database at *path*, None for one in memory; *migrations* bring its tables up to date.
+
+    Raises StateNotOurs for a database of another program, StateTooNew for one of a newer version, StateError when a
+    file cannot be made.  A file that is there and cannot be used is no reason to raise here: each use raises.
+    """
+
+    def __init__(self, path: Path | None, migrations: Sequence[Sequence[str]]) -> None:
+        self.path, self.migrations = path, migrations
+        self.name = "the knowledge in memory" if path is None else str(path)
+        self.closed = False
+        self.lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._finalizer: Callable[[], object]
+        self._damage: tuple[object, str] | None = None  #: which state of the file was found damaged, and how
+        was_there = self._state() is not None
+        try:
+            self._patiently(self._look_inside)
+        except (StateNotOurs, StateTooNew):
+            raise
+        except StateError:
+            if not was_there:
+                raise
+        _shelves.add(self)
+
+    # ── use ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def at_work(self, late: Callable[[], bool] | None = None) -> Iterator[sqlite3.Connection]:
+        """Hold the connection; what runs when *late* says so is stopped, and DeadlineExceeded is raised."""
+        with self.lock, self._explained():
+            connection = self._open()
+            if late is not None:
+                connection.set_progress_handler(late, STEPS)
+            try:
+                yield connection
+            finally:
+                if late is not None and self._connection is connection:
+                    connection.set_progress_handler(None, 0)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold the connection for one transaction: all of it, or nothing when something is raised."""
+        self._patiently(self._begin)
+        try:
+            with self._explained():
+                connection = self._open()
+                yield connection
+                connection.execute("COMMIT")
+        finally:
+            with contextlib.suppress(StateError), self._explained():
+                if self._connection is not None and self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            self.lock.release()
+
+    def close(self) -> None:
+        """Close the database for good."""
+        with self.lock:
+            self.closed = True
+            self._let_go()
+
+    def _begin(self) -> None:
+        """Take the lock and begin a transaction, or raise and do neither."""
+        self.lock.acquire()
+        try:
+            with self._explained():
+                self._open().execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _look_inside(self) -> None:
+        with self.at_work():
+            pass
+
+    def _patiently(self, step: Callable[[], None]) -> None:
+        """Carry out *step*, again and again for a second as long as another process is in the way."""
+        give_up = REAL.now() + PATIENCE
+        while True:
+            try:
+                return step()
+            except StateLocked:
+                if REAL.now() >= give_up:
+                    raise
+            REAL.sleep(PAUSE)
+
+    # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open(self) -> sqlite3.Connection:
+        if self.closed:
+            raise StateError(f"{self.name} was closed")
+        if self._connection is None:
+            if self._damage is not None and self._damage[0] == self._state():
+                raise StateBroken(self._damage[1])
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        import sqlite3
+
+        if self.path is not None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StateError(f"{self.name}: its folder cannot be made ({error.strerror})") from error
+        connection = sqlite3.connect(
+            ":memory:" if self.path is None else self.path, timeout=BUSY, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._inspect(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._finalizer = weakref.finalize(self, _close, connection, os.getpid())
+        return connection
+
+    def _inspect(self, connection: sqlite3.Connection) -> None:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != APPLICATION and (application or tables):
+            raise StateNotOurs(f"{self.name} is a database of another program; name another file")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(self.migrations):
+            raise StateTooNew(f"{self.name}: format {version} of a newer Unbreakable; upgrade, or name another file")
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise self._broken(verdict)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        if version < len(self.migrations):
+            self._migrate(connection)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have been quicker
+        for migration in self.migrations[version:]:
+            for statement in migration:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION}")
+        connection.execute(f"PRAGMA user_version={len(self.migrations)}")
+        connection.execute("COMMIT")
+
+    # ── trouble ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        import sqlite3
+
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == INTERRUPTED:
+                raise DeadlineExceeded("the deadline came during the search") from error
+            kind, what = TROUBLES.get(code, (StateError, "SQLite refuses"))
+            raise (self._broken(error) if kind is StateBroken else kind(f"{self.name}: {what} ({error})")) from error
+
+    def _broken(self, how: object) -> StateBroken:
+        """Return the error of a file that is damaged, which is not opened again before it has changed."""
+        error = StateBroken(f"{self.name}: its content is damaged ({how})")
+        if self.path is not None:
+            self._damage = self._state(), str(error)
+            self._let_go()
+        return error
+
+    def _state(self) -> object:
+        """Return what tells whether the file was changed; None when there is none."""
+        if self.path is None:
+            return None
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # something is there that we may not look at
+            return error.errno
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection = None
+            self._finalizer()
+
+    def after_fork(self, *, held: bool) -> None:
+        """Leave the file to the parent process; keep what is in memory, unless a thread was at it all the time."""
+        self.lock = threading.Lock()
+        if self._connection is not None and (self.path is not None or not held):
+            _inherited.append(self._connection)
+            self._connection = None
+            self.closed = self.closed or self.path is None
+
+
+def _close(connection: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():
+        connection.close()
+
+
+# ── forking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_held: list[tuple[Shelf, bool]] = []
+
+
+def _before_fork() -> None:
+    _held[:] = [(shelf, shelf.lock.acquire(timeout=FORK_PATIENCE)) for shelf in list(_shelves)]
+
+
+def _after_fork_in_parent() -> None:
+    for shelf, held in _held:
+        if held:
+            shelf.lock.release()
+    _held.clear()
+
+
+def _after_fork_in_child() -> None:
+    for shelf, held in _held:
+        shelf.after_fork(held=held)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
