@@ -24,7 +24,15 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
     from unbreakable.fractal.status import NodeStatus
     from unbreakable.knowledge import SqliteMemory
     from unbreakable.loops import EngineStatus, LoopStatus, QuantumLoopEngine
-    from unbreakable.nodes import AdaptiveTransport, APINode, OrchestratorNode
+    from unbreakable.nodes import (
+        AdaptiveTransport,
+        AgentNode,
+        AgentResponse,
+        APINode,
+        KnowledgeBase,
+        OrchestratorNode,
+        Rating,
+    )
     from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
     from unbreakable.simulation.decision import Decision
     from unbreakable.system import QuantumSystem, SystemStatus
@@ -34,6 +42,8 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
 __all__ = [
     "APINode",
     "AdaptiveTransport",
+    "AgentNode",
+    "AgentResponse",
     "Backoff",
     "Bulkhead",
     "CircuitBreaker",
@@ -43,6 +53,7 @@ __all__ = [
     "Failure",
     "FractalNode",
     "Hedge",
+    "KnowledgeBase",
     "LocalMemory",
     "LoopStatus",
     "NodeStatus",
@@ -53,6 +64,7 @@ __all__ = [
     "QuantumStats",
     "QuantumSystem",
     "QuantumWorkflow",
+    "Rating",
     "Retry",
     "RetryBudget",
     "RunResult",
@@ -80,8 +92,11 @@ __getattr__ = lazily.load(
     {
         "APINode": "unbreakable.nodes",
         "AdaptiveTransport": "unbreakable.nodes",
+        "AgentNode": "unbreakable.nodes",
+        "AgentResponse": "unbreakable.nodes",
         "Decision": "unbreakable.simulation.decision",
         "EngineStatus": "unbreakable.loops",
+        "KnowledgeBase": "unbreakable.nodes",
         "LoopStatus": "unbreakable.loops",
         "NodeStatus": "unbreakable.fractal.status",
         "OrchestratorNode": "unbreakable.nodes",
@@ -90,6 +105,7 @@ __getattr__ = lazily.load(
         "QuantumStats": "unbreakable.simulation",
         "QuantumSystem": "unbreakable.system",
         "QuantumWorkflow": "unbreakable.workflow",
+        "Rating": "unbreakable.nodes",
         "RunResult": "unbreakable.workflows",
         "RunStatus": "unbreakable.workflows",
         "ScoreWeights": "unbreakable.simulation",

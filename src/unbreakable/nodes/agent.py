@@ -24,7 +24,7 @@ from unbreakable.nodes.doors import AsyncOperation, SyncOperation
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context, Retry, check, current
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import run_blocking
+from unbreakable.runtime import new_lock, run_blocking
 from unbreakable.storage.trouble import StateBroken, StateError, StateLocked
 
 Knowledge: TypeAlias = "KnowledgeBase | Readable"
@@ -103,7 +103,7 @@ class AgentNode(FractalNode):
         self.ladder = LADDER
         known_as = f"{self.knowledge.mark} {self.name}".encode("utf-8", "surrogatepass")
         self._mark = hashlib.sha256(known_as).hexdigest()[:MARK]
-        self._kinds: Counter[str] = Counter()
+        self._kinds, self._lock = Counter[str](), new_lock()
 
     # ── answering ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -168,7 +168,7 @@ class AgentNode(FractalNode):
         return self._told(AgentResponse(id=self._new_id(), kind="degraded", answer=text, rungs=(rung,)))
 
     def _told(self, response: AgentResponse) -> AgentResponse:
-        with self.lock:
+        with self._lock:
             self._kinds[response.kind] += 1
         return response
 
@@ -220,7 +220,7 @@ class AgentNode(FractalNode):
             passages = len(self.knowledge)
         except StateError:
             passages = None
-        with self.lock:
+        with self._lock:
             kinds = dict(self._kinds)
         return AgentStatus(
             **{field.name: getattr(status, field.name) for field in fields(status)},
