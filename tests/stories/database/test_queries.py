@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
+import contextlib
+import datetime as dt
 import sqlite3
 
 import pytest
@@ -47,7 +48,7 @@ async def test_what_was_written_may_be_returned(db, ask):
 async def test_statements_of_sqlalchemy_are_taken(db, ask):
     """What is built with SQLAlchemy keeps its types, and whether it reads is known as well."""
     flights = Table("flights", MetaData(), Column("id", Integer, primary_key=True), Column("at", DateTime))
-    at = datetime.datetime(2026, 11, 25, 9, 30)  # noqa: DTZ001 - SQLite keeps no zone
+    at = dt.datetime(2026, 11, 25, 9, 30)  # noqa: DTZ001 - SQLite keeps no zone
     await ask.query(db, "CREATE TABLE flights (id INTEGER PRIMARY KEY, at TEXT)")
     await ask.query(db, insert(flights).values(at=at))
     rows = await ask.query(db, select(flights.c.at))
@@ -155,7 +156,8 @@ async def test_the_file_is_safe_by_default(db, tmp_path):
     await hasty.aclose()
 
     assert [2, 1] == settings  # FULL, NORMAL
-    assert "wal" == sqlite3.connect(tmp_path / "app.db").execute("PRAGMA journal_mode").fetchone()[0]
+    with contextlib.closing(sqlite3.connect(tmp_path / "app.db")) as plain:
+        assert "wal" == plain.execute("PRAGMA journal_mode").fetchone()[0]
 
 
 async def test_the_safest_wish_counts(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 
 import pytest
@@ -26,7 +27,8 @@ async def test_a_block_that_ends_well_is_committed(db, ask, tmp_path):
     async with ask.transaction(db) as tx:
         await tx.execute(ADD, {"item": "a"})
         await tx.execute(ADD, {"item": "b"})
-        before = sqlite3.connect(tmp_path / "app.db").execute("SELECT count(*) FROM orders").fetchone()
+        with contextlib.closing(sqlite3.connect(tmp_path / "app.db")) as plain:
+            before = plain.execute("SELECT count(*) FROM orders").fetchone()
 
     assert (0,) == before
     assert ["a", "b"] == await items(db)
@@ -34,22 +36,30 @@ async def test_a_block_that_ends_well_is_committed(db, ask, tmp_path):
 
 async def test_a_block_that_raises_leaves_nothing_behind(db, ask):
     """The exception is the block's own."""
-    with pytest.raises(KeyError, match="sold out"):
+
+    async def block():
         async with ask.transaction(db) as tx:
             await tx.execute(ADD, {"item": "a"})
             raise KeyError("sold out")
+
+    with pytest.raises(KeyError, match="sold out"):
+        await block()
 
     assert [] == await items(db)
 
 
 async def test_a_part_that_raises_is_undone_alone(db, ask):
     """What was done before and after it stays."""
+
+    async def part(tx):
+        async with tx.checkpoint():
+            await tx.execute(ADD, {"item": "part"})
+            await tx.execute(ADD, {"item": "before"})
+
     async with ask.transaction(db) as tx:
         await tx.execute(ADD, {"item": "before"})
         with pytest.raises(IntegrityError):
-            async with tx.checkpoint():
-                await tx.execute(ADD, {"item": "part"})
-                await tx.execute(ADD, {"item": "before"})
+            await part(tx)
         await tx.execute(ADD, {"item": "after"})
 
     assert ["before", "after"] == await items(db)
@@ -57,12 +67,16 @@ async def test_a_part_that_raises_is_undone_alone(db, ask):
 
 async def test_a_part_that_was_kept_goes_with_the_whole(db, ask):
     """What a checkpoint kept is undone with the transaction around it, tables that were made included."""
-    with pytest.raises(ZeroDivisionError):
+
+    async def block():
         async with ask.transaction(db) as tx:
             async with tx.checkpoint():
                 await tx.execute(ADD, {"item": "a"})
                 await tx.execute("CREATE TABLE made (id INTEGER)")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await block()
 
     assert [] == await items(db)
     assert 0 == (await db.query("SELECT count(*) FROM sqlite_master WHERE name = 'made'")).scalar()
@@ -71,13 +85,18 @@ async def test_a_part_that_was_kept_goes_with_the_whole(db, ask):
 def test_the_driver_alone_would_have_kept_it(tmp_path):
     """The trap that this closes: by default a released savepoint survives the ROLLBACK around it."""
     engine = create_engine(f"sqlite:///{tmp_path / 'app.db'}")
-    with engine.connect() as connection:
-        connection.execute(text("CREATE TABLE orders (item TEXT)"))
-        connection.commit()
-        with pytest.raises(ZeroDivisionError), connection.begin():
+
+    def block(connection):
+        with connection.begin():
             with connection.begin_nested():
                 connection.execute(text("INSERT INTO orders VALUES ('a')"))
             raise ZeroDivisionError
+
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TABLE orders (item TEXT)"))
+        connection.commit()
+        with pytest.raises(ZeroDivisionError):
+            block(connection)
         survived = connection.execute(text("SELECT count(*) FROM orders")).scalar()
     engine.dispose()
 
@@ -139,43 +158,61 @@ async def test_so_many_checkpoints_and_no_more(db, ask):
     assert ["a"] == await items(db)
 
 
-@pytest.mark.parametrize(
-    "word", ["COMMIT", "/* now */ end", "; ROLLBACK", "begin immediate", "SAVEPOINT a", "RELEASE a"]
-)
-async def test_nobody_ends_a_transaction_behind_its_back(db, ask, word):
+ENDINGS = ["COMMIT", "/* now */ end", "; ROLLBACK", "begin immediate", "SAVEPOINT a", "-- so\nRELEASE a"]
+
+
+@pytest.mark.parametrize("words", ENDINGS)
+async def test_nobody_ends_a_transaction_behind_its_back(db, ask, words):
     """Statements that begin or end things are refused, inside a transaction and outside."""
-    with pytest.raises(errors.ValidationFailed, match="is not for you to say"):
+
+    async def block():
         async with ask.transaction(db) as tx:
             await tx.execute(ADD, {"item": "a"})
-            await tx.execute(word)
-    with pytest.raises(errors.ValidationFailed, match="is not for you to say"):
-        await ask.query(db, word)
+            await tx.execute(words)
+
+    for wrong in (block(), ask.query(db, words)):
+        with pytest.raises(errors.ValidationFailed, match="is not for you to say"):
+            await wrong
 
     assert [] == await items(db)
 
 
+ENDS_IT_ALL = "INSERT OR ROLLBACK INTO orders (item) VALUES ('a')"
+
+
 async def test_what_sqlite_has_rolled_back_is_not_gone_on_with(db, ask):
     """When a statement's failure ends the whole transaction, no later statement is done without one."""
-    with pytest.raises(IntegrityError) as raised:
+
+    async def block():
         async with ask.transaction(db) as tx:
             await tx.execute(ADD, {"item": "a"})
             with pytest.raises(IntegrityError):
-                await tx.execute("INSERT OR ROLLBACK INTO orders (item) VALUES ('a')")
+                await tx.execute(ENDS_IT_ALL)
             with pytest.raises(IntegrityError):
                 await tx.execute(ADD, {"item": "alone"})
+
+    with pytest.raises(IntegrityError) as raised:
+        await block()
 
     assert any("rolled the whole transaction back" in note for note in raised.value.__notes__)
     assert [] == await items(db)
 
 
 async def test_what_sqlite_has_rolled_back_is_not_committed(db, ask):
-    """A block that swallowed that failure does not end well."""
-    with pytest.raises(IntegrityError):
+    """A block that swallowed that failure, in a checkpoint even, does not end well."""
+
+    async def part(tx):
+        async with tx.checkpoint():
+            await tx.execute(ENDS_IT_ALL)
+
+    async def block():
         async with ask.transaction(db) as tx:
             await tx.execute(ADD, {"item": "a"})
             with pytest.raises(IntegrityError):
-                async with tx.checkpoint():
-                    await tx.execute("INSERT OR ROLLBACK INTO orders (item) VALUES ('a')")
+                await part(tx)
+
+    with pytest.raises(IntegrityError):
+        await block()
 
     assert [] == await items(db)
 
@@ -222,19 +259,23 @@ async def test_a_statement_that_comes_too_late_is_not_done(db):
     assert "late" not in kept
 
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO made SELECT i FROM n"
+
+
 async def test_a_transaction_has_its_time(url, ask):
-    """After the deadline its statements are refused and one at work is stopped; what was done is undone."""
+    """At the deadline the statement at work is stopped, later ones are refused, and what was done is undone."""
     db = DatabaseNode(url, deadline=0.3)
-    await db.query("CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT)")
-    endless = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO orders (item) SELECT i FROM n"
-    )
-    for statement in (endless, ADD):
-        with pytest.raises(errors.DeadlineExceeded):
-            async with ask.transaction(db) as tx:
-                await tx.execute(ADD, {"item": "a"})
-                with pytest.raises(errors.DeadlineExceeded):
-                    await tx.execute(endless)
-                await tx.execute(statement, {"item": "b"})
-        assert [] == await items(db)
+    await db.query("CREATE TABLE made (item TEXT)")
+
+    async def block():
+        async with ask.transaction(db) as tx:
+            await tx.execute("INSERT INTO made VALUES ('a')")
+            with pytest.raises(errors.DeadlineExceeded, match="into the attempt"):
+                await tx.execute(ENDLESS)
+            await tx.execute("INSERT INTO made VALUES ('b')")
+
+    with pytest.raises(errors.DeadlineExceeded):
+        await block()
+
+    assert 0 == (await db.query("SELECT count(*) FROM made")).scalar()
     await db.aclose()

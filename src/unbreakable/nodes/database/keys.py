@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Column, Connection, Float, Integer, MetaData, Table, Text, func, inspect, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Column, Connection, Float, Integer, MetaData, Table, Text, bindparam, func, inspect, select
+from sqlalchemy.dialects.sqlite import dialect, insert
 from sqlalchemy.schema import CreateTable
 
 from unbreakable.storage.stamp import time_of_day
@@ -35,20 +35,21 @@ class KeyTable:
         )
         columns = self.table.c
         newest = select(func.max(columns.number)).scalar_subquery()
-        self.make = CreateTable(self.table, if_not_exists=True)
+        self.make = str(CreateTable(self.table, if_not_exists=True).compile(dialect=dialect()))
         self.add = insert(self.table).on_conflict_do_nothing(index_elements=[columns.key]).inline()
+        self.fill = self.table.update().where(columns.key == bindparam("mine")).values(result=bindparam("result"))
+        self.look = select(columns.fn, columns.result).where(columns.key == bindparam("mine"))
         self.forget = self.table.delete().where(columns.number <= newest - keep)
 
     def claim(self, connection: Connection, key: str, fn: str) -> Done | None:
         """Write the row of *key* and return None; or return what is written there, because the work was done."""
-        connection.execute(self.make)
+        connection.exec_driver_sql(self.make)
         claimed = connection.execute(self.add, {"key": key, "fn": fn, "at": time_of_day()})
         return None if claimed.rowcount == 1 else self._read(connection, key)
 
     def finish(self, connection: Connection, key: str, result: str) -> None:
         """Write what the function returned; forget the rows that are too old."""
-        mine = self.table.c.key == key
-        if connection.execute(self.table.update().where(mine).values(result=result)).rowcount != 1:
+        if connection.execute(self.fill, {"mine": key, "result": result}).rowcount != 1:
             raise RuntimeError(f"the row of key {key!r} in {self.table} is gone: the function must not touch it")
         connection.execute(self.forget)
 
@@ -57,6 +58,5 @@ class KeyTable:
         return self._read(connection, key) if inspect(connection).has_table(self.table.name) else None
 
     def _read(self, connection: Connection, key: str) -> Done | None:
-        columns = self.table.c
-        row = connection.execute(select(columns.fn, columns.result).where(columns.key == key)).first()
+        row = connection.execute(self.look, {"mine": key}).first()
         return None if row is None else Done(*row)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, time
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Executable, TextClause, bindparam, text
+from sqlalchemy import BindParameter, Connection, Executable, TextClause, bindparam, text
 
 from unbreakable.errors import ValidationFailed
 from unbreakable.nodes.database.rows import Rows
@@ -65,8 +65,10 @@ def with_types(sql: Executable, parameters: Any) -> Executable:
     """Return *sql*; dates and times in a text go to SQLite as SQLAlchemy writes them: ISO 8601, with microseconds."""
     if not isinstance(sql, TextClause) or parameters is None:
         return sql
-    first = parameters if isinstance(parameters, Mapping) else parameters[0]
-    typed = [bindparam(name, value) for name, value in first.items() if isinstance(value, (date, time))]
+    first: Mapping[str, Any] = parameters if isinstance(parameters, Mapping) else parameters[0]
+    typed: list[BindParameter[Any]] = [
+        bindparam(name, value) for name, value in first.items() if isinstance(value, (date, time))
+    ]
     return sql.bindparams(*typed) if typed else sql
 
 
