@@ -9,9 +9,12 @@ import gc
 import itertools
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 import unbreakable as ub
 from unbreakable.nodes import DatabaseNode
@@ -223,12 +226,14 @@ async def test_cancelled_in_line_it_takes_no_place(db, path):
         await tx.execute(ADD, {"note": "first"})
     ends = await asyncio.gather(*waiting, return_exceptions=True)
 
+    await db.aclose()
+
     assert 5 == sum(isinstance(end, asyncio.CancelledError) for end in ends)
-    assert 6 == found(path)
+    assert (6, 0) == (found(path), db.calls.database.users)
 
 
-async def test_a_cancelled_statement_is_stopped_in_sqlite(db, path):
-    """One that would take for ever does not keep its connection."""
+async def test_a_cancelled_statement_is_stopped_in_sqlite(db, path, caplog):
+    """One that would take for ever does not keep its connection; nothing about it is logged."""
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
     for end in ("SELECT count(*) FROM n", "INSERT INTO counter SELECT i FROM n"):
         asked = asyncio.ensure_future(db.query(endless + end))
@@ -239,8 +244,134 @@ async def test_a_cancelled_statement_is_stopped_in_sqlite(db, path):
         assert {asked} == done
         assert asked.cancelled()
         await db.query(ADD, {"note": "next"})
+    gc.collect()
+
+    assert (2, []) == (found(path), caplog.records)
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+
+
+async def cut_short(tx, statement, seconds=0.05):
+    async with asyncio.timeout(seconds):
+        await tx.execute(ENDLESS + statement)
+
+
+async def test_a_transaction_goes_on_after_a_statement_that_was_cancelled(db, path):
+    """One that only reads is stopped, and what was done before it is kept."""
+    async with db.transaction() as tx:
+        await tx.execute(ADD, {"note": "before"})
+        with pytest.raises(TimeoutError):
+            await cut_short(tx, "SELECT count(*) FROM n")
+        await tx.execute(ADD, {"note": "after"})
 
     assert 2 == found(path)
+
+
+async def test_a_transaction_ends_with_a_write_that_was_cancelled(db, path):
+    """SQLite undoes the whole when it stops a write; nothing is done, or committed, after it."""
+
+    async def block():
+        async with db.transaction() as tx:
+            await tx.execute(ADD, {"note": "before"})
+            with pytest.raises(TimeoutError):
+                await cut_short(tx, "INSERT INTO counter SELECT i FROM n")
+            await tx.execute(ADD, {"note": "after"})
+
+    with pytest.raises(OperationalError, match="interrupted"):
+        await block()
+
+    assert 0 == found(path)
+
+
+async def test_a_statement_that_is_cancelled_in_its_turn_is_not_done(db, path):
+    """It waited for another one of the same transaction."""
+    async with db.transaction() as tx:
+        first = asyncio.ensure_future(cut_short(tx, "SELECT count(*) FROM n"))
+        second = asyncio.ensure_future(tx.execute(ADD, {"note": "second"}))
+        await asyncio.wait({first}, timeout=0.02)
+        second.cancel()
+        ends = await asyncio.gather(first, second, return_exceptions=True)
+        await tx.execute(ADD, {"note": "third"})
+
+    assert [TimeoutError, asyncio.CancelledError] == [type(end) for end in ends]
+    assert 1 == found(path)
+
+
+async def test_leaving_a_block_stops_what_is_at_work_in_it(db, path):
+    """A statement that a task of the block's still waits for does not hold it up."""
+
+    async def block(tasks):
+        async with db.transaction() as tx:
+            endless = cut_short(tx, "INSERT INTO counter SELECT i FROM n", seconds=60)
+            tasks.append(asyncio.ensure_future(endless))
+            await asyncio.wait(tasks, timeout=0.05)
+            raise ZeroDivisionError
+
+    tasks, started = [], time.perf_counter()
+    with pytest.raises(ZeroDivisionError):
+        await block(tasks)
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert time.perf_counter() - started < 2
+    assert ([OperationalError], 0) == ([type(end) for end in ends], found(path))
+    assert is_free(path)
+
+
+def test_a_function_that_takes_too_long_is_undone(path):
+    """In sync code it cannot be cut where it waits; but its work is not committed after the deadline."""
+    with ub.testing.virtual_time() as clock:
+        db = DatabaseNode(f"sqlite:///{path}")
+
+        def slow(tx):
+            tx.execute(ADD, {"note": "late"})
+            clock.advance(40)
+
+        outcome = db.run_sync.outcome(slow, "k")
+        db.aclose_sync()
+
+    assert isinstance(outcome.error, ub.errors.DeadlineExceeded)
+    assert 0 == found(path)
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_an_interrupt_undoes_a_transaction(path, interrupt):
+    """Ctrl-C in the middle leaves neither a lock nor half of the work."""
+    db = DatabaseNode(f"sqlite:///{path}")
+
+    def interrupted(tx):
+        tx.execute(ADD, {"note": "half"})
+        raise interrupt
+
+    def block():
+        with db.transaction_sync() as tx, tx.checkpoint():
+            interrupted(tx)
+
+    for way in (block, lambda: db.run_sync(interrupted, "k")):
+        with pytest.raises(interrupt):
+            way()
+        assert is_free(path)
+    db.aclose_sync()
+
+    assert 0 == found(path)
+
+
+def test_a_time_limit_in_sync_code_leaves_no_transaction_behind(path, monkeypatch):
+    """The beginning of a block is not run in a thread that may be left behind: nothing begins for nobody."""
+    db = DatabaseNode(f"sqlite:///{path}", timeout=ub.Timeout(0.1))
+    connect = db.calls.open()._connect_writer
+
+    def slowly():
+        threading.Event().wait(0.3)
+        return connect()
+
+    monkeypatch.setattr(db.calls.database.writer, "_connect", slowly)
+    with db.transaction_sync() as tx:
+        tx.execute(ADD, {"note": "a"})
+    rows = db.query_sync(ADD, {"note": "b"})
+    db.aclose_sync()
+
+    assert (1, 2) == (rows.rowcount, found(path))
 
 
 async def test_a_limit_stops_a_statement(path):
@@ -342,3 +473,45 @@ def test_virtual_time_waits_for_sqlite(path):
     assert "database is locked" in str(locked.error)
     assert (ub.Status.OK, 1) == (free.status, found(path))
     assert 29 < took < 31
+
+
+# ── calls around it ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("way", ["query", "run", "block", "statement"])
+async def test_what_was_undone_here_is_not_repeated_around_it(path, way):
+    """That nothing of a transaction is left says nothing of what else the call around it has done."""
+    db = DatabaseNode(f"sqlite:///{path}", deadline=0.2, retry=False)
+    charges = []
+
+    async def write(tx):
+        await tx.execute(ADD, {"note": "a"})
+
+    async def use():
+        async with db.transaction() as tx:
+            await tx.execute(ADD, {"note": "a"})
+
+    @ub.protect("pay", effects="once", retry=ub.Retry(3, backoff=ub.Backoff(0.001)))
+    async def pay():
+        charges.append(1)
+        await {"query": lambda: db.query(ADD, {"note": "a"}), "run": lambda: db.run(write), "block": use}.get(
+            way, use
+        )()
+
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        if way == "statement":
+            event.listen(db.calls.open().engine, "before_cursor_execute", disk_fails_at_insert)
+        else:
+            other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError):
+            await pay()
+    await db.aclose()
+
+    assert [1] == charges
+
+
+def disk_fails_at_insert(connection, cursor, statement, *rest):
+    if statement.startswith("INSERT INTO counter"):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise OperationalError(statement, None, error)

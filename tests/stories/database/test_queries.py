@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import sqlite3
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, Stat
 import unbreakable as ub
 from unbreakable import errors
 from unbreakable.nodes import DatabaseNode, DatabaseStatus
+from unbreakable.nodes.database.statements import Statement
 
 pytestmark = pytest.mark.real
 
@@ -113,6 +115,27 @@ async def test_an_answer_that_is_too_long_is_refused(url, ask):
                 await ask.query(db, statement)
 
         assert 0 == (await db.query("SELECT count(*) FROM n")).scalar()
+
+
+async def test_a_refused_answer_holds_nothing_open(url, tmp_path):
+    """As long as its error lives, neither does a reader keep SQLite from tidying its log."""
+    async with DatabaseNode(url, most_rows=1) as db:
+        await db.query("CREATE TABLE n (i INTEGER)")
+        await db.query("INSERT INTO n VALUES (1), (2), (3)")
+        outcome = await db.query.outcome("SELECT * FROM n")
+        await db.query("INSERT INTO n VALUES (4)")
+        with contextlib.closing(sqlite3.connect(tmp_path / "app.db", timeout=0)) as plain:
+            busy, *_ = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    assert (0, False) == (busy, outcome.ok)
+
+
+async def test_what_is_taken_for_reading_cannot_write(db):
+    """Should a statement ever be misjudged, SQLite refuses it: readers have connections of their own."""
+    wrong = Statement("INSERT INTO orders (item) VALUES ('a')", None, reads=True)
+    outcome = await db.execute(lambda ctx: db.calls._look(ctx, functools.partial(wrong.execute, most=1)))
+
+    assert "attempt to write a readonly database" in str(outcome.error)
 
 
 async def test_secrets_are_not_told(db, ask):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 
 import pytest
 from sqlalchemy import event
@@ -14,6 +15,7 @@ from unbreakable import errors
 from unbreakable.nodes import DatabaseNode
 from unbreakable.nodes.database import calls
 from unbreakable.nodes.database import keys as key_rows
+from unbreakable.nodes.database.session import Session
 from unbreakable.workflows.payload import NotRecordable
 
 pytestmark = pytest.mark.real
@@ -175,31 +177,50 @@ async def test_without_a_key_each_call_is_its_own(db, ask):
     assert 2 == await count(db)
 
 
-async def test_the_repeats_of_a_call_around_it_share_its_key(db):
-    """What was committed before the outer call failed is not done again by its repeat."""
+@pytest.mark.parametrize("shared", [True, False])
+async def test_the_repeats_of_a_call_around_it(db, shared):
+    """They do the work again, unless they pass their own key, which is the same for all of them."""
     work, tries = Work("done"), []
 
     @ub.protect("booking", effects="idempotent", retry=SOON)
     async def booking():
-        result = await db.run(work.book)
-        tries.append(result)
+        tries.append(await db.run(work.book, key=ub.current().idempotency_key if shared else None))
         if len(tries) < 3:
             raise ConnectionResetError
-        return result
+        return tries[-1]
 
     assert "done" == await booking()
-    assert (["done"] * 3, 1, 1) == (tries, work.calls, await count(db))
+    assert (["done"] * 3, 1 if shared else 3) == (tries, await count(db))
 
 
-async def test_a_key_from_a_workflow_is_kept_like_a_given_one(db):
-    """It is there after a restart, when the step is taken up; one that was only made is forgotten sooner."""
-    node, work = ub.FractalNode("step"), Work()
-    for key in ("run-1:pay", "run-1:pay", None):
-        await node.execute(lambda ctx: db.run(work.book), idempotency_key=key)
-    named = (await db.query("SELECT key FROM unbreakable_run")).to_dict()["rows"]
-    made = (await db.query("SELECT count(*) FROM unbreakable_call")).scalar()
+async def test_made_keys_tell_calls_apart(db):
+    """Calls at the same time, inside one call, are each their own."""
+    work = Work("done")
 
-    assert ([["run-1:pay/app.db"]], 1, 2) == (named, made, work.calls)
+    async def many():
+        return await asyncio.gather(*(db.run(work.book) for _ in range(5)))
+
+    outcome = await ub.FractalNode("many").execute(many, idempotency_key="run-1")
+
+    assert (["done"] * 5, 5) == (outcome.value, await count(db))
+
+
+async def test_an_attempt_that_was_cut_in_its_commit_is_not_done_twice(url, monkeypatch):
+    """Where repeats are allowed after a cut, the made key is the same for all attempts of the call."""
+    async with DatabaseNode(url, effects="idempotent", timeout=ub.Timeout(0.2), retry=SOON) as db:
+        await db.query("CREATE TABLE orders (item TEXT)")
+        work, commit = Work("done"), Session._commit
+
+        def slowly(session, last, connection):
+            commit(session, last, connection)
+            if work.calls == 1:
+                threading.Event().wait(0.4)
+
+        monkeypatch.setattr(Session, "_commit", slowly)
+        outcome = await db.run.outcome(work.book)
+
+        assert ("done", 2, 1) == (outcome.value, outcome.attempts, work.calls)
+        assert 1 == await count(db)
 
 
 async def test_so_many_keys_are_remembered(url, ask):

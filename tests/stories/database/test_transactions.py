@@ -141,6 +141,20 @@ async def test_a_checkpoint_ends_with_the_one_around_it(db):
     assert ["a"] == await items(db)
 
 
+async def test_an_undone_part_leaves_no_savepoint(db, ask):
+    """A loop over parts that fail does not pile them up in SQLite."""
+
+    async def part(tx):
+        async with tx.checkpoint():
+            raise ZeroDivisionError
+
+    async with ask.transaction(db) as tx:
+        with pytest.raises(ZeroDivisionError):
+            await part(tx)
+        with pytest.raises(sqlite3.OperationalError, match="no such savepoint"):
+            db.calls.database.writer.raw.execute("RELEASE unbreakable_1")
+
+
 async def test_so_many_checkpoints_and_no_more(db, ask):
     """Thirty-two may be open inside each other."""
 

@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from unbreakable.errors import AttemptTimeout, CommitUnknown, DeadlineExceeded, ValidationFailed
 from unbreakable.nodes.database.address import MEMORY, read_address
-from unbreakable.nodes.database.carrier import OffLoop, patiently
+from unbreakable.nodes.database.carrier import OffLoop
 from unbreakable.nodes.database.database import Database, Durability, open_database
 from unbreakable.nodes.database.keys import MOST_MADE, Done, KeyTable
+from unbreakable.nodes.database.patience import patiently
 from unbreakable.nodes.database.rows import Rows
 from unbreakable.nodes.database.session import Session
 from unbreakable.nodes.database.statements import read_statement
@@ -99,7 +100,6 @@ class Calls:
         await session.begin()
         try:
             rows = await session.carry_out(statement)
-            session.check_time()
         except BaseException as error:
             await session.leave(error)
             raise
@@ -154,9 +154,9 @@ class Calls:
         return read(result)
 
     def _table(self, ctx: Context, key: Any) -> tuple[KeyTable, str]:
-        """Return the key and where it is written: the call's own, where none was given, is forgotten sooner."""
+        """Return the key and where it is written; one that is made is the same for all attempts of this call only."""
         if key is None:
-            return (self.made if is_made(ctx) else self.named), ctx.idempotency_key
+            return self.made, f"{ctx.idempotency_key}@{ctx.started:.9f}"
         if not isinstance(key, str) or not 0 < len(key) <= MOST_KEY:
             raise ValidationFailed(f"key must be text of 1 to {MOST_KEY} characters, not {key!r:.100}")
         return self.named, key
@@ -209,17 +209,6 @@ def call_at_work() -> Context:
     ctx = current()
     assert ctx is not None  # noqa: S101 - every call comes through a door
     return ctx
-
-
-def is_made(ctx: Context) -> bool:
-    """Return whether the key of *ctx* was made for it, or for a call around it, and not given by anybody."""
-    key = ctx.idempotency_key
-    scope: Context | None = ctx
-    while scope is not None:
-        if key.startswith(f"{scope.node.name}-{scope.node.stem}"):
-            return True
-        scope = scope.parent
-    return False
 
 
 def name_of(fn: Any) -> str:

@@ -58,7 +58,7 @@ class Database:
     def _start_afresh(self) -> None:
         self.writing = Gate(1)
         self.holder: weakref.ref[object] | None = None  #: the task, or thread, that writes, as long as it lives
-        self.reading = self.writing if self.in_memory else Gate(READERS)
+        self.reading = Gate(READERS)
         self.writer = self._new_writer()
         self.readers: set[Lane] = set()
         self.idle: list[Lane] = []
@@ -104,13 +104,12 @@ class Database:
 
     def count(self) -> dict[str, int]:
         """Return how many connections are in use and open, and how many calls wait for one."""
-        waiting = {id(gate): len(gate.line) for gate in (self.writing, self.reading)}
         opened = [lane for lane in (self.writer, *self.idle) if lane.connection is not None]
         return {
             "writing": self.writing.inside,
-            "reading": 0 if self.in_memory else self.reading.inside,
+            "reading": self.reading.inside,
             "idle": len(opened) - (self.writing.inside and self.writer in opened),
-            "waiting": sum(waiting.values()),
+            "waiting": len(self.writing.line) + len(self.reading.line),
         }
 
     # ── lending ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -98,10 +98,8 @@ class Lane:
         if job is not None:
             job.stop()
         with self.lock:
-            if self.connection is None or self.inherited:
-                return
             try:
-                if self.is_in_transaction():
+                if self.connection is not None and self.is_in_transaction():
                     self.connection.exec_driver_sql("ROLLBACK")
             except Exception:
                 self._close()

@@ -7,7 +7,7 @@ from dataclasses import fields
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, Unpack, cast
 
-from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
+from unbreakable.fractal import AsyncProtected, SyncProtected
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.database.rows import Rows
@@ -19,6 +19,7 @@ from unbreakable.nodes.database.transaction import (
     Transaction,
     TransactionBlock,
 )
+from unbreakable.nodes.database.undone import UndoingNode, undone
 from unbreakable.nodes.doors import AsyncOperation, SyncOperation
 from unbreakable.outcome import Outcome
 from unbreakable.policies import Context
@@ -62,7 +63,7 @@ def _run_sync_door(method: Callable[..., Any]) -> RunSyncDoor:
     return cast("RunSyncDoor", SyncOperation(method))
 
 
-class DatabaseNode(FractalNode):
+class DatabaseNode(UndoingNode):
     """Ask the SQLite database at *connection*: ``await db.query(sql)``, or ``db.query_sync(sql)``.
 
     >>> db = DatabaseNode("sqlite+aiosqlite://")
@@ -74,8 +75,8 @@ class DatabaseNode(FractalNode):
     kept in WAL mode.  Async calls work in threads of the database; the event loop goes on.
 
     Whoever writes stands in line for the one connection that writes, over all nodes, threads and event loops of this
-    process, and waits for the lock of other programs, both within the deadline; readers wait for nobody.  A statement
-    that is cut, by cancellation, time limit or deadline, is stopped in SQLite, and its transaction undone.
+    process, and waits for the lock of other programs, both within the deadline; readers wait for no writer.  What is
+    cut by a cancellation, a time limit or the deadline is stopped inside SQLite and undone.
 
     *durability* "durable" gives each commit an fsync, so that it survives a power cut; "process" only the death of the
     process.  *keep* is how many keys of ``run`` are remembered; *most_rows* how many rows a statement may return.  The
@@ -106,18 +107,17 @@ class DatabaseNode(FractalNode):
         super().__init__(name or self.calls.name, **options)
         if not pinned:
             self.targets.tell_effects(_effects)
-        beginning = self.create_child(
+        beginning = UndoingNode(
             f"{self.name} transaction",
+            parent=self,
             effects="once",
             retry=options.get("retry"),
             breaker=options.get("breaker"),
             timeout=False,  # in sync code it would leave a thread behind, with a transaction that nobody ends
             hedge=False,
         )
-        self._begin: AsyncProtected[[], Session] = AsyncProtected(self.calls.begin, beginning)
-        self._begin_sync: SyncProtected[[], Session] = SyncProtected(
-            lambda: run_blocking(self.calls.begin()), beginning
-        )
+        self._begin: AsyncProtected[[], Session] = AsyncProtected(self._begun, beginning)
+        self._begin_sync: SyncProtected[[], Session] = SyncProtected(lambda: run_blocking(self._begun()), beginning)
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -136,12 +136,12 @@ class DatabaseNode(FractalNode):
         and for statements that would begin or end a transaction; errors.CommitUnknown when the disk failed at the very
         commit.
         """
-        return await self.calls.query(sql, params)
+        return await undone(self.calls.query(sql, params))
 
     @SyncOperation
     def query_sync(self, sql: str | Executable, params: Parameters = None) -> Rows:
         """Carry out one statement from sync code; otherwise as ``query``."""
-        return run_blocking(self.calls.query(sql, params))
+        return run_blocking(undone(self.calls.query(sql, params)))
 
     @_run_door
     async def run(self, fn: Any, key: str | None = None) -> Any:
@@ -154,19 +154,19 @@ class DatabaseNode(FractalNode):
         The *key* names the work: it is written, with the result, in the same transaction.  Whoever calls with it again,
         in this process or another, now or after a crash, gets the stored result and *fn* is not called; while another
         process is at it, that is waited for.  A key that belongs to another function is refused.  The newest ``keep``
-        keys are remembered, in the table ``unbreakable_run``.  Without a key the call's idempotency key is used: the
-        same for all repeats of the call, and of the calls around it.
+        keys are remembered, in the table ``unbreakable_run``.  Without a key every call is work of its own, which its
+        own attempts do once; what calls it and may be repeated passes a key: ``key=ub.current().idempotency_key``.
 
         The result must be None, bool, int, float, str, or lists and dicts of them, up to 1 MiB as JSON; it is returned
         as it reads back (tuples as lists).  Raises workflows' NotRecordable for another, before the commit;
         errors.CommitUnknown, with ``key``, when the disk failed at the commit and the row could not be asked for.
         """
-        return await self.calls.run(fn, key)
+        return await undone(self.calls.run(fn, key))
 
     @_run_sync_door
     def run_sync(self, fn: Any, key: str | None = None) -> Any:
         """Return what ``fn(tx)``, a plain function, returned; otherwise as ``run``."""
-        return run_blocking(self.calls.run(fn, key))
+        return run_blocking(undone(self.calls.run(fn, key)))
 
     def transaction(self) -> TransactionBlock:
         """Return a block whose statements take effect together: ``async with db.transaction() as tx: …``.
@@ -181,6 +181,9 @@ class DatabaseNode(FractalNode):
     def transaction_sync(self) -> SyncTransactionBlock:
         """Return a block for sync code, ``with db.transaction_sync() as tx: …``; otherwise as ``transaction``."""
         return SyncTransactionBlock(self._begin_sync)
+
+    async def _begun(self) -> Session:
+        return await undone(self.calls.begin())
 
     # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from unbreakable.errors import CommitUnknown
-from unbreakable.nodes.database.carrier import patiently
 from unbreakable.nodes.database.database import Database
 from unbreakable.nodes.database.lane import Lane
+from unbreakable.nodes.database.patience import patiently
 from unbreakable.nodes.database.rows import Rows
 from unbreakable.nodes.database.statements import Statement, read_statement
 from unbreakable.nodes.database.trouble import DISK_ERROR, code_of

@@ -1,7 +1,6 @@
 """What SQLite's refusals mean: whose fault it is, and whether asking again makes sense.
 
-The exceptions stay SQLAlchemy's own.  They are given a ``kind``, a note where that helps, and ``refused = True`` when
-nothing of the transaction is left and another attempt may succeed.
+The exceptions stay SQLAlchemy's own.  They are given a ``kind``, and a note where that helps.
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ from typing import NamedTuple
 
 from unbreakable.errors import Kind, UnbreakableError
 from unbreakable.outcome import told_by
-from unbreakable.policies import Backoff
 
 BUSY, LOCKED, INTERRUPTED, DISK_ERROR = 5, 6, 9, 10
-LOCK_BACKOFF = Backoff(first=0.002, factor=2.0, most=0.1)  # seconds between two looks whether a lock is free
 
 
 class Sort(NamedTuple):
@@ -47,6 +44,12 @@ def code_of(error: BaseException) -> int | None:
     return code & 0xFF if isinstance(code, int) else None
 
 
+def sort_of(error: BaseException) -> Sort:
+    """Return what sort of trouble *error* is."""
+    code = code_of(error)
+    return CALLERS_FAULT if code is None else SORTS.get(code, CALLERS_FAULT)
+
+
 def is_locked(error: BaseException) -> bool:
     """Return whether somebody else holds the lock, for the moment."""
     return code_of(error) in (BUSY, LOCKED)
@@ -56,8 +59,7 @@ def mark(error: Exception, place: str) -> None:
     """Say of *error*, which a statement raised, what it means for the database at *place*."""
     if isinstance(error, (UnbreakableError, RuntimeError)):
         return  # our own, which says what it means
-    code = code_of(error)
-    sort = CALLERS_FAULT if code is None else SORTS.get(code, CALLERS_FAULT)
-    vars(error).update(kind=sort.kind, refused=sort.passes)
+    sort = sort_of(error)
+    vars(error).update(kind=sort.kind)
     if sort.words:
         error.add_note(f"{place}: {sort.words}")

@@ -11,7 +11,7 @@ from sqlalchemy import column, select, table, text
 
 from unbreakable.errors import Kind
 from unbreakable.nodes.database.statements import REFUSED, first_word, reads
-from unbreakable.nodes.database.trouble import CALLERS_FAULT, SORTS, code_of, is_locked, mark
+from unbreakable.nodes.database.trouble import code_of, is_locked, mark, sort_of
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_what_a_code_means(code, kind, passes):
     """Whose fault it is, and whether it passes."""
     error = Wrapped(code)
     mark(error, "app.db")
-    words = SORTS.get(code and code & 0xFF, CALLERS_FAULT).words
+    words = sort_of(error).words
 
-    assert (kind, passes) == (error.kind, error.refused)
+    assert (kind, passes) == (error.kind, sort_of(error).passes)
     assert ([f"app.db: {words}"] if words else []) == getattr(error, "__notes__", [])
     assert is_locked(error) is (code_of(error) in (5, 6))
 
