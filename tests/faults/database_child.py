@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import unbreakable as ub
 from unbreakable.nodes import DatabaseNode
 from unbreakable.nodes.database.lane import Job
 
@@ -134,10 +133,34 @@ def lock(path: str, seconds: str) -> None:
 
 
 def fork(path: str) -> None:
-    """Fork in the middle of a transaction; let the child use the node, too, and try to use what is not its own."""
+    """Fork while connections are idle; let the child write before and after the parent closes its own; print all."""
     prepare(path)
     db = node(path)
+    db.query_sync(EFFECT, {"key": "parent"})
     db.query_sync("SELECT 1 FROM effects")
+    told, heard = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        db.query_sync(EFFECT, {"key": "child, before"})
+        os.write(told[1], b"x")
+        os.read(heard[0], 1)
+        db.query_sync(EFFECT, {"key": "child, after"})
+        asyncio.run(do_and_close(path, "child, async"))
+        db.query_sync(EFFECT, {"key": "child, last"})
+        os._exit(0)  # as if it were killed: nothing is tidied up
+    os.read(told[0], 1)
+    db.query_sync("SELECT 1 FROM effects")
+    db.aclose_sync()
+    os.write(heard[1], b"x")
+    print(os.waitpid(pid, 0)[1])
+    print(*sorted(row.key for row in db.query_sync("SELECT key FROM effects")), sep="; ")
+    db.aclose_sync()
+
+
+def torn(path: str) -> None:
+    """Fork in the middle of a transaction; let the child try to use it, and the node, and another node."""
+    prepare(path)
+    db = node(path)
     with db.transaction_sync() as tx:
         tx.execute(EFFECT, {"key": "parent, before"})
         pid = os.fork()
@@ -145,20 +168,13 @@ def fork(path: str) -> None:
             try:
                 tx.execute(EFFECT, {"key": "child, in the parent's transaction"})
             except RuntimeError as error:
-                print("begun by the parent process" in str(error), flush=True)
-            print(db.query_sync("SELECT count(*) FROM effects").scalar(), flush=True)
-            impatient = ub.FractalNode("impatient", deadline=0.3)
-            locked = impatient.execute_sync(lambda: db.query_sync(EFFECT, {"key": "child, too early"}))
-            print("database is locked" in str(locked.error), flush=True)
+                print("begun by the parent process" in str(error))
+            outcomes = [each.query_sync.outcome("SELECT 1") for each in (db, node(path))]
+            print(*("forked while a connection was at work" in str(outcome.error) for outcome in outcomes))
+            print(*(outcome.attempts for outcome in outcomes), db.breaker.state.value, flush=True)
             sys.exit(0)  # leaves the block, too, and everything that Python tidies up
         print(os.waitpid(pid, 0)[1], flush=True)
         tx.execute(EFFECT, {"key": "parent, after"})
-    pid = os.fork()
-    if pid == 0:
-        db.query_sync(EFFECT, {"key": "child"})
-        asyncio.run(do_and_close(path, "child, async"))
-        sys.exit(0)
-    print(os.waitpid(pid, 0)[1], flush=True)
     print(*sorted(row.key for row in db.query_sync("SELECT key FROM effects")), sep="; ")
     db.aclose_sync()
 
@@ -194,5 +210,5 @@ def unprivileged(path: str) -> None:
 
 
 if __name__ == "__main__":
-    VERBS = (matrix, crowd, lock, fork, small, unprivileged)
+    VERBS = (matrix, crowd, lock, fork, torn, small, unprivileged)
     {verb.__name__: verb for verb in VERBS}[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]

@@ -121,12 +121,20 @@ async def test_a_lock_that_is_kept_too_long_is_told(path):
     assert [] == effects(path)
 
 
-def test_a_forked_child_has_connections_of_its_own(path):
-    """It can neither use nor hurt a transaction of its parent, and works with the same node."""
-    told = said("fork", path).splitlines()
+def test_a_forked_child_loses_nothing(path):
+    """It works with the same node, on connections of its own, and what it writes is there whatever its parent does."""
+    ended, kept = said("fork", path).splitlines()
 
-    assert ["True", "0", "True", "0", "0"] == told[:-1]
-    assert "child; child, async; parent, after; parent, before" == told[-1]
+    assert "0" == ended
+    assert "child, after; child, async; child, before; child, last; parent" == kept
+
+
+def test_a_child_that_was_forked_within_a_transaction_is_refused(path):
+    """SQLite could not be trusted in it: it is told so, and its parent's transaction goes on undisturbed."""
+    told = said("torn", path).splitlines()
+
+    assert ["True", "True True", "1 1 closed", "0"] == told[:-1]
+    assert "parent, after; parent, before" == told[-1]
 
 
 # ── files and disks ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import functools
 import sqlite3
+import types
 
 import pytest
 from sqlalchemy import Column, DateTime, Integer, MetaData, Table, insert, select, text
@@ -28,6 +29,28 @@ async def test_rows_come_back(db, ask):
 
     assert (1, 0) == (written.rowcount, len(written))
     assert (("id", "item"), 1, "CAI") == (rows.columns, rows.one().id, rows[0]["item"])
+
+
+async def test_any_mapping_will_do(db, ask):
+    """Parameters need not be a plain dictionary, nor a plain list of them."""
+    frozen = types.MappingProxyType({"item": "a", "seats": 1})
+    await ask.query(db, ADD, frozen)
+    await ask.query(db, ADD, ({**frozen, "item": "b"}, types.MappingProxyType({"item": "c", "seats": 2})))
+
+    assert 3 == (await db.query("SELECT count(*) FROM orders")).scalar()
+
+
+async def test_a_circuit_that_is_open_refuses_everything(db, ask):
+    """One database has one circuit: for statements, functions and blocks."""
+    db.breaker.force_open()
+
+    async def block():
+        async with ask.transaction(db):
+            raise AssertionError
+
+    for refused in (ask.query(db, "SELECT 1"), ask.query(db, ADD), ask.run(db, block), block()):
+        with pytest.raises(errors.CircuitOpen):
+            await refused
 
 
 async def test_many_rows_are_written_with_one_statement(db, ask):

@@ -135,7 +135,6 @@ class Calls:
         try:
             done = await session.do(functools.partial(table.claim, key=key, fn=name_of(fn)))
             result = None if done else await self._work(session, fn, key)
-            session.check_time()
         except BaseException as error:
             await session.leave(error)
             raise
@@ -171,6 +170,7 @@ class Calls:
                 raise NotRecordable(
                     f"the result of run({key!r}) is {len(text):,} characters of JSON, not {MOST_RESULT:,}"
                 )
+            session.check_time()
         except Exception as error:
             cut_by_us = isinstance(error, (AttemptTimeout, DeadlineExceeded))
             ctx.blameless = code_of(error) is None and not cut_by_us

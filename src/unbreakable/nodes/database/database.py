@@ -8,9 +8,9 @@ database in memory is one connection, which everybody shares.
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias
 from sqlalchemy import URL, Connection, NullPool, create_engine
 
 from unbreakable.errors import BulkheadFull, DeadlineExceeded, ValidationFailed
+from unbreakable.nodes.database import forking
 from unbreakable.nodes.database.address import MEMORY
 from unbreakable.nodes.database.carrier import Carrier, InThread, OffLoop, whoever
 from unbreakable.nodes.database.lane import Lane
@@ -31,9 +32,7 @@ MOST_THREADS = 2 * (READERS + 1)  # for each connection one that works, and one 
 SYNCHRONOUS = {"process": "NORMAL", "durable": "FULL"}
 
 _by_path: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
-_everyone: weakref.WeakSet[Database] = weakref.WeakSet()
 _opening = new_lock()
-_inherited: list[Lane] = []  # a parent's connections: even to close them is the parent's
 
 
 class Database:
@@ -53,7 +52,7 @@ class Database:
             connect_args={"timeout": 0.0, "check_same_thread": False},
         )
         self._start_afresh()
-        _everyone.add(self)
+        forking.tell(self)
 
     def _start_afresh(self) -> None:
         self.writing = Gate(1)
@@ -137,6 +136,8 @@ class Database:
         return lane
 
     async def _enter(self, gate: Gate, ctx: Context, until: float) -> None:
+        if not self.in_memory:
+            forking.refuse_if_torn(self.place)
         self.enter()
         try:
             if await gate.enter(ctx.runtime, until - ctx.runtime.now()):
@@ -188,24 +189,25 @@ class Database:
         return Lane(self.place, self._connect_writer)
 
     def _connect_writer(self) -> Connection:
-        connection = self.engine.connect()
-        try:
-            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
-            connection.exec_driver_sql(f"PRAGMA synchronous={SYNCHRONOUS[self.durability]}")
-            self.journal = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return self._connect(self._set_up_writer)
 
     def _connect_reader(self) -> Connection:
-        connection = self.engine.connect()
-        try:
-            connection.exec_driver_sql("PRAGMA query_only=ON")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return self._connect(lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON"))
+
+    def _connect(self, set_up: Callable[[Connection], object]) -> Connection:
+        with forking.no_fork():
+            connection = self.engine.connect()
+            try:
+                set_up(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    def _set_up_writer(self, connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+        connection.exec_driver_sql(f"PRAGMA synchronous={SYNCHRONOUS[self.durability]}")
+        self.journal = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
 
     def strengthen(self, durability: Durability) -> None:
         """Give every later commit at least *durability*."""
@@ -213,12 +215,17 @@ class Database:
             self.durability = durability
             self.writer.worn = not self.in_memory
 
+    # ── forking ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def before_fork(self) -> None:
+        """Close what is idle: see ``forking``."""
+        if not self.in_memory:
+            for lane in (self.writer, *self.readers):
+                lane.close_if_idle()
+
     def after_fork(self) -> None:
-        """Leave every connection to the parent process."""
-        lanes = {self.writer, *self.readers}
-        for lane in lanes:
-            lane.inherited = True
-        _inherited.extend(lanes)
+        """Begin without a connection in the child process, and leave those that could not be closed to the parent."""
+        forking.leave_to_the_parent([self.writer, *self.readers])
         self.lock = threading.RLock()
         self._start_afresh()
 
@@ -227,18 +234,8 @@ def open_database(path: Path | None, durability: Durability) -> Database:
     """Return the one ``Database`` of *path* in this process; one in memory is nobody else's."""
     if path is None:
         return Database(None, durability)
+    new = Database(path, durability)
     with _opening:
-        database = _by_path.get(path)
-        if database is None:
-            database = _by_path[path] = Database(path, durability)
-        database.strengthen(durability)
-        return database
-
-
-def _after_fork() -> None:
-    for database in list(_everyone):
-        database.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+        database = _by_path.setdefault(path, new)
+    database.strengthen(durability)
+    return database

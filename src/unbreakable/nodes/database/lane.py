@@ -109,6 +109,15 @@ class Lane:
         with self.lock:
             self._close()
 
+    def close_if_idle(self) -> None:
+        """Close the connection unless it is at work or in a transaction; without waiting for anything."""
+        if self.lock.acquire(blocking=False):
+            try:
+                if not self.is_in_transaction():
+                    self._close()
+            finally:
+                self.lock.release()
+
     def _close(self) -> None:
         connection, self.connection, self.raw, self.worn = self.connection, None, None, False
         if connection is not None and not self.inherited:

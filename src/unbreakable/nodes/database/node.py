@@ -76,7 +76,8 @@ class DatabaseNode(UndoingNode):
 
     Whoever writes stands in line for the one connection that writes, over all nodes, threads and event loops of this
     process, and waits for the lock of other programs, both within the deadline; readers wait for no writer.  What is
-    cut by a cancellation, a time limit or the deadline is stopped inside SQLite and undone.
+    cut by a cancellation, a time limit or the deadline is stopped inside SQLite and undone.  A forked child opens
+    connections of its own; it is refused a file that was at work in its parent when it was forked.
 
     *durability* "durable" gives each commit an fsync, so that it survives a power cut; "process" only the death of the
     process.  *keep* is how many keys of ``run`` are remembered; *most_rows* how many rows a statement may return.  The
@@ -116,6 +117,7 @@ class DatabaseNode(UndoingNode):
             timeout=False,  # in sync code it would leave a thread behind, with a transaction that nobody ends
             hedge=False,
         )
+        beginning.target.circuit = self.target.circuit  # one database, one circuit
         self._begin: AsyncProtected[[], Session] = AsyncProtected(self._begun, beginning)
         self._begin_sync: SyncProtected[[], Session] = SyncProtected(lambda: run_blocking(self._begun()), beginning)
 
@@ -153,7 +155,8 @@ class DatabaseNode(UndoingNode):
 
         The *key* names the work: it is written, with the result, in the same transaction.  Whoever calls with it again,
         in this process or another, now or after a crash, gets the stored result and *fn* is not called; while another
-        process is at it, that is waited for.  A key that belongs to another function is refused.  The newest ``keep``
+        process is at it, that is waited for.  So whoever was cut, and cannot tell whether the commit took place, calls
+        again with it.  A key that belongs to another function is refused.  The newest ``keep``
         keys are remembered, in the table ``unbreakable_run``.  Without a key every call is work of its own, which its
         own attempts do once; what calls it and may be repeated passes a key: ``key=ub.current().idempotency_key``.
 
@@ -174,7 +177,7 @@ class DatabaseNode(UndoingNode):
         It begins when no other transaction of this process, and no other program, writes.  It is committed when the
         block ends, undone when the block raises or is cancelled.  The block is yours, so it is not repeated.  Its
         statements are given the node's deadline, counted from the beginning, after which they raise
-        errors.DeadlineExceeded.
+        errors.DeadlineExceeded.  Leaving it raises errors.CommitUnknown when the disk failed at the very commit.
         """
         return TransactionBlock(self._begin)
 

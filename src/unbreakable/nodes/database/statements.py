@@ -58,7 +58,7 @@ def read_statement(sql: Any, parameters: Any) -> Statement:
     word = first_word(sql)
     if word in REFUSED:
         raise ValidationFailed(f"{word} is not for you to say: transaction() and checkpoint() begin and end things")
-    return Statement(sql, parameters, reads(sql), word in SETTING)
+    return Statement(sql, _plain(parameters), reads(sql), word in SETTING)
 
 
 def with_types(sql: Executable, parameters: Any) -> Executable:
@@ -77,6 +77,13 @@ def _fits(parameters: Any) -> bool:
         return True
     rows = isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes, bytearray))
     return rows and bool(parameters) and all(isinstance(row, Mapping) for row in parameters)
+
+
+def _plain(parameters: Any) -> Parameters:
+    """Return *parameters* as the dictionaries that SQLAlchemy insists on."""
+    if parameters is None or isinstance(parameters, dict):
+        return parameters
+    return dict(parameters) if isinstance(parameters, Mapping) else [dict(row) for row in parameters]
 
 
 def first_word(sql: str | Executable) -> str:
