@@ -17,6 +17,7 @@ from unbreakable.nodes.database.carrier import OffLoop
 from unbreakable.nodes.database.database import Database, Durability, open_database
 from unbreakable.nodes.database.keys import MOST_MADE, Done, KeyTable
 from unbreakable.nodes.database.patience import patiently
+from unbreakable.nodes.database.result import as_text, as_value
 from unbreakable.nodes.database.rows import Rows
 from unbreakable.nodes.database.session import Session
 from unbreakable.nodes.database.statements import read_statement
@@ -25,10 +26,8 @@ from unbreakable.nodes.database.trouble import code_of
 from unbreakable.policies import Backoff, Context, check, current
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import new_lock
-from unbreakable.workflows.payload import NotRecordable, read, record
 
 MOST_KEY = 500  # characters
-MOST_RESULT = 2**20  # characters of JSON: what is larger belongs in a table of its own
 ASK_BACKOFF = Backoff(first=0.05, most=1.0)  # seconds between two tries to find out what became of a commit
 
 
@@ -150,7 +149,7 @@ class Calls:
         finally:
             if session.committed:
                 self._count("executed")
-        return read(result)
+        return as_value(result)
 
     def _table(self, ctx: Context, key: Any) -> tuple[KeyTable, str]:
         """Return the key and where it is written; one that is made is the same for all attempts of this call only."""
@@ -161,15 +160,11 @@ class Calls:
         return self.named, key
 
     async def _work(self, session: Session, fn: Callable[[Any], Any], key: str) -> str:
-        """Return as JSON what *fn* returns; what it raises says nothing of the database, unless that raised it."""
+        """Return as text what *fn* returns; what it raises says nothing of the database, unless that raised it."""
         ctx = session.ctx
         try:
             value = await handed(session, fn)
-            text = record(value, f"the result of run({key!r})").text
-            if len(text) > MOST_RESULT:
-                raise NotRecordable(
-                    f"the result of run({key!r}) is {len(text):,} characters of JSON, not {MOST_RESULT:,}"
-                )
+            text = as_text(value, f"the result of run({key!r})")
             session.check_time()
         except Exception as error:
             cut_by_us = isinstance(error, (AttemptTimeout, DeadlineExceeded))
@@ -185,7 +180,7 @@ class Calls:
                 f"key {key!r} is the key of {done.fn}, whose result is stored; {name_of(fn)} needs a key of its own"
             )
         self._count("replayed")
-        return read(done.result)
+        return as_value(done.result)
 
     async def _was_committed(self, ctx: Context, table: KeyTable, key: str, doubt: CommitUnknown) -> bool:
         """Return whether the row of *key* is there; raise *doubt* when that cannot be told in time."""

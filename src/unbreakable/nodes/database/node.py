@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from unbreakable.fractal import AsyncProtected, SyncProtected
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.database.rows import Rows
+from unbreakable.nodes.database.run_doors import run_door, run_sync_door
 from unbreakable.nodes.database.status import DatabaseStatus
 from unbreakable.nodes.database.transaction import (
     Parameters,
-    SyncTransaction,
     SyncTransactionBlock,
-    Transaction,
     TransactionBlock,
 )
 from unbreakable.nodes.database.undone import UndoingNode, undone
 from unbreakable.nodes.doors import AsyncOperation, SyncOperation
-from unbreakable.outcome import Outcome
 from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import run_blocking
@@ -31,36 +28,6 @@ if TYPE_CHECKING:
 
     from unbreakable.nodes.database.calls import Calls
     from unbreakable.nodes.database.session import Session
-
-T = TypeVar("T")
-
-
-class RunDoor(Protocol):
-    """Be ``run`` as type checkers see it."""
-
-    async def __call__(self, fn: Callable[[Transaction], Awaitable[T]], key: str | None = None) -> T:
-        """Return what *fn* returned."""
-
-    async def outcome(self, fn: Callable[[Transaction], Awaitable[T]], key: str | None = None) -> Outcome[T]:
-        """Return how it ended."""
-
-
-class RunSyncDoor(Protocol):
-    """Be ``run_sync`` as type checkers see it."""
-
-    def __call__(self, fn: Callable[[SyncTransaction], T], key: str | None = None) -> T:
-        """Return what *fn* returned."""
-
-    def outcome(self, fn: Callable[[SyncTransaction], T], key: str | None = None) -> Outcome[T]:
-        """Return how it ended."""
-
-
-def _run_door(method: Callable[..., Any]) -> RunDoor:
-    return cast("RunDoor", AsyncOperation(method))
-
-
-def _run_sync_door(method: Callable[..., Any]) -> RunSyncDoor:
-    return cast("RunSyncDoor", SyncOperation(method))
 
 
 class DatabaseNode(UndoingNode):
@@ -145,7 +112,7 @@ class DatabaseNode(UndoingNode):
         """Carry out one statement from sync code; otherwise as ``query``."""
         return run_blocking(undone(self.calls.query(sql, params)))
 
-    @_run_door
+    @run_door
     async def run(self, fn: Any, key: str | None = None) -> Any:
         """Return what ``await fn(tx)`` returned, the one time that it was committed.
 
@@ -156,17 +123,18 @@ class DatabaseNode(UndoingNode):
         The *key* names the work: it is written, with the result, in the same transaction.  Whoever calls with it again,
         in this process or another, now or after a crash, gets the stored result and *fn* is not called; while another
         process is at it, that is waited for.  So whoever was cut, and cannot tell whether the commit took place, calls
-        again with it.  A key that belongs to another function is refused.  The newest ``keep``
-        keys are remembered, in the table ``unbreakable_run``.  Without a key every call is work of its own, which its
-        own attempts do once; what calls it and may be repeated passes a key: ``key=ub.current().idempotency_key``.
+        again with it.  A key that belongs to another function is refused.  The newest ``keep`` keys are remembered, in
+        the table ``unbreakable_run``.  Without a key every call is work of its own, which its own attempts do once;
+        what calls it and may be repeated passes a key: ``key=ub.current().idempotency_key``.
 
-        The result must be None, bool, int, float, str, or lists and dicts of them, up to 1 MiB as JSON; it is returned
-        as it reads back (tuples as lists).  Raises workflows' NotRecordable for another, before the commit;
-        errors.CommitUnknown, with ``key``, when the disk failed at the commit and the row could not be asked for.
+        The result must be None, bool, int, float, str, or lists and dicts of them, or Rows of them, up to a million
+        characters of JSON; it is returned as it reads back (tuples as lists).  Anything else raises NotRecordable (a
+        TypeError) before the commit.  Raises errors.CommitUnknown, with ``key``, when the disk failed at the commit and
+        the row could not be asked for in time.
         """
         return await undone(self.calls.run(fn, key))
 
-    @_run_sync_door
+    @run_sync_door
     def run_sync(self, fn: Any, key: str | None = None) -> Any:
         """Return what ``fn(tx)``, a plain function, returned; otherwise as ``run``."""
         return run_blocking(undone(self.calls.run(fn, key)))
