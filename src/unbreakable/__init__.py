@@ -29,9 +29,11 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
         AgentNode,
         AgentResponse,
         APINode,
+        DatabaseNode,
         KnowledgeBase,
         OrchestratorNode,
         Rating,
+        Rows,
     )
     from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
     from unbreakable.simulation.decision import Decision
@@ -48,6 +50,7 @@ __all__ = [
     "Bulkhead",
     "CircuitBreaker",
     "Context",
+    "DatabaseNode",
     "Decision",
     "EngineStatus",
     "Failure",
@@ -67,6 +70,7 @@ __all__ = [
     "Rating",
     "Retry",
     "RetryBudget",
+    "Rows",
     "RunResult",
     "RunStatus",
     "ScoreWeights",
@@ -94,6 +98,7 @@ __getattr__ = lazily.load(
         "AdaptiveTransport": "unbreakable.nodes",
         "AgentNode": "unbreakable.nodes",
         "AgentResponse": "unbreakable.nodes",
+        "DatabaseNode": "unbreakable.nodes",
         "Decision": "unbreakable.simulation.decision",
         "EngineStatus": "unbreakable.loops",
         "KnowledgeBase": "unbreakable.nodes",
@@ -106,6 +111,7 @@ __getattr__ = lazily.load(
         "QuantumSystem": "unbreakable.system",
         "QuantumWorkflow": "unbreakable.workflow",
         "Rating": "unbreakable.nodes",
+        "Rows": "unbreakable.nodes",
         "RunResult": "unbreakable.workflows",
         "RunStatus": "unbreakable.workflows",
         "ScoreWeights": "unbreakable.simulation",

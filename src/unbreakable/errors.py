@@ -107,4 +107,11 @@ class GraphError(ConfigurationError):
 
 
 class CommitUnknown(UnbreakableError):
-    """Say that the connection broke at commit, so that nobody can tell whether it took place."""
+    """Say that the connection broke at commit, so that nobody can tell whether it took place.
+
+    ``key`` names the work, if it has a name: with it the work may be asked for again.
+    """
+
+    def __init__(self, message: str = "", *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key

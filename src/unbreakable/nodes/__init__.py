@@ -10,6 +10,7 @@ if typing.TYPE_CHECKING:  # each kind is loaded when first asked for, by __getat
     from unbreakable.nodes.answering.rating import Rating
     from unbreakable.nodes.answering.response import AgentResponse
     from unbreakable.nodes.api import APINode
+    from unbreakable.nodes.database import DatabaseNode, DatabaseStatus, Row, Rows, SyncTransaction, Transaction
     from unbreakable.nodes.orchestrator import OrchestratorNode, OrchestratorStatus
     from unbreakable.nodes.transport import AdaptiveTransport
 
@@ -19,10 +20,16 @@ __all__ = [
     "AgentNode",
     "AgentResponse",
     "AgentStatus",
+    "DatabaseNode",
+    "DatabaseStatus",
     "KnowledgeBase",
     "OrchestratorNode",
     "OrchestratorStatus",
     "Rating",
+    "Row",
+    "Rows",
+    "SyncTransaction",
+    "Transaction",
 ]
 
 __getattr__ = lazily.load(
@@ -33,10 +40,16 @@ __getattr__ = lazily.load(
         "AgentNode": "unbreakable.nodes.agent",
         "AgentResponse": "unbreakable.nodes.answering.response",
         "AgentStatus": "unbreakable.nodes.agent",
+        "DatabaseNode": "unbreakable.nodes.database",
+        "DatabaseStatus": "unbreakable.nodes.database",
         "KnowledgeBase": "unbreakable.nodes.answering.knowledge",
         "OrchestratorNode": "unbreakable.nodes.orchestrator",
         "OrchestratorStatus": "unbreakable.nodes.orchestrator",
         "Rating": "unbreakable.nodes.answering.rating",
+        "Row": "unbreakable.nodes.database",
+        "Rows": "unbreakable.nodes.database",
+        "SyncTransaction": "unbreakable.nodes.database",
+        "Transaction": "unbreakable.nodes.database",
     },
 )
 __dir__ = lazily.listing(__all__)

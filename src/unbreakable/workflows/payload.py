@@ -105,4 +105,5 @@ ADVICE = {
     "set": " (return sorted(value))",
     "bytes": " (return value.hex())",
     "Response": " (return response.json())",
+    "Row": " (return row.to_dict())",
 }

@@ -1,0 +1,241 @@
+"""All connections of this process to one SQLite database: one that writes, a few that read.
+
+SQLite lets one connection write at a time.  Whoever wants to write stands in line here, over all nodes, threads and
+event loops of the process, and then has the one writing connection for a whole transaction; so the transactions of one
+process never meet SQLite's own lock, which knows no line.  Readers have connections of their own that cannot write.  A
+database in memory is one connection, which everybody shares.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from sqlalchemy import URL, Connection, NullPool, create_engine
+
+from unbreakable.errors import BulkheadFull, DeadlineExceeded, ValidationFailed
+from unbreakable.nodes.database import forking
+from unbreakable.nodes.database.address import MEMORY
+from unbreakable.nodes.database.carrier import Carrier, InThread, OffLoop, whoever
+from unbreakable.nodes.database.lane import Lane
+from unbreakable.policies import Context
+from unbreakable.runtime import Gate, new_lock
+
+Durability: TypeAlias = Literal["process", "durable"]
+
+READERS = 4  # connections that read at the same time
+MOST_THREADS = 2 * (READERS + 1)  # for each connection one that works, and one that waits to clean up after it
+SYNCHRONOUS = {"process": "NORMAL", "durable": "FULL"}
+
+_by_path: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
+_opening = new_lock()
+
+
+class Database:
+    """Lend the connections to the database at *path*; None is one in memory."""
+
+    def __init__(self, path: Path | None, durability: Durability) -> None:
+        self.place, self.in_memory = str(path or MEMORY), path is None
+        self.durability = durability
+        self.journal: str | None = None  #: how SQLite keeps its journal, once a connection that writes was opened
+        self.lock = threading.RLock()  # a node that the collector finds may leave in the middle of anything
+        self.users = 0  #: nodes, and calls that have, or wait for, a connection
+        self.engine = create_engine(
+            URL.create("sqlite", database=self.place),
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",  # the driver's own idea of transactions loses savepoints: we say BEGIN
+            hide_parameters=True,
+            connect_args={"timeout": 0.0, "check_same_thread": False},
+        )
+        self._start_afresh()
+        forking.tell(self)
+
+    def _start_afresh(self) -> None:
+        self.writing = Gate(1)
+        self.holder: weakref.ref[object] | None = None  #: the task, or thread, that writes, as long as it lives
+        self.reading = Gate(READERS)
+        self.writer = self._new_writer()
+        self.readers: set[Lane] = set()
+        self.idle: list[Lane] = []
+        self._threads: ThreadPoolExecutor | None = None
+
+    # ── who uses it ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def enter(self) -> None:
+        """Count somebody who uses it from now on."""
+        with self.lock:
+            self.users += 1
+
+    def leave(self) -> None:
+        """Count somebody out; the last one closes the connections, which may take as long as a disk does."""
+        with self.lock:
+            self.users -= 1
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        with self.lock:
+            if self.users > 0:
+                return
+            lanes, threads = [self.writer, *self.idle], self._threads
+            self.writer, self._threads = self._new_writer(), None
+            self.readers.difference_update(self.idle)
+            self.idle = []
+        for lane in lanes:
+            lane.close()
+        if threads is not None:
+            threads.shutdown(wait=False)
+
+    def carrier(self, ctx: Context) -> Carrier:
+        """Return what does the work where *ctx* runs."""
+        return OffLoop(self.threads) if ctx.runtime.preemptive else InThread()
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Return the threads that work for event loops."""
+        with self.lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(MOST_THREADS, f"unbreakable {self.place}")
+            return self._threads
+
+    def count(self) -> dict[str, int]:
+        """Return how many connections are in use and open, and how many calls wait for one."""
+        opened = [lane for lane in (self.writer, *self.idle) if lane.connection is not None]
+        return {
+            "writing": self.writing.inside,
+            "reading": self.reading.inside,
+            "idle": len(opened) - (self.writing.inside and self.writer in opened),
+            "waiting": len(self.writing.line) + len(self.reading.line),
+        }
+
+    # ── lending ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def lend_writer(self, ctx: Context, until: float) -> Lane:
+        """Return the connection that writes, waiting for it up to the moment *until*."""
+        me = whoever()
+        if self.holder is not None and self.holder() is me:
+            raise ValidationFailed(
+                f"{self.place}: this is asked for inside a transaction, which it would wait for: "
+                "use the transaction's own execute(), and its checkpoint() for a part that may fail"
+            )
+        await self._enter(self.writing, ctx, until)
+        self.holder = weakref.ref(me)
+        return self.writer
+
+    async def lend_reader(self, ctx: Context, until: float) -> Lane:
+        """Return a connection that reads, waiting for it up to the moment *until*."""
+        if self.in_memory:
+            return await self.lend_writer(ctx, until)
+        await self._enter(self.reading, ctx, until)
+        with self.lock:
+            lane = self.idle.pop() if self.idle else Lane(self.place, self._connect_reader)
+            self.readers.add(lane)
+        return lane
+
+    async def _enter(self, gate: Gate, ctx: Context, until: float) -> None:
+        if not self.in_memory:
+            forking.refuse_if_torn(self.place)
+        self.enter()
+        try:
+            if await gate.enter(ctx.runtime, until - ctx.runtime.now()):
+                return
+            if ctx.runtime.now() < until:
+                raise BulkheadFull(f"{self.place}: {gate.queue:,} calls wait for a connection already")
+            raise DeadlineExceeded(f"{self.place}: the time was up before a connection was free in this process")
+        except BaseException:
+            self._left()
+            raise
+
+    def _left(self) -> None:
+        """Count a transaction out; if it was the last use, a thread closes the connections."""
+        with self.lock:
+            self.users -= 1
+            last = self.users <= 0
+        if last:
+            self.threads.submit(self._close_unused)
+
+    def give_back(self, lane: Lane) -> None:
+        """Take *lane* back; if it has to be cleaned first, a thread does that."""
+        if lane.is_clean():
+            self._take_back(lane)
+        else:
+            self.threads.submit(self.clean, lane)
+
+    def clean(self, lane: Lane) -> None:
+        """Stop and undo what is not finished on *lane*, then take it back; this may take as long as a disk does."""
+        try:
+            lane.clean()
+        finally:
+            self._take_back(lane)
+
+    def _take_back(self, lane: Lane) -> None:
+        if lane.inherited:
+            return  # lent before a fork: here nobody waits for it
+        if lane is self.writer:
+            self.holder = None
+            self.writing.leave()
+        else:
+            with self.lock:
+                self.idle.append(lane)
+            self.reading.leave()
+        self._left()
+
+    # ── connecting ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _new_writer(self) -> Lane:
+        return Lane(self.place, self._connect_writer)
+
+    def _connect_writer(self) -> Connection:
+        return self._connect(self._set_up_writer)
+
+    def _connect_reader(self) -> Connection:
+        return self._connect(lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON"))
+
+    def _connect(self, set_up: Callable[[Connection], object]) -> Connection:
+        with forking.no_fork():
+            connection = self.engine.connect()
+            try:
+                set_up(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    def _set_up_writer(self, connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+        connection.exec_driver_sql(f"PRAGMA synchronous={SYNCHRONOUS[self.durability]}")
+        self.journal = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
+
+    def strengthen(self, durability: Durability) -> None:
+        """Give every later commit at least *durability*."""
+        if durability == "durable" and self.durability != durability:
+            self.durability = durability
+            self.writer.worn = not self.in_memory
+
+    # ── forking ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def before_fork(self) -> None:
+        """Close what is idle: see ``forking``."""
+        if not self.in_memory:
+            for lane in (self.writer, *self.readers):
+                lane.close_if_idle()
+
+    def after_fork(self) -> None:
+        """Begin without a connection in the child process, and leave those that could not be closed to the parent."""
+        forking.leave_to_the_parent([self.writer, *self.readers])
+        self.lock = threading.RLock()
+        self._start_afresh()
+
+
+def open_database(path: Path | None, durability: Durability) -> Database:
+    """Return the one ``Database`` of *path* in this process; one in memory is nobody else's."""
+    if path is None:
+        return Database(None, durability)
+    new = Database(path, durability)
+    with _opening:
+        database = _by_path.setdefault(path, new)
+    database.strengthen(durability)
+    return database

@@ -1,0 +1,124 @@
+"""One connection to SQLite, on which one piece of work is done at a time and any can be stopped."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+from sqlalchemy import Connection
+
+from unbreakable.nodes.database.trouble import mark
+from unbreakable.runtime import Runtime
+
+CHECK_EVERY = 10_000  # steps of SQLite's machine, about 70 µs, between two looks whether the work is to stop
+
+
+class Stopped(Exception):
+    """Say that a piece of work was not done: it was stopped while it waited for its turn."""
+
+
+class Job:
+    """One piece of work for a lane: ``work(connection)``, which is stopped at the moment *until* at the latest.
+
+    What is not *stoppable*, such as a COMMIT, can be stopped only while it waits for its turn.
+    """
+
+    def __init__(
+        self, lane: Lane, work: Callable[[Connection], Any], runtime: Runtime, until: float, *, stoppable: bool
+    ) -> None:
+        self.lane, self.work, self.runtime, self.until = lane, work, runtime, until
+        self.stoppable, self.stopped = stoppable, False
+
+    def stop(self) -> None:
+        """Have it stop; from any thread."""
+        self.stopped = True
+
+    def is_over(self) -> bool:
+        """Return whether SQLite is to give up what it is doing."""
+        return self.stoppable and (self.stopped or self.runtime.now() >= self.until)
+
+    def run(self) -> Any:
+        """Do the work when its turn comes; mark what it raises."""
+        lane = self.lane
+        with lane.lock:
+            if self.stopped:
+                raise Stopped
+            lane.job = self
+            try:
+                return self.work(lane.opened())
+            except Exception as error:
+                mark(error, lane.place)
+                raise
+            finally:
+                lane.job = None
+
+
+class Lane:
+    """Hold a connection that is opened when it is first needed, and again after it was closed."""
+
+    def __init__(self, place: str, connect: Callable[[], Connection]) -> None:
+        self.place, self._connect = place, connect
+        self.lock = threading.Lock()
+        self.job: Job | None = None
+        self.connection: Connection | None = None
+        self.raw: sqlite3.Connection | None = None
+        self.inherited = False  #: whether it is the connection of a parent process, which nobody here may touch
+        self.worn = False  #: whether the next transaction is to have a fresh connection
+
+    def opened(self) -> Connection:
+        """Return the connection."""
+        if self.inherited:
+            raise RuntimeError(f"{self.place}: this transaction was begun by the parent process, which goes on with it")
+        if self.worn and not self.is_in_transaction():
+            self._close()
+        if self.connection is None:
+            connection = self._connect()
+            self.raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+            self.raw.set_progress_handler(self._is_over, CHECK_EVERY)
+            self.connection = connection
+        return self.connection
+
+    def _is_over(self) -> bool:
+        job = self.job
+        return job is not None and job.is_over()
+
+    def is_in_transaction(self) -> bool:
+        """Return whether a transaction is open; without waiting for anything."""
+        return self.raw is not None and not self.inherited and self.raw.in_transaction
+
+    def is_clean(self) -> bool:
+        """Return whether the next one can have it as it is: nobody is at work on it and nothing is open."""
+        return not (self.lock.locked() or self.is_in_transaction())
+
+    def clean(self) -> None:
+        """Stop what is at work, undo what is not committed; a connection that cannot be cleaned is closed."""
+        job = self.job
+        if job is not None:
+            job.stop()
+        with self.lock:
+            try:
+                if self.connection is not None and self.is_in_transaction():
+                    self.connection.exec_driver_sql("ROLLBACK")
+            except Exception:
+                self._close()
+
+    def close(self) -> None:
+        """Close the connection as soon as nobody is at work on it; closing twice is the same as once."""
+        with self.lock:
+            self._close()
+
+    def close_if_idle(self) -> None:
+        """Close the connection unless it is at work or in a transaction; without waiting for anything."""
+        if self.lock.acquire(blocking=False):
+            try:
+                if not self.is_in_transaction():
+                    self._close()
+            finally:
+                self.lock.release()
+
+    def _close(self) -> None:
+        connection, self.connection, self.raw, self.worn = self.connection, None, None, False
+        if connection is not None and not self.inherited:
+            connection.close()
