@@ -10,6 +10,7 @@ if typing.TYPE_CHECKING:  # each kind is loaded when first asked for, by __getat
     from unbreakable.nodes.answering.rating import Rating
     from unbreakable.nodes.answering.response import AgentResponse
     from unbreakable.nodes.api import APINode
+    from unbreakable.nodes.cache import CacheNode, CacheStatus
     from unbreakable.nodes.database import DatabaseNode, DatabaseStatus, Row, Rows, SyncTransaction, Transaction
     from unbreakable.nodes.orchestrator import OrchestratorNode, OrchestratorStatus
     from unbreakable.nodes.transport import AdaptiveTransport
@@ -20,6 +21,8 @@ __all__ = [
     "AgentNode",
     "AgentResponse",
     "AgentStatus",
+    "CacheNode",
+    "CacheStatus",
     "DatabaseNode",
     "DatabaseStatus",
     "KnowledgeBase",
@@ -40,6 +43,8 @@ __getattr__ = lazily.load(
         "AgentNode": "unbreakable.nodes.agent",
         "AgentResponse": "unbreakable.nodes.answering.response",
         "AgentStatus": "unbreakable.nodes.agent",
+        "CacheNode": "unbreakable.nodes.cache",
+        "CacheStatus": "unbreakable.nodes.cache",
         "DatabaseNode": "unbreakable.nodes.database",
         "DatabaseStatus": "unbreakable.nodes.database",
         "KnowledgeBase": "unbreakable.nodes.answering.knowledge",

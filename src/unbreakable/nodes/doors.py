@@ -24,7 +24,7 @@ class MethodDoor:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def _made(self, node: Any, door: Callable[[Callable[..., Any], FractalNode], Any]) -> Any:
+    def _made(self, node: Any, door: Callable[[Callable[..., Any], Any], Any]) -> Any:
         """Return the door of *node*; with none, as on the class, what documents it."""
         if node is None:
             return self

@@ -1,0 +1,106 @@
+"""Ctrl-C at any line of a call leaves a cache that works: nothing stuck, nothing held, nothing old."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import threading
+
+import pytest
+
+from unbreakable.nodes import cache, circle, flight, leases, loading, reading, shelf
+from unbreakable.nodes.cache import CacheNode
+from unbreakable.runtime import BLOCKING
+from unbreakable.testing import virtual_time
+
+OURS = {module.__file__ for module in (cache, circle, flight, leases, loading, reading, shelf)}
+
+
+class Interrupt:
+    """Raise KeyboardInterrupt at the line of the cache's code that is reached as number *at*."""
+
+    def __init__(self, at):
+        self.at, self.passed = at, 0
+
+    def __enter__(self):
+        self.before = sys.gettrace()
+        sys.settrace(self.enter)
+        return self
+
+    def __exit__(self, *args):
+        sys.settrace(self.before)
+
+    def enter(self, frame, event, arg):
+        return self.line if frame.f_code.co_filename in OURS else None
+
+    def line(self, frame, event, arg):
+        code = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        if event == "line" and not code.lstrip().startswith("with "):  # where Python itself lets no signal in
+            self.passed += 1
+            if self.passed == self.at:
+                raise KeyboardInterrupt
+        return self.line
+
+
+def is_free(lock):
+    """Return whether another thread can have the lock."""
+    free = []
+
+    def look():
+        free.append(lock.acquire(blocking=False))
+        if free[0]:
+            lock.release()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    return free[0]
+
+
+def full():
+    """Return a cache that has to make room, some of it of what is too old."""
+    node = CacheNode(ttl=10, max_size=3)
+    for key in ("a", "b", "c", "d", "e"):
+        node.get_sync(key, lambda key=key: key, tags=["old", key])
+    return node
+
+
+ACTS = {
+    "load": lambda node: node.get_sync("k", lambda: "loaded", tags=["old"]),
+    "fail": lambda node: node.get_sync.outcome("k", lambda: 1 / 0),
+    "set": lambda node: node.set("e", "set", tags=["new"]),
+    "invalidate": lambda node: node.invalidate("c", tags=["old"]),
+    "invalidate all": lambda node: node.invalidate(),
+}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a coroutine that was never begun
+@pytest.mark.skipif(sys.gettrace() is not None, reason="somebody else traces")
+@pytest.mark.parametrize("act", ACTS)
+def test_an_interrupt_at_any_line_leaves_a_cache_that_works(act):
+    """After it, loads begin at once and are kept, invalidations reach everything, and there is room for all."""
+    with virtual_time():
+        for at in range(1, 10_000):
+            node = full()
+            try:
+                with Interrupt(at) as interrupt:
+                    ACTS[act](node)
+            except KeyboardInterrupt:
+                began = BLOCKING.now()
+                assert node.get_sync("k", lambda: "new") in ("loaded", "new"), at
+                assert 0 == node.get_status().in_flight, at
+                kept, holds = node.leases.shelf.entries, node.leases.shelf
+                assert all(entry in holds.tagged[tag] for entry in kept.values() for tag in entry.tags), at
+                assert set(kept) <= {*holds.small, *holds.main}, at
+                node.invalidate()
+                values = [node.get_sync(key, lambda: "new") for key in ("k", "a", "c", "e") for _ in range(2)]
+                assert ["new"] * 8 == values, at
+                assert began == BLOCKING.now(), at
+                assert len(node) <= 3, at
+                assert {} == node.leases.flights, at
+                assert is_free(node.leases.lock), at
+                continue
+            break
+
+    assert interrupt.passed < at
+    assert at > 10
