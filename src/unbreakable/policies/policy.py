@@ -39,6 +39,7 @@ class Context(Alarm):
     nodes: Mapping[str, Any] = _NOTHING
     results: Mapping[str, Any] = _NOTHING
     state: Any = None
+    choice: Any = None  #: among which ways to do its job the call chooses
     tick: Any = None
     iteration: int | None = None
     notebook: Any = None  #: records what was done and how long it took; None on the quick path

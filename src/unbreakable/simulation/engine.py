@@ -69,7 +69,7 @@ class QuantumSimulationEngine:
                 raise refuse("strategies", "a list of ub.Strategy", one)
         settle("memory", {"memory": memory})
         self.rules = Rules(weights=weights or ScoreWeights(), universe_count=universe_count, strategies=own)
-        self.ledger, self.memory, self.executions = Ledger(), memory, 0
+        self.ledger, self.memory, self._executions = Ledger(), memory, 0
         self._jobs: OrderedDict[tuple[str, str], tuple[FractalNode, Job]] = OrderedDict()
         self._nodes: dict[str, FractalNode] = {}
         self._lock = new_lock()
@@ -140,7 +140,8 @@ class QuantumSimulationEngine:
     async def _run(self, node: FractalNode, job: Job, work: Any, context: Any, runtime: Runtime) -> Any:
         ctx = node.open(runtime, work_with_context(work), None, context=context)
         result = await node.play(ctx)
-        self.executions += 1
+        with self._lock:
+            self._executions += 1
         if isinstance(result, Success) and result.degraded is None:
             job.watch.calls.append(runtime.now() - ctx.started)
         return node.value(ctx, result)
@@ -168,12 +169,15 @@ class QuantumSimulationEngine:
                 return found
         node = FractalNode(name, effects=effects, memory=self.memory)
         node.remedies.append(Remedy("other_way", may_change, change, PRIOR))
+        dropped = None
         with self._lock:
             found = self._jobs.setdefault((name, effects), (node, Job(node.target.arms)))
-            while len(self._jobs) > MOST_JOBS:
-                self._jobs.popitem(last=False)
+            if len(self._jobs) > MOST_JOBS:
+                _, (dropped, _) = self._jobs.popitem(last=False)
         if found[0] is node:
             self.choose_for(node)
+        if dropped is not None:
+            dropped.aclose_sync()  # what it has learned is kept in the memory
         return found
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -222,7 +226,7 @@ class QuantumSimulationEngine:
         measured = [gain for gain in gains if gain is not None]
         return QuantumStats(
             total_simulations=self.ledger.plans,
-            total_executions=self.executions + sum(node.get_status().total_executions for node in nodes),
+            total_executions=self._executions + sum(node.get_status().total_executions for node in nodes),
             avg_speedup=together(measured),
             best_strategies=dict(self.ledger.chosen),
             calibration=self.ledger.calibration(),

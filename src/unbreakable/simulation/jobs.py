@@ -51,7 +51,7 @@ class Job:
         choice = Choice(ways, self.arms(key))
 
         def operate(ctx: Context, way: str | None = None) -> Any:
-            ctx.state = ctx.state if ctx.rival else choice
+            ctx.choice = ctx.choice if ctx.rival else choice
             script = self._attempt(ctx, choice, way)
             return script if ctx.runtime.preemptive else run_blocking(script)
 
@@ -59,7 +59,7 @@ class Job:
 
     async def _attempt(self, ctx: Context, choice: Choice, way: str | None) -> Any:
         """Make one attempt by *way*, else by the best one, which is chosen anew for each copy."""
-        if ctx.rival and ctx.state.measures:
+        if ctx.rival and ctx.choice.measures:
             raise NotSent("a call that measures the baseline is not raced")
         if ctx.rival or way is None:
             way = self._choose(choice, ctx)
@@ -81,7 +81,7 @@ class Job:
         """Return the best way, or now and then the primary one: there is no speed-up without a baseline."""
         share = CONTROL if len(self.watch.alone) >= LEAST else FIRST_CONTROL
         if len(choice.ways) > 1 and not ctx.rival and ctx.runtime.random() < share:
-            ctx.state = choice._replace(measures=True)
+            ctx.choice = choice._replace(measures=True)
             return PRIMARY
         return select.order(choice.arms, list(choice.ways), ctx.runtime.random)[0]
 
@@ -92,13 +92,13 @@ class Job:
 def may_change(failure: Failure) -> bool:
     """Return whether there is another way than the one that failed."""
     ctx = current()
-    return ctx is not None and isinstance(ctx.state, Choice) and len(ctx.state.ways) > 1
+    return ctx is not None and isinstance(ctx.choice, Choice) and len(ctx.choice.ways) > 1
 
 
 def change(failure: Failure) -> dict[str, Any] | None:
     """Be the remedy for a way that failed: let the call's next attempt go another one."""
     ctx = current()
-    if ctx is None or not isinstance(ctx.state, Choice):
+    if ctx is None or not isinstance(ctx.choice, Choice):
         return None
-    others = [name for name in ctx.state.ways if name != ctx.arguments.get("way")]
-    return {"way": select.order(ctx.state.arms, others, ctx.runtime.random)[0]}
+    others = [name for name in ctx.choice.ways if name != ctx.arguments.get("way")]
+    return {"way": select.order(ctx.choice.arms, others, ctx.runtime.random)[0]}
