@@ -1,0 +1,69 @@
+"""What a loop has let go of: iterations that were cut and are still at work, a bounded number, and workers that end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from unbreakable.errors import BulkheadFull
+from unbreakable.loops.workers import Worker
+from unbreakable.runtime import Runtime
+
+END = 1.0  # seconds that workers have to end when the loop ends
+MOST = 8  # iterations still at work, of one loop: each may hold a task or a thread, and whatever else, for ever
+
+
+class Stray(Protocol):
+    """An iteration that was cut."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is still at work."""
+
+
+class Strays:
+    """Hold what was let go of until it ends, so that none of it is lost.
+
+    ``leave_state()`` is called for an iteration that can still write in the loop's state.
+    """
+
+    __slots__ = ("_cut", "_dismissed", "_leave_state")
+
+    def __init__(self, leave_state: Callable[[], None]) -> None:
+        self._leave_state = leave_state
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all of it: after a fork it goes on in the parent only."""
+        self._cut: list[Stray] = []
+        self._dismissed: list[Worker] = []
+
+    def cut(self, stray: Stray, *, shares_state: bool = True) -> None:
+        """Hold an iteration that is still at work after its cut."""
+        self._cut = [*self._still_at_work(), stray]
+        if shares_state:
+            self._leave_state()
+
+    def dismissed(self, worker: Worker) -> None:
+        """Hold a worker that was told to end."""
+        self._dismissed = [*(each for each in self._dismissed if each.is_alive), worker]
+
+    async def see_off(self, runtime: Runtime) -> None:
+        """Wait until the workers have ended that can, at most END seconds."""
+        until = runtime.now() + END
+        for worker in self._dismissed:
+            await worker.end(runtime, until - runtime.now())
+
+    def refuse_more(self) -> None:
+        """Raise BulkheadFull when so many are still at work that no further iteration may begin."""
+        if len(self) >= MOST:
+            raise BulkheadFull(f"{MOST} iterations that were cut are still at work: none begins before one has ended")
+
+    def __len__(self) -> int:
+        """Return how many iterations are still at work after their cut."""
+        if self._cut:
+            self._cut = self._still_at_work()
+        return len(self._cut)
+
+    def _still_at_work(self) -> list[Stray]:
+        return [each for each in self._cut if each.is_alive]
