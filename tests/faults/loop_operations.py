@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+import unbreakable as ub
+
 HANGS = 1_000.0
 
 
@@ -165,3 +167,18 @@ def tell_twice(path):
     tell_pid(path)
     time.sleep(0.5)
     tell_pid(path)
+
+
+def down():
+    raise ConnectionError("down")
+
+
+def tell_and_fail_protected(path):
+    """Fail in a protected call, which repeats it as often as it may."""
+
+    @ub.protect("inner", effects="idempotent")
+    def inner():
+        tell_pid(path)
+        raise ConnectionError("down")
+
+    inner()

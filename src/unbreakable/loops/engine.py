@@ -68,15 +68,23 @@ class QuantumLoopEngine:
 
         An interval of 0 is at once, again and again; *max_iterations* None or ``math.inf`` is for ever; *effects* and
         *deadline* (seconds for one iteration) are those of ``protect``.  Without a *name* it has the operation's.
+        The context has the iteration's ``tick`` and number, ``iteration``; what the operation writes in the dictionary
+        ``state`` it finds there in the next one: it is copied after each good iteration, and should be small.
 
-        *isolation* says where the operation runs, and so what a deadline can do about one that hangs: "inline", in the
-        loop itself, an async one is cancelled, and left behind if it does not heed that, while a plain one has to look
-        at ``ub.current().remaining()``; in a "thread" either is left behind; a "process" is killed and replaced, which
-        helps against everything.  Its operation must be a function at the top of a module, or a partial of one.
+        *isolation* says where the operation runs, and so what a deadline does about one that hangs:
 
-        A loop that fails is healed rung by rung; see ``unbreakable.loops.ladder`` for the table.  In *quantum_mode* it
+        ========== =================================================================================================
+        "inline"   in the loop itself: an async one is cancelled, and left behind if it does not heed that within a
+                   second; a plain one has to look at ``ub.current().remaining()``
+        "thread"   in a thread of its own, an async one on an event loop there: it is left behind
+        "process"  in a process of its own, which is killed and replaced; it must be a function at the top of a
+                   module, or a partial of one, and its state is sent there and back
+        ========== =================================================================================================
+
+        A loop that fails is healed rung by rung, by the table in ``unbreakable.loops.ladder``.  In *quantum_mode* it
         has three execution paths, each with its own learned settings and worker, and goes from one that fails to the
-        next.  *on_survival* is run instead of the operation in survival mode, in turn with probes of the operation.
+        next.  In survival mode *on_survival*, if given, takes turns with probes of the operation.
+
         *schedule*, *overlap*, *missed*, *jitter* and *durability* have one value each as yet.
         Raises ConfigurationError, which names the setting, what was expected and what was found.
         """

@@ -57,7 +57,7 @@ class Path:
         self._door = self._door or AsyncProtected(guarded(self._operation, self._enter), self.node)
         seconds = self.node.target.plan.deadline + GRACE
         try:
-            await apart(self._door, seconds, self._strays.cut)
+            await apart(self._door, seconds, self._strays.cut, f"iteration of {self.node.name}")
         except TimeUp:
             msg = f"the iteration did not end within {GRACE:g} s of its cut, and was left behind"
             raise DeadlineExceeded(msg) from None
@@ -77,6 +77,8 @@ class Path:
             self.close()
         if self._worker is None:
             self._worker = self._hire(self.node.name)
+        if self._is_cut:  # asked last: who stops the loop sets it first, and then looks for the worker
+            raise Rejected("the loop was stopped")
         pid = await self._worker.ready(runtime, min(seconds, START))
         if pid and self.node.listeners:
             self.node.tell(WorkerStarted(at=runtime.now(), node=self.node.name, pid=pid))
@@ -89,8 +91,6 @@ class Path:
 
     async def _attempt(self, runtime: Runtime) -> Any:
         ctx, started = self._enter(), runtime.now()
-        if self._is_cut:
-            raise Rejected("the loop was stopped")
         await self.ready(runtime, ctx.remaining())
         worker = self._worker
         assert worker is not None  # noqa: S101 - it is ready

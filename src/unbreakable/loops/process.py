@@ -126,19 +126,17 @@ class ProcessWorker:
 
     def _start(self) -> None:
         let_main_be_found()
-        ours, theirs = socket.socketpair()
-        self._connection = ours
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, *_flags(), "-c", CODE, str(theirs.fileno()), str(os.getpid()), *map(str, sys.path)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # what a terminal sends to us, we decide about
-            )
+            self._connection, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [*_python(), "-c", CODE, str(theirs.fileno()), str(os.getpid()), *map(str, sys.path)],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    process_group=0,  # what a terminal sends to us, we decide about
+                )
         except OSError as error:
             raise WorkerLost(f"no worker process can be started: {error}") from error
-        finally:
-            theirs.close()
         _alive.add(self)
         if self._is_cut:
             self._kill()  # meanwhile
@@ -150,11 +148,11 @@ class ProcessWorker:
         answer: Answer = unpack(self._exchange(request.pickled()))
         return answer.read_state(), answer.failure(), answer.exhausted
 
-    def _exchange(self, message: bytes) -> bytes:
+    def _exchange(self, message: bytes) -> bytearray:
         assert self._connection is not None  # noqa: S101 - it was started
         try:
             send(self._connection, message)
-            return bytes(receive(self._connection, self._is_there))
+            return receive(self._connection, self._is_there)
         except Gone:
             raise WorkerLost(f"worker process {self.pid} {self._bury()}") from None
 
@@ -162,25 +160,27 @@ class ProcessWorker:
         return self._process is not None and self._process.poll() is None
 
     def _end(self) -> None:
-        if self._process is None or self._connection is None:
-            return
-        if not self._is_cut:
+        """Let the process end by itself, unless it was cut, and see to it that it does."""
+        if self._connection is not None:
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(LAST_WORDS)
-        self._bury()
+            self._connection.close()
+        if self._process is not None:
+            self._wait(0.0 if self._is_cut else LAST_WORDS)
+            self._bury()
 
     def _bury(self) -> str:
         """See to it that the process is dead; return how it died."""
-        if self._process is None:
-            return "was never born"
+        assert self._process is not None  # noqa: S101 - it was started
         self._kill()
         code = self._process.wait()
         _alive.discard(self)
-        if self._connection is not None:
-            self._connection.close()
         return _in_words(code)
+
+    def _wait(self, seconds: float) -> None:
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
 
     def _kill(self) -> None:
         if self._process is not None and self._owner == os.getpid():
@@ -196,14 +196,16 @@ def _in_words(code: int) -> str:
         return f"was killed by signal {-code}"
 
 
-def _flags() -> list[str]:
-    """Return this interpreter's own options, as the standard library does for its workers."""
-    return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined,no-any-return] # noqa: SLF001
+def _python() -> list[str]:
+    """Return this interpreter with its own options, as the standard library starts its workers."""
+    options: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001
+    return [sys.executable, *options]
 
 
 def _kill_all() -> None:
-    for worker in list(_alive):
-        worker._kill()  # noqa: SLF001 - this is their at-exit part
+    for act in (ProcessWorker._kill, lambda worker: worker._wait(LAST_WORDS)):  # noqa: SLF001 - their at-exit part
+        for worker in list(_alive):
+            act(worker)
 
 
 atexit.register(_kill_all)

@@ -9,7 +9,7 @@ from unbreakable.errors import BulkheadFull
 from unbreakable.loops.workers import Worker
 from unbreakable.runtime import Runtime
 
-END = 1.0  # seconds that workers have to end when the loop ends
+END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
 MOST = 8  # iterations still at work, of one loop: each may hold a task or a thread, and whatever else, for ever
 
 
@@ -53,6 +53,7 @@ class Strays:
         until = runtime.now() + END
         for worker in self._dismissed:
             await worker.end(runtime, until - runtime.now())
+        self._dismissed = [each for each in self._dismissed if each.is_alive]
 
     def refuse_more(self) -> None:
         """Raise BulkheadFull when so many are still at work that no further iteration may begin."""

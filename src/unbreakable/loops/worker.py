@@ -47,12 +47,16 @@ def _serve(connection: socket.socket) -> None:
     send(connection, b"")
     node = FractalNode("worker", breaker=False, retry=False, budget=False)
     while (request := requests.get()) is not None:
-        send(connection, pack(_attempt(node, bench, unpack(request))))
+        send(connection, pack(_attempt(node, bench, request)))
     bench.close()
 
 
-def _attempt(node: FractalNode, bench: Bench, request: Request) -> Answer:
+def _attempt(node: FractalNode, bench: Bench, message: bytearray) -> Answer:
     ctx = node.open(BLOCKING, None, None)
+    try:
+        request: Request = unpack(message)
+    except Exception as error:
+        return Answer(state=b"", error=b"", told=f"what the operation is given cannot be read: {in_one_line(error)}")
     request.open_in(ctx)
     enter(ctx)
     state = ctx.state

@@ -28,7 +28,7 @@ class LeftTask:
         return not (self._task.done() or self._loop.is_closed())
 
 
-async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], object]) -> T:
+async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], object], name: str | None = None) -> T:
     """Run *step* as a task and return what it returns; after *seconds* cancel it, ``leave`` it and raise TimeUp.
 
     Whoever is cancelled meanwhile hands the cancellation on, waits for the task as long as it takes, and is cancelled
@@ -36,7 +36,7 @@ async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], objec
     """
     loop = asyncio.get_running_loop()
     news = loop.create_future()
-    task = loop.create_task(_carried_out(step, news))
+    task = loop.create_task(_carried_out(step, news), name=name)
     task.add_done_callback(functools.partial(_take_note, news))
     alarm = loop.call_later(seconds, _tell, news) if seconds < FOR_EVER else None
     try:
