@@ -114,7 +114,7 @@ def test_a_process_killed_while_it_is_idle_costs_no_iteration(engine, operations
         functools.partial(operations.tell_pid, str(notes)), isolation="process", interval=0.6, max_iterations=2
     )
     loop.start()
-    until(lambda: lines(notes))
+    until(lambda: loop.get_status().performance.last_iteration_time > 0.0)
     os.kill(int(lines(notes)[0]), signal.SIGKILL)
     loop.wait_sync()
 
@@ -299,6 +299,7 @@ PROGRAM = """
 import os, sys, time
 import unbreakable as ub
 from functools import partial
+from pathlib import Path
 import loop_operations as operations
 engine = ub.QuantumLoopEngine()
 def loop(operation, **settings):
@@ -313,7 +314,7 @@ def program(code, notes, folder=None):
     """Run *code* as a program in a process group of its own; whatever happens, it does not outlive the test."""
     code = code if folder is not None else PROGRAM + textwrap.dedent(code)
     process = subprocess.Popen(
-        [sys.executable, *(["-c", code] if folder is None else code), str(notes)],
+        [sys.executable, "-X", "dev", *(["-c", code] if folder is None else code), str(notes)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -376,7 +377,7 @@ def test_ctrl_c_lets_the_iteration_in_progress_finish_in_its_process(notes):
 def test_a_forked_child_leaves_the_parent_s_processes_alone(notes):
     """It ends in good order, and may run the loop in a process of its own."""
     code = """
-        def runs(): return len(open(sys.argv[1]).read().splitlines()) if os.path.exists(sys.argv[1]) else 0
+        def runs(): return len(Path(sys.argv[1]).read_text().split()) if os.path.exists(sys.argv[1]) else 0
         it = loop(operations.tell_pid, interval=0.05)
         while runs() < 2: time.sleep(0.01)
         if os.fork() == 0:

@@ -44,7 +44,6 @@ class ProcessWorker:
         self._connection: socket.socket | None = None
         self._is_ready = False
         self._is_cut = False
-        self._owner = os.getpid()
 
     # ── as every worker ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -116,11 +115,8 @@ class ProcessWorker:
 
     def forget(self) -> None:
         """Leave the process to the parent, of which this one was forked."""
-        _alive.discard(self)
         if self._connection is not None:
             self._connection.close()
-        if self._process is not None:
-            self._process.returncode = 0  # it is no child of ours: it is never waited for, and that is no leak
 
     # ── in our thread ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -183,8 +179,8 @@ class ProcessWorker:
                 self._process.wait(seconds)
 
     def _kill(self) -> None:
-        if self._process is not None and self._owner == os.getpid():
-            self._process.kill()
+        if self._process is not None:
+            self._process.kill()  # which looks first whether it is a child of this very process
 
 
 def _in_words(code: int) -> str:

@@ -53,6 +53,10 @@ class Healing:
     quantum_refresh: Tries
     survival_mode: Tries
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the five pairs of tried and worked as a JSON-ready dictionary."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus:

@@ -106,7 +106,7 @@ def test_a_remedy_that_mends_within_the_iteration_counts_as_known(play):
             if tokens[-1] == "stale":
                 raise PermissionError(tokens[-1])
 
-        loop = stage.loop(work, interval=60.0, max_iterations=3, effects="idempotent")
+        loop = stage.loop(work, interval=60.0, max_iterations=1, effects="idempotent")
         loop.node.remedy(PermissionError)(lambda failure: tokens.append("fresh"))
         loop.start()
         await stage.wait(loop)

@@ -86,7 +86,7 @@ def test_a_trigger_in_survival_mode_runs_the_operation_itself(play):
 
         loop = stage.loop(work, effects="once", on_survival=stage.operation(care))
         loop.start()
-        await stage.sleep(150.0)
+        await stage.sleep(135.0)  # when the substitute is next
         before = len(ran)
         loop.trigger()
         await stage.sleep(0.1)
@@ -170,8 +170,10 @@ def test_the_status_tells_of_healing_in_json(play):
         await stage.wait(loop)
         return loop.get_status()
 
-    told = json.loads(json.dumps(play(story).to_dict()))
+    status = play(story)
+    told = json.loads(json.dumps(status.to_dict()))
 
+    assert told["healing"] == json.loads(json.dumps(status.healing.to_dict()))
     assert {
         "known_remedy": [0, 0],
         "adaptive_backoff": [1, 1],
