@@ -40,7 +40,7 @@ class Strays:
 
     def cut(self, stray: Stray, *, shares_state: bool = True) -> None:
         """Hold an iteration that is still at work after its cut."""
-        self._cut = [*self._still_at_work(), stray]
+        self._cut = [*self._cut, stray]
         if shares_state:
             self._leave_state()
 
@@ -56,15 +56,13 @@ class Strays:
         self._dismissed = [each for each in self._dismissed if each.is_alive]
 
     def refuse_more(self) -> None:
-        """Raise BulkheadFull when so many are still at work that no further iteration may begin."""
-        if len(self) >= MOST:
+        """Raise BulkheadFull when so many are still at work that no further iteration may begin; forget the others."""
+        if not self._cut:
+            return
+        self._cut = [each for each in self._cut if each.is_alive]
+        if len(self._cut) >= MOST:
             raise BulkheadFull(f"{MOST} iterations that were cut are still at work: none begins before one has ended")
 
     def __len__(self) -> int:
-        """Return how many iterations are still at work after their cut."""
-        if self._cut:
-            self._cut = self._still_at_work()
-        return len(self._cut)
-
-    def _still_at_work(self) -> list[Stray]:
-        return [each for each in self._cut if each.is_alive]
+        """Return how many iterations are still at work after their cut, to any thread."""
+        return sum(each.is_alive for each in self._cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -140,6 +141,33 @@ def test_a_day_of_failures_leaves_the_loop_ready_for_a_better_one(play):
     assert 5_300 <= probes <= 5_500
     assert (False, 0) == (after.surviving, after.consecutive_errors)
     assert 1.0 == pytest.approx(after.next_run, abs=1.0)
+
+
+def test_failing_for_ever_takes_no_more_room(play):
+    """Thousands of failures, each another one, with a state, remedies, and a substitute, leave nothing behind."""
+
+    async def story(stage):
+        async def work(ctx):
+            ctx.state[ctx.iteration] = "unfinished"
+            raise ConnectionError(f"down for the {ctx.iteration}th time")
+
+        async def care(ctx):
+            raise TimeoutError
+
+        loop = stage.loop(work, effects="idempotent", deadline=600.0, on_survival=stage.operation(care))
+        loop.node.remedy(ConnectionError)(lambda failure: None)
+        loop.start()
+        sizes = []
+        for seconds in (30_000.0, 30_000.0):
+            await stage.sleep(seconds)
+            gc.collect()
+            sizes.append(len(gc.get_objects()))
+        return sizes, loop.get_status().current_iteration
+
+    (before, after), iterations = play(story)
+
+    assert iterations > 3_500
+    assert after - before < 1_000  # less than one object for each iteration
 
 
 def test_started_again_it_has_all_patience(play):
