@@ -22,10 +22,16 @@ _TOLD = ("kind", "retry_after", "http_status", "refused", "in_doubt")
 
 
 class RemoteFailure(UnbreakableError):
-    """Say what an operation raised in its worker process, where the exception itself cannot be sent."""
+    """Say what an operation raised in its worker process, where the exception itself cannot be sent.
 
-    kind: Kind
-    retry_after: float | None = None
+    Its ``kind`` and whatever else decides about repeats is that exception's.
+    """
+
+
+class Unsendable(RemoteFailure):
+    """Say that what an operation is given, or leaves in ``ctx.state``, cannot be sent: repeating changes nothing."""
+
+    kind = Kind.BUG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +56,7 @@ class Request:
         )
 
     def pickled(self) -> bytes:
-        """Return the request as it is sent; RemoteFailure if that is not possible."""
+        """Return the request as it is sent; Unsendable if that is not possible."""
         return _packed("what the operation is given", self)
 
     def open_in(self, ctx: Context) -> None:
@@ -79,7 +85,7 @@ class Answer:
         """Return what there is to say; an *error* that cannot be sent is sent as text."""
         try:
             pickled = _packed("ctx.state", state)
-        except RemoteFailure as refusal:
+        except Unsendable as refusal:
             error, pickled = error or refusal, b""
         if error is None:
             return cls(state=pickled)
@@ -93,11 +99,11 @@ class Answer:
         )
 
     def read_state(self) -> Any:
-        """Return the state as the attempt left it, None if it could not be sent; RemoteFailure if it cannot be read."""
+        """Return the state as the attempt left it, None if it could not be sent; Unsendable if it cannot be read."""
         try:
             return unpack(self.state) if self.state else None
         except Exception as refusal:
-            raise RemoteFailure(f"ctx.state cannot be read back: {in_one_line(refusal)}") from refusal
+            raise Unsendable(f"ctx.state cannot be read back: {in_one_line(refusal)}") from refusal
 
     def failure(self) -> Exception | None:
         """Return the exception that ended the attempt, or what stands for it; None if it was good."""
@@ -130,7 +136,7 @@ def _packed(what: str, thing: object) -> bytes:
     try:
         packed = pack(thing)
     except Exception as refusal:
-        raise RemoteFailure(f"{what} cannot be sent between processes: {in_one_line(refusal)}") from refusal
+        raise Unsendable(f"{what} cannot be sent between processes: {in_one_line(refusal)}") from refusal
     if len(packed) > MOST_BYTES:
-        raise RemoteFailure(f"{what} is too big to be sent: {len(packed):,} bytes, of {MOST_BYTES:,} at most")
+        raise Unsendable(f"{what} is too big to be sent: {len(packed):,} bytes, of {MOST_BYTES:,} at most")
     return packed

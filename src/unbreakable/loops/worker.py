@@ -14,7 +14,7 @@ from types import FrameType
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.trying import is_exhausted
 from unbreakable.loops.bench import Bench
-from unbreakable.loops.errand import Answer, Request
+from unbreakable.loops.errand import Answer, Request, Unsendable
 from unbreakable.loops.program import Program
 from unbreakable.loops.signals import ASKING
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack
@@ -56,7 +56,7 @@ def _attempt(node: FractalNode, bench: Bench, message: bytearray) -> Answer:
     try:
         request: Request = unpack(message)
     except Exception as error:
-        return Answer(state=b"", error=b"", told=f"what the operation is given cannot be read: {in_one_line(error)}")
+        return Answer.to(None, Unsendable(f"what the operation is given cannot be read: {in_one_line(error)}"))
     request.open_in(ctx)
     enter(ctx)
     state = ctx.state

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 
 from unbreakable.errors import Kind
+from unbreakable.fractal.signature import classify
 from unbreakable.loops.errand import MOST_CHARACTERS, Answer, RemoteFailure
+from unbreakable.outcome import Failure
+from unbreakable.policies import Retry
 
 
 class Held(Exception):
@@ -74,6 +77,14 @@ def test_a_good_attempt_has_no_failure_and_leaves_its_state():
     answer = Answer.to({"n": 1}, None)
 
     assert (None, {"n": 1}) == (answer.failure(), answer.read_state())
+
+
+def test_a_state_that_cannot_be_sent_is_no_reason_to_repeat_what_was_done():
+    """The operation has done its work: that its state is of no use is a programming error."""
+    error = Answer.to({"lock": threading.Lock()}, None).failure()
+
+    assert "ctx.state cannot be sent between processes: TypeError" in str(error)
+    assert not Retry().wants(Failure(error, classify(error)), remedied=False)
 
 
 def test_the_first_error_is_told_when_the_state_cannot_be_sent_either():
