@@ -296,7 +296,8 @@ def test_paths_that_are_no_longer_needed_let_go_of_their_processes(engine, opera
 
 
 PROGRAM = """
-import os, sys, time
+import os, sys, time, warnings
+warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # Python 3.12 advises against fork
 import unbreakable as ub
 from functools import partial
 from pathlib import Path

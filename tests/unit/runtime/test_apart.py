@@ -166,8 +166,12 @@ def test_without_a_limit_it_waits_for_ever():
 def test_others_have_their_turn_though_the_work_ends_at_once():
     """An event loop may run tasks eagerly; a loop over them must not keep it to itself."""
 
+    class Eager(asyncio.Future):
+        def set_name(self, name):
+            pass
+
     def eager(loop, coroutine, **_):
-        ended = loop.create_future()
+        ended = Eager(loop=loop)
         try:
             coroutine.send(None)
         except StopIteration as end:
