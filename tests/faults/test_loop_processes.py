@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
+import sys
 
 import pytest
 
@@ -12,7 +11,7 @@ import unbreakable as ub
 from unbreakable.events import Failed
 from unbreakable.loops.events import WorkerStarted
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="worker processes need POSIX")]
+pytestmark = [pytest.mark.real, pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what lives")]
 
 
 def run(operation, *, asynchronous=False, listen=(), **settings):
@@ -32,14 +31,6 @@ def run(operation, *, asynchronous=False, listen=(), **settings):
         loop.start()
         loop.wait_sync()
     return loop
-
-
-def is_alive(pid):
-    """Return whether the process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 # ── whatever happens in the process ─────────────────────────────────────────────────────────
@@ -86,7 +77,7 @@ def test_a_fault_is_a_failed_iteration_and_told(battery, fault, told):
     assert told in battery[0][fault]
 
 
-def test_after_each_fault_the_loop_went_on(battery, operations):
+def test_after_each_fault_the_loop_went_on(battery, operations, is_alive):
     """Every second iteration was good, and nothing is left of the processes that died."""
     _, loop, started = battery
     status = loop.get_status()
@@ -101,7 +92,7 @@ def test_after_each_fault_the_loop_went_on(battery, operations):
     assert not any(is_alive(event.pid) for event in started)
 
 
-def test_what_only_looks_like_a_fault_is_none(operations):
+def test_what_only_looks_like_a_fault_is_none(operations, is_alive):
     """Results stay in the process, and signals that ask a program to end are for the loop's process to obey."""
     started = []
     loop = run(operations.oddities, max_iterations=len(operations.ODDITIES), listen=[(WorkerStarted, started.append)])
