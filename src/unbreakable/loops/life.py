@@ -65,7 +65,7 @@ class Life:
                 self.work.tally.last_error = "the loop was cancelled from outside"
             self.work.close()
             if not is_closed:
-                await self.work.strays.see_off(runtime)
+                await self.work.see_off(runtime)
 
     async def _has_reached_its_end_safely(self, runtime: Runtime) -> bool:
         try:

@@ -173,7 +173,7 @@ class QuantumLoop:
             healing=self._work.ladder.healing(),
             surviving=self._work.ladder.surviving,
             path=self._work.paths.index + 1,
-            left_behind=len(self._work.strays),
+            left_behind=self._work.left_behind,
             last_error=tally.last_error,
         )
 

@@ -37,10 +37,10 @@ class Path:
         strays: Strays,
     ) -> None:
         self.node = node
+        self.strays = strays
         self._operation = operation
         self._hire = hire
         self._enter = enter
-        self._strays = strays
         self._worker: Worker | None = None
         self._door: AsyncProtected[[], Any] | None = None
         self._door_sync: SyncProtected[[], Any] | None = None
@@ -57,7 +57,7 @@ class Path:
         self._door = self._door or AsyncProtected(guarded(self._operation, self._enter), self.node)
         seconds = self.node.target.plan.deadline + GRACE
         try:
-            await apart(self._door, seconds, self._strays.cut, f"iteration of {self.node.name}")
+            await apart(self._door, seconds, self.strays.cut, f"iteration of {self.node.name}")
         except TimeUp:
             msg = f"the iteration did not end within {GRACE:g} s of its cut, and was left behind"
             raise DeadlineExceeded(msg) from None
@@ -100,7 +100,7 @@ class Path:
             raise self._why(ctx, started) from None
         finally:
             if worker.left_undone:
-                self._strays.cut(worker, shares_state=worker.shares_state)
+                self.strays.cut(worker, shares_state=worker.shares_state)
                 worker.cut()
                 self._part_with(worker)
 
@@ -135,6 +135,6 @@ class Path:
             self._worker = None
 
     def _part_with(self, worker: Worker) -> None:
-        self._strays.dismissed(worker)
+        self.strays.dismissed(worker)
         if self._worker is worker:
             self._worker = None

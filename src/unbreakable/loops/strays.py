@@ -9,7 +9,6 @@ from unbreakable.errors import BulkheadFull
 from unbreakable.loops.workers import Worker
 from unbreakable.runtime import Runtime
 
-END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
 MOST = 8  # iterations still at work, of one loop: each may hold a task or a thread, and whatever else, for ever
 
 
@@ -48,9 +47,8 @@ class Strays:
         """Hold a worker that was told to end."""
         self._dismissed = [*(each for each in self._dismissed if each.is_alive), worker]
 
-    async def see_off(self, runtime: Runtime) -> None:
-        """Wait until the workers have ended that can, at most END seconds."""
-        until = runtime.now() + END
+    async def see_off(self, runtime: Runtime, until: float) -> None:
+        """Wait for the end of the workers that can end, at most to the moment *until*."""
         for worker in self._dismissed:
             await worker.end(runtime, until - runtime.now())
         self._dismissed = [each for each in self._dismissed if each.is_alive]

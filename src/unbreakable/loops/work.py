@@ -26,6 +26,8 @@ from unbreakable.policies import Context, current
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime
 
+END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
+
 # Which iteration this code is part of.
 _inside: ContextVar[Iteration | None] = ContextVar("unbreakable_iteration", default=None)
 
@@ -51,11 +53,11 @@ class Work:
         self.node = node
         self.tally = Tally()
         self.slate = Slate()
-        self.strays = Strays(self.slate.leave)
+        self._strays = Strays(self.slate.leave)
         self._operation = operation
         self._hire = hire_for(operation, isolation, "operation")
         self.needs_event_loop = self._hire is None and is_async(operation)
-        first = Path(operation, self._hire, node, self._enter, self.strays)
+        first = Path(operation, self._hire, node, self._enter, self._strays)
         self.paths = Paths(first, self._new_path, self._drop_path, IN_QUANTUM_MODE if quantum_mode else 1)
         self.healer = Healer(node, Ladder(interval), self.paths, self.slate)
         self._substitute = None if on_survival is None else self._new_substitute(on_survival, isolation)
@@ -66,6 +68,11 @@ class Work:
     def ladder(self) -> Ladder:
         """What decides how failures are healed."""
         return self.healer.ladder
+
+    @property
+    def left_behind(self) -> int:
+        """How many iterations are still at work after their cut."""
+        return sum(len(strays) for strays in self._every_strays())
 
     @property
     def is_here(self) -> bool:
@@ -82,8 +89,9 @@ class Work:
         _inside.set(iteration)
         substitute = self._substitute if tick is not None and self.ladder.substitutes else None
         try:
-            self._look_for_strays(began)
             path = substitute or self.paths.current
+            self._tell_of_strays(began)
+            path.strays.refuse_more()
             await path.ready(runtime)
             began = runtime.now()
             if runtime.preemptive:
@@ -113,16 +121,11 @@ class Work:
         assert iteration is not None  # noqa: S101 - set where the iteration began
         return iteration.enter(ctx)
 
-    def _look_for_strays(self, now: float) -> None:
-        left = len(self.strays)
-        if left > self._left:
-            self._tell(IterationLeftBehind(at=now, node=self.node.name, count=left))
+    def _tell_of_strays(self, now: float) -> None:
+        left = self.left_behind
+        if left > self._left and self.node.listeners:
+            self.node.tell(IterationLeftBehind(at=now, node=self.node.name, count=left))
         self._left = left
-        self.strays.refuse_more()
-
-    def _tell(self, event: Event) -> None:
-        if self.node.listeners:
-            self.node.tell(event)
 
     # ── its paths ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -134,7 +137,7 @@ class Work:
         node.remedies = self.node.remedies
         node.target.experience, node.target.circuit = self.node.target.experience, self.node.target.circuit
         node.on(Event, self.node.tell)
-        return Path(self._operation, self._hire, node, self._enter, self.strays)
+        return Path(self._operation, self._hire, node, self._enter, self._strays)
 
     def _drop_path(self, path: Path) -> None:
         if path.node is not self.node:
@@ -147,10 +150,13 @@ class Work:
         settings = self.node.settings
         node = FractalNode(f"{self.node.name}.survival", deadline=settings.deadline, breaker=False, hedge=False)
         node.on(Event, self.node.tell)
-        return Path(on_survival, hire, node, self._enter, self.strays)
+        return Path(on_survival, hire, node, self._enter, Strays(self.slate.leave))
 
     def _every_path(self) -> list[Path]:
         return [*self.paths.every(), *([] if self._substitute is None else [self._substitute])]
+
+    def _every_strays(self) -> list[Strays]:
+        return [self._strays, *([] if self._substitute is None else [self._substitute.strays])]
 
     # ── its beginning and its end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,10 +178,17 @@ class Work:
         for path in self._every_path():
             path.close()
 
+    async def see_off(self, runtime: Runtime) -> None:
+        """Wait for the workers that can end, at most END seconds."""
+        until = runtime.now() + END
+        for strays in self._every_strays():
+            await strays.see_off(runtime, until)
+
     def forget(self) -> None:
         """Forget what is in progress: after a fork it goes on in the parent only."""
         self._current = None
-        self.strays.clear()
+        for strays in self._every_strays():
+            strays.clear()
         for path in self._every_path():
             path.forget()
 

@@ -96,6 +96,33 @@ def test_iterations_left_behind_are_bounded(play):
 
 
 @awaited
+def test_the_substitute_runs_though_too_many_iterations_hang(play):
+    """What the operation holds is no reason to keep the substitute from its work."""
+
+    async def story(stage):
+        cared = []
+
+        async def work(ctx):
+            await swallow(1e6)
+
+        async def care(ctx):
+            cared.append(stage.now())
+
+        loop = stage.loop(work, interval=1.0, deadline=0.5, effects="once", on_survival=care)
+        loop.start()
+        await stage.sleep(600.0)
+        status = loop.get_status()
+        await stage.stop(loop)
+        return len(cared), status
+
+    cared, status = play(story)
+
+    assert (True, MOST) == (status.surviving, status.left_behind)
+    assert cared >= 10
+    assert 0.0 == status.performance.success_rate
+
+
+@awaited
 def test_an_iteration_left_behind_cannot_reach_the_state(play):
     """What it still writes is its own; the loop goes on with what was verified."""
 
@@ -356,6 +383,6 @@ def test_a_loop_that_ended_holds_no_thread(play):
         loop = stage.engine.create_loop(lambda: None, max_iterations=1, isolation="thread")
         loop.start()
         await stage.wait(loop)
-        return [path._worker for path in loop._work.paths.every()], len(loop._work.strays)
+        return [path._worker for path in loop._work.paths.every()], loop._work.left_behind
 
     assert ([None], 0) == play(story)
