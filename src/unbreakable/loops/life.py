@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from unbreakable.loops.carrier import Carrier, Mark
 from unbreakable.loops.control import Control, End, Run, Wait
+from unbreakable.loops.guard import is_stray
 from unbreakable.loops.work import Work
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
@@ -55,7 +56,7 @@ class Life:
         mark, is_closed = Mark(), False
         try:
             # An operation may swallow a cancellation that was meant for the loop.
-            while not (await self._has_reached_its_end_safely(runtime) or mark.is_cancelled):
+            while not (await self._has_reached_its_end_safely(runtime, mark) or mark.is_cancelled):
                 pass
         except GeneratorExit:
             is_closed = True  # together with its event loop: nothing can be waited for any more
@@ -67,10 +68,14 @@ class Life:
             if not is_closed:
                 await self.work.see_off(runtime)
 
-    async def _has_reached_its_end_safely(self, runtime: Runtime) -> bool:
+    async def _has_reached_its_end_safely(self, runtime: Runtime, mark: Mark) -> bool:
         try:
             return await self._has_reached_its_end(runtime)
-        except Exception as error:  # the machinery failed, not the operation: the loop goes on
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # the machinery failed, or a listener, not the operation: the loop goes on
+            if not isinstance(error, Exception) and not is_stray(error, mark):
+                raise
             self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
             with contextlib.suppress(Exception):
                 await runtime.sleep(REST)

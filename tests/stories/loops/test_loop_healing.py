@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from unbreakable.events import Event
 from unbreakable.loops.events import LoopHealed, PathChanged, RungSkipped, RungTried
 
@@ -271,6 +273,43 @@ def test_a_loop_without_a_state_has_none_to_reset(play):
     healing = play(story)
 
     assert ((0, 0), (1, 1)) == (healing.safe_state_reset, healing.adaptive_backoff)
+
+
+class Leaves:
+    """Something that ends the program when it is copied."""
+
+    def __deepcopy__(self, memo):
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize("where", ["listener", "state"])
+def test_what_would_end_a_program_between_iterations_ends_no_loop(play, where):
+    """Listeners and what is kept are the user's code, too: a SystemExit of theirs costs a second."""
+
+    async def story(stage):
+        def leave(event):
+            raise SystemExit(3)
+
+        async def work(ctx):
+            moments.append(stage.now())
+            if ctx.iteration <= 3:
+                raise ConnectionError("down")
+            if where == "state":
+                ctx.state["leaves"] = Leaves()
+
+        moments = []
+        loop = stage.loop(work, effects="once", interval=0.25, max_iterations=5)
+        if where == "listener":
+            loop.node.on(RungTried, leave)
+        loop.start()
+        await stage.wait(loop)
+        return moments, loop.get_status()
+
+    moments, status = play(story)
+
+    assert [0.0, 0.25, 0.5, 1.5, 1.75] == moments if where == "listener" else [0.0, 0.25, 0.5, 1.0, 2.0] == moments
+    assert "the loop itself: SystemExit: 3" in status.last_error
+    assert 2 / 5 == status.performance.success_rate
 
 
 # ── paths ───────────────────────────────────────────────────────────────────────────────────
