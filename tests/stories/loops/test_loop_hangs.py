@@ -9,10 +9,11 @@ import time
 
 import pytest
 
-from unbreakable.loops import LoopState
+from unbreakable.loops import LoopState, QuantumLoopEngine
 from unbreakable.loops.events import IterationLeftBehind
 from unbreakable.loops.strays import MOST
 from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
 
 
 async def swallow(seconds):
@@ -386,3 +387,21 @@ def test_a_loop_that_ended_holds_no_thread(play):
         return [path._worker for path in loop._work.paths.every()], loop._work.left_behind
 
     assert ([None], 0) == play(story)
+
+
+def test_a_cancellation_from_outside_ends_a_loop_whose_operation_blocks_a_thread():
+    """The end of an event loop does not wait for what cannot be cancelled."""
+    engine = QuantumLoopEngine()
+
+    async def main():
+        loop = engine.create_loop(lambda: block(60.0), deadline=math.inf, isolation="thread")
+        loop.start()
+        await ASYNCIO.sleep(1.0)
+        return loop
+
+    with virtual_time() as clock:
+        loop = asyncio.run(main())
+
+        assert (1.0, LoopState.STOPPED, 1) == (clock.now(), loop.state, loop.get_status().left_behind)
+        clock.advance(60.0)
+        assert 0 == loop.get_status().left_behind
