@@ -143,6 +143,7 @@ def test_a_day_of_failures_leaves_the_loop_ready_for_a_better_one(play):
     assert 1.0 == pytest.approx(after.next_run, abs=1.0)
 
 
+@pytest.mark.parametrize("play", ["event loop"], indirect=True)
 def test_failing_for_ever_takes_no_more_room(play):
     """Thousands of failures, each another one, with a state, remedies, and a substitute, leave nothing behind."""
 
