@@ -2,7 +2,8 @@
 
 Whatever the user's own code raises stays the user's: it is handed on as it is, with a note that tells the story.
 An exception of any type may carry what only its raiser knows: ``kind``, a Kind; ``retry_after``, the seconds that the
-target asked us to wait; ``http_status``; ``refused``, True when the target refused the request before doing anything.
+target asked us to wait; ``http_status``; ``refused``, True when the target refused the request before doing anything;
+``in_doubt``, True when nobody knows what the attempt has done, so that one with unknown effects is not repeated.
 
     UnbreakableError
     ├── Rejected                    the call was not made, or not made again
@@ -16,6 +17,7 @@ target asked us to wait; ``http_status``; ``refused``, True when the target refu
     ├── AttemptTimeout              an attempt was cut by our time limit (also a TimeoutError)
     ├── VerificationFailed          the result was not what was asked for
     ├── NotSent                     the request provably never left
+    ├── WorkerLost                  the worker process that ran a loop's operation is gone, or never came up
     ├── ConfigurationError          a setting is wrong (also a ValueError); the message holds its path
     │   └── GraphError              the steps of a workflow do not fit together
     └── CommitUnknown               nobody can tell whether the commit took place
@@ -96,6 +98,13 @@ class NotSent(UnbreakableError):
 
     Raise it yourself from an operation whose ``effects`` are "once" to allow a repeat.
     """
+
+
+class WorkerLost(UnbreakableError):
+    """Say that the worker process that was to run a loop's operation is gone, or never came up; it is replaced."""
+
+    kind = Kind.TRANSIENT
+    in_doubt = True
 
 
 class ConfigurationError(UnbreakableError, ValueError):

@@ -18,7 +18,8 @@ import unbreakable
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="these are signals of POSIX")]
 
 PROLOGUE = """
-import asyncio, os, signal, sys, time
+import asyncio, os, signal, sys, time, warnings
+warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # Python 3.12 advises against fork
 from unbreakable.loops import QuantumLoopEngine
 engine = QuantumLoopEngine()
 def say(*words): print(*words, flush=True)

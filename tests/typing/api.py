@@ -360,6 +360,10 @@ async def loops() -> None:
     assert_type(found.interval, float)
     assert_type(found.performance.success_rate, float)
     assert_type(found.performance.heal_rate, float)
+    assert_type(found.healing.known_remedy.tried, int)
+    assert_type(found.healing.survival_mode.worked, int)
+    assert_type(found.surviving, bool)
+    assert_type(found.left_behind, int)
     print(found.state, found.next_run, found.last_error)
     await loop.stop()
     await loop.wait()
@@ -373,7 +377,9 @@ async def loops() -> None:
 def loops_without_an_event_loop() -> None:
     """Run in a background thread, or take over the program."""
     engine = ub.QuantumLoopEngine()
-    loop = engine.create_loop(count, interval=0.0, max_iterations=3)
+    loop = engine.create_loop(
+        count, interval=0.0, max_iterations=3, quantum_mode=False, deadline=5.0, isolation="process", on_survival=count
+    )
     loop.start()
     loop.wait_sync()
     loop.stop_sync()

@@ -8,6 +8,8 @@ each step.  The rules, first match wins:
     paused                                   Wait until something is wished; ticks meanwhile are skipped
     the next tick is due                     Run the latest tick that is due
     otherwise                                Wait until the next tick
+
+The next tick is the first of the grid that lies after the rest of a loop that fails; a trigger is not held up by it.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ class Control:
     the latest decision, which then is out of date.
     """
 
-    __slots__ = ("left", "news", "number", "paused", "schedule", "stopping", "triggered", "upcoming")
+    __slots__ = ("left", "news", "number", "paused", "rests_until", "schedule", "stopping", "triggered", "upcoming")
 
     def __init__(self, schedule: Schedule, most: float, *, paused: bool = False) -> None:
         self.schedule = schedule
@@ -60,6 +62,7 @@ class Control:
         self.triggered = False
         self.news = False
         self.number = -1
+        self.rests_until = -math.inf
         self.upcoming: Tick | None = schedule.first()
 
     # ── wishes: the wish first, then the news of it ──────────────────────────────────────────────────────────────────
@@ -78,6 +81,10 @@ class Control:
         """Wish one iteration as soon as none is in progress; several wishes for it are one."""
         self.triggered = True
         self.news = True
+
+    def rest(self, until: float) -> None:
+        """Skip the ticks before the moment *until*, as of the iteration that has just ended."""
+        self.rests_until = until
 
     # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -100,7 +107,7 @@ class Control:
 
     def next_tick(self, now: float) -> Tick:
         """Return the tick that is waited for, or would be."""
-        return self.upcoming or self.schedule.after(self.number, now)
+        return self.upcoming or self.schedule.after(self.number, max(now, self.rests_until))
 
     @property
     def is_restless(self) -> bool:

@@ -23,7 +23,7 @@ async def end(lives: Iterable[Life], runtime: Runtime, grace: float) -> bool:
     others = [life for life in lives if not life.is_here]
     left = await _still_going(others, runtime, grace)
     for life in left:
-        life.carrier.cancel()
+        life.cut()
     return not await _still_going(left, runtime, LAST_GRACE) and len(others) == len(lives)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import Operation
 from unbreakable.loops.carrier import running_event_loop
 from unbreakable.loops.ending import end
+from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
 from unbreakable.loops.loop import QuantumLoop
 from unbreakable.loops.signals import noted_signals
@@ -24,9 +25,13 @@ from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
 # How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
 LOOK_AGAIN = 0.1
 
+ONLY = {"schedule": None, "overlap": "skip", "missed": "skip", "jitter": 0.0, "durability": "none"}
+
 
 class QuantumLoopEngine:
     """Make loops, run them, and end them all within a bound.
+
+    *state* has one value as yet: loops are kept in memory.
 
     >>> engine = QuantumLoopEngine()
     >>> loop = engine.create_loop(lambda: None, name="tidy", interval=0, max_iterations=3)
@@ -35,7 +40,9 @@ class QuantumLoopEngine:
     3
     """
 
-    def __init__(self) -> None:
+    def __init__(self, state: None = None) -> None:
+        if state is not None:
+            raise refuse("state", "None: loops are kept in memory, and nothing else is offered yet", state)
         self._loops: dict[str, QuantumLoop] = {}
         self._news = BLOCKING.waiter()
 
@@ -45,23 +52,55 @@ class QuantumLoopEngine:
         *,
         name: str | None = None,
         interval: float = 1.0,
+        schedule: None = None,
         max_iterations: float | None = None,
+        quantum_mode: bool = True,
         effects: Effects = "unknown",
         deadline: float | None = None,
+        overlap: Literal["skip"] = "skip",
+        missed: Literal["skip"] = "skip",
+        jitter: float = 0.0,
+        isolation: Isolation = "inline",
+        durability: Literal["none"] = "none",
+        on_survival: Operation[Any] | None = None,
     ) -> QuantumLoop:
         """Return a new loop that will run *operation*, which takes the context or nothing, every *interval* seconds.
 
         An interval of 0 is at once, again and again; *max_iterations* None or ``math.inf`` is for ever; *effects* and
         *deadline* (seconds for one iteration) are those of ``protect``.  Without a *name* it has the operation's.
+        The context has the iteration's ``tick`` and number, ``iteration``; what the operation writes in the dictionary
+        ``state`` it finds there in the next one: it is copied after each good iteration, and should be small.
+
+        *isolation* says where the operation runs, and so what a deadline does about one that hangs:
+
+        ========== =================================================================================================
+        "inline"   in the loop itself: an async one is cancelled, and left behind if it does not heed that within a
+                   second; a plain one has to look at ``ub.current().remaining()``
+        "thread"   in a thread of its own, an async one on an event loop there: it is left behind
+        "process"  in a process of its own, which is killed and replaced; it must be a function at the top of a
+                   module, or a partial of one, and its state is sent there and back
+        ========== =================================================================================================
+
+        A loop that fails is healed rung by rung, by the table in ``unbreakable.loops.ladder``.  In *quantum_mode* it
+        has three execution paths, each with its own learned settings and worker, and goes from one that fails to the
+        next.  In survival mode *on_survival*, if given, takes turns with probes of the operation.
+
+        *schedule*, *overlap*, *missed*, *jitter* and *durability* have one value each as yet.
         Raises ConfigurationError, which names the setting, what was expected and what was found.
         """
+        _refuse_what_is_not_offered(
+            schedule=schedule, overlap=overlap, missed=missed, jitter=jitter, durability=durability
+        )
         check.seconds("interval", interval)
+        if not isinstance(quantum_mode, bool):
+            raise refuse("quantum_mode", "True or False", quantum_mode)
         name = self._free_name(operation) if name is None else self._checked_name(name)
 
         # Without a circuit: a loop that rests between its ticks is the probe that a circuit would wait for.
-        node = FractalNode(name, effects=effects, deadline=deadline, breaker=False)
+        # Without a hedge: nobody waits for an iteration, and two copies at once would write in one state.
+        node = FractalNode(name, effects=effects, deadline=deadline, breaker=False, hedge=False)
         loop = QuantumLoop(
-            Work(operation, node),
+            Work(operation, node, interval, isolation=isolation, quantum_mode=quantum_mode, on_survival=on_survival),
             name=name,
             interval=float(interval),
             max_iterations=_checked_iterations(max_iterations),
@@ -140,6 +179,12 @@ class QuantumLoopEngine:
         name = getattr(operation, "__name__", type(operation).__name__)
         numbered = (f"{name}-{number}" for number in itertools.count(2))
         return name if name not in self._loops else next(each for each in numbered if each not in self._loops)
+
+
+def _refuse_what_is_not_offered(**settings: object) -> None:
+    for name, value in settings.items():
+        if value is not ONLY[name] and value != ONLY[name]:
+            raise refuse(name, f"{ONLY[name]!r}: nothing else is offered yet", value)
 
 
 def _checked_iterations(most: object) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from unbreakable.loops.carrier import Carrier, Mark
 from unbreakable.loops.control import Control, End, Run, Wait
+from unbreakable.loops.guard import is_stray
 from unbreakable.loops.work import Work
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
@@ -44,21 +45,37 @@ class Life:
         self.control.stop()
         self.wake()
 
+    def cut(self) -> None:
+        """Cut the iteration in progress, where that can be done."""
+        self.carrier.cancel()
+        self.work.stop()
+
     async def _drive(self, runtime: Runtime) -> None:
         enter(None)  # whatever call the loop was started in, its deadline is not ours
-        mark = Mark()
+        self.work.start()
+        mark, is_closed = Mark(), False
         try:
             # An operation may swallow a cancellation that was meant for the loop.
-            while not (await self._has_reached_its_end_safely(runtime) or mark.is_cancelled):
+            while not (await self._has_reached_its_end_safely(runtime, mark) or mark.is_cancelled):
                 pass
+        except GeneratorExit:
+            is_closed = True  # together with its event loop: nothing can be waited for any more
+            raise
         finally:
             if mark.is_cancelled and not self.control.stopping:
                 self.work.tally.last_error = "the loop was cancelled from outside"
+            self.work.close()
+            if not is_closed:
+                await self.work.see_off(runtime)
 
-    async def _has_reached_its_end_safely(self, runtime: Runtime) -> bool:
+    async def _has_reached_its_end_safely(self, runtime: Runtime, mark: Mark) -> bool:
         try:
             return await self._has_reached_its_end(runtime)
-        except Exception as error:  # the machinery failed, not the operation: the loop goes on
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # the machinery failed, or a listener, not the operation: the loop goes on
+            if not isinstance(error, Exception) and not is_stray(error, mark):
+                raise
             self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
             with contextlib.suppress(Exception):
                 await runtime.sleep(REST)
@@ -68,9 +85,11 @@ class Life:
         """Do what is decided; return whether that was to end."""
         match self.control.decide(runtime.now()):
             case Run(tick):
+                began = runtime.now() if tick is None else tick.nominal
                 await self.work.run(runtime, tick)
-                if self.control.is_restless:
-                    await runtime.sleep(0)  # others have their turn, even if the work never waits
+                self.control.rest(began + self.work.ladder.pause)
+                if self.control.is_restless and not runtime.preemptive:
+                    await runtime.sleep(0)  # other threads have their turn, even if the work never waits
             case Wait(seconds):
                 await self._wait(runtime, seconds)
             case End():

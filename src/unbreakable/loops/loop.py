@@ -13,6 +13,7 @@ from unbreakable.fractal import FractalNode
 from unbreakable.loops.control import Control
 from unbreakable.loops.ending import end
 from unbreakable.loops.life import Life
+from unbreakable.loops.program import refuse_while_loading
 from unbreakable.loops.schedule import Schedule
 from unbreakable.loops.status import LoopState, LoopStatus
 from unbreakable.loops.work import Work
@@ -51,8 +52,10 @@ class QuantumLoop:
     def start(self) -> None:
         """Begin at once: as a task in async code, in a daemon thread in plain code; once running, do nothing.
 
-        Raises Rejected while it is still stopping, since two of its iterations never overlap.
+        Raises Rejected while it is still stopping, since two of its iterations never overlap, and RuntimeError in a
+        worker process that is only loading the program.
         """
+        refuse_while_loading()
         with self._lock:
             if self.life is not None and self.life.carrier.is_alive:
                 if self.life.control.stopping:
@@ -167,6 +170,10 @@ class QuantumLoop:
             interval=self.interval,
             next_run=self._next_run(now),
             performance=tally.performance(now),
+            healing=self._work.ladder.healing(),
+            surviving=self._work.ladder.surviving,
+            path=self._work.paths.index + 1,
+            left_behind=self._work.left_behind,
             last_error=tally.last_error,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class LoopState(enum.Enum):
@@ -32,6 +32,32 @@ class Performance:
     last_iteration_time: float
 
 
+class Tries(NamedTuple):
+    """How often a rung of the healing ladder was tried, and how often it has worked."""
+
+    tried: int
+    worked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healing:
+    """What was done about failing iterations, the mildest rung first.
+
+    ``known_remedy`` counts iterations in which a remedy was applied; it has worked when the operation, asked again
+    after it, was good.  The other rungs have worked when three good iterations in a row followed.
+    """
+
+    known_remedy: Tries
+    adaptive_backoff: Tries
+    safe_state_reset: Tries
+    quantum_refresh: Tries
+    survival_mode: Tries
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the five pairs of tried and worked as a JSON-ready dictionary."""
+        return asdict(self)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus:
     """One loop at one moment.
@@ -39,6 +65,8 @@ class LoopStatus:
     ``is_running`` says whether something alive carries the loop, paused or not; that it advances shows in
     ``current_iteration``, which counts the iterations begun.  ``next_run`` is the number of seconds until the next
     tick, None when none is planned.  ``last_error`` is the latest failure in one line, kept when later ones succeed.
+    ``surviving`` says that the loop is in survival mode.  ``path`` is the execution path in use, from 1 on.
+    ``left_behind`` counts iterations that were cut but are still at work.
     """
 
     name: str
@@ -49,6 +77,10 @@ class LoopStatus:
     interval: float
     next_run: float | None
     performance: Performance
+    healing: Healing
+    surviving: bool
+    path: int
+    left_behind: int
     last_error: str | None
 
     def to_dict(self) -> dict[str, Any]:

@@ -31,13 +31,16 @@ class Tally:
         """Measure the rate up to *now*."""
         self.until = now
 
-    def succeeded(self, seconds: float, *, healed: bool) -> None:
-        """Count an iteration that went well, at once or after healing."""
-        if healed:
+    def succeeded(self, seconds: float, *, healed: bool, degraded: bool = False) -> None:
+        """Count an iteration that went well, at once or after healing; *degraded*: the substitute did."""
+        if degraded:
+            self.counts.degraded += 1
+        elif healed:
             self.counts.healed += 1
         else:
             self.counts.ok += 1
-        self.consecutive_errors = 0
+        if not degraded:
+            self.consecutive_errors = 0
         self._add_time(seconds)
 
     def failed(self, error: BaseException, seconds: float) -> None:

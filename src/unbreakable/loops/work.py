@@ -1,4 +1,4 @@
-"""One iteration: the operation, run through its node, told which one it is, counted."""
+"""What a loop does at each tick: an iteration, run on one of its paths, told which one it is, counted, learned from."""
 
 from __future__ import annotations
 
@@ -6,81 +6,199 @@ import inspect
 from contextvars import ContextVar
 from typing import Any
 
-from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
+from unbreakable.events import Event
+from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import Operation, is_async, is_generator, takes_context
 from unbreakable.loops.carrier import Mark
-from unbreakable.loops.guard import guarded, guarded_sync, is_stray
+from unbreakable.loops.events import IterationLeftBehind
+from unbreakable.loops.guard import is_stray
+from unbreakable.loops.healer import Healer
+from unbreakable.loops.isolation import hire_for
+from unbreakable.loops.iteration import Iteration
+from unbreakable.loops.ladder import Ladder
+from unbreakable.loops.path import Path
+from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
 from unbreakable.loops.schedule import Tick
+from unbreakable.loops.slate import Slate
+from unbreakable.loops.strays import Strays
 from unbreakable.loops.tally import Tally
 from unbreakable.policies import Context, current
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime
 
-# Which iteration of whose work this code is part of.
-_inside: ContextVar[tuple[object, int]] = ContextVar("unbreakable_iteration", default=(None, 0))
+END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
+
+# Which iteration this code is part of.
+_inside: ContextVar[Iteration | None] = ContextVar("unbreakable_iteration", default=None)
 
 
 class Work:
-    """Run the iterations of one loop, never two at once, through *node*, which heals what fails.
+    """Run the iterations of one loop, never two at once, through *node* and its like, which heal what fails.
 
-    The operation finds the tick in ``ctx.tick`` (None when triggered by hand) and the number of the iteration, from 1
-    on, in ``ctx.iteration``.
+    The operation finds the tick in ``ctx.tick`` (None when triggered by hand), the number of the iteration, from 1 on,
+    in ``ctx.iteration``, and in ``ctx.state`` a dictionary that is its own from one iteration to the next.
     """
 
-    def __init__(self, operation: Operation[Any], node: FractalNode) -> None:
-        _check(operation)
-        self.needs_event_loop = is_async(operation)
+    def __init__(
+        self,
+        operation: Operation[Any],
+        node: FractalNode,
+        interval: float = 1.0,
+        *,
+        isolation: str = "inline",
+        quantum_mode: bool = True,
+        on_survival: Operation[Any] | None = None,
+    ) -> None:
+        _check("operation", operation)
         self.node = node
         self.tally = Tally()
-        self._call = AsyncProtected[[], Any](guarded(operation, self._enter), node)
-        self._call_sync = SyncProtected[[], Any](guarded_sync(operation, self._enter), node)
-        self._tick: Tick | None = None
-        self._attempts = 0
-        self._in_progress = False
+        self.slate = Slate()
+        self._strays = Strays(self.slate.leave)
+        self._operation = operation
+        self._hire = hire_for(operation, isolation, "operation")
+        self.needs_event_loop = self._hire is None and is_async(operation)
+        first = Path(operation, self._hire, node, self._enter, self._strays)
+        self.paths = Paths(first, self._new_path, self._drop_path, IN_QUANTUM_MODE if quantum_mode else 1)
+        self.healer = Healer(node, Ladder(interval), self.paths, self.slate)
+        self._substitute = None if on_survival is None else self._new_substitute(on_survival, isolation)
+        self._current: Iteration | None = None
+        self._left = 0
+
+    @property
+    def ladder(self) -> Ladder:
+        """What decides how failures are healed."""
+        return self.healer.ladder
+
+    @property
+    def left_behind(self) -> int:
+        """How many iterations are still at work after their cut."""
+        return sum(len(strays) for strays in self._every_strays())
 
     @property
     def is_here(self) -> bool:
         """Whether this is called from inside the iteration in progress."""
-        return self._in_progress and _inside.get() == (self, self.tally.begun)
+        return self._current is not None and _inside.get() is self._current
+
+    # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self, runtime: Runtime, tick: Tick | None) -> None:
         """Run one iteration; only what comes from outside is raised: a cancellation, a signal."""
         tally, mark, began = self.tally, Mark(), runtime.now()
         tally.begun += 1
-        self._tick, self._attempts, self._in_progress = tick, 0, True
+        iteration = self._current = Iteration(tally.begun, tick, self.slate.state)
+        _inside.set(iteration)
+        substitute = self._substitute if tick is not None and self.ladder.substitutes else None
         try:
+            path = substitute or self.paths.current
+            self._tell_of_strays(began)
+            path.strays.refuse_more()
+            await path.ready(runtime)
+            began = runtime.now()
             if runtime.preemptive:
-                await self._call()
+                await path.run()
             else:
-                self._call_sync()
+                path.run_sync()
         except BaseException as error:
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise
             tally.failed(error, runtime.now() - began)
+            good = False
         else:
-            tally.succeeded(runtime.now() - began, healed=self._attempts > 1)
+            good = True
+            tally.succeeded(runtime.now() - began, healed=iteration.attempts > 1, degraded=substitute is not None)
         finally:
-            self._in_progress = False
-
-    def forget(self) -> None:
-        """Forget the iteration in progress: after a fork it goes on in the parent only."""
-        self._in_progress = False
+            self._current = None
+        if substitute is not None:
+            self.ladder.substituted()
+        elif good:
+            self.healer.succeeded(iteration, runtime.now())
+        else:
+            self.healer.failed(iteration, runtime.now())
 
     def _enter(self) -> Context:
-        ctx = current()
+        ctx, iteration = current(), _inside.get()
         assert ctx is not None  # noqa: S101 - the node has just opened it
-        ctx.tick, ctx.iteration = self._tick, self.tally.begun
-        self._attempts = max(self._attempts, ctx.attempt)
-        _inside.set((self, self.tally.begun))
-        return ctx
+        assert iteration is not None  # noqa: S101 - set where the iteration began
+        return iteration.enter(ctx)
+
+    def _tell_of_strays(self, now: float) -> None:
+        left = self.left_behind
+        if left > self._left and self.node.listeners:
+            self.node.tell(IterationLeftBehind(at=now, node=self.node.name, count=left))
+        self._left = left
+
+    # ── its paths ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _new_path(self, number: int) -> Path:
+        """Return a path with nothing learned; what mends, what listens, what may be spent is the same for all paths."""
+        node = self.node.create_child(
+            f"{self.node.name}.path-{number + 1}", effects=self.node.settings.effects, breaker=False, hedge=False
+        )
+        node.remedies = self.node.remedies
+        node.target.experience, node.target.circuit = self.node.target.experience, self.node.target.circuit
+        node.on(Event, self.node.tell)
+        return Path(self._operation, self._hire, node, self._enter, self._strays)
+
+    def _drop_path(self, path: Path) -> None:
+        if path.node is not self.node:
+            self.node.drop_child(path.node)
+
+    def _new_substitute(self, on_survival: Operation[Any], isolation: str) -> Path:
+        _check("on_survival", on_survival)
+        hire = hire_for(on_survival, isolation, "on_survival")
+        self.needs_event_loop = self.needs_event_loop or (hire is None and is_async(on_survival))
+        settings = self.node.settings
+        node = FractalNode(f"{self.node.name}.survival", deadline=settings.deadline, breaker=False, hedge=False)
+        node.on(Event, self.node.tell)
+        return Path(on_survival, hire, node, self._enter, Strays(self.slate.leave))
+
+    def _every_path(self) -> list[Path]:
+        return [*self.paths.every(), *([] if self._substitute is None else [self._substitute])]
+
+    def _every_strays(self) -> list[Strays]:
+        return [self._strays, *([] if self._substitute is None else [self._substitute.strays])]
+
+    # ── its beginning and its end ────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Begin anew; what an earlier run left at work, its event loop closed under it, is cut."""
+        self.ladder.start()
+        for path in self._every_path():
+            path.stop()
+            path.close()
+            path.start()
+
+    def stop(self) -> None:
+        """Cut the iteration in progress where a worker runs it, from any thread."""
+        for path in self._every_path():
+            path.stop()
+
+    def close(self) -> None:
+        """Let all workers end."""
+        for path in self._every_path():
+            path.close()
+
+    async def see_off(self, runtime: Runtime) -> None:
+        """Wait for the workers that can end, at most END seconds."""
+        until = runtime.now() + END
+        for strays in self._every_strays():
+            await strays.see_off(runtime, until)
+
+    def forget(self) -> None:
+        """Forget what is in progress: after a fork it goes on in the parent only."""
+        self._current = None
+        for strays in self._every_strays():
+            strays.clear()
+        for path in self._every_path():
+            path.forget()
 
 
-def _check(operation: object) -> None:
+def _check(setting: str, operation: object) -> None:
     expected = "a function that takes the context or nothing"
     if not callable(operation):
-        raise refuse("operation", expected, operation)
+        raise refuse(setting, expected, operation)
     if is_generator(operation):
-        raise refuse("operation", "a function that returns: calling a generator does nothing", operation)
+        raise refuse(setting, "a function that returns: calling a generator does nothing", operation)
     try:
         signature = inspect.signature(operation)
     except (ValueError, TypeError):
@@ -88,4 +206,4 @@ def _check(operation: object) -> None:
     try:
         signature.bind(*((None,) if takes_context(operation) else ()))
     except TypeError:
-        raise refuse("operation", expected, operation) from None
+        raise refuse(setting, expected, operation) from None

@@ -32,7 +32,7 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
 
     ======== =====================================================================
     none, idempotent   after any failure
-    unknown            after a failure that it reported; not when we cut it, for then nobody knows what it did
+    unknown            after a failure that it reported; not when we cut it or it is in doubt: nobody knows what it did
     once               only when the request provably never left, or the target refused it before doing anything
     ======== =====================================================================
     """
@@ -40,4 +40,4 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
         return False  # we refused it ourselves: asking ourselves again changes nothing
     if effects == "once":
         return isinstance(failure.error, NEVER_LEFT) or told_by(failure.error, "refused") is True
-    return not (effects == "unknown" and failure.cut)
+    return not (effects == "unknown" and (failure.cut or told_by(failure.error, "in_doubt") is True))

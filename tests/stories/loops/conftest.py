@@ -28,11 +28,15 @@ class Stage:
 
     def loop(self, work: Callable[..., Awaitable[Any]], **settings: Any) -> QuantumLoop:
         """Return a loop over *work*, which uses ``work_for`` to take its time."""
+        return self.engine.create_loop(self.operation(work), **{"name": "work", **settings})
+
+    def operation(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
+        """Return *work* in this stage's colour."""
 
         def plain(ctx):
             return run_blocking(work(ctx))
 
-        return self.engine.create_loop(work if self.can_cancel else plain, **{"name": "work", **settings})
+        return work if self.can_cancel else plain
 
     async def work_for(self, seconds: float) -> None:
         await self.works_on.sleep(seconds)

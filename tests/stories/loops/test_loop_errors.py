@@ -121,7 +121,7 @@ def test_a_remedy_registered_with_the_loop_s_node_heals_its_iterations(play):
     assert (1.0, 1.0) == (performance.success_rate, performance.heal_rate)
 
 
-def test_ten_failures_in_a_row_still_call_the_operation_at_every_tick(play):
+def test_ten_failures_in_a_row_still_call_the_operation_in_every_iteration(play):
     """A loop rests between its ticks anyway: no circuit keeps it from finding out that all is well again."""
 
     async def story(stage):

@@ -116,6 +116,16 @@ def never_runs():
         ({"operation": never_runs}, "operation must be a function that returns: calling a generator does nothing"),
         ({"effects": "some"}, "effects must be one of 'none', 'idempotent', 'unknown', 'once', not 'some'"),
         ({"deadline": 0}, "deadline must be more than 0 seconds"),
+        ({"isolation": "container"}, "isolation must be one of 'inline', 'thread', 'process', not 'container'"),
+        ({"quantum_mode": "on"}, "quantum_mode must be True or False, not 'on'"),
+        ({"on_survival": 3}, "on_survival must be a function that takes the context or nothing, not 3"),
+        ({"schedule": "0 4 * * *"}, "schedule must be None: nothing else is offered yet, not '0 4 * * *'"),
+        ({"overlap": "buffer"}, "overlap must be 'skip': nothing else is offered yet, not 'buffer'"),
+        ({"missed": "run"}, "missed must be 'skip': nothing else is offered yet, not 'run'"),
+        ({"jitter": 0.5}, "jitter must be 0.0: nothing else is offered yet, not 0.5"),
+        ({"durability": "durable"}, "durability must be 'none': nothing else is offered yet, not 'durable'"),
+        ({"isolation": "process", "operation": lambda: None}, "operation must be a function at the top of a module"),
+        ({"isolation": "process", "operation": print, "on_survival": lambda: None}, "on_survival must be a function"),
     ],
 )
 def test_wrong_settings_are_refused_when_the_loop_is_made(settings, message):
@@ -127,6 +137,12 @@ def test_wrong_settings_are_refused_when_the_loop_is_made(settings, message):
 
     assert message in str(refused.value)
     assert 1 == engine.get_status().total_loops
+
+
+def test_an_engine_keeps_its_loops_in_memory():
+    """What is not offered yet is refused, and not silently left out."""
+    with pytest.raises(ConfigurationError, match=r"nothing else is offered yet, not '\./state'"):
+        QuantumLoopEngine(state="./state")
 
 
 def test_a_loop_without_a_name_has_that_of_its_operation():

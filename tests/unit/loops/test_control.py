@@ -81,6 +81,44 @@ def test_a_paused_loop_can_be_triggered():
     assert [Run(None), Wait(math.inf)] == [loop.decide(0.0), loop.decide(1.0)]
 
 
+def test_a_loop_that_rests_stays_on_its_grid_and_counts_what_it_skips():
+    """Whoever fails is slowed down along the grid; ticks of the rest are missed ones."""
+    loop = control()
+    loop.decide(0.0)
+    loop.rest(0.0 + 3 * 2.0)
+
+    assert Wait(5.5) == loop.decide(0.5)
+    assert Run(Tick(number=3, nominal=6.0, missed=2)) == loop.decide(6.0)
+
+
+def test_a_loop_that_was_hung_for_longer_than_its_rest_runs_at_the_next_tick():
+    """A rest is counted from the tick, not added to what the iteration took."""
+    loop = control()
+    loop.decide(0.0)
+    loop.rest(4.0)
+
+    assert Run(Tick(number=5, nominal=10.0, missed=4)) == loop.decide(10.0)
+
+
+def test_a_trigger_is_not_held_up_by_a_rest_and_does_not_end_it():
+    """Who asks for an iteration by hand gets it now."""
+    loop = control()
+    loop.decide(0.0)
+    loop.rest(8.0)
+    loop.trigger()
+
+    assert [Run(None), Wait(7.0)] == [loop.decide(1.0), loop.decide(1.0)]
+
+
+def test_a_loop_without_an_interval_rests_between_its_iterations():
+    """At once is after the rest, too."""
+    loop = control(interval=0.0)
+    loop.decide(0.0)
+    loop.rest(0.25)
+
+    assert [Wait(0.25), Run(Tick(number=1, nominal=0.25))] == [loop.decide(now) for now in (0.0, 0.25)]
+
+
 def test_what_is_wished_after_a_decision_is_news():
     """A wish between a decision and the wait that follows it is not slept through."""
     loop = control()

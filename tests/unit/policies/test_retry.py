@@ -16,6 +16,7 @@ from unbreakable.errors import (
     Kind,
     NotSent,
     VerificationFailed,
+    WorkerLost,
 )
 from unbreakable.outcome import Failure
 from unbreakable.policies import Backoff, Retry
@@ -76,6 +77,7 @@ TABLE = [
     (Failure(TimeoutError("the user's own")), {"none": True, "idempotent": True, "unknown": True, "once": False}),
     (Failure(VerificationFailed()), {"none": True, "idempotent": True, "unknown": True, "once": False}),
     (CUT, {"none": True, "idempotent": True, "unknown": False, "once": False}),
+    (Failure(WorkerLost()), {"none": True, "idempotent": True, "unknown": False, "once": False}),
     (Failure(NotSent()), dict.fromkeys(EFFECTS, True)),
     (Failure(ConnectionRefusedError()), dict.fromkeys(EFFECTS, True)),
     (Failure(socket.gaierror()), dict.fromkeys(EFFECTS, True)),

@@ -1,0 +1,55 @@
+"""What happened to a loop, as frozen records; ``loop.node.on`` listens to them."""
+
+from __future__ import annotations
+
+from unbreakable.events import Event
+
+
+class RungTried(Event):
+    """A rung of the healing ladder was tried after so many failures in a row."""
+
+    rung: str
+    failures: int
+
+
+class RungSkipped(Event):
+    """A rung of the healing ladder could not be tried; *reason* says why."""
+
+    rung: str
+    reason: str
+
+
+class LoopHealed(Event):
+    """Enough good iterations followed a rung to say that it has worked."""
+
+    rung: str
+
+
+class SurvivalEntered(Event):
+    """The loop is in survival mode: it iterates rarely, and with its substitute if it has one."""
+
+    failures: int
+
+
+class SurvivalLeft(Event):
+    """The loop is itself again, after so many *seconds* of survival mode."""
+
+    seconds: float
+
+
+class PathChanged(Event):
+    """The iteration failed, so the next one takes another execution path, counted from 1 on."""
+
+    path: int
+
+
+class WorkerStarted(Event):
+    """A worker process was started for an execution path; *pid* is its number."""
+
+    pid: int
+
+
+class IterationLeftBehind(Event):
+    """An iteration did not heed its cut: the loop goes on without it, the *count* of these still at work told."""
+
+    count: int

@@ -1,0 +1,81 @@
+"""What the healing ladder decides, carried out on one loop, and told to its listeners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unbreakable.events import Event
+from unbreakable.fractal import FractalNode
+from unbreakable.loops.events import LoopHealed, PathChanged, RungSkipped, RungTried, SurvivalEntered, SurvivalLeft
+from unbreakable.loops.iteration import Iteration
+from unbreakable.loops.ladder import GOOD, Ladder, Rung
+from unbreakable.loops.paths import Paths
+from unbreakable.loops.slate import Slate
+
+
+class Healer:
+    """Do between two iterations what *ladder* decides, with *paths* and *slate*."""
+
+    __slots__ = ("_is_mended", "_node", "_paths", "_slate", "_survives_since", "ladder")
+
+    def __init__(self, node: FractalNode, ladder: Ladder, paths: Paths, slate: Slate) -> None:
+        self.ladder = ladder
+        self._node = node
+        self._paths = paths
+        self._slate = slate
+        self._survives_since = 0.0
+        self._is_mended = False  # by a remedy after which the operation has not been asked yet
+
+    def succeeded(self, iteration: Iteration, now: float) -> None:
+        """Draw the conclusions from a good iteration."""
+        self._count_remedies(iteration, good=True)
+        trouble = self._slate.verified()
+        if trouble is not None:
+            self._tell(RungSkipped, now, rung=Rung.SAFE_STATE_RESET.value, reason=trouble)
+        survived = self.ladder.surviving
+        proven = self.ladder.succeeded()
+        if self.ladder.good == GOOD:
+            self._paths.settle()
+        if proven is not None:
+            self._tell(LoopHealed, now, rung=proven.value)
+        if survived and not self.ladder.surviving:
+            self._tell(SurvivalLeft, now, seconds=now - self._survives_since)
+
+    def failed(self, iteration: Iteration, now: float) -> None:
+        """Do what is to be done after a failed iteration."""
+        self._count_remedies(iteration, good=False)
+        if self._paths.fail_over():
+            self._tell(PathChanged, now, path=self._paths.index + 1)
+        for rung in self.ladder.failed():
+            if self._has_tried(rung, now):
+                self.ladder.tried(rung)
+                self._tell(RungTried, now, rung=rung.value, failures=self.ladder.failures)
+
+    def _count_remedies(self, iteration: Iteration, *, good: bool) -> None:
+        asked, unasked = iteration.remedied()
+        if good and self._is_mended:
+            self.ladder.worked(Rung.KNOWN_REMEDY)
+        self._is_mended = unasked
+        if asked or unasked:
+            self.ladder.tried(Rung.KNOWN_REMEDY)
+        if good and asked:
+            self.ladder.worked(Rung.KNOWN_REMEDY)
+
+    def _has_tried(self, rung: Rung, now: float) -> bool:
+        match rung:
+            case Rung.SAFE_STATE_RESET:
+                if self._slate.trouble is not None:
+                    self._tell(RungSkipped, now, rung=rung.value, reason=self._slate.trouble)
+                return self._slate.reset()
+            case Rung.QUANTUM_REFRESH:
+                self._paths.refresh()
+            case Rung.SURVIVAL_MODE:
+                self._survives_since = now
+                self._tell(SurvivalEntered, now, failures=self.ladder.failures)
+            case _:
+                pass  # the ladder itself holds the pause
+        return True
+
+    def _tell(self, event: type[Event], now: float, **fields: Any) -> None:
+        if self._node.listeners:
+            self._node.tell(event(at=now, node=self._node.name, **fields))

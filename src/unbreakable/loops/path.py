@@ -1,0 +1,140 @@
+"""One execution path of a loop: its operation, a node that tries, heals and learns, and a worker where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from unbreakable.errors import DeadlineExceeded, Rejected
+from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
+from unbreakable.fractal.operation import Operation
+from unbreakable.loops.events import WorkerStarted
+from unbreakable.loops.guard import guarded, guarded_sync
+from unbreakable.loops.isolation import Hire
+from unbreakable.loops.strays import Strays
+from unbreakable.loops.workers import Worker
+from unbreakable.policies import Context
+from unbreakable.policies.timeout import cut
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, TimeUp, run_blocking
+from unbreakable.runtime.apart import apart
+
+GRACE = 1.0  # seconds from the cut of an iteration to the moment at which it is left behind
+START = 30.0  # seconds from the start of a worker process to the moment at which it must have found its operation
+
+
+class Path:
+    """Run *operation* through *node*; *enter* opens each attempt, *strays* takes over who hangs.
+
+    What one path has learned or broken touches no other.
+    """
+
+    def __init__(
+        self,
+        operation: Operation[Any],
+        hire: Hire | None,
+        node: FractalNode,
+        enter: Callable[[], Context],
+        strays: Strays,
+    ) -> None:
+        self.node = node
+        self.strays = strays
+        self._operation = operation
+        self._hire = hire
+        self._enter = enter
+        self._worker: Worker | None = None
+        self._door: AsyncProtected[[], Any] | None = None
+        self._door_sync: SyncProtected[[], Any] | None = None
+        self._is_cut = False
+
+    # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Run one iteration on the running event loop; raise what it raised, DeadlineExceeded if it is left behind."""
+        if self._hire is not None:
+            self._door = self._door or AsyncProtected(self._in_worker, self.node)
+            await self._door()
+            return
+        self._door = self._door or AsyncProtected(guarded(self._operation, self._enter), self.node)
+        seconds = self.node.target.plan.deadline + GRACE
+        try:
+            await apart(self._door, seconds, self.strays.cut, f"iteration of {self.node.name}")
+        except TimeUp:
+            msg = f"the iteration did not end within {GRACE:g} s of its cut, and was left behind"
+            raise DeadlineExceeded(msg) from None
+
+    def run_sync(self) -> None:
+        """Run one iteration in this thread; raise what it raised."""
+        if self._door_sync is None:
+            inline = guarded_sync(self._operation, self._enter) if self._hire is None else self._in_worker_sync
+            self._door_sync = SyncProtected(inline, self.node)
+        self._door_sync()
+
+    async def ready(self, runtime: Runtime, seconds: float = START) -> None:
+        """Have a worker that is ready to work, where one is wanted; the time for that is not the iteration's."""
+        if self._hire is None:
+            return
+        if self._worker is not None and not self._worker.is_fit:
+            self.close()
+        if self._worker is None:
+            self._worker = self._hire(self.node.name)
+        if self._is_cut:  # asked last: who stops the loop sets it first, and then looks for the worker
+            raise Rejected("the loop was stopped")
+        pid = await self._worker.ready(runtime, min(seconds, START))
+        if pid and self.node.listeners:
+            self.node.tell(WorkerStarted(at=runtime.now(), node=self.node.name, pid=pid))
+
+    async def _in_worker(self, **changed: Any) -> Any:
+        return await self._attempt(ASYNCIO)
+
+    def _in_worker_sync(self, **changed: Any) -> Any:
+        return run_blocking(self._attempt(BLOCKING))
+
+    async def _attempt(self, runtime: Runtime) -> Any:
+        ctx, started = self._enter(), runtime.now()
+        await self.ready(runtime, ctx.remaining())
+        worker = self._worker
+        assert worker is not None  # noqa: S101 - it is ready
+        try:
+            return await worker.attempt(runtime, ctx)
+        except TimeUp:
+            raise self._why(ctx, started) from None
+        finally:
+            if worker.left_undone:
+                self.strays.cut(worker, shares_state=worker.shares_state)
+                worker.cut()
+                self._part_with(worker)
+
+    def _why(self, ctx: Context, started: float) -> Exception:
+        if self._is_cut:
+            return Rejected("the iteration was cut: the loop was stopped")
+        return cut(ctx, started).error
+
+    # ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Begin again after ``stop``."""
+        self._is_cut = False
+
+    def stop(self) -> None:
+        """Cut what a worker does for it, from any thread; no further attempt is made."""
+        self._is_cut = True
+        worker = self._worker
+        if worker is not None:
+            worker.cut()
+
+    def close(self) -> None:
+        """Let the worker end, which is not at work."""
+        if self._worker is not None:
+            self._worker.close()
+            self._part_with(self._worker)
+
+    def forget(self) -> None:
+        """Leave the worker to the parent process, of which this one was forked."""
+        if self._worker is not None:
+            self._worker.forget()
+            self._worker = None
+
+    def _part_with(self, worker: Worker) -> None:
+        self.strays.dismissed(worker)
+        if self._worker is worker:
+            self._worker = None

@@ -1,0 +1,207 @@
+"""A worker process, seen from the loop: started when it is needed, killed when it does not answer, replaced."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any, ClassVar
+
+from unbreakable.errors import WorkerLost
+from unbreakable.loops.errand import Answer, Request
+from unbreakable.loops.hand import Hand
+from unbreakable.loops.program import Program, let_main_be_found, refuse_while_loading
+from unbreakable.loops.wire import Gone, pack, receive, send, unpack
+from unbreakable.policies import Context
+from unbreakable.runtime import Runtime, TimeUp
+
+LAST_WORDS = 0.5  # seconds that an idle worker has to end by itself before it is killed
+
+MODULE = "unbreakable.loops.worker"
+# The search path comes first, so that the worker finds what the parent finds.
+CODE = f"import sys; sys.path[:] = sys.argv[3:]; from {MODULE} import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+
+_alive: set[ProcessWorker] = set()
+
+
+class ProcessWorker:
+    """Run attempts in a process of its own, which lives in a process group of its own and dies with this one.
+
+    A thread of ours starts it, talks to it and sees it buried: whoever waits for an answer blocks nothing else.
+    """
+
+    shares_state: ClassVar[bool] = False
+
+    def __init__(self, name: str, program: Program) -> None:
+        self._name = name
+        self._program = program
+        self._hand = Hand(f"unbreakable {name}", self._end)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+        self._is_ready = False
+        self._is_cut = False
+
+    # ── as every worker ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def pid(self) -> int:
+        """The number of the process, 0 before it is started."""
+        return 0 if self._process is None else self._process.pid
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether another attempt can be given to it."""
+        return not self._hand.is_let_go and (self._process is None or self._process.poll() is None)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process, or our thread for it, is still there."""
+        return self._hand.is_alive
+
+    @property
+    def left_undone(self) -> bool:
+        """Whether an attempt was in progress when it was let go of."""
+        return self._hand.left_undone
+
+    async def ready(self, runtime: Runtime, seconds: float) -> int:
+        """Start the process and let it find the operation; raise WorkerLost if that fails or takes too long."""
+        if self._is_ready:
+            return 0
+        refuse_while_loading()
+        try:
+            await self._hand.do(runtime, self._start, seconds)
+        except BaseException as error:
+            why = "was stopped before it was ready" if self._is_cut else f"was not ready within {seconds:.3g} s"
+            self.cut()
+            if isinstance(error, TimeUp):
+                raise WorkerLost(f"worker process {self.pid} {why}") from None
+            raise
+        self._is_ready = True
+        return self.pid
+
+    async def attempt(self, runtime: Runtime, ctx: Context) -> Any:
+        """Run the operation in the process, and take over the state as it has become there."""
+        request = Request.of(ctx)
+        state, error, exhausted = await self._hand.do(runtime, lambda: self._ask(request), ctx.remaining())
+        if state is not None:
+            ctx.state.clear()
+            ctx.state.update(state)
+        if error is None:
+            return
+        if exhausted:
+            ctx.spent = (*ctx.spent, error)
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame
+
+    def cut(self) -> None:
+        """Kill the process; our thread sees it buried."""
+        self._is_cut = True
+        self._hand.let_go()
+        self._kill()
+
+    def close(self) -> None:
+        """Ask the process to end, and kill it if it does not."""
+        self._hand.let_go()
+
+    async def end(self, runtime: Runtime, seconds: float) -> None:
+        """Wait until the process is gone."""
+        await self._hand.end(runtime, seconds)
+
+    def forget(self) -> None:
+        """Leave the process to the parent, of which this one was forked."""
+        if self._connection is not None:
+            self._connection.close()
+
+    # ── in our thread ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(self) -> None:
+        let_main_be_found()
+        try:
+            self._connection, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [*_python(), "-c", CODE, str(theirs.fileno()), str(os.getpid()), *map(str, sys.path)],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    process_group=0,  # what a terminal sends to us, we decide about
+                )
+        except OSError as error:
+            raise WorkerLost(f"no worker process can be started: {error}") from error
+        _alive.add(self)
+        if self._is_cut:
+            self._kill()  # meanwhile
+        trouble = self._exchange(pack(self._program))
+        if trouble:
+            raise WorkerLost(f"worker process {self.pid} cannot load the operation: {trouble.decode()}")
+
+    def _ask(self, request: Request) -> tuple[dict[Any, Any] | None, Exception | None, bool]:
+        answer: Answer = unpack(self._exchange(request.pickled()))
+        return answer.read_state(), answer.failure(), answer.exhausted
+
+    def _exchange(self, message: bytes) -> bytearray:
+        assert self._connection is not None  # noqa: S101 - it was started
+        try:
+            send(self._connection, message)
+            return receive(self._connection, self._is_there)
+        except Gone:
+            raise WorkerLost(f"worker process {self.pid} {self._bury()}") from None
+
+    def _is_there(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _end(self) -> None:
+        """Let the process end by itself, unless it was cut, and see to it that it does."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+            self._connection.close()
+        if self._process is not None:
+            self._wait(0.0 if self._is_cut else LAST_WORDS)
+            self._bury()
+
+    def _bury(self) -> str:
+        """See to it that the process is dead; return how it died."""
+        assert self._process is not None  # noqa: S101 - it was started
+        self._kill()
+        code = self._process.wait()
+        _alive.discard(self)
+        return _in_words(code)
+
+    def _wait(self, seconds: float) -> None:
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()  # which looks first whether it is a child of this very process
+
+
+def _in_words(code: int) -> str:
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def _python() -> list[str]:
+    """Return this interpreter with its own options, as the standard library starts its workers."""
+    options: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001
+    return [sys.executable, *options]
+
+
+def _kill_all() -> None:
+    for act in (ProcessWorker._kill, lambda worker: worker._wait(LAST_WORDS)):  # noqa: SLF001 - their at-exit part
+        for worker in list(_alive):
+            act(worker)
+
+
+atexit.register(_kill_all)

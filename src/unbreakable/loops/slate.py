@@ -1,0 +1,49 @@
+"""What an operation keeps from one iteration to the next, and a copy of it from when all was well."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+
+class Slate:
+    """Hold the *state* that the operation finds in ``ctx.state``, and its last copy that verified.
+
+    The copy is a deep one and is made after every good iteration: what is kept should be small.
+    """
+
+    __slots__ = ("_copy", "state", "trouble")
+
+    def __init__(self) -> None:
+        self.state: dict[Any, Any] = {}
+        self.trouble: str | None = None  #: why there is no copy, if there is none
+        self._copy: dict[Any, Any] | None = {}
+
+    def verified(self) -> str | None:
+        """Copy the state, as of a good iteration; return why that is not possible, if it became so just now."""
+        before, self.trouble = self.trouble, None
+        try:
+            self._copy = copy.deepcopy(self.state) if self.state else {}
+        except Exception as error:  # a lock, a socket, something of the user's that refuses
+            self._copy, self.trouble = None, f"{type(error).__name__} when ctx.state was copied"
+        return self.trouble if before is None else None
+
+    def reset(self) -> bool:
+        """Make the state what it was when it was copied; return False when it is that already, or there is no copy."""
+        if self._copy is None or self._is_as_copied():
+            return False
+        self.state = copy.deepcopy(self._copy)
+        return True
+
+    def leave(self) -> None:
+        """Give the state up to an iteration that is left behind with it, and go on with one that it cannot reach.
+
+        Without a copy, what the state holds is still shared with it.
+        """
+        self.state = dict(self.state) if self._copy is None else copy.deepcopy(self._copy)
+
+    def _is_as_copied(self) -> bool:
+        try:
+            return bool(self.state == self._copy)
+        except Exception:  # what the user keeps cannot be compared
+            return False

@@ -1,0 +1,82 @@
+"""Work in a task of its own, which is left behind when it does not heed its cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from unbreakable.runtime.aio import FOR_EVER
+from unbreakable.runtime.protocol import Step, TimeUp
+
+T = TypeVar("T")
+
+
+class LeftTask:
+    """A task that was left behind: whoever holds this holds the task, of which an event loop has a weak one only."""
+
+    __slots__ = ("_loop", "_task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), task
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is still at work; not so if the event loop was closed under it."""
+        return not (self._task.done() or self._loop.is_closed())
+
+
+async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], object], name: str | None = None) -> T:
+    """Run *step* as a task and return what it returns; after *seconds* cancel it, ``leave`` it and raise TimeUp.
+
+    Whoever is cancelled meanwhile hands the cancellation on, waits for the task as long as it takes, and is cancelled
+    then.  Others have their turn in any case.
+    """
+    loop = asyncio.get_running_loop()
+    news = loop.create_future()
+    task = loop.create_task(_carried_out(step, news), name=name)
+    task.add_done_callback(functools.partial(_take_note, news))
+    alarm = loop.call_later(seconds, _tell, news) if seconds < FOR_EVER else None
+    try:
+        if news.done():
+            await asyncio.sleep(0)  # it ended at once, as the eager tasks of Python 3.12 may
+        await news
+        if not task.done():
+            task.cancel()
+            leave(LeftTask(task))
+            raise TimeUp
+        return task.result()
+    except asyncio.CancelledError:
+        await _hand_on(task)
+        raise
+    finally:
+        if alarm is not None:
+            alarm.cancel()
+        del task  # an exception's traceback holds this frame: do not hold the exception in turn
+
+
+async def _hand_on(task: asyncio.Task[Any]) -> None:
+    while not task.done():
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
+
+
+async def _carried_out(step: Step[T], news: asyncio.Future[None]) -> T:
+    try:
+        return await step()
+    finally:
+        _tell(news)  # in this very turn of the event loop, one before the task's own callbacks
+
+
+def _tell(news: asyncio.Future[None]) -> None:
+    if not news.done():
+        news.set_result(None)
+
+
+def _take_note(news: asyncio.Future[None], task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # told to whoever waits; if nobody does any more, it is nobody's
+    _tell(news)

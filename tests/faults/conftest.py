@@ -1,0 +1,88 @@
+"""What tests of worker processes share: operations that their processes can find, and what is seen of them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import unbreakable as ub
+
+
+class Notes:
+    """A file in which operations write lines, the number of their process for the most part."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def lines(self) -> list[str]:
+        return self.path.read_text().splitlines() if self.path.exists() else []
+
+    def pids(self) -> list[int]:
+        return [int(line) for line in self.lines()]
+
+    def alive(self) -> list[int]:
+        return [pid for pid in self.pids() if is_there(pid)]
+
+    def wait(self, most: int = 1) -> None:
+        """Wait until there are so many lines."""
+        wait_until(lambda: len(self.lines()) >= most)
+
+
+def is_there(pid: int) -> bool:
+    """Return whether the process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition, seconds: float = 10.0) -> None:
+    """Wait until *condition* holds; fail if it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def operations():
+    """Return the module of operations, which worker processes find, too."""
+    here = str(Path(__file__).parent)
+    sys.path.insert(0, here)
+    try:
+        yield importlib.import_module("loop_operations")
+    finally:
+        sys.path.remove(here)
+
+
+@pytest.fixture
+def notes(tmp_path):
+    """Return the notes of one test."""
+    return Notes(tmp_path / "notes")
+
+
+@pytest.fixture
+def is_alive():
+    """Return the function that tells whether a process is alive."""
+    return is_there
+
+
+@pytest.fixture
+def until():
+    """Return the function that waits for a condition."""
+    return wait_until
+
+
+@pytest.fixture
+def engine():
+    """Return an engine that is closed in the end."""
+    engine = ub.QuantumLoopEngine()
+    yield engine
+    engine.aclose_sync(grace=0.0)

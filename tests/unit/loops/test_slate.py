@@ -1,0 +1,82 @@
+"""What an operation keeps, and the copy of it that a reset goes back to."""
+
+from __future__ import annotations
+
+import threading
+
+from unbreakable.loops.slate import Slate
+
+
+class Incomparable:
+    """Something that raises when it is compared, as some arrays do."""
+
+    def __eq__(self, other):
+        raise ValueError("ambiguous")
+
+    __hash__ = None
+
+
+def test_a_reset_goes_back_to_what_was_verified():
+    """As deep as it goes, and as often as needed."""
+    slate = Slate()
+    slate.state["numbers"] = [1, 2]
+    slate.verified()
+    for _ in range(2):
+        slate.state["numbers"].append(3)
+
+        assert slate.reset()
+        assert {"numbers": [1, 2]} == slate.state
+
+
+def test_before_anything_was_verified_a_reset_empties_it():
+    """A loop that never was well began with nothing."""
+    slate = Slate()
+    slate.state["half"] = "done"
+
+    assert slate.reset()
+    assert {} == slate.state
+
+
+def test_there_is_nothing_to_reset_when_nothing_has_changed():
+    """What is as it was needs no reset."""
+    slate = Slate()
+    slate.state["numbers"] = [1]
+    slate.verified()
+
+    assert not slate.reset()
+
+
+def test_what_cannot_be_compared_is_reset():
+    """In doubt it has changed."""
+    slate = Slate()
+    slate.state["array"] = Incomparable()
+    slate.verified()
+
+    assert slate.reset()
+
+
+def test_what_cannot_be_copied_is_told_once_and_not_reset():
+    """There is no going back, not even to an older copy that would be a surprise."""
+    slate = Slate()
+    slate.state["n"] = 1
+    told = [slate.verified()]
+    slate.state["lock"] = threading.Lock()
+    told += [slate.verified(), slate.verified()]
+
+    assert [None, "TypeError when ctx.state was copied", None] == told
+    assert not slate.reset()
+    del slate.state["lock"]
+
+    assert (None, None) == (slate.verified(), slate.trouble)
+
+
+def test_who_is_left_behind_cannot_reach_what_the_loop_goes_on_with():
+    """The state is given up to it, and the loop goes on from the copy."""
+    slate = Slate()
+    slate.state["numbers"] = [1]
+    slate.verified()
+    theirs = slate.state
+    slate.leave()
+    theirs["numbers"].append("late")
+
+    assert {"numbers": [1]} == slate.state
