@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import contextvars
 import itertools
 import os
@@ -14,6 +15,7 @@ from typing import Any
 MOST_THREADS = 1_024  # at work at once
 MOST_THREADS_EACH = 256  # of them for one owner: a target that hangs must not take the threads of all others
 MOST_CHORES = 10_000  # that wait to be done; beyond that the oldest are forgotten
+LONGEST_CHORE = 5.0  # seconds that a fork waits for the one that is being done
 
 numbers = itertools.count()  # the order in which things came about: who parked when, who was woken when
 
@@ -48,6 +50,19 @@ class RealWorld:
         self.lock = threading.Lock()
         self.queue: collections.deque[Callable[[], None]] = collections.deque(maxlen=MOST_CHORES)
         self.chores: threading.Event | None = None
+        self.at_a_chore = threading.RLock()
+
+    def pause_chores(self) -> None:
+        """Let the chore that is being done come to its end, and begin none: a child could never finish it.
+
+        An import that is half done, above all, stays so in a child for ever.
+        """
+        self.at_a_chore.acquire(timeout=LONGEST_CHORE)
+
+    def resume_chores(self) -> None:
+        """Go on with the chores."""
+        with contextlib.suppress(RuntimeError):  # it was not to be had in time
+            self.at_a_chore.release()
 
     def sleep(self, seconds: float) -> None:
         """Let *seconds* pass."""
@@ -103,9 +118,10 @@ class RealWorld:
         while wanted.wait():
             wanted.clear()
             while self.queue:
-                self.queue.popleft()()
+                with self.at_a_chore:
+                    self.queue.popleft()()
 
 
 REAL = RealWorld()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=REAL.forget)
+    os.register_at_fork(before=REAL.pause_chores, after_in_parent=REAL.resume_chores, after_in_child=REAL.forget)

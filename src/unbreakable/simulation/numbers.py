@@ -6,16 +6,14 @@ import enum
 import importlib
 import os
 
-from unbreakable.runtime import BLOCKING, new_lock
+from unbreakable.runtime import BLOCKING
 
 
 class _Stage(enum.Enum):
     ABSENT, COMING, HERE = range(3)
 
 
-LONGEST_IMPORT = 5.0  # seconds that a fork waits for it
-
-_stage, _at_work = _Stage.ABSENT, new_lock()
+_stage = _Stage.ABSENT
 
 
 def at_hand() -> bool:
@@ -32,28 +30,17 @@ def at_hand() -> bool:
 
 def _fetch() -> None:
     global _stage  # noqa: PLW0603
-    with _at_work:
-        _stage = _Stage.ABSENT  # should the import fail, it is tried again
-        importlib.import_module("unbreakable.simulation.weigh")
-        importlib.import_module("unbreakable.simulation.evaluate").universes()
-        _stage = _Stage.HERE
-
-
-def _before_fork() -> None:
-    _at_work.acquire(timeout=LONGEST_IMPORT)  # a child could never finish an import that its parent had begun
+    _stage = _Stage.ABSENT  # should the import fail, it is tried again
+    importlib.import_module("unbreakable.simulation.weigh")
+    importlib.import_module("unbreakable.simulation.evaluate").universes()
+    _stage = _Stage.HERE
 
 
 def _after_fork() -> None:
-    if _at_work.locked():
-        _at_work.release()
-
-
-def _after_fork_in_child() -> None:
     global _stage  # noqa: PLW0603
-    _after_fork()
     if _stage is _Stage.COMING:  # the thread that was to fetch it is the parent's
         _stage = _Stage.ABSENT
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_after_fork)

@@ -22,6 +22,9 @@ class Stub:
         self.name, self.listeners, self.heard = "stub", True, []
         self.affords = 1_000
 
+    def hears(self, kind: Any) -> bool:
+        return True
+
     def tell(self, event: Any) -> None:
         self.heard.append(type(event).__name__)
 
@@ -40,7 +43,7 @@ class Bench:
         self.runtime: Any = ASYNCIO if driver == "asyncio" else BLOCKING
         self.node = Stub()
         self.clock: Any = None
-        self.target = SimpleNamespace(circuit=Circuit(CircuitBreaker()), gate=Gate(1))
+        self.target = SimpleNamespace(circuit=Circuit(CircuitBreaker()), gate=Gate(1), ages=[])
 
     def context(self, **fields: Any) -> Context:
         ctx = Context()
