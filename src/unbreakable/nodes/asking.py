@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -20,6 +21,15 @@ from unbreakable.policies import Context, current
 from unbreakable.simulation import Stopwatch, select
 
 AS_GIVEN = 30.0  # requests that are sent to the endpoints in the order of preference before a better one is looked for
+
+
+@dataclass(slots=True)
+class Try:
+    """Remember which endpoint an attempt asked, since when, and whether it was told that it failed."""
+
+    url: str
+    began: float
+    is_told: bool = False
 
 
 class Asking:
@@ -54,48 +64,52 @@ class Asking:
         url = self._choose(ctx, endpoint)
         request = prepare(wire.client(), url, ask, standing)
         request.extensions["timeout"] = time_limits(ctx)
-        began = ctx.runtime.now()
-        response = await self._exchange(wire, ctx, request, url, auth)
+        tried = ctx.choice = Try(url, ctx.runtime.now())
+        response = await self._exchange(wire, ctx, request, tried, auth)
         if response.status_code >= 500:
-            self._failed(ctx, url, began, dead=False)
+            self._failed(ctx, tried, dead=False)
         else:
-            self.endpoints.worked(url)
-            self._learn(ctx, url, began, ok=True)
+            self._worked(ctx, tried)
         return judge(response)
 
     async def _exchange(
-        self, wire: Wire, ctx: Context, request: httpx2.Request, url: str, auth: httpx2.Auth | None
+        self, wire: Wire, ctx: Context, request: httpx2.Request, tried: Try, auth: httpx2.Auth | None
     ) -> httpx2.Response:
-        started, follow = ctx.runtime.now(), EFFECTS[request.method] == "none"
+        follow = EFFECTS[request.method] == "none"
         try:
             return await wire.exchange(request, Body(ctx, self.most_body), auth=auth, follow=follow)
         except httpx2.RequestError as error:
             if not isinstance(error, httpx2.PoolTimeout):  # which is trouble of our own
                 dead = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
-                self._failed(ctx, url, started, dead=dead)
-            trouble = translated(error, ctx, started)
+                self._failed(ctx, tried, dead=dead)
+            trouble = translated(error, ctx, tried.began)
             if trouble is error:
                 raise
             raise trouble from error
         except BaseException:
             if ctx.remaining() <= 0:  # cut by us, and not by a caller or a rival
-                self._failed(ctx, url, started, dead=False)
+                self._failed(ctx, tried, dead=False)
             raise
 
-    def _failed(self, ctx: Context, url: str, began: float, *, dead: bool) -> None:
-        self.endpoints.failed(url, ctx.runtime.now(), dead=dead)
-        self._learn(ctx, url, began, ok=False)
+    def _failed(self, ctx: Context, tried: Try, *, dead: bool) -> None:
+        """Take in, once, that the endpoint failed."""
+        if tried.is_told:
+            return  # by who went on, while a thread that was left behind still waited
+        tried.is_told, now = True, ctx.runtime.now()
+        self.endpoints.failed(tried.url, now, dead=dead)
+        if len(self.endpoints.urls) > 1:
+            select.learn(ctx.target.arms, tried.url, now - tried.began, ok=False)
 
-    def _learn(self, ctx: Context, url: str, began: float, *, ok: bool) -> None:
-        """Take in how the endpoint did, so that the one that does best is asked first."""
+    def _worked(self, ctx: Context, tried: Try) -> None:
+        """Take in how fast the endpoint answered, so that the one that does best is asked first."""
+        self.endpoints.worked(tried.url)
         if len(self.endpoints.urls) < 2:
             return
-        seconds = ctx.runtime.now() - began
-        select.learn(ctx.target.arms, url, seconds, ok=ok)
-        if ok:
-            self.watch.calls.append(seconds)
-            if url == self.endpoints.urls[0]:
-                self.watch.alone.append(seconds)
+        seconds = ctx.runtime.now() - tried.began
+        select.learn(ctx.target.arms, tried.url, seconds, ok=True)
+        self.watch.calls.append(seconds)
+        if tried.url == self.endpoints.urls[0]:
+            self.watch.alone.append(seconds)
 
     def _ranked(self, ctx: Context) -> list[str]:
         return select.order(ctx.target.arms, self.endpoints.urls, ctx.runtime.random, after=AS_GIVEN)
@@ -137,6 +151,8 @@ class Asking:
         ctx = current()
         if ctx is None:
             return None
+        if failure.cut and isinstance(ctx.choice, Try):
+            self._failed(ctx, ctx.choice, dead=False)  # a thread that was left behind would tell too late
         last = ctx.arguments.get("endpoint")
         return {"endpoint": self.endpoints.choose(ctx.runtime.now(), self._ranked(ctx), avoid=last)}
 

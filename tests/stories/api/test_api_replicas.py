@@ -68,7 +68,7 @@ async def test_a_primary_that_keeps_failing_is_left_in_peace(partner, replica, a
 async def test_a_primary_that_hangs_is_left_in_peace(partner, replica, ask):
     """Three requests that our limit cut are three failures in a row."""
     partner.answers(partner.hang)
-    options = {"retry": SOON, "timeout": ub.Timeout(0.2), "hedge": False}
+    options = {"retry": SOON, "timeout": ub.Timeout(0.4), "hedge": False}
     async with APINode(endpoints=[partner.url, replica.url], **options) as api:
         outcomes = [await ask(api) for _ in range(6)]
 
