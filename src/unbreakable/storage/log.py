@@ -120,7 +120,10 @@ class Log:
                 return self._writer.synced
 
     def read(self, most: int, upto: int) -> list[Found]:
-        """Return the next *most* records, numbered up to *upto*, in order, with the gaps between them; each once."""
+        """Return the next records, at most *most*, numbered up to *upto*, in order, with the gaps between them.
+
+        Each is returned once, a few hundred KiB at a time; none at the end.
+        """
         with self._at_work(is_writing=False):
             return self._reading.read(most, upto)
 

@@ -40,14 +40,13 @@ class Reading:
         self._reader: Reader | None = None
 
     def read(self, most: int, upto: int) -> list[Found]:
-        """Return the next *most* records, numbered up to *upto*, in order, with the gaps between them."""
+        """Return the next records, numbered up to *upto*, in order, with the gaps between them; none at the end.
+
+        They are at most *most*, and at most what is read of a file in one go: a few hundred KiB, or one long record.
+        """
         found: list[Found] = []
-        try:
-            while len(found) < most and self.last < upto and self._go_on(most - len(found), upto, found):
-                pass
-        except OSError:
-            if not found:
-                raise  # otherwise what was found is handed over first, and the next call runs into it again
+        while not found and self.last < upto and self._go_on(most, upto, found):
+            pass
         return found
 
     def _go_on(self, most: int, upto: int, found: list[Found]) -> bool:

@@ -198,9 +198,16 @@ def killed(log, disk):
     return disk.copy()
 
 
+def read_all(log, upto=ALL):
+    found = []
+    while more := log.read(ALL, upto):
+        found += more
+    return found
+
+
 def contents(log):
     """Return the numbers that are read, and the gaps; no payload may be wrong."""
-    found = log.read(ALL, ALL)
+    found = read_all(log)
     records = [each for each in found if isinstance(each, Record)]
     assert all(payload(record.number) == record.payload for record in records)
     return [record.number for record in records], [(gap.first, gap.last) for gap in found if isinstance(gap, Gap)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zlib import crc32
 
 import pytest
-from tests.unit.storage.conftest import ALL, after, contents, filled, killed, opened, payload, segments
+from tests.unit.storage.conftest import ALL, after, contents, filled, killed, opened, payload, read_all, segments
 
 from unbreakable.storage.disk import DISK
 from unbreakable.storage.segment import FACTS
@@ -31,7 +31,7 @@ def test_what_is_done_with_is_not_read_again(tmp_path, disk):
 def test_files_are_removed_when_their_records_are_done_with(tmp_path, disk):
     """Also the last one, when the log is closed."""
     log = filled(tmp_path, disk)
-    log.read(ALL, ALL)
+    read_all(log)
     log.done(99)
     one_left = segments(disk)
     log.done(100)
@@ -75,7 +75,7 @@ def test_records_carry_the_run_that_wrote_them(tmp_path, disk):
     first = log.run.hex()
     log = filled(tmp_path, killed(log, disk), [2])
 
-    assert [first, log.run.hex()] == [record.run for record in log.read(ALL, ALL)]
+    assert [first, log.run.hex()] == [record.run for record in read_all(log)]
 
 
 def test_reading_stops_where_it_is_told(tmp_path, disk):

@@ -5,7 +5,17 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.unit.storage.conftest import ALL, after, contents, filled, killed, opened, payload, place_of, segments
+from tests.unit.storage.conftest import (
+    after,
+    contents,
+    filled,
+    killed,
+    opened,
+    payload,
+    place_of,
+    read_all,
+    segments,
+)
 
 from unbreakable.storage.segment import START, Header
 
@@ -76,7 +86,7 @@ def test_a_damaged_file_is_kept_when_it_is_done_with(tmp_path, disk):
     path, at, _ = place_of(clean, 5)
     clean.names_now[path].now[at] ^= 1
     log = opened(tmp_path, clean)
-    log.read(ALL, ALL)
+    read_all(log)
     log.done(100)
     log.close()
 

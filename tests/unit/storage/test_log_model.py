@@ -10,14 +10,13 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.unit.storage.conftest import ModelDisk
+from tests.unit.storage.conftest import ModelDisk, read_all
 
 from unbreakable.storage.log import Log
 from unbreakable.storage.reading import Gap
 from unbreakable.storage.trouble import StateError
 
 SMALL = 16 * 1024  # bytes of the whole log; a file takes 2 KiB
-ALL = 10**9
 VERBS = ["write", "sync", "sync_folder", "create", "cut", "remove", "rename", "open", "read"]
 
 
@@ -103,7 +102,7 @@ class LogStory(RuleBasedStateMachine):
     def look_again(self, lost_from):
         """Everything that is not done with and was confirmed is there; what was not may be lost, or be a gap."""
         there, before = set(), 0
-        for each in self.log.read(ALL, ALL):
+        for each in read_all(self.log):
             if isinstance(each, Gap):
                 assert all(number >= lost_from or number in self.missing for number in range(each.first, each.last + 1))
                 before = each.last

@@ -7,7 +7,18 @@ import errno
 import random
 
 import pytest
-from tests.unit.storage.conftest import ALL, SMALL, after, contents, filled, killed, opened, payload, place_of, segments
+from tests.unit.storage.conftest import (
+    SMALL,
+    after,
+    contents,
+    filled,
+    killed,
+    opened,
+    payload,
+    place_of,
+    read_all,
+    segments,
+)
 
 from unbreakable.storage.trouble import StateError, StateFull
 
@@ -20,7 +31,7 @@ def test_a_full_disk_refuses_and_everything_else_goes_on(tmp_path, disk):
         with pytest.raises(StateFull):
             filled_until_refused(log)
     trouble, last = log.trouble, log.last
-    read = [record.number for record in log.read(ALL, log.last)]
+    read = [record.number for record in read_all(log)]
     log.done(35)
     log.append(last + 1, 0, payload(last + 1))
     log.sync()
@@ -51,7 +62,7 @@ def test_the_log_has_a_limit_of_its_own(tmp_path, disk):
         filled_until_refused(log)
     log.sync()
     last = log.last
-    log.read(ALL, ALL)
+    read_all(log)
     log.done(last - 1)
     log.append(last + 1, 0, payload(last + 1))
 
@@ -117,7 +128,7 @@ def test_a_sync_that_fails_is_made_good_in_a_new_file(tmp_path, disk):
 def test_what_was_written_again_is_read_from_the_new_file(tmp_path, disk):
     """Also by a reader that stands in the old one, which may now hold anything."""
     log = filled(tmp_path, disk, range(1, 11))
-    before = [record.number for record in log.read(ALL, 10)]
+    before = [record.number for record in read_all(log, 10)]
     (old,) = segments(disk)
     for number in range(11, 16):
         log.append(number, 0, payload(number))
