@@ -21,7 +21,7 @@ from unbreakable.nodes.streaming import events
 from unbreakable.nodes.streaming.aside import shown
 from unbreakable.nodes.streaming.batches import Batches, SyncBatches
 from unbreakable.nodes.streaming.batching import Batching
-from unbreakable.nodes.streaming.codec import Codec, Pair
+from unbreakable.nodes.streaming.codec import Pair
 from unbreakable.nodes.streaming.consumer import Handling
 from unbreakable.nodes.streaming.counting import Counting, Tally
 from unbreakable.nodes.streaming.feeding import feed, summary_of
@@ -97,20 +97,9 @@ class StreamNode(FractalNode):
             deliveries=deliveries,
             patience=patience,
         )
-        self._handler, self._said = handler, said
-        self._codec: Codec = codec_of(said)
+        self._handler, self._said, self._codec = handler, said, codec_of(said)
         super().__init__(name or "stream", None if handler is None else self._operation, **options)
-        handling = None
-        if handler is not None:
-            handling = Handling(
-                handler=handler,
-                node=self,
-                batching=said.batching,
-                limits=said.limits,
-                codec=self._codec,
-                tell=self._tell,
-            )
-        self._life = Life(self.name, said, handling, self._open)
+        self._life = Life(self.name, said, None if handler is None else self._handling(handler), self._open)
 
     # ── items in ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -325,6 +314,12 @@ class StreamNode(FractalNode):
         """Be what ``execute`` runs: the handler, at once, with the context's input."""
         assert self._handler is not None  # noqa: S101 - without a handler there is no operation
         return self._handler(ctx.input)
+
+    def _handling(self, handler: Callable[[Any], Any]) -> Handling:
+        said = self._said
+        return Handling(
+            handler=handler, node=self, batching=said.batching, limits=said.limits, codec=self._codec, tell=self._tell
+        )
 
     def _open(self) -> Opened:
         opened = Opened(self._said, self.stem, self._tell_gap)

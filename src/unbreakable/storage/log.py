@@ -58,7 +58,7 @@ class Log:
             self._segments = Segments(self.folder, self._disk)
             if self._mark.is_lost and self._segments.all:
                 self._mark.write(self._segments.all[0].header.follows)
-            self.run = os.urandom(8)
+            self.run, self._done = os.urandom(8), self._mark.number
             limits = Limits(
                 durable=self._durable, segment_bytes=min(SEGMENT_BYTES, log_bytes // SHARE), log_bytes=log_bytes
             )
@@ -119,12 +119,13 @@ class Log:
                 self._writer.end_sync(batch)
                 return self._writer.synced
 
-    def read(self, most: int, upto: int) -> list[Found]:
+    def read(self, most: int, upto: int, above: int = 0) -> list[Found]:
         """Return the next records, at most *most*, numbered up to *upto*, in order, with the gaps between them.
 
-        Each is returned once, a few hundred KiB at a time; none at the end.
+        Each is returned once, a few hundred KiB at a time; none at the end.  What is not above *above* is passed over.
         """
         with self._at_work(is_writing=False):
+            self._reading.skip(above)
             return self._reading.read(most, upto)
 
     def done(self, number: int) -> None:
@@ -133,6 +134,7 @@ class Log:
         After a StateError it may be read once more by the next process.
         """
         with self._at_work():
+            self._done = number
             self._mark.write(number)
             self._remove_what_is_done()
 
@@ -145,6 +147,8 @@ class Log:
                 self._is_open = False
                 with contextlib.suppress(OSError):
                     self._writer.seal()
+                    if self._mark.number < self._done:
+                        self._mark.write(self._done)  # the disk had refused
                     self._remove_what_is_done()
                 self._let_go()
                 self._owner.release()

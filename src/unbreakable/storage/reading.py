@@ -39,6 +39,12 @@ class Reading:
         self._descriptor = -1
         self._reader: Reader | None = None
 
+    def skip(self, number: int) -> None:
+        """Pass over what is numbered up to *number*: it is known already."""
+        if number > self.last:
+            self.last = number
+            self.close()
+
     def read(self, most: int, upto: int) -> list[Found]:
         """Return the next records, numbered up to *upto*, in order, with the gaps between them; none at the end.
 
@@ -72,7 +78,8 @@ class Reading:
     def _enter(self, segment: Segment) -> None:
         self._descriptor = self._disk.open(segment.path)
         self._segment = segment
-        self._reader = Reader(self._disk, self._descriptor, segment.header.salt, self.last)
+        at = segment.place_before(self.last + 1)
+        self._reader = Reader(self._disk, self._descriptor, segment.header.salt, self.last, at)
 
     def leave(self, segment: Segment | None) -> None:
         """Let go of *segment* if it is the one that is being read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -75,7 +75,10 @@ def read_header(data: bytes, path: Path) -> Header:
 
 @dataclass(slots=True)
 class Segment:
-    """Hold one file of the log: *top* is the number of the last record that belongs in it, *size* its bytes."""
+    """Hold one file of the log: *top* is the number of the last record that belongs in it, *size* its bytes.
+
+    ``places`` are numbers of some of its records, and where these begin, so that a reader need not read the others.
+    """
 
     path: Path
     header: Header
@@ -83,10 +86,15 @@ class Segment:
     size: int
     descriptor: int | None = None
     is_damaged: bool = False
+    places: list[tuple[int, int]] = field(default_factory=list)
 
     def is_past(self, number: int) -> bool:
         """Return whether all of its records are numbered up to *number*."""
         return self.top <= number
+
+    def place_before(self, number: int) -> int:
+        """Return an offset at which a record begins, from which on all numbered from *number* up are found."""
+        return max((at for known, at in self.places if known <= number), default=START)
 
 
 class Reader:
@@ -95,10 +103,10 @@ class Reader:
     ``at`` is the offset of what comes next, ``last`` the number of the last record read.
     """
 
-    def __init__(self, disk: Disk, descriptor: int, salt: int, last: int) -> None:
-        self.at, self.last, self.is_damaged = START, last, False
+    def __init__(self, disk: Disk, descriptor: int, salt: int, last: int, at: int = START) -> None:
+        self.at, self.last = at, last
         self._disk, self._descriptor, self._salt = disk, descriptor, salt
-        self._chunk, self._base = b"", START
+        self._chunk, self._base = b"", at
 
     def read(self, until: int, most: int, upto: int) -> list[Frame]:
         """Return the next whole records before offset *until*: at most *most*, numbered up to *upto*.
@@ -130,7 +138,6 @@ class Reader:
 
     def _pass_over(self, until: int) -> bool:
         """Go to the next whole record; return whether there is one."""
-        self.is_damaged = True
         self._load(until - self.at, until)
         place = find(self._chunk, 1, self._salt, self.last)
         if place is None:

@@ -19,6 +19,7 @@ from unbreakable.storage.segment import START, Header, Segment
 from unbreakable.storage.segments import Segments
 from unbreakable.storage.trouble import StateFull
 
+APART = 256  # every so many records it is noted where one begins
 MOST_HELD = 64 * 2**20  # bytes that may wait to be confirmed by the disk: beyond that it does not keep up
 
 
@@ -89,6 +90,8 @@ class Writer:
             raise
         segment.size += len(frame)
         self._segments.size_bytes += len(frame)
+        if number % APART == 0:
+            segment.places.append((number, segment.size - len(frame)))
         segment.top = self._follows = number
         if self._limits.durable and segment not in self._unsynced:
             self._unsynced.append(segment)

@@ -232,6 +232,17 @@ def test_appending_goes_on_after_a_failed_sync_that_nobody_repeated(tmp_path, di
     assert (list(range(1, 8)), []) == after(log, disk.power_cut(random.Random(2)))
 
 
+def test_a_mark_that_was_refused_is_written_at_the_end(tmp_path, disk):
+    """The next process need not do again what is done."""
+    log = filled(tmp_path, disk)
+    disk.fail("write", 1)
+    with pytest.raises(StateError):
+        log.done(42)
+    log.close()
+
+    assert 58 == opened(tmp_path, disk).count()
+
+
 def test_trouble_with_the_mark_never_stops_reading(tmp_path, disk):
     """At worst records are read twice by the next process; no file goes before the device knows."""
     log = filled(tmp_path, disk)

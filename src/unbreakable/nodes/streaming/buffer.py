@@ -71,6 +71,7 @@ class Buffer:
         self._entries: deque[Entry | Gap] = deque()
         self._unread = 0 if log is None else log.count()  #: how many items are on disk and not in memory
         self._next = 1 if log is None else log.last + 1
+        self._passed = 0  #: the number of the last item that came into memory
         self._wanted = 0
         self._waiter: Waiter | None = None  #: whoever waits for that many items
         self.settled = Milestone(0 if self._unread else self.last)
@@ -98,6 +99,7 @@ class Buffer:
                 self._unread += 1
             else:
                 self._entries.append(entry)
+                self._passed = number
             self.count.put(entry, is_new=id is None)
             if tally is not None:
                 tally.add(number, self.settled.value)
@@ -173,13 +175,15 @@ class Buffer:
         if self.log is None:
             return
         upto = self.log.synced if self.rules.confirms else self.last
-        for found in self.log.read(min(self.rules.most, MOST_READ), upto):
+        for found in self.log.read(min(self.rules.most, MOST_READ), upto, above=self._passed):
             if isinstance(found, Gap):
                 self._unread -= found.last - found.first + 1
                 self._entries.append(found)
+                self._passed = found.last
             else:
                 self._unread -= 1
                 self._entries.append(_entry(found))
+                self._passed = found.number
 
     def _give_back(self) -> None:
         if self.lease is not None:
