@@ -35,6 +35,8 @@ from unbreakable.policies import Context, check, current
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking
 from unbreakable.storage.reading import Gap
 
+PUTS_IN_A_ROW = 100  # after so many that found room, others on the event loop have their turn: the handler, for one
+
 
 class StreamNode(FractalNode):
     """Take items in with ``await stream.put(item)``, and have each handled: by *handler*, or by whoever takes batches.
@@ -97,7 +99,7 @@ class StreamNode(FractalNode):
             deliveries=deliveries,
             patience=patience,
         )
-        self._handler, self._said, self._codec = handler, said, codec_of(said)
+        self._handler, self._said, self._codec, self._puts = handler, said, codec_of(said), 0
         super().__init__(name or "stream", None if handler is None else self._operation, **options)
         self._life = Life(self.name, said, None if handler is None else self._handling(handler), self._open)
 
@@ -107,9 +109,9 @@ class StreamNode(FractalNode):
         """Take *item* in and return its ack, which says what the item survives.
 
         When there is no room it waits, at most *wait* seconds and as long as the call around it has time, then raises
-        BufferFull: the item was not accepted.  Raises CommitUnknown when the disk does not confirm in that time;
-        NotRecordable for what cannot be written; Rejected on a closed stream; a StateError when the folder cannot be
-        used, by another process's fault for example.
+        BufferFull: the item was not accepted.  Raises CommitUnknown when the disk does not confirm in that time, for
+        which it has a second at least; NotRecordable for what cannot be written; Rejected on a closed stream; a
+        StateError when the folder cannot be used, because another process has it, for example.
         """
         return await self._put(ASYNCIO, item, wait)
 
@@ -121,6 +123,9 @@ class StreamNode(FractalNode):
         if wait != math.inf:
             check.seconds("wait", wait)
         flags, payload = self._codec.encode(item)
+        self._puts += 1
+        if runtime.preemptive and self._puts % PUTS_IN_A_ROW == 0:
+            await runtime.sleep(0)
         return await self._take_in(Offer(flags, payload, tally=tally), runtime, wait)
 
     async def _take_in(self, offer: Offer, runtime: Runtime, wait: float) -> Ack:

@@ -122,13 +122,12 @@ class Buffer:
     # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ready(self) -> int:
-        """Return how many items can be taken."""
+        """Return how many items can be taken, those of the present lease included."""
         with self._lock:
             return self._ready()
 
     def _ready(self) -> int:
-        hidden = self.last - self.log.synced if self.log is not None and self.rules.confirms else 0
-        return len(self._entries) + self._unread - hidden
+        return self._held() + self._unread - (self.last - self._confirmed)
 
     def call(self, waiter: Waiter, wanted: int) -> None:
         """Wake *waiter* once when at least *wanted* items can be taken; whoever waited before is forgotten."""
@@ -152,38 +151,57 @@ class Buffer:
         gaps: list[Gap] = []
         with self._lock:
             self._give_back()
-            if not self._entries and self._unread:
-                self._read()
-            while self._entries and isinstance(gap := self._entries[0], Gap):
-                self._entries.popleft()
-                gaps.append(gap)
-                self.count.lost(gap.first, gap.last)
-                self._done(gap.last)
-            entries: list[Entry] = []
-            count = min(most, self._ready())
-            while self._entries and len(entries) < count and isinstance(entry := self._entries[0], Entry):
-                self._entries.popleft()
-                entries.append(entry)
-            self.lease = Lease(entries) if entries else None
-            lease = self.lease
+            entries = self._next_entries(most, gaps)
+            self.lease = lease = Lease(entries) if entries else None
         for gap in gaps:
             self._told(gap)
             self.settled.reach(gap.last)
         return lease
 
-    def _read(self) -> None:
-        if self.log is None:
-            return
-        upto = self.log.synced if self.rules.confirms else self.last
-        for found in self.log.read(min(self.rules.most, MOST_READ), upto, above=self._passed):
-            if isinstance(found, Gap):
-                self._unread -= found.last - found.first + 1
-                self._entries.append(found)
-                self._passed = found.last
+    def _next_entries(self, most: int, gaps: list[Gap]) -> list[Entry]:
+        """Return up to *most* items from the front; gaps before the first of them are passed."""
+        entries: list[Entry] = []
+        while len(entries) < most and self._has_next(is_urgent=not (entries or gaps)):
+            head = self._entries[0]
+            if isinstance(head, Entry):
+                if head.number > self._confirmed:
+                    break
+                entries.append(head)
+            elif entries:
+                break  # what is before it must be settled first
             else:
-                self._unread -= 1
-                self._entries.append(_entry(found))
-                self._passed = found.number
+                gaps.append(head)
+                self.count.lost(head.first, head.last)
+                self._done(head.last)
+            self._entries.popleft()
+        return entries
+
+    @property
+    def _confirmed(self) -> int:
+        return self.log.synced if self.log is not None and self.rules.confirms else self.last
+
+    def _has_next(self, *, is_urgent: bool) -> bool:
+        """Return whether memory holds something, read from disk if need be; a disk that refuses is told if urgent."""
+        if not self._entries and self._unread and self.log is not None:
+            try:
+                found = self.log.read(min(self.rules.most, MOST_READ), self._confirmed, above=self._passed)
+            except StateError:
+                if is_urgent:
+                    raise
+                return False
+            for each in found:
+                self._come_in(each)
+        return bool(self._entries)
+
+    def _come_in(self, found: Record | Gap) -> None:
+        if isinstance(found, Gap):
+            self._entries.append(found)
+            self._unread -= found.last - found.first + 1
+            self._passed = found.last
+        else:
+            self._entries.append(_entry(found))
+            self._unread -= 1
+            self._passed = found.number
 
     def _give_back(self) -> None:
         if self.lease is not None:

@@ -64,7 +64,6 @@ class Consumer:
             lease = await self.taking.take(runtime, self._most)
             if lease is not None:
                 await self._deliver(runtime, lease)
-                self.taking.let_go()
         except Exception as error:  # the machinery failed, not the handler: the items go back to where they were
             self.trouble = in_one_line(error)
             self.taking.let_go()

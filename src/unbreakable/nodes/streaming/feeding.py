@@ -11,8 +11,6 @@ from unbreakable.nodes.streaming.status import StreamSummary
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime
 
-TURN = 0.005  # seconds of puts that never wait, after which others on the event loop have their turn
-
 Put: TypeAlias = Callable[[Any], Awaitable[object]]
 
 
@@ -26,12 +24,8 @@ async def feed(items: Any, put: Put, runtime: Runtime) -> None:
         return
     if not isinstance(items, Iterable):
         raise refuse("items", "something to iterate over, async or plain", items)
-    turn = runtime.now()
     for item in items:
         await put(item)
-        if runtime.preemptive and runtime.now() - turn >= TURN:
-            await runtime.sleep(0)
-            turn = runtime.now()
 
 
 def summary_of(tally: Tally, elapsed: float) -> StreamSummary:

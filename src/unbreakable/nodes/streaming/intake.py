@@ -12,6 +12,8 @@ from unbreakable.nodes.streaming.counting import Tally
 from unbreakable.nodes.streaming.opening import Opened
 from unbreakable.runtime import Runtime
 
+ANSWER = 1.0  # seconds that a disk is given to confirm, at least: an item that is written is not given up lightly
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -48,7 +50,7 @@ async def take_in(
         raise BufferFull(f"no room within {max(0.0, runtime.now() - began):.3f} s: {reason}")
     if not (entry.is_logged and opened.confirming is not None):
         return entry
-    if await opened.confirming.wait(entry.number, runtime, moment - runtime.now()):
+    if await opened.confirming.wait(entry.number, runtime, max(ANSWER, moment - runtime.now())):
         return entry
     reason = opened.trouble or "it did not answer in time"
     raise CommitUnknown(f"the disk did not confirm {entry.id}, which may be delivered all the same: {reason}")
