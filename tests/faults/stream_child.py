@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import time
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -115,19 +116,18 @@ def die_at(fatal: int) -> None:
         if next(passed) == fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def watched(verb: str, call: Any, self: Disk, *arguments: Any) -> Any:
+        pass_one()
+        if verb == "write":  # half of it may be there
+            half = len(arguments[1]) // 2
+            call(self, arguments[0], arguments[1][:half], arguments[2])
+            pass_one()
+        answer = call(self, *arguments)
+        pass_one()
+        return answer
+
     for verb in VERBS:
-
-        def watched(self: Disk, *arguments: Any, verb: str = verb, call: Any = getattr(Disk, verb)) -> Any:
-            pass_one()
-            if verb == "write":  # half of it may be there
-                half = len(arguments[1]) // 2
-                call(self, arguments[0], arguments[1][:half], arguments[2])
-                pass_one()
-            answer = call(self, *arguments)
-            pass_one()
-            return answer
-
-        setattr(Disk, verb, watched)
+        setattr(Disk, verb, partialmethod(partial(watched, verb, getattr(Disk, verb))))
 
 
 def matrix(folder: Path, durability: str, first: int, step: int) -> list[dict[str, Any]]:
