@@ -12,8 +12,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 
 from unbreakable.storage.disk import DISK, Disk
 from unbreakable.storage.mark import Mark
@@ -38,18 +38,27 @@ class Log:
 
     def __init__(self, folder: Path, *, durable: bool, log_bytes: int, disk: Disk = DISK) -> None:
         self.folder = folder
-        self.trouble: StateError | None = None  #: why the last write or sync failed, None when it did not
+        self._troubles: dict[str, StateError] = {}  #: by what was asked last and refused
+        self._appending, self._confirming = Turn(self, "append"), Turn(self, "sync")
+        self._gathering, self._reading_on, self._being_done = (
+            Turn(self, "gather"),
+            Turn(self, "read"),
+            Turn(self, "done"),
+        )
         self._disk, self._durable = disk, durable
         self._lock, self._syncing, self._pid = threading.Lock(), threading.Lock(), os.getpid()
         self._is_open = True
-        with self._explained():
+        try:
             disk.make_folder(folder)
+        except OSError as error:
+            raise self._explained(error) from error
         self._owner = Ownership(folder / "log")
         try:
-            with self._explained():
-                self._recover(log_bytes)
-        except BaseException:
+            self._recover(log_bytes)
+        except BaseException as error:
             self._owner.release()
+            if isinstance(error, OSError):
+                raise self._explained(error) from error
             raise
 
     def _recover(self, log_bytes: int) -> None:
@@ -83,18 +92,18 @@ class Log:
                     self._disk.close(descriptor)
             self._disk.sync_folder(self.folder)
         except OSError as error:  # whoever wrote it has long been told that it is not confirmed
-            self.trouble = explained(error, self.folder)
+            self._troubles["sync"] = explained(error, self.folder)
 
     # ── use ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def append(self, number: int, flags: int, payload: bytes) -> None:
         """Write a record whose *number* is above all others, or raise a StateError and write nothing."""
-        with self._at_work():
+        with self._appending:
             self._writer.append(number, flags, payload)
 
     def insert(self, records: list[tuple[int, int, bytes]]) -> None:
         """Write records, of numbers in one row, that were never in the log and come before others that are."""
-        with self._at_work():
+        with self._appending:
             self._writer.insert(records)
 
     def sync(self) -> int:
@@ -103,7 +112,7 @@ class Log:
         After a StateError what was appended is still held, and asked of the device by the next call or ``append``.
         """
         with self._syncing:
-            with self._at_work():
+            with self._gathering:
                 batch = self._writer.begin_sync()
             try:
                 for segment in batch.segments:
@@ -112,10 +121,10 @@ class Log:
                 if batch.names:
                     self._disk.sync_folder(self.folder)
             except BaseException:  # an interrupt as well: nobody knows how far it came
-                with self._at_work():
+                with self._confirming:
                     self._writer.distrust()
                     raise
-            with self._at_work():
+            with self._confirming:
                 self._writer.end_sync(batch)
                 return self._writer.synced
 
@@ -124,7 +133,7 @@ class Log:
 
         Each is returned once, a few hundred KiB at a time; none at the end.  What is not above *above* is passed over.
         """
-        with self._at_work(is_writing=False):
+        with self._reading_on:
             self._reading.skip(above)
             return self._reading.read(most, upto)
 
@@ -133,7 +142,7 @@ class Log:
 
         After a StateError it may be read once more by the next process.
         """
-        with self._at_work():
+        with self._being_done:
             self._done = number
             self._mark.write(number)
             self._remove_what_is_done()
@@ -165,6 +174,11 @@ class Log:
             self._segments.close(segment)
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def trouble(self) -> StateError | None:
+        """Return why what was asked last is refused, None when everything works."""
+        return next(iter(self._troubles.values()), None)
 
     @property
     def last(self) -> int:
@@ -204,27 +218,47 @@ class Log:
         if self._durable:
             self._disk.sync_folder(self.folder)
 
-    @contextlib.contextmanager
-    def _at_work(self, *, is_writing: bool = True) -> Iterator[None]:
+    def enter(self) -> None:
+        """Begin a turn at the log: one thread at a time."""
         if self._pid != os.getpid():
             raise StateError(f"{self.folder}: opened by process {self._pid}; open it anew in a forked child")
-        with self._lock:
-            if not self._is_open:
-                raise StateError(f"{self.folder}: it is closed")
-            try:
-                with self._explained():
-                    yield
-            except StateError as trouble:
-                self.trouble = trouble
-                raise
-            if is_writing:
-                self.trouble = None
+        self._lock.acquire()
+        if not self._is_open:
+            self._lock.release()
+            raise StateError(f"{self.folder}: it is closed")
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def leave(self, verb: str, error: BaseException | None) -> None:
+        """End a turn; remember, and raise as a StateError, what the system refused to the *verb*."""
         try:
-            yield
-        except (FileExistsError, NotADirectoryError) as error:
-            raise StateNotOurs(f"{error.filename}: a file is in the way; name another folder") from error
-        except OSError as error:
-            raise explained(error, self.folder) from error
+            if error is None:
+                self._troubles.pop(verb, None)
+            elif isinstance(error, (OSError, StateError)):
+                trouble = self._troubles[verb] = self._explained(error)
+                if trouble is not error:
+                    raise trouble from error
+        finally:
+            self._lock.release()
+
+    def _explained(self, error: OSError | StateError) -> StateError:
+        if isinstance(error, StateError):
+            return error
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            return StateNotOurs(f"{error.filename}: a file is in the way; name another folder")
+        return explained(error, self.folder)
+
+
+class Turn:
+    """A turn at *log*, to do what *verb* says."""
+
+    __slots__ = ("_log", "_verb")
+
+    def __init__(self, log: Log, verb: str) -> None:
+        self._log, self._verb = log, verb
+
+    def __enter__(self) -> None:
+        self._log.enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._log.leave(self._verb, error)

@@ -32,6 +32,8 @@ class Confirming:
     async def wait(self, number: int, runtime: Runtime, seconds: float) -> bool:
         """Wait until *number* is confirmed, at most *seconds*; return whether it is."""
         until, begin = runtime.now() + seconds, self._in_a_thread if runtime.preemptive else self._here
+        if runtime.preemptive:
+            await runtime.sleep(0)  # whatever is ready to be written on this event loop gathers for the same sync
         while not await self.reached.wait(number, runtime, min(until - runtime.now(), AGAIN), begin):
             if runtime.now() >= until:
                 return False
