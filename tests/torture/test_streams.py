@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import threading
+import tracemalloc
 
 import pytest
 from tests.torture.test_processes import in_a_program
@@ -197,6 +198,55 @@ def test_a_disk_that_does_not_confirm_is_told_to_who_may_not_wait(tmp_path, monk
             return stream.get_status().accepted
 
     assert 3 == asyncio.run(story())
+
+
+def test_an_item_whose_putter_gave_up_is_confirmed_and_handled(tmp_path, monkeypatch):
+    """By whoever waits for items, once the disk works."""
+    handled = []
+
+    def broken(self, descriptor):
+        raise OSError(5, "Input/output error")
+
+    async def story():
+        async with StreamNode(handled.append, overflow=tmp_path, durability="durable") as stream:
+            with monkeypatch.context() as patch:
+                patch.setattr(Disk, "sync", broken)
+                patch.setattr("unbreakable.nodes.streaming.intake.ANSWER", 0.01)
+                with pytest.raises(CommitUnknown):
+                    await stream.put("a", wait=0)
+            assert [] == handled
+            return await stream.drain(20.0)
+
+    monkeypatch.setattr("unbreakable.nodes.streaming.taking.LOOK_AGAIN", 0.05)
+    assert asyncio.run(story())
+    assert ["a"] == handled
+
+
+def test_memory_does_not_grow_with_what_is_on_disk(tmp_path):
+    """Twenty megabytes wait on disk, and a fraction of it is in memory, then and while it is handled."""
+    handled, began, leave = [], threading.Event(), threading.Event()
+
+    def work(items):
+        began.set()
+        leave.wait(30)
+        handled.append(len(items))
+
+    stream = StreamNode(work, batch=50, max_buffer=100, overflow=tmp_path, durability="process")
+    stream.put_sync("x" * 1_000)
+    began.wait(10)
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            stream.put_sync("x" * 1_000)
+        leave.set()
+        assert stream.drain_sync(60.0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        stream.aclose_sync()
+
+    assert 20_001 == sum(handled)
+    assert 3_000_000 > peak
 
 
 def test_sync_code_shares_syncs_and_waits_for_them(tmp_path):

@@ -25,6 +25,7 @@ from unbreakable.storage.writing import Limits, Writer
 
 SEGMENT_BYTES = 16 * 2**20
 MOST_PAYLOAD = 16 * 2**20  # bytes of one record
+OVERHEAD = 1_024  # bytes of a file that are no payload, at most
 LEAST_LOG_BYTES = 64 * 1024
 SHARE = 8  # a file takes at most this part of the log's limit, so that there is something to remove before it is full
 
@@ -99,6 +100,9 @@ class Log:
     def append(self, number: int, flags: int, payload: bytes) -> None:
         """Write a record whose *number* is above all others, or raise a StateError and write nothing."""
         with self._appending:
+            if not self._writer.has_room(payload):
+                self._writer.seal()  # all that is in the present file may be done with
+                self._remove_what_is_done()
             self._writer.append(number, flags, payload)
 
     def insert(self, records: list[tuple[int, int, bytes]]) -> None:

@@ -138,11 +138,12 @@ class Reader:
 
     def _pass_over(self, until: int) -> bool:
         """Go to the next whole record; return whether there is one."""
-        self._load(until - self.at, until)
-        place = find(self._chunk, 1, self._salt, self.last)
+        if self._base + len(self._chunk) < until:
+            self._load(until - self.at, until)
+        place = find(self._chunk, self.at - self._base + 1, self._salt, self.last)
         if place is None:
             return False
-        self.at += place
+        self.at = self._base + place
         return True
 
 

@@ -62,7 +62,7 @@ class Writer:
         """Add a record, or raise and add nothing; raises StateFull when a limit of the log itself is reached."""
         if self._is_behind:
             self._write_again()
-        self._check_room(HEAD.size + len(payload))
+        self._check_room(payload)
         try:
             self._write(number, flags, payload)
         except OSError:
@@ -72,11 +72,16 @@ class Writer:
             self._held_bytes += len(payload)
         self.last = number
 
-    def _check_room(self, count: int) -> None:
-        limits, folder = self._limits, self._segments.folder
-        if self._segments.size_bytes + count > limits.log_bytes:
-            raise StateFull(f"{folder}: it may take {limits.log_bytes} bytes, and they are taken")
-        if self._held_bytes + count > MOST_HELD:
+    def has_room(self, payload: bytes) -> bool:
+        """Return whether the log as a whole may take that much more."""
+        needed = HEAD.size + len(payload) + (START if self.active is None else 0)
+        return self._segments.size_bytes + needed <= self._limits.log_bytes
+
+    def _check_room(self, payload: bytes) -> None:
+        folder = self._segments.folder
+        if not self.has_room(payload):
+            raise StateFull(f"{folder}: it may take {self._limits.log_bytes} bytes, and they are taken")
+        if self._held_bytes + len(payload) > MOST_HELD:
             raise StateFull(f"{folder}: {MOST_HELD} bytes wait to be confirmed by the disk, which does not keep up")
 
     def _write(self, number: int, flags: int, payload: bytes) -> None:

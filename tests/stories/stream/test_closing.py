@@ -233,3 +233,41 @@ def test_cancelling_the_closing_lets_go_of_the_folder(tmp_path):
 
     with virtual_time():
         assert 1 == asyncio.run(story())
+
+
+def test_who_drains_while_the_stream_is_closed_is_told_how_it_ended():
+    """True when everything was handled in time, False when not."""
+
+    async def story(grace):
+        stream = StreamNode(ASYNCIO.sleep)
+        for _ in range(4):
+            await stream.put(1.0)
+        draining = asyncio.ensure_future(stream.drain())
+        await ASYNCIO.sleep(0.5)
+        await stream.aclose(grace)
+        return await draining
+
+    with virtual_time():
+        assert asyncio.run(story(10.0))
+    with virtual_time():
+        assert not asyncio.run(story(1.0))
+
+
+def test_a_thread_that_is_left_behind_sets_nothing_aside(play, tmp_path):
+    """The folder may be another process's by then."""
+
+    async def story(stage):
+        if stage.handles_async:
+            return []
+
+        async def work(item):
+            await stage.take(100.0)
+            raise ValueError(item)
+
+        stream = stage.stream(work, overflow=tmp_path / "s", deliveries=1, retry=False)
+        await stage.put(stream, "a")
+        await stage.close(stream, 1.0)
+        await stage.sleep(200.0)
+        return list((tmp_path / "s" / "dead").iterdir())
+
+    assert [] == play(story)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unbreakable as ub
 from unbreakable.nodes import Ack, Batching, StreamNode
+from unbreakable.runtime import run_blocking
 
 
 def test_items_are_handled_in_the_order_of_their_acks(play):
@@ -153,6 +154,45 @@ def test_validate_and_key_are_given_the_item(play):
         return stage.handled, [letter.item for letter in stream.dead_letters()]
 
     assert (["good"], ["bad"]) == play(story)
+
+
+def test_an_item_is_handled_when_its_result_is_verified(play):
+    """Success is what verify says."""
+
+    async def story(stage):
+        async def work(item):
+            stage.handled.append(item)
+            return len(stage.handled)
+
+        stream = stage.stream(work, verify=lambda count: count > 2)
+        await stage.put(stream, "a")
+        await stage.drain(stream)
+        return stage.handled, stream.get_status().handled
+
+    assert (["a", "a", "a"], 1) == play(story)
+
+
+def test_a_protected_function_can_be_the_handler(play):
+    """Its own protection is inside; its key is made of the item's id."""
+
+    async def story(stage):
+        keys = []
+
+        async def work(item):
+            keys.append(ub.current().idempotency_key)
+            if len(keys) == 1:
+                raise OSError(item)
+
+        if stage.handles_async:
+            handler = ub.protect("inside")(work)
+        else:
+            handler = ub.protect("inside")(lambda item: run_blocking(work(item)))
+        stream = stage.keep(StreamNode(handler, retry=False))
+        (ack,) = await stage.put(stream, "a")
+        await stage.drain(stream)
+        return keys == [f"{ack.id}/inside"] * 2, stream.get_status().handled
+
+    assert (True, 1) == play(story)
 
 
 def test_memory_keeps_items_as_they_are(play):

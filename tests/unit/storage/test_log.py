@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b85decode
 from zlib import crc32
 
 import pytest
@@ -169,3 +170,24 @@ def test_the_machines_own_disk_is_used_as_the_model_is(tmp_path):
     log.done(100)
     log.close()
     assert ["log.lock", "mark"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+# Format 1: three records, of which the first was done with.  Whatever comes later must read it.
+SEGMENT_1 = (
+    b"RYG%ga%Ev{0RR91-)iyL0RR91000000RR910000000000000000000000000^|56lN?5m%KycFU00000RYG%ga%Ev{0RR91-)iyL0RR91000000RR9"
+    b"10000000000000000000000000^|56lN?5m%KycFU00000^;JT0Rrkd(<jPZp1ONa40RR91000000ssI2bY*yS^;JT09$^VN6?7cO0ssI20ssI200"
+    b"0000RR910RQz>LUQ@gX6ttb!MY9r000930000000000004U;VIn$PF)VI%Y;0Y9"
+)
+SLOTS_1 = ("VUJtYXJrAAECAAAAAAAAAAEAAAAAAAAAYDc6vg==", "VUJtYXJrAAEBAAAAAAAAAAAAAAAAAAAADINYWw==")
+
+
+def test_the_first_format_is_read(tmp_path):
+    """Items outlive the version that accepted them."""
+    first, second = map(b64decode, SLOTS_1)
+    (tmp_path / "mark").write_bytes(first.ljust(4096, b"\0") + second)
+    (tmp_path / "00000000000000000001-0000000001.segment").write_bytes(b85decode(SEGMENT_1))
+    log = opened(tmp_path)
+    found = [tuple(record) for record in read_all(log)]
+    log.close()
+
+    assert [(2, 1, b"\x00\xff", "f5b165224a58b791"), (3, 0, b'{"a":[1,null]}', "f5b165224a58b791")] == found

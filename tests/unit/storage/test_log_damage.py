@@ -165,3 +165,22 @@ def test_a_file_whose_maker_died_over_it_is_removed(tmp_path, disk):
         assert (list(range(1, 101)), []) == contents(log)
         assert path not in clean.names_now
         log._owner.release()
+
+
+def test_a_file_damaged_all_over_is_read_in_one_go(tmp_path, disk):
+    """Each record that is whole is found, and the disk is not read again for each that is not."""
+    clean = killed(filled(tmp_path, disk, range(1, 4_001), log_bytes=2**24), disk)
+    (path,) = segments(clean)
+    content = clean.names_now[path].now
+    place = START
+    for number in range(1, 4_001):
+        place = content.find(b"UBr", place) + 4
+        if number % 2:
+            content[place] ^= 1
+    log = opened(tmp_path, clean, log_bytes=2**24)
+    before = clean.calls["read"]
+    read, gaps = contents(log)
+
+    assert list(range(2, 4_001, 2)) == read
+    assert [(number, number) for number in range(1, 4_001, 2)] == gaps
+    assert 20 > clean.calls["read"] - before

@@ -267,3 +267,15 @@ def test_every_way_of_being_full_is_called_full(tmp_path, disk, error):
 
     with pytest.raises(StateFull):
         log.append(1, 0, b"")
+
+
+def test_a_record_of_half_the_log_finds_room_again_and_again(tmp_path, disk):
+    """What is done with makes way, also in the file that is being written to."""
+    log = opened(tmp_path, disk)
+    for number in range(1, 6):
+        log.append(number, 0, bytes(40_000))
+        log.sync()
+        assert [number] == [record.number for record in read_all(log)]
+        log.done(number)
+
+    assert log.size_bytes <= SMALL

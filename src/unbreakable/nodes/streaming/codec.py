@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from unbreakable.policies.check import refuse
-from unbreakable.storage.log import MOST_PAYLOAD
 from unbreakable.workflows import payload
 
 Pair: TypeAlias = "tuple[Callable[[Any], bytes], Callable[[bytes], Any]]"
@@ -39,18 +38,19 @@ class ByReference:
 class AsBytes:
     """Write text and bytes as they are, and all else as JSON, or with the user's own *pair* of functions.
 
+    What takes more than *most_bytes* is refused.
     What cannot be written, or would read back as something else, is refused with a ``NotRecordable`` that names the
     culprit; what the user's own functions raise is theirs.
     """
 
-    def __init__(self, pair: Pair | None = None) -> None:
-        self._pair = pair
+    def __init__(self, pair: Pair | None, most_bytes: int) -> None:
+        self._pair, self._most_bytes = pair, most_bytes
 
     def encode(self, item: Any) -> tuple[int, bytes]:
         """Return the flags and the bytes of *item*."""
         flags, data = self._encode(item)
-        if len(data) > MOST_PAYLOAD:
-            raise payload.NotRecordable(f"item takes {len(data)} bytes, and at most {MOST_PAYLOAD} can be kept")
+        if len(data) > self._most_bytes:
+            raise payload.NotRecordable(f"item takes {len(data)} bytes, and at most {self._most_bytes} can be kept")
         return flags, data
 
     def _encode(self, item: Any) -> tuple[int, bytes]:

@@ -14,6 +14,7 @@ from unbreakable.nodes.streaming.aside import DeadLetters
 from unbreakable.nodes.streaming.batching import Batch, Batching
 from unbreakable.nodes.streaming.buffer import Buffer, Entry, Lease
 from unbreakable.nodes.streaming.codec import Codec, decoded
+from unbreakable.nodes.streaming.confirming import Confirming
 from unbreakable.nodes.streaming.delivery import Delivery
 from unbreakable.nodes.streaming.taking import Taking
 from unbreakable.nodes.streaming.verdict import Limits, Verdict, judge, pause
@@ -40,8 +41,8 @@ class Handling:
 class Consumer:
     """Deliver what is in *buffer*, and put what is set aside among *letters*."""
 
-    def __init__(self, handling: Handling, buffer: Buffer, letters: DeadLetters) -> None:
-        self.taking = Taking(buffer, handling.batching or Batching(1))
+    def __init__(self, handling: Handling, buffer: Buffer, letters: DeadLetters, confirming: Confirming | None) -> None:
+        self.taking = Taking(buffer, handling.batching or Batching(1), confirming)
         self.failed = 0  #: how many deliveries of the next item failed in a row
         self.trouble: str | None = None
         self._handling, self._buffer, self._letters = handling, buffer, letters
@@ -137,9 +138,9 @@ class Consumer:
         """Set *entries* aside; wait for room among the dead letters, for they must not be delivered again."""
         deliveries, self.failed = max(1, self.failed), 0
         for entry in entries:
-            while not self._letters.add(entry, error, deliveries):
+            while lease is self._buffer.lease and not self._letters.add(entry, error, deliveries):
                 await self.taking.rest(runtime, REST)
-                if self.taking.is_stopping or lease is not self._buffer.lease:
+                if self.taking.is_stopping:
                     return
             if not self._buffer.bury(lease, entry.number):
                 self._letters.remove_entry(entry)

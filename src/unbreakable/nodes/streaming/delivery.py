@@ -35,22 +35,21 @@ class Delivery:
         else:
             self._call_sync(item)
 
-    async def _work(self, item: Any) -> None:
+    async def _work(self, item: Any) -> Any:
         with Guard():
             ctx = self._enter(item)
             try:
                 value = self._handler(item)
-                if inspect.isawaitable(value):
-                    await value
+                return await value if inspect.isawaitable(value) else value
             except Exception as error:
                 ctx.blameless = says_nothing_of_the_target(error)
                 raise
 
-    def _work_sync(self, item: Any) -> None:
+    def _work_sync(self, item: Any) -> Any:
         with Guard():
             ctx = self._enter(item)
             try:
-                self._handler(item)
+                return self._handler(item)
             except Exception as error:
                 ctx.blameless = says_nothing_of_the_target(error)
                 raise

@@ -19,7 +19,7 @@ from unbreakable.storage.trouble import StateError
 
 LAST_GRACE = 1.0  # seconds for a handler that had to be cancelled to clean up
 LOOK_AGAIN = 1.0  # seconds after which whoever waits for items to be handled sees to it that somebody handles them
-BATCH = Batching(100)  # for whoever iterates over batches and did not say how large they shall be
+BATCH = 100  # items, for whoever iterates over batches and did not say how large they shall be
 
 
 class State(enum.Enum):
@@ -80,7 +80,7 @@ class Life:
         with self._lock:
             if self.is_consuming or self.state is not State.OPEN:
                 return
-            self.consumer = consumer = Consumer(handling, opened.buffer, opened.letters)
+            self.consumer = consumer = Consumer(handling, opened.buffer, opened.letters, opened.confirming)
             self.taking = consumer.taking
             self._carrier = carrier = Carrier(
                 consumer.drive, self.name, _ended, needs_event_loop=is_async(handling.handler)
@@ -91,15 +91,15 @@ class Life:
         """Let a new iterator over batches be the one who takes, in the place of an older one."""
         opened = self.begin()
         with self._lock:
-            before, self.taking = self.taking, Taking(opened.buffer, self.settings.batching or self._batch())
+            before, self.taking = self.taking, Taking(opened.buffer, self._batching(), opened.confirming)
             if before is not None:
                 before.is_replaced = True
                 before.stop()
                 before.let_go()
             return self.taking
 
-    def _batch(self) -> Batching:
-        return Batching(min(BATCH.most, self.settings.max_buffer))
+    def _batching(self) -> Batching:
+        return self.settings.batching or Batching(min(BATCH, self.settings.max_buffer))
 
     def refuse_if_closed(self) -> None:
         """Raise Rejected unless items are taken in."""
@@ -120,12 +120,13 @@ class Life:
 
     async def wait_for(self, number: int, runtime: Runtime, seconds: float) -> bool:
         """Wait until everything up to *number* is settled, at most *seconds*; see to it that somebody is at it."""
-        until = runtime.now() + seconds
-        while True:
-            opened = self.begin()
-            left = until - runtime.now()
-            if await opened.buffer.settled.wait(number, runtime, min(left, LOOK_AGAIN)) or left <= LOOK_AGAIN:
-                return opened.buffer.settled.value >= number
+        until, settled = runtime.now() + seconds, self.begin().buffer.settled
+        while not await settled.wait(number, runtime, min(until - runtime.now(), LOOK_AGAIN)):
+            if runtime.now() >= until or self.state is State.CLOSED:
+                return settled.value >= number
+            if self.state is State.OPEN:
+                self.begin()
+        return True
 
     # ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

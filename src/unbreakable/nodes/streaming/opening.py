@@ -10,13 +10,15 @@ from unbreakable.nodes.streaming.codec import AsBytes, ByReference, Codec
 from unbreakable.nodes.streaming.confirming import Confirming
 from unbreakable.nodes.streaming.settings import StreamSettings
 from unbreakable.storage.letters import Letters
-from unbreakable.storage.log import Log
+from unbreakable.storage.log import MOST_PAYLOAD, OVERHEAD, Log
 from unbreakable.storage.reading import Gap
 
 
 def codec_of(settings: StreamSettings) -> Codec:
     """Return what turns items into what is kept."""
-    return ByReference() if settings.overflow is None else AsBytes(settings.codec)
+    if settings.overflow is None:
+        return ByReference()
+    return AsBytes(settings.codec, min(MOST_PAYLOAD, settings.max_overflow_bytes - OVERHEAD))
 
 
 class Opened:

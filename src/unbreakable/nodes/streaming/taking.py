@@ -6,14 +6,20 @@ import math
 
 from unbreakable.nodes.streaming.batching import Batching
 from unbreakable.nodes.streaming.buffer import Buffer, Lease
+from unbreakable.nodes.streaming.confirming import Confirming
 from unbreakable.runtime import Runtime, Waiter
+
+LOOK_AGAIN = 1.0  # seconds
 
 
 class Taking:
-    """Take batches from *buffer*, for one consumer; ``stop`` may be called from any thread."""
+    """Take batches from *buffer*, for one consumer; ``stop`` may be called from any thread.
 
-    def __init__(self, buffer: Buffer, batching: Batching) -> None:
-        self.buffer, self._batching = buffer, batching
+    With *confirming*, items whose putters have given up are confirmed by whoever waits for items.
+    """
+
+    def __init__(self, buffer: Buffer, batching: Batching, confirming: Confirming | None) -> None:
+        self.buffer, self._batching, self._confirming = buffer, batching, confirming
         self.is_stopping = self.is_replaced = False
         self.lease: Lease | None = None
         self._waiter: Waiter | None = None
@@ -51,7 +57,10 @@ class Taking:
             is_there, left = self.buffer.ready() >= count, until - runtime.now()
             if is_there or self.is_stopping or left <= 0:
                 return is_there and not self.is_stopping
-            await runtime.wait(waiter, left)
+            if self._confirming is None:
+                await runtime.wait(waiter, left)
+            elif not await runtime.wait(waiter, min(left, LOOK_AGAIN)):
+                await self._confirming.wait(self.buffer.last, runtime, min(left, LOOK_AGAIN))
 
     async def rest(self, runtime: Runtime, seconds: float) -> None:
         """Wait for *seconds*, or until stopped."""
