@@ -222,6 +222,54 @@ def test_an_item_whose_putter_gave_up_is_confirmed_and_handled(tmp_path, monkeyp
     assert ["a"] == handled
 
 
+def test_a_disk_that_refuses_is_not_asked_all_the_time(tmp_path, monkeypatch):
+    """However many threads wait for it."""
+    asked = []
+
+    def broken(self, descriptor):
+        asked.append(descriptor)
+        raise OSError(5, "Input/output error")
+
+    stream = StreamNode(overflow=tmp_path, durability="durable")
+    stream.put_sync("before")
+    with monkeypatch.context() as patch:
+        patch.setattr(Disk, "sync", broken)
+        patch.setattr("unbreakable.nodes.streaming.intake.ANSWER", 0.6)
+        errors = []
+
+        def put():
+            try:
+                stream.put_sync("a", wait=0)
+            except CommitUnknown as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=put) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    stream.aclose_sync()
+
+    assert 6 == len(errors)
+    assert 40 > len(asked)
+
+
+def test_puts_that_wait_for_the_disk_when_the_stream_is_closed_get_their_ack(tmp_path, monkeypatch):
+    """The last thing that is done is a sync; nobody waits for ever."""
+    never = threading.Event()
+    monkeypatch.setattr(Disk, "sync", lambda self, descriptor: never.wait(0.05))
+
+    async def story():
+        stream = StreamNode(overflow=tmp_path, durability="durable")
+        await stream.put("before")
+        waiting = [asyncio.ensure_future(stream.put(number)) for number in range(20)]
+        await ASYNCIO.sleep(0.01)
+        await stream.aclose()
+        return await asyncio.wait_for(asyncio.gather(*waiting), 5.0)
+
+    assert {"durable"} == {ack.level for ack in asyncio.run(story())}
+
+
 def test_memory_does_not_grow_with_what_is_on_disk(tmp_path):
     """Twenty megabytes wait on disk, and a fraction of it is in memory, then and while it is handled."""
     handled, began, leave = [], threading.Event(), threading.Event()

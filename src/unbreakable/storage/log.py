@@ -53,7 +53,7 @@ class Log:
             disk.make_folder(folder)
         except OSError as error:
             raise self._explained(error) from error
-        self._owner = Ownership(folder / "log")
+        self._owner = Ownership(folder / "log", "folder")
         try:
             self._recover(log_bytes)
         except BaseException as error:

@@ -8,6 +8,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import Kind
+from unbreakable.nodes import Batching
 from unbreakable.nodes.streaming.events import DeadLettered, Redelivering
 
 ONCE = ub.Retry(1)
@@ -200,6 +201,44 @@ def test_a_bad_item_in_a_batch_is_found_and_the_others_are_handled(play):
         return stage.handled, [letter.item for letter in stream.dead_letters()]
 
     assert ([n for n in range(20) if n != 5], [5]) == play(story)
+
+
+def test_a_bad_item_costs_the_others_few_repeats(play):
+    """The batches stay small until the one that hurts is found, and grow again behind it."""
+
+    async def story(stage):
+        sizes = []
+
+        async def work(items):
+            sizes.append(len(items))
+            if 5 in items:
+                raise ValueError("poison")
+
+        stream = stage.stream(work, batch=Batching(8, linger=1.0), retry=ONCE, deliveries=2)
+        await stage.put(stream, *range(32))
+        await stage.drain(stream)
+        return sizes
+
+    assert [8, 4, 4, 2, 1, 1, 1, 1, 2, 4, 8, 8, 3] == play(story)
+
+
+def test_an_outage_does_not_take_batches_apart(play):
+    """It says nothing of the items: the same batch is delivered again."""
+
+    async def story(stage):
+        sizes = []
+
+        async def work(items):
+            sizes.append(len(items))
+            if len(sizes) < 4:
+                raise Unreachable
+
+        stream = stage.stream(work, batch=Batching(4, linger=1.0), retry=ONCE, breaker=False)
+        await stage.put(stream, *range(4))
+        await stage.drain(stream)
+        return sizes
+
+    assert [4, 4, 4, 4] == play(story)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), BaseException("odd")])

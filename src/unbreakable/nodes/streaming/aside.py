@@ -51,8 +51,8 @@ class DeadLetters:
     def add(self, entry: Entry, error: str, deliveries: int) -> bool:
         """Keep *entry*; return whether there was room for it."""
         kept = Kept(entry.id, entry.flags, entry.payload, error, deliveries)
-        self.trouble = f"all {self.most} places for dead letters are taken: redeliver or discard some"
         if len(self) >= self.most:
+            self.trouble = f"all {self.most} places for dead letters are taken: redeliver or discard some"
             return False
         if self._letters is None:
             self._in_memory[name_of(entry)] = kept
@@ -103,6 +103,7 @@ class DeadLetters:
             self._in_memory.pop(name, None)
         else:
             self._letters.remove(name)
+        self.trouble = None
 
 
 def name_of(entry: Entry) -> str:

@@ -26,7 +26,7 @@ class Confirming:
     def __init__(self, sync: Callable[[], int], confirmed: Callable[[], None], value: int) -> None:
         self.reached = Milestone(value)
         self._sync, self._confirmed = sync, confirmed
-        self._lock, self._is_at_work = new_lock(), False
+        self._lock, self._is_at_work, self._is_closed = new_lock(), False, False
         self._thread: ThreadPoolExecutor | None = None
 
     async def wait(self, number: int, runtime: Runtime, seconds: float) -> bool:
@@ -35,7 +35,7 @@ class Confirming:
         if runtime.preemptive:
             await runtime.sleep(0)  # whatever is ready to be written on this event loop gathers for the same sync
         while not await self.reached.wait(number, runtime, min(until - runtime.now(), AGAIN), begin):
-            if runtime.now() >= until:
+            if self._is_closed or runtime.now() >= until:
                 return False
         return True
 
@@ -45,8 +45,7 @@ class Confirming:
         return is_first
 
     def _here(self) -> None:
-        if self._is_first():
-            self._once()
+        if self._is_first() and self._once():
             following = self.reached.first
             if following is not None:
                 following.wake()  # whoever wrote meanwhile makes the next sync
@@ -77,7 +76,9 @@ class Confirming:
         return True
 
     def close(self) -> None:
-        """Let go of the thread once it is done."""
+        """Confirm what was written so far; whoever waits after that does so in vain."""
+        self._once()
+        self._is_closed = True
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.shutdown(wait=False)

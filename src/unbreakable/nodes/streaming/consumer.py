@@ -49,6 +49,7 @@ class Consumer:
         self._delivery = Delivery(handling.handler, handling.node)
         self._most = self._most_ever = 1 if handling.batching is None else handling.batching.most
         self._failing, self._since, self._last_turn = 0, 0.0, 0.0
+        self._suspects = 0  #: up to which number one of the items made a batch fail
 
     async def drive(self, runtime: Runtime) -> None:
         """Deliver until stopped or cancelled; what is being delivered then goes back to where it was."""
@@ -89,7 +90,9 @@ class Consumer:
             await self._failed_with(runtime, lease, entries, error)
             return
         self._buffer.settle(lease, entries[-1].number)
-        self.failed, self._most = 0, min(self._most_ever, 2 * self._most)
+        self.failed = 0
+        if entries[-1].number >= self._suspects:
+            self._most = min(self._most_ever, 2 * self._most)
         await self._give_others_a_turn(runtime)
 
     def _shape(self, items: list[Any], entries: list[Entry], lease: Lease) -> Any:
@@ -109,30 +112,30 @@ class Consumer:
     async def _failed_with(self, runtime: Runtime, lease: Lease, entries: list[Entry], error: Exception) -> None:
         if lease is not self._buffer.lease or lease.entries[0] is not entries[0]:
             return  # the handler had acknowledged them before it failed, or somebody else has taken over
-        self._count(entries[0], runtime.now())
+        now, first = runtime.now(), entries[0]
+        if first.number != self._failing:
+            self._failing, self._since, self.failed = first.number, now, 0
+        failed = self.failed + self._delivery.was_called
         verdict = judge(
             error,
             was_called=self._delivery.was_called,
             effects=self._handling.node.settings.effects,
             items=len(entries),
-            failed=self.failed,
-            since=runtime.now() - self._since,
+            failed=failed,
+            since=now - self._since,
             limits=self._handling.limits,
         )
+        if verdict is Verdict.HALF:
+            self._most, self._suspects = len(entries) // 2, entries[-1].number
+            return
+        self.failed = failed
         if verdict is Verdict.ASIDE:
             await self._set_aside(runtime, lease, entries, in_one_line(error))
-        elif verdict is Verdict.HALF:
-            self._most = len(entries) // 2
-        else:
-            seconds = pause(error, self.failed)
-            told = {"id": entries[0].id, "deliveries": self.failed, "pause": seconds, "error": in_one_line(error)}
-            self._handling.tell("Redelivering", **told)
-            await self.taking.rest(runtime, seconds)
-
-    def _count(self, first: Entry, now: float) -> None:
-        if first.number != self._failing or self.failed == 0:
-            self._failing, self._since, self.failed = first.number, now, 0
-        self.failed += self._delivery.was_called
+            return
+        seconds = pause(error, failed)
+        told = {"id": first.id, "deliveries": failed, "pause": seconds, "error": in_one_line(error)}
+        self._handling.tell("Redelivering", **told)
+        await self.taking.rest(runtime, seconds)
 
     async def _set_aside(self, runtime: Runtime, lease: Lease, entries: list[Entry], error: str) -> None:
         """Set *entries* aside; wait for room among the dead letters, for they must not be delivered again."""

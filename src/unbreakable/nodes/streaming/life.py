@@ -82,10 +82,10 @@ class Life:
                 return
             self.consumer = consumer = Consumer(handling, opened.buffer, opened.letters, opened.confirming)
             self.taking = consumer.taking
-            self._carrier = carrier = Carrier(
-                consumer.drive, self.name, _ended, needs_event_loop=is_async(handling.handler)
-            )
+            needs_event_loop = is_async(handling.handler)
+            carrier = Carrier(consumer.drive, self.name, _ended, needs_event_loop=needs_event_loop)
             carrier.start()
+            self._carrier = carrier
 
     def take_over(self) -> Taking:
         """Let a new iterator over batches be the one who takes, in the place of an older one."""

@@ -4,11 +4,11 @@ The rules, first match wins; kinds are those of ``ub.errors.Kind``:
 
     the handler was not called, and validate accepted the items   deliver again
     it must not be called twice for this (``effects``)            set aside
-    there are several items                                       deliver half of them: one must not hurt the others
-    the item itself is wrong: invalid, bug, refused by validate   set aside
-    fewer than *deliveries* of it failed                          deliver again
     the target is in trouble: unreachable, throttled, timeout,    deliver again, for *patience* seconds
       transient, credentials, rejected
+    there are several items                                       deliver half of them: one must not hurt the others
+    the item itself is wrong: invalid, bug, refused by validate   set aside
+    fewer than *deliveries* of it alone failed                    deliver again
     otherwise                                                     set aside
 
 So an outage holds up the line, and moves at most one item to the dead letters in *patience* seconds, while an item that
@@ -53,19 +53,19 @@ def judge(
 ) -> Verdict:
     """Return what is done about *items* whose delivery ended in *error*.
 
-    *was_called* says whether the handler was called at all; *failed* is how many deliveries of the first item failed
-    in which it was, and *since* the seconds since the first of them.
+    *was_called* says whether the handler was called at all; *failed* is how many deliveries that began with the first
+    item failed in which it was, without those that were halved, and *since* the seconds since the first of them.
     """
     if not (was_called or isinstance(error, ValidationFailed)):
         return Verdict.AGAIN
     if was_called and not _may_be_called_again(effects, error):
         return Verdict.ASIDE
+    is_wrong = isinstance(error, ValidationFailed) or classify(error) in ITEM
+    if since < limits.patience and classify(error) in TARGET and not is_wrong:
+        return Verdict.AGAIN
     if items > 1:
         return Verdict.HALF
-    if isinstance(error, ValidationFailed) or classify(error) in ITEM:
-        return Verdict.ASIDE
-    is_patient = since < limits.patience and classify(error) in TARGET
-    return Verdict.AGAIN if failed < limits.deliveries or is_patient else Verdict.ASIDE
+    return Verdict.ASIDE if is_wrong or failed >= limits.deliveries else Verdict.AGAIN
 
 
 def says_nothing_of_the_target(error: Exception) -> bool:
