@@ -50,10 +50,10 @@ class StreamNode(FractalNode):
     >>> stream.aclose_sync().handled
     2
 
-    *handler*, async or plain, takes one item, or with *batch* a list of up to as many; a ``ub.Batching`` says how long
-    to wait for more.  It runs once at a time, through the node that tries and heals it: the keywords are those of
-    ``ub.protect``.  ``ub.current().idempotency_key`` is the item's id, the same at every delivery.  Without a handler,
-    take ``batches()``.
+    *handler*, async or plain, takes one item, or with *batch* a list of up to as many, with their ``ids``; a Batching
+    says how long to wait for more.  It runs once at a time, through the node that tries and heals it: the keywords are
+    those of ``ub.protect``, whose functions are given the item.  ``ub.current().idempotency_key`` is the item's id, the
+    same at every delivery.  Without a handler, take ``batches()``.
 
     At most *max_buffer* items are in memory.  With *overflow*, the path of a folder, what comes when memory is full
     goes to a log there, in order, up to *max_overflow_bytes*.  With *durability* "process" every item is written to the
@@ -68,7 +68,8 @@ class StreamNode(FractalNode):
     *max_dead_letters* are there, the stream waits until somebody redelivers or discards some.
 
     Consuming begins with the first ``put``, ``drain`` or ``process_stream``, with ``start()`` or ``async with``: as a
-    task in async code, in a daemon thread in plain code.  Raises ConfigurationError when a setting is wrong.
+    task in async code, where a plain handler blocks the event loop, and in a daemon thread in plain code.  Close the
+    stream at the end: what is only in memory ends with the process.  Raises ConfigurationError when a setting is wrong.
     """
 
     def __init__(
