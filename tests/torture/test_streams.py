@@ -271,7 +271,7 @@ def test_puts_that_wait_for_the_disk_when_the_stream_is_closed_get_their_ack(tmp
 
 
 def test_memory_does_not_grow_with_what_is_on_disk(tmp_path):
-    """Twenty megabytes wait on disk, and a fraction of it is in memory, then and while it is handled."""
+    """Ten megabytes wait on disk, and a fraction of it is in memory, then and while it is handled."""
     handled, began, leave = [], threading.Event(), threading.Event()
 
     def work(items):
@@ -284,7 +284,7 @@ def test_memory_does_not_grow_with_what_is_on_disk(tmp_path):
     began.wait(10)
     tracemalloc.start()
     try:
-        for _ in range(20_000):
+        for _ in range(10_000):
             stream.put_sync("x" * 1_000)
         leave.set()
         assert stream.drain_sync(60.0)
@@ -293,8 +293,8 @@ def test_memory_does_not_grow_with_what_is_on_disk(tmp_path):
         tracemalloc.stop()
         stream.aclose_sync()
 
-    assert 20_001 == sum(handled)
-    assert 3_000_000 > peak
+    assert 10_001 == sum(handled)
+    assert 2_000_000 > peak
 
 
 def test_sync_code_shares_syncs_and_waits_for_them(tmp_path):

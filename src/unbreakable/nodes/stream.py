@@ -301,7 +301,8 @@ class StreamNode(FractalNode):
         self._refuse_to_wait_for_itself(BLOCKING)
         check.seconds("grace", grace, endless=True)
         run_blocking(self._life.end(BLOCKING, grace))
-        super().aclose_sync()
+        for child in list(self.children):
+            child.aclose_sync()
         return self.get_status()
 
     async def __aenter__(self) -> Self:

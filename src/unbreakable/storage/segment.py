@@ -150,8 +150,9 @@ class Reader:
 def last_of(disk: Disk, descriptor: int, header: Header, size: int) -> int:
     """Return the number of the last record that was written to a segment whose writer is gone.
 
-    A record that was cut short, and zeros that a file system put in the place of what it had not written yet, were
-    never acknowledged and do not count.  Anything else that cannot be read counts as one record, for it may have been.
+    A record that was cut short does not count, and neither do zeros, which a file system shows in the place of what it
+    had not written yet: both are taken for what was never confirmed.  Anything else that cannot be read counts as one
+    record, for it may have been confirmed.
     """
     reader = Reader(disk, descriptor, header.salt, header.first - 1)
     while reader.read(size, MOST_AT_ONCE, UNBOUNDED):

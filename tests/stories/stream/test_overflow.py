@@ -172,6 +172,31 @@ def test_a_disk_that_refuses_makes_puts_wait_and_nothing_else(play, tmp_path, mo
     assert (["a", "b", "c", "d"], "ok") == (handled, after)
 
 
+def test_a_disk_that_cannot_be_read_for_a_while_loses_nothing(play, tmp_path, monkeypatch):
+    """The status says so, and reading goes on where it was."""
+    refusing = []
+    read = Disk.read
+
+    def refuse(self, descriptor, count, at):
+        if refusing:
+            raise OSError(5, "Input/output error")
+        return read(self, descriptor, count, at)
+
+    monkeypatch.setattr(Disk, "read", refuse)
+
+    async def story(stage):
+        stream = stage.stream(slow(stage, 0.1), max_buffer=2, overflow=tmp_path / "s", durability="process")
+        await stage.put(stream, *range(10))
+        refusing.append(True)
+        await stage.sleep(5.0)
+        meanwhile = stream.get_status()
+        refusing.clear()
+        await stage.drain(stream)
+        return meanwhile.health, 2 <= meanwhile.handled < 10, stage.handled, stream.get_status().health
+
+    assert ("degraded", True, list(range(10)), "ok") == play(story)
+
+
 def test_the_line_is_in_order_whatever_happens_when(play, tmp_path):
     """Memory and disk take turns under load; every moment balances."""
 
