@@ -159,6 +159,7 @@ class Log:
             if self._is_open:
                 self._is_open = False
                 with contextlib.suppress(OSError):
+                    self._writer.write_again()
                     self._writer.seal()
                     if self._mark.number < self._done:
                         self._mark.write(self._done)  # the disk had refused

@@ -54,14 +54,12 @@ class Writer:
         self._held: deque[tuple[int, int, bytes]] = deque()
         self._held_bytes = 0
         self._unsynced: list[Segment] = []
-        self._worthless: list[Segment] = []  #: files all of which is written again
+        self._distrusted: list[Segment] = []  #: files of which a part, or all, is to be written again
         self._has_new_names = False
-        self._is_behind = False  #: whether the files lack what is held
 
     def append(self, number: int, flags: int, payload: bytes) -> None:
         """Add a record, or raise and add nothing; raises StateFull when a limit of the log itself is reached."""
-        if self._is_behind:
-            self._write_again()
+        self.write_again()
         self._check_room(payload)
         try:
             self._write(number, flags, payload)
@@ -141,8 +139,7 @@ class Writer:
 
     def begin_sync(self) -> Batch:
         """Return what is to be synced now, so that what is written meanwhile is left to the next time."""
-        if self._is_behind:
-            self._write_again()
+        self.write_again()
         names, self._has_new_names = self._has_new_names, False
         return Batch(self.last, list(self._unsynced), names)
 
@@ -163,24 +160,27 @@ class Writer:
         for segment in self._unsynced:
             self._segments.close(segment)
             segment.top = max(segment.header.first - 1, self.synced)
-            segment.is_damaged = segment.header.first <= self.synced
-            if not segment.is_damaged:
-                self._worthless.append(segment)
+            self._distrusted.append(segment)
         self._unsynced.clear()
-        self._follows, self._is_behind = self.synced, bool(self._held)
+        self._follows = self.synced
 
-    def _write_again(self) -> None:
+    def write_again(self) -> None:
+        """Write to a new file what is held and cannot be trusted to be in an old one, if anything is."""
+        if not self._distrusted:
+            return
         try:
             for number, flags, payload in self._held:
                 self._write(number, flags, payload)
         except BaseException:
             self.distrust()
             raise
-        self._is_behind = False
-        while self._worthless:
-            with contextlib.suppress(OSError):
-                self._segments.drop(self._worthless.pop())
+        while self._distrusted:
+            segment = self._distrusted.pop()
+            segment.is_damaged = segment.header.first <= self.synced
+            if not segment.is_damaged:
+                with contextlib.suppress(OSError):
+                    self._segments.drop(segment)
 
     def is_open(self, segment: Segment) -> bool:
         """Return whether there may still be something to do in *segment*."""
-        return segment is self.active or segment in self._unsynced or segment in self._worthless
+        return segment is self.active or segment in self._unsynced or segment in self._distrusted

@@ -33,7 +33,7 @@ class BufferStory(RuleBasedStateMachine):
         self.rules_ = Rules(most=most, **options)
         self.place = tempfile.TemporaryDirectory()
         self.disk = ModelDisk()
-        self.waiting, self.next, self.gone = [], 0, 0  # what is in the line, by its payload
+        self.waiting, self.next, self.numbers = [], 0, {}  # what is in the line, by its payload
         self.lease = self.log = None
         self.unmarked = []  # what is settled, but not on record as such
         self.open()
@@ -54,6 +54,7 @@ class BufferStory(RuleBasedStateMachine):
             if entry is None:
                 return
             self.waiting.append((b"%d" % self.next, entry.is_logged))
+            self.numbers[b"%d" % self.next] = entry.number
             self.next += 1
 
     @rule(verb=st.sampled_from(["write", "sync", "create", "read", "open"]), times=st.integers(1, 4))
@@ -125,8 +126,9 @@ class BufferStory(RuleBasedStateMachine):
         self.open()
         self.lease = None
         there, expected = self.buffer.counted()["on_disk"], [each for each in self.waiting if each[1]]
-        if self.log.last > least:  # what was not confirmed may be there or not
-            expected = expected[: max(0, there)]
+        if there < len(expected):  # what was not confirmed may be there or not
+            assert there >= sum(self.numbers[payload] <= least for payload, _ in expected)
+            expected = expected[:there]
         again = there - len(expected)
         assert 0 <= again <= len(self.unmarked)
         self.waiting = self.unmarked[len(self.unmarked) - again :] + expected

@@ -167,6 +167,21 @@ def test_records_that_wait_to_be_written_again_stay_where_they_are(tmp_path, dis
     assert ([1], []) == after(log, disk)
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_file_is_kept_for_what_must_be_written_again(tmp_path, disk, is_closed):
+    """Though all that was confirmed in it is done with; closing writes it, and a death finds it."""
+    log = filled(tmp_path, disk, [1])
+    log.append(2, 0, payload(2))
+    disk.fail("sync", 1)
+    with pytest.raises(StateError):
+        log.sync()
+    log.done(1)
+    if is_closed:
+        log.close()
+
+    assert ([2], []) == after(log, disk)
+
+
 def test_a_new_name_that_was_not_synced_is_synced_the_next_time(tmp_path, disk):
     """Content without a name is lost in a power cut."""
     log = opened(tmp_path, disk)
