@@ -195,6 +195,32 @@ def test_a_protected_function_can_be_the_handler(play):
     assert (True, 1) == play(story)
 
 
+def test_the_call_that_began_a_stream_sets_its_handler_no_deadline(play):
+    """Items have nothing to do with the call in which the first of them was put."""
+
+    async def story(stage):
+        parents = []
+
+        async def work(item):
+            await stage.take(5.0)
+            parents.append(ub.current().parent)
+
+        stream = stage.stream(work)
+
+        async def call():
+            await stage.put(stream, "a")
+            await stage.sleep(8.0)
+
+        node = ub.FractalNode("caller", deadline=9.0)
+        if stage.is_async:
+            await node.execute(call)
+        else:
+            node.execute_sync(lambda: run_blocking(call()))
+        return parents
+
+    assert [None] == play(story)
+
+
 def test_memory_keeps_items_as_they_are(play):
     """Without a folder nothing is written, and any object passes."""
     thing = object()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
 
 import unbreakable as ub
 from unbreakable.errors import Kind
-from unbreakable.nodes import Batching
+from unbreakable.nodes import Batching, StreamNode
 from unbreakable.nodes.streaming.events import DeadLettered, Redelivering
+from unbreakable.storage.disk import Disk
+from unbreakable.testing import virtual_time
 
 ONCE = ub.Retry(1)
 
@@ -283,6 +286,36 @@ def test_dead_letters_can_be_redelivered_under_their_ids(play, tmp_path, overflo
         return some, every, stage.handled, ids == wanted, status.accepted, status.handled, stream.dead_letters()
 
     assert (1, 2, ["d", "b", "a", "c"], True, 4, 4, ()) == play(story)
+
+
+def test_a_letter_stays_when_its_item_may_not_be_on_disk_yet(tmp_path, monkeypatch):
+    """At worst it is there twice, and the sum still balances."""
+
+    async def poison(item):
+        raise ValueError(item)
+
+    def broken(self, descriptor):
+        raise OSError(5, "Input/output error")
+
+    async def story():
+        stream = StreamNode(poison, overflow=tmp_path, durability="durable", deliveries=1, retry=ONCE)
+        await stream.put("a")
+        await stream.drain()
+        with monkeypatch.context() as patch:
+            patch.setattr(Disk, "sync", broken)
+            patch.setattr("unbreakable.nodes.streaming.confirming.Confirming.wait", refused)
+            with pytest.raises(ub.errors.CommitUnknown):
+                await stream.redeliver()
+        status = stream.get_status()
+        letters = len(stream.dead_letters())
+        await stream.aclose()
+        return letters, status.dead_letter, status.on_disk, status.accepted
+
+    async def refused(*args):
+        return False
+
+    with virtual_time():
+        assert (1, 1, 1, 2) == asyncio.run(story())
 
 
 def test_dead_letters_can_be_discarded(play):

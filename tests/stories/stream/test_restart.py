@@ -40,6 +40,7 @@ def hanging(stage, free=0):
 async def left_by_a_killed_process(stage, folder, items, free=0, **settings):
     """Return the acks that a process gave which handled *free* of the items and was killed."""
     stream = stage.stream(hanging(stage, free), overflow=folder, **{"durability": "process", **settings})
+    stream.start()
     acks = await stage.put(stream, *items)
     await stage.sleep(1.0)
     killed(stream)
@@ -193,10 +194,8 @@ def test_damage_costs_the_items_it_hit_and_is_told(play, tmp_path):
 
     async def story(stage):
         await left_by_a_killed_process(stage, tmp_path / "s", [f"item {n} {'x' * 50}" for n in range(10)])
+        damage(tmp_path / "s", b"item 4")
         (path,) = (tmp_path / "s").glob("*.segment")
-        content = bytearray(path.read_bytes())
-        content[content.find(b"item 4")] ^= 1
-        path.write_bytes(content)
         stream = stage.stream(overflow=tmp_path / "s", durability="process")
         events = []
         stream.on(Quarantined, events.append)
@@ -206,6 +205,45 @@ def test_damage_costs_the_items_it_hit_and_is_told(play, tmp_path):
         return [int(item.split()[1]) for item in stage.handled], found == [(5, 5, path.name)], status.quarantined
 
     assert ([0, 1, 2, 3, 5, 6, 7, 8, 9], True, 1) == play(story)
+
+
+def test_what_is_behind_damage_does_not_vouch_for_what_is_before_it(play, tmp_path):
+    """A batch ends at a gap: what is in front must be handled first, or is delivered again."""
+
+    async def story(stage):
+        await left_by_a_killed_process(stage, tmp_path / "s", [f"item {n} {'x' * 50}" for n in range(10)])
+        damage(tmp_path / "s", b"item 4")
+        await left_by_a_killed_process(stage, tmp_path / "s", [], batch=10)
+        stream = stage.stream(overflow=tmp_path / "s", durability="process")
+        await stage.drain(stream)
+        return [int(item.split()[1]) for item in stage.handled]
+
+    assert [0, 1, 2, 3, 5, 6, 7, 8, 9] == play(story)
+
+
+def test_damage_at_the_end_is_told_once(play, tmp_path):
+    """It is passed for good, also when nothing comes after it."""
+
+    async def story(stage):
+        await left_by_a_killed_process(stage, tmp_path / "s", [f"item {n}" for n in range(3)])
+        damage(tmp_path / "s", b"item 2")
+        found = []
+        for _ in range(2):
+            stream = stage.stream(overflow=tmp_path / "s", durability="process")
+            await stage.drain(stream)
+            status = await stage.close(stream)
+            found.append((status.accepted, status.handled, status.quarantined))
+        return found
+
+    assert [(3, 2, 1), (0, 0, 0)] == play(story)
+
+
+def damage(folder, what):
+    for path in folder.glob("*.segment"):
+        content = bytearray(path.read_bytes())
+        if what in content:
+            content[content.find(what)] ^= 1
+            path.write_bytes(content)
 
 
 def test_what_can_no_longer_be_decoded_is_set_aside(play, tmp_path):

@@ -27,7 +27,7 @@ def test_put_waits_until_an_item_was_handled(play):
     """The place of an item is free when it is handled, and not when it is taken."""
 
     async def story(stage):
-        stream = stage.stream(slow(stage), max_buffer=2)
+        stream = stage.stream(slow(stage, 0.7), max_buffer=2)
         times = []
         for item in range(5):
             await stage.put(stream, item)
@@ -35,7 +35,7 @@ def test_put_waits_until_an_item_was_handled(play):
         await stage.drain(stream)
         return times, stage.handled
 
-    assert ([0.0, 0.0, 1.0, 2.0, 3.0], [0, 1, 2, 3, 4]) == play(story)
+    assert ([0.0, 0.0, 0.7, 1.4, 2.1], [0, 1, 2, 3, 4]) == play(story)
 
 
 def test_there_are_never_more_in_memory_than_allowed(play):
@@ -186,6 +186,28 @@ def test_who_waits_longest_comes_first():
 
     with virtual_time():
         assert [0, 1, 2, 3, 4, 5, "late"] == asyncio.run(story())
+
+
+def test_room_goes_to_who_stands_in_line_and_not_to_who_comes_by():
+    """Also in the moment before the first in line has noticed."""
+
+    async def story():
+        async with StreamNode(max_buffer=1, batch=1) as stream:
+            await stream.put("a")
+            waiting = asyncio.ensure_future(stream.put("b"))
+            await ASYNCIO.sleep(1.0)
+            batches = stream.batches()
+            (await anext(batches)).ack()
+            with pytest.raises(BufferFull):
+                await stream.put("c", wait=0)
+            passing = asyncio.ensure_future(stream.put("d", wait=0.1))
+            await waiting
+            with pytest.raises(BufferFull):
+                await passing
+            return await anext(batches)
+
+    with virtual_time():
+        assert ["b"] == asyncio.run(story())
 
 
 def test_a_put_that_is_cancelled_while_it_waits_was_not_accepted():

@@ -80,6 +80,7 @@ class BufferStory(RuleBasedStateMachine):
         taken = [] if self.lease is None else [entry.payload for entry in self.lease.entries]
         assert taken == [payload for payload, _ in self.waiting[: len(taken)]]
         assert len(taken) <= most
+        assert not taken or self.mode != "durable" or self.lease.entries[-1].number <= self.log.synced
         if ready and not self.disk.failing:
             assert taken
 
@@ -100,7 +101,7 @@ class BufferStory(RuleBasedStateMachine):
 
     @rule()
     def let_go(self):
-        self.buffer.release(self.lease)
+        self.buffer.release()
         self.lease = None
 
     @rule()

@@ -208,12 +208,10 @@ class Buffer:
             self._entries.extendleft(reversed(self.lease.entries))
             self.lease = None
 
-    def release(self, lease: Lease | None = None) -> None:
-        """Let what is being delivered be taken once more by whoever comes next; only *lease*, if it is given."""
+    def release(self) -> None:
+        """Let what is being delivered be taken once more, by whoever comes next."""
         with self._lock:
-            if lease is None or lease is self.lease:
-                self._give_back()
-        self.notify()
+            self._give_back()
 
     # ── done ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -52,23 +52,19 @@ class Consumer:
         self._suspects = 0  #: up to which number one of the items made a batch fail
 
     async def drive(self, runtime: Runtime) -> None:
-        """Deliver until stopped or cancelled; what is being delivered then goes back to where it was."""
+        """Deliver until stopped or cancelled; what was being delivered then is taken once more by the next consumer."""
         enter(None)  # whatever call the stream was started in, its deadline is not ours
         mark = Mark()
-        try:
-            while not (self.taking.is_stopping or mark.is_cancelled):
-                await self._step_safely(runtime)
-        finally:
-            self.taking.let_go()
+        while not (self.taking.is_stopping or mark.is_cancelled):
+            await self._step_safely(runtime)
 
     async def _step_safely(self, runtime: Runtime) -> None:
         try:
             lease = await self.taking.take(runtime, self._most)
             if lease is not None:
                 await self._deliver(runtime, lease)
-        except Exception as error:  # the machinery failed, not the handler: the items go back to where they were
+        except Exception as error:  # the machinery failed, not the handler: the items are taken once more
             self.trouble = in_one_line(error)
-            self.taking.let_go()
             with contextlib.suppress(Exception):
                 await self.taking.rest(runtime, REST)
         else:
@@ -141,7 +137,7 @@ class Consumer:
         """Set *entries* aside; wait for room among the dead letters, for they must not be delivered again."""
         deliveries, self.failed = max(1, self.failed), 0
         for entry in entries:
-            while lease is self._buffer.lease and not self._letters.add(entry, error, deliveries):
+            while not self._letters.add(entry, error, deliveries):
                 await self.taking.rest(runtime, REST)
                 if self.taking.is_stopping:
                     return

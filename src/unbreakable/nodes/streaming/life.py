@@ -95,7 +95,6 @@ class Life:
             if before is not None:
                 before.is_replaced = True
                 before.stop()
-                before.let_go()
             return self.taking
 
     def _batching(self) -> Batching:

@@ -21,7 +21,6 @@ class Taking:
     def __init__(self, buffer: Buffer, batching: Batching, confirming: Confirming | None) -> None:
         self.buffer, self._batching, self._confirming = buffer, batching, confirming
         self.is_stopping = self.is_replaced = False
-        self.lease: Lease | None = None
         self._waiter: Waiter | None = None
 
     def stop(self) -> None:
@@ -42,9 +41,9 @@ class Taking:
         if self._batching.linger > 0:
             await self._wait_for(most, runtime, self._batching.linger)
         while not self.is_stopping:
-            self.lease = self.buffer.take(most)
-            if self.lease is not None or not await self._wait_for(1, runtime, math.inf):
-                return self.lease
+            lease = self.buffer.take(most)
+            if lease is not None or not await self._wait_for(1, runtime, math.inf):
+                return lease
         return None
 
     async def _wait_for(self, count: int, runtime: Runtime, seconds: float) -> bool:
@@ -67,8 +66,3 @@ class Taking:
         self._waiter = waiter = runtime.waiter()
         if not self.is_stopping:
             await runtime.wait(waiter, seconds)
-
-    def let_go(self) -> None:
-        """Let what was taken and not settled be taken by others."""
-        if self.lease is not None:
-            self.buffer.release(self.lease)
