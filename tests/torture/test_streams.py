@@ -142,7 +142,7 @@ def test_neither_putting_nor_handling_takes_the_event_loop_for_itself(tmp_path):
     handled, turns = [], []
 
     def work(item):
-        handled.append(sum(range(2_000)))
+        handled.append(sum(range(10_000)))
 
     async def others():
         while True:
