@@ -50,10 +50,11 @@ class Life:
     def look(self) -> Opened:
         """Return what is open, opened now if it never was; raises StateError, and Rejected once it was closed."""
         opened = self.opened
-        if opened is None or self.state is not State.OPEN:
+        if opened is not None and self.state is State.OPEN:
+            return opened
+        with self._lock:
             self.refuse_if_closed()
-            opened = self.reopen()
-        return opened
+            return self._open_now()
 
     def begin(self) -> Opened:
         """Return what is open, and see to it that its handler is at work; raises as ``look``."""
@@ -67,14 +68,16 @@ class Life:
         with self._lock:
             if self.state is State.CLOSING:
                 raise Rejected(f"stream {self.name!r} is still closing")
-            before = self.opened
-            if before is None or (self.state is State.CLOSED and before.log is not None):
-                self.opened = fresh = self._opening()
-                if before is not None:
-                    fresh.buffer.adopt(before.buffer)
-            self.state = State.OPEN
-            assert self.opened is not None  # noqa: S101 - it was, or has just been
-            return self.opened
+            return self._open_now()
+
+    def _open_now(self) -> Opened:
+        opened = before = self.opened
+        if opened is None or (self.state is State.CLOSED and opened.log is not None):
+            opened = self._opening()
+            if before is not None:
+                opened.buffer.adopt(before.buffer)
+        self.opened, self.state = opened, State.OPEN
+        return opened
 
     def _consume(self, opened: Opened, handling: Handling) -> None:
         with self._lock:
@@ -166,6 +169,8 @@ class Life:
     def _let_go(self, opened: Opened) -> None:
         if self.taking is not None:
             self.taking.stop()  # also when the waiting was cut short
+        if self._carrier is not None and self._carrier.is_alive:
+            self._carrier.cancel()
         try:
             opened.close()
         except StateError as error:
