@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unbreakable as ub
-from unbreakable.nodes import Ack, Batching, StreamNode
+from unbreakable.nodes import Batching, StreamNode
 from unbreakable.runtime import run_blocking
 
 
@@ -244,8 +244,3 @@ def test_execute_handles_one_item_at_once(play):
         return outcome.ok, stage.handled, stream.get_status().accepted
 
     assert (True, ["a"], 0) == play(story)
-
-
-def test_an_ack_is_json_ready():
-    """Whoever stores it can."""
-    assert {"id": "a-1", "seq": 1, "level": "process"} == Ack("a-1", 1, "process").to_dict()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 from unbreakable.fractal.status import NodeStatus
+from unbreakable.workflows.payload import json_ready
 
 Level: TypeAlias = Literal["memory", "process", "durable"]
 
@@ -43,8 +44,8 @@ class DeadLetter:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it JSON-ready: an item that is no JSON value as text."""
-        simple = isinstance(self.item, (str, int, float, bool, type(None), list, dict))
-        return {**asdict(self), "item": self.item if simple else repr(self.item)}
+        item = json_ready(self.item)
+        return {"id": self.id, "item": item, "error": self.error, "deliveries": self.deliveries}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
