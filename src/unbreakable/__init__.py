@@ -25,16 +25,19 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
     from unbreakable.knowledge import SqliteMemory
     from unbreakable.loops import EngineStatus, LoopStatus, QuantumLoopEngine
     from unbreakable.nodes import (
+        Ack,
         AdaptiveTransport,
         AgentNode,
         AgentResponse,
         APINode,
+        Batching,
         CacheNode,
         DatabaseNode,
         KnowledgeBase,
         OrchestratorNode,
         Rating,
         Rows,
+        StreamNode,
     )
     from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
     from unbreakable.simulation.decision import Decision
@@ -44,10 +47,12 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
 
 __all__ = [
     "APINode",
+    "Ack",
     "AdaptiveTransport",
     "AgentNode",
     "AgentResponse",
     "Backoff",
+    "Batching",
     "Bulkhead",
     "CacheNode",
     "CircuitBreaker",
@@ -81,6 +86,7 @@ __all__ = [
     "Status",
     "Step",
     "Strategy",
+    "StreamNode",
     "SystemStatus",
     "Timeout",
     "Verify",
@@ -97,9 +103,11 @@ __getattr__ = lazily.load(
     __name__,
     {
         "APINode": "unbreakable.nodes",
+        "Ack": "unbreakable.nodes",
         "AdaptiveTransport": "unbreakable.nodes",
         "AgentNode": "unbreakable.nodes",
         "AgentResponse": "unbreakable.nodes",
+        "Batching": "unbreakable.nodes",
         "CacheNode": "unbreakable.nodes",
         "DatabaseNode": "unbreakable.nodes",
         "Decision": "unbreakable.simulation.decision",
@@ -121,6 +129,7 @@ __getattr__ = lazily.load(
         "Speedup": "unbreakable.simulation",
         "SqliteMemory": "unbreakable.knowledge",
         "Step": "unbreakable.workflows",
+        "StreamNode": "unbreakable.nodes",
         "SystemStatus": "unbreakable.system",
         "WorkflowStatus": "unbreakable.workflow",
         "testing": "",

@@ -9,6 +9,7 @@ target asked us to wait; ``http_status``; ``refused``, True when the target refu
     ├── Rejected                    the call was not made, or not made again
     │   ├── CircuitOpen             the target failed too often; it is left in peace for a while
     │   ├── BulkheadFull            too many calls are in flight
+    │   ├── BufferFull              neither memory nor disk has room for an item
     │   ├── LimitReached            the learned limit of calls in flight is reached
     │   ├── Throttled               shed in proportion to what the target refuses
     │   ├── BudgetSpent             the budget for repeats is spent
@@ -63,6 +64,10 @@ class CircuitOpen(Rejected):
 
 class BulkheadFull(Rejected):
     """Say that as many calls as allowed are in flight."""
+
+
+class BufferFull(Rejected):
+    """Say that there was no room for an item in time; it was not accepted."""
 
 
 class LimitReached(Rejected):

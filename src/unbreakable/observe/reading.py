@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from unbreakable.record import Record
-from unbreakable.storage.reading import look_up
+from unbreakable.storage.lookup import look_up
 from unbreakable.storage.stamp import time_of_day
 
 

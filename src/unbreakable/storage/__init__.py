@@ -1,1 +1,1 @@
-"""What survives the process: one SQLite file with one owner."""
+"""What survives the process: a SQLite file, or a log in a folder, with one owner."""

@@ -16,11 +16,11 @@ class Ownership:
     descriptor of the database itself would drop the locks that SQLite holds.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, what: str = "state file") -> None:
         self.path = state.with_name(state.name + ".lock")
         self._descriptor = self._open()
         try:
-            self._lock(state)
+            self._lock(state, what)
             os.ftruncate(self._descriptor, 0)
             with contextlib.suppress(OSError):  # a full disk: the lock holds, only the number is missing
                 os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -34,17 +34,17 @@ class Ownership:
         except OSError as error:
             raise StateError(f"{self.path}: cannot be opened ({error.strerror})") from error
 
-    def _lock(self, state: Path) -> None:
+    def _lock(self, state: Path, what: str) -> None:
         try:
             import fcntl
         except ImportError:
-            raise StateError(f"{state}: a state file needs flock, which this system does not offer") from None
+            raise StateError(f"{state}: a {what} needs flock, which this system does not offer") from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             pid = self._owner()
             who = f"process {pid}" if pid is not None else "another process"
-            raise StateOwned(f"{state} is in use by {who}; stop it, or name another state file", pid) from None
+            raise StateOwned(f"{state} is in use by {who}; stop it, or name another {what}", pid) from None
 
     def _owner(self) -> int | None:
         with contextlib.suppress(OSError, ValueError):

@@ -1,6 +1,6 @@
-"""What can be wrong with a state file, in one tree.
+"""What can be wrong with a state file, or with the folder of a log, in one tree.
 
-    StateError                   (an UnbreakableError) the state file cannot be used as asked
+    StateError                   (an UnbreakableError) the state cannot be used as asked
     ├── StateOwned               another process holds it; ``pid`` says which
     ├── StateNotOurs             it is the file of another program; nothing was written to it
     ├── StateTooNew              a newer version of this library wrote it
@@ -12,6 +12,9 @@ Whatever was acknowledged before one of them was raised is still in the file.
 """
 
 from __future__ import annotations
+
+import errno
+from pathlib import Path
 
 from unbreakable.errors import UnbreakableError
 
@@ -50,3 +53,13 @@ class StateFull(StateError):
 
 class StateSetAsideWarning(RuntimeWarning):
     """Warn that a broken state file is being renamed, so that work can go on with an empty one."""
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def explained(error: OSError, path: Path) -> StateError:
+    """Return the StateError for what the operating system refused at *path*."""
+    if error.errno in NO_ROOM:
+        return StateFull(f"{path}: there is no room left to write ({error.strerror})")
+    return StateError(f"{path}: the operating system refuses ({error.strerror or error})")

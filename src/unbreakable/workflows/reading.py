@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from unbreakable.record import Record
-from unbreakable.storage.reading import look_up
+from unbreakable.storage.lookup import look_up
 
 RUN = "SELECT id, workflow, turned_back, status, error, begun, ended FROM run WHERE id = ?"
 STEPS = "SELECT id, state, certain, error, changed FROM step WHERE run = ? ORDER BY changed"

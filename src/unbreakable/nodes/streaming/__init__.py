@@ -1,0 +1,1 @@
+"""What a StreamNode is made of."""

@@ -1,0 +1,324 @@
+"""One line of items, of which the front is in memory and the rest, if need be, on disk.
+
+The law of this file.  Items leave in the order in which they came, whichever way they took.  Once something is on disk
+that is not in memory, whatever comes later goes there, too; memory takes items again when the disk has been read to its
+end.  Every accepted item is counted in exactly one place, and moves from one to the other under the lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from unbreakable.nodes.streaming.counting import Counting, Tally
+from unbreakable.nodes.streaming.line import Line
+from unbreakable.nodes.streaming.milestone import Milestone
+from unbreakable.runtime import Waiter, new_lock
+from unbreakable.storage.log import SEGMENT_BYTES, Log
+from unbreakable.storage.reading import Gap, Record
+from unbreakable.storage.trouble import StateError
+
+NAMED = 0x100  # a flag on disk: the payload begins with the id of an item that had stood in the line before
+MOST_READ = 1_000  # items that are read from disk at once
+
+
+class Entry:
+    """An item in the line: its *payload* and what is known of it.
+
+    ``place`` names the place in the line, which is never given twice; ``id`` is the same, unless the item had stood in
+    the line before.
+    """
+
+    __slots__ = ("flags", "id", "is_logged", "number", "payload", "place")
+
+    def __init__(self, number: int, place: str, id: str, flags: int, payload: Any, is_logged: bool) -> None:
+        self.number, self.place, self.id = number, place, id
+        self.flags, self.payload, self.is_logged = flags, payload, is_logged
+
+
+class Lease:
+    """The items that are being delivered, oldest first; worth nothing once the buffer has given another one."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.entries = entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Say how many items memory holds; whether each is written to the log, and waits there to be confirmed."""
+
+    most: int
+    logs_all: bool = False
+    confirms: bool = False
+
+
+class Buffer:
+    """Hold the line; safe to use from any thread.
+
+    *run* makes places that no other process gives.  *told* is told of each gap that reading comes across.
+    """
+
+    def __init__(self, rules: Rules, log: Log | None, run: str, told: Callable[[Gap], None]) -> None:
+        self.rules, self.log, self.run = rules, log, run
+        self.count, self.line = Counting(), Line()
+        self.lease: Lease | None = None
+        self._told, self._lock = told, new_lock()
+        self._entries: deque[Entry | Gap] = deque()
+        self._unread = 0 if log is None else log.count()  #: how many items are on disk and not in memory
+        self._next = 1 if log is None else log.last + 1
+        self._passed = 0  #: the number of the last item that came into memory
+        self._wanted = 0
+        self._waiter: Waiter | None = None  #: whoever waits for that many items
+        self.settled = Milestone(0 if self._unread else self.last)
+
+    @property
+    def last(self) -> int:
+        """Return the number of the item that came last, 0 for none."""
+        return self._next - 1
+
+    # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def put(self, flags: int, payload: Any, id: str | None = None, tally: Tally | None = None) -> Entry | None:
+        """Take an item and return it, None when there is no room now.
+
+        One that has an *id* comes from the dead letters, and is counted no second time.  *tally* counts it, too.
+        """
+        with self._lock:
+            number, place = self._next, f"{self.run}-{self._next}"
+            spills = self._unread > 0 or self._held() >= self.rules.most
+            entry = Entry(number, place, id or place, flags, payload, spills or self.rules.logs_all)
+            if entry.is_logged and not self._has_logged(entry):
+                return None
+            self._next = number + 1
+            if spills:
+                self._unread += 1
+            else:
+                self._entries.append(entry)
+                self._passed = number
+            self.count.put(entry, is_new=id is None)
+            if tally is not None:
+                tally.add(number, self.settled.value)
+        if self._waiter is not None:
+            self.notify()
+        return entry
+
+    def _held(self) -> int:
+        return len(self._entries) + (0 if self.lease is None else len(self.lease.entries))
+
+    def _has_logged(self, entry: Entry) -> bool:
+        if self.log is None:
+            return False
+        try:
+            self.log.append(*_stored(entry))
+        except StateError:
+            return False  # log.trouble says why
+        return True
+
+    # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def ready(self) -> int:
+        """Return how many items can be taken, those of the present lease included."""
+        with self._lock:
+            return self._ready()
+
+    def _ready(self) -> int:
+        return self._held() + self._unread - (self.last - self._confirmed)
+
+    def call(self, waiter: Waiter, wanted: int) -> None:
+        """Wake *waiter* once when at least *wanted* items can be taken; whoever waited before is forgotten."""
+        with self._lock:
+            self._wanted, self._waiter = wanted, waiter
+
+    def notify(self) -> None:
+        """Wake whoever waits for as many items as there are now."""
+        with self._lock:
+            waiter = self._waiter
+            if waiter is None or self._ready() < self._wanted:
+                return
+            self._waiter = None
+        waiter.wake()
+
+    def take(self, most: int) -> Lease | None:
+        """Return up to *most* items, None when there are none; raises StateError when the disk cannot be read.
+
+        What is left of an earlier lease comes first, and that lease is worth nothing any more.
+        """
+        gaps: list[Gap] = []
+        with self._lock:
+            self._give_back()
+            entries = self._next_entries(most, gaps)
+            self.lease = lease = Lease(entries) if entries else None
+        for gap in gaps:
+            self._told(gap)
+            self.settled.reach(gap.last)
+        return lease
+
+    def _next_entries(self, most: int, gaps: list[Gap]) -> list[Entry]:
+        """Return up to *most* items from the front; gaps before the first of them are passed."""
+        entries: list[Entry] = []
+        while len(entries) < most and self._has_next(is_urgent=not (entries or gaps)):
+            head = self._entries[0]
+            if isinstance(head, Entry):
+                if head.number > self._confirmed:
+                    break
+                entries.append(head)
+            elif entries:
+                break  # what is before it must be settled first
+            else:
+                gaps.append(head)
+                self.count.lost(head.first, head.last)
+                self._done(head.last)
+            self._entries.popleft()
+        return entries
+
+    @property
+    def _confirmed(self) -> int:
+        return self.log.synced if self.log is not None and self.rules.confirms else self.last
+
+    def _has_next(self, *, is_urgent: bool) -> bool:
+        """Return whether memory holds something, read from disk if need be; a disk that refuses is told if urgent."""
+        if not self._entries and self._unread and self.log is not None:
+            try:
+                found = self.log.read(min(self.rules.most, MOST_READ), self._confirmed, above=self._passed)
+            except StateError:
+                if is_urgent:
+                    raise
+                return False
+            for each in found:
+                self._come_in(each)
+        return bool(self._entries)
+
+    def _come_in(self, found: Record | Gap) -> None:
+        if isinstance(found, Gap):
+            self._entries.append(found)
+            self._unread -= found.last - found.first + 1
+            self._passed = found.last
+        else:
+            self._entries.append(_entry(found))
+            self._unread -= 1
+            self._passed = found.number
+
+    def _give_back(self) -> None:
+        if self.lease is not None:
+            self._entries.extendleft(reversed(self.lease.entries))
+            self.lease = None
+
+    def release(self) -> None:
+        """Let what is being delivered be taken once more, by whoever comes next."""
+        with self._lock:
+            self._give_back()
+
+    # ── done ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def settle(self, lease: Lease, upto: int) -> bool:
+        """Note that items of *lease* numbered up to *upto* are handled; False when they are no longer in it."""
+        return self._finish(lease, upto, self.count.settled)
+
+    def bury(self, lease: Lease, number: int) -> bool:
+        """Note that the first item, which has that *number*, was set aside; False when it is no longer in the lease."""
+        return self._finish(lease, number, self.count.buried)
+
+    def forget(self, lease: Lease, number: int) -> bool:
+        """Note that the first item, which has that *number*, was set aside by an earlier process; else as ``bury``."""
+        return self._finish(lease, number, self.count.twice)
+
+    def _finish(self, lease: Lease, upto: int, counted: Callable[[list[Entry]], None]) -> bool:
+        with self._lock:
+            entries = [entry for entry in lease.entries if entry.number <= upto] if lease is self.lease else []
+            if not entries:
+                return False
+            lease.entries = lease.entries[len(entries) :]
+            if not lease.entries:
+                self.lease = None
+            counted(entries)
+            if any(entry.is_logged for entry in entries):
+                self._done(upto)
+        self.settled.reach(upto)
+        self.line.call()
+        return True
+
+    def _done(self, number: int) -> None:
+        if self.log is not None:
+            with contextlib.suppress(StateError):  # the next process delivers it once more; log.trouble says why
+                self.log.done(number)
+
+    def kept_both(self) -> None:
+        """Note that an item came out of the dead letters, and that its letter has to stay."""
+        with self._lock:
+            self.count.kept_both()
+
+    def discarded(self) -> None:
+        """Note that somebody has dealt with a dead letter."""
+        with self._lock:
+            self.count.discarded()
+
+    def counted(self) -> dict[str, int]:
+        """Return how many items were accepted, and where they are."""
+        with self._lock:
+            return self.count.to_dict()
+
+    # ── opening and leaving ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def adopt(self, before: Buffer) -> None:
+        """Take over what an earlier buffer of the same stream counted, and what it could not write down."""
+        left = before.only_in_memory()
+        with self._lock:
+            self._entries.extendleft(reversed(left))
+            self._next = max(self._next, before.last + 1)
+            self.count.take_over(before.count, len(left))
+            self.settled = Milestone(0 if self._entries or self._unread else self.last)
+
+    def only_in_memory(self) -> list[Entry]:
+        """Return the items that are nowhere else, in order."""
+        with self._lock:
+            leased = [] if self.lease is None else self.lease.entries
+            return [each for each in (*leased, *self._entries) if isinstance(each, Entry) and not each.is_logged]
+
+    def write_down(self) -> None:
+        """Write what is nowhere but in memory to the log, before what came later; raises StateError."""
+        self.release()
+        log = self.log
+        if log is None:
+            return
+        for row in _rows(self.only_in_memory()):
+            with self._lock:
+                log.insert([_stored(entry) for entry in row])
+                for entry in row:
+                    entry.is_logged = True
+                self.count.logged(len(row))
+
+
+def _rows(entries: list[Entry]) -> list[list[Entry]]:
+    """Return *entries* in rows whose numbers follow each other, none much longer than a file of the log."""
+    rows: list[list[Entry]] = []
+    size = 0
+    for entry in entries:
+        if not rows or rows[-1][-1].number != entry.number - 1 or size > SEGMENT_BYTES:
+            rows.append([])
+            size = 0
+        rows[-1].append(entry)
+        size += len(entry.payload)
+    return rows
+
+
+def _stored(entry: Entry) -> tuple[int, int, bytes]:
+    """Return *entry* as it is written to disk."""
+    if entry.id == entry.place:
+        return entry.number, entry.flags, entry.payload
+    id = entry.id.encode()
+    return entry.number, entry.flags | NAMED, b"".join((bytes([len(id)]), id, entry.payload))
+
+
+def _entry(record: Record) -> Entry:
+    """Return what was read from disk as it stands in the line."""
+    place = id = f"{record.run}-{record.number}"
+    flags, payload = record.flags, record.payload
+    if flags & NAMED:
+        length = payload[0]
+        id, payload = payload[1 : 1 + length].decode(), payload[1 + length :]
+    return Entry(record.number, place, id, flags & ~NAMED, payload, is_logged=True)

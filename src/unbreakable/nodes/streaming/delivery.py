@@ -1,0 +1,63 @@
+"""Items are handed to the handler, through the node that tries and heals it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
+from unbreakable.fractal.scope import set_scope
+from unbreakable.loops.guard import Guard
+from unbreakable.nodes.streaming.verdict import says_nothing_of_the_target
+from unbreakable.policies import Context, current
+from unbreakable.runtime import Runtime
+
+
+class Delivery:
+    """Call *handler* for one delivery after the other; the handler finds the id in ``ctx.idempotency_key``.
+
+    Whatever the handler raises comes out as an Exception, but for a cancellation or a signal from outside.
+    """
+
+    def __init__(self, handler: Callable[[Any], Any], node: FractalNode) -> None:
+        self._handler = handler
+        self._call = AsyncProtected[[Any], Any](self._work, node)
+        self._call_sync = SyncProtected[[Any], Any](self._work_sync, node)
+        self._id = ""
+        self.was_called = False  #: whether the present delivery got as far as the handler
+
+    async def make(self, runtime: Runtime, item: Any, id: str) -> None:
+        """Return once *item*, which bears *id*, is handled; raise the handler's own exception when it is not."""
+        self._id, self.was_called = id, False
+        if runtime.preemptive:
+            await self._call(item)
+        else:
+            self._call_sync(item)
+
+    async def _work(self, item: Any) -> Any:
+        with Guard():
+            ctx = self._enter(item)
+            try:
+                value = self._handler(item)
+                return await value if inspect.isawaitable(value) else value
+            except Exception as error:
+                ctx.blameless = says_nothing_of_the_target(error)
+                raise
+
+    def _work_sync(self, item: Any) -> Any:
+        with Guard():
+            ctx = self._enter(item)
+            try:
+                return self._handler(item)
+            except Exception as error:
+                ctx.blameless = says_nothing_of_the_target(error)
+                raise
+
+    def _enter(self, item: Any) -> Context:
+        ctx = current()
+        assert ctx is not None  # noqa: S101 - the node has just opened it
+        self.was_called = True
+        ctx.input = item
+        set_scope(ctx, {"idempotency_key": self._id})
+        return ctx

@@ -1,0 +1,192 @@
+"""A stream is opened when it is first used, consumed by one at a time, and closed within a grace."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable
+
+from unbreakable.errors import Rejected
+from unbreakable.fractal.operation import is_async
+from unbreakable.loops.carrier import Carrier
+from unbreakable.nodes.streaming.batching import Batching
+from unbreakable.nodes.streaming.consumer import Consumer, Handling
+from unbreakable.nodes.streaming.opening import Opened
+from unbreakable.nodes.streaming.settings import StreamSettings
+from unbreakable.nodes.streaming.taking import Taking
+from unbreakable.runtime import Runtime, new_lock
+from unbreakable.storage.trouble import StateError
+
+LAST_GRACE = 1.0  # seconds for a handler that had to be cancelled to clean up
+LOOK_AGAIN = 1.0  # seconds after which whoever waits for items to be handled sees to it that somebody handles them
+BATCH = 100  # items, for whoever iterates over batches and did not say how large they shall be
+
+
+class State(enum.Enum):
+    """Where a stream is in its life."""
+
+    NEW = "new"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Life:
+    """Open, consume and close what *settings* describe; safe to use from any thread."""
+
+    def __init__(
+        self, name: str, settings: StreamSettings, handling: Handling | None, opening: Callable[[], Opened]
+    ) -> None:
+        self.name, self.settings, self.state = name, settings, State.NEW
+        self.opened: Opened | None = None
+        self.consumer: Consumer | None = None
+        self.taking: Taking | None = None
+        self._handling, self._opening = handling, opening
+        self._carrier: Carrier | None = None
+        self._lock = new_lock()
+
+    # ── beginning ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def look(self) -> Opened:
+        """Return what is open, opened now if it never was; raises StateError, and Rejected once it was closed."""
+        opened = self.opened
+        if opened is not None and self.state is State.OPEN:
+            return opened
+        with self._lock:
+            self.refuse_if_closed()
+            return self._open_now()
+
+    def begin(self) -> Opened:
+        """Return what is open, and see to it that its handler is at work; raises as ``look``."""
+        opened = self.look()
+        if self._handling is not None and not self.is_consuming:
+            self._consume(opened, self._handling)
+        return opened
+
+    def reopen(self) -> Opened:
+        """Return what is open, opened now also after it was closed."""
+        with self._lock:
+            if self.state is State.CLOSING:
+                raise Rejected(f"stream {self.name!r} is still closing")
+            return self._open_now()
+
+    def _open_now(self) -> Opened:
+        opened = before = self.opened
+        if opened is None or (self.state is State.CLOSED and opened.log is not None):
+            opened = self._opening()
+            if before is not None:
+                opened.buffer.adopt(before.buffer)
+        self.opened, self.state = opened, State.OPEN
+        return opened
+
+    def _consume(self, opened: Opened, handling: Handling) -> None:
+        with self._lock:
+            if self.is_consuming or self.state is not State.OPEN:
+                return
+            self.consumer = consumer = Consumer(handling, opened.buffer, opened.letters, opened.confirming)
+            self.taking = consumer.taking
+            needs_event_loop = is_async(handling.handler)
+            carrier = Carrier(consumer.drive, self.name, _ended, needs_event_loop=needs_event_loop)
+            carrier.start()
+            self._carrier = carrier
+
+    def take_over(self) -> Taking:
+        """Let a new iterator over batches be the one who takes, in the place of an older one."""
+        opened = self.begin()
+        with self._lock:
+            before, self.taking = self.taking, Taking(opened.buffer, self._batching(), opened.confirming)
+            if before is not None:
+                before.is_replaced = True
+                before.stop()
+            return self.taking
+
+    def _batching(self) -> Batching:
+        return self.settings.batching or Batching(min(BATCH, self.settings.max_buffer))
+
+    def refuse_if_closed(self) -> None:
+        """Raise Rejected unless items are taken in."""
+        if self.state in (State.CLOSING, State.CLOSED):
+            raise Rejected(f"stream {self.name!r} is {self.state.value}: start() opens it again")
+
+    @property
+    def is_consuming(self) -> bool:
+        """Whether something alive carries the consumer."""
+        return self._carrier is not None and self._carrier.is_alive
+
+    @property
+    def is_carried_here(self) -> bool:
+        """Whether the consumer runs on the event loop of this very thread, and would be blocked with it."""
+        return self._carrier is not None and self._carrier.is_alive and self._carrier.is_here
+
+    # ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def wait_for(self, number: int, runtime: Runtime, seconds: float) -> bool:
+        """Wait until everything up to *number* is settled, at most *seconds*; see to it that somebody is at it."""
+        until, settled = runtime.now() + seconds, self.begin().buffer.settled
+        while not await settled.wait(number, runtime, min(until - runtime.now(), LOOK_AGAIN)):
+            if runtime.now() >= until or self.state is State.CLOSED:
+                return settled.value >= number
+            if self.state is State.OPEN:
+                self.begin()
+        return True
+
+    # ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def end(self, runtime: Runtime, grace: float) -> None:
+        """Take nothing in any more, wait for what is only in memory, end the consumer, let go of the folder."""
+        with self._lock:
+            opened = self.opened
+            if opened is None or self.state is not State.OPEN:
+                self.state = State.CLOSED if self.state is State.NEW else self.state
+                return
+            self.state = State.CLOSING
+        opened.buffer.line.call()
+        until = runtime.now() + grace
+        try:
+            await self._wait_for_memory(opened, runtime, until)
+            await self._stop(runtime, until)
+        finally:
+            self._let_go(opened)
+
+    async def _wait_for_memory(self, opened: Opened, runtime: Runtime, until: float) -> None:
+        left_in_memory = opened.buffer.only_in_memory()
+        number = left_in_memory[-1].number if left_in_memory else 0
+        while self._is_somebody_at_it() and (left := until - runtime.now()) > 0:
+            if await opened.buffer.settled.wait(number, runtime, min(left, LOOK_AGAIN)):
+                return
+
+    def _is_somebody_at_it(self) -> bool:
+        return self.is_consuming if self._handling is not None else self.taking is not None
+
+    async def _stop(self, runtime: Runtime, until: float) -> None:
+        carrier, taking = self._carrier, self.taking
+        if taking is not None:
+            taking.stop()
+        if carrier is not None and not await carrier.wait(runtime, until - runtime.now()):
+            carrier.cancel()
+            await carrier.wait(runtime, LAST_GRACE)
+
+    def _let_go(self, opened: Opened) -> None:
+        if self.taking is not None:
+            self.taking.stop()  # also when the waiting was cut short
+        if self._carrier is not None and self._carrier.is_alive:
+            self._carrier.cancel()
+        try:
+            opened.close()
+        except StateError as error:
+            logging.getLogger("unbreakable").warning("stream %r: its folder could not be closed: %s", self.name, error)
+        finally:
+            self.state, self.taking, self._carrier = State.CLOSED, None, None
+        left = opened.buffer.count.in_memory
+        if left:
+            logging.getLogger("unbreakable").warning("stream %r: %d items are left in memory only", self.name, left)
+
+    def forget(self) -> None:
+        """Start afresh in a forked child: everything goes on in the parent."""
+        if self.opened is not None:
+            self.opened.forget()
+        self.state, self.opened, self.consumer, self.taking, self._carrier = State.NEW, None, None, None, None
+
+
+def _ended() -> None:
+    """Do nothing: whoever needs the consumer looks whether it is alive."""

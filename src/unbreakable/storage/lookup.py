@@ -1,0 +1,31 @@
+"""A state file is looked into by another process, while its owner works with it or after it has ended."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from unbreakable.storage.shared import place_of
+from unbreakable.storage.trouble import StateError
+
+
+def look_up(state: str | os.PathLike[str], sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """Return the rows that *sql* selects; none where nothing of the sort was ever kept.
+
+    Raises StateError when there is no state at *state*, or it cannot be read.
+    """
+    import sqlite3
+
+    path = place_of(state)
+    if not path.exists():
+        raise StateError(f"{path}: there is no state; run a system with it first, or name another place")
+    try:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=2.0)
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        if "no such table" in str(error):
+            return []
+        raise StateError(f"{path}: cannot be read ({error})") from error

@@ -1,0 +1,153 @@
+"""The files of a log, in the order of their records: found, added, and removed when they are done with."""
+
+from __future__ import annotations
+
+import contextlib
+from itertools import zip_longest
+from pathlib import Path
+
+from unbreakable.storage.disk import Disk
+from unbreakable.storage.segment import COPY, NAME, START, Header, Segment, last_of, read_header
+from unbreakable.storage.trouble import StateBroken
+
+UNFINISHED = ".new"
+SET_ASIDE = ".damaged"  # what the name of a file ends with that was done with, but could not be read in full
+MOST_SET_ASIDE = 16  # such files that are kept, the newest ones
+
+
+class Segments:
+    """Hold what is known of every file of the log in *folder*; every method raises OSError.
+
+    ``size_bytes`` is what they take together.  ``broken`` are the names of files whose header could not be read: they
+    are set aside at once.
+    """
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self.folder, self._disk = folder, disk
+        self.all: list[Segment] = []
+        self.broken: list[str] = []
+        for name in disk.names(folder):
+            if NAME.fullmatch(name):
+                self._find(folder / name)
+            elif NAME.fullmatch(name.removesuffix(UNFINISHED)):
+                disk.remove(folder / name)
+        self._settle_tops()
+        self.size_bytes = sum(segment.size for segment in self.all)
+
+    @property
+    def last(self) -> int:
+        """Return the number of the last record in any of them, 0 for none."""
+        return max((segment.top for segment in self.all), default=0)
+
+    @property
+    def serial(self) -> int:
+        """Return the serial of the file that was made last, 0 for none."""
+        return max((segment.header.serial for segment in self.all), default=0)
+
+    def count_above(self, number: int) -> int:
+        """Return how many records above *number* were written to them."""
+        count = 0
+        for segment in self.all:
+            first, top, expects = segment.header.first, segment.top, segment.header.expects
+            count += max(0, expects - number)
+            number = max(number, expects)
+            count += max(0, top - max(number, first - 1))
+            number = max(number, top)
+        return count
+
+    def following(self, number: int) -> Segment | None:
+        """Return the first file that holds a record above *number*."""
+        return next((segment for segment in self.all if segment.top > number), None)
+
+    def add(self, header: Header) -> Segment:
+        """Make a file."""
+        path = self.folder / header.name
+        descriptor = self._disk.create(path)
+        try:
+            self._disk.write(descriptor, header.encode(), 0)
+        except BaseException:
+            self._disk.close(descriptor)
+            with contextlib.suppress(OSError):
+                self._disk.remove(path)
+            raise
+        segment = Segment(path, header, top=header.first - 1, size=START, descriptor=descriptor)
+        self._know(segment)
+        return segment
+
+    def add_whole(self, header: Header, data: bytes) -> None:
+        """Make a file that holds *data*, header included; it is there in whole or not at all."""
+        path = self.folder / header.name
+        unfinished = path.with_name(path.name + UNFINISHED)
+        descriptor = self._disk.create(unfinished)
+        try:
+            self._disk.write(descriptor, data, 0)
+            self._disk.sync(descriptor)
+            self._disk.rename(unfinished, path)
+            self._disk.sync_folder(self.folder)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._disk.remove(unfinished)
+            raise
+        finally:
+            self._disk.close(descriptor)
+        self._know(Segment(path, header, top=header.last, size=len(data)))
+
+    def _know(self, segment: Segment) -> None:
+        self.all.append(segment)
+        self.all.sort(key=lambda segment: segment.path.name)
+        self.size_bytes += segment.size
+
+    def close(self, segment: Segment) -> None:
+        """Let go of the file; nothing more is written to it."""
+        if segment.descriptor is not None:
+            self._disk.close(segment.descriptor)
+            segment.descriptor = None
+
+    def drop(self, segment: Segment) -> None:
+        """Remove a file whose records are all done with; one that could not be read in full is set aside."""
+        if segment.is_damaged:
+            self._set_aside(segment.path)
+        else:
+            self._disk.remove(segment.path)
+        self.close(segment)
+        self.all.remove(segment)
+        self.size_bytes -= segment.size
+
+    # ── finding ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _find(self, path: Path) -> None:
+        descriptor = self._disk.open(path)
+        try:
+            size = self._disk.size(descriptor)
+            header = read_header(self._disk.read(descriptor, 2 * COPY, 0), path)
+        except StateBroken:
+            if size < START:  # its maker died over it, before there was a record
+                self._disk.remove(path)
+            else:
+                self._set_aside(path)
+                self.broken.append(path.name)
+            return
+        finally:
+            self._disk.close(descriptor)
+        self.all.append(Segment(path, header, top=header.last, size=size))
+
+    def _settle_tops(self) -> None:
+        """Find out which record is the last of each file: the next one tells, only the newest must be read."""
+        by_serial = sorted(self.all, key=lambda segment: segment.header.serial)
+        for segment, later in zip_longest(by_serial, by_serial[1:]):
+            if segment.header.last:
+                continue
+            if later is not None:
+                segment.top = later.header.follows
+                continue
+            descriptor = self._disk.open(segment.path)
+            try:
+                segment.top = last_of(self._disk, descriptor, segment.header, segment.size)
+            finally:
+                self._disk.close(descriptor)
+
+    def _set_aside(self, path: Path) -> None:
+        self._disk.rename(path, path.with_name(path.name + SET_ASIDE))
+        aside = [name for name in self._disk.names(self.folder) if name.endswith(SET_ASIDE)]
+        for name in aside[:-MOST_SET_ASIDE]:  # names are in the order of the records
+            self._disk.remove(self.folder / name)
