@@ -14,6 +14,7 @@ from tests.torture.test_processes import in_a_program
 from unbreakable.errors import BufferFull
 from unbreakable.nodes import StreamNode
 from unbreakable.runtime import ASYNCIO
+from unbreakable.simulation.evaluate import universes
 
 pytestmark = pytest.mark.real
 
@@ -169,7 +170,7 @@ def test_neither_putting_nor_handling_takes_the_event_loop_for_itself(tmp_path):
 
 
 def test_memory_does_not_grow_with_what_is_on_disk(tmp_path):
-    """Ten megabytes wait on disk, and a fraction of it is in memory, then and while it is handled."""
+    """Fifty megabytes wait on disk, and less than a tenth of it is in memory, then and while it is handled."""
     handled, began, leave = [], threading.Event(), threading.Event()
 
     def work(items):
@@ -178,12 +179,13 @@ def test_memory_does_not_grow_with_what_is_on_disk(tmp_path):
         handled.append(len(items))
 
     stream = StreamNode(work, batch=50, max_buffer=100, overflow=tmp_path, durability="process")
-    stream.put_sync("x" * 1_000)
+    stream.put_sync("x" * 5_000)
     began.wait(10)
+    universes()  # loaded once in a process: that is not what is weighed here
     tracemalloc.start()
     try:
         for _ in range(10_000):
-            stream.put_sync("x" * 1_000)
+            stream.put_sync("x" * 5_000)
         leave.set()
         assert stream.drain_sync(60.0)
         _, peak = tracemalloc.get_traced_memory()
@@ -192,7 +194,7 @@ def test_memory_does_not_grow_with_what_is_on_disk(tmp_path):
         stream.aclose_sync()
 
     assert 10_001 == sum(handled)
-    assert 2_000_000 > peak
+    assert 5_000_000 > peak  # of which the tuner, that weighs the stream's strategies meanwhile, takes three
 
 
 def test_no_room_for_threads_and_tasks_alike(tmp_path):
