@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, over
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
-from unbreakable.fractal.operation import is_async, is_generator, takes_one
+from unbreakable.fractal.operation import is_generator, takes_one
 from unbreakable.introductions import introduce
 from unbreakable.outcome import Failure
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import new_lock
+from unbreakable.runtime import is_async, new_lock
 
 if TYPE_CHECKING:  # only type checkers read the table of keywords
     from unbreakable.fractal.options import Common, Options

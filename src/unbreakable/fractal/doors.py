@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from unbreakable.fractal.node import F, FractalNode
-from unbreakable.fractal.operation import is_async, work_with_arguments
+from unbreakable.fractal.operation import work_with_arguments
 from unbreakable.fractal.quick import begin, fail, succeed
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.trace import Notebook
 from unbreakable.outcome import Failure, Outcome
 from unbreakable.policies import Context
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import ASYNCIO, BLOCKING, mark_as_coroutine_function, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, is_async, mark_as_coroutine_function, run_blocking
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

@@ -89,16 +89,6 @@ def _change(bound: inspect.BoundArguments, name: str, value: Any) -> None:
     raise TypeError(msg)
 
 
-def is_async(function: Any) -> bool:
-    """Return whether calling *function* gives something to be awaited, as far as can be seen from outside."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    if isinstance(function, (classmethod, staticmethod)):
-        function = function.__func__
-    call = inspect.getattr_static(type(function), "__call__", None)
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
-
-
 def takes_one(what: str, function: Any) -> None:
     """Raise ConfigurationError unless *function* can be called with the failure alone."""
     if not callable(function):

@@ -8,11 +8,19 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import Any
 
-from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Kind, ValidationFailed, VerificationFailed
+from unbreakable.errors import (
+    AttemptTimeout,
+    BulkheadFull,
+    DeadlineExceeded,
+    Kind,
+    ValidationFailed,
+    VerificationFailed,
+)
 from unbreakable.fractal.settings import Settings, Verify
 from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner
+from unbreakable.runtime import ThreadsExhausted
 
 
 class Validation:
@@ -81,7 +89,9 @@ class Attempting:
         book.did("try.execute.acquire")  # the permits of bulkhead and circuit are in hand, or we would not be here
         try:
             with book.doing("try.execute.call"):
-                value = await ctx.runtime.call(ctx.work(ctx))
+                value = await ctx.call(ctx.work(ctx))
+        except ThreadsExhausted as error:
+            return ctx.refuse(BulkheadFull(str(error)))
         except Exception as error:
             with book.doing("try.execute.capture"):
                 return captured(error, ctx, started)

@@ -8,7 +8,7 @@ from typing import Any
 
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
-from unbreakable.fractal.operation import Operation, is_async, is_generator, takes_context
+from unbreakable.fractal.operation import Operation, is_generator, takes_context
 from unbreakable.loops.carrier import Mark
 from unbreakable.loops.events import IterationLeftBehind
 from unbreakable.loops.guard import is_stray
@@ -24,7 +24,7 @@ from unbreakable.loops.strays import Strays
 from unbreakable.loops.tally import Tally
 from unbreakable.policies import Context, current
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import Runtime
+from unbreakable.runtime import Runtime, is_async
 
 END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from unbreakable.errors import ValidationFailed
-from unbreakable.fractal.operation import is_async, is_generator
+from unbreakable.fractal.operation import is_generator
 from unbreakable.policies.check import refuse
+from unbreakable.runtime import is_async
 
 MOST_TAGS = 64  # of one value
 

@@ -43,8 +43,13 @@ class Plan:
         """Return whether a first attempt can be made without the script: only arithmetic around the user's work."""
         if preemptive:
             return not self.hedges
+        return not self.costs_threads
+
+    @property
+    def costs_threads(self) -> bool:
+        """Return whether plain functions run in worker threads, where alone they can be left behind or raced."""
         hedged = self.hedge is not None and self.hedges and self.hedge.threads
-        return not hedged and (self.timeout is None or not self.timeout.cut_threads)
+        return hedged or (self.timeout is not None and self.timeout.cut_threads)
 
     @property
     def hedges(self) -> bool:

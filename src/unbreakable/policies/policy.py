@@ -97,6 +97,10 @@ class Context(Alarm):
         number = self.parts[name] = self.parts.get(name, 0) + 1
         return name if number == 1 else f"{name}#{number}"
 
+    async def call(self, work: Callable[[], Any]) -> Any:
+        """Run user code of either colour, where the plan's limits can leave it behind."""
+        return await self.runtime.call(work, self.target if self.plan.costs_threads else None)
+
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
         self.live, self.given, self.spent = False, ((), _NOTHING), ()

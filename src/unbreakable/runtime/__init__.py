@@ -1,11 +1,13 @@
 """The one door to time, dice, waiting and concurrency."""
 
-from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime, mark_as_coroutine_function
+from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime
 from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, run_blocking
+from unbreakable.runtime.colour import is_async, mark_as_coroutine_function
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watch, settle, unwatch
+from unbreakable.runtime.world import ThreadsExhausted
 
 __all__ = [
     "ASYNCIO",
@@ -16,9 +18,11 @@ __all__ = [
     "Gate",
     "Runtime",
     "Step",
+    "ThreadsExhausted",
     "TimeUp",
     "Waiter",
     "Watch",
+    "is_async",
     "mark_as_coroutine_function",
     "new_lock",
     "run_blocking",

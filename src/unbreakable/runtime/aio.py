@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import math
 import os
 import random
 import time
@@ -15,7 +16,9 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from unbreakable.outcome import Failure, Success
+from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.chore import quietly
+from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watch, settle, unwatch
@@ -92,10 +95,24 @@ class AsyncioRuntime:
         """Wait on the running loop."""
         await asyncio.sleep(seconds)
 
-    async def call(self, work: Callable[[], Any]) -> Any:
-        """Run user code of either colour; a plain function runs on the loop itself."""
-        value = work()
+    async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
+        """Run user code of either colour; a plain function on the loop itself, or in a thread of *owner*."""
+        value = work() if owner is None or is_async(work) else await self._in_a_thread(work, owner)
         return await value if inspect.isawaitable(value) else value
+
+    async def _in_a_thread(self, work: Callable[[], Any], owner: object) -> Any:
+        """Run a plain function where it can be left behind; what it returns may have to be awaited here."""
+        waiter = self.waiter()
+
+        async def step() -> Any:
+            return work()
+
+        branch = BLOCKING.branch(step, owner, waiter.wake)
+        try:
+            await self.wait(waiter, math.inf)
+        finally:
+            branch.over.ring()
+        return branch.result()
 
     async def first(self, *steps: Step[Any], owner: object = None) -> Any:
         """Run the steps as tasks; the first Success ends the race."""
@@ -166,15 +183,6 @@ class LoopWaiter:
 
 
 FOR_EVER = 1e8  # about three years: longer waits are given to the loop as "no limit", which its selector can express
-
-
-def mark_as_coroutine_function(door: Any) -> None:
-    """Let frameworks see that the door is to be awaited."""
-    mark = getattr(inspect, "markcoroutinefunction", None)  # from Python 3.12
-    if mark is not None:
-        mark(door)
-    else:
-        door._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
 
 
 ASYNCIO = AsyncioRuntime()

@@ -96,8 +96,8 @@ class BlockingRuntime:
             raise BranchOver
         return rang
 
-    async def call(self, work: Callable[[], Any]) -> Any:
-        """Run user code; refuse a coroutine, which nobody here can await."""
+    async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
+        """Run user code in this thread, which can be left behind; refuse a coroutine, which nobody here can await."""
         value = work()
         if inspect.isawaitable(value):
             if isinstance(value, GeneratorType):
@@ -147,11 +147,15 @@ class BlockingRuntime:
                 raise
 
     def _branch(self, step: Step[Any], owner: object, news: Bell | None = None) -> Branch:
-        branch = Branch(step, news)
         try:
-            self.world.spawn(branch.run, f"unbreakable {getattr(step, '__qualname__', 'step')}", owner)
+            return self.branch(step, owner, None if news is None else news.ring)
         except ThreadsExhausted as error:
             raise BulkheadFull(str(error)) from None
+
+    def branch(self, step: Step[Any], owner: object, tell: Callable[[], None] | None) -> Branch:
+        """Run *step* in a thread of *owner* and ``tell`` when it has ended; raise ThreadsExhausted if there is none."""
+        branch = Branch(step, tell)
+        self.world.spawn(branch.run, f"unbreakable {getattr(step, '__qualname__', 'step')}", owner)
         return branch
 
     def waiter(self) -> Waiter:
@@ -181,8 +185,8 @@ class BlockingRuntime:
 class Branch:
     """A step that runs in a thread of its own."""
 
-    def __init__(self, step: Step[Any], news: Bell | None) -> None:
-        self.step, self.news = step, news
+    def __init__(self, step: Step[Any], tell: Callable[[], None] | None) -> None:
+        self.step, self.tell = step, tell
         self.over, self.done = Over(), Bell()
         self.value: Any = None
         self.error: BaseException | None = None
@@ -197,8 +201,8 @@ class Branch:
         except BaseException as error:
             self.error = error
         self.done.ring()
-        if self.news is not None:
-            self.news.ring()
+        if self.tell is not None:
+            self.tell()
 
     def result(self) -> Any:
         """Return what the step returned, or raise what it raised."""

@@ -62,8 +62,12 @@ class Runtime(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait; a branch that lost its race is woken and stopped."""
 
-    async def call(self, work: Callable[[], Any]) -> Any:
-        """Run user code and return its value; refuse a coroutine where none can be awaited."""
+    async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
+        """Run user code and return its value; refuse a coroutine where none can be awaited.
+
+        With an *owner*, what is cut or raced here can be left behind: on an event loop a plain function runs in a
+        thread then.
+        """
 
     async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:
         """Return what *step* returns, or raise TimeUp after *seconds*; the step is cut or left behind."""

@@ -65,7 +65,7 @@ class Job:
             way = self._choose(choice, ctx)
         ctx.arguments, began = {"way": way}, ctx.runtime.now()
         try:
-            value = await ctx.runtime.call(self._work(choice.ways[way], ctx))
+            value = await ctx.call(self._work(choice.ways[way], ctx))
         except BaseException as error:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:

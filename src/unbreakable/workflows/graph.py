@@ -17,7 +17,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from unbreakable.errors import GraphError
-from unbreakable.fractal.operation import is_async
+from unbreakable.runtime import is_async
 from unbreakable.workflows.step import Step
 
 MOST_STEPS = 1_000

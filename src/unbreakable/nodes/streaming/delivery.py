@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -39,8 +39,7 @@ class Delivery:
         with Guard():
             ctx = self._enter(item)
             try:
-                value = self._handler(item)
-                return await value if inspect.isawaitable(value) else value
+                return await ctx.call(functools.partial(self._handler, item))
             except Exception as error:
                 ctx.blameless = says_nothing_of_the_target(error)
                 raise

@@ -7,14 +7,13 @@ import logging
 from collections.abc import Callable
 
 from unbreakable.errors import Rejected
-from unbreakable.fractal.operation import is_async
 from unbreakable.loops.carrier import Carrier
 from unbreakable.nodes.streaming.batching import Batching
 from unbreakable.nodes.streaming.consumer import Consumer, Handling
 from unbreakable.nodes.streaming.opening import Opened
 from unbreakable.nodes.streaming.settings import StreamSettings
 from unbreakable.nodes.streaming.taking import Taking
-from unbreakable.runtime import Runtime, new_lock
+from unbreakable.runtime import Runtime, is_async, new_lock
 from unbreakable.storage.trouble import StateError
 
 LAST_GRACE = 1.0  # seconds for a handler that had to be cancelled to clean up
