@@ -11,19 +11,25 @@ import inspect
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from opcode import opname
-from types import CodeType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-from unbreakable.errors import UnbreakableError
+from unbreakable.errors import Kind, UnbreakableError
 from unbreakable.fractal.operation import takes_context
 from unbreakable.loops.carrier import Mark
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
 from unbreakable.runtime.blocking import BranchOver
+from unbreakable.runtime.thread import runs_signal_handlers
 
 
 class StrayExit(UnbreakableError):
-    """Say that an operation raised what ends a program or a task, not an iteration; its cause is what it raised."""
+    """Say that an operation raised what ends a program or a task, not an iteration; its cause is what it raised.
+
+    It is not repeated within one iteration of the loop: the next tick is the next try.
+    """
+
+    kind = Kind.BUG
 
 
 def is_stray(error: BaseException, mark: Mark) -> bool:
@@ -74,14 +80,19 @@ class Guard:
 def is_from_signal(error: BaseException) -> bool:
     """Return whether *error* was raised by a signal's handler that happened to run inside the work.
 
-    A handler written in Python shows in the traceback.  Python's own for Ctrl-C does not: it makes the interpreter
-    raise wherever it is.  Work that raises KeyboardInterrupt itself is known by the instruction that was running.
+    Python runs handlers in the main thread only.  One written in Python shows in the traceback, called with the frame
+    that it interrupted; the work may call the same function itself, but not with that.  Python's own for Ctrl-C does
+    not show: it makes the interpreter raise wherever it is.  Work that raises KeyboardInterrupt itself is known by the
+    instruction that was running.
     """
+    if not runs_signal_handlers():
+        return False
     handlers = set(_signal_handlers())
     traceback = error.__traceback__
     innermost = traceback
     while traceback is not None:
-        if traceback.tb_frame.f_code in handlers:
+        frame = traceback.tb_frame
+        if frame.f_code in handlers and _was_given(frame, frame.f_back):
             return True
         innermost, traceback = traceback, traceback.tb_next
     if not isinstance(error, KeyboardInterrupt) or innermost is None:
@@ -90,6 +101,14 @@ def is_from_signal(error: BaseException) -> bool:
         return False
     instruction = innermost.tb_frame.f_code.co_code[innermost.tb_lasti]
     return opname[instruction] not in ("RAISE_VARARGS", "RERAISE")
+
+
+def _was_given(frame: FrameType, thing: object) -> bool:
+    """Return whether *thing* is among the arguments that the function running in *frame* was called with."""
+    names, extra, _, values = inspect.getargvalues(frame)
+    given = [values.get(name) for name in names]
+    given += values.get(extra, ()) if extra is not None else ()
+    return any(each is thing for each in given)
 
 
 def _signal_handlers() -> Iterator[CodeType]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 
 import pytest
 
@@ -53,6 +55,68 @@ def test_whatever_is_raised_is_a_failed_iteration(play, error, pause):
     assert 0.75 == status.performance.success_rate
     assert 0 == status.consecutive_errors
     assert type(error).__name__ in status.last_error
+
+
+@pytest.mark.parametrize("isolation", ["inline", "thread"])
+def test_an_operation_that_calls_a_signal_s_handler_ends_nothing(play, isolation):
+    """The way out of a program that its author wrote for SIGTERM is, called by hand, a failed iteration."""
+
+    def shut_down(*_):
+        sys.exit(0)
+
+    async def story(stage):
+        async def work(ctx):
+            shut_down()
+
+        loop = stage.loop(work, interval=1.0, max_iterations=3, isolation=isolation)
+        loop.start()
+        await stage.wait(loop)
+        return loop.get_status()
+
+    before = signal.signal(signal.SIGTERM, shut_down)
+    try:
+        status = play(story)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert (3, 3) == (status.current_iteration, status.consecutive_errors)
+    assert "StrayExit: the operation raised SystemExit: 0" == status.last_error
+
+
+def test_a_future_of_the_operation_s_that_holds_what_ends_programs_ends_nothing(play):
+    """What was put in a future is raised by whoever awaits it."""
+
+    async def story(stage):
+        async def work(ctx):
+            failed = asyncio.get_running_loop().create_future()
+            failed.set_exception(KeyboardInterrupt())
+            await failed
+
+        loop = stage.engine.create_loop(work, interval=1.0, max_iterations=3)
+        loop.start()
+        await stage.wait(loop)
+        return loop.get_status().current_iteration, loop.get_status().consecutive_errors
+
+    assert (3, 3) == play(story)
+
+
+@pytest.mark.parametrize("effects", ["idempotent", "unknown"])
+def test_what_ends_programs_is_raised_once_in_an_iteration(play, effects):
+    """An operation that wants out is not asked twice more at once: the next tick is the next try."""
+
+    async def story(stage):
+        moments = []
+
+        async def work(ctx):
+            moments.append(stage.now())
+            raise SystemExit("no config found")
+
+        loop = stage.loop(work, interval=10.0, max_iterations=2, effects=effects)
+        loop.start()
+        await stage.wait(loop)
+        return moments
+
+    assert [0.0, 10.0] == play(story)
 
 
 def test_goes_on_after_a_thousand_errors(play):

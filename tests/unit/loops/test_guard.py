@@ -126,6 +126,40 @@ def test_tells_an_exit_by_a_handler_from_an_exit_by_the_work(handler):
         signal.signal(signal.SIGUSR1, before)
 
 
+@pytest.mark.parametrize("given", [(), (signal.SIGUSR1, None)], ids=["nothing", "a signal's number"])
+def test_work_that_calls_a_handler_itself_raises_as_any_other_work(given):
+    """A function is no signal, though one would have called it, too."""
+
+    def shut_down(*_):
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGUSR1, shut_down)
+    try:
+        with pytest.raises(SystemExit) as raised:
+            shut_down(*given)
+
+        assert not is_from_signal(raised.value)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+async def test_nothing_that_is_raised_in_another_thread_is_from_a_signal():
+    """Python runs handlers in the main thread only."""
+    pending = asyncio.get_running_loop().create_future()
+    pending.set_exception(KeyboardInterrupt())
+
+    async def wait():
+        return await pending
+
+    def told():
+        try:
+            wait().send(None)
+        except KeyboardInterrupt as error:
+            return is_from_signal(error)
+
+    assert False is await asyncio.to_thread(told)
+
+
 def test_an_error_that_was_raised_and_caught_before_tells_nothing():
     """Re-raising by name keeps it the work's own."""
 
