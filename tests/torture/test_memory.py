@@ -14,10 +14,30 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.runtime import ASYNCIO, BLOCKING
+from unbreakable.runtime.world import RealWorld
 from unbreakable.testing import virtual_time
 
 sleep = ASYNCIO.sleep
 ONCE = {"retry": False, "breaker": False, "budget": False}
+
+
+class Starved(RealWorld):
+    """A world in which nobody comes to do the chores until told."""
+
+    def background(self, work):
+        self.queue.append(work)
+
+    def do_all(self):
+        while self.queue:
+            self.queue.popleft()()
+
+
+@pytest.fixture
+def starved(monkeypatch):
+    """Let the chores wait."""
+    world = Starved()
+    monkeypatch.setattr(BLOCKING, "world", world)
+    return world
 
 
 def word(number):
@@ -81,6 +101,45 @@ def test_targets_are_bounded_over_many_keys():
 
     assert 5_000 == status.success_count
     assert len(door.node.targets.every()) <= 1_001
+
+
+def test_what_keys_are_known_by_is_bounded():
+    """A memory lets go of keys that no node serves any more."""
+    node = ub.FractalNode("target", lambda ctx: 1, key=lambda ctx: ctx.input, memory=ub.LocalMemory())
+
+    def after(numbers):
+        for number in numbers:
+            node.execute_sync(context=number)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    before = after(range(2_500))
+    grown = after(range(2_500, 6_500)) - before
+    tracemalloc.stop()
+
+    assert grown < 5_000_000
+
+
+def test_what_waits_to_be_learned_is_bounded_and_still_adds_up(starved):
+    """However long nobody comes to learn, little is kept, and every success counts, with its latency."""
+    memory = ub.LocalMemory()
+    door = ub.protect("target", memory=memory)(lambda: 1)
+    for _ in range(50_000):
+        door()
+    for _ in range(10_000):
+        door.outcome()
+    status, target = door.node.get_status(), door.node.target
+
+    assert 60_000 == status.success_count
+    kept = len(target.ring) + len(target.detours)
+    assert kept < 20_000, kept
+    assert status.latency.p50 is not None
+
+    starved.do_all()
+    door.node.aclose_sync()
+    assert 60_000 == memory.summary().learnings
+    assert 60_000 == door.node.get_status().success_count
 
 
 def test_a_success_leaves_nothing_for_the_collector(colour):

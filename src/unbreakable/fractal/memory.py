@@ -36,6 +36,7 @@ class LocalMemory:
     def __init__(self) -> None:
         self._known: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._watchers: dict[str, weakref.WeakSet[Callable[..., None]]] = {}
+        self._most_watched = MOST_TARGETS
         self._lock = new_lock()
 
     def get(self, target: str) -> dict[str, Any] | None:
@@ -49,7 +50,7 @@ class LocalMemory:
             known = self._known.pop(target, None)
             self._known[target] = record if known is None else merged(known, record)
             while len(self._known) > MOST_TARGETS:
-                self._watchers.pop(self._known.popitem(last=False)[0], None)
+                self._known.popitem(last=False)
             watchers = list(self._watchers.get(target, ()))
         for told in watchers:
             told(record, source)
@@ -58,6 +59,13 @@ class LocalMemory:
         """Call ``told(record, source)`` for every record that is added for *target*, as long as *told* lives."""
         with self._lock:
             self._watchers.setdefault(target, weakref.WeakSet()).add(told)
+            if len(self._watchers) > self._most_watched:
+                self._forget_the_dead()
+
+    def _forget_the_dead(self) -> None:
+        """Let go of targets that nobody watches any more; rarely enough to cost each watcher next to nothing."""
+        self._watchers = {target: watchers for target, watchers in self._watchers.items() if watchers}
+        self._most_watched = max(MOST_TARGETS, 2 * len(self._watchers))
 
     def summary(self) -> Knowledge:
         """Return in four figures what is known of all targets together."""

@@ -61,6 +61,7 @@ class Targets:
                 old = self.by_key.popitem(last=False)[1]
                 for each in (old, *old.twins.values()):
                     self.left_behind.merge(each.tally())
+                    each.ear = None  # it needs no more news
         return target
 
     def every(self) -> list[Target]:
