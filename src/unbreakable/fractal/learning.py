@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from unbreakable.events import DriftDetected, PlanPublished
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.target import AGE_AT, COLD, FOLD, STRAIN, Forecast, Target
+from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Target, taken
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, Plan, Timeout
-from unbreakable.runtime import Runtime
+from unbreakable.runtime import BLOCKING, Runtime
+from unbreakable.runtime.chore import quietly
 from unbreakable.stats import Arms, Quantile, Traffic
 
 GROWN = 1.25  # a plan is made anew when what it rests on has grown by so much
@@ -47,7 +48,7 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
 
 def learn_soon(node: Any, target: Target, runtime: Runtime) -> None:
     """Ask for ``learn`` in the background; ask again only when as much has piled up once more."""
-    target.fold_at = target.piled + FOLD
+    target.fold_at = target.piled + (MOST_PILED if target.fold_if_behind() else FOLD)
     target.strained_at = len(target.ages) + STRAIN
     runtime.background(functools.partial(learn, node, target, runtime))
 
@@ -55,13 +56,17 @@ def learn_soon(node: Any, target: Target, runtime: Runtime) -> None:
 def learn_the_rest(node: Any) -> None:
     """Learn from what has piled up so far, since nothing may come after it."""
     for target in node.targets.every():
-        learn(node, target, node.drivers[0])
+        quietly(functools.partial(learn, node, target, node.drivers[0]))
 
 
 class Batch(NamedTuple):
-    """Hold what piled up since last time: seconds of attempts and calls, and how many calls failed."""
+    """Hold what piled up since last time: seconds of attempts and calls, and how many calls failed.
+
+    ``folded`` are successes, beyond those of ``ok``, that came too fast to be looked at one by one.
+    """
 
     ok: list[float]
+    folded: Quantile
     failed: list[float]
     cut: list[float]
     repeats: list[bool]
@@ -78,7 +83,13 @@ class Batch(NamedTuple):
             repeats=len(self.repeats),
             repeats_failed=sum(self.repeats),
         )
+        traffic.ok.merge(self.folded)
         return traffic
+
+    @property
+    def succeeded(self) -> int:
+        """Return how many attempts succeeded."""
+        return len(self.ok) + self.folded.count
 
 
 def learn(node: Any, target: Target, runtime: Runtime) -> None:
@@ -87,10 +98,10 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         return  # somebody is at it
     try:
         batch = drain(target)
-        if batch.ok or batch.failed or batch.cut:
+        if batch.succeeded or batch.failed or batch.cut:
             drifted = detect_drift(node, target, batch.ok, runtime.now())
             aggregate(target, batch, runtime.now())
-            if target.plan.observations:
+            if target.plan.observations and not batch.folded.count:  # else the good calls would not be all there
                 chooser_of(node).compare(target.name, batch.calls, batch.failed_calls)
             share(target)
             predict(target)
@@ -103,25 +114,18 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
 
 def drain(target: Target) -> Batch:
     """Take what piled up."""
-    quick, detours = _taken(target.ring), _taken(target.detours)
-    target.folded += len(quick) + len(detours)
+    quick, detours, folded = target.take_successes()
     bad = target.counts.failed + target.counts.degraded
     target.bad_seen, new = bad, max(0, bad - target.bad_seen)
     return Batch(
         ok=quick + [attempt for attempt, _ in detours],
-        failed=_taken(target.faults),
-        cut=_taken(target.ages),
-        repeats=_taken(target.repeats),
+        folded=folded,
+        failed=taken(target.faults),
+        cut=taken(target.ages),
+        repeats=taken(target.repeats),
         calls=quick + [call for _, call in detours],
         failed_calls=new,
     )
-
-
-def _taken(pile: Any) -> list[Any]:
-    taken = []
-    while pile:
-        taken.append(pile.popleft())
-    return taken
 
 
 def persist(target: Target, memory: Memory | None, node: Any, batch: Batch) -> None:
@@ -157,7 +161,7 @@ def unheard(node: Any) -> Counter[str]:
     news: Counter[str] = Counter()
     for target in node.targets.every():
         news.update(totals_of(target) - target.told)
-        news["learnings"] += target.piled
+        news["learnings"] += target.piled + target.in_haste.count
     for child in list(node.children):
         news.update(unheard(child))
     return news
@@ -171,10 +175,13 @@ def share(target: Target) -> None:
 
 
 def recall(node: Any, target: Target, runtime: Runtime) -> None:
-    """Begin with what the memory knows, and listen for what others add to it."""
-    memory, known = node.settings.memory, None
-    if memory is None:
-        return
+    """Begin with what the memory knows, and listen for what others add to it; a memory that fails knows nothing."""
+    if node.settings.memory is not None:
+        quietly(functools.partial(_recall, node, target, runtime))
+
+
+def _recall(node: Any, target: Target, runtime: Runtime) -> None:
+    memory: Memory = node.settings.memory
     known = memory.get(target.name)
     if known is not None:
         absorb(target, known)
@@ -182,8 +189,8 @@ def recall(node: Any, target: Target, runtime: Runtime) -> None:
         plan = remembered(node.settings, target.plan, known["plan"])
         if plan is not None:
             publish(node, target, plan, runtime)
-        else:
-            optimize(node, target, runtime, drifted=False)
+        else:  # to make one takes long, and a call may wait for this target
+            BLOCKING.background(functools.partial(learn_anew, node, target, runtime))
     news = target.news
 
     def told(record: dict[str, Any], source: object) -> None:
@@ -193,6 +200,15 @@ def recall(node: Any, target: Target, runtime: Runtime) -> None:
     news_of(target, 0)  # what is recalled is not news
     target.ear = told
     memory.watch(target.name, told)
+
+
+def learn_anew(node: Any, target: Target, runtime: Runtime) -> None:
+    """Make a plan from what was recalled, unless somebody is learning right now and will."""
+    if target.learning.acquire(blocking=False):
+        try:
+            optimize(node, target, runtime, drifted=False)
+        finally:
+            target.learning.release()
 
 
 def remembered(settings: Settings, cold: Plan, record: Mapping[str, Any] | None) -> Plan | None:
@@ -223,9 +239,9 @@ def aggregate(target: Target, batch: Batch, now: float) -> None:
     target.learned_at = now
     if target.latency.count > AGE_AT:
         target.traffic.halve()
-    ended = len(batch.calls) + batch.failed_calls
+    ended = batch.succeeded + batch.failed_calls
     if ended:
-        target.success_rate.update(len(batch.calls) / ended, now)
+        target.success_rate.update(batch.succeeded / ended, now)
 
 
 def detect_drift(node: Any, target: Target, batch: Sequence[float], now: float) -> bool:
@@ -246,7 +262,7 @@ def is_strained(node: Any, target: Target, batch: Batch) -> bool:
     """Return whether the learned time limit cuts more attempts than it lets end: then it learns nothing of them."""
     limit = target.plan.timeout
     learned = limit is not None and node.settings.leaves("timeout")
-    return learned and len(batch.cut) >= STRAIN and len(batch.cut) > len(batch.ok) + len(batch.failed)
+    return learned and len(batch.cut) >= STRAIN and len(batch.cut) > batch.succeeded + len(batch.failed)
 
 
 def predict(target: Target) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from unbreakable.fractal.remedies import Experience
 from unbreakable.outcome import Failure, Result
@@ -14,12 +14,15 @@ from unbreakable.record import Record
 from unbreakable.runtime import Gate, new_lock
 from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
 
+T = TypeVar("T")
+
 COLD = 40  # successes seen before anything is learned from them
 FOLD = 256  # attempts that are counted in one go, once warm
-MOST_PILED = 4_096  # failed attempts that wait to be counted
+MOST_PILED = 4_096  # attempts that wait to be learned from one by one
 AGE_AT = 20_000  # successes after which the older half counts half
 STRAIN = 10  # attempts cut, after which it is time to look whether the time limit is right
 HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
+NOTHING = Quantile()  # nothing was folded in haste: most targets need no histogram for it
 
 
 class Forecast(Record):
@@ -51,6 +54,7 @@ class Target:
         self.faults: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts failed
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
         self.repeats: deque[bool] = deque(maxlen=MOST_PILED)  #: whether attempts after a failed one failed, too
+        self.in_haste = NOTHING  #: seconds of successes that nobody came to learn from before there were too many
         self.fold_at, self.strained_at, self.folded = COLD, STRAIN, 0
         self.lock, self.learning = new_lock(), new_lock()
         self.news: deque[dict[str, Any]] = deque(maxlen=256)
@@ -100,12 +104,40 @@ class Target:
     @property
     def successes(self) -> int:
         """Return how many calls succeeded, at once or after healing."""
-        return self.folded + len(self.ring) + len(self.detours)
+        with self.lock:
+            return self.folded + len(self.ring) + len(self.detours)
 
     @property
     def piled(self) -> int:
         """Return how many attempts wait to be learned from."""
         return len(self.ring) + len(self.detours) + len(self.faults) + len(self.ages)
+
+    def take_successes(self) -> tuple[list[float], list[tuple[float, float]], Quantile]:
+        """Return what piled up in ``ring`` and ``detours``, and what was folded before; all of it is counted."""
+        with self.lock:
+            quick, detours = self._counted()
+            in_haste, self.in_haste = self.in_haste, NOTHING
+        return quick, detours, in_haste
+
+    def fold_if_behind(self) -> bool:
+        """Return whether those who learn were left behind by those who call; if so, fold what waits for them.
+
+        What takes no more room is counted all the same, with its latency; it is no longer known one by one.
+        """
+        if len(self.ring) + len(self.detours) < MOST_PILED:
+            return False
+        with self.lock:
+            quick, detours = self._counted()
+            if self.in_haste is NOTHING:
+                self.in_haste = Quantile()
+            self.in_haste.update_many(quick)
+            self.in_haste.update_many(attempt for attempt, _ in detours)
+        return True
+
+    def _counted(self) -> tuple[list[float], list[tuple[float, float]]]:
+        quick, detours = taken(self.ring), taken(self.detours)
+        self.folded += len(quick) + len(detours)
+        return quick, detours
 
     def take(self, failure: Failure, *, blamed: bool) -> None:
         """Note a failed attempt: one that was cut says how long it took at least; *blamed*: the target failed."""
@@ -125,6 +157,11 @@ class Target:
         counts.merge(self.counts)
         counts.update(ok=max(0, self.successes - counts.healed))
         return counts
+
+
+def taken(pile: deque[T]) -> list[T]:
+    """Take from *pile* what is there now; others may go on adding to it."""
+    return [pile.popleft() for _ in range(len(pile))]
 
 
 def _circuit(cold: Plan) -> Circuit:
