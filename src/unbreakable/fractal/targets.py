@@ -22,7 +22,7 @@ class Make(Protocol):
 
 
 class Targets:
-    """Keep the targets of one node: the main one, and with a *key* the 1,000 used last."""
+    """Keep the targets of one node: the main one, for a key of None as well, and with a *key* the 1,000 used last."""
 
     def __init__(self, name: str, key: Callable[..., Any] | None, make: Make) -> None:
         self.name, self.key, self.make = name, key, make
@@ -39,7 +39,8 @@ class Targets:
 
     def of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Target:
         """Return the target that a call with these arguments belongs to."""
-        target = self.main if self.key is None else self._of_key(self.key(*args, **kwargs))
+        key = None if self.key is None else self.key(*args, **kwargs)
+        target = self.main if key is None else self._of_key(key)
         return target if self.effects_of is None else target.doing(self.effects_of(*args, **kwargs), self.make)
 
     def if_any(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Target | None:

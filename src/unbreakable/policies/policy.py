@@ -104,7 +104,7 @@ class Context(Alarm):
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
         self.live, self.given, self.spent = False, ((), _NOTHING), ()
-        self.work = _over
+        self.work, self.choice = _over, None
 
     def begin_again(self) -> None:
         """Begin the next attempt: what the last one learned of itself does not hold for it."""

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from unbreakable.fractal import FractalNode, Memory, Remedy
-from unbreakable.fractal.operation import work_with_context
 from unbreakable.fractal.settings import settle
+from unbreakable.fractal.target import Target
 from unbreakable.outcome import Success
 from unbreakable.policies import Strategy, check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, is_async, new_lock, run_blocking
 from unbreakable.simulation.chooser import Rules, Simulating
-from unbreakable.simulation.jobs import PRIMARY, Job, change, may_change
+from unbreakable.simulation.identity import Identity, identity_of
+from unbreakable.simulation.jobs import PRIMARY, Job, Order, change, may_change, part_of
 from unbreakable.simulation.ledger import Ledger
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.simulation.speedup import together
@@ -70,7 +70,7 @@ class QuantumSimulationEngine:
         settle("memory", {"memory": memory})
         self.rules = Rules(weights=weights or ScoreWeights(), universe_count=universe_count, strategies=own)
         self.ledger, self.memory, self._executions = Ledger(), memory, 0
-        self._jobs: OrderedDict[tuple[str, str], tuple[FractalNode, Job]] = OrderedDict()
+        self._jobs: OrderedDict[tuple[Hashable, Effects], tuple[FractalNode, Job]] = OrderedDict()
         self._nodes: dict[str, FractalNode] = {}
         self._lock = new_lock()
 
@@ -113,13 +113,16 @@ class QuantumSimulationEngine:
     ) -> Any:
         """Run *operation*, which takes the context or nothing, by the best strategy; return its value.
 
-        *name* is the target that is learned about (the operation's own by default), *context* becomes ``ctx.input``,
-        *effects* says what repeating does.  *alternatives* are other implementations of the same job, by name: which
-        one is used is learned, for each *key* by itself; the operation itself is "primary".  Raises the operation's own
-        exception, with a note that tells the story; ConfigurationError for wrong settings.
+        *name* is the target that is learned about; without one it is this operation, wherever its code is made anew, a
+        method its object's own.  Name what is of an object made for each call, or a closure over different targets.
+        *context* becomes ``ctx.input``, *effects* says what repeating does.  *key*, a value or a function of the
+        ``ub.Context`` that returns one, partitions circuit and learning (1,000 keys); None is the whole target.
+        *alternatives* are other implementations of the same job, by name, of which the best is learned; the operation
+        itself is "primary".  Raises the operation's own exception, with a note that tells the story;
+        ConfigurationError for wrong settings.
         """
-        node, job, work = self._prepared(operation, name, effects, alternatives, key, race)
-        return await self._run(node, job, work, context, ASYNCIO)
+        node, order = self._prepared(operation, name, effects, alternatives, key, race)
+        return await self._run(node, order, context, ASYNCIO)
 
     def execute_quantum_sync(
         self,
@@ -133,45 +136,42 @@ class QuantumSimulationEngine:
         race: bool = False,
     ) -> T:
         """Run *operation*, a plain function, in this thread; otherwise as ``execute_quantum``."""
-        node, job, work = self._prepared(operation, name, effects, alternatives, key, race)
-        value: T = run_blocking(self._run(node, job, work, context, BLOCKING))
+        node, order = self._prepared(operation, name, effects, alternatives, key, race)
+        value: T = run_blocking(self._run(node, order, context, BLOCKING))
         return value
 
-    async def _run(self, node: FractalNode, job: Job, work: Any, context: Any, runtime: Runtime) -> Any:
-        ctx = node.open(runtime, work_with_context(work), None, context=context)
+    async def _run(self, node: FractalNode, order: Order, context: Any, runtime: Runtime) -> Any:
+        ctx = node.open(runtime, order, None, context=context)
         result = await node.play(ctx)
         with self._lock:
             self._executions += 1
         if isinstance(result, Success) and result.degraded is None:
-            job.watch.calls.append(runtime.now() - ctx.started)
+            order.job.watch.calls.append(runtime.now() - ctx.started)
         return node.value(ctx, result)
 
     def _prepared(
         self, operation: Any, name: str | None, effects: Effects, alternatives: Any, key: Any, race: object
-    ) -> tuple[FractalNode, Job, Callable[..., Any]]:
+    ) -> tuple[FractalNode, Order]:
         """Return the node, and what it runs; ConfigurationError for what cannot be run."""
         ways = _checked_ways(operation, alternatives)
         if race is not False:
             raise refuse("race", "False: strategies are weighed in a model, not by running them", race)
-        try:
-            hash(key)
-        except TypeError:
-            raise refuse("key", "hashable, such as a text or a tuple", key) from None
-        label = name_of(operation) if name is None else name
-        node, job = self._job(label, effects)
-        return node, job, job.operation(ways, key)
+        _check_key(key)
+        node, job = self._job(identity_of(operation) if name is None else name, effects)
+        return node, Order(job, ways, key)
 
-    def _job(self, name: str, effects: Effects) -> tuple[FractalNode, Job]:
+    def _job(self, which: str | Identity, effects: Effects) -> tuple[FractalNode, Job]:
         with self._lock:
-            found = self._jobs.get((name, effects))
+            found = self._jobs.get((which, effects))
             if found is not None:
-                self._jobs.move_to_end((name, effects))
+                self._jobs.move_to_end((which, effects))
                 return found
-        node = FractalNode(name, effects=effects, memory=self.memory)
+        name = which.label if isinstance(which, Identity) else which
+        node = FractalNode(name, effects=effects, memory=self.memory, key=part_of)
         node.remedies.append(Remedy("other_way", may_change, change, PRIOR))
         dropped = None
         with self._lock:
-            found = self._jobs.setdefault((name, effects), (node, Job(node.target.arms)))
+            found = self._jobs.setdefault((which, effects), (node, Job()))
             if len(self._jobs) > MOST_JOBS:
                 _, (dropped, _) = self._jobs.popitem(last=False)
         if found[0] is node:
@@ -199,24 +199,26 @@ class QuantumSimulationEngine:
     def simulate(self, target: str) -> Decision:
         """Weigh every strategy for the *target* of that name in its model, and say why the winner won; execute nothing.
 
-        A target that nothing was learned of yet, as one that nobody ever heard of, is weighed by a guess of what
-        targets are like.
+        With a key that is ``name[key]``.  A target that nothing was learned of yet, as one that nobody ever heard of,
+        is weighed by a guess of what targets are like.
         """
         if not isinstance(target, str) or not target:
             raise refuse("target", "the name of a target", target)
-        node = self._find(target)
-        if node is None:
+        found = self._find(target)
+        if found is None:
             settings = settle(target, {})
             return Simulating(settings, self.rules, self.ledger).decide(target, settings.cold(), Traffic(), None)
-        chooser, known = Simulating(node.settings, self.rules, self.ledger), node.target
+        node, known = found
+        chooser = Simulating(node.settings, self.rules, self.ledger)
         learned = known.learned_at
         age = None if learned is None else max(0.0, node.drivers[0].now() - learned)
         return chooser.decide(target, known.plan, known.traffic, age)
 
-    def _find(self, name: str) -> FractalNode | None:
+    def _find(self, name: str) -> tuple[FractalNode, Target] | None:
         with self._lock:
-            jobs = [node for node, _ in self._jobs.values() if node.name == name]
-            return self._nodes.get(name) or (jobs[-1] if jobs else None)
+            nodes = [*self._nodes.values(), *(node for node, _ in reversed(self._jobs.values()))]
+        known = ((node, target) for node in nodes for target in node.targets.every())
+        return next((each for each in known if each[1].name == name), None)
 
     def get_quantum_stats(self) -> QuantumStats:
         """Return what was simulated, executed and gained so far."""
@@ -260,12 +262,13 @@ class QuantumSimulationEngine:
         await self.aclose()
 
 
-def name_of(operation: Any) -> str:
-    """Return the name of *operation*: where it was defined and how it is called."""
-    while isinstance(operation, functools.partial):
-        operation = operation.func
-    own = getattr(operation, "__qualname__", type(operation).__qualname__)
-    return str(own).replace("<locals>.", "")
+def _check_key(key: Any) -> None:
+    if is_async(key):
+        raise refuse("key", "a value or a plain function of the context", key)
+    try:
+        hash(key)
+    except TypeError:
+        raise refuse("key", "hashable, such as a text or a tuple", key) from None
 
 
 def _checked_ways(operation: Any, alternatives: Any) -> dict[str, Callable[..., Any]]:

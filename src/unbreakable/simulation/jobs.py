@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,13 +10,12 @@ from unbreakable.errors import NotSent
 from unbreakable.fractal.operation import takes_context
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
-from unbreakable.runtime import new_lock, run_blocking
+from unbreakable.runtime import run_blocking
 from unbreakable.simulation import select
 from unbreakable.simulation.speedup import LEAST, Stopwatch
 from unbreakable.stats import Arms
 
 PRIMARY = "primary"
-MOST_KEYS = 1_000
 CONTROL, FIRST_CONTROL = 0.02, 0.05  # share of calls that measure the primary way: later, and until there is a baseline
 
 
@@ -29,35 +27,38 @@ class Choice(NamedTuple):
     measures: bool = False
 
 
+class Order:
+    """Be the work of one call: the *job*, done by one of *ways*; *key*, a value or a function, says for which part."""
+
+    def __init__(self, job: Job, ways: Mapping[str, Callable[..., Any]], key: Any) -> None:
+        self.job, self.ways, self.key = job, ways, key
+
+    def __call__(self, ctx: Context) -> Callable[[], Any]:
+        """Return one attempt."""
+        return functools.partial(self._operate, ctx, **ctx.arguments)
+
+    def _operate(self, ctx: Context, way: str | None = None) -> Any:
+        choice = Choice(self.ways, ctx.target.arms)
+        ctx.choice = ctx.choice if ctx.rival else choice
+        script = self.job.attempt(ctx, choice, way)
+        return script if ctx.runtime.preemptive else run_blocking(script)
+
+
+def part_of(ctx: Context) -> Any:
+    """Return the key of the call that *ctx* belongs to, None for the job as a whole."""
+    key = getattr(ctx.work, "key", None)
+    if not callable(key):
+        return key
+    return key(ctx) if takes_context(key) else key()
+
+
 class Job:
-    """Remember how each way to do one job did, for each key by itself; the 1,000 keys used last are kept."""
+    """Do one job in several ways, and measure what is gained by choosing; how each did is kept with its target."""
 
-    def __init__(self, arms: Arms) -> None:
+    def __init__(self) -> None:
         self.watch = Stopwatch(f"the {PRIMARY} operation alone")
-        self._arms: OrderedDict[Any, Arms] = OrderedDict({None: arms})
-        self._lock = new_lock()
 
-    def arms(self, key: Any) -> Arms:
-        """Return how the ways did for *key*."""
-        with self._lock:
-            arms = self._arms.setdefault(key, Arms())
-            self._arms.move_to_end(key)
-            while len(self._arms) > MOST_KEYS:
-                self._arms.popitem(last=False)
-            return arms
-
-    def operation(self, ways: Mapping[str, Callable[..., Any]], key: Any) -> Callable[..., Any]:
-        """Return what a node runs to do the job by one of *ways*."""
-        choice = Choice(ways, self.arms(key))
-
-        def operate(ctx: Context, way: str | None = None) -> Any:
-            ctx.choice = ctx.choice if ctx.rival else choice
-            script = self._attempt(ctx, choice, way)
-            return script if ctx.runtime.preemptive else run_blocking(script)
-
-        return operate
-
-    async def _attempt(self, ctx: Context, choice: Choice, way: str | None) -> Any:
+    async def attempt(self, ctx: Context, choice: Choice, way: str | None) -> Any:
         """Make one attempt by *way*, else by the best one, which is chosen anew for each copy."""
         if ctx.rival and ctx.choice.measures:
             raise NotSent("a call that measures the baseline is not raced")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 
@@ -214,6 +215,35 @@ def test_each_key_has_a_way_of_its_own():
     asyncio.run(story())
     assert 0.9 < used["EU"].count("eu") / 300
     assert 0.9 < used["US"].count("us") / 300
+
+
+@pytest.mark.parametrize("key", [lambda ctx: ctx.input, lambda ctx, unused=0: ctx.input])
+def test_a_key_may_be_a_function_of_the_context(key):
+    """Each key has a circuit, and a plan, of its own: what is down for one tenant is not refused to another."""
+    engine, calls = ub.QuantumSimulationEngine(), []
+
+    def ask(ctx: ub.Context) -> str:
+        calls.append(ctx.input)
+        if ctx.input == "broken":
+            raise ConnectionError("reset")
+        return "fine"
+
+    for _ in range(60):
+        with contextlib.suppress(ConnectionError, ub.errors.CircuitOpen):
+            engine.execute_quantum_sync(ask, "broken", name="job", key=key)
+        assert "fine" == engine.execute_quantum_sync(ask, "whole", name="job", key=lambda ctx: ctx.input)
+
+    assert 5 == calls.count("broken")
+    assert 40 <= engine.simulate("job[whole]").observations
+    assert 0 == engine.simulate("job").observations
+
+
+def test_a_key_that_cannot_be_had_refuses_the_call():
+    """A key function that fails is told as the refusal that it is."""
+    engine = ub.QuantumSimulationEngine()
+
+    with pytest.raises(ub.errors.ValidationFailed, match="no key"):
+        engine.execute_quantum_sync(lambda: 1, {}, name="job", key=lambda ctx: ctx.input["tenant"])
 
 
 def test_plain_functions_choose_among_ways_too():

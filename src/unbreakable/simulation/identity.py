@@ -1,0 +1,79 @@
+"""Which operation it is that somebody hands over, known again when it is made anew."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from unbreakable.fractal import FractalNode
+
+
+class Owner:
+    """Be the same for the same object, as long as it lives, and keep no object alive that need not be."""
+
+    __slots__ = ("_number", "_owner")
+
+    def __init__(self, owner: Any) -> None:
+        self._number = id(owner)
+        self._owner: Callable[[], Any]
+        try:
+            self._owner = weakref.ref(owner)
+        except TypeError:
+            self._owner = lambda: owner  # such as a list: it has to be held, else its number may become another's
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by the object itself, never by its value: two equal clients are two."""
+        if self is other:
+            return True
+        mine = self._owner()
+        return isinstance(other, Owner) and mine is not None and mine is other._owner()
+
+    def __hash__(self) -> int:
+        """Hash by the object."""
+        return self._number
+
+
+class Identity(NamedTuple):
+    """Say which operation it is: where its code stands, and whose it is.
+
+    Functions that are made anew by the same lines, such as a lambda inside a loop, are the same operation; two lambdas
+    are two, as are the methods of two objects.  What a closure or a partial has bound tells nothing apart.
+    """
+
+    module: str
+    name: str
+    code: object
+    owner: Owner | None
+
+    @property
+    def label(self) -> str:
+        """Return how it is called in figures, and in memory over restarts, where an object has no name."""
+        line = getattr(self.code, "co_firstlineno", None)
+        where = f":{line}" if self.name.endswith("<lambda>") and line is not None else ""
+        return f"{self.module}.{self.name}{where}" if self.module else self.name
+
+
+def identity_of(operation: Any) -> Identity:
+    """Return which operation *operation* is."""
+    owner = None
+    while True:
+        if isinstance(operation, functools.partial):
+            operation = operation.func
+        elif inspect.ismethod(operation):
+            owner, operation = operation.__self__, operation.__func__
+        elif callable(wrapped := getattr(operation, "__wrapped__", None)):
+            operation = wrapped
+        else:
+            break
+    if isinstance(operation, FractalNode):
+        return Identity("", operation.name, type(operation), Owner(operation))
+    code = getattr(operation, "__code__", None)
+    if code is None and not isinstance(operation, type):
+        owner = getattr(operation, "__self__", operation) if owner is None else owner  # a builtin, or what has __call__
+    known = operation if hasattr(operation, "__qualname__") else type(operation)
+    name = known.__qualname__.replace("<locals>.", "")
+    whose = None if owner is None or inspect.ismodule(owner) else Owner(owner)
+    return Identity(str(known.__module__ or ""), name, code or known, whose)
