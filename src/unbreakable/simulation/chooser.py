@@ -44,8 +44,9 @@ class Simulating:
     def plan(self, target: str, before: Plan, traffic: Traffic, dice: Callable[[], float]) -> Plan:
         """Return the plan of the best strategy; before enough was seen, the cold settings under their name."""
         if traffic.ok.count < COLD:
-            self.ledger.note(target, FIRST, None)
-            return replace(before, strategy=FIRST)
+            first = FIRST if self.settings.strategy == "adaptive" else self.settings.strategy
+            self.ledger.note(target, first, None)
+            return replace(before, strategy=first)
         if not numbers.at_hand():
             return self.tuner.plan(target, before, traffic, dice)
         winner = self._weigh(before, traffic, dice())[1]
@@ -66,11 +67,12 @@ class Simulating:
         if cold:
             seen.update(ok=LIKELY, failed=FAILING)
         weighed, winner = self._weigh(before, seen, 0.5)
-        if cold:
+        named = self.settings.strategy != "adaptive"
+        if cold and not named:
             winner = next(one for one in weighed if one.plan.strategy == FIRST)
         return Decision(
             target=target,
-            universes=shown(weighed, winner, self.rules.universe_count, learned=not cold),
+            universes=shown(weighed, winner, self.rules.universe_count, learned=not cold, named=named),
             winner=winner.plan.strategy,
             model_age=None if cold else age,
             observations=0 if cold else traffic.count,
@@ -90,7 +92,8 @@ class Simulating:
         if settings.strategy in NAMES or settings.strategy in {one.name for one in self.rules.strategies}:
             return weighed, next(one for one in weighed if one.plan.strategy == settings.strategy)
         best = pick(weighed, before.strategy)  # what a Strategy of the user's own leaves free
-        return weighed, best._replace(plan=replace(best.plan, strategy=settings.strategy))
+        own = best._replace(plan=replace(best.plan, strategy=settings.strategy))
+        return [own if one is best else one for one in weighed], own
 
 
 def _chosen(strategy: Strategy) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from unbreakable.simulation.weigh import Universe
 
 
 class Decision(Record):
-    """Say which strategy is best for *target*, of which *universes*, the best first; nothing was executed for it.
+    """Say which strategy is best for *target*, of which *universes*, the winner first; nothing was executed for it.
 
     ``model_age`` is how many seconds ago the model last learned, None before it learned anything; then the universes
-    rest on a guess of what targets are like, and the winner is "balanced" whatever their scores.  ``plan`` holds the
-    winner's settings; ``observations`` is the number of attempts that the model rests on.
+    rest on a guess of what targets are like, and the winner is "balanced", which is in force until something is known.
+    ``plan`` holds the winner's settings; ``observations`` is the number of attempts that the model rests on.
     """
 
     target: str

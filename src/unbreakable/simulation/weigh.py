@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
@@ -22,7 +21,12 @@ SAFEST_FIRST = ("adaptive", "balanced", "pessimistic", "aggressive", "conservati
 
 
 class Universe(Record):
-    """Show one strategy as it was evaluated: what is predicted, the three scores, the total, and why it won or lost."""
+    """Show one strategy as it was evaluated: what is predicted, the three scores, the total, and why it won or lost.
+
+    The total is the weighted mean of the three.  No total is above the winner's, unless the winner was named by its
+    user: what lost all the same (what it is better by is noise, or a guess, or it fails noticeably more calls) has its
+    scores cut in proportion; what is predicted of it stays as it is.
+    """
 
     strategy: str
     prediction: Prediction
@@ -76,31 +80,50 @@ def pick(weighed: list[Weighed], incumbent: str) -> Weighed:
     return now if now is not None and fit[0].scores.total - now.scores.total < HYSTERESIS else fit[0]
 
 
-def shown(weighed: list[Weighed], winner: Weighed, count: int, *, learned: bool) -> tuple[Universe, ...]:
-    """Return *count* universes, the winner's among them, the best first, each with the reason of its place.
+def shown(
+    weighed: list[Weighed], winner: Weighed, count: int, *, learned: bool, named: bool = False
+) -> tuple[Universe, ...]:
+    """Return *count* universes, the winner first, then the best, each with the reason of its place.
 
-    Before anything was learned, those come first that need no learning.
+    Before anything was *learned*, those are preferred that need no learning; *named*: the winner is its user's choice.
     """
     last = ("random",) if learned else ("adaptive", "random")
     kept = sorted(weighed, key=lambda one: (one is not winner, one.plan.strategy in last))[:count]
-    return tuple(
-        Universe(
-            strategy=one.plan.strategy,
-            prediction=one.prediction,
-            time_score=one.scores.time,
-            quality_score=one.scores.quality,
-            risk_score=one.scores.risk,
-            score=one.scores.total,
-            why=_why(one, winner, weighed[0]),
-        )
-        for one in weighed
-        if any(one is each for each in kept)
-    )
+    universes = []
+    for one in [winner, *(other for other in weighed if other is not winner)]:
+        if any(one is each for each in kept):
+            scores = one.scores if named else _cut(one.scores, winner.scores.total)
+            universes.append(
+                Universe(
+                    strategy=one.plan.strategy,
+                    prediction=one.prediction,
+                    time_score=scores.time,
+                    quality_score=scores.quality,
+                    risk_score=scores.risk,
+                    score=scores.total,
+                    why=_won(one, weighed[0], learned, named) if one is winner else _lost(one, winner, learned),
+                )
+            )
+    return tuple(universes)
 
 
-def _why(one: Weighed, winner: Weighed, best: Weighed) -> str:
-    if one is winner:
-        return "won" if one is best else f"kept: {best.plan.strategy} would be no better but for noise"
+def _cut(scores: Scores, most: float) -> Scores:
+    """Return *scores* with a total of at most so much."""
+    if scores.total <= most:
+        return scores
+    share = most / scores.total
+    return Scores(scores.time * share, scores.quality * share, scores.risk * share, most)
+
+
+def _won(winner: Weighed, best: Weighed, learned: bool, named: bool) -> str:
+    if named:
+        return "named by its user"
+    if not learned:
+        return "in force as long as nothing was learned"
+    return "won" if winner is best else f"kept: {best.plan.strategy} would be no better but for noise"
+
+
+def _lost(one: Weighed, winner: Weighed, learned: bool) -> str:
     if one.plan.strategy == "random":
         return "finds out; is not chosen by its score"
     if winner.sure and not one.sure:
@@ -112,4 +135,6 @@ def _why(one: Weighed, winner: Weighed, best: Weighed) -> str:
     }
     word, points = max(parts.items(), key=lambda part: part[1])
     behind = winner.scores.total - one.scores.total
-    return "as good" if points <= 0.0 or math.isclose(behind, 0.0, abs_tol=0.05) else f"{word} ({behind:.1f} behind)"
+    if behind < -TIE:
+        return "no better but for noise" if learned else "may be better, by what is only a guess"
+    return "as good" if points <= 0.0 or behind <= TIE else f"{word} ({behind:.1f} behind)"

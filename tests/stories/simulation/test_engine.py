@@ -121,6 +121,7 @@ def test_a_target_nobody_heard_of_is_weighed_by_a_guess_that_says_so():
         each.strategy for each in decision.universes
     }
     assert "a guess" in decision.explain()
+    assert decision.winner == max(decision.universes, key=lambda each: each.score).strategy
 
 
 def test_the_strategy_that_was_decided_on_is_the_one_that_is_executed():

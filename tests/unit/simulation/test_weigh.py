@@ -119,6 +119,33 @@ def test_noise_moves_nobody():
     assert ranked[0].plan.strategy == pick(ranked, far[-1].plan.strategy).plan.strategy
 
 
+@pytest.mark.parametrize("effects", ["none", "unknown"])
+@pytest.mark.parametrize("weights", [ScoreWeights(), ScoreWeights(time=1, quality=0, risk=0)])
+@pytest.mark.parametrize("trouble", [{}, {"fails": 0.2}, {"hangs": 0.02}, {"tail": 0.05}, {"fails": 0.05, "tail": 0.1}])
+def test_the_winner_has_the_best_score(effects, weights, trouble):
+    """No universe scores above the one that won, be it for noise or for the calls that it fails."""
+    ranked = weighed(model(**trouble, count=500), Plan(effects=effects), weights=weights)
+    total = weights.time + weights.quality + weights.risk
+
+    for incumbent in NAMES:
+        best = pick(ranked, incumbent)
+        universes = shown(ranked, best, 7, learned=True)
+        assert best.plan.strategy == max(universes, key=lambda each: each.score).strategy == universes[0].strategy
+        for each in universes:
+            mean = weights.time * each.time_score + weights.quality * each.quality_score
+            assert each.score == pytest.approx((mean + weights.risk * each.risk_score) / total)
+
+
+def test_what_its_user_named_is_not_called_the_best():
+    """A strategy that was named is in force, whatever the others are worth; their scores are not touched."""
+    ranked = weighed(model(fails=0.2))
+    named = next(one for one in ranked if one.plan.strategy == "conservative")
+    universes = shown(ranked, named, 7, learned=True, named=True)
+
+    assert ("conservative", "named by its user") == (universes[0].strategy, universes[0].why)
+    assert max(each.score for each in universes) > universes[0].score
+
+
 def test_the_random_one_is_weighed_and_never_chosen_by_its_score():
     """It is there to find out, and says so."""
     ranked = weighed(model(tail=0.05))
