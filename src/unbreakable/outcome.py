@@ -53,6 +53,7 @@ class Failure:
     elapsed: float = 0.0
     cut: bool = False
     retry_after: float | None = None
+    soft: bool = False  #: the time limit that ended it was a learned one, which may have been too short
     exhausted: bool = False  #: a protected call inside this one has already repeated it in vain
 
     def __str__(self) -> str:

@@ -84,7 +84,7 @@ class Teller:
 
 def rounded(record: dict[str, Any]) -> dict[str, Any]:
     """Return *record* with times to the nanosecond."""
-    return {name: round(value, 9) if isinstance(value, float) else value for name, value in record.items()}
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in record.items()}
 
 
 def in_short(end: Any) -> Any:

@@ -18,7 +18,8 @@ from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Target, taken
 from unbreakable.outcome import Result, Success
-from unbreakable.policies import Context, Plan, Timeout
+from unbreakable.policies import Context, Plan
+from unbreakable.policies.timeout import learned_limit
 from unbreakable.runtime import BLOCKING, Runtime
 from unbreakable.runtime.chore import quietly
 from unbreakable.stats import Arms, Quantile, Traffic
@@ -42,14 +43,14 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
             target.counts.update(healed=1)
     if isinstance(result, Success) and result.degraded is None:
         target.detours.append((result.elapsed, ctx.runtime.now() - ctx.started))
-    if target.piled >= target.fold_at or len(target.ages) >= target.strained_at:
+    if target.piled >= target.fold_at or target.cuts >= target.strained_at:
         learn_soon(node, target, ctx.runtime)
 
 
 def learn_soon(node: Any, target: Target, runtime: Runtime) -> None:
     """Ask for ``learn`` in the background; ask again only when as much has piled up once more."""
     target.fold_at = target.piled + (MOST_PILED if target.fold_if_behind() else FOLD)
-    target.strained_at = len(target.ages) + STRAIN
+    target.strained_at = target.cuts + STRAIN
     runtime.background(functools.partial(learn, node, target, runtime))
 
 
@@ -72,6 +73,7 @@ class Batch(NamedTuple):
     repeats: list[bool]
     calls: list[float]
     failed_calls: int
+    limited: int  #: of those that were cut, how many a learned limit has cut
 
     def traffic(self) -> Traffic:
         """Return the attempts as a statistic."""
@@ -105,9 +107,9 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
                 chooser_of(node).compare(target.name, batch.calls, batch.failed_calls)
             share(target)
             predict(target)
-            optimize(node, target, runtime, drifted=drifted, strained=is_strained(node, target, batch))
-            persist(target, node.settings.memory, node, batch)
-        target.fold_at, target.strained_at = FOLD if target.plan.observations else COLD, STRAIN
+            optimize(node, target, runtime, drifted=drifted, strained=is_strained(batch))
+            persist(target, node.settings.memory, node, batch, forgets=drifted)
+        target.fold_at = FOLD if target.plan.observations else COLD
     finally:
         target.learning.release()
 
@@ -117,6 +119,7 @@ def drain(target: Target) -> Batch:
     quick, detours, folded = target.take_successes()
     bad = target.counts.failed + target.counts.degraded
     target.bad_seen, new = bad, max(0, bad - target.bad_seen)
+    limited, target.cuts_seen = target.cuts - target.cuts_seen, target.cuts
     return Batch(
         ok=quick + [attempt for attempt, _ in detours],
         folded=folded,
@@ -125,20 +128,25 @@ def drain(target: Target) -> Batch:
         repeats=taken(target.repeats),
         calls=quick + [call for _, call in detours],
         failed_calls=new,
+        limited=limited,
     )
 
 
-def persist(target: Target, memory: Memory | None, node: Any, batch: Batch) -> None:
-    """Hand what is new to the memory, which keeps it and tells whoever learns about the same target."""
+def persist(target: Target, memory: Memory | None, node: Any, batch: Batch, *, forgets: bool) -> None:
+    """Hand what is new to the memory, which keeps it and tells whoever learns about the same target.
+
+    A record that *forgets* takes the place of the attempts known so far: the target is no longer what it was.
+    """
     did(target, "learn.store.persist")
     lessons = target.experience.take_news()
     if memory is not None:
         fresh = batch.traffic()
         record = {
             "traffic": fresh.to_dict(),
+            "forgets": forgets,
             "lessons": lessons,
             "plan": target.plan.to_record() if target.plan.observations else None,
-            "arms": target.arms.to_dict(),
+            "arms": (target.arms if target.owns_arms else Arms()).to_dict(),
             "totals": news_of(target, fresh.count),
         }
         memory.add(target.name, record, node)
@@ -185,7 +193,8 @@ def _recall(node: Any, target: Target, runtime: Runtime) -> None:
     known = memory.get(target.name)
     if known is not None:
         absorb(target, known)
-        target.arms.merge(Arms.from_dict(known["arms"]))
+        if target.owns_arms:
+            target.arms.merge(Arms.from_dict(known["arms"]))
         plan = remembered(node.settings, target.plan, known["plan"])
         if plan is not None:
             publish(node, target, plan, runtime)
@@ -224,6 +233,8 @@ def remembered(settings: Settings, cold: Plan, record: Mapping[str, Any] | None)
 
 def absorb(target: Target, known: dict[str, Any]) -> None:
     """Add what others learned about the same target to what is known here."""
+    if known.get("forgets"):
+        target.traffic = Traffic()
     target.traffic.merge(Traffic.from_dict(known["traffic"]))
     for signature, remedy, prior, worked in known["lessons"]:
         target.experience.learn(signature, remedy, prior, worked=worked)
@@ -258,11 +269,9 @@ def detect_drift(node: Any, target: Target, batch: Sequence[float], now: float) 
     return True
 
 
-def is_strained(node: Any, target: Target, batch: Batch) -> bool:
+def is_strained(batch: Batch) -> bool:
     """Return whether the learned time limit cuts more attempts than it lets end: then it learns nothing of them."""
-    limit = target.plan.timeout
-    learned = limit is not None and node.settings.leaves("timeout")
-    return learned and len(batch.cut) >= STRAIN and len(batch.cut) > batch.succeeded + len(batch.failed)
+    return batch.limited >= STRAIN and batch.limited > batch.succeeded + len(batch.failed)
 
 
 def predict(target: Target) -> None:
@@ -303,7 +312,7 @@ def chooser_of(node: Any) -> Chooser:
 def stretched(plan: Plan) -> Plan:
     """Return *plan* with twice the time for an attempt; none but the deadline once that is reached."""
     seconds = STRETCH * plan.limit
-    return replace(plan, timeout=Timeout(seconds, cut_threads=False) if seconds < plan.deadline else None)
+    return replace(plan, timeout=learned_limit(seconds, plan.deadline))
 
 
 def publish(node: Any, target: Target, plan: Plan, runtime: Runtime) -> None:

@@ -84,8 +84,11 @@ class LocalMemory:
 
 
 def merged(known: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """Return both records as one: traffic and totals added, the newest lessons, plan and arms kept."""
-    traffic = Traffic.from_dict(known["traffic"])
+    """Return both records as one: traffic and totals added, the newest lessons, plan and arms kept.
+
+    A record that forgets takes the place of the traffic known so far.
+    """
+    traffic = Traffic() if record.get("forgets") else Traffic.from_dict(known["traffic"])
     traffic.merge(Traffic.from_dict(record["traffic"]))
     if traffic.ok.count > AGE_AT:
         traffic.halve()

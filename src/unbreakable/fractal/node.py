@@ -199,6 +199,10 @@ class FractalNode:
         ctx.broke = not paid
         return paid
 
+    def may_pay(self) -> bool:
+        """Return whether the budget has a repeat left."""
+        return self.budget is None or self.budget.level(self.payer.successes(), self.drivers[0].now()) >= 1.0
+
     def may_hedge(self, ctx: Context) -> bool:
         """Take the price of a second copy, as long as half of the starting budget is left for repeats."""
         if self.budget is None:

@@ -89,12 +89,12 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     unwatch(ctx)
     was_cut = ctx.cut
     ours = was_cut and settle(ctx, error)
-    ctx.due = math.inf
     now, failure = ctx.runtime.now(), None
     if ours:
         failure = cut(ctx, ctx.started)
     elif isinstance(error, Exception):
         failure = captured(error, ctx, ctx.started, cut=was_cut)
+    ctx.due = math.inf
     says = None if failure is None else verdict(failure, ctx)
     tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, now - ctx.started))
     if failure is None:

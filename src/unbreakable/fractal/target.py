@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ FOLD = 256  # attempts that are counted in one go, once warm
 MOST_PILED = 4_096  # attempts that wait to be learned from one by one
 AGE_AT = 20_000  # successes after which the older half counts half
 STRAIN = 10  # attempts cut, after which it is time to look whether the time limit is right
+SHARE_OF_ONE = 0.2  # weight of the last attempt after a cut one among all of them
 HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
 NOTHING = Quantile()  # nothing was folded in haste: most targets need no histogram for it
 
@@ -63,7 +65,11 @@ class Target:
         self.success_rate, self.forecast = Decayed(HALF_LIFE), Forecast(success_rate=None, p50=None, p99=None)
         self.experience: Experience = Experience() if like is None else like.experience
         self.arms: Arms = Arms() if like is None else like.arms  #: how ways to do the same job did, where there are any
+        self.owns_arms = like is None  #: whether it is this target that remembers them
         self.bad_seen = 0
+        self.cuts = self.cuts_seen = 0  #: attempts that a learned limit has cut; those that were learned from
+        self.slow_again = 0.0  #: share of attempts after such a cut that took longer than the limit, too, lately
+        self.quiet = (0, 0.0)  #: how many successes there were when one was last waited for in vain, and since when
         self.told = Counter[str]()  #: what of the totals the memory was told already
         self.learned_at: float | None = None  #: when something was last learned
         self.learned: dict[str, int] = {}  # background sub-operation: times run
@@ -87,7 +93,8 @@ class Target:
         if isinstance(plan.bulkhead, Bulkhead) and (self.gate is None or self.gate.most != plan.bulkhead.most):
             self.gate = Gate(plan.bulkhead.most)
         self.quick = {True: plan.is_quick(preemptive=True), False: plan.is_quick(preemptive=False)}
-        self.limit, self.plan = plan.limit, plan
+        soft = plan.timeout is not None and plan.timeout.learned and (plan.retry is None or plan.retry.attempts < 2)
+        self.limit, self.plan = math.inf if soft else plan.limit, plan
 
     async def first_answer(self, ctx: Context) -> Any:
         """Be the innermost step of every script: the answer already in hand, else one more attempt."""
@@ -142,14 +149,26 @@ class Target:
     def take(self, failure: Failure, *, blamed: bool) -> None:
         """Note a failed attempt: one that was cut says how long it took at least; *blamed*: the target failed."""
         if failure.cut:
+            self.cuts += failure.soft
             self.ages.append(failure.elapsed)
         elif blamed:
             self.faults.append(failure.elapsed)
 
     def take_repeat(self, failure: Failure, result: Result[Any]) -> None:
         """Note what an attempt after a failed one came to; one that was cut, before or now, says nothing of that."""
+        if failure.soft:
+            slow = (isinstance(result, Failure) and result.cut) or result.elapsed > failure.elapsed
+            self.slow_again += SHARE_OF_ONE * (slow - self.slow_again)
         if not (failure.cut or (isinstance(result, Failure) and result.cut)):
             self.repeats.append(isinstance(result, Failure))
+
+    def quiet_for(self, now: float, elapsed: float) -> float:
+        """Return for how many seconds nothing has succeeded; an attempt of *elapsed* seconds has just been cut."""
+        successes, since = self.quiet
+        if successes != self.successes:
+            successes, since = self.successes, now - elapsed
+            self.quiet = successes, since
+        return now - since
 
     def tally(self) -> Counts:
         """Return how calls ended; those that ended at this very moment may be missing."""

@@ -20,6 +20,7 @@ from unbreakable.fractal.settings import Settings, Verify
 from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner
+from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ThreadsExhausted
 
 
@@ -112,13 +113,15 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut."""
     if isinstance(error.__cause__, StopIteration) and not ctx.runtime.preemptive:
         error = error.__cause__  # as the user's function raised it: a coroutine turns it into a RuntimeError
+    now, cut = ctx.runtime.now(), cut or isinstance(error, (AttemptTimeout, DeadlineExceeded))  # or by one further in
     return Failure(
         error,
         Kind.BUG if is_misuse(error) else classify(error),
         node=ctx.node.name,
         attempt=ctx.attempt,
-        elapsed=ctx.runtime.now() - started,
-        cut=cut or isinstance(error, (AttemptTimeout, DeadlineExceeded)),  # or by a limit further in
+        elapsed=now - started,
+        cut=cut,
+        soft=cut and is_soft(ctx, now),
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
     )

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from unbreakable.fractal.settings import Settings
-from unbreakable.policies import Hedge, Plan, Timeout
+from unbreakable.policies import Hedge, Plan
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.plan import COLD_DEADLINE
+from unbreakable.policies.timeout import learned_limit
 from unbreakable.stats import Traffic
 
 TIMEOUT_OF_P99 = 3.0  # a healthy attempt hardly ever takes three times the 99th percentile
@@ -32,8 +33,7 @@ class Tuner:
         plan = with_learned_deadline(self.settings, replace(before, observations=traffic.count), p99)
         twice = may_run_twice_at_once(before.effects)
         if self.settings.leaves("timeout") and twice:
-            seconds = min(max(TIMEOUT_FLOOR, TIMEOUT_OF_P99 * p99), plan.deadline)
-            plan = replace(plan, timeout=Timeout(seconds, cut_threads=False))
+            plan = replace(plan, timeout=learned_limit(max(TIMEOUT_FLOOR, TIMEOUT_OF_P99 * p99), plan.deadline))
         if self.settings.leaves("hedge") and twice:
             worth = p99 >= HEDGE_TAIL * p50 and p95 >= HEDGE_FLOOR
             plan = replace(plan, hedge=Hedge(p95, threads=False) if worth else None)

@@ -18,13 +18,15 @@ from unbreakable.stats import Window
 
 MOST_WAITING = 1_000
 OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well: it answered, and was right
+MOSTLY = 0.5  # share of a deadline that a target has to be silent for, so that it is to blame
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker:
-    """Open after *failures* in a row, or when *ratio* of at least *minimum* attempts within *window* seconds failed.
+    """Open after *failures* in a row; with *ratio*, instead when that share of at least *minimum* attempts failed.
 
+    The attempts that *ratio* is a share of are those of the last *window* seconds.
     An open circuit refuses attempts for *rest* seconds, then lets *permits* through to see: when they all succeed it
     closes, when one fails it opens again.  An attempt slower than *slow* seconds counts as failed.  A call waits at
     most *wait* seconds, within its deadline, for an open circuit to let attempts through again; waiting costs no
@@ -149,6 +151,7 @@ class Circuit:
     __slots__ = (
         "alert",
         "generation",
+        "in_vain",
         "line",
         "lock",
         "off",
@@ -167,6 +170,7 @@ class Circuit:
         self.settings, self.off, self.lock = settings, off, new_lock()
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = 0
+        self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.since: float | None = None
         self.line: deque[Place] = deque()  #: who waits for the circuit, first come, first served
         self.window = None if settings.ratio is None else Window(settings.window)
@@ -223,8 +227,17 @@ class Circuit:
     def _watches_successes(self) -> bool:
         return self.settings.ratio is not None or self.settings.slow is not None
 
+    @property
+    def is_probing(self) -> bool:
+        """Return whether attempts are let through only to see whether the target is back."""
+        return self.state is State.HALF_OPEN
+
     def _move(self, change: Change, now: float) -> type[Event] | None:
-        self.state = CHANGES[self.state, change]
+        before, self.state = self.state, CHANGES[self.state, change]
+        if before is State.HALF_OPEN and self.state is State.OPEN:
+            self.in_vain += 1
+        elif self.state is State.CLOSED:
+            self.in_vain = 0
         self.generation += 1
         self.run = self.probes = self.proven = 0
         self.until = now + self.settings.rest
@@ -299,14 +312,18 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     """Return what an attempt says about its target; None for nothing.
 
     A refusal of ours, a caller's deadline and a request, or credentials, that the target rightly calls wrong say
-    nothing.  A deadline of the node's own, spent on this attempt for the most part, does.
+    nothing.  A deadline of the node's own, spent on this attempt for the most part, does; a learned time limit does
+    once the target has been silent for as long.
     """
     if not isinstance(result, Failure):
         return True
     if ctx.blameless or not is_repeatable(result.error, ctx):
         return None
+    if result.soft and not ctx.target.circuit.is_probing:
+        quiet = ctx.target.quiet_for(ctx.runtime.now(), result.elapsed)
+        return False if quiet >= MOSTLY * ctx.plan.deadline else None
     if result.cut and isinstance(result.error, Rejected):
-        ours = ctx.deadline_is_ours and result.elapsed >= 0.5 * (ctx.deadline - ctx.started)
+        ours = ctx.deadline_is_ours and result.elapsed >= MOSTLY * (ctx.deadline - ctx.started)
         return False if ours else None
     return None if isinstance(result.error, Rejected) or result.kind in OUR_FAULT else False
 

@@ -41,7 +41,7 @@ class Hedge:
         over: list[Result[Any]] = []
 
         async def leader() -> Result[Any]:
-            result = await self._copy(inner, ctx)
+            result = await inner(ctx)
             over.append(result)
             for bell in bells:
                 bell.wake()
@@ -67,15 +67,6 @@ class Hedge:
             with contextlib.ExitStack() as stack:
                 stack.callback(setattr, twin, "live", False)
                 enter(twin)
-                return await self._copy(inner, twin)
+                return await inner(twin)
 
         return rival
-
-    async def _copy(self, inner: Inner, ctx: Context) -> Result[Any]:
-        """Run one copy; of one that is given up it is known that it would have taken longer."""
-        started = ctx.runtime.now()
-        try:
-            return await inner(ctx)
-        except BaseException:
-            ctx.target.ages.append(ctx.runtime.now() - started)
-            raise

@@ -15,7 +15,7 @@ from unbreakable.policies.effects import Effects, checked, may_run_twice_at_once
 from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.policy import Inner, compose
 from unbreakable.policies.retry import Retry
-from unbreakable.policies.timeout import ONLY_THE_DEADLINE, Timeout
+from unbreakable.policies.timeout import ONLY_THE_DEADLINE, Timeout, learned_limit, respite
 
 COLD_DEADLINE = 30.0
 
@@ -56,6 +56,9 @@ class Plan:
         """Return whether slow attempts get a second copy."""
         return self.hedge is not None and may_run_twice_at_once(self.effects)
 
+    #: decides when an attempt is due whether it is cut
+    respite = staticmethod(respite)
+
     @property
     def limit(self) -> float:
         """Return how many seconds one attempt may take; ``math.inf`` when only the deadline counts."""
@@ -89,7 +92,7 @@ class Plan:
                 strategy=str(record["strategy"]),
                 effects=checked(record["effects"]),
                 retry=None if retry is None else _retry(**retry),
-                timeout=None if record["timeout"] is None else Timeout(record["timeout"], cut_threads=False),
+                timeout=None if record["timeout"] is None else learned_limit(record["timeout"], math.inf),
                 hedge=None if hedge is None else Hedge(hedge[0], most=hedge[1], threads=False),
                 deadline=math.inf if deadline is None else float(deadline),
                 observations=int(record["observations"]),

@@ -70,6 +70,10 @@ class Context(Alarm):
         """Return how many seconds this attempt still has, by its own limit and the deadline; may be ``math.inf``."""
         return min(self.due, self.deadline) - self.runtime.now()
 
+    def respite(self) -> float:
+        """Return the moment until which the attempt, which is due, may go on; not later than now when it is cut."""
+        return float(self.plan.respite(self))
+
     def left(self) -> float:
         """Return how many seconds the whole call still has."""
         return self.deadline - self.runtime.now()

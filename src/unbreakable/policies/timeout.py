@@ -9,8 +9,11 @@ from typing import Any
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
+from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.runtime import TimeUp
+
+USUALLY = 0.5  # share of cut attempts after which the next one was slow, too, above which it is no accident
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +22,14 @@ class Timeout:
 
     Async attempts are cancelled.  A sync attempt cannot be: with *cut_threads* (what a pinned timeout has) it runs in a
     worker thread that is left behind; without, the limit is cooperative: ``ub.current().remaining()`` tells.
+
+    A *learned* limit is a guess about a target whose next answer may be slower than all before, so it is never the
+    reason why a call fails: it doubles with every attempt, and counts only while another attempt is sure to follow.
     """
 
     seconds: float = field(default=math.inf, kw_only=False)
     cut_threads: bool = field(default=True, repr=False)
+    learned: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         check.seconds("Timeout.seconds", self.seconds, positive=True, endless=True)
@@ -30,31 +37,89 @@ class Timeout:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* within the limit; our own cut is a failure that says so."""
         started = ctx.runtime.now()
-        seconds = min(self.seconds, ctx.deadline - started)
+        seconds = min(self.patience(ctx) if self.learned else self.seconds, ctx.deadline - started)
         if seconds <= 0:
             return ctx.refuse(DeadlineExceeded("the time was up before the attempt began"))
         ctx.due = started + seconds
         try:
             if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.cut_threads):
                 return await inner(ctx)
-            return await ctx.runtime.within(seconds, lambda: inner(ctx), ctx.target)
+            return await ctx.runtime.within(seconds, lambda: inner(ctx), ctx.target, ctx.respite)
         except TimeUp:
             return cut(ctx, started)
         except BulkheadFull as full:  # every worker thread is held by a call that does not come back
             return ctx.refuse(full)
+        except BaseException:  # given up by its caller, or because a rival won: it would have taken longer
+            ctx.target.ages.append(ctx.runtime.now() - started)
+            raise
         finally:
             ctx.due = math.inf
+
+    def patience(self, ctx: Context) -> float:
+        """Return how many seconds the attempt that begins now may take by this learned limit.
+
+        A circuit that looks whether its target is back waits longer each time that it was in vain.
+        """
+        circuit, target = ctx.target.circuit, ctx.target
+        if ctx.attempt > 1 and target.slow_again > USUALLY and not circuit.is_probing:
+            return math.inf  # who was cut here, was slow again most of the time: it is the call that takes long
+        if not (ctx.runtime.preemptive or (is_followed(ctx, self) and ctx.node.may_pay())):
+            return math.inf  # nobody could put off the cut later, as a watch does
+        longer = 4.0 ** (1 + circuit.in_vain) if circuit.is_probing else 1.0
+        return self.seconds * longer * 2.0 ** (ctx.attempt - 1)
+
+
+def is_followed(ctx: Context, limit: Timeout) -> bool:
+    """Return whether an attempt that is cut now may be followed by another that has the time for it."""
+    retry = ctx.plan.retry
+    return (
+        retry is not None
+        and ctx.attempt < retry.attempts
+        and issubclass(AttemptTimeout, retry.on)
+        and may_run_twice_at_once(ctx.plan.effects)
+        and ctx.left() > limit.seconds
+    )
+
+
+def respite(ctx: Context) -> float:
+    """Return the moment until which an attempt that is due may go on; one that has to end is paid for instead.
+
+    Who cannot pay for another attempt keeps this one until the deadline.
+    """
+    limit = ctx.plan.timeout
+    if limit is None or not limit.learned or ctx.runtime.now() >= ctx.deadline:
+        return 0.0
+    if ctx.rival or ctx.target.circuit.is_probing:
+        return 0.0  # the leader goes on; and who comes after the probe must not wait for it for ever
+    if is_followed(ctx, limit) and (ctx.excused or ctx.node.pay(ctx)):
+        ctx.excused = True
+        return 0.0
+    ctx.due = ctx.deadline
+    return ctx.deadline
+
+
+def is_soft(ctx: Context, now: float) -> bool:
+    """Return whether an attempt that is cut at the moment *now* is cut by a learned limit."""
+    limit = ctx.plan.timeout
+    return limit is not None and limit.learned and ctx.due <= now < ctx.deadline
+
+
+def learned_limit(seconds: float, deadline: float) -> Timeout | None:
+    """Return a learned limit of so many *seconds*; None when the *deadline*, in seconds, comes first."""
+    return Timeout(seconds, cut_threads=False, learned=True) if seconds < deadline else None
 
 
 def cut(ctx: Context, started: float) -> Failure:
     """Return the failure of an attempt that we cut: by the caller's deadline or by its own limit."""
     now = ctx.runtime.now()
+    took = now - started
     error = (
-        DeadlineExceeded(f"the deadline came {now - started:.3f} s into the attempt")
+        DeadlineExceeded(f"the deadline came {took:.3f} s into the attempt")
         if now >= ctx.deadline
-        else AttemptTimeout(f"cut after {now - started:.3f} s")
+        else AttemptTimeout(f"cut after {took:.3f} s")
     )
-    return Failure(error, Kind.TIMEOUT, node=ctx.node.name, attempt=ctx.attempt, elapsed=now - started, cut=True)
+    facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": took}
+    return Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now))
 
 
 ONLY_THE_DEADLINE = Timeout(math.inf)

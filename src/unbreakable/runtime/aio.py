@@ -70,9 +70,11 @@ class AsyncioRuntime:
     def _moment(self) -> float:
         return self.now()  # looked up each time: virtual time swaps it
 
-    async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:
+    async def within(
+        self, seconds: float, step: Step[T], owner: object = None, respite: Callable[[], float] | None = None
+    ) -> T:
         """Return what *step* returns, or cut it after *seconds* and raise TimeUp."""
-        alarm = Alarm()
+        alarm = Alarm() if respite is None else Limit(respite)
         alarm.owner, alarm.started = owner, self.now()
         alarm.due = alarm.started + seconds
         self.watch(alarm)
@@ -157,6 +159,17 @@ class AsyncioRuntime:
     def gate(self, most: int) -> Gate:
         """Return a gate with *most* places."""
         return Gate(most)
+
+
+class Limit(Alarm):
+    """A time limit that somebody else may put off."""
+
+    def __init__(self, respite: Callable[[], float]) -> None:
+        self._respite = respite
+
+    def respite(self) -> float:
+        """Return until when the step may go on."""
+        return self._respite()
 
 
 class LoopWaiter:

@@ -108,8 +108,10 @@ class BlockingRuntime:
             raise TypeError(msg)
         return value
 
-    async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:
-        """Run *step* in a worker thread; after *seconds* leave it behind and raise TimeUp."""
+    async def within(
+        self, seconds: float, step: Step[T], owner: object = None, respite: Callable[[], float] | None = None
+    ) -> T:
+        """Run *step* in a worker thread; after *seconds*, which nobody puts off, leave it behind and raise TimeUp."""
         branch = self._branch(step, owner)
         try:
             if not self._wait(branch.done, seconds):

@@ -69,8 +69,13 @@ class Runtime(Protocol):
         thread then.
         """
 
-    async def within(self, seconds: float, step: Step[T], owner: object = None) -> T:
-        """Return what *step* returns, or raise TimeUp after *seconds*; the step is cut or left behind."""
+    async def within(
+        self, seconds: float, step: Step[T], owner: object = None, respite: Callable[[], float] | None = None
+    ) -> T:
+        """Return what *step* returns, or raise TimeUp after *seconds*; the step is cut or left behind.
+
+        Where it can be cut, ``respite`` is asked first for the moment until which it may go on nevertheless.
+        """
 
     def tighten(self, owner: object, seconds: float) -> None:
         """Give the steps of *owner* that are under way at most *seconds* since they began, where they can be cut."""

@@ -26,6 +26,10 @@ class Alarm:
     owner: object = None  #: whose limit it is
     watched: dict[Alarm, None] | None = None
 
+    def respite(self) -> float:
+        """Return the moment until which it may go on although it is due; not later than now when it is to be cut."""
+        return 0.0
+
 
 class Watch:
     """The attempts in flight on one event loop, and the alarm that looks after them."""
@@ -56,6 +60,10 @@ class Watch:
     def _ring(self) -> None:
         now, self.alarm, self.alarm_at = self.now(), None, math.inf
         for alarm in [alarm for alarm in self.alarms if alarm.due <= now]:
+            until = alarm.respite()
+            if until > now:
+                alarm.due = until
+                continue
             alarm.due, alarm.cut = math.inf, True
             if alarm.task is not None:
                 alarm.task.cancel()

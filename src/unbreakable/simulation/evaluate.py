@@ -40,6 +40,7 @@ class Columns(NamedTuple):
 
     attempts: Any
     timeout: Any
+    soft: Any
     after: Any
     copies: Any
     first: Any
@@ -96,7 +97,9 @@ def _attempt(
 ) -> tuple[Any, Any, Any, Any]:
     """Return how long one attempt takes, whether it succeeds, whether it was cut, how many copies were sent."""
     fails = model.fails if number == 0 else model.fails_again
-    limit = np.minimum(plan.timeout, np.maximum(left, 0.0))
+    # A learned limit doubles with every attempt, and the last one has what is left of the deadline.
+    patience = np.where(plan.attempts > number + 1, plan.timeout * 2.0**number, math.inf)
+    limit = np.minimum(np.where(plan.soft, patience, plan.timeout), np.maximum(left, 0.0))
     best = np.full((len(plan.attempts), len(here)), math.inf)
     last, sent = np.zeros_like(best), np.zeros_like(best)
     leader, cut = best, None
@@ -119,6 +122,7 @@ def _columns(plans: Sequence[Plan]) -> Columns:
         (
             1 if plan.retry is None or plan.effects == "once" else plan.retry.attempts,
             plan.limit,
+            plan.timeout is not None and plan.timeout.learned,
             plan.hedge.after if plan.hedge is not None and plan.hedges else 0.0,
             1 + plan.hedge.most if plan.hedge is not None and plan.hedges else 1,
             *((0.0, 1.0, 0.0, False) if plan.retry is None else _pacing(plan)),

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
 from unbreakable.policies.effects import may_run_twice_at_once
+from unbreakable.policies.timeout import learned_limit
 from unbreakable.simulation.model import Model
 
 TIMEOUT_FLOOR = 0.5  # seconds: below that the machine's own pauses would be taken for the target's
@@ -95,7 +96,7 @@ def _limit(shape: Shape, model: Model, before: Plan) -> Timeout | None:
     if model.observations < YOUNG:
         factor = max(factor, CARE)
     seconds = max(TIMEOUT_FLOOR, factor * model.quantile(quantile))
-    return Timeout(seconds, cut_threads=False) if seconds < before.deadline else None
+    return learned_limit(seconds, before.deadline)
 
 
 def _hedge(shape: Shape, model: Model) -> Hedge | None:
