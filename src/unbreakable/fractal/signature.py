@@ -10,6 +10,9 @@ from unbreakable.outcome import told_by
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_CHARACTERS = 120  # of a message in a signature
+LONGEST_WISH = 365 * 86_400.0  # seconds that a target may ask us to wait; more is taken as that: no clock is so patient
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # as a header says them
 
 _TEMPLATE = (
     (re.compile(r"0x[0-9a-fA-F]+"), "#"),
@@ -83,10 +86,26 @@ def retry_after(error: BaseException) -> float | None:
     seconds = told_by(error, "retry_after")
     headers = told_by(told_by(error, "response"), "headers")
     try:
-        number = float(headers.get("retry-after") if seconds is None else seconds)
+        return seconds_in(headers.get("retry-after")) if seconds is None else wish(float(seconds))
     except Exception:
         return None  # it did not, or a date: whoever knows the answer's own date turns it into seconds
-    return number if 0 <= number < 86_400 else None
+
+
+def seconds_in(header: str) -> float | None:
+    """Return how many seconds a *header* that is a number asks us to wait; None for anything else.
+
+    >>> seconds_in("86400"), seconds_in("9" * 400) == LONGEST_WISH, seconds_in("soon")
+    (86400.0, True, None)
+    """
+    return wish(float(header)) if _SECONDS.fullmatch(header.strip()) else None
+
+
+def wish(seconds: float) -> float | None:
+    """Return *seconds* as a wish that can be kept: at most a year, and none for what is no duration.
+
+    A wish that is longer than we can wait is not forgotten: who has no time for it does not ask again.
+    """
+    return min(seconds, LONGEST_WISH) if seconds >= 0 else None
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from unbreakable.errors import Kind
+from unbreakable.errors import Kind, NotSent
+from unbreakable.fractal.signature import MOST_CAUSES, seconds_in, wish
+from unbreakable.outcome import told_by
+from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
+from unbreakable.policies.timeout import cut
 
 EFFECTS: dict[str, Effects] = {
     "GET": "none",
@@ -50,16 +54,14 @@ def has_key(headers: Any) -> bool:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return how many seconds the answer asks us to wait: a number, or a date measured by the answer's own clock."""
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
-        return float(value)
-    here = headers.get("date", "")
-    if not value or not here:
-        return None
+    value, here = headers.get("retry-after", ""), headers.get("date", "")
+    seconds = seconds_in(value)
+    if seconds is not None or not value or not here:
+        return seconds
     from email.utils import parsedate_to_datetime
 
     try:
-        return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(here)).total_seconds())
+        return wish(max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(here)).total_seconds()))
     except (TypeError, ValueError, OverflowError):
         return None  # neither a number nor a date: the same as nothing
 
@@ -73,6 +75,38 @@ def kind_of(error: Exception) -> Kind | None:
     """Return what sort of failure *error*, a client library's, is; None when it is not one of theirs."""
     names = _names(error)
     return next((kind for name, kind in _KINDS.items() if name in names), None)
+
+
+def translated(error: Exception, ctx: Context, started: float) -> Exception:
+    """Return what *error*, a client library's, means for us: NotSent, a cut, or the error itself with its sort."""
+    kind = kind_of(error)
+    if never_left(error):
+        reason = deepest(error)
+        trouble = NotSent(f"{type(error).__name__}{_place(error)}: {str(reason) or error}")
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            vars(trouble).update(kind=Kind.INVALID)  # they are no more trustworthy the next time
+        return trouble
+    if kind is Kind.TIMEOUT and ctx.remaining() <= 0:
+        return cut(ctx, started).error  # the limit of the socket was ours
+    if kind is not None:
+        vars(error).update(kind=kind)
+    return error
+
+
+def deepest(error: BaseException) -> BaseException:
+    """Return what *error* began with, which the client library no longer counts as its cause."""
+    for _ in range(MOST_CAUSES):
+        inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
+        if inner is None:
+            break
+        error = inner
+    return error
+
+
+def _place(error: Exception) -> str:
+    """Return whom the request of *error* was for; nothing when no client has said so yet."""
+    url = told_by(told_by(error, "request"), "url")
+    return "" if url is None else f" at '{url.scheme}://{url.netloc.decode()}'"
 
 
 def _names(error: Exception) -> set[str]:

@@ -50,6 +50,21 @@ def test_what_was_refused_may_be_sent_again(refused, attempts):
         assert attempts == node.execute_sync(operation).attempts
 
 
+@pytest.mark.parametrize(
+    ("asked", "attempts"),
+    [(20, 3), (86_399, 1), (86_400, 1), (10**12, 1), (float("inf"), 1), (float("nan"), 3), (-1, 3), ("soon", 3)],
+)
+def test_a_target_that_asks_for_a_long_rest_is_not_asked_again_before(asked, attempts):
+    """However long the pause is that a target asks for, it is kept or the call ends; what is no duration is nothing."""
+    node = ub.FractalNode("slow", deadline=60.0)
+
+    def operation() -> None:
+        raise Told(retry_after=asked)
+
+    with virtual_time():
+        assert attempts == node.execute_sync(operation).attempts
+
+
 def test_wrong_credentials_are_not_sent_again_unmended():
     """Nothing changes between two attempts with the same credentials, so there is one."""
     node = ub.FractalNode("pay")

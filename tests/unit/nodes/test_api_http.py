@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from unbreakable.errors import Kind
+from unbreakable.fractal.signature import LONGEST_WISH
 from unbreakable.nodes.http import effects_of, has_key, kind_of, never_left, retry_after
 
 NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")
@@ -21,6 +22,10 @@ NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")
         ({"retry-after": LATER}, None),
         ({"retry-after": "-3"}, None),
         ({"retry-after": "nan"}, None),
+        ({"retry-after": "infinity"}, None),
+        ({"retry-after": "86400"}, 86_400.0),
+        ({"retry-after": "9" * 400}, LONGEST_WISH),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT", "date": NOON}, LONGEST_WISH),
         ({"retry-after": "soon", "date": NOON}, None),
         ({"retry-after": LATER, "date": "yesterday"}, None),
         ({"retry-after": "Mon, 23 Nov 2026 12:00:00 -0000", "date": NOON}, None),

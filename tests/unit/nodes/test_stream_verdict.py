@@ -78,6 +78,7 @@ def test_pauses_grow_up_to_a_minute_and_keep_what_was_asked_for():
     assert [0.2, 0.4, 0.8] == [pause(PLAIN, failed) for failed in (1, 2, 3)]
     assert 60.0 == pause(PLAIN, 50)
     assert 300.0 == pause(Odd(retry_after=300), 1)
+    assert 86_400.0 == pause(Odd(retry_after=10**9), 1)
 
 
 def test_the_fault_of_one_item_says_nothing_of_the_target():

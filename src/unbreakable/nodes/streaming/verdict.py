@@ -27,6 +27,7 @@ from unbreakable.policies import Backoff
 from unbreakable.policies.effects import Effects, may_repeat
 
 PACE = Backoff(first=0.2, factor=2.0, most=60.0, jitter=False)  # one consumer: there is no herd to spread
+MOST_PAUSE = 86_400.0  # seconds: whoever asks for more is asked again after a day, since items wait behind
 
 TARGET = frozenset({Kind.UNREACHABLE, Kind.THROTTLED, Kind.TIMEOUT, Kind.TRANSIENT, Kind.CREDENTIALS, Kind.REJECTED})
 ITEM = frozenset({Kind.INVALID, Kind.BUG})
@@ -82,4 +83,4 @@ def _may_be_called_again(effects: Effects, error: Exception) -> bool:
 
 def pause(error: Exception, failed: int) -> float:
     """Return the seconds until the next delivery: what the target, or its circuit, asks for, else the pace."""
-    return max(PACE.pause(failed, 0.0), retry_after(error) or 0.0)
+    return max(PACE.pause(failed, 0.0), min(MOST_PAUSE, retry_after(error) or 0.0))
