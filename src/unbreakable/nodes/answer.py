@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
 
-from unbreakable.errors import Kind, NotSent, VerificationFailed
-from unbreakable.fractal.signature import MOST_CAUSES
-from unbreakable.nodes.http import kind_of, never_left, retry_after
+from unbreakable.errors import Kind, VerificationFailed
+from unbreakable.nodes.http import retry_after
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
 from unbreakable.policies.timeout import cut
@@ -71,7 +70,7 @@ class Body:
 def judge(response: httpx2.Response) -> Any:
     """Return what *response* holds: JSON parsed, text, bytes, or None when it is empty.
 
-    Raises httpx2.HTTPStatusError for what is not a 2xx, VerificationFailed for JSON that is none.
+    Raises httpx2.HTTPStatusError for what is not a 2xx, VerificationFailed for what is not what it says it is.
     """
     if not response.is_success:
         raise refusal(response)
@@ -79,14 +78,19 @@ def judge(response: httpx2.Response) -> Any:
         return None
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if JSON.match(kind):
-        try:
-            return json.loads(response.content)
-        except (ValueError, RecursionError) as error:
-            said = excerpt(response)
-            raise VerificationFailed(
-                f"the answer is not the JSON that it says it is: {in_one_line(error)}: {said}"
-            ) from error
-    return response.text if TEXT.match(kind) else response.content
+        return read("JSON", lambda: json.loads(response.content), response)
+    if TEXT.match(kind):  # decode() refuses what is no charset, such as zlib, before it begins
+        return read("text", lambda: response.content.decode(response.encoding or "utf-8", "replace"), response)
+    return response.content
+
+
+def read(kind: str, reader: Callable[[], Any], response: httpx2.Response) -> Any:
+    """Return what *reader* makes of the body; VerificationFailed when it cannot: not even the charset is ours."""
+    try:
+        return reader()
+    except Exception as error:  # a codec raises whatever it likes
+        why = f"{in_one_line(error)}: {excerpt(response)}"
+        raise VerificationFailed(f"the answer is not the {kind} that it says it is: {why}") from error
 
 
 def refusal(response: httpx2.Response) -> httpx2.HTTPStatusError:
@@ -114,27 +118,3 @@ def excerpt(response: httpx2.Response) -> str:
     text = "".join(mark if mark.isprintable() else " " for mark in text)
     text = " ".join(text.replace(" :", ":").replace(" ,", ",").split())
     return text if len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…"
-
-
-def translated(error: httpx2.RequestError, ctx: Context, started: float) -> Exception:
-    """Return what *error* means for us: NotSent, a cut, or the error itself with its sort."""
-    if never_left(error):
-        url, reason = error.request.url, deepest(error)
-        trouble = NotSent(f"{type(error).__name__} at '{url.scheme}://{url.netloc.decode()}': {str(reason) or error}")
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            vars(trouble).update(kind=Kind.INVALID)  # they are no more trustworthy the next time
-        return trouble
-    if isinstance(error, httpx2.TimeoutException) and ctx.remaining() <= 0:
-        return cut(ctx, started).error  # the limit of the socket was ours
-    vars(error).update(kind=kind_of(error))
-    return error
-
-
-def deepest(error: BaseException) -> BaseException:
-    """Return what *error* began with, which the client library no longer counts as its cause."""
-    for _ in range(MOST_CAUSES):
-        inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
-        if inner is None:
-            break
-        error = inner
-    return error

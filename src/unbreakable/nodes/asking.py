@@ -10,11 +10,11 @@ import httpx2
 
 from unbreakable.errors import Kind, ValidationFailed
 from unbreakable.fractal.signature import http_status
-from unbreakable.nodes.answer import Body, judge, translated
+from unbreakable.nodes.answer import Body, judge
 from unbreakable.nodes.clients import AsyncWire, BlockingWire, Wire, time_limits
 from unbreakable.nodes.credentials import Credentials
 from unbreakable.nodes.endpoints import Endpoints
-from unbreakable.nodes.http import EFFECTS
+from unbreakable.nodes.http import EFFECTS, translated
 from unbreakable.nodes.request import Ask, prepare
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from unbreakable.errors import Kind, NotSent
-from unbreakable.nodes.http import kind_of, never_left, retry_after
-from unbreakable.outcome import Failure, Result, Success, in_one_line
+from unbreakable.errors import NotSent
+from unbreakable.nodes.http import retry_after, translated
+from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import Context
-from unbreakable.policies.timeout import cut
 from unbreakable.runtime import run_blocking
 
 SMALL = 65_536  # bytes of a refusal that are read at once, so that its connection is free while we wait
@@ -113,18 +112,6 @@ class Passing:
         for response in left:
             if response is not kept:
                 await self.colour.close(response)
-
-
-def translated(error: Exception, ctx: Context, started: float) -> Exception:
-    """Return what the client library's *error* means for us: NotSent, a cut, or the error itself with its sort."""
-    kind = kind_of(error)
-    if never_left(error):
-        return NotSent(in_one_line(error))
-    if kind is Kind.TIMEOUT and ctx.remaining() <= 0:
-        return cut(ctx, started).error
-    if kind is not None:
-        vars(error).update(kind=kind)
-    return error
 
 
 def ended(result: Result[Any]) -> Result[Any]:

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 import unbreakable as ub
-from unbreakable.nodes import APINode
+from unbreakable.nodes import AdaptiveTransport, APINode
 from unbreakable.testing import virtual_time
 
 
@@ -135,6 +135,15 @@ def test_json_that_is_none_does_not_pass():
         api(answer, retry=False).make_request_sync()
 
 
+@pytest.mark.parametrize("charset", ["rot13", "undefined", "hex", "idna"])
+def test_text_in_a_charset_that_is_none_does_not_pass(charset):
+    """A 200 whose charset cannot be read is a failed verification, not a bug of somebody's."""
+    headers = {"content-type": f"text/plain; charset={charset}"}
+
+    with pytest.raises(ub.errors.VerificationFailed, match="not the text that it says it is"):
+        api(httpx2.Response(200, headers=headers, content=b"\xff.."), retry=False).make_request_sync()
+
+
 def test_a_schema_says_what_an_answer_must_be():
     """A type is checked; a function parses, and what it returns is the value."""
     assert {"n": 1} == api(httpx2.Response(200, json={"n": 1}), schema=dict).make_request_sync()
@@ -174,6 +183,21 @@ def test_a_certificate_that_is_not_trusted_is_not_looked_at_again():
 
     assert isinstance(outcome.error, ub.errors.NotSent)
     assert ("self-signed certificate" in str(outcome.error), 1) == (True, outcome.attempts)
+
+
+def test_any_clients_requests_end_at_a_certificate_that_is_not_trusted():
+    """What HTTP failures mean is the same behind a client of the user's own: it, too, asks such a service once."""
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.method)
+        raise httpx2.ConnectError("TLS") from ssl.SSLCertVerificationError("self-signed certificate")
+
+    transport = AdaptiveTransport(httpx2.MockTransport(answer))
+    with httpx2.Client(transport=transport) as client, pytest.raises(httpx2.ConnectError, match="TLS"):
+        client.get("https://api.test")
+
+    assert ["GET"] == asked
 
 
 def test_no_cookies_are_kept():
