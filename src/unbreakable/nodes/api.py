@@ -97,7 +97,7 @@ class APINode(FractalNode):
         """Send a request and return its parsed answer: JSON, text, bytes, or None for an empty one.
 
         *data* becomes the query of a GET, HEAD or DELETE if it is a dict; text and bytes are sent as they are;
-        anything else as JSON.  *path* is below the endpoint.  *endpoint* is the replica to ask first.
+        anything else as JSON.  *path* is below the endpoint, and stays there.  *endpoint* is the replica to ask first.
         ``make_request.outcome(…)`` returns an Outcome instead and never raises an Exception.
 
         Raises httpx2.HTTPStatusError for an answer that is not a 2xx; errors.NotSent when the request never left;

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 
@@ -75,6 +77,8 @@ def address(endpoint: str, path: Any, query: Any, params: Any) -> httpx2.URL:
     if not isinstance(path, str) or "://" in path.partition("?")[0]:
         raise ValidationFailed(f"path must be below the endpoint, such as '/search', not {path!r}")
     place, _, asked = path.partition("?")
+    if leaves(place):
+        raise ValidationFailed(f"path must stay below the endpoint, which its '..' would leave: {path!r:.200}")
     if place:
         below = httpx2.URL("/" + place.lstrip("/")).raw_path
         stem, mark, standing = url.raw_path.partition(b"?")
@@ -83,6 +87,25 @@ def address(endpoint: str, path: Any, query: Any, params: Any) -> httpx2.URL:
         if more:
             url = url.copy_merge_params(more)
     return url
+
+
+def leaves(place: str) -> bool:
+    """Return whether the path *place* climbs above where it starts, however its reader takes it.
+
+    Some readers decode %2F, take a backslash for a slash, merge slashes, or drop what follows a semicolon.  So where
+    a piece between two slashes can be read as several, each ".." in it counts, and its names together count as one.
+
+    >>> leaves("a/../b"), leaves("a/../../b"), leaves("%2e%2E/b"), leaves("a%2f..%2f../b"), leaves("..;x=1/b")
+    (False, True, True, True, True)
+    """
+    depth = 0
+    for piece in place.split("/"):
+        names = [name.partition(";")[0] for name in re.split(r"[/\\]", unquote(piece))]
+        climbs = names.count("..")
+        depth += -climbs if climbs else any(name not in ("", ".") for name in names)
+        if depth < 0:
+            return True
+    return False
 
 
 def checked(headers: Any) -> Mapping[str, str]:

@@ -44,6 +44,36 @@ def test_the_path_is_below_the_endpoint(endpoint, path, url):
     assert url == api(endpoint=endpoint).make_request_sync(path=path)["url"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../../ok?admin=1",
+        "..",
+        "/a/../../b",
+        "%2e%2e/ok",
+        "/.%2E/ok",
+        "..\\ok",
+        "..%5cok",
+        "a%2f..%2f..%2fok",
+        "a%2Fb/../../ok",
+        "a//../../ok",
+        "a/./../../ok",
+        "..;v=1/ok",
+        "../v1/../../v1/ok",
+    ],
+)
+def test_a_path_that_leaves_the_endpoint_is_refused(path):
+    """What is sent with the endpoint's credentials stays below it, however the service reads dots and slashes."""
+    with pytest.raises(ub.errors.ValidationFailed, match=r"path must stay below the endpoint"):
+        api(auth="s3cret").make_request_sync(path=path)
+
+
+@pytest.mark.parametrize("path", ["a/../b", "a/./b", "..a/b..", "a/...", "v1.2", "a%2Fb", "a;v=1/..", "a%252e%252e"])
+def test_dots_that_stay_below_the_endpoint_are_sent(path):
+    """A path may have dots in it, and even climb where it came from."""
+    assert api().make_request_sync(path=path)["url"].startswith("https://api.test/v1")
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a_dict_becomes_the_query_of_a_read(method):
     """Where there is no body, data are parameters; params come on top."""
