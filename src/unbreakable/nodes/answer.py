@@ -16,32 +16,44 @@ from unbreakable.policies import Context
 from unbreakable.policies.timeout import cut
 
 EXCERPT = 200  # characters of a body in a message
+SKIMMED = 65_536  # bytes of a redirect's body that are read for the sake of its connection
 TEXT = re.compile(r"text/|.+[/+](xml|yaml|javascript|x-ndjson|x-www-form-urlencoded|graphql)$")
 JSON = re.compile(r"(application|text)/(.+\+)?json$")
 
 
 class Body:
-    """Take in a body chunk by chunk, as long as there is time and it is not larger than *most* bytes."""
+    """Take in a body chunk by chunk, as long as there is time and it is not larger than *most* bytes.
 
-    def __init__(self, ctx: Context, most: int) -> None:
-        self.ctx, self.most, self.size = ctx, most, 0
+    Of a redirect, if we *follow* it, nothing is kept; a little is read, so that its connection can be used again.
+    """
+
+    def __init__(self, ctx: Context, most: int, *, follow: bool = False) -> None:
+        self.ctx, self.most, self.follow, self.size = ctx, most, follow, 0
+        self.skims = False
         self.chunks: list[bytes] = []
         self.started = ctx.runtime.now()
 
     def expect(self, response: httpx2.Response) -> None:
-        """Refuse an answer that announces too much."""
+        """Look at what is announced: refuse too much, or skim a redirect."""
+        self.skims = self.follow and response.next_request is not None
         announced = response.headers.get("content-length", "")
-        if announced.isascii() and announced.isdigit() and int(announced) > self.most:
+        if not self.skims and announced.isascii() and announced.isdigit() and int(announced) > self.most:
             raise self._too_large()
 
-    def take(self, chunk: bytes) -> None:
-        """Take in *chunk*; raise VerificationFailed when it is too much, or what says that our time is up."""
+    def take(self, chunk: bytes) -> bool:
+        """Take in *chunk*, and return whether to read on.
+
+        Raises VerificationFailed when it is too much, and what says that our time is up.
+        """
         self.size += len(chunk)
-        if self.size > self.most:
+        if self.size > self.most and not self.skims:
             raise self._too_large()
-        self.chunks.append(chunk)
         if self.ctx.remaining() <= 0:
             raise cut(self.ctx, self.started).error
+        if self.skims:
+            return self.size < SKIMMED
+        self.chunks.append(chunk)
+        return True
 
     def _too_large(self) -> VerificationFailed:
         error = VerificationFailed(f"the answer is larger than max_body={self.most} bytes")
@@ -53,7 +65,7 @@ class Body:
         headers = httpx2.Headers(response.headers)
         for name in ("content-encoding", "content-length", "transfer-encoding"):  # the content is decoded and whole
             headers.pop(name, None)
-        return httpx2.Response(
+        whole = httpx2.Response(
             response.status_code,
             headers=headers,
             content=b"".join(self.chunks),
@@ -63,8 +75,9 @@ class Body:
                 for name in ("http_version", "reason_phrase")
                 if name in response.extensions
             },
-            history=response.history,
         )
+        whole.next_request = response.next_request
+        return whole
 
 
 def judge(response: httpx2.Response) -> Any:

@@ -46,8 +46,10 @@ class APINode(FractalNode):
     called once, and again, once for all calls that wait for it, by the remedy ``refresh_credentials`` when the service
     answers 401.  A 401 may be repeated whatever the effects: it says that nothing was done.
 
-    *transport* is an httpx2 transport, or a function that makes one for each event loop.  *max_body* is the largest
-    answer that is taken, in bytes.  The other keywords are those of ``ub.protect``.
+    *transport* is an httpx2 transport, or a function that makes one for each event loop.  In sync code, where a call
+    cannot be cut, httpx2's own transports are held to what is left of it before each read; one of any other make is
+    told once, as the request's time limits.  *max_body* is the largest answer that is taken, in bytes.  The other
+    keywords are those of ``ub.protect``.
 
     Needs httpx2: ``pip install 'unbreakable[api]'``.  Raises ConfigurationError when a setting is wrong.
     """

@@ -10,8 +10,9 @@ import httpx2
 
 from unbreakable.errors import Kind, ValidationFailed
 from unbreakable.fractal.signature import http_status
-from unbreakable.nodes.answer import Body, judge
-from unbreakable.nodes.clients import AsyncWire, BlockingWire, Wire, time_limits
+from unbreakable.nodes.answer import judge
+from unbreakable.nodes.clients import AsyncWire, BlockingWire, Wire
+from unbreakable.nodes.conversation import Conversation
 from unbreakable.nodes.credentials import Credentials
 from unbreakable.nodes.endpoints import Endpoints
 from unbreakable.nodes.http import EFFECTS, translated
@@ -63,7 +64,6 @@ class Asking:
         standing, auth = await self._proof(ctx, ask)
         url = self._choose(ctx, endpoint)
         request = prepare(wire.client(), url, ask, standing)
-        request.extensions["timeout"] = time_limits(ctx)
         tried = ctx.choice = Try(url, ctx.runtime.now())
         response = await self._exchange(wire, ctx, request, tried, auth)
         if response.status_code >= 500:
@@ -75,9 +75,9 @@ class Asking:
     async def _exchange(
         self, wire: Wire, ctx: Context, request: httpx2.Request, tried: Try, auth: httpx2.Auth | None
     ) -> httpx2.Response:
-        follow = EFFECTS[request.method] == "none"
+        conversation = Conversation(wire, ctx, self.most_body, follow=EFFECTS[request.method] == "none")
         try:
-            return await wire.exchange(request, Body(ctx, self.most_body), auth=auth, follow=follow)
+            return await conversation.hold(request, auth)
         except httpx2.RequestError as error:
             if not isinstance(error, httpx2.PoolTimeout):  # which is trouble of our own
                 dead = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))

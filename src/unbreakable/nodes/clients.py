@@ -15,6 +15,7 @@ import httpx2
 
 from unbreakable.errors import ValidationFailed
 from unbreakable.nodes.answer import Body
+from unbreakable.nodes.hurry import hurry, within
 from unbreakable.policies import Context
 from unbreakable.runtime import new_lock
 
@@ -24,6 +25,7 @@ Transport: TypeAlias = "httpx2.BaseTransport | httpx2.AsyncBaseTransport"
 # its way may not be sent again if it must not happen twice.
 # At most 20 idle ones: for each request the pool below looks at every one of them.
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0)
+PROVEN = httpx2.Auth()  # adds nothing: what proves who we are was added before
 MOST_WAIT = 5.0  # seconds for a connection: for a free one, and then for a new one to be there
 
 
@@ -44,10 +46,11 @@ class Wire(Protocol):
     def client(self) -> httpx2.Client | httpx2.AsyncClient:
         """Return the client for here."""
 
-    async def exchange(
-        self, request: httpx2.Request, body: Body, *, auth: httpx2.Auth | None, follow: bool
-    ) -> httpx2.Response:
-        """Return the answer, its content read into *body*; close it whatever happens."""
+    def proving(self, auth: httpx2.Auth, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """Return what makes of *request*, and of the answers it is sent, the requests that *auth* wants sent."""
+
+    async def exchange(self, ctx: Context, request: httpx2.Request, body: Body) -> httpx2.Response:
+        """Return the one answer to *request*, its content read into *body*; close it whatever happens."""
 
 
 def time_limits(ctx: Context) -> dict[str, float | None]:
@@ -90,15 +93,19 @@ class AsyncWire:
                 del self.clients[loop]
             await client.aclose()
 
-    async def exchange(
-        self, request: httpx2.Request, body: Body, *, auth: httpx2.Auth | None, follow: bool
-    ) -> httpx2.Response:
+    def proving(self, auth: httpx2.Auth, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """Return the requests that *auth* wants sent."""
+        return auth.async_auth_flow(request)
+
+    async def exchange(self, ctx: Context, request: httpx2.Request, body: Body) -> httpx2.Response:
         """Return the answer to *request*."""
-        response = await self.client().send(request, stream=True, auth=auth, follow_redirects=follow)
+        request.extensions["timeout"] = time_limits(ctx)
+        response = await self.client().send(request, stream=True, auth=PROVEN, follow_redirects=False)
         try:
             body.expect(response)
             async for chunk in response.aiter_bytes():
-                body.take(chunk)
+                if not body.take(chunk):
+                    break
         finally:
             await response.aclose()
         return body.whole(response)
@@ -135,19 +142,35 @@ class BlockingWire:
             if self.kept is None:
                 transport: Any = made(self.transport, "handle_request")
                 self.kept = httpx2.Client(transport=transport, verify=trust(), limits=LIMITS, cookies=forgetful())
+                for line in (self.kept._transport, *self.kept._mounts.values()):  # noqa: SLF001 - proxies, too
+                    hurry(line)
             return self.kept
 
-    async def exchange(
-        self, request: httpx2.Request, body: Body, *, auth: httpx2.Auth | None, follow: bool
-    ) -> httpx2.Response:
+    async def proving(
+        self, auth: httpx2.Auth, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """Return the requests that *auth* wants sent; never suspends."""
+        with contextlib.closing(auth.sync_auth_flow(request)) as flow:
+            asked = next(flow)
+            while True:
+                response = yield asked
+                try:
+                    asked = flow.send(response)
+                except StopIteration:
+                    return
+
+    async def exchange(self, ctx: Context, request: httpx2.Request, body: Body) -> httpx2.Response:
         """Return the answer to *request*; never suspends."""
-        response = self.client().send(request, stream=True, auth=auth, follow_redirects=follow)
-        try:
-            body.expect(response)
-            for chunk in response.iter_bytes():
-                body.take(chunk)
-        finally:
-            response.close()
+        request.extensions["timeout"] = time_limits(ctx)
+        with within(ctx.remaining):
+            response = self.client().send(request, stream=True, auth=PROVEN, follow_redirects=False)
+            try:
+                body.expect(response)
+                for chunk in response.iter_bytes():
+                    if not body.take(chunk):
+                        break
+            finally:
+                response.close()
         return body.whole(response)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from unbreakable.errors import NotSent
 from unbreakable.nodes.http import retry_after, translated
+from unbreakable.nodes.hurry import within
 from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import Context
 from unbreakable.runtime import run_blocking
@@ -57,14 +58,19 @@ class Passing:
         """Return the answer of one attempt, or raise what became of it."""
         if ctx.rival == 0:
             await self._close_all_but(None)
-        started, limits = ctx.runtime.now(), self._limits(ctx)
+        started = ctx.runtime.now()
         try:
-            response = await self.colour.send(self._copy(ctx, limits))
+            with within(ctx.remaining):
+                return await self._passed(ctx)
         except Exception as error:
             trouble = translated(error, ctx, started)
             if trouble is error:
                 raise
             raise trouble from error
+
+    async def _passed(self, ctx: Context) -> Any:
+        limits = self._limits(ctx)
+        response = await self.colour.send(self._copy(ctx, limits))
         limits.update(self.request.extensions.get("timeout", {}))  # the body is the client's to read
         self.taken.append(response)
         if self.over:  # a copy that was too late

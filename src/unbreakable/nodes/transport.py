@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.nodes.http import effects_of, has_key
+from unbreakable.nodes.hurry import hurry
 from unbreakable.nodes.passing import AsyncColour, BlockingColour, Colour, Passing, ended
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
@@ -38,6 +39,7 @@ class AdaptiveTransport(AnyTransport):
         if not hasattr(inner, "handle_request") and not hasattr(inner, "handle_async_request"):
             raise refuse("AdaptiveTransport: inner", "a transport of httpx2 or httpx", inner)
         self.inner = inner
+        hurry(inner)
         self.pinned = options.get("effects")
         options.setdefault("key", host_of)
         self.node = FractalNode(name, **options)

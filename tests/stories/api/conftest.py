@@ -40,6 +40,8 @@ class Answer:
     cut: int | None = None
     stall: int | None = None
     drips: bool = False
+    drips_head: bool = False
+    dawdles: bool = False  # says again and again that the answer is on its way
 
     def parts(self) -> tuple[list[tuple[str, str]], bytes]:
         raw = (
@@ -143,6 +145,9 @@ class Partner:
         if answer.cut is not None:
             self._break_off(writer, (head + body[: answer.cut]) if answer.cut >= 0 else b"")
             return False
+        if answer.dawdles or answer.drips_head:
+            await self._drip([b"HTTP/1.1 103 Early Hints\r\n\r\n"] * 1_000 if answer.dawdles else head, reader, writer)
+            return False
         writer.write(head)
         if answer.stall is not None or answer.drips:
             return await self._linger(answer, body, reader, writer)
@@ -159,12 +164,18 @@ class Partner:
 
     async def _linger(self, answer: Answer, body: bytes, reader, writer: asyncio.StreamWriter) -> bool:
         writer.write(body[: answer.stall or 0])
-        for byte in body if answer.drips else b"":
-            writer.write(bytes([byte]))
-            if await self._hung_up(reader, 0.05):
-                return False
+        if answer.drips and not await self._drip(body, reader, writer):
+            return False
         await self._hung_up(reader, 3600.0)
         return False
+
+    async def _drip(self, drops, reader, writer: asyncio.StreamWriter) -> bool:
+        """Say *drops* slowly; return whether somebody heard them all."""
+        for drop in drops:
+            writer.write(drop if isinstance(drop, bytes) else bytes([drop]))
+            if await self._hung_up(reader, 0.05):
+                return False
+        return True
 
     async def _hung_up(self, reader: asyncio.StreamReader, delay: float) -> bool:
         """Let *delay* pass, unless the other side hangs up first."""

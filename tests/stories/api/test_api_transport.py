@@ -125,6 +125,18 @@ async def test_a_hang_is_cut(partner, colour):
     assert 200 == response.status_code
 
 
+@pytest.mark.parametrize("slow", [{"drips_head": True}, {"dawdles": True}, {"drips": True, "status": 503}])
+async def test_an_answer_that_drips_in_has_its_time(partner, colour, slow):
+    """However slowly the head of an answer, or the words of a refusal, come in, the time limits hold."""
+    partner.answers(partner.reply(body=b"x" * 100, **slow))
+    async with Client(colour, deadline=0.3, retry=False) as client:
+        started = time.perf_counter()
+        with pytest.raises((ub.errors.DeadlineExceeded, ub.errors.AttemptTimeout)):
+            await client.ask("GET", partner.url, timeout=None)
+
+    assert time.perf_counter() - started < 1.0
+
+
 async def test_the_body_is_the_clients_to_read(partner, colour):
     """A time limit of ours ends when the answer begins: a slow stream is not cut."""
     partner.answers(partner.reply(200, b"x" * 10, stall=5))
