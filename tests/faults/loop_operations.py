@@ -158,6 +158,38 @@ def start_a_child(path):
         file.write(f"{child.wait(10)}\n")
 
 
+def wait_for_a_child(path):
+    """Wait for a process of its own, and start another one in the background."""
+    for _ in range(2):
+        child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({HANGS})"])
+        with Path(path).open("a") as file:
+            file.write(f"{child.pid}\n")
+    child.wait()
+
+
+def leave_a_child(path):
+    wait_for = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({HANGS})"])
+    with Path(path).open("a") as file:
+        file.write(f"{wait_for.pid}\n")
+    os._exit(9)
+
+
+def fork_and(path, how, ctx):
+    """Fork; the child ends in one way or another, the parent tells how."""
+    ctx.state["runs"] = ctx.state.get("runs", 0) + 1
+    child = os.fork()
+    if not child:
+        ctx.state["runs"] = -1000
+        if how == "fails":
+            raise ValueError("in the child")
+        if how == "leaves":
+            sys.exit(7)
+        return
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with Path(path).open("a") as file:
+        file.write(f"{ctx.iteration} {ctx.state['runs']} {code}\n")
+
+
 def tell_and_exit(path):
     tell_pid(path)
     os._exit(9)

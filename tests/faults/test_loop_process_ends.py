@@ -80,6 +80,29 @@ def test_paths_that_are_no_longer_needed_let_go_of_their_processes(engine, opera
     until(lambda: started[1:] == sorted(set(notes.alive())))
 
 
+@pytest.mark.parametrize("operation", ["wait_for_a_child", "leave_a_child"], ids=["hangs", "dies"])
+def test_what_an_operation_has_started_ends_with_its_process(engine, operations, notes, until, operation):
+    """A hung command is as gone as the process that waited for it, and so is what a dead one left."""
+    loop = engine.create_loop(
+        functools.partial(getattr(operations, operation), str(notes)), deadline=1.5, max_iterations=2, **FAST
+    )
+    loop.start()
+    loop.wait_sync()
+
+    assert len(notes.pids()) >= 2
+    until(lambda: not notes.alive(), seconds=1.0)
+
+
+def test_stopping_a_loop_ends_what_its_operation_has_started(engine, operations, notes, until):
+    """Nothing is left running when stop returns."""
+    loop = engine.create_loop(functools.partial(operations.wait_for_a_child, str(notes)), **FAST)
+    loop.start()
+    notes.wait(2)
+
+    assert loop.stop_sync(grace=0.1)
+    until(lambda: not notes.alive(), seconds=1.0)
+
+
 PROGRAM = """
 import os, sys, time, warnings
 warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # Python 3.12 advises against fork

@@ -65,6 +65,19 @@ def test_children_of_the_operation_obey_signals_as_ever(engine, operations, note
     assert [str(-signal.SIGTERM)] == notes.lines()
 
 
+@pytest.mark.parametrize(("how", "code"), [("returns", 0), ("fails", 1), ("leaves", 7)])
+def test_a_child_that_the_operation_forks_answers_nothing(engine, operations, notes, how, code):
+    """Each iteration gets its own answer, and its state from the process that goes on; the child ends as it would."""
+    loop = engine.create_loop(
+        functools.partial(operations.fork_and, str(notes), how), max_iterations=4, quantum_mode=False, **FAST
+    )
+    loop.start()
+    loop.wait_sync()
+
+    assert [f"{number} {number} {code}" for number in (1, 2, 3, 4)] == notes.lines()
+    assert 1.0 == loop.get_status().performance.success_rate
+
+
 # ── when it is replaced ─────────────────────────────────────────────────────────────────────
 
 

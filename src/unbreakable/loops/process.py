@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from unbreakable.errors import WorkerLost
 from unbreakable.loops.errand import Answer, Request
+from unbreakable.loops.group import ProcessGroup
 from unbreakable.loops.hand import Hand
 from unbreakable.loops.program import Program, let_main_be_found, refuse_while_loading
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack
@@ -29,7 +30,7 @@ _alive: set[ProcessWorker] = set()
 
 
 class ProcessWorker:
-    """Run attempts in a process of its own, which lives in a process group of its own and dies with this one.
+    """Run attempts in a process of its own, which dies with this one, and whatever it started in its group with it.
 
     A thread of ours starts it, talks to it and sees it buried: whoever waits for an answer blocks nothing else.
     """
@@ -40,7 +41,8 @@ class ProcessWorker:
         self._name = name
         self._program = program
         self._hand = Hand(f"unbreakable {name}", self._end)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ProcessGroup | None = None
+        self._asked = 0  # the number of the latest message; its answer bears the same
         self._connection: socket.socket | None = None
         self._is_ready = False
         self._is_cut = False
@@ -55,7 +57,7 @@ class ProcessWorker:
     @property
     def is_fit(self) -> bool:
         """Whether another attempt can be given to it."""
-        return not self._hand.is_let_go and (self._process is None or self._process.poll() is None)
+        return not self._hand.is_let_go and (self._process is None or self._process.is_there)
 
     @property
     def is_alive(self) -> bool:
@@ -100,7 +102,7 @@ class ProcessWorker:
             del error  # its traceback holds this frame
 
     def cut(self) -> None:
-        """Kill the process; our thread sees it buried."""
+        """Kill the process and what it has started; our thread sees it buried."""
         self._is_cut = True
         self._hand.let_go()
         self._kill()
@@ -125,12 +127,8 @@ class ProcessWorker:
         try:
             self._connection, theirs = socket.socketpair()
             with theirs:
-                self._process = subprocess.Popen(
-                    [*_python(), "-c", CODE, str(theirs.fileno()), str(os.getpid()), *map(str, sys.path)],
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    process_group=0,  # what a terminal sends to us, we decide about
-                )
+                command = [*_python(), "-c", CODE, str(theirs.fileno()), str(os.getpid()), *map(str, sys.path)]
+                self._process = ProcessGroup(command, [theirs.fileno()])
         except OSError as error:
             raise WorkerLost(f"no worker process can be started: {error}") from error
         _alive.add(self)
@@ -145,15 +143,20 @@ class ProcessWorker:
         return answer.read_state(), answer.failure(), answer.exhausted
 
     def _exchange(self, message: bytes) -> bytearray:
+        """Return the answer to *message*; one to anything else is dropped."""
         assert self._connection is not None  # noqa: S101 - it was started
+        self._asked += 1
         try:
-            send(self._connection, message)
-            return receive(self._connection, self._is_there)
+            send(self._connection, message, self._asked)
+            while True:
+                number, answer = receive(self._connection, self._is_there)
+                if number == self._asked:
+                    return answer
         except Gone:
             raise WorkerLost(f"worker process {self.pid} {self._bury()}") from None
 
     def _is_there(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self._process.is_there
 
     def _end(self) -> None:
         """Let the process end by itself, unless it was cut, and see to it that it does."""
@@ -166,21 +169,19 @@ class ProcessWorker:
             self._bury()
 
     def _bury(self) -> str:
-        """See to it that the process is dead; return how it died."""
+        """See to it that the process is dead, and all that it started in its group; return how it died."""
         assert self._process is not None  # noqa: S101 - it was started
-        self._kill()
-        code = self._process.wait()
+        code = self._process.bury()
         _alive.discard(self)
         return _in_words(code)
 
     def _wait(self, seconds: float) -> None:
         if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(seconds)
+            self._process.wait(seconds)
 
     def _kill(self) -> None:
         if self._process is not None:
-            self._process.kill()  # which looks first whether it is a child of this very process
+            self._process.kill()
 
 
 def _in_words(code: int) -> str:

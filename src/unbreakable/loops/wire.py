@@ -1,4 +1,7 @@
-"""Messages between a loop and its worker process: each a length, then so many bytes, which are pickled objects."""
+"""Messages between a loop and its worker process: each a number, a length, then so many bytes: pickled objects.
+
+An answer bears the number of what it answers.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 MOST_BYTES = 128 * 2**20  # of one message: two things of errand.MOST_BYTES; more is no message of ours
 LOOK_AGAIN = 1.0  # seconds between two looks at whether the other side is still alive
 
-_LENGTH = struct.Struct("!Q")
+_HEAD = struct.Struct("!QQ")
 
 
 class Gone(Exception):
@@ -28,23 +31,23 @@ def unpack(message: bytes | bytearray) -> Any:
     return pickle.loads(message)  # noqa: S301 - over a socket that only we and it hold
 
 
-def send(connection: socket.socket, message: bytes) -> None:
-    """Send *message*; Gone if nobody is there to take it."""
+def send(connection: socket.socket, message: bytes, number: int) -> None:
+    """Send *message* as *number*; Gone if nobody is there to take it."""
     connection.settimeout(None)
     try:
-        connection.sendall(_LENGTH.pack(len(message)))
+        connection.sendall(_HEAD.pack(number, len(message)))
         connection.sendall(message)
     except OSError as error:
         raise Gone from error
 
 
-def receive(connection: socket.socket, is_there: Callable[[], bool] | None = None) -> bytearray:
-    """Return the next message; Gone if none comes any more, be it that ``is_there()`` says so."""
+def receive(connection: socket.socket, is_there: Callable[[], bool] | None = None) -> tuple[int, bytearray]:
+    """Return the next message and its number, first; Gone if none comes any more, be it that ``is_there()`` says so."""
     connection.settimeout(None if is_there is None else LOOK_AGAIN)
-    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size, is_there))
+    number, length = _HEAD.unpack(_exactly(connection, _HEAD.size, is_there))
     if length > MOST_BYTES:
         raise Gone
-    return _exactly(connection, length, is_there)
+    return number, _exactly(connection, length, is_there)
 
 
 def _exactly(connection: socket.socket, length: int, is_there: Callable[[], bool] | None) -> bytearray:

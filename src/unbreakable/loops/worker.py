@@ -15,6 +15,7 @@ from unbreakable.fractal import FractalNode
 from unbreakable.fractal.trying import is_exhausted
 from unbreakable.loops.bench import Bench
 from unbreakable.loops.errand import Answer, Request, Unsendable
+from unbreakable.loops.guard import StrayExit
 from unbreakable.loops.program import Program
 from unbreakable.loops.signals import ASKING
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack
@@ -36,22 +37,27 @@ def main(descriptor: int, parent: int) -> None:
 
 
 def _serve(connection: socket.socket) -> None:
-    program: Program = unpack(receive(connection))
-    requests: SimpleQueue[bytearray | None] = SimpleQueue()
+    itself = os.getpid()
+    number, message = receive(connection)
+    program: Program = unpack(message)
+    requests: SimpleQueue[tuple[int, bytearray] | None] = SimpleQueue()
     BLOCKING.world.spawn(lambda: _listen(connection, requests), "unbreakable worker")
     try:
         bench = Bench(program.load())
     except BaseException as error:
-        send(connection, in_one_line(error, 2_000).encode())
+        _end_if_forked(itself, error)
+        send(connection, in_one_line(error, 2_000).encode(), number)
         return
-    send(connection, b"")
+    _end_if_forked(itself)
+    send(connection, b"", number)
     node = FractalNode("worker", breaker=False, retry=False, budget=False)
     while (request := requests.get()) is not None:
-        send(connection, pack(_attempt(node, bench, request)))
+        number, message = request
+        send(connection, pack(_attempt(node, bench, message, itself)), number)
     bench.close()
 
 
-def _attempt(node: FractalNode, bench: Bench, message: bytearray) -> Answer:
+def _attempt(node: FractalNode, bench: Bench, message: bytearray, itself: int) -> Answer:
     ctx = node.open(BLOCKING, None, None)
     try:
         request: Request = unpack(message)
@@ -63,15 +69,26 @@ def _attempt(node: FractalNode, bench: Bench, message: bytearray) -> Answer:
     try:
         bench.run(ctx.arguments)
     except BaseException as error:
+        _end_if_forked(itself, error)
         exhausted = isinstance(error, Exception) and is_exhausted(error, ctx)
         return Answer.to(state, error, exhausted=exhausted)
     finally:
         ctx.end()
         enter(None)
+    _end_if_forked(itself)
     return Answer.to(state, None)
 
 
-def _listen(connection: socket.socket, requests: SimpleQueue[bytearray | None]) -> None:
+def _end_if_forked(itself: int, error: BaseException | None = None) -> None:
+    """End a child that the user's code has forked where that code ends: it must not go on as a second worker."""
+    if os.getpid() == itself:
+        return
+    raised = error.__cause__ if isinstance(error, StrayExit) else error
+    code = raised.code if isinstance(raised, SystemExit) else raised
+    os._exit(code & 0xFF if isinstance(code, int) else int(code is not None))
+
+
+def _listen(connection: socket.socket, requests: SimpleQueue[tuple[int, bytearray] | None]) -> None:
     """Pass on what is asked for; when the other side is gone, let the work end, and then the process in any case."""
     try:
         while True:

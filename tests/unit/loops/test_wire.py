@@ -23,14 +23,15 @@ def ends():
 def test_messages_come_as_they_were_sent(ends):
     """In order, empty ones and those with an object in them too."""
     ours, theirs = ends
-    for message in (b"", b"one", pack({"two": 2})):
-        send(ours, message)
+    for number, message in enumerate((b"", b"one", pack({"two": 2}))):
+        send(ours, message, number)
 
-    assert [b"", b"one"] == [receive(theirs), receive(theirs)]
-    assert {"two": 2} == unpack(receive(theirs))
+    assert [(0, b""), (1, b"one")] == [receive(theirs), receive(theirs)]
+    number, message = receive(theirs)
+    assert (2, {"two": 2}) == (number, unpack(message))
 
 
-@pytest.mark.parametrize("torn", [b"", b"\0\0\0", struct.pack("!Q", 5) + b"abc"], ids=["between", "length", "body"])
+@pytest.mark.parametrize("torn", [b"", b"\0\0\0", struct.pack("!QQ", 1, 5) + b"abc"], ids=["between", "head", "body"])
 def test_an_end_anywhere_says_that_nobody_is_there(ends, torn):
     """Half a message is none."""
     ours, theirs = ends
@@ -43,7 +44,7 @@ def test_an_end_anywhere_says_that_nobody_is_there(ends, torn):
 def test_a_length_that_nobody_sends_is_not_believed(ends):
     """What writes rubbish into the connection is no partner."""
     ours, theirs = ends
-    ours.sendall(struct.pack("!Q", MOST_BYTES + 1))
+    ours.sendall(struct.pack("!QQ", 1, MOST_BYTES + 1))
     with pytest.raises(Gone):
         receive(theirs)
 
@@ -63,4 +64,4 @@ def test_sending_to_nobody_says_so(ends):
     ours, theirs = ends
     theirs.close()
     with pytest.raises(Gone):
-        send(ours, b"anybody?")
+        send(ours, b"anybody?", 1)
