@@ -15,6 +15,9 @@ from typing import Any
 import h11
 import pytest
 
+import unbreakable as ub
+from unbreakable.nodes import APINode
+
 
 @dataclass
 class Asked:
@@ -224,3 +227,15 @@ def dead() -> str:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture(params=["async", "sync"])
+def ask(request):
+    """Return a function that makes one request and says how it ended, in one of the two colours."""
+
+    async def ask(api: APINode, *args, **kwargs) -> ub.Outcome:
+        if request.param == "async":
+            return await api.make_request.outcome(*args, **kwargs)
+        return await asyncio.to_thread(api.make_request_sync.outcome, *args, **kwargs)
+
+    return ask
