@@ -19,6 +19,7 @@ from unbreakable.fractal.memory import Knowledge
 from unbreakable.fractal.options import Options
 from unbreakable.knowledge import SqliteMemory
 from unbreakable.loops import EngineStatus, QuantumLoopEngine
+from unbreakable.loops.program import is_loading
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.observe import History
 from unbreakable.policies import check
@@ -62,7 +63,8 @@ class QuantumSystem:
     0
 
     *state* is a folder (made if it is not there) or the path of a file; None keeps everything in memory.  One process
-    at a time may hold it: StateOwned says which one does.  Under ``unbreakable run`` a system that names no state is
+    at a time may hold it: StateOwned says which one does; a worker process of a loop that loads the program keeps its
+    copy of the system in memory.  Under ``unbreakable run`` a system that names no state is
     given the command's.  *engine* is "local": runs are carried by this process.  *memory* keeps what is learned
     elsewhere than in the state; who gives one closes it.
     """
@@ -76,7 +78,10 @@ class QuantumSystem:
     ) -> None:
         if engine != "local":
             raise refuse("engine", '"local"', engine)
-        state = _take_default() if state is None else state
+        if is_loading():  # the state is the parent's; here the program is only looked through for an operation
+            state = None
+        elif state is None:
+            state = _take_default()
         self.state = None if state is None else _folder(state)
         self.memory: LocalMemory | SqliteMemory = memory or LocalMemory()
         self.simulation = QuantumSimulationEngine(memory=None)

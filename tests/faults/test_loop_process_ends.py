@@ -240,6 +240,35 @@ def test_an_operation_of_the_program_s_own_works(tmp_path, notes, command):
     assert ("True\nTrue\nMine: here\n", "") == (out, err)
 
 
+KEEPER = """
+import ops
+import unbreakable as ub
+
+system = ub.QuantumSystem("./state")
+
+def work():
+    return ops.ready
+
+if __name__ == "__main__":
+    loop = system.loops.create_loop(work, isolation="process", interval=0, max_iterations=2, effects="once")
+    loop.start()
+    loop.wait_sync()
+    print(loop.get_status().performance.success_rate, loop.get_status().last_error)
+    system.aclose_sync()
+"""
+
+
+@pytest.mark.parametrize("command", [["script.py"], ["-m", "script"]], ids=" ".join)
+def test_a_program_that_keeps_a_state_runs_in_its_worker_processes(tmp_path, notes, command):
+    """The state is the program's: where it is only loaded to find an operation, nothing of it is opened."""
+    (tmp_path / "script.py").write_text(KEEPER)
+    (tmp_path / "ops.py").write_text("ready = 1")
+    with program(command, notes, folder=tmp_path) as it:
+        out, err = it.communicate(timeout=30)
+
+    assert ("1.0 None\n", "") == (out, err)
+
+
 def test_a_program_that_starts_its_loops_when_it_is_loaded_says_what_is_wrong(tmp_path, notes):
     """Without its guard a program would start itself again and again."""
     (tmp_path / "script.py").write_text(SCRIPT + "\nmain()\n")

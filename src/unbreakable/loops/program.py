@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import types
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unbreakable.fractal.operation import Operation
+from unbreakable.loops.files import FILES
 from unbreakable.loops.wire import pack, unpack
 from unbreakable.policies.check import refuse
 
@@ -23,25 +26,24 @@ _loading = False
 class Program:
     """Hold what a worker process needs before it can run an operation.
 
-    *module* or *path* is where the program's own code is, if the operation needs that.
+    *module* or *path* is where the program's own code is, if the operation needs that; *files* has the paths of modules
+    that are found by them.
     """
 
     operation: bytes
     module: str | None
     path: str | None
+    files: Mapping[str, str]
     arguments: tuple[str, ...]
 
     def load(self) -> Any:
         """Return the operation, in a worker process; raise whatever stands in the way."""
-        global _loading  # noqa: PLW0603 - one program per process
         sys.argv[:] = self.arguments
-        _loading = True
-        try:
+        FILES.add(self.files)
+        with loading():
             if self.module is not None or self.path is not None:
                 self._load_main()
             return unpack(self.operation)
-        finally:
-            _loading = False
 
     def _load_main(self) -> None:
         import runpy
@@ -66,7 +68,23 @@ def program_of(path: str, operation: Operation[Any]) -> Program:
     module, file = _main() if b"__main__" in pickled else (None, None)
     if b"__main__" in pickled and module is None and file is None:
         raise refuse(path, f"{_PICKLED}, and not one of a prompt or of python -c", operation)
-    return Program(operation=pickled, module=module, path=file, arguments=tuple(sys.argv))
+    return Program(operation=pickled, module=module, path=file, files=dict(FILES.paths), arguments=tuple(sys.argv))
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Let what is loaded meanwhile know that it is loaded in a worker process, to be found and not to be run."""
+    global _loading  # noqa: PLW0603 - one program per process
+    _loading = True
+    try:
+        yield
+    finally:
+        _loading = False
+
+
+def is_loading() -> bool:
+    """Return whether this is a worker process that is only loading the program: its state is the parent's."""
+    return _loading
 
 
 def refuse_while_loading() -> None:

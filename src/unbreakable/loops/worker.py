@@ -16,7 +16,7 @@ from unbreakable.fractal.trying import is_exhausted
 from unbreakable.loops.bench import Bench
 from unbreakable.loops.errand import Answer, Request, Unsendable
 from unbreakable.loops.guard import StrayExit
-from unbreakable.loops.program import Program
+from unbreakable.loops.program import Program, loading
 from unbreakable.loops.signals import ASKING
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack
 from unbreakable.outcome import in_one_line
@@ -60,7 +60,8 @@ def _serve(connection: socket.socket) -> None:
 def _attempt(node: FractalNode, bench: Bench, message: bytearray, itself: int) -> Answer:
     ctx = node.open(BLOCKING, None, None)
     try:
-        request: Request = unpack(message)
+        with loading():  # what the state is made of may be in modules that were not needed before
+            request: Request = unpack(message)
     except Exception as error:
         return Answer.to(None, Unsendable(f"what the operation is given cannot be read: {in_one_line(error)}"))
     request.open_in(ctx)
