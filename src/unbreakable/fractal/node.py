@@ -313,15 +313,25 @@ class FractalNode:
         return survey(self)
 
     async def aclose(self) -> None:
-        """Close the node's children, and hand to the memory what was not learned yet; the node holds nothing open."""
+        """Close what the node and its children hold open, and hand to the memory what was not learned yet.
+
+        The node can be used again; it opens anew what it needs.
+        """
+        await self._close(ASYNCIO)
+
+    def aclose_sync(self) -> None:
+        """Close the node from sync code; otherwise as ``aclose``."""
+        run_blocking(self._close(BLOCKING))
+
+    async def _close(self, runtime: Runtime) -> None:
         if self.settings.memory is not None:
             learning.learn_the_rest(self)
         for child in list(self.children):
-            await child.aclose()
+            await child.aclose() if runtime.preemptive else child.aclose_sync()
+        await self._let_go(runtime)
 
-    def aclose_sync(self) -> None:
-        """Close the node's children, from sync code."""
-        run_blocking(self.aclose())
+    async def _let_go(self, runtime: Runtime) -> None:
+        """Close what nodes of this kind hold open: a plain one holds nothing."""
 
     async def __aenter__(self) -> Self:
         """Return the node."""

@@ -13,7 +13,7 @@ from unbreakable.nodes.doors import AsyncOperation, SyncOperation
 from unbreakable.nodes.http import effects_of, has_key
 from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
-from unbreakable.runtime import run_blocking
+from unbreakable.runtime import Runtime, run_blocking
 from unbreakable.simulation import Speedup
 
 if TYPE_CHECKING:
@@ -148,16 +148,9 @@ class APINode(FractalNode):
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def aclose(self) -> None:
+    async def _let_go(self, runtime: Runtime) -> None:
         """Close the connections; a later request opens new ones."""
-        await super().aclose()
-        await self.asking.aclose()
-
-    def aclose_sync(self) -> None:
-        """Close the connections, from sync code."""
-        for child in list(self.children):
-            child.aclose_sync()
-        self.asking.close()
+        await self.asking.aclose() if runtime.preemptive else self.asking.close()
 
     def after_fork(self) -> None:
         """Leave the connections to the parent process."""

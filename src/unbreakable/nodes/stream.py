@@ -290,19 +290,17 @@ class StreamNode(FractalNode):
         there is one, and else stays in memory: ``in_memory`` says how many.  A handler at work has the rest of the
         grace and is then cancelled; its item is delivered again by ``start()`` or the next process.
         """
-        self._refuse_to_wait_for_itself(ASYNCIO)
-        check.seconds("grace", grace, endless=True)
-        await self._life.end(ASYNCIO, grace)
-        await super().aclose()
-        return self.get_status()
+        return await self._end(ASYNCIO, grace)
 
     def aclose_sync(self, grace: float = 10.0) -> StreamStatus:  # type: ignore[override] # as aclose
         """Close the stream from sync code; otherwise as ``aclose``."""
-        self._refuse_to_wait_for_itself(BLOCKING)
+        return run_blocking(self._end(BLOCKING, grace))
+
+    async def _end(self, runtime: Runtime, grace: float) -> StreamStatus:
+        self._refuse_to_wait_for_itself(runtime)
         check.seconds("grace", grace, endless=True)
-        run_blocking(self._life.end(BLOCKING, grace))
-        for child in list(self.children):
-            child.aclose_sync()
+        await self._life.end(runtime, grace)
+        await self._close(runtime)
         return self.get_status()
 
     async def __aenter__(self) -> Self:

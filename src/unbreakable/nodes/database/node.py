@@ -21,7 +21,7 @@ from unbreakable.nodes.database.undone import UndoingNode, undone
 from unbreakable.nodes.doors import AsyncOperation, SyncOperation
 from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
-from unbreakable.runtime import run_blocking
+from unbreakable.runtime import Runtime, run_blocking
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -164,16 +164,9 @@ class DatabaseNode(UndoingNode):
         known = {field.name: getattr(node, field.name) for field in fields(NodeStatus)}
         return DatabaseStatus(**known, **self.calls.survey())
 
-    async def aclose(self) -> None:
+    async def _let_go(self, runtime: Runtime) -> None:
         """Close the connections, unless another node of the process uses them; a later call opens new ones."""
-        await super().aclose()
-        await self.calls.aclose()
-
-    def aclose_sync(self) -> None:
-        """Close the connections, from sync code."""
-        for child in list(self.children):
-            child.aclose_sync()
-        self.calls.close()
+        await self.calls.aclose() if runtime.preemptive else self.calls.close()
 
 
 def _effects(first: Any = None, *_: Any, **given: Any) -> Effects:
