@@ -8,8 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import Any, Literal, Unpack
 
 from unbreakable.definition import check_settings, heart_of, read_nodes, read_workflow
 from unbreakable.events import Explained
@@ -24,6 +23,7 @@ from unbreakable.nodes import OrchestratorNode
 from unbreakable.observe import History
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
+from unbreakable.runtime import Closing
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
 from unbreakable.workflow import Parts, QuantumWorkflow
 
@@ -55,7 +55,7 @@ class SystemStatus:
         }
 
 
-class QuantumSystem:
+class QuantumSystem(Closing):
     """Make workflows whose nodes learn together; with *state*, what they know and what they are at survives a restart.
 
     >>> with_nothing_kept = QuantumSystem()
@@ -257,26 +257,6 @@ class QuantumSystem:
     def _close(self) -> None:
         if self._own_memory is not None:
             self._own_memory.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the system."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Close the system."""
-        await self.aclose()
-
-    def __enter__(self) -> Self:
-        """Return the system."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Close the system."""
-        self.aclose_sync()
 
 
 _default_states: list[str | os.PathLike[str]] = []

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from unbreakable.errors import GraphError, Kind, UnbreakableError
 from unbreakable.fractal.memory import Knowledge
@@ -14,6 +13,7 @@ from unbreakable.loops import LoopStatus, QuantumLoop
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.outcome import in_one_line
 from unbreakable.record import Record
+from unbreakable.runtime import Closing
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 
@@ -64,7 +64,7 @@ class Parts(Record):
     knowledge: Callable[[], Knowledge]
 
 
-class QuantumWorkflow:
+class QuantumWorkflow(Closing):
     """Run the steps of one workflow every interval, or with ``run_once``; made by ``create_quantum_workflow``.
 
     An iteration that does not commit is a failed one; the loop goes on.  The first iteration begins with the runs that
@@ -188,13 +188,3 @@ class QuantumWorkflow:
 
     def _closing(self) -> Sequence[Any]:
         return (self.parts.orchestrator, *self.parts.nodes.values(), self.parts.simulation)
-
-    async def __aenter__(self) -> Self:
-        """Return the workflow."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Close the workflow."""
-        await self.aclose()

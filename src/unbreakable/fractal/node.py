@@ -8,8 +8,7 @@ import os
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from unbreakable.errors import ConfigurationError, ValidationFailed
 from unbreakable.events import Event, Listener, ListenerFailed
@@ -30,7 +29,7 @@ from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.policy import enter
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blocking
 from unbreakable.stats import Counts
 
 if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a node is doing
@@ -47,7 +46,7 @@ MOST_LISTENERS = 100
 _nodes: weakref.WeakSet[FractalNode] = weakref.WeakSet()
 
 
-class FractalNode:
+class FractalNode(Closing):
     """Run operations through TRY → HEAL → LEARN; a node's operation may itself be, or call, a node.
 
     >>> node = FractalNode("greeter", lambda: "hello")
@@ -332,16 +331,6 @@ class FractalNode:
 
     async def _let_go(self, runtime: Runtime) -> None:
         """Close what nodes of this kind hold open: a plain one holds nothing."""
-
-    async def __aenter__(self) -> Self:
-        """Return the node."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Close the node."""
-        await self.aclose()
 
     def __repr__(self) -> str:
         """Return the name and state."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import Operation
@@ -20,7 +19,7 @@ from unbreakable.loops.work import Work
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
-from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, run_blocking
 
 # How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
 LOOK_AGAIN = 0.1
@@ -28,7 +27,7 @@ LOOK_AGAIN = 0.1
 ONLY = {"schedule": None, "overlap": "skip", "missed": "skip", "jitter": 0.0, "durability": "none"}
 
 
-class QuantumLoopEngine:
+class QuantumLoopEngine(Closing):
     """Make loops, run them, and end them all within a bound.
 
     *state* has one value as yet: loops are kept in memory.
@@ -134,14 +133,6 @@ class QuantumLoopEngine:
         for loop in self._all():
             loop.refuse_to_block()
         run_blocking(end(self._lives(), BLOCKING, grace))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def get_status(self) -> EngineStatus:
         """Return how all loops are doing at this moment."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from unbreakable.errors import Rejected
 from unbreakable.fractal import FractalNode
@@ -17,10 +15,10 @@ from unbreakable.loops.program import refuse_while_loading
 from unbreakable.loops.schedule import Schedule
 from unbreakable.loops.status import LoopState, LoopStatus
 from unbreakable.loops.work import Work
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, new_lock, run_blocking
 
 
-class QuantumLoop:
+class QuantumLoop(Closing):
     """Run an operation every *interval* seconds, on a grid that does not drift.
 
     Made by ``QuantumLoopEngine.create_loop``.  Its methods may be called from any thread, any event loop, and from
@@ -92,6 +90,9 @@ class QuantumLoop:
         life.control.trigger()
         life.wake()
 
+    def _entered(self) -> None:
+        self.start()
+
     async def stop(self, grace: float = 10.0) -> bool:
         """Begin no further iteration, and return whether the loop has ended.
 
@@ -124,15 +125,6 @@ class QuantumLoop:
         """Do the same as ``aclose`` in plain code."""
         self._let_go(self.name)
         return self.stop_sync(grace)
-
-    async def __aenter__(self) -> Self:
-        self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     @property
     def node(self) -> FractalNode:

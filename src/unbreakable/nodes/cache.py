@@ -21,8 +21,7 @@ import os
 import weakref
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import asdict, dataclass
-from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
@@ -36,7 +35,7 @@ from unbreakable.nodes.loading import Loading
 from unbreakable.nodes.reading import AsyncReading, SyncReading
 from unbreakable.nodes.shelf import Entry
 from unbreakable.policies import check
-from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, run_blocking
 
 E = TypeVar("E", bound=Event)
 
@@ -83,7 +82,7 @@ class CacheStatus:
         return asdict(self)
 
 
-class CacheNode:
+class CacheNode(Closing):
     """Keep what was read for at most *ttl* seconds: ``await cache.get(key)``, or ``cache.get_sync(key)``.
 
     >>> cache = CacheNode(ttl=60, loader=lambda city: f"weather of {city}")
@@ -237,14 +236,6 @@ class CacheNode:
     def aclose_sync(self) -> None:
         """Drop all values, from sync code."""
         run_blocking(self.aclose())
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def after_fork(self) -> None:
         """Keep the values; no load of the parent process goes on here."""

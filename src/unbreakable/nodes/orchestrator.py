@@ -18,8 +18,7 @@ import os
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, Unpack
+from typing import Any, Literal, TypeAlias, TypeVar, Unpack
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.events import Event
@@ -30,7 +29,7 @@ from unbreakable.nodes.at_work import Place, RunsAtWork, around, runs_on
 from unbreakable.nodes.crew import TaskCrew, ThreadCrew
 from unbreakable.policies import check
 from unbreakable.policies.policy import enter
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, new_lock, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, new_lock, run_blocking
 from unbreakable.storage.batch import LoopBatch
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 from unbreakable.workflows.calling import NodeCaller, StepNodes
@@ -66,7 +65,7 @@ class OrchestratorStatus:
         return asdict(self)
 
 
-class OrchestratorNode:
+class OrchestratorNode(Closing):
     """Run workflows: steps in the order of their dependencies, undone in the reverse order when one fails.
 
     At most *concurrency_limit* steps of one run are at work at the same time; "auto" stands for 32, a fixed number.
@@ -327,14 +326,6 @@ class OrchestratorNode:
 
     def _places(self) -> list[Place]:
         return [] if self._opened is None else self._opened[1].of(self)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<OrchestratorNode {self.node.name!r}, {len(self._places())} runs at work>"

@@ -2,6 +2,7 @@
 
 from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime
 from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, run_blocking
+from unbreakable.runtime.closing import Closing
 from unbreakable.runtime.colour import is_async, mark_as_coroutine_function
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.lock import new_lock
@@ -15,6 +16,7 @@ __all__ = [
     "Alarm",
     "AsyncioRuntime",
     "BlockingRuntime",
+    "Closing",
     "Gate",
     "Runtime",
     "Step",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from unbreakable.fractal import FractalNode, Memory, Remedy
 from unbreakable.fractal.settings import settle
@@ -14,7 +13,7 @@ from unbreakable.outcome import Success
 from unbreakable.policies import Strategy, check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, is_async, new_lock, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, new_lock, run_blocking
 from unbreakable.simulation.chooser import Rules, Simulating
 from unbreakable.simulation.identity import Identity, identity_of
 from unbreakable.simulation.jobs import PRIMARY, Job, Order, change, may_change, part_of
@@ -34,7 +33,7 @@ MOST_UNIVERSES = 7
 PRIOR = 0.85  # how likely another way is thought to work where one failed: a little less than a remedy of the user's
 
 
-class QuantumSimulationEngine:
+class QuantumSimulationEngine(Closing):
     """Weigh strategies in a learned model of each target before anything is executed; execute only the winner.
 
     >>> engine = QuantumSimulationEngine()
@@ -250,16 +249,6 @@ class QuantumSimulationEngine:
         with self._lock:
             self._jobs.clear()
             self._nodes.clear()
-
-    async def __aenter__(self) -> Self:
-        """Return the engine."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Close the engine."""
-        await self.aclose()
 
 
 def _check_key(key: Any) -> None:
