@@ -75,6 +75,7 @@ class Healing:
             ctx.excused = False
             ctx.emit(Retrying, attempt=ctx.attempt + 1, pause=pause)
             if mended is None:
+                ctx.notebook.did("heal.fix.apply")  # waiting is the remedy that is always at hand
                 ctx.notebook.remedies.append(WAIT)
             if pause > 0:
                 ctx.notebook.tell(f"waits {pause:.3f} s before attempt {ctx.attempt + 1}")

@@ -6,30 +6,30 @@ import itertools
 import logging
 import os
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
-from unbreakable.errors import ConfigurationError, ValidationFailed
+from unbreakable.errors import ConfigurationError
 from unbreakable.events import Event, Listener, ListenerFailed
 from unbreakable.fractal import learning, telling
 from unbreakable.fractal.healing import Healing
-from unbreakable.fractal.operation import Operation, takes_one, work_with_context
-from unbreakable.fractal.ports import Chooser, Memory
+from unbreakable.fractal.operation import NoWork, Operation, takes_one, work_with_context
+from unbreakable.fractal.ports import Chooser, Memory, join
 from unbreakable.fractal.remedies import Matcher, Remedy, matcher
 from unbreakable.fractal.scope import set_scope
 from unbreakable.fractal.settings import Settings, settle
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
-from unbreakable.fractal.trying import Attempting, Validation
+from unbreakable.fractal.trying import Attempting, Validation, refusal
 from unbreakable.fractal.tuner import Tuner
 from unbreakable.outcome import Outcome, Result, in_one_line
 from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.policy import enter
-from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, run_blocking
 from unbreakable.stats import Counts
 
 if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a node is doing
@@ -55,7 +55,10 @@ class FractalNode(Closing):
 
     *operation* takes the context (``ub.Context``) or nothing and is async or sync.  The keywords are those of
     ``ub.protect``.  A *parent* shares its deadline and budget with the node and sums up its statistics.
-    Raises ConfigurationError when an option is wrong.
+    A node that is the operation of another one, of a step or of a loop runs its own operation there.  ``validate`` and
+    ``key`` of a node take the context, in which ``ctx.input`` is what was passed to ``execute``.  *runtime* is where
+    time, dice and concurrency come from; None: what suits the code that calls.  With a *system* (``ub.QuantumSystem``)
+    the node learns together with the system's others.  Raises ConfigurationError when an option is wrong.
     """
 
     #: Makes the choosers of nodes that are given none; the door of the house puts the simulation here.
@@ -72,9 +75,8 @@ class FractalNode(Closing):
     ) -> None:
         _check(name, operation, parent)
         given: dict[str, Any] = {**options}
+        system = given.pop("system", None)
         if parent is not None:
-            if len(parent.children) >= MOST_CHILDREN:
-                raise ConfigurationError(f"{parent.name} has {MOST_CHILDREN} children, the most a node may have")
             runtime = runtime or parent.runtime
             if given.get("deadline") is None:
                 given["deadline"] = parent.settings.deadline
@@ -101,6 +103,7 @@ class FractalNode(Closing):
         _nodes.add(self)
         if parent is not None:
             parent.children.append(self)
+        join(self, system)
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,11 +129,27 @@ class FractalNode(Closing):
         ctx = self.open(self.runtime or BLOCKING, *self._work(operation), context=context, **scope)
         return self.outcome(ctx, run_blocking(self.play(ctx)))
 
+    def __call__(self, ctx: Context, **changed: Any) -> Any:
+        """Be another node's operation: run this one's own inside the call of *ctx*; return its value or raise.
+
+        In async code that is to be awaited.
+        """
+        script = self._inside(ctx, changed)
+        return script if ctx.runtime.preemptive else run_blocking(script)
+
+    async def _inside(self, outer: Context, changed: Mapping[str, Any]) -> Any:
+        ctx = self.open(self.runtime or outer.runtime, *self._work(None), context=outer)
+        ctx.arguments = changed
+        return self.value(ctx, await self.play(ctx))
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its own operation has to be awaited."""
+        return is_async(self.operation)
+
     def _work(self, operation: Any) -> tuple[Any, None]:
         operation = self.operation if operation is None else operation
-        if not callable(operation):
-            raise ConfigurationError(f"{self.name}: operation must be a function, not {operation!r}")
-        return work_with_context(operation), None
+        return work_with_context(operation) if callable(operation) else NoWork(operation), None
 
     def open(self, runtime: Runtime, work: Any, given: Any, *, context: Any = None, **scope: Any) -> Context:
         """Return the context of a call that begins now; *given*: its arguments, None for the context itself."""
@@ -138,13 +157,12 @@ class FractalNode(Closing):
         ctx.node, ctx.runtime, ctx.parent, ctx.work, ctx.input = self, runtime, outer, work, context
         set_scope(ctx, scope)
         ctx.given = ((ctx,), {}) if given is None else given
+        if isinstance(work, NoWork):
+            ctx.refused = work.why(self.name)
         try:
             ctx.target = self.targets.of(*ctx.given)
-        except ConfigurationError:
-            raise
         except Exception as error:
-            ctx.target, ctx.refused = self.target, ValidationFailed(f"{self.name}: no key: {in_one_line(error)}")
-            ctx.refused.__cause__ = error
+            ctx.target, ctx.refused = self.target, refusal(f"{self.name}: no key: ", error)
         ctx.plan, ctx.started = ctx.target.plan, now
         ctx.deadline = now + ctx.plan.deadline
         if outer is not None and outer.deadline < ctx.deadline:
@@ -238,7 +256,10 @@ class FractalNode(Closing):
     def create_child(
         self, name: str, operation: Operation[Any] | None = None, **options: Unpack[Options]
     ) -> FractalNode:
-        """Return a node that shares this one's deadline and budget; its statistics count here, too."""
+        """Return a node of that *name* that shares this one's deadline and budget; its statistics count here, too.
+
+        *operation* and the keywords are those of ``FractalNode``.
+        """
         return FractalNode(name, operation, parent=self, **options)
 
     def drop_child(self, child: FractalNode) -> None:
@@ -251,7 +272,9 @@ class FractalNode(Closing):
     def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
         """Register the decorated function as a remedy for these exception types, or what a predicate accepts.
 
-        It takes the ``ub.Failure``, is async or sync, and may return keyword arguments to change for the next attempts.
+        *what* are exception types, tuples of them, or predicates over the ``ub.Failure``; *name* is how outcomes and
+        figures call the remedy, the function's own name if None.  The function takes the ``ub.Failure``, is async or
+        sync, and may return keyword arguments to change for the next attempts.
         """
         matches = matcher(what)
 
@@ -351,9 +374,11 @@ def _check(name: object, operation: object, parent: object) -> None:
     if not isinstance(name, str) or not name:
         raise refuse("name", "a word", name)
     if not (operation is None or callable(operation)):
-        raise refuse(f"{name}: operation", "a function or None", operation)
+        raise refuse(f"{name}: operation", "a function, a node or None", operation)
     if not (parent is None or isinstance(parent, FractalNode)):
         raise refuse(f"{name}: parent", "a FractalNode or None", parent)
+    if parent is not None and len(parent.children) >= MOST_CHILDREN:
+        raise ConfigurationError(f"{parent.name} has {MOST_CHILDREN} children, the most a node may have")
 
 
 def _after_fork() -> None:

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+from unbreakable.errors import ConfigurationError
 from unbreakable.policies import Context
 from unbreakable.policies.check import refuse
 
@@ -18,6 +19,19 @@ Operation: TypeAlias = "Callable[[], T | Awaitable[T]] | Callable[[Context], T |
 Work: TypeAlias = Callable[[Context], Callable[[], Any]]
 
 _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+
+class NoWork:
+    """Stand for an operation that is none."""
+
+    def __init__(self, found: object) -> None:
+        self.found = found
+
+    def why(self, name: str) -> ConfigurationError:
+        """Return what is wrong with it."""
+        if self.found is None:
+            return ConfigurationError(f"{name}: operation is missing: the node has none of its own, and none was given")
+        return refuse(f"{name}: operation", "a function or a node", self.found)
 
 
 def takes_context(operation: Callable[..., Any]) -> bool:

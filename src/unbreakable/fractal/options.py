@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias, TypedDict
 
-from unbreakable.fractal.ports import Memory
+from unbreakable.fractal.ports import Home, Memory
 from unbreakable.fractal.settings import Check, Shape, Verify
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, CircuitBreaker, Hedge, Retry, RetryBudget, Strategy, Timeout
@@ -34,6 +34,7 @@ class Common(TypedDict, total=False):
     limit: Off | None  # a learned limit of calls in flight is not offered yet: False and None are the same
     throttle: Off | None  # nor is proportional shedding
     memory: Memory | None
+    system: Home | None
 
 
 class Options(Common, total=False):

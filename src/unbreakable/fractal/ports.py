@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from unbreakable.policies import Plan
+from unbreakable.policies.check import refuse
 from unbreakable.stats import Traffic
 
 
@@ -26,6 +27,22 @@ class Memory(Protocol):
 
     def watch(self, target: str, told: Callable[[dict[str, Any], object], None]) -> None:
         """Call ``told(record, source)`` for every record that is added for *target*, as long as *told* lives."""
+
+
+class Home(Protocol):
+    """Take nodes in, so that they learn together: a ``ub.QuantumSystem``."""
+
+    def adopt(self, node: Any) -> None:
+        """Take *node* in."""
+
+
+def join(node: Any, home: Home | None) -> None:
+    """Let *home*, where there is one, take *node* in."""
+    if home is None:
+        return
+    if not callable(getattr(home, "adopt", None)):
+        raise refuse(f"{node.name}: system", "a ub.QuantumSystem or None", home)
+    home.adopt(node)
 
 
 class Chooser(Protocol):

@@ -12,7 +12,7 @@ from unbreakable.policies.check import refuse
 from unbreakable.runtime import Gate, new_lock
 from unbreakable.stats import Beta
 
-Matcher: TypeAlias = "type[BaseException] | Callable[[Failure], object]"
+Matcher: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...] | Callable[[Failure], object]"
 
 Lesson: TypeAlias = tuple[str, str, float, bool]  # signature, remedy, its prior, whether it worked
 
@@ -38,12 +38,17 @@ class Remedy:
 
 
 def matcher(what: tuple[Matcher, ...]) -> Callable[[Failure], bool]:
-    """Return one predicate for exception types and predicates; a failure also matches by its root cause."""
-    if not what:
+    """Return one predicate for exception types, tuples of them and predicates; a root cause matches, too.
+
+    >>> matcher(((KeyError, IndexError),))(Failure(KeyError()))
+    True
+    """
+    given: list[Any] = [one for each in what for one in (each if isinstance(each, tuple) else (each,))]
+    if not given:
         raise refuse("remedy", "given at least one exception type or a predicate over the failure", what)
-    types = tuple(kind for kind in what if isinstance(kind, type) and issubclass(kind, BaseException))
-    predicates = tuple(test for test in what if not isinstance(test, type))
-    if len(types) + len(predicates) != len(what) or not all(callable(test) for test in predicates):
+    types = tuple(kind for kind in given if isinstance(kind, type) and issubclass(kind, BaseException))
+    predicates = tuple(test for test in given if not isinstance(test, type))
+    if len(types) + len(predicates) != len(given) or not all(callable(test) for test in predicates):
         raise refuse("remedy", "given exception types or predicates over the failure", what)
 
     def matches(failure: Failure) -> bool:

@@ -70,7 +70,7 @@ class Settings(Record):
         return name not in self.pinned
 
 
-OPTIONS = {*POLICIES, *Settings.fields, "remedies", "limit", "throttle"} - {"name", "pinned"}
+OPTIONS = {*POLICIES, *Settings.fields, "remedies", "limit", "throttle", "system"} - {"name", "pinned"}
 
 
 def settle(name: str, options: dict[str, Any]) -> Settings:

@@ -18,7 +18,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """Say how a node is doing; with ``key``, over all keys.
+    """Say how a node is doing; with ``key``, over all keys, and with what its children did and learned.
 
     ``state`` is "new", "working" or "resting" (a circuit is not closed).  ``success_rate`` is (ok + healed) / finished,
     ``heal_rate`` is healed / (healed + failed): 1.0 and 0.0 before anything counts.  ``limit`` is how many calls may

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unbreakable.fractal.status import Latency, NodeStatus
@@ -14,15 +14,15 @@ RESTING = (State.OPEN, State.HALF_OPEN, State.FORCED_OPEN)
 
 
 def survey(node: Any) -> NodeStatus:
-    """Return the status of *node*, its children's calls included."""
+    """Return the status of *node*, what its children did and learned included."""
     children = tuple(survey(child) for child in list(node.children))
-    targets = node.targets.every()
+    own, targets = node.targets.every(), targets_of(node)
     counts, rate = tally(node, children), None
     if counts.finished:
         rate = (counts.ok + counts.healed) / counts.finished
-    resting = any(target.circuit.state in RESTING for target in targets)
+    resting = any(target.circuit.state in RESTING for target in own)
     gate = node.target.gate
-    experiences = {id(target.experience): target.experience for target in targets}.values()  # twins share theirs
+    remedies = remedies_of(targets)
     return NodeStatus(
         name=node.name,
         state="resting" if resting else "new" if rate is None else "working",
@@ -38,12 +38,39 @@ def survey(node: Any) -> NodeStatus:
         limit=None if gate is None else gate.most,
         in_flight=None if gate is None else gate.inside,
         budget=None if node.budget is None else node.budget.level(node.payer.successes(), node.drivers[0].now()),
-        signatures=sum(len(experience) for experience in experiences),
-        remedies={signature: scores for each in experiences for signature, scores in each.to_dict().items()},
+        signatures=len(remedies),
+        remedies=remedies,
         plan=node.target.plan.to_dict(),
         background=lessons_of(targets),
         children=children,
     )
+
+
+def targets_of(node: Any) -> list[Target]:
+    """Return the targets of *node* and of all nodes under it."""
+    return [*node.targets.every(), *(target for child in list(node.children) for target in targets_of(child))]
+
+
+def remedies_of(targets: Sequence[Target]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return by signature how each remedy did, over all *targets*."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for experience in {id(target.experience): target.experience for target in targets}.values():  # twins share theirs
+        for signature, scores in experience.to_dict().items():
+            known = found.setdefault(signature, {})
+            for name, score in scores.items():
+                known[name] = score if name not in known else _together(known[name], score)
+    return found
+
+
+def _together(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """Return two records of a remedy as one: what was seen is added, estimates are weighed by it."""
+    tried = one["tried"] + other["tried"]
+    weight = one["tried"] / tried if tried else 0.5
+    return {
+        "tried": tried,
+        "worked": one["worked"] + other["worked"],
+        "estimate": weight * one["estimate"] + (1.0 - weight) * other["estimate"],
+    }
 
 
 def tally(node: Any, children: Sequence[NodeStatus]) -> Counts:

@@ -11,6 +11,7 @@ from typing import Any
 from unbreakable.errors import (
     AttemptTimeout,
     BulkheadFull,
+    ConfigurationError,
     DeadlineExceeded,
     Kind,
     ValidationFailed,
@@ -51,7 +52,7 @@ class Validation:
         return await inner(ctx)
 
 
-def check_input(settings: Settings, ctx: Context) -> ValidationFailed | None:
+def check_input(settings: Settings, ctx: Context) -> Exception | None:
     """Return the refusal of a call whose arguments ``validate`` does not accept."""
     if settings.validate is None:
         return None
@@ -59,10 +60,17 @@ def check_input(settings: Settings, ctx: Context) -> ValidationFailed | None:
     try:
         accepted = settings.validate(*args, **kwargs)
     except Exception as error:
-        refusal = ValidationFailed(f"{settings.name}: {in_one_line(error)}")
-        refusal.__cause__ = error
-        return refusal
+        return refusal(f"{settings.name}: ", error)
     return ValidationFailed(f"{settings.name}: the input was refused by validate") if accepted is False else None
+
+
+def refusal(opening: str, error: Exception) -> Exception:
+    """Return why the call is refused for which *error* came up; a wrong setting is told as it is."""
+    if isinstance(error, ConfigurationError):
+        return error
+    refused = ValidationFailed(f"{opening}{in_one_line(error)}")
+    refused.__cause__ = error
+    return refused
 
 
 def check_state(ctx: Context) -> DeadlineExceeded | None:

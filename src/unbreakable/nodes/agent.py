@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, Unpack
 from unbreakable.errors import ConfigurationError, DeadlineExceeded, Rejected
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
+from unbreakable.fractal.ports import join
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.answering.judging import Judgements, verdict
 from unbreakable.nodes.answering.knowledge import KnowledgeBase, Readable
@@ -92,6 +93,7 @@ class AgentNode(FractalNode):
             raise refuse("model", "None: answers are taken from the knowledge, models are not built yet", model)
         self._score = _checked_score(dna)
         self._owns_knowledge = not isinstance(knowledge, KnowledgeBase)
+        system = options.pop("system", None)
         options.setdefault("effects", "none")
         options.setdefault("breaker", False)
         options.setdefault("hedge", False)
@@ -104,6 +106,7 @@ class AgentNode(FractalNode):
         known_as = f"{self.knowledge.mark} {self.name}".encode("utf-8", "surrogatepass")
         self._mark = hashlib.sha256(known_as).hexdigest()[:MARK]
         self._kinds, self._lock = Counter[str](), new_lock()
+        join(self, system)
 
     # ── answering ────────────────────────────────────────────────────────────────────────────────────────────────
 

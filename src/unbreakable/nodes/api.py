@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from unbreakable.fractal import FractalNode, Remedy
 from unbreakable.fractal.options import Options
+from unbreakable.fractal.ports import join
 from unbreakable.nodes.credentials import are_refused
 from unbreakable.nodes.doors import AsyncOperation, SyncOperation
 from unbreakable.nodes.http import effects_of, has_key
@@ -71,7 +72,7 @@ class APINode(FractalNode):
         urls = checking.checked_endpoints(endpoint, endpoints)
         self.method: str = checking.checked_method(method)
         self.asking: Asking = checking.new_asking(urls, headers, auth, transport, max_body)
-        pinned = "effects" in options
+        pinned, system = "effects" in options, options.pop("system", None)
         options.setdefault("effects", effects_of(self.method, keyed=False))
         super().__init__(name or checking.host_of(urls[0]), self._operation, **options)
         if not pinned:
@@ -81,6 +82,7 @@ class APINode(FractalNode):
             self.remedies.append(Remedy("refresh_credentials", are_refused, refresh, PRIOR))
         if len(urls) > 1:
             self.remedies.append(Remedy("other_endpoint", self.asking.may_move, self.asking.move, PRIOR))
+        join(self, system)
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -27,6 +27,7 @@ from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.node import F
 from unbreakable.fractal.options import Options
+from unbreakable.fractal.ports import join
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.keys import check_loader, checked_key, checked_tags, tags_of_a_value
@@ -113,12 +114,14 @@ class CacheNode(Closing):
         check.seconds("ttl", ttl, positive=True, endless=True)
         check.whole("max_size", max_size, least=1)
         check_loader(loader)
+        system = options.pop("system", None)
         options.setdefault("effects", "none")
         self.node = FractalNode("cache" if name is None else name, **options)
         self.ttl, self.max_size = float(ttl), max_size
         self.leases = Leases(max_size)
         self.loading = Loading(self.node, self.leases, loader, self.ttl)
         _caches.add(self)
+        join(self, system)
 
     @property
     def name(self) -> str:

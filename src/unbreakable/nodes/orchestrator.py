@@ -24,6 +24,7 @@ from unbreakable.errors import ConfigurationError
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
+from unbreakable.fractal.ports import join
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.at_work import Place, RunsAtWork, around, runs_on
 from unbreakable.nodes.crew import TaskCrew, ThreadCrew
@@ -98,6 +99,7 @@ class OrchestratorNode(Closing):
             from unbreakable.storage.shared import place_of
 
             place_of(state)
+        system = options.pop("system", None)
         options["remedies"] = tuple(options.get("remedies") or ())
         self.limit = AUTO if concurrency_limit == "auto" else concurrency_limit
         self.node = FractalNode(name or "orchestrator", **options)
@@ -109,6 +111,7 @@ class OrchestratorNode(Closing):
         self._ended = dict.fromkeys(RunStatus, 0)
         self.forget()
         _orchestrators.add(self)
+        join(self, system)
 
     def forget(self) -> None:
         """Know of no run and hold no file, as at first and in a forked child."""

@@ -17,6 +17,7 @@ from typing import Any, Self, Unpack
 from unbreakable.errors import CommitUnknown, ConfigurationError
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
+from unbreakable.fractal.ports import join
 from unbreakable.nodes.streaming import events
 from unbreakable.nodes.streaming.aside import shown
 from unbreakable.nodes.streaming.batches import Batches, SyncBatches
@@ -101,8 +102,10 @@ class StreamNode(FractalNode):
             patience=patience,
         )
         self._handler, self._said, self._codec, self._puts = handler, said, codec_of(said), 0
+        system = options.pop("system", None)
         super().__init__(name or "stream", None if handler is None else self._operation, **options)
         self._life = Life(self.name, said, None if handler is None else self._handling(handler), self._open)
+        join(self, system)
 
     # ── items in ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -35,7 +35,7 @@ class Fallback:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Return the inner result, or the fallback's answer to its failure."""
         result = await inner(ctx)
-        if not isinstance(result, Failure) or isinstance(result.error, ValidationFailed):
+        if not isinstance(result, Failure) or isinstance(result.error, ValidationFailed) or result.error is ctx.refused:
             return result
         failure = result
         try:

@@ -17,11 +17,12 @@ _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbre
 
 
 class Context(Alarm):
-    """What an operation can know about the call that it is part of; ``ub.current()`` returns the innermost.
+    """Tell an operation about the call that it is part of; ``ub.current()`` returns the innermost.
 
-    ``input`` is what the caller passed; ``deadline`` is a moment on ``runtime.now()``'s clock; ``attempt`` counts
-    from 1; ``rival`` is 0 for the first copy of a hedged attempt, 1 for the second, and so on.  ``nodes``,
-    ``results``, ``state``, ``tick`` and ``iteration`` are set by workflows and loops.
+    ``input`` is what the caller passed, and ``ctx["city"]`` is ``ctx.input["city"]``; ``deadline`` is a moment on
+    ``runtime.now()``'s clock; ``attempt`` counts from 1; ``rival`` is 0 for the first copy of a hedged attempt, 1 for
+    the second, and so on.  ``nodes``, ``results``, ``state``, ``tick`` and ``iteration`` are set by workflows and
+    loops.
     """
 
     node: Any  #: the node whose call this is
@@ -51,7 +52,7 @@ class Context(Alarm):
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
-    refused: Rejected | None = None  #: why the call is refused before anything else is asked
+    refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
     error: Exception | None = None  #: the last failure, kept when a fallback answers
@@ -85,6 +86,12 @@ class Context(Alarm):
         Inside another call it is made of that call's key, so that it is the same again when the other is repeated.
         """
         return self._key or self.name_the_work()
+
+    def __getitem__(self, name: Any) -> Any:
+        """Return ``ctx.input[name]``."""
+        return self.input[name]
+
+    __iter__ = None  #: what can be asked for items is not therefore a sequence
 
     def name_the_work(self) -> str:
         """Settle the idempotency key, and return it."""
@@ -120,10 +127,12 @@ class Context(Alarm):
         if self.node.listeners and self.node.hears(event):
             self.node.tell(event(at=self.runtime.now(), node=self.node.name, **fields))
 
-    def refuse(self, error: Rejected) -> Failure:
-        """Return the failure of a call, or attempt, that is not made."""
+    def refuse(self, error: Exception) -> Failure:
+        """Return the failure of a call, or attempt, that is not made: for a Rejected, or for a wrong setting."""
         self.emit(CallRejected, reason=str(error))
-        return Failure(error, Kind.REJECTED, node=self.node.name, attempt=self.attempt)
+        return Failure(
+            error, Kind.REJECTED if isinstance(error, Rejected) else Kind.BUG, node=self.node.name, attempt=self.attempt
+        )
 
 
 def _over(ctx: Context) -> Callable[[], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,13 +12,13 @@ class Closing:
 
     __slots__ = ()
 
+    @abstractmethod
     async def aclose(self) -> Any:
         """Close."""
-        raise NotImplementedError
 
+    @abstractmethod
     def aclose_sync(self) -> Any:
         """Close, from plain code."""
-        raise NotImplementedError
 
     def _entered(self) -> None:
         """Do what is to be done at the start of the block."""

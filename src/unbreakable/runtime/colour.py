@@ -14,6 +14,9 @@ def is_async(function: Any) -> bool:
         function = function.func
     if isinstance(function, (classmethod, staticmethod)):
         function = function.__func__
+    told = getattr(function, "is_async", None)
+    if isinstance(told, bool):  # a node, whose operation decides
+        return told
     call = inspect.getattr_static(type(function), "__call__", None)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 

@@ -61,9 +61,9 @@ class StepNodes:
         return self._child((step.id, "undo", code_of(step.compensate)), f"{step.id}.undo", UNDO_OPTIONS)
 
     def effects(self, step: Step) -> Effects:
-        """Return what is declared about the operation of *step*: by its node, else by the protected function it is."""
-        own = self.of(step).settings.effects
-        protected = getattr(step.operation, "node", None)
+        """Return what is declared about the operation of *step*: by its node, else by what is protected itself."""
+        own, operation = self.of(step).settings.effects, step.operation
+        protected = operation if isinstance(operation, FractalNode) else getattr(operation, "node", None)
         return protected.settings.effects if own == "unknown" and isinstance(protected, FractalNode) else own
 
     def _child(self, key: tuple[object, ...], name: str, options: Options) -> FractalNode:
@@ -86,6 +86,8 @@ def code_of(operation: object) -> object:
     """Return what is the same whenever *operation* is made anew: two workflows may each have a step of one name."""
     while isinstance(operation, partial):
         operation = operation.func
+    if isinstance(operation, FractalNode):
+        return operation
     function = getattr(operation, "__func__", operation)
     return getattr(function, "__code__", type(function))
 

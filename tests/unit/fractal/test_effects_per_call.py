@@ -80,8 +80,10 @@ def test_a_time_limit_is_learned_for_reads_alone():
 
 
 def test_an_unknown_word_for_effects_is_refused():
-    """A function that says something else than one of the four words is told so."""
+    """A function that says something else than one of the four words is told so; the call is not made."""
     node, _ = shop()
+    outcome = node.execute_sync(lambda: "read", "sometimes")
 
+    assert 0 == outcome.attempts
     with pytest.raises(ub.errors.ConfigurationError, match="effects must be one of"):
-        node.execute_sync(lambda: "read", "sometimes")
+        outcome.unwrap()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from unbreakable.fractal import AsyncProtected, SyncProtected
 from unbreakable.fractal.options import Options
+from unbreakable.fractal.ports import join
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.database.rows import Rows
 from unbreakable.nodes.database.run_doors import run_door, run_sync_door
@@ -65,7 +66,7 @@ class DatabaseNode(UndoingNode):
         **options: Unpack[Options],
     ) -> None:
         self.calls: Calls = database_library().new_calls(connection, durability, keep, most_rows)
-        pinned = "effects" in options
+        pinned, system = "effects" in options, options.pop("system", None)
         options.setdefault("effects", "none")
         strategy = options.get("strategy")
         if getattr(strategy, "timeout", None) is None:
@@ -87,6 +88,7 @@ class DatabaseNode(UndoingNode):
         beginning.target.circuit = self.target.circuit  # one database, one circuit
         self._begin: AsyncProtected[[], Session] = AsyncProtected(self._begun, beginning)
         self._begin_sync: SyncProtected[[], Session] = SyncProtected(lambda: run_blocking(self._begun()), beginning)
+        join(self, system)
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
