@@ -65,7 +65,7 @@ class ProcessGroup:
             BLOCKING.world.sleep(LOOK_AGAIN)
 
     def bury(self) -> int:
-        """Kill what is left of the group, and return how the leader ended: its exit code, or a signal as ``-number``."""
+        """Kill what is left of the group; return how the leader ended: its exit code, or ``-number`` of a signal."""
         self.kill()
         if _CAN_LOOK and self._process.returncode is None:
             with contextlib.suppress(ChildProcessError):
