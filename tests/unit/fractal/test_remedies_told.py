@@ -69,4 +69,4 @@ def test_the_context_gives_the_items_of_its_input():
 
     assert ["CAI", "CAI"] == node.execute_sync(context={"city": "CAI", "ok": True}).value
     assert isinstance(node.execute_sync(context={"ok": False}).error, ub.errors.ValidationFailed)
-    assert isinstance(node.execute_sync(list, {"ok": True}).error, TypeError)
+    assert isinstance(node.execute_sync(lambda ctx: [*ctx], {"ok": True}).error, TypeError)
