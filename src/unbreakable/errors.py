@@ -29,8 +29,8 @@ from __future__ import annotations
 import enum
 
 
-class Kind(enum.Enum):
-    """What sort of failure it is; the word decides which remedies make sense."""
+class Kind(enum.StrEnum):
+    """What sort of failure it is; the word, which each equals, decides which remedies make sense."""
 
     TRANSIENT = "transient"  #: passes by itself: a 500, a dropped answer
     UNREACHABLE = "unreachable"  #: no connection, or it broke

@@ -14,8 +14,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Status(enum.Enum):
-    """How a call ended, as its caller sees it."""
+class Status(enum.StrEnum):
+    """How a call ended, as its caller sees it; each equals its word: ``outcome.status == "ok"``."""
 
     OK = "ok"  #: the first attempt succeeded
     HEALED = "healed"  #: it succeeded after at least one failed attempt

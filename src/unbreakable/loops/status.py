@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 
-class LoopState(enum.Enum):
+class LoopState(enum.StrEnum):
     """Where a loop is in its life."""
 
     NEW = "new"  #: made, not started

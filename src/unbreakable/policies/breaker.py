@@ -108,7 +108,7 @@ class Place:
         self.waiter = waiter
 
 
-class State(enum.Enum):
+class State(enum.StrEnum):
     """Where a circuit stands."""
 
     CLOSED = "closed"
