@@ -14,14 +14,32 @@ target asked us to wait; ``http_status``; ``refused``, True when the target refu
     │   ├── Throttled               shed in proportion to what the target refuses
     │   ├── BudgetSpent             the budget for repeats is spent
     │   ├── DeadlineExceeded        the caller's time is up
-    │   └── ValidationFailed        the call's input was refused
+    │   ├── ValidationFailed        the call's input was refused
+    │   └── RunInProgress           a run of that id is at work already
     ├── AttemptTimeout              an attempt was cut by our time limit (also a TimeoutError)
     ├── VerificationFailed          the result was not what was asked for
     ├── NotSent                     the request provably never left
-    ├── WorkerLost                  the worker process that ran a loop's operation is gone, or never came up
     ├── ConfigurationError          a setting is wrong (also a ValueError); the message holds its path
     │   └── GraphError              the steps of a workflow do not fit together
-    └── CommitUnknown               nobody can tell whether the commit took place
+    ├── CommitUnknown               nobody can tell whether the commit took place
+    ├── NotRecordable               a value cannot be written down (also a TypeError)
+    ├── RecordedError               stands for an error of which only the text was kept, or could be sent
+    ├── RunCancelled                a run turned back because its caller cancelled it
+    ├── RunNotCommitted             a run of a workflow was compensated, or needs attention
+    ├── StrayExit                   a loop's operation raised what ends programs, not iterations
+    ├── WorkerLost                  the worker process that ran a loop's operation is gone, or never came up
+    ├── RemoteFailure               stands for what an operation raised in its worker process
+    │   └── Unsendable              what an operation is given, or leaves, cannot be sent to its worker process
+    └── StateError                  a state file, or the folder of a log, cannot be used as asked
+        ├── StateOwned              another process holds it; ``pid`` says which
+        ├── StateNotOurs            it is the file of another program; nothing was written to it
+        ├── StateTooNew             a newer version of this library wrote it
+        ├── StateBroken             what it holds cannot be read any more
+        ├── StateLocked             another program holds SQLite's write lock; passes by itself
+        └── StateFull               the disk is full; passes when somebody makes room
+
+Whatever was acknowledged before a StateError was raised is still in the file.  A broken one that is put aside, so that
+work can go on with an empty one, is told by a StateSetAsideWarning.
 """
 
 from __future__ import annotations
@@ -90,6 +108,10 @@ class ValidationFailed(Rejected):
     """Say that the call's input was refused before anything was sent."""
 
 
+class RunInProgress(Rejected):
+    """Say that a run of that id is at work already, where it cannot be waited for."""
+
+
 class AttemptTimeout(UnbreakableError, TimeoutError):
     """Say that an attempt took longer than its time limit and was cut by us."""
 
@@ -129,3 +151,82 @@ class CommitUnknown(UnbreakableError):
     def __init__(self, message: str = "", *, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+class RunCancelled(UnbreakableError):
+    """Say that a run turned back because its caller cancelled it."""
+
+
+class RunNotCommitted(UnbreakableError):
+    """Say that a run of a workflow was compensated or needs attention; its cause is what made it turn back.
+
+    It is not repeated within one iteration of the loop: the next tick is the next try.
+    """
+
+    kind = Kind.INVALID
+
+
+class RecordedError(UnbreakableError):
+    """Stand for an error of an earlier call or process, of which only the text was kept."""
+
+
+class NotRecordable(UnbreakableError, TypeError):
+    """Say which part of a value cannot be recorded, and what to return instead."""
+
+
+class RemoteFailure(UnbreakableError):
+    """Say what an operation raised in its worker process, where the exception itself cannot be sent.
+
+    Its ``kind`` and whatever else decides about repeats is that exception's.
+    """
+
+
+class Unsendable(RemoteFailure):
+    """Say that what an operation is given, or leaves in ``ctx.state``, cannot be sent: repeating changes nothing."""
+
+    kind = Kind.BUG
+
+
+class StrayExit(UnbreakableError):
+    """Say that an operation raised what ends a program or a task, not an iteration; its cause is what it raised.
+
+    It is not repeated within one iteration of the loop: the next tick is the next try.
+    """
+
+    kind = Kind.BUG
+
+
+class StateError(UnbreakableError):
+    """Say that a state file cannot be used as asked."""
+
+
+class StateOwned(StateError):
+    """Say that another process owns the file; ``pid`` is None when it left no number."""
+
+    def __init__(self, message: str, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class StateNotOurs(StateError):
+    """Say that the file belongs to another program."""
+
+
+class StateTooNew(StateError):
+    """Say that a newer version of this library wrote the file."""
+
+
+class StateBroken(StateError):
+    """Say that the file's content cannot be read."""
+
+
+class StateLocked(StateError):
+    """Say that another program holds the write lock for the moment."""
+
+
+class StateFull(StateError):
+    """Say that there is no room left to write."""
+
+
+class StateSetAsideWarning(RuntimeWarning):
+    """Warn that a broken state file is being renamed, so that work can go on with an empty one."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unbreakable.errors import GraphError, Kind, UnbreakableError
+from unbreakable.errors import GraphError, RunNotCommitted
 from unbreakable.fractal.memory import Knowledge
 from unbreakable.loops import LoopStatus, QuantumLoop
 from unbreakable.nodes import OrchestratorNode
@@ -16,15 +16,6 @@ from unbreakable.record import Record
 from unbreakable.runtime import Closing
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
-
-
-class RunNotCommitted(UnbreakableError):
-    """Say that a run of a workflow was compensated or needs attention; its cause is what made it turn back.
-
-    It is not repeated within one iteration of the loop: the next tick is the next try.
-    """
-
-    kind = Kind.INVALID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from unbreakable.errors import StateError
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.runtime import run_blocking
 from unbreakable.storage.sqlite import StateFile
-from unbreakable.storage.trouble import StateError
 from unbreakable.workflows import RunResult, Step
 
 STEPS = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 import unbreakable
+from unbreakable.errors import StateBroken, StateFull, StateLocked
 from unbreakable.nodes import AgentNode, KnowledgeBase
-from unbreakable.storage.trouble import StateBroken, StateFull, StateLocked
 
 pytestmark = pytest.mark.real
 

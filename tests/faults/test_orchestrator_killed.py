@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from unbreakable.errors import StateOwned
 from unbreakable.nodes import OrchestratorNode
-from unbreakable.storage.trouble import StateOwned
 
 pytestmark = pytest.mark.real
 

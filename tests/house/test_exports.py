@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
+import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import unbreakable as ub
 
+ROOT = Path(__file__).parents[2]
 NAMES = [(name, getattr(ub, name, None)) for name in ub.__all__]
 MODULES = {name: thing for name, thing in NAMES if isinstance(thing, ModuleType)}
 OBJECTS = {name: thing for name, thing in NAMES if inspect.isclass(thing) or inspect.isfunction(thing)}
@@ -80,3 +85,28 @@ def test_each_public_method_says_what_it_does(name):
 def test_completion_shows_what_is_loaded_later():
     """A prompt that completes names shows every public one, whether it was asked for before or not."""
     assert sorted(ub.__all__) == dir(ub)
+
+
+def descendants(kind: type) -> set[type]:
+    """Return what is derived from *kind*, however remotely, in any module that is loaded."""
+    return {kind}.union(*(descendants(each) for each in kind.__subclasses__()))
+
+
+def test_every_error_of_ours_is_among_the_errors():
+    """Whatever we raise can be caught by its name in ub.errors, before it was raised once, and is in its list."""
+    for module in pkgutil.walk_packages(ub.__path__, "unbreakable."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    ours = {kind for kind in descendants(ub.errors.UnbreakableError) if kind.__module__.startswith("unbreakable.")}
+
+    assert [] == sorted(kind.__qualname__ for kind in ours if getattr(ub.errors, kind.__name__, None) is not kind)
+    assert [] == sorted(kind.__name__ for kind in ours if f" {kind.__name__}" not in (ub.errors.__doc__ or ""))
+
+
+def test_docstrings_name_errors_that_can_be_caught():
+    """An exception that a docstring names by our door is there."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+
+    assert [] == sorted(
+        name for name in set(re.findall(r"\berrors\.([A-Z]\w+)", sources)) if not hasattr(ub.errors, name)
+    )

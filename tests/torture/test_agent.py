@@ -15,12 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import unbreakable as ub
-from unbreakable.errors import DeadlineExceeded
+from unbreakable.errors import DeadlineExceeded, StateError
 from unbreakable.nodes import AgentNode, KnowledgeBase
 from unbreakable.nodes.answering.files import read_path
 from unbreakable.nodes.answering.question import read_question
 from unbreakable.nodes.answering.words import word_set, words
-from unbreakable.storage.trouble import StateError
 
 DESCRIPTORS = Path("/proc/self/fd")
 KNOWLEDGE = {

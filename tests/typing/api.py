@@ -271,25 +271,6 @@ def policies() -> None:
     print(pinned)
 
 
-async def errors() -> None:
-    """Catch what we raise, as narrowly as needed."""
-    try:
-        await search("CAI")
-    except (ub.errors.CircuitOpen, ub.errors.BulkheadFull, ub.errors.BudgetSpent, ub.errors.DeadlineExceeded):
-        pass
-    except ub.errors.ValidationFailed as error:
-        rejected: ub.errors.Rejected = error
-        print(rejected)
-    except ub.errors.AttemptTimeout as error:
-        late: TimeoutError = error
-        print(late)
-    except ub.errors.ConfigurationError as error:
-        wrong: ValueError = error
-        print(wrong)
-    except (ub.errors.VerificationFailed, ub.errors.NotSent, ub.errors.GraphError, ub.errors.UnbreakableError):
-        raise
-
-
 # ── Nodes ───────────────────────────────────────────────────────────────────────────────
 
 

@@ -14,7 +14,7 @@ import click
 
 from unbreakable.cli.unusable import Unusable
 from unbreakable.demo.state import Settings, State
-from unbreakable.storage.trouble import StateError
+from unbreakable.errors import StateError
 
 
 @click.command()

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from unbreakable.cli.unusable import Unusable
+from unbreakable.errors import StateError
 from unbreakable.observe import latest_stories, story_of
-from unbreakable.storage.trouble import StateError
 from unbreakable.workflows.reading import RunTold, run_of
 
 MOST_LISTED = 20

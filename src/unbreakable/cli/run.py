@@ -9,9 +9,8 @@ from pathlib import Path
 
 import click
 
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.loops.supervisor import IN_VAIN, Supervisor, follow
-from unbreakable.storage.trouble import StateError
 
 
 @click.command()

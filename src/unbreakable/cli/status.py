@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from unbreakable.cli.unusable import Unusable
+from unbreakable.errors import StateError
 from unbreakable.observe import Snapshot, latest_snapshot
-from unbreakable.storage.trouble import StateError
 
 LOOPS = ["loop", "state", "iterations", "success", "in a row failed", "last error"]
 NODES = ["node", "state", "calls", "success", "healed", "strategy", "circuit"]

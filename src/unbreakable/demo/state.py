@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from unbreakable.demo.bookings import End, Ended, Verdict
 from unbreakable.demo.figures import Figures
+from unbreakable.errors import StateBroken, StateError, StateOwned
 from unbreakable.storage.owner import Ownership
-from unbreakable.storage.trouble import StateBroken, StateError, StateOwned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

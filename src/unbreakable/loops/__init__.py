@@ -1,8 +1,6 @@
 """Periodic tasks that go on, whatever their operations do."""
 
 from unbreakable.loops.engine import QuantumLoopEngine
-from unbreakable.loops.errand import RemoteFailure
-from unbreakable.loops.guard import StrayExit
 from unbreakable.loops.loop import QuantumLoop
 from unbreakable.loops.schedule import Tick
 from unbreakable.loops.status import EngineStatus, Healing, LoopState, LoopStatus, Performance, Tries
@@ -15,8 +13,6 @@ __all__ = [
     "Performance",
     "QuantumLoop",
     "QuantumLoopEngine",
-    "RemoteFailure",
-    "StrayExit",
     "Tick",
     "Tries",
 ]

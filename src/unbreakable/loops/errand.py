@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unbreakable.errors import Kind, UnbreakableError
+from unbreakable.errors import Kind, RemoteFailure, Unsendable
 from unbreakable.fractal.scope import set_scope
 from unbreakable.loops.wire import pack, unpack
 from unbreakable.outcome import in_one_line, told_by
@@ -19,19 +19,6 @@ MOST_CHARACTERS = 8_000  # of a traceback that is told in a note
 
 # What an exception may say of itself; see unbreakable.errors.
 _TOLD = ("kind", "retry_after", "http_status", "refused", "in_doubt")
-
-
-class RemoteFailure(UnbreakableError):
-    """Say what an operation raised in its worker process, where the exception itself cannot be sent.
-
-    Its ``kind`` and whatever else decides about repeats is that exception's.
-    """
-
-
-class Unsendable(RemoteFailure):
-    """Say that what an operation is given, or leaves in ``ctx.state``, cannot be sent: repeating changes nothing."""
-
-    kind = Kind.BUG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

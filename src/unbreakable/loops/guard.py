@@ -14,22 +14,13 @@ from opcode import opname
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-from unbreakable.errors import Kind, UnbreakableError
+from unbreakable.errors import StrayExit
 from unbreakable.fractal.operation import takes_context
 from unbreakable.loops.carrier import Mark
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
 from unbreakable.runtime.blocking import BranchOver
 from unbreakable.runtime.thread import runs_signal_handlers
-
-
-class StrayExit(UnbreakableError):
-    """Say that an operation raised what ends a program or a task, not an iteration; its cause is what it raised.
-
-    It is not repeated within one iteration of the loop: the next tick is the next try.
-    """
-
-    kind = Kind.BUG
 
 
 def is_stray(error: BaseException, mark: Mark) -> bool:

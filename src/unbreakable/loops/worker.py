@@ -11,11 +11,11 @@ import sys
 from queue import SimpleQueue
 from types import FrameType
 
+from unbreakable.errors import StrayExit, Unsendable
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.trying import is_exhausted
 from unbreakable.loops.bench import Bench
-from unbreakable.loops.errand import Answer, Request, Unsendable
-from unbreakable.loops.guard import StrayExit
+from unbreakable.loops.errand import Answer, Request
 from unbreakable.loops.program import Program, loading
 from unbreakable.loops.signals import ASKING
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias, Unpack
 
-from unbreakable.errors import ConfigurationError, DeadlineExceeded, Rejected
+from unbreakable.errors import ConfigurationError, DeadlineExceeded, Rejected, StateBroken, StateError, StateLocked
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
@@ -26,7 +26,6 @@ from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context, Retry, check, current
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import new_lock, run_blocking
-from unbreakable.storage.trouble import StateBroken, StateError, StateLocked
 
 Knowledge: TypeAlias = "KnowledgeBase | Readable"
 

@@ -7,9 +7,10 @@ import contextvars
 import weakref
 from dataclasses import dataclass
 
+from unbreakable.errors import RunInProgress
 from unbreakable.policies import Context
 from unbreakable.runtime import new_lock
-from unbreakable.workflows import RunInProgress, RunResult
+from unbreakable.workflows import RunResult
 
 around: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("runs_around", default=frozenset())
 

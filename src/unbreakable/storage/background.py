@@ -14,10 +14,10 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 
+from unbreakable.errors import StateError
 from unbreakable.outcome import in_one_line
 from unbreakable.storage.shared import close_state
 from unbreakable.storage.sqlite import StateFile, Statement
-from unbreakable.storage.trouble import StateError
 
 PAUSE = 1.0  # seconds between two writes
 

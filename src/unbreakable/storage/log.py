@@ -15,12 +15,13 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from unbreakable.errors import StateError, StateNotOurs
 from unbreakable.storage.disk import DISK, Disk
 from unbreakable.storage.mark import Mark
 from unbreakable.storage.owner import Ownership
 from unbreakable.storage.reading import Found, Reading
 from unbreakable.storage.segments import Segments
-from unbreakable.storage.trouble import StateError, StateNotOurs, explained
+from unbreakable.storage.trouble import explained
 from unbreakable.storage.writing import Limits, Writer
 
 SEGMENT_BYTES = 16 * 2**20

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from unbreakable.errors import StateError
 from unbreakable.storage.shared import place_of
-from unbreakable.storage.trouble import StateError
 
 
 def look_up(state: str | os.PathLike[str], sql: str, *values: object) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from unbreakable.storage.trouble import StateError, StateOwned
+from unbreakable.errors import StateError, StateOwned
 
 
 class Ownership:

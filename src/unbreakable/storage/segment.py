@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from unbreakable.errors import StateBroken, StateTooNew
 from unbreakable.storage.disk import Disk
 from unbreakable.storage.frame import Frame, Short, find, parse
-from unbreakable.storage.trouble import StateBroken, StateTooNew
 
 FORMAT = 1
 MAGIC = b"UBstream"

@@ -6,9 +6,9 @@ import contextlib
 from itertools import zip_longest
 from pathlib import Path
 
+from unbreakable.errors import StateBroken
 from unbreakable.storage.disk import Disk
 from unbreakable.storage.segment import COPY, NAME, START, Header, Segment, last_of, read_header
-from unbreakable.storage.trouble import StateBroken
 
 UNFINISHED = ".new"
 SET_ASIDE = ".damaged"  # what the name of a file ends with that was done with, but could not be read in full

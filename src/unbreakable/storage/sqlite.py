@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from unbreakable.storage.owner import Ownership
-from unbreakable.storage.trouble import (
+from unbreakable.errors import (
     StateBroken,
     StateError,
     StateFull,
@@ -30,6 +29,7 @@ from unbreakable.storage.trouble import (
     StateSetAsideWarning,
     StateTooNew,
 )
+from unbreakable.storage.owner import Ownership
 
 if TYPE_CHECKING:
     import sqlite3

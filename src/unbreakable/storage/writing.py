@@ -13,11 +13,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from unbreakable.errors import StateFull
 from unbreakable.storage.disk import Disk
 from unbreakable.storage.frame import HEAD, encode
 from unbreakable.storage.segment import START, Header, Segment
 from unbreakable.storage.segments import Segments
-from unbreakable.storage.trouble import StateFull
 
 APART = 256  # every so many records it is noted where one begins
 MOST_HELD = 64 * 2**20  # bytes that may wait to be confirmed by the disk: beyond that it does not keep up

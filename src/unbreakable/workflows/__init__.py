@@ -2,17 +2,8 @@
 
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
 from unbreakable.workflows.graph import Graph, build_graph
-from unbreakable.workflows.payload import NotRecordable
 from unbreakable.workflows.ports import News, Work
-from unbreakable.workflows.result import (
-    PendingRun,
-    RecordedError,
-    RunCancelled,
-    RunInProgress,
-    RunResult,
-    RunStatus,
-    StepState,
-)
+from unbreakable.workflows.result import PendingRun, RunResult, RunStatus, StepState
 from unbreakable.workflows.step import Step
 
 __all__ = [
@@ -20,13 +11,9 @@ __all__ = [
     "Ending",
     "Graph",
     "News",
-    "NotRecordable",
     "NotReturned",
     "PendingRun",
-    "RecordedError",
     "Returned",
-    "RunCancelled",
-    "RunInProgress",
     "RunResult",
     "RunStatus",
     "Step",

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from unbreakable.errors import NotRecordable, RecordedError, RunCancelled, StateError, StateFull, StateLocked
 from unbreakable.outcome import in_one_line
-from unbreakable.storage.trouble import StateError, StateFull, StateLocked
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
 from unbreakable.workflows.journal import RunEnded, RunTurnedBack, StepBegun, StepEnded
 from unbreakable.workflows.opening import Run, inputs_of
-from unbreakable.workflows.payload import NotRecordable
 from unbreakable.workflows.ports import SOMEBODY, Call, Means
-from unbreakable.workflows.result import RecordedError, RunCancelled, RunResult, RunStatus, StepState, verdict
+from unbreakable.workflows.result import RunResult, RunStatus, StepState, verdict
 
 WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds that a locked or full state file is given to pass, about 3 in all
 LONGEST = 500  # characters of an error's text that are kept

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unbreakable.errors import ConfigurationError, GraphError
+from unbreakable.errors import ConfigurationError, GraphError, NotRecordable, RecordedError
 from unbreakable.workflows.graph import Graph, difference
 from unbreakable.workflows.journal import Journal, Record, RunBegun, StoredRun, full_ledger
-from unbreakable.workflows.payload import NotRecordable, Payload
-from unbreakable.workflows.result import PendingRun, RecordedError, RunResult, RunStatus, StepState
+from unbreakable.workflows.payload import Payload
+from unbreakable.workflows.result import PendingRun, RunResult, RunStatus, StepState
 from unbreakable.workflows.saga import Saga
 from unbreakable.workflows.step import Step
 

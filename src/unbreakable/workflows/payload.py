@@ -7,13 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from unbreakable.errors import UnbreakableError
+from unbreakable.errors import NotRecordable
 
 DEEPEST = 100
-
-
-class NotRecordable(UnbreakableError, TypeError):
-    """Say which part of a value cannot be recorded, and what to return instead."""
 
 
 class Payload(NamedTuple):

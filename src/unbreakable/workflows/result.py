@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unbreakable.errors import Rejected, UnbreakableError
+from unbreakable.errors import RecordedError
 from unbreakable.outcome import in_one_line
 from unbreakable.workflows.payload import json_ready
 
@@ -29,18 +29,6 @@ class StepState(enum.StrEnum):
     DONE = "done"  #: it returned
     UNDONE = "undone"  #: its compensation returned
     UNDO_FAILED = "undo_failed"  #: its compensation failed for good
-
-
-class RunCancelled(UnbreakableError):
-    """Say that a run turned back because its caller cancelled it."""
-
-
-class RunInProgress(Rejected):
-    """Say that a run of that id is at work already, where it cannot be waited for."""
-
-
-class RecordedError(UnbreakableError):
-    """Stand for an error of an earlier call or process, of which only the text was kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from unbreakable.errors import StateBroken
 from unbreakable.storage.shared import close_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
 from unbreakable.storage.stamp import time_of_day
-from unbreakable.storage.trouble import StateBroken
 from unbreakable.workflows.journal import (
     Record,
     RunBegun,

@@ -8,9 +8,8 @@ import pickle
 
 import pytest
 
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.nodes import AgentNode, KnowledgeBase
-from unbreakable.storage.trouble import StateError
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ import sqlite3
 
 import pytest
 
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.nodes import AgentNode, KnowledgeBase
 from unbreakable.nodes.answering import tables
-from unbreakable.storage.trouble import StateError
 
 
 def quotes(knowledge, question):

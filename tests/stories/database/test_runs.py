@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 import unbreakable as ub
 from unbreakable import errors
+from unbreakable.errors import NotRecordable
 from unbreakable.nodes import DatabaseNode, Rows
 from unbreakable.nodes.database import keys as key_rows
 from unbreakable.nodes.database.session import Session
-from unbreakable.workflows.payload import NotRecordable
 
 pytestmark = pytest.mark.real
 

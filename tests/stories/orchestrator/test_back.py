@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from unbreakable.errors import NotSent
+from unbreakable.errors import NotRecordable, NotSent
 from unbreakable.fractal import FractalNode
-from unbreakable.workflows import NotRecordable, RunStatus, StepState
+from unbreakable.workflows import RunStatus, StepState
 from unbreakable.workflows.events import Compensated, CompensationFailed, RunFinished, RunTurned, StepFailed
 
 NO = ValueError("sold out")

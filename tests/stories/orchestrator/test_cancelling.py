@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 import unbreakable as ub
+from unbreakable.errors import RunCancelled
 from unbreakable.runtime import ASYNCIO
-from unbreakable.workflows import RunCancelled, RunStatus, Step
+from unbreakable.workflows import RunStatus, Step
 
 
 def two_steps(stage, **settings):

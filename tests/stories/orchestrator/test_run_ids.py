@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, RunInProgress
 from unbreakable.runtime import ASYNCIO
-from unbreakable.workflows import RunInProgress, RunStatus
+from unbreakable.workflows import RunStatus
 
 
 def test_a_finished_run_is_not_run_again(stage, state):

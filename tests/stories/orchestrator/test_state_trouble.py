@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from unbreakable.storage.trouble import StateFull, StateLocked, StateOwned, StateSetAsideWarning
+from unbreakable.errors import StateFull, StateLocked, StateOwned, StateSetAsideWarning
 from unbreakable.workflows.events import RunLeft, StateSetAside
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import unbreakable as ub
-from unbreakable.storage.trouble import StateOwned
+from unbreakable.errors import StateOwned
 
 pytestmark = pytest.mark.real
 

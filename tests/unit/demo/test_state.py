@@ -7,7 +7,7 @@ import pytest
 from unbreakable.demo.bookings import End, Ended, Verdict
 from unbreakable.demo.figures import Figures
 from unbreakable.demo.state import Settings, State
-from unbreakable.storage.trouble import StateBroken, StateOwned
+from unbreakable.errors import StateBroken, StateOwned
 
 SETTINGS = Settings(seed=7, bookings=60)
 ENDED = Ended(id="b-1", due=0.5, seconds=0.1, verdict=Verdict(end=End.DONE, heals=("retry",)))

@@ -10,10 +10,9 @@ import sqlite3
 import pytest
 
 import unbreakable as ub
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, StateOwned, StateSetAsideWarning
 from unbreakable.fractal.target import COLD, FOLD
 from unbreakable.knowledge.sqlite import MOST_TARGETS
-from unbreakable.storage.trouble import StateOwned, StateSetAsideWarning
 from unbreakable.testing import virtual_time
 
 pytestmark = pytest.mark.real

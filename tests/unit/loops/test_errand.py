@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from unbreakable.errors import Kind
+from unbreakable.errors import Kind, RemoteFailure
 from unbreakable.fractal.signature import classify
-from unbreakable.loops.errand import MOST_CHARACTERS, Answer, RemoteFailure
+from unbreakable.loops.errand import MOST_CHARACTERS, Answer
 from unbreakable.outcome import Failure
 from unbreakable.policies import Retry
 

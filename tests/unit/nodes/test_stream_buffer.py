@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.unit.storage.conftest import ModelDisk
 
+from unbreakable.errors import StateError
 from unbreakable.nodes.streaming.buffer import Buffer, Rules
 from unbreakable.storage.log import Log
-from unbreakable.storage.trouble import StateError
 
 MODES = {
     "memory": {},

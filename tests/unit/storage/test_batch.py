@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from unbreakable.errors import StateFull
 from unbreakable.storage.batch import LoopBatch
-from unbreakable.storage.trouble import StateFull
 
 
 class Commits:

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from unbreakable.errors import StateError
 from unbreakable.storage.letters import Letters
-from unbreakable.storage.trouble import StateError
 
 
 def opened(folder, disk):

@@ -8,9 +8,9 @@ from zlib import crc32
 import pytest
 from tests.unit.storage.conftest import ALL, after, contents, filled, killed, opened, payload, read_all, segments
 
+from unbreakable.errors import StateError, StateNotOurs, StateOwned, StateTooNew
 from unbreakable.storage.disk import DISK
 from unbreakable.storage.segment import FACTS
-from unbreakable.storage.trouble import StateError, StateNotOurs, StateOwned, StateTooNew
 
 
 def test_records_are_read_in_order_over_all_files(tmp_path, disk):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.unit.storage.conftest import ModelDisk, read_all
 
+from unbreakable.errors import StateError
 from unbreakable.storage.log import Log
 from unbreakable.storage.reading import Gap
-from unbreakable.storage.trouble import StateError
 
 SMALL = 16 * 1024  # bytes of the whole log; a file takes 2 KiB
 VERBS = ["write", "sync", "sync_folder", "create", "cut", "remove", "rename", "open", "read"]

@@ -20,7 +20,7 @@ from tests.unit.storage.conftest import (
     segments,
 )
 
-from unbreakable.storage.trouble import StateError, StateFull
+from unbreakable.errors import StateError, StateFull
 
 
 def test_a_full_disk_refuses_and_everything_else_goes_on(tmp_path, disk):

@@ -8,8 +8,7 @@ import warnings
 
 import pytest
 
-from unbreakable.storage.sqlite import APPLICATION, FORMAT, Schema, StateFile
-from unbreakable.storage.trouble import (
+from unbreakable.errors import (
     StateBroken,
     StateError,
     StateFull,
@@ -19,6 +18,7 @@ from unbreakable.storage.trouble import (
     StateSetAsideWarning,
     StateTooNew,
 )
+from unbreakable.storage.sqlite import APPLICATION, FORMAT, Schema, StateFile
 
 NOTES = Schema("notes", (("CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT NOT NULL)",),))
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from unbreakable.errors import NotRecordable, StateBroken, StateError
 from unbreakable.storage.shared import open_state
-from unbreakable.storage.trouble import StateBroken, StateError
 from unbreakable.workflows.graph import build_graph
 from unbreakable.workflows.journal import RunBegun, RunEnded, RunTurnedBack, StepBegun, StepEnded
 from unbreakable.workflows.memory import MemoryJournal
 from unbreakable.workflows.opening import pending_of, result_of
-from unbreakable.workflows.payload import NotRecordable
 from unbreakable.workflows.result import RunStatus, StepState
 from unbreakable.workflows.step import Step
 from unbreakable.workflows.table import SWEEP_EVERY, TableJournal

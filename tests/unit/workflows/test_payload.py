@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unbreakable.workflows.payload import NotRecordable, read, record
+from unbreakable.errors import NotRecordable
+from unbreakable.workflows.payload import read, record
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, StateBroken, StateNotOurs, StateTooNew
 from unbreakable.nodes.answering import tables
 from unbreakable.nodes.answering.evidence import Evidence
 from unbreakable.nodes.answering.files import existing, is_database, read_path
@@ -23,7 +23,6 @@ from unbreakable.nodes.answering.shelf import Shelf
 from unbreakable.nodes.answering.support import NOTHING, Match, best_match, sunk, weigh
 from unbreakable.nodes.answering.words import plain
 from unbreakable.policies import check
-from unbreakable.storage.trouble import StateBroken, StateNotOurs, StateTooNew
 
 Readable: TypeAlias = "Mapping[str, Any] | list[Any] | tuple[Any, ...] | str | os.PathLike[str]"
 

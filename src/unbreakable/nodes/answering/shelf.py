@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unbreakable.errors import DeadlineExceeded
+from unbreakable.errors import DeadlineExceeded, StateBroken, StateError, StateLocked, StateNotOurs, StateTooNew
 from unbreakable.runtime.world import REAL
 from unbreakable.storage.sqlite import TROUBLES
-from unbreakable.storage.trouble import StateBroken, StateError, StateLocked, StateNotOurs, StateTooNew
 
 if TYPE_CHECKING:
     import sqlite3

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from unbreakable.errors import NotRecordable
 from unbreakable.nodes.database.rows import Rows
-from unbreakable.workflows.payload import NotRecordable, read, record
+from unbreakable.workflows.payload import read, record
 
 MOST_RESULT = 2**20  # characters of JSON: what is larger belongs in a table of its own
 ROWS = "Rows "  # stands before the JSON of rows, where no JSON begins

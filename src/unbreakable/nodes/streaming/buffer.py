@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from unbreakable.errors import StateError
 from unbreakable.nodes.streaming.counting import Counting, Tally
 from unbreakable.nodes.streaming.line import Line
 from unbreakable.nodes.streaming.milestone import Milestone
 from unbreakable.runtime import Waiter, new_lock
 from unbreakable.storage.log import SEGMENT_BYTES, Log
 from unbreakable.storage.reading import Gap, Record
-from unbreakable.storage.trouble import StateError
 
 NAMED = 0x100  # a flag on disk: the payload begins with the id of an item that had stood in the line before
 MOST_READ = 1_000  # items that are read from disk at once

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from unbreakable.errors import NotRecordable
 from unbreakable.policies.check import refuse
 from unbreakable.workflows import payload
 
@@ -50,7 +51,7 @@ class AsBytes:
         """Return the flags and the bytes of *item*."""
         flags, data = self._encode(item)
         if len(data) > self._most_bytes:
-            raise payload.NotRecordable(f"item takes {len(data)} bytes, and at most {self._most_bytes} can be kept")
+            raise NotRecordable(f"item takes {len(data)} bytes, and at most {self._most_bytes} can be kept")
         return flags, data
 
     def _encode(self, item: Any) -> tuple[int, bytes]:
@@ -66,7 +67,7 @@ class AsBytes:
                 return TEXT, item.encode()
             return JSON, payload.record(item, "item").text.encode()
         except UnicodeEncodeError as error:
-            raise payload.NotRecordable(f"item holds text that is no Unicode: {error.reason}") from None
+            raise NotRecordable(f"item holds text that is no Unicode: {error.reason}") from None
 
     def decode(self, flags: int, payload: Any) -> Any:
         """Return the item; raise ValueError when it was written in a way that is not known here."""

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from unbreakable.errors import StateError
 from unbreakable.nodes.streaming.milestone import Milestone
 from unbreakable.runtime import Runtime, new_lock
-from unbreakable.storage.trouble import StateError
 
 AGAIN = 0.25  # seconds after which whoever waits asks a disk once more that refused
 

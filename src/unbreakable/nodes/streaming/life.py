@@ -6,7 +6,7 @@ import enum
 import logging
 from collections.abc import Callable
 
-from unbreakable.errors import Rejected
+from unbreakable.errors import Rejected, StateError
 from unbreakable.loops.carrier import Carrier
 from unbreakable.nodes.streaming.batching import Batching
 from unbreakable.nodes.streaming.consumer import Consumer, Handling
@@ -14,7 +14,6 @@ from unbreakable.nodes.streaming.opening import Opened
 from unbreakable.nodes.streaming.settings import StreamSettings
 from unbreakable.nodes.streaming.taking import Taking
 from unbreakable.runtime import Runtime, is_async, new_lock
-from unbreakable.storage.trouble import StateError
 
 LAST_GRACE = 1.0  # seconds for a handler that had to be cancelled to clean up
 LOOK_AGAIN = 1.0  # seconds after which whoever waits for items to be handled sees to it that somebody handles them
