@@ -4,7 +4,8 @@ import typing
 
 from unbreakable import errors, events, lazily
 from unbreakable.fractal import FractalNode, LocalMemory, Verify
-from unbreakable.outcome import Failure, Outcome, Status
+from unbreakable.fractal.memory import Knowledge
+from unbreakable.outcome import Failure, Outcome, Stage, Status, Trace
 from unbreakable.policies import (
     Backoff,
     Bulkhead,
@@ -13,6 +14,7 @@ from unbreakable.policies import (
     Hedge,
     Retry,
     RetryBudget,
+    State,
     Strategy,
     Timeout,
     current,
@@ -23,7 +25,7 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
     from unbreakable import testing
     from unbreakable.fractal.status import NodeStatus
     from unbreakable.knowledge import SqliteMemory
-    from unbreakable.loops import EngineStatus, LoopStatus, QuantumLoopEngine
+    from unbreakable.loops import EngineStatus, LoopState, LoopStatus, QuantumLoop, QuantumLoopEngine
     from unbreakable.nodes import (
         Ack,
         AdaptiveTransport,
@@ -41,9 +43,10 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
     )
     from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
     from unbreakable.simulation.decision import Decision
+    from unbreakable.simulation.weigh import Universe
     from unbreakable.system import QuantumSystem, SystemStatus
     from unbreakable.workflow import QuantumWorkflow, WorkflowStatus
-    from unbreakable.workflows import RunResult, RunStatus, Step
+    from unbreakable.workflows import RunResult, RunStatus, Step, StepState
 
 __all__ = [
     "APINode",
@@ -63,12 +66,15 @@ __all__ = [
     "Failure",
     "FractalNode",
     "Hedge",
+    "Knowledge",
     "KnowledgeBase",
     "LocalMemory",
+    "LoopState",
     "LoopStatus",
     "NodeStatus",
     "OrchestratorNode",
     "Outcome",
+    "QuantumLoop",
     "QuantumLoopEngine",
     "QuantumSimulationEngine",
     "QuantumStats",
@@ -83,12 +89,17 @@ __all__ = [
     "ScoreWeights",
     "Speedup",
     "SqliteMemory",
+    "Stage",
+    "State",
     "Status",
     "Step",
+    "StepState",
     "Strategy",
     "StreamNode",
     "SystemStatus",
     "Timeout",
+    "Trace",
+    "Universe",
     "Verify",
     "WorkflowStatus",
     "attempts",
@@ -113,9 +124,11 @@ __getattr__ = lazily.load(
         "Decision": "unbreakable.simulation.decision",
         "EngineStatus": "unbreakable.loops",
         "KnowledgeBase": "unbreakable.nodes",
+        "LoopState": "unbreakable.loops",
         "LoopStatus": "unbreakable.loops",
         "NodeStatus": "unbreakable.fractal.status",
         "OrchestratorNode": "unbreakable.nodes",
+        "QuantumLoop": "unbreakable.loops",
         "QuantumLoopEngine": "unbreakable.loops",
         "QuantumSimulationEngine": "unbreakable.simulation",
         "QuantumStats": "unbreakable.simulation",
@@ -129,8 +142,10 @@ __getattr__ = lazily.load(
         "Speedup": "unbreakable.simulation",
         "SqliteMemory": "unbreakable.knowledge",
         "Step": "unbreakable.workflows",
+        "StepState": "unbreakable.workflows",
         "StreamNode": "unbreakable.nodes",
         "SystemStatus": "unbreakable.system",
+        "Universe": "unbreakable.simulation.weigh",
         "WorkflowStatus": "unbreakable.workflow",
         "testing": "",
     },

@@ -11,6 +11,7 @@ from unbreakable.errors import GraphError, RunNotCommitted
 from unbreakable.fractal.memory import Knowledge
 from unbreakable.loops import LoopStatus, QuantumLoop
 from unbreakable.nodes import OrchestratorNode
+from unbreakable.nodes.orchestrator import Runs
 from unbreakable.outcome import in_one_line
 from unbreakable.record import Record
 from unbreakable.runtime import Closing
@@ -30,7 +31,7 @@ class WorkflowStatus:
     loop: LoopStatus
     nodes: Mapping[str, Any]
     simulation: QuantumStats
-    runs: Mapping[str, int]
+    runs: Runs
     global_knowledge: Knowledge
 
     def to_dict(self) -> dict[str, Any]:

@@ -97,12 +97,13 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
     failure = replace(failure, signature=signature, cause=cause)
     ctx.target.take(failure, blamed=verdict(failure, ctx) is False)
     because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
-    book.tell(f"attempt {failure.attempt} failed ({failure.kind.value}): {in_one_line(failure.error)}{because}")
+    book.trouble = in_one_line(failure.error)
+    book.tell(f"attempt {failure.attempt} failed ({failure.kind.value}): {book.trouble}{because}")
     ctx.emit(
         AttemptFailed,
         attempt=failure.attempt,
         signature=signature,
-        error=in_one_line(failure.error),
+        error=book.trouble,
         elapsed=failure.elapsed,
     )
     return failure

@@ -33,13 +33,14 @@ MOST_LINES = 60
 class Notebook:
     """Take notes during one call: seconds by sub-operation, and the story in plain words."""
 
-    __slots__ = ("lines", "now", "remedies", "seconds", "started")
+    __slots__ = ("lines", "now", "remedies", "seconds", "started", "trouble")
 
     def __init__(self, now: Callable[[], float], started: float) -> None:
         self.now, self.started = now, started
         self.seconds: dict[str, float] = {}
         self.lines: list[str] = []
         self.remedies: list[str] = []
+        self.trouble: str | None = None  #: the latest failed attempt's error in one line
 
     def doing(self, path: str) -> Page:
         """Return a block whose time counts for the sub-operation at *path*, such as ``"heal.fix.apply"``."""

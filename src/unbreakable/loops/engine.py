@@ -181,6 +181,7 @@ def _refuse_what_is_not_offered(**settings: object) -> None:
 def _checked_iterations(most: object) -> float:
     if most is None or most == math.inf:
         return math.inf
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+    whole = isinstance(most, int) or (isinstance(most, float) and most.is_integer())
+    if isinstance(most, bool) or not whole or most < 1:  # type: ignore[operator]
         raise refuse("max_iterations", "a whole number from 1 up, None or math.inf", most)
-    return most
+    return float(most)  # type: ignore[arg-type]

@@ -31,11 +31,16 @@ class Iteration:
         return ctx
 
     def remedied(self) -> tuple[bool, bool]:
-        """Return whether a remedy was applied that the operation was asked after, and whether one was after that."""
-        before = [name != WAIT for name in self._remedies()]
-        return any(before[: self._asked_after]), any(before[self._asked_after :])
+        """Return whether the operation was asked again, after a remedy or a wait, and whether a remedy came later."""
+        done = self._remedies()
+        return self._asked_after > 0, any(name != WAIT for name in done[self._asked_after :])
+
+    @property
+    def trouble(self) -> str | None:
+        """The error of the latest attempt that failed, in one line."""
+        book = None if self._ctx is None else self._ctx.notebook
+        return None if book is None else book.trouble
 
     def _remedies(self) -> list[str]:
-        if self._ctx is None or self._ctx.notebook is None:
-            return []
-        return self._ctx.notebook.remedies  # type: ignore[no-any-return]
+        book = None if self._ctx is None else self._ctx.notebook
+        return [] if book is None else book.remedies

@@ -6,6 +6,8 @@ import enum
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from unbreakable.items import Items
+
 
 class LoopState(enum.StrEnum):
     """Where a loop is in its life."""
@@ -39,12 +41,12 @@ class Tries(NamedTuple):
     worked: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Healing:
-    """What was done about failing iterations, the mildest rung first.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Healing(Items[Tries]):
+    """Say what was done about failing iterations, the mildest rung first; ``healing["survival_mode"]`` works, too.
 
-    ``known_remedy`` counts iterations in which a remedy was applied; it has worked when the operation, asked again
-    after it, was good.  The other rungs have worked when three good iterations in a row followed.
+    ``known_remedy`` counts iterations in which the operation was asked again, after a remedy or after waiting; it has
+    worked when the operation was good then.  The other rungs have worked when three good iterations in a row followed.
     """
 
     known_remedy: Tries
@@ -60,11 +62,11 @@ class Healing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus:
-    """One loop at one moment.
+    """Say how one loop is doing at one moment.
 
     ``is_running`` says whether something alive carries the loop, paused or not; that it advances shows in
     ``current_iteration``, which counts the iterations begun.  ``next_run`` is the number of seconds until the next
-    tick, None when none is planned.  ``last_error`` is the latest failure in one line, kept when later ones succeed.
+    tick, None when none is planned.  ``last_error`` is the latest failure in one line, healed or not.
     ``surviving`` says that the loop is in survival mode.  ``path`` is the execution path in use, from 1 on.
     ``left_behind`` counts iterations that were cut but are still at work.
     """
@@ -90,7 +92,7 @@ class LoopStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
-    """All loops of an engine at one moment; ``active_loops`` counts those that are running, paused or not."""
+    """Say how all loops of an engine are doing; ``active_loops`` counts those that are running, paused or not."""
 
     total_loops: int
     active_loops: int

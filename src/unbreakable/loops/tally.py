@@ -31,8 +31,9 @@ class Tally:
         """Measure the rate up to *now*."""
         self.until = now
 
-    def succeeded(self, seconds: float, *, healed: bool, degraded: bool = False) -> None:
-        """Count an iteration that went well, at once or after healing; *degraded*: the substitute did."""
+    def succeeded(self, seconds: float, *, healed: bool, degraded: bool = False, trouble: str | None = None) -> None:
+        """Count an iteration that went well, at once or with *trouble* healed; *degraded*: the substitute did."""
+        self.last_error = trouble or self.last_error
         if degraded:
             self.counts.degraded += 1
         elif healed:

@@ -105,7 +105,8 @@ class Work:
             good = False
         else:
             good = True
-            tally.succeeded(runtime.now() - began, healed=iteration.attempts > 1, degraded=substitute is not None)
+            took, healed = runtime.now() - began, iteration.attempts > 1
+            tally.succeeded(took, healed=healed, degraded=substitute is not None, trouble=iteration.trouble)
         finally:
             self._current = None
         if substitute is not None:

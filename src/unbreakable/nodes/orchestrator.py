@@ -26,6 +26,7 @@ from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
 from unbreakable.fractal.status import NodeStatus
+from unbreakable.items import Items
 from unbreakable.nodes.at_work import Place, RunsAtWork, around, runs_on
 from unbreakable.nodes.crew import TaskCrew, ThreadCrew
 from unbreakable.policies import check
@@ -51,6 +52,15 @@ MOST_GRAPHS = 64  # checked graphs that are remembered
 _orchestrators: weakref.WeakSet[OrchestratorNode] = weakref.WeakSet()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Runs(Items[int]):
+    """Count runs by how they ended; ``runs["committed"]`` works, too."""
+
+    committed: int = 0
+    compensated: int = 0
+    needs_attention: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratorStatus:
     """Say what became of the runs that ended in this process, and how many are at work; ``node`` sums up the steps."""
@@ -58,7 +68,7 @@ class OrchestratorStatus:
     name: str
     concurrency_limit: int
     in_flight: int
-    runs: Mapping[str, int]
+    runs: Runs
     node: NodeStatus
 
     def to_dict(self) -> dict[str, Any]:
@@ -296,7 +306,7 @@ class OrchestratorNode(Closing):
             name=self.node.name,
             concurrency_limit=self.limit,
             in_flight=len(self._places()),
-            runs={status.value: count for status, count in self._ended.items()},
+            runs=Runs(**{status.value: count for status, count in self._ended.items()}),
             node=self.node.get_status(),
         )
 

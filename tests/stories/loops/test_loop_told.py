@@ -1,0 +1,66 @@
+"""What a loop tells of trouble that it healed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import unbreakable as ub
+
+
+def test_healed_trouble_is_told(play):
+    """Every third call fails and is repeated within its iteration: no iteration failed, and what was healed is told."""
+
+    async def story(stage):
+        calls = []
+
+        async def work(ctx):
+            calls.append(1)
+            if len(calls) % 3 == 0:
+                raise RuntimeError("third")
+
+        loop = stage.loop(work, interval=1.0, max_iterations=9)
+        loop.start()
+        await stage.wait(loop)
+        return loop.get_status()
+
+    status = play(story)
+    assert (1.0, 1.0) == (status.performance.success_rate, status.performance.heal_rate)
+    assert "RuntimeError: third" == status.last_error
+    assert (4, 4) == status.healing.known_remedy == status.healing["known_remedy"]
+
+
+def test_the_rungs_are_a_mapping_too():
+    """The rungs may be asked for by name, and counted over."""
+    healing = ub.QuantumLoopEngine().create_loop(lambda: 1).get_status().healing
+
+    assert (0, 0) == healing["survival_mode"]
+    assert {"known_remedy", "adaptive_backoff", "safe_state_reset", "quantum_refresh", "survival_mode"} == set(healing)
+    with pytest.raises(KeyError):
+        healing["get"]
+
+
+def test_states_are_words():
+    """A state may be compared with its word, as the documents write it."""
+    loop = ub.QuantumLoopEngine().create_loop(lambda: 1)
+
+    assert "new" == loop.state == ub.LoopState.NEW
+    assert "closed" == ub.FractalNode("n").breaker.state == ub.State.CLOSED
+
+
+@pytest.mark.parametrize(("given", "kept"), [(5.0, 5.0), (5, 5.0), (math.inf, math.inf), (None, math.inf)])
+def test_iterations_may_be_counted_in_whole_floats(given, kept):
+    """Since ``math.inf`` is a float, 5.0 is as good as 5."""
+    assert kept == ub.QuantumLoopEngine().create_loop(lambda: 1, max_iterations=given).max_iterations
+
+
+def test_a_workflow_s_runs_are_asked_for_either_way():
+    """``runs`` has attributes and items."""
+    with ub.QuantumSystem() as system:
+        workflow = system.create_quantum_workflow_sync("trip", workflow=[ub.Step("one", lambda: 1)])
+        workflow.run_once_sync()
+        runs = workflow.get_status().runs
+
+    assert (1, 1, 0) == (runs.committed, runs["committed"], runs.needs_attention)
+    assert {"committed": 1, "compensated": 0, "needs_attention": 0} == runs == dict(runs)
