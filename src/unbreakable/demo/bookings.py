@@ -61,10 +61,10 @@ class Ended:
 Book = Callable[[Booking], Awaitable[Verdict]]
 
 
-def timetable(seed: int, count: int) -> tuple[Booking, ...]:
-    """Return the bookings of one seed in the order of their arrival."""
+def timetable(seed: int, count: int, slowdown: float = 1.0) -> tuple[Booking, ...]:
+    """Return the bookings of one seed in the order of their arrival, *slowdown* times as far apart as usual."""
     draws = [tuple(uniforms(seed, "booking", number)) for number in range(count)]
-    dues = accumulate(exponential(draw[0], 1.0 / ARRIVALS_PER_SECOND) for draw in draws)
+    dues = accumulate(exponential(draw[0], slowdown / ARRIVALS_PER_SECOND) for draw in draws)
     return tuple(
         Booking(
             id=f"b-{number:05d}",

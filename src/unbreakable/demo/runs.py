@@ -13,6 +13,7 @@ from typing import NamedTuple, NoReturn, TextIO
 import httpx2
 
 from unbreakable.demo.bookings import Book, Booking, Ended, serve, timetable
+from unbreakable.demo.crowd import slowdown
 from unbreakable.demo.figures import Books, Figures, figures
 from unbreakable.demo.fleet import BOOK_KEEPERS, PARTNER_OF, Fleet
 from unbreakable.demo.progress import Progress
@@ -29,9 +30,12 @@ async def compare(settings: Settings, state: State, stream: TextIO, *, resume: b
     """Play both runs, or what is left of them, and report; `stream` gets the progress."""
     if not resume:
         state.begin(settings)
-    unprotected = state.unprotected() or await _unprotected(settings, state, stream)
+    busy = await slowdown()
+    if busy > 1.0:
+        stream.write(f"this machine is busy with other things: customers come {busy:.1f} times slower\n")
+    unprotected = state.unprotected() or await _unprotected(settings, state, stream, busy)
     state.keep_unprotected(unprotected)
-    half = await _protected(settings, state, stream)
+    half = await _protected(settings, state, stream, busy)
     state.finish(settings)
     return Report(
         settings=settings,
@@ -42,9 +46,9 @@ async def compare(settings: Settings, state: State, stream: TextIO, *, resume: b
     )
 
 
-async def _unprotected(settings: Settings, state: State, stream: TextIO) -> Figures:
+async def _unprotected(settings: Settings, state: State, stream: TextIO, busy: float) -> Figures:
     state.forget_run("unprotected")
-    bookings = timetable(settings.seed, settings.bookings)
+    bookings = timetable(settings.seed, settings.bookings, busy)
     ends: list[Ended] = []
     progress = Progress("unprotected", len(bookings), stream)
 
@@ -67,8 +71,8 @@ class Half(NamedTuple):
     remembered: Mapping[str, str]
 
 
-async def _protected(settings: Settings, state: State, stream: TextIO) -> Half:
-    bookings = timetable(settings.seed, settings.bookings)
+async def _protected(settings: Settings, state: State, stream: TextIO, busy: float) -> Half:
+    bookings = timetable(settings.seed, settings.bookings, busy)
     ends = state.remembered()
     progress = Progress("protected", len(bookings), stream)
     for ended in ends:

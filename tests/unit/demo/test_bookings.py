@@ -26,3 +26,11 @@ def test_arrivals_are_in_order_and_at_the_announced_rate():
     assert 1000 / ARRIVALS_PER_SECOND == pytest.approx(bookings[-1].due, rel=0.12)
     assert 1000 == len({booking.id for booking in bookings})
     assert set(CITIES) == {booking.city for booking in bookings}
+
+
+def test_a_busy_machine_gets_its_customers_slower():
+    """The same customers come in the same order, further apart."""
+    usual, slower = timetable(1, 50), timetable(1, 50, 2.0)
+
+    assert [one.id for one in usual] == [one.id for one in slower]
+    assert [one.due * 2 for one in usual] == pytest.approx([one.due for one in slower])
