@@ -108,7 +108,8 @@ class Trace(Record):
 class Outcome(Generic[T_co]):
     """Say how a call ended and why; times are seconds.
 
-    ``error`` is kept when the status is DEGRADED.  ``remedies`` are the names of those applied, in order.
+    ``error`` is kept when the status is DEGRADED.  ``remedies`` are the names of those applied, in order.  An outcome
+    whose value can be pickled can be; where the type of its error is not known, that becomes an errors.RecordedError.
     """
 
     id: str
@@ -149,6 +150,17 @@ class Outcome(Generic[T_co]):
         if self.error is not None:
             lines.append(f"  {'kept' if self.status is Status.DEGRADED else 'ended in'}: {in_one_line(self.error)}")
         return "\n".join(lines)
+
+    def __getstate__(self) -> list[Any]:
+        """Return the fields as they are pickled: an error that pickle cannot carry is rebuilt, or told, on the way."""
+        from unbreakable.parcel import sealed
+
+        return sealed(self, in_one_line)
+
+    def __setstate__(self, values: list[Any]) -> None:
+        from unbreakable.parcel import opened
+
+        opened(self, values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is JSON-ready of it: the value and the error as text."""

@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unbreakable.errors import Kind, RemoteFailure, Unsendable
+from unbreakable.errors import RemoteFailure, Unsendable
 from unbreakable.fractal.scope import set_scope
 from unbreakable.loops.wire import pack, unpack
-from unbreakable.outcome import in_one_line, told_by
+from unbreakable.outcome import in_one_line
+from unbreakable.parcel import facts
 from unbreakable.policies import Context
 
 MOST_BYTES = 63 * 2**20  # of what the operation is given and leaves, its state for the most part; of an exception
 MOST_CHARACTERS = 8_000  # of a traceback that is told in a note
-
-# What an exception may say of itself; see unbreakable.errors.
-_TOLD = ("kind", "retry_after", "http_status", "refused", "in_doubt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +74,11 @@ class Answer:
             error, pickled = error or refusal, b""
         if error is None:
             return cls(state=pickled)
-        said = {name: told_by(error, name) for name in _TOLD}
         return cls(
             state=pickled,
             error=_pickled(error),
             told=in_one_line(error),
-            said={name: value for name, value in said.items() if isinstance(value, (Kind, bool, int, float))},
+            said=facts(error),
             exhausted=exhausted,
         )
 

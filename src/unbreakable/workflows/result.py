@@ -58,6 +58,17 @@ class RunResult:
             raise self.error
         return self.results
 
+    def __getstate__(self) -> list[Any]:
+        """Return the fields as they are pickled; see ``Outcome``."""
+        from unbreakable.parcel import sealed
+
+        return sealed(self, in_one_line)
+
+    def __setstate__(self, values: list[Any]) -> None:
+        from unbreakable.parcel import opened
+
+        opened(self, values)
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as a JSON-ready dictionary; of a value that is not, its ``repr``."""
         return {

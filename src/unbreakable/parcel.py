@@ -1,0 +1,105 @@
+"""An exception goes through pickle whatever it is: as itself, rebuilt around its constructor, or as text."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from unbreakable.errors import Kind, RecordedError
+
+TOLD = (
+    "kind",
+    "retry_after",
+    "http_status",
+    "refused",
+    "in_doubt",
+)  # what an exception may say; see unbreakable.errors
+
+
+class Parcel:
+    """Carry *error*; *text* is what is left of it where even its type is not known."""
+
+    def __init__(self, error: BaseException, text: str) -> None:
+        self.error, self.text = error, text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            data = dumps(self.error)
+        except Exception:  # whatever its own methods raise
+            data = b""
+        return unpacked, (data, self.text, facts(self.error))
+
+
+def sealed(thing: Any, in_words: Callable[[BaseException], str]) -> list[Any]:
+    """Return the fields of *thing*, a dataclass, as they are pickled: every exception in a parcel."""
+    values = [getattr(thing, field.name) for field in fields(thing)]
+    return [Parcel(value, in_words(value)) if isinstance(value, BaseException) else value for value in values]
+
+
+def opened(thing: Any, values: list[Any]) -> None:
+    """Give *thing*, a frozen dataclass that is being unpickled or copied, the *values* of its fields."""
+    for field, value in zip(fields(thing), values, strict=True):
+        object.__setattr__(thing, field.name, value.error if isinstance(value, Parcel) else value)
+
+
+def unpacked(data: bytes, text: str, told: dict[str, Any]) -> Parcel:
+    """Return the parcel that was sent; with a RecordedError in it if the exception cannot be read here."""
+    try:
+        error = pickle.loads(data)  # noqa: S301 - part of what is being unpickled anyway
+    except Exception:
+        error = None
+    if not isinstance(error, BaseException):
+        error = RecordedError(text)
+        vars(error).update(told)
+    return Parcel(error, text)
+
+
+def dumps(thing: object) -> bytes:
+    """Return *thing* pickled, and every exception in it so that it can be read."""
+    buffer = io.BytesIO()
+    Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(thing)
+    return buffer.getvalue()
+
+
+class Packer(pickle.Pickler):
+    """Write exceptions that pickle would write and could not read, such as those made with keywords, another way."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Return how *thing* is pickled."""
+        if not isinstance(thing, BaseException) or survives(thing, pickle.dumps):
+            return NotImplemented
+        args = tuple(each if survives(each, dumps) else repr(each) for each in thing.args)
+        state = {name: value for name, value in vars(thing).items() if survives(value, dumps)}
+        return rebuilt, (type(thing), args, state)
+
+
+def survives(thing: object, write: Callable[[Any], bytes]) -> bool:
+    """Return whether what *write* makes of *thing* can be read."""
+    try:
+        return type(pickle.loads(write(thing))) is type(thing)  # noqa: S301 - written a moment ago
+    except Exception:
+        return False
+
+
+def rebuilt(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
+    """Return an exception as it was after its constructor, which may want what nobody knows any more."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(state)
+    return error
+
+
+def facts(error: BaseException) -> dict[str, Any]:
+    """Return what *error* says of itself that decides about repeats."""
+    told = {name: _told_by(error, name) for name in TOLD}
+    return {name: value for name, value in told.items() if isinstance(value, (Kind, bool, int, float))}
+
+
+def _told_by(error: BaseException, name: str) -> Any:
+    try:
+        return getattr(error, name, None)
+    except Exception:
+        return None
