@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 import time
 
@@ -173,6 +174,41 @@ def test_a_memory_that_fails_harms_no_call_and_no_other_memory(caplog):
     assert 0 < learned.plan.observations
     assert (50, 50) == (bad.node.get_status().success_count, good.node.get_status().success_count)
     assert "work in the background failed" in caplog.text
+
+
+def learned(door):
+    """Call *door* until something was learned of it; return whether that came to pass."""
+    over = time.monotonic() + PATIENCE  # noqa: TID251 - real threads
+    while not door.node.target.plan.observations and time.monotonic() < over:  # noqa: TID251
+        for _ in range(50):
+            door()
+        threading.Event().wait(0.001)
+    return door.node.target.plan.observations > 0
+
+
+def test_a_listener_that_would_end_the_program_ends_no_learning(caplog):
+    """The thread that does chores outlives whatever it is made to run."""
+    bad, good = ub.protect("bad")(lambda: 1), ub.protect("good")(lambda: 1)
+    bad.node.on(ub.events.PlanPublished, lambda event: sys.exit(1))
+
+    assert (True, True) == (learned(bad), learned(good))
+    assert "work in the background failed" in caplog.text
+
+
+def test_a_thread_for_chores_that_is_gone_is_begun_anew(monkeypatch):
+    """However the thread came to its end, the next chore is done."""
+    mine, done = world.RealWorld(), threading.Event()
+    mine.chores = threading.Thread(target=int)
+    mine.chores.start()
+    mine.chores.join(PATIENCE)
+    monkeypatch.setattr(BLOCKING, "world", mine)
+    BLOCKING.background(done.set)
+
+    assert done.wait(PATIENCE)
+
+    monkeypatch.setattr(mine.wanted, "wait", lambda: False)  # let it go
+    mine.wanted.set()
+    mine.chores.join(PATIENCE)
 
 
 def test_whoever_is_left_behind_in_a_pause_between_attempts_stops_there():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 import inspect
 import random
 import threading
@@ -13,7 +12,6 @@ from typing import Any, Protocol, TypeVar, cast
 
 from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Success
-from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm
@@ -58,7 +56,7 @@ class World(Protocol):
         """Run *work* in a thread, one of those that *owner* may have at work."""
 
     def background(self, work: Callable[[], None]) -> None:
-        """Run *work* soon."""
+        """Run *work* soon; log what it raises."""
 
 
 class BlockingRuntime:
@@ -177,7 +175,7 @@ class BlockingRuntime:
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* in the thread that does chores."""
-        self.world.background(functools.partial(quietly, work))
+        self.world.background(work)
 
     def gate(self, most: int) -> Gate:
         """Return a gate with *most* places."""

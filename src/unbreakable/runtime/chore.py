@@ -10,5 +10,17 @@ def quietly(work: Callable[[], None]) -> None:
     """Run *work*; log what it raises, for there is nobody to raise it to."""
     try:
         work()
-    except Exception:
-        logging.getLogger("unbreakable").warning("work in the background failed", exc_info=True)
+    except Exception as error:
+        _log(error)
+
+
+def come_what_may(work: Callable[[], None]) -> None:
+    """Run *work* in a thread that others wait for as well; log also what would end the program."""
+    try:
+        work()
+    except BaseException as error:
+        _log(error)
+
+
+def _log(error: BaseException) -> None:
+    logging.getLogger("unbreakable").warning("work in the background failed", exc_info=error)

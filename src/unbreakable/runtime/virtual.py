@@ -22,6 +22,7 @@ from typing import Any
 
 from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.blocking import BLOCKING
+from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.world import numbers
 
 PATIENCE = 1.0  # real seconds that a thread may block for real before it no longer holds up virtual time
@@ -75,7 +76,7 @@ class VirtualWorld:
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* at once: in virtual time nobody waits for it, and stories stay in order."""
-        work()
+        quietly(work)
 
     def spawn(self, work: Callable[[], Any], name: str, owner: object = None) -> None:
         """Start a thread that takes part; it goes on when its starter parks."""

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from unbreakable.runtime.chore import come_what_may
+
 MOST_THREADS = 1_024  # at work at once
 MOST_THREADS_EACH = 256  # of them for one owner: a target that hangs must not take the threads of all others
 MOST_CHORES = 10_000  # that wait to be done; beyond that the oldest are forgotten
@@ -49,7 +51,8 @@ class RealWorld:
         self.busy: collections.Counter[object] = collections.Counter()
         self.lock = threading.Lock()
         self.queue: collections.deque[Callable[[], None]] = collections.deque(maxlen=MOST_CHORES)
-        self.chores: threading.Event | None = None
+        self.chores: threading.Thread | None = None
+        self.wanted = threading.Event()  # somebody who does the chores
         self.at_a_chore = threading.RLock()
 
     def pause_chores(self) -> None:
@@ -98,28 +101,27 @@ class RealWorld:
                 del self.busy[owner]
 
     def background(self, work: Callable[[], None]) -> None:
-        """Run *work*, which raises nothing, soon in the one thread that does chores."""
+        """Run *work* soon in the one thread that does chores; whatever it raises is logged and stops nothing."""
         with self.lock:
             self.queue.append(work)
-            if self.chores is None:
+            if self.chores is None or not self.chores.is_alive():
                 self.chores = self._begin_chores()
-        if self.chores is not None:
-            self.chores.set()
+        self.wanted.set()
 
-    def _begin_chores(self) -> threading.Event | None:
-        wanted = threading.Event()
+    def _begin_chores(self) -> threading.Thread | None:
+        thread = threading.Thread(target=self._do_chores, args=(self.wanted,), name="unbreakable", daemon=True)
         try:
-            threading.Thread(target=self._do_chores, args=(wanted,), name="unbreakable", daemon=True).start()
+            thread.start()
         except RuntimeError:  # the interpreter is shutting down: a call that succeeded stays a success
             return None
-        return wanted
+        return thread
 
     def _do_chores(self, wanted: threading.Event) -> None:
         while wanted.wait():
             wanted.clear()
             while self.queue:
                 with self.at_a_chore:
-                    self.queue.popleft()()
+                    come_what_may(self.queue.popleft())
 
 
 REAL = RealWorld()
