@@ -35,7 +35,8 @@ class Log:
     """Hold the log in *folder*, which is made if it is not there; safe to use from any thread.
 
     With *durable* the folder itself is synced, too, when files come and go.  *log_bytes* is how many bytes all files
-    together may take.  Raises StateOwned when another process has it, StateTooNew when a newer version wrote it.
+    together may take, and while a disk confirms nothing one file more: an eighth, at most 16 MiB.  Raises StateOwned
+    when another process has it, StateTooNew when a newer version wrote it.
     """
 
     def __init__(self, folder: Path, *, durable: bool, log_bytes: int, disk: Disk = DISK) -> None:

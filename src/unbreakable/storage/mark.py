@@ -1,7 +1,8 @@
 """How far a log has been dealt with, in a file that is never longer than two slots.
 
 The slots are written in turn, each with a checksum and a number that grows, so that a write which is cut short leaves
-the other one.  When both are damaged nothing is known, and everything that is still there is dealt with once more.
+the other one; what was synced is in both.  When both are damaged nothing is known, and everything that is still there
+is dealt with once more.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Mark:
         """Return once the number survives a power cut, too."""
         if self._is_trusted:
             try:
+                self.write(self.number)  # into the other slot, which a later write that is cut short will leave
                 self._disk.sync(self._descriptor)
             except OSError:
                 self._is_trusted = False  # what a descriptor says after it failed once is not to be believed

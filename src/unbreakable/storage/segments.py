@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from itertools import zip_longest
 from pathlib import Path
 
 from unbreakable.errors import StateBroken
@@ -49,6 +48,8 @@ class Segments:
         count = 0
         for segment in self.all:
             first, top, expects = segment.header.first, segment.top, segment.header.expects
+            if top < expects:
+                continue  # it was written anew, from before its beginning
             count += max(0, expects - number)
             number = max(number, expects)
             count += max(0, top - max(number, first - 1))
@@ -132,19 +133,24 @@ class Segments:
         self.all.append(Segment(path, header, top=header.last, size=size))
 
     def _settle_tops(self) -> None:
-        """Find out which record is the last of each file: the next one tells, only the newest must be read."""
-        by_serial = sorted(self.all, key=lambda segment: segment.header.serial)
-        for segment, later in zip_longest(by_serial, by_serial[1:]):
-            if segment.header.last:
-                continue
-            if later is not None:
-                segment.top = later.header.follows
-                continue
-            descriptor = self._disk.open(segment.path)
-            try:
-                segment.top = last_of(self._disk, descriptor, segment.header, segment.size)
-            finally:
-                self._disk.close(descriptor)
+        """Find out which record is the last of each file: later ones tell, only the newest must be read.
+
+        A file that the device refused to confirm was written anew from its first record in doubt, and may still be
+        there: so nothing counts that is above what any later file follows.
+        """
+        newest, follows = True, 0
+        for segment in sorted(self.all, key=lambda segment: segment.header.serial, reverse=True):
+            if not segment.header.last:
+                segment.top = self._read_top(segment) if newest else follows
+            follows = segment.header.follows if newest else min(follows, segment.header.follows)
+            newest = False
+
+    def _read_top(self, segment: Segment) -> int:
+        descriptor = self._disk.open(segment.path)
+        try:
+            return last_of(self._disk, descriptor, segment.header, segment.size)
+        finally:
+            self._disk.close(descriptor)
 
     def _set_aside(self, path: Path) -> None:
         self._disk.rename(path, path.with_name(path.name + SET_ASIDE))

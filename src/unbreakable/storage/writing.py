@@ -2,7 +2,8 @@
 
 The law of this file.  A write that failed is cut off, and its file is closed for good.  A descriptor that could not be
 synced is never asked again, for the system may have dropped what it held: every record that was not confirmed yet is
-kept in memory, written to a new file, and confirmed there.
+kept in memory, written to a new file, and confirmed there.  The old file stays until that is done, if there is room
+for both.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ MOST_HELD = 64 * 2**20  # bytes that may wait to be confirmed by the disk: beyon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Say whether records are confirmed by the device, and how many bytes one file and the whole log may take."""
+    """Say whether records are confirmed by the device, and how many bytes one file and the whole log may take.
+
+    What has to be written again may take the bytes of one file more: those of a file of which a part is confirmed.
+    """
 
     durable: bool
     segment_bytes: int
@@ -55,12 +59,15 @@ class Writer:
         self._held_bytes = 0
         self._unsynced: list[Segment] = []
         self._distrusted: list[Segment] = []  #: files of which a part, or all, is to be written again
+        self._useless: list[Segment] = []  #: files of which nothing counts any more
+        self._is_in_doubt = False  #: whether what is held has to be written again
         self._has_new_names = False
 
     def append(self, number: int, flags: int, payload: bytes) -> None:
         """Add a record, or raise and add nothing; raises StateFull when a limit of the log itself is reached."""
         self.write_again()
         self._check_room(payload)
+        self._check_held(payload)
         try:
             self._write(number, flags, payload)
         except OSError:
@@ -70,15 +77,18 @@ class Writer:
             self._held_bytes += len(payload)
         self.last = number
 
-    def has_room(self, payload: bytes) -> bool:
-        """Return whether the log as a whole may take that much more."""
-        needed = HEAD.size + len(payload) + (START if self.active is None else 0)
-        return self._segments.size_bytes + needed <= self._limits.log_bytes
+    def has_room(self, payload: bytes, more: int = 0) -> bool:
+        """Return whether the log as a whole may take that much more, *more* bytes beyond its limit included."""
+        needed = START + HEAD.size + len(payload)
+        return self._segments.size_bytes + needed <= self._limits.log_bytes + more
 
-    def _check_room(self, payload: bytes) -> None:
+    def _check_room(self, payload: bytes, more: int = 0) -> None:
+        if not self.has_room(payload, more):
+            folder, most = self._segments.folder, self._limits.log_bytes + more
+            raise StateFull(f"{folder}: it may take {most} bytes, and they are taken")
+
+    def _check_held(self, payload: bytes) -> None:
         folder = self._segments.folder
-        if not self.has_room(payload):
-            raise StateFull(f"{folder}: it may take {self._limits.log_bytes} bytes, and they are taken")
         if self._held_bytes + len(payload) > MOST_HELD:
             raise StateFull(f"{folder}: {MOST_HELD} bytes wait to be confirmed by the disk, which does not keep up")
 
@@ -129,7 +139,8 @@ class Writer:
                 self._disk.cut(segment.descriptor, segment.size)
 
     def insert(self, records: list[tuple[int, int, bytes]]) -> None:
-        """Add records, of numbers in one row, that come before some that are there already."""
+        """Add records, of numbers in one row, that come before some that are there already, full or not."""
+        self.seal()  # the new file says where those before it end
         header = self._header(records[0][0], last=records[-1][0])
         frames = (encode(*record, header.salt) for record in records)
         self._segments.add_whole(header, b"".join((header.encode(), *frames)))
@@ -162,25 +173,49 @@ class Writer:
             segment.top = max(segment.header.first - 1, self.synced)
             self._distrusted.append(segment)
         self._unsynced.clear()
-        self._follows = self.synced
+        self._follows, self._is_in_doubt = self.synced, True
 
     def write_again(self) -> None:
         """Write to a new file what is held and cannot be trusted to be in an old one, if anything is."""
-        if not self._distrusted:
+        self._drop_what_is_useless()
+        if not self._is_in_doubt:
             return
         try:
             for number, flags, payload in self._held:
+                self._make_room(payload)
                 self._write(number, flags, payload)
         except BaseException:
             self.distrust()
             raise
-        while self._distrusted:
-            segment = self._distrusted.pop()
+        self._is_in_doubt = False
+        self._give_up_what_is_distrusted()
+
+    def _make_room(self, payload: bytes) -> None:
+        """Have room for what is to be written again, if need be by removing now what is in doubt."""
+        more = self._limits.segment_bytes
+        if not self.has_room(payload, more):
+            self._give_up_what_is_distrusted()
+            self._check_room(payload, more)
+
+    def _give_up_what_is_distrusted(self) -> None:
+        for segment in self._distrusted:
             segment.is_damaged = segment.header.first <= self.synced
             if not segment.is_damaged:
-                with contextlib.suppress(OSError):
-                    self._segments.drop(segment)
+                self._useless.append(segment)
+        self._distrusted.clear()
+        self._drop_what_is_useless()
+
+    def _drop_what_is_useless(self) -> None:
+        """Remove files of which nothing counts; what the disk refuses to remove is tried again, and harms no reader."""
+        useless, self._useless = self._useless, []
+        for segment in useless:
+            try:
+                self._segments.drop(segment)
+            except OSError:
+                self._useless.append(segment)
 
     def is_open(self, segment: Segment) -> bool:
         """Return whether there may still be something to do in *segment*."""
-        return segment is self.active or segment in self._unsynced or segment in self._distrusted
+        return segment is self.active or any(
+            segment in each for each in (self._unsynced, self._distrusted, self._useless)
+        )

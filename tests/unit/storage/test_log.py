@@ -70,6 +70,17 @@ def test_records_can_be_put_before_others(tmp_path, disk):
     assert 50 == counted
 
 
+def test_what_is_added_after_records_were_put_before_others_is_there(tmp_path, disk):
+    """A stream that could not be closed goes on, and loses nothing."""
+    log = filled(tmp_path, disk, range(50, 60))
+    log.insert([(number, 0, payload(number)) for number in range(30, 40)])
+    for number in range(60, 70):
+        log.append(number, 0, payload(number))
+    log.sync()
+
+    assert ([*range(30, 40), *range(50, 70)], []) == after(log, disk)
+
+
 def test_records_carry_the_run_that_wrote_them(tmp_path, disk):
     """The same number in two runs is told apart, should the first have kept it in memory."""
     log = filled(tmp_path, disk, [1])

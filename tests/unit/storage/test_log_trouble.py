@@ -234,6 +234,52 @@ def test_a_disk_that_confirms_nothing_does_not_pile_up_files(tmp_path, disk):
     assert (list(range(1, 7)), []) == after(log, disk)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_file_in_doubt_that_could_not_be_removed_takes_nothing_with_it(tmp_path, disk, seed):
+    """What was written anew and confirmed is read, though the files that it replaces are still there."""
+    log = filled(tmp_path, disk, [1])
+    for number in range(2, 61):
+        log.append(number, 0, payload(number))
+    disk.fail("sync", 1)
+    disk.fail("remove", *range(1, 4))
+    with pytest.raises(StateError):
+        log.sync()
+    confirmed = log.sync()
+
+    log._owner.release()
+    disk = disk.power_cut(random.Random(seed))
+    log = opened(tmp_path, disk)
+    counted, files = log.count(), len(segments(disk))
+
+    assert (60, 60) == (confirmed, counted)
+    assert 3 <= files  # one of them may be in the way
+    assert (list(range(1, 61)), []) == contents(log)
+
+
+def test_a_disk_that_neither_confirms_nor_removes_is_not_filled(tmp_path, disk):
+    """However often what is in doubt is written anew, the log takes one file more than it may, and goes on after."""
+    log = filled(tmp_path, disk, [1])
+    disk.fail("remove", *range(1, 10**4))
+    numbers = iter(range(2, 10**6))
+    sizes = []
+    for _ in range(30):
+        disk.fail("sync", 1)
+        with contextlib.suppress(StateError):
+            while True:
+                number = next(numbers)
+                log.append(number, 0, payload(number))
+        with contextlib.suppress(StateError):
+            log.sync()
+        sizes.append(log.size_bytes)
+    disk.failing.clear()
+    last = log.sync()
+
+    assert max(sizes) <= SMALL + SMALL // 8
+    assert last == log.last
+    numbers, gaps = after(log, disk)
+    assert (last, []) == (numbers[-1], gaps)
+
+
 def test_appending_goes_on_after_a_failed_sync_that_nobody_repeated(tmp_path, disk):
     """Whoever waited for the sync may have given up."""
     log = filled(tmp_path, disk, range(1, 6))
@@ -256,6 +302,23 @@ def test_a_mark_that_was_refused_is_written_at_the_end(tmp_path, disk):
     log.close()
 
     assert 58 == opened(tmp_path, disk).count()
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_what_was_removed_is_never_missed(tmp_path, disk, seed):
+    """However the power goes, the mark does not fall back behind files that are gone for it."""
+    log = filled(tmp_path, disk)
+    for number in (40, 41, 42, 43):
+        log.done(number)
+    disk.fail("write", 1, partly=9)
+    with pytest.raises(StateError):
+        log.done(44)
+    log._owner.release()
+    log = opened(tmp_path, disk.power_cut(random.Random(seed)))
+
+    numbers, gaps = contents(log)
+    assert (100, []) == (numbers[-1], gaps)
+    assert numbers[0] <= 44
 
 
 def test_trouble_with_the_mark_never_stops_reading(tmp_path, disk):
