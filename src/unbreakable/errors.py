@@ -25,8 +25,9 @@ target asked us to wait; ``http_status``; ``refused``, True when the target refu
     ├── NotRecordable               a value cannot be written down (also a TypeError)
     ├── RecordedError               stands for an error of which only the text was kept, or could be sent
     ├── RunCancelled                a run turned back because its caller cancelled it
+    ├── RunUnfinished               the orchestrator was closed over a run, which can be gone on with
     ├── RunNotCommitted             a run of a workflow was compensated, or needs attention
-    ├── StrayExit                   a loop's operation raised what ends programs, not iterations
+    ├── StrayExit                   an operation raised what ends programs or tasks, and has failed
     ├── WorkerLost                  the worker process that ran a loop's operation is gone, or never came up
     ├── RemoteFailure               stands for what an operation raised in its worker process
     │   └── Unsendable              what an operation is given, or leaves, cannot be sent to its worker process
@@ -155,6 +156,10 @@ class CommitUnknown(UnbreakableError):
 
 class RunCancelled(UnbreakableError):
     """Say that a run turned back because its caller cancelled it."""
+
+
+class RunUnfinished(UnbreakableError):
+    """Say that the orchestrator was closed over a run; with a state file, its ``run_id`` goes on with it."""
 
 
 class RunNotCommitted(UnbreakableError):

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from unbreakable.fractal.guard import Guard, guarded, guarded_sync
 from unbreakable.fractal.operation import Operation
-from unbreakable.loops.guard import Guard, guarded, guarded_sync
 from unbreakable.policies import Context, current
 from unbreakable.runtime import is_async
 from unbreakable.runtime.own_loop import OwnEventLoop

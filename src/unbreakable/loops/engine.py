@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import Operation
-from unbreakable.loops.carrier import running_event_loop
 from unbreakable.loops.ending import end
 from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
@@ -20,6 +19,7 @@ from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, run_blocking
+from unbreakable.runtime.mark import running_event_loop
 
 # How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
 LOOK_AGAIN = 0.1

@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from unbreakable.loops.carrier import Carrier, Mark
+from unbreakable.fractal.guard import is_stray
+from unbreakable.loops.carrier import Carrier
 from unbreakable.loops.control import Control, End, Run, Wait
-from unbreakable.loops.guard import is_stray
 from unbreakable.loops.work import Work
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import Runtime, Waiter
+from unbreakable.runtime.mark import Mark
 
 # When the loop's own machinery fails (no memory, no more threads), it rests so many seconds, then goes on.
 REST = 1.0

@@ -7,9 +7,9 @@ from typing import Any
 
 from unbreakable.errors import DeadlineExceeded, Rejected
 from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
+from unbreakable.fractal.guard import guarded, guarded_sync
 from unbreakable.fractal.operation import Operation
 from unbreakable.loops.events import WorkerStarted
-from unbreakable.loops.guard import guarded, guarded_sync
 from unbreakable.loops.isolation import Hire
 from unbreakable.loops.strays import Strays
 from unbreakable.loops.workers import Worker

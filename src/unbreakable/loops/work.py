@@ -8,10 +8,9 @@ from typing import Any
 
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
+from unbreakable.fractal.guard import is_stray
 from unbreakable.fractal.operation import Operation, is_generator, takes_context
-from unbreakable.loops.carrier import Mark
 from unbreakable.loops.events import IterationLeftBehind
-from unbreakable.loops.guard import is_stray
 from unbreakable.loops.healer import Healer
 from unbreakable.loops.isolation import hire_for
 from unbreakable.loops.iteration import Iteration
@@ -25,6 +24,7 @@ from unbreakable.loops.tally import Tally
 from unbreakable.policies import Context, current
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime, is_async
+from unbreakable.runtime.mark import Mark
 
 END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
 

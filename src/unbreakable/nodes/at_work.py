@@ -11,19 +11,21 @@ from unbreakable.errors import RunInProgress
 from unbreakable.policies import Context
 from unbreakable.runtime import new_lock
 from unbreakable.workflows import RunResult
+from unbreakable.workflows.opening import Run
 
 around: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("runs_around", default=frozenset())
 
 
 @dataclass(slots=True)
 class Place:
-    """What a run of *owner* holds while it is at work: its task in async code, and the context with its deadline."""
+    """What a *run* of *owner* holds while it is at work: its task in async code, the context with its deadline."""
 
     run_id: str
     owner: object
     loop: asyncio.AbstractEventLoop | None
     task: asyncio.Task[RunResult] | None = None
     scope: Context | None = None
+    run: Run | None = None
 
     @property
     def is_forsaken(self) -> bool:

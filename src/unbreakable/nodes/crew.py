@@ -118,10 +118,11 @@ class ThreadCrew:
 
 
 async def _carried_out(work: Work) -> Ending:
-    """Return how *work* ended, also when it was cut or interrupted: an interrupt must not stop the event loop."""
+    """Return how *work* ended, also when it was cut or interrupted: an interrupt must not stop the event loop.
+
+    Nothing is raised: who waits for the news would wait for ever.
+    """
     try:
         return await work()
-    except GeneratorExit:
-        raise  # nobody waits any more
     except BaseException as error:
         return NotReturned(error, Doubt.NOBODY_KNOWS)

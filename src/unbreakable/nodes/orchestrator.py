@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, Unpack
 
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, RunUnfinished
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
@@ -32,6 +32,7 @@ from unbreakable.nodes.crew import TaskCrew, ThreadCrew
 from unbreakable.policies import check
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, new_lock, run_blocking
+from unbreakable.runtime.mark import Mark
 from unbreakable.storage.batch import LoopBatch
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 from unbreakable.workflows.calling import NodeCaller, StepNodes
@@ -39,7 +40,15 @@ from unbreakable.workflows.engine import Engine
 from unbreakable.workflows.graph import Graph, build_graph
 from unbreakable.workflows.journal import Journal, Record
 from unbreakable.workflows.memory import MemoryJournal
-from unbreakable.workflows.opening import Run, accept, pending_of, refuse_other_context, result_of, take_up
+from unbreakable.workflows.opening import (
+    Run,
+    accept,
+    pending_of,
+    refuse_other_context,
+    refuse_other_steps,
+    result_of,
+    take_up,
+)
 from unbreakable.workflows.ports import Crew, Means, outside
 from unbreakable.workflows.step import check_text, read_steps
 
@@ -143,19 +152,22 @@ class OrchestratorNode(Closing):
 
         With the *run_id* of a run that has ended, its result is returned and nothing is executed; of one that was left
         unfinished, it is gone on with; of one that is at work on this event loop, its end is waited for (elsewhere:
-        RunInProgress).  Raises ConfigurationError for wrong steps, GraphError also when an unfinished run was begun
-        with other steps, and a StateError when the state file cannot be used; the run can then be gone on with later.
+        RunInProgress).  Raises ConfigurationError for wrong steps, and for another context than the run was begun with;
+        GraphError also when a run that has not ended was begun with other steps; a StateError when the state file
+        cannot be used, and RunUnfinished when ``aclose`` did not wait for the end: it can then be gone on with later.
         """
         graph, loop = self._graph(steps), asyncio.get_running_loop()
         journal, at_work = self._open()
         place = at_work.enter(_checked(run_id) or self.node.next_id(), self, loop)
         if place.task is not None:
-            return await asyncio.shield(place.task)
+            self._refuse_another(journal, place, graph, context)
+            return await self._waited_for(place.run_id, place.task)
         try:
             found = self._find(journal, place.run_id, graph, context, workflow, named=run_id is not None)
             if isinstance(found, RunResult):
                 at_work.leave(place)
                 return found
+            place.run = found
             engine = Engine(found, self._means(place, found, journal, ASYNCIO, TaskCrew()))
             task = place.task = loop.create_task(engine.carry(), context=engine.means.outside)
         except BaseException:
@@ -167,12 +179,28 @@ class OrchestratorNode(Closing):
     async def _shielded(self, engine: Engine, task: asyncio.Task[RunResult]) -> RunResult:
         """Wait for *task*; a cancellation turns the run back and is raised when that is done, or grace is over."""
         try:
-            return await asyncio.shield(task)
+            return await self._waited_for(engine.run.id, task)
         except asyncio.CancelledError:
             if not task.done():
                 engine.cancel()
                 await asyncio.wait({task}, timeout=None if self.grace == math.inf else self.grace)
             raise
+
+    async def _waited_for(self, run_id: str, task: asyncio.Task[RunResult]) -> RunResult:
+        """Wait for *task*, which goes on without us; raise RunUnfinished when it is cancelled, and not we."""
+        mark = Mark()
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if mark.is_cancelled or not task.cancelled():
+                raise
+            raise RunUnfinished(f"run {run_id!r} was left unfinished: {self.name!r} was closed") from None
+
+    def _refuse_another(self, journal: Journal, place: Place, graph: Graph, context: Any) -> None:
+        """Refuse what is not the run that is at work, as if that had just been left unfinished."""
+        assert place.run is not None  # noqa: S101 - it has a task
+        refuse_other_context(journal, place.run_id, place.run.context, context)
+        refuse_other_steps(place.run_id, place.run.saga.graph.text, graph)
 
     def orchestrate_sync(
         self, steps: Steps, context: Any = None, *, run_id: str | None = None, workflow: str | None = None
@@ -204,7 +232,7 @@ class OrchestratorNode(Closing):
             if workflow is not None:
                 check_text("workflow", workflow)
             return accept(journal, graph, run_id, workflow or "workflow", context, named=named)
-        refuse_other_context(journal, stored, context)
+        refuse_other_context(journal, run_id, stored.context, context)
         if stored.status is not None:
             return result_of(stored, stored.status)
         return take_up(journal, graph, stored, self._may_repeat)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from unbreakable.errors import NotRecordable, RecordedError, RunCancelled, StateError, StateFull, StateLocked
+from unbreakable.errors import NotRecordable, RecordedError, RunCancelled, StateError, StateFull, StateLocked, StrayExit
 from unbreakable.outcome import in_one_line
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
 from unbreakable.workflows.journal import RunEnded, RunTurnedBack, StepBegun, StepEnded
@@ -176,13 +176,20 @@ class Engine:
         if isinstance(error, Exception):
             self.run.errors.setdefault(name, error)
         elif name not in self._cut:
-            self._interrupted(error)
+            self._not_returned(name, error)
         if name == SOMEBODY:
             return
         self.saga.failed(name, ending.doubt)
         text = in_one_line(error, LONGEST)
         self.run.records.append(StepEnded(self.run.id, name, self.saga.ledger[name], certain=False, error=text))
         self._tell("StepFailed", step=name, error=text, doubt=ending.doubt.value)
+
+    def _not_returned(self, name: str, error: BaseException) -> None:
+        """Take in what is no Exception, and not a cut of ours."""
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._interrupted(error)
+        else:
+            self.run.errors.setdefault(name, StrayExit(f"step {name!r} ended in {in_one_line(error)}"))
 
     def _interrupted(self, error: BaseException) -> None:
         """Turn back at the first interrupt; the second leaves the run to its journal."""

@@ -51,9 +51,7 @@ def take_up(journal: Journal, graph: Graph, stored: StoredRun, repeatable: Calla
     same inputs, if it is *repeatable*; otherwise the run turns back.  Raises GraphError when it was begun with other
     steps.
     """
-    changed = difference(stored.graph, graph)
-    if changed:
-        raise GraphError(f"run {stored.run_id!r} was begun with other steps: {changed}")
+    refuse_other_steps(stored.run_id, stored.graph, graph)
 
     def may_repeat(step: str) -> bool:
         inputs = inputs_of(step, graph, journal, stored.context, stored.results)
@@ -76,10 +74,17 @@ def take_up(journal: Journal, graph: Graph, stored: StoredRun, repeatable: Calla
     )
 
 
-def refuse_other_context(journal: Journal, stored: StoredRun, context: Any) -> None:
-    """Raise ConfigurationError when *context* is given and is not what the stored run was begun with."""
-    if context is not None and recorded_context(journal, context) != stored.context:
-        raise ConfigurationError(f"context must be left out, or be what run {stored.run_id!r} was begun with")
+def refuse_other_context(journal: Journal, run_id: str, begun_with: Payload, context: Any) -> None:
+    """Raise ConfigurationError when *context* is given and is not what the run was *begun_with*."""
+    if context is not None and recorded_context(journal, context) != begun_with:
+        raise ConfigurationError(f"context must be left out, or be what run {run_id!r} was begun with")
+
+
+def refuse_other_steps(run_id: str, begun_with: str, graph: Graph) -> None:
+    """Raise GraphError when *graph* is not the one whose text the run was *begun_with*."""
+    changed = difference(begun_with, graph)
+    if changed:
+        raise GraphError(f"run {run_id!r} was begun with other steps: {changed}")
 
 
 def recorded_context(journal: Journal, context: Any) -> Payload:

@@ -32,12 +32,12 @@ class Stage:
     def step(
         self, id: str, *needs: str, seconds=1.0, fails=(), undo_fails=(), undo=True, value=None, **settings
     ) -> Step:
-        """Return a step that takes its time, raises what is in *fails* first, and returns its id in capitals."""
+        """Return a step that takes its time, raises or does what is in *fails* first, returns its id in capitals."""
         operation = self.act(id, seconds, list(fails), id.upper() if value is None else value)
         compensate = self.act(f"undo {id}", 0.1, list(undo_fails), None) if undo else None
         return Step(id, operation, depends_on=needs, compensate=compensate, **settings)
 
-    def act(self, what: str, seconds: float, fails: list[BaseException], value: Any) -> Any:
+    def act(self, what: str, seconds: float, fails: list[Any], value: Any) -> Any:
         """Return a function of the stage's colour that tells the story of being called."""
 
         async def work(ctx: Any) -> Any:
@@ -45,7 +45,11 @@ class Stage:
             self.note(what)
             await self.runtime.sleep(seconds)
             if fails:
-                raise fails.pop(0)
+                trouble = fails.pop(0)
+                if not callable(trouble):
+                    raise trouble
+                trouble()
+                await self.runtime.sleep(1.0)
             self.note(f"{what} done")
             return value
 
@@ -76,6 +80,16 @@ def stage(request):
     """Set a stage in each colour."""
     with virtual_time() as clock:
         stage = Stage(request.param, clock)
+        yield stage
+        for orchestrator in stage.opened:
+            orchestrator.aclose_sync()
+
+
+@pytest.fixture
+def sync_stage():
+    """Set a stage for what only sync code can do."""
+    with virtual_time() as clock:
+        stage = Stage("sync", clock)
         yield stage
         for orchestrator in stage.opened:
             orchestrator.aclose_sync()

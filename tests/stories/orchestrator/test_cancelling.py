@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 
 import pytest
 
@@ -185,10 +188,18 @@ def test_a_run_inside_a_protected_call_has_its_deadline(async_stage):
 # ── people who interrupt ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def press_ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)  # which the system gives to the main thread
+
+
+def leave(number, frame):
+    sys.exit(3)
+
+
 def test_an_interrupt_in_a_step_is_raised_when_everything_is_undone(stage, state):
     """Ctrl-C is no reason to leave half a booking behind."""
     orchestrator = stage.orchestrator(state=state)
-    steps = [stage.step("a"), stage.step("b", "a", fails=[KeyboardInterrupt()])]
+    steps = [stage.step("a"), stage.step("b", "a", fails=[press_ctrl_c])]
     with pytest.raises(KeyboardInterrupt):
         stage.run(orchestrator, steps, run_id="r")
 
@@ -196,10 +207,11 @@ def test_an_interrupt_in_a_step_is_raised_when_everything_is_undone(stage, state
     assert RunStatus.COMPENSATED == stage.run(orchestrator, steps, run_id="r").status
 
 
-def test_an_interrupt_in_a_compensation_leaves_the_run_to_its_journal(stage, state):
+def test_an_interrupt_in_a_compensation_leaves_the_run_to_its_journal(sync_stage, state):
     """Whoever insists gets out at once; the run can be gone on with."""
+    stage = sync_stage
     orchestrator = stage.orchestrator(state=state)
-    steps = [stage.step("a", undo_fails=[KeyboardInterrupt()]), stage.step("b", "a", fails=[ValueError()] * 3)]
+    steps = [stage.step("a", undo_fails=[press_ctrl_c]), stage.step("b", "a", fails=[ValueError()] * 3)]
     with pytest.raises(KeyboardInterrupt):
         stage.run(orchestrator, steps, run_id="r")
     (pending,) = orchestrator.pending()
@@ -210,13 +222,44 @@ def test_an_interrupt_in_a_compensation_leaves_the_run_to_its_journal(stage, sta
     assert ["undo a", "undo a done"] == stage.heard()
 
 
-def test_steps_in_threads_are_waited_for_after_an_interrupt(stage):
+def test_an_interrupt_in_a_compensation_waits_for_it_on_an_event_loop(async_stage):
+    """There Ctrl-C is a cancellation, and nothing interrupts an undo."""
+    steps = [async_stage.step("a", undo_fails=[press_ctrl_c]), async_stage.step("b", "a", fails=[ValueError()] * 3)]
+    with pytest.raises(KeyboardInterrupt):
+        async_stage.run(async_stage.orchestrator(), steps)
+
+    assert "undo a done" == async_stage.heard()[-1]
+
+
+def test_what_is_at_work_beside_an_interrupt_is_undone_too(async_stage):
+    """As with any cancellation."""
+    steps = [async_stage.step("a", fails=[press_ctrl_c]), async_stage.step("b", seconds=5.0)]
+    with pytest.raises(KeyboardInterrupt):
+        async_stage.run(async_stage.orchestrator(), steps)
+
+    assert {"undo a done", "undo b done"} <= set(async_stage.heard())
+
+
+def test_steps_in_threads_are_waited_for_after_a_failure(stage):
     """A thread cannot be cut; what it did is undone when it ended."""
     steps = [stage.step("a", fails=[SystemExit(3)]), stage.step("b", seconds=5.0)]
-    with pytest.raises(SystemExit):
-        stage.run(stage.orchestrator(), steps)
+    result = stage.run(stage.orchestrator(retry=False), steps)
 
+    assert RunStatus.COMPENSATED == result.status
     assert {"undo a done", "undo b done"} <= set(stage.heard())
+
+
+def test_a_signal_that_ends_the_program_undoes_the_run_first(sync_stage):
+    """What its handler raises is not the step's own, whoever was at work."""
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        steps = [sync_stage.step("a", fails=[lambda: signal.raise_signal(signal.SIGTERM)])]
+        with pytest.raises(SystemExit):
+            sync_stage.run(sync_stage.orchestrator(), steps)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert ["undo a", "undo a done"] == sync_stage.heard()[-2:]
 
 
 def test_the_error_of_a_cancelled_run_says_so(async_stage):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from unbreakable.errors import ConfigurationError, RunInProgress
+from unbreakable.errors import ConfigurationError, GraphError, RunInProgress
 from unbreakable.runtime import ASYNCIO
 from unbreakable.workflows import RunStatus
 
@@ -184,3 +184,26 @@ def test_a_run_at_work_is_not_pending(async_stage, state):
 
     assert ((), 1) == asyncio.run(story())
     assert 0 == orchestrator.get_status().in_flight
+
+
+def test_the_id_of_a_run_at_work_with_another_context_or_other_steps_is_refused(async_stage, state):
+    """As it is a moment later: nobody is told that his order was carried out when another one was."""
+    orchestrator = async_stage.orchestrator(state=state)
+    steps, others = [async_stage.step("charge")], [async_stage.step("refund")]
+
+    async def story():
+        first = asyncio.ensure_future(orchestrator.orchestrate(steps, {"amount": 5}, run_id="r"))
+        await ASYNCIO.sleep(0.5)
+        with pytest.raises(ConfigurationError, match="context must be left out"):
+            await orchestrator.orchestrate(steps, {"amount": 500}, run_id="r")
+        with pytest.raises(GraphError, match="was begun with other steps"):
+            await orchestrator.orchestrate(others, {"amount": 5}, run_id="r")
+        same = await asyncio.gather(
+            first,
+            orchestrator.orchestrate(steps, run_id="r"),
+            orchestrator.orchestrate(steps, {"amount": 5}, run_id="r"),
+        )
+        return [result.status for result in same]
+
+    assert [RunStatus.COMMITTED] * 3 == asyncio.run(story())
+    assert ["charge", "charge done"] == async_stage.heard()

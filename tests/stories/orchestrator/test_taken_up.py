@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from unbreakable.errors import GraphError
+from unbreakable.errors import GraphError, RunUnfinished
 from unbreakable.fractal import FractalNode
 from unbreakable.runtime import ASYNCIO
 from unbreakable.workflows import RunStatus, Step
@@ -23,7 +23,7 @@ def leave(async_stage, tmp_path):
             run = asyncio.ensure_future(first.orchestrate(steps, context, run_id="r", workflow="Booking"))
             await ASYNCIO.sleep(seconds)
             await first.aclose()
-            with pytest.raises(asyncio.CancelledError):
+            with pytest.raises(RunUnfinished):
                 await run
 
         asyncio.run(story())

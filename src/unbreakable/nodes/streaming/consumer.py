@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from unbreakable.fractal import FractalNode
-from unbreakable.loops.carrier import Mark
 from unbreakable.nodes.streaming.aside import DeadLetters
 from unbreakable.nodes.streaming.batching import Batch, Batching
 from unbreakable.nodes.streaming.buffer import Buffer, Entry, Lease
@@ -21,6 +20,7 @@ from unbreakable.nodes.streaming.verdict import Limits, Verdict, judge, pause
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import Runtime
+from unbreakable.runtime.mark import Mark
 
 REST = 1.0  # seconds to wait when the stream's own machinery fails: a disk that cannot be read, no memory
 TURN = 0.005  # seconds of deliveries that never wait, after which others on the event loop have their turn

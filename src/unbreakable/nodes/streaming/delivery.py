@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
+from unbreakable.fractal.guard import Guard
 from unbreakable.fractal.scope import set_scope
-from unbreakable.loops.guard import Guard
 from unbreakable.nodes.streaming.verdict import says_nothing_of_the_target
 from unbreakable.policies import Context, current
 from unbreakable.runtime import Runtime

@@ -10,16 +10,18 @@ from __future__ import annotations
 import inspect
 import signal
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from opcode import opname
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from unbreakable.errors import StrayExit
-from unbreakable.fractal.operation import takes_context
-from unbreakable.loops.carrier import Mark
+from unbreakable.fractal.operation import Work, takes_context, work_with_context
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
+from unbreakable.runtime import is_async
 from unbreakable.runtime.blocking import BranchOver
+from unbreakable.runtime.mark import Mark
 from unbreakable.runtime.thread import runs_signal_handlers
 
 
@@ -51,6 +53,28 @@ def guarded_sync(operation: Callable[..., Any], enter: Callable[[], Context]) ->
             return operation(ctx, **changed) if wants_context else operation(**changed)
 
     return work
+
+
+def guarded_work(operation: Callable[..., Any]) -> Work:
+    """Return what makes a guarded attempt of *operation*, which takes the context or nothing, in its own colour."""
+    work = work_with_context(operation)
+
+    def attempt(ctx: Context) -> Callable[[], Any]:
+        call = work(ctx)
+        return partial(_awaited_under_guard, call) if is_async(call) else partial(_called_under_guard, call)
+
+    return attempt
+
+
+async def _awaited_under_guard(call: Callable[[], Any]) -> Any:
+    with Guard():
+        return await call()
+
+
+def _called_under_guard(call: Callable[[], Any]) -> Any:
+    with Guard():
+        value = call()
+    return _awaited_under_guard(lambda: value) if inspect.isawaitable(value) else value
 
 
 class Guard:

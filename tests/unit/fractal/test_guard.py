@@ -9,9 +9,9 @@ from functools import partial
 import pytest
 
 from unbreakable.errors import StrayExit
-from unbreakable.loops.carrier import Mark
-from unbreakable.loops.guard import Guard, is_from_signal
+from unbreakable.fractal.guard import Guard, is_from_signal
 from unbreakable.runtime.blocking import BranchOver
+from unbreakable.runtime.mark import Mark
 
 
 class Odd(BaseException):
