@@ -24,6 +24,10 @@ class Get:
         self.leases: Leases = cache.leases
         self.loading: Loading = cache.loading
 
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        """Return the door as it is: it belongs to its cache.  By this ``help()`` knows it for a method."""
+        return self
+
     def __repr__(self) -> str:
         """Return what it is."""
         return f"<{self.method.__qualname__} of {self.loading.node.name!r}>"
@@ -84,17 +88,21 @@ class SyncGet(Get):
 class AsyncReading(MethodDoor):
     """Turn the method that asks for what is not there into ``await cache.get(…)``, with ``.outcome(…)``."""
 
+    door = AsyncGet
+
     @overload
     def __get__(self, node: None, owner: type | None = None) -> Self: ...
     @overload
     def __get__(self, node: object, owner: type | None = None) -> AsyncGet: ...
     def __get__(self, node: Any, owner: type | None = None) -> Any:
         """Return the door."""
-        return self._made(node, AsyncGet)
+        return self._made(node)
 
 
 class SyncReading(MethodDoor):
     """Turn the plain method that asks for what is not there into ``cache.get_sync(…)``, with ``.outcome(…)``."""
+
+    door = SyncGet
 
     @overload
     def __get__(self, node: None, owner: type | None = None) -> Self: ...
@@ -102,4 +110,4 @@ class SyncReading(MethodDoor):
     def __get__(self, node: object, owner: type | None = None) -> SyncGet: ...
     def __get__(self, node: Any, owner: type | None = None) -> Any:
         """Return the door."""
-        return self._made(node, SyncGet)
+        return self._made(node)
