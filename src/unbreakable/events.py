@@ -16,7 +16,7 @@ class Event(Record):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a JSON-ready dictionary with its kind under ``"event"``."""
-        return {"event": type(self).__name__, **self.__dict__}
+        return {"event": type(self).__name__, **super().to_dict()}
 
 
 Listener: TypeAlias = Callable[[Any], None]

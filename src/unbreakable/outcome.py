@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from unbreakable.errors import Kind
+from unbreakable.plain import as_it_is, plain
 from unbreakable.record import Record
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class Success(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Hold what went wrong in one attempt; given to fallbacks, remedies and their predicates.
+    """Hold what went wrong in one attempt; it is given to fallbacks, remedies and their predicates.
 
     ``error`` is the user's own exception; ``signature`` is the same in every process for the same trouble; ``cause``
     is the deepest exception of the chain; ``cut`` says that our time limit ended the attempt; ``retry_after`` are the
@@ -59,6 +60,12 @@ class Failure:
     def __str__(self) -> str:
         """Return the error in one line."""
         return in_one_line(self.error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready: exceptions in one line."""
+        told = {name: plain(getattr(self, name)) for name in self.__slots__}
+        cause = None if self.cause is None else in_one_line(self.cause)
+        return {**told, "error": in_one_line(self.error), "cause": cause}
 
 
 Result: TypeAlias = Success[T] | Failure
@@ -163,19 +170,20 @@ class Outcome(Generic[T_co]):
         opened(self, values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is JSON-ready of it: the value and the error as text."""
+        """Return what is JSON-ready of it: a value that JSON has as it is, other values and the error as text."""
         return {
             "id": self.id,
             "node": self.node,
             "status": self.status.value,
-            "value": None if self.value is None else repr(self.value),
+            "ok": self.ok,
+            "value": as_it_is(self.value),
             "error": None if self.error is None else in_one_line(self.error),
             "attempts": self.attempts,
             "elapsed": self.elapsed,
             "strategy": self.strategy,
             "remedies": list(self.remedies),
             "degraded_reason": self.degraded_reason,
-            "story": [] if self.trace is None else list(self.trace.story),
+            "trace": None if self.trace is None else self.trace.to_dict(),
         }
 
 

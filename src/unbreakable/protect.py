@@ -154,7 +154,9 @@ def attempts(name: str, **options: Unpack[Common]) -> Attempts:
     the options say is settled by the first call from there.  The last failure is raised.
     """
     frame = sys._getframe(1)  # noqa: SLF001 - the place decides which node it is
-    given: dict[str, Any] = {"hedge": False, **options}
+    given: dict[str, Any] = {**options}
+    if given.get("hedge") is None:  # learned, and learned is that a block cannot run twice at once
+        given["hedge"] = False
     place = (name, frame.f_code, frame.f_lasti, *_plain(given))
     with _places_lock:
         node = _places.get(place) or _places.setdefault(place, FractalNode(name, **given))

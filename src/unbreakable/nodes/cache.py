@@ -48,6 +48,7 @@ class NotGiven(tuple[()]):
 
 
 NO_TAGS = NotGiven()
+MOST_STALE = 0.01  # share of answers that may be stale; none is, as yet
 
 _caches: weakref.WeakSet[CacheNode] = weakref.WeakSet()
 
@@ -93,7 +94,8 @@ class CacheNode(Closing):
     *loader* takes the key, is async or sync, and reads the value at its source; ``get`` may be given a function of its
     own instead.  A load is a call of a protected function: the other keywords are those of ``ub.protect``, where
     ``effects`` is "none" unless told otherwise, and ``validate`` and ``key`` are asked about the key before a load.  A
-    hit asks none of them.  *max_size* is the largest number of values that are kept.
+    hit asks none of them.  *max_size* is the largest number of values that are kept.  *max_stale_ratio* is the largest
+    share of answers that may be stale: none is, as yet, so that other values than the default and 0 are refused.
 
     A load belongs to all who wait for it: it goes on as long as one of them does, under the node's deadline, not under
     that of a caller, and sees the context variables of who came first.  In sync code the thread of who came first
@@ -108,12 +110,17 @@ class CacheNode(Closing):
         *,
         max_size: int = 10_000,
         loader: Callable[[Any], Any] | None = None,
+        max_stale_ratio: float = MOST_STALE,
         name: str | None = None,
         **options: Unpack[Options],
     ) -> None:
         check.seconds("ttl", ttl, positive=True, endless=True)
         check.whole("max_size", max_size, least=1)
         check_loader(loader)
+        if max_stale_ratio not in (MOST_STALE, 0, None) or isinstance(max_stale_ratio, bool):
+            raise check.refuse(
+                "max_stale_ratio", f"{MOST_STALE} or 0: stale values are not served yet", max_stale_ratio
+            )
         system = options.pop("system", None)
         options.setdefault("effects", "none")
         self.node = FractalNode("cache" if name is None else name, **options)
@@ -155,8 +162,8 @@ class CacheNode(Closing):
     def set(self, key: Hashable, value: Any, *, tags: Iterable[Hashable] = ()) -> None:
         """Keep *value* for *key* as if it had been loaded at this moment; loads of the key under way are not kept.
 
-        This is for what you have just written.  For what you have read use ``get``: between your read and this call
-        somebody may have invalidated it.
+        *tags* are kept with the value, as in ``get``.  This is for what you have just written.  For what you have read
+        use ``get``: between your read and this call somebody may have invalidated it.
         """
         now = BLOCKING.now()
         self.leases.put(Entry(checked_key(key), now + self.ttl, tags_of_a_value(tags), value), now)

@@ -39,11 +39,6 @@ class Decision(Record):
             )
         return "\n".join(lines)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        universes = [{**vars(each), "prediction": dict(vars(each.prediction))} for each in self.universes]
-        return {**vars(self), "universes": universes, "plan": dict(self.plan)}
-
 
 def _time(seconds: float) -> str:
     if seconds == math.inf:

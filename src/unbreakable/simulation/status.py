@@ -32,8 +32,8 @@ class QuantumStats:
         return {
             "total_simulations": self.total_simulations,
             "total_executions": self.total_executions,
-            "avg_speedup": None if self.avg_speedup is None else dict(vars(self.avg_speedup)),
+            "avg_speedup": None if self.avg_speedup is None else self.avg_speedup.to_dict(),
             "best_strategies": dict(self.best_strategies),
-            "calibration": {target: dict(vars(each)) for target, each in self.calibration.items()},
+            "calibration": {target: each.to_dict() for target, each in self.calibration.items()},
             "extra_load": self.extra_load,
         }

@@ -1,7 +1,7 @@
 """Which step waits for which, checked before anything runs.
 
 The rules; each one broken is a GraphError that names the setting.  Always: at least one step, no id twice, dependencies
-that exist, no circle.  As soon as any step declares a ``kind``: at most one pivot; what comes after the pivot, or
+that exist, no cycle.  As soon as any step declares a ``kind``: at most one pivot; what comes after the pivot, or
 after a retriable step, is retriable; a retriable step comes after the pivot if there is one, and has no ``compensate``;
 every other step is compensatable with a ``compensate``, or has neither, which says that it has no effect to undo.
 
@@ -138,7 +138,7 @@ def _needs(steps: Sequence[Step], index: int, places: Mapping[str, int]) -> tupl
 
 
 def _before(needs: Links, places: Mapping[str, int]) -> dict[str, int]:
-    """Return for each step the places of all that come before it, as bits; raise GraphError on a circle."""
+    """Return for each step the places of all that come before it, as bits; raise GraphError on a cycle."""
     before: dict[str, int] = {}
     try:
         for step in TopologicalSorter(needs).static_order():
@@ -149,7 +149,7 @@ def _before(needs: Links, places: Mapping[str, int]) -> dict[str, int]:
     except CycleError as error:
         circle = list(error.args[1])
         path = f"steps[{places[circle[-1]]}].depends_on"
-        raise GraphError(f"{path} must not close a circle: {' → '.join(circle)}") from None
+        raise GraphError(f"{path} must not close a cycle: {' → '.join(circle)}") from None
     return before
 
 

@@ -9,7 +9,7 @@ import sqlite3
 import types
 
 import pytest
-from sqlalchemy import Column, DateTime, Integer, MetaData, Table, insert, select, text
+from sqlalchemy import Column, DateTime, Integer, MetaData, Table, insert, literal, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, StatementError
 
 import unbreakable as ub
@@ -112,13 +112,27 @@ async def test_a_callers_mistake_is_told_once(url, ask, sql, params, kind):
         assert "closed" == db.breaker.state.value
 
 
+async def test_values_go_by_place_where_the_text_has_question_marks(db, ask):
+    """A tuple or a list has a value for each ``?``; a list of them carries the statement out for each."""
+    await ask.query(db, "CREATE TABLE stamps (name TEXT, at TEXT)")
+    moment = dt.datetime(2026, 1, 2, 3)  # noqa: DTZ001 - SQLite keeps no zone
+    await ask.query(db, "INSERT INTO stamps VALUES (?, ?)", [("a", moment), ["b", moment.date()]])
+
+    assert "b" == (await ask.query(db, "SELECT name FROM stamps WHERE name = ? AND 1 = ?", ("b", 1))).scalar()
+    assert "x:y" == (await ask.query(db, "SELECT 'x:y' WHERE 1 = ?", [1])).scalar()
+    stored = [row["at"] for row in await ask.query(db, "SELECT at FROM stamps ORDER BY name")]
+    assert ["2026-01-02 03:00:00.000000", "2026-01-02"] == stored
+
+
 @pytest.mark.parametrize(
     ("sql", "params", "complaint"),
     [
         (7, None, "sql must be text or a SQLAlchemy statement, not a int"),
-        ("SELECT ?", (1,), "params must be a dict .* or a list of such dicts, not a tuple"),
-        ("SELECT ?", [1], "params must be a dict"),
-        ("SELECT :a", [], "params must be a dict"),
+        ("SELECT ?", {1}, "params must be a dict .* or a list of either, not a set"),
+        ("SELECT ?", [1, {"a": 1}], "params must be a dict"),
+        ("SELECT ?", [1, (2,)], "params must be a dict"),
+        ("SELECT :a", [], "params must be a dict .* or a list of either, not \\[\\]"),
+        (select(literal(1)), (1,), "params must be a dict, or a list of dicts, for a statement that SQLAlchemy built"),
         ("SELECT :a", "a", "params must be a dict"),
     ],
 )

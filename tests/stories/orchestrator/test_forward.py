@@ -154,9 +154,9 @@ def test_a_wrong_limit_is_refused_when_it_is_set(limit):
 
 
 def test_wrong_steps_are_refused_before_anything_runs(stage, state):
-    """A circle in the middle does not leave the beginning done."""
+    """A cycle in the middle does not leave the beginning done."""
     orchestrator = stage.orchestrator(state=state)
-    with pytest.raises(GraphError, match="circle"):
+    with pytest.raises(GraphError, match="cycle"):
         stage.run(orchestrator, [stage.step("a"), stage.step("b", "c"), stage.step("c", "b")])
 
     assert [] == stage.story

@@ -61,7 +61,7 @@ API = {"id": "api", "type": "api", "endpoint": "https://partner.example"}
                     {"id": "b", "operation": book, "depends_on": ["a"]},
                 ]
             },
-            r"workflow.steps\[0\].depends_on must not close a circle: a → b → a",
+            r"workflow.steps\[0\].depends_on must not close a cycle: a → b → a",
         ),
         ({"workflow": [ub.Step("a", search), ub.Step("a", book)]}, r"workflow.steps\[1\].id must be its own"),
         ({"interval": -1}, "interval must be 0 or more seconds, not -1"),

@@ -97,7 +97,8 @@ class DatabaseNode(UndoingNode):
         """Carry out one statement, and return its rows.
 
         *sql* is text, or a statement built with SQLAlchemy; *params* a dictionary with a value for each ``:name`` in
-        the text, or a list of dictionaries to carry it out for each.  Without params the text goes to SQLite as it is.
+        the text, a tuple or list with one for each ``?``, or a list of either to carry it out for each.  Without params
+        the text goes to SQLite as it is.
 
         What reads (SELECT, VALUES, EXPLAIN, and WITH before a SELECT) is repeated when it fails.  Anything else is done
         in a transaction of its own, and repeated when SQLite has undone it and may succeed the next time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, time
+from datetime import date, datetime, time
 from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import BindParameter, Connection, Executable, TextClause, bindparam, text
@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, Connection, Executable, TextClause, bindpa
 from unbreakable.errors import ValidationFailed
 from unbreakable.nodes.database.rows import Rows
 
-Parameters: TypeAlias = "Mapping[str, Any] | Sequence[Mapping[str, Any]] | None"
+Parameters: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
 
 LEAD = re.compile(r"(?:[\s;\ufeff]|--[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?)*")  # what SQLite skips before the first word
 WORD = re.compile(r"[A-Za-z]+")
@@ -34,6 +34,8 @@ class Statement(NamedTuple):
         """Carry it out and return all rows; ValidationFailed when there are more than *most*."""
         if isinstance(self.sql, str) and self.parameters is None:
             result = connection.exec_driver_sql(self.sql)  # as it is: a colon in it is a colon
+        elif isinstance(self.sql, str) and by_place(self.parameters):
+            result = connection.exec_driver_sql(self.sql, self.parameters)
         else:
             sql = text(self.sql) if isinstance(self.sql, str) else self.sql
             result = connection.execute(with_types(sql, self.parameters), self.parameters)
@@ -52,9 +54,11 @@ def read_statement(sql: Any, parameters: Any) -> Statement:
         raise ValidationFailed(f"sql must be text or a SQLAlchemy statement, not a {type(sql).__name__}")
     if not _fits(parameters):
         raise ValidationFailed(
-            "params must be a dict with a value for each :name in the statement, or a list of such dicts, "
-            f"not a {type(parameters).__name__}"
+            "params must be a dict with a value for each :name in the statement, a list or tuple with one for each ?, "
+            f"or a list of either, not {_said(parameters)}"
         )
+    if by_place(parameters) and not isinstance(sql, str):
+        raise ValidationFailed("params must be a dict, or a list of dicts, for a statement that SQLAlchemy built")
     word = first_word(sql)
     if word in REFUSED:
         raise ValidationFailed(f"{word} is not for you to say: transaction() and checkpoint() begin and end things")
@@ -72,18 +76,47 @@ def with_types(sql: Executable, parameters: Any) -> Executable:
     return sql.bindparams(*typed) if typed else sql
 
 
+def by_place(parameters: Any) -> bool:
+    """Return whether *parameters* go by their places, as ``?`` asks for, and not by name."""
+    return _is_row(parameters) and not any(isinstance(each, Mapping) for each in parameters)
+
+
 def _fits(parameters: Any) -> bool:
     if parameters is None or isinstance(parameters, Mapping):
         return True
-    rows = isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes, bytearray))
-    return rows and bool(parameters) and all(isinstance(row, Mapping) for row in parameters)
+    if not _is_row(parameters) or not parameters:
+        return False
+    kinds = {"name" if isinstance(row, Mapping) else "places" if _is_row(row) else "value" for row in parameters}
+    return len(kinds) == 1
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
+
+
+def _said(parameters: Any) -> str:
+    return f"{parameters!r}" if _is_row(parameters) and not parameters else f"a {type(parameters).__name__}"
 
 
 def _plain(parameters: Any) -> Parameters:
-    """Return *parameters* as the dictionaries that SQLAlchemy insists on."""
+    """Return *parameters* as the dictionaries and tuples that SQLAlchemy insists on."""
     if parameters is None or isinstance(parameters, dict):
         return parameters
-    return dict(parameters) if isinstance(parameters, Mapping) else [dict(row) for row in parameters]
+    if isinstance(parameters, Mapping):
+        return dict(parameters)
+    if not by_place(parameters):
+        return [dict(row) for row in parameters]
+    rows = [tuple(map(_stored, row)) for row in parameters] if _is_row(parameters[0]) else None
+    return tuple(map(_stored, parameters)) if rows is None else rows
+
+
+def _stored(value: Any) -> Any:
+    """Return a date or time as SQLAlchemy writes it, for the driver's own way is deprecated; all else as it is."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S.%f}"
+    if isinstance(value, time):
+        return f"{value:%H:%M:%S.%f}"
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def first_word(sql: str | Executable) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # what is imported with SQLAlchemy, once a node is made
 
     from unbreakable.nodes.database.session import Session
 
-Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+Parameters: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
 
 
 class Transaction:
@@ -25,10 +25,10 @@ class Transaction:
         self._session = session
 
     async def execute(self, sql: str | Executable, params: Parameters = None) -> Rows:
-        """Carry out one statement and return its rows; *params* has a value for each ``:name`` in it.
+        """Carry out one statement and return its rows; *params* are those of ``DatabaseNode.query``.
 
-        A list of such dictionaries carries the statement out for each.  Raises SQLAlchemy's exceptions; RuntimeError
-        when the transaction is over; errors.DeadlineExceeded when its time is.
+        Raises SQLAlchemy's exceptions; RuntimeError when the transaction is over; errors.DeadlineExceeded when its
+        time is.
         """
         return await self._session.execute(sql, params)
 

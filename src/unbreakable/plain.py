@@ -1,0 +1,38 @@
+"""Any value in words that JSON has."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Return *value* JSON-ready: records as dictionaries, numbers that are not finite as None, strange things as text.
+
+    >>> plain({"p50": 0.1, "p99": float("inf"), "seats": (1, 2)})
+    {'p50': 0.1, 'p99': None, 'seats': [1, 2]}
+    """
+    if isinstance(value, enum.Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if callable(to_dict := getattr(value, "to_dict", None)) and not isinstance(value, type):
+        return to_dict()
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else repr(value)
+
+
+def as_it_is(value: Any) -> Any:
+    """Return *value* itself if JSON can say it, else its ``repr``."""
+    import json
+
+    try:
+        json.dumps(value, allow_nan=False)
+    except Exception:  # whatever the methods of somebody's dictionary or text raise
+        return repr(value)
+    return value

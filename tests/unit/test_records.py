@@ -1,0 +1,107 @@
+"""Whatever is handed out as a record is a frozen dataclass to who asks, and JSON-ready."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.outcome import Operation
+from unbreakable.record import OfTwin, Record
+
+
+def outcome(value: object = 7) -> ub.Outcome[object]:
+    failing = [OSError("down")]
+
+    def ask() -> object:
+        if failing:
+            raise failing.pop()
+        return value
+
+    with ub.testing.virtual_time():
+        return ub.FractalNode("n", ask).execute_sync()
+
+
+@pytest.fixture
+def trace() -> ub.Trace:
+    found = outcome().trace
+    assert found is not None
+    return found
+
+
+RECORDS = [
+    ub.Speedup(ratio=10.54, low=9.0, high=12.0, n=40, baseline="alone"),
+    ub.QuantumSimulationEngine().simulate("partner"),
+    ub.QuantumSimulationEngine().simulate("partner").universes[0],
+    outcome().trace,
+    Operation(name="call", ran=True, seconds=0.1),
+    ub.LocalMemory().summary(),
+    ub.events.Healed(at=1.0, node="n", attempts=2, remedies=("wait",), elapsed=0.3),
+    ub.Failure(OSError("down"), cause=KeyError("k")),
+    outcome(),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_it_is_a_frozen_dataclass(record):
+    """The tools of ``dataclasses`` work, and nothing can be set."""
+    names = [field.name for field in dataclasses.fields(record)]
+
+    assert dataclasses.is_dataclass(record)
+    assert type(record).__dataclass_params__.frozen
+    assert record == dataclasses.replace(record, **{names[0]: getattr(record, names[0])})
+    assert set(names) == set(dataclasses.asdict(record))
+    with pytest.raises((AttributeError, TypeError)):
+        setattr(record, names[0], 1)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_it_can_be_written_as_json(record):
+    """``to_dict`` has nothing that JSON has not, not even an endless number."""
+    assert record.to_dict() == json.loads(json.dumps(record.to_dict(), allow_nan=False))
+
+
+def test_making_the_twin_costs_nothing_before_it_is_asked_for():
+    """A class of records is made of its annotations alone; the first question makes the rest."""
+
+    class Moved(Record):
+        metres: float
+
+    assert isinstance(vars(Moved)["__dataclass_fields__"], OfTwin)
+    assert ["metres"] == [field.name for field in dataclasses.fields(Moved)]  # type: ignore[arg-type]
+    assert isinstance(vars(Moved)["__dataclass_fields__"], dict)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(7, 7), ({"a": [1]}, {"a": [1]}), (None, None), (float("inf"), "inf"), ({1, 2}, "{1, 2}"), (b"x", "b'x'")],
+)
+def test_an_outcome_tells_its_value_as_it_is(value, told):
+    """What JSON has is told as it is, other things by their ``repr``; trace and ``ok`` are there, too."""
+    found = outcome(value).to_dict()
+
+    assert (told, True) == (found["value"], found["ok"])
+    assert 9 == len(found["trace"]["stages"])
+    assert found["trace"]["story"]
+
+
+def test_blocks_take_what_is_learned_for_no_copies():
+    """``hedge=None`` is learned, and what is known is that a block cannot run twice at once."""
+    for attempt in ub.attempts("block", hedge=None):
+        with attempt:
+            pass
+
+
+@pytest.mark.parametrize("given", [{}, {"max_stale_ratio": 0.01}, {"max_stale_ratio": 0}])
+def test_a_cache_takes_the_share_that_it_keeps(given):
+    """Its documented default, and none at all."""
+    ub.CacheNode(**given)
+
+
+@pytest.mark.parametrize("share", [0.5, -1, "1%", True])
+def test_a_cache_refuses_a_share_of_stale_answers_that_it_does_not_give(share):
+    """Stale values are not served yet, and the message says so."""
+    with pytest.raises(ub.errors.ConfigurationError, match=r"max_stale_ratio must be .* not served yet"):
+        ub.CacheNode(max_stale_ratio=share)
