@@ -301,3 +301,13 @@ def test_an_unknown_story_is_said(tmp_path):
     code, said = ask(tmp_path, "explain", "abc")
     assert (2, True) == (code, "no story of that id" in said)
     assert "nothing had to be healed" in ask(tmp_path, "explain")[1]
+
+
+def test_what_it_says_is_json_where_that_is_asked_for(tmp_path):
+    """Each line on standard output is an object: what runs, and why something cannot."""
+    (tmp_path / "program.py").write_text(textwrap.dedent(FINITE))
+
+    ended, said = ask(tmp_path, "run", "program.py", "--json")
+    assert (0, ["message"]) == (ended, list(json.loads(said)))
+    ended, said = ask(tmp_path, "run", "nothing.py", "--json")
+    assert (2, ["message", "error"]) == (ended, [key for line in said.splitlines() for key in json.loads(line)])

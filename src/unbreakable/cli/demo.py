@@ -12,7 +12,7 @@ from types import ModuleType
 
 import click
 
-from unbreakable.cli.unusable import Unusable
+from unbreakable.cli.saying import Unusable
 from unbreakable.demo.state import Settings, State
 from unbreakable.errors import StateError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from unbreakable.cli.unusable import Unusable
+from unbreakable.cli.saying import Unusable
 from unbreakable.errors import StateError
 from unbreakable.observe import latest_stories, story_of
 from unbreakable.workflows.reading import RunTold, run_of

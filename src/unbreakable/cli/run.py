@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 
 import click
 
+from unbreakable.cli.saying import complain, say
 from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.loops.supervisor import IN_VAIN, Supervisor, follow
 
@@ -22,8 +24,9 @@ from unbreakable.loops.supervisor import IN_VAIN, Supervisor, follow
     show_default=True,
     help="Where a system keeps its state that names no place itself.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON, a line each, on standard output.")
 @click.option("--worker", is_flag=True, hidden=True, help="Be the worker, not its supervisor.")
-def run(target: str, state: Path, worker: bool) -> None:
+def run(target: str, state: Path, as_json: bool, worker: bool) -> None:
     """Run what NAME in FILE is: a QuantumSystem, a QuantumLoopEngine, a workflow, or a function that makes one.
 
     Without NAME that is system, engine, workflow or main, whichever comes first.  Loops and workflows that are new are
@@ -31,15 +34,16 @@ def run(target: str, state: Path, worker: bool) -> None:
     ends everything within 5 s, exit code 0.  Exit code 2: it cannot be run as asked.
     """
     if worker:
-        sys.exit(_work(target, state))
-    command = [sys.executable, "-m", "unbreakable", "run", "--worker", "--state", str(state), target]
+        sys.exit(_work(target, state, as_json))
+    asked = ["--json"] if as_json else []
+    command = [sys.executable, "-m", "unbreakable", "run", "--worker", *asked, "--state", str(state), target]
     source = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
-    click.echo(f"running {target}, its state in {state}; Ctrl-C ends it", err=True)
-    sys.exit(Supervisor(command, {"PYTHONPATH": paths}, lambda line: click.echo(line, err=True)).run())
+    say(f"running {target}, its state in {state}; Ctrl-C ends it", as_json=as_json)
+    sys.exit(Supervisor(command, {"PYTHONPATH": paths}, partial(say, as_json=as_json)).run())
 
 
-def _work(target: str, state: Path) -> int:
+def _work(target: str, state: Path, as_json: bool) -> int:
     """Be the worker: run the target, and say with the exit code whether starting it again makes sense."""
     follow()
     from unbreakable.cli.target import find
@@ -50,15 +54,15 @@ def _work(target: str, state: Path) -> int:
     try:
         found = find(target)
     except (ConfigurationError, StateError) as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(str(error), as_json=as_json)
         return IN_VAIN
     except Exception:
         traceback.print_exc()
-        click.echo(f"Error: {target.partition(':')[0]} cannot be loaded", err=True)
+        complain(f"{target.partition(':')[0]} cannot be loaded", as_json=as_json)
         return IN_VAIN
     try:
         run_target(found)
     except (ConfigurationError, StateError) as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(str(error), as_json=as_json)
         return IN_VAIN
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from unbreakable.cli.unusable import Unusable
+from unbreakable.cli.saying import Unusable
 from unbreakable.errors import StateError
 from unbreakable.observe import Snapshot, latest_snapshot
 

@@ -1,0 +1,33 @@
+"""What a command says beside its answer: in plain words to the terminal, or as JSON, a line each, where asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any
+
+import click
+
+
+def say(line: str, *, as_json: bool, kind: str = "message") -> None:
+    """Say one line: on standard error, or as ``{"message": …}`` on standard output."""
+    click.echo(json.dumps({kind: line}) if as_json else line, err=not as_json)
+
+
+def complain(line: str, *, as_json: bool) -> None:
+    """Say what went wrong, or why the command cannot do what it was asked."""
+    say(line if as_json else f"Error: {line}", as_json=as_json, kind="error")
+
+
+class Unusable(click.ClickException):
+    """Say that the command cannot be run as asked, with exit code 2."""
+
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        command = click.get_current_context(silent=True)
+        self.as_json = command is not None and bool(command.params.get("as_json"))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Say it in the way that the command was asked for."""
+        complain(self.format_message(), as_json=self.as_json)
