@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import FractalNode
-from unbreakable.fractal.settings import OPTIONS
+from unbreakable.fractal.settings import OFFERED, OPTIONS, nearest, offered_by
 from unbreakable.policies.check import refuse
 from unbreakable.workflows import Step, build_graph
 from unbreakable.workflows.step import check_text, read_steps
@@ -67,10 +66,10 @@ def read_workflow(workflow: object) -> tuple[Step, ...]:
 
 def check_settings(given: Iterable[str], own: Iterable[str]) -> None:
     """Refuse a setting of a workflow that is neither among its *own* nor one of ``protect``'s."""
-    known = [*own, *sorted(OPTIONS)]
+    own = tuple(own)
     for key in given:
-        if key not in known:
-            raise ConfigurationError(f"{key} is not a setting of workflows{_nearest(key, known)}")
+        if key not in own and key not in OPTIONS:
+            raise ConfigurationError(f"{key} is not a setting of workflows{nearest(key, [*own, *OFFERED])}")
 
 
 def _entries(nodes: object) -> Iterable[tuple[str, str | None, Any]]:
@@ -95,10 +94,10 @@ def _made(path: str, node_id: str | None, entry: Mapping[Any, Any], prefix: str,
     if kind not in KINDS:
         raise _unknown_kind(path, entry, kind)
     node_class = getattr(importlib.import_module("unbreakable.nodes"), KINDS[kind])
-    known = settings_of(node_class)
+    offered = offered_by(node_class)
     for key in settings:
-        if key not in known:
-            raise ConfigurationError(f"{path}.{key} is not a setting of {kind} nodes{_nearest(key, known)}")
+        if key not in offered and key not in OPTIONS:
+            raise ConfigurationError(f"{path}.{key} is not a setting of {kind} nodes{nearest(key, offered)}")
     name = settings.pop("name", f"{prefix}.{own}")
     try:
         return node_class(**{**given, **settings, "name": name})
@@ -111,18 +110,5 @@ def _unknown_kind(path: str, entry: Mapping[Any, Any], kind: object) -> Configur
         wrong = next((key for key in entry if difflib.get_close_matches(str(key), ["type"], 1)), None)
         hint = "" if wrong is None else f"; {path}.{wrong} is not a setting (did you mean 'type'?)"
         return ConfigurationError(f"{path}.type is missing: it must be one of {', '.join(KINDS)}{hint}")
-    hint = _nearest(kind, list(KINDS))
+    hint = nearest(kind, list(KINDS))
     return ConfigurationError(f"{path}.type must be one of {', '.join(KINDS)}, not {kind!r}{hint}")
-
-
-def settings_of(node_class: Any) -> list[str]:
-    """Return the settings that a kind of node takes, its own first."""
-    parameters = inspect.signature(node_class.__init__).parameters.values()
-    own = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD and each.name != "self"]
-    takes_more = any(each.kind is each.VAR_KEYWORD for each in parameters)
-    return [*own, *sorted(OPTIONS - set(own))] if takes_more else own
-
-
-def _nearest(key: object, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(str(key), known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else f"; there are {', '.join(known)}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, over
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
 from unbreakable.fractal.operation import is_generator, takes_one
+from unbreakable.fractal.settings import check_names
 from unbreakable.introductions import introduce
 from unbreakable.outcome import Failure
 from unbreakable.policies.check import refuse
@@ -114,6 +115,7 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
     if isinstance(function, type):
         raise TypeError(f"protect() protects functions, not classes: protect the methods of {function.__name__}")
     own = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
+    check_names(name or own, options, protect)
     if is_generator(function):
         raise TypeError(f"{own} is a generator: its items cannot be guarded by protect() yet")
     answer = options.get("fallback")
@@ -159,11 +161,16 @@ def attempts(name: str, **options: Unpack[Common]) -> Attempts:
         given["hedge"] = False
     place = (name, frame.f_code, frame.f_lasti, *_plain(given))
     with _places_lock:
-        node = _places.get(place) or _places.setdefault(place, FractalNode(name, **given))
+        node = _places.get(place) or _places.setdefault(place, _new_node(name, given))
         _places.move_to_end(place)
         while len(_places) > MOST_PLACES:
             _places.popitem(last=False)
     return Attempts(node)
+
+
+def _new_node(name: str, options: Any) -> FractalNode:
+    check_names(name, options, attempts)
+    return FractalNode(name, **options)
 
 
 def _plain(options: Any) -> list[tuple[str, Any]]:

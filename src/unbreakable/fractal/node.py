@@ -18,7 +18,7 @@ from unbreakable.fractal.operation import NoWork, Operation, takes_one, work_wit
 from unbreakable.fractal.ports import Chooser, Memory, join
 from unbreakable.fractal.remedies import Matcher, Remedy, matcher
 from unbreakable.fractal.scope import set_scope
-from unbreakable.fractal.settings import Settings, settle
+from unbreakable.fractal.settings import Settings, check_names, settle
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
@@ -74,6 +74,7 @@ class FractalNode(Closing):
         **options: Unpack[Options],
     ) -> None:
         _check(name, operation, parent)
+        check_names(name, options, type(self))
         given: dict[str, Any] = {**options}
         system = given.pop("system", None)
         if parent is not None:

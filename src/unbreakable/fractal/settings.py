@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.operation import takes_one
 from unbreakable.fractal.ports import Memory
 from unbreakable.policies import Fallback, Plan, Strategy, check
@@ -72,15 +73,34 @@ class Settings(Record):
 
 OPTIONS = {*POLICIES, *Settings.fields, "remedies", "limit", "throttle", "system"} - {"name", "pinned"}
 
+OFFERED = tuple(sorted(OPTIONS - {"limit", "throttle"}))  # those two can only be switched off, as they are
+
+
+def check_names(name: str, options: Iterable[str], taker: Callable[..., Any]) -> None:
+    """Refuse what is no option of *taker*, the class or function that was called, and say which it may have meant."""
+    for option in options:
+        if option not in OPTIONS:
+            raise ConfigurationError(f"{name}: {option} is not an option{nearest(option, offered_by(taker))}")
+
+
+def offered_by(taker: Callable[..., Any]) -> list[str]:
+    """Return the options of *taker*, its own first; those of ``protect`` too if it takes any keyword."""
+    parameters = inspect.signature(taker).parameters.values()
+    own = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
+    takes_more = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    return [*own, *(option for option in OFFERED if option not in own)] if takes_more else own
+
+
+def nearest(option: object, offered: Sequence[str]) -> str:
+    """Return the end of a sentence about an unknown *option*: which of those *offered* was meant, or all of them."""
+    import difflib
+
+    close = difflib.get_close_matches(str(option), offered, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else f"; there are {', '.join(offered)}"
+
 
 def settle(name: str, options: dict[str, Any]) -> Settings:
     """Return checked settings; ConfigurationError names the option that is wrong."""
-    for option in sorted(set(options) - OPTIONS):
-        import difflib
-
-        near = difflib.get_close_matches(option, sorted(OPTIONS), 1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise refuse(f"{name}: option", f"one of {', '.join(sorted(OPTIONS))}{hint}", option)
     for option in ("limit", "throttle"):
         if options.get(option) not in (None, False):
             raise refuse(f"{name}: {option}", "None or False", options[option])

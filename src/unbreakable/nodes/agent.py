@@ -13,6 +13,7 @@ from unbreakable.errors import ConfigurationError, DeadlineExceeded, Rejected, S
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
+from unbreakable.fractal.settings import check_names
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.answering.judging import Judgements, verdict
 from unbreakable.nodes.answering.knowledge import KnowledgeBase, Readable
@@ -88,6 +89,7 @@ class AgentNode(FractalNode):
         name: str | None = None,
         **options: Unpack[Options],
     ) -> None:
+        check_names(name or "agent", options, AgentNode)
         if model is not None:
             raise refuse("model", "None: answers are taken from the knowledge, models are not built yet", model)
         self._score = _checked_score(dna)

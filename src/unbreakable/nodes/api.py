@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 from unbreakable.fractal import FractalNode, Remedy
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
+from unbreakable.fractal.settings import check_names
 from unbreakable.nodes.credentials import are_refused
 from unbreakable.nodes.doors import AsyncOperation, SyncOperation
 from unbreakable.nodes.http import effects_of, has_key
@@ -68,6 +69,7 @@ class APINode(FractalNode):
         name: str | None = None,
         **options: Unpack[Options],
     ) -> None:
+        check_names(name or "api", options, APINode)
         checking = client_library()
         urls = checking.checked_endpoints(endpoint, endpoints)
         self.method: str = checking.checked_method(method)

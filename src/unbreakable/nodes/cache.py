@@ -29,6 +29,7 @@ from unbreakable.fractal.node import F
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
 from unbreakable.fractal.remedies import Matcher
+from unbreakable.fractal.settings import check_names
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.keys import check_loader, checked_key, checked_tags, tags_of_a_value
 from unbreakable.nodes.leases import Leases
@@ -114,6 +115,7 @@ class CacheNode(Closing):
         name: str | None = None,
         **options: Unpack[Options],
     ) -> None:
+        check_names(name or "cache", options, CacheNode)
         check.seconds("ttl", ttl, positive=True, endless=True)
         check.whole("max_size", max_size, least=1)
         check_loader(loader)

@@ -25,6 +25,7 @@ from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
+from unbreakable.fractal.settings import check_names
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.items import Items
 from unbreakable.nodes.at_work import Place, RunsAtWork, around, runs_on
@@ -108,6 +109,7 @@ class OrchestratorNode(Closing):
         nodes: Mapping[str, Any] | None = None,
         **options: Unpack[Options],
     ) -> None:
+        check_names(name or "orchestrator", options, OrchestratorNode)
         if concurrency_limit != "auto":
             _check_limit(concurrency_limit)
         if durability not in ("process", "durable"):

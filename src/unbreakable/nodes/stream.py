@@ -18,6 +18,7 @@ from unbreakable.errors import CommitUnknown, ConfigurationError
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
+from unbreakable.fractal.settings import check_names
 from unbreakable.nodes.streaming import events
 from unbreakable.nodes.streaming.aside import shown
 from unbreakable.nodes.streaming.batches import Batches, SyncBatches
@@ -89,6 +90,7 @@ class StreamNode(FractalNode):
         name: str | None = None,
         **options: Unpack[Options],
     ) -> None:
+        check_names(name or "stream", options, StreamNode)
         said = settle(
             handler=handler,
             max_buffer=max_buffer,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
+from unbreakable.fractal.settings import check_names
 from unbreakable.nodes.http import effects_of, has_key
 from unbreakable.nodes.hurry import hurry
 from unbreakable.nodes.passing import AsyncColour, BlockingColour, Colour, Passing, ended
@@ -36,6 +37,7 @@ class AdaptiveTransport(AnyTransport):
     """
 
     def __init__(self, inner: Any, *, name: str = "http", **options: Unpack[Options]) -> None:
+        check_names(name, options, AdaptiveTransport)
         if not hasattr(inner, "handle_request") and not hasattr(inner, "handle_async_request"):
             raise refuse("AdaptiveTransport: inner", "a transport of httpx2 or httpx", inner)
         self.inner = inner

@@ -25,7 +25,7 @@ from unbreakable.nodes import AgentNode, KnowledgeBase
         ({"knowledge": "x" * 10_000}, r"knowledge must be the path of a file"),
         ({"knowledge": {"Egypt": [None]}}, r"knowledge\['Egypt'\]\[0\] must be"),
         ({"name": ""}, r"name must be a word"),
-        ({"deadlin": 3}, r"did you mean deadline\?"),
+        ({"deadlin": 3}, r"did you mean 'deadline'\?"),
     ],
 )
 def test_a_wrong_setting_is_told_with_its_path(settings, message):

@@ -45,7 +45,7 @@ URL = "https://api.test/v1"
         ({"endpoint": URL, "transport": 7}, "transport must be an httpx2 transport"),
         ({"endpoint": URL, "max_body": 0}, "max_body must be a whole number from 1 up"),
         ({"endpoint": URL, "effects": "sometimes"}, "effects must be one of"),
-        ({"endpoint": URL, "retries": 3}, "did you mean retry"),
+        ({"endpoint": URL, "retries": 3}, "did you mean 'retry'"),
     ],
 )
 def test_a_wrong_setting_is_refused(settings, complaint):

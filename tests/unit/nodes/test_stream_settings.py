@@ -32,7 +32,7 @@ WRONG = {
 @pytest.mark.parametrize(("setting", "value"), [(name, value) for name, values in WRONG.items() for value in values])
 def test_a_wrong_setting_is_refused(setting, value):
     """The message names the setting."""
-    expected = "option must be one of" if setting == "retries" else setting
+    expected = "did you mean 'retry'" if setting == "retries" else setting
     with pytest.raises(ConfigurationError, match=expected):
         StreamNode(**{setting: value})
 

@@ -26,7 +26,7 @@ WRONG = [
     ("limit", 5, "search: limit must be None or False"),
     ("throttle", 0.9, "search: throttle must be None or False"),
     ("remedies", [7], "search: remedies must be"),
-    ("retrys", 3, "did you mean retry?"),
+    ("retrys", 3, "did you mean 'retry'?"),
 ]
 
 
@@ -37,7 +37,7 @@ def test_a_wrong_option_is_refused_where_it_is_written(option, value, message):
         ub.protect("search", **{option: value})(lambda: 1)
 
     assert message in str(caught.value)
-    assert repr(option if option == "retrys" else value) in str(caught.value) or option == "remedies"
+    assert (option if option == "retrys" else repr(value)) in str(caught.value) or option == "remedies"
 
 
 @pytest.mark.parametrize("name", ["", 7, b"search"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from unbreakable.fractal import AsyncProtected, SyncProtected
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
+from unbreakable.fractal.settings import check_names
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.nodes.database.rows import Rows
 from unbreakable.nodes.database.run_doors import run_door, run_sync_door
@@ -65,6 +66,7 @@ class DatabaseNode(UndoingNode):
         name: str | None = None,
         **options: Unpack[Options],
     ) -> None:
+        check_names(name or "database", options, DatabaseNode)
         self.calls: Calls = database_library().new_calls(connection, durability, keep, most_rows)
         pinned, system = "effects" in options, options.pop("system", None)
         options.setdefault("effects", "none")

@@ -28,7 +28,10 @@ from unbreakable.nodes import DatabaseNode
         ({"durability": "fast"}, 'durability must be "process" or "durable", not \'fast\''),
         ({"keep": 0}, "keep must be a whole number from 1 up"),
         ({"most_rows": 0}, "most_rows must be a whole number from 1 up"),
-        ({"pool_size": 5}, "option must be one of"),
+        (
+            {"pool_size": 5},
+            "pool_size is not an option; there are connection, durability, keep, ",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused(settings, complaint):
