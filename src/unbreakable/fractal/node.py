@@ -73,8 +73,7 @@ class FractalNode(Closing):
         runtime: Runtime | None = None,
         **options: Unpack[Options],
     ) -> None:
-        _check(name, operation, parent)
-        check_names(name, options, type(self))
+        _check(name, operation, parent, options, type(self))
         given: dict[str, Any] = {**options}
         system = given.pop("system", None)
         if parent is not None:
@@ -371,7 +370,7 @@ class FractalNode(Closing):
             remedy.alone.clear()
 
 
-def _check(name: object, operation: object, parent: object) -> None:
+def _check(name: object, operation: object, parent: object, options: Any, taker: type) -> None:
     if not isinstance(name, str) or not name:
         raise refuse("name", "a word", name)
     if not (operation is None or callable(operation)):
@@ -380,6 +379,7 @@ def _check(name: object, operation: object, parent: object) -> None:
         raise refuse(f"{name}: parent", "a FractalNode or None", parent)
     if parent is not None and len(parent.children) >= MOST_CHILDREN:
         raise ConfigurationError(f"{parent.name} has {MOST_CHILDREN} children, the most a node may have")
+    check_names(name, options, taker)
 
 
 def _after_fork() -> None:

@@ -110,8 +110,7 @@ class OrchestratorNode(Closing):
         **options: Unpack[Options],
     ) -> None:
         check_names(name or "orchestrator", options, OrchestratorNode)
-        if concurrency_limit != "auto":
-            _check_limit(concurrency_limit)
+        _check_limit(concurrency_limit)
         if durability not in ("process", "durable"):
             raise check.refuse("durability", '"process" or "durable"', durability)
         check.whole("keep", keep, least=1)
@@ -375,7 +374,7 @@ class OrchestratorNode(Closing):
 
 
 def _check_limit(limit: object) -> None:
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+    if limit != "auto" and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise check.refuse("concurrency_limit", '"auto" or a whole number from 1 up', limit)
 
 
