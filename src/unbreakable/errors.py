@@ -1,4 +1,4 @@
-"""The exceptions that we raise ourselves, in one tree.
+"""Catch what we raise ourselves: all exceptions, in one tree.
 
 Whatever the user's own code raises stays the user's: it is handed on as it is, with a note that tells the story.
 An exception of any type may carry what only its raiser knows: ``kind``, a Kind; ``retry_after``, the seconds that the

@@ -1,4 +1,4 @@
-"""What happened, as frozen records: whoever wants to know listens."""
+"""Listen to what happened, told as frozen records."""
 
 from __future__ import annotations
 

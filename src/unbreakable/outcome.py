@@ -16,7 +16,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Status(enum.StrEnum):
-    """How a call ended, as its caller sees it; each equals its word: ``outcome.status == "ok"``."""
+    """Say how a call ended, as its caller sees it; each equals its word: ``outcome.status == "ok"``."""
 
     OK = "ok"  #: the first attempt succeeded
     HEALED = "healed"  #: it succeeded after at least one failed attempt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
@@ -74,21 +75,24 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     ('hello Ada', 'ok')
 
     The function, sync or async, a method or not, is called as before and returns its value, or raises its own
-    exception with a note that tells the story; ``.outcome(…)`` returns an ``Outcome`` instead and never raises an
-    Exception.  A policy left at None is learned, an object pins it, False switches it off.  Times are seconds.
-    Raises ConfigurationError when an option is wrong and TypeError for what cannot be protected.
+    exception with a note that tells the story.  ``.outcome(…)`` returns an ``Outcome`` instead and never raises an
+    Exception.  *name* is what notes, events and figures call it.  A policy left at None is learned, an object pins it,
+    False switches it off.  Times are seconds.  Raises ConfigurationError when an option is wrong and TypeError for what
+    cannot be protected.
 
     ============ =====================================================================================================
     effects      what it does to the world: "none", "idempotent", "unknown" (the default), "once"; decides what may be
                  repeated: declare "once" for anything that pays
-    validate     takes the call's arguments and raises, or returns False, to refuse the call
+    validate     takes the call's arguments (a node's takes the ``ub.Context``, whose ``input`` was passed) and raises,
+                 or returns False, to refuse the call
     schema       a type that the result must have, or a function that checks and parses it
     verify       takes the result and returns a bool or a quality in 0..1; ``ub.Verify(check, at_least=0.5)``
     fallback     takes the ``ub.Failure`` and answers instead
     remedies     pairs of (exception types or a predicate, function); or use ``.remedy(…)`` as a decorator
     deadline     seconds for the whole call, repeats included; None: max(30, 20 · p99); sync code is not cut by it
     key          takes the call's arguments; circuit, bulkhead and lessons are kept for each key, the last 1,000
-    strategy     "adaptive", or a ``ub.Strategy`` of pinned policies
+    strategy     "adaptive", which is learned; "optimistic", "pessimistic", "conservative", "aggressive", "balanced" or
+                 "random", which stay; or a ``ub.Strategy`` of pinned policies
     retry        ``ub.Retry(attempts=3, on=Exception, backoff=…)``
     breaker      ``ub.CircuitBreaker(failures=5, rest=30.0, …)``
     timeout      ``ub.Timeout(seconds)`` for one attempt
@@ -96,6 +100,7 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     bulkhead     ``ub.Bulkhead(most, wait=0.0)``
     budget       ``ub.RetryBudget(ratio=0.2, …)``
     memory       a ``ub.LocalMemory`` that nodes of the same name share
+    system       the ``ub.QuantumSystem`` that the node belongs to, whose nodes learn together
     ============ =====================================================================================================
     """
     if callable(name):
@@ -106,6 +111,22 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     if name is not None and (not isinstance(name, str) or not name):
         raise ConfigurationError(f"protect: name must be a word or None (the function's own), not {name!r}")
     return Plain(name, given)  # type: ignore[arg-type]
+
+
+def _signature() -> inspect.Signature:
+    """Return the signature of ``protect`` with every keyword, which help() and editors show."""
+    said = {"effects": "unknown", "remedies": (), "strategy": "adaptive"}
+    keywords = [inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=said.get(each)) for each in ORDER]
+    return inspect.Signature(
+        [inspect.Parameter("name", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None), *keywords]
+    )
+
+
+ORDER = (
+    *("effects", "validate", "schema", "verify", "fallback", "remedies", "deadline", "key", "strategy", "retry"),
+    *("breaker", "timeout", "hedge", "bulkhead", "limit", "throttle", "budget", "memory", "system"),
+)
+protect.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
 def protected(function: Any, name: str | None, options: Any) -> Any:

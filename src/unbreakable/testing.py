@@ -1,4 +1,4 @@
-"""What users need to test their own code: virtual time."""
+"""Test your own code: in virtual time."""
 
 from unbreakable.runtime.virtual import VirtualClock, virtual_time
 

@@ -10,7 +10,7 @@ from unbreakable.items import Items
 
 
 class LoopState(enum.StrEnum):
-    """Where a loop is in its life."""
+    """Say where a loop is in its life."""
 
     NEW = "new"  #: made, not started
     RUNNING = "running"  #: started; it iterates or waits for its next tick

@@ -231,7 +231,10 @@ class CacheNode(Closing):
         return self.node.on(kind, listener)
 
     def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
-        """Register the decorated function as a remedy for loads that fail; see ``FractalNode.remedy``."""
+        """Register the decorated function as a remedy for loads that fail.
+
+        *what* and *name* are those of ``FractalNode.remedy``.
+        """
         return self.node.remedy(*what, name=name)
 
     def __repr__(self) -> str:

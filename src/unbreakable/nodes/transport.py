@@ -31,9 +31,10 @@ class AdaptiveTransport(AnyTransport):
     idempotency key; the last one is handed on as it is.  Only bodies that can be sent again are.  Each host has a
     circuit and statistics of its own.  The time limits reach until an answer begins; its body is the client's to read.
 
-    The other keywords are those of ``ub.protect``; ``validate`` and ``key`` are given the request, ``schema`` and
-    ``verify`` the response.  A remedy may return ``{"headers": {…}}`` to change them for the next attempts.  ``node``
-    is the FractalNode behind it.  A client library that repeats by itself should be told not to (``max_retries=0``).
+    *inner* is the transport that does the work, *name* what figures and notes call it.  The other keywords are those of
+    ``ub.protect``; ``validate`` and ``key`` are given the request, ``schema`` and ``verify`` the response.  A remedy
+    may return ``{"headers": {…}}`` to change them for the next attempts.  ``node`` is the FractalNode behind it.  A
+    client library that repeats by itself should be told not to (``max_retries=0``).
     """
 
     def __init__(self, inner: Any, *, name: str = "http", **options: Unpack[Options]) -> None:

@@ -109,7 +109,7 @@ class Place:
 
 
 class State(enum.StrEnum):
-    """Where a circuit stands."""
+    """Say where a circuit stands."""
 
     CLOSED = "closed"
     OPEN = "open"

@@ -117,8 +117,8 @@ class QuantumSimulationEngine(Closing):
         *context* becomes ``ctx.input``, *effects* says what repeating does.  *key*, a value or a function of the
         ``ub.Context`` that returns one, partitions circuit and learning (1,000 keys); None is the whole target.
         *alternatives* are other implementations of the same job, by name, of which the best is learned; the operation
-        itself is "primary".  Raises the operation's own exception, with a note that tells the story;
-        ConfigurationError for wrong settings.
+        itself is "primary".  *race* has one value as yet.  Raises the operation's own exception, with a note that tells
+        the story; ConfigurationError for wrong settings.
         """
         node, order = self._prepared(operation, name, effects, alternatives, key, race)
         return await self._run(node, order, context, ASYNCIO)

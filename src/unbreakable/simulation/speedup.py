@@ -30,6 +30,10 @@ class Speedup(Record):
         """Return the ratio as it is said, such as "10.5x"."""
         return f"{self.ratio:.1f}x"
 
+    def __repr__(self) -> str:
+        """Return it as it is said, with what it rests on."""
+        return f"<{self}, {self.low:.1f}x to {self.high:.1f}x, of {self.n} calls, than {self.baseline}>"
+
 
 class Stopwatch:
     """Keep how long the operation alone took, and how long calls took; not locked, since a lost entry is no harm."""

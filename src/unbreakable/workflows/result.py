@@ -13,7 +13,7 @@ from unbreakable.workflows.payload import json_ready
 
 
 class RunStatus(enum.StrEnum):
-    """How a run ended; every run ends in exactly one of them."""
+    """Say how a run ended; every run ends in exactly one of them."""
 
     COMMITTED = "committed"  #: every step is done
     COMPENSATED = "compensated"  #: a step failed, and everything that may have had an effect was undone
@@ -21,7 +21,7 @@ class RunStatus(enum.StrEnum):
 
 
 class StepState(enum.StrEnum):
-    """What is known of one step."""
+    """Say what is known of one step."""
 
     NOT_BEGUN = "not_begun"  #: it was never called, or provably had no effect
     UNCERTAIN = "uncertain"  #: it was called, and nobody knows what became of it
