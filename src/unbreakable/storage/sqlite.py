@@ -72,14 +72,14 @@ class StateFile:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StateError(f"{path}: its folder cannot be made ({error.strerror})") from error
-        was_ours = path.with_name(path.name + ".lock").exists()
         self._owner = Ownership(path)
         try:
-            self._connection = self._open(was_ours)
+            self._connection = self._open()
             self.strengthen(durability)
         except BaseException:
-            self._owner.release()
+            self._owner.withdraw()
             raise
+        self._owner.confirm()
 
     # ── use ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,12 +132,12 @@ class StateFile:
 
     # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _open(self, was_ours: bool) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         with self._explained():
             try:
                 return self._connect()
             except StateBroken as trouble:
-                if not (was_ours or self._bears_our_mark()):
+                if not (self._owner.was_ours or self._bears_our_mark()):
                     raise StateNotOurs(f"{self.path}: not a state file of Unbreakable; name another one") from trouble
                 self.set_aside = self._put_away(str(trouble))
             return self._connect()

@@ -186,6 +186,52 @@ def test_a_file_that_is_no_database_is_not_touched(path):
     assert before == path.read_bytes()
 
 
+@pytest.mark.parametrize("content", [b"", b"my shopping list\n" * 200])
+def test_a_refusal_leaves_nothing_behind(tmp_path, content):
+    """Where somebody else's file was refused there is no lock file of ours, however often it is tried."""
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    if not content:
+        elsewhere(path, "CREATE TABLE theirs (x)")
+    before = path.read_bytes()
+    for _ in range(3):
+        with pytest.raises(StateNotOurs):
+            StateFile(path)
+
+    assert before == path.read_bytes()
+    assert ["notes.txt"] == [each.name for each in tmp_path.iterdir()]
+
+
+def test_a_lock_file_alone_does_not_make_a_file_ours(path):
+    """Only a file that once was opened is set aside when it is broken: a lock may be left by whoever died early."""
+    path.write_text("my shopping list, which is long enough to be taken for a page of a database\n" * 20)
+    path.with_name("state.db.lock").write_text("4711\n")
+    for _ in range(2):
+        with pytest.raises(StateNotOurs):
+            StateFile(path)
+
+    assert not list(path.parent.glob("*.broken-*"))
+
+
+def test_a_lock_that_was_taken_away_meanwhile_is_not_held_for_nothing(path, opened, monkeypatch):
+    """Whoever locked a file that somebody refused took away locks the one that is there."""
+    lock, real, taken = path.with_name("state.db.lock"), os.open, []
+
+    def take_away_once(name, *rest):
+        descriptor = real(name, *rest)
+        if name == lock and not taken:
+            taken.append(name)
+            lock.unlink()
+        return descriptor
+
+    monkeypatch.setattr(os, "open", take_away_once)
+    opened(path)
+
+    assert lock.exists()
+    with pytest.raises(StateOwned):
+        StateFile(path)
+
+
 def test_a_file_of_a_newer_version_is_refused(path, opened):
     """An old program must not write into a format that it does not know."""
     opened(path).close()
