@@ -36,11 +36,12 @@ target asked us to wait; ``http_status``; ``refused``, True when the target refu
         ├── StateNotOurs            it is the file of another program; nothing was written to it
         ├── StateTooNew             a newer version of this library wrote it
         ├── StateBroken             what it holds cannot be read any more
+        ├── StateGone               it was deleted or replaced while this process worked with it
         ├── StateLocked             another program holds SQLite's write lock; passes by itself
         └── StateFull               the disk is full; passes when somebody makes room
 
-Whatever was acknowledged before a StateError was raised is still in the file.  A broken one that is put aside, so that
-work can go on with an empty one, is told by a StateSetAsideWarning.
+Whatever was acknowledged before a StateError was raised is still in the file, unless that is gone.  A broken one that
+is put aside, so that work can go on with an empty one, is told by a StateSetAsideWarning.
 """
 
 from __future__ import annotations
@@ -223,6 +224,10 @@ class StateTooNew(StateError):
 
 class StateBroken(StateError):
     """Say that the file's content cannot be read."""
+
+
+class StateGone(StateError):
+    """Say that the file at the path is not the one that was opened, so that nobody would find what is written."""
 
 
 class StateLocked(StateError):

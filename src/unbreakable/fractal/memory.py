@@ -67,6 +67,11 @@ class LocalMemory:
         self._watchers = {target: watchers for target, watchers in self._watchers.items() if watchers}
         self._most_watched = max(MOST_TARGETS, 2 * len(self._watchers))
 
+    def targets(self) -> list[str]:
+        """Return the names of the targets of which something is known, the one that was learned of last at the end."""
+        with self._lock:
+            return list(self._known)
+
     def summary(self) -> Knowledge:
         """Return in four figures what is known of all targets together."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -382,8 +383,15 @@ def _check(name: object, operation: object, parent: object, options: Any, taker:
     check_names(name, options, taker)
 
 
+def living_nodes() -> list[FractalNode]:
+    """Return every node that somebody holds."""
+    while True:
+        with contextlib.suppress(RuntimeError):  # another thread made one meanwhile
+            return list(_nodes)
+
+
 def _after_fork() -> None:
-    for node in list(_nodes):
+    for node in living_nodes():
         node.after_fork()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from unbreakable.fractal import LocalMemory
+from unbreakable.fractal.gathering import gather
 from unbreakable.fractal.memory import MOST_TARGETS, Knowledge
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Plan
@@ -32,14 +34,16 @@ DROP_THE_OLDEST = (
 class SqliteMemory:
     """Keep what was learned about at most 1,000 targets in the file at *state*, or in ``runs.db`` if it is a folder.
 
-    Give it to nodes as ``memory=``.  What changed is written by a thread, at most once a second, and at the end.  One
-    process at a time may hold the file: StateOwned says which one does.  A file that is broken is set aside with a
-    StateSetAsideWarning, and what is learned begins anew.  Use it as a context manager, or ``close()`` it.  A forked
-    child knows what its parent knew and keeps nothing.
+    Give it to nodes as ``memory=``.  They learn from many calls at a time; what they have learned is written by a
+    thread, at most once a second, and at the end together with what they have not learned from by then.
+    One process at a time may hold the file: StateOwned says which one does.  A file that is broken is set aside with a
+    StateSetAsideWarning, and what is learned begins anew; one that was deleted meanwhile is made again.  Use it as a
+    context manager, or close it.  A forked child knows what its parent knew and keeps nothing.
     """
 
     def __init__(self, state: str | os.PathLike[str]) -> None:
-        self._book, self._changed, self._taken = LocalMemory(), dict[str, None](), dict[str, None]()
+        self._book = LocalMemory()
+        self._news = News(self._book)
         file = open_state(state)
         try:
             file.adopt(SCHEMA)
@@ -47,7 +51,9 @@ class SqliteMemory:
         except BaseException:
             close_state(file)
             raise
-        self._writer = BackgroundWriter(file, self._take, self._put_back, what="what is learned")
+        self._writer = BackgroundWriter(
+            file, SCHEMA, self._news, what="what is learned", before_the_end=functools.partial(gather, self)
+        )
 
     def get(self, target: str) -> dict[str, Any] | None:
         """Return what is known about *target*, None for nothing."""
@@ -57,7 +63,7 @@ class SqliteMemory:
         """Merge *record* into what is known, tell the watchers of the target, and have it written soon."""
         self._book.add(target, record, source)
         if self._writer.is_open:
-            self._changed[target] = None
+            self._news.note(target)
             self._writer.wake()
 
     def watch(self, target: str, told: Callable[[dict[str, Any], object], None]) -> None:
@@ -76,23 +82,9 @@ class SqliteMemory:
         return self._writer.trouble
 
     def flush(self) -> bool:
-        """Write what changed; return whether all of it is in the file."""
+        """Let the nodes learn from what has piled up, and write it; return whether all that is known is in the file."""
+        gather(self)
         return self._writer.flush()
-
-    def _take(self) -> Sequence[Statement]:
-        """Return what is to be written: the records that changed."""
-        self._taken, now = dict.fromkeys(list(self._changed)), time_of_day()
-        for target in self._taken:
-            self._changed.pop(target, None)
-        if not self._taken:
-            return ()
-        records = ((target, self._book.get(target)) for target in self._taken)
-        rows = [(KEEP, (target, json.dumps(record), now)) for target, record in records if record is not None]
-        return [*rows, (DROP_THE_OLDEST, (MOST_TARGETS,))]
-
-    def _put_back(self) -> None:
-        """Write once more what was taken last."""
-        self._changed.update(self._taken)
 
     def _load(self, file: StateFile) -> None:
         for target, text in file.read("SELECT target, record FROM knowledge ORDER BY at"):
@@ -106,7 +98,7 @@ class SqliteMemory:
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def close(self) -> None:
-        """Write what is left and give the file back; closing twice is the same as once."""
+        """Let the nodes learn the rest, write it and give the file back; closing twice is the same as once."""
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -118,6 +110,43 @@ class SqliteMemory:
     ) -> None:
         """Close the memory."""
         self.close()
+
+
+class News:
+    """Know which records of *book* are not in the file yet."""
+
+    def __init__(self, book: LocalMemory) -> None:
+        self._book, self._changed, self._taken = book, dict[str, None](), dict[str, None]()
+
+    def note(self, target: str) -> None:
+        """Have what is known of *target* written."""
+        self._changed[target] = None
+
+    def take(self) -> Sequence[Statement]:
+        """Return what is to be written: the records that changed."""
+        self._taken = dict.fromkeys(list(self._changed))
+        for target in self._taken:
+            self._changed.pop(target, None)
+        rows = [row for target in self._taken if (row := self._row(target)) is not None]
+        return [*rows, (DROP_THE_OLDEST, (MOST_TARGETS,))] if rows else ()
+
+    def _row(self, target: str) -> Statement | None:
+        record = self._book.get(target)
+        try:
+            return None if record is None else (KEEP, (target, json.dumps(record), time_of_day()))
+        except (TypeError, ValueError) as error:  # it will not pass, and must not keep the others from being written
+            logging.getLogger("unbreakable").warning(
+                "what is known about %s cannot be written: %s", target, in_one_line(error)
+            )
+            return None
+
+    def put_back(self) -> None:
+        """Write once more what was taken last."""
+        self._changed.update(self._taken)
+
+    def put_back_all(self) -> None:
+        """Write all that is known: the file that had it is gone."""
+        self._changed.update(dict.fromkeys(self._book.targets()))
 
 
 def _checked(record: Any) -> dict[str, Any]:

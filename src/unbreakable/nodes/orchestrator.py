@@ -281,6 +281,9 @@ class OrchestratorNode(Closing):
 
     def _open(self) -> tuple[Journal, RunsAtWork]:
         with self._lock:
+            if self._opened is not None and self._opened[0].is_gone:  # runs in flight learn of it from theirs
+                self._opened[0].close()
+                self._opened, self._batch = None, None
             if self._opened is None:
                 self._opened = self._new_journal()
             return self._opened

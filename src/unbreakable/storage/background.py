@@ -1,7 +1,8 @@
 """What can wait is written to a state file by a thread of its own, so that nobody who makes a call waits for a disk.
 
 At most once a second, and once more at the end; a crash loses the last second.  A file that cannot be written costs
-what was to be written, never a call: it is tried again, and ``trouble`` says why.
+what was to be written, never a call: it is tried again, and ``trouble`` says why.  One that was deleted or replaced is
+made anew, unless the program just ends.
 """
 
 from __future__ import annotations
@@ -13,37 +14,51 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from unbreakable.errors import StateError
 from unbreakable.outcome import in_one_line
-from unbreakable.storage.shared import close_state
-from unbreakable.storage.sqlite import StateFile, Statement
+from unbreakable.storage.shared import close_state, open_state
+from unbreakable.storage.sqlite import Schema, StateFile, Statement
 
 PAUSE = 1.0  # seconds between two writes
 
 _writers: weakref.WeakSet[BackgroundWriter] = weakref.WeakSet()
 
 
-class BackgroundWriter:
-    """Write what *take* returns to *file* whenever it was woken; with *restless*, every second.
+class Source(Protocol):
+    """Have something to write; every method is called by one thread at a time."""
 
-    *put_back* is called when what was taken last could not be written and is to be taken again.  ``trouble`` says why
-    the last write failed, None when it did not.  ``close()`` writes the rest and gives the file back.  In a forked
-    child nothing is written: the file stays with the parent.
+    def take(self) -> Sequence[Statement]:
+        """Return what is to be written now; raise nothing, so that what was taken is not lost."""
+
+    def put_back(self) -> None:
+        """Keep what was taken last, since it could not be written: it is taken again."""
+
+    def put_back_all(self) -> None:
+        """Keep ready all that is known, since the file that had it is gone."""
+
+
+class BackgroundWriter:
+    """Write what *source* has to *file*, which holds its *schema*, when it was woken; with *restless*, every second.
+
+    ``trouble`` says why the last write failed, None when it did not.  ``close()`` calls *before_the_end*, writes the
+    rest and gives the file back.  In a forked child nothing is written: the file stays with the parent.
     """
 
     def __init__(
         self,
         file: StateFile,
-        take: Callable[[], Sequence[Statement]],
-        put_back: Callable[[], None],
+        schema: Schema,
+        source: Source,
         *,
         what: str,
         restless: bool = False,
+        before_the_end: Callable[[], object] = tuple,
     ) -> None:
         self.trouble: str | None = None
         self._file: StateFile | None = file
-        self._take, self._put_back, self._what, self._restless = take, put_back, what, restless
+        self._schema, self._source, self._what, self._restless = schema, source, what, restless
+        self._before_the_end = before_the_end
         self._wake, self._over, self._writing = threading.Event(), threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._write_on, name=f"unbreakable {what}", daemon=True)
         self._thread.start()
@@ -53,6 +68,12 @@ class BackgroundWriter:
     def is_open(self) -> bool:
         """Whether something that is handed in now will be written."""
         return self._file is not None
+
+    @property
+    def is_bereft(self) -> bool:
+        """Whether the file was deleted or replaced."""
+        file = self._file
+        return file is not None and file.is_gone
 
     def wake(self) -> None:
         """Let the thread write soon."""
@@ -67,6 +88,7 @@ class BackgroundWriter:
         """Write what is left and give the file back; closing twice is the same as once."""
         if self._file is None:
             return
+        self._before_the_end()
         self._over.set()
         self._wake.set()
         if threading.current_thread() is not self._thread:
@@ -89,14 +111,17 @@ class BackgroundWriter:
     def _flush(self) -> bool:
         if self._file is None:
             return False
+        statements: Sequence[Statement] | None = None
         try:
-            statements = self._take()
+            if self._file.is_gone:
+                self._file = self._made_anew(self._file)
+            statements = self._source.take()
             if statements:
                 self._file.write(statements)
         except Exception as error:
-            if isinstance(error, StateError):  # it may pass; what cannot be put into words will not
-                self._put_back()
-                self._wake.set()
+            if statements is not None:
+                self._source.put_back()
+            self._wake.set()
             if self.trouble is None:
                 logging.getLogger("unbreakable").warning("%s is not kept for now: %s", self._what, error)
             self.trouble = in_one_line(error)
@@ -104,11 +129,26 @@ class BackgroundWriter:
         self.trouble = None
         return True
 
+    def _made_anew(self, gone: StateFile) -> StateFile:
+        file = open_state(gone.path)
+        try:
+            file.adopt(self._schema)
+        except BaseException:
+            close_state(file)
+            raise
+        close_state(gone)
+        self._source.put_back_all()
+        logging.getLogger("unbreakable").warning(
+            "%s was deleted or replaced; %s is written anew, as far as this process knows it", gone.path, self._what
+        )
+        return file
+
 
 def _close_all() -> None:
     for writer in list(_writers):
         with contextlib.suppress(Exception):
-            writer.close()
+            if not writer.is_bereft:  # what somebody cleared away, and did not wait for, is not brought back
+                writer.close()
 
 
 def _forget_all() -> None:

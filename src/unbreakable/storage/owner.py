@@ -98,6 +98,40 @@ class Ownership:
             os.close(descriptor)
 
 
+def owner_at(state: Path) -> int | None:
+    """Return the number of the process that owns *state* at this moment, None when none does.
+
+    The number alone would not do: whoever was killed leaves it behind, and another process may bear it by now.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(state.with_name(state.name + ".lock"), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except (ImportError, OSError):
+        return None
+    try:
+        number = number_in(descriptor)
+        if number is None or not _is_there(number):
+            return None  # without asking for the lock, which somebody who begins at this moment would miss
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return number
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _is_there(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it is somebody else's
+    return True
+
+
 def number_in(descriptor: int) -> int | None:
     """Return the process number in the lock file that is open as *descriptor*, None when there is none."""
     with contextlib.suppress(OSError, ValueError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.storage.sqlite import Durability, StateFile
 
-_files: dict[Path, tuple[StateFile, int]] = {}
+_files: dict[Path, StateFile] = {}
+_users: Counter[StateFile] = Counter()
 _lock = threading.Lock()
 
 
@@ -26,28 +28,34 @@ def place_of(state: str | os.PathLike[str]) -> Path:
 
 
 def open_state(state: str | os.PathLike[str], durability: Durability = "process") -> StateFile:
-    """Return the file's one connection in this process; give it back with ``close_state``."""
+    """Return the file's one connection in this process; give it back with ``close_state``.
+
+    In place of a file that was deleted or replaced under its users there is a new one for whoever opens it from then
+    on, so that each of them decides what to write there anew.
+    """
     path = place_of(state)
     with _lock:
-        file, users = _files.get(path, (None, 0))
-        if file is None:
-            file = StateFile(path, durability)
+        file = _files.get(path)
+        if file is None or file.is_gone:
+            owner = None if file is None else _files.pop(path).abandon()
+            file = _files[path] = StateFile(path, durability, owner)
         else:
             file.strengthen(durability)
-        _files[path] = (file, users + 1)
+        _users[file] += 1
         return file
 
 
 def close_state(file: StateFile) -> None:
     """Give *file* back; the last one closes it."""
     with _lock:
-        known, users = _files.get(file.path, (None, 0))
-        if known is not file:
+        if not _users[file]:
             return
-        if users > 1:
-            _files[file.path] = (file, users - 1)
+        _users[file] -= 1
+        if _users[file]:
             return
-        del _files[file.path]
+        del _users[file]
+        if _files.get(file.path) is file:
+            del _files[file.path]
         file.close()
 
 
@@ -55,9 +63,10 @@ def _forget_all() -> None:
     """Leave every file to the parent process; in a forked child it has to be opened anew."""
     global _lock  # noqa: PLW0603 - the parent's lock may have been held by a thread that does not exist here
     _lock = threading.Lock()
-    for file, _ in _files.values():
+    for file in _users:
         file.forget()
     _files.clear()
+    _users.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -2,7 +2,8 @@
 
 The law of this file.  ``write`` is one transaction: all of its statements, or none, and it returns after the commit.
 With durability "process" (WAL, ``synchronous=NORMAL``) a commit survives the death of the process; with "durable"
-(``FULL``, one fsync each) also a power cut.  Whoever shares the file adopts a ``Schema`` of its own tables.
+(``FULL``, one fsync each) also a power cut.  Whoever shares the file adopts a ``Schema`` of its own tables.  Nothing is
+written to a file that was deleted or replaced, since nobody would find it there.
 
 A file that cannot be read any more is set aside: renamed, never deleted, with a ``StateSetAsideWarning`` that is given
 *before* the rename.  Turn that warning into an error, and a broken file is refused and left where it is.
@@ -24,6 +25,7 @@ from unbreakable.errors import (
     StateBroken,
     StateError,
     StateFull,
+    StateGone,
     StateLocked,
     StateNotOurs,
     StateSetAsideWarning,
@@ -39,6 +41,7 @@ Durability: TypeAlias = Literal["process", "durable"]
 
 APPLICATION = 0x756E6272  # "unbr", at byte 68 of the file
 FORMAT = 1
+BESIDE = ("-wal", "-shm")
 TROUBLES: dict[int, tuple[type[StateError], str]] = {  # by SQLite's primary result code
     5: (StateLocked, "another program holds its write lock"),
     6: (StateLocked, "another statement holds its write lock"),
@@ -60,10 +63,10 @@ class StateFile:
     """Hold the one connection to the file at *path*, which is made if it is not there.
 
     Raises StateOwned when another process has it, StateNotOurs when another program made it, StateTooNew when a newer
-    version did.  ``set_aside`` is where a broken predecessor went, or None.
+    version did.  ``set_aside`` is where a broken predecessor went, or None.  *owner* is the lock if it is held.
     """
 
-    def __init__(self, path: Path, durability: Durability = "process") -> None:
+    def __init__(self, path: Path, durability: Durability = "process", owner: Ownership | None = None) -> None:
         self.path = path
         self.set_aside: Path | None = None
         self._lock = threading.Lock()
@@ -72,19 +75,22 @@ class StateFile:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StateError(f"{path}: its folder cannot be made ({error.strerror})") from error
-        self._owner = Ownership(path)
+        self._owner: Ownership | None = (owner := owner or Ownership(path))
         try:
-            self._connection = self._open()
+            self._connection = self._open(owner)
+            self._opened, self._beside = path.stat(), self._files_beside()
             self.strengthen(durability)
         except BaseException:
-            self._owner.withdraw()
+            owner.withdraw()
             raise
-        self._owner.confirm()
+        owner.confirm()
 
     # ── use ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def write(self, statements: Iterable[Statement]) -> None:
         """Carry out all *statements* and commit, or raise a StateError and change nothing."""
+        if self.is_gone:
+            raise StateGone(f"{self.path}: was deleted or replaced while this process worked with it")
         with self._at_work() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -119,25 +125,65 @@ class StateFile:
             with self._at_work() as connection:
                 connection.execute("PRAGMA synchronous=FULL")
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file at the path is not the one that was opened."""
+        try:
+            return self._owner is None or not os.path.samestat(self._opened, self.path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False  # nobody can tell
+
+    def abandon(self) -> Ownership | None:
+        """Serve nobody any more, since the file is gone; return the lock if it is still that of the path."""
+        self._disconnect()
+        owner, self._owner = self._owner, None
+        if owner is not None and owner.is_current:
+            owner.was_ours = False  # what is there now, if anything, came from somebody else
+            return owner
+        if owner is not None:
+            owner.forget()
+        return None
+
+    def _disconnect(self) -> None:
+        """Close the connection; the log of a file that is gone must not be taken for that of its successor."""
+        with self._lock:
+            self._connection.close()
+        if self.is_gone:
+            beside, self._beside = self._beside, {}
+            for path, opened in beside.items():
+                with contextlib.suppress(OSError):
+                    if os.path.samestat(opened, path.stat()):
+                        path.unlink()
+
+    def _files_beside(self) -> dict[Path, os.stat_result]:
+        """Return the log and the index that SQLite keeps beside the file while it is open."""
+        with self._explained():
+            self._connection.execute("SELECT count(*) FROM part").fetchone()  # after which they are there
+        paths = [self.path.with_name(self.path.name + suffix) for suffix in BESIDE]
+        return {path: path.stat() for path in paths if path.exists()}
+
     def close(self) -> None:
         """Close the connection and give the file free; closing twice is the same as once."""
         if self._pid == os.getpid():
-            with self._lock:
-                self._connection.close()
-            self._owner.release()
+            self._disconnect()
+            if self._owner is not None:
+                self._owner.release()
 
     def forget(self) -> None:
         """Let go of the file in a forked child, whose parent goes on with it."""
-        self._owner.forget()
+        if self._owner is not None:
+            self._owner.forget()
 
     # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, owner: Ownership) -> sqlite3.Connection:
         with self._explained():
             try:
                 return self._connect()
             except StateBroken as trouble:
-                if not (self._owner.was_ours or self._bears_our_mark()):
+                if not (owner.was_ours or self._bears_our_mark()):
                     raise StateNotOurs(f"{self.path}: not a state file of Unbreakable; name another one") from trouble
                 self.set_aside = self._put_away(str(trouble))
             return self._connect()
@@ -185,7 +231,7 @@ class StateFile:
             StateSetAsideWarning,
             stacklevel=2,
         )
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", *BESIDE):
             with contextlib.suppress(FileNotFoundError):
                 self.path.with_name(self.path.name + suffix).rename(target.with_name(target.name + suffix))
         return target

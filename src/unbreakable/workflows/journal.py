@@ -100,6 +100,10 @@ class Journal(Protocol):
     def unfinished(self) -> list[StoredRun]:
         """Return the runs that have not ended, oldest first."""
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether what it keeps was deleted under it, so that new runs need a new journal."""
+
     def close(self) -> None:
         """Let go of what is held open."""
 

@@ -108,6 +108,11 @@ class TableJournal:
         except ValueError as error:  # SQLite has no checksums: a flipped bit may come up as late as here
             raise StateBroken(f"{self.file.path}: run {row[0]!r} is damaged ({error})") from error
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was deleted or replaced."""
+        return self.file.is_gone
+
     def close(self) -> None:
         """Give the file back."""
         close_state(self.file)

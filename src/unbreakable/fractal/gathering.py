@@ -1,0 +1,38 @@
+"""What nodes have learned and not handed on yet is counted, or handed on at last."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Protocol
+
+from unbreakable.fractal.learning import learn_the_rest, unheard
+from unbreakable.fractal.memory import Knowledge
+from unbreakable.fractal.node import FractalNode, living_nodes
+
+PATIENCE = 1.0  # seconds that whoever is learning at this moment has to hand on what came of it
+
+
+class Summing(Protocol):
+    """Sum up what is known."""
+
+    def summary(self) -> Knowledge:
+        """Return in four figures what is known of all targets together."""
+
+
+def knowledge_of(memory: Summing, nodes: Iterable[FractalNode]) -> Knowledge:
+    """Return what *memory* knows, and what *nodes* have not told it yet."""
+    with_news = Counter(vars(memory.summary()))
+    for node in nodes:
+        with_news.update(unheard(node))
+    return Knowledge(**with_news)
+
+
+def gather(memory: object) -> None:
+    """Let every node that keeps its knowledge in *memory* hand on now what it has not learned from yet."""
+    for node in living_nodes():
+        if node.settings.memory is memory:
+            for target in node.targets.every():
+                if target.learning.acquire(timeout=PATIENCE):
+                    target.learning.release()
+            learn_the_rest(node)
