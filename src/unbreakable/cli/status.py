@@ -13,10 +13,12 @@ import click
 from unbreakable.cli.saying import Unusable
 from unbreakable.errors import StateError
 from unbreakable.observe import Snapshot, latest_snapshot
+from unbreakable.outcome import in_one_line
 
 LOOPS = ["loop", "state", "iterations", "success", "in a row failed", "last error"]
 NODES = ["node", "state", "calls", "success", "healed", "strategy", "circuit"]
 NOT_RUNNING = 3  # the exit code that service managers know
+MOST_OF_AN_ERROR = 60  # characters
 
 
 @click.command()
@@ -39,26 +41,32 @@ def status(state: Path, as_json: bool) -> None:
         raise Unusable(str(error)) from error
     if snapshot is None:
         raise Unusable(f"{state}: no system has written its status here")
-    click.echo(json.dumps(vars(snapshot)) if as_json else text(snapshot))
+    try:
+        words = text(snapshot)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        message = f"{state}: the status there is damaged, or another version's ({in_one_line(error)})"
+        raise Unusable(message) from error
+    click.echo(json.dumps(vars(snapshot)) if as_json else words)
     sys.exit(0 if snapshot.alive else NOT_RUNNING)
 
 
 def text(snapshot: Snapshot) -> str:
     """Return the status as plain text."""
-    state = f"running as process {snapshot.pid}" if snapshot.alive else f"not running (process {snapshot.pid} is gone)"
+    why = "has closed it" if snapshot.closed else "is gone"
+    state = f"running as process {snapshot.pid}" if snapshot.alive else f"not running (process {snapshot.pid} {why})"
     known = snapshot.status["global_knowledge"]
     facts = ", ".join(f"{value:,} {name}" for name, value in known.items())
     parts = [f"{state}, as of {snapshot.age:.0f} s ago; {facts}"]
     loops, nodes = snapshot.status["loops"]["loops"], snapshot.status["nodes"]
-    parts.append(_table(["loop", "state", "iterations", "success", "in a row failed", "last error"], map(_loop, loops)))
-    parts.append(
-        _table(["node", "state", "calls", "success", "healed", "strategy", "circuit"], map(_node, nodes.items()))
-    )
+    parts.append(_table(LOOPS, map(_loop, loops)))
+    parts.append(_table(NODES, map(_node, nodes.items())))
     return "\n\n".join(filter(None, parts))
 
 
 def _loop(loop: Mapping[str, Any]) -> list[str]:
-    error = (loop["last_error"] or "-")[:60]
+    error = loop["last_error"] or "-"
+    if len(error) > MOST_OF_AN_ERROR:
+        error = f"{error[: MOST_OF_AN_ERROR - 1]}…"
     rate = f"{loop['performance']['success_rate']:.1%}"
     return [
         loop["name"],

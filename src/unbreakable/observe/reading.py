@@ -6,8 +6,10 @@ import json
 import os
 from typing import Any
 
+from unbreakable.errors import StateBroken
+from unbreakable.outcome import in_one_line
 from unbreakable.record import Record
-from unbreakable.storage.lookup import look_up
+from unbreakable.storage.lookup import look_up, owner_of
 from unbreakable.storage.stamp import time_of_day
 
 
@@ -22,11 +24,15 @@ class Told(Record):
 
 
 class Snapshot(Record):
-    """Hold the latest status that process *pid* wrote, *age* seconds ago; *alive*: that process is still there."""
+    """Hold the latest status that process *pid* wrote, *age* seconds ago.
+
+    *closed*: it has ended its work in good order; *alive*: it has not, and still holds the state.
+    """
 
     pid: int
     age: float
     alive: bool
+    closed: bool
     status: dict[str, Any]
 
 
@@ -45,23 +51,22 @@ def latest_stories(state: str | os.PathLike[str], most: int) -> list[Told]:
 
 
 def latest_snapshot(state: str | os.PathLike[str]) -> Snapshot | None:
-    """Return the latest status of the system at *state*, None when it wrote none; raise StateError without a file."""
+    """Return the latest status of the system at *state*, None when it wrote none.
+
+    Raises a StateError without a readable file, and StateBroken when what is there is no status.
+    """
     rows = look_up(state, "SELECT pid, at, status FROM snapshot WHERE name = ?", "system")
     if not rows:
         return None
-    pid, at, status = rows[0]
-    return Snapshot(pid=pid, age=max(0.0, time_of_day() - at), alive=_is_alive(pid), status=json.loads(status))
+    pid, at, text = rows[0]
+    try:
+        status = dict(json.loads(text))
+        closed, age = bool(status.pop("closed", False)), max(0.0, time_of_day() - at)
+    except (TypeError, ValueError) as error:
+        raise StateBroken(f"{state}: the status there cannot be read ({in_one_line(error)})") from error
+    alive = not closed and owner_of(state) == pid
+    return Snapshot(pid=pid, age=age, alive=alive, closed=closed, status=status)
 
 
 def _told(row: tuple[Any, ...]) -> Told:
     return Told(**dict(zip(Told.fields, row, strict=True)))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # it is somebody else's
-    return True

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from unbreakable.errors import StateError
+from unbreakable.storage.owner import owner_at
 from unbreakable.storage.shared import place_of
 
 
@@ -29,3 +30,8 @@ def look_up(state: str | os.PathLike[str], sql: str, *values: object) -> list[tu
         if "no such table" in str(error):
             return []
         raise StateError(f"{path}: cannot be read ({error})") from error
+
+
+def owner_of(state: str | os.PathLike[str]) -> int | None:
+    """Return the number of the process that works with the file at this moment, None when none does."""
+    return owner_at(place_of(state))

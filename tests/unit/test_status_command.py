@@ -1,0 +1,99 @@
+"""`unbreakable status` over whatever a state file may hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+
+import pytest
+from click.testing import CliRunner
+
+import unbreakable as ub
+from unbreakable.cli.status import status
+from unbreakable.observe import latest_snapshot
+
+pytestmark = pytest.mark.real
+
+
+def ask(place, *options) -> tuple[int, str]:
+    result = CliRunner().invoke(status, ["--state", str(place), *options])
+    return result.exit_code, result.output
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Return a state in which a system has closed."""
+    with ub.QuantumSystem(tmp_path):
+        pass
+    return tmp_path
+
+
+def change(place, **settings: object) -> None:
+    connection = sqlite3.connect(place / "runs.db")
+    for setting, value in settings.items():
+        connection.execute(
+            {"pid": "UPDATE snapshot SET pid = ?", "status": "UPDATE snapshot SET status = ?"}[setting], (value,)
+        )
+    connection.commit()
+    connection.close()
+
+
+def test_a_system_runs_until_it_is_closed(tmp_path):
+    """It is the system that is told of, not its process: that of this test goes on."""
+    with ub.QuantumSystem(tmp_path) as system:
+        system.flush()
+        code, said = ask(tmp_path)
+        assert (0, True) == (code, f"running as process {os.getpid()}" in said)
+
+    code, said = ask(tmp_path)
+    assert (3, True) == (code, f"not running (process {os.getpid()} has closed it)" in said)
+
+
+def test_a_number_that_another_process_bears_by_now_is_not_alive(place):
+    """Whoever was killed leaves its number behind; what counts is who holds the state."""
+    change(place, status=json.dumps({**latest_snapshot(place).status, "closed": False}))
+    (place / "runs.db.lock").write_text(f"unbreakable\n{os.getpid()}\n")
+
+    code, said = ask(place)
+    assert (3, True) == (code, f"(process {os.getpid()} is gone)" in said)
+
+
+def test_another_process_that_holds_the_state_is_not_the_one_that_wrote(tmp_path):
+    """A memory on the same file does not make a system of yesterday alive."""
+    with ub.QuantumSystem(tmp_path) as system:
+        system.flush()
+        change(tmp_path, pid=1)
+        assert 3 == ask(tmp_path)[0]
+
+
+@pytest.mark.parametrize("damage", ["{", "{}", "[]", "null", "7", '"text"', "", b"\xff", '{"global_knowledge": 7}'])
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_damaged_status_is_said(place, damage, options):
+    """Exit code 2 and one line, whatever is there."""
+    change(place, status=damage)
+    code, said = ask(place, *options)
+
+    assert 2 == code
+    assert "Error: " in said
+    assert "status there" in said
+    assert 1 == said.count("\n")
+
+
+def test_a_status_with_other_things_in_it_is_said(place):
+    """What is deeper down is looked at, too."""
+    shown = latest_snapshot(place).status
+    change(place, status=json.dumps({**shown, "loops": {"loops": [{"name": "w"}]}}))
+
+    assert 2 == ask(place)[0]
+
+
+def test_a_long_error_ends_in_an_ellipsis(tmp_path):
+    """Who reads the table sees that there is more."""
+    with ub.QuantumSystem(tmp_path) as system:
+        loop = system.loops.create_loop(lambda: 1 / 0, name="w", interval=0, max_iterations=1)
+        loop._work.tally.last_error = "x" * 100
+        system.flush()
+        said = ask(tmp_path)[1]
+
+    assert "x" * 59 + "…\n" in said
