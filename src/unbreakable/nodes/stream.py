@@ -14,7 +14,7 @@ import math
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, Self, Unpack
 
-from unbreakable.errors import CommitUnknown, ConfigurationError
+from unbreakable.errors import CommitUnknown, ConfigurationError, Rejected
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
@@ -152,7 +152,8 @@ class StreamNode(FractalNode):
     async def process_stream(self, items: AsyncIterable[Any] | Iterable[Any]) -> StreamSummary:
         """Put all *items*, wait until they are handled or set aside, and say what became of them.
 
-        What iterating raises is raised; what had been put by then stays accepted.
+        What iterating raises is raised, and Rejected when the stream is closed meanwhile; what had been put by then
+        stays accepted.
         """
         return await self._process_stream(ASYNCIO, items)
 
@@ -167,7 +168,8 @@ class StreamNode(FractalNode):
         tallies.append(tally)
         try:
             await feed(items, lambda item: self._put(runtime, item, math.inf, tally), runtime)
-            await self._life.wait_for(tally.last, runtime, math.inf)
+            if not await self._life.wait_for(tally.last, runtime, math.inf):
+                raise Rejected(f"stream {self.name!r} was closed before all of its items were handled or set aside")
         except Exception as error:
             note(error, f"unbreakable: {self.name} failed in process_stream; {tally.accepted} items stay accepted")
             raise
@@ -203,7 +205,8 @@ class StreamNode(FractalNode):
     async def drain(self, within: float = math.inf) -> bool:
         """Wait until everything that was accepted so far is handled or set aside, and return True.
 
-        Return False when that took longer than *within* seconds, or than the call around it has.
+        Return False when that took longer than *within* seconds, or than the call around it has, or when the stream
+        was closed meanwhile.
         """
         return await self._drain(ASYNCIO, within)
 
@@ -212,6 +215,7 @@ class StreamNode(FractalNode):
         return run_blocking(self._drain(BLOCKING, within))
 
     async def _drain(self, runtime: Runtime, within: float) -> bool:
+        check.seconds("within", within, endless=True)
         self._refuse_to_wait_for_itself(runtime)
         scope = current()
         seconds = min(within, math.inf if scope is None else scope.left())
@@ -271,9 +275,9 @@ class StreamNode(FractalNode):
         """Return how the stream is doing right now; what an earlier process left is known once it was opened."""
         life, opened = self._life, self._life.opened
         counted = Counting().to_dict() if opened is None else opened.buffer.counted()
-        consumer, trouble = life.consumer, None
+        consumer, trouble = life.consumer, life.trouble
         if opened is not None:
-            trouble = opened.trouble or opened.letters.trouble
+            trouble = trouble or opened.trouble or opened.letters.trouble
         if consumer is not None:
             trouble = trouble or consumer.trouble
         return widened(

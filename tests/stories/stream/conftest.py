@@ -67,6 +67,17 @@ class Stage:
     async def close(self, stream: StreamNode, *args: Any) -> Any:
         return await self.call(stream, "aclose", *args)
 
+    async def beside(self, other: Awaitable[Any], story: Awaitable[Any]) -> Any:
+        """Let *other* go on in a task, or thread, of its own, and return what *story* returns."""
+        if self.is_async:
+            task = asyncio.ensure_future(other)
+            try:
+                return await story
+            finally:
+                await task
+        BLOCKING.world.spawn(lambda: run_blocking(other), "beside")
+        return await story
+
     async def sleep(self, seconds: float) -> None:
         await self.runtime.sleep(seconds)
 

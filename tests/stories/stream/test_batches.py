@@ -150,3 +150,38 @@ def test_what_cannot_be_decoded_is_set_aside(play, tmp_path):
         return batches, [letter.item for letter in stream.dead_letters()]
 
     assert ([["a"]], [b"?"]) == play(story)
+
+
+def test_a_batch_that_its_handler_acknowledged_is_not_handled_again(play):
+    """Whatever the handler raises after that, and however often it would be tried."""
+
+    async def story(stage):
+        async def work(batch):
+            stage.handled.append(list(batch))
+            batch.ack()
+            if batch[0] == 0:
+                raise OSError("flaky")
+
+        stream = stage.stream(work, batch=2, effects="idempotent")
+        await stage.put(stream, *range(4))
+        drained = await stage.drain(stream, 10.0)
+        return drained, stage.handled, stream.get_status().handled
+
+    assert (True, [[0, 1], [2, 3]], 4) == play(story)
+
+
+def test_a_remedy_brings_no_acknowledged_batch_back(play):
+    """There is nothing left to be mended."""
+
+    async def story(stage):
+        async def work(batch):
+            stage.handled.append(list(batch))
+            batch.ack()
+            raise OSError("flaky")
+
+        stream = stage.stream(work, batch=2, effects="idempotent")
+        stream.remedy(OSError)(lambda failure: None)
+        await stage.put(stream, 0, 1)
+        return await stage.drain(stream, 10.0), stage.handled
+
+    assert (True, [[0, 1]]) == play(story)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
-from unbreakable.errors import Rejected
+from unbreakable.errors import ConfigurationError, Rejected
 from unbreakable.nodes import StreamNode
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
@@ -280,3 +281,14 @@ def test_a_thread_that_is_left_behind_sets_nothing_aside(play, tmp_path):
         return list((tmp_path / "s" / "dead").iterdir())
 
     assert [] == play(story)
+
+
+def test_a_drain_within_no_number_is_refused(play):
+    """It would not end."""
+
+    async def story(stage):
+        for wrong in (math.nan, -1, "1"):
+            with pytest.raises(ConfigurationError, match="within must be 0 or more seconds"):
+                await stage.drain(stage.stream(), wrong)
+
+    play(story)

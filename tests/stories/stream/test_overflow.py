@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from tests.stories.stream.conftest import balance
 
-from unbreakable.errors import BufferFull
+from unbreakable.errors import BufferFull, StateError
 from unbreakable.nodes import StreamNode
 from unbreakable.storage.disk import Disk
 from unbreakable.testing import virtual_time
@@ -219,3 +219,23 @@ def test_the_line_is_in_order_whatever_happens_when(play, tmp_path):
         return unbalanced, stage.handled == list(range(400))
 
     assert ([], True) == play(story)
+
+
+def test_a_folder_that_cannot_be_made_is_told_by_the_status(play, tmp_path):
+    """Until it can be: whoever looks need not put something to find out."""
+
+    async def story(stage):
+        (tmp_path / "file").write_text("in the way")
+        stream = stage.stream(overflow=tmp_path / "file" / "s")
+        with pytest.raises(StateError):
+            await stage.put(stream, 1)
+        before = stream.get_status()
+        (tmp_path / "file").unlink()
+        await stage.put(stream, 2)
+        after = stream.get_status()
+        return before.health, before.trouble, after.health
+
+    health, trouble, later = play(story)
+
+    assert ("degraded", "ok") == (health, later)
+    assert "file" in trouble

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import unbreakable as ub
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, Rejected
 from unbreakable.nodes import StreamNode
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
@@ -119,3 +119,68 @@ def test_two_sources_at_once_are_counted_apart():
 
     assert (10, 9, 1) == (first.accepted, first.handled, first.dead_letter)
     assert (20, 18, 2) == (second.accepted, second.handled, second.dead_letter)
+
+
+# ── closed meanwhile ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def slow(stage):
+    async def work(item):
+        await stage.take(1.0)
+        stage.handled.append(item)
+
+    return work
+
+
+def test_a_stream_that_is_closed_meanwhile_says_nothing_that_is_not_so(play, tmp_path):
+    """The items are not counted as handled: whoever asked is told that they are not."""
+
+    async def story(stage):
+        stream = stage.stream(slow(stage), overflow=tmp_path / "s", durability="process")
+        with pytest.raises(Rejected, match="closed before all of its items were handled"):
+            await closing_meanwhile(stage, stream)
+        return stream.get_status().on_disk, len(stage.handled)
+
+    on_disk, handled = play(story)
+
+    assert (20, True) == (on_disk + handled, handled in {2, 3})
+
+
+def test_a_stream_in_memory_that_is_closed_meanwhile_says_so_too(play):
+    """What is left is there when it is opened again."""
+
+    async def story(stage):
+        stream = stage.stream(slow(stage))
+        with pytest.raises(Rejected, match="closed before") as raised:
+            await closing_meanwhile(stage, stream)
+        stream.start()
+        await stage.drain(stream)
+        return raised.value.__notes__, sorted(set(stage.handled))
+
+    notes, handled = play(story)
+
+    assert ["unbreakable: stream failed in process_stream; 20 items stay accepted"] == notes
+    assert list(range(20)) == handled
+
+
+def test_a_stream_that_is_opened_again_meanwhile_is_waited_for(play, tmp_path):
+    """The same items are handled under the same numbers, and the summary is of all."""
+
+    async def story(stage):
+        stream = stage.stream(slow(stage), overflow=tmp_path / "s", durability="process")
+        summary = await closing_meanwhile(stage, stream, again=True)
+        return summary.handled, sorted(set(stage.handled))
+
+    assert (20, list(range(20))) == play(story)
+
+
+async def closing_meanwhile(stage, stream, *, again=False):
+    """Let a stream be closed 2.5 s after it was given 20 items to process."""
+
+    async def close():
+        await stage.runtime.sleep(2.5)
+        await stage.close(stream, 0.0)
+        if again:
+            stream.start()
+
+    return await stage.beside(close(), stage.call(stream, "process_stream", range(20)))

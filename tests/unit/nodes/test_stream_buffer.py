@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import tempfile
 from pathlib import Path
@@ -118,6 +119,26 @@ class BufferStory(RuleBasedStateMachine):
             before.release()
         self.lease = None
 
+    @rule(written=st.integers(0, 2))
+    def close_on_a_full_disk_and_open(self, written):
+        """Write down as many rows as there is room for; what was not written goes over in memory."""
+        if self.log is None:
+            return
+        self.disk.failing.clear()
+        before = self.buffer
+        self.disk.fail("create", *range(written + 1, written + 50))
+        with contextlib.suppress(StateError):
+            before.write_down()
+        self.disk.failing.clear()
+        self.log.close()
+        self.unmarked = []
+        in_memory = {entry.payload for entry in before.only_in_memory()}
+        self.waiting = [(payload, payload not in in_memory) for payload, _ in self.waiting]
+        self.open()
+        self.buffer.adopt(before)
+        self.handled = before.counted()["handled"]  # what was set aside is found where it was set aside
+        self.lease = None
+
     @rule()
     def be_killed(self):
         if self.log is None:
@@ -197,3 +218,33 @@ def test_random_bursts_keep_their_order():
         log.close()
 
     assert list(range(len(seen))) == seen
+
+
+def test_what_a_full_disk_left_in_memory_stays_behind_what_is_on_disk(tmp_path):
+    """Nothing overtakes an older item, and nothing counts as settled before it is."""
+    disk, settings_ = ModelDisk(), {"durable": False, "log_bytes": 2**20}
+    before = Buffer(Rules(most=2), Log(tmp_path, disk=disk, **settings_), "run", lambda gap: None)
+    for number in range(1, 5):  # 1 and 2 in memory, 3 and 4 on disk
+        before.put(0, b"%d" % number)
+    before.settle(before.take(2), 2)
+    before.take(2)  # 3 and 4 in memory, too
+    before.settle(before.lease, 3)
+    before.put(0, b"5")  # in memory only
+    disk.fail("create", *range(1, 99))
+    with contextlib.suppress(StateError):
+        before.write_down()
+    before.log.close()
+    disk.failing.clear()
+    after = Buffer(Rules(most=2), Log(tmp_path, disk=disk, **settings_), "run", lambda gap: None)
+    after.count.found(after.log.count(), 0)
+    after.adopt(before)
+    after.put(0, b"6")
+
+    seen, settled = [], []
+    while lease := after.take(1):
+        seen.append(int(lease.entries[0].payload))
+        after.settle(lease, lease.entries[0].number)
+        settled.append(after.settled.value)
+    after.log.close()
+
+    assert [4, 5, 6] == seen == settled

@@ -69,6 +69,9 @@ class Buffer:
         self.lease: Lease | None = None
         self._told, self._lock = told, new_lock()
         self._entries: deque[Entry | Gap] = deque()
+        self._left: deque[Entry] = (
+            deque()
+        )  #: what an earlier buffer had only in memory, each to go between what is read
         self._unread = 0 if log is None else log.count()  #: how many items are on disk and not in memory
         self._next = 1 if log is None else log.last + 1
         self._passed = 0  #: the number of the last item that came into memory
@@ -108,7 +111,7 @@ class Buffer:
         return entry
 
     def _held(self) -> int:
-        return len(self._entries) + (0 if self.lease is None else len(self.lease.entries))
+        return len(self._entries) + len(self._left) + (0 if self.lease is None else len(self.lease.entries))
 
     def _has_logged(self, entry: Entry) -> bool:
         if self.log is None:
@@ -190,8 +193,16 @@ class Buffer:
                     raise
                 return False
             for each in found:
+                self._let_in_what_is_left(each.first if isinstance(each, Gap) else each.number)
                 self._come_in(each)
+            if not found or not self._unread:
+                self._let_in_what_is_left(self._next)
         return bool(self._entries)
+
+    def _let_in_what_is_left(self, before: int) -> None:
+        """Let what is numbered below *before* come in; what is on disk and lower has come in already."""
+        while self._left and self._left[0].number < before:
+            self._entries.append(self._left.popleft())
 
     def _come_in(self, found: Record | Gap) -> None:
         if isinstance(found, Gap):
@@ -268,16 +279,17 @@ class Buffer:
         """Take over what an earlier buffer of the same stream counted, and what it could not write down."""
         left = before.only_in_memory()
         with self._lock:
-            self._entries.extendleft(reversed(left))
+            (self._left if self._unread else self._entries).extend(left)
             self._next = max(self._next, before.last + 1)
             self.count.take_over(before.count, len(left))
-            self.settled = Milestone(0 if self._entries or self._unread else self.last)
+            self.settled = Milestone(0 if left or self._unread else self.last)
 
     def only_in_memory(self) -> list[Entry]:
         """Return the items that are nowhere else, in order."""
         with self._lock:
             leased = [] if self.lease is None else self.lease.entries
-            return [each for each in (*leased, *self._entries) if isinstance(each, Entry) and not each.is_logged]
+            held = (*leased, *self._entries, *self._left)
+            return [each for each in held if isinstance(each, Entry) and not each.is_logged]
 
     def write_down(self) -> None:
         """Write what is nowhere but in memory to the log, before what came later; raises StateError."""

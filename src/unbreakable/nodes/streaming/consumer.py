@@ -81,7 +81,8 @@ class Consumer:
             await self._set_aside(runtime, lease, [first], "it cannot be decoded")
             return
         try:
-            await self._delivery.make(runtime, self._shape(items, entries, lease), _key(entries))
+            is_due = partial(self._is_due, lease, entries)
+            await self._delivery.make(runtime, self._shape(items, entries, lease), _key(entries), is_due)
         except Exception as error:
             await self._failed_with(runtime, lease, entries, error)
             return
@@ -103,11 +104,15 @@ class Consumer:
             await runtime.sleep(0)
             self._last_turn = runtime.now()
 
+    def _is_due(self, lease: Lease, entries: list[Entry]) -> bool:
+        """Return whether *entries* are still to be handled: not acknowledged, and nobody else has taken over."""
+        return lease is self._buffer.lease and lease.entries[0] is entries[0]
+
     # ── failed deliveries ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def _failed_with(self, runtime: Runtime, lease: Lease, entries: list[Entry], error: Exception) -> None:
-        if lease is not self._buffer.lease or lease.entries[0] is not entries[0]:
-            return  # the handler had acknowledged them before it failed, or somebody else has taken over
+        if not self._is_due(lease, entries):
+            return
         now, first = runtime.now(), entries[0]
         if first.number != self._failing:
             self._failing, self._since, self.failed = first.number, now, 0

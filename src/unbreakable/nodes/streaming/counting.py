@@ -48,6 +48,7 @@ class Counting:
         """Count on where *before* ended; *in_memory* are the items that come from there."""
         self.handled, self.quarantined, self.in_memory = before.handled, before.quarantined, in_memory
         self.accepted += self.handled + self.quarantined + in_memory
+        self.tallies = before.tallies
 
     def put(self, item: Counted, *, is_new: bool) -> None:
         """Count an item that came in, new or out of the dead letters."""

@@ -24,34 +24,46 @@ class Delivery:
         self._handler = handler
         self._call = AsyncProtected[[Any], Any](self._work, node)
         self._call_sync = SyncProtected[[Any], Any](self._work_sync, node)
-        self._id = ""
+        self._id, self._is_due = "", _always
         self.was_called = False  #: whether the present delivery got as far as the handler
 
-    async def make(self, runtime: Runtime, item: Any, id: str) -> None:
-        """Return once *item*, which bears *id*, is handled; raise the handler's own exception when it is not."""
-        self._id, self.was_called = id, False
+    async def make(self, runtime: Runtime, item: Any, id: str, is_due: Callable[[], bool]) -> None:
+        """Return once *item*, which bears *id*, is handled; raise the handler's own exception when it is not.
+
+        It is tried again only while *is_due* says that it still is to be handled.
+        """
+        self._id, self._is_due, self.was_called = id, is_due, False
         if runtime.preemptive:
             await self._call(item)
         else:
             self._call_sync(item)
 
     async def _work(self, item: Any) -> Any:
+        if self.was_called and not self._is_due():
+            return None  # a remedy asks for another try of what the handler has acknowledged meanwhile
         with Guard():
             ctx = self._enter(item)
             try:
                 return await ctx.call(functools.partial(self._handler, item))
             except Exception as error:
-                ctx.blameless = says_nothing_of_the_target(error)
+                self._note(ctx, error)
                 raise
 
     def _work_sync(self, item: Any) -> Any:
+        if self.was_called and not self._is_due():
+            return None
         with Guard():
             ctx = self._enter(item)
             try:
                 return self._handler(item)
             except Exception as error:
-                ctx.blameless = says_nothing_of_the_target(error)
+                self._note(ctx, error)
                 raise
+
+    def _note(self, ctx: Context, error: Exception) -> None:
+        ctx.blameless = says_nothing_of_the_target(error)
+        if not self._is_due():
+            ctx.spent = (*ctx.spent, error)  # repeating it would deliver what was acknowledged
 
     def _enter(self, item: Any) -> Context:
         ctx = current()
@@ -60,3 +72,7 @@ class Delivery:
         ctx.input = item
         set_scope(ctx, {"idempotency_key": self._id})
         return ctx
+
+
+def _always() -> bool:
+    return True

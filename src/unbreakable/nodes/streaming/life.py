@@ -37,6 +37,7 @@ class Life:
     ) -> None:
         self.name, self.settings, self.state = name, settings, State.NEW
         self.opened: Opened | None = None
+        self.trouble: str | None = None  #: why it could not be opened, None when it could
         self.consumer: Consumer | None = None
         self.taking: Taking | None = None
         self._handling, self._opening = handling, opening
@@ -71,10 +72,19 @@ class Life:
     def _open_now(self) -> Opened:
         opened = before = self.opened
         if opened is None or (self.state is State.CLOSED and opened.log is not None):
-            opened = self._opening()
+            opened = self._opened_now()
             if before is not None:
                 opened.buffer.adopt(before.buffer)
         self.opened, self.state = opened, State.OPEN
+        return opened
+
+    def _opened_now(self) -> Opened:
+        try:
+            opened = self._opening()
+        except StateError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = None
         return opened
 
     def _consume(self, opened: Opened, handling: Handling) -> None:
@@ -120,12 +130,12 @@ class Life:
 
     async def wait_for(self, number: int, runtime: Runtime, seconds: float) -> bool:
         """Wait until everything up to *number* is settled, at most *seconds*; see to it that somebody is at it."""
-        until, settled = runtime.now() + seconds, self.begin().buffer.settled
-        while not await settled.wait(number, runtime, min(until - runtime.now(), LOOK_AGAIN)):
+        until, opened = runtime.now() + seconds, self.begin()
+        while not await opened.buffer.settled.wait(number, runtime, min(until - runtime.now(), LOOK_AGAIN)):
             if runtime.now() >= until or self.state is State.CLOSED:
-                return settled.value >= number
+                return opened.buffer.settled.value >= number
             if self.state is State.OPEN:
-                self.begin()
+                opened = self.begin()  # another one, if it was closed and opened again
         return True
 
     # ── ending ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,7 +20,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Kind, Rejected, ValidationFailed
+from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Kind, Rejected, StrayExit, ValidationFailed
 from unbreakable.fractal.signature import classify, retry_after
 from unbreakable.outcome import Failure
 from unbreakable.policies import Backoff
@@ -61,7 +61,7 @@ def judge(
         return Verdict.AGAIN
     if was_called and not _may_be_called_again(effects, error):
         return Verdict.ASIDE
-    is_wrong = isinstance(error, ValidationFailed) or classify(error) in ITEM
+    is_wrong = isinstance(error, ValidationFailed) or (classify(error) in ITEM and not isinstance(error, StrayExit))
     if since < limits.patience and classify(error) in TARGET and not is_wrong:
         return Verdict.AGAIN
     if items > 1:
