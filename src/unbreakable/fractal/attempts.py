@@ -36,13 +36,9 @@ def _the_block() -> Generator[Handover, None, None]:
 class Attempt:
     """One attempt: ``with`` (or ``async with``) this, and let the block raise when it fails."""
 
-    def __init__(self, attempts: Attempts, number: int) -> None:
-        self._attempts, self.number = attempts, number
-
-    @property
-    def context(self) -> Context:
-        """Return the call's context: deadline, remaining(), idempotency_key."""
-        return self._attempts.context
+    def __init__(self, attempts: Attempts, context: Context) -> None:
+        self._attempts, self.number = attempts, context.attempt
+        self.context = context  #: the attempt's context: deadline, remaining(), idempotency_key
 
     def __enter__(self) -> Self:
         """Begin the attempt."""
@@ -96,8 +92,12 @@ class Attempts:
         if timeout is not None and timeout.cut_threads and not runtime.preemptive:
             msg = f"{self.node.name}: a block in sync code cannot be cut, so timeout has no place here; use a deadline"
             raise ConfigurationError(msg)
-        self.context = self.node.open(runtime, lambda _: _the_block, ((), {}))
+        self.context = self._scope = self.node.open(runtime, self._hand_over, ((), {}))
         self._script = self.node.play(self.context)
+
+    def _hand_over(self, scope: Context) -> Any:
+        self._scope = scope
+        return _the_block
 
     def _attempt(self) -> Attempt:
         script, unused = self._script, self._open
@@ -106,7 +106,7 @@ class Attempts:
             raise RuntimeError('the last attempt was not used: write "with attempt:" (or "async with") in the loop')
         self._number, self._open = self._number + 1, True
         enter(self.context.parent)  # until the block begins: a loop that is left before leaves no trace
-        return Attempt(self, self.context.attempt)
+        return Attempt(self, self._scope)
 
     def _finish(self, result: Result[Any]) -> bool:
         self._script = None

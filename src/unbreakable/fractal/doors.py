@@ -15,7 +15,7 @@ from unbreakable.fractal.trace import Notebook
 from unbreakable.outcome import Failure, Outcome
 from unbreakable.policies import Context
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import ASYNCIO, BLOCKING, is_async, mark_as_coroutine_function, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, is_async, mark_as_coroutine_function, run_blocking
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -40,9 +40,15 @@ class Door(Generic[P, T]):
         function = self.function if bind is None else bind(self.function, instance, owner)
         return self if function is self.function else type(self)(function, self.node)
 
+    def _open(self, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context:
+        ctx = self.node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
+        ctx.function = self.function
+        return ctx
+
     def _replay(self, ctx: Context, failure: Failure, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Make *ctx* ready for the script, with the answer of the first attempt in hand."""
         ctx.work, ctx.given = work_with_arguments(self.function, args, kwargs), (args, kwargs)
+        ctx.function = self.function
         ctx.first, ctx.made, ctx.notebook = failure, 1, Notebook(ctx.runtime.now, ctx.started)
         for path in ("try.execute.acquire", "try.execute.capture"):
             ctx.notebook.did(path)
@@ -70,9 +76,11 @@ class AsyncProtected(Door[P, T]):
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, ASYNCIO if self.node.runtime is None else self.node.runtime
         target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
-        ctx = None if target is None or node.settings.validate is not None else begin(node, target, runtime)
+        ctx = None
+        if target is not None and node.settings.validate is None:
+            ctx = begin(node, target, runtime, self.function, args, kwargs)
         if ctx is None:
-            ctx = node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
+            ctx = self._open(runtime, args, kwargs)
             return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
         try:
             runtime.watch(ctx)
@@ -88,7 +96,7 @@ class AsyncProtected(Door[P, T]):
     async def outcome(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
         runtime = ASYNCIO if self.node.runtime is None else self.node.runtime
-        ctx = self.node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
+        ctx = self._open(runtime, args, kwargs)
         return self.node.outcome(ctx, await self.node.play(ctx))
 
     @overload
@@ -120,9 +128,11 @@ class SyncProtected(Door[P, T]):
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, BLOCKING if self.node.runtime is None else self.node.runtime
         target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
-        ctx = None if target is None or node.settings.validate is not None else begin(node, target, runtime)
+        ctx = None
+        if target is not None and node.settings.validate is None:
+            ctx = begin(node, target, runtime, self.function, args, kwargs)
         if ctx is None:
-            ctx = node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
+            ctx = self._open(runtime, args, kwargs)
             return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
         try:
             return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]
@@ -137,7 +147,7 @@ class SyncProtected(Door[P, T]):
     def outcome(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
         runtime = BLOCKING if self.node.runtime is None else self.node.runtime
-        ctx = self.node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))
+        ctx = self._open(runtime, args, kwargs)
         return self.node.outcome(ctx, run_blocking(self.node.play(ctx)))
 
     @overload

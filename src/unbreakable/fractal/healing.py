@@ -15,6 +15,7 @@ from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
 from unbreakable.policies.breaker import verdict
 from unbreakable.policies.effects import may_repeat
+from unbreakable.policies.policy import enter
 from unbreakable.runtime import TimeUp
 
 ONE_ATTEMPT = Retry(attempts=1)
@@ -28,7 +29,7 @@ class Healing:
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Return the first success, or the last failure."""
-        result = await inner(ctx)
+        result = await (_attempt(inner, ctx) if ctx.first is None else inner(ctx))
         while isinstance(result, Failure):
             failure = diagnose(ctx, result)
             remedy = choose(ctx, failure)
@@ -42,7 +43,7 @@ class Healing:
                 return failure
             ctx.begin_again()
             with ctx.notebook.doing("heal.retry.reattempt"):
-                result = await inner(ctx)
+                result = await _attempt(inner, ctx)
             if isinstance(result, Failure) and isinstance(result.error, Rejected) and not result.cut:
                 return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
             ctx.target.take_repeat(failure, result)
@@ -81,6 +82,19 @@ class Healing:
                 ctx.notebook.tell(f"waits {pause:.3f} s before attempt {ctx.attempt + 1}")
                 await ctx.runtime.sleep(pause)
         return True
+
+
+async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
+    """Make an attempt in a context of its own: one that is left behind shares nothing with the next."""
+    scope, made = ctx.scope(), ctx.made
+    enter(scope)
+    try:
+        return await inner(scope)
+    finally:
+        enter(ctx)
+        ctx.take_over(scope)
+        if scope.made == made:
+            scope.end()  # refused before it began; otherwise it ends where its work does
 
 
 # ── diagnose ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -123,11 +123,13 @@ class FractalNode(Closing):
         idempotency_key) is what workflows and loops add.  CancelledError and other BaseExceptions pass.
         """
         ctx = self.open(self.runtime or ASYNCIO, *self._work(operation), context=context, **scope)
+        ctx.function = operation
         return self.outcome(ctx, await self.play(ctx))
 
     def execute_sync(self, operation: Callable[..., T] | None = None, context: Any = None, **scope: Any) -> Outcome[T]:
         """Run *operation*, which is a plain function, in this thread; otherwise as ``execute``."""
         ctx = self.open(self.runtime or BLOCKING, *self._work(operation), context=context, **scope)
+        ctx.function = operation
         return self.outcome(ctx, run_blocking(self.play(ctx)))
 
     def __call__(self, ctx: Context, **changed: Any) -> Any:

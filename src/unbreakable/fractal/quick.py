@@ -24,7 +24,9 @@ from unbreakable.policies.timeout import cut
 from unbreakable.runtime import Runtime, settle, unwatch
 
 
-def begin(node: Any, target: Target, runtime: Runtime) -> Context | None:
+def begin(
+    node: Any, target: Target, runtime: Runtime, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Context | None:
     """Admit a call by arithmetic alone; None sends it to the script, with nothing taken."""
     stamp = target.circuit.stamp
     if stamp is None or not target.quick[runtime.preemptive]:
@@ -33,7 +35,7 @@ def begin(node: Any, target: Target, runtime: Runtime) -> Context | None:
     deadline, ours = now + target.plan.deadline, True
     outer = _current.get()
     while outer is not None and not outer.live:  # current(), spelled out: a function call less
-        outer = outer.parent
+        outer = outer.whole or outer.parent
     if outer is not None and outer.deadline < deadline:
         if outer.deadline <= now:
             return None
@@ -45,6 +47,8 @@ def begin(node: Any, target: Target, runtime: Runtime) -> Context | None:
     ctx.started, ctx.deadline, ctx.deadline_is_ours, ctx.stamp, ctx.owner = now, deadline, ours, stamp, target
     ctx.due = min(deadline, now + target.limit)
     ctx.permit = target.gate is not None
+    if outer is not None:
+        ctx.function, ctx.given = function, (args, kwargs)  # its key is made of them, should anybody ask for it
     _current.set(ctx)
     return ctx
 
@@ -59,6 +63,8 @@ def succeed(ctx: Context, value: Any) -> Any:
     if ctx.cut:
         settle(ctx, None)  # it swallowed our cancellation and finished all the same: the value counts
     ctx.live = False
+    if ctx.parent is not None or ctx.parts is not None:
+        ctx.end()
     if ctx.permit:
         ctx.permit = False  # should anything be raised below, the place is not given back twice
         target.gate.leave()
@@ -98,7 +104,7 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     says = None if failure is None else verdict(failure, ctx)
     tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, now - ctx.started))
     if failure is None:
-        ctx.live = False
+        ctx.end()
         ctx.target.ages.append(now - ctx.started)
         if ctx.permit:
             ctx.target.gate.leave()

@@ -21,6 +21,7 @@ from unbreakable.fractal.settings import Settings, Verify
 from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner
+from unbreakable.policies.naming import title_of
 from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ThreadsExhausted
 
@@ -80,8 +81,8 @@ def check_state(ctx: Context) -> DeadlineExceeded | None:
 
 
 def prepare(ctx: Context) -> None:
-    """Settle the idempotency key before there are copies of the call, which must not name their work differently."""
-    ctx.name_the_work()
+    """Give the call its title before there are copies, which must not name their work differently."""
+    title_of(ctx)
 
 
 class Attempting:
@@ -92,6 +93,12 @@ class Attempting:
 
     async def attempt(self, ctx: Context) -> Result[Any]:
         """Return what the work returned if it passes, else the failure; only cancellations are raised."""
+        try:
+            return await self._attempt(ctx)
+        finally:
+            ctx.end_attempt()
+
+    async def _attempt(self, ctx: Context) -> Result[Any]:
         book = ctx.notebook
         started = ctx.runtime.now()
         ctx.made += ctx.rival == 0

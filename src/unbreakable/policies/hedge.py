@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,11 +60,8 @@ class Hedge:
             if over or await ctx.runtime.wait(bell, number * self.after) or not ctx.node.may_hedge(ctx):
                 return None  # the first copy ended before we were needed, or nobody can afford us
             ctx.emit(Hedged, after=number * self.after)
-            twin = copy.copy(ctx)
-            twin.rival, twin.parent, twin.parts = number, ctx, None
-            with contextlib.ExitStack() as stack:
-                stack.callback(setattr, twin, "live", False)
-                enter(twin)
-                return await inner(twin)
+            twin = ctx.scope(rival=number)
+            enter(twin)
+            return await inner(twin)
 
         return rival

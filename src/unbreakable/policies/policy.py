@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeAlias
 from unbreakable.errors import Kind, Rejected
 from unbreakable.events import CallRejected, Event
 from unbreakable.outcome import Failure, Result
-from unbreakable.runtime import Alarm, Runtime
+from unbreakable.policies.naming import Title, name
+from unbreakable.runtime import Alarm, Runtime, is_async
 
 _NOTHING: Mapping[str, Any] = {}
 _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
@@ -29,7 +30,8 @@ class Context(Alarm):
     target: Any  #: the node's state for the key of this call: circuit, budget, gate, statistics
     plan: Any  #: the settings in force when the call began
     runtime: Runtime
-    parent: Context | None = None
+    parent: Context | None = None  #: the attempt of another call that this one is made in
+    whole: Context | None = None  #: the call that this is an attempt of, or the attempt that this is a copy of
     live: bool = True
     deadline: float = float("inf")
     deadline_is_ours: bool = True
@@ -47,7 +49,8 @@ class Context(Alarm):
     first: Result[Any] | None = None  #: the answer of an attempt that was made before the script began
     permit: bool = False  #: whether this call holds a place in the bulkhead
     work: Callable[[Context], Callable[[], Any]]  #: makes one attempt's work, with what remedies changed
-    given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)  #: the caller's arguments, for ``validate``
+    given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)  #: the caller's arguments
+    function: Any = None  #: what was called with them; None for the node's own operation
     stamp: int = 0  #: the circuit's generation when the quick path let the call through
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
@@ -59,8 +62,10 @@ class Context(Alarm):
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
     mending: Any = None  #: the remedy that is being applied
     outcome_id: str | None = None  #: the name under which the call's end was told
-    parts: dict[str, int] | None = None  #: how many calls of each node were named inside this attempt
-    _key: str | None = None
+    parts: dict[str, int] | None = None  #: how often calls that are alike were named inside this attempt
+    title: Title | None = None  #: the name of the call
+    made_over: bool = False  #: whether the attempt's own work is over
+    in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
 
     @property
     def strategy(self) -> str:
@@ -83,9 +88,12 @@ class Context(Alarm):
     def idempotency_key(self) -> str:
         """Return a key that is the same for every attempt and copy of this call.
 
-        Inside another call it is made of that call's key, so that it is the same again when the other is repeated.
+        Inside another call it is made of that call's key, the name and the arguments, so that it is the same again
+        when the other is repeated, in whatever order; calls that are alike are told apart by their order.  Arguments
+        that have no value of their own to tell (a session, a file) count as the same only while they are the same
+        object; a call that cannot be told from others has a key of its own.
         """
-        return self._key or self.name_the_work()
+        return name(self)
 
     def __getitem__(self, name: Any) -> Any:
         """Return ``ctx.input[name]``."""
@@ -93,34 +101,53 @@ class Context(Alarm):
 
     __iter__ = None  #: what can be asked for items is not therefore a sequence
 
-    def name_the_work(self) -> str:
-        """Settle the idempotency key, and return it."""
-        if self._key is None and self.parent is None:
-            self._key = f"{self.node.name}-{self.node.next_id()}"
-        elif self._key is None and self.parent is not None:
-            self._key = f"{self.parent.name_the_work()}/{self.parent.next_part(self.node.name)}"
-        return self._key or ""
+    def scope(self, **changes: Any) -> Context:
+        """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
+        scope = Context()
+        scope.__dict__.update(self.__dict__, whole=self, parts=None, **changes)
+        return scope
 
-    def next_part(self, name: str) -> str:
-        """Return a name for the next call of node *name* inside this attempt: the second is told from the first."""
-        if self.parts is None:
-            self.parts = {}
-        number = self.parts[name] = self.parts.get(name, 0) + 1
-        return name if number == 1 else f"{name}#{number}"
+    def take_over(self, scope: Context) -> None:
+        """Keep what an attempt found out that the next one, or the caller, has to know."""
+        for fact in ("made", "waited", "arguments", "choice", "blameless", "excused", "broke"):
+            setattr(self, fact, getattr(scope, fact))
 
     async def call(self, work: Callable[[], Any]) -> Any:
-        """Run user code of either colour, where the plan's limits can leave it behind."""
-        return await self.runtime.call(work, self.target if self.plan.costs_threads else None)
+        """Run one attempt's work, of either colour, where the plan's limits can leave it behind."""
+        if not self.plan.costs_threads:
+            return await self.runtime.call(work)
+        if self.runtime.preemptive and not is_async(work):
+            work = functools.partial(self._in_a_thread, work)
+        return await self.runtime.call(work, self.target)
+
+    def _in_a_thread(self, work: Callable[[], Any]) -> Any:
+        self.in_a_thread = True
+        try:
+            return work()
+        finally:
+            self.in_a_thread = False
+            if self.made_over:
+                self.end()
+
+    def end_attempt(self) -> None:
+        """Say that the attempt's work is over; one that goes on in a thread that was left behind ends there."""
+        self.made_over = True
+        if self.whole is not None and not self.in_a_thread:
+            self.end()
 
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
-        self.live, self.given, self.spent = False, ((), _NOTHING), ()
-        self.work, self.choice = _over, None
+        self.live, self.given, self.function, self.spent = False, ((), _NOTHING), None, ()
+        self.work, self.parts = _over, None
+        if self.whole is None:
+            self.choice = None  # of an attempt, the call still has to know it
+        if self.title is not None and self.title.known:
+            self.title = Title(self.title.key)
 
     def begin_again(self) -> None:
         """Begin the next attempt: what the last one learned of itself does not hold for it."""
         self.attempt += 1
-        self.spent, self.parts, self.blameless = (), None, False
+        self.spent, self.blameless = (), False
 
     def emit(self, event: type[Event], **fields: Any) -> None:
         """Tell the node's listeners what happened."""
@@ -148,7 +175,7 @@ def current() -> Context | None:
     """
     context = _current.get()
     while context is not None and not context.live:
-        context = context.parent
+        context = context.whole or context.parent
     return context
 
 

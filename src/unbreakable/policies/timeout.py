@@ -40,7 +40,7 @@ class Timeout:
         seconds = min(self.patience(ctx) if self.learned else self.seconds, ctx.deadline - started)
         if seconds <= 0:
             return ctx.refuse(DeadlineExceeded("the time was up before the attempt began"))
-        ctx.due = started + seconds
+        due = ctx.due = started + seconds
         try:
             if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.cut_threads):
                 return await inner(ctx)
@@ -53,7 +53,8 @@ class Timeout:
             ctx.target.ages.append(ctx.runtime.now() - started)
             raise
         finally:
-            ctx.due = math.inf
+            if ctx.runtime.now() < due:  # else it may have been left behind in a thread, whose time is up
+                ctx.due = math.inf
 
     def patience(self, ctx: Context) -> float:
         """Return how many seconds the attempt that begins now may take by this learned limit.
