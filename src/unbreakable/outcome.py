@@ -56,6 +56,8 @@ class Failure:
     retry_after: float | None = None
     soft: bool = False  #: the time limit that ended it was a learned one, which may have been too short
     exhausted: bool = False  #: a protected call inside this one has already repeated it in vain
+    refused: bool = False  #: we did not make the call, or not this attempt; a refusal further in is an error like any
+    doubtful: bool = False  #: a call inside that must not be made twice may have done its work
 
     def __str__(self) -> str:
         """Return the error in one line."""

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from unbreakable.errors import Rejected
 from unbreakable.events import AttemptFailed, RemedyApplied, RemedyConfirmed, RetryDenied, Retrying
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
 from unbreakable.policies.breaker import verdict
-from unbreakable.policies.effects import may_repeat
+from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import TimeUp
 
@@ -29,6 +28,12 @@ class Healing:
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Return the first success, or the last failure."""
+        result = await self._healed(inner, ctx)
+        if isinstance(result, Failure) and not (result.refused or may_repeat(ctx.plan.effects, result)):
+            ctx.leave_doubt()
+        return result
+
+    async def _healed(self, inner: Inner, ctx: Context) -> Result[Any]:
         result = await (_attempt(inner, ctx) if ctx.first is None else inner(ctx))
         while isinstance(result, Failure):
             failure = diagnose(ctx, result)
@@ -37,14 +42,14 @@ class Healing:
                 return failure
             if not may_repeat(ctx.plan.effects, failure):
                 await apply(ctx, failure, remedy)  # in vain for this call, but the next one finds it mended
-                return deny(ctx, failure, f'an operation with effects="{ctx.plan.effects}" is not repeated after this')
+                return deny(ctx, failure, why_not(ctx, failure))
             mended = await apply(ctx, failure, remedy)
             if not await self._pace(ctx, failure, mended):
                 return failure
-            ctx.begin_again()
+            ctx.attempt += 1
             with ctx.notebook.doing("heal.retry.reattempt"):
                 result = await _attempt(inner, ctx)
-            if isinstance(result, Failure) and isinstance(result.error, Rejected) and not result.cut:
+            if isinstance(result, Failure) and result.refused:
                 return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
             ctx.target.take_repeat(failure, result)
             confirm(ctx, failure, mended, result)
@@ -90,6 +95,10 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
     enter(scope)
     try:
         return await inner(scope)
+    except BaseException:
+        if scope.made > made and not may_run_twice_at_once(ctx.plan.effects):
+            ctx.leave_doubt()  # it was cancelled: nobody knows what it has done
+        raise
     finally:
         enter(ctx)
         ctx.take_over(scope)
@@ -128,7 +137,7 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
 
 def choose(ctx: Context, failure: Failure) -> Remedy | None:
     """Return the remedy that is most likely to work for *failure*; None is waiting."""
-    if isinstance(failure.error, Rejected):
+    if failure.refused or ctx.left() <= 0:
         return None  # our own refusal is nothing that a remedy for the target's errors should see
     with ctx.notebook.doing("heal.fix.recall"):
         busy = mending(ctx)
@@ -198,6 +207,13 @@ async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float) -
 
 
 # ── retry ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def why_not(ctx: Context, failure: Failure) -> str:
+    """Return why the effects forbid to repeat the call."""
+    if failure.doubtful:
+        return "a call inside that must not be made twice may have done its work"
+    return f'an operation with effects="{ctx.plan.effects}" is not repeated after this'
 
 
 def deny(ctx: Context, failure: Failure, reason: str) -> Failure:

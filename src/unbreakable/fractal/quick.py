@@ -19,6 +19,7 @@ from unbreakable.fractal.trying import accept, assess_quality, captured, check_s
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context
 from unbreakable.policies.breaker import tell, verdict
+from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import _current
 from unbreakable.policies.timeout import cut
 from unbreakable.runtime import Runtime, settle, unwatch
@@ -104,6 +105,8 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     says = None if failure is None else verdict(failure, ctx)
     tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, now - ctx.started))
     if failure is None:
+        if not may_run_twice_at_once(ctx.plan.effects):
+            ctx.leave_doubt()  # it was cancelled: nobody knows what it has done
         ctx.end()
         ctx.target.ages.append(now - ctx.started)
         if ctx.permit:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 import socket
 
-from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Kind, NotSent, Rejected, VerificationFailed
+from unbreakable.errors import (
+    AttemptTimeout,
+    DeadlineExceeded,
+    Kind,
+    NotSent,
+    Rejected,
+    ValidationFailed,
+    VerificationFailed,
+)
 from unbreakable.outcome import told_by
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
@@ -26,7 +34,8 @@ _TEMPLATE = (
 _OURS: dict[type[Exception], Kind] = {
     AttemptTimeout: Kind.TIMEOUT,
     DeadlineExceeded: Kind.TIMEOUT,
-    Rejected: Kind.REJECTED,
+    ValidationFailed: Kind.INVALID,
+    Rejected: Kind.TRANSIENT,  # by a call further in: its circuit, its bulkhead; what we refuse ourselves has its kind
     VerificationFailed: Kind.UNVERIFIED,
     NotSent: Kind.UNREACHABLE,
 }

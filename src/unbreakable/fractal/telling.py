@@ -7,7 +7,6 @@ from typing import Any
 from unbreakable.events import Explained, Failed, Healed, Succeeded
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Context
-from unbreakable.policies.effects import may_repeat
 
 
 def outcome_of(ctx: Context, result: Result[Any]) -> Outcome[Any]:
@@ -72,8 +71,7 @@ def story_of(ctx: Context) -> str:
 def announce(ctx: Context, result: Result[Any]) -> None:
     """Tell the calls around this one, and whoever listens, how it ended."""
     if isinstance(result, Failure):
-        once = ctx.plan.effects == "once" and not may_repeat("once", result)
-        if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke or once):
+        if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke):
             # The calls around this one need not repeat what was repeated here.
             ctx.parent.spent = (*ctx.parent.spent[-7:], result.error)
         ctx.emit(Failed, attempts=ctx.made, error=in_one_line(result.error))

@@ -139,6 +139,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         soft=cut and is_soft(ctx, now),
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
+        doubtful=ctx.doubtful,
     )
 
 

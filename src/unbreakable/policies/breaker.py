@@ -325,7 +325,7 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     if result.cut and isinstance(result.error, Rejected):
         ours = ctx.deadline_is_ours and result.elapsed >= MOSTLY * (ctx.deadline - ctx.started)
         return False if ours else None
-    return None if isinstance(result.error, Rejected) or result.kind in OUR_FAULT else False
+    return None if result.refused or result.kind in OUR_FAULT else False
 
 
 def is_repeatable(error: Exception, ctx: Context) -> bool:

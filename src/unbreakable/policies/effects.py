@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Literal, TypeAlias, get_args
 
-from unbreakable.errors import NotSent, Rejected
+from unbreakable.errors import NotSent
 from unbreakable.outcome import Failure, told_by
 from unbreakable.policies.check import refuse
 
@@ -34,10 +34,13 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     none, idempotent   after any failure
     unknown            after a failure that it reported; not when we cut it or it is in doubt: nobody knows what it did
     once               only when the request provably never left, or the target refused it before doing anything
+    unknown, once      not when a call inside that must not be made twice may have done its work, whatever was raised
     ======== =====================================================================
     """
-    if isinstance(failure.error, Rejected) and not failure.cut:
-        return False  # we refused it ourselves: asking ourselves again changes nothing
+    if failure.refused:
+        return False  # asking ourselves again changes nothing
+    if failure.doubtful and effects in ("unknown", "once"):
+        return False
     if effects == "once":
         return isinstance(failure.error, NEVER_LEFT) or told_by(failure.error, "refused") is True
     return not (effects == "unknown" and (failure.cut or told_by(failure.error, "in_doubt") is True))

@@ -35,7 +35,7 @@ class Fallback:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Return the inner result, or the fallback's answer to its failure."""
         result = await inner(ctx)
-        if not isinstance(result, Failure) or isinstance(result.error, ValidationFailed) or result.error is ctx.refused:
+        if not isinstance(result, Failure) or (result.refused and is_wrong(result.error, ctx)):
             return result
         failure = result
         try:
@@ -58,3 +58,8 @@ class Fallback:
             return await ctx.runtime.within(seconds, work)
         except TimeUp:
             raise TimeoutError(f"it was cut after {seconds:.3f} s") from None
+
+
+def is_wrong(error: Exception, ctx: Context) -> bool:
+    """Return whether the call was refused for *error* because of what it was given: that is its caller's to mend."""
+    return isinstance(error, ValidationFailed) or error is ctx.refused

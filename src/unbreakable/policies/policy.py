@@ -55,6 +55,7 @@ class Context(Alarm):
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
+    doubtful: bool = False  #: whether a call inside this attempt left in doubt what must not be done twice
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
@@ -104,7 +105,9 @@ class Context(Alarm):
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
-        scope.__dict__.update(self.__dict__, whole=self, parts=None, **changes)
+        scope.__dict__.update(
+            self.__dict__, whole=self, parts=None, spent=(), doubtful=False, blameless=False, **changes
+        )
         return scope
 
     def take_over(self, scope: Context) -> None:
@@ -144,11 +147,6 @@ class Context(Alarm):
         if self.title is not None and self.title.known:
             self.title = Title(self.title.key)
 
-    def begin_again(self) -> None:
-        """Begin the next attempt: what the last one learned of itself does not hold for it."""
-        self.attempt += 1
-        self.spent, self.blameless = (), False
-
     def emit(self, event: type[Event], **fields: Any) -> None:
         """Tell the node's listeners what happened."""
         if self.node.listeners and self.node.hears(event):
@@ -157,9 +155,13 @@ class Context(Alarm):
     def refuse(self, error: Exception) -> Failure:
         """Return the failure of a call, or attempt, that is not made: for a Rejected, or for a wrong setting."""
         self.emit(CallRejected, reason=str(error))
-        return Failure(
-            error, Kind.REJECTED if isinstance(error, Rejected) else Kind.BUG, node=self.node.name, attempt=self.attempt
-        )
+        kind = Kind.REJECTED if isinstance(error, Rejected) else Kind.BUG
+        return Failure(error, kind, node=self.node.name, attempt=self.attempt, refused=True)
+
+    def leave_doubt(self) -> None:
+        """Say to the attempt around this call that nobody knows whether it has done what must not be done twice."""
+        if self.parent is not None:
+            self.parent.doubtful = True
 
 
 def _over(ctx: Context) -> Callable[[], Any]:

@@ -137,6 +137,6 @@ class NodeCaller:
 def _doubt(attempts: int, failure: Failure) -> Doubt:
     if attempts == 0 or (attempts == 1 and isinstance(failure.error, NEVER_LEFT)):
         return Doubt.NEVER_BEGAN
-    if failure.cut or failure.kind in {Kind.TIMEOUT, Kind.UNREACHABLE}:
+    if failure.cut or failure.doubtful or failure.kind in {Kind.TIMEOUT, Kind.UNREACHABLE}:
         return Doubt.NOBODY_KNOWS
     return Doubt.REPORTED

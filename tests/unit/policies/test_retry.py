@@ -81,9 +81,12 @@ TABLE = [
     (Failure(NotSent()), dict.fromkeys(EFFECTS, True)),
     (Failure(ConnectionRefusedError()), dict.fromkeys(EFFECTS, True)),
     (Failure(socket.gaierror()), dict.fromkeys(EFFECTS, True)),
-    (Failure(CircuitOpen()), dict.fromkeys(EFFECTS, False)),
-    (Failure(BulkheadFull()), dict.fromkeys(EFFECTS, False)),
-    (Failure(DeadlineExceeded()), dict.fromkeys(EFFECTS, False)),
+    (Failure(CircuitOpen(), refused=True), dict.fromkeys(EFFECTS, False)),
+    (Failure(BulkheadFull(), refused=True), dict.fromkeys(EFFECTS, False)),
+    (Failure(DeadlineExceeded(), refused=True), dict.fromkeys(EFFECTS, False)),
+    (Failure(BulkheadFull("elsewhere")), {"none": True, "idempotent": True, "unknown": True, "once": False}),
+    (Failure(OSError(), doubtful=True), {"none": True, "idempotent": True, "unknown": False, "once": False}),
+    (Failure(NotSent(), doubtful=True), {"none": True, "idempotent": True, "unknown": False, "once": False}),
 ]
 
 
