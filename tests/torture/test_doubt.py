@@ -145,13 +145,13 @@ def test_a_call_inside_that_was_refused_left_no_doubt(colour):
         async def pay():
             return None
 
-        inner = colour.protect(pay, effects="once")
-        inner.node.breaker.force_open()
+        inner = colour.protect(pay, effects="once", bulkhead=ub.Bulkhead(1))
+        inner.node.target.gate.enter_nowait()
 
         async def book():
             tries.append(1)
             if len(tries) == 2:
-                inner.node.breaker.reset()
+                inner.node.target.gate.leave()
             await colour.call(inner)
 
         return (await colour.call(colour.protect(book).outcome)).status, len(tries)

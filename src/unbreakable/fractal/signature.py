@@ -7,6 +7,7 @@ import socket
 
 from unbreakable.errors import (
     AttemptTimeout,
+    CircuitOpen,
     DeadlineExceeded,
     Kind,
     NotSent,
@@ -35,7 +36,8 @@ _OURS: dict[type[Exception], Kind] = {
     AttemptTimeout: Kind.TIMEOUT,
     DeadlineExceeded: Kind.TIMEOUT,
     ValidationFailed: Kind.INVALID,
-    Rejected: Kind.TRANSIENT,  # by a call further in: its circuit, its bulkhead; what we refuse ourselves has its kind
+    CircuitOpen: Kind.REJECTED,  # further in: it rests, and asking again before it has rested changes nothing
+    Rejected: Kind.TRANSIENT,  # further in, such as a full bulkhead; what we refuse ourselves has its kind already
     VerificationFailed: Kind.UNVERIFIED,
     NotSent: Kind.UNREACHABLE,
 }

@@ -311,9 +311,9 @@ def refusal(name: str, circuit: Circuit, now: float) -> CircuitOpen:
 def verdict(result: Result[Any], ctx: Context) -> bool | None:
     """Return what an attempt says about its target; None for nothing.
 
-    A refusal of ours, a caller's deadline and a request, or credentials, that the target rightly calls wrong say
-    nothing.  A deadline of the node's own, spent on this attempt for the most part, does; a learned time limit does
-    once the target has been silent for as long.
+    A refusal, ours or further in, a caller's deadline and a request, or credentials, that the target rightly calls
+    wrong say nothing.  A deadline of the node's own, spent on this attempt for the most part, does; a learned time
+    limit does once the target has been silent for as long.
     """
     if not isinstance(result, Failure):
         return True
@@ -325,7 +325,7 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     if result.cut and isinstance(result.error, Rejected):
         ours = ctx.deadline_is_ours and result.elapsed >= MOSTLY * (ctx.deadline - ctx.started)
         return False if ours else None
-    return None if result.refused or result.kind in OUR_FAULT else False
+    return None if isinstance(result.error, Rejected) or result.kind in OUR_FAULT else False
 
 
 def is_repeatable(error: Exception, ctx: Context) -> bool:

@@ -274,7 +274,7 @@ def test_in_any_course_of_events_no_more_probes_are_out_than_permits(course, fai
         (Failure(OSError(), Kind.INVALID), None),
         (Failure(OSError(), Kind.CREDENTIALS), None),
         (Failure(CircuitOpen(), Kind.REJECTED, refused=True), None),
-        (Failure(CircuitOpen("of another target"), Kind.TRANSIENT), False),
+        (Failure(CircuitOpen("of another target"), Kind.TRANSIENT), None),
         (Failure(LookupError("not one of those to repeat on")), None),
     ],
 )
