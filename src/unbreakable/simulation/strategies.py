@@ -24,13 +24,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from unbreakable.fractal.tuner import HEDGE_FLOOR, TIMEOUT_FLOOR
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.timeout import learned_limit
 from unbreakable.simulation.model import Model
 
-TIMEOUT_FLOOR = 0.5  # seconds: below that the machine's own pauses would be taken for the target's
-HEDGE_FLOOR = 0.005  # seconds: a faster target gains nothing from a second copy
 LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 Free = Callable[[str], bool]
