@@ -13,7 +13,6 @@ from unbreakable.demo.dice import exponential, uniforms
 ARRIVALS_PER_SECOND = 48.0
 DEADLINE = 10.0
 CITIES = ("CAI", "LXR", "ASW", "HRG", "SSH", "RMF", "ALY", "TCP")
-REQUESTS = 5  # search, hold, charge, ticket, confirm: what one booking takes when nothing goes wrong
 
 
 class End(enum.Enum):

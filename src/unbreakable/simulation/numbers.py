@@ -30,9 +30,12 @@ def at_hand() -> bool:
 
 def _fetch() -> None:
     global _stage  # noqa: PLW0603
-    _stage = _Stage.ABSENT  # should the import fail, it is tried again
-    importlib.import_module("unbreakable.simulation.weigh")
-    importlib.import_module("unbreakable.simulation.evaluate").universes()
+    try:
+        importlib.import_module("unbreakable.simulation.weigh")
+        importlib.import_module("unbreakable.simulation.evaluate").universes()
+    except BaseException:
+        _stage = _Stage.ABSENT  # it is tried again when the next plan is wanted
+        raise
     _stage = _Stage.HERE
 
 

@@ -72,8 +72,3 @@ class Line:
         """Let the first in line look."""
         if self._places and (first := self._first()) is not None:
             first.waiter.wake()
-
-    def call_all(self) -> None:
-        """Let everybody look."""
-        for place in list(self._places):
-            place.waiter.wake()
