@@ -3,7 +3,8 @@
 The law of this file.  One *moment* is the time for everybody.  Threads that take part are either running or *parked*
 until a moment or an event.  Only when nobody runs may the moment jump, to the nearest one that somebody waits for;
 and only one of the parked goes on at a time, in the order in which they parked, so that a story has one course.
-Whoever blocks on something real (a lock, a socket) is given PATIENCE of real time before the others go on without.
+Whoever blocks on something real (a lock, a socket) is given PATIENCE of real time before the others go on without; by
+asking for the time, or starting a thread, they take part again.
 """
 
 from __future__ import annotations
@@ -64,7 +65,17 @@ class VirtualWorld:
 
     def now(self) -> float:
         """Return the moment, in the seconds of the real monotonic clock at which this world began."""
+        if threading.get_ident() in self.members:
+            self._be_back()
         return self.moment
+
+    def _be_back(self) -> None:
+        """Let the calling thread be one that runs, should others have gone on without it meanwhile."""
+        thread = threading.get_ident()
+        if thread not in self.running:
+            with self.turn:
+                self.running.add(thread)
+                self.progress = time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Park for *seconds*."""
@@ -80,6 +91,7 @@ class VirtualWorld:
 
     def spawn(self, work: Callable[[], Any], name: str, owner: object = None) -> None:
         """Start a thread that takes part; it goes on when its starter parks."""
+        self._be_back()  # one of a pool, too, holds time up until it waits for what it starts
         context, entry = contextvars.copy_context(), Parked(self.moment, next(numbers), _never, 0.0, member=True)
         with self.turn:
             self.parked.append(entry)
@@ -97,6 +109,7 @@ class VirtualWorld:
 
     def invite(self, thread: threading.Thread) -> None:
         """Start a thread of the user's code, which takes part from now on."""
+        self.now()  # whoever starts it is back
         run, place = thread.run, object()
 
         def guest() -> None:
@@ -185,7 +198,7 @@ class VirtualClock:
 
     def now(self) -> float:
         """Return the virtual seconds since the block was entered."""
-        return round(self._world.moment - self._world.start, 9)
+        return round(self._world.now() - self._world.start, 9)
 
     def advance(self, seconds: float) -> None:
         """Let *seconds* pass; whatever is due meanwhile in other threads is done.

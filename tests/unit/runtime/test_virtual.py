@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import unbreakable as ub
 from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.runtime.virtual import virtual_time
 
@@ -145,6 +146,33 @@ def test_whoever_is_joined_goes_on_meanwhile(clock):
     thread.join()
 
     assert 3600.0 == clock.now()
+
+
+def test_whoever_comes_back_from_something_real_takes_part_again(clock):
+    """A limit is kept, whether a pool's thread sets it or who waited for the pool."""
+    f = ub.protect("slow", timeout=ub.Timeout(2.0), retry=False)(lambda: sleep(100.0))
+    began = now()
+    with ThreadPoolExecutor(1) as pool:
+        inside = pool.submit(f.outcome).result()
+    before, outside, after = clock.now(), f.outcome(), clock.now()
+
+    assert (False, False) == (inside.ok, outside.ok)
+    assert 2.0 == after - before
+    assert now() - began < 10.0
+
+
+def test_threads_that_are_started_after_something_real_begin_at_once(clock):
+    """Time does not pass between the start of a thread and its first step."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(sleep, 10.0).result()
+    sleeper = threading.Thread(target=sleep, args=(1000.0,))
+    sleeper.start()
+    moments = [clock.now()]
+    sleep(1.0)
+    moments.append(clock.now())
+    sleeper.join()
+
+    assert 1.0 == moments[1] - moments[0]
 
 
 def test_a_pool_of_threads_sleeps_at_the_same_time(clock):
