@@ -207,3 +207,17 @@ def test_background_work_is_counted() -> None:
     outcome(node, 7, seconds=1.0, calls=COLD)
 
     assert set(IN_THE_BACKGROUND) == set(node.get_status().background)
+
+
+def test_what_was_known_of_a_target_that_drifted_is_forgotten() -> None:
+    """Latency, forecast and time limit are those of the target as it is now, not of what it was for much longer."""
+    node = ub.FractalNode("n", effects="none", timeout=None, hedge=False)
+    outcome(node, 7, seconds=0.1, calls=5_000)
+    before = node.get_status()
+    outcome(node, 7, seconds=0.4, calls=2 * FOLD)
+    after = node.get_status()
+
+    assert 0.1 == pytest.approx(before.latency.p50, rel=0.02)
+    assert [0.4, 0.4] == pytest.approx([after.latency.p50, after.latency.p99], rel=0.02)
+    assert after.plan["observations"] < 4 * FOLD < before.plan["observations"]
+    assert 5_000 + 2 * FOLD == after.success_count
