@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,10 @@ class Asker:
         if self.is_async:
             return fn
 
+        @functools.wraps(fn)
         def plain(tx: Any) -> Any:
             return driven(fn(Plain(tx)))
 
-        plain.__qualname__ = fn.__qualname__
         return plain
 
 

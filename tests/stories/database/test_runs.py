@@ -174,6 +174,25 @@ async def test_a_key_of_another_function_is_refused(db, ask):
         await ask.run(db, refund, "order-17")
 
 
+async def test_two_lambdas_are_two_functions(db, ask):
+    """A key that was used with one lambda is refused to another in the same place, and not to the same one."""
+
+    async def book(tx, item):
+        await tx.execute(ADD, {"item": item})
+        return item
+
+    first, second, again = [
+        (lambda tx: book(tx, "tea")),
+        (lambda tx: book(tx, "coffee")),
+        (lambda tx: book(tx, "tea")),
+    ]
+
+    assert "tea" == await ask.run(db, first, "order-17")
+    assert "tea" == await ask.run(db, again, "order-17")
+    with pytest.raises(errors.ValidationFailed, match=r"the key of .*<lambda>.* a lambda that was edited is another"):
+        await ask.run(db, second, "order-17")
+
+
 @pytest.mark.parametrize("key", ["", "x" * 501, 7, b"k"])
 async def test_a_key_that_is_none_is_refused(db, ask, key):
     """The refusal says what a key is."""

@@ -16,6 +16,7 @@ from unbreakable.nodes.database.address import MEMORY, read_address
 from unbreakable.nodes.database.carrier import OffLoop
 from unbreakable.nodes.database.database import Database, Durability, open_database
 from unbreakable.nodes.database.keys import MOST_MADE, Done, KeyTable
+from unbreakable.nodes.database.naming import NAMELESS, are_the_same, name_of
 from unbreakable.nodes.database.patience import patiently
 from unbreakable.nodes.database.result import as_text, as_value
 from unbreakable.nodes.database.rows import Rows
@@ -175,9 +176,11 @@ class Calls:
     def _replayed(self, done: Done | None, fn: Callable[[Any], Any], key: str) -> Any:
         """Return the stored result, once it is sure that the same function was meant."""
         assert done is not None  # noqa: S101 - or there would be a result
-        if done.fn != name_of(fn) and "<lambda>" not in done.fn + name_of(fn):
+        name = name_of(fn)
+        if not are_the_same(done.fn, name):
+            hint = "; a lambda that was edited is another one" if NAMELESS in name else ""
             raise ValidationFailed(
-                f"key {key!r} is the key of {done.fn}, whose result is stored; {name_of(fn)} needs a key of its own"
+                f"key {key!r} is the key of {done.fn}, whose result is stored; {name} needs a key of its own{hint}"
             )
         self._count("replayed")
         return as_value(done.result)
@@ -204,13 +207,6 @@ def call_at_work() -> Context:
     ctx = current()
     assert ctx is not None  # noqa: S101 - every call comes through a door
     return ctx
-
-
-def name_of(fn: Any) -> str:
-    """Return the name by which *fn* is told from others."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    return str(getattr(fn, "__qualname__", type(fn).__qualname__))
 
 
 async def handed(session: Session, fn: Callable[[Any], Any]) -> Any:

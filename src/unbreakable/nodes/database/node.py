@@ -128,8 +128,10 @@ class DatabaseNode(UndoingNode):
         The *key* names the work: it is written, with the result, in the same transaction.  Whoever calls with it again,
         in this process or another, now or after a crash, gets the stored result and *fn* is not called; while another
         process is at it, that is waited for.  So whoever was cut, and cannot tell whether the commit took place, calls
-        again with it.  A key that belongs to another function is refused.  The newest ``keep`` keys are remembered, in
-        the table ``unbreakable_run``.  Without a key every call is work of its own, which its own attempts do once;
+        again with it.  A key that belongs to another function is refused; functions are known by their qualified names,
+        so a new version of one finds its keys, lambdas also by what they do.  What a function closes over or is a
+        partial of is not looked at: the key has to tell it.  The newest ``keep`` keys are remembered, in the table
+        ``unbreakable_run``.  Without a key every call is work of its own, which its own attempts do once;
         what calls it and may be repeated passes a key: ``key=ub.current().idempotency_key``.
 
         The result must be None, bool, int, float, str, or lists and dicts of them, or Rows of them, up to a million
