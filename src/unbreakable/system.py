@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import math
 import os
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, cast
 
-from unbreakable.definition import check_settings, heart_of, read_nodes, read_workflow
-from unbreakable.events import Explained
-from unbreakable.fractal import FractalNode, LocalMemory
-from unbreakable.fractal.learning import unheard
+from unbreakable.definition import check_limits, check_settings, checked_memory, read_nodes, read_workflow
+from unbreakable.fractal import LocalMemory
+from unbreakable.fractal.gathering import gather, knowledge_of
 from unbreakable.fractal.memory import Knowledge
 from unbreakable.fractal.options import Options
 from unbreakable.knowledge import SqliteMemory
 from unbreakable.loops import EngineStatus, QuantumLoopEngine
 from unbreakable.loops.program import is_loading
+from unbreakable.members import Members
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.observe import History
-from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Closing
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
+from unbreakable.storage.shared import place_of
 from unbreakable.workflow import Parts, QuantumWorkflow
+from unbreakable.workflows.step import check_text
 
 OWN = ("name", "interval", "universe_count", "concurrency_limit", "max_iterations", "nodes", "workflow", "grace")
 
@@ -66,7 +68,8 @@ class QuantumSystem(Closing):
     at a time may hold it: StateOwned says which one does; a worker process of a loop that loads the program keeps its
     copy of the system in memory.  Under ``unbreakable run`` a system that names no state is
     given the command's.  *engine* is "local": runs are carried by this process.  *memory* keeps what is learned
-    elsewhere than in the state; who gives one closes it.
+    elsewhere than in the state; who gives one closes it.  When the system is closed, so are all nodes that it knows:
+    those that it made, those that workflows were given and those that it adopted.
     """
 
     def __init__(
@@ -83,17 +86,18 @@ class QuantumSystem(Closing):
         elif state is None:
             state = _take_default()
         self.state = None if state is None else _folder(state)
-        self.memory: LocalMemory | SqliteMemory = memory or LocalMemory()
+        self._place = None if self.state is None else place_of(self.state)  # settled: a folder may be deleted later
+        self.memory: LocalMemory | SqliteMemory = LocalMemory() if memory is None else checked_memory(memory)
         self.simulation = QuantumSimulationEngine(memory=None)
         self.loops = QuantumLoopEngine()
         self.workflows: dict[str, QuantumWorkflow] = {}
-        self._nodes: dict[str, Any] = {}
         self._history: History | None = None
         self._own_memory: SqliteMemory | None = None
-        if self.state is not None:
+        if self._place is not None:
             if memory is None:
-                self.memory = self._own_memory = SqliteMemory(self.state)
-            self._history = History(self.state, lambda: self.get_system_status().to_dict())
+                self.memory = self._own_memory = SqliteMemory(self._place)
+            self._history = History(self._place, lambda: self.get_system_status().to_dict())
+        self._members = Members(self.memory, None if self._history is None else self._history.note)
 
     # ── making ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -148,63 +152,67 @@ class QuantumSystem(Closing):
     ) -> QuantumWorkflow:
         """Return a new workflow, from plain code; otherwise as ``create_quantum_workflow``."""
         self._check(name)
-        check_settings(options, OWN)
-        check.seconds("interval", interval)
+        check_settings(name, cast("dict[str, Any]", options), OWN)
+        check_limits(interval, max_iterations, concurrency_limit, grace)
         steps = read_workflow(workflow)
         simulation = QuantumSimulationEngine(universe_count, memory=self.memory)
-        options["memory"] = options.get("memory") or self.memory
-        known = read_nodes(nodes, name, {"memory": self.memory})
-        orchestrator = OrchestratorNode(
-            concurrency_limit, name=f"{name}.run", state=self.state, grace=grace, nodes=known, **options
-        )
-        parts = Parts(
-            steps=steps, nodes=known, orchestrator=orchestrator, simulation=simulation, knowledge=self._knowledge
-        )
-        made = QuantumWorkflow(name, parts, self)
-        made.loop = self.loops.create_loop(
-            made.iterate, name=name, interval=interval, max_iterations=max_iterations, deadline=math.inf
-        )
-        simulation.choose_for(orchestrator.node)
-        for node in known.values():
-            self._introduce(node, simulation)
-        for teller in (orchestrator.node, made.loop.node):
-            self._listen(teller)
-        self.workflows[name] = made
+        known, described = read_nodes(nodes, name, {"memory": self.memory})
+        with contextlib.ExitStack() as undo:
+            for node in described:
+                undo.callback(node.aclose_sync)
+            orchestrator = self._orchestrator(name, concurrency_limit, grace, known, options)
+            parts = Parts(
+                steps=steps,
+                nodes=known,
+                made=described,
+                orchestrator=orchestrator,
+                simulation=simulation,
+                knowledge=functools.partial(knowledge_of, self.memory),
+                let_go=self._let_go,
+            )
+            made = QuantumWorkflow(name, parts, self)
+            made.loop = self.loops.create_loop(
+                made.iterate, name=name, interval=interval, max_iterations=max_iterations, deadline=math.inf
+            )
+            undo.pop_all()
+        self._introduce(made)
         return made
 
-    def _knowledge(self) -> Knowledge:
-        """Return what is known, what was not told to the memory yet included."""
-        with_news = Counter(vars(self.memory.summary()))
-        for teller in [*self._nodes.values(), *(each.parts.orchestrator for each in list(self.workflows.values()))]:
-            heart = heart_of(teller)
-            if heart is not None:
-                with_news.update(unheard(heart))
-        return Knowledge(**with_news)
+    def _orchestrator(
+        self, name: str, limit: Literal["auto"] | int, grace: float, nodes: Mapping[str, Any], options: Options
+    ) -> OrchestratorNode:
+        if options.get("memory") is None:
+            options["memory"] = self.memory
+        return OrchestratorNode(limit, name=f"{name}.run", state=self._place, grace=grace, nodes=nodes, **options)
+
+    def _introduce(self, workflow: QuantumWorkflow) -> None:
+        simulation, orchestrator = workflow.simulation, workflow.parts.orchestrator
+        simulation.choose_for(orchestrator)
+        for node in workflow.nodes.values():
+            self._members.take_in(node, workflow, simulation)
+        for teller in (orchestrator.node, workflow.loop.node):
+            self._members.listen(teller)
+        self.workflows[workflow.name] = workflow
+
+    def _let_go(self, workflow: QuantumWorkflow) -> None:
+        if self.workflows.get(workflow.name) is workflow:
+            del self.workflows[workflow.name]
+        self._members.let_go(workflow)
 
     def adopt(self, node: Any) -> None:
-        """Let *node* learn together with the others, be planned by simulation and be seen in the status."""
-        if heart_of(node) is None:
-            raise refuse("node", "a node", node)
-        self._introduce(node, self.simulation)
+        """Let *node* learn together with the others, be planned by simulation and be seen in the status.
 
-    def _introduce(self, node: Any, simulation: QuantumSimulationEngine) -> None:
-        heart = heart_of(node)
-        assert heart is not None  # noqa: S101 - nodes were read
-        if heart.settings.memory is None:
-            heart.remember(self.memory)
-        simulation.adopt(heart)
-        self._listen(heart)
-        self._nodes[heart.name] = node if hasattr(node, "get_status") else heart  # behind a protected function
-
-    def _listen(self, node: FractalNode) -> None:
-        if self._history is not None:
-            node.on(Explained, self._history.note)
+        It is a node of any kind, or a protected function; the system closes it at its end.  Raises ConfigurationError
+        for anything else.
+        """
+        self._members.take_in(node, self, self.simulation)
 
     def _check(self, name: object) -> None:
-        if not isinstance(name, str) or not name or not name.isprintable():
-            raise refuse("name", "a text that names the workflow", name)
+        check_text("name", name)
         if name in self.workflows:
             raise refuse("name", "one that no other workflow of this system has", name)
+        if name in {loop.name for loop in self.loops.get_loops()}:
+            raise refuse("name", "one that no loop of this system has", name)
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -218,45 +226,86 @@ class QuantumSystem(Closing):
     # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
 
     def get_system_status(self) -> SystemStatus:
-        """Return how everything is doing at this moment."""
+        """Return how everything is doing at this moment; of a node that cannot say, why."""
         engines = {"": self.simulation, **{name: each.simulation for name, each in list(self.workflows.items())}}
         simulations = {name: engine.get_quantum_stats() for name, engine in engines.items()}
         if not simulations[""].total_simulations:
             del simulations[""]  # of nodes outside of any workflow, where there are such
-        nodes, loops = list(self._nodes.items()), self.loops.get_status()
+        nodes, loops = self._members.statuses(), self.loops.get_status()
         return SystemStatus(
             total_nodes=len(nodes),
             total_loops=loops.total_loops,
             total_simulations=sum(stats.total_simulations for stats in simulations.values()),
-            global_knowledge=self._knowledge(),
-            nodes={name: node.get_status() for name, node in nodes},
+            global_knowledge=knowledge_of(self.memory),
+            nodes=nodes,
             loops=loops,
             simulations=simulations,
         )
 
+    @property
+    def trouble(self) -> str | None:
+        """Why what is known, or what is told, cannot be written to the state; None when it can."""
+        troubles = (writer.trouble for writer in self._writers())
+        return next((trouble for trouble in troubles if trouble is not None), None)
+
+    def flush(self) -> bool:
+        """Let the nodes learn from what has piled up, and write all to the state; return whether it is there.
+
+        Without a state there is nothing to write.
+        """
+        gather(self.memory)
+        written = [writer.flush() for writer in self._writers()]
+        return all(written)
+
     async def aclose(self, grace: float = 10.0) -> None:
-        """Stop all loops, close all nodes and write what is left to the state; closing twice is the same as once."""
-        await self.loops.aclose(grace)
-        self._close_history()
-        await asyncio.gather(*(workflow.aclose(0.0) for workflow in list(self.workflows.values())))
-        self._close()
+        """Stop all loops, close all nodes and write what is left to the state; closing twice is the same as once.
+
+        Iterations in progress have *grace* seconds.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._close_state)
+            stack.push_async_callback(_all_of, [node.aclose for node in self._others()])
+            stack.push_async_callback(_all_of, [each.aclose for each in self.workflows.values()], 0.0)
+            stack.callback(self._settle)
+            await self.loops.aclose(grace)
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
-        self.loops.aclose_sync(grace)
-        self._close_history()
-        for workflow in list(self.workflows.values()):
-            workflow.aclose_sync(0.0)
-        self._close()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._close_state)
+            for node in self._others():
+                stack.callback(node.aclose_sync)
+            for workflow in self.workflows.values():
+                stack.callback(workflow.aclose_sync, 0.0)
+            stack.callback(self._settle)
+            self.loops.aclose_sync(grace)
 
-    def _close_history(self) -> None:
-        """Write the last status while there is still something to show."""
+    def _others(self) -> list[Any]:
+        """Return the nodes that no workflow closes, since they were not made for one."""
+        made = {id(node) for workflow in self.workflows.values() for node in workflow.parts.made}
+        return [node for node in self._members.nodes() if id(node) not in made]
+
+    def _settle(self) -> None:
+        """Take the last status while there is still something to show."""
         if self._history is not None:
-            self._history.close()
+            self._history.settle()
 
-    def _close(self) -> None:
-        if self._own_memory is not None:
-            self._own_memory.close()
+    def _close_state(self) -> None:
+        self._members.let_go(self)
+        gather(self.memory)
+        for writer in self._writers():
+            writer.close()
+
+    def _writers(self) -> list[SqliteMemory | History]:
+        return [writer for writer in (self._own_memory, self._history) if writer is not None]
+
+
+async def _all_of(closing: Sequence[Callable[..., Awaitable[Any]]], *arguments: Any) -> None:
+    """Close all at the same time; raise what one of them raised when all have ended."""
+    ended = await asyncio.gather(*(close(*arguments) for close in closing), return_exceptions=True)
+    for error in ended:
+        if isinstance(error, BaseException):
+            raise error
 
 
 _default_states: list[str | os.PathLike[str]] = []
@@ -273,8 +322,6 @@ def _take_default() -> str | os.PathLike[str] | None:
 
 def _folder(state: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """Return *state*; a path without an ending is a folder, which is made if it is not there."""
-    from unbreakable.storage.shared import place_of
-
     place = place_of(state)
     if not place.suffix and not place.exists():
         place.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from unbreakable.errors import GraphError, RunNotCommitted
 from unbreakable.fractal.memory import Knowledge
 from unbreakable.loops import LoopStatus, QuantumLoop
+from unbreakable.members import status_of
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.nodes.orchestrator import Runs
 from unbreakable.outcome import in_one_line
@@ -47,13 +49,15 @@ class WorkflowStatus:
 
 
 class Parts(Record):
-    """Hold what a workflow is made of."""
+    """Hold what a workflow is made of; *made* are those of its nodes that were made for it."""
 
     steps: tuple[Step, ...]
     nodes: Mapping[str, Any]
+    made: tuple[Any, ...]
     orchestrator: OrchestratorNode
     simulation: QuantumSimulationEngine
     knowledge: Callable[[], Knowledge]
+    let_go: Callable[[QuantumWorkflow], None]
 
 
 class QuantumWorkflow(Closing):
@@ -160,23 +164,32 @@ class QuantumWorkflow(Closing):
         return WorkflowStatus(
             name=self.name,
             loop=self.loop.get_status(),
-            nodes={name: node.get_status() for name, node in self.parts.nodes.items()},
+            nodes={name: status_of(node) for name, node in self.parts.nodes.items()},
             simulation=self.parts.simulation.get_quantum_stats(),
             runs=self.parts.orchestrator.get_status().runs,
             global_knowledge=self.parts.knowledge(),
         )
 
     async def aclose(self, grace: float = 10.0) -> None:
-        """Stop the loop and close the nodes that were made for this workflow."""
-        await self.loop.aclose(grace)
-        for node in self._closing():
-            await node.aclose()
+        """Stop the loop, close the nodes that were made for this workflow, and let the system forget it.
+
+        An iteration in progress has *grace* seconds.  Its name is free again.  Nodes that were given as objects are
+        their owners' to close, or the system's at its end.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self.parts.let_go, self)
+            for node in self._own():
+                stack.push_async_callback(node.aclose)
+            await self.loop.aclose(grace)
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
-        self.loop.aclose_sync(grace)
-        for node in self._closing():
-            node.aclose_sync()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.parts.let_go, self)
+            for node in self._own():
+                stack.callback(node.aclose_sync)
+            self.loop.aclose_sync(grace)
 
-    def _closing(self) -> Sequence[Any]:
-        return (self.parts.orchestrator, *self.parts.nodes.values(), self.parts.simulation)
+    def _own(self) -> Sequence[Any]:
+        """Return what was made for this workflow; the last one is closed first."""
+        return (self.parts.simulation, *self.parts.made, self.parts.orchestrator)

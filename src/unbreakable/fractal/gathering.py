@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Protocol
 
-from unbreakable.fractal.learning import learn_the_rest, unheard
+from unbreakable.fractal.learning import learn_the_rest, totals_of
 from unbreakable.fractal.memory import Knowledge
 from unbreakable.fractal.node import FractalNode, living_nodes
 
@@ -20,19 +19,24 @@ class Summing(Protocol):
         """Return in four figures what is known of all targets together."""
 
 
-def knowledge_of(memory: Summing, nodes: Iterable[FractalNode]) -> Knowledge:
-    """Return what *memory* knows, and what *nodes* have not told it yet."""
-    with_news = Counter(vars(memory.summary()))
-    for node in nodes:
-        with_news.update(unheard(node))
-    return Knowledge(**with_news)
+def knowledge_of(memory: Summing) -> Knowledge:
+    """Return what *memory* knows, and what the nodes that keep their knowledge there have not told it yet."""
+    known = Counter(vars(memory.summary()))
+    for node in _telling(memory):
+        for target in node.targets.every():
+            known.update(totals_of(target) - target.told)
+            known["learnings"] += target.piled + target.in_haste.count
+    return Knowledge(**known)
 
 
 def gather(memory: object) -> None:
     """Let every node that keeps its knowledge in *memory* hand on now what it has not learned from yet."""
-    for node in living_nodes():
-        if node.settings.memory is memory:
-            for target in node.targets.every():
-                if target.learning.acquire(timeout=PATIENCE):
-                    target.learning.release()
-            learn_the_rest(node)
+    for node in _telling(memory):
+        for target in node.targets.every():
+            if target.learning.acquire(timeout=PATIENCE):
+                target.learning.release()
+        learn_the_rest(node)
+
+
+def _telling(memory: object) -> list[FractalNode]:
+    return [node for node in living_nodes() if node.settings.memory is memory]

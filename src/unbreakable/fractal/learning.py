@@ -164,17 +164,6 @@ def totals_of(target: Target) -> Counter[str]:
     return Counter(healings=target.counts.healed, optimizations=target.learned.get("learn.optimize.publish", 0))
 
 
-def unheard(node: Any) -> Counter[str]:
-    """Return what *node* and its children have learned and no memory was told yet."""
-    news: Counter[str] = Counter()
-    for target in node.targets.every():
-        news.update(totals_of(target) - target.told)
-        news["learnings"] += target.piled + target.in_haste.count
-    for child in list(node.children):
-        news.update(unheard(child))
-    return news
-
-
 def share(target: Target) -> None:
     """Take in what others learned about the same target since last time."""
     did(target, "learn.store.share")

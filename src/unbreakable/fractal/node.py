@@ -15,9 +15,9 @@ from unbreakable.errors import ConfigurationError
 from unbreakable.events import Event, Listener, ListenerFailed
 from unbreakable.fractal import learning, telling
 from unbreakable.fractal.healing import Healing
-from unbreakable.fractal.operation import NoWork, Operation, takes_one, work_with_context
+from unbreakable.fractal.operation import NoWork, Operation, work_with_context
 from unbreakable.fractal.ports import Chooser, Memory, join
-from unbreakable.fractal.remedies import Matcher, Remedy, matcher
+from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher, read_remedies
 from unbreakable.fractal.scope import set_scope
 from unbreakable.fractal.settings import Settings, check_names, settle
 from unbreakable.fractal.target import Target
@@ -99,8 +99,7 @@ class FractalNode(Closing):
         self.payer: FractalNode = self if parent is None or "budget" in self.settings.pinned else parent.payer
         budget = self.settings.cold().budget
         self.purse = None if budget is None else Budget(budget, self.drivers[0].now())
-        for entry in given.get("remedies") or ():
-            self._register(entry)
+        self.remedies.extend(read_remedies(name, given.get("remedies")))
         _nodes.add(self)
         if parent is not None:
             parent.children.append(self)
@@ -282,23 +281,10 @@ class FractalNode(Closing):
         matches = matcher(what)
 
         def register(function: F) -> F:
-            takes_one(f"{self.name}: a remedy", function)
-            label = name or str(getattr(function, "__name__", type(function).__name__))
-            self.remedies.append(Remedy(label, matches, function))
+            self.remedies.append(made_remedy(self.name, matches, function, name))
             return function
 
         return register
-
-    def _register(self, entry: Any) -> None:
-        if isinstance(entry, Remedy):
-            self.remedies.append(entry)
-            return
-        try:
-            what, function = entry
-        except (TypeError, ValueError):
-            msg = f"{self.name}: remedies must be pairs of what they are for and a function, not {entry!r}"
-            raise ConfigurationError(msg) from None
-        self.remedy(*(what if isinstance(what, tuple) else (what,)))(function)
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -311,6 +297,10 @@ class FractalNode(Closing):
             raise ConfigurationError(f"{self.name} has {MOST_LISTENERS} listeners, the most a node may have")
         self.listeners = (*self.listeners, (kind, cast("Listener", listener)))
         return listener
+
+    def off(self, listener: Callable[..., object]) -> None:
+        """Call *listener* no more, whatever kinds of events it was given for."""
+        self.listeners = tuple(entry for entry in self.listeners if entry[1] != listener)
 
     def hears(self, kind: type[Event]) -> bool:
         """Return whether anybody listens to events of that *kind*."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
+from unbreakable.fractal.operation import takes_one
 from unbreakable.outcome import Failure
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Gate, new_lock
@@ -56,6 +57,35 @@ def matcher(what: tuple[Matcher, ...]) -> Callable[[Failure], bool]:
         return any(isinstance(error, types) for error in chain) or any(bool(test(failure)) for test in predicates)
 
     return matches
+
+
+def made_remedy(
+    node: str, matches: Callable[[Failure], bool], function: Callable[..., Any], label: str | None = None
+) -> Remedy:
+    """Return *function* as a remedy of *node*; ConfigurationError when it cannot be one."""
+    takes_one(f"{node}: a remedy", function)
+    return Remedy(label or str(getattr(function, "__name__", type(function).__name__)), matches, function)
+
+
+def read_remedies(node: str, given: Any) -> list[Remedy]:
+    """Return the remedies that *node* is *given*: Remedies, or pairs of what they are for and a function.
+
+    Raises ConfigurationError for anything else.
+    """
+    expected = "a list of pairs of exception types, or a predicate, and a function"
+    if given is None:
+        return []
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise refuse(f"{node}: remedies", expected, given)
+    found = []
+    for entry in given:
+        if isinstance(entry, Remedy):
+            found.append(entry)
+            continue
+        if not isinstance(entry, (tuple, list)) or len(entry) != 2:
+            raise refuse(f"{node}: remedies", expected, entry)
+        found.append(made_remedy(node, matcher((entry[0],)), entry[1]))
+    return found
 
 
 def on_kinds(*kinds: Kind) -> Callable[[Failure], bool]:

@@ -73,7 +73,8 @@ class Settings(Record):
 
 OPTIONS = {*POLICIES, *Settings.fields, "remedies", "limit", "throttle", "system"} - {"name", "pinned"}
 
-OFFERED = tuple(sorted(OPTIONS - {"limit", "throttle"}))  # those two can only be switched off, as they are
+OFF = ("limit", "throttle")  # these two can only be switched off, as they are
+OFFERED = tuple(sorted(OPTIONS - {*OFF}))
 
 
 def check_names(name: str, options: Iterable[str], taker: Callable[..., Any]) -> None:
@@ -101,7 +102,7 @@ def nearest(option: object, offered: Sequence[str]) -> str:
 
 def settle(name: str, options: dict[str, Any]) -> Settings:
     """Return checked settings; ConfigurationError names the option that is wrong."""
-    for option in ("limit", "throttle"):
+    for option in OFF:
         if options.get(option) not in (None, False):
             raise refuse(f"{name}: {option}", "None or False", options[option])
     strategy = options.get("strategy", "adaptive")

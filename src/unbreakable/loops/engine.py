@@ -102,7 +102,7 @@ class QuantumLoopEngine(Closing):
             Work(operation, node, interval, isolation=isolation, quantum_mode=quantum_mode, on_survival=on_survival),
             name=name,
             interval=float(interval),
-            max_iterations=_checked_iterations(max_iterations),
+            max_iterations=checked_iterations(max_iterations),
             ended=self._tell,
             let_go=self._let_go,
         )
@@ -178,7 +178,8 @@ def _refuse_what_is_not_offered(**settings: object) -> None:
             raise refuse(name, f"{ONLY[name]!r}: nothing else is offered yet", value)
 
 
-def _checked_iterations(most: object) -> float:
+def checked_iterations(most: object) -> float:
+    """Return how many iterations a loop is to have at most; ConfigurationError for what says no such thing."""
     if most is None or most == math.inf:
         return math.inf
     whole = isinstance(most, int) or (isinstance(most, float) and most.is_integer())

@@ -16,7 +16,7 @@ import contextvars
 import math
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, Unpack
 
@@ -110,7 +110,7 @@ class OrchestratorNode(Closing):
         **options: Unpack[Options],
     ) -> None:
         check_names(name or "orchestrator", options, OrchestratorNode)
-        _check_limit(concurrency_limit)
+        check_limit(concurrency_limit)
         if durability not in ("process", "durable"):
             raise check.refuse("durability", '"process" or "durable"', durability)
         check.whole("keep", keep, least=1)
@@ -120,7 +120,8 @@ class OrchestratorNode(Closing):
 
             place_of(state)
         system = options.pop("system", None)
-        options["remedies"] = tuple(options.get("remedies") or ())
+        if isinstance(options.get("remedies"), Iterator):  # each step has its own
+            options["remedies"] = tuple(options["remedies"])
         self.limit = AUTO if concurrency_limit == "auto" else concurrency_limit
         self.node = FractalNode(name or "orchestrator", **options)
         self.grace = grace
@@ -376,7 +377,8 @@ class OrchestratorNode(Closing):
         return f"<OrchestratorNode {self.node.name!r}, {len(self._places())} runs at work>"
 
 
-def _check_limit(limit: object) -> None:
+def check_limit(limit: object) -> None:
+    """Refuse what is no number of steps at the same time."""
     if limit != "auto" and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise check.refuse("concurrency_limit", '"auto" or a whole number from 1 up', limit)
 

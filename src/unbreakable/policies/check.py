@@ -22,10 +22,19 @@ def whole(path: str, value: object, least: int = 0) -> None:
         raise refuse(path, f"a whole number from {least} up", value)
 
 
+def is_number(value: object) -> bool:
+    """Return whether *value* is a number that arithmetic can go on with: no True, no NaN, nothing beyond all floats."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return not math.isnan(float(value))
+    except OverflowError:
+        return False
+
+
 def seconds(path: str, value: object, *, positive: bool = False, endless: bool = False) -> None:
     """Refuse what is not a length of time in seconds."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
-    fits = number and (value > 0 if positive else value >= 0) and (endless or value < math.inf)  # type: ignore[operator]
+    fits = is_number(value) and (value > 0 if positive else value >= 0) and (endless or value < math.inf)  # type: ignore[operator]
     if not fits:
         raise refuse(
             path, f"{'more than 0' if positive else '0 or more'} seconds{' (or math.inf)' if endless else ''}", value
@@ -34,12 +43,11 @@ def seconds(path: str, value: object, *, positive: bool = False, endless: bool =
 
 def amount(path: str, value: object) -> None:
     """Refuse what is not a finite number from 0 up."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if not is_number(value) or not 0 <= value < math.inf:  # type: ignore[operator]
         raise refuse(path, "a number from 0 up", value)
 
 
 def share(path: str, value: object, *, positive: bool = False) -> None:
     """Refuse what is not a share between 0 and 1."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not (0 < value <= 1 if positive else 0 <= value <= 1):  # type: ignore[operator]
+    if not is_number(value) or not (0 < value <= 1 if positive else 0 <= value <= 1):  # type: ignore[operator]
         raise refuse(path, "a share from 0 to 1" + (" (above 0)" if positive else ""), value)

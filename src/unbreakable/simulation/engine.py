@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from unbreakable.fractal import FractalNode, Memory, Remedy
+from unbreakable.fractal.heart import HasNode, heart_of
 from unbreakable.fractal.settings import settle
+from unbreakable.fractal.survey import survey
 from unbreakable.fractal.target import Target
 from unbreakable.outcome import Success
 from unbreakable.policies import Strategy, check
@@ -181,14 +183,19 @@ class QuantumSimulationEngine(Closing):
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def adopt(self, node: FractalNode) -> None:
-        """Choose the plans of *node* from now on, show it in ``simulate`` and count its calls as executions."""
-        self.choose_for(node)
-        with self._lock:
-            self._nodes[node.name] = node
+    def adopt(self, node: FractalNode | HasNode) -> None:
+        """Choose the plans of *node* from now on, show it in ``simulate`` and count its calls as executions.
 
-    def choose_for(self, node: FractalNode) -> None:
-        """Choose the plans of *node*, and of the children that it will have, from now on."""
+        It is a node of any kind, or a protected function.  Raises ConfigurationError for anything else.
+        """
+        heart = _heart(node)
+        self.choose_for(heart)
+        with self._lock:
+            self._nodes[heart.name] = heart
+
+    def choose_for(self, node: FractalNode | HasNode) -> None:
+        """Choose the plans of *node*, and of the children that it will have, from now on; otherwise as ``adopt``."""
+        node = _heart(node)
         node.new_chooser = lambda settings: Simulating(settings, self.rules, self.ledger)
         node.chooser = chooser = node.new_chooser(node.settings)
         target = node.target
@@ -227,7 +234,7 @@ class QuantumSimulationEngine(Closing):
         measured = [gain for gain in gains if gain is not None]
         return QuantumStats(
             total_simulations=self.ledger.plans,
-            total_executions=self._executions + sum(node.get_status().total_executions for node in nodes),
+            total_executions=self._executions + sum(survey(node).total_executions for node in nodes),
             avg_speedup=together(measured),
             best_strategies=dict(self.ledger.chosen),
             calibration=self.ledger.calibration(),
@@ -249,6 +256,13 @@ class QuantumSimulationEngine(Closing):
         with self._lock:
             self._jobs.clear()
             self._nodes.clear()
+
+
+def _heart(node: object) -> FractalNode:
+    heart = heart_of(node)
+    if heart is None:
+        raise refuse("node", "a node or a protected function", node)
+    return heart
 
 
 def _check_key(key: Any) -> None:

@@ -14,7 +14,7 @@ from unbreakable.fractal.guard import guarded_work
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.signature import retry_after
 from unbreakable.outcome import Failure, Success
-from unbreakable.policies import Backoff, Timeout
+from unbreakable.policies import Backoff, Context, Timeout, current
 from unbreakable.policies.effects import NEVER_LEFT, Effects
 from unbreakable.runtime import Runtime, new_lock
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
@@ -92,11 +92,22 @@ def code_of(operation: object) -> object:
     return getattr(function, "__code__", type(function))
 
 
+def moment_of(ctx: Context | None) -> dict[str, Any]:
+    """Return the tick and the number of the iteration in which *ctx* is, near or far; nothing outside of any loop."""
+    while ctx is not None and ctx.iteration is None:
+        ctx = ctx.parent
+    return {} if ctx is None else {"tick": ctx.tick, "iteration": ctx.iteration}
+
+
 class NodeCaller:
-    """Call steps through *nodes* in the colour of *runtime*; *known* becomes ``ctx.nodes``."""
+    """Call steps through *nodes* in the colour of *runtime*; *known* becomes ``ctx.nodes``.
+
+    Within an iteration of a loop each step knows which one that is.
+    """
 
     def __init__(self, nodes: StepNodes, runtime: Runtime, known: Mapping[str, Any]) -> None:
         self.nodes, self.runtime, self.known = nodes, runtime, known
+        self.moment = moment_of(current())
 
     async def do(self, step: Step, call: Call) -> Ending:
         """Call the operation of *step*; a retriable one again until it succeeds or patience ends."""
@@ -118,6 +129,7 @@ class NodeCaller:
             results=call.results,
             state=dict(call.state),
             idempotency_key=call.key,
+            **self.moment,
         )
         result = await node.play(ctx)
         if isinstance(result, Success):

@@ -70,7 +70,7 @@ API = {"id": "api", "type": "api", "endpoint": "https://partner.example"}
         ({"universe_count": 9}, "universe_count must be at most 7"),
         ({"concurrency_limit": 0}, 'concurrency_limit must be "auto" or a whole number from 1 up'),
         ({"max_iterations": 0}, "max_iterations must be a whole number from 1 up"),
-        ({"name": ""}, "name must be a text that names the workflow"),
+        ({"name": ""}, "name must be 1 to 200 printable characters"),
         ({"name": "taken"}, "name must be one that no other workflow of this system has"),
         ({"intervall": 1}, r"intervall is not a setting of workflows \(did you mean 'interval'\?\)"),
         ({"deadline": -1}, "deadline must be more than 0 seconds"),

@@ -151,3 +151,17 @@ def test_the_note_of_an_exception_names_the_story(tmp_path):
     outcome = caught.value.__notes__[0].rpartition("outcome ")[2]
 
     assert "nothing there" in story_of(tmp_path, outcome).text
+
+
+def test_a_system_makes_a_folder_that_was_deleted_again(tmp_path):
+    """Not a file by the folder's name, and its workflow goes on."""
+    import shutil
+
+    folder = tmp_path / "state"
+    with ub.QuantumSystem(folder) as system:
+        shutil.rmtree(folder)
+        workflow = system.create_quantum_workflow_sync("w", workflow=[ub.Step("a", lambda: None)])
+        assert workflow.run_once_sync(run_id="r").ok
+        assert system.flush()
+
+    assert (folder / "runs.db").is_file()

@@ -1,0 +1,23 @@
+"""The FractalNode behind what people hold: a node, a node of another kind, a protected function."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from unbreakable.fractal.node import FractalNode
+
+
+class HasNode(Protocol):
+    """Have a node behind it, as nodes of some kinds and protected functions do."""
+
+    @property
+    def node(self) -> FractalNode:
+        """Return the node."""
+
+
+def heart_of(node: object) -> FractalNode | None:
+    """Return the FractalNode that *node* is, or that is behind it; None when it is no node."""
+    if isinstance(node, FractalNode):
+        return node
+    behind = getattr(node, "node", None)
+    return behind if isinstance(behind, FractalNode) else None
