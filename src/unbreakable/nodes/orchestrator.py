@@ -16,7 +16,7 @@ import contextvars
 import math
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, Unpack
 
@@ -28,19 +28,18 @@ from unbreakable.fractal.ports import join
 from unbreakable.fractal.settings import check_names
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.items import Items
-from unbreakable.nodes.at_work import Place, RunsAtWork, around, runs_on
+from unbreakable.nodes.at_work import Place, RunsAtWork, around
+from unbreakable.nodes.books import Books
 from unbreakable.nodes.crew import TaskCrew, ThreadCrew
 from unbreakable.policies import check
 from unbreakable.policies.policy import enter
-from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, new_lock, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blocking
 from unbreakable.runtime.mark import Mark
-from unbreakable.storage.batch import LoopBatch
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 from unbreakable.workflows.calling import NodeCaller, StepNodes
 from unbreakable.workflows.engine import Engine
 from unbreakable.workflows.graph import Graph, build_graph
-from unbreakable.workflows.journal import Journal, Record
-from unbreakable.workflows.memory import MemoryJournal
+from unbreakable.workflows.journal import Journal
 from unbreakable.workflows.opening import (
     Run,
     accept,
@@ -95,6 +94,12 @@ class OrchestratorNode(Closing):
     also a power cut.  The last *keep* finished runs are remembered.  *nodes* is what steps find in ``ctx.nodes``.  The
     keywords are those of ``ub.protect`` and hold for every step; ``deadline`` also for the run as a whole, which turns
     back when it passes.
+
+    *grace* is how many seconds the caller of a run that was cancelled waits until it is undone, which goes on in the
+    background after that; and how many seconds ``aclose`` waits for runs, before it leaves them to the state file.  A
+    compensation that fails is tried 8 times, whatever ``retry`` says, with pauses of 0.5 s, 1 s, 2 s and so on, each
+    shortened by up to half: 32 to 64 s in all, more if its error says so (Retry-After), besides the tries themselves,
+    which may take 30 s each.  Only then does the run need attention.
     """
 
     def __init__(
@@ -136,9 +141,7 @@ class OrchestratorNode(Closing):
 
     def forget(self) -> None:
         """Know of no run and hold no file, as at first and in a forked child."""
-        self._lock = new_lock()
-        self._opened: tuple[Journal, RunsAtWork] | None = None
-        self._batch: LoopBatch[Record] | None = None
+        self._books = Books(self._state, self._durability, self._keep, self._tell)
 
     @property
     def name(self) -> str:
@@ -252,7 +255,7 @@ class OrchestratorNode(Closing):
         return Means(
             runtime=runtime,
             journal=journal,
-            write=self._writer(journal, place.loop),
+            write=self._books.writer(journal, place.loop),
             crew=crew,
             caller=NodeCaller(self._nodes, runtime, self._known),
             tell=self._tell,
@@ -281,39 +284,7 @@ class OrchestratorNode(Closing):
         return tuple(pending_of(stored) for stored in journal.unfinished() if stored.run_id not in at_work)
 
     def _open(self) -> tuple[Journal, RunsAtWork]:
-        with self._lock:
-            if self._opened is not None and self._opened[0].is_gone:  # runs in flight learn of it from theirs
-                self._opened[0].close()
-                self._opened, self._batch = None, None
-            if self._opened is None:
-                self._opened = self._new_journal()
-            return self._opened
-
-    def _new_journal(self) -> tuple[Journal, RunsAtWork]:
-        if self._state is None:
-            return MemoryJournal(self._keep), RunsAtWork()
-        from unbreakable.storage.shared import open_state
-        from unbreakable.workflows.table import TableJournal
-
-        file = open_state(self._state, self._durability)
-        if file.set_aside is not None:
-            self._tell("StateSetAside", path=str(file.path), moved_to=str(file.set_aside))
-        return TableJournal(file, self._keep), runs_on(file)
-
-    def _writer(
-        self, journal: Journal, loop: asyncio.AbstractEventLoop | None
-    ) -> Callable[[Sequence[Record]], Awaitable[None]]:
-        """Return what commits records: gathered for one turn of *loop*, at once where there is none."""
-        if loop is None or isinstance(journal, MemoryJournal):
-
-            async def write(records: Sequence[Record]) -> None:
-                journal.write(records)
-
-            return write
-        batch = self._batch
-        if batch is None or batch.loop is not loop:
-            batch = self._batch = LoopBatch(loop, journal.write)
-        return batch.write
+        return self._books.open()
 
     # ── looking and leaving ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -357,21 +328,15 @@ class OrchestratorNode(Closing):
             if left:
                 await asyncio.wait(left)
         await self.node.aclose()
-        self._close()
+        self._books.close()
 
     def aclose_sync(self) -> None:
         """Close the state file, from sync code."""
         self.node.aclose_sync()
-        self._close()
-
-    def _close(self) -> None:
-        with self._lock:
-            opened, self._opened, self._batch = self._opened, None, None
-        if opened is not None:
-            opened[0].close()
+        self._books.close()
 
     def _places(self) -> list[Place]:
-        return [] if self._opened is None else self._opened[1].of(self)
+        return self._books.places_of(self)
 
     def __repr__(self) -> str:
         return f"<OrchestratorNode {self.node.name!r}, {len(self._places())} runs at work>"

@@ -28,7 +28,8 @@ class Step:
     of the steps it depends on, ``ctx.idempotency_key`` is the same for every repeat, also after a restart.  The
     compensation takes the same.  It is called at least once for a step that may have had an effect, so it must
     tolerate being repeated and, where ``ctx.state["certain"]`` is False, finding nothing to undo; the key of what it
-    undoes is ``ctx.state["step_key"]``.
+    undoes is ``ctx.state["step_key"]``.  One that fails is tried 8 times, whatever ``retry`` says, with growing pauses
+    that last 32 to 64 s in all; each try may take 30 s.  A "retriable" step that fails is tried as often.
 
     Raises ConfigurationError, which names the setting and says what was expected.
     """

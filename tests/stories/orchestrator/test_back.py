@@ -8,6 +8,7 @@ import pytest
 
 from unbreakable.errors import NotRecordable, NotSent
 from unbreakable.fractal import FractalNode
+from unbreakable.nodes import OrchestratorNode
 from unbreakable.workflows import RunStatus, StepState
 from unbreakable.workflows.events import Compensated, CompensationFailed, RunFinished, RunTurned, StepFailed
 
@@ -214,3 +215,16 @@ def test_a_retriable_step_that_never_succeeds_calls_a_person(stage):
     assert {"hold": "done", "pay": "done", "mail": "failed"} == result.ledger
     assert [] == undos(stage)
     assert (NO,) == result.error.exceptions
+
+
+def test_a_compensation_is_tried_for_as_long_as_is_said(stage):
+    """Eight times within 32 to 64 seconds, whatever is told of retries: as help(ub.OrchestratorNode) says."""
+    steps = [stage.step("hold", undo_fails=[NO] * 99), stage.step("pay", "hold", fails=[NO])]
+    result = stage.run(stage.orchestrator(retry=False), steps)
+    tries = [at for at, what in stage.story if what == "undo hold"]
+
+    assert RunStatus.NEEDS_ATTENTION == result.status
+    assert 8 == len(tries)
+    assert 31.7 < tries[-1] - tries[0] - 7 * 0.1 < 63.6
+    assert "tried 8 times" in (OrchestratorNode.__doc__ or "")
+    assert "32 to 64 s" in (OrchestratorNode.__doc__ or "")
