@@ -207,9 +207,9 @@ def test_a_circuit_that_closes_before_the_call_stands_in_line_is_noticed():
     class Unlucky(type(circuit.line)):
         """A line in which nobody stands until the circuit has closed."""
 
-        def append(self, place):
+        def join(self, runtime):
             circuit.reset()
-            super().append(place)
+            return super().join(runtime)
 
     circuit.line = Unlucky()
 

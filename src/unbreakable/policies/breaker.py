@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import math
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +12,7 @@ from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened, 
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
 from unbreakable.policies.policy import Context, Inner
-from unbreakable.runtime import Waiter, new_lock
+from unbreakable.runtime import Line, Place, new_lock
 from unbreakable.stats import Window
 
 MOST_WAITING = 1_000
@@ -77,12 +76,11 @@ class CircuitBreaker:
         until = min(now + self.wait - ctx.waited, ctx.deadline)
         if stamp is not None or until <= now or len(circuit.line) >= MOST_WAITING:
             return stamp
-        place = Place(ctx.runtime.waiter())
-        circuit.line.append(place)
+        place = circuit.line.join(ctx.runtime)
         try:
             return await self._wait_in_line(circuit, ctx, place, until)
         finally:
-            circuit.leave_line(place)
+            circuit.line.leave(place)
             ctx.waited += ctx.runtime.now() - now
 
     async def _wait_in_line(self, circuit: Circuit, ctx: Context, place: Place, until: float) -> int | None:
@@ -93,19 +91,9 @@ class CircuitBreaker:
             tell(ctx, event)
             if stamp is not None or now >= until:
                 return stamp
-            first = circuit.first_in_line() in (place, None)
-            moment = min(until, max(circuit.until, now + LEAST_REST)) if first else until
-            await ctx.runtime.wait(place.waiter, moment - now)
-            place.waiter = ctx.runtime.waiter()
-
-
-class Place:
-    """A place in the line before an open circuit."""
-
-    __slots__ = ("waiter",)
-
-    def __init__(self, waiter: Waiter) -> None:
-        self.waiter = waiter
+            is_first = circuit.line.is_first(place)
+            moment = min(until, max(circuit.until, now + LEAST_REST)) if is_first else until
+            await place.wait(ctx.runtime, moment - now)
 
 
 class State(enum.StrEnum):
@@ -172,7 +160,7 @@ class Circuit:
         self.run = self.probes = self.proven = 0
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.since: float | None = None
-        self.line: deque[Place] = deque()  #: who waits for the circuit, first come, first served
+        self.line = Line()  #: who waits for the circuit, first come, first served
         self.window = None if settings.ratio is None else Window(settings.window)
         self.stamp: int | None = 0
         self.alert = self._watches_successes()
@@ -208,7 +196,7 @@ class Circuit:
     def _settle_probe(self, ok: bool | None, now: float) -> type[Event] | None:
         if ok is None:
             self.probes -= 1
-            self._call_the_waiting()
+            self.line.call_all()
             return None
         if not ok:
             return self._move(Change.TRIPPED, now)
@@ -247,27 +235,8 @@ class Circuit:
         if self.window is not None and self.state is State.CLOSED:
             self.window, self.since = Window(self.settings.window), None
         if free:
-            self._call_the_waiting()
+            self.line.call_all()
         return EVENTS.get(self.state)
-
-    def _call_the_waiting(self) -> None:
-        for place in list(self.line):
-            place.waiter.wake()
-
-    def first_in_line(self) -> Place | None:
-        """Return who is first, once those are dropped whose event loop was closed over their wait."""
-        with self.lock:
-            while self.line and not self.line[0].waiter.alive():
-                self.line.popleft()
-            return self.line[0] if self.line else None
-
-    def leave_line(self, place: Place) -> None:
-        """Drop somebody who no longer waits; whoever is first now looks at the clock."""
-        with self.lock:
-            if place in self.line:
-                self.line.remove(place)
-            if self.line:
-                self.line[0].waiter.wake()
 
     def clear(self) -> None:
         """Forget permits that are out and calls that wait: after a fork none of them comes back."""

@@ -5,6 +5,7 @@ from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, run_blocking
 from unbreakable.runtime.closing import Closing
 from unbreakable.runtime.colour import is_async, mark_as_coroutine_function
 from unbreakable.runtime.gate import Gate
+from unbreakable.runtime.line import Line, Place
 from unbreakable.runtime.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watch, settle, unwatch
@@ -18,6 +19,8 @@ __all__ = [
     "BlockingRuntime",
     "Closing",
     "Gate",
+    "Line",
+    "Place",
     "Runtime",
     "Step",
     "ThreadsExhausted",

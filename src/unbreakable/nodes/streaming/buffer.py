@@ -15,9 +15,8 @@ from typing import Any
 
 from unbreakable.errors import StateError
 from unbreakable.nodes.streaming.counting import Counting, Tally
-from unbreakable.nodes.streaming.line import Line
 from unbreakable.nodes.streaming.milestone import Milestone
-from unbreakable.runtime import Waiter, new_lock
+from unbreakable.runtime import Line, Waiter, new_lock
 from unbreakable.storage.log import SEGMENT_BYTES, Log
 from unbreakable.storage.reading import Gap, Record
 

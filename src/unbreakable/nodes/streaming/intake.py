@@ -9,6 +9,7 @@ from typing import Any
 from unbreakable.errors import BufferFull, CommitUnknown
 from unbreakable.nodes.streaming.buffer import Entry
 from unbreakable.nodes.streaming.counting import Tally
+from unbreakable.nodes.streaming.line import stand
 from unbreakable.nodes.streaming.opening import Opened
 from unbreakable.runtime import Runtime
 
@@ -44,7 +45,7 @@ async def take_in(
         return entry
     moment, began = until(), runtime.now()
     if entry is None:
-        entry = await buffer.line.stand(attempt, runtime, moment - began)
+        entry = await stand(buffer.line, attempt, runtime, moment - began)
     if entry is None:
         reason = opened.trouble or f"{buffer.rules.most} items wait to be handled"
         raise BufferFull(f"no room within {max(0.0, runtime.now() - began):.3f} s: {reason}")

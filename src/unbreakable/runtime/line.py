@@ -1,0 +1,71 @@
+"""Whoever waits for something stands in line: first come, first served, over threads and event loops."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from unbreakable.runtime.lock import new_lock
+from unbreakable.runtime.protocol import Runtime, Waiter
+
+
+class Place:
+    """A place in a line."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
+
+    async def wait(self, runtime: Runtime, seconds: float) -> None:
+        """Wait to be called, at most *seconds*; each call ends one wait."""
+        await runtime.wait(self.waiter, seconds)
+        self.waiter = runtime.waiter()
+
+
+class Line:
+    """Keep those who wait in the order in which they came; whoever leaves has the next one called."""
+
+    def __init__(self) -> None:
+        self._places: deque[Place] = deque()
+        self._lock = new_lock()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def join(self, runtime: Runtime) -> Place:
+        """Return a new place at the end, for the thread or event loop that asks; give it back with ``leave``."""
+        place = Place(runtime.waiter())
+        self._places.append(place)
+        return place
+
+    def leave(self, place: Place) -> None:
+        """Drop somebody who no longer waits."""
+        with self._lock:
+            if place in self._places:
+                self._places.remove(place)
+        self.call()
+
+    def is_first(self, place: Place) -> bool:
+        """Return whether nobody stands before *place*."""
+        return self._first() in (place, None)
+
+    def call(self) -> None:
+        """Let the first in line look."""
+        if self._places and (first := self._first()) is not None:
+            first.waiter.wake()
+
+    def call_all(self) -> None:
+        """Let everybody look."""
+        for place in list(self._places):
+            place.waiter.wake()
+
+    def clear(self) -> None:
+        """Forget who waits: after a fork none of them goes on."""
+        self._places.clear()
+
+    def _first(self) -> Place | None:
+        """Return who is first, once those are dropped whose event loop was closed over their wait."""
+        with self._lock:
+            while self._places and not self._places[0].waiter.alive():
+                self._places.popleft()
+            return self._places[0] if self._places else None
