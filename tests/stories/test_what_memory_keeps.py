@@ -46,6 +46,39 @@ def test_a_drift_is_forgotten_by_all_who_learn_of_it():
         assert 0.45 <= asyncio.run(main()) <= 0.55
 
 
+def test_what_remedies_were_worth_is_kept():
+    """The remedy that worked is the first one to be asked after a restart, though another was registered before it."""
+    memory, asked = ub.LocalMemory(), []
+
+    def life(calls):
+        state = {"broken": True}
+
+        def operation():
+            if state["broken"]:
+                raise ConnectionError("pool exhausted")
+            state["broken"] = True
+
+        node = ub.FractalNode("n", operation, memory=memory, budget=False, breaker=False, retry=ub.Retry(4))
+        node.remedy(ConnectionError, name="useless")(lambda failure: asked.append("useless"))
+
+        @node.remedy(ConnectionError, name="useful")
+        def useful(failure):
+            asked.append("useful")
+            state["broken"] = False
+
+        for _ in range(calls):
+            node.execute_sync()
+        node.aclose_sync()
+
+    with virtual_time():
+        life(40)
+        asked.clear()
+        life(20)
+
+    assert 3 * asked.count("useless") < asked.count("useful")
+    assert "useful" == asked[0]
+
+
 @pytest.mark.parametrize("restarts", [8])
 def test_restarts_add_no_evidence(restarts):
     """What is known of replicas after three requests a start is what three requests a start say."""

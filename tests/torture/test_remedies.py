@@ -296,3 +296,30 @@ def test_a_remedy_for_everything_is_not_for_our_own_refusals(colour):
         return len(applied)
 
     assert 0 == colour.play(story)
+
+
+def test_another_sort_of_failure_says_nothing_about_a_remedy(colour):
+    """What fails afterwards by something else is no evidence that the remedy did not work."""
+
+    async def story():
+        trouble = [PermissionError("401"), ConnectionResetError("gone")]
+
+        async def call():
+            await colour.sleep(0.01)
+            if trouble:
+                raise trouble.pop(0)
+            return 1
+
+        door = colour.protect(call, effects="idempotent")
+
+        async def mend(failure):
+            await colour.sleep(0.01)
+
+        door.remedy(PermissionError, name="log in")(colour.plain(mend))
+        outcome = await colour.call(door.outcome)
+        scores = [row.get("log in") for row in door.node.get_status().remedies.values()]
+        return outcome.status.value, [row["tried"] for row in scores if row]
+
+    status, tried = colour.play(story)
+
+    assert ("healed", 0) == (status, sum(tried))

@@ -186,3 +186,26 @@ def node_with_a_past() -> ub.FractalNode:
 async def run_of(node: ub.FractalNode, seconds: float, times: int = 20) -> list[ub.Status]:
     """Return how so many calls, which take so long, ended one after the other."""
     return [(await node.execute(functools.partial(sleep, seconds))).status for _ in range(times)]
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_who_is_not_waited_for_is_known_to_take_longer(quick):
+    """Callers who leave early leave evidence: the target is slower than those who stayed make it look."""
+    seen = []
+
+    @ub.protect("n", effects="none", hedge=False, timeout=False)
+    async def work(seconds):
+        await sleep(seconds)
+
+    async def main():
+        for number in range(900):
+            call = work if quick else work.outcome
+            task = asyncio.create_task(call(10.0 if number % 3 == 0 else 0.01))
+            await sleep(1.0)
+            task.cancel()
+            await asyncio.wait({task})
+        seen.append(work.node.target.traffic.cut.count)
+
+    asyncio.run(main())
+
+    assert seen[0] >= 50

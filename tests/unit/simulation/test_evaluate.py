@@ -125,3 +125,33 @@ def test_a_target_that_never_answers_is_predicted_to_fail():
     (prediction,) = evaluate(Model(traffic), [PLANS["everything"]], 2.0)
 
     assert (0.0, math.inf) == (prediction.success, prediction.p50)
+
+
+def test_an_answer_after_the_deadline_is_none():
+    """A call that would succeed late has failed, and took as long as the deadline."""
+    found = model(tail=0.0)
+    slow = found.quantile(0.5)
+
+    late, early = (evaluate(found, [ONCE], deadline)[0] for deadline in (slow, 100.0))
+
+    assert (0.4, 1.0) == (pytest.approx(late.success, abs=0.15), early.success)
+
+
+def test_a_late_repeat_is_none_either():
+    """Also an attempt that began in time counts for nothing when it ends after the deadline."""
+    found = model(tail=0.0, fails=0.5)
+    plan = replace(ONCE, retry=Retry(2, backoff=Backoff(first=found.quantile(0.5), jitter=False)))
+
+    (short,) = evaluate(found, [plan], found.quantile(0.5) + 0.006 + found.quantile(0.1))
+
+    assert short.success < 0.6
+
+
+def test_a_copy_that_ends_after_the_deadline_saves_nothing():
+    """A copy has as much time as its leader, but the deadline is the call's."""
+    found = model(tail=0.0)
+    half = found.quantile(0.5)  # of the leaders end in time; of the copies none, which begin late and take as long
+
+    (short,) = evaluate(found, [replace(ONCE, hedge=Hedge(0.9 * half))], half)
+
+    assert short.success == pytest.approx(0.5, abs=0.05)

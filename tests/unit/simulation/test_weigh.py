@@ -10,9 +10,10 @@ import pytest
 from unbreakable.policies import Backoff, Plan, Retry, Timeout
 from unbreakable.policies.strategy import NAMES
 from unbreakable.simulation.model import Model
-from unbreakable.simulation.score import ScoreWeights
+from unbreakable.simulation.prediction import Prediction
+from unbreakable.simulation.score import Scores, ScoreWeights
 from unbreakable.simulation.strategies import HEDGE_FLOOR, TIMEOUT_FLOOR, candidates
-from unbreakable.simulation.weigh import pick, shown, weigh
+from unbreakable.simulation.weigh import Weighed, pick, shown, weigh
 from unbreakable.stats import Traffic
 
 
@@ -194,3 +195,40 @@ def test_a_strategy_of_the_user_s_own_is_weighed_with_the_others():
     ranked = weighed(model(fails=0.6), before, others=[("mine", own)])
 
     assert "mine" == ranked[0].plan.strategy
+
+
+def judged(strategy: str, total: float, *, sure: bool = True) -> Weighed:
+    """Return a strategy with so many points."""
+    prediction = Prediction(success=1.0, p50=0.1, p90=0.2, p99=0.3, load=1.0)
+    return Weighed(Plan(strategy=strategy), prediction, Scores(total, total, total, total), sure)
+
+
+@pytest.mark.parametrize(("behind", "stays"), [(0.4, True), (0.6, False)])
+def test_half_a_point_is_noise(behind, stays):
+    """The strategy in force is left for one that is better by half a point, and for no less."""
+    ranked = [judged("aggressive", 70.0), judged("balanced", 70.0 - behind)]
+
+    assert stays == (pick(ranked, "balanced").plan.strategy == "balanced")
+
+
+def test_the_random_one_does_not_win_by_its_score():
+    """However well the draw has done, the next best is chosen."""
+    ranked = [judged("random", 90.0), judged("balanced", 50.0)]
+
+    assert {"balanced"} == {pick(ranked, incumbent).plan.strategy for incumbent in ("random", "balanced", "adaptive")}
+
+
+def test_a_strategy_in_force_that_fails_more_calls_is_left():
+    """What fails noticeably more calls is no incumbent, whatever its score."""
+    ranked = [judged("balanced", 50.0), judged("optimistic", 90.0, sure=False)]
+
+    assert "balanced" == pick(ranked, "optimistic").plan.strategy
+
+
+def test_no_load_saved_is_worth_calls_that_fail():
+    """With nothing but the load to be judged by, the winner still fails no more than half a point more calls."""
+    ranked = weighed(model(fails=0.25), weights=ScoreWeights(time=0.0, quality=0.0, risk=1.0))
+    surest = max(one.prediction.success for one in ranked)
+
+    assert [one for one in ranked if surest - one.prediction.success > 0.01]
+    assert surest - pick(ranked, "optimistic").prediction.success <= 0.005
