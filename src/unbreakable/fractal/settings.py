@@ -87,7 +87,7 @@ def check_names(name: str, options: Iterable[str], taker: Callable[..., Any]) ->
 def offered_by(taker: Callable[..., Any]) -> list[str]:
     """Return the options of *taker*, its own first; those of ``protect`` too if it takes any keyword."""
     parameters = inspect.signature(taker).parameters.values()
-    own = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
+    own = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD and each.name not in OFF]
     takes_more = any(each.kind is each.VAR_KEYWORD for each in parameters)
     return [*own, *(option for option in OFFERED if option not in own)] if takes_more else own
 

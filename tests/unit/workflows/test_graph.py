@@ -52,17 +52,17 @@ def test_an_id_used_twice_is_named_with_both_places():
     assert "steps[2].id must be its own: steps[0].id is 'a', too" == refusal(step("a"), step("b"), step("a"))
 
 
-def test_a_circle_is_spelled_out():
+def test_a_cycle_is_spelled_out():
     """Steps that wait for each other would wait for ever."""
     message = refusal(step("a", "c"), step("b", "a"), step("c", "b"))
 
-    assert "must not close a circle: " in message
+    assert "must not close a cycle: " in message
     assert {"a", "b", "c"} == set(message.split(": ")[1].split(" → "))
 
 
-def test_a_step_that_waits_for_itself_is_a_circle():
-    """The smallest circle is one, too."""
-    assert "steps[0].depends_on must not close a circle: a → a" == refusal(step("a", "a"))
+def test_a_step_that_waits_for_itself_is_a_cycle():
+    """The smallest cycle is one, too."""
+    assert "steps[0].depends_on must not close a cycle: a → a" == refusal(step("a", "a"))
 
 
 def test_no_steps_are_no_workflow():
