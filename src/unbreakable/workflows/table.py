@@ -34,12 +34,18 @@ SCHEMA = Schema(
             PRIMARY KEY (run, id)) WITHOUT ROWID""",
             "CREATE INDEX run_by_end ON run (ended, begun)",
         ),
+        (
+            # The order in which runs ended: a clock may be set back.  Of those that ended before, the clock tells.
+            "ALTER TABLE run ADD COLUMN place INTEGER",
+            "CREATE INDEX run_by_place ON run (place, ended)",
+        ),
     ),
 )
 
 BEGIN_RUN = "INSERT INTO run (id, workflow, graph, context, begun) VALUES (?, ?, ?, ?, ?)"
 TURN_RUN = "UPDATE run SET turned_back = 1, error = ? WHERE id = ?"
-END_RUN = "UPDATE run SET status = ?, error = coalesce(?, error), ended = ? WHERE id = ?"
+END_RUN = """UPDATE run SET status = ?, error = coalesce(?, error), ended = ?,
+    place = (SELECT coalesce(max(place), 0) + 1 FROM run) WHERE id = ?"""
 BEGIN_STEP = """INSERT INTO step (run, id, state, certain, key, inputs, undo, changed)
     VALUES (?, ?, 'uncertain', 0, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET state = 'uncertain', certain = 0, inputs = excluded.inputs, changed = excluded.changed"""
@@ -47,11 +53,11 @@ END_STEP = """UPDATE step
     SET state = ?, certain = ?, result = coalesce(?, result), error = coalesce(?, error), changed = ?
     WHERE run = ? AND id = ?"""
 OLD_RUNS = """SELECT id FROM run WHERE ended IS NOT NULL AND (status = 'needs_attention') = ?
-    ORDER BY ended DESC LIMIT -1 OFFSET ?"""
+    ORDER BY place DESC, ended DESC LIMIT -1 OFFSET ?"""
 READ_RUN = "SELECT id, workflow, graph, context, begun, turned_back, status, error FROM run "
 READ_STEPS = "SELECT id, state, certain, inputs, result FROM step WHERE run = ?"
 
-SWEEP_EVERY = 64  # ended runs
+SWEEP_EVERY = 64  # ended runs of a process
 
 
 class TableJournal:
@@ -65,7 +71,7 @@ class TableJournal:
 
         self.file, self.keep = file, keep
         self._blake2b = blake2b
-        self._ended = 0
+        self._ended = SWEEP_EVERY - 1  # the first to end sweeps: a process may end long before the next turn
         file.adopt(SCHEMA)
 
     def record(self, value: Any, what: str) -> Payload:

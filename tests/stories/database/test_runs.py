@@ -193,7 +193,7 @@ async def test_two_lambdas_are_two_functions(db, ask):
         await ask.run(db, second, "order-17")
 
 
-@pytest.mark.parametrize("key", ["", "x" * 501, 7, b"k"])
+@pytest.mark.parametrize("key", ["", "x" * 501, 7, b"k", "half a character: \ud800"])
 async def test_a_key_that_is_none_is_refused(db, ask, key):
     """The refusal says what a key is."""
     with pytest.raises(errors.ValidationFailed, match="key must be text of 1 to 500 characters"):

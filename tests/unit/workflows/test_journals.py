@@ -6,13 +6,14 @@ import pytest
 
 from unbreakable.errors import NotRecordable, StateBroken, StateError
 from unbreakable.storage.shared import open_state
+from unbreakable.storage.sqlite import Schema
 from unbreakable.workflows.graph import build_graph
 from unbreakable.workflows.journal import RunBegun, RunEnded, RunTurnedBack, StepBegun, StepEnded
 from unbreakable.workflows.memory import MemoryJournal
 from unbreakable.workflows.opening import pending_of, result_of
 from unbreakable.workflows.result import RunStatus, StepState
 from unbreakable.workflows.step import Step
-from unbreakable.workflows.table import SWEEP_EVERY, TableJournal
+from unbreakable.workflows.table import SCHEMA, SWEEP_EVERY, TableJournal
 
 GRAPH = build_graph([Step("a", print, compensate=print), Step("b", print)]).text
 
@@ -136,6 +137,47 @@ def test_only_the_last_finished_runs_are_kept(new_journal):
 
 
 # ── each kind ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_runs_that_ended_last_are_kept_whatever_the_clock_says(new_journal, monkeypatch):
+    """A clock that is set back makes no run of today an old one, which would be carried out again."""
+    journal = new_journal(keep=10)
+    for number in range(2 * SWEEP_EVERY):
+        whole_run(journal, f"early {number}")
+    monkeypatch.setattr("unbreakable.workflows.table.time_of_day", lambda: 1.0)
+    for number in range(SWEEP_EVERY):
+        whole_run(journal, f"late {number}")
+
+    assert all(journal.find(f"late {number}") for number in range(SWEEP_EVERY - 10, SWEEP_EVERY))
+    assert journal.find("early 9") is None
+
+
+def test_processes_that_live_shortly_sweep_too(tmp_path):
+    """However few runs each of them carries to their end."""
+    for process in range(30):
+        journal = TableJournal(open_state(tmp_path / "runs.db"), 10)
+        for number in range(5):
+            whole_run(journal, f"{process}-{number}")
+        ((count,),) = journal.file.read("SELECT count(*) FROM run")
+        journal.close()
+
+    assert 10 + 5 > count
+    assert 10 <= count
+
+
+def test_a_file_of_the_version_before_keeps_the_newest_of_its_runs(tmp_path):
+    """For these the clock is all that is known."""
+    file = open_state(tmp_path / "runs.db")
+    file.adopt(Schema(SCHEMA.name, SCHEMA.migrations[:1]))
+    for number in range(20):
+        insert = "INSERT INTO run VALUES (?, 'w', '[]', 'null', 0, 'committed', NULL, ?, ?)"
+        file.write([(insert, (f"r{number:02d}", float(number), float(number)))])
+    journal = TableJournal(file, 10)
+    whole_run(journal, "new")
+
+    kept = [run for (run,) in file.read("SELECT id FROM run ORDER BY id")]
+    journal.close()
+    assert ["new", *(f"r{number}" for number in range(11, 20))] == kept
 
 
 def test_memory_forgets_runs_that_nobody_can_ask_for():

@@ -156,8 +156,12 @@ class Calls:
         """Return the key and where it is written; one that is made is the same for all attempts of this call only."""
         if key is None:
             return self.made, f"{ctx.idempotency_key}@{ctx.started:.9f}"
-        if not isinstance(key, str) or not 0 < len(key) <= MOST_KEY:
-            raise ValidationFailed(f"key must be text of 1 to {MOST_KEY} characters, not {key!r:.100}")
+        if (
+            not isinstance(key, str)
+            or not 0 < len(key) <= MOST_KEY
+            or any("\ud800" <= each <= "\udfff" for each in key)
+        ):
+            raise ValidationFailed(f"key must be text of 1 to {MOST_KEY} characters of Unicode, not {key!r:.100}")
         return self.named, key
 
     async def _work(self, session: Session, fn: Callable[[Any], Any], key: str) -> str:
