@@ -133,6 +133,8 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
     """Return *function* behind a door of its colour, with a node of its own."""
     if not callable(function) and not isinstance(function, (classmethod, staticmethod)):
         raise TypeError(f"protect() protects functions, not {function!r}")
+    if isinstance(function, FractalNode):
+        raise TypeError(f"{function.name} is a node, which is protected already: execute it, or make it an operation")
     if isinstance(function, type):
         raise TypeError(f"protect() protects functions, not classes: protect the methods of {function.__name__}")
     own = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")

@@ -111,6 +111,12 @@ def test_steps_loops_and_simulations_take_nodes_too(operation):
     assert 4 == inner.get_status().success_count
 
 
+def test_a_node_needs_no_protection():
+    """It takes a context and no arguments, so it is not taken for a function."""
+    with pytest.raises(TypeError, match="inner is a node"):
+        ub.protect(ub.FractalNode("inner", fails))
+
+
 def test_a_protected_function_is_an_operation_like_any_other():
     """It is called with the context if it takes one, behind both nodes."""
 
