@@ -21,6 +21,7 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 T = TypeVar("T")
 S = TypeVar("S")
+C = TypeVar("C")
 
 
 class Door(Generic[P, T]):
@@ -99,12 +100,18 @@ class AsyncProtected(Door[P, T]):
         ctx = self._open(runtime, args, kwargs)
         return self.node.outcome(ctx, await self.node.play(ctx))
 
+    @overload  # a classmethod, of a class or an object; mypy takes every method of a class for one
+    def __get__(
+        self: AsyncProtected[Concatenate[type[C], Q], T], instance: C | None, owner: type[C]
+    ) -> AsyncProtected[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
-    @overload
+    @overload  # a method
     def __get__(
-        self: AsyncProtected[Concatenate[S, Q], T], instance: object, owner: type | None = None
+        self: AsyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None
     ) -> AsyncProtected[Q, T]: ...
+    @overload  # a staticmethod, whose first parameter is not the object
+    def __get__(self, instance: object, owner: type | None = None) -> Self: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the protected method of *instance*."""
         return self._bound(instance, owner)
@@ -150,12 +157,18 @@ class SyncProtected(Door[P, T]):
         ctx = self._open(runtime, args, kwargs)
         return self.node.outcome(ctx, run_blocking(self.node.play(ctx)))
 
+    @overload  # a classmethod, of a class or an object; mypy takes every method of a class for one
+    def __get__(
+        self: SyncProtected[Concatenate[type[C], Q], T], instance: C | None, owner: type[C]
+    ) -> SyncProtected[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
-    @overload
+    @overload  # a method
     def __get__(
-        self: SyncProtected[Concatenate[S, Q], T], instance: object, owner: type | None = None
+        self: SyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None
     ) -> SyncProtected[Q, T]: ...
+    @overload  # a staticmethod, whose first parameter is not the object
+    def __get__(self, instance: object, owner: type | None = None) -> Self: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the protected method of *instance*."""
         return self._bound(instance, owner)
