@@ -103,6 +103,23 @@ def _change(bound: inspect.BoundArguments, name: str, value: Any) -> None:
     raise TypeError(msg)
 
 
+def check_operation(what: str, operation: Any) -> None:
+    """Raise ConfigurationError unless *operation* can be called with the context, or with nothing, and returns."""
+    expected = "a function that takes the context or nothing"
+    if not callable(operation):
+        raise refuse(what, expected, operation)
+    if is_generator(operation):
+        raise refuse(what, "a function that returns: calling a generator does nothing", operation)
+    try:
+        signature = inspect.signature(operation)
+    except (ValueError, TypeError):
+        return  # some built-in functions do not say
+    try:
+        signature.bind(*((None,) if takes_context(operation) else ()))
+    except TypeError:
+        raise refuse(what, expected, operation) from None
+
+
 def takes_one(what: str, function: Any) -> None:
     """Raise ConfigurationError unless *function* can be called with the failure alone."""
     if not callable(function):

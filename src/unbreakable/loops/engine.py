@@ -183,6 +183,6 @@ def checked_iterations(most: object) -> float:
     if most is None or most == math.inf:
         return math.inf
     whole = isinstance(most, int) or (isinstance(most, float) and most.is_integer())
-    if isinstance(most, bool) or not whole or most < 1:  # type: ignore[operator]
+    if not (whole and check.is_number(most)) or most < 1:  # type: ignore[operator]
         raise refuse("max_iterations", "a whole number from 1 up, None or math.inf", most)
     return float(most)  # type: ignore[arg-type]

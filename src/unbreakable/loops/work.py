@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from contextvars import ContextVar
 from typing import Any
 
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.guard import is_stray
-from unbreakable.fractal.operation import Operation, is_generator, takes_context
+from unbreakable.fractal.operation import Operation, check_operation
 from unbreakable.loops.events import IterationLeftBehind
 from unbreakable.loops.healer import Healer
 from unbreakable.loops.isolation import hire_for
@@ -22,7 +21,6 @@ from unbreakable.loops.slate import Slate
 from unbreakable.loops.strays import Strays
 from unbreakable.loops.tally import Tally
 from unbreakable.policies import Context, current
-from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime, is_async
 from unbreakable.runtime.mark import Mark
 
@@ -49,7 +47,7 @@ class Work:
         quantum_mode: bool = True,
         on_survival: Operation[Any] | None = None,
     ) -> None:
-        _check("operation", operation)
+        check_operation("operation", operation)
         self.node = node
         self.tally = Tally()
         self.slate = Slate()
@@ -145,7 +143,7 @@ class Work:
             self.node.drop_child(path.node)
 
     def _new_substitute(self, on_survival: Operation[Any], isolation: str) -> Path:
-        _check("on_survival", on_survival)
+        check_operation("on_survival", on_survival)
         hire = hire_for(on_survival, isolation, "on_survival")
         self.needs_event_loop = self.needs_event_loop or (hire is None and is_async(on_survival))
         settings = self.node.settings
@@ -192,19 +190,3 @@ class Work:
             strays.clear()
         for path in self._every_path():
             path.forget()
-
-
-def _check(setting: str, operation: object) -> None:
-    expected = "a function that takes the context or nothing"
-    if not callable(operation):
-        raise refuse(setting, expected, operation)
-    if is_generator(operation):
-        raise refuse(setting, "a function that returns: calling a generator does nothing", operation)
-    try:
-        signature = inspect.signature(operation)
-    except (ValueError, TypeError):
-        return  # some built-in functions do not say
-    try:
-        signature.bind(*((None,) if takes_context(operation) else ()))
-    except TypeError:
-        raise refuse(setting, expected, operation) from None

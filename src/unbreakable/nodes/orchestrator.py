@@ -120,6 +120,8 @@ class OrchestratorNode(Closing):
             raise check.refuse("durability", '"process" or "durable"', durability)
         check.whole("keep", keep, least=1)
         check.seconds("grace", grace, endless=True)
+        if not (nodes is None or isinstance(nodes, Mapping)):
+            raise check.refuse("nodes", "a dictionary of nodes by id", nodes)
         if state is not None:
             from unbreakable.storage.shared import place_of
 

@@ -18,7 +18,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from unbreakable.errors import GraphError
 from unbreakable.runtime import is_async
-from unbreakable.workflows.step import Step
+from unbreakable.workflows.step import NotGiven, Step
 
 MOST_STEPS = 1_000
 
@@ -128,7 +128,7 @@ def _places(steps: Sequence[Step]) -> dict[str, int]:
 
 def _needs(steps: Sequence[Step], index: int, places: Mapping[str, int]) -> tuple[str, ...]:
     wanted = steps[index].depends_on
-    if wanted is None:
+    if isinstance(wanted, NotGiven):
         return (steps[index - 1].id,) if index else ()
     for step in wanted:
         if step not in places:

@@ -8,11 +8,23 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import FractalNode
-from unbreakable.fractal.operation import is_generator
+from unbreakable.fractal.operation import check_operation
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 
 Kind: TypeAlias = Literal["compensatable", "pivot", "retriable"]
+
+
+class NotGiven(tuple[()]):
+    """Tell dependencies that nobody gave from an empty list of them: those are the step before."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<the step before>"
+
+
+THE_STEP_BEFORE = NotGiven()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +49,7 @@ class Step:
     id: str = field(kw_only=False)
     operation: Callable[..., Any] = field(kw_only=False)
     name: str | None = None
-    depends_on: Sequence[str] | None = None
+    depends_on: Sequence[str] = THE_STEP_BEFORE
     compensate: Callable[..., Any] | None = None
     kind: Kind | None = None
     node: FractalNode | None = None
@@ -45,7 +57,7 @@ class Step:
 
     def __post_init__(self) -> None:
         _check(f"Step({self.id!r})", {name: getattr(self, name) for name in SETTINGS})
-        if self.depends_on is not None:
+        if not isinstance(self.depends_on, NotGiven):
             object.__setattr__(self, "depends_on", tuple(self.depends_on))
 
 
@@ -93,10 +105,10 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 
 def _check(path: str, settings: Mapping[str, Any]) -> None:
     check_text(f"{path}.id", settings["id"])
-    _check_function(f"{path}.operation", settings["operation"])
+    check_operation(f"{path}.operation", settings["operation"])
     for name, check_setting in CHECKS.items():
         value = settings.get(name)
-        if value is not None:
+        if value is not None or (name == "depends_on" and name in settings):
             check_setting(f"{path}.{name}", value)
     if settings.get("node") is not None and settings.get("timeout") is not None:
         raise ConfigurationError(f"{path}.timeout must be left out where {path}.node is given: the node has its own")
@@ -109,15 +121,11 @@ def check_text(path: str, value: object) -> None:
 
 
 def _check_depends_on(path: str, value: object) -> None:
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(step, str) for step in value):
+    if value is None:  # who writes that may mean either
+        raise refuse(path, "a list of step ids, [] for none of them, or left out for the step before", value)
+    known = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    if not known or not all(isinstance(step, str) for step in value):  # type: ignore[attr-defined]
         raise refuse(path, "a list of step ids", value)
-
-
-def _check_function(path: str, value: object) -> None:
-    if not callable(value):
-        raise refuse(path, "a function that takes the context or nothing", value)
-    if is_generator(value):
-        raise refuse(path, "a function that returns: calling a generator does nothing", value)
 
 
 def _check_kind(path: str, value: object) -> None:
@@ -137,7 +145,7 @@ def _check_timeout(path: str, value: object) -> None:
 CHECKS: Mapping[str, Callable[[str, object], None]] = {
     "name": check_text,
     "depends_on": _check_depends_on,
-    "compensate": _check_function,
+    "compensate": check_operation,
     "kind": _check_kind,
     "node": _check_node,
     "timeout": _check_timeout,

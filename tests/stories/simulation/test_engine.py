@@ -330,3 +330,21 @@ def test_figures_are_ready_for_json():
 
     assert 100 == json.loads(json.dumps(engine.get_quantum_stats().to_dict()))["total_executions"]
     assert "job" == json.loads(json.dumps(engine.simulate("job").to_dict()))["target"]
+
+
+def test_an_engine_adopts_what_a_system_adopts():
+    """Nodes of every kind and protected functions; anything else is refused."""
+    engine = ub.QuantumSimulationEngine()
+    function, cache, node = ub.protect("function")(lambda: 1), ub.CacheNode(name="cache"), ub.FractalNode("node")
+    for each in (function, cache, node):
+        engine.choose_for(each)
+        engine.adopt(each)
+    function()
+    cache.get_sync("key", lambda: 1)
+    node.execute_sync(lambda: 1)
+
+    assert 3 == engine.get_quantum_stats().total_executions
+    assert "function" == engine.simulate("function").target
+    for adopt in (engine.adopt, engine.choose_for):
+        with pytest.raises(ConfigurationError, match="node must be a node or a protected function, not 7"):
+            adopt(7)

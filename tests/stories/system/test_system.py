@@ -189,3 +189,46 @@ def test_a_node_of_one_s_own_joins_the_system(virtual):
     assert (1, {"solo"}, 1) == (status.total_nodes, set(status.nodes), status.total_simulations)
     with pytest.raises(ConfigurationError, match="node must be a node"):
         ub.QuantumSystem().adopt(7)
+
+
+def test_steps_know_the_iteration_that_they_are_part_of(virtual):
+    """Its number and its tick, as a loop's own operation knows them; run once, outside of any, they know of none."""
+    seen = []
+
+    async def look(ctx: ub.Context) -> None:
+        seen.append((ctx.iteration, None if ctx.tick is None else round(ctx.tick.nominal - ctx.tick.number, 3)))
+
+    async def fails(ctx: ub.Context) -> None:
+        raise LookupError("no seats")
+
+    async def story():
+        async with ub.QuantumSystem() as system:
+            steps = [ub.Step("a", look, compensate=look), ub.Step("b", fails)]
+            workflow = await system.create_quantum_workflow("w", interval=1.0, workflow=steps, retry=False)
+            workflow.start()
+            await nap(1.5)
+            await workflow.stop()
+            await workflow.run_once()
+
+    asyncio.run(story())
+    numbers = [number for number, _ in seen]
+    assert [1, 1, 2, 2, None, None] == numbers
+    assert all(tick is not None for number, tick in seen if number)
+
+
+def test_steps_of_a_loop_s_own_orchestrator_know_it_too(virtual):
+    """However deep inside the iteration the steps are run."""
+    seen, orchestrator = [], ub.OrchestratorNode()
+    step = ub.Step("a", lambda ctx: seen.append(ctx.iteration))
+
+    @ub.protect("between")
+    def run() -> None:
+        orchestrator.orchestrate_sync([step])
+
+    engine = ub.QuantumLoopEngine()
+    loop = engine.create_loop(run, name="w", interval=1.0, max_iterations=2)
+    loop.start()
+    loop.wait_sync()
+    orchestrator.orchestrate_sync([step])
+
+    assert [1, 2, None] == seen

@@ -13,6 +13,10 @@ def work():
     return "done"
 
 
+def two(first, second):
+    return first, second
+
+
 def refusal(make):
     with pytest.raises(ConfigurationError) as caught:
         make()
@@ -73,6 +77,15 @@ def test_what_a_step_cannot_do_without_is_named(missing):
         ("name", "", "1 to 200 printable characters"),
         ("depends_on", "a", "a list of step ids"),
         ("depends_on", [1], "a list of step ids"),
+        ("depends_on", b"", "a list of step ids"),
+        ("depends_on", {"a"}, "a list of step ids"),
+        ("depends_on", None, "a list of step ids, [] for none of them, or left out for the step before"),
+        ("operation", two, "a function that takes the context or nothing"),
+        ("compensate", two, "a function that takes the context or nothing"),
+        ("kind", ["pivot"], "one of 'compensatable', 'pivot', 'retriable'"),
+        ("timeout", float("nan"), "more than 0 seconds"),
+        ("timeout", 10**400, "more than 0 seconds"),
+        ("timeout", True, "more than 0 seconds"),
         ("compensate", 3, "a function that takes the context or nothing"),
         ("kind", "final", "one of 'compensatable', 'pivot', 'retriable'"),
         ("node", object, "a FractalNode"),
