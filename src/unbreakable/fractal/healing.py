@@ -56,9 +56,11 @@ class Healing:
         return result
 
     def _is_repeated(self, ctx: Context, failure: Failure, remedy: Remedy | None) -> bool:
-        if self.retry.wants(failure, remedied=remedy is not None):
+        if ctx.is_unwanted():
+            reason = "the caller has cancelled the call"
+        elif self.retry.wants(failure, remedied=remedy is not None):
             return True
-        if failure.attempt >= self.retry.attempts:
+        elif failure.attempt >= self.retry.attempts:
             reason = f"all {self.retry.attempts} attempts are used"
         elif failure.exhausted:
             reason = "a protected call inside has repeated it already"
@@ -70,6 +72,9 @@ class Healing:
     async def _pace(self, ctx: Context, failure: Failure, mended: Remedy | None) -> bool:
         """Wait before the next attempt; False when the caller has no time for it or the budget is spent."""
         with ctx.notebook.doing("heal.retry.pace"):
+            if ctx.is_unwanted():
+                deny(ctx, failure, "the caller has cancelled the call")
+                return False
             fresh = mended is not None and ctx.notebook.remedies.count(mended.name) == 1
             pause = 0.0 if fresh else self.retry.pause(failure, ctx.runtime.random())
             if pause >= ctx.left():

@@ -175,6 +175,8 @@ class FractalNode(Closing):
     async def play(self, ctx: Context) -> Result[Any]:
         """Play the script of a call from its start; ``ctx.first`` is taken as the answer of the first attempt."""
         enter(ctx)
+        if ctx.first is None:
+            ctx.cancels = ctx.runtime.cancellations()
         try:
             result: Result[Any] = await ctx.target.script(ctx)
         finally:

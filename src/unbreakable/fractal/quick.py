@@ -94,7 +94,7 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     The call itself goes on: its place stays taken and its context alive until the script has had its say.
     """
     unwatch(ctx)
-    was_cut = ctx.cut
+    was_cut = bool(ctx.cut)
     ours = was_cut and settle(ctx, error)
     now, failure = ctx.runtime.now(), None
     if ours:

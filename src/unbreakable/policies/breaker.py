@@ -280,13 +280,13 @@ def refusal(name: str, circuit: Circuit, now: float) -> CircuitOpen:
 def verdict(result: Result[Any], ctx: Context) -> bool | None:
     """Return what an attempt says about its target; None for nothing.
 
-    A refusal, ours or further in, a caller's deadline and a request, or credentials, that the target rightly calls
-    wrong say nothing.  A deadline of the node's own, spent on this attempt for the most part, does; a learned time
-    limit does once the target has been silent for as long.
+    A refusal, ours or further in, a caller's deadline or cancellation, and a request, or credentials, that the target
+    rightly calls wrong say nothing.  A deadline of the node's own, spent on this attempt for the most part, does; a
+    learned time limit does once the target has been silent for as long.
     """
     if not isinstance(result, Failure):
         return True
-    if ctx.blameless or not is_repeatable(result.error, ctx):
+    if ctx.blameless or ctx.is_unwanted() or not is_repeatable(result.error, ctx):
         return None
     if result.soft and not ctx.target.circuit.is_probing:
         quiet = ctx.target.quiet_for(ctx.runtime.now(), result.elapsed)

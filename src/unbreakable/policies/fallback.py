@@ -35,7 +35,7 @@ class Fallback:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Return the inner result, or the fallback's answer to its failure."""
         result = await inner(ctx)
-        if not isinstance(result, Failure) or (result.refused and is_wrong(result.error, ctx)):
+        if not isinstance(result, Failure) or (result.refused and is_wrong(result.error, ctx)) or ctx.is_unwanted():
             return result
         failure = result
         try:

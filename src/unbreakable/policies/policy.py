@@ -158,6 +158,10 @@ class Context(Alarm):
         kind = Kind.REJECTED if isinstance(error, Rejected) else Kind.BUG
         return Failure(error, kind, node=self.node.name, attempt=self.attempt, refused=True)
 
+    def is_unwanted(self) -> bool:
+        """Return whether the caller has cancelled the call, and the operation made an exception of its own of that."""
+        return self.runtime.cancellations() > self.cancels
+
     def leave_doubt(self) -> None:
         """Say to the attempt around this call that nobody knows whether it has done what must not be done twice."""
         if self.parent is not None:

@@ -20,8 +20,10 @@ USUALLY = 0.5  # share of cut attempts after which the next one was slow, too, a
 class Timeout:
     """Cut an attempt after *seconds*, or at the caller's deadline if that comes first.
 
-    Async attempts are cancelled.  A sync attempt cannot be: with *cut_threads* (what a pinned timeout has) it runs in a
-    worker thread that is left behind; without, the limit is cooperative: ``ub.current().remaining()`` tells.
+    Async attempts are cancelled, and one that goes on all the same is cancelled once more at the call's deadline; what
+    it returns counts, however late.  A sync attempt cannot be cancelled: with *cut_threads* (what a pinned timeout has)
+    it runs in a worker thread that is left behind; without, the limit is cooperative: ``ub.current().remaining()``
+    tells.
 
     A *learned* limit is a guess about a target whose next answer may be slower than all before, so it is never the
     reason why a call fails: it doubles with every attempt, and counts only while another attempt is sure to follow.
@@ -44,7 +46,7 @@ class Timeout:
         try:
             if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.cut_threads):
                 return await inner(ctx)
-            return await ctx.runtime.within(seconds, lambda: inner(ctx), ctx.target, ctx.respite)
+            return await ctx.runtime.within(seconds, lambda: inner(ctx), ctx.target, ctx.respite, ctx.deadline)
         except TimeUp:
             return cut(ctx, started)
         except BulkheadFull as full:  # every worker thread is held by a call that does not come back

@@ -55,6 +55,11 @@ class AsyncioRuntime:
         if alarm.due < watch.alarm_at:
             watch.arm(alarm.due)
 
+    def cancellations(self) -> int:
+        """Return how many cancellations were asked of the running task, and not taken back."""
+        task = asyncio.current_task()
+        return 0 if task is None else task.cancelling()
+
     def tighten(self, owner: object, seconds: float) -> None:
         """Let a limit learned meanwhile count for the attempts of *owner* that are in flight on any loop."""
         for loop, watch in list(self.watches.items()):
@@ -71,12 +76,17 @@ class AsyncioRuntime:
         return self.now()  # looked up each time: virtual time swaps it
 
     async def within(
-        self, seconds: float, step: Step[T], owner: object = None, respite: Callable[[], float] | None = None
+        self,
+        seconds: float,
+        step: Step[T],
+        owner: object = None,
+        respite: Callable[[], float] | None = None,
+        deadline: float = math.inf,
     ) -> T:
-        """Return what *step* returns, or cut it after *seconds* and raise TimeUp."""
+        """Return what *step* returns, or cut it after *seconds*, and if need be at the *deadline*; raise TimeUp."""
         alarm = Alarm() if respite is None else Limit(respite)
         alarm.owner, alarm.started = owner, self.now()
-        alarm.due = alarm.started + seconds
+        alarm.due, alarm.deadline = alarm.started + seconds, deadline
         self.watch(alarm)
         try:
             value = await step()

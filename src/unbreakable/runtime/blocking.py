@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import math
 import random
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -107,7 +108,12 @@ class BlockingRuntime:
         return value
 
     async def within(
-        self, seconds: float, step: Step[T], owner: object = None, respite: Callable[[], float] | None = None
+        self,
+        seconds: float,
+        step: Step[T],
+        owner: object = None,
+        respite: Callable[[], float] | None = None,
+        deadline: float = math.inf,
     ) -> T:
         """Run *step* in a worker thread; after *seconds*, which nobody puts off, leave it behind and raise TimeUp."""
         branch = self._branch(step, owner)
@@ -166,6 +172,10 @@ class BlockingRuntime:
         """Block until *waiter* is woken, at most *seconds*."""
         assert isinstance(waiter, EventWaiter)  # noqa: S101 - made by this driver's waiter()
         return self._wait(waiter.event, seconds)
+
+    def cancellations(self) -> int:
+        """Return 0: a thread at work is not cancelled."""
+        return 0
 
     def watch(self, alarm: Alarm) -> None:
         """Do nothing: a thread at work cannot be cut."""

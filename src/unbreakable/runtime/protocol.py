@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -70,12 +71,21 @@ class Runtime(Protocol):
         """
 
     async def within(
-        self, seconds: float, step: Step[T], owner: object = None, respite: Callable[[], float] | None = None
+        self,
+        seconds: float,
+        step: Step[T],
+        owner: object = None,
+        respite: Callable[[], float] | None = None,
+        deadline: float = math.inf,
     ) -> T:
         """Return what *step* returns, or raise TimeUp after *seconds*; the step is cut or left behind.
 
-        Where it can be cut, ``respite`` is asked first for the moment until which it may go on nevertheless.
+        Where it can be cut, ``respite`` is asked first for the moment until which it may go on nevertheless, and a
+        step that goes on although it was cut is cut once more at the moment *deadline*.
         """
+
+    def cancellations(self) -> int:
+        """Return how many cancellations were asked of who runs, and not taken back; 0 where nothing is cancelled."""
 
     def tighten(self, owner: object, seconds: float) -> None:
         """Give the steps of *owner* that are under way at most *seconds* since they began, where they can be cut."""

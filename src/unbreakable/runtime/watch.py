@@ -21,7 +21,8 @@ class Alarm:
     due: float = math.inf
     task: asyncio.Task[object] | None = None
     cancels: int = 0  #: cancellations asked for by others before we began, so that theirs are never taken for ours
-    cut: bool = False
+    cut: int = 0  #: how often
+    deadline: float = math.inf  #: the moment at which it is cut once more, should it have gone on
     started: float = 0.0
     owner: object = None  #: whose limit it is
     watched: dict[Alarm, None] | None = None
@@ -52,7 +53,7 @@ class Watch:
     def tighten(self, owner: object, seconds: float) -> None:
         """Let the attempts of *owner* in flight take *seconds* at most: a limit learned meanwhile counts."""
         for alarm in self.alarms:
-            if alarm.owner is owner and alarm.started + seconds < alarm.due:
+            if alarm.owner is owner and alarm.started + seconds < alarm.due and not alarm.cut:
                 alarm.due = alarm.started + seconds
                 if alarm.due < self.alarm_at:
                     self.arm(alarm.due)
@@ -64,7 +65,7 @@ class Watch:
             if until > now:
                 alarm.due = until
                 continue
-            alarm.due, alarm.cut = math.inf, True
+            alarm.due, alarm.cut = alarm.deadline if alarm.deadline > now else math.inf, alarm.cut + 1
             if alarm.task is not None:
                 alarm.task.cancel()
         nearest = min((alarm.due for alarm in self.alarms), default=math.inf)
@@ -75,11 +76,12 @@ class Watch:
 
 
 def settle(alarm: Alarm, error: BaseException | None) -> bool:
-    """Take back the cancellation that the alarm sent, if any; return whether it is what ended the work."""
+    """Take back the cancellations that the alarm sent, if any; return whether they are what ended the work."""
     if not alarm.cut or alarm.task is None:
         return False
-    task, alarm.task, alarm.cut = alarm.task, None, False
-    return task.uncancel() <= alarm.cancels and isinstance(error, asyncio.CancelledError)
+    task, cuts, alarm.task, alarm.cut = alarm.task, alarm.cut, None, 0
+    left = min(task.uncancel() for _ in range(cuts))
+    return left <= alarm.cancels and isinstance(error, asyncio.CancelledError)
 
 
 def unwatch(alarm: Alarm) -> None:
