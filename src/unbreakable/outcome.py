@@ -141,7 +141,11 @@ class Outcome(Generic[T_co]):
     def unwrap(self) -> T_co:
         """Return the value, the fallback's included; raise the user's own exception when there is none."""
         if self.status is Status.FAILED:
-            raise cast("Exception", self.error)
+            error = cast("Exception", self.error)
+            try:
+                raise error
+            finally:
+                del self, error  # the exception's traceback holds this frame: do not hold the exception in turn
         return cast("T_co", self.value)
 
     def explain(self) -> str:
@@ -192,12 +196,17 @@ class Outcome(Generic[T_co]):
 def in_one_line(error: BaseException, most: int = 200) -> str:
     """Return the type and message of *error* in at most *most* characters, whatever its ``__str__`` does."""
     try:
-        message = " ".join(str(error).split())
+        message = " ".join(str(error)[: 10 * most].split())  # cut first: it may be a whole page, or a whole film
     except Exception:
         message = "(its message cannot be read)"
     name = type(error).__name__
     text = f"{name}: {message}" if message else name
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def is_a(error: BaseException, kinds: type[BaseException] | tuple[type[BaseException], ...]) -> bool:
+    """Return whether *error* is of one of these *kinds*, as ``except`` asks: what its attributes say is not asked."""
+    return issubclass(type(error), kinds)
 
 
 def told_by(error: object, name: str) -> Any:

@@ -34,5 +34,13 @@ def as_it_is(value: Any) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except Exception:  # whatever the methods of somebody's dictionary or text raise
-        return repr(value)
+        return in_words(value)
     return value
+
+
+def in_words(value: object) -> str:
+    """Return the ``repr`` of *value*, or what can be said of it when that raises."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<a {type(value).__name__} that cannot be shown>"

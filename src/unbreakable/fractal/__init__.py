@@ -2,11 +2,11 @@
 
 from unbreakable.fractal.attempts import Attempts
 from unbreakable.fractal.doors import AsyncProtected, SyncProtected
+from unbreakable.fractal.judging import Verify
 from unbreakable.fractal.memory import LocalMemory
 from unbreakable.fractal.node import FractalNode
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.remedies import Remedy, on_kinds
-from unbreakable.fractal.settings import Verify
 
 __all__ = [
     "AsyncProtected",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.events import Event, Listener, ListenerFailed
 from unbreakable.fractal import learning, telling
 from unbreakable.fractal.healing import Healing
+from unbreakable.fractal.listening import Listening
 from unbreakable.fractal.operation import NoWork, Operation, work_with_context
 from unbreakable.fractal.ports import Chooser, Memory, join
 from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher, read_remedies
@@ -25,7 +24,7 @@ from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Attempting, Validation, refusal
 from unbreakable.fractal.tuner import Tuner
-from unbreakable.outcome import Outcome, Result, in_one_line
+from unbreakable.outcome import Outcome, Result
 from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
@@ -39,15 +38,13 @@ if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a 
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-E = TypeVar("E", bound=Event)
 
 MOST_CHILDREN = 1_000
-MOST_LISTENERS = 100
 
 _nodes: weakref.WeakSet[FractalNode] = weakref.WeakSet()
 
 
-class FractalNode(Closing):
+class FractalNode(Closing, Listening):
     """Run operations through TRY → HEAL → LEARN; a node's operation may itself be, or call, a node.
 
     >>> node = FractalNode("greeter", lambda: "hello")
@@ -89,7 +86,6 @@ class FractalNode(Closing):
         self.judges = self.settings.verify is not None or self.settings.schema is not None
         self.new_chooser: Callable[[Settings], Chooser] = (parent or type(self)).new_chooser
         self.chooser: Chooser | None = None  #: made when there is something to choose from
-        self.listeners: tuple[tuple[type[Event], Listener], ...] = ()
         self.remedies: list[Remedy] = []
         self.children: list[FractalNode] = []
         self.serial, self.stem = itertools.count(1), self._new_stem()
@@ -192,15 +188,17 @@ class FractalNode(Closing):
 
     def value(self, ctx: Context, result: Result[Any]) -> Any:
         """Return the plain value, or raise the user's own exception with a note that tells the story."""
-        return telling.value_of(ctx, result)
+        try:
+            return telling.value_of(ctx, result)
+        finally:
+            del result  # the exception's traceback holds this frame: do not hold the exception in turn
 
     def next_id(self) -> str:
         """Return a name that no other call has, in this process or another."""
         return f"{self.stem}{next(self.serial):04x}"
 
     def _new_stem(self) -> str:
-        dice = self.drivers[0].random
-        return f"{int(dice() * 2**52):013x}{int(dice() * 2**24):06x}"
+        return self.drivers[0].entropy(10).hex()[:-1]
 
     # ── what a call may cost ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -287,39 +285,6 @@ class FractalNode(Closing):
             return function
 
         return register
-
-    # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def on(self, kind: type[E], listener: Callable[[E], None]) -> Callable[[E], None]:
-        """Call *listener* with every event of that *kind*; ``ub.events.Event`` stands for all.  Returns the listener.
-
-        A listener is called where the event happens and must not wait.  One that raises is dropped, with an event.
-        """
-        if len(self.listeners) >= MOST_LISTENERS:
-            raise ConfigurationError(f"{self.name} has {MOST_LISTENERS} listeners, the most a node may have")
-        self.listeners = (*self.listeners, (kind, cast("Listener", listener)))
-        return listener
-
-    def off(self, listener: Callable[..., object]) -> None:
-        """Call *listener* no more, whatever kinds of events it was given for."""
-        self.listeners = tuple(entry for entry in self.listeners if entry[1] != listener)
-
-    def hears(self, kind: type[Event]) -> bool:
-        """Return whether anybody listens to events of that *kind*."""
-        return any(issubclass(kind, wanted) for wanted, _ in self.listeners)
-
-    def tell(self, event: Event) -> None:
-        """Tell the listeners."""
-        for entry in self.listeners:
-            if isinstance(event, entry[0]):
-                try:
-                    entry[1](event)
-                except Exception as error:
-                    self.listeners = tuple(other for other in self.listeners if other is not entry)
-                    logging.getLogger("unbreakable").warning(
-                        "a listener of %s raised and was dropped", self.name, exc_info=True
-                    )
-                    self.tell(ListenerFailed(at=event.at, node=self.name, error=in_one_line(error)))
 
     # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from unbreakable.fractal.judging import Check, Shape, Verify
 from unbreakable.fractal.ports import Home, Memory
-from unbreakable.fractal.settings import Check, Shape, Verify
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, CircuitBreaker, Hedge, Retry, RetryBudget, Strategy, Timeout
 from unbreakable.policies.effects import Effects

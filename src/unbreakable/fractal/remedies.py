@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
 from unbreakable.fractal.operation import takes_one
-from unbreakable.outcome import Failure
+from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Gate, new_lock
 from unbreakable.stats import Beta
@@ -54,7 +54,8 @@ def matcher(what: tuple[Matcher, ...]) -> Callable[[Failure], bool]:
 
     def matches(failure: Failure) -> bool:
         chain = (failure.error, failure.cause)
-        return any(isinstance(error, types) for error in chain) or any(bool(test(failure)) for test in predicates)
+        of_a_type = any(error is not None and is_a(error, types) for error in chain)
+        return of_a_type or any(bool(test(failure)) for test in predicates)
 
     return matches
 

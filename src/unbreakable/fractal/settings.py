@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from unbreakable.errors import ConfigurationError
+from unbreakable.fractal.judging import Shape, Verify, checked_schema
 from unbreakable.fractal.operation import takes_one
 from unbreakable.fractal.ports import Memory
 from unbreakable.policies import Fallback, Plan, Strategy, check
@@ -17,32 +16,7 @@ from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.plan import COLD_DEADLINE
 from unbreakable.policies.strategy import NAMES, POLICIES, fits
 from unbreakable.record import Record
-
-Check: TypeAlias = Callable[[Any], object]
-Shape: TypeAlias = "type | Callable[[Any], Any]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verify:
-    """Accept a result whose quality, as *check* says, is *at_least* so much.
-
-    *check* returns a quality in 0..1, or anything that is true or false.
-    """
-
-    check: Check = field(default=bool, kw_only=False)
-    at_least: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not callable(self.check):
-            raise refuse("verify", "a function of the result that returns a bool or a quality in 0..1", self.check)
-        check.share("Verify.at_least", self.at_least)
-
-    def quality(self, value: Any) -> float:
-        """Return the quality of *value* in 0..1."""
-        quality = self.check(value)
-        if isinstance(quality, bool) or not isinstance(quality, (int, float)):
-            return 1.0 if quality else 0.0
-        return 0.0 if math.isnan(quality) else min(1.0, max(0.0, float(quality)))
+from unbreakable.runtime import is_async
 
 
 class Settings(Record):
@@ -117,7 +91,7 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
         name=name,
         effects=checked(options.get("effects", "unknown")),
         validate=_function(name, "validate", options.get("validate")),
-        schema=_function(name, "schema", options.get("schema")),
+        schema=checked_schema(f"{name}: schema", options.get("schema")),
         verify=_verification(options.get("verify")),
         fallback=_fallback(name, options.get("fallback")),
         deadline=_deadline(name, options.get("deadline")),
@@ -131,7 +105,7 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
 def _function(name: str, option: str, value: Any) -> Any:
     if value is not None and not callable(value):
         raise refuse(f"{name}: {option}", "a function", value)
-    if inspect.iscoroutinefunction(value):
+    if value is not None and is_async(value):
         raise refuse(f"{name}: {option}", "a plain function, which does not wait for anything", value)
     return value
 

@@ -15,7 +15,7 @@ from unbreakable.errors import (
     ValidationFailed,
     VerificationFailed,
 )
-from unbreakable.outcome import told_by
+from unbreakable.outcome import is_a, told_by
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_CHARACTERS = 120  # of a message in a signature
@@ -59,18 +59,18 @@ def classify(error: BaseException) -> Kind:
     if isinstance(told, Kind):
         return told
     for type_, kind in _OURS.items():
-        if isinstance(error, type_):
+        if is_a(error, type_):
             return kind
     status = http_status(error)
     if status is not None:
         return _classify_status(status, error)
-    if isinstance(error, TimeoutError):
+    if is_a(error, TimeoutError):
         return Kind.TIMEOUT
-    if isinstance(error, (ConnectionError, socket.gaierror, EOFError)):
+    if is_a(error, (ConnectionError, socket.gaierror, EOFError)):
         return Kind.UNREACHABLE
-    if isinstance(error, PermissionError):
+    if is_a(error, PermissionError):
         return Kind.CREDENTIALS
-    return Kind.TRANSIENT if isinstance(error, OSError) else Kind.UNKNOWN
+    return Kind.TRANSIENT if is_a(error, OSError) else Kind.UNKNOWN
 
 
 def _classify_status(status: int, error: BaseException) -> Kind:
@@ -87,8 +87,8 @@ def http_status(error: BaseException) -> int | None:
     response = told_by(error, "response")
     for source, name in ((error, "http_status"), (response, "status_code"), (error, "status_code"), (error, "status")):
         status = told_by(source, name)
-        if isinstance(status, int) and not isinstance(status, bool) and 100 <= status < 600:
-            return status
+        if issubclass(type(status), int) and type(status) is not bool and 100 <= int(status) < 600:
+            return int(status)
     return None
 
 
@@ -123,9 +123,9 @@ def root_cause(error: BaseException) -> BaseException:
     """Return the deepest exception of the chain, along causes, contexts and the first of a group."""
     seen = {id(error)}
     for _ in range(MOST_CAUSES):
-        group = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
-        context = None if error.__suppress_context__ else error.__context__
-        deeper = next((each for each in (group, error.__cause__, context) if each is not None), None)
+        group = members(error)[0] if members(error) else None
+        context = None if told_by(error, "__suppress_context__") else told_by(error, "__context__")
+        deeper = next((each for each in (group, told_by(error, "__cause__"), context) if each is not None), None)
         if deeper is None or id(deeper) in seen:
             return error
         seen.add(id(deeper))
@@ -133,12 +133,17 @@ def root_cause(error: BaseException) -> BaseException:
     return error
 
 
+def members(error: BaseException) -> tuple[BaseException, ...]:
+    """Return what a group consists of; nothing for any other exception."""
+    return (told_by(error, "exceptions") or ()) if is_a(error, BaseExceptionGroup) else ()
+
+
 def relatives(error: BaseException) -> list[BaseException]:
     """Return *error* and what it came from: causes, contexts even if hidden, members of groups; the nearest 20."""
     found = [error]
     for each in found:
-        members = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
-        deeper = [other for other in (*members, each.__cause__, each.__context__) if other is not None]
+        others = (*members(each), told_by(each, "__cause__"), told_by(each, "__context__"))
+        deeper = [other for other in others if other is not None]
         found += [other for other in deeper if not any(other is known for known in found)]
         if len(found) >= MOST_CAUSES:
             break
@@ -160,9 +165,9 @@ def template(message: str) -> str:
 def sign(error: BaseException) -> str:
     """Return the signature of *error*: type, code, message template, place, and the type of its root cause."""
     parts = [f"{type(error).__module__}.{type(error).__qualname__}"]
-    codes = (http_status(error), told_by(error, "errno"), told_by(error, "code"))
-    parts += [str(code)[:40] for code in codes if isinstance(code, (int, str)) and code][:1]
     try:
+        codes = (http_status(error), told_by(error, "errno"), told_by(error, "code"))
+        parts += [str(code)[:40] for code in codes if isinstance(code, (int, str)) and code][:1]
         parts.append(template(str(error)))
     except Exception:
         parts.append("?")
@@ -177,7 +182,7 @@ def sign(error: BaseException) -> str:
 
 def _place(error: BaseException) -> str:
     """Return the module and function that raised, without line numbers, which change with every edit."""
-    traceback = error.__traceback__
+    traceback = told_by(error, "__traceback__")
     if traceback is None:
         return ""
     for _ in range(1_000):

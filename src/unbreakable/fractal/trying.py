@@ -17,9 +17,10 @@ from unbreakable.errors import (
     ValidationFailed,
     VerificationFailed,
 )
-from unbreakable.fractal.settings import Settings, Verify
+from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
+from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
-from unbreakable.outcome import Failure, Result, Success, in_one_line
+from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a, told_by
 from unbreakable.policies import Context, Inner
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.timeout import is_soft
@@ -60,9 +61,10 @@ def check_input(settings: Settings, ctx: Context) -> Exception | None:
     args, kwargs = ctx.given
     try:
         accepted = settings.validate(*args, **kwargs)
+        refuse_awaitable(accepted)
     except Exception as error:
         return refusal(f"{settings.name}: ", error)
-    return ValidationFailed(f"{settings.name}: the input was refused by validate") if accepted is False else None
+    return ValidationFailed(f"{settings.name}: the input was refused by validate") if is_refusal(accepted) else None
 
 
 def refusal(opening: str, error: Exception) -> Exception:
@@ -126,9 +128,8 @@ class Attempting:
 
 def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False) -> Failure:
     """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut."""
-    if isinstance(error.__cause__, StopIteration) and not ctx.runtime.preemptive:
-        error = error.__cause__  # as the user's function raised it: a coroutine turns it into a RuntimeError
-    now, cut = ctx.runtime.now(), cut or isinstance(error, (AttemptTimeout, DeadlineExceeded))  # or by one further in
+    error = as_raised(error, ctx)
+    now, cut = ctx.runtime.now(), cut or is_a(error, (AttemptTimeout, DeadlineExceeded))  # or by one further in
     return Failure(
         error,
         Kind.BUG if is_misuse(error) else classify(error),
@@ -143,10 +144,17 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     )
 
 
+def as_raised(error: Exception, ctx: Context) -> Exception:
+    """Return *error* as a plain function raised it: our coroutines turn a StopIteration into a RuntimeError."""
+    if ctx.runtime.preemptive or type(error) is not RuntimeError or str(error) != "coroutine raised StopIteration":
+        return error
+    return error.__cause__ if isinstance(error.__cause__, StopIteration) else error
+
+
 def is_misuse(error: Exception) -> bool:
     """Return whether *error* says that a function was called wrongly: it came up before the user's code was entered."""
-    traceback = error.__traceback__
-    if not isinstance(error, TypeError) or traceback is None:
+    traceback = told_by(error, "__traceback__")
+    if not is_a(error, TypeError) or traceback is None:
         return False
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
@@ -164,16 +172,7 @@ def check_shape(schema: Any, value: Any) -> Any:
     if isinstance(value, CoroutineType):
         value.close()
         raise TypeError("the operation returned a coroutine instead of running it: make it an async function")
-    if schema is None:
-        return value
-    if isinstance(schema, type):
-        if not isinstance(value, schema):
-            raise VerificationFailed(f"expected {schema.__name__}, not {type(value).__name__}")
-        return value
-    try:
-        return schema(value)
-    except Exception as error:
-        raise VerificationFailed(f"the result does not fit its schema: {in_one_line(error)}") from error
+    return value if schema is None else fitted(schema, value)
 
 
 def assess_quality(verify: Verify | None, value: Any) -> float:

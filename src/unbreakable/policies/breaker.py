@@ -9,7 +9,7 @@ from typing import Any
 
 from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
 from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened, Event
-from unbreakable.outcome import Failure, Result
+from unbreakable.outcome import Failure, Result, is_a
 from unbreakable.policies import check
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.runtime import Line, Place, new_lock
@@ -291,16 +291,16 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     if result.soft and not ctx.target.circuit.is_probing:
         quiet = ctx.target.quiet_for(ctx.runtime.now(), result.elapsed)
         return False if quiet >= MOSTLY * ctx.plan.deadline else None
-    if result.cut and isinstance(result.error, Rejected):
+    if result.cut and is_a(result.error, Rejected):
         ours = ctx.deadline_is_ours and result.elapsed >= MOSTLY * (ctx.deadline - ctx.started)
         return False if ours else None
-    return None if isinstance(result.error, Rejected) or result.kind in OUR_FAULT else False
+    return None if is_a(result.error, Rejected) or result.kind in OUR_FAULT else False
 
 
 def is_repeatable(error: Exception, ctx: Context) -> bool:
     """Return whether *error* is of a type that the call is repeated on; others say nothing of the target's health."""
     retry = ctx.plan.retry
-    return retry is None or isinstance(error, (UnbreakableError, retry.on))
+    return retry is None or is_a(error, UnbreakableError) or is_a(error, retry.on)
 
 
 def tell(ctx: Context, event: type[Event] | None) -> None:

@@ -6,7 +6,7 @@ import socket
 from typing import Literal, TypeAlias, get_args
 
 from unbreakable.errors import NotSent
-from unbreakable.outcome import Failure, told_by
+from unbreakable.outcome import Failure, is_a, told_by
 from unbreakable.policies.check import refuse
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
@@ -42,5 +42,5 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     if failure.doubtful and effects in ("unknown", "once"):
         return False
     if effects == "once":
-        return isinstance(failure.error, NEVER_LEFT) or told_by(failure.error, "refused") is True
+        return is_a(failure.error, NEVER_LEFT) or told_by(failure.error, "refused") is True
     return not (effects == "unknown" and (failure.cut or told_by(failure.error, "in_doubt") is True))

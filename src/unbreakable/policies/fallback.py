@@ -9,7 +9,7 @@ from typing import Any
 
 from unbreakable.errors import ValidationFailed
 from unbreakable.events import Degraded
-from unbreakable.outcome import Failure, Result, Success, in_one_line, note
+from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a, note
 from unbreakable.policies.check import refuse
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.runtime import TimeUp
@@ -62,4 +62,4 @@ class Fallback:
 
 def is_wrong(error: Exception, ctx: Context) -> bool:
     """Return whether the call was refused for *error* because of what it was given: that is its caller's to mend."""
-    return isinstance(error, ValidationFailed) or error is ctx.refused
+    return is_a(error, ValidationFailed) or error is ctx.refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from unbreakable.errors import Kind
-from unbreakable.outcome import Failure
+from unbreakable.outcome import Failure, is_a
 from unbreakable.policies import check
 from unbreakable.policies.backoff import Backoff
 from unbreakable.policies.check import refuse
@@ -34,7 +34,7 @@ class Retry:
 
     def wants(self, failure: Failure, *, remedied: bool) -> bool:
         """Return whether another attempt makes sense; *remedied* says that something was mended meanwhile."""
-        if failure.attempt >= self.attempts or not isinstance(failure.error, self.on):
+        if failure.attempt >= self.attempts or not is_a(failure.error, self.on):
             return False
         return remedied or not (failure.exhausted or failure.kind in PERMANENT)
 

@@ -9,7 +9,6 @@ import functools
 import inspect
 import math
 import os
-import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +18,7 @@ from unbreakable.outcome import Failure, Success
 from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.colour import is_async
+from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watch, settle, unwatch
@@ -31,8 +31,8 @@ class AsyncioRuntime:
 
     preemptive = True
 
-    def __init__(self, now: Callable[[], float] = time.monotonic, random: Callable[[], float] = random.random) -> None:
-        self.now, self.random = now, random
+    def __init__(self, now: Callable[[], float] = time.monotonic, random: Callable[[], float] | None = None) -> None:
+        self.now, self.random, self.entropy = now, random or new_dice(), os.urandom
         self.watches: dict[asyncio.AbstractEventLoop, Watch] = {}
         self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 import math
-import random
+import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from types import GeneratorType
@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Success
+from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm
@@ -65,8 +66,8 @@ class BlockingRuntime:
 
     preemptive = False
 
-    def __init__(self, world: World = REAL, random: Callable[[], float] = random.random) -> None:
-        self.random = random
+    def __init__(self, world: World = REAL, random: Callable[[], float] | None = None) -> None:
+        self.random, self.entropy = random or new_dice(), os.urandom
         self.enter(world)
 
     def enter(self, world: World) -> None:

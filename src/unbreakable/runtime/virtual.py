@@ -309,6 +309,7 @@ def virtual_time(seed: int = 0) -> Iterator[VirtualClock]:
             for runtime in (ASYNCIO, BLOCKING):
                 stack.enter_context(_patched(runtime, "now", world.now))
                 stack.enter_context(_patched(runtime, "random", dice.random))
+                stack.enter_context(_patched(runtime, "entropy", dice.randbytes))
             stack.enter_context(_patched(BLOCKING, "world", world))
             stack.enter_context(_patched(time, "sleep", world.sleep))
             stack.enter_context(_event_loops_in(world))

@@ -19,7 +19,7 @@ WRONG = [
     ("deadline", "soon", "search: deadline must be"),
     ("validate", 7, "search: validate must be a function"),
     ("key", "tenant", "search: key must be a function"),
-    ("schema", 7, "search: schema must be a function"),
+    ("schema", 7, "search: schema must be a class, a union of classes, or a function"),
     ("verify", 7, "verify must be a function"),
     ("fallback", [], "fallback must be a function that takes the failure"),
     ("strategy", "brave", "search: strategy must be one of optimistic, pessimistic"),

@@ -1,0 +1,111 @@
+"""What a result must be like: a type, or a function that checks it; and how good it is."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from unbreakable.errors import VerificationFailed
+from unbreakable.outcome import in_one_line
+from unbreakable.policies import check
+from unbreakable.policies.check import refuse
+from unbreakable.runtime import is_async
+
+Check: TypeAlias = Callable[[Any], object]
+Shape: TypeAlias = "type | types.UnionType | Callable[[Any], Any]"
+
+_A_SCHEMA = "a class, a union of classes, or a function that checks the result and returns it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Accept a result whose quality, as *check* says, is *at_least* so much.
+
+    *check* returns a quality in 0..1, as a number of any kind, or anything else that is true or false.
+    """
+
+    check: Check = field(default=bool, kw_only=False)
+    at_least: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not callable(self.check):
+            raise refuse("verify", "a function of the result that returns a bool or a quality in 0..1", self.check)
+        if is_async(self.check):
+            raise refuse("verify", "a plain function, which does not wait for anything", self.check)
+        check.share("Verify.at_least", self.at_least)
+
+    def quality(self, value: Any) -> float:
+        """Return the quality of *value* in 0..1."""
+        quality = self.check(value)
+        if isinstance(quality, bool):
+            return float(quality)
+        refuse_awaitable(quality)
+        if not hasattr(type(quality), "__float__"):
+            return 1.0 if quality else 0.0
+        number = float(quality)  # type: ignore[arg-type] # so it is with numpy's numbers, Decimal and Fraction, too
+        return 0.0 if math.isnan(number) else min(1.0, max(0.0, number))
+
+
+def refuse_awaitable(answer: object) -> None:
+    """Raise TypeError for what nobody here can wait for: taken for an answer, it would always be a yes."""
+    if not inspect.isawaitable(answer):
+        return
+    if inspect.iscoroutine(answer):
+        answer.close()
+    raise TypeError("it returned something to be awaited: give a plain function, which does not wait for anything")
+
+
+def is_refusal(answer: object) -> bool:
+    """Return whether *answer* is False, or the False of another library, such as numpy's."""
+    return type(answer).__name__ in ("bool", "bool_") and not answer
+
+
+def checked_schema(path: str, schema: Any) -> Any:
+    """Return *schema* if results can be held to it; ConfigurationError says what to give instead."""
+    if schema is None or (isinstance(schema, type) and _can_be_asked(schema)):
+        return schema
+    if typing.get_origin(schema) in (typing.Union, types.UnionType) and all(
+        isinstance(member, type) and _can_be_asked(member) for member in typing.get_args(schema)
+    ):
+        return schema
+    origin = typing.get_origin(schema)
+    if origin is not None or isinstance(schema, type) or type(schema).__module__ == "typing":
+        plain = f"{origin.__name__}, or " if isinstance(origin, type) else ""
+        instead = f"{plain}a function such as pydantic.TypeAdapter(…).validate_python"
+        raise refuse(path, f"{_A_SCHEMA} ({instead}): nothing can be held to this type by asking isinstance", schema)
+    if not callable(schema):
+        raise refuse(path, _A_SCHEMA, schema)
+    if is_async(schema):
+        raise refuse(path, "a plain function, which does not wait for anything", schema)
+    return schema
+
+
+def _can_be_asked(kind: Any) -> bool:
+    """Return whether isinstance works with *kind*: not for list[int], a TypedDict, Any, most Protocols."""
+    if isinstance(kind, types.GenericAlias):
+        return False
+    try:
+        isinstance(None, kind)
+    except TypeError:
+        return False
+    return True
+
+
+def fitted(schema: Any, value: Any) -> Any:
+    """Return *value*, or what a *schema* function makes of it; raise VerificationFailed when it does not fit."""
+    if isinstance(schema, type) or typing.get_origin(schema) is not None:
+        if not isinstance(value, schema):
+            expected = getattr(schema, "__name__", None) if isinstance(schema, type) else None
+            raise VerificationFailed(f"expected {expected or schema}, not {type(value).__name__}")
+        return value
+    try:
+        made = schema(value)
+        refuse_awaitable(made)
+    except Exception as error:
+        raise VerificationFailed(f"the result does not fit its schema: {in_one_line(error)}") from error
+    return made

@@ -1,0 +1,59 @@
+"""Who wants to know what happens in a node, and how he is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from unbreakable.errors import ConfigurationError
+from unbreakable.events import Event, Listener, ListenerFailed
+from unbreakable.outcome import in_one_line
+from unbreakable.policies.check import refuse
+from unbreakable.runtime import is_async
+
+E = TypeVar("E", bound=Event)
+
+MOST_LISTENERS = 100
+
+
+class Listening:
+    """What can be listened to."""
+
+    name: str
+    listeners: tuple[tuple[type[Event], Listener], ...] = ()
+
+    def on(self, kind: type[E], listener: Callable[[E], None]) -> Callable[[E], None]:
+        """Call *listener* with every event of that *kind*; ``ub.events.Event`` stands for all.  Returns the listener.
+
+        A listener is called where the event happens and must not wait.  One that raises is dropped, with an event.
+        """
+        if not (isinstance(kind, type) and issubclass(kind, Event)):
+            raise refuse(f"{self.name}: on", "a kind of event, such as ub.events.Healed, before the listener", kind)
+        if not callable(listener) or is_async(listener):
+            raise refuse(f"{self.name}: a listener", "a plain function that takes the event", listener)
+        if len(self.listeners) >= MOST_LISTENERS:
+            raise ConfigurationError(f"{self.name} has {MOST_LISTENERS} listeners, the most a node may have")
+        self.listeners = (*self.listeners, (kind, cast("Listener", listener)))
+        return listener
+
+    def off(self, listener: Callable[..., object]) -> None:
+        """Call *listener* no more, whatever kinds of events it was given for."""
+        self.listeners = tuple(entry for entry in self.listeners if entry[1] != listener)
+
+    def hears(self, kind: type[Event]) -> bool:
+        """Return whether anybody listens to events of that *kind*."""
+        return any(issubclass(kind, wanted) for wanted, _ in self.listeners)
+
+    def tell(self, event: Event) -> None:
+        """Tell the listeners."""
+        for entry in self.listeners:
+            if isinstance(event, entry[0]):
+                try:
+                    entry[1](event)
+                except Exception as error:
+                    self.listeners = tuple(other for other in self.listeners if other is not entry)
+                    logging.getLogger("unbreakable").warning(
+                        "a listener of %s raised and was dropped", self.name, exc_info=True
+                    )
+                    self.tell(ListenerFailed(at=event.at, node=self.name, error=in_one_line(error)))

@@ -1,0 +1,26 @@
+"""Dice of our own: a program that seeds its dice does not seed ours, and a forked child does not throw its parent's."""
+
+from __future__ import annotations
+
+import os
+import random
+import weakref
+from collections.abc import Callable
+
+_all: weakref.WeakSet[random.Random] = weakref.WeakSet()
+
+
+def new_dice() -> Callable[[], float]:
+    """Return a function that returns uniform numbers in [0, 1)."""
+    dice = random.Random()
+    _all.add(dice)
+    return dice.random
+
+
+def _after_fork() -> None:
+    for dice in list(_all):
+        dice.seed()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
