@@ -7,6 +7,7 @@ write of a client's own connections is given what is left at its moment.
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -50,6 +51,15 @@ def hurry(transport: Any) -> None:
         pool._network_backend = Backend(backend)  # type: ignore[union-attr] # noqa: SLF001
 
 
+def addresses(host: str, port: int) -> list[str]:
+    """Return the addresses of *host*, which a library below would each give the whole time; itself if it has none."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        found = []
+    return [str(place[0]) for *_, place in found] or [host]
+
+
 class Backend:
     """Be the *inner* network backend of the library below the client."""
 
@@ -57,8 +67,12 @@ class Backend:
         self.inner = inner
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **more: Any) -> Stream:
-        """Return a connection to *host*."""
-        return Stream(self.inner.connect_tcp(host, port, timeout=shorter(timeout), **more))
+        """Return a connection to *host*: to the first of its addresses that answers in time."""
+        *others, last = addresses(host, port)
+        for address in others:
+            with contextlib.suppress(Exception):  # the last address says what is wrong
+                return Stream(self.inner.connect_tcp(address, port, timeout=shorter(timeout), **more))
+        return Stream(self.inner.connect_tcp(last, port, timeout=shorter(timeout), **more))
 
     def connect_unix_socket(self, path: str, timeout: float | None = None, **more: Any) -> Stream:
         """Return a connection to the socket at *path*."""

@@ -244,23 +244,47 @@ async def test_waiting_for_a_connection_is_not_sending(partner, ask, monkeypatch
     assert ["12A", "12B"] == sorted(asked.json()["seat"] for asked in partner.asked)
 
 
-async def test_a_connection_that_does_not_come_about_is_not_waited_for(ask, monkeypatch):
-    """A host that swallows our knocking costs five seconds, not the whole deadline; here a twentieth."""
-    monkeypatch.setattr(clients, "MOST_WAIT", 0.05)
+@pytest.fixture
+def deaf():
+    """Return an address that swallows our knocking: the queue in front of it is full."""
     with contextlib.ExitStack() as full:
         listener = full.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        for _ in range(4):  # its queue is full now: further knocking is not answered
+        for _ in range(4):
             knocking = full.enter_context(socket.socket())
             knocking.setblocking(False)
             knocking.connect_ex(listener.getsockname())
-        async with APINode(f"http://127.0.0.1:{listener.getsockname()[1]}", "POST", retry=ub.Retry(2)) as api:
-            outcome = await ask(api, {"seat": "12A"})
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_a_connection_that_does_not_come_about_is_not_waited_for(deaf, ask, monkeypatch):
+    """A host that swallows our knocking costs five seconds, not the whole deadline; here a twentieth."""
+    monkeypatch.setattr(clients, "MOST_WAIT", 0.05)
+    async with APINode(deaf, "POST", retry=ub.Retry(2)) as api:
+        outcome = await ask(api, {"seat": "12A"})
 
     assert isinstance(outcome.error, ub.errors.NotSent)
     assert "ConnectTimeout" in str(outcome.error)
     assert (2, True) == (outcome.attempts, outcome.elapsed < 2.0)
+
+
+async def test_the_addresses_of_a_host_share_the_time(deaf, ask, monkeypatch):
+    """However many addresses a host has, knocking at all of them takes no longer than the call may."""
+    look_up = socket.getaddrinfo
+
+    def eight(host, *args, **kwargs):
+        return (
+            look_up("127.0.0.1", *args, **kwargs) * 8
+            if host in ("api.test", b"api.test")
+            else look_up(host, *args, **kwargs)
+        )
+
+    monkeypatch.setattr(socket, "getaddrinfo", eight)
+    async with APINode(deaf.replace("127.0.0.1", "api.test"), retry=False, deadline=0.3) as api:
+        outcome = await ask(api)
+
+    assert (ub.Status.FAILED, True) == (outcome.status, outcome.elapsed < 1.0)
 
 
 async def test_a_cancelled_request_leaves_no_connection_behind(partner):
