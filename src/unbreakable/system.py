@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Unpack, cast
 
 from unbreakable.definition import check_limits, check_settings, checked_memory, read_nodes, read_workflow
@@ -23,9 +24,11 @@ from unbreakable.members import Members
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.observe import History
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import Closing
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing
+from unbreakable.runtime.closing import close_all, close_all_sync
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
 from unbreakable.storage.shared import place_of
+from unbreakable.storage.trouble import explained
 from unbreakable.workflow import Parts, QuantumWorkflow
 from unbreakable.workflows.step import check_text
 
@@ -98,6 +101,9 @@ class QuantumSystem(Closing):
                 self.memory = self._own_memory = SqliteMemory(self._place)
             self._history = History(self._place, lambda: self.get_system_status().to_dict())
         self._members = Members(self.memory, None if self._history is None else self._history.note)
+        self.loops.welcome = lambda loop: self._members.listen(loop.node)
+        if _watcher is not None:
+            _watcher(self)
 
     # ── making ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -190,8 +196,7 @@ class QuantumSystem(Closing):
         simulation.choose_for(orchestrator)
         for node in workflow.nodes.values():
             self._members.take_in(node, workflow, simulation)
-        for teller in (orchestrator.node, workflow.loop.node):
-            self._members.listen(teller)
+        self._members.listen(orchestrator.node)
         self.workflows[workflow.name] = workflow
 
     def _let_go(self, workflow: QuantumWorkflow) -> None:
@@ -217,9 +222,12 @@ class QuantumSystem(Closing):
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, grace: float = 3.0) -> None:
-        """Start what is new, and block until all loops have ended or SIGTERM or SIGINT comes; then close everything."""
+        """Start what is new, and block until all loops have ended or SIGTERM or SIGINT comes; then close everything.
+
+        *grace* is how many seconds that may take; see ``aclose``.
+        """
         try:
-            self.loops.run(grace)
+            self.loops.run_until_asked()
         finally:
             self.aclose_sync(grace)
 
@@ -260,23 +268,25 @@ class QuantumSystem(Closing):
     async def aclose(self, grace: float = 10.0) -> None:
         """Stop all loops, close all nodes and write what is left to the state; closing twice is the same as once.
 
-        Iterations in progress have *grace* seconds.
+        What is in progress has *grace* seconds, and nodes have the rest of them.  What hangs is left behind a second
+        later; everything else is closed all the same.
         """
+        until = ASYNCIO.now() + grace
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close_state)
-            stack.push_async_callback(_all_of, [node.aclose for node in self._others()])
-            stack.push_async_callback(_all_of, [each.aclose for each in self.workflows.values()], 0.0)
+            stack.push_async_callback(close_all, self._others(), until)
+            stack.push_async_callback(_all_of, [each.close_parts for each in self.workflows.values()], until)
             stack.callback(self._settle)
             await self.loops.aclose(grace)
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
+        until = BLOCKING.now() + grace
         with contextlib.ExitStack() as stack:
             stack.callback(self._close_state)
-            for node in self._others():
-                stack.callback(node.aclose_sync)
+            stack.callback(close_all_sync, self._others(), until)
             for workflow in self.workflows.values():
-                stack.callback(workflow.aclose_sync, 0.0)
+                stack.callback(workflow.close_parts_sync, until)
             stack.callback(self._settle)
             self.loops.aclose_sync(grace)
 
@@ -309,11 +319,18 @@ async def _all_of(closing: Sequence[Callable[..., Awaitable[Any]]], *arguments: 
 
 
 _default_states: list[str | os.PathLike[str]] = []
+_watcher: Callable[[QuantumSystem], None] | None = None
 
 
 def give_default_state(state: str | os.PathLike[str]) -> None:
     """Let the next system that names no state have this one."""
     _default_states[:] = [state]
+
+
+def watch_systems(watcher: Callable[[QuantumSystem], None] | None) -> None:
+    """Let *watcher* know every system of this process as it is made; None: nobody."""
+    global _watcher  # noqa: PLW0603 - one command per process
+    _watcher = watcher
 
 
 def _take_default() -> str | os.PathLike[str] | None:
@@ -322,7 +339,10 @@ def _take_default() -> str | os.PathLike[str] | None:
 
 def _folder(state: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """Return *state*; a path without an ending is a folder, which is made if it is not there."""
-    place = place_of(state)
-    if not place.suffix and not place.exists():
-        place.mkdir(parents=True)
+    try:
+        place = place_of(state)
+        if not place.suffix and not place.exists():
+            place.mkdir(parents=True)
+    except OSError as error:
+        raise explained(error, Path(state)) from error
     return state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from unbreakable.nodes import OrchestratorNode
 from unbreakable.nodes.orchestrator import Runs
 from unbreakable.outcome import in_one_line
 from unbreakable.record import Record
-from unbreakable.runtime import Closing
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing
+from unbreakable.runtime.closing import close_all, close_all_sync
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 
@@ -173,23 +173,39 @@ class QuantumWorkflow(Closing):
     async def aclose(self, grace: float = 10.0) -> None:
         """Stop the loop, close the nodes that were made for this workflow, and let the system forget it.
 
-        An iteration in progress has *grace* seconds.  Its name is free again.  Nodes that were given as objects are
-        their owners' to close, or the system's at its end.
+        An iteration in progress has *grace* seconds, and nodes have the rest of them.  Its name is free again.  Nodes
+        that were given as objects are their owners' to close, or the system's at its end.
         """
-        async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self.parts.let_go, self)
-            for node in self._own():
-                stack.push_async_callback(node.aclose)
+        until = ASYNCIO.now() + grace
+        try:
             await self.loop.aclose(grace)
+        finally:
+            await self.close_parts(until)
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.parts.let_go, self)
-            for node in self._own():
-                stack.callback(node.aclose_sync)
+        until = BLOCKING.now() + grace
+        try:
             self.loop.aclose_sync(grace)
+        finally:
+            self.close_parts_sync(until)
+
+    async def close_parts(self, until: float) -> None:
+        """Close all but the loop, which was stopped or hangs, by the moment *until*; see ``close_all``."""
+        self.loop.let_go()
+        try:
+            await close_all(self._own(), until)
+        finally:
+            self.parts.let_go(self)
+
+    def close_parts_sync(self, until: float) -> None:
+        """Do the same as ``close_parts`` in plain code."""
+        self.loop.let_go()
+        try:
+            close_all_sync(self._own(), until)
+        finally:
+            self.parts.let_go(self)
 
     def _own(self) -> Sequence[Any]:
-        """Return what was made for this workflow; the last one is closed first."""
-        return (self.parts.simulation, *self.parts.made, self.parts.orchestrator)
+        """Return what was made for this workflow, in the order in which it is closed."""
+        return (self.parts.orchestrator, *reversed(self.parts.made), self.parts.simulation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 from unbreakable.fractal import FractalNode
@@ -42,6 +43,7 @@ class QuantumLoopEngine(Closing):
     def __init__(self, state: None = None) -> None:
         if state is not None:
             raise refuse("state", "None: loops are kept in memory, and nothing else is offered yet", state)
+        self.welcome: Callable[[QuantumLoop], None] | None = None  #: is told each loop as it is made
         self._loops: dict[str, QuantumLoop] = {}
         self._news = BLOCKING.waiter()
 
@@ -76,8 +78,8 @@ class QuantumLoopEngine(Closing):
         "inline"   in the loop itself: an async one is cancelled, and left behind if it does not heed that within a
                    second; a plain one has to look at ``ub.current().remaining()``
         "thread"   in a thread of its own, an async one on an event loop there: it is left behind
-        "process"  in a process of its own, which is killed and replaced; it must be a function at the top of a
-                   module, or a partial of one, and its state is sent there and back
+        "process"  in a process of its own, which is killed, with what it has started, and replaced; it must be a
+                   function at the top of a module, or a partial of one, and its state is sent there and back
         ========== =================================================================================================
 
         A loop that fails is healed rung by rung, by the table in ``unbreakable.loops.ladder``.  In *quantum_mode* it
@@ -106,7 +108,7 @@ class QuantumLoopEngine(Closing):
             ended=self._tell,
             let_go=self._let_go,
         )
-        self._loops[name] = loop
+        self._keep(loop)
         return loop
 
     def run(self, grace: float = 10.0) -> None:
@@ -114,6 +116,11 @@ class QuantumLoopEngine(Closing):
 
         Then iterations in progress have *grace* seconds; a second signal means what it means without us.
         """
+        self.run_until_asked()
+        self.aclose_sync(grace)
+
+    def run_until_asked(self) -> None:
+        """Start the loops that are new, and block until all have ended or SIGTERM or SIGINT comes; stop nothing."""
         if running_event_loop() is not None:
             raise RuntimeError("run() would block the event loop: start the loops and wait for them instead")
         with noted_signals() as noted:
@@ -122,7 +129,6 @@ class QuantumLoopEngine(Closing):
                     loop.start()
             while not noted and self._are_running():
                 run_blocking(BLOCKING.wait(self._news, LOOK_AGAIN))
-        self.aclose_sync(grace)
 
     async def aclose(self, grace: float = 10.0) -> None:
         """Stop all loops at the same time, as ``stop`` does."""
@@ -142,6 +148,11 @@ class QuantumLoopEngine(Closing):
     def get_loops(self) -> tuple[QuantumLoop, ...]:
         """Return the loops there are, in the order in which they were made."""
         return tuple(self._all())
+
+    def _keep(self, loop: QuantumLoop) -> None:
+        self._loops[loop.name] = loop
+        if self.welcome is not None:
+            self.welcome(loop)
 
     def _all(self) -> list[QuantumLoop]:
         return list(self._loops.values())

@@ -116,14 +116,18 @@ class QuantumLoop(Closing):
         self.refuse_to_block()
         run_blocking(self._wait(BLOCKING))
 
+    def let_go(self) -> None:
+        """Let the engine forget this loop, which goes on if it runs; its name is free again."""
+        self._let_go(self.name)
+
     async def aclose(self, grace: float = 10.0) -> bool:
         """Stop, and let the engine forget this loop: its name is free again."""
-        self._let_go(self.name)
+        self.let_go()
         return await self.stop(grace)
 
     def aclose_sync(self, grace: float = 10.0) -> bool:
         """Do the same as ``aclose`` in plain code."""
-        self._let_go(self.name)
+        self.let_go()
         return self.stop_sync(grace)
 
     @property

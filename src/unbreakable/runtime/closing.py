@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import inspect
 from abc import abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
+
+from unbreakable.runtime.aio import ASYNCIO
+from unbreakable.runtime.blocking import BLOCKING
+
+REST = 0.2  # seconds that each thing has to be closed in any case, and an awaited one once more to give up
 
 
 class Closing:
@@ -44,3 +53,40 @@ class Closing:
     ) -> None:
         """Close."""
         self.aclose_sync()
+
+
+async def close_all(things: Sequence[Any], until: float) -> None:
+    """Close *things*, one after another, by the moment *until*; what takes REST longer is left behind.
+
+    All are closed, whatever some of them raise; that is raised in the end.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        for thing in reversed(things):
+            stack.push_async_callback(_close, thing, until)
+
+
+def close_all_sync(things: Sequence[Any], until: float) -> None:
+    """Do the same as ``close_all`` in plain code, where nothing can be left behind that does not heed its time."""
+    with contextlib.ExitStack() as stack:
+        for thing in reversed(things):
+            stack.callback(_close_sync, thing, until)
+
+
+async def _close(thing: Any, until: float) -> None:
+    seconds = max(until - ASYNCIO.now(), REST)
+    task = asyncio.ensure_future(thing.aclose(**_grace(thing, seconds)))
+    try:
+        await asyncio.wait({task}, timeout=seconds + REST)
+        if task.done():
+            await task
+    finally:
+        task.cancel()
+
+
+def _close_sync(thing: Any, until: float) -> None:
+    thing.aclose_sync(**_grace(thing, max(until - BLOCKING.now(), REST)))
+
+
+def _grace(thing: Any, seconds: float) -> dict[str, float]:
+    """Return how long *thing* has, in the form in which it takes that, if it does."""
+    return {"grace": seconds} if "grace" in inspect.signature(thing.aclose).parameters else {}

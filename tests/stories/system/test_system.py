@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
 import unbreakable as ub
 from unbreakable.errors import ConfigurationError
+
+
+def block(seconds: float) -> None:
+    time.sleep(seconds)  # noqa: TID251 - virtual
 
 
 async def nap(seconds: float) -> None:
@@ -232,3 +237,27 @@ def test_steps_of_a_loop_s_own_orchestrator_know_it_too(virtual):
     orchestrator.orchestrate_sync([step])
 
     assert [1, 2, None] == seen
+
+
+def test_closing_waits_once_for_all_that_hang(virtual, steps):
+    """Three loops that block their threads cost one grace and a second, and nodes are closed all the same."""
+    closed = []
+
+    class Cache(ub.CacheNode):
+        def aclose_sync(self):
+            closed.append(virtual.now())
+
+    def hang():
+        block(1_000.0)
+
+    system = ub.QuantumSystem()
+    workflows = [
+        system.create_quantum_workflow_sync(name, nodes=[Cache(name=name)], workflow=[ub.Step("hang", hang)])
+        for name in ("one", "two", "three")
+    ]
+    for workflow in workflows:
+        workflow.start()
+    block(0.5)
+    system.aclose_sync(grace=2.0)
+
+    assert [3.5, 3.5, 3.5] == [round(each, 1) for each in closed]

@@ -8,6 +8,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import StateOwned
+from unbreakable.observe import latest_stories
 
 pytestmark = pytest.mark.real
 
@@ -165,3 +166,20 @@ def test_a_system_makes_a_folder_that_was_deleted_again(tmp_path):
         assert system.flush()
 
     assert (folder / "runs.db").is_file()
+
+
+def test_a_loop_that_is_no_workflow_s_is_explained_too(tmp_path):
+    """Whoever makes a loop with the system's engine finds the story of a healed iteration."""
+    tokens = ["stale"]
+
+    def work():
+        if tokens[-1] == "stale":
+            raise PermissionError("stale")
+
+    with ub.QuantumSystem(tmp_path / "state") as system:
+        loop = system.loops.create_loop(work, name="mine", interval=0.0, max_iterations=1, effects="idempotent")
+        loop.node.remedy(PermissionError)(lambda failure: tokens.append("fresh"))
+        loop.start()
+        loop.wait_sync()
+
+    assert [("mine", "healed")] == [(each.node, each.status) for each in latest_stories(tmp_path / "state", 10)]
