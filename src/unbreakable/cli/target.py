@@ -1,30 +1,52 @@
-"""What `unbreakable run` is to run is found in a file and brought to its end."""
+"""What `unbreakable run` is to run is found in a file."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import importlib
-import importlib.util
 import inspect
-import signal
 import sys
-from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.loops import LoopState, QuantumLoopEngine
+from unbreakable.loops import QuantumLoopEngine
+from unbreakable.loops.files import FILES, name_for
 from unbreakable.system import QuantumSystem
 from unbreakable.workflow import QuantumWorkflow
 
-NAMES = ("system", "engine", "workflow", "main")  # looked for in this order where no name is given
+Whole: TypeAlias = QuantumSystem | QuantumLoopEngine
+
+WHOLES = ("system", "engine", "workflow")  # looked for in this order where no name is given
+MAIN = "main"  # called where none of them has anything to run
 WHAT = "a QuantumSystem, a QuantumLoopEngine, a workflow, or a function that makes one"
-GRACE = 2.5  # seconds that iterations in progress have when the end is asked for
 
 
-def find(target: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Hold what *name* in *file* is: something to run, or a function that makes or does it."""
+
+    file: str
+    name: str
+    found: Any
+    module: ModuleType
+
+    def __str__(self) -> str:
+        return f"{self.name} in {self.file}"
+
+    def whole(self, made: Any) -> Whole | None:
+        """Return what is to be run: what the function has *made*, or what it left in its file, if anything."""
+        if made is None:
+            left = _first_whole(self.module)
+            return left if left is not None and left_to_run(left) else None
+        whole = whole_of(made)
+        if whole is None:
+            raise ConfigurationError(f"{self}: the function must return {WHAT} or nothing, not {made!r}")
+        return _with_something(f"what {self} has returned", whole)
+
+
+def find(target: str) -> Target:
     """Return what FILE[:NAME] means; raise ConfigurationError when there is no such thing."""
     file, _, name = target.partition(":")
     path = Path(file)
@@ -32,86 +54,75 @@ def find(target: str) -> Any:
         raise ConfigurationError(f"{file}: there is no such file; expected a Python file, then perhaps :NAME")
     module = _load(path)
     if name:
-        found = getattr(module, name, None)
-        if not _can_run(found):
-            raise ConfigurationError(f"{target}: {name} must be {WHAT}, not {found!r}")
-        return found
-    for name in NAMES:
-        if _can_run(getattr(module, name, None)):
-            return getattr(module, name)
-    raise ConfigurationError(f"{file}: found none of {', '.join(NAMES)}; name {WHAT}, as in {file}:NAME")
+        return Target(file, name, _checked(f"{file}: {name}", getattr(module, name, None)), module)
+    for name in WHOLES:
+        whole = whole_of(getattr(module, name, None))
+        if whole is not None and left_to_run(whole):
+            return Target(file, name, whole, module)
+    found = getattr(module, MAIN, None)
+    if _is_function(found):
+        return Target(file, MAIN, _checked(f"{file}: {MAIN}", found), module)
+    whole = _first_whole(module)
+    if whole is not None:
+        _with_something(f"{file}: {next(name for name in WHOLES if whole_of(getattr(module, name, None)))}", whole)
+    names = ", ".join((*WHOLES, MAIN))
+    raise ConfigurationError(f"{file}: found none of {names}; name {WHAT}, as in {file}:NAME")
+
+
+def whole_of(found: object) -> Whole | None:
+    """Return what has a run() of its own: a workflow belongs to its system; None when it is nothing of the kind."""
+    if isinstance(found, QuantumWorkflow):
+        system: QuantumSystem = found.system
+        return system
+    return found if isinstance(found, (QuantumSystem, QuantumLoopEngine)) else None
+
+
+def engine_of(whole: Whole) -> QuantumLoopEngine:
+    """Return what runs its loops."""
+    return whole.loops if isinstance(whole, QuantumSystem) else whole
+
+
+def left_to_run(whole: Whole) -> bool:
+    """Return whether it has a loop, a workflow's included."""
+    return bool(engine_of(whole).get_loops())
 
 
 def _load(path: Path) -> ModuleType:
-    """Import the file by its own name, so that what it defines can be found by other processes, too."""
+    """Import the file from where it is, under a name by which other processes find it, too."""
     sys.path.insert(0, str(path.resolve().parent))
-    if path.stem.isidentifier() and path.suffix == ".py" and path.stem not in sys.modules:
-        return importlib.import_module(path.stem)
-    spec = importlib.util.spec_from_file_location(f"unbreakable_run_{abs(hash(path.stem))}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{path}: expected a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    name = name_for(path)
+    FILES.add({name: str(path.resolve())})
+    return importlib.import_module(name)
 
 
-def _can_run(found: object) -> bool:
-    return isinstance(found, (QuantumSystem, QuantumLoopEngine, QuantumWorkflow)) or (
-        inspect.isroutine(found) and not inspect.isbuiltin(found)
-    )
+def _first_whole(module: ModuleType) -> Whole | None:
+    wholes = (whole_of(getattr(module, name, None)) for name in WHOLES)
+    return next((whole for whole in wholes if whole is not None), None)
 
 
-def run(found: Any) -> None:
-    """Run it until it ends by itself, or SIGTERM or SIGINT comes."""
-    if inspect.iscoroutinefunction(found):
-        asyncio.run(_run_async(found()))
-        return
-    if inspect.isroutine(found):
-        found = found()
-    whole = _whole(found)
+def _checked(name: str, found: Any) -> Any:
+    """Return *found*; ConfigurationError if it cannot be run."""
+    whole = whole_of(found)
     if whole is not None:
-        whole.run(GRACE)
+        return _with_something(name, whole)
+    if not _is_function(found):
+        raise ConfigurationError(f"{name} must be {WHAT}, not {found!r}")
+    signature = inspect.signature(found)
+    try:
+        signature.bind()
+    except TypeError as error:
+        raise ConfigurationError(f"{name}{signature} must be a function without arguments: {error}") from None
+    return found
 
 
-def _whole(found: Any) -> Any:
-    """Return what has a run() of its own: a workflow belongs to its system."""
-    if found is None or isinstance(found, (QuantumSystem, QuantumLoopEngine)):
-        return found
-    if isinstance(found, QuantumWorkflow):
-        return found.system
-    raise ConfigurationError(f"the function must return {WHAT} or nothing, not {found!r}")
+def _with_something(name: str, whole: Whole) -> Whole:
+    if not left_to_run(whole):
+        raise ConfigurationError(
+            f"{name} has neither a loop nor a workflow, so there is nothing to run: "
+            f"make them when the file is loaded, or in a function {MAIN}"
+        )
+    return whole
 
 
-async def _run_async(program: Coroutine[Any, Any, Any]) -> None:
-    """Run an async program on this event loop, and what it returns after it."""
-    loop, asked = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    task, over = asyncio.ensure_future(program), asyncio.ensure_future(asked.wait())
-    await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
-    if not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=GRACE)
-        over.cancel()
-        return
-    whole = _whole(await task)
-    if whole is None:
-        over.cancel()
-        return
-    await _serve(whole, over)
-
-
-async def _serve(whole: Any, over: asyncio.Future[Any]) -> None:
-    engine: QuantumLoopEngine = whole.loops if isinstance(whole, QuantumSystem) else whole
-    loops = engine.get_loops()
-    for each in loops:
-        if each.state is LoopState.NEW:
-            each.start()
-    ended = asyncio.gather(*(each.wait() for each in loops))
-    await asyncio.wait({ended, over}, return_when=asyncio.FIRST_COMPLETED)
-    for future in (ended, over):
-        future.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await future
-    await whole.aclose(GRACE)
+def _is_function(found: Any) -> bool:
+    return inspect.isroutine(found) and not inspect.isbuiltin(found)

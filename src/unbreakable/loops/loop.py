@@ -10,6 +10,7 @@ from unbreakable.errors import Rejected
 from unbreakable.fractal import FractalNode
 from unbreakable.loops.control import Control
 from unbreakable.loops.ending import end
+from unbreakable.loops.first import FirstTime
 from unbreakable.loops.life import Life
 from unbreakable.loops.program import refuse_while_loading
 from unbreakable.loops.schedule import Schedule
@@ -54,6 +55,7 @@ class QuantumLoop(Closing):
         worker process that is only loading the program.
         """
         refuse_while_loading()
+        first_start.happened()
         with self._lock:
             if self.life is not None and self.life.carrier.is_alive:
                 if self.life.control.stopping:
@@ -214,6 +216,7 @@ class QuantumLoop(Closing):
 
 # Running loops are held here: one whose owner has let go of it still runs.
 _running: set[QuantumLoop] = set()
+first_start = FirstTime()  # of any loop in this process
 
 
 def _forget_all() -> None:

@@ -16,6 +16,7 @@ from unbreakable.loops.errand import Answer, Request
 from unbreakable.loops.group import ProcessGroup
 from unbreakable.loops.hand import Hand
 from unbreakable.loops.program import Program, let_main_be_found, refuse_while_loading
+from unbreakable.loops.start import command
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack
 from unbreakable.policies import Context
 from unbreakable.runtime import Runtime, TimeUp
@@ -23,8 +24,6 @@ from unbreakable.runtime import Runtime, TimeUp
 LAST_WORDS = 0.5  # seconds that an idle worker has to end by itself before it is killed
 
 MODULE = "unbreakable.loops.worker"
-# The search path comes first, so that the worker finds what the parent finds.
-CODE = f"import sys; sys.path[:] = sys.argv[3:]; from {MODULE} import main; main(int(sys.argv[1]), int(sys.argv[2]))"
 
 _alive: set[ProcessWorker] = set()
 
@@ -127,8 +126,10 @@ class ProcessWorker:
         try:
             self._connection, theirs = socket.socketpair()
             with theirs:
-                command = [*_python(), "-c", CODE, str(theirs.fileno()), str(os.getpid()), *map(str, sys.path)]
-                self._process = ProcessGroup(command, [theirs.fileno()])
+                words = [str(theirs.fileno()), str(os.getpid())]
+                self._process = ProcessGroup(
+                    command(_python(), MODULE, words, [*map(str, sys.path)]), [theirs.fileno()]
+                )
         except OSError as error:
             raise WorkerLost(f"no worker process can be started: {error}") from error
         _alive.add(self)

@@ -1,7 +1,9 @@
 """A worker process is kept alive: started again whenever it dies, ended in good order when somebody asks for it.
 
-The supervisor runs no code of the user's.  It holds the worker's standard input open, and a worker whose input ends has
-lost its supervisor and ends itself (``follow``), so that none is left behind, however the supervisor dies.
+The supervisor runs no code of the user's.  It holds the other end of the worker's standard input, the lifeline: a
+worker whose input ends has lost its supervisor and ends itself (``follow``), so that none is left behind, however the
+supervisor dies.  On the same way back a worker says that it is finished, or that starting it again would be in vain
+(``tell``).  One that ends without a word has died, whatever its exit code: an operation may well call ``os._exit``.
 """
 
 from __future__ import annotations
@@ -9,49 +11,54 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from unbreakable.loops.signals import noted_signals
 from unbreakable.policies import Backoff
 from unbreakable.runtime import BLOCKING
 
-LIFELINE = 0  # the worker's standard input, which the supervisor holds open
+LIFELINE = 0  # the worker's standard input
 LOOK_AGAIN = 0.05  # seconds between two looks at the worker
 GRACE = 4.0  # seconds that a worker has to end in good order; then it is killed
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
 STEADY = 60.0  # seconds of life after which a death counts as the first one again
-IN_VAIN = 2  # the exit code of a worker that another start would not help: what it was told to run cannot be run
+FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
+CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
 
 
 class Supervisor:
     """Run *command* as a worker for ever; ``run`` returns the exit code of the whole."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], say: Callable[[str], None]) -> None:
-        self.command, self.environment, self.say = command, environment, say
+    def __init__(self, command: Sequence[str], say: Callable[[str], None]) -> None:
+        self.command, self.say = command, say
         self.deaths = 0
 
     def run(self) -> int:
-        """Return 0 when the worker ended by itself or was asked to, 2 when starting it again would be in vain."""
+        """Return 0 when the worker was finished or asked to end, 2 when starting it again would be in vain."""
         with noted_signals() as noted:
             while True:
-                began, worker = BLOCKING.now(), self._start()
-                while worker.poll() is None and not noted:
-                    BLOCKING.world.sleep(LOOK_AGAIN)
-                if noted:
-                    return self._end(worker)
-                self._sweep(worker)
-                if worker.returncode in (0, IN_VAIN):
-                    return worker.returncode
+                began, (worker, lifeline) = BLOCKING.now(), self._start()
+                with lifeline:
+                    while worker.poll() is None and not noted:
+                        BLOCKING.world.sleep(LOOK_AGAIN)
+                    if noted:
+                        return self._end(worker)
+                    _sweep(worker.pid)
+                    words = _last_words(lifeline)
+                if words in CODES:
+                    return CODES[words]
                 self.deaths = 1 if BLOCKING.now() - began > STEADY else self.deaths + 1
                 if not self._rest(worker.returncode, noted):
                     return 0
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C on a terminal is for the supervisor, who then asks the worker.
-        return subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, env={**os.environ, **self.environment}, start_new_session=True
-        )
+    def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # A session of its own: Ctrl-C on a terminal is for the supervisor, who then asks the worker.
+            return subprocess.Popen(self.command, stdin=theirs.fileno(), start_new_session=True), ours
 
     def _rest(self, code: int, noted: Sequence[int]) -> bool:
         """Wait before the next start; return False when somebody asks for the end meanwhile."""
@@ -71,15 +78,8 @@ class Supervisor:
             self.say(f"the worker did not end within {GRACE:g} s and is killed; what it had begun is in its state")
             worker.kill()
             worker.wait()
-        self._sweep(worker)
+        _sweep(worker.pid)
         return 0
-
-    def _sweep(self, worker: subprocess.Popen[bytes]) -> None:
-        """Let nothing of a worker that is gone live on."""
-        if worker.stdin is not None:
-            worker.stdin.close()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(worker.pid, signal.SIGKILL)
 
 
 def follow() -> None:
@@ -94,3 +94,33 @@ def follow() -> None:
         os._exit(1)
 
     BLOCKING.world.spawn(wait, "unbreakable follower")
+
+
+def tell(words: bytes) -> None:
+    """Say to the supervisor how this worker ends: FINISHED or IN_VAIN."""
+    with contextlib.suppress(OSError):  # it is gone: then ``follow`` ends us
+        os.write(LIFELINE, words)
+
+
+def _last_words(lifeline: socket.socket) -> bytes:
+    lifeline.setblocking(False)
+    with contextlib.suppress(OSError):
+        return lifeline.recv(64)
+    return b""
+
+
+def _sweep(leader: int) -> None:
+    """Let nothing of a worker that is gone live on: neither its group nor what its session holds."""
+    for number in _session(leader):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(number, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _session(leader: int) -> Iterator[int]:
+    """Return the processes of the session that *leader* began, where the kernel tells: groups of their own included."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if int((entry / "stat").read_bytes().rpartition(b")")[2].split()[3]) == leader:
+                yield int(entry.name)

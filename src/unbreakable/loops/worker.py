@@ -27,13 +27,13 @@ LAST_WORDS = 1.0  # seconds from the end of the conversation to the end of the p
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
-def main(descriptor: int, parent: int) -> None:
+def main(descriptor: str, parent: str) -> None:
     """Make the attempts that are asked for through the socket *descriptor*, as long as process *parent* lives."""
-    _die_with(parent)
+    _die_with(int(parent))
     for number in ASKING:
         signal.signal(number, _leave_to_the_parent)  # a handler, which unlike SIG_IGN our own children do not inherit
     with contextlib.suppress(Gone):
-        _serve(socket.socket(fileno=descriptor))
+        _serve(socket.socket(fileno=int(descriptor)))
 
 
 def _serve(connection: socket.socket) -> None:

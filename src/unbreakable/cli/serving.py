@@ -1,0 +1,82 @@
+"""What was found in a file is brought to its end: by itself, or in good order when SIGTERM or SIGINT comes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+from unbreakable.cli.place import Place
+from unbreakable.cli.target import Target, Whole, engine_of
+from unbreakable.loops import LoopState
+
+GRACE = 1.8  # seconds that what is in progress has when the end is asked for; closing everything takes up to 1.6 more
+LAST = 0.2  # seconds that tasks have which everybody has let go of
+
+
+def serve(target: Target, place: Place) -> None:
+    """Run it until it ends by itself, or SIGTERM or SIGINT comes; then close the systems of *place*."""
+    if inspect.iscoroutinefunction(target.found):
+        _run(_serve_async(target, place))
+        return
+    whole: Whole | None = target.whole(target.found()) if inspect.isroutine(target.found) else target.found
+    if whole is not None:
+        whole.run(GRACE)
+
+
+def _run(program: Coroutine[Any, Any, None]) -> None:
+    """Run *program* as ``asyncio.run`` does, but wait only LAST seconds for tasks that swallow their cancellation."""
+    event_loop = asyncio.new_event_loop()
+    try:
+        event_loop.run_until_complete(program)
+    finally:
+        tasks = asyncio.all_tasks(event_loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            event_loop.run_until_complete(asyncio.wait(tasks, timeout=LAST))
+        event_loop.run_until_complete(event_loop.shutdown_asyncgens())
+
+
+async def _serve_async(target: Target, place: Place) -> None:
+    """Run an async function on this event loop, and what it returns after it."""
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    over, whole = asyncio.ensure_future(asked.wait()), None
+    try:
+        whole = await _made(target, over)
+        if whole is not None:
+            await _until_ended(whole, over)
+            await whole.aclose(GRACE)
+    finally:
+        over.cancel()
+        others = [system for system in list(place.systems) if system is not whole]
+        await asyncio.gather(*(system.aclose(0.0) for system in others))
+
+
+async def _made(target: Target, over: asyncio.Future[Any]) -> Whole | None:
+    """Return what the function makes; when the end is asked for meanwhile it is cancelled, and that is nothing."""
+    program: Coroutine[Any, Any, Any] = target.found()
+    task = asyncio.ensure_future(program)
+    await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        return target.whole(await task)
+    task.cancel()
+    await asyncio.wait({task}, timeout=GRACE)
+    return None
+
+
+async def _until_ended(whole: Whole, over: asyncio.Future[Any]) -> None:
+    loops = engine_of(whole).get_loops()
+    for each in loops:
+        if each.state is LoopState.NEW:
+            each.start()
+    ended = asyncio.gather(*(each.wait() for each in loops))
+    await asyncio.wait({ended, over}, return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await ended

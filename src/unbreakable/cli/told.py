@@ -1,0 +1,44 @@
+"""What went wrong in a user's program, told without the frames that are ours."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from pathlib import Path
+
+import click
+
+from unbreakable.cli.saying import complain
+from unbreakable.errors import ConfigurationError, StateError
+from unbreakable.outcome import in_one_line
+
+# Where this library is, how it was started, and what it loads programs with.
+OURS = (str(Path(__file__).resolve().parents[1]), "<string>", "<frozen importlib", str(Path(importlib.__file__).parent))
+LONGEST = 500  # characters of the last line
+
+
+def tell_of(error: BaseException, file: str, what: str, *, as_json: bool) -> None:
+    """Say *what* has happened and why; where *error* was raised is shown before, from *file* on, unless it says all."""
+    if isinstance(error, (ConfigurationError, StateError)):
+        complain(str(error), as_json=as_json)
+    elif isinstance(error, SystemExit):
+        code = "" if error.code is None else error.code
+        complain(f"{what}: {code if isinstance(code, str) and code else f'sys.exit({code})'}", as_json=as_json)
+    else:
+        click.echo("".join(_story(error, Path(file).resolve())), nl=False, err=True)
+        complain(f"{what}: {in_one_line(error, LONGEST)}", as_json=as_json)
+
+
+def _story(error: BaseException, file: Path) -> list[str]:
+    told = traceback.TracebackException.from_exception(error)
+    part: traceback.TracebackException | None = told
+    while part is not None:
+        part.stack = traceback.StackSummary.from_list(_theirs(part.stack, file))
+        part = part.__cause__ or part.__context__
+    return list(told.format())
+
+
+def _theirs(stack: traceback.StackSummary, file: Path) -> list[traceback.FrameSummary]:
+    """Return the frames from the user's file on that are not ours."""
+    first = next((number for number, frame in enumerate(stack) if Path(frame.filename) == file), 0)
+    return [frame for frame in stack[first:] if not frame.filename.startswith(OURS)]

@@ -1,0 +1,56 @@
+"""The worker of `unbreakable run`: it runs what is in a file, and says whether starting it again makes sense."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from unbreakable.cli.place import Place
+from unbreakable.cli.serving import serve
+from unbreakable.cli.target import find
+from unbreakable.cli.told import tell_of
+from unbreakable.errors import StateFull, StateLocked, StateNotOurs, StateOwned, StateTooNew
+from unbreakable.loops.loop import first_start
+from unbreakable.loops.supervisor import FINISHED, IN_VAIN, follow, tell
+from unbreakable.runtime import BLOCKING
+
+STARTING = 5.0  # seconds after which a function runs that has started no loop
+PASSES_BY_ITSELF = (StateLocked, StateFull)
+NEVER_PASSES = (StateNotOurs, StateTooNew, StateOwned)
+
+
+def main(role: str, target: str, state: str, *words: str) -> NoReturn:
+    """Run *target*, with *state* for a system that names none.
+
+    Among the *words* "asked" says that somebody named that place, and "json" that what is said is to be JSON.
+    """
+    follow()
+    as_json, file = "json" in words, target.partition(":")[0]
+    place = Place(Path(state), asked="asked" in words, as_json=as_json)
+    sys.argv[:] = [file]
+    try:
+        found = find(target)
+    except BaseException as error:
+        tell_of(error, file, f"{file} cannot be loaded", as_json=as_json)
+        _end(error, in_vain=not isinstance(error, PASSES_BY_ITSELF))
+    began = BLOCKING.now()
+    place.tell_when_it_runs(str(found), STARTING)
+    try:
+        serve(found, place)
+    except BaseException as error:
+        if not (isinstance(error, SystemExit) and error.code in (None, 0)):
+            runs = first_start.has_happened or BLOCKING.now() - began > STARTING
+            tell_of(error, file, f"{found} {'ended' if runs else 'failed before anything ran'}", as_json=as_json)
+            _end(error, in_vain=isinstance(error, NEVER_PASSES) or not (runs or isinstance(error, PASSES_BY_ITSELF)))
+    tell(FINISHED)
+    sys.exit(0)
+
+
+def _end(error: BaseException, *, in_vain: bool) -> NoReturn:
+    """End this worker, and say whether another one would do no better."""
+    if in_vain:
+        tell(IN_VAIN)
+        sys.exit(2)
+    code = error.code if isinstance(error, SystemExit) else 1
+    sys.exit(code if isinstance(code, int) else 1)
