@@ -26,7 +26,7 @@ def look_up(state: str | os.PathLike[str], sql: str, *values: object) -> list[tu
             return connection.execute(sql, values).fetchall()
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if "no such table" in str(error):
             return []
         raise StateError(f"{path}: cannot be read ({error})") from error

@@ -32,6 +32,7 @@ from unbreakable.errors import (
     StateTooNew,
 )
 from unbreakable.storage.owner import Ownership
+from unbreakable.storage.seal import broken_at, is_sealed, sealing
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,10 +43,14 @@ Durability: TypeAlias = Literal["process", "durable"]
 APPLICATION = 0x756E6272  # "unbr", at byte 68 of the file
 FORMAT = 1
 BESIDE = ("-wal", "-shm")
+MAGIC = b"SQLite format 3\0"
+LEAST = 512  # bytes of the smallest database
+DAMAGED = 11  # SQLite's result code
+UNREADABLE = 1  # SQLite's result code when a statement does not fit: our own first ones fit every file that is whole
 TROUBLES: dict[int, tuple[type[StateError], str]] = {  # by SQLite's primary result code
     5: (StateLocked, "another program holds its write lock"),
     6: (StateLocked, "another statement holds its write lock"),
-    11: (StateBroken, "its content is damaged"),
+    DAMAGED: (StateBroken, "its content is damaged"),
     13: (StateFull, "there is no room left to write"),
     26: (StateBroken, "it is not a database any more"),
 }
@@ -91,15 +96,9 @@ class StateFile:
         """Carry out all *statements* and commit, or raise a StateError and change nothing."""
         if self.is_gone:
             raise StateGone(f"{self.path}: was deleted or replaced while this process worked with it")
-        with self._at_work() as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                for sql, values in statements:
-                    connection.execute(sql, values)
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with self._at_work() as connection, _transaction(connection):
+            for sql, values in statements:
+                connection.execute(sql, values)
 
     def read(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Return the rows that *sql* selects."""
@@ -116,8 +115,10 @@ class StateFile:
                 f"this one reads up to version {known}; upgrade, or name another state file"
             )
         for number, migration in enumerate(schema.migrations[version:], version + 1):
-            stamp = ("INSERT OR REPLACE INTO part (name, version) VALUES (?, ?)", (schema.name, number))
-            self.write([*((sql, ()) for sql in migration), stamp])
+            with self._at_work() as connection, _transaction(connection), sealing(connection):
+                for sql in migration:
+                    connection.execute(sql)
+                connection.execute("INSERT OR REPLACE INTO part VALUES (?, ?)", (schema.name, number))
 
     def strengthen(self, durability: Durability) -> None:
         """Give every later commit at least *durability*."""
@@ -181,6 +182,7 @@ class StateFile:
     def _open(self, owner: Ownership) -> sqlite3.Connection:
         with self._explained():
             try:
+                self._look_at_the_head(owner)
                 return self._connect()
             except StateBroken as trouble:
                 if not (owner.was_ours or self._bears_our_mark()):
@@ -188,12 +190,24 @@ class StateFile:
                 self.set_aside = self._put_away(str(trouble))
             return self._connect()
 
+    def _look_at_the_head(self, owner: Ownership) -> None:
+        """Raise StateBroken for a file of ours that SQLite would take for a new one, or for one that is read only."""
+        try:
+            with self.path.open("rb") as file:
+                head = file.read(LEAST)
+        except OSError:
+            return
+        if owner.was_ours and len(head) < LEAST:
+            raise StateBroken(f"{self.path}: its content was cut off")
+        if head.startswith(MAGIC) and not {*head[18:20]} <= {1, 2}:
+            raise StateBroken(f"{self.path}: its header is damaged")
+
     def _connect(self) -> sqlite3.Connection:
         import sqlite3
 
         connection = sqlite3.connect(self.path, timeout=0.0, isolation_level=None, check_same_thread=False)
         try:
-            with self._explained():
+            with self._explained(while_opening=True):
                 self._inspect(connection)
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=NORMAL")
@@ -210,13 +224,18 @@ class StateFile:
             connection.execute(f"PRAGMA user_version={FORMAT}")
         elif application != APPLICATION:
             raise StateNotOurs(f"{self.path}: a database of another program; name another state file")
+        damage = broken_at(connection)
+        if damage is not None:
+            raise StateBroken(f"{self.path}: its schema is damaged ({damage})")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > FORMAT:
             raise StateTooNew(f"{self.path}: format {version} of a newer Unbreakable, this one reads {FORMAT}; upgrade")
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise StateBroken(f"{self.path}: its content is damaged ({verdict})")
-        connection.execute("CREATE TABLE IF NOT EXISTS part (name TEXT PRIMARY KEY, version INTEGER NOT NULL)")
+        if not is_sealed(connection):
+            with _transaction(connection), sealing(connection):
+                connection.execute("CREATE TABLE IF NOT EXISTS part (name TEXT PRIMARY KEY, version INTEGER NOT NULL)")
 
     def _bears_our_mark(self) -> bool:
         with self.path.open("rb") as file:
@@ -246,12 +265,33 @@ class StateFile:
             yield self._connection
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, *, while_opening: bool = False) -> Iterator[None]:
         import sqlite3
 
         try:
             yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            code = code_of(error)
+            if while_opening and code == UNREADABLE:
+                code = DAMAGED
             kind, what = TROUBLES.get(code, (StateError, "SQLite refuses"))
             raise kind(f"{self.path}: {what} ({error})") from error
+
+
+def code_of(error: Exception) -> int:
+    """Return SQLite's primary result code, that of damage for text that is none."""
+    if isinstance(error, UnicodeDecodeError) or "Could not decode to UTF-8" in str(error):
+        return DAMAGED
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done in this block, or nothing of it when it raises."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

@@ -208,3 +208,32 @@ def test_most_limits_what_is_returned():
         assert [3, 16] == [len(knowledge.search("pyramid", most=most)) for most in (3, 1_000)]
         with pytest.raises(ConfigurationError, match="most must be a whole number"):
             knowledge.search("pyramid", most=0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"title TEXT NOT", b"tktle TEXT NOT"), (b"TABLE passage", b"\xd4ABLE passage")]
+)
+def test_a_damaged_schema_is_told_as_damage(tmp_path, old, new):
+    """By a response, as whatever else makes the knowledge unusable; no error of SQLite's comes out."""
+    path = tmp_path / "egypt.db"
+    with KnowledgeBase({"Egypt": "The pyramids stand at Giza."}, path=path):
+        pass
+    path.write_bytes(path.read_bytes().replace(old, new))
+    agent = AgentNode(knowledge=path)
+
+    assert ("degraded", "damaged") == (
+        (response := agent.process_query_sync("Where do the pyramids stand?")).kind,
+        str(response.answer).rpartition(" ")[2].rstrip("."),
+    )
+    agent.aclose_sync()
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_knowledge_file_that_was_cut_off_is_warned_of(tmp_path, size):
+    """An agent that knows nothing any more does not go unnoticed."""
+    path = tmp_path / "egypt.db"
+    with KnowledgeBase({"Egypt": "The pyramids stand at Giza."}, path=path):
+        pass
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.warns(RuntimeWarning, match="it was cut off, or never filled"):
+        KnowledgeBase(path=path).close()

@@ -235,7 +235,8 @@ def test_a_lock_that_was_taken_away_meanwhile_is_not_held_for_nothing(path, open
 def test_a_file_of_a_newer_version_is_refused(path, opened):
     """An old program must not write into a format that it does not know."""
     opened(path).close()
-    elsewhere(path, f"PRAGMA user_version = {FORMAT + 1}")
+    reseal = "UPDATE seal SET value = value + 1 WHERE name = CAST('format' AS BLOB)"
+    elsewhere(path, f"PRAGMA user_version = {FORMAT + 1}", reseal)
     with pytest.raises(
         StateTooNew, match=f"format {FORMAT + 1} of a newer Unbreakable, this one reads {FORMAT}; upgrade"
     ):
@@ -313,7 +314,15 @@ def cut_short(path):
     path.write_bytes(path.read_bytes()[:5000])
 
 
-@pytest.mark.parametrize("damage", [damage_header, damage_mark, damage_pages, cut_short])
+def cut_off(path):
+    path.write_bytes(b"")
+
+
+def all_but_cut_off(path):
+    path.write_bytes(path.read_bytes()[:1])
+
+
+@pytest.mark.parametrize("damage", [damage_header, damage_mark, damage_pages, cut_short, cut_off, all_but_cut_off])
 def test_a_broken_file_is_set_aside_loudly(path, opened, damage):
     """It is renamed, not deleted, and work goes on with an empty one."""
     file = opened(path)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from unbreakable.errors import DeadlineExceeded, StateBroken, StateError, StateLocked, StateNotOurs, StateTooNew
 from unbreakable.runtime.world import REAL
-from unbreakable.storage.sqlite import TROUBLES
+from unbreakable.storage.seal import broken_at, sealing
+from unbreakable.storage.sqlite import LEAST, TROUBLES, UNREADABLE, code_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,6 +54,7 @@ class Shelf:
         self._finalizer: Callable[[], object]
         self._damage: tuple[object, str] | None = None  #: which state of the file was found damaged, and how
         was_there = self._state() is not None
+        self._warn_of_an_empty_file()
         try:
             self._patiently(self._look_inside)
         except (StateNotOurs, StateTooNew):
@@ -60,6 +63,17 @@ class Shelf:
             if not was_there:
                 raise
         _shelves.add(self)
+
+    def _warn_of_an_empty_file(self) -> None:
+        """Warn of a file that holds nothing: SQLite takes it for a new one, and it may have been cut off."""
+        try:
+            is_empty = self.path is not None and self.path.stat().st_size < LEAST
+        except OSError:
+            return
+        if is_empty:
+            warnings.warn(
+                f"{self.name} is an empty file: it was cut off, or never filled", RuntimeWarning, stacklevel=4
+            )
 
     # ── use ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -146,8 +160,10 @@ class Shelf:
         )
         try:
             self._inspect(connection)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, sqlite3.Error) and code_of(error) == UNREADABLE:
+                raise self._broken(error) from error  # our own statements fit every schema that is whole
             raise
         self._finalizer = weakref.finalize(self, _close, connection, os.getpid())
         return connection
@@ -161,8 +177,9 @@ class Shelf:
         if version > len(self.migrations):
             raise StateTooNew(f"{self.name}: format {version} of a newer Unbreakable; upgrade, or name another file")
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise self._broken(verdict)
+        damage = broken_at(connection, versions="") if verdict == "ok" else verdict
+        if damage is not None:
+            raise self._broken(damage)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         if version < len(self.migrations):
@@ -171,11 +188,12 @@ class Shelf:
     def _migrate(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have been quicker
-        for migration in self.migrations[version:]:
-            for statement in migration:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA application_id={APPLICATION}")
-        connection.execute(f"PRAGMA user_version={len(self.migrations)}")
+        with sealing(connection, versions=""):
+            for migration in self.migrations[version:]:
+                for statement in migration:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={APPLICATION}")
+            connection.execute(f"PRAGMA user_version={len(self.migrations)}")
         connection.execute("COMMIT")
 
     # ── trouble ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,8 +204,8 @@ class Shelf:
 
         try:
             yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            code = code_of(error)
             if code == INTERRUPTED:
                 raise DeadlineExceeded("the deadline came during the search") from error
             kind, what = TROUBLES.get(code, (StateError, "SQLite refuses"))
