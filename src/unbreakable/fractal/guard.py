@@ -16,7 +16,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from unbreakable.errors import StrayExit
-from unbreakable.fractal.operation import Work, takes_context, work_with_context
+from unbreakable.fractal.operation import Work, takes_context
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
 from unbreakable.runtime import is_async
@@ -55,32 +55,36 @@ def guarded_sync(operation: Callable[..., Any], enter: Callable[[], Context]) ->
     return work
 
 
-def guarded_work(operation: Callable[..., Any]) -> Work:
-    """Return what makes a guarded attempt of *operation*, which takes the context or nothing, in its own colour."""
-    work = work_with_context(operation)
+def guarded_work(work: Work, strays: type[BaseException] = BaseException) -> Work:
+    """Return what makes the same attempts as *work*, each guarded against *strays*, in its own colour."""
 
     def attempt(ctx: Context) -> Callable[[], Any]:
         call = work(ctx)
-        return partial(_awaited_under_guard, call) if is_async(call) else partial(_called_under_guard, call)
+        if is_async(call):
+            return partial(_awaited_under_guard, call, strays)
+        return partial(_called_under_guard, call, strays, is_awaited=ctx.runtime.preemptive)
 
     return attempt
 
 
-async def _awaited_under_guard(call: Callable[[], Any]) -> Any:
-    with Guard():
+async def _awaited_under_guard(call: Callable[[], Any], strays: type[BaseException]) -> Any:
+    with Guard(strays):
         return await call()
 
 
-def _called_under_guard(call: Callable[[], Any]) -> Any:
-    with Guard():
+def _called_under_guard(call: Callable[[], Any], strays: type[BaseException], *, is_awaited: bool) -> Any:
+    with Guard(strays):
         value = call()
-    return _awaited_under_guard(lambda: value) if inspect.isawaitable(value) else value
+    return _awaited_under_guard(lambda: value, strays) if is_awaited and inspect.isawaitable(value) else value
 
 
 class Guard:
-    """A block out of which only exceptions come, and what is from outside."""
+    """A block out of which only exceptions come, and what is from outside; or no *strays* of the block's own."""
 
-    __slots__ = ("mark",)
+    __slots__ = ("mark", "strays")
+
+    def __init__(self, strays: type[BaseException] = BaseException) -> None:
+        self.strays = strays
 
     def __enter__(self) -> None:
         self.mark = Mark()
@@ -88,7 +92,7 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if error is not None and is_stray(error, self.mark):
+        if isinstance(error, self.strays) and is_stray(error, self.mark):
             raise StrayExit(f"the operation raised {in_one_line(error)}") from error
 
 

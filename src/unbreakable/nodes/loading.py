@@ -8,8 +8,8 @@ What holds for every load:
   caller carries it, under the shorter of the node's deadline and that caller's own; when it fails because the latter
   is up, one of those who wait with more time loads again.
 - Who comes when it should have ended long ago, or when what it brings would be too old, begins another.
-- What it raises is raised to all who wait.  What is no Exception (a cancellation, Ctrl-C) belongs to who began the
-  load; one of the others loads again.
+- What it raises is raised to all who wait, a CancelledError of its own as a StrayExit: nobody cancelled them.  What
+  else is no Exception (Ctrl-C) belongs to who began the load; one of the others loads again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from unbreakable.errors import ConfigurationError, DeadlineExceeded
 from unbreakable.fractal import FractalNode
+from unbreakable.fractal.guard import guarded_work
 from unbreakable.fractal.operation import Work, work_with_arguments
 from unbreakable.fractal.telling import story_of
 from unbreakable.fractal.trace import Notebook
@@ -176,7 +177,7 @@ class Loading:
             raise ConfigurationError(msg + "give the node a loader, or get() a function to fetch it")
         if not runtime.preemptive:
             check_plain(what, function)
-        return work_with_arguments(function, args, {})
+        return guarded_work(work_with_arguments(function, args, {}), asyncio.CancelledError)
 
     def _deadline(self, key: Hashable) -> float:
         """Return how many seconds a load of *key* may take."""

@@ -11,6 +11,7 @@ from typing import Any
 from unbreakable.errors import Kind
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.guard import guarded_work
+from unbreakable.fractal.operation import work_with_context
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.signature import retry_after
 from unbreakable.outcome import Failure, Success
@@ -122,7 +123,7 @@ class NodeCaller:
         """Play the script of one call; what it tells beyond its end (trace, outcome) nobody would look at."""
         ctx = node.open(
             node.runtime or self.runtime,
-            guarded_work(operation),
+            guarded_work(work_with_context(operation)),
             None,
             context=call.input,
             nodes=self.known,

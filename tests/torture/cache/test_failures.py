@@ -122,15 +122,15 @@ def test_what_nobody_is_there_to_be_told_is_not_logged(caplog, new_loader, play)
     assert [] == caplog.messages
 
 
-def test_a_load_that_cancels_itself_ends_in_nobodys_value_but_its_first_callers_trouble(new_loader, play):
-    """The one who began it has the CancelledError; another of those who wait loads again."""
+def test_a_load_that_raises_a_cancellation_of_its_own_has_failed(new_loader, play):
+    """Nobody cancelled those who wait for it: they are told what it raised, by an error."""
 
     async def story():
         cache = CacheNode(loader=(loader := new_loader(fails=[asyncio.CancelledError()])), **ONCE)
         values = await ends(many(cache, 4))
         return [type(value).__name__ for value in values], loader.began, cache.get_status().load_failures
 
-    assert (["CancelledError", "int", "int", "int"], 2, 0) == play(story)
+    assert (["StrayExit"] * 4, 1, 1) == play(story)
 
 
 def test_what_is_no_exception_belongs_to_who_began_the_load(new_loader, play):
