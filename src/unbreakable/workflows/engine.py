@@ -81,7 +81,7 @@ class Engine:
     def _call(self, name: str) -> Call:
         key = f"{self.run.id}:{name}"
         results = self._results(self.saga.graph.ancestors(name))
-        return Call(key, self.run.context.value, results, {"run_id": self.run.id, "step": name, "step_key": key})
+        return Call(key, self.run.context.handed(), results, {"run_id": self.run.id, "step": name, "step_key": key})
 
     def _call_to_undo(self, name: str) -> Call:
         call = self._call(name)
@@ -90,7 +90,7 @@ class Engine:
         return Call(f"{call.key}:undo", call.input, results, {**call.state, "certain": certain})
 
     def _results(self, steps: Iterable[str]) -> dict[str, Any]:
-        return {step: self.run.results[step].value for step in steps if step in self.run.results}
+        return {step: self.run.results[step].handed() for step in steps if step in self.run.results}
 
     # ── what is put on record ───────────────────────────────────────────────────────────────────────────────────────
 

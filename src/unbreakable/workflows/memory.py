@@ -8,7 +8,7 @@ from typing import Any
 from unbreakable.runtime import new_lock
 from unbreakable.storage.stamp import time_of_day
 from unbreakable.workflows.journal import Record, RunBegun, RunEnded, StoredRun, fold
-from unbreakable.workflows.payload import Payload
+from unbreakable.workflows.payload import Payload, apart
 
 
 class MemoryJournal:
@@ -22,8 +22,8 @@ class MemoryJournal:
         self._lock = new_lock()
 
     def record(self, value: Any, what: str) -> Payload:
-        """Return *value* as it is: nothing has to be written."""
-        return Payload("", value)
+        """Return *value* as it is now: nothing has to be written, and whoever has it may change it later."""
+        return Payload("", apart(value))
 
     def digest(self, inputs: Sequence[Payload]) -> str:
         """Return nothing, since nothing is compared within one process."""

@@ -105,7 +105,7 @@ def result_of(stored: StoredRun, status: RunStatus) -> RunResult:
     return RunResult(
         status=status,
         run_id=stored.run_id,
-        results={step: payload.value for step, payload in stored.results.items()},
+        results={step: payload.handed() for step, payload in stored.results.items()},
         ledger=full_ledger(stored),
         error=None if stored.error is None else RecordedError(stored.error),
         workflow=stored.workflow,
@@ -117,8 +117,8 @@ def pending_of(stored: StoredRun) -> PendingRun:
     return PendingRun(
         run_id=stored.run_id,
         workflow=stored.workflow,
-        context=stored.context.value,
-        results={step: payload.value for step, payload in stored.results.items()},
+        context=stored.context.handed(),
+        results={step: payload.handed() for step, payload in stored.results.items()},
         ledger=full_ledger(stored),
         turned_back=stored.turned_back,
         begun=stored.begun,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from unbreakable.errors import NotRecordable
 
 DEEPEST = 100
+SIMPLE = frozenset({type(None), bool, int, float, str, bytes})
 
 
 class Payload(NamedTuple):
@@ -17,6 +18,41 @@ class Payload(NamedTuple):
 
     text: str
     value: Any
+
+    def handed(self) -> Any:
+        """Return the value for somebody who may change it: what is kept stays as it is."""
+        return apart(self.value)
+
+
+def apart(value: Any) -> Any:
+    """Return *value* with its dicts, lists, tuples and sets made anew, however deep; all else in it is shared.
+
+    >>> before = {"seats": [1, 2]}
+    >>> apart(before)["seats"].append(3), before
+    (None, {'seats': [1, 2]})
+    """
+    try:
+        return value if type(value) in SIMPLE else _apart(value, {})
+    except RecursionError:
+        return value  # so deep that nobody changes it by accident
+
+
+def _apart(value: Any, made: dict[int, Any]) -> Any:
+    kind = type(value)
+    if kind not in (dict, list, tuple, set):
+        return value
+    if id(value) in made:
+        return made[id(value)]
+    if kind is tuple:
+        return tuple(_apart(item, made) for item in value)
+    made[id(value)] = copy = kind()
+    if kind is dict:
+        copy.update((key, _apart(item, made)) for key, item in value.items())
+    elif kind is list:
+        copy.extend(_apart(item, made) for item in value)
+    else:
+        copy.update(value)
+    return copy
 
 
 def record(value: Any, what: str) -> Payload:

@@ -161,3 +161,36 @@ def test_wrong_steps_are_refused_before_anything_runs(stage, state):
 
     assert [] == stage.story
     assert () == orchestrator.pending()
+
+
+def test_what_a_step_changes_in_what_it_is_given_changes_nothing_on_record(stage, state):
+    """Neither the context nor the results of others, for whoever comes after it and whoever asks for the run again."""
+    seen, given = [], {"cart": ["book"]}
+
+    def change(ctx):
+        ctx.input["cart"].append("pen")
+        ctx.results.get("a", {})["n"] = 99
+        return {"n": 1}
+
+    def look(ctx):
+        seen.append((ctx.input, dict(ctx.results)))
+
+    steps = [
+        Step("a", in_colour(stage, change)),
+        Step("b", in_colour(stage, change)),
+        Step("c", in_colour(stage, look)),
+    ]
+    orchestrator = stage.orchestrator(state=state)
+    first = stage.run(orchestrator, steps, given, run_id="r")
+    first.results["a"]["n"] = 7
+    again = stage.run(orchestrator, steps, {"cart": ["book"]}, run_id="r")
+
+    assert [({"cart": ["book"]}, {"a": {"n": 1}, "b": {"n": 1}})] == seen
+    assert ({"a": {"n": 1}, "b": {"n": 1}, "c": None}, {"cart": ["book"]}) == (again.results, given)
+
+
+def in_colour(stage, work):
+    async def awaited(ctx):
+        return work(ctx)
+
+    return awaited if stage.is_async else work
