@@ -88,7 +88,7 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
                  repeated: declare "once" for anything that pays
     validate     takes the call's arguments (a node's takes the ``ub.Context``, whose ``input`` was passed) and raises,
                  or returns False, to refuse the call
-    schema       a type that the result must have, or a function that checks and parses it
+    schema       a class, or a union of classes, that the result must be of; or a function that checks and parses it
     verify       takes the result and returns a bool or a quality in 0..1; ``ub.Verify(check, at_least=0.5)``
     fallback     takes the ``ub.Failure`` and answers instead
     remedies     pairs of (exception types or a predicate, function); or use ``.remedy(…)`` as a decorator
@@ -105,6 +105,10 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     memory       a ``ub.LocalMemory`` that nodes of the same name share
     system       the ``ub.QuantumSystem`` that the node belongs to, whose nodes learn together
     ============ =====================================================================================================
+
+    A protected call inside another knows of it wherever the context of the code goes: in the same task or thread, and
+    in those that copy the context, as ``asyncio.to_thread`` does.  The plain ``submit`` of an executor does not; what
+    is called there is not taken into account when the outer call is repeated.
     """
     if callable(name):
         return protected(name, None, options)

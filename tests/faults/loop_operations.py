@@ -205,6 +205,18 @@ def down():
     raise ConnectionError("down")
 
 
+def tell_and_fail_in_doubt(path):
+    """Pay, lose the answer, and fail with an error that says nothing of it."""
+
+    @ub.protect("pay", effects="once")
+    def pay():
+        tell_pid(path)
+        raise ConnectionResetError
+
+    if not pay.outcome().ok:
+        raise RuntimeError("no luck")
+
+
 def tell_and_fail_protected(path):
     """Fail in a protected call, which repeats it as often as it may."""
 

@@ -194,6 +194,16 @@ def test_repeats_in_the_process_are_not_multiplied_outside(engine, operations, n
     assert "ConnectionError: down" in loop.get_status().last_error
 
 
+def test_doubt_in_the_process_is_doubt_outside(engine, operations, notes):
+    """A payment there that may have gone through is not made again, whatever was raised."""
+    operation = functools.partial(operations.tell_and_fail_in_doubt, str(notes))
+    loop = engine.create_loop(operation, max_iterations=1, **{**FAST, "effects": "unknown"})
+    loop.start()
+    loop.wait_sync()
+
+    assert 1 == len(notes.lines())
+
+
 def test_a_machine_without_room_for_a_process_costs_iterations_not_the_loop(
     engine, operations, notes, monkeypatch, until
 ):

@@ -54,8 +54,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Hold how an attempt ended; *exhausted* says that a protected call in it has repeated its error in vain.
+    """Hold how an attempt ended; the two flags tell of the protected calls in it.
 
+    *exhausted*: one has repeated the error in vain; *doubtful*: one that must not be made twice may have done its work.
     The value that the operation returned is not sent: a loop has no use for it.
     """
 
@@ -64,9 +65,12 @@ class Answer:
     told: str = ""
     said: Mapping[str, Any] | None = None
     exhausted: bool = False
+    doubtful: bool = False
 
     @classmethod
-    def to(cls, state: object, error: BaseException | None, *, exhausted: bool = False) -> Answer:
+    def to(
+        cls, state: object, error: BaseException | None, *, exhausted: bool = False, doubtful: bool = False
+    ) -> Answer:
         """Return what there is to say; an *error* that cannot be sent is sent as text."""
         try:
             pickled = _packed("ctx.state", state)
@@ -80,6 +84,7 @@ class Answer:
             told=in_one_line(error),
             said=facts(error),
             exhausted=exhausted,
+            doubtful=doubtful,
         )
 
     def read_state(self) -> Any:

@@ -87,13 +87,14 @@ class ProcessWorker:
     async def attempt(self, runtime: Runtime, ctx: Context) -> Any:
         """Run the operation in the process, and take over the state as it has become there."""
         request = Request.of(ctx)
-        state, error, exhausted = await self._hand.do(runtime, lambda: self._ask(request), ctx.remaining())
+        state, error, answer = await self._hand.do(runtime, lambda: self._ask(request), ctx.remaining())
         if state is not None:
             ctx.state.clear()
             ctx.state.update(state)
         if error is None:
             return
-        if exhausted:
+        ctx.doubtful = answer.doubtful
+        if answer.exhausted:
             ctx.spent = (*ctx.spent, error)
         try:
             raise error
@@ -139,9 +140,9 @@ class ProcessWorker:
         if trouble:
             raise WorkerLost(f"worker process {self.pid} cannot load the operation: {trouble.decode()}")
 
-    def _ask(self, request: Request) -> tuple[dict[Any, Any] | None, Exception | None, bool]:
+    def _ask(self, request: Request) -> tuple[dict[Any, Any] | None, Exception | None, Answer]:
         answer: Answer = unpack(self._exchange(request.pickled()))
-        return answer.read_state(), answer.failure(), answer.exhausted
+        return answer.read_state(), answer.failure(), answer
 
     def _exchange(self, message: bytes) -> bytearray:
         """Return the answer to *message*; one to anything else is dropped."""

@@ -72,7 +72,7 @@ def _attempt(node: FractalNode, bench: Bench, message: bytearray, itself: int) -
     except BaseException as error:
         _end_if_forked(itself, error)
         exhausted = isinstance(error, Exception) and is_exhausted(error, ctx)
-        return Answer.to(state, error, exhausted=exhausted)
+        return Answer.to(state, error, exhausted=exhausted, doubtful=ctx.doubtful)
     finally:
         ctx.end()
         enter(None)
