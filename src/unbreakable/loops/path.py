@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from unbreakable.errors import DeadlineExceeded, Rejected
+from unbreakable.errors import DeadlineExceeded, Kind, Rejected
 from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
 from unbreakable.fractal.guard import guarded, guarded_sync
 from unbreakable.fractal.operation import Operation
@@ -78,7 +78,7 @@ class Path:
         if self._worker is None:
             self._worker = self._hire(self.node.name)
         if self._is_cut:  # asked last: who stops the loop sets it first, and then looks for the worker
-            raise Rejected("the loop was stopped")
+            raise stopped("the loop was stopped")
         pid = await self._worker.ready(runtime, min(seconds, START))
         if pid and self.node.listeners:
             self.node.tell(WorkerStarted(at=runtime.now(), node=self.node.name, pid=pid))
@@ -106,7 +106,7 @@ class Path:
 
     def _why(self, ctx: Context, started: float) -> Exception:
         if self._is_cut:
-            return Rejected("the iteration was cut: the loop was stopped")
+            return stopped("the iteration was cut: the loop was stopped")
         return cut(ctx, started).error
 
     # ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,3 +138,10 @@ class Path:
         self.strays.dismissed(worker)
         if self._worker is worker:
             self._worker = None
+
+
+def stopped(message: str) -> Rejected:
+    """Return the refusal of an iteration whose loop was stopped: it is not repeated, since that changes nothing."""
+    refusal = Rejected(message)
+    vars(refusal).update(kind=Kind.INVALID)
+    return refusal
