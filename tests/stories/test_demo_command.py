@@ -38,7 +38,11 @@ def test_an_unknown_verb_is_a_usage_error():
     assert "dmeo" in result.output
 
 
-@pytest.mark.parametrize("options", [["--fault-rate", "1.5"], ["--bookings", "0"], ["--seed", "many"]])
+@pytest.mark.parametrize(
+    "options",
+    [*(["--fault-rate", number] for number in ("1.5", "nan", "-nan", "inf")), ["--bookings", "0"], ["--seed", "many"]],
+    ids="=".join,
+)
 def test_impossible_settings_are_refused(options, tmp_path):
     """What cannot be played is refused before anything is started."""
     assert 2 == run(*options, "--state", tmp_path).exit_code

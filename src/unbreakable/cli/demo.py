@@ -12,6 +12,7 @@ from types import ModuleType
 
 import click
 
+from unbreakable.cli.number import Number
 from unbreakable.cli.saying import Unusable
 from unbreakable.demo.state import Settings, State
 from unbreakable.errors import StateError
@@ -19,7 +20,7 @@ from unbreakable.errors import StateError
 
 @click.command()
 @click.option("--seed", type=int, help="Which story is played.  [default: 1]")
-@click.option("--fault-rate", type=click.FloatRange(0.0, 1.0), help="Share of requests that fail.  [default: 0.05]")
+@click.option("--fault-rate", type=Number(0.0, 1.0), help="Share of requests that fail.  [default: 0.05]")
 @click.option("--bookings", type=click.IntRange(1, 100_000), help="How many customers come.  [default: 1000]")
 @click.option("--kill-partner", is_flag=True, default=None, help="One partner is dead for 3 s in the middle.")
 @click.option(

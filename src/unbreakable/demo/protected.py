@@ -18,6 +18,8 @@ SETTINGS = ("strategy", "timeout", "hedge", "attempts", "breaker", "observations
 # A booking fails only when everything does: repeats for half of the successes, and some before the first ones.
 GENEROUS = ub.RetryBudget(ratio=0.5, start=60)
 TOKEN_TIMEOUT = ub.Timeout(1.0)  # tokens are fetched too seldom to learn how long that takes
+# A first guess, as anybody would make it who has seconds to lose: it holds until a limit is learned.
+GUESS = ub.Timeout(0.1 * DEADLINE, learned=True)
 
 _ENDS = {ub.RunStatus.COMMITTED: End.DONE, ub.RunStatus.COMPENSATED: End.COMPENSATED}
 
@@ -42,6 +44,7 @@ def _partner(name: str, *addresses: str, most: int) -> ub.APINode:
         name=name,
         auth=token,
         effects="idempotent",  # each request that changes something has a key
+        timeout=GUESS,
         retry=PERSISTENT,
         budget=GENEROUS,
         breaker=PATIENT,

@@ -41,8 +41,8 @@ class Settings(Record):
         return Plan(**chosen, deadline=deadline, effects=self.effects, strategy=self.strategy)
 
     def leaves(self, name: str) -> bool:
-        """Return whether the policy of that name is left to be learned."""
-        return name not in self.pinned
+        """Return whether the policy of that name is left to be learned, be it from a first guess on."""
+        return name not in self.pinned or bool(getattr(self.pinned[name], "learned", False))
 
 
 OPTIONS = {*POLICIES, *Settings.fields, "remedies", "limit", "throttle", "system"} - {"name", "pinned"}

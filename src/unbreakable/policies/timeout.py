@@ -27,6 +27,7 @@ class Timeout:
 
     A *learned* limit is a guess about a target whose next answer may be slower than all before, so it is never the
     reason why a call fails: it doubles with every attempt, and counts only while another attempt is sure to follow.
+    Given with a node, it is the guess to begin with: it holds until the first limit is learned.
     """
 
     seconds: float = field(default=math.inf, kw_only=False)
