@@ -68,8 +68,10 @@ class AgentNode(FractalNode):
     'abstain'
 
     *knowledge* is a ``KnowledgeBase``, or what one is made of: a dict, a list, the path of a file or folder.  An answer
-    needs a passage that has the words of the question and does not say the opposite; there is no model that makes up
-    sentences, and *model* takes nothing but None.  English is read best: other languages are found word by word.
+    needs a passage that has the words of the question, does not say the opposite, and tells the sort of thing that is
+    asked for: when, where, why, who, how much.  Words and their order decide, not their meaning, so a sentence may pass
+    that is about something else.  There is no model that makes up sentences, and *model* takes nothing but None.
+    English is read best: other languages are found word by word.
 
     *dna* is ``{"score": 0..1000}``, how good the agent is thought to be before anybody has judged it; ``intelligence``
     starts there and moves with ``feedback`` alone.  What was judged is kept with the knowledge.

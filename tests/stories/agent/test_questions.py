@@ -46,3 +46,65 @@ def test_unanswerable_questions_are_left_unanswered(asked):
     name, *_, invented, unanswerable = asked
 
     assert invented <= 0.03 * unanswerable, (name, invented, unanswerable)
+
+
+FACTS = [
+    "Petra was built by the Nabataeans. Petra opens at 6 in the morning.",
+    "Anna manages Bob.",
+    "The Nile Inn has a pool.",
+]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Where is Petra?",
+        "How do I get to Petra?",
+        "Why was Petra built?",
+        "When does Petra close?",
+        "Where is the Nile Inn?",
+        "Why is Anna a manager?",
+        "Where is Bob?",
+        "Does Bob manage Anna?",
+        "Who manages Anna?",
+        "Whom does Bob manage?",
+        "Who owns the Nile Inn?",
+    ],
+)
+def test_what_it_cannot_know_it_does_not_answer(question):
+    """A sentence about the same things is not an answer when it tells something else."""
+    response = AgentNode(knowledge=FACTS).process_query_sync(question)
+
+    assert response.kind in {"closest", "abstain"}
+    assert response.confidence < 0.3
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Who manages Bob?", "Anna manages Bob."),
+        ("Whom does Anna manage?", "Anna manages Bob."),
+        ("Does Anna manage Bob?", "Anna manages Bob."),
+        ("Who built Petra?", "Petra was built by the Nabataeans."),
+        ("When does Petra open?", "Petra opens at 6 in the morning."),
+        ("Does the Nile Inn have a pool?", "The Nile Inn has a pool."),
+    ],
+)
+def test_what_is_told_is_answered(question, answer):
+    """In the words of the knowledge."""
+    assert answer == AgentNode(knowledge=FACTS).process_query_sync(question).answer
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("Petra lies in the south of Jordan.", "Where is Petra?"),
+        ("Take the bus from Amman to Petra.", "How do I get to Petra?"),
+        ("The museum is closed because the roof leaks.", "Why is the museum closed?"),
+        ("Bob is managed by Anna.", "Who manages Bob?"),
+        ("Bob is managed by Anna.", "Does Anna manage Bob?"),
+    ],
+)
+def test_the_sort_of_thing_that_is_asked_for_is_seen(text, question):
+    """A place, a way, a reason, and who does it also where that comes last."""
+    assert text == AgentNode(knowledge=[text]).process_query_sync(question).answer

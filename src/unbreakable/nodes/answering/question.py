@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unbreakable.nodes.answering.opposites import is_negated, places
+from unbreakable.nodes.answering.sort import roles
 from unbreakable.nodes.answering.stem import stem
 from unbreakable.nodes.answering.words import AUXILIARIES, EMPTY, NUMBERS, SHORTENED, neighbours, word_set, words
 
@@ -26,6 +27,7 @@ _HOW_MUCH = re.compile(
     r"|\b(?:what|which) (?:year|date|price)\b"
 )
 _WHEN = re.compile(r"^(?:since |until |till |by |from )?when\b|\b(?:what|which) (?:time|day|month|century)\b")
+_HOW_TO = re.compile(r"how (?:am|are|can|could|did|do|does|is|may|might|must|shall|should|to|was|were|will|would)\b")
 _NAME = re.compile(r"[^\W_]+")
 
 
@@ -43,6 +45,8 @@ class Question:
     whether: bool = False  #: whether yes or no would answer it
     how_much: bool = False  #: whether only a number would answer it
     when: bool = False  #: whether only a time would answer it
+    sort: str = ""  #: "where", "why", "how" or "who": only a place, a reason, a way or somebody would answer it
+    roles: tuple[str, str, str] | None = None  #: who does what to whom, where that is asked
     cut: bool = False  #: whether it was too long to be read whole
 
 
@@ -74,8 +78,20 @@ def read_question(text: str) -> Question:
         whether=whether,
         how_much=bool(_HOW_MUCH.search(flat)),
         when=bool(_WHEN.search(flat)),
+        sort=_sort_of(found, flat),
+        roles=roles(found, named),
         cut=len(text) > MOST_CHARACTERS or len(asked) > MOST_WORDS,
     )
+
+
+def _sort_of(found: Sequence[str], flat: str) -> str:
+    """Return what sort of thing is asked for, as far as the first word tells."""
+    first = found[0] if found else ""
+    if first in ("whose", "whom"):
+        return "who"
+    if first == "how":
+        return "how" if _HOW_TO.match(flat) else ""
+    return first if first in ("where", "why", "who") else ""
 
 
 def _names(text: str) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ _ABBREVIATION = re.compile(
     r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Mt|No|vs|etc|approx|ca|c|cf|e\.g|i\.e|Inc|Ltd|Co|Jr|Sr|Fig|Nr|ed|vol|al)\.$"
 )
 _ABBREVIATION_CHARACTERS = 12  # before an end that are looked at
+_CAPITAL = re.compile(r"\b[^\W\d_a-z][^\W_]*")
 _POINTING = word_set("he her his it its she that their them these they this those")
 _TIMES = word_set("""
     january february march april june july august september october november december monday tuesday wednesday
@@ -41,6 +42,9 @@ class Sentence:
     tells_when: bool
     points_back: bool  #: whether it goes on about what the sentence before it named
     places: Mapping[str, frozenset[str]]
+    words: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()  #: the stems of words that begin with a capital
+    is_value: bool = False  #: whether it is what a title stands for, and not a sentence
 
 
 def passages(text: str) -> Iterator[str]:
@@ -102,4 +106,7 @@ def _sentence(text: str) -> Sentence:
         tells_when=bool(numbers) or not _TIMES.isdisjoint(found),
         points_back=not _POINTING.isdisjoint(found[:POINTING_WORDS]),
         places=places(found),
+        words=tuple(found),
+        names=frozenset(stems(word for each in _CAPITAL.findall(text) for word in words(each))),
+        is_value=not text.rstrip("\"'”’)]").endswith((".", "!", "?", "…")),
     )

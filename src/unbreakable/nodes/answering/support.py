@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from unbreakable.nodes.answering import sort
 from unbreakable.nodes.answering.opposites import changes_places, contradicts
 from unbreakable.nodes.answering.passage import Passage
 from unbreakable.nodes.answering.question import Question
@@ -126,7 +127,23 @@ def object_to(question: Question, run: Sequence[Sentence], own: frozenset[str], 
         return "it has no number"
     if question.when and not any(sentence.tells_when for sentence in run):
         return "it does not say when"
-    return None
+    return _not_told(question, run)
+
+
+def _not_told(question: Question, run: Sequence[Sentence]) -> str | None:
+    """Return what sort of thing is asked for and not told, None for nothing."""
+    if question.roles and any(sort.other_way_round(question.roles, sentence.words) for sentence in run):
+        return "it says it the other way round"
+    if not question.sort or any(sentence.is_value for sentence in run):
+        return None
+    asked = frozenset(question.stems)
+    told = {
+        "where": lambda sentence: sort.tells_where(sentence.words),
+        "why": lambda sentence: sort.tells_why(frozenset(sentence.words)),
+        "how": lambda sentence: not asked <= question.named.keys() or sort.tells_how(sentence.words),
+        "who": lambda sentence: sort.tells_who(sentence.words, sentence.names, asked),
+    }[question.sort]
+    return None if any(map(told, run)) else f"it does not say {question.sort}"
 
 
 def sunk(match: Match) -> Match:
