@@ -46,6 +46,7 @@ class Books:
         from unbreakable.workflows.table import TableJournal
 
         file = open_state(self._state, self._durability)
+        self._state = file.path  # settled: a folder that is deleted must not come back as a file
         try:
             if file.set_aside is not None:
                 self._tell("StateSetAside", path=str(file.path), moved_to=str(file.set_aside))
