@@ -48,6 +48,8 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
     from unbreakable.workflow import QuantumWorkflow, WorkflowStatus
     from unbreakable.workflows import RunResult, RunStatus, Step, StepState
 
+__version__ = "0.1.0"
+
 __all__ = [
     "APINode",
     "Ack",
