@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -15,10 +15,17 @@ class Down(Exception):
     """The target fails."""
 
 
-class SupportsName(Protocol):
-    """Cannot be asked with isinstance()."""
+class Picky(type):
+    """Make classes that can be asked about nothing, but only about nothing."""
 
-    name: str
+    def __instancecheck__(cls, instance: object) -> bool:
+        if instance is not None:
+            raise TypeError("do not ask")
+        return False
+
+
+class Unaskable(metaclass=Picky):
+    """Cannot be asked with isinstance()."""
 
 
 def test_every_inner_trouble_is_remembered_not_only_the_last() -> None:
@@ -203,7 +210,7 @@ def test_a_remedy_or_fallback_that_cannot_work_is_refused_at_once() -> None:
         ub.FractalNode("n", parent="other")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("schema", [None, SupportsName])
+@pytest.mark.parametrize("schema", [None, Unaskable])
 def test_outcome_raises_nothing_when_the_result_cannot_be_looked_at(schema: Any) -> None:
     """A coroutine that was returned instead of run, and a schema that cannot be asked, are failures like others."""
 

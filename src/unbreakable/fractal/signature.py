@@ -7,11 +7,14 @@ import socket
 
 from unbreakable.errors import (
     AttemptTimeout,
-    CircuitOpen,
+    BufferFull,
+    BulkheadFull,
     DeadlineExceeded,
     Kind,
+    LimitReached,
     NotSent,
     Rejected,
+    Throttled,
     ValidationFailed,
     VerificationFailed,
 )
@@ -36,8 +39,8 @@ _OURS: dict[type[Exception], Kind] = {
     AttemptTimeout: Kind.TIMEOUT,
     DeadlineExceeded: Kind.TIMEOUT,
     ValidationFailed: Kind.INVALID,
-    CircuitOpen: Kind.REJECTED,  # further in: it rests, and asking again before it has rested changes nothing
-    Rejected: Kind.TRANSIENT,  # further in, such as a full bulkhead; what we refuse ourselves has its kind already
+    **dict.fromkeys((BulkheadFull, BufferFull, LimitReached, Throttled), Kind.TRANSIENT),  # further in: it passes
+    Rejected: Kind.REJECTED,  # an open circuit, a loop that was stopped: asking again at once changes nothing
     VerificationFailed: Kind.UNVERIFIED,
     NotSent: Kind.UNREACHABLE,
 }

@@ -146,15 +146,20 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
 
 def as_raised(error: Exception, ctx: Context) -> Exception:
     """Return *error* as a plain function raised it: our coroutines turn a StopIteration into a RuntimeError."""
-    if ctx.runtime.preemptive or type(error) is not RuntimeError or str(error) != "coroutine raised StopIteration":
+    if ctx.runtime.preemptive or type(error) is not RuntimeError or not isinstance(error.__cause__, StopIteration):
         return error
-    return error.__cause__ if isinstance(error.__cause__, StopIteration) else error
+    return error.__cause__ if came_up_here(error) else error
 
 
 def is_misuse(error: Exception) -> bool:
     """Return whether *error* says that a function was called wrongly: it came up before the user's code was entered."""
+    return is_a(error, TypeError) and came_up_here(error)
+
+
+def came_up_here(error: Exception) -> bool:
+    """Return whether it was our code that *error* came up in, and no code of the user's that we called."""
     traceback = told_by(error, "__traceback__")
-    if not is_a(error, TypeError) or traceback is None:
+    if traceback is None:
         return False
     while traceback.tb_next is not None:
         traceback = traceback.tb_next

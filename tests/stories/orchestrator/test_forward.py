@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from unbreakable.errors import ConfigurationError, GraphError
+from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.workflows import RunStatus, Step, StepState
 from unbreakable.workflows.events import RunFinished, RunStarted, StepDone
@@ -112,7 +113,7 @@ def test_events_tell_the_run(stage, state):
 def test_listeners_hear_the_steps_nodes_too(stage):
     """Also those that are made later."""
     orchestrator, names = stage.orchestrator(), set()
-    orchestrator.on(object, lambda event: names.add(event.node))
+    orchestrator.on(Event, lambda event: names.add(event.node))
     stage.run(orchestrator, [stage.step("a")])
 
     assert {"orchestrator", "orchestrator.a"} == names
