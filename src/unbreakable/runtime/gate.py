@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from unbreakable.runtime.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Waiter
+
+LOOK_AGAIN = 1.0  # seconds
 
 
 class Gate:
@@ -14,6 +17,7 @@ class Gate:
     def __init__(self, most: int, queue: int = 10_000) -> None:
         self.most, self.queue, self.inside = most, queue, 0
         self.line: deque[Waiter] = deque()
+        self.coming: set[Waiter] = set()  #: who was given a place and has not taken it yet
         self.lock = new_lock()
 
     def enter_nowait(self) -> bool:
@@ -24,8 +28,11 @@ class Gate:
             self.inside += 1
             return True
 
-    async def enter(self, runtime: Runtime, seconds: float) -> bool:
-        """Take a place, waiting at most *seconds* for it; a wait that ends otherwise leaves no trace."""
+    async def enter(self, runtime: Runtime, seconds: float, look: Callable[[], object] | None = None) -> bool:
+        """Take a place, waiting at most *seconds* for it; a wait that ends otherwise leaves no trace.
+
+        *look* is called at once, and every second while we wait, to find out whether a place is held by nobody.
+        """
         if self.enter_nowait():
             return True
         if seconds <= 0 or len(self.line) >= self.queue:
@@ -37,11 +44,24 @@ class Gate:
                 return True
             self.line.append(waiter)
         try:
-            arrived = await runtime.wait(waiter, seconds)
+            arrived = await self._arrive(waiter, runtime, seconds, look)
         except BaseException:
             self._give_up(waiter)
             raise
+        self.coming.discard(waiter)
         return arrived or not self._quit(waiter)
+
+    async def _arrive(
+        self, waiter: Waiter, runtime: Runtime, seconds: float, look: Callable[[], object] | None
+    ) -> bool:
+        if look is None:
+            return await runtime.wait(waiter, seconds)
+        until = runtime.now() + seconds
+        while (left := until - runtime.now()) > 0:
+            look()
+            if await runtime.wait(waiter, min(left, LOOK_AGAIN)):
+                return True
+        return False
 
     def leave(self) -> None:
         """Give the place back; whoever waits longest gets it, unless the event loop was closed over their wait."""
@@ -50,16 +70,28 @@ class Gate:
                 waiter = self.line.popleft()
                 if waiter.alive():
                     waiter.given = True
+                    self.coming.add(waiter)
                     break
             else:
                 self.inside = max(0, self.inside - 1)  # 0 already: it was entered before a fork
                 return
         waiter.wake()  # the place is theirs: the count stays
 
+    def reclaim(self) -> None:
+        """Take back the places that were given to those whose event loop was closed before they could take them."""
+        with self.lock:
+            lost = [waiter for waiter in self.coming if not waiter.alive()]
+            for waiter in lost:
+                self.coming.discard(waiter)
+                waiter.given = False
+        for _ in lost:
+            self.leave()
+
     def clear(self) -> None:
         """Forget who is inside and who waits: after a fork none of them goes on."""
         self.inside = 0
         self.line.clear()
+        self.coming.clear()
 
     def _quit(self, waiter: Waiter) -> bool:
         """Leave the line; return False when the place had been given to us at that very moment."""
@@ -71,4 +103,5 @@ class Gate:
 
     def _give_up(self, waiter: Waiter) -> None:
         if not self._quit(waiter) and waiter.given:
+            self.coming.discard(waiter)
             self.leave()

@@ -8,12 +8,13 @@ database in memory is one connection, which everybody shares.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import URL, Connection, NullPool, create_engine
 
@@ -60,6 +61,7 @@ class Database:
         self.reading = Gate(READERS)
         self.writer = self._new_writer()
         self.readers: set[Lane] = set()
+        self.loops: dict[Lane, asyncio.AbstractEventLoop] = {}  #: where a lane is lent, on an event loop
         self.idle: list[Lane] = []
         self._threads: ThreadPoolExecutor | None = None
 
@@ -123,6 +125,7 @@ class Database:
             )
         await self._enter(self.writing, ctx, until)
         self.holder = weakref.ref(me)
+        self._lent(self.writer, me)
         return self.writer
 
     async def lend_reader(self, ctx: Context, until: float) -> Lane:
@@ -133,14 +136,43 @@ class Database:
         with self.lock:
             lane = self.idle.pop() if self.idle else Lane(self.place, self._connect_reader)
             self.readers.add(lane)
+        self._lent(lane, whoever())
         return lane
+
+    def _lent(self, lane: Lane, holder: asyncio.Task[Any] | threading.Thread) -> None:
+        if isinstance(holder, asyncio.Task):
+            self.loops[lane] = holder.get_loop()
+
+    def _take_from_closed_loops(self) -> None:
+        """Take back what was lent on an event loop that was closed meanwhile: nobody there can give it back."""
+        with self.lock:
+            left = [lane for lane, loop in self.loops.items() if loop.is_closed()]
+            for lane in left:
+                del self.loops[lane]
+                lane.retired = True
+        for lane in left:
+            self.threads.submit(self._retire, lane)
+        self.writing.reclaim()
+        self.reading.reclaim()
+
+    def _retire(self, lane: Lane) -> None:
+        """Undo what is open on *lane*, and lend its connection to others."""
+        heir = Lane(self.place, self._connect_writer if lane is self.writer else self._connect_reader)
+        lane.hand_on(heir)
+        if lane is self.writer:
+            self.writer = heir
+        else:
+            with self.lock:
+                self.readers.discard(lane)
+                self.readers.add(heir)
+        self._take_back(heir)
 
     async def _enter(self, gate: Gate, ctx: Context, until: float) -> None:
         if not self.in_memory:
             forking.refuse_if_torn(self.place)
         self.enter()
         try:
-            if await gate.enter(ctx.runtime, until - ctx.runtime.now()):
+            if await gate.enter(ctx.runtime, until - ctx.runtime.now(), self._take_from_closed_loops):
                 return
             if ctx.runtime.now() < until:
                 raise BulkheadFull(f"{self.place}: {gate.queue:,} calls wait for a connection already")
@@ -172,8 +204,10 @@ class Database:
             self._take_back(lane)
 
     def _take_back(self, lane: Lane) -> None:
-        if lane.inherited:
-            return  # lent before a fork: here nobody waits for it
+        with self.lock:
+            if lane.inherited or lane.retired:
+                return  # lent before a fork, or taken back already
+            self.loops.pop(lane, None)
         if lane is self.writer:
             self.holder = None
             self.writing.leave()

@@ -65,12 +65,15 @@ class Lane:
         self.connection: Connection | None = None
         self.raw: sqlite3.Connection | None = None
         self.inherited = False  #: whether it is the connection of a parent process, which nobody here may touch
+        self.retired = False  #: whether it was taken from a transaction whose event loop was closed over it
         self.worn = False  #: whether the next transaction is to have a fresh connection
 
     def opened(self) -> Connection:
         """Return the connection."""
         if self.inherited:
             raise RuntimeError(f"{self.place}: this transaction was begun by the parent process, which goes on with it")
+        if self.retired:
+            raise RuntimeError(f"{self.place}: the event loop of this transaction was closed over it: it was undone")
         if self.worn and not self.is_in_transaction():
             self._close()
         if self.connection is None:
@@ -103,6 +106,15 @@ class Lane:
                     self.connection.exec_driver_sql("ROLLBACK")
             except Exception:
                 self._close()
+
+    def hand_on(self, heir: Lane) -> None:
+        """Let *heir* have the connection, with nothing open on it; this lane is retired, and of no use to anybody."""
+        self.clean()
+        with self.lock:
+            heir.connection, heir.raw, heir.worn = self.connection, self.raw, self.worn
+            self.connection = self.raw = None
+            if heir.raw is not None:
+                heir.raw.set_progress_handler(heir._is_over, CHECK_EVERY)
 
     def close(self) -> None:
         """Close the connection as soon as nobody is at work on it; closing twice is the same as once."""
