@@ -204,7 +204,7 @@ class Log:
 
     @property
     def broken(self) -> list[str]:
-        """Return the names of files that could not be read at all and were set aside when the log was opened."""
+        """Return the names of files that cannot be read at all, and were there, set aside, when the log was opened."""
         return self._segments.broken
 
     def count(self) -> int:

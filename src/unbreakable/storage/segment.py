@@ -1,4 +1,4 @@
-"""One file of a log: a header, kept twice, and the records that follow it."""
+"""One file of a log: a header, kept twice and once more in the name, and the records that follow it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START = 2 * COPY  # where the records begin
 CHUNK = 256 * 1024  # bytes that are read at a time
 MOST_AT_ONCE = 1_000  # records that are looked at in one go
 UNBOUNDED = 2**64  # above every number that a record can have
-NAME = re.compile(r"\d{20}-\d{10}\.segment")
+NAME = re.compile(r"(\d{20})-(\d{10})(?:-([0-9a-f]+)-([0-9a-f]+)-([0-9a-f]{16})-([0-9a-f]{8}))?\.segment")
 
 
 class Header(NamedTuple):
@@ -42,8 +42,12 @@ class Header(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return the file's name: in the order of names, the records are in order, too."""
-        return f"{self.first:020d}-{self.serial:010d}.segment"
+        """Return the file's name: in the order of names, the records are in order, too.
+
+        It says all that the header says, for what is in the same block of the device is lost with that.
+        """
+        more = f"{self.follows:x}-{self.last:x}-{self.run.hex()}-{self.salt:08x}"
+        return f"{self.first:020d}-{self.serial:010d}-{more}.segment"
 
     @property
     def expects(self) -> int:
@@ -71,6 +75,15 @@ def read_header(data: bytes, path: Path) -> Header:
                 raise StateTooNew(f"{path}: format {version} of a newer Unbreakable, this one reads {FORMAT}; upgrade")
             return Header(serial, first, follows, last, run, salt)
     raise StateBroken(f"{path}: its header is damaged")
+
+
+def header_in(name: str) -> Header | None:
+    """Return the header that a file's *name* tells; None for one of the first files, whose names told less."""
+    found = NAME.fullmatch(name)
+    if found is None or found[3] is None:
+        return None
+    first, serial, follows, last, run, salt = found.groups()
+    return Header(int(serial), int(first), int(follows, 16), int(last, 16), bytes.fromhex(run), int(salt, 16))
 
 
 @dataclass(slots=True)

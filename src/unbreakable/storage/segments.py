@@ -7,25 +7,27 @@ from pathlib import Path
 
 from unbreakable.errors import StateBroken
 from unbreakable.storage.disk import Disk
-from unbreakable.storage.segment import COPY, NAME, START, Header, Segment, last_of, read_header
+from unbreakable.storage.segment import COPY, NAME, START, Header, Segment, header_in, last_of, read_header
 
 UNFINISHED = ".new"
 SET_ASIDE = ".damaged"  # what the name of a file ends with that was done with, but could not be read in full
+BROKEN = ".broken"  # what the name of a file ends with of which nothing can be read
 MOST_SET_ASIDE = 16  # such files that are kept, the newest ones
 
 
 class Segments:
     """Hold what is known of every file of the log in *folder*; every method raises OSError.
 
-    ``size_bytes`` is what they take together.  ``broken`` are the names of files whose header could not be read: they
-    are set aside at once.
+    ``size_bytes`` is what they take together.  ``broken`` are the names of files of which nothing can be read: they are
+    set aside at once, and there until somebody has taken them away.
     """
 
     def __init__(self, folder: Path, disk: Disk) -> None:
         self.folder, self._disk = folder, disk
         self.all: list[Segment] = []
-        self.broken: list[str] = []
-        for name in disk.names(folder):
+        names = disk.names(folder)
+        self.broken = [name for name in names if name.endswith(BROKEN)]
+        for name in names:
             if NAME.fullmatch(name):
                 self._find(folder / name)
             elif NAME.fullmatch(name.removesuffix(UNFINISHED)):
@@ -117,20 +119,22 @@ class Segments:
     # ── finding ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _find(self, path: Path) -> None:
-        descriptor = self._disk.open(path)
+        descriptor, is_damaged = self._disk.open(path), False
+        header: Header | None
         try:
             size = self._disk.size(descriptor)
             header = read_header(self._disk.read(descriptor, 2 * COPY, 0), path)
         except StateBroken:
-            if size < START:  # its maker died over it, before there was a record
-                self._disk.remove(path)
-            else:
-                self._set_aside(path)
-                self.broken.append(path.name)
-            return
+            header, is_damaged = header_in(path.name), True
         finally:
             self._disk.close(descriptor)
-        self.all.append(Segment(path, header, top=header.last, size=size))
+        if is_damaged and size < START:  # its maker died over it, before there was a record
+            self._disk.remove(path)
+        elif header is None:
+            self._disk.rename(path, path.with_name(path.name + BROKEN))
+            self.broken.append(path.name + BROKEN)
+        else:
+            self.all.append(Segment(path, header, top=header.last, size=size, is_damaged=is_damaged))
 
     def _settle_tops(self) -> None:
         """Find out which record is the last of each file: later ones tell, only the newest must be read.

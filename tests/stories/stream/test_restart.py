@@ -287,3 +287,40 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path):
 
     assert "mine" == (tmp_path / "notes.txt").read_text()
     assert "mine, too" == (tmp_path / "old.segment").read_text()
+
+
+def test_a_header_that_is_destroyed_costs_no_items(play, tmp_path):
+    """All of them are counted, and handled."""
+
+    async def story(stage):
+        await left_by_a_killed_process(stage, tmp_path / "s", [*range(20)])
+        (path,) = (tmp_path / "s").glob("*.segment")
+        path.write_bytes(bytes(128) + path.read_bytes()[128:])
+        stream = stage.stream(overflow=tmp_path / "s", durability="process")
+        await stage.drain(stream)
+        status = stream.get_status()
+        return stage.handled, status.accepted, status.quarantined
+
+    assert ([*range(20)], 20, 0) == play(story)
+
+
+def test_a_file_that_cannot_be_read_at_all_is_told_until_it_is_taken_away(play, tmp_path):
+    """Nobody knows how many items are in it: the counts cannot tell."""
+
+    async def story(stage):
+        await left_by_a_killed_process(stage, tmp_path / "s", [*range(20)])
+        (path,) = (tmp_path / "s").glob("*.segment")
+        path.write_bytes(bytes(128) + path.read_bytes()[128:])
+        path.rename(path.with_name(path.name[:31] + ".segment"))
+        found = []
+        for _ in range(2):
+            stream = stage.stream(overflow=tmp_path / "s", durability="process")
+            await stage.drain(stream)
+            found.append((stream.get_status().health, ".segment.broken" in str(stream.get_status().trouble)))
+            await stage.close(stream)
+        (aside,) = (tmp_path / "s").glob("*.broken")
+        aside.unlink()
+        stream.start()
+        return found, stream.get_status().health
+
+    assert ([("degraded", True)] * 2, "ok") == play(story)

@@ -56,17 +56,46 @@ def test_a_flipped_bit_in_a_header_costs_nothing(tmp_path, disk):
     assert {} == wrong
 
 
-def test_a_file_without_a_header_is_set_aside_and_its_records_are_named(tmp_path, disk):
-    """It is renamed, never deleted, and the others are read."""
+def test_a_file_without_a_header_is_read_by_what_its_name_says(tmp_path, disk):
+    """Whichever it is, the newest and the only one included: its records are there, and it is kept."""
+    clean = killed(filled(tmp_path, disk), disk)
+    for victim in segments(clean):
+        hurt = clean.copy()
+        hurt.names_now[victim].now[:START] = bytes(START)
+        log = opened(tmp_path, hurt)
+        assert (list(range(1, 101)), []) == contents(log)
+        log.done(100)
+        log.close()
+        assert victim.name + ".damaged" in hurt.names(tmp_path)
+
+
+def test_a_block_that_is_lost_with_the_header_costs_the_records_in_it(tmp_path, disk):
+    """They are named; those behind are read."""
+    clean = killed(filled(tmp_path, disk, range(1, 31), log_bytes=2**24), disk)
+    (victim,) = segments(clean)
+    clean.names_now[victim].now[:4096] = bytes(4096)
+    numbers, gaps = contents(opened(tmp_path, clean))
+
+    assert [*range(numbers[0], 31)] == numbers
+    assert [(1, numbers[0] - 1)] == gaps
+
+
+def test_a_file_of_which_nothing_can_be_read_is_set_aside_and_its_records_are_named(tmp_path, disk):
+    """It is renamed, never deleted, and told until somebody has taken it away; the others are read."""
     clean = killed(filled(tmp_path, disk), disk)
     victim, following = segments(clean)[1:3]
     lost = range(int(victim.name[:20]), int(following.name[:20]))
     clean.names_now[victim].now[:START] = bytes(START)
+    aside = f"{victim.name[:31]}.segment.broken"  # as the first files were called, whose names did not tell
+    clean.names_now[victim.with_name(aside.removesuffix(".broken"))] = clean.names_now.pop(victim)
     log = opened(tmp_path, clean)
 
     assert ([n for n in range(1, 101) if n not in lost], [(lost[0], lost[-1])]) == contents(log)
-    assert [victim.name] == log.broken
-    assert victim.name + ".damaged" in clean.names(tmp_path)
+    log.done(100)
+    log.close()
+    again = opened(tmp_path, clean)
+    assert ([aside], [aside]) == (log.broken, again.broken)
+    assert aside in clean.names(tmp_path)
 
 
 @pytest.mark.parametrize("place", [0, 1])

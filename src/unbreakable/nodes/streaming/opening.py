@@ -54,8 +54,17 @@ class Opened:
 
     @property
     def trouble(self) -> str | None:
-        """Return why the disk refuses, None when it does not."""
-        return None if self.log is None or self.log.trouble is None else str(self.log.trouble)
+        """Return why the disk refuses, or which file somebody has to look at; None when all is well."""
+        if self.log is None:
+            return None
+        if self.log.trouble is not None:
+            return str(self.log.trouble)
+        lost = ", ".join(self.log.broken)
+        return (
+            f"nobody knows how many items are in {lost}, which cannot be read: look at it, then take it away"
+            if lost
+            else None
+        )
 
     def close(self) -> None:
         """Write down what is only in memory, if there is a log, and let go of the folder; raises StateError."""
