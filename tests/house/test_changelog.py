@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
+
+import unbreakable as ub
 
 ROOT = Path(__file__).parents[2]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -26,7 +27,6 @@ def test_changes_are_sorted_by_kind():
 
 def test_the_newest_release_is_the_version():
     """Once something has been released, the newest entry is the package's version or an older one."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     released = re.findall(r"^## \[(\d+)\.(\d+)\.(\d+)\]", CHANGELOG, re.MULTILINE)
 
-    assert all(tuple(map(int, each)) <= tuple(map(int, version.split("."))) for each in released)
+    assert all(tuple(map(int, each)) <= tuple(map(int, ub.__version__.split("."))) for each in released)

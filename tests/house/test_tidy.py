@@ -116,7 +116,7 @@ def is_face(statement: ast.stmt) -> bool:
     match statement:
         case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant(value=str())):
             return True
-        case ast.Assign(targets=[ast.Name(id="__all__" | "__getattr__" | "__dir__")]):
+        case ast.Assign(targets=[ast.Name(id="__all__" | "__getattr__" | "__dir__" | "__version__")]):
             return True
         case ast.If(test=ast.Attribute(attr="TYPE_CHECKING"), body=body, orelse=[]):
             return all(isinstance(each, ast.ImportFrom) for each in body)
@@ -125,7 +125,7 @@ def is_face(statement: ast.stmt) -> bool:
 
 
 def test_packages_open_on_a_face():
-    """An __init__ file holds a docstring, imports, early or late, and __all__, but no code."""
+    """An __init__ file holds a docstring, imports, early or late, __all__ and a version, but no code."""
     faces = [path for path in SOURCES if path.name == "__init__.py"]
     found = {
         place(path): [

@@ -129,7 +129,8 @@ class Attempting:
 def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False) -> Failure:
     """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut."""
     error = as_raised(error, ctx)
-    now, cut = ctx.runtime.now(), cut or is_a(error, (AttemptTimeout, DeadlineExceeded))  # or by one further in
+    now, ours = ctx.runtime.now(), cut
+    cut = cut or is_a(error, (AttemptTimeout, DeadlineExceeded))  # or by one further in
     return Failure(
         error,
         Kind.BUG if is_misuse(error) else classify(error),
@@ -137,7 +138,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         attempt=ctx.attempt,
         elapsed=now - started,
         cut=cut,
-        soft=cut and is_soft(ctx, now),
+        soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
         doubtful=ctx.doubtful,

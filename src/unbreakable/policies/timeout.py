@@ -102,10 +102,13 @@ def respite(ctx: Context) -> float:
     return ctx.deadline
 
 
-def is_soft(ctx: Context, now: float) -> bool:
-    """Return whether an attempt that is cut at the moment *now* is cut by a learned limit."""
+def is_soft(ctx: Context, now: float, *, ours: bool) -> bool:
+    """Return whether a learned limit ended the attempt that is over *now*.
+
+    It did when we cut it (*ours*), or when the attempt kept to the limit by itself.
+    """
     limit = ctx.plan.timeout
-    return limit is not None and limit.learned and ctx.due <= now < ctx.deadline
+    return limit is not None and limit.learned and now < ctx.deadline and (ours or ctx.due <= now)
 
 
 def learned_limit(seconds: float, deadline: float) -> Timeout | None:
@@ -123,7 +126,7 @@ def cut(ctx: Context, started: float) -> Failure:
         else AttemptTimeout(f"cut after {took:.3f} s")
     )
     facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": took}
-    return Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now))
+    return Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now, ours=True))
 
 
 ONLY_THE_DEADLINE = Timeout(math.inf)

@@ -89,6 +89,37 @@ def test_one_call_in_hundreds_may_take_long():
     assert 3.0 > ASYNCIO.now() - begun
 
 
+@pytest.mark.parametrize("how", ["plain", "converted"])
+@pytest.mark.parametrize("callers", [1, 10])
+@pytest.mark.parametrize("seconds", [1.0, 8.0, 20.0])
+def test_plain_calls_of_a_target_that_becomes_slow_fail_no_more_than_others(seconds, callers, how):
+    """The quick path holds to it, too, also where the operation turns its cancellation into an error of its own."""
+    latency = 0.01
+
+    @ub.protect("n", effects="none")
+    async def work():
+        try:
+            await sleep(latency)
+        except asyncio.CancelledError:
+            if how == "converted":
+                raise ConnectionError("query cancelled") from None
+            raise
+
+    async def run(times):
+        for _ in range(times):
+            await work()
+
+    asyncio.run(run(100))
+    latency = seconds
+
+    async def main():
+        await asyncio.gather(*(run(20) for _ in range(callers)))
+
+    asyncio.run(main())
+
+    assert ("closed", 0) == (work.node.get_status().breaker, work.node.get_status().failure_count)
+
+
 @pytest.mark.parametrize("callers", [1, 10, 100])
 @pytest.mark.parametrize("seconds", [1.0, 8.0, 20.0])
 def test_a_target_that_becomes_slow_but_answers_is_no_outage(seconds, callers):
