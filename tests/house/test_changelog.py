@@ -27,6 +27,8 @@ def test_changes_are_sorted_by_kind():
 
 def test_the_newest_release_is_the_version():
     """Once something has been released, the newest entry is the package's version or an older one."""
-    released = re.findall(r"^## \[(\d+)\.(\d+)\.(\d+)\]", CHANGELOG, re.MULTILINE)
+    form = r"(\d+)\.(\d+)\.(\d+)"
+    (version,) = re.findall(rf"^{form}$", ub.__version__)
+    released = re.findall(rf"^## \[{form}\]", CHANGELOG, re.MULTILINE)
 
-    assert all(tuple(map(int, each)) <= tuple(map(int, ub.__version__.split("."))) for each in released)
+    assert all(tuple(map(int, each)) <= tuple(map(int, version)) for each in released)
