@@ -202,4 +202,4 @@ def test_a_file_that_may_only_be_read_is_read(path):
     assert "0" == told[0]
     assert "attempt to write a readonly database" in told[1]
     assert any("it may only be read" in line for line in told)
-    assert f"{Kind.INVALID} State.CLOSED" == told[-1]
+    assert f"{Kind.INVALID} closed" == told[-1]
