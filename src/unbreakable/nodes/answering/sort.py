@@ -39,7 +39,7 @@ PEOPLE = word_set("""
     adults anybody anyone child children everybody everyone family folk friends guests he i king men nobody people queen
     she staff students they visitors we who woman women
 """)
-DOERS = ("er", "ers", "or", "ors", "ist", "ists", "ian", "ians", "ent", "ents", "ant", "ants")
+DOERS = ("er", "ers", "or", "ors", "gist", "gists", "ian", "ians", "ent", "ents", "ant", "ants")
 
 
 def tells_where(words: Sequence[str]) -> bool:
