@@ -14,6 +14,7 @@ from unbreakable.policies.policy import Context, Inner
 from unbreakable.runtime import TimeUp
 
 USUALLY = 0.5  # share of cut attempts after which the next one was slow, too, above which it is no accident
+MOST_DOUBLINGS = 64  # of a learned limit: by then any deadline comes first, and a float holds no more than 1023
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,8 @@ class Timeout:
             return math.inf  # who was cut here, was slow again most of the time: it is the call that takes long
         if not (ctx.runtime.preemptive or (is_followed(ctx, self) and ctx.node.may_pay())):
             return math.inf  # nobody could put off the cut later, as a watch does
-        longer = 4.0 ** (1 + circuit.in_vain) if circuit.is_probing else 1.0
-        return self.seconds * longer * 2.0 ** (ctx.attempt - 1)
+        doublings = ctx.attempt - 1 + (2 * (1 + circuit.in_vain) if circuit.is_probing else 0)
+        return self.seconds * 2.0 ** min(doublings, MOST_DOUBLINGS)
 
 
 def is_followed(ctx: Context, limit: Timeout) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind, ValidationFailed
 from unbreakable.outcome import Failure, Success
-from unbreakable.policies import Bulkhead, CircuitBreaker, Fallback, Hedge, Plan, Retry, Strategy, Timeout, compose
+from unbreakable.policies import Bulkhead, CircuitBreaker, Fallback, Hedge, Plan, Retry, State, Strategy, Timeout, compose
 from unbreakable.runtime import Gate
 
 
@@ -79,6 +79,22 @@ def test_a_learned_limit_costs_sync_code_no_thread(bench):
         return getattr(result, "value", None), bench.clock.now()
 
     assert ((None, 2.0) if bench.runtime.preemptive else ("late", 5.0)) == bench.play(story)
+
+
+@pytest.mark.parametrize(("attempt", "in_vain"), [(5_000, 0), (1, 5_000)])
+def test_a_learned_limit_grows_beyond_no_number(bench, attempt, in_vain):
+    """However many attempts there were, or days for which a circuit looked in vain, the deadline comes first."""
+
+    async def story():
+        circuit = bench.target.circuit
+        bench.target.slow_again = 0.0
+        circuit.state, circuit.in_vain = (State.HALF_OPEN if in_vain else State.CLOSED), in_vain
+        plan = Plan(retry=Retry(attempts=10_000), effects="none")
+        bench.node.may_pay = lambda: True
+        ctx = bench.context(deadline=bench.runtime.now() + 60.0, attempt=attempt, plan=plan)
+        return await Timeout(2.0, cut_threads=False, learned=True).run(bench.inner((30.0, "late")), ctx)
+
+    assert "late" == bench.play(story).value
 
 
 # ── hedge ───────────────────────────────────────────────────────────────────────────────────────────────────────────
