@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
@@ -44,24 +45,31 @@ class Gate:
                 return True
             self.line.append(waiter)
         try:
-            arrived = await self._arrive(waiter, runtime, seconds, look)
+            await self._wait(waiter, runtime, seconds, look)
         except BaseException:
-            self._give_up(waiter)
+            if self._arrived(waiter):
+                self.leave()
             raise
-        self.coming.discard(waiter)
-        return arrived or not self._quit(waiter)
+        return self._arrived(waiter)
 
-    async def _arrive(
-        self, waiter: Waiter, runtime: Runtime, seconds: float, look: Callable[[], object] | None
-    ) -> bool:
+    async def _wait(self, waiter: Waiter, runtime: Runtime, seconds: float, look: Callable[[], object] | None) -> None:
         if look is None:
-            return await runtime.wait(waiter, seconds)
+            await runtime.wait(waiter, seconds)
+            return
         until = runtime.now() + seconds
         while (left := until - runtime.now()) > 0:
             look()
             if await runtime.wait(waiter, min(left, LOOK_AGAIN)):
-                return True
-        return False
+                return
+
+    def _arrived(self, waiter: Waiter) -> bool:
+        """Stop waiting; return whether a place was given to us, and be it at this very moment."""
+        with self.lock:
+            self.coming.discard(waiter)
+            if not waiter.given:
+                with contextlib.suppress(ValueError):  # whoever was reclaimed stands in no line
+                    self.line.remove(waiter)
+            return waiter.given
 
     def leave(self) -> None:
         """Give the place back; whoever waits longest gets it, unless the event loop was closed over their wait."""
@@ -92,16 +100,3 @@ class Gate:
         self.inside = 0
         self.line.clear()
         self.coming.clear()
-
-    def _quit(self, waiter: Waiter) -> bool:
-        """Leave the line; return False when the place had been given to us at that very moment."""
-        with self.lock:
-            if waiter not in self.line:
-                return False
-            self.line.remove(waiter)
-            return True
-
-    def _give_up(self, waiter: Waiter) -> None:
-        if not self._quit(waiter) and waiter.given:
-            self.coming.discard(waiter)
-            self.leave()

@@ -141,7 +141,8 @@ class Database:
 
     def _lent(self, lane: Lane, holder: asyncio.Task[Any] | threading.Thread) -> None:
         if isinstance(holder, asyncio.Task):
-            self.loops[lane] = holder.get_loop()
+            with self.lock:
+                self.loops[lane] = holder.get_loop()
 
     def _take_from_closed_loops(self) -> None:
         """Take back what was lent on an event loop that was closed meanwhile: nobody there can give it back."""
