@@ -64,10 +64,10 @@ def test_memory_is_bounded_over_thousands_of_distinct_errors():
             door.outcome()
         gc.collect()
 
-    calls(2_000)
+    calls(1_000)
     tracemalloc.start()
     before = tracemalloc.take_snapshot()
-    calls(5_000)
+    calls(2_500)
     after = tracemalloc.take_snapshot()
     tracemalloc.stop()
     grown = sum(line.size_diff for line in after.compare_to(before, "filename"))
@@ -114,11 +114,11 @@ def test_what_keys_are_known_by_is_bounded():
         return tracemalloc.get_traced_memory()[0]
 
     tracemalloc.start()
-    before = after(range(2_500))
-    grown = after(range(2_500, 6_500)) - before
+    before = after(range(1_200))
+    grown = after(range(1_200, 3_000)) - before
     tracemalloc.stop()
 
-    assert grown < 5_000_000
+    assert grown < 2_000_000
 
 
 def test_what_waits_to_be_learned_is_bounded_and_still_adds_up(starved):

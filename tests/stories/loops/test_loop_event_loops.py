@@ -40,7 +40,7 @@ def test_a_cancellation_from_outside_ends_the_loop(swallows):
     assert "the loop was cancelled from outside" == loop.get_status().last_error
 
 
-def test_ten_thousand_loops_share_an_event_loop():
+def test_thousands_of_loops_share_an_event_loop():
     """Loops are cheap: they cost no thread, and end together."""
     engine = QuantumLoopEngine()
     ran = []
@@ -50,7 +50,7 @@ def test_ten_thousand_loops_share_an_event_loop():
 
     async def main():
         before = threading.active_count()
-        for number in range(10_000):
+        for number in range(3_000):
             engine.create_loop(work, name=str(number), interval=60.0).start()
         await ASYNCIO.sleep(90.0)
         await engine.aclose()
@@ -59,7 +59,7 @@ def test_ten_thousand_loops_share_an_event_loop():
     with virtual_time():
         more_threads = asyncio.run(main())
 
-    assert 20_000 == len(ran)
+    assert 6_000 == len(ran)
     assert 0 >= more_threads
     assert 0 == engine.get_status().active_loops
 
