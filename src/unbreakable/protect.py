@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, over
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
-from unbreakable.fractal.operation import is_generator, takes_one
+from unbreakable.fractal.operation import is_generator, qualified_name, takes_one
 from unbreakable.fractal.settings import check_names
 from unbreakable.introductions import introduce
 from unbreakable.outcome import Failure
@@ -144,7 +144,7 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
         raise TypeError(f"{function.name} is a node, which is protected already: execute it, or make it an operation")
     if isinstance(function, type):
         raise TypeError(f"protect() protects functions, not classes: protect the methods of {function.__name__}")
-    own = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
+    own = qualified_name(function).replace("<locals>.", "")
     check_names(name or own, options, protect)
     if is_generator(function):
         raise TypeError(f"{own} is a generator: its items cannot be guarded by protect() yet")

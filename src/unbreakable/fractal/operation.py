@@ -132,6 +132,12 @@ def takes_one(what: str, function: Any) -> None:
         return  # a builtin without a signature
 
 
+def qualified_name(function: Any) -> str:
+    """Return the name of *function* where it was defined, else its type's: a stub may make up any attribute."""
+    name = getattr(function, "__qualname__", None)
+    return name if isinstance(name, str) else type(function).__qualname__
+
+
 def is_generator(function: Any) -> bool:
     """Return whether calling *function* gives a generator of either colour."""
     while isinstance(function, functools.partial):

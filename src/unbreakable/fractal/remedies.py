@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
-from unbreakable.fractal.operation import takes_one
+from unbreakable.fractal.operation import qualified_name, takes_one
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Gate, new_lock
@@ -65,7 +65,7 @@ def made_remedy(
 ) -> Remedy:
     """Return *function* as a remedy of *node*; ConfigurationError when it cannot be one."""
     takes_one(f"{node}: a remedy", function)
-    return Remedy(label or str(getattr(function, "__name__", type(function).__name__)), matches, function)
+    return Remedy(label or qualified_name(function).rpartition(".")[2], matches, function)
 
 
 def read_remedies(node: str, given: Any) -> list[Remedy]:

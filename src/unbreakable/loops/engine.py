@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from unbreakable.fractal import FractalNode
-from unbreakable.fractal.operation import Operation
+from unbreakable.fractal.operation import Operation, qualified_name
 from unbreakable.loops.ending import end
 from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
@@ -178,7 +178,7 @@ class QuantumLoopEngine(Closing):
         return name
 
     def _free_name(self, operation: object) -> str:
-        name = getattr(operation, "__name__", type(operation).__name__)
+        name = qualified_name(operation).rpartition(".")[2]
         numbered = (f"{name}-{number}" for number in itertools.count(2))
         return name if name not in self._loops else next(each for each in numbered if each not in self._loops)
 

@@ -6,9 +6,13 @@ import functools
 import inspect
 import weakref
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, NamedTuple
 
 from unbreakable.fractal import FractalNode
+from unbreakable.fractal.operation import qualified_name
+
+MOST_LAYERS = 100  # of decorators and partials around an operation
 
 
 class Owner:
@@ -58,22 +62,30 @@ class Identity(NamedTuple):
 
 def identity_of(operation: Any) -> Identity:
     """Return which operation *operation* is."""
+    operation, owner = _innermost(operation)
+    if isinstance(operation, FractalNode):
+        return Identity("", operation.name, type(operation), Owner(operation))
+    code = getattr(operation, "__code__", None)
+    if not isinstance(code, CodeType):  # a stub may make up any attribute
+        code = None
+    if code is None and owner is None and not isinstance(operation, type):  # a list's append, or what has __call__
+        owner = getattr(operation, "__self__", operation) if inspect.isroutine(operation) else operation
+    known = operation if isinstance(getattr(operation, "__qualname__", None), str) else type(operation)
+    name = qualified_name(operation).replace("<locals>.", "")
+    whose = None if owner is None or inspect.ismodule(owner) else Owner(owner)
+    return Identity(str(known.__module__ or ""), name, code or known, whose)
+
+
+def _innermost(operation: Any) -> tuple[Any, Any]:
+    """Return what decorators, partials and methods are made around, and whose method it is."""
     owner = None
-    while True:
+    for _ in range(MOST_LAYERS):
         if isinstance(operation, functools.partial):
             operation = operation.func
         elif inspect.ismethod(operation):
             owner, operation = operation.__self__, operation.__func__
-        elif callable(wrapped := getattr(operation, "__wrapped__", None)):
+        elif callable(wrapped := inspect.getattr_static(operation, "__wrapped__", None)):
             operation = wrapped
         else:
             break
-    if isinstance(operation, FractalNode):
-        return Identity("", operation.name, type(operation), Owner(operation))
-    code = getattr(operation, "__code__", None)
-    if code is None and not isinstance(operation, type):
-        owner = getattr(operation, "__self__", operation) if owner is None else owner  # a builtin, or what has __call__
-    known = operation if hasattr(operation, "__qualname__") else type(operation)
-    name = known.__qualname__.replace("<locals>.", "")
-    whose = None if owner is None or inspect.ismodule(owner) else Owner(owner)
-    return Identity(str(known.__module__ or ""), name, code or known, whose)
+    return operation, owner

@@ -6,6 +6,8 @@ import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from inspect import ismethod
+from types import CodeType
 from typing import Any
 
 from unbreakable.errors import Kind
@@ -89,8 +91,9 @@ def code_of(operation: object) -> object:
         operation = operation.func
     if isinstance(operation, FractalNode):
         return operation
-    function = getattr(operation, "__func__", operation)
-    return getattr(function, "__code__", type(function))
+    function = operation.__func__ if ismethod(operation) else operation
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else type(function)
 
 
 def moment_of(ctx: Context | None) -> dict[str, Any]:

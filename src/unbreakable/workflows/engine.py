@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from unbreakable.errors import NotRecordable, RecordedError, RunCancelled, StateError, StateFull, StateLocked, StrayExit
+from unbreakable.fractal.operation import qualified_name
 from unbreakable.outcome import in_one_line
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
 from unbreakable.workflows.journal import RunEnded, RunTurnedBack, StepBegun, StepEnded
@@ -98,7 +99,7 @@ class Engine:
         for name in steps:
             step = self.saga.graph.steps[name]
             inputs = inputs_of(name, self.saga.graph, self.means.journal, self.run.context, self.run.results)
-            undo = None if step.compensate is None else getattr(step.compensate, "__qualname__", "compensate")
+            undo = None if step.compensate is None else qualified_name(step.compensate)
             self.run.records.append(StepBegun(self.run.id, name, f"{self.run.id}:{name}", inputs, undo))
 
     def _note_turn(self) -> None:

@@ -8,7 +8,18 @@ import pytest
 
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind, ValidationFailed
 from unbreakable.outcome import Failure, Success
-from unbreakable.policies import Bulkhead, CircuitBreaker, Fallback, Hedge, Plan, Retry, State, Strategy, Timeout, compose
+from unbreakable.policies import (
+    Bulkhead,
+    CircuitBreaker,
+    Fallback,
+    Hedge,
+    Plan,
+    Retry,
+    State,
+    Strategy,
+    Timeout,
+    compose,
+)
 from unbreakable.runtime import Gate
 
 

@@ -9,6 +9,8 @@ from hashlib import blake2s
 from types import CodeType
 from typing import Any
 
+from unbreakable.fractal.operation import qualified_name
+
 NAMELESS = "<lambda>"
 READER = str(sys.implementation.cache_tag)  # of the bytecode: what another version made of a lambda looks different
 
@@ -22,7 +24,7 @@ def name_of(fn: Any) -> str:
     """
     while isinstance(fn, functools.partial):
         fn = fn.func
-    name = str(getattr(fn, "__qualname__", type(fn).__qualname__))
+    name = qualified_name(fn)
     code = getattr(inspect.unwrap(fn), "__code__", None)  # of what was decorated, which gave its name to the rest
     if not name.endswith(NAMELESS) or not isinstance(code, CodeType):
         return name
