@@ -31,6 +31,7 @@ class Flight:
         self.end: tuple[Context, Result[Any]] | None = None  #: None before, and when it was broken off
         self.traceback: TracebackType | None = None
         self.spent: tuple[BaseException, ...] = ()  #: what was repeated in vain, and is not to be repeated outside
+        self.doubtful = False  #: whether the load left in doubt what must not be done twice
         self.is_for_all = False  #: whether the end is an answer for those who did not begin the load, too
 
     def may_be_joined(self, now: float) -> bool:
@@ -42,8 +43,8 @@ class Flight:
         """Whether the event loop that carries it was closed under it."""
         return self.loop is not None and self.loop.is_closed()
 
-    def end_in(self, ctx: Context, result: Result[Any], spent: tuple[BaseException, ...]) -> None:
-        """Note how the load ended."""
+    def end_in(self, ctx: Context, result: Result[Any], scope: Context) -> None:
+        """Note how the load ended, and what it has said to the *scope* around it."""
         if isinstance(result, Success):
             self.entry.value = result.value
         else:
@@ -51,7 +52,7 @@ class Flight:
         sound = isinstance(result, Success) and result.degraded is None
         # That its first caller's own time is up says nothing to those who have more.
         self.is_for_all = sound or ctx.deadline_is_ours or ctx.runtime.now() < ctx.deadline
-        self.spent = spent
+        self.spent, self.doubtful = scope.spent, scope.doubtful
         self.end = (ctx, result)  # last: what has an end has all of it
 
     @property

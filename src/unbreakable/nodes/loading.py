@@ -96,7 +96,7 @@ class Loading:
                 self.leases.leave(found)
         if found is not mine and not found.is_for_all:
             return None
-        tell_what_is_spent(found)
+        tell_outside(found)
         return found
 
     async def _landing(self, flight: Flight, call: Call) -> None:
@@ -145,7 +145,7 @@ class Loading:
             result = await self.node.play(ctx)
             if isinstance(result, Failure):
                 note(result.error, story_of(ctx))
-            flight.end_in(ctx, result, scope.spent)
+            flight.end_in(ctx, result, scope)
         finally:
             scope.end()
             self.leases.land(flight, runtime.now())
@@ -223,11 +223,13 @@ def patience(runtime: Runtime, seconds: float) -> float:
     return min(until, now + outer.remaining())
 
 
-def tell_what_is_spent(flight: Flight) -> None:
+def tell_outside(flight: Flight) -> None:
     """Let the call around this one know what need not be repeated, as a protected call inside it does."""
     outer = current()
     if outer is not None and flight.spent:
         outer.spent = (*outer.spent[-7:], *flight.spent)
+    if outer is not None and flight.doubtful:
+        outer.doubtful = True
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -187,3 +187,14 @@ def test_what_was_repeated_inside_is_not_repeated_by_any_caller(new_loader, play
         return loader.began
 
     assert 3 == play(story)
+
+
+def test_a_load_that_must_not_be_made_twice_is_not_repeated_from_outside(new_loader, play):
+    """The protected call around it is told that nobody knows what the load did, as by any call inside it."""
+
+    async def story():
+        cache = CacheNode(loader=(loader := new_loader(fails=[ConnectionError("lost")] * 3)), effects="once")
+        outcome = await ub.FractalNode("buy").execute(lambda: cache.get("k"))
+        return loader.began, outcome.attempts
+
+    assert (1, 1) == play(story)
