@@ -6,7 +6,8 @@ import io
 import pickle
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind, RecordedError
 
@@ -17,6 +18,10 @@ TOLD = (
     "refused",
     "in_doubt",
 )  # what an exception may say; see unbreakable.errors
+
+
+Known: TypeAlias = dict[int, tuple[BaseException, Any]]  # how exceptions are pickled, by their identity
+IN_HAND = (RecordedError, ("itself",))  # what stands in for an exception while it is found out how it is pickled
 
 
 class Parcel:
@@ -57,23 +62,43 @@ def unpacked(data: bytes, text: str, told: dict[str, Any]) -> Parcel:
     return Parcel(error, text)
 
 
-def dumps(thing: object) -> bytes:
+def dumps(thing: object, known: Known | None = None) -> bytes:
     """Return *thing* pickled, and every exception in it so that it can be read."""
     buffer = io.BytesIO()
-    Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(thing)
+    Packer(buffer, {} if known is None else known).dump(thing)
     return buffer.getvalue()
 
 
 class Packer(pickle.Pickler):
-    """Write exceptions that pickle would write and could not read, such as those made with keywords, another way."""
+    """Write exceptions that pickle would write and could not read, such as those made with keywords, another way.
+
+    What is found out about each is *known* from then on: otherwise it would be found out twice as often at each level
+    that exceptions hold others, and for ever where one holds itself.
+    """
+
+    def __init__(self, buffer: io.BytesIO, known: Known) -> None:
+        super().__init__(buffer, pickle.HIGHEST_PROTOCOL)
+        self.known = known
 
     def reducer_override(self, thing: Any) -> Any:
         """Return how *thing* is pickled."""
-        if not isinstance(thing, BaseException) or survives(thing, pickle.dumps):
+        if not isinstance(thing, BaseException):
             return NotImplemented
-        args = tuple(each if survives(each, dumps) else repr(each) for each in thing.args)
-        state = {name: value for name, value in vars(thing).items() if survives(value, dumps)}
-        return rebuilt, (type(thing), args, state)
+        if id(thing) not in self.known:
+            self.known[id(thing)] = thing, IN_HAND
+            self.known[id(thing)] = thing, self._reduced(thing)
+        return self.known[id(thing)][1]
+
+    def _reduced(self, thing: BaseException) -> Any:
+        if survives(thing, pickle.dumps):
+            return NotImplemented
+        args = tuple(each if self._survives(each) else repr(each) for each in thing.args)
+        state = {name: value for name, value in vars(thing).items() if self._survives(value)}
+        return rebuilt, (type(thing), args), state, None, None, restore
+
+    def _survives(self, value: Any) -> bool:
+        is_in_hand = self.known.get(id(value), (None, None))[1] is IN_HAND  # and so survives if its holder does
+        return is_in_hand or survives(value, partial(dumps, known=self.known))
 
 
 def survives(thing: object, write: Callable[[Any], bytes]) -> bool:
@@ -84,12 +109,16 @@ def survives(thing: object, write: Callable[[Any], bytes]) -> bool:
         return False
 
 
-def rebuilt(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
+def rebuilt(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
     """Return an exception as it was after its constructor, which may want what nobody knows any more."""
     error = kind.__new__(kind, *args)
     error.args = args
-    vars(error).update(state)
     return error
+
+
+def restore(error: BaseException, state: dict[str, Any]) -> None:
+    """Give *error* its attributes; only now, so that one of them may be, or lead to, the error itself."""
+    vars(error).update(state)
 
 
 def facts(error: BaseException) -> dict[str, Any]:

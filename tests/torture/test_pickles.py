@@ -127,6 +127,18 @@ def test_an_exception_that_fights_back_is_told():
     assert (ub.Status.FAILED, Unreadable) == (back.status, type(back.error))
 
 
+def test_an_exception_that_holds_itself_or_many_others_arrives():
+    """What holds itself comes back holding itself, and a chain of 30 takes no 2 ** 30 looks."""
+    error = Attached()
+    for _ in range(30):
+        outer = Attached()
+        outer.order, outer.itself, error = error, outer, outer
+    back = there_and_back(ended_in(error)).error
+
+    assert back is back.itself
+    assert (Attached, Attached) == (type(back), type(back.order.order))
+
+
 def test_the_result_of_a_run_travels_as_well():
     """What made a run turn back arrives with it."""
 
