@@ -44,7 +44,12 @@ def cache(memory):
     return node, node.get_sync
 
 
-KINDS = [plain, parent, api, database, stream, cache]
+def agent(memory):
+    node = ub.AgentNode(knowledge={"Egypt": "The Nile is long."}, memory=memory)
+    return node, lambda number: node.process_query_sync(f"{number}?")
+
+
+KINDS = [plain, parent, api, database, stream, cache, agent]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -26,7 +26,7 @@ from unbreakable.nodes.doors import AsyncOperation, SyncOperation
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context, Retry, check, current
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import new_lock, run_blocking
+from unbreakable.runtime import Runtime, new_lock, run_blocking
 
 Knowledge: TypeAlias = "KnowledgeBase | Readable"
 
@@ -236,9 +236,8 @@ class AgentNode(FractalNode):
             passages=passages,
         )
 
-    async def aclose(self) -> None:
+    async def _let_go(self, runtime: Runtime) -> None:
         """Close the knowledge, unless it was given as a KnowledgeBase, which is its owner's to close."""
-        await super().aclose()
         if self._owns_knowledge:
             self.knowledge.close()
 
