@@ -124,6 +124,18 @@ async def test_values_go_by_place_where_the_text_has_question_marks(db, ask):
     assert ["2026-01-02 03:00:00.000000", "2026-01-02"] == stored
 
 
+async def test_a_moment_is_stored_in_one_way(db, ask):
+    """Whether the row before has one, too, a date or time goes in as it is looked for."""
+    moment = dt.datetime(2026, 1, 2, 3)  # noqa: DTZ001 - SQLite keeps no zone
+    rows = [{"name": "none", "at": None}, {"name": "text", "at": "soon"}, {"name": "moment", "at": moment}]
+    await ask.query(db, "CREATE TABLE stamps (name TEXT, at TEXT)")
+    await ask.query(db, "INSERT INTO stamps VALUES (:name, :at)", rows)
+    await ask.query(db, "INSERT INTO stamps VALUES (:name, :at)", rows[::-1])
+
+    found = await ask.query(db, "SELECT name FROM stamps WHERE at = :at", {"at": moment})
+    assert [("moment",), ("moment",)] == list(found)
+
+
 @pytest.mark.parametrize(
     ("sql", "params", "complaint"),
     [

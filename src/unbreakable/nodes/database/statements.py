@@ -37,8 +37,8 @@ class Statement(NamedTuple):
         elif isinstance(self.sql, str) and by_place(self.parameters):
             result = connection.exec_driver_sql(self.sql, self.parameters)
         else:
-            sql = text(self.sql) if isinstance(self.sql, str) else self.sql
-            result = connection.execute(with_types(sql, self.parameters), self.parameters)
+            sql = text(self.sql) if isinstance(self.sql, str) else with_types(self.sql, self.parameters)
+            result = connection.execute(sql, self.parameters)
         with result:
             if not result.returns_rows:
                 return Rows(rowcount=max(0, result.rowcount))
@@ -62,11 +62,11 @@ def read_statement(sql: Any, parameters: Any) -> Statement:
     word = first_word(sql)
     if word in REFUSED:
         raise ValidationFailed(f"{word} is not for you to say: transaction() and checkpoint() begin and end things")
-    return Statement(sql, _plain(parameters), reads(sql), word in SETTING)
+    return Statement(sql, _plain(parameters, is_for_text=isinstance(sql, str)), reads(sql), word in SETTING)
 
 
 def with_types(sql: Executable, parameters: Any) -> Executable:
-    """Return *sql*; dates and times in a text go to SQLite as SQLAlchemy writes them: ISO 8601, with microseconds."""
+    """Return *sql*; dates and times in a ``text()`` go to SQLite as SQLAlchemy writes them: ISO 8601, microseconds."""
     if not isinstance(sql, TextClause) or parameters is None:
         return sql
     first: Mapping[str, Any] = parameters if isinstance(parameters, Mapping) else parameters[0]
@@ -98,16 +98,20 @@ def _said(parameters: Any) -> str:
     return f"{parameters!r}" if _is_row(parameters) and not parameters else f"a {type(parameters).__name__}"
 
 
-def _plain(parameters: Any) -> Parameters:
-    """Return *parameters* as the dictionaries and tuples that SQLAlchemy insists on."""
-    if parameters is None or isinstance(parameters, dict):
+def _plain(parameters: Any, *, is_for_text: bool) -> Parameters:
+    """Return *parameters* as the dictionaries and tuples that SQLAlchemy insists on; for text, as they are stored."""
+    if parameters is None:
         return parameters
     if isinstance(parameters, Mapping):
-        return dict(parameters)
+        return _named(parameters, is_for_text=is_for_text)
     if not by_place(parameters):
-        return [dict(row) for row in parameters]
+        return [_named(row, is_for_text=is_for_text) for row in parameters]
     rows = [tuple(map(_stored, row)) for row in parameters] if _is_row(parameters[0]) else None
     return tuple(map(_stored, parameters)) if rows is None else rows
+
+
+def _named(row: Mapping[str, Any], *, is_for_text: bool) -> dict[str, Any]:
+    return {name: _stored(value) if is_for_text else value for name, value in row.items()}
 
 
 def _stored(value: Any) -> Any:
