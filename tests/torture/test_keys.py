@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
+import pytest
+
 import unbreakable as ub
 from unbreakable.runtime import BLOCKING
 from unbreakable.testing import virtual_time
@@ -64,6 +66,44 @@ def test_calls_side_by_side_keep_their_keys_in_whatever_order_they_ask():
     @ub.protect("order", retry=QUICKLY)
     async def order():
         await asyncio.gather(pay("ann"), pay("bob"))
+        if len(seen["ann"]) < 3:
+            raise ConnectionError
+
+    with virtual_time():
+        asyncio.run(order())
+
+    assert [1, 1, 2] == [len(set(seen["ann"])), len(set(seen["bob"])), len({seen["ann"][0], seen["bob"][0]})]
+
+
+def local(who):
+    """Return one of two functions of the same name."""
+    if who == "ann":
+
+        def work():
+            return "ann"
+
+    else:
+
+        def work():
+            return "bob"
+
+    return work
+
+
+@pytest.mark.parametrize("works", [(lambda: "ann", lambda: "bob"), (local("ann"), local("bob"))])
+def test_functions_of_one_name_are_told_apart_by_what_they_do(works):
+    """Two lambdas of one line, or functions of one name, are different work, whichever is asked for first."""
+    seen = {"ann": [], "bob": []}
+
+    @ub.protect("pay")
+    async def pay(work):
+        who = work()
+        await asyncio.sleep(1 if (who == "ann") == (len(seen["ann"]) == 0) else 2)  # noqa: TID251 - virtual
+        seen[who].append(ub.current().idempotency_key)
+
+    @ub.protect("order", retry=QUICKLY)
+    async def order():
+        await asyncio.gather(*map(pay, works))
         if len(seen["ann"]) < 3:
             raise ConnectionError
 

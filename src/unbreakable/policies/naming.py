@@ -14,7 +14,7 @@ import dataclasses
 import enum
 import sys
 from collections.abc import Iterable
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from unbreakable.runtime import new_lock
@@ -136,8 +136,9 @@ class Look:
         if not isinstance(function, FunctionType):
             self.at(function, depth + 1, lasting=True)
             return
-        line = function.__code__.co_firstlineno if function.__name__ == "<lambda>" else ""
-        self.say(f"{function.__module__}.{function.__qualname__}{line}")
+        self.say(f"{function.__module__}.{function.__qualname__}")
+        if "<" in (function.__qualname__ if depth else function.__name__):
+            self.say(essence(function.__code__))  # several may have one name, and do different things
         held = tuple(cell.cell_contents for cell in function.__closure__ or ())
         self.at((held, function.__defaults__, tuple((function.__kwdefaults__ or {}).items())), depth + 1, lasting=True)
 
@@ -186,3 +187,15 @@ def _path_of(value: Any) -> str | None:
     for step in path.split("."):
         found = getattr(found, step, None)
     return f"{module}.{path}" if found is value else None
+
+
+def essence(code: object) -> str:
+    """Return what *code* does as text that is the same in every process: no addresses, no places in files, no order."""
+    if isinstance(code, CodeType):
+        parts = (*code.co_consts, code.co_code, code.co_names, code.co_varnames, code.co_freevars)
+        return f"({', '.join(map(essence, parts))})"
+    if isinstance(code, tuple):
+        return f"({', '.join(map(essence, code))})"
+    if isinstance(code, frozenset):
+        return f"{{{', '.join(sorted(map(essence, code)))}}}"
+    return repr(code)

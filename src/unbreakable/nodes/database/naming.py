@@ -10,6 +10,7 @@ from types import CodeType
 from typing import Any
 
 from unbreakable.fractal.operation import qualified_name
+from unbreakable.policies.naming import essence
 
 NAMELESS = "<lambda>"
 READER = str(sys.implementation.cache_tag)  # of the bytecode: what another version made of a lambda looks different
@@ -37,15 +38,3 @@ def are_the_same(stored: str, asked: str) -> bool:
     if one[:1] != other[:1]:
         return False
     return len(one) < 3 or len(other) < 3 or one[1] != other[1] or one[2] == other[2]
-
-
-def essence(code: object) -> str:
-    """Return what *code* does as text that is the same in every process: no addresses, no places in files, no order."""
-    if isinstance(code, CodeType):
-        parts = (*code.co_consts, code.co_code, code.co_names, code.co_varnames, code.co_freevars)
-        return f"({', '.join(map(essence, parts))})"
-    if isinstance(code, tuple):
-        return f"({', '.join(map(essence, code))})"
-    if isinstance(code, frozenset):
-        return f"{{{', '.join(sorted(map(essence, code)))}}}"
-    return repr(code)
