@@ -58,7 +58,7 @@ class CircuitBreaker:
         stamp = await self._admit(circuit, ctx)
         if stamp is None:
             return ctx.refuse(refusal(ctx.node.name, circuit, ctx.runtime.now()))
-        started = ctx.runtime.now()
+        ctx.stamp, started = stamp, ctx.runtime.now()
         try:
             result = await inner(ctx)
         except BaseException:

@@ -9,6 +9,7 @@ from typing import Any
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
+from unbreakable.policies.breaker import State
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.runtime import TimeUp
@@ -89,18 +90,32 @@ def is_followed(ctx: Context, limit: Timeout) -> bool:
 def respite(ctx: Context) -> float:
     """Return the moment until which an attempt that is due may go on; one that has to end is paid for instead.
 
-    Who cannot pay for another attempt keeps this one until the deadline.
+    Who cannot pay for another attempt keeps this one until the deadline; while the circuit would let none through, it
+    is asked again later.
     """
-    limit = ctx.plan.timeout
-    if limit is None or not limit.learned or ctx.runtime.now() >= ctx.deadline:
+    limit, circuit, now = ctx.plan.timeout, ctx.target.circuit, ctx.runtime.now()
+    if limit is None or not limit.learned or now >= ctx.deadline:
         return 0.0
-    if ctx.rival or ctx.target.circuit.is_probing:
+    if ctx.rival or (circuit.is_probing and ctx.stamp == circuit.generation):
         return 0.0  # the leader goes on; and who comes after the probe must not wait for it for ever
-    if is_followed(ctx, limit) and (ctx.excused or ctx.node.pay(ctx)):
-        ctx.excused = True
-        return 0.0
     ctx.due = ctx.deadline
+    if not is_followed(ctx, limit):
+        return ctx.deadline
+    if not is_let_through(ctx, now):
+        return min(ctx.deadline, now + limit.seconds)
+    if ctx.excused or ctx.node.pay(ctx):
+        ctx.excused, ctx.due = True, now
+        return 0.0
     return ctx.deadline
+
+
+def is_let_through(ctx: Context, now: float) -> bool:
+    """Return whether the circuit lets an attempt through that comes *now*, or is waited for until it does."""
+    circuit, breaker = ctx.target.circuit, ctx.plan.breaker
+    if circuit.stamp is not None or breaker is None:
+        return circuit.stamp is not None
+    until = min(now + breaker.wait - ctx.waited, ctx.deadline)
+    return circuit.state is State.OPEN and circuit.until < until
 
 
 def is_soft(ctx: Context, now: float, *, ours: bool) -> bool:

@@ -148,6 +148,37 @@ def test_who_cannot_pay_for_another_attempt_keeps_this_one():
     assert (0, True) == (ended.count(ub.Status.FAILED), ended.count(ub.Status.HEALED) <= 3)
 
 
+@pytest.mark.parametrize("how", ["quick", "script"])
+@pytest.mark.parametrize("wait", [0.0, 20.0])
+@pytest.mark.parametrize(("seconds", "rest"), [(2.0, 30.0), (8.0, 1.0), (1e6, 4.0)])
+def test_nobody_is_cut_while_the_circuit_would_refuse_the_next_attempt(seconds, rest, wait, how):
+    """Others' failures open the circuit: who is still waited for goes on, and is cut once a repeat is let through."""
+
+    @ub.protect("n", effects="none", hedge=False, breaker=ub.CircuitBreaker(3, rest=rest, wait=wait))
+    async def work(how_long):
+        if how_long < 0:
+            raise ConnectionResetError
+        await sleep(how_long if len(cut) < 1 or how_long < 1e6 else 0.0)
+
+    cut = []
+    work.node.on(ub.events.AttemptFailed, lambda event: "AttemptTimeout" in event.error and cut.append(event))
+
+    async def main():
+        for _ in range(100):
+            await work(0.01)
+        slow = asyncio.create_task(work(seconds) if how == "quick" else work.outcome(seconds))
+        await sleep(0.1)
+        await asyncio.gather(*(work.outcome(-1.0) for _ in range(3)))
+        for _ in range(20):
+            await sleep(1.0)
+            await work.outcome(0.01)
+        return await slow
+
+    ended = asyncio.run(main())
+
+    assert how == "quick" or ended.ok
+
+
 def test_a_target_that_hangs_opens_the_circuit_within_a_deadline():
     """Silence of half a deadline is the target's fault, and what is cut by a learned limit counts from then on."""
     node = node_with_a_past()
