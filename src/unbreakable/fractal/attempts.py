@@ -27,10 +27,18 @@ class Handover:
 FLOOR = Handover()
 
 
-@types.coroutine
-def _the_block() -> Generator[Handover, None, None]:
-    """Hand the floor to the block; what the block raises is raised here."""
-    yield FLOOR
+class Block:
+    """Stand for the user's block."""
+
+    is_async = True  #: it stays where it is written, whatever its limits
+
+    @types.coroutine
+    def __call__(self) -> Generator[Handover, None, None]:
+        """Hand the floor to the block; what the block raises is raised here."""
+        yield FLOOR
+
+
+BLOCK = Block()
 
 
 class Attempt:
@@ -97,7 +105,7 @@ class Attempts:
 
     def _hand_over(self, scope: Context) -> Any:
         self._scope = scope
-        return _the_block
+        return BLOCK
 
     def _attempt(self) -> Attempt:
         script, unused = self._script, self._open

@@ -137,7 +137,7 @@ class FractalNode(Closing, Listening):
 
     async def _inside(self, outer: Context, changed: Mapping[str, Any]) -> Any:
         ctx = self.open(self.runtime or outer.runtime, *self._work(None), context=outer)
-        ctx.arguments = changed
+        ctx.arguments, ctx.apart = changed, outer.apart or outer.plan.costs_threads
         return self.value(ctx, await self.play(ctx))
 
     @property

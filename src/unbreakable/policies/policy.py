@@ -66,6 +66,7 @@ class Context(Alarm):
     parts: dict[str, int] | None = None  #: how often calls that are alike were named inside this attempt
     title: Title | None = None  #: the name of the call
     made_over: bool = False  #: whether the attempt's own work is over
+    apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
 
     @property
@@ -117,7 +118,7 @@ class Context(Alarm):
 
     async def call(self, work: Callable[[], Any]) -> Any:
         """Run one attempt's work, of either colour, where the plan's limits can leave it behind."""
-        if not self.plan.costs_threads:
+        if not (self.plan.costs_threads or self.apart):
             return await self.runtime.call(work)
         if self.runtime.preemptive and not is_async(work):
             work = functools.partial(self._in_a_thread, work)

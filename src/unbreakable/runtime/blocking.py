@@ -217,9 +217,13 @@ class Branch:
 
     def result(self) -> Any:
         """Return what the step returned, or raise what it raised."""
-        if self.error is not None:
-            raise self.error
-        return self.value
+        error, self.error = self.error, None  # the exception's traceback will hold us: do not hold it in turn
+        if error is None:
+            return self.value
+        try:
+            raise error
+        finally:
+            del error
 
 
 class EventWaiter:

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -24,6 +26,11 @@ async def by_node():
     return (await ub.FractalNode("n", hang, **CUT).execute()).error
 
 
+async def by_node_in_nodes():
+    inner = ub.FractalNode("inner", ub.FractalNode("innermost", hang))
+    return (await ub.FractalNode("n", inner, **CUT).execute()).error
+
+
 async def by_cache():
     return (await ub.CacheNode(loader=hang, **CUT).get.outcome("k")).error
 
@@ -40,7 +47,7 @@ async def by_stream():
         return ub.errors.AttemptTimeout() if stream.get_status().dead_letter else None
 
 
-@pytest.mark.parametrize("way", [by_node, by_cache, by_step, by_stream])
+@pytest.mark.parametrize("way", [by_node, by_node_in_nodes, by_cache, by_step, by_stream])
 def test_a_pinned_timeout_cuts_it(way):
     """A function that hangs is left behind after its limit, whichever part of the library calls it."""
     with virtual_time() as clock:
@@ -129,6 +136,41 @@ def test_an_async_function_needs_no_thread():
         return outcome.value == threading.get_ident()
 
     assert asyncio.run(main())
+
+
+def test_a_block_needs_no_thread(monkeypatch):
+    """A block in async code runs where it is written, whatever its time limit."""
+    monkeypatch.setattr("unbreakable.runtime.world.MOST_THREADS_EACH", 0)
+
+    async def main():
+        async for attempt in ub.attempts("block", timeout=ub.Timeout(5), retry=False):
+            async with attempt:
+                return "done"
+
+    assert "done" == asyncio.run(main())
+
+
+def test_what_it_raises_is_freed_with_its_last_holder():
+    """An exception out of a thread is in no circle that waits for the garbage collector."""
+
+    class Data:
+        """Somebody's megabytes."""
+
+    def fail():
+        kept.append(weakref.ref(data := Data()))
+        raise ValueError(data)
+
+    async def main():
+        assert "failed" == (await ub.FractalNode("n", fail, **CUT).execute()).status
+
+    kept = []
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(main())
+        assert kept[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_what_it_returns_is_awaited():
