@@ -86,6 +86,24 @@ def test_a_loop_that_is_left_before_its_block_leaves_no_trace():
     assert 1 == look(leave=False)
 
 
+@pytest.mark.parametrize("options", [{}, {"timeout": ub.Timeout(1.0)}])
+def test_a_loop_that_was_left_before_its_block_cuts_nothing(options):
+    """Whoever broke out and goes on is not cancelled when the time of the unused attempt is up; its place is free."""
+
+    async def story():
+        attempts = ub.attempts("left", bulkhead=ub.Bulkhead(1), **options)
+        async for _attempt in attempts:
+            break
+        await asyncio.sleep(100)  # noqa: TID251 - virtual
+        assert (0, 0) == (asyncio.current_task().cancelling(), attempts.node.get_status().in_flight)
+        with pytest.raises(ub.errors.AttemptTimeout):
+            async with _attempt:
+                pass
+
+    with virtual_time():
+        asyncio.run(story())
+
+
 def test_a_block_that_is_left_by_break_or_return_succeeded():
     """Leaving the block early is a success; the place is given back."""
     nodes = []

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import Any, Self
 
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import AttemptTimeout, ConfigurationError
 from unbreakable.fractal.node import FractalNode
 from unbreakable.fractal.telling import story_of
 from unbreakable.outcome import Outcome, Result, note
@@ -49,7 +49,8 @@ class Attempt:
         self.context = context  #: the attempt's context: deadline, remaining(), idempotency_key
 
     def __enter__(self) -> Self:
-        """Begin the attempt."""
+        """Begin the attempt; raise AttemptTimeout when its time was up before."""
+        self._attempts.begin_block()
         enter(self.context)
         return self
 
@@ -90,6 +91,7 @@ class Attempts:
         self._script: Coroutine[Any, Any, Result[Any]] | None = None
         self._number = 0
         self._open = False  # whether an attempt is under way
+        self._begun = self._late = False  # whether its block has begun; whether that was waited for too long
 
     # ── both colours ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,6 +103,7 @@ class Attempts:
             msg = f"{self.node.name}: a block in sync code cannot be cut, so timeout has no place here; use a deadline"
             raise ConfigurationError(msg)
         self.context = self._scope = self.node.open(runtime, self._hand_over, ((), {}))
+        self.context.unused = self._give_up
         self._script = self.node.play(self.context)
 
     def _hand_over(self, scope: Context) -> Any:
@@ -112,9 +115,25 @@ class Attempts:
         if script is not None and unused:
             script.close()
             raise RuntimeError('the last attempt was not used: write "with attempt:" (or "async with") in the loop')
-        self._number, self._open = self._number + 1, True
+        self._number, self._open, self._begun = self._number + 1, True, False
         enter(self.context.parent)  # until the block begins: a loop that is left before leaves no trace
         return Attempt(self, self._scope)
+
+    def begin_block(self) -> None:
+        """Note that the attempt is used."""
+        if self._late:
+            raise AttemptTimeout(f"{self.node.name}: the attempt's time was up before its block began")
+        self._begun = True
+
+    def _give_up(self) -> bool:
+        """End a call whose block has not begun when its time is up; return whether that is so.
+
+        Its loop was left: whoever called is at something else now, which is not to be cut.
+        """
+        self._late = self._open and not self._begun
+        if self._late and self._script is not None:
+            self._script.close()
+        return self._late
 
     def _finish(self, result: Result[Any]) -> bool:
         self._script = None

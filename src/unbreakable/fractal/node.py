@@ -184,7 +184,8 @@ class FractalNode(Closing, Listening):
 
     def outcome(self, ctx: Context, result: Result[Any]) -> Outcome[Any]:
         """Return what the caller is told."""
-        return telling.outcome_of(ctx, result)
+        told, ctx.error = telling.outcome_of(ctx, result), None
+        return told
 
     def value(self, ctx: Context, result: Result[Any]) -> Any:
         """Return the plain value, or raise the user's own exception with a note that tells the story."""

@@ -44,6 +44,7 @@ def name_of(ctx: Context) -> str:
 
 def value_of(ctx: Context, result: Result[Any]) -> Any:
     """Return the plain value, or raise the user's own exception with a note that tells the story."""
+    ctx.error = None  # what a fallback answered: its traceback holds the frames that hold us
     if isinstance(result, Success):
         return result.value
     error = result.error

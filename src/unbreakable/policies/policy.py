@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -66,6 +67,7 @@ class Context(Alarm):
     parts: dict[str, int] | None = None  #: how often calls that are alike were named inside this attempt
     title: Title | None = None  #: the name of the call
     made_over: bool = False  #: whether the attempt's own work is over
+    unused: Callable[[], bool] | None = None  #: asked when it is due, whether the block that it is was never begun
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
 
@@ -80,6 +82,8 @@ class Context(Alarm):
 
     def respite(self) -> float:
         """Return the moment until which the attempt, which is due, may go on; not later than now when it is cut."""
+        if self.unused is not None and self.unused():
+            return math.inf
         return float(self.plan.respite(self))
 
     def left(self) -> float:

@@ -93,7 +93,8 @@ def respite(ctx: Context) -> float:
     Who cannot pay for another attempt keeps this one until the deadline; while the circuit would let none through, it
     is asked again later.
     """
-    limit, circuit, now = ctx.plan.timeout, ctx.target.circuit, ctx.runtime.now()
+    circuit, now = ctx.target.circuit, ctx.runtime.now()
+    limit: Timeout | None = ctx.plan.timeout
     if limit is None or not limit.learned or now >= ctx.deadline:
         return 0.0
     if ctx.rival or (circuit.is_probing and ctx.stamp == circuit.generation):
