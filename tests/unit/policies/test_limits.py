@@ -92,6 +92,24 @@ def test_a_learned_limit_costs_sync_code_no_thread(bench):
     assert ((None, 2.0) if bench.runtime.preemptive else ("late", 5.0)) == bench.play(story)
 
 
+@pytest.mark.parametrize(
+    ("rival", "state", "paid"),
+    [(0, State.CLOSED, 1), (1, State.CLOSED, 0), (0, State.HALF_OPEN, 0)],
+)
+def test_a_copy_or_a_probe_that_is_due_is_cut_and_nobody_pays(bench, rival, state, paid):
+    """The leader of a copy goes on, and after a probe comes the next one: neither needs another attempt."""
+
+    async def story():
+        bench.target.circuit.state = state
+        payments = []
+        bench.node.pay = lambda ctx: payments.append(1) or True
+        plan = Plan(timeout=Timeout(2.0, cut_threads=False, learned=True), retry=Retry(attempts=3), effects="none")
+        ctx = bench.context(deadline=bench.runtime.now() + 60.0, rival=rival, plan=plan)
+        return ctx.respite(), len(payments)
+
+    assert (0.0, paid) == bench.play(story)
+
+
 @pytest.mark.parametrize(("attempt", "in_vain"), [(5_000, 0), (1, 5_000)])
 def test_a_learned_limit_grows_beyond_no_number(bench, attempt, in_vain):
     """However many attempts there were, or days for which a circuit looked in vain, the deadline comes first."""
