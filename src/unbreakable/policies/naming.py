@@ -123,8 +123,8 @@ class Look:
             self.at_function(value, depth)
         elif members is not None:
             self._at_all(members, depth, lasting)
-        elif isinstance(value, (set, frozenset)) and not lasting:
-            self._at_set(value, depth)
+        elif isinstance(value, (dict, set, frozenset)) and not lasting:
+            self._at_set(value.items() if isinstance(value, dict) else value, depth)
         else:
             self.say(_path_of(value) or self._itself(value))
 
@@ -168,9 +168,6 @@ def _members(value: Any, *, lasting: bool) -> list[Any] | None:
     """Return what a *value* consists of, in an order that equal ones share; None if that is not all there is to it."""
     if isinstance(value, tuple) or (isinstance(value, list) and not lasting):
         return list(value)
-    if isinstance(value, dict) and not lasting:
-        items = list(value.items())
-        return sorted(items, key=lambda item: item[0]) if all(type(key) is str for key in value) else items
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return None
     if lasting and not type(value).__dataclass_params__.frozen:  # type: ignore[attr-defined]
