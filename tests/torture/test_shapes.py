@@ -143,8 +143,8 @@ def test_a_protected_function_looks_like_its_function():
     """Name, documentation, signature and colour are those of the function."""
     assert ("sync_function", "Say it again.") == (sync_function.__name__, sync_function.__doc__)
     assert "(word, *, times=1)" == str(inspect.signature(sync_function))
-    assert asyncio.iscoroutinefunction(async_function)
-    assert not asyncio.iscoroutinefunction(sync_function)
+    for look in (asyncio.iscoroutinefunction, inspect.iscoroutinefunction):
+        assert [True, False] == [look(function) for function in (async_function, sync_function)]
 
 
 def test_attributes_of_the_function_are_kept():

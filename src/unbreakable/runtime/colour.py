@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+from types import CodeType
 from typing import Any
 
 
@@ -22,9 +23,12 @@ def is_async(function: Any) -> bool:
 
 
 def mark_as_coroutine_function(door: Any) -> None:
-    """Let frameworks see that the door is to be awaited."""
+    """Let frameworks see that *door*, which wraps a function, is to be awaited."""
     mark = getattr(inspect, "markcoroutinefunction", None)  # from Python 3.12
     if mark is not None:
         mark(door)
-    else:
-        door._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
+        return
+    door._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
+    code = getattr(getattr(door, "__wrapped__", None), "__code__", None)
+    if isinstance(code, CodeType):  # what has all that functions have is looked at by inspect as one
+        door.__code__, door.__defaults__, door.__kwdefaults__ = code, None, None

@@ -183,5 +183,5 @@ def test_the_ways_in_are_told_by_name():
     assert "Return the value of *key*" in (cache.get_sync.__doc__ or "")
     assert "<CacheNode.get of 'prices'>" == repr(cache.get)
     assert "<CacheNode 'prices', 0 of 10000 values>" == repr(cache)
-    assert inspect.iscoroutinefunction(cache.get) or asyncio.iscoroutinefunction(cache.get)  # 3.12 or older
+    assert inspect.iscoroutinefunction(cache.get)
     assert cache.get is cache.get

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pydoc
-import sys
 
 import httpx2
 import pytest
@@ -38,7 +37,7 @@ def test_the_class_documents_its_methods(name):
     shown = pydoc.render_doc(kind, renderer=pydoc.plaintext)
 
     assert ["self", first] == list(inspect.signature(method).parameters)[:2]
-    assert f" |  {name}(self, {first}" in shown
+    assert f"{name}(self,{first}" in "".join(shown.replace(" |  ", "").split())  # newer Pythons give each a line
     assert method.__doc__.partition("\n")[0] in shown
     assert (name, f"{kind.__name__}.{name}") == (method.__name__, method.__qualname__)
 
@@ -51,15 +50,15 @@ def test_a_node_documents_its_methods(name):
     shown = pydoc.render_doc(method, renderer=pydoc.plaintext)
 
     assert first == next(iter(inspect.signature(method).parameters))
-    assert f"\n{name}({first}" in shown
+    assert f"{name}({first}" in "".join(shown.split())
     assert method.__doc__.partition("\n")[0] in shown
 
 
 @pytest.mark.parametrize("name", DOORS)
 def test_frameworks_see_what_is_to_be_awaited(name):
-    """Async methods are told from plain ones, on the class and on a node; before 3.12 only asyncio can be told."""
+    """Async methods are told from plain ones, on the class and on a node."""
     kind, _ = DOORS[name]
-    look = inspect.iscoroutinefunction if sys.version_info >= (3, 12) else asyncio.iscoroutinefunction
+    look = inspect.iscoroutinefunction
 
     assert {not name.endswith("_sync")} == {look(getattr(kind, name)), look(getattr(node(kind), name))}
 
