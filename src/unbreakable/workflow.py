@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unbreakable.errors import GraphError, RunNotCommitted
+from unbreakable.errors import GraphError, Rejected, RunNotCommitted
 from unbreakable.fractal.memory import Knowledge
 from unbreakable.loops import LoopStatus, QuantumLoop
 from unbreakable.members import status_of
@@ -70,7 +70,7 @@ class QuantumWorkflow(Closing):
     def __init__(self, name: str, parts: Parts, system: Any) -> None:
         self.name, self.parts, self.system = name, parts, system
         self.loop: QuantumLoop  # set by who makes the loop, which runs our ``iterate``
-        self._took_up = False
+        self._took_up, self._closed = False, False
 
     @property
     def nodes(self) -> Mapping[str, Any]:
@@ -85,7 +85,8 @@ class QuantumWorkflow(Closing):
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        """Begin: the first iteration now, then one every interval."""
+        """Begin: the first iteration now, then one every interval; raise Rejected if the workflow is closed."""
+        self._check_open()
         self.loop.start()
 
     def pause(self) -> None:
@@ -119,13 +120,16 @@ class QuantumWorkflow(Closing):
     async def run_once(self, input: Any = None, *, run_id: str | None = None) -> RunResult:
         """Run the steps once, the loop running or not, and say how it ended; *input* becomes ``ctx.input``.
 
-        With the *run_id* of a run that was left unfinished that one is gone on with; see ``OrchestratorNode``.
+        With the *run_id* of a run that was left unfinished that one is gone on with; see ``OrchestratorNode``.  Raises
+        Rejected when the workflow, or its system, is closed.
         """
+        self._check_open()
         steps, workflow = self.parts.steps, self.name
         return await self.parts.orchestrator.orchestrate(steps, input, run_id=run_id, workflow=workflow)
 
     def run_once_sync(self, input: Any = None, *, run_id: str | None = None) -> RunResult:
         """Run the steps, which are plain functions, from this thread; otherwise as ``run_once``."""
+        self._check_open()
         steps, workflow = self.parts.steps, self.name
         return self.parts.orchestrator.orchestrate_sync(steps, input, run_id=run_id, workflow=workflow)
 
@@ -192,6 +196,7 @@ class QuantumWorkflow(Closing):
 
     async def close_parts(self, until: float) -> None:
         """Close all but the loop, which was stopped or hangs, by the moment *until*; see ``close_all``."""
+        self._closed = True
         self.loop.let_go()
         try:
             await close_all(self._own(), until)
@@ -200,11 +205,17 @@ class QuantumWorkflow(Closing):
 
     def close_parts_sync(self, until: float) -> None:
         """Do the same as ``close_parts`` in plain code."""
+        self._closed = True
         self.loop.let_go()
         try:
             close_all_sync(self._own(), until)
         finally:
             self.parts.let_go(self)
+
+    def _check_open(self) -> None:
+        """Refuse what would open anew what nobody closes any more: the state would be ours until the process ends."""
+        if self._closed:
+            raise Rejected(f"workflow {self.name!r} is closed, and what it uses with it: create it again")
 
     def _own(self) -> Sequence[Any]:
         """Return what was made for this workflow, in the order in which it is closed."""

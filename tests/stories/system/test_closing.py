@@ -50,6 +50,19 @@ def test_a_workflow_closes_what_was_made_for_it_and_nothing_else(close):
     assert (0, 0) == (given.closed, len(workflow.nodes["cache"]))
 
 
+@pytest.mark.parametrize("of_the_system", [False, True])
+def test_a_closed_workflow_refuses_to_run(close, tmp_path, of_the_system):
+    """It would take the state again, and nobody would give it back: not even closing the system once more."""
+    system = ub.QuantumSystem(state=tmp_path)
+    workflow = system.create_quantum_workflow_sync("w", workflow=STEPS)
+    close(system if of_the_system else workflow)
+
+    for refused in (workflow.start, workflow.run_once_sync, lambda: asyncio.run(workflow.run_once())):
+        with pytest.raises(ub.errors.Rejected, match="workflow 'w' is closed"):
+            refused()
+    close(system)
+
+
 def test_a_closed_workflow_is_forgotten(close):
     """Its name is free, its nodes are gone from the status, its listeners from a node that lives on."""
     given, system = FractalNode("given"), ub.QuantumSystem()
