@@ -254,7 +254,7 @@ def test_it_ends_when_everything_is_done(tmp_path):
     [
         ("x = 1", "", "found none of system, engine, workflow, main"),
         ("x = 1", ":x", "x must be a QuantumSystem"),
-        ("x = 1", ":y", "y must be a QuantumSystem"),
+        ("x = 1", ":y", "nothing in it has the name y; name a QuantumSystem"),
         ("import nothing_of_that_name", "", "cannot be loaded"),
         ("def main(): return 7", "", "the function must return"),
         (

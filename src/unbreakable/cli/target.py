@@ -54,7 +54,9 @@ def find(target: str) -> Target:
         raise ConfigurationError(f"{file}: there is no such file; expected a Python file, then perhaps :NAME")
     module = _load(path)
     if name:
-        return Target(file, name, _checked(f"{file}: {name}", getattr(module, name, None)), module)
+        if not hasattr(module, name):
+            raise ConfigurationError(f"{file}: nothing in it has the name {name}; name {WHAT}")
+        return Target(file, name, _checked(f"{file}: {name}", getattr(module, name)), module)
     for name in WHOLES:
         whole = whole_of(getattr(module, name, None))
         if whole is not None and left_to_run(whole):
