@@ -47,6 +47,7 @@ is put aside, so that work can go on with an empty one, is told by a StateSetAsi
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 
 class Kind(enum.StrEnum):
@@ -62,6 +63,14 @@ class Kind(enum.StrEnum):
     REJECTED = "rejected"  #: we did not make the call
     BUG = "bug"  #: a programming error: repeating it changes nothing
     UNKNOWN = "unknown"  #: none of the above can be said
+
+
+def told_by(error: object, name: str) -> Any:
+    """Return what somebody else's exception says under *name*; None if it says nothing, or raises when asked."""
+    try:
+        return getattr(error, name, None)
+    except Exception:
+        return None
 
 
 class UnbreakableError(Exception):

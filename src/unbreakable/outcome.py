@@ -209,14 +209,6 @@ def is_a(error: BaseException, kinds: type[BaseException] | tuple[type[BaseExcep
     return issubclass(type(error), kinds)
 
 
-def told_by(error: object, name: str) -> Any:
-    """Return what somebody else's exception says under *name*; None if it says nothing, or raises when asked."""
-    try:
-        return getattr(error, name, None)
-    except Exception:
-        return None
-
-
 def note(error: BaseException, story: str) -> None:
     """Add *story* to the notes of *error*, in place of an older one: the same exception may be raised many times.
 

@@ -9,7 +9,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any, TypeAlias
 
-from unbreakable.errors import Kind, RecordedError
+from unbreakable.errors import Kind, RecordedError, told_by
 
 TOLD = (
     "kind",
@@ -123,12 +123,5 @@ def restore(error: BaseException, state: dict[str, Any]) -> None:
 
 def facts(error: BaseException) -> dict[str, Any]:
     """Return what *error* says of itself that decides about repeats."""
-    told = {name: _told_by(error, name) for name in TOLD}
+    told = {name: told_by(error, name) for name in TOLD}
     return {name: value for name, value in told.items() if isinstance(value, (Kind, bool, int, float))}
-
-
-def _told_by(error: BaseException, name: str) -> Any:
-    try:
-        return getattr(error, name, None)
-    except Exception:
-        return None

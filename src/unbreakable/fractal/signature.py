@@ -17,8 +17,9 @@ from unbreakable.errors import (
     Throttled,
     ValidationFailed,
     VerificationFailed,
+    told_by,
 )
-from unbreakable.outcome import is_a, told_by
+from unbreakable.outcome import is_a
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_CHARACTERS = 120  # of a message in a signature

@@ -16,11 +16,12 @@ from unbreakable.errors import (
     Kind,
     ValidationFailed,
     VerificationFailed,
+    told_by,
 )
 from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
-from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a, told_by
+from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
 from unbreakable.policies import Context, Inner
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.timeout import is_soft

@@ -6,9 +6,8 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from unbreakable.errors import Kind, NotSent
+from unbreakable.errors import Kind, NotSent, told_by
 from unbreakable.fractal.signature import MOST_CAUSES, seconds_in, wish
-from unbreakable.outcome import told_by
 from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.timeout import cut

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from typing import Literal, TypeAlias, get_args
 
-from unbreakable.errors import NotSent
-from unbreakable.outcome import Failure, is_a, told_by
+from unbreakable.errors import NotSent, told_by
+from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import check_operation
+from unbreakable.fractal.settings import nearest
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 
@@ -93,14 +94,7 @@ def _read_step(step: object, path: str) -> Step:
 def _check_keys(path: str, found: Mapping[Any, Any], known: Sequence[str]) -> None:
     for key in found:
         if key not in known:
-            raise ConfigurationError(f"{path}.{key} is not a setting; {_nearest(str(key), known)}")
-
-
-def _nearest(key: str, known: Sequence[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise ConfigurationError(f"{path}.{key} is not a setting{nearest(key, known)}")
 
 
 def _check(path: str, settings: Mapping[str, Any]) -> None:

@@ -45,7 +45,7 @@ API = {"id": "api", "type": "api", "endpoint": "https://partner.example"}
         ({"nodes": [lambda: 1]}, r"nodes\[0\] must be a node or a description"),
         ({"nodes": 7}, "nodes must be a list of nodes"),
         ({"workflow": {"steps": []}}, "workflow.steps must be a list of 1 to"),
-        ({"workflow": {"setps": []}}, "workflow.setps is not a setting; did you mean 'steps'"),
+        ({"workflow": {"setps": []}}, r"workflow.setps is not a setting \(did you mean 'steps'"),
         ({"workflow": {}}, "workflow.steps must be a list of steps"),
         ({"workflow": None}, "workflow.steps must be a list of steps"),
         ({"workflow": [{"id": "a"}]}, r"workflow.steps\[0\].operation is missing"),

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from unbreakable.errors import Kind, UnbreakableError
-from unbreakable.outcome import told_by
+from unbreakable.errors import Kind, UnbreakableError, told_by
 
 BUSY, LOCKED, INTERRUPTED, DISK_ERROR = 5, 6, 9, 10
 
