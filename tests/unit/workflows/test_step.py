@@ -43,12 +43,12 @@ def test_a_misspelt_key_is_named_with_the_nearest_right_one():
         lambda: read_steps([{"id": "a", "operation": work}, {"id": "b", "depend_on": [], "operation": work}])
     )
 
-    assert "steps[1].depend_on is not a setting; did you mean 'depends_on'?" == message
+    assert "steps[1].depend_on is not a setting (did you mean 'depends_on'?)" == message
 
 
 def test_a_misspelt_key_of_the_workflow_is_named_too():
     """The dictionary around the steps has one key."""
-    assert "workflow.step is not a setting; did you mean 'steps'?" == refusal(lambda: read_steps({"step": []}))
+    assert "workflow.step is not a setting (did you mean 'steps'?)" == refusal(lambda: read_steps({"step": []}))
 
 
 def test_a_key_that_resembles_nothing_gets_the_list_of_those_there_are():
