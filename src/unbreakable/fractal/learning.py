@@ -49,7 +49,8 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
 
 def learn_soon(node: Any, target: Target, runtime: Runtime) -> None:
     """Ask for ``learn`` in the background; ask again only when as much has piled up once more."""
-    target.fold_at = target.piled + (MOST_PILED if target.fold_if_behind() else FOLD)
+    wait_for = MOST_PILED if target.fold_if_behind() else FOLD
+    target.fold_at = target.piled + wait_for
     target.strained_at = target.cuts + STRAIN
     runtime.background(functools.partial(learn, node, target, runtime))
 

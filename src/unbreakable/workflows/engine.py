@@ -190,7 +190,9 @@ class Engine:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             self._interrupted(error)
         else:
-            self.run.errors.setdefault(name, StrayExit(f"step {name!r} ended in {in_one_line(error)}"))
+            stray = StrayExit(f"step {name!r} ended in {in_one_line(error)}")
+            stray.__cause__ = error
+            self.run.errors.setdefault(name, stray)
 
     def _interrupted(self, error: BaseException) -> None:
         """Turn back at the first interrupt; the second leaves the run to its journal."""
