@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
@@ -20,9 +20,12 @@ from unbreakable.runtime import is_async, new_lock
 if TYPE_CHECKING:  # only type checkers read the table of keywords
     from unbreakable.fractal.options import Common, Options
 
+    Empty: TypeAlias = list[Never] | dict[Never, Never] | set[Never]
+
 P = ParamSpec("P")
 T = TypeVar("T")
 U = TypeVar("U")
+U_co = TypeVar("U_co", covariant=True)
 
 
 class Plain:
@@ -40,16 +43,20 @@ class Plain:
         return protected(function, self.name, self.options)
 
 
-class WithFallback(Generic[U]):
+class WithFallback(Generic[U_co]):
     """Protect a function whose fallback returns another type, too."""
 
     def __init__(self, name: str | None, options: Options) -> None:
         self.name, self.options = name, options
 
+    @overload  # nothing in a list adds no type; mypy would want it named wherever the function is called
+    def __call__(self: WithFallback[Empty], function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T]: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T | U]: ...  # type: ignore[overload-overlap]
+    def __call__(self: WithFallback[Empty], function: Callable[P, T]) -> SyncProtected[P, T]: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, function: Callable[P, T]) -> SyncProtected[P, T | U]: ...
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T | U_co]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, function: Callable[P, T]) -> SyncProtected[P, T | U_co]: ...
     def __call__(self, function: Any) -> Any:
         """Return the protected *function*."""
         return protected(function, self.name, self.options)

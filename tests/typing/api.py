@@ -68,9 +68,10 @@ async def tenants(tenant: str) -> dict[str, int]:
 
 async def one_call() -> None:
     """Keep the function's own types, with and without an Outcome."""
-    assert_type(await search("CAI"), list[str])
+    flights, outcome = await search("CAI"), await search.outcome("CAI")  # without a note of their types
+    assert_type(flights, list[str])
+    assert_type(outcome, ub.Outcome[list[str]])
     assert_type(await search("CAI", most=3), list[str])
-    assert_type(await search.outcome("CAI"), ub.Outcome[list[str]])
     assert_type(await tenants("acme"), dict[str, int])
     assert_type(price("MS 777"), float)
     assert_type(price.outcome("MS 777"), ub.Outcome[float])
