@@ -250,7 +250,8 @@ class CacheNode(Closing):
 
     def aclose_sync(self) -> None:
         """Drop all values, from sync code."""
-        run_blocking(self.aclose())
+        self.leases.invalidate_all()
+        self.node.aclose_sync()
 
     def after_fork(self) -> None:
         """Keep the values; no load of the parent process goes on here."""
