@@ -111,7 +111,7 @@ class TableJournal:
         steps = self.file.read(READ_STEPS, (row[0],))
         try:
             return _stored(row, steps)
-        except ValueError as error:  # SQLite has no checksums: a flipped bit may come up as late as here
+        except (TypeError, ValueError) as error:  # SQLite has no checksums: a flipped bit may come up as late as here
             raise StateBroken(f"{self.file.path}: run {row[0]!r} is damaged ({error})") from error
 
     @property
@@ -163,4 +163,7 @@ def _stored(row: tuple[Any, ...], steps: Sequence[tuple[Any, ...]]) -> StoredRun
             run.doubtful.add(step)
         if result is not None:
             run.results[step] = Payload(result, read(result))
+    needs = {step: needed for step, needed, *_ in read(graph)}
+    if not all(step in needs and run.results.keys() >= {*needs[step]} for step in run.ledger):
+        raise ValueError("its steps do not fit together")
     return run

@@ -256,10 +256,21 @@ def test_an_error_that_quotes_what_is_no_text_is_kept(table):
     assert "no such file: caf\\udce9" == table.find("r").error
 
 
-@pytest.mark.parametrize("damage", ["UPDATE run SET context = '[1' WHERE id = 'r'", "UPDATE step SET state = 'dine'"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE run SET context = '[1' WHERE id = 'r'",
+        "UPDATE run SET graph = 'Z' || substr(graph, 2) WHERE id = 'r'",
+        "UPDATE run SET graph = '[1]' WHERE id = 'r'",
+        "UPDATE step SET state = 'dine' WHERE id = 'a'",
+        "UPDATE step SET id = 'q' WHERE id = 'a'",
+        "UPDATE step SET run = 'q' WHERE id = 'a'",
+    ],
+)
 def test_a_damaged_run_is_named_and_does_not_hide_the_others(table, damage, caplog):
     """SQLite has no checksums: what it reads without complaint may be broken; other runs are taken up all the same."""
     table.write([begun(table), StepBegun("r", "a", "r:a", "", None), done(table, "a", 1), begun(table, "other")])
+    table.write([StepBegun("r", "b", "r:b", "", None)])
     table.file.write([(damage, ())])
 
     with pytest.raises(StateBroken, match="run 'r' is damaged"):
