@@ -257,6 +257,20 @@ def test_what_is_not_an_exception_passes_through_a_race(colour):
     assert (3.0, 0) == colour.play(story)
 
 
+def test_a_copy_that_cancels_itself_does_not_cancel_the_call():
+    """Nobody cancelled the caller: the first copy goes on and answers."""
+
+    @ub.protect("target", effects="none", hedge=ub.Hedge(1.0))
+    async def ask():
+        if ub.current().rival:
+            raise asyncio.CancelledError
+        await sleep(3)
+        return "answer"
+
+    with virtual_time():
+        assert "answer" == asyncio.run(ask())
+
+
 def test_a_hedge_and_a_timeout_cut_each_copy_by_its_own_clock(colour):
     """Each copy has the whole time limit; the call fails when the first copy's end has come and the second's, too."""
 

@@ -134,6 +134,8 @@ class AsyncioRuntime:
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in tasks:  # in the order given, so that a tie has one winner
+                    if task.cancelled() and task is not tasks[0]:
+                        continue  # what it waited for was cancelled: it did not take part
                     if task in done and isinstance(task.result(), Success):
                         return task.result()
             return tasks[0].result()
