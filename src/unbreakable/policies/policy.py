@@ -67,6 +67,7 @@ class Context(Alarm):
     parts: dict[str, int] | None = None  #: how often calls that are alike were named inside this attempt
     title: Title | None = None  #: the name of the call
     made_over: bool = False  #: whether the attempt's own work is over
+    asked: bool = False  #: whether the attempt asked how long it has, and so may end by itself when that is over
     unused: Callable[[], bool] | None = None  #: asked when it is due, whether the block that it is was never begun
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
@@ -78,6 +79,8 @@ class Context(Alarm):
 
     def remaining(self) -> float:
         """Return how many seconds this attempt still has, by its own limit and the deadline; may be ``math.inf``."""
+        if self.due < self.deadline:
+            self.plan.vouch(self)
         return min(self.due, self.deadline) - self.runtime.now()
 
     def respite(self) -> float:
@@ -110,9 +113,9 @@ class Context(Alarm):
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
-        scope.__dict__.update(
-            self.__dict__, whole=self, parts=None, spent=(), doubtful=False, blameless=False, **changes
-        )
+        scope.__dict__.update(self.__dict__, whole=self, parts=None, spent=())
+        scope.doubtful = scope.blameless = scope.asked = False
+        scope.__dict__.update(changes)
         return scope
 
     def take_over(self, scope: Context) -> None:

@@ -87,18 +87,32 @@ def is_followed(ctx: Context, limit: Timeout) -> bool:
     )
 
 
+def vouch(ctx: Context) -> None:
+    """Let *ctx*, which asks how long it has, have until its deadline if it could fail by keeping to a learned limit."""
+    limit: Timeout | None = ctx.plan.timeout
+    now, ctx.asked = ctx.runtime.now(), True
+    if limit is None or not limit.learned or ctx.cut or now >= ctx.due or is_dispensable(ctx):
+        return
+    if not (is_followed(ctx, limit) and is_let_through(ctx, now) and (ctx.excused or ctx.node.may_pay())):
+        ctx.due = ctx.deadline
+
+
+def is_dispensable(ctx: Context) -> bool:
+    """Return whether *ctx* may be cut in any case: a leader goes on, or others wait for what its circuit finds out."""
+    circuit = ctx.target.circuit
+    return bool(ctx.rival or (circuit.is_probing and ctx.stamp == circuit.generation))
+
+
 def respite(ctx: Context) -> float:
     """Return the moment until which an attempt that is due may go on; one that has to end is paid for instead.
 
     Who cannot pay for another attempt keeps this one until the deadline; while the circuit would let none through, it
     is asked again later.
     """
-    circuit, now = ctx.target.circuit, ctx.runtime.now()
     limit: Timeout | None = ctx.plan.timeout
-    if limit is None or not limit.learned or now >= ctx.deadline:
+    now = ctx.runtime.now()
+    if limit is None or not limit.learned or now >= ctx.deadline or is_dispensable(ctx):
         return 0.0
-    if ctx.rival or (circuit.is_probing and ctx.stamp == circuit.generation):
-        return 0.0  # the leader goes on; and who comes after the probe must not wait for it for ever
     ctx.due = ctx.deadline
     if not is_followed(ctx, limit):
         return ctx.deadline
