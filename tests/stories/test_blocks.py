@@ -45,3 +45,18 @@ def test_a_loop_runs_as_long_as_its_block():
         assert loop.is_running
 
     assert not loop.is_running
+
+
+def test_a_stream_works_as_long_as_its_block(tmp_path):
+    """The block of a stream begins with what an earlier one left, and opens what was closed, in plain code too."""
+    with ub.StreamNode(overflow=tmp_path, durability="process") as left:
+        left.put_sync("left")
+    handled = []
+    stream = ub.StreamNode(handled.append, overflow=tmp_path, durability="process")
+
+    for item in ("first", "second"):
+        with stream:
+            assert stream.get_status().is_consuming
+            stream.put_sync(item)
+            stream.drain_sync()
+    assert ["left", "first", "second"] == handled

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
 from unbreakable.errors import CommitUnknown, ConfigurationError, Rejected
 from unbreakable.fractal import FractalNode
@@ -312,10 +312,9 @@ class StreamNode(FractalNode):
         await self._close(runtime)
         return self.get_status()
 
-    async def __aenter__(self) -> Self:
-        """Begin to consume."""
+    def _entered(self) -> None:
+        """Begin to consume, at the start of a block in either colour."""
         self.start()
-        return self
 
     def after_fork(self) -> None:
         """Leave the items, the folder and the consumer to the parent process."""
