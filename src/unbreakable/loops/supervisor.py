@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from unbreakable.loops.signals import noted_signals
+from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
 from unbreakable.runtime import BLOCKING
 
@@ -40,7 +41,14 @@ class Supervisor:
         """Return 0 when the worker was finished or asked to end, 2 when starting it again would be in vain."""
         with noted_signals() as noted:
             while True:
-                began, (worker, lifeline) = BLOCKING.now(), self._start()
+                began = BLOCKING.now()
+                try:
+                    worker, lifeline = self._start()
+                except OSError as error:  # no memory, no more processes: that passes
+                    self.deaths += 1
+                    if not self._rest(f"cannot be started ({in_one_line(error)})", noted):
+                        return 0
+                    continue
                 with lifeline:
                     while worker.poll() is None and not noted:
                         BLOCKING.world.sleep(LOOK_AGAIN)
@@ -51,19 +59,21 @@ class Supervisor:
                 if words in CODES:
                     return CODES[words]
                 self.deaths = 1 if BLOCKING.now() - began > STEADY else self.deaths + 1
-                if not self._rest(worker.returncode, noted):
+                if not self._rest(_fate(worker.returncode), noted):
                     return 0
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(ours.close)
             # A session of its own: Ctrl-C on a terminal is for the supervisor, who then asks the worker.
-            return subprocess.Popen(self.command, stdin=theirs.fileno(), start_new_session=True), ours
+            worker = subprocess.Popen(self.command, stdin=theirs.fileno(), start_new_session=True)
+            undo.pop_all()
+            return worker, ours
 
-    def _rest(self, code: int, noted: Sequence[int]) -> bool:
-        """Wait before the next start; return False when somebody asks for the end meanwhile."""
+    def _rest(self, what: str, noted: Sequence[int]) -> bool:
+        """Say *what* the worker has come to, and wait; return False when somebody asks for the end meanwhile."""
         pause = RESTART.pause(self.deaths, 0.0)
-        what = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         self.say(f"the worker {what}; it is started again in {pause:g} s")
         end = BLOCKING.now() + pause
         while BLOCKING.now() < end and not noted:
@@ -100,6 +110,10 @@ def tell(words: bytes) -> None:
     """Say to the supervisor how this worker ends: FINISHED or IN_VAIN."""
     with contextlib.suppress(OSError):  # it is gone: then ``follow`` ends us
         os.write(LIFELINE, words)
+
+
+def _fate(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
 def _last_words(lifeline: socket.socket) -> bytes:
