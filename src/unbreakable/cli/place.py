@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
 from pathlib import Path
@@ -47,8 +46,7 @@ class Place:
             self._is_told = True
         states = [system.state for system in list(self.systems) if system.state is not None]
         where = f"its state in {' and '.join(map(str, states))}" if states else "which keeps no state"
-        with contextlib.suppress(OSError):  # nobody reads it: no reason to end what runs
-            say(f"running {name}, {where}{self._unused(states)}; Ctrl-C ends it", as_json=self._as_json)
+        say(f"running {name}, {where}{self._unused(states)}; Ctrl-C ends it", as_json=self._as_json)
 
     def _unused(self, states: list[Any]) -> str:
         if not self._asked or self._state.resolve() in [Path(state).resolve() for state in states]:

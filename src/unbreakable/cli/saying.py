@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import IO, Any
 
@@ -10,7 +11,13 @@ import click
 
 def say(line: str, *, as_json: bool, kind: str = "message") -> None:
     """Say one line: on standard error, or as ``{"message": …}`` on standard output."""
-    click.echo(json.dumps({kind: line}) if as_json else line, err=not as_json)
+    put(json.dumps({kind: line}) if as_json else line, err=not as_json)
+
+
+def put(text: str, *, err: bool = True) -> None:
+    """Put *text* out, where anybody reads it: that nobody does is no reason to end what runs."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=err)
 
 
 def complain(line: str, *, as_json: bool) -> None:

@@ -6,9 +6,7 @@ import importlib
 import traceback
 from pathlib import Path
 
-import click
-
-from unbreakable.cli.saying import complain
+from unbreakable.cli.saying import complain, put
 from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.outcome import in_one_line
 
@@ -25,7 +23,7 @@ def tell_of(error: BaseException, file: str, what: str, *, as_json: bool) -> Non
         code = "" if error.code is None else error.code
         complain(f"{what}: {code if isinstance(code, str) and code else f'sys.exit({code})'}", as_json=as_json)
     else:
-        click.echo("".join(_story(error, Path(file).resolve())), nl=False, err=True)
+        put("".join(_story(error, Path(file).resolve())).rstrip("\n"))
         complain(f"{what}: {in_one_line(error, LONGEST)}", as_json=as_json)
 
 
