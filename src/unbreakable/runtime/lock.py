@@ -10,8 +10,19 @@ from typing import Any
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def new_lock() -> threading.Lock:
-    """Return a lock for a few lines of arithmetic; never hold it across an await."""
+def new_lock() -> threading.RLock:
+    """Return a lock for a few lines of arithmetic; never hold it across an await.
+
+    Who holds it can take it again: in the middle of those lines the collector may close a coroutine, of an event loop
+    that is gone, which then gives back what it holds.
+    """
+    lock = threading.RLock()
+    _locks.add(lock)
+    return lock
+
+
+def new_latch() -> threading.Lock:
+    """Return a lock that not even who holds it can take again, for what is done by one at a time."""
     lock = threading.Lock()
     _locks.add(lock)
     return lock

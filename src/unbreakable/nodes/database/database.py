@@ -43,7 +43,7 @@ class Database:
         self.place, self.in_memory = str(path or MEMORY), path is None
         self.durability = durability
         self.journal: str | None = None  #: how SQLite keeps its journal, once a connection that writes was opened
-        self.lock = threading.RLock()  # a node that the collector finds may leave in the middle of anything
+        self.lock = new_lock()
         self.users = 0  #: nodes, and calls that have, or wait for, a connection
         self.engine = create_engine(
             URL.create("sqlite", database=self.place),
@@ -261,7 +261,6 @@ class Database:
     def after_fork(self) -> None:
         """Begin without a connection in the child process, and leave those that could not be closed to the parent."""
         forking.leave_to_the_parent([self.writer, *self.readers])
-        self.lock = threading.RLock()
         self._start_afresh()
 
 

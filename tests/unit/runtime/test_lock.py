@@ -1,0 +1,52 @@
+"""Locks that stop nobody who holds them already."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+
+from unbreakable.runtime import ASYNCIO, Gate, new_latch, new_lock
+
+PATIENCE = 5.0  # real seconds, of a test that fails
+
+
+def test_who_holds_a_lock_can_take_it_again_but_no_latch():
+    """The collector may need the lock in the middle of what it protects; what is done once at a time is not begun."""
+    lock, latch = new_lock(), new_latch()
+    with lock, latch:
+        assert (True, False) == (lock.acquire(blocking=False), latch.acquire(blocking=False))
+
+
+def test_a_call_of_a_closed_event_loop_gives_its_place_back_whenever_it_is_collected():
+    """Be it while somebody else gives one back: nobody waits for himself."""
+    gate = Gate(1)
+    gate.enter_nowait()
+
+    class Collecting(list):
+        """A line at which the collector happens to come by."""
+
+        def popleft(self):
+            gc.collect()
+            return self.pop(0)
+
+    def story():
+        loop = asyncio.new_event_loop()
+        waiting = [loop.create_task(gate.enter(ASYNCIO, 1e6)) for _ in range(3)]
+        loop.run_until_complete(asyncio.sleep(0))  # noqa: TID251 - a turn of the loop
+        loop.close()
+        for task in waiting:
+            task._log_destroy_pending = False
+        del waiting, task
+        gate.line = Collecting(gate.line)
+        gate.leave()
+
+    thread = threading.Thread(target=story, daemon=True)
+    gc.disable()
+    try:
+        thread.start()
+        thread.join(PATIENCE)
+    finally:
+        gc.enable()
+
+    assert (False, 0, 0) == (thread.is_alive(), gate.inside, len(gate.line))
