@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Literal, TypeAlias, get_args
 
-from unbreakable.errors import NotSent, told_by
+from unbreakable.errors import Kind, NotSent, told_by
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
 
@@ -25,6 +25,17 @@ def checked(effects: str) -> Effects:
 def may_run_twice_at_once(effects: Effects) -> bool:
     """Return whether a second copy may be started while the first may still be at work."""
     return effects in ("none", "idempotent")
+
+
+def never_left(failure: Failure) -> bool:
+    """Return whether an attempt that ended in *failure* provably did nothing."""
+    return is_a(failure.error, NEVER_LEFT) and not (failure.cut or failure.doubtful)
+
+
+def leaves_doubt(failure: Failure) -> bool:
+    """Return whether nobody knows what an attempt that ended in *failure* has done."""
+    lost = failure.kind in {Kind.TIMEOUT, Kind.UNREACHABLE} and not never_left(failure)
+    return failure.cut or failure.doubtful or lost
 
 
 def may_repeat(effects: Effects, failure: Failure) -> bool:

@@ -55,6 +55,8 @@ class Context(Alarm):
     stamp: int = 0  #: the circuit's generation when the quick path let the call through
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
+    begun: bool = False  #: whether an attempt before the last one may have reached its target
+    unsure: bool = False  #: whether nobody knows what an attempt before the last one has done
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
     doubtful: bool = False  #: whether a call inside this attempt left in doubt what must not be done twice
     refused: Exception | None = None  #: why the call is refused before anything else is asked

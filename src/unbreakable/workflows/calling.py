@@ -10,7 +10,6 @@ from inspect import ismethod
 from types import CodeType
 from typing import Any
 
-from unbreakable.errors import Kind
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.guard import guarded_work
 from unbreakable.fractal.operation import work_with_context
@@ -18,7 +17,7 @@ from unbreakable.fractal.options import Options
 from unbreakable.fractal.signature import retry_after
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Backoff, Context, Timeout, current
-from unbreakable.policies.effects import NEVER_LEFT, Effects
+from unbreakable.policies.effects import Effects, leaves_doubt, never_left
 from unbreakable.runtime import Runtime, new_lock
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
 from unbreakable.workflows.ports import Call
@@ -138,7 +137,7 @@ class NodeCaller:
         result = await node.play(ctx)
         if isinstance(result, Success):
             return Returned(result.value, certain=result.degraded is None)
-        return NotReturned(result.error, _doubt(ctx.made, result))
+        return NotReturned(result.error, _doubt(ctx, result))
 
     async def _persist(self, once: Callable[[], Awaitable[Ending]]) -> Ending:
         for number in range(1, TRIES):
@@ -150,9 +149,10 @@ class NodeCaller:
         return await once()
 
 
-def _doubt(attempts: int, failure: Failure) -> Doubt:
-    if attempts == 0 or (attempts == 1 and isinstance(failure.error, NEVER_LEFT)):
+def _doubt(ctx: Context, failure: Failure) -> Doubt:
+    """Return how much is known after a call whose last attempt ended in *failure*: as much as of its worst attempt."""
+    if ctx.made == 0:
         return Doubt.NEVER_BEGAN
-    if failure.cut or failure.doubtful or failure.kind in {Kind.TIMEOUT, Kind.UNREACHABLE}:
+    if ctx.unsure or leaves_doubt(failure):
         return Doubt.NOBODY_KNOWS
-    return Doubt.REPORTED
+    return Doubt.REPORTED if ctx.begun or not never_left(failure) else Doubt.NEVER_BEGAN

@@ -9,6 +9,7 @@ import pytest
 from unbreakable.errors import NotRecordable, NotSent
 from unbreakable.fractal import FractalNode
 from unbreakable.nodes import OrchestratorNode
+from unbreakable.policies import Backoff, Retry
 from unbreakable.workflows import RunStatus, StepState
 from unbreakable.workflows.events import Compensated, CompensationFailed, RunFinished, RunTurned, StepFailed
 
@@ -197,6 +198,24 @@ def test_a_pivot_that_nobody_heard_from_calls_a_person(stage):
     assert RunStatus.NEEDS_ATTENTION == result.status
     assert {"hold": "done", "pay": "uncertain", "mail": "not_begun"} == result.ledger
     assert isinstance(result.error.exceptions[0], ConnectionResetError)
+
+
+@pytest.mark.parametrize(
+    ("fails", "pay", "status"),
+    [
+        ([NotSent("down")] * 3, "not_begun", RunStatus.COMPENSATED),
+        ([NO, NO, NotSent("down")], "failed", RunStatus.COMPENSATED),
+        ([ConnectionRefusedError(), NO, NO], "failed", RunStatus.COMPENSATED),
+        ([ConnectionResetError("reset"), NotSent("down"), NotSent("down")], "uncertain", RunStatus.NEEDS_ATTENTION),
+        ([ConnectionResetError("reset"), NO, NO], "uncertain", RunStatus.NEEDS_ATTENTION),
+    ],
+)
+def test_of_a_pivot_as_much_is_known_as_of_its_worst_attempt(stage, fails, pay, status):
+    """A gateway that is down for all of three attempts has not been paid; one that fell silent once may have been."""
+    retry = Retry(3, on=(ValueError, OSError, NotSent), backoff=Backoff(jitter=False))
+    result = stage.run(stage.orchestrator(retry=retry, breaker=False), with_pivot(stage, pay_fails=list(fails)))
+
+    assert (status, pay) == (result.status, result.ledger["pay"])
 
 
 def test_past_the_pivot_steps_are_repeated_with_patience(stage):

@@ -7,6 +7,7 @@ import pytest
 from unbreakable.errors import BulkheadFull, Kind, NotSent
 from unbreakable.fractal import FractalNode
 from unbreakable.outcome import Failure
+from unbreakable.policies import Context
 from unbreakable.workflows.calling import MOST_NODES, StepNodes, _doubt
 from unbreakable.workflows.ending import Doubt
 from unbreakable.workflows.step import Step
@@ -54,8 +55,9 @@ def test_nodes_that_were_not_used_for_longest_make_room(nodes):
     [
         (0, Failure(BulkheadFull("full"), Kind.REJECTED), Doubt.NEVER_BEGAN),
         (1, Failure(NotSent("no route")), Doubt.NEVER_BEGAN),
-        (1, Failure(ConnectionRefusedError()), Doubt.NEVER_BEGAN),
-        (2, Failure(ConnectionRefusedError(), Kind.UNREACHABLE), Doubt.NOBODY_KNOWS),
+        (1, Failure(ConnectionRefusedError(), Kind.UNREACHABLE), Doubt.NEVER_BEGAN),
+        (3, Failure(ConnectionRefusedError(), Kind.UNREACHABLE), Doubt.NEVER_BEGAN),
+        (1, Failure(NotSent("no route"), doubtful=True), Doubt.NOBODY_KNOWS),
         (1, Failure(ConnectionResetError(), Kind.UNREACHABLE), Doubt.NOBODY_KNOWS),
         (1, Failure(TimeoutError(), Kind.TIMEOUT), Doubt.NOBODY_KNOWS),
         (1, Failure(ValueError(), cut=True), Doubt.NOBODY_KNOWS),
@@ -64,4 +66,7 @@ def test_nodes_that_were_not_used_for_longest_make_room(nodes):
 )
 def test_how_much_is_known_follows_from_the_failure(attempts, failure, expected):
     """Only what provably never left had no effect."""
-    assert expected is _doubt(attempts, failure)
+    ctx = Context()
+    ctx.made = attempts
+
+    assert expected is _doubt(ctx, failure)
