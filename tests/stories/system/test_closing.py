@@ -11,6 +11,8 @@ import pytest
 import unbreakable as ub
 from unbreakable.events import Explained
 from unbreakable.fractal import FractalNode
+from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
 
 STEPS = [ub.Step("a", lambda: None)]
 CACHE = {"id": "cache", "type": "cache"}
@@ -141,6 +143,27 @@ def test_one_node_that_cannot_be_closed_keeps_nothing_else_open(close, tmp_path)
     assert 1 == other.closed
     with ub.QuantumSystem(tmp_path) as later:
         assert 5 == later.get_system_status().global_knowledge.learnings
+
+
+def test_a_node_that_hangs_is_left_behind():
+    """The others are closed all the same, within the time that there is."""
+
+    class Hanging(FractalNode):
+        async def aclose(self) -> None:
+            await ASYNCIO.sleep(1e6)
+
+    async def story():
+        system, other = ub.QuantumSystem(), Closed("other")
+        for node in (Hanging("hanging"), other):
+            system.adopt(node)
+        await system.aclose(1.0)
+        return other.closed, ASYNCIO.now()
+
+    with virtual_time():
+        began = ASYNCIO.now()
+        closed, ended = asyncio.run(story())
+
+    assert (1, True) == (closed, ended - began <= 2.0)
 
 
 def test_a_shared_node_s_story_is_told_once(tmp_path):
