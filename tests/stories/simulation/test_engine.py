@@ -348,3 +348,14 @@ def test_an_engine_adopts_what_a_system_adopts():
     for adopt in (engine.adopt, engine.choose_for):
         with pytest.raises(ConfigurationError, match="node must be a node or a protected function, not 7"):
             adopt(7)
+
+
+def test_a_strategy_that_was_named_is_in_force_from_the_first_call():
+    """Before anything is learned, too: "balanced" is only the first of those that nobody named."""
+    named, adaptive = (ub.FractalNode("n", **given) for given in ({"strategy": "aggressive"}, {}))
+    engine = ub.QuantumSimulationEngine()
+    for node in (named, adaptive):
+        engine.adopt(node)
+
+    assert ["aggressive", "balanced"] == [node.execute_sync(lambda: 1).strategy for node in (named, adaptive)]
+    assert "aggressive" == ub.FractalNode("n", strategy="aggressive").execute_sync(lambda: 1).strategy
