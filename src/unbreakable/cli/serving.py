@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from unbreakable.cli.place import Place
@@ -17,14 +17,39 @@ GRACE = 1.8  # seconds that what is in progress has when the end is asked for; c
 LAST = 0.2  # seconds that tasks have which everybody has let go of
 
 
+class Done(Exception):
+    """Say that the function has ended the program itself, and well."""
+
+
 def serve(target: Target, place: Place) -> None:
-    """Run it until it ends by itself, or SIGTERM or SIGINT comes; then close the systems of *place*."""
-    if inspect.iscoroutinefunction(target.found):
-        _run(_serve_async(target, place))
-        return
-    whole: Whole | None = target.whole(target.found()) if inspect.isroutine(target.found) else target.found
-    if whole is not None:
-        whole.run(GRACE)
+    """Run it until it ends by itself, or SIGTERM or SIGINT comes; then close the systems of *place*.
+
+    A ``sys.exit()`` of the function itself ends it well.  One of another task on its event loop is raised: asyncio lets
+    it end them all, as a crash does.
+    """
+    with contextlib.suppress(Done):
+        if inspect.iscoroutinefunction(target.found):
+            _run(_serve_async(target, place))
+            return
+        whole: Whole | None = _made_at_once(target) if inspect.isroutine(target.found) else target.found
+        if whole is not None:
+            whole.run(GRACE)
+
+
+@contextlib.contextmanager
+def _its_own_exit() -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as error:
+        if error.code in (None, 0):
+            raise Done from None
+        raise
+
+
+def _made_at_once(target: Target) -> Whole | None:
+    with _its_own_exit():
+        made = target.found()
+    return target.whole(made)
 
 
 def _run(program: Coroutine[Any, Any, None]) -> None:
@@ -60,14 +85,18 @@ async def _serve_async(target: Target, place: Place) -> None:
 
 async def _made(target: Target, over: asyncio.Future[Any]) -> Whole | None:
     """Return what the function makes; when the end is asked for meanwhile it is cancelled, and that is nothing."""
-    program: Coroutine[Any, Any, Any] = target.found()
-    task = asyncio.ensure_future(program)
+    task = asyncio.ensure_future(_called(target))
     await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         return target.whole(await task)
     task.cancel()
     await asyncio.wait({task}, timeout=GRACE)
     return None
+
+
+async def _called(target: Target) -> Any:
+    with _its_own_exit():
+        return await target.found()
 
 
 async def _until_ended(whole: Whole, over: asyncio.Future[Any]) -> None:

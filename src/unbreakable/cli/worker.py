@@ -39,10 +39,9 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
     try:
         serve(found, place)
     except BaseException as error:
-        if not (isinstance(error, SystemExit) and error.code in (None, 0)):
-            runs = first_start.has_happened or BLOCKING.now() - began > STARTING
-            tell_of(error, file, f"{found} {'ended' if runs else 'failed before anything ran'}", as_json=as_json)
-            _end(error, in_vain=isinstance(error, NEVER_PASSES) or not (runs or isinstance(error, PASSES_BY_ITSELF)))
+        runs = first_start.has_happened or BLOCKING.now() - began > STARTING
+        tell_of(error, file, f"{found} {'ended' if runs else 'failed before anything ran'}", as_json=as_json)
+        _end(error, in_vain=isinstance(error, NEVER_PASSES) or not (runs or isinstance(error, PASSES_BY_ITSELF)))
     tell(FINISHED)
     sys.exit(0)
 
