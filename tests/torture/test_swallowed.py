@@ -160,3 +160,24 @@ def test_who_swallowed_its_cut_and_fails_is_cut():
 
     assert (KeyError, 1) == (type(outcome.error), len(calls))
     assert not isinstance(outcome.error, AttemptTimeout)
+
+
+@pytest.mark.parametrize("form", ["plain", "outcome"])
+def test_who_is_cut_has_no_time_left(form):
+    """An operation that looks what ended it finds its own time up, though the call goes on."""
+    left = []
+
+    @ub.protect("target", timeout=ub.Timeout(1), retry=False)
+    async def work():
+        try:
+            await sleep(5)
+        except asyncio.CancelledError:
+            left.append(ub.current().remaining())
+            raise
+
+    async def story():
+        await asyncio.gather(work() if form == "plain" else work.outcome(), return_exceptions=True)
+
+    play(story)
+
+    assert [0.0] == left

@@ -15,7 +15,7 @@ from unbreakable.policies.effects import Effects, checked, may_run_twice_at_once
 from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.policy import Inner, compose
 from unbreakable.policies.retry import Retry
-from unbreakable.policies.timeout import ONLY_THE_DEADLINE, Timeout, learned_limit, respite, vouch
+from unbreakable.policies.timeout import ONLY_THE_DEADLINE, Timeout, learned_limit, respite, vouched
 
 COLD_DEADLINE = 30.0
 
@@ -60,7 +60,7 @@ class Plan:
     respite = staticmethod(respite)
 
     #: decides what an attempt is told that asks how long it has
-    vouch = staticmethod(vouch)
+    vouched = staticmethod(vouched)
 
     @property
     def limit(self) -> float:

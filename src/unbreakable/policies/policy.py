@@ -69,7 +69,7 @@ class Context(Alarm):
     parts: dict[str, int] | None = None  #: how often calls that are alike were named inside this attempt
     title: Title | None = None  #: the name of the call
     made_over: bool = False  #: whether the attempt's own work is over
-    asked: bool = False  #: whether the attempt asked how long it has, and so may end by itself when that is over
+    asked: bool = False  #: whether the attempt asked how long it has, and may end by itself when that is over
     unused: Callable[[], bool] | None = None  #: asked when it is due, whether the block that it is was never begun
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
@@ -81,9 +81,10 @@ class Context(Alarm):
 
     def remaining(self) -> float:
         """Return how many seconds this attempt still has, by its own limit and the deadline; may be ``math.inf``."""
-        if self.due < self.deadline:
-            self.plan.vouch(self)
-        return min(self.due, self.deadline) - self.runtime.now()
+        if self.cut:
+            return 0.0
+        due: float = self.plan.vouched(self) if self.due < self.deadline else self.deadline
+        return due - self.runtime.now()
 
     def respite(self) -> float:
         """Return the moment until which the attempt, which is due, may go on; not later than now when it is cut."""

@@ -87,14 +87,18 @@ def is_followed(ctx: Context, limit: Timeout) -> bool:
     )
 
 
-def vouch(ctx: Context) -> None:
-    """Let *ctx*, which asks how long it has, have until its deadline if it could fail by keeping to a learned limit."""
+def vouched(ctx: Context) -> float:
+    """Return the moment until which *ctx*, which asks, has time: not a learned limit if it could fail by keeping to it.
+
+    Where it can be cut, that is decided anew when it is due.
+    """
     limit: Timeout | None = ctx.plan.timeout
-    now, ctx.asked = ctx.runtime.now(), True
-    if limit is None or not limit.learned or ctx.cut or now >= ctx.due or is_dispensable(ctx):
-        return
-    if not (is_followed(ctx, limit) and is_let_through(ctx, now) and (ctx.excused or ctx.node.may_pay())):
-        ctx.due = ctx.deadline
+    now = ctx.runtime.now()
+    if limit is None or not limit.learned or now >= ctx.due:
+        return ctx.due
+    may_end = is_followed(ctx, limit) and is_let_through(ctx, now) and (ctx.excused or ctx.node.may_pay())
+    ctx.asked = may_end or is_dispensable(ctx)
+    return ctx.due if ctx.asked else ctx.deadline
 
 
 def is_dispensable(ctx: Context) -> bool:
