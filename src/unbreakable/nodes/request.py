@@ -16,6 +16,7 @@ from unbreakable.nodes.http import EFFECTS, KEY_HEADER
 from unbreakable.outcome import in_one_line
 
 IN_THE_QUERY = ("GET", "HEAD", "DELETE")
+SLASH = re.compile(r"[/\\]")
 NAME_MARKS = frozenset("!#$%&'*+-.^_`|~")
 
 
@@ -100,8 +101,9 @@ def leaves(place: str) -> bool:
     """
     depth = 0
     for piece in place.split("/"):
-        names = [name.partition(";")[0] for name in re.split(r"[/\\]", unquote(piece))]
-        climbs = names.count("..")
+        text = unquote(piece)
+        climbs = [name.partition(";")[0] for name in SLASH.split(text)].count("..")
+        names = SLASH.split(text.partition(";")[0])  # all that is left of it to who drops the rest, slashes and all
         depth += -climbs if climbs else any(name not in ("", ".") for name in names)
         if depth < 0:
             return True

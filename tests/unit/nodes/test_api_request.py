@@ -55,6 +55,7 @@ def test_the_path_is_below_the_endpoint(endpoint, path, url):
         "..\\ok",
         "..%5cok",
         "a%2f..%2f..%2fok",
+        ";%2fa/..",
         "a%2Fb/../../ok",
         "a//../../ok",
         "a/./../../ok",
