@@ -19,13 +19,13 @@ from unbreakable.fractal.memory import Knowledge
 from unbreakable.fractal.options import Options
 from unbreakable.knowledge import SqliteMemory
 from unbreakable.loops import EngineStatus, QuantumLoopEngine
-from unbreakable.loops.program import is_loading
 from unbreakable.members import Members
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.observe import History
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing
 from unbreakable.runtime.closing import close_all, close_all_sync
+from unbreakable.runtime.loading import is_loading
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
 from unbreakable.storage.shared import place_of
 from unbreakable.storage.trouble import explained

@@ -15,6 +15,7 @@ from unbreakable.fractal.gathering import gather
 from unbreakable.fractal.memory import MOST_TARGETS, Knowledge
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Plan
+from unbreakable.runtime.loading import is_loading
 from unbreakable.stats import Arms, Traffic
 from unbreakable.storage.background import BackgroundWriter
 from unbreakable.storage.shared import close_state, open_state
@@ -38,12 +39,16 @@ class SqliteMemory:
     thread, at most once a second, and at the end together with what they have not learned from by then.
     One process at a time may hold the file: StateOwned says which one does.  A file that is broken is set aside with a
     StateSetAsideWarning, and what is learned begins anew; one that was deleted meanwhile is made again.  Use it as a
-    context manager, or close it.  A forked child knows what its parent knew and keeps nothing.
+    context manager, or close it.  A forked child knows what its parent knew and keeps nothing; a worker process of a
+    loop that loads the program keeps nothing either.
     """
 
     def __init__(self, state: str | os.PathLike[str]) -> None:
         self._book = LocalMemory()
         self._news = News(self._book)
+        self._writer: BackgroundWriter | None = None
+        if is_loading():  # the file is the parent's
+            return
         file = open_state(state)
         try:
             file.adopt(SCHEMA)
@@ -62,7 +67,7 @@ class SqliteMemory:
     def add(self, target: str, record: dict[str, Any], source: object) -> None:
         """Merge *record* into what is known, tell the watchers of the target, and have it written soon."""
         self._book.add(target, record, source)
-        if self._writer.is_open:
+        if self._writer is not None and self._writer.is_open:
             self._news.note(target)
             self._writer.wake()
 
@@ -79,12 +84,12 @@ class SqliteMemory:
     @property
     def trouble(self) -> str | None:
         """Why the last write failed; None when it did not."""
-        return self._writer.trouble
+        return None if self._writer is None else self._writer.trouble
 
     def flush(self) -> bool:
         """Let the nodes learn from what has piled up, and write it; return whether all that is known is in the file."""
         gather(self)
-        return self._writer.flush()
+        return self._writer is not None and self._writer.flush()
 
     def _load(self, file: StateFile) -> None:
         for target, text in file.read("SELECT target, record FROM knowledge ORDER BY at"):
@@ -99,7 +104,8 @@ class SqliteMemory:
 
     def close(self) -> None:
         """Let the nodes learn the rest, write it and give the file back; closing twice is the same as once."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def __enter__(self) -> Self:
         """Return the memory."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from unbreakable.fractal.operation import Operation
 from unbreakable.loops.files import FILES
 from unbreakable.loops.wire import pack, unpack
 from unbreakable.policies.check import refuse
+from unbreakable.runtime.loading import is_loading, loading
 
 _PICKLED = 'a function at the top of a module (or a partial of one) for isolation="process"'
 _ALIAS = "__mp_main__"  # what multiprocessing calls it, too: not "__main__", so that its last lines are not run
-
-_loading = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,25 +69,9 @@ def program_of(path: str, operation: Operation[Any]) -> Program:
     return Program(operation=pickled, module=module, path=file, files=dict(FILES.paths), arguments=tuple(sys.argv))
 
 
-@contextlib.contextmanager
-def loading() -> Iterator[None]:
-    """Let what is loaded meanwhile know that it is loaded in a worker process, to be found and not to be run."""
-    global _loading  # noqa: PLW0603 - one program per process
-    _loading = True
-    try:
-        yield
-    finally:
-        _loading = False
-
-
-def is_loading() -> bool:
-    """Return whether this is a worker process that is only loading the program: its state is the parent's."""
-    return _loading
-
-
 def refuse_while_loading() -> None:
     """Raise RuntimeError where a program starts worker processes as soon as it is loaded in one of them."""
-    if _loading:
+    if is_loading():
         raise RuntimeError(
             'a worker process loads this program to find its operation: start loops below if __name__ == "__main__"'
         )

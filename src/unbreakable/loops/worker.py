@@ -16,12 +16,13 @@ from unbreakable.fractal import FractalNode
 from unbreakable.fractal.trying import is_exhausted
 from unbreakable.loops.bench import Bench
 from unbreakable.loops.errand import Answer, Request
-from unbreakable.loops.program import Program, loading
+from unbreakable.loops.program import Program
 from unbreakable.loops.signals import ASKING
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import BLOCKING
+from unbreakable.runtime.loading import loading
 
 LAST_WORDS = 1.0  # seconds from the end of the conversation to the end of the process, whatever it does
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>

@@ -13,6 +13,7 @@ import unbreakable as ub
 from unbreakable.errors import ConfigurationError, StateOwned, StateSetAsideWarning
 from unbreakable.fractal.target import COLD, FOLD
 from unbreakable.knowledge.sqlite import MOST_TARGETS
+from unbreakable.runtime.loading import loading
 from unbreakable.testing import virtual_time
 
 pytestmark = pytest.mark.real
@@ -251,6 +252,16 @@ def test_no_more_than_a_thousand_targets_are_kept(place):
     with ub.SqliteMemory(place) as memory:
         assert None is memory.get("partner")
         assert None is not memory.get(f"t{MOST_TARGETS + 49}")
+
+
+def test_a_worker_process_that_loads_the_program_leaves_the_file_to_its_parent(place):
+    """A memory at the top of a module is made once more there: it must neither be refused nor write."""
+    with loading(), ub.SqliteMemory(place) as memory:
+        taught(memory)
+        assert COLD == memory.summary().learnings
+        assert (False, None) == (memory.flush(), memory.trouble)
+
+    assert not place.exists()
 
 
 @pytest.mark.parametrize("wrong", [7, "", "sqlite:///x.db", None])
