@@ -18,7 +18,7 @@ from unbreakable.demo.state import Settings, State
 from unbreakable.errors import StateError
 
 
-@click.command()
+@click.command(short_help="Book journeys on flaky servers, twice.")
 @click.option("--seed", type=int, help="Which story is played.  [default: 1]")
 @click.option("--fault-rate", type=Number(0.0, 1.0), help="Share of requests that fail.  [default: 0.05]")
 @click.option("--bookings", type=click.IntRange(1, 100_000), help="How many customers come.  [default: 1000]")

@@ -16,7 +16,7 @@ from unbreakable.workflows.reading import RunTold, run_of
 MOST_LISTED = 20
 
 
-@click.command()
+@click.command(short_help="Tell the story of a call or of a run.")
 @click.argument("outcome_id", required=False)
 @click.option(
     "--state",

@@ -16,7 +16,7 @@ from unbreakable.loops.supervisor import Supervisor
 WORKER = "unbreakable.cli.worker"
 
 
-@click.command()
+@click.command(short_help="Run a system for ever, under a supervisor.")
 @click.argument("target", metavar="FILE[:NAME]")
 @click.option(
     "--state",

@@ -68,7 +68,7 @@ class Journey:
             await nap(SOON)
         for place in workflow.parts.orchestrator._places():
             place.task.cancel()
-        await asyncio.wait({task})
+        await asyncio.gather(task, return_exceptions=True)
         await system.aclose(0.0)
 
     async def restart(self, state):
