@@ -9,6 +9,7 @@ from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Result
 from unbreakable.policies import check
 from unbreakable.policies.policy import Context, Inner
+from unbreakable.runtime import ASYNCIO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Bulkhead:
         """Run *inner* in a place of its own, or refuse the call."""
         gate = ctx.target.gate
         if not ctx.permit and not await gate.enter(ctx.runtime, min(self.wait, ctx.left())):
+            ASYNCIO.forget_closed()  # whose calls may hold the places, and must not be held for ever themselves
             return ctx.refuse(BulkheadFull(f"{self.most} calls to {ctx.node.name} are in flight"))
         ctx.permit = True
         try:

@@ -67,9 +67,13 @@ class AsyncioRuntime:
                 with contextlib.suppress(RuntimeError):  # it may close at this very moment
                     loop.call_soon_threadsafe(watch.tighten, owner, seconds)
 
-    def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
+    def forget_closed(self) -> None:
+        """Let go of what was in flight on event loops that are closed: then the collector finds it."""
         for old in [old for old in list(self.watches) if old.is_closed()]:
             self.watches.pop(old, None)
+
+    def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
+        self.forget_closed()
         return self.watches.setdefault(loop, Watch(loop, self._moment))
 
     def _moment(self) -> float:

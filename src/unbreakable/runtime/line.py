@@ -40,10 +40,13 @@ class Line:
 
     def leave(self, place: Place) -> None:
         """Drop somebody who no longer waits."""
+        self._drop(place)
+        self.call()
+
+    def _drop(self, place: Place) -> None:
         with self._lock:
             if place in self._places:
                 self._places.remove(place)
-        self.call()
 
     def is_first(self, place: Place) -> bool:
         """Return whether nobody stands before *place*."""
@@ -55,9 +58,12 @@ class Line:
             first.waiter.wake()
 
     def call_all(self) -> None:
-        """Let everybody look."""
+        """Let everybody look; those whose event loop was closed over their wait are dropped."""
         for place in list(self._places):
-            place.waiter.wake()
+            if place.waiter.alive():
+                place.waiter.wake()
+            else:
+                self._drop(place)
 
     def clear(self) -> None:
         """Forget who waits: after a fork none of them goes on."""

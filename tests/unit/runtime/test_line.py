@@ -42,3 +42,14 @@ def test_who_was_forgotten_after_a_fork_waits_for_nobody():
 
     assert (True, 0) == (line.is_first(place), len(line))
     line.leave(place)
+
+
+def test_who_can_no_longer_be_called_is_dropped_when_all_are():
+    """Nothing else might ever ask for the first in a line that nobody joins any more."""
+    line = Line()
+    people = Somebody(), Somebody(alive=False)
+    for each in people:
+        line.join(each)
+    line.call_all()
+
+    assert ([1, 0], 1) == ([each.calls for each in people], len(line))

@@ -1,4 +1,4 @@
-"""Locks that stop nobody who holds them already."""
+"""What a closed event loop leaves behind stops nobody: its locks, its places."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import gc
 import threading
 
+import unbreakable as ub
+from unbreakable.errors import BulkheadFull
 from unbreakable.runtime import ASYNCIO, Gate, new_latch, new_lock
 
 PATIENCE = 5.0  # real seconds, of a test that fails
@@ -50,3 +52,22 @@ def test_a_call_of_a_closed_event_loop_gives_its_place_back_whenever_it_is_colle
         gc.enable()
 
     assert (False, 0, 0) == (thread.is_alive(), gate.inside, len(gate.line))
+
+
+def test_calls_of_a_closed_event_loop_keep_no_bulkhead_full():
+    """The first who finds no place lets go of them, and the next one after the collector came by has it."""
+
+    async def hang():
+        await asyncio.Event().wait()
+
+    node = ub.FractalNode("n", bulkhead=ub.Bulkhead(1), retry=False, breaker=False)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(node.execute(hang))
+    loop.run_until_complete(asyncio.sleep(0))  # noqa: TID251 - a turn of the loop
+    loop.close()
+    task._log_destroy_pending = False
+    del task, loop
+    refused = node.execute_sync(lambda: 1).error
+    gc.collect()
+
+    assert (BulkheadFull, 1) == (type(refused), node.execute_sync(lambda: 1).value)
