@@ -100,3 +100,14 @@ def test_help_loads_no_client_and_no_database():
     )
 
     assert "[]" == result.stdout.splitlines()[-1]
+
+
+def test_ctrl_c_before_anything_is_played_has_the_code_of_an_interruption(tmp_path, monkeypatch):
+    """Code 1 says that a booking failed; loading what plays the demo takes its time, too."""
+
+    def load() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unbreakable.cli.demo._load", load)
+
+    assert 130 == run("--state", tmp_path).exit_code

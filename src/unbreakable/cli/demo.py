@@ -14,7 +14,7 @@ import click
 
 from unbreakable.cli.number import Number
 from unbreakable.cli.saying import Unusable
-from unbreakable.demo.state import Settings, State
+from unbreakable.demo.state import INTERRUPTED, Settings, State
 from unbreakable.errors import StateError
 
 
@@ -45,9 +45,9 @@ def demo(
     Exit code 0: every protected booking was done. 1: one failed, was lost or charged twice. 2: the demo could not be
     run as asked. 130: interrupted; the same command takes it up again.
     """
-    runs = _load()
     given = {"seed": seed, "fault_rate": fault_rate, "bookings": bookings, "kill_partner": kill_partner}
     try:
+        runs = _load()
         with State(folder / "demo") as state:
             unfinished = state.unfinished()
             settings = _settings(given, unfinished)
@@ -56,7 +56,7 @@ def demo(
     except StateError as error:
         raise Unusable(str(error)) from error
     except KeyboardInterrupt:
-        sys.exit(runs.INTERRUPTED)
+        sys.exit(INTERRUPTED)
     click.echo(json.dumps(report.to_dict()) if as_json else f"\n{report.text()}")
     sys.exit(0 if report.passed else 1)
 

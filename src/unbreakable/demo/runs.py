@@ -20,10 +20,8 @@ from unbreakable.demo.progress import Progress
 from unbreakable.demo.protected import Protected
 from unbreakable.demo.report import Report, Resumed
 from unbreakable.demo.script import Script, outages
-from unbreakable.demo.state import Settings, State
+from unbreakable.demo.state import INTERRUPTED, Settings, State
 from unbreakable.demo.unprotected import Unprotected
-
-INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
 
 async def compare(settings: Settings, state: State, stream: TextIO, *, resume: bool) -> Report:

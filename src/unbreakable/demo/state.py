@@ -14,6 +14,8 @@ from unbreakable.demo.figures import Figures
 from unbreakable.errors import StateBroken, StateError, StateOwned
 from unbreakable.storage.owner import Ownership
 
+INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
