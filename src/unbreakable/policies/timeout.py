@@ -90,11 +90,11 @@ def is_followed(ctx: Context, limit: Timeout) -> bool:
 def vouched(ctx: Context) -> float:
     """Return the moment until which *ctx*, which asks, has time: not a learned limit if it could fail by keeping to it.
 
-    Where it can be cut, that is decided anew when it is due.
+    Where it can be cut, that is decided when it is due.
     """
     limit: Timeout | None = ctx.plan.timeout
     now = ctx.runtime.now()
-    if limit is None or not limit.learned or now >= ctx.due:
+    if ctx.runtime.preemptive or limit is None or not limit.learned or now >= ctx.due:
         return ctx.due
     may_end = is_followed(ctx, limit) and is_let_through(ctx, now) and (ctx.excused or ctx.node.may_pay())
     ctx.asked = may_end or is_dispensable(ctx)

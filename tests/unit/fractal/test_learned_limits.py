@@ -9,7 +9,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.fractal.target import COLD
-from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.testing import virtual_time
 
 sleep = ASYNCIO.sleep
@@ -138,29 +138,24 @@ def test_a_target_that_becomes_slow_but_answers_is_no_outage(seconds, callers):
 @pytest.mark.parametrize("form", ["plain", "outcome"])
 @pytest.mark.parametrize("start", [3.0, 100.0])
 @pytest.mark.parametrize("seconds", [1.0, 2.0, 8.0])
-@pytest.mark.parametrize("colour", ["sync", "async"])
-def test_who_asks_how_long_he_has_does_not_fail_by_the_answer(colour, seconds, start, form):
+def test_plain_code_that_asks_how_long_it_has_does_not_fail_by_the_answer(seconds, start, form):
     """An operation that keeps to its limit by itself is one that was cut: repeated, or left until its deadline."""
     latency = 0.01
 
-    async def ask(pause):
+    @ub.protect("n", effects="none", budget=ub.RetryBudget(ratio=0.0, floor=0.0, start=start))
+    def work():
         left = ub.current().remaining()
-        await pause(min(left, latency))
+        BLOCKING.world.sleep(min(left, latency))
         if latency > left:
             raise TimeoutError("no answer in time")
 
-    protect = ub.protect("n", effects="none", hedge=False, budget=ub.RetryBudget(ratio=0.0, floor=0.0, start=start))
-    work = protect(functools.partial(ask, sleep) if colour == "async" else lambda: run_blocking(ask(BLOCKING.sleep)))
-
-    async def run(times):
+    def run(times):
         for _ in range(times):
-            ended = work() if form == "plain" else work.outcome()
-            ended = await ended if colour == "async" else ended
-            assert form == "plain" or ended.ok
+            work() if form == "plain" else work.outcome().unwrap()
 
-    asyncio.run(run(100))
+    run(100)
     latency = seconds
-    asyncio.run(run(40))
+    run(40)
 
     status = work.node.get_status()
     assert ("closed", 0, True) == (status.breaker, status.failure_count, status.heal_count <= 12)
