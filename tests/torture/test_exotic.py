@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import random
@@ -13,7 +14,10 @@ import weakref
 import pytest
 
 import unbreakable as ub
+from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
+
+sleep = ASYNCIO.sleep
 
 
 class Hostile(Exception):
@@ -169,3 +173,42 @@ def test_our_dice_leave_the_users_alone():
     ub.protect("target", retry=ub.Retry(2, backoff=ub.Backoff(0.0001)))(lambda: 1 / 0).outcome()
 
     assert before == random.getstate()
+
+
+@pytest.mark.parametrize("stray", [SystemExit, KeyboardInterrupt])
+def test_an_exit_within_a_race_reaches_its_caller_and_not_the_event_loop(stray):
+    """What a hedged attempt raises goes to whoever called; others on the event loop go on."""
+
+    async def main():
+        others = asyncio.ensure_future(sleep(5))
+
+        async def leave():
+            await sleep(1)
+            raise stray
+
+        node = ub.FractalNode("n", leave, effects="none", hedge=ub.Hedge(0.1))
+        with pytest.raises(stray):
+            await node.execute()
+        await others
+        return "went on"
+
+    with virtual_time():
+        assert "went on" == asyncio.run(main())
+
+
+@pytest.mark.parametrize("stray", [SystemExit, KeyboardInterrupt])
+def test_an_exit_within_a_load_is_a_failed_load(stray):
+    """Several may wait for a load; what its function raises ends none of them, nor the event loop."""
+
+    async def main():
+        async def load(key):
+            await sleep(1)
+            raise stray
+
+        cache = ub.CacheNode(loader=load, retry=False)
+        return await asyncio.gather(*(cache.get.outcome("k") for _ in range(3)))
+
+    with virtual_time():
+        outcomes = asyncio.run(main())
+
+    assert {(ub.Status.FAILED, ub.errors.StrayExit)} == {(each.status, type(each.error)) for each in outcomes}

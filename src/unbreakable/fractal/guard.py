@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from opcode import opname
 from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from unbreakable.errors import StrayExit
 from unbreakable.fractal.operation import Work, takes_context
@@ -23,6 +23,8 @@ from unbreakable.runtime import is_async
 from unbreakable.runtime.blocking import BranchOver
 from unbreakable.runtime.mark import Mark
 from unbreakable.runtime.thread import runs_signal_handlers
+
+Strays: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
 
 def is_stray(error: BaseException, mark: Mark) -> bool:
@@ -55,7 +57,7 @@ def guarded_sync(operation: Callable[..., Any], enter: Callable[[], Context]) ->
     return work
 
 
-def guarded_work(work: Work, strays: type[BaseException] = BaseException) -> Work:
+def guarded_work(work: Work, strays: Strays = BaseException) -> Work:
     """Return what makes the same attempts as *work*, each guarded against *strays*, in its own colour."""
 
     def attempt(ctx: Context) -> Callable[[], Any]:
@@ -67,12 +69,12 @@ def guarded_work(work: Work, strays: type[BaseException] = BaseException) -> Wor
     return attempt
 
 
-async def _awaited_under_guard(call: Callable[[], Any], strays: type[BaseException]) -> Any:
+async def _awaited_under_guard(call: Callable[[], Any], strays: Strays) -> Any:
     with Guard(strays):
         return await call()
 
 
-def _called_under_guard(call: Callable[[], Any], strays: type[BaseException], *, is_awaited: bool) -> Any:
+def _called_under_guard(call: Callable[[], Any], strays: Strays, *, is_awaited: bool) -> Any:
     with Guard(strays):
         value = call()
     return _awaited_under_guard(lambda: value, strays) if is_awaited and inspect.isawaitable(value) else value
@@ -83,7 +85,7 @@ class Guard:
 
     __slots__ = ("mark", "strays")
 
-    def __init__(self, strays: type[BaseException] = BaseException) -> None:
+    def __init__(self, strays: Strays = BaseException) -> None:
         self.strays = strays
 
     def __enter__(self) -> None:

@@ -177,7 +177,9 @@ class Loading:
             raise ConfigurationError(msg + "give the node a loader, or get() a function to fetch it")
         if not runtime.preemptive:
             check_plain(what, function)
-        return guarded_work(work_with_arguments(function, args, {}), asyncio.CancelledError)
+        # In a task that others may wait for, SystemExit would end the event loop instead of reaching a caller.
+        exits = (SystemExit, KeyboardInterrupt) if runtime.preemptive else ()
+        return guarded_work(work_with_arguments(function, args, {}), (asyncio.CancelledError, *exits))
 
     def _deadline(self, key: Hashable) -> float:
         """Return how many seconds a load of *key* may take."""

@@ -132,7 +132,7 @@ class AsyncioRuntime:
 
     async def first(self, *steps: Step[Any], owner: object = None) -> Any:
         """Run the steps as tasks; the first Success ends the race."""
-        tasks = [self._branch(step()) for step in steps]
+        tasks = [self._branch(_contained(step)) for step in steps]
         pending = set(tasks)
         try:
             while pending:
@@ -140,9 +140,9 @@ class AsyncioRuntime:
                 for task in tasks:  # in the order given, so that a tie has one winner
                     if task.cancelled() and task is not tasks[0]:
                         continue  # what it waited for was cancelled: it did not take part
-                    if task in done and isinstance(task.result(), Success):
+                    if task in done and isinstance(_ended(task), Success):
                         return task.result()
-            return tasks[0].result()
+            return _ended(tasks[0])
         finally:
             for task in tasks:
                 task.cancel()
@@ -175,6 +175,30 @@ class AsyncioRuntime:
     def gate(self, most: int) -> Gate:
         """Return a gate with *most* places."""
         return Gate(most)
+
+
+class Stray:
+    """Carry what a branch raised that asyncio would let end the whole event loop, had it got as far as its task."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+async def _contained(step: Step[Any]) -> Any:
+    try:
+        return await step()
+    except (SystemExit, KeyboardInterrupt) as error:
+        return Stray(error)
+
+
+def _ended(task: asyncio.Task[Any]) -> Any:
+    """Return what a branch returned; raise what it raised, in whoever waits for the race."""
+    result = task.result()
+    if isinstance(result, Stray):
+        raise result.error
+    return result
 
 
 class Limit(Alarm):
