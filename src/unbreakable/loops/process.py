@@ -76,9 +76,10 @@ class ProcessWorker:
         try:
             await self._hand.do(runtime, self._start, seconds)
         except BaseException as error:
-            why = "was stopped before it was ready" if self._is_cut else f"was not ready within {seconds:.3g} s"
+            stopped = self._is_cut  # whether we wait for it no longer or its end is noticed first
+            why = "was stopped before it was ready" if stopped else f"was not ready within {seconds:.3g} s"
             self.cut()
-            if isinstance(error, TimeUp):
+            if isinstance(error, TimeUp) or (stopped and isinstance(error, Exception)):
                 raise WorkerLost(f"worker process {self.pid} {why}") from None
             raise
         self._is_ready = True
