@@ -220,7 +220,7 @@ engine.create_loop(work, max_iterations=1)
 """
     code, said = ended(tmp_path, program, file="beside/program.py")
 
-    assert (0, [str(Path(unbreakable.__file__).parents[1])]) == (code, effects(tmp_path)), said
+    assert (0, str(Path(unbreakable.__file__).parents[1])) == (code, " ".join(effects(tmp_path))), said
 
 
 # ── where the state is ──────────────────────────────────────────────────────────────────────
