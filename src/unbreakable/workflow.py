@@ -134,7 +134,11 @@ class QuantumWorkflow(Closing):
         return self.parts.orchestrator.orchestrate_sync(steps, input, run_id=run_id, workflow=workflow)
 
     def pending(self) -> tuple[PendingRun, ...]:
-        """Return the runs of this workflow that were begun, have not ended and are not at work in this process."""
+        """Return the runs of this workflow that were begun, have not ended and are not at work in this process.
+
+        Raises Rejected if the workflow is closed.
+        """
+        self._check_open()
         return tuple(run for run in self.parts.orchestrator.pending() if run.workflow == self.name)
 
     async def take_up(self) -> tuple[RunResult, ...]:

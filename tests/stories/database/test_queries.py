@@ -136,6 +136,17 @@ async def test_a_moment_is_stored_in_one_way(db, ask):
     assert [("moment",), ("moment",)] == list(found)
 
 
+async def test_old_moments_sort_before_young_ones(db, ask):
+    """A year before 1000 has four figures, too, however it is handed over; zones are not kept."""
+    old = dt.datetime(987, 1, 2, tzinfo=dt.timezone.utc)  # noqa: UP017 - as users write it
+    await ask.query(db, "CREATE TABLE stamps (at TEXT)")
+    await ask.query(db, "INSERT INTO stamps VALUES (?)", [old])
+    await ask.query(db, "INSERT INTO stamps VALUES (:at)", {"at": old})
+
+    stored = [row["at"] for row in await ask.query(db, "SELECT at FROM stamps")]
+    assert ["0987-01-02 00:00:00.000000"] * 2 == stored
+
+
 @pytest.mark.parametrize(
     ("sql", "params", "complaint"),
     [

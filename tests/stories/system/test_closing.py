@@ -59,7 +59,8 @@ def test_a_closed_workflow_refuses_to_run(close, tmp_path, of_the_system):
     workflow = system.create_quantum_workflow_sync("w", workflow=STEPS)
     close(system if of_the_system else workflow)
 
-    for refused in (workflow.start, workflow.run_once_sync, lambda: asyncio.run(workflow.run_once())):
+    runs = (workflow.start, workflow.run_once_sync, lambda: asyncio.run(workflow.run_once()))
+    for refused in (*runs, workflow.pending, lambda: asyncio.run(workflow.take_up())):
         with pytest.raises(ub.errors.Rejected, match="workflow 'w' is closed"):
             refused()
     close(system)

@@ -117,9 +117,9 @@ def _named(row: Mapping[str, Any], *, is_for_text: bool) -> dict[str, Any]:
 def _stored(value: Any) -> Any:
     """Return a date or time as SQLAlchemy writes it, for the driver's own way is deprecated; all else as it is."""
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S.%f}"
+        return value.replace(tzinfo=None).isoformat(" ", "microseconds")  # strftime pads no year before 1000
     if isinstance(value, time):
-        return f"{value:%H:%M:%S.%f}"
+        return value.replace(tzinfo=None).isoformat("microseconds")
     return value.isoformat() if isinstance(value, date) else value
 
 
