@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 import unbreakable as ub
+from unbreakable.policies.naming import essence
 from unbreakable.runtime import BLOCKING
 from unbreakable.testing import virtual_time
 
@@ -285,3 +286,10 @@ def test_too_many_values_to_look_at_make_a_key_of_its_own():
 
     assert 3 == len(set(keys))
     assert all(key.startswith("order-") for key in keys)
+
+
+def test_lambdas_that_take_other_arguments_are_others():
+    """What a function does includes how its arguments are handed to it."""
+    codes = [each.__code__ for each in (lambda *x: x, lambda **x: x, lambda x: x, lambda *, x: x, lambda x, /: x)]
+
+    assert 5 == len({essence(code) for code in codes})

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import inspect
 import sys
 from collections.abc import Iterable
 from types import CodeType, FunctionType, MethodType
@@ -33,6 +34,7 @@ _BY_TEXT = frozenset(
     }
 )  # by type, or by its name where the module may never be imported; their ``repr`` says everything
 
+_OPEN_ENDED = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _lock = new_lock()
 
 
@@ -189,7 +191,8 @@ def _path_of(value: Any) -> str | None:
 def essence(code: object) -> str:
     """Return what *code* does as text that is the same in every process: no addresses, no places in files, no order."""
     if isinstance(code, CodeType):
-        parts = (*code.co_consts, code.co_code, code.co_names, code.co_varnames, code.co_freevars)
+        takes = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _OPEN_ENDED)
+        parts = (*code.co_consts, code.co_code, code.co_names, code.co_varnames, code.co_freevars, takes)
         return f"({', '.join(map(essence, parts))})"
     if isinstance(code, tuple):
         return f"({', '.join(map(essence, code))})"
