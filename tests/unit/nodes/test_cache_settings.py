@@ -55,7 +55,9 @@ def test_a_wrong_setting_is_refused(settings, complaint):
 @pytest.mark.parametrize("loader", [load_async, str, functools.partial(max, 1), print, [1, 2].__getitem__])
 def test_whatever_takes_one_argument_may_load(loader):
     """Functions of either colour, classes, partials, builtins with and without a signature."""
-    CacheNode(loader=loader)
+    cache = CacheNode(loader=loader)
+
+    assert 0 == cache.get_status().loads
 
 
 def test_the_name_is_cache_unless_one_is_given():
