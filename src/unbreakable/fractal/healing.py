@@ -13,7 +13,7 @@ from unbreakable.fractal.signature import root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
 from unbreakable.policies.breaker import verdict
-from unbreakable.policies.effects import leaves_doubt, may_repeat, may_run_twice_at_once, never_left
+from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import TimeUp
 
@@ -47,7 +47,7 @@ class Healing:
             if not await self._pace(ctx, failure, mended):
                 return failure
             ctx.attempt += 1
-            ctx.begun, ctx.unsure = ctx.begun or not never_left(failure), ctx.unsure or leaves_doubt(failure)
+            ctx.keep_doubt(failure)
             with ctx.notebook.doing("heal.retry.reattempt"):
                 result = await _attempt(inner, ctx)
             if isinstance(result, Failure) and result.refused:

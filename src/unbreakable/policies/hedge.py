@@ -8,7 +8,7 @@ from typing import Any
 
 from unbreakable.errors import BulkheadFull
 from unbreakable.events import Hedged
-from unbreakable.outcome import Result
+from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
 from unbreakable.policies.policy import Context, Inner, enter
 from unbreakable.runtime import Waiter
@@ -62,6 +62,9 @@ class Hedge:
             ctx.emit(Hedged, after=number * self.after)
             twin = ctx.scope(rival=number)
             enter(twin)
-            return await inner(twin)
+            result = await inner(twin)
+            if isinstance(result, Failure):
+                ctx.keep_doubt(result)  # should the first copy fail, it is the one that is told of
+            return result
 
         return rival

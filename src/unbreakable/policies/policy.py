@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 from unbreakable.errors import Kind, Rejected
 from unbreakable.events import CallRejected, Event
 from unbreakable.outcome import Failure, Result
+from unbreakable.policies.effects import leaves_doubt, never_left
 from unbreakable.policies.naming import Title, name
 from unbreakable.runtime import Alarm, Runtime, is_async
 
@@ -55,8 +56,8 @@ class Context(Alarm):
     stamp: int = 0  #: the circuit's generation when the quick path let the call through
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
-    begun: bool = False  #: whether an attempt before the last one may have reached its target
-    unsure: bool = False  #: whether nobody knows what an attempt before the last one has done
+    begun: bool = False  #: whether an attempt or copy other than the one that is told of may have reached its target
+    unsure: bool = False  #: whether nobody knows what one of them has done
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
     doubtful: bool = False  #: whether a call inside this attempt left in doubt what must not be done twice
     refused: Exception | None = None  #: why the call is refused before anything else is asked
@@ -123,8 +124,12 @@ class Context(Alarm):
 
     def take_over(self, scope: Context) -> None:
         """Keep what an attempt found out that the next one, or the caller, has to know."""
-        for fact in ("made", "waited", "arguments", "choice", "blameless", "excused", "broke"):
+        for fact in ("made", "waited", "arguments", "choice", "blameless", "excused", "broke", "begun", "unsure"):
             setattr(self, fact, getattr(scope, fact))
+
+    def keep_doubt(self, failure: Failure) -> None:
+        """Keep how much is known of an attempt or a copy that ended in *failure*, in whose place another is told of."""
+        self.begun, self.unsure = self.begun or not never_left(failure), self.unsure or leaves_doubt(failure)
 
     async def call(self, work: Callable[[], Any]) -> Any:
         """Run one attempt's work, of either colour, where the plan's limits can leave it behind."""

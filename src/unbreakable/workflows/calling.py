@@ -140,13 +140,15 @@ class NodeCaller:
         return NotReturned(result.error, _doubt(ctx, result))
 
     async def _persist(self, once: Callable[[], Awaitable[Ending]]) -> Ending:
+        worst, ending = Doubt.NEVER_BEGAN, await once()
         for number in range(1, TRIES):
-            ending = await once()
             if isinstance(ending, Returned):
                 return ending
+            worst = max(worst, ending.doubt)
             pause = PATIENCE.pause(number, 0.0) * (0.5 + self.runtime.random() / 2)
             await self.runtime.sleep(min(PATIENCE.most, max(pause, retry_after(ending.error) or 0.0)))
-        return await once()
+            ending = await once()
+        return ending if isinstance(ending, Returned) else NotReturned(ending.error, max(worst, ending.doubt))
 
 
 def _doubt(ctx: Context, failure: Failure) -> Doubt:

@@ -6,12 +6,12 @@ import enum
 from typing import Any, NamedTuple, TypeAlias
 
 
-class Doubt(enum.Enum):
-    """How much is known about a call that did not return."""
+class Doubt(enum.IntEnum):
+    """How much is known about a call that did not return, from certainty to none."""
 
-    NEVER_BEGAN = "never began"  #: it provably had no effect
-    REPORTED = "reported"  #: the operation itself said that it failed
-    NOBODY_KNOWS = "nobody knows"  #: it was cut, or the process died
+    NEVER_BEGAN = 0  #: it provably had no effect
+    REPORTED = 1  #: the operation itself said that it failed
+    NOBODY_KNOWS = 2  #: it was cut, or the process died
 
 
 class Returned(NamedTuple):

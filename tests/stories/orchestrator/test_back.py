@@ -9,7 +9,7 @@ import pytest
 from unbreakable.errors import NotRecordable, NotSent
 from unbreakable.fractal import FractalNode
 from unbreakable.nodes import OrchestratorNode
-from unbreakable.policies import Backoff, Retry
+from unbreakable.policies import Backoff, Hedge, Retry
 from unbreakable.workflows import RunStatus, StepState
 from unbreakable.workflows.events import Compensated, CompensationFailed, RunFinished, RunTurned, StepFailed
 
@@ -216,6 +216,27 @@ def test_of_a_pivot_as_much_is_known_as_of_its_worst_attempt(stage, fails, pay, 
     result = stage.run(stage.orchestrator(retry=retry, breaker=False), with_pivot(stage, pay_fails=list(fails)))
 
     assert (status, pay) == (result.status, result.ledger["pay"])
+
+
+@pytest.mark.parametrize(
+    ("copy", "hold"),
+    [(ConnectionResetError("reset"), "undone"), (NO, "undone"), (NotSent("down"), "not_begun")],
+)
+def test_of_a_hedged_step_as_much_is_known_as_of_its_worst_copy(stage, copy, hold):
+    """What the first copy of a reservation never did, the second may have done, and that is given back."""
+    orchestrator = stage.orchestrator(retry=False, hedge=Hedge(0.5), effects="idempotent")
+    result = stage.run(orchestrator, [stage.step("hold", fails=[NotSent("down"), copy])])
+
+    assert (RunStatus.COMPENSATED, hold) == (result.status, result.ledger["hold"])
+
+
+@pytest.mark.parametrize(("first", "mail"), [(ConnectionResetError("reset"), "uncertain"), (NO, "failed")])
+def test_of_a_retriable_step_as_much_is_known_as_of_its_worst_try(stage, first, mail):
+    """A person who looks after it is not told that nothing was sent because the last tries found nobody."""
+    fails = [first, *[NotSent("down")] * 99]
+    result = stage.run(stage.orchestrator(retry=False, breaker=False), with_pivot(stage, mail_fails=fails))
+
+    assert (RunStatus.NEEDS_ATTENTION, mail) == (result.status, result.ledger["mail"])
 
 
 def test_past_the_pivot_steps_are_repeated_with_patience(stage):
