@@ -86,8 +86,11 @@ def test_a_loop_that_is_left_before_its_block_leaves_no_trace():
     assert 1 == look(leave=False)
 
 
-@pytest.mark.parametrize("options", [{}, {"timeout": ub.Timeout(1.0)}])
-def test_a_loop_that_was_left_before_its_block_cuts_nothing(options):
+@pytest.mark.parametrize(
+    ("options", "late"),
+    [({}, ub.errors.DeadlineExceeded), ({"timeout": ub.Timeout(1.0)}, ub.errors.AttemptTimeout)],
+)
+def test_a_loop_that_was_left_before_its_block_cuts_nothing(options, late):
     """Whoever broke out and goes on is not cancelled when the time of the unused attempt is up; its place is free."""
 
     async def story():
@@ -96,12 +99,51 @@ def test_a_loop_that_was_left_before_its_block_cuts_nothing(options):
             break
         await asyncio.sleep(100)  # noqa: TID251 - virtual
         assert (0, 0) == (asyncio.current_task().cancelling(), attempts.node.get_status().in_flight)
-        with pytest.raises(ub.errors.AttemptTimeout):
+        with pytest.raises(late):
             async with _attempt:
                 pass
 
     with virtual_time():
         asyncio.run(story())
+
+
+def test_a_learned_limit_does_not_end_a_block_that_begins_late():
+    """Its program took longer than usual before the block: a guess about the block is no reason to end the call."""
+
+    async def block(before):
+        attempts = ub.attempts("begins late", effects="none")
+        async for attempt in attempts:
+            await asyncio.sleep(before)  # noqa: TID251 - virtual
+            ctx = attempt.context
+            seen.append(ctx.due - ctx.started)
+            async with attempt:
+                await asyncio.sleep(0.1)  # noqa: TID251 - virtual
+
+    async def story():
+        for _ in range(50):
+            await block(0.0)
+        await block(9.0)
+
+    seen = []
+    with virtual_time():
+        asyncio.run(story())
+    assert (0.5, 30.0) == (pytest.approx(seen[-2]), pytest.approx(seen[-1]))
+
+
+def test_a_deadline_that_passed_before_the_block_is_told_as_one():
+    """The loop ends with what any call raises at its deadline, and the outcome knows."""
+
+    attempts = ub.attempts("deadline passes", deadline=5.0)
+
+    async def story():
+        async for attempt in attempts:
+            await asyncio.sleep(9)  # noqa: TID251 - virtual
+            async with attempt:
+                pass
+
+    with virtual_time(), pytest.raises(ub.errors.DeadlineExceeded, match="before its block began") as raised:
+        asyncio.run(story())
+    assert (ub.Status.FAILED, raised.value) == (attempts.outcome.status, attempts.outcome.error)
 
 
 def test_a_block_that_is_left_by_break_or_return_succeeded():

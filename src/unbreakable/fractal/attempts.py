@@ -6,17 +6,19 @@ with how the block ended.
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import Any, Self
 
-from unbreakable.errors import AttemptTimeout, ConfigurationError
+from unbreakable.errors import AttemptTimeout, ConfigurationError, DeadlineExceeded, Kind
 from unbreakable.fractal.node import FractalNode
 from unbreakable.fractal.telling import story_of
-from unbreakable.outcome import Outcome, Result, note
+from unbreakable.outcome import Failure, Outcome, Result, note
 from unbreakable.policies import Context
 from unbreakable.policies.policy import enter
+from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime
 
 
@@ -49,7 +51,7 @@ class Attempt:
         self.context = context  #: the attempt's context: deadline, remaining(), idempotency_key
 
     def __enter__(self) -> Self:
-        """Begin the attempt; raise AttemptTimeout when its time was up before."""
+        """Begin the attempt; raise AttemptTimeout or DeadlineExceeded when its time was up before."""
         self._attempts.begin_block()
         enter(self.context)
         return self
@@ -91,7 +93,8 @@ class Attempts:
         self._script: Coroutine[Any, Any, Result[Any]] | None = None
         self._number = 0
         self._open = False  # whether an attempt is under way
-        self._begun = self._late = False  # whether its block has begun; whether that was waited for too long
+        self._begun = False  # whether its block has begun
+        self._late: Failure | None = None  # how the call ended, if that was waited for too long
 
     # ── both colours ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -103,7 +106,7 @@ class Attempts:
             msg = f"{self.node.name}: a block in sync code cannot be cut, so timeout has no place here; use a deadline"
             raise ConfigurationError(msg)
         self.context = self._scope = self.node.open(runtime, self._hand_over, ((), {}))
-        self.context.unused = self._give_up
+        self.context.waiting = self._wait_for_block
         self._script = self.node.play(self.context)
 
     def _hand_over(self, scope: Context) -> Any:
@@ -121,19 +124,34 @@ class Attempts:
 
     def begin_block(self) -> None:
         """Note that the attempt is used."""
-        if self._late:
-            raise AttemptTimeout(f"{self.node.name}: the attempt's time was up before its block began")
+        if self._late is not None:
+            raise self._late.error
         self._begun = True
 
-    def _give_up(self) -> bool:
-        """End a call whose block has not begun when its time is up; return whether that is so.
+    def _wait_for_block(self) -> float | None:
+        """Return the moment until which a block that has not begun when it is due may begin; None if it has.
 
-        Its loop was left: whoever called is at something else now, which is not to be cut.
+        A learned limit is a guess about the block, not about what comes before.  By any other its call ends, and
+        nothing is cut: its loop was left, whoever called is at something else now.
         """
-        self._late = self._open and not self._begun
-        if self._late and self._script is not None:
-            self._script.close()
-        return self._late
+        if self._begun or not self._open:
+            return None
+        scope = self._scope
+        if is_soft(scope, scope.runtime.now(), ours=True):
+            scope.due = scope.deadline
+            return scope.due
+        self._give_up()
+        return math.inf
+
+    def _give_up(self) -> None:
+        script, scope = self._script, self._scope
+        if script is None:
+            return
+        script.close()
+        too_late = DeadlineExceeded if scope.runtime.now() >= scope.deadline else AttemptTimeout
+        error = too_late(f"{self.node.name}: the attempt's time was up before its block began")
+        self._late = Failure(error, Kind.TIMEOUT, node=self.node.name, attempt=scope.attempt)
+        self._finish(self._late)
 
     def _finish(self, result: Result[Any]) -> bool:
         self._script = None

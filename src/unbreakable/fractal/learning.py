@@ -309,9 +309,9 @@ def publish(node: Any, target: Target, plan: Plan, runtime: Runtime) -> None:
     """Swap the plan in; a tighter time limit counts for the attempts in flight, too."""
     did(target, "learn.optimize.publish")
     target.adopt(plan)
-    if plan.limit < math.inf:
+    if target.limit < math.inf:
         for driver in node.drivers:
-            driver.tighten(target, plan.limit)
+            driver.tighten(target, target.limit)
     node.tell(
         PlanPublished(
             at=runtime.now(),

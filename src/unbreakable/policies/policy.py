@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -71,7 +70,7 @@ class Context(Alarm):
     title: Title | None = None  #: the name of the call
     made_over: bool = False  #: whether the attempt's own work is over
     asked: bool = False  #: whether the attempt asked how long it has, and may end by itself when that is over
-    unused: Callable[[], bool] | None = None  #: asked when it is due, whether the block that it is was never begun
+    waiting: Callable[[], float | None] | None = None  #: asked when it is due, until when its block may yet begin
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
 
@@ -89,9 +88,8 @@ class Context(Alarm):
 
     def respite(self) -> float:
         """Return the moment until which the attempt, which is due, may go on; not later than now when it is cut."""
-        if self.unused is not None and self.unused():
-            return math.inf
-        return float(self.plan.respite(self))
+        until = None if self.waiting is None else self.waiting()
+        return float(self.plan.respite(self)) if until is None else until
 
     def left(self) -> float:
         """Return how many seconds the whole call still has."""

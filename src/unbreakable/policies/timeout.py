@@ -92,13 +92,23 @@ def vouched(ctx: Context) -> float:
 
     Where it can be cut, that is decided when it is due.
     """
-    limit: Timeout | None = ctx.plan.timeout
-    now = ctx.runtime.now()
-    if ctx.runtime.preemptive or limit is None or not limit.learned or now >= ctx.due:
+    limit, now = guess(ctx), ctx.runtime.now()
+    if ctx.runtime.preemptive or limit is None or now >= ctx.due:
         return ctx.due
     may_end = is_followed(ctx, limit) and is_let_through(ctx, now) and (ctx.excused or ctx.node.may_pay())
     ctx.asked = may_end or is_dispensable(ctx)
     return ctx.due if ctx.asked else ctx.deadline
+
+
+def guess(ctx: Context) -> Timeout | None:
+    """Return the learned limit for the attempts of *ctx*, endless when nothing is learned; None if it is pinned.
+
+    It is the target's of this moment: what was learned since the call began counts for its attempts, too.
+    """
+    limit: Timeout | None = ctx.target.plan.timeout
+    if limit is None:
+        return ONLY_THE_DEADLINE
+    return limit if limit.learned else None
 
 
 def is_dispensable(ctx: Context) -> bool:
@@ -113,9 +123,8 @@ def respite(ctx: Context) -> float:
     Who cannot pay for another attempt keeps this one until the deadline; while the circuit would let none through, it
     is asked again later.
     """
-    limit: Timeout | None = ctx.plan.timeout
-    now = ctx.runtime.now()
-    if limit is None or not limit.learned or now >= ctx.deadline or is_dispensable(ctx):
+    limit, now = guess(ctx), ctx.runtime.now()
+    if limit is None or now >= ctx.deadline or is_dispensable(ctx):
         return 0.0
     ctx.due = ctx.deadline
     if not is_followed(ctx, limit):
@@ -142,8 +151,7 @@ def is_soft(ctx: Context, now: float, *, ours: bool) -> bool:
 
     It did when we cut it (*ours*), or when the attempt kept to the limit by itself.
     """
-    limit = ctx.plan.timeout
-    return limit is not None and limit.learned and now < ctx.deadline and (ours or ctx.due <= now)
+    return guess(ctx) is not None and now < ctx.deadline and (ours or ctx.due <= now)
 
 
 def learned_limit(seconds: float, deadline: float) -> Timeout | None:

@@ -56,6 +56,22 @@ def test_a_target_that_became_slower_than_its_limit_is_learned_anew():
     assert limit is None or limit > 4.0
 
 
+@pytest.mark.parametrize("retry", [None, False])
+def test_a_limit_that_is_learned_meanwhile_does_not_fail_a_call_either(retry):
+    """A call began before anything was known, and takes much longer than those that ended since."""
+    call = ub.protect(sleep, effects="none", breaker=False, budget=False, retry=retry)
+
+    async def main() -> ub.Outcome:
+        slow = asyncio.ensure_future(call.outcome(9.0))
+        for _ in range(2 * COLD):
+            await call(0.1)
+            await sleep(0.001)
+        return await slow
+
+    assert asyncio.run(main()).ok
+    assert 0.5 == call.node.get_status().plan["timeout"]
+
+
 def test_a_pinned_limit_is_never_stretched():
     """What the user pinned stays, whatever it cuts."""
     node = node_that_learned(0.1, timeout=ub.Timeout(0.5))
