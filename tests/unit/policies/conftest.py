@@ -51,6 +51,7 @@ class Bench:
         ctx.started, ctx.notebook = self.runtime.now(), Notebook(self.runtime.now, self.runtime.now())
         for name, value in fields.items():
             setattr(ctx, name, value)
+        self.target.plan = ctx.plan
         return ctx
 
     def inner(self, *answers: Any) -> Any:

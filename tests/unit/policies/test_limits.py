@@ -42,8 +42,9 @@ def test_an_attempt_is_cut_by_its_limit_or_the_deadline(bench, seconds, deadline
     """Whichever comes first says so, and the failure knows that it was a cut."""
 
     async def story():
-        ctx = bench.context(deadline=bench.runtime.now() + deadline)
-        result = await Timeout(seconds).run(bench.inner((1000.0, "late")), ctx)
+        limit = Timeout(seconds)
+        ctx = bench.context(deadline=bench.runtime.now() + deadline, plan=Plan(timeout=limit))
+        result = await limit.run(bench.inner((1000.0, "late")), ctx)
         return type(result.error), result.cut, result.kind, round(result.elapsed, 6), bench.clock.now()
 
     assert (error, True, Kind.TIMEOUT, at, at) == bench.play(story)
@@ -75,8 +76,9 @@ def test_the_step_can_see_how_long_it_has(bench):
             seen.append(ctx.remaining())
             return Success(1)
 
-        ctx = bench.context(deadline=bench.runtime.now() + 10.0)
-        await Timeout(2.0).run(inner, ctx)
+        limit = Timeout(2.0)
+        ctx = bench.context(deadline=bench.runtime.now() + 10.0, plan=Plan(timeout=limit))
+        await limit.run(inner, ctx)
         return [round(seconds, 6) for seconds in (*seen, ctx.remaining())]
 
     assert [1.5, 9.5] == bench.play(story)
@@ -86,7 +88,8 @@ def test_a_learned_limit_costs_sync_code_no_thread(bench):
     """Without *cut_threads* a sync step runs where it is, and is not cut; an async one is."""
 
     async def story():
-        result = await Timeout(2.0, cut_threads=False).run(bench.inner((5.0, "late")), bench.context())
+        limit = Timeout(2.0, cut_threads=False)
+        result = await limit.run(bench.inner((5.0, "late")), bench.context(plan=Plan(timeout=limit)))
         return getattr(result, "value", None), bench.clock.now()
 
     assert ((None, 2.0) if bench.runtime.preemptive else ("late", 5.0)) == bench.play(story)
@@ -259,7 +262,7 @@ def test_each_copy_has_the_whole_limit_and_the_breaker_counts_the_attempt_once(b
     async def story():
         plan = Plan(hedge=Hedge(2.0), timeout=Timeout(5.0), effects="none", breaker=CircuitBreaker(5))
         attempt = plan.around_an_attempt(bench.inner((100.0, "a"), (100.0, "b")))
-        result = await attempt(bench.context())
+        result = await attempt(bench.context(plan=plan))
         return type(result.error), bench.clock.now(), bench.target.circuit.run
 
     assert (AttemptTimeout, 7.0, 1) == bench.play(story)
