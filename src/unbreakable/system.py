@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack, cast
 
 from unbreakable.definition import check_limits, check_settings, checked_memory, read_nodes, read_workflow
+from unbreakable.errors import Rejected
 from unbreakable.fractal import LocalMemory
 from unbreakable.fractal.gathering import gather, knowledge_of
 from unbreakable.fractal.memory import Knowledge
@@ -94,6 +95,7 @@ class QuantumSystem(Closing):
         self.simulation = QuantumSimulationEngine(memory=None)
         self.loops = QuantumLoopEngine()
         self.workflows: dict[str, QuantumWorkflow] = {}
+        self._closed = False
         self._history: History | None = None
         self._own_memory: SqliteMemory | None = None
         if self._place is not None:
@@ -129,7 +131,8 @@ class QuantumSystem(Closing):
         be at work at once, *grace* how many seconds a cancelled run has to be undone.  The keywords are those of
         ``ub.protect`` and hold for every step; ``deadline`` also for a run as a whole.
 
-        Raises ConfigurationError, with the path of the wrong setting and what was expected, before anything is made.
+        Raises ConfigurationError, with the path of the wrong setting and what was expected, before anything is made;
+        Rejected when the system is closed.
         """
         return self.create_quantum_workflow_sync(
             name,
@@ -157,6 +160,7 @@ class QuantumSystem(Closing):
         **options: Unpack[Options],
     ) -> QuantumWorkflow:
         """Return a new workflow, from plain code; otherwise as ``create_quantum_workflow``."""
+        self._check_open()
         self._check(name)
         check_settings(name, cast("dict[str, Any]", options), OWN)
         check_limits(interval, max_iterations, concurrency_limit, grace)
@@ -208,9 +212,14 @@ class QuantumSystem(Closing):
         """Let *node* learn together with the others, be planned by simulation and be seen in the status.
 
         It is a node of any kind, or a protected function; the system closes it at its end.  Raises ConfigurationError
-        for anything else.
+        for anything else, Rejected when the system is closed.
         """
+        self._check_open()
         self._members.take_in(node, self, self.simulation)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Rejected("this system is closed: make a new one")
 
     def _check(self, name: object) -> None:
         check_text("name", name)
@@ -271,7 +280,7 @@ class QuantumSystem(Closing):
         What is in progress has *grace* seconds, and nodes have the rest of them.  What hangs is left behind a second
         later; everything else is closed all the same.
         """
-        until = ASYNCIO.now() + grace
+        until, self._closed = ASYNCIO.now() + grace, True
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close_state)
             stack.push_async_callback(close_all, self._others(), until)
@@ -281,7 +290,7 @@ class QuantumSystem(Closing):
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
-        until = BLOCKING.now() + grace
+        until, self._closed = BLOCKING.now() + grace, True
         with contextlib.ExitStack() as stack:
             stack.callback(self._close_state)
             stack.callback(close_all_sync, self._others(), until)

@@ -66,6 +66,22 @@ def test_a_closed_workflow_refuses_to_run(close, tmp_path, of_the_system):
     close(system)
 
 
+MORE = {
+    "a workflow": lambda system: system.create_quantum_workflow_sync("w", workflow={"steps": [{"id": "a"}]}),
+    "a node": lambda system: system.adopt(ub.CacheNode()),
+}
+
+
+@pytest.mark.parametrize("what", MORE)
+def test_a_closed_system_takes_nothing_in(close, tmp_path, what):
+    """Nobody would close it any more, and it would hold the state until the process ends."""
+    system = ub.QuantumSystem(tmp_path / "s.db")
+    close(system)
+
+    with pytest.raises(ub.errors.Rejected, match="this system is closed: make a new one"):
+        MORE[what](system)
+
+
 def test_a_closed_workflow_is_forgotten(close):
     """Its name is free, its nodes are gone from the status, its listeners from a node that lives on."""
     given, system = FractalNode("given"), ub.QuantumSystem()
