@@ -267,6 +267,27 @@ def test_operations_of_one_node_are_told_apart():
     assert 2 == len(set(keys))
 
 
+@pytest.mark.parametrize(("entries", "keys"), [(660, 1), (670, 2)])
+def test_every_value_of_a_dictionary_is_looked_at_once(entries, keys):
+    """An entry counts three times of two thousand: for its key, its value, and itself."""
+    seen = []
+
+    @ub.protect("pay")
+    def pay(amounts):
+        seen.append(ub.current().idempotency_key)
+
+    @ub.protect("order", retry=QUICKLY)
+    def order():
+        pay({str(number): number for number in range(entries)})
+        if len(seen) < 2:
+            raise ConnectionError
+
+    with virtual_time():
+        order()
+
+    assert keys == len(set(seen))
+
+
 def test_too_many_values_to_look_at_make_a_key_of_its_own():
     """A call whose arguments cannot be told from others in a moment is never taken for another."""
     keys = []

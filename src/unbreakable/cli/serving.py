@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import signal
+import sys
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
@@ -17,8 +18,12 @@ GRACE = 1.8  # seconds that what is in progress has when the end is asked for; c
 LAST = 0.2  # seconds that tasks have which everybody has let go of
 
 
-class Done(Exception):
-    """Say that the function has ended the program itself, and well."""
+class Exited(Exception):
+    """Say that the function has ended the program itself: asyncio would let a SystemExit end its event loop."""
+
+    def __init__(self, code: object) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 def serve(target: Target, place: Place) -> None:
@@ -27,13 +32,16 @@ def serve(target: Target, place: Place) -> None:
     A ``sys.exit()`` of the function itself ends it well.  One of another task on its event loop is raised: asyncio lets
     it end them all, as a crash does.
     """
-    with contextlib.suppress(Done):
+    try:
         if inspect.iscoroutinefunction(target.found):
             _run(_serve_async(target, place))
             return
         whole: Whole | None = _made_at_once(target) if inspect.isroutine(target.found) else target.found
         if whole is not None:
             whole.run(GRACE)
+    except Exited as exited:
+        if exited.code not in (None, 0):
+            sys.exit(exited.code)  # type: ignore[arg-type] # as it was called
 
 
 @contextlib.contextmanager
@@ -41,9 +49,7 @@ def _its_own_exit() -> Iterator[None]:
     try:
         yield
     except SystemExit as error:
-        if error.code in (None, 0):
-            raise Done from None
-        raise
+        raise Exited(error.code) from None
 
 
 def _made_at_once(target: Target) -> Whole | None:
@@ -91,6 +97,9 @@ async def _made(target: Target, over: asyncio.Future[Any]) -> Whole | None:
         return target.whole(await task)
     task.cancel()
     await asyncio.wait({task}, timeout=GRACE)
+    if task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await task  # what it raises in its last moments is as much an end as before
     return None
 
 

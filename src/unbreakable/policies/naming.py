@@ -156,7 +156,9 @@ class Look:
             self.at(value, depth + 1)
             members.append("".join(self.words))
         self.words = before
-        self._at_all(sorted(members), depth, lasting=False)
+        self.say(str(len(members)))
+        for member in sorted(members):
+            self.say(member)
 
     def _itself(self, value: Any) -> str:
         """Return a word for this very object, the same as long as the outer call remembers it."""
