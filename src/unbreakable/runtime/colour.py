@@ -29,6 +29,9 @@ def mark_as_coroutine_function(door: Any) -> None:
         mark(door)
         return
     door._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
-    code = getattr(getattr(door, "__wrapped__", None), "__code__", None)
+    wrapped = getattr(door, "__wrapped__", None)
+    code = getattr(wrapped, "__code__", None)
     if isinstance(code, CodeType):  # what has all that functions have is looked at by inspect as one
-        door.__code__, door.__defaults__, door.__kwdefaults__ = code, None, None
+        door.__code__ = code
+        door.__defaults__ = getattr(wrapped, "__defaults__", None)
+        door.__kwdefaults__ = getattr(wrapped, "__kwdefaults__", None)

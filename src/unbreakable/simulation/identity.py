@@ -84,8 +84,14 @@ def _innermost(operation: Any) -> tuple[Any, Any]:
             operation = operation.func
         elif inspect.ismethod(operation):
             owner, operation = operation.__self__, operation.__func__
-        elif callable(wrapped := inspect.getattr_static(operation, "__wrapped__", None)):
+        elif callable(wrapped := _wrapped(operation)):
             operation = wrapped
         else:
             break
     return operation, owner
+
+
+def _wrapped(operation: Any) -> Any:
+    """Return what *operation* says that it wraps, if that is really there: a stub makes up any attribute."""
+    there = inspect.getattr_static(operation, "__wrapped__", None) is not None
+    return getattr(operation, "__wrapped__", None) if there else None

@@ -6,6 +6,7 @@ import functools
 import gc
 import types
 import weakref
+from unittest import mock
 
 import pytest
 
@@ -76,6 +77,26 @@ def test_what_is_made_anew_by_the_same_lines_is_the_same(make):
 
 
 CLIENT = Client()
+
+
+class Proxy:
+    """What wraps an object as compiled proxies do: with a place of its own, not in a dictionary."""
+
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, wrapped: object) -> None:
+        self.__wrapped__ = wrapped
+
+    def __call__(self) -> object:
+        return self.__wrapped__()
+
+
+def test_wrappers_of_any_make_are_looked_behind():
+    """A decorator that wraps anew each time hides no job; two jobs behind one decorator are two."""
+    first = made_anew()
+    assert identity_of(Proxy(first)) == identity_of(Proxy(first)) == identity_of(first)
+    assert identity_of(Proxy(CLIENT.fetch)) != identity_of(Proxy(first))
+    assert identity_of(mock.MagicMock()).label.endswith("MagicMock")
 
 
 def test_a_protected_method_is_its_object_s_own():
