@@ -66,3 +66,23 @@ def test_closing_a_node_keeps_what_it_learned(kind, colour):
         node.aclose_sync()
 
     assert CALLS == memory.summary().learnings
+
+
+@pytest.mark.parametrize("colour", ["async", "sync"])
+def test_a_child_that_cannot_be_closed_keeps_no_other_open(colour):
+    """All the others are closed, and the node itself; then what went wrong is raised."""
+    closed = []
+
+    class Child(ub.FractalNode):
+        async def _let_go(self, runtime):
+            closed.append(self.name)
+            if self.name == "first":
+                raise OSError("it hangs on")
+
+    parent = Child("parent")
+    parent.children += [Child("first"), Child("second")]
+
+    with pytest.raises(OSError, match="it hangs on"):
+        asyncio.run(parent.aclose()) if colour == "async" else parent.aclose_sync()
+
+    assert ["first", "second", "parent"] == closed

@@ -309,9 +309,13 @@ class FractalNode(Closing, Listening):
     async def _close(self, runtime: Runtime) -> None:
         if self.settings.memory is not None:
             learning.learn_the_rest(self)
-        for child in list(self.children):
-            await child.aclose() if runtime.preemptive else child.aclose_sync()
-        await self._let_go(runtime)
+        async with contextlib.AsyncExitStack() as stack:  # all are closed, whatever some of them raise
+            stack.push_async_callback(self._let_go, runtime)
+            for child in self.children[::-1]:
+                if runtime.preemptive:
+                    stack.push_async_callback(child.aclose)
+                else:
+                    stack.callback(child.aclose_sync)
 
     async def _let_go(self, runtime: Runtime) -> None:
         """Close what nodes of this kind hold open: a plain one holds nothing."""
