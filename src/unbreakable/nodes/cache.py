@@ -41,14 +41,6 @@ from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, run_blocking
 
 E = TypeVar("E", bound=Event)
 
-
-class NotGiven(tuple[()]):
-    """Tell tags that nobody gave from an empty list of tags: with the latter, nothing is to be invalidated."""
-
-    __slots__ = ()
-
-
-NO_TAGS = NotGiven()
 MOST_STALE = 0.01  # share of answers that may be stale; none is, as yet
 
 _caches: weakref.WeakSet[CacheNode] = weakref.WeakSet()
@@ -172,22 +164,22 @@ class CacheNode(Closing):
 
     # ── invalidating ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def invalidate(self, key: Hashable = None, *, tags: Iterable[Hashable] = NO_TAGS) -> int:
+    def invalidate(self, key: Hashable = None, *, tags: Iterable[Hashable] | None = None) -> int:
         """Drop the value of *key* and those with any of the *tags*, or everything if neither is given; say how many.
 
         When this returns, it has happened, for every thread and event loop of this process.  Call it after you have
         written to the source.  Loads that are under way answer the callers who wait for them and are not kept.  An
         empty list of tags names nothing; None is no key here, whatever is kept for it.
         """
-        if key is None and tags is NO_TAGS:
+        if key is None and tags is None:
             return self.leases.invalidate_all()
-        return self.leases.invalidate(checked_key(key), checked_tags(tags))
+        return self.leases.invalidate(checked_key(key), checked_tags(() if tags is None else tags))
 
-    async def invalidate_all_levels(self, key: Hashable = None, *, tags: Iterable[Hashable] = NO_TAGS) -> int:
+    async def invalidate_all_levels(self, key: Hashable = None, *, tags: Iterable[Hashable] | None = None) -> int:
         """Invalidate at every level of this cache.  There is one, this process, so this is ``invalidate``."""
         return self.invalidate(key, tags=tags)
 
-    def invalidate_all_levels_sync(self, key: Hashable = None, *, tags: Iterable[Hashable] = NO_TAGS) -> int:
+    def invalidate_all_levels_sync(self, key: Hashable = None, *, tags: Iterable[Hashable] | None = None) -> int:
         """Invalidate at every level, from sync code."""
         return self.invalidate(key, tags=tags)
 
