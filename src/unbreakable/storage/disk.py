@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
-
 
 class Disk:
     """The machine's own file system; every method raises OSError when it refuses."""
 
     def create(self, path: Path) -> int:
         """Return a descriptor of the new file at *path*."""
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC, 0o644)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
 
     def open(self, path: Path) -> int:
         """Return a descriptor of the file at *path*."""
-        return os.open(path, os.O_RDWR | CLOSE_ON_EXEC)
+        return os.open(path, os.O_RDWR)
 
     def close(self, descriptor: int) -> None:
         """Let go of *descriptor*; what closing has to say comes too late to be of use."""
@@ -59,7 +57,7 @@ class Disk:
 
     def sync_folder(self, folder: Path) -> None:
         """Return once the names in *folder* are on the device."""
-        descriptor = os.open(folder, os.O_RDONLY | CLOSE_ON_EXEC)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -34,7 +34,7 @@ class Ownership:
             raise
 
     def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_RDWR | os.O_CREAT
         try:
             with contextlib.suppress(FileExistsError):
                 descriptor = os.open(self.path, flags | os.O_EXCL, 0o644)
@@ -106,7 +106,7 @@ def owner_at(state: Path) -> int | None:
     try:
         import fcntl
 
-        descriptor = os.open(state.with_name(state.name + ".lock"), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(state.with_name(state.name + ".lock"), os.O_RDONLY)
     except (ImportError, OSError):
         return None
     try:
