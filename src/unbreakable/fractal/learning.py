@@ -325,7 +325,6 @@ def publish(node: Any, target: Target, plan: Plan, runtime: Runtime) -> None:
     )
 
 
-def did(target: Target, *paths: str) -> None:
-    """Note that background sub-operations ran."""
-    for path in paths:
-        target.learned[path] = target.learned.get(path, 0) + 1
+def did(target: Target, path: str) -> None:
+    """Note that the background sub-operation at *path* ran."""
+    target.learned[path] = target.learned.get(path, 0) + 1

@@ -17,9 +17,8 @@ def survey(node: Any) -> NodeStatus:
     """Return the status of *node*, what its children did and learned included."""
     children = tuple(survey(child) for child in list(node.children))
     own, targets = node.targets.every(), targets_of(node)
-    counts, rate = tally(node, children), None
-    if counts.finished:
-        rate = (counts.ok + counts.healed) / counts.finished
+    counts = tally(node, children)
+    rate = counts.value()
     resting = any(target.circuit.state in RESTING for target in own)
     gate = node.target.gate
     remedies = remedies_of(targets)
@@ -32,7 +31,7 @@ def survey(node: Any) -> NodeStatus:
         heal_count=counts.healed,
         degraded_count=counts.degraded,
         success_rate=1.0 if rate is None else rate,
-        heal_rate=counts.healed / max(1, counts.healed + counts.failed),
+        heal_rate=counts.heal_rate or 0.0,
         latency=latency_of(targets),
         breaker=node.breaker.state.value,
         limit=None if gate is None else gate.most,
