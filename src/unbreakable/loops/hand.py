@@ -31,16 +31,6 @@ class Job:
         self._context.run(self.branch.run)
         self.wake()
 
-    def result(self) -> Any:
-        """Return what came of it, or raise it; only once, for its exception's traceback holds the branch."""
-        error, self.branch.error = self.branch.error, None
-        try:
-            if error is not None:
-                raise error
-            return self.branch.value
-        finally:
-            del error
-
     def wake(self) -> None:
         """Wake whoever waits for it, done or not."""
         self._waiter.wake()
@@ -80,7 +70,7 @@ class Hand:
                 await runtime.wait(waiter, seconds)
             if not job.branch.done.is_set():
                 raise TimeUp
-            return job.result()
+            return job.branch.result()
         finally:
             self._job = None
             if not job.branch.done.is_set():
