@@ -37,6 +37,7 @@ from unbreakable.outcome import Failure, Outcome, Status, note
 from unbreakable.policies import Context, current
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import Runtime, run_blocking
+from unbreakable.runtime.mark import running_event_loop
 
 PATIENCE = 2.0  # deadlines of the node that a caller waits for a load: that ends within one, but for a slow fallback
 LOOK_AGAIN = 1.0  # seconds after which who waits for another event loop's load looks whether that loop is still there
@@ -69,7 +70,7 @@ class Loading:
         if entry is not None:
             return entry
         work, seconds = self._work(runtime, key, fetch), self._deadline(key)
-        call = Call(runtime, key, named, work, running_loop(), seconds, patience(runtime, seconds))
+        call = Call(runtime, key, named, work, running_event_loop(), seconds, patience(runtime, seconds))
         while True:
             found = await self._look(call)
             if found is not None:
@@ -232,8 +233,3 @@ def tell_outside(flight: Flight) -> None:
         outer.spent = (*outer.spent[-7:], *flight.spent)
     if outer is not None and flight.doubtful:
         outer.doubtful = True
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, None if there is none."""
-    return asyncio._get_running_loop()  # noqa: SLF001 - the public one raises, which costs more than it tells
