@@ -7,9 +7,8 @@ from typing import Any
 
 from unbreakable.events import Explained
 from unbreakable.fractal import FractalNode, Memory
-from unbreakable.fractal.heart import heart_of
+from unbreakable.fractal.heart import known_heart
 from unbreakable.outcome import in_one_line
-from unbreakable.policies.check import refuse
 from unbreakable.record import Record
 from unbreakable.runtime import new_lock
 from unbreakable.simulation import QuantumSimulationEngine
@@ -45,9 +44,7 @@ class Members:
 
     def take_in(self, node: object, user: object, simulation: QuantumSimulationEngine) -> None:
         """Let *user* use *node*, whose plans *simulation* chooses from now on."""
-        heart = heart_of(node)
-        if heart is None:
-            raise refuse("node", "a node or a protected function", node)
+        heart = known_heart(node)
         with self._lock:
             member = self._members.get(id(heart))
             is_new = member is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from unbreakable.fractal.node import FractalNode
+from unbreakable.policies.check import refuse
 
 
 class HasNode(Protocol):
@@ -13,6 +14,14 @@ class HasNode(Protocol):
     @property
     def node(self) -> FractalNode:
         """Return the node."""
+
+
+def known_heart(node: object) -> FractalNode:
+    """Return the FractalNode that *node* is, or that is behind it; ConfigurationError when it is no node."""
+    heart = heart_of(node)
+    if heart is None:
+        raise refuse("node", "a node or a protected function", node)
+    return heart
 
 
 def heart_of(node: object) -> FractalNode | None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from unbreakable.fractal import FractalNode, Memory, Remedy
-from unbreakable.fractal.heart import HasNode, heart_of
+from unbreakable.fractal.heart import HasNode, known_heart
 from unbreakable.fractal.settings import settle
 from unbreakable.fractal.survey import survey
 from unbreakable.fractal.target import Target
@@ -188,14 +188,14 @@ class QuantumSimulationEngine(Closing):
 
         It is a node of any kind, or a protected function.  Raises ConfigurationError for anything else.
         """
-        heart = _heart(node)
+        heart = known_heart(node)
         self.choose_for(heart)
         with self._lock:
             self._nodes[heart.name] = heart
 
     def choose_for(self, node: FractalNode | HasNode) -> None:
         """Choose the plans of *node*, and of the children that it will have, from now on; otherwise as ``adopt``."""
-        node = _heart(node)
+        node = known_heart(node)
         node.new_chooser = lambda settings: Simulating(settings, self.rules, self.ledger)
         node.chooser = chooser = node.new_chooser(node.settings)
         target = node.target
@@ -256,13 +256,6 @@ class QuantumSimulationEngine(Closing):
         with self._lock:
             self._jobs.clear()
             self._nodes.clear()
-
-
-def _heart(node: object) -> FractalNode:
-    heart = heart_of(node)
-    if heart is None:
-        raise refuse("node", "a node or a protected function", node)
-    return heart
 
 
 def _check_key(key: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.guard import guarded_work
+from unbreakable.fractal.heart import heart_of
 from unbreakable.fractal.operation import work_with_context
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.signature import retry_after
@@ -64,9 +65,8 @@ class StepNodes:
 
     def effects(self, step: Step) -> Effects:
         """Return what is declared about the operation of *step*: by its node, else by what is protected itself."""
-        own, operation = self.of(step).settings.effects, step.operation
-        protected = operation if isinstance(operation, FractalNode) else getattr(operation, "node", None)
-        return protected.settings.effects if own == "unknown" and isinstance(protected, FractalNode) else own
+        own, protected = self.of(step).settings.effects, heart_of(step.operation)
+        return protected.settings.effects if own == "unknown" and protected is not None else own
 
     def _child(self, key: tuple[object, ...], name: str, options: Options) -> FractalNode:
         with self._lock:
