@@ -24,7 +24,7 @@ def plain(value: Any) -> Any:
         return to_dict()
     if isinstance(value, Mapping):
         return {str(plain(key)): plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else repr(value)
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else in_words(value)
 
 
 def as_it_is(value: Any) -> Any:

@@ -63,6 +63,23 @@ def test_it_can_be_written_as_json(record):
     assert record.to_dict() == json.loads(json.dumps(record.to_dict(), allow_nan=False))
 
 
+class Unshowable:
+    def __repr__(self) -> str:
+        raise ValueError("no")
+
+
+def test_what_cannot_be_shown_is_told_as_such():
+    """Somebody's ``repr`` that raises keeps no record, result or refusal from being told."""
+    shown = "<a Unshowable that cannot be shown>"
+    remedied = ub.events.Healed(at=1.0, node="n", attempts=2, remedies=(Unshowable(),), elapsed=0.3)
+    run = ub.RunResult(status=ub.RunStatus.COMMITTED, run_id="r", results={"a": Unshowable()})
+
+    assert [shown] == remedied.to_dict()["remedies"]
+    assert {"a": shown} == run.to_dict()["results"]
+    with pytest.raises(ub.errors.ConfigurationError, match=f"Retry.attempts must be .*, not {shown}"):
+        ub.Retry(attempts=Unshowable())  # type: ignore[arg-type]
+
+
 def test_making_the_twin_costs_nothing_before_it_is_asked_for():
     """A class of records is made of its annotations alone; the first question makes the rest."""
 

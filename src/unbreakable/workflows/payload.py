@@ -75,14 +75,6 @@ def record(value: Any, what: str) -> Payload:
     return Payload(text, back)
 
 
-def json_ready(value: Any) -> Any:
-    """Return *value* as it is recorded, or its ``repr`` if it cannot be."""
-    try:
-        return record(value, "it").value
-    except NotRecordable:
-        return repr(value)
-
-
 def read(text: str) -> Any:
     """Return the value that was recorded as *text*."""
     return _codec()[1](text)

@@ -9,7 +9,7 @@ from typing import Any
 
 from unbreakable.errors import RecordedError
 from unbreakable.outcome import in_one_line
-from unbreakable.workflows.payload import json_ready
+from unbreakable.plain import as_it_is
 
 
 class RunStatus(enum.StrEnum):
@@ -75,7 +75,7 @@ class RunResult:
             "run_id": self.run_id,
             "workflow": self.workflow,
             "status": self.status.value,
-            "results": {step: json_ready(value) for step, value in self.results.items()},
+            "results": {step: as_it_is(value) for step, value in self.results.items()},
             "ledger": {step: state.value for step, state in self.ledger.items()},
             "error": None if self.error is None else in_one_line(self.error),
         }
@@ -101,8 +101,8 @@ class PendingRun:
         return {
             "run_id": self.run_id,
             "workflow": self.workflow,
-            "context": json_ready(self.context),
-            "results": {step: json_ready(value) for step, value in self.results.items()},
+            "context": as_it_is(self.context),
+            "results": {step: as_it_is(value) for step, value in self.results.items()},
             "ledger": {step: state.value for step, state in self.ledger.items()},
             "turned_back": self.turned_back,
             "begun": self.begun,

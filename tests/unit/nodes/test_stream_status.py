@@ -22,8 +22,8 @@ def test_a_status_is_json_ready():
 
 @pytest.mark.parametrize(
     ("item", "shown"),
-    [({"a": (1, 2)}, {"a": [1, 2]}), (b"raw", "b'raw'"), ([LOCK], repr([LOCK])), (None, None)],
-    ids=["a tuple within", "bytes", "a lock", "nothing"],
+    [({"a": [1, 2]}, {"a": [1, 2]}), (b"raw", "b'raw'"), ([LOCK], repr([LOCK])), (None, None)],
+    ids=["a list within", "bytes", "a lock", "nothing"],
 )
 def test_a_dead_letter_is_json_ready(item, shown):
     """Whatever the item is."""

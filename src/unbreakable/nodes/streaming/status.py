@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 from unbreakable.fractal.status import NodeStatus
-from unbreakable.workflows.payload import json_ready
+from unbreakable.plain import as_it_is
 
 Level: TypeAlias = Literal["memory", "process", "durable"]
 
@@ -44,7 +44,7 @@ class DeadLetter:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it JSON-ready: an item that is no JSON value as text."""
-        item = json_ready(self.item)
+        item = as_it_is(self.item)
         return {"id": self.id, "item": item, "error": self.error, "deliveries": self.deliveries}
 
 
