@@ -33,8 +33,7 @@ def gather(memory: object) -> None:
     """Let every node that keeps its knowledge in *memory* hand on now what it has not learned from yet."""
     for node in _telling(memory):
         for target in node.targets.every():
-            if target.learning.acquire(timeout=PATIENCE):
-                target.learning.release()
+            target.learning.wait(PATIENCE)
         learn_the_rest(node)
 
 

@@ -97,7 +97,7 @@ class Batch(NamedTuple):
 
 def learn(node: Any, target: Target, runtime: Runtime) -> None:
     """Learn from what piled up since last time."""
-    if not target.learning.acquire(blocking=False):
+    if not target.learning.take():
         return  # somebody is at it
     try:
         batch = drain(target)
@@ -203,7 +203,7 @@ def _recall(node: Any, target: Target, runtime: Runtime) -> None:
 
 def learn_anew(node: Any, target: Target, runtime: Runtime) -> None:
     """Make a plan from what was recalled, unless somebody is learning right now and will."""
-    if target.learning.acquire(blocking=False):
+    if target.learning.take():
         try:
             optimize(node, target, runtime, drifted=False)
         finally:

@@ -12,7 +12,7 @@ from unbreakable.outcome import Failure, Result
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
 from unbreakable.policies.effects import Effects
 from unbreakable.record import Record
-from unbreakable.runtime import Gate, new_latch, new_lock
+from unbreakable.runtime import Gate, Latch, new_lock
 from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Target:
         self.repeats: deque[bool] = deque(maxlen=MOST_PILED)  #: whether attempts after a failed one failed, too
         self.in_haste = NOTHING  #: seconds of successes that nobody came to learn from before there were too many
         self.fold_at, self.strained_at, self.folded = COLD, STRAIN, 0
-        self.lock, self.learning = new_lock(), new_latch()
+        self.lock, self.learning = new_lock(), Latch()
         self.news: deque[dict[str, Any]] = deque(maxlen=256)
         self.ear: object = None  #: keeps alive what the memory calls
         self.traffic, self.drift, self.counts = Traffic(), Drift(), Counts()

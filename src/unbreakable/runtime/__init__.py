@@ -6,7 +6,7 @@ from unbreakable.runtime.closing import Closing
 from unbreakable.runtime.colour import is_async, mark_as_coroutine_function
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.line import Line, Place
-from unbreakable.runtime.lock import new_latch, new_lock
+from unbreakable.runtime.lock import Latch, new_lock
 from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watch, settle, unwatch
 from unbreakable.runtime.world import ThreadsExhausted
@@ -19,6 +19,7 @@ __all__ = [
     "BlockingRuntime",
     "Closing",
     "Gate",
+    "Latch",
     "Line",
     "Place",
     "Runtime",
@@ -29,7 +30,6 @@ __all__ = [
     "Watch",
     "is_async",
     "mark_as_coroutine_function",
-    "new_latch",
     "new_lock",
     "run_blocking",
     "settle",

@@ -21,11 +21,31 @@ def new_lock() -> threading.RLock:
     return lock
 
 
-def new_latch() -> threading.Lock:
-    """Return a lock that not even who holds it can take again, for what is done by one at a time."""
-    lock = threading.Lock()
-    _locks.add(lock)
-    return lock
+class Latch:
+    """Let one thread at a time do something, which not even that one can begin again before it has ended."""
+
+    __slots__ = ("_holder", "_lock")
+
+    def __init__(self) -> None:
+        self._lock, self._holder = threading.Lock(), 0
+        _locks.add(self._lock)
+
+    def take(self) -> bool:
+        """Begin, if nobody is at it; return whether that is so."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._holder = threading.get_ident()
+        return True
+
+    def release(self) -> None:
+        """End what ``take`` began."""
+        self._holder = 0
+        self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until nobody is at it, at most *seconds*; who is at it does not wait for itself."""
+        if self._holder != threading.get_ident() and self._lock.acquire(timeout=seconds):
+            self._lock.release()
 
 
 def _open_all() -> None:

@@ -8,16 +8,30 @@ import threading
 
 import unbreakable as ub
 from unbreakable.errors import BulkheadFull
-from unbreakable.runtime import ASYNCIO, Gate, new_latch, new_lock
+from unbreakable.runtime import ASYNCIO, Gate, Latch, new_lock
 
 PATIENCE = 5.0  # real seconds, of a test that fails
 
 
 def test_who_holds_a_lock_can_take_it_again_but_no_latch():
     """The collector may need the lock in the middle of what it protects; what is done once at a time is not begun."""
-    lock, latch = new_lock(), new_latch()
-    with lock, latch:
-        assert (True, False) == (lock.acquire(blocking=False), latch.acquire(blocking=False))
+    lock, latch = new_lock(), Latch()
+    with lock:
+        assert (True, True, False) == (lock.acquire(blocking=False), latch.take(), latch.take())
+
+
+def test_only_others_wait_for_who_holds_a_latch():
+    """A thread that waited for itself would wait for nothing."""
+    latch = Latch()
+    latch.take()
+    latch.wait(1e6)
+    other = threading.Thread(target=latch.wait, args=(PATIENCE,))
+    other.start()
+    assert other.is_alive()
+    latch.release()
+    other.join(PATIENCE)
+
+    assert (False, True) == (other.is_alive(), latch.take())
 
 
 def test_a_call_of_a_closed_event_loop_gives_its_place_back_whenever_it_is_collected():
