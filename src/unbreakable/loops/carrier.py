@@ -16,6 +16,8 @@ Script: TypeAlias = Callable[[Runtime], Coroutine[Any, Any, None]]
 
 # How often who waits in one thread looks whether the event loop of another was closed under its tasks.
 LOOK_AGAIN = 1.0
+# Seconds from the cancellation of what iterations left on their thread's event loop to the end that does not wait.
+LAST = 0.8
 
 
 class Carrier:
@@ -95,8 +97,13 @@ class Carrier:
 
     async def _on_own_event_loop(self) -> None:
         self._event_loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._script(ASYNCIO)
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._script(ASYNCIO)
+            with contextlib.suppress(asyncio.CancelledError):
+                await _end_others()
+        finally:
+            self._end()  # what swallows its cancellation goes on in this thread, and nobody waits for that
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
@@ -104,7 +111,18 @@ class Carrier:
         self._end()
 
     def _end(self) -> None:
+        if self.has_ended:
+            return
         self.has_ended = True
         self._ended()
         for waiter in list(self._waiting):
             waiter.wake()
+
+
+async def _end_others() -> None:
+    """Cancel the other tasks of this event loop, which have LAST seconds to end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=LAST)

@@ -11,7 +11,7 @@ import pytest
 from unbreakable.loops import LoopState
 from unbreakable.loops.events import IterationLeftBehind
 from unbreakable.loops.strays import MOST
-from unbreakable.runtime import ASYNCIO
+from unbreakable.runtime import ASYNCIO, TimeUp
 
 
 async def swallow(seconds):
@@ -54,6 +54,34 @@ def test_an_iteration_that_swallows_its_cancellation_is_left_behind(play):
     assert "left behind" in during.last_error
     assert 0.75 == after.performance.success_rate
     assert [1] == heard
+
+
+@awaited
+def test_what_was_left_behind_does_not_keep_the_loop_from_its_end(play):
+    """A loop whose iterations are done has ended, and starts again, whatever still hangs of them."""
+
+    async def story(stage):
+        stuck = [True]
+
+        async def work():
+            while stuck:
+                await swallow(5.0)
+
+        loop = stage.loop(work, interval=2.0, max_iterations=2, deadline=5.0)
+        loop.start()
+        with contextlib.suppress(TimeUp):
+            await stage.runtime.within(60.0, lambda: stage.wait(loop))
+        first, ended_at = loop.state, stage.now()
+        stuck.clear()
+        loop.start()
+        await stage.wait(loop)
+        return first, ended_at, loop.get_status()
+
+    first, ended_at, after = play(story)
+
+    assert LoopState.FINISHED == first
+    assert 12.0 <= ended_at <= 13.0
+    assert (LoopState.FINISHED, 4) == (after.state, after.current_iteration)
 
 
 @awaited
