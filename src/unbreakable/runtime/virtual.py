@@ -255,6 +255,8 @@ def _event_loops_in(world: VirtualWorld) -> Iterator[None]:
         if hasattr(loop, "_selector") and hasattr(loop._selector, "get_map"):  # noqa: SLF001
             world.loops.add(loop)
             _wait_in_virtual_time(world, loop)
+            # A timer is due for asyncio within its clock's resolution, which is lost in a clock that has shown years.
+            loop._clock_resolution = max(loop._clock_resolution, math.ulp(world.moment))  # noqa: SLF001
         run_once(loop)
 
     def counted(loop: Any, *args: Any) -> Any:

@@ -193,6 +193,13 @@ def test_tasks_wake_in_the_order_of_their_alarms(clock):
     assert expected == diary(clock, ("a", [1, 2, 3]), ("b", [2, 100]), ("c", [2.5]))
 
 
+def test_timers_of_asyncio_are_due_however_late_it_is(clock):
+    """A loop whose clock has shown years goes on; asyncio compares moments finer than such a clock can tell."""
+    sleep(1e9)
+
+    assert [(1e9 + 0.25, "a"), (2e9, "a")] == diary(clock, ("a", [0.25, 1e9 - 0.25]))
+
+
 def test_timeouts_of_asyncio_follow_the_clock(clock):
     """What asyncio cuts by itself (timeout, wait_for, wait) is cut at its virtual moment."""
 
