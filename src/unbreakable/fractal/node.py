@@ -253,7 +253,10 @@ class FractalNode(Closing, Listening):
 
     @property
     def breaker(self) -> Circuit:
-        """Return the circuit, to look at its ``state`` or to ``force_open()``, ``disable()``, ``reset()`` it."""
+        """Return the circuit, to look at its ``state`` or to ``force_open()``, ``disable()``, ``reset()`` it.
+
+        With ``key`` it is that of calls whose key is None; what is done to it by hand is done to that of every key.
+        """
         return self.target.circuit
 
     def create_child(

@@ -19,7 +19,7 @@ def survey(node: Any) -> NodeStatus:
     own, targets = node.targets.every(), targets_of(node)
     counts = tally(node, children)
     rate = counts.value()
-    resting = any(target.circuit.state in RESTING for target in own)
+    resting = [target.circuit.state for target in own if target.circuit.state in RESTING]
     gate = node.target.gate
     remedies = remedies_of(targets)
     return NodeStatus(
@@ -33,7 +33,7 @@ def survey(node: Any) -> NodeStatus:
         success_rate=1.0 if rate is None else rate,
         heal_rate=counts.heal_rate or 0.0,
         latency=latency_of(targets),
-        breaker=node.breaker.state.value,
+        breaker=(resting[0] if resting else node.breaker.state).value,
         limit=None if gate is None else gate.most,
         in_flight=None if gate is None else gate.inside,
         budget=None if node.budget is None else node.budget.level(node.payer.successes(), node.drivers[0].now()),

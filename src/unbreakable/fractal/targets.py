@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from unbreakable.fractal.target import Target
+from unbreakable.policies import Circuit
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import new_lock
 from unbreakable.stats import Counts
@@ -29,6 +30,7 @@ class Targets:
         self.lock = new_lock()
         self.main = make(name)
         self.by_key: OrderedDict[Any, Target] = OrderedDict()
+        self.main.circuit.followers = self._circuits_of_keys
         self.effects_of: Callable[..., Effects] | None = None
         self.only_one = key is None  #: whether every call belongs to the main one
         self.left_behind = Counts()  #: the calls of targets that were dropped for newer keys
@@ -58,12 +60,17 @@ class Targets:
         fresh = self.make(f"{self.name}[{key}]")  # outside the lock: listeners may be told of what the memory knew
         with self.lock:
             target = self.by_key.setdefault(key, fresh)
+            fresh.circuit.take_after(self.main.circuit)
             while len(self.by_key) > MOST_KEYS:
                 old = self.by_key.popitem(last=False)[1]
                 for each in (old, *old.twins.values()):
                     self.left_behind.merge(each.tally())
                     each.ear = None  # it needs no more news
         return target
+
+    def _circuits_of_keys(self) -> list[Circuit]:
+        with self.lock:
+            return [target.circuit for target in self.by_key.values()]
 
     def every(self) -> list[Target]:
         """Return the targets in use."""

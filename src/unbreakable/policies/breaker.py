@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,6 +139,7 @@ class Circuit:
 
     __slots__ = (
         "alert",
+        "followers",
         "generation",
         "in_vain",
         "line",
@@ -161,6 +163,7 @@ class Circuit:
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.since: float | None = None
         self.line = Line()  #: who waits for the circuit, first come, first served
+        self.followers: Callable[[], Iterable[Circuit]] = tuple  #: the circuits that do what is done to this by hand
         self.window = None if settings.ratio is None else Window(settings.window)
         self.stamp: int | None = 0
         self.alert = self._watches_successes()
@@ -257,9 +260,18 @@ class Circuit:
         """Close the circuit and forget what it counted; one that was switched off for good is off again."""
         self._by_hand(Change.SWITCHED_OFF if self.off else Change.RESET)
 
+    def take_after(self, other: Circuit) -> None:
+        """Be switched by hand as *other* is."""
+        if other.state is State.FORCED_OPEN:
+            self.force_open()
+        elif other.state is State.DISABLED:
+            self.disable()
+
     def _by_hand(self, change: Change, now: float = 0.0) -> None:
         with self.lock:
             self._move(change, now)
+        for follower in self.followers():
+            follower._by_hand(change, now)  # noqa: SLF001
 
 
 EVENTS: dict[State, type[Event]] = {
