@@ -20,7 +20,7 @@ _ASKING = word_set("""
     info information know like list look mean need please question say see show somebody someone something take tell
     thank thanks use used using want wonder wondering
 """)
-_WHETHER = AUXILIARIES | SHORTENED | {"am", "be"}
+_WHETHER = AUXILIARIES | SHORTENED | {"am", "be", "need"}
 _INTERROGATIVES = word_set("how what when where which who whom whose why")
 _HOW_MUCH = re.compile(
     r"\bhow (?:much|many|old|tall|high|long|far|big|large|deep|wide|heavy|fast|hot|cold|expensive)\b"

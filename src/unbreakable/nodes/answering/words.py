@@ -19,9 +19,10 @@ def word_set(lines: str) -> frozenset[str]:
 
 
 AUXILIARIES = word_set("""
-    are can could did do does had has have is may might must need shall should was were will would
+    are can could did do does had has have is may might must shall should was were will would
 """)
-SHORTENED = frozenset(f"{word}n" for word in AUXILIARIES) | {"can", "won", "shan"}  # what is left of "didn't", "can't"
+# What is left of "didn't" and "can't".
+SHORTENED = frozenset(f"{word}n" for word in AUXILIARIES) | {"can", "needn", "won", "shan"}
 
 # Words that say nothing of what a text is about.  Numbers do: they are not here.
 EMPTY = (AUXILIARIES | SHORTENED - {"won"}) | word_set("""

@@ -28,6 +28,7 @@ def test_the_words_that_count(text, expected):
 def test_what_only_asks_breaks_ties():
     """The words that ask are kept aside."""
     assert {"see"} == read_question("What can dentists see?").aside
+    assert {"need"} == read_question("What do I need for a refund?").aside
 
 
 @pytest.mark.parametrize(

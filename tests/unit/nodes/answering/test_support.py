@@ -157,6 +157,14 @@ def test_passages_of_one_title_do_not_compete():
     assert [] == competitors("Where is the tower in Pisa?", one, two)
 
 
+def test_what_only_asks_chooses_between_sentences():
+    """Of two sentences that have what is asked about, the one answers that has what is asked of it."""
+    refunds = Passage(text="Refunds are paid within 14 days. A refund needs the receipt.")
+
+    assert "A refund needs the receipt." == match("What do I need for a refund?", refunds).quote
+    assert "Refunds are paid within 14 days." == match("When are refunds paid?", refunds).quote
+
+
 def test_words_that_stand_together_win():
     """The passage that has the question's words side by side is the one that is meant."""
     near = Passage(title="Roles", text="Receptionists cancel appointments.")
