@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import unbreakable as ub
 
 
@@ -41,3 +43,15 @@ def test_a_stub_is_run_by_every_engine(tmp_path):
     loop = ub.QuantumLoopEngine().create_loop(stub, interval=0, max_iterations=1)
 
     assert ("Stub", ["far"] * 4) == (loop.name, calls)
+
+
+def test_a_stub_serves_wherever_a_function_does():
+    """It loads, handles, mends and answers; nobody asks it how it wants to be called."""
+    calls = []
+    stub = Stub(calls)
+    node = ub.FractalNode("far", functools.partial(stub), remedies=[(OSError, stub)], fallback=stub)
+
+    assert 1 == ub.CacheNode(loader=stub).get_sync("key")
+    assert 1 == ub.StreamNode(handler=stub).process_stream_sync([1]).handled
+    assert 3 == node.execute_sync().value
+    assert ["far"] * 3 == calls

@@ -54,7 +54,7 @@ def takes_context(operation: Callable[..., Any]) -> bool:
 
 def _look(operation: Callable[..., Any]) -> bool:
     try:
-        parameters = inspect.signature(operation).parameters.values()
+        parameters = signature_of(operation).parameters.values()
     except (TypeError, ValueError):
         return False  # a builtin without a signature
     first = next(iter(parameters), None)
@@ -66,6 +66,21 @@ def _look(operation: Callable[..., Any]) -> bool:
         or parameter.kind is inspect.Parameter.VAR_POSITIONAL
         for parameter in parameters
     )
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of *function*; ValueError when it does not say.
+
+    Python 3.13 calls what it finds under ``__signature__``, and a stub makes up any attribute: it would be a request.
+    """
+    inner = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    inner = inspect.unwrap(inner, stop=lambda each: hasattr(each, "__signature__"))
+    said = getattr(inner, "__signature__", None)
+    if said is not None and not isinstance(said, (inspect.Signature, str)) and not isinstance(inner, type):
+        raise ValueError(f"a {type(inner).__name__} does not say what it takes")
+    return inspect.signature(function)
 
 
 def work_with_context(operation: Callable[..., Any]) -> Work:
@@ -81,7 +96,7 @@ def work_with_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwa
     def work(ctx: Context) -> Callable[[], Any]:
         if not ctx.arguments:
             return functools.partial(function, *args, **kwargs)
-        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound = signature_of(function).bind(*args, **kwargs)
         for name, value in ctx.arguments.items():
             _change(bound, name, value)
         return functools.partial(function, *bound.args, **bound.kwargs)
@@ -111,7 +126,7 @@ def check_operation(what: str, operation: Any) -> None:
     if is_generator(operation):
         raise refuse(what, "a function that returns: calling a generator does nothing", operation)
     try:
-        signature = inspect.signature(operation)
+        signature = signature_of(operation)
     except (ValueError, TypeError):
         return  # some built-in functions do not say
     try:
@@ -124,12 +139,19 @@ def takes_one(what: str, function: Any) -> None:
     """Raise ConfigurationError unless *function* can be called with the failure alone."""
     if not callable(function):
         raise refuse(what, "a function that takes the failure", function)
+    if not can_take_one(function):
+        raise refuse(what, "a function that takes the failure and nothing else", function)
+
+
+def can_take_one(function: Callable[..., Any]) -> bool:
+    """Return whether *function* can be called with one argument, as far as it says."""
     try:
-        inspect.signature(function).bind(None)
+        signature_of(function).bind(None)
     except TypeError:
-        raise refuse(what, "a function that takes the failure and nothing else", function) from None
+        return False
     except ValueError:
-        return  # a builtin without a signature
+        return True  # a builtin, or a stub, does not say
+    return True
 
 
 def qualified_name(function: Any) -> str:

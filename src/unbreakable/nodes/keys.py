@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from unbreakable.errors import ValidationFailed
-from unbreakable.fractal.operation import is_generator
+from unbreakable.fractal.operation import can_take_one, is_generator
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import is_async
 
@@ -47,14 +46,8 @@ def check_loader(loader: object) -> None:
     if loader is None:
         return
     expected = "a function that takes the key and returns the value"
-    if not callable(loader) or is_generator(loader):
+    if not callable(loader) or is_generator(loader) or not can_take_one(loader):
         raise refuse("loader", expected, loader)
-    try:
-        inspect.signature(loader).bind(None)
-    except TypeError:
-        raise refuse("loader", expected, loader) from None
-    except ValueError:
-        return  # a builtin without a signature
 
 
 def check_fetch(fetch: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.fractal.operation import is_generator
+from unbreakable.fractal.operation import can_take_one, is_generator
 from unbreakable.nodes.streaming.batching import Batching
 from unbreakable.nodes.streaming.codec import Pair, checked
 from unbreakable.nodes.streaming.status import Level
@@ -86,14 +85,8 @@ def _handler(handler: Any) -> Callable[[Any], Any] | None:
     if handler is None:
         return None
     expected = "a function, async or plain, that takes one item (or a list of them, with batch)"
-    if not callable(handler) or is_generator(handler):
+    if not callable(handler) or is_generator(handler) or not can_take_one(handler):
         raise refuse("handler", expected, handler)
-    try:
-        inspect.signature(handler).bind(None)
-    except TypeError:
-        raise refuse("handler", expected, handler) from None
-    except ValueError:
-        pass  # some built-in functions do not say
     return handler  # type: ignore[no-any-return]
 
 
