@@ -26,6 +26,8 @@ SCHEMA = Schema(
     "knowledge",
     (("CREATE TABLE knowledge (target TEXT PRIMARY KEY, record TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID",),),
 )
+# Text as it lies there: what is none is damage of that record, and not of the whole answer.
+READ = "SELECT CAST(target AS BLOB), CAST(record AS BLOB) FROM knowledge ORDER BY at"
 KEEP = "INSERT OR REPLACE INTO knowledge (target, record, at) VALUES (?, ?, ?)"
 DROP_THE_OLDEST = (
     "DELETE FROM knowledge WHERE target IN (SELECT target FROM knowledge ORDER BY at DESC LIMIT -1 OFFSET ?)"
@@ -92,12 +94,14 @@ class SqliteMemory:
         return self._writer is not None and self._writer.flush()
 
     def _load(self, file: StateFile) -> None:
-        for target, text in file.read("SELECT target, record FROM knowledge ORDER BY at"):
+        for target, text in file.read(READ):
             try:
-                self._book.add(target, _checked(json.loads(text)), self)
+                self._book.add(target.decode(), _checked(json.loads(text.decode())), self)
             except ValueError as error:
                 logging.getLogger("unbreakable").warning(
-                    "what was known about %s cannot be read and is left out: %s", target, in_one_line(error)
+                    "what was known about %s cannot be read and is left out: %s",
+                    target.decode("utf-8", "replace"),
+                    in_one_line(error),
                 )
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -54,8 +54,11 @@ END_STEP = """UPDATE step
     WHERE run = ? AND id = ?"""
 OLD_RUNS = """SELECT id FROM run WHERE ended IS NOT NULL AND (status = 'needs_attention') = ?
     ORDER BY place DESC, ended DESC LIMIT -1 OFFSET ?"""
-READ_RUN = "SELECT id, workflow, graph, context, begun, turned_back, status, error FROM run "
-READ_STEPS = "SELECT id, state, certain, inputs, result FROM step WHERE run = ?"
+# Text as it lies there: what is none is damage of that run, and not of the whole answer.
+READ_RUN = """SELECT CAST(id AS BLOB), CAST(workflow AS BLOB), CAST(graph AS BLOB), CAST(context AS BLOB), begun,
+    turned_back, CAST(status AS BLOB), CAST(error AS BLOB) FROM run """
+READ_STEPS = """SELECT CAST(id AS BLOB), CAST(state AS BLOB), certain, CAST(inputs AS BLOB), CAST(result AS BLOB)
+    FROM step WHERE run = ?"""
 
 SWEEP_EVERY = 64  # ended runs of a process
 
@@ -108,11 +111,12 @@ class TableJournal:
         return found
 
     def _read(self, row: tuple[Any, ...]) -> StoredRun:
-        steps = self.file.read(READ_STEPS, (row[0],))
+        run_id = row[0].decode("utf-8", "replace")
+        steps = self.file.read(READ_STEPS, (run_id,))
         try:
-            return _stored(row, steps)
+            return _stored(_as_text(row), [_as_text(step) for step in steps])
         except (TypeError, ValueError) as error:  # SQLite has no checksums: a flipped bit may come up as late as here
-            raise StateBroken(f"{self.file.path}: run {row[0]!r} is damaged ({error})") from error
+            raise StateBroken(f"{self.file.path}: run {run_id!r} is damaged ({error})") from error
 
     @property
     def is_gone(self) -> bool:
@@ -150,6 +154,10 @@ def _sweep(keep: int) -> list[Statement]:
         for attention in (0, 1)
         for sql in ("DELETE FROM step WHERE run IN ({})", "DELETE FROM run WHERE id IN ({})")
     ]
+
+
+def _as_text(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(value.decode() if isinstance(value, bytes) else value for value in row)
 
 
 def _stored(row: tuple[Any, ...], steps: Sequence[tuple[Any, ...]]) -> StoredRun:

@@ -140,6 +140,7 @@ def test_a_broken_file_is_set_aside(place):
     "damage",
     [
         "not json",
+        b'{"traffic\xa2: {}}',
         "[]",
         "{}",
         json.dumps({"traffic": {}, "lessons": [], "plan": None, "arms": {"arms": {}}, "totals": {}}),
@@ -151,7 +152,7 @@ def test_a_row_that_makes_no_sense_is_left_out(place, damage):
         taught(memory)
         taught(memory, name="other")
     connection = sqlite3.connect(place)
-    connection.execute("UPDATE knowledge SET record = ? WHERE target = 'partner'", (damage,))
+    connection.execute("UPDATE knowledge SET record = CAST(? AS TEXT) WHERE target = 'partner'", (damage,))
     connection.commit()
     connection.close()
 

@@ -260,6 +260,8 @@ def test_an_error_that_quotes_what_is_no_text_is_kept(table):
     "damage",
     [
         "UPDATE run SET context = '[1' WHERE id = 'r'",
+        "UPDATE run SET context = CAST(x'B1' AS TEXT) WHERE id = 'r'",
+        "UPDATE step SET result = CAST(x'B1' AS TEXT) WHERE id = 'a'",
         "UPDATE run SET graph = 'Z' || substr(graph, 2) WHERE id = 'r'",
         "UPDATE run SET graph = '[1]' WHERE id = 'r'",
         "UPDATE step SET state = 'dine' WHERE id = 'a'",
