@@ -125,7 +125,7 @@ class OrchestratorNode(Closing):
         if state is not None:
             from unbreakable.storage.shared import place_of
 
-            place_of(state)
+            state = place_of(state)
         system = options.pop("system", None)
         if isinstance(options.get("remedies"), Iterator):  # each step has its own
             options["remedies"] = tuple(options["remedies"])

@@ -166,3 +166,17 @@ def test_two_orchestrators_of_one_file_do_not_carry_the_same_run(async_stage, tm
 
     assert ["a", "a done"] == async_stage.heard()
     assert first is second
+
+
+def test_a_relative_state_is_found_where_it_was_named(stage, tmp_path, monkeypatch):
+    """A program that changes its folder before the first run does not leave its runs elsewhere."""
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(here)
+    orchestrator = stage.orchestrator(state="state.db")
+    monkeypatch.chdir(elsewhere)
+
+    assert stage.run(orchestrator, [stage.step("a")]).ok
+    assert (here / "state.db").exists()
+    assert [] == list(elsewhere.iterdir())
