@@ -46,9 +46,9 @@ def effects_of(method: str, *, keyed: bool) -> Effects:
 
 
 def has_key(headers: Any) -> bool:
-    """Return whether the *headers*, a mapping of whatever a caller passed, hold an idempotency key."""
-    names = headers if isinstance(headers, Mapping) else ()
-    return any(isinstance(name, str) and name.lower() == KEY_HEADER.lower() for name in names)
+    """Return whether the *headers*, a mapping of whatever a caller passed, hold an idempotency key that is not blank."""
+    items = headers.items() if isinstance(headers, Mapping) else ()
+    return any(isinstance(name, str) and name.lower() == KEY_HEADER.lower() and str(key).strip() for name, key in items)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

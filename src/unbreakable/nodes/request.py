@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import httpx2
 
 from unbreakable.errors import ValidationFailed
-from unbreakable.nodes.http import EFFECTS, KEY_HEADER
+from unbreakable.nodes.http import EFFECTS, KEY_HEADER, has_key
 from unbreakable.outcome import in_one_line
 
 IN_THE_QUERY = ("GET", "HEAD", "DELETE")
@@ -46,6 +46,8 @@ def prepare(client: httpx2.Client | httpx2.AsyncClient, endpoint: str, ask: Ask,
         everything.setdefault("Content-Type", kind)
     if ask.key is not None:
         everything.update(checked({KEY_HEADER: ask.key}))
+    if KEY_HEADER in everything and not has_key(everything):
+        raise ValidationFailed("idempotency_key must not be blank: every request needs its own")
     try:
         url = address(endpoint, ask.path, query, ask.params)
         return client.build_request(ask.method, url, content=content, headers=everything)

@@ -55,9 +55,10 @@ def test_the_method_tells_what_a_request_does(method, keyed, effects):
 
 
 def test_a_key_is_found_however_it_is_spelled():
-    """The header's name may be in any case; what is no mapping has no key."""
+    """The header's name may be in any case; what is no mapping has no key, and a blank one tells nothing apart."""
     assert has_key({"IDEMPOTENCY-key": "1"})
     assert not has_key({"x-key": "1", 7: "odd"})
+    assert not has_key({"Idempotency-Key": " "})
     assert not has_key(None)
 
 

@@ -122,6 +122,8 @@ def test_headers_are_put_together():
         ({"headers": {"X A": "b"}}, "headers must have names of letters"),
         ({"headers": ["X-A"]}, "headers must be a dict of text"),
         ({"idempotency_key": 7}, r"headers\['Idempotency-Key'\] must be text"),
+        ({"idempotency_key": ""}, "idempotency_key must not be blank"),
+        ({"headers": {"idempotency-key": " "}}, "idempotency_key must not be blank"),
         ({"endpoint": "https://other.test"}, "endpoint must be one of https://api.test/v1"),
     ],
 )
