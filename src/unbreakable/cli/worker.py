@@ -21,7 +21,7 @@ NEVER_PASSES = (StateNotOurs, StateTooNew, StateOwned)
 
 
 def main(role: str, target: str, state: str, *words: str) -> NoReturn:
-    """Run *target*, with *state* for a system that names none.
+    """Run *target*, with *state* for a system that names none; *role* is there for who lists processes.
 
     Among the *words* "asked" says that somebody named that place, and "json" that what is said is to be JSON.
     """

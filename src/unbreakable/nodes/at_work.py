@@ -13,6 +13,7 @@ from unbreakable.runtime import new_lock
 from unbreakable.workflows import RunResult
 from unbreakable.workflows.opening import Run
 
+# Not "unbreakable…": by that name ``outside`` would take it from compensations, which are inside their run as well.
 around: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("runs_around", default=frozenset())
 
 

@@ -20,10 +20,10 @@ from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
 from unbreakable.fractal.settings import check_names
 from unbreakable.nodes.streaming import events
-from unbreakable.nodes.streaming.aside import shown
+from unbreakable.nodes.streaming.aside import DeadLetters, shown
 from unbreakable.nodes.streaming.batches import Batches, SyncBatches
 from unbreakable.nodes.streaming.batching import Batching
-from unbreakable.nodes.streaming.codec import Pair
+from unbreakable.nodes.streaming.codec import Codec, Pair
 from unbreakable.nodes.streaming.consumer import Handling
 from unbreakable.nodes.streaming.counting import Counting, Tally
 from unbreakable.nodes.streaming.feeding import feed, summary_of
@@ -32,6 +32,7 @@ from unbreakable.nodes.streaming.life import Life, State
 from unbreakable.nodes.streaming.opening import Opened, codec_of
 from unbreakable.nodes.streaming.settings import Folder, settle
 from unbreakable.nodes.streaming.status import Ack, DeadLetter, Level, StreamStatus, StreamSummary, widened
+from unbreakable.nodes.streaming.taking import Taking
 from unbreakable.outcome import note
 from unbreakable.policies import Context, check, current
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking
@@ -191,12 +192,15 @@ class StreamNode(FractalNode):
         ``break`` or by an exception, is delivered again.  Raises ConfigurationError when the stream has a handler.
         """
         self._refuse_with_handler()
-        return Batches(lambda: (self._life.take_over(), self._life.begin().letters, self._codec))
+        return Batches(self._taken_over)
 
     def batches_sync(self) -> SyncBatches:
         """Return what to iterate over with ``for``; otherwise as ``batches``."""
         self._refuse_with_handler()
-        return SyncBatches(lambda: (self._life.take_over(), self._life.begin().letters, self._codec))
+        return SyncBatches(self._taken_over)
+
+    def _taken_over(self) -> tuple[Taking, DeadLetters, Codec]:
+        return self._life.take_over(), self._life.begin().letters, self._codec
 
     def _refuse_with_handler(self) -> None:
         if self._handler is not None:

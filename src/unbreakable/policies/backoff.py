@@ -29,7 +29,7 @@ class Backoff:
         check.seconds("Backoff.most", self.most)
         if self.most < self.first:
             raise refuse("Backoff.most", f"at least the first pause, {self.first} seconds", self.most)
-        if isinstance(self.factor, bool) or not isinstance(self.factor, (int, float)) or not self.factor >= 1:
+        if not (check.is_number(self.factor) and self.factor >= 1):
             raise refuse("Backoff.factor", "1 or more", self.factor)
 
     def pause(self, number: int, u: float) -> float:

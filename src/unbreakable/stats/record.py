@@ -9,7 +9,10 @@ from typing import Any
 
 def whole(data: Mapping[str, Any], key: str) -> int:
     """Return the whole number ≥ 0 under *key*; ValueError if there is none."""
-    return _whole(data.get(key), key)
+    number = integer(data, key)
+    if number < 0:
+        raise ValueError(f"{key}: expected a whole number ≥ 0, got {number!r}")
+    return number
 
 
 def real(data: Mapping[str, Any], key: str) -> float:
@@ -48,10 +51,3 @@ def _integer(found: object, key: str) -> int:
     if isinstance(found, bool) or not isinstance(found, int):
         raise ValueError(f"{key}: expected a whole number, got {found!r}")
     return found
-
-
-def _whole(found: object, key: str) -> int:
-    number = _integer(found, key)
-    if number < 0:
-        raise ValueError(f"{key}: expected a whole number ≥ 0, got {number!r}")
-    return number

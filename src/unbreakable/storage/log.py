@@ -43,11 +43,8 @@ class Log:
         self.folder = folder
         self._troubles: dict[str, StateError] = {}  #: by what was asked last and refused
         self._appending, self._confirming = Turn(self, "append"), Turn(self, "sync")
-        self._gathering, self._reading_on, self._being_done = (
-            Turn(self, "gather"),
-            Turn(self, "read"),
-            Turn(self, "done"),
-        )
+        self._gathering, self._being_done = Turn(self, "gather"), Turn(self, "done")
+        self._reading_on = Turn(self, "read")
         self._disk, self._durable = disk, durable
         self._lock, self._syncing, self._pid = threading.Lock(), threading.Lock(), os.getpid()
         self._is_open = True

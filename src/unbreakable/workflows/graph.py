@@ -72,7 +72,10 @@ class Graph:
         """Return the shape of the graph as it is stored with a run: graphs are the same when their texts are."""
         import json
 
-        shapes = [[step.id, sorted(self.needs[step.id]), step.kind, _undoable(step)] for step in self.steps.values()]
+        shapes = [
+            [step.id, sorted(self.needs[step.id]), step.kind, step.compensate is not None]
+            for step in self.steps.values()
+        ]
         return json.dumps(shapes, separators=(",", ":"))
 
 
@@ -106,10 +109,6 @@ def difference(stored: str, graph: Graph) -> str:
             if was != is_now:
                 return f"step {step!r}: {what} was {was!r} and is {is_now!r}"
     return "the steps come in another order"
-
-
-def _undoable(step: Step) -> bool:
-    return step.compensate is not None
 
 
 # ── always ──────────────────────────────────────────────────────────────────────────────────────────────────────────

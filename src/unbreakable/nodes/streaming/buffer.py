@@ -68,9 +68,7 @@ class Buffer:
         self.lease: Lease | None = None
         self._told, self._lock = told, new_lock()
         self._entries: deque[Entry | Gap] = deque()
-        self._left: deque[Entry] = (
-            deque()
-        )  #: what an earlier buffer had only in memory, each to go between what is read
+        self._left: deque[Entry] = deque()  #: what an earlier buffer had only in memory, to go between what is read
         self._unread = 0 if log is None else log.count()  #: how many items are on disk and not in memory
         self._next = 1 if log is None else log.last + 1
         self._passed = 0  #: the number of the last item that came into memory
