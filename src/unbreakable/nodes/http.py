@@ -46,7 +46,7 @@ def effects_of(method: str, *, keyed: bool) -> Effects:
 
 
 def has_key(headers: Any) -> bool:
-    """Return whether the *headers*, a mapping of whatever a caller passed, hold an idempotency key that is not blank."""
+    """Return whether the *headers*, a mapping of whatever a caller passed, hold an idempotency key, no blank one."""
     items = headers.items() if isinstance(headers, Mapping) else ()
     return any(isinstance(name, str) and name.lower() == KEY_HEADER.lower() and str(key).strip() for name, key in items)
 
