@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import numpy as np  # noqa: F401 - else a thread of ours fetches it in some test, where pytest.approx finds half of it
 from hypothesis import HealthCheck, settings
 
 # Who starts the tests in the background of a shell makes them deaf to Ctrl-C, which some of them send to themselves.

@@ -103,6 +103,19 @@ def test_iterating_ends_when_the_stream_is_closed(play):
     assert ([[0, 1]], 5, []) == play(story)
 
 
+def test_nobody_waits_for_an_iterator_that_was_let_go(play):
+    """Who has left the loop will not ask again, so the stream is closed at once; who still holds it may."""
+
+    async def story(stage):
+        stream = stage.bare(batch=2)
+        await stage.put(stream, *range(5))
+        seen = await some(stage, stream, 1)
+        end = await stage.close(stream)
+        return seen, end.in_memory, stage.now()
+
+    assert ([[0, 1]], 5, 0.0) == play(story)
+
+
 def test_a_batch_waits_for_more_as_long_as_it_may(play):
     """Linger is for readers, too."""
 

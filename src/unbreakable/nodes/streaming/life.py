@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import weakref
 from collections.abc import Callable
 
 from unbreakable.errors import Rejected, StateError
@@ -39,7 +40,7 @@ class Life:
         self.opened: Opened | None = None
         self.trouble: str | None = None  #: why it could not be opened, None when it could
         self.consumer: Consumer | None = None
-        self.taking: Taking | None = None
+        self._taking: Callable[[], Taking | None] = _nobody  # a weak reference: who takes may let go without a word
         self._handling, self._opening = handling, opening
         self._carrier: Carrier | None = None
         self._lock = new_lock()
@@ -92,7 +93,7 @@ class Life:
             if self.is_consuming or self.state is not State.OPEN:
                 return
             self.consumer = consumer = Consumer(handling, opened.buffer, opened.letters, opened.confirming)
-            self.taking = consumer.taking
+            self._taking = weakref.ref(consumer.taking)
             needs_event_loop = is_async(handling.handler)
             carrier = Carrier(consumer.drive, self.name, _ended, needs_event_loop=needs_event_loop)
             carrier.start()
@@ -101,12 +102,13 @@ class Life:
     def take_over(self) -> Taking:
         """Let a new iterator over batches be the one who takes, in the place of an older one."""
         opened = self.begin()
+        taking = Taking(opened.buffer, self._batching(), opened.confirming)
         with self._lock:
-            before, self.taking = self.taking, Taking(opened.buffer, self._batching(), opened.confirming)
+            before, self._taking = self.taking, weakref.ref(taking)
             if before is not None:
                 before.is_replaced = True
                 before.stop()
-            return self.taking
+        return taking
 
     def _batching(self) -> Batching:
         return self.settings.batching or Batching(min(BATCH, self.settings.max_buffer))
@@ -115,6 +117,11 @@ class Life:
         """Raise Rejected unless items are taken in."""
         if self.state in (State.CLOSING, State.CLOSED):
             raise Rejected(f"stream {self.name!r} is {self.state.value}: start() opens it again")
+
+    @property
+    def taking(self) -> Taking | None:
+        """Who takes items: the consumer, or an iterator over batches that somebody holds."""
+        return self._taking()
 
     @property
     def is_consuming(self) -> bool:
@@ -175,8 +182,8 @@ class Life:
             await carrier.wait(runtime, LAST_GRACE)
 
     def _let_go(self, opened: Opened) -> None:
-        if self.taking is not None:
-            self.taking.stop()  # also when the waiting was cut short
+        if (taking := self.taking) is not None:
+            taking.stop()  # also when the waiting was cut short
         if self._carrier is not None and self._carrier.is_alive:
             self._carrier.cancel()
         try:
@@ -184,7 +191,7 @@ class Life:
         except StateError as error:
             logging.getLogger("unbreakable").warning("stream %r: its folder could not be closed: %s", self.name, error)
         finally:
-            self.state, self.taking, self._carrier = State.CLOSED, None, None
+            self.state, self._taking, self._carrier = State.CLOSED, _nobody, None
         left = opened.buffer.count.in_memory
         if left:
             logging.getLogger("unbreakable").warning("stream %r: %d items are left in memory only", self.name, left)
@@ -193,7 +200,11 @@ class Life:
         """Start afresh in a forked child: everything goes on in the parent."""
         if self.opened is not None:
             self.opened.forget()
-        self.state, self.opened, self.consumer, self.taking, self._carrier = State.NEW, None, None, None, None
+        self.state, self.opened, self.consumer, self._taking, self._carrier = State.NEW, None, None, _nobody, None
+
+
+def _nobody() -> None:
+    """Be who takes items as long as nobody does."""
 
 
 def _ended() -> None:
