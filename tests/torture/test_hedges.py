@@ -23,7 +23,8 @@ def copies(*answers):
     async def work(colour):
         seconds, answer = answers[len(begun)]
         begun.append(colour.now())
-        await colour.sleep(seconds)
+        if seconds:
+            await colour.sleep(seconds)
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -40,6 +41,7 @@ def copies(*answers):
         ([(3, OSError()), (2, "b")], "b", 4.0, [0.0, 2.0]),
         ([(4, "a"), (1, OSError())], "a", 4.0, [0.0, 2.0]),
         ([(1, OSError()), (0, "never")], OSError, 1.0, [0.0]),
+        ([(0, OSError()), (0, "never")], OSError, 0.0, [0.0]),
         ([(5, OSError()), (1, ValueError())], OSError, 5.0, [0.0, 2.0]),
     ],
 )

@@ -362,3 +362,27 @@ def test_one_function_serves_several_event_loops_at_once():
 
     assert [1, 1] == [len(end) for end in ends]
     assert (100, 0) == (status.success_count, status.in_flight)
+
+
+@pytest.mark.parametrize(
+    ("own", "callers", "before", "blamed"),
+    [(2.0, 60.0, 0.0, True), (60.0, 2.0, 0.0, False), (10.0, 60.0, 8.0, False)],
+    ids=["its own", "its caller's", "what was left of its own"],
+)
+def test_a_target_is_blamed_only_for_a_deadline_that_was_meant_for_it(own, callers, before, blamed):
+    """Its own, spent on this attempt for the most part: not its caller's, and not what an earlier attempt has left."""
+    tries = []
+
+    @ub.protect("inner", effects="none", deadline=own, timeout=False, breaker=ub.CircuitBreaker(2 if before else 1))
+    async def inner():
+        tries.append(1)
+        if before and len(tries) == 1:
+            await ASYNCIO.sleep(before)
+            raise OSError
+        await ASYNCIO.sleep(1000)
+
+    with virtual_time():
+        outcome = asyncio.run(ub.protect("outer", deadline=callers, retry=False)(inner).outcome())
+
+    assert isinstance(outcome.error, DeadlineExceeded)
+    assert blamed is (inner.node.breaker.state is ub.State.OPEN)

@@ -35,7 +35,7 @@ class Budget:
     __slots__ = ("at", "lock", "seen", "settings", "tokens")
 
     def __init__(self, settings: RetryBudget, now: float) -> None:
-        self.settings, self.tokens = settings, min(settings.start, settings.most)
+        self.settings, self.tokens = settings, settings.start  # no more than the most, once it is asked for
         self.seen, self.at, self.lock = 0, now, new_lock()
 
     def spend(self, successes: int, now: float, *, keep: float = 0.0) -> bool:

@@ -156,6 +156,16 @@ def test_an_undo_may_take_longer_than_a_run(stage):
     assert ["undo a", "undo a done"] == stage.heard()[-2:]
 
 
+def test_the_deadline_of_a_run_is_no_fault_of_the_step_that_it_meets(async_stage):
+    """Its circuit stays closed: the time that it was left is not what it was meant to have."""
+    stage = async_stage
+    orchestrator = stage.orchestrator(deadline=3.0, breaker=ub.CircuitBreaker(1))
+    result = stage.run(orchestrator, [stage.step("a", seconds=2.0), stage.step("b", "a", seconds=90.0)])
+
+    assert RunStatus.COMPENSATED is result.status
+    assert [ub.State.CLOSED] * 2 == [child.breaker.state for child in orchestrator.node.children[:2]]
+
+
 def test_past_the_pivot_no_deadline_counts(stage):
     """What only goes forward is given the time that it takes."""
     steps = [

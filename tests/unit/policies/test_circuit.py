@@ -13,7 +13,7 @@ from unbreakable.errors import CircuitOpen, Kind, VerificationFailed
 from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Retry, State
-from unbreakable.policies.breaker import CHANGES, Change, verdict
+from unbreakable.policies.breaker import CHANGES, MOST_WAITING, Change, verdict
 
 NEVER = {
     # what cannot happen, because no method asks for it in that state
@@ -320,3 +320,20 @@ def test_a_call_waits_for_the_circuit_as_long_as_it_may(bench):
         return ends, len(bench.target.circuit.line)
 
     assert ([("up", 10.0), (None, 3.0), (None, 5.0)], 0) == bench.play(story)
+
+
+def test_only_so_many_wait_for_the_circuit(bench):
+    """Whoever comes when the line is full is refused at once."""
+
+    async def story():
+        bench.target.circuit = Circuit(breaker := CircuitBreaker(1, rest=10.0, wait=60.0))
+        inner = bench.inner(OSError(), "never")
+        await breaker.run(inner, bench.context())
+        for _ in range(MOST_WAITING):
+            bench.target.circuit.line.join(bench.runtime)
+        began = bench.runtime.now()
+        return (await breaker.run(inner, bench.context())).error, bench.runtime.now() - began
+
+    refused, waited = bench.play(story)
+
+    assert (CircuitOpen, 0.0) == (type(refused), waited)
