@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 import unbreakable as ub
+from unbreakable.policies import naming
 from unbreakable.policies.naming import essence
 from unbreakable.runtime import BLOCKING
 from unbreakable.testing import virtual_time
@@ -314,3 +315,20 @@ def test_lambdas_that_take_other_arguments_are_others():
     codes = [each.__code__ for each in (lambda *x: x, lambda **x: x, lambda x: x, lambda *, x: x, lambda x, /: x)]
 
     assert 5 == len({essence(code) for code in codes})
+
+
+def test_what_a_call_remembers_of_objects_is_bounded(monkeypatch):
+    """Beyond that, what is done with an object has a name of its own all the same, and no two share one."""
+    monkeypatch.setattr(naming, "MOST_KNOWN", 3)
+    keys, known = [], []
+    inner = ub.protect("inner")(lambda thing: keys.append(ub.current().idempotency_key))
+
+    @ub.protect("outer")
+    def outer():
+        for _ in range(10):
+            inner(object())
+        known.extend(naming.title_of(ub.current()).known)
+
+    outer()
+
+    assert (3, 10) == (len(known), len(set(keys)))

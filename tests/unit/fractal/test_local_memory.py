@@ -11,6 +11,14 @@ from unbreakable.runtime import BLOCKING
 from unbreakable.runtime.world import RealWorld
 from unbreakable.testing import virtual_time
 
+RECORD = {
+    "traffic": ub.fractal.memory.Traffic().to_dict(),
+    "lessons": [],
+    "plan": None,
+    "arms": {},
+    "totals": {"learnings": 1, "healings": 0, "optimizations": 0},
+}
+
 
 def by_key(memory, **options):
     return ub.protect("target", key=lambda key: key, memory=memory, **options)(lambda key: key)
@@ -83,20 +91,23 @@ def test_a_memory_that_cannot_be_written_lets_a_node_close(caplog):
 def test_whoever_watches_is_told_for_as_long_as_they_live():
     """What is known of a target may be dropped for newer ones; those who watch it are not."""
     memory, heard = ub.LocalMemory(), []
-    record = {
-        "traffic": ub.fractal.memory.Traffic().to_dict(),
-        "lessons": [],
-        "plan": None,
-        "arms": {},
-        "totals": {"learnings": 1, "healings": 0, "optimizations": 0},
-    }
 
     def told(record, source):
         heard.append(source)
 
     memory.watch("first", told)
     for number in range(MOST_TARGETS + 1):
-        memory.add("first" if number == 0 else f"target {number}", record, number)
-    memory.add("first", record, "again")
+        memory.add("first" if number == 0 else f"target {number}", RECORD, number)
+    memory.add("first", RECORD, "again")
 
     assert [0, "again"] == heard
+
+
+def test_what_is_known_is_aged():
+    """Beyond 20,000 successes the older half counts half: what a target was like long ago is forgotten in the end."""
+    memory, traffic = ub.LocalMemory(), ub.fractal.memory.Traffic()
+    traffic.update(ok=[0.1] * 15_000)
+    for _ in range(2):
+        memory.add("target", {**RECORD, "traffic": traffic.to_dict()}, "node")
+
+    assert 15_000 == ub.fractal.memory.Traffic.from_dict(memory.get("target")["traffic"]).ok.count

@@ -1,0 +1,33 @@
+"""What is known of remedies: those that work are chosen, and what was once true is not believed for ever."""
+
+from __future__ import annotations
+
+import pytest
+
+from unbreakable.fractal.remedies import Experience, Remedy
+
+REFRESH, OTHER = (Remedy(name, lambda failure: True, lambda failure: None) for name in ("refresh", "other"))
+
+
+def taught(*lessons):
+    """Return an experience of verdicts: how often in a row a remedy (None: waiting) worked or did not."""
+    experience = Experience()
+    for remedy, worked, times in lessons:
+        for _ in range(times):
+            experience.update("timeout", remedy, worked=worked)
+    return experience
+
+
+def test_a_remedy_that_stops_working_is_soon_demoted():
+    """A hundred successes long ago weigh less than twenty failures now."""
+    experience = taught((REFRESH, True, 100), (REFRESH, False, 20))
+
+    assert experience.choose("timeout", [REFRESH], u=0.9) is None
+
+
+@pytest.mark.parametrize(("u", "chosen"), [(0.04, OTHER), (0.06, None)])
+def test_where_nothing_works_the_second_best_is_tried_now_and_then(u, chosen):
+    """One time in twenty: it may have come back, and nobody would ever know."""
+    experience = taught((None, False, 3), (OTHER, False, 30), (REFRESH, False, 40))
+
+    assert chosen is experience.choose("timeout", [REFRESH, OTHER], u)
