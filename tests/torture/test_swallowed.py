@@ -90,6 +90,48 @@ def test_a_time_limit_of_the_operations_own_is_repeated():
     assert (ConnectionError, 3) == (type(outcome.error), len(calls))
 
 
+async def fails(kind=OSError):
+    """Be a member of a task group that fails, or one that makes an error of its cancellation."""
+    try:
+        await sleep(100 if kind is KeyError else 0.1)
+    finally:
+        raise kind
+
+
+async def fan_out(*kinds):
+    """Wait at the end of a task group's block for members that end so."""
+    async with asyncio.TaskGroup() as group:
+        for kind in kinds:
+            group.create_task(fails(kind))
+
+
+@pytest.mark.parametrize("form", ["plain", "outcome"])
+def test_a_task_group_that_fails_is_repeated_and_answered_for(form):
+    """Before Python 3.13 such a group leaves its task cancelled, by nobody; the caller did not cancel the call."""
+    door = ub.protect(fallback=lambda failure: "plan b", breaker=ub.CircuitBreaker(3))(fan_out)
+
+    async def story():
+        end = (await door.outcome(OSError, KeyError)).unwrap() if form == "outcome" else await door(OSError, KeyError)
+        return end, door.node.breaker.state, asyncio.current_task().cancelling()
+
+    assert ("plan b", "open", 0) == play(story)[0]
+
+
+def test_a_cancellation_that_a_task_group_makes_an_error_of_ends_the_call():
+    """A member that fails when the group is cancelled hides the caller's cancellation; there is no repeat, as ever."""
+    door, told = ub.protect(fallback=lambda failure: "plan b")(fan_out), []
+    door.node.on(ub.events.Event, lambda event: told.append(type(event)))
+
+    async def story():
+        task = asyncio.ensure_future(door(KeyError, KeyError))
+        await sleep(1.0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    play(story)
+    assert not {ub.events.Retrying, ub.events.Degraded} & {*told}
+
+
 def test_our_own_cut_that_is_turned_into_an_error_is_no_cancellation_by_the_caller():
     """An attempt that makes its own error of our time limit is repeated, as far as its effects allow."""
     calls = []

@@ -178,6 +178,9 @@ class BlockingRuntime:
         """Return 0: a thread at work is not cancelled."""
         return 0
 
+    def forgive(self, errors: Iterable[BaseException]) -> None:
+        """Do nothing: no thread at work counts as cancelled."""
+
     def watch(self, alarm: Alarm) -> None:
         """Do nothing: a thread at work cannot be cut."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from unbreakable.runtime.watch import Alarm
@@ -88,6 +88,9 @@ class Runtime(Protocol):
 
     def cancellations(self) -> int:
         """Return how many cancellations were asked of who runs, and not taken back; 0 where nothing is cancelled."""
+
+    def forgive(self, errors: Iterable[BaseException]) -> None:
+        """Let cancellations not count that were asked of who runs by what *errors* came out of, and by nobody else."""
 
     def tighten(self, owner: object, seconds: float) -> None:
         """Give the steps of *owner* that are under way at most *seconds* since they began, where they can be cut."""

@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+
+from unbreakable.errors import told_by
 
 CROWD = 256  # attempts in flight above which the alarm may be a microsecond late for each
 
@@ -94,3 +97,24 @@ def unwatch(alarm: Alarm) -> None:
         alarm.watched = None
         if not alarm.cut:
             alarm.task = None
+
+
+_END_OF_GROUP = None if sys.version_info >= (3, 13) else asyncio.TaskGroup.__aexit__.__code__
+
+
+def take_back_forgotten(errors: Iterable[BaseException]) -> None:
+    """Take back what the task groups that *errors* came out of asked of the running task, and did not take back.
+
+    Before Python 3.13 a group does not when a member fails while it waits for the others at the end of its block: then
+    its task counts as cancelled, by nobody.
+    """
+    task, groups = asyncio.current_task(), set()
+    for error in errors:
+        traceback = told_by(error, "__traceback__")
+        while traceback is not None:
+            frame, traceback = traceback.tb_frame, traceback.tb_next
+            if frame.f_code is _END_OF_GROUP and frame.f_locals["et"] is None:
+                groups.add(frame.f_locals["self"])
+    for group in groups:
+        if task is not None and group._parent_task is task and group._parent_cancel_requested:  # noqa: SLF001
+            task.uncancel()
