@@ -150,11 +150,12 @@ def test_a_protected_function_looks_like_its_function():
 def test_old_ways_to_look_at_a_function_see_its_defaults():
     """Frameworks that inspect code, and follow no ``__wrapped__``, do not take an argument for a required one."""
 
-    @ub.protect
     async def search(city, most=10, *, sort="price"): ...
+    def find(city, most=10, *, sort="price"): ...
 
-    seen = inspect.getfullargspec(search)
-    assert (["city", "most"], (10,), {"sort": "price"}) == (seen.args, seen.defaults, seen.kwonlydefaults)
+    for function in (search, find):
+        seen = inspect.getfullargspec(ub.protect(function))
+        assert (["city", "most"], (10,), {"sort": "price"}) == (seen.args, seen.defaults, seen.kwonlydefaults)
 
 
 def test_attributes_of_the_function_are_kept():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from unbreakable.fractal.node import F, FractalNode
-from unbreakable.fractal.operation import work_with_arguments
+from unbreakable.fractal.operation import signature_of, work_with_arguments
 from unbreakable.fractal.quick import begin, fail, succeed
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.trace import Notebook
@@ -31,6 +31,11 @@ class Door(Generic[P, T]):
         copied = ("__dict__",) if inspect.isroutine(function) and not isinstance(function, Door) else ()
         functools.update_wrapper(self, function, updated=copied)  # type: ignore[arg-type]
         self.function, self.node = function, node  # last: a function's own attributes never take their place
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """Return that of the function, also to those who follow no ``__wrapped__``."""
+        return signature_of(self.function)
 
     def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
         """Register the decorated function as a remedy; see ``FractalNode.remedy``."""
