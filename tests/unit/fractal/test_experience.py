@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from unbreakable.fractal.remedies import Experience, Remedy
+from unbreakable.fractal.survey import remedies_of
 
 REFRESH, OTHER = (Remedy(name, lambda failure: True, lambda failure: None) for name in ("refresh", "other"))
 
@@ -31,3 +35,13 @@ def test_where_nothing_works_the_second_best_is_tried_now_and_then(u, chosen):
     experience = taught((None, False, 3), (OTHER, False, 30), (REFRESH, False, 40))
 
     assert chosen is experience.choose("timeout", [REFRESH, OTHER], u)
+
+
+def test_what_several_targets_know_of_a_remedy_is_weighed_by_how_much_that_is():
+    """In a status, a hundred tries here count for more than one there."""
+    often, once = taught((REFRESH, True, 100)), taught((REFRESH, False, 1))
+    targets: list[Any] = [SimpleNamespace(experience=each) for each in (often, once, often)]  # twins share theirs
+    told = remedies_of(targets)["timeout"]["refresh"]
+
+    assert pytest.approx((20.9, 19.9), abs=0.2) == (told["tried"], told["worked"])
+    assert often.value("timeout", REFRESH) - told["estimate"] < 0.03

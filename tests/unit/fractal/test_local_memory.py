@@ -111,3 +111,12 @@ def test_what_is_known_is_aged():
         memory.add("target", {**RECORD, "traffic": traffic.to_dict()}, "node")
 
     assert 15_000 == ub.fractal.memory.Traffic.from_dict(memory.get("target")["traffic"]).ok.count
+
+
+def test_whoever_has_no_plan_yet_leaves_the_known_one_in_force():
+    """A node that is new to a target, and tells what it saw first, has not unlearned anything."""
+    memory = ub.LocalMemory()
+    memory.add("target", {**RECORD, "plan": {"strategy": "balanced"}}, "old")
+    memory.add("target", RECORD, "new")
+
+    assert {"strategy": "balanced"} == memory.get("target")["plan"]
