@@ -62,7 +62,9 @@ def test_a_target_that_asks_for_a_long_rest_is_not_asked_again_before(asked, att
         raise Told(retry_after=asked)
 
     with virtual_time():
-        assert attempts == node.execute_sync(operation).attempts
+        outcome = node.execute_sync(operation)
+
+    assert (attempts, 0.0 if attempts == 1 else outcome.elapsed) == (outcome.attempts, outcome.elapsed)
 
 
 def test_wrong_credentials_are_not_sent_again_unmended():
@@ -110,6 +112,17 @@ def test_an_inner_cut_is_a_cut():
         raise ub.errors.AttemptTimeout("cut after 1 s")
 
     assert 1 == node.execute_sync(operation).attempts
+
+
+@pytest.mark.parametrize(("effects", "attempts"), [("unknown", 1), ("idempotent", 3)])
+def test_what_is_in_doubt_is_repeated_only_where_that_does_no_harm(effects, attempts):
+    """An error can say that nobody knows what the attempt has done, as that of a worker process that died does."""
+
+    def operation() -> None:
+        raise Told(in_doubt=True)
+
+    with virtual_time():
+        assert attempts == ub.FractalNode("worker", effects=effects).execute_sync(operation).attempts
 
 
 async def test_a_herd_is_mended_once():
