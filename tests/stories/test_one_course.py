@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unbreakable as ub
-from unbreakable.runtime import BLOCKING
-from unbreakable.runtime.blocking import BlockingRuntime
+from unbreakable.runtime import BLOCKING, AsyncioRuntime, BlockingRuntime
 from unbreakable.testing import VirtualClock, virtual_time
 
 
@@ -334,22 +333,31 @@ def test_a_story_has_one_course(story: Story) -> None:
     assert play_asyncio(story) == play_blocking(story)
 
 
-def test_a_bug_in_a_driver_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A blocking driver that sleeps a thousandth too long does not pass."""
+# What a driver may get wrong: it waits a thousandth too long for something, or takes the last step for the first.
+BUGS: dict[str, Any] = {
+    "sleep": lambda right: lambda self, seconds: right(self, seconds * 1.001),
+    "wait": lambda right: lambda self, waiter, seconds: right(self, waiter, seconds * 1.001),
+    "within": lambda right: lambda self, seconds, *rest: right(self, seconds * 1.001, *rest),
+    "first": lambda right: lambda self, *steps, **rest: right(self, *reversed(steps), **rest),
+}
+
+
+@pytest.mark.parametrize("way", BUGS)
+@pytest.mark.parametrize("driver", [AsyncioRuntime, BlockingRuntime])
+def test_a_bug_in_a_driver_is_caught(driver: type, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A story that is repeated, cut and hedged tells whatever one of the drivers does wrong."""
     story = Story(
         seed=1,
-        options={"effects": "none", "timeout": False},
+        options={"effects": "none", "timeout": ub.Timeout(0.5), "hedge": ub.Hedge(0.2)},
         inner=None,
         remedy="none",
         fallback=False,
         callers=(Caller(0.1, 1, 0.1),),
-        answers=((0.2, "reset"), (0.2, "good")),
+        answers=((3.0, "good"), (0.1, "reset"), (0.1, "good")),
     )
-    right = BlockingRuntime.sleep
+    right = play_asyncio(story)
+    assert right == play_blocking(story)
 
-    async def wrong(self: BlockingRuntime, seconds: float) -> None:
-        await right(self, seconds * 1.001)
+    monkeypatch.setattr(driver, way, BUGS[way](getattr(driver, way)))
 
-    monkeypatch.setattr(BlockingRuntime, "sleep", wrong)
-
-    assert play_asyncio(story) != play_blocking(story)
+    assert right != (play_asyncio if driver is AsyncioRuntime else play_blocking)(story)
