@@ -118,7 +118,8 @@ class StreamNode(FractalNode):
         When there is no room it waits, at most *wait* seconds and as long as the call around it has time, then raises
         BufferFull: the item was not accepted.  Raises CommitUnknown when the disk does not confirm in that time, for
         which it has a second at least; NotRecordable for what cannot be written; Rejected on a closed stream; a
-        StateError when the folder cannot be used, because another process has it, for example.
+        StateError when the folder cannot be used: another process has it, or it was deleted under this one, after which
+        ``aclose`` and ``start`` make it anew.
         """
         return await self._put(ASYNCIO, item, wait)
 

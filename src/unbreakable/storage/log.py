@@ -4,7 +4,8 @@ The law of this file.  ``append`` returns once the record is written: it survive
 no ``sync`` fails.  ``sync`` returns once everything appended before is on the device and so survives a power cut.
 ``done`` says up to where records are done with; a file is removed only when the device knows that all of its records
 are.  Damage is passed over and told, record by record.  One process owns the folder.  A full or broken disk refuses
-``append`` and ``sync`` with a StateError and nothing else: reading goes on.
+``append`` and ``sync`` with a StateError and nothing else: reading goes on.  Nothing is written to a folder that was
+deleted or replaced.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from unbreakable.errors import StateError, StateNotOurs
+from unbreakable.errors import StateError, StateGone, StateNotOurs
 from unbreakable.storage.disk import DISK, Disk
 from unbreakable.storage.mark import Mark
 from unbreakable.storage.owner import Ownership
@@ -99,6 +100,7 @@ class Log:
     def append(self, number: int, flags: int, payload: bytes) -> None:
         """Write a record whose *number* is above all others, or raise a StateError and write nothing."""
         with self._appending:
+            self._refuse_if_gone()
             if not self._writer.has_room(payload):
                 self._writer.seal()  # all that is in the present file may be done with
                 self._remove_what_is_done()
@@ -107,7 +109,13 @@ class Log:
     def insert(self, records: list[tuple[int, int, bytes]]) -> None:
         """Write records, of numbers in one row, that were never in the log and come before others that are."""
         with self._appending:
+            self._refuse_if_gone()
             self._writer.insert(records)
+
+    def _refuse_if_gone(self) -> None:
+        """Write nothing where nobody would find it, and nothing into a folder that somebody else may have by now."""
+        if not self._owner.is_current:
+            raise StateGone(f"{self.folder}: was deleted or replaced while this process worked with it")
 
     def sync(self) -> int:
         """Return the number up to which everything is on the device, after what was appended so far is.

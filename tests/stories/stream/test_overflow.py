@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 
 import pytest
 from tests.stories.stream.conftest import balance
 
-from unbreakable.errors import BufferFull, StateError
+from unbreakable.errors import BufferFull, StateError, StateGone
 from unbreakable.nodes import StreamNode
 from unbreakable.storage.disk import Disk
 from unbreakable.testing import virtual_time
@@ -239,3 +240,22 @@ def test_a_folder_that_cannot_be_made_is_told_by_the_status(play, tmp_path):
 
     assert ("degraded", "ok") == (health, later)
     assert "file" in trouble
+
+
+def test_a_folder_that_was_deleted_takes_nothing_in(play, tmp_path):
+    """An ack that says "process" is not given for what nobody could find; what is in memory is handled."""
+
+    async def story(stage):
+        stream = stage.stream(slow(stage), overflow=tmp_path / "s", durability="process")
+        await stage.put(stream, 0, 1)
+        shutil.rmtree(tmp_path / "s")
+        with pytest.raises(StateGone, match="deleted or replaced"):
+            await stage.put(stream, 2)
+        await stage.drain(stream)
+        await stage.close(stream)
+        stream.start()
+        acks = await stage.put(stream, 3)
+        await stage.drain(stream)
+        return stage.handled, [ack.level for ack in acks], (tmp_path / "s").is_dir()
+
+    assert ([0, 1, 3], ["process"], True) == play(story)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from unbreakable.errors import StateError
+from unbreakable.errors import StateError, StateGone
 from unbreakable.nodes.streaming.counting import Counting, Tally
 from unbreakable.nodes.streaming.milestone import Milestone
 from unbreakable.runtime import Line, Waiter, new_lock
@@ -84,7 +84,7 @@ class Buffer:
     # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def put(self, flags: int, payload: Any, id: str | None = None, tally: Tally | None = None) -> Entry | None:
-        """Take an item and return it, None when there is no room now.
+        """Take an item and return it, None when there is no room now; StateGone when the folder is gone.
 
         One that has an *id* comes from the dead letters, and is counted no second time.  *tally* counts it, too.
         """
@@ -115,6 +115,8 @@ class Buffer:
             return False
         try:
             self.log.append(*_stored(entry))
+        except StateGone:
+            raise  # waiting does not bring it back
         except StateError:
             return False  # log.trouble says why
         return True
