@@ -72,6 +72,19 @@ def test_a_limit_that_is_learned_meanwhile_does_not_fail_a_call_either(retry):
     assert 0.5 == call.node.get_status().plan["timeout"]
 
 
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [({"retry": ub.Retry(3, on=ValueError)}, 9.0), ({"deadline": 0.9}, 0.8)],
+    ids=["a cut is none of the errors to repeat on", "no time is left for another attempt"],
+)
+def test_a_limit_cuts_only_what_can_be_made_again(options, seconds):
+    """A call whose cut nothing would follow takes the time that it takes."""
+    node = node_that_learned(0.1, **options)
+    assert 0.5 == node.get_status().plan["timeout"]
+
+    assert [ub.Status.OK] == calls(node, seconds, 1)
+
+
 def test_a_pinned_limit_is_never_stretched():
     """What the user pinned stays, whatever it cuts."""
     node = node_that_learned(0.1, timeout=ub.Timeout(0.5))
