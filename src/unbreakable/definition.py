@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.fractal.heart import heart_of
+from unbreakable.fractal.heart import as_node, heart_of
 from unbreakable.fractal.remedies import read_remedies
 from unbreakable.fractal.settings import OFF, OFFERED, nearest, offered_by, settle
 from unbreakable.loops.engine import checked_iterations
@@ -48,7 +48,7 @@ def read_nodes(nodes: object, prefix: str, given: Mapping[str, Any]) -> tuple[di
                 undo.callback(node.aclose_sync)
             elif heart_of(node) is None:
                 raise refuse(path, f"a node or a description such as {EXAMPLE}", node)
-            own_id = str(node.name) if node_id is None else node_id
+            own_id = str(as_node(node).name) if node_id is None else node_id
             check_text(f"{path}.id", own_id)
             if own_id in known:
                 raise refuse(f"{path}.id", "an id that no other node has", own_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from unbreakable.events import Explained
 from unbreakable.fractal import FractalNode, Memory
-from unbreakable.fractal.heart import known_heart
+from unbreakable.fractal.heart import as_node, known_heart
 from unbreakable.outcome import in_one_line
 from unbreakable.record import Record
 from unbreakable.runtime import new_lock
@@ -29,7 +29,7 @@ class Member:
     """One node as it was handed in, the FractalNode behind it, and who uses it."""
 
     def __init__(self, node: Any, heart: FractalNode) -> None:
-        self.node = node if hasattr(node, "get_status") else heart  # what is behind a protected function
+        self.node = as_node(node)
         self.heart = heart
         self.users: list[object] = []
 
@@ -95,6 +95,7 @@ class Members:
 
 def status_of(node: Any) -> Any:
     """Return the status of *node*, or what says why it cannot be had: one node must not hide all the others."""
+    node = as_node(node)
     try:
         return node.get_status()
     except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from unbreakable.fractal.node import FractalNode
 from unbreakable.policies.check import refuse
@@ -30,3 +30,8 @@ def heart_of(node: object) -> FractalNode | None:
         return node
     behind = getattr(node, "node", None)
     return behind if isinstance(behind, FractalNode) else None
+
+
+def as_node(node: Any) -> Any:
+    """Return *node*, or what is behind a protected function, which has neither a name nor a status of its own."""
+    return node if hasattr(node, "get_status") else heart_of(node)

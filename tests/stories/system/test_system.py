@@ -239,6 +239,24 @@ def test_steps_of_a_loop_s_own_orchestrator_know_it_too(virtual):
     assert [1, 2, None] == seen
 
 
+@pytest.mark.parametrize("nodes", [list, lambda nodes: {"ask": nodes[0]}])
+def test_a_protected_function_is_a_node_of_a_workflow(nodes):
+    """Steps call it by its name, or by the id that it was given, and the status shows the node behind it."""
+
+    @ub.protect("ask")
+    def ask(what):
+        return what
+
+    with ub.QuantumSystem() as system:
+        step = ub.Step("a", lambda ctx: ctx.nodes["ask"](7))
+        workflow = system.create_quantum_workflow_sync("W", nodes=nodes([ask]), workflow=[step])
+        result = workflow.run_once_sync()
+        shown, of_all = workflow.get_status().nodes, system.get_system_status().nodes
+
+    assert {"a": 7} == result.results
+    assert [1, 1] == [shown["ask"].total_executions, of_all["ask"].total_executions]
+
+
 def test_closing_waits_once_for_all_that_hang(virtual, steps):
     """Three loops that block their threads cost one grace and a second, and nodes are closed all the same."""
     closed = []
