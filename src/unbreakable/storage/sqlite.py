@@ -33,6 +33,7 @@ from unbreakable.errors import (
 )
 from unbreakable.storage.owner import Ownership
 from unbreakable.storage.seal import broken_at, is_sealed, sealing
+from unbreakable.storage.whereabouts import BESIDE, Whereabouts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,7 +43,6 @@ Durability: TypeAlias = Literal["process", "durable"]
 
 APPLICATION = 0x756E6272  # "unbr", at byte 68 of the file
 FORMAT = 1
-BESIDE = ("-wal", "-shm")
 MAGIC = b"SQLite format 3\0"
 LEAST = 512  # bytes of the smallest database
 DAMAGED = 11  # SQLite's result code
@@ -83,7 +83,8 @@ class StateFile:
         self._owner: Ownership | None = (owner := owner or Ownership(path))
         try:
             self._connection = self._open(owner)
-            self._opened, self._beside = path.stat(), self._files_beside()
+            self.read("SELECT count(*) FROM part")  # after which its log is there
+            self._whereabouts = Whereabouts(path)
             self.strengthen(durability)
         except BaseException:
             owner.withdraw()
@@ -129,12 +130,7 @@ class StateFile:
     @property
     def is_gone(self) -> bool:
         """Whether the file at the path is not the one that was opened."""
-        try:
-            return self._owner is None or not os.path.samestat(self._opened, self.path.stat())
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        except OSError:
-            return False  # nobody can tell
+        return self._owner is None or not self._whereabouts.is_right()
 
     def abandon(self) -> Ownership | None:
         """Serve nobody any more, since the file is gone; return the lock if it is still that of the path."""
@@ -150,20 +146,9 @@ class StateFile:
     def _disconnect(self) -> None:
         """Close the connection; the log of a file that is gone must not be taken for that of its successor."""
         with self._lock:
+            if self.is_gone:
+                self._whereabouts.clear_away()
             self._connection.close()
-        if self.is_gone:
-            beside, self._beside = self._beside, {}
-            for path, opened in beside.items():
-                with contextlib.suppress(OSError):
-                    if os.path.samestat(opened, path.stat()):
-                        path.unlink()
-
-    def _files_beside(self) -> dict[Path, os.stat_result]:
-        """Return the log and the index that SQLite keeps beside the file while it is open."""
-        with self._explained():
-            self._connection.execute("SELECT count(*) FROM part").fetchone()  # after which they are there
-        paths = [self.path.with_name(self.path.name + suffix) for suffix in BESIDE]
-        return {path: path.stat() for path in paths if path.exists()}
 
     def close(self) -> None:
         """Close the connection and give the file free; closing twice is the same as once."""

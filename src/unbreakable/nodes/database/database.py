@@ -25,6 +25,7 @@ from unbreakable.nodes.database.carrier import Carrier, InThread, OffLoop, whoev
 from unbreakable.nodes.database.lane import Lane
 from unbreakable.policies import Context
 from unbreakable.runtime import Gate, new_lock
+from unbreakable.storage.whereabouts import Whereabouts
 
 Durability: TypeAlias = Literal["process", "durable"]
 
@@ -63,6 +64,7 @@ class Database:
         self.readers: set[Lane] = set()
         self.loops: dict[Lane, asyncio.AbstractEventLoop] = {}  #: where a lane is lent, on an event loop
         self.idle: list[Lane] = []
+        self.whereabouts: Whereabouts | None = None  #: of what was opened last, None for nothing on a disk
         self._threads: ThreadPoolExecutor | None = None
 
     # ── who uses it ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -171,6 +173,7 @@ class Database:
     async def _enter(self, gate: Gate, ctx: Context, until: float) -> None:
         if not self.in_memory:
             forking.refuse_if_torn(self.place)
+            self._turn_to_what_is_there()
         self.enter()
         try:
             if await gate.enter(ctx.runtime, until - ctx.runtime.now(), self._take_from_closed_loops):
@@ -181,6 +184,21 @@ class Database:
         except BaseException:
             self._left()
             raise
+
+    def _turn_to_what_is_there(self) -> None:
+        """Have every later transaction on the file at the place, if what was opened was deleted or replaced."""
+        known = self.whereabouts
+        if known is None or known.is_right():
+            return
+        with self.lock:
+            if self.whereabouts is not known:
+                return  # somebody else was quicker
+            self.whereabouts = None
+            lanes = [lane for lane in (self.writer, *self.readers) if lane.connection is not None]
+            for lane in lanes:
+                lane.worn = True
+            if lanes:
+                known.clear_away()
 
     def _left(self) -> None:
         """Count a transaction out; if it was the last use, a thread closes the connections."""
@@ -234,10 +252,16 @@ class Database:
             connection = self.engine.connect()
             try:
                 set_up(connection)
+                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # after which its log is there
+                self._note_where()
             except BaseException:
                 connection.close()
                 raise
             return connection
+
+    def _note_where(self) -> None:
+        if not self.in_memory:
+            self.whereabouts = Whereabouts(Path(self.place))
 
     def _set_up_writer(self, connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys=ON")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -65,7 +64,6 @@ class Lane:
         self.job: Job | None = None
         self.connection: Connection | None = None
         self.raw: sqlite3.Connection | None = None
-        self.file: tuple[int, int] | None = None  #: what the connection was opened for, None for nothing on a disk
         self.inherited = False  #: whether it is the connection of a parent process, which nobody here may touch
         self.retired = False  #: whether it was taken from a transaction whose event loop was closed over it
         self.worn = False  #: whether the next transaction is to have a fresh connection
@@ -76,18 +74,14 @@ class Lane:
             raise RuntimeError(f"{self.place}: this transaction was begun by the parent process, which goes on with it")
         if self.retired:
             raise RuntimeError(f"{self.place}: the event loop of this transaction was closed over it: it was undone")
-        if (self.worn or self._is_astray()) and not self.is_in_transaction():
+        if self.worn and not self.is_in_transaction():
             self._close()
         if self.connection is None:
             connection = self._connect()
             self.raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
             self.raw.set_progress_handler(self._is_over, CHECK_EVERY)
-            self.connection, self.file = connection, _file_at(self.place)
+            self.connection = connection
         return self.connection
-
-    def _is_astray(self) -> bool:
-        """Return whether the file was deleted or replaced, so that nobody would find what is written to it."""
-        return self.file is not None and self.connection is not None and _file_at(self.place) != self.file
 
     def _is_over(self) -> bool:
         job = self.job
@@ -117,7 +111,7 @@ class Lane:
         """Let *heir* have the connection, with nothing open on it; this lane is retired, and of no use to anybody."""
         self.clean()
         with self.lock:
-            heir.connection, heir.raw, heir.file, heir.worn = self.connection, self.raw, self.file, self.worn
+            heir.connection, heir.raw, heir.worn = self.connection, self.raw, self.worn
             self.connection = self.raw = None
             if heir.raw is not None:
                 heir.raw.set_progress_handler(heir._is_over, CHECK_EVERY)
@@ -140,11 +134,3 @@ class Lane:
         connection, self.connection, self.raw, self.worn = self.connection, None, None, False
         if connection is not None and not self.inherited:
             connection.close()
-
-
-def _file_at(place: str) -> tuple[int, int] | None:
-    try:
-        found = Path(place).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
