@@ -93,14 +93,14 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     ============ =====================================================================================================
     effects      what it does to the world: "none", "idempotent", "unknown" (the default), "once"; decides what may be
                  repeated: declare "once" for anything that pays
-    validate     takes the call's arguments (a node's takes the ``ub.Context``, whose ``input`` was passed) and raises,
-                 or returns False, to refuse the call
+    validate     takes the call's arguments, without a method's ``self`` (a node's takes the ``ub.Context``, whose
+                 ``input`` was passed), and raises, or returns False, to refuse the call
     schema       a class, or a union of classes, that the result must be of; or a function that checks and parses it
     verify       takes the result and returns a bool or a quality in 0..1; ``ub.Verify(check, at_least=0.5)``
     fallback     takes the ``ub.Failure`` and answers instead
     remedies     pairs of (exception types or a predicate, function); or use ``.remedy(…)`` as a decorator
     deadline     seconds for the whole call, repeats included; None: max(30, 20 · p99); sync code is not cut by it
-    key          takes the call's arguments; circuit, bulkhead and lessons are kept for each key, the last 1,000
+    key          takes what ``validate`` takes; circuit, bulkhead and lessons are kept for each key, the last 1,000
     strategy     "adaptive", which is learned; "optimistic", "pessimistic", "conservative", "aggressive", "balanced" or
                  "random", which stay; or a ``ub.Strategy`` of pinned policies
     retry        ``ub.Retry(attempts=3, on=Exception, backoff=…)``

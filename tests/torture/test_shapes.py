@@ -92,6 +92,17 @@ def test_all_objects_of_a_class_share_one_node():
     assert Account("Ann").method.node is Account("Bob").method.node is Account.method.node
 
 
+def test_a_method_is_asked_for_its_key_without_the_object():
+    """``key`` and ``validate`` take what the caller wrote between the parentheses."""
+
+    class Client:
+        @ub.protect("ask", key=lambda city: city, validate=lambda city: city != "")
+        def ask(self, city):
+            return city
+
+    assert ["CAI", None] == [Client().ask.outcome(city).value for city in ("CAI", "")]
+
+
 def test_partials_and_callable_objects_can_be_protected():
     """What is called like a function is protected like one, in its own colour."""
 
