@@ -141,29 +141,27 @@ class QuantumWorkflow(Closing):
         self._check_open()
         return tuple(run for run in self.parts.orchestrator.pending() if run.workflow == self.name)
 
-    async def take_up(self) -> tuple[RunResult, ...]:
-        """Go on with the runs that an earlier process left unfinished; return how they ended.
-
-        One that was begun with other steps is left as it is, and told in the log.
-        """
-        ended = []
-        for run in self.pending():
-            try:
-                ended.append(await self.run_once(run_id=run.run_id))
-            except GraphError as error:
-                logging.getLogger("unbreakable").warning("%s: %s", self.name, error)
-        return tuple(ended)
-
     async def iterate(self) -> dict[str, Any]:
         """Be one iteration of the loop; return the results of the steps, or raise RunNotCommitted."""
         if not self._took_up:
-            await self.take_up()
+            await self._take_up()
             self._took_up = True
         result = await self.run_once()
         if result.status is not RunStatus.COMMITTED:
             why = "" if result.error is None else f": {in_one_line(result.error)}"
             raise RunNotCommitted(f"run {result.run_id} {result.status.value}{why}") from result.error
         return dict(result.results)
+
+    async def _take_up(self) -> None:
+        """Go on with the runs that an earlier process left unfinished.
+
+        One that was begun with other steps is left as it is, and told in the log.
+        """
+        for run in self.pending():
+            try:
+                await self.run_once(run_id=run.run_id)
+            except GraphError as error:
+                logging.getLogger("unbreakable").warning("%s: %s", self.name, error)
 
     # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
 

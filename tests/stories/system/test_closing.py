@@ -60,7 +60,7 @@ def test_a_closed_workflow_refuses_to_run(close, tmp_path, of_the_system):
     close(system if of_the_system else workflow)
 
     runs = (workflow.start, workflow.run_once_sync, lambda: asyncio.run(workflow.run_once()))
-    for refused in (*runs, workflow.pending, lambda: asyncio.run(workflow.take_up())):
+    for refused in (*runs, workflow.pending):
         with pytest.raises(ub.errors.Rejected, match="workflow 'w' is closed"):
             refused()
     close(system)
