@@ -245,3 +245,17 @@ def test_blocks_nest():
 
     assert [(1, 1), (1, 2)] == seen
     assert ub.current() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"hedge": ub.Hedge(1.0)}, "cannot run twice at once"),
+        ({"fallback": lambda failure: 1}, "has no value"),
+        ({"verify": bool}, "has no value"),
+    ],
+)
+def test_what_a_block_cannot_have_is_refused_at_once(options, words):
+    """Not when it would first be needed."""
+    with pytest.raises(ub.errors.ConfigurationError, match=words):
+        ub.attempts("n", **options)

@@ -67,6 +67,16 @@ def test_another_process_that_holds_the_state_is_not_the_one_that_wrote(tmp_path
         assert 3 == ask(tmp_path)[0]
 
 
+def test_a_state_in_which_no_system_ever_was_is_said_to_be_one(tmp_path):
+    """A memory alone keeps its state there, which is nothing to be broken about."""
+    with ub.SqliteMemory(tmp_path / "runs.db"):
+        pass
+    code, said = ask(tmp_path)
+
+    assert (2, 1) == (code, said.count("\n"))
+    assert "no system has written its status here" in said
+
+
 @pytest.mark.parametrize("damage", ["{", "{}", "[]", "null", "7", '"text"', "", b"\xff", '{"global_knowledge": 7}'])
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_damaged_status_is_said(place, damage, options):

@@ -183,3 +183,16 @@ def test_a_loop_that_is_no_workflow_s_is_explained_too(tmp_path):
         loop.wait_sync()
 
     assert [("mine", "healed")] == [(each.node, each.status) for each in latest_stories(tmp_path / "state", 10)]
+
+
+def test_a_flush_lets_the_nodes_learn_first():
+    """What has piled up is in the memory, before any of them closes."""
+    memory = ub.LocalMemory()
+    with ub.QuantumSystem(memory=memory) as system:
+        node = ub.FractalNode("n", memory=memory)
+        system.adopt(node)
+        node.execute_sync(lambda: None)
+        assert memory.get("n") is None
+
+        assert system.flush()
+        assert memory.get("n") is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 
 import pytest
 
@@ -290,6 +291,23 @@ def test_callers_who_leave_stretch_nothing():
     asyncio.run(main())
 
     assert 0.5 == node.get_status().plan["timeout"]
+
+
+def test_each_repetition_in_a_call_has_twice_the_patience_of_the_one_before():
+    """A limit that was learned may be wrong: the call itself finds out, without asking anybody."""
+    node = node_that_learned(0.1, hedge=False, retry=ub.Retry(4, backoff=ub.Backoff(0.0, jitter=False)))
+    begun = []
+
+    async def hangs_thrice() -> None:
+        begun.append(ASYNCIO.now())
+        await sleep(100.0 if len(begun) <= 3 else 0.1)
+
+    async def main() -> ub.Status:
+        return (await node.execute(hangs_thrice)).status
+
+    assert ub.Status.HEALED == asyncio.run(main())
+    gaps = [after - before for before, after in itertools.pairwise(begun)]
+    assert pytest.approx([0.5, 1.0, 2.0], abs=0.01) == gaps
 
 
 def node_with_a_past() -> ub.FractalNode:

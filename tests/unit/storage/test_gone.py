@@ -195,6 +195,41 @@ def test_what_cannot_be_written_for_now_is_written_later(place, monkeypatch):
     assert ["o1"] == [story.id for story in latest_stories(place, 10)]
 
 
+def told(history: History, *names: str) -> None:
+    for name in names:
+        history.note(ub.events.Explained(at=0.0, node="n", id=name, status="failed", text="it broke"))
+
+
+def test_the_oldest_stories_make_room(place, monkeypatch):
+    """The file does not grow for ever."""
+    monkeypatch.setattr("unbreakable.observe.history.MOST_STORIES", 3)
+    history = History(place, dict)
+    for name in "abcd":
+        told(history, name)
+        assert history.flush()
+    history.close()
+
+    assert ["b", "c", "d"] == sorted(story.id for story in latest_stories(place, 10))
+
+
+def test_what_could_not_be_written_makes_room_for_what_is_newer(place, monkeypatch):
+    """While the disk is full the last stories are kept, not the first."""
+    monkeypatch.setattr("unbreakable.observe.history.MOST_WAITING", 3)
+    history = History(place, dict)
+
+    def fails(*_):
+        told(history, "c", "d")
+        raise RuntimeError("not now")
+
+    told(history, "a", "b")
+    with monkeypatch.context() as patched:
+        patched.setattr(StateFile, "write", fails)
+        assert not history.flush()
+    history.close()
+
+    assert ["b", "c", "d"] == sorted(story.id for story in latest_stories(place, 10))
+
+
 def test_one_record_that_cannot_be_written_keeps_no_other_from_it(place):
     """What no JSON can hold is left out, and told."""
     with ub.SqliteMemory(place) as memory:
