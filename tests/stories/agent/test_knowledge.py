@@ -239,3 +239,16 @@ def test_a_knowledge_file_that_was_cut_off_is_warned_of(tmp_path, size):
     path.write_bytes(path.read_bytes()[:size])
     with pytest.warns(RuntimeWarning, match="it was cut off, or never filled"):
         KnowledgeBase(path=path).close()
+
+
+def test_a_knowledge_file_that_is_replaced_is_answered_from(tmp_path):
+    """New knowledge is put in the place of the old; neither answers, nor what is added, come from what nobody finds."""
+    path, newer = tmp_path / "sky.db", tmp_path / "newer.db"
+    with KnowledgeBase(["The new sky is green."], path=newer):
+        pass
+    with KnowledgeBase(["The old sky is blue."], path=path) as knowledge:
+        newer.replace(path)
+        assert ["The new sky is green."] == quotes(knowledge, "Is the sky green?")
+        knowledge.add(["The sea is wide."])
+    with KnowledgeBase(path=path) as found:
+        assert (2, ["The sea is wide."]) == (len(found), quotes(found, "Is the sea wide?"))

@@ -22,6 +22,7 @@ from unbreakable.errors import DeadlineExceeded, StateBroken, StateError, StateL
 from unbreakable.runtime.world import REAL
 from unbreakable.storage.seal import broken_at, sealing
 from unbreakable.storage.sqlite import LEAST, TROUBLES, UNREADABLE, code_of
+from unbreakable.storage.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,6 +53,7 @@ class Shelf:
         self.lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._finalizer: Callable[[], object]
+        self._whereabouts: Whereabouts | None = None  #: of what was opened, None for nothing on a disk
         self._damage: tuple[object, str] | None = None  #: which state of the file was found damaged, and how
         was_there = self._state() is not None
         self._warn_of_an_empty_file()
@@ -141,11 +143,19 @@ class Shelf:
     def _open(self) -> sqlite3.Connection:
         if self.closed:
             raise StateError(f"{self.name} was closed")
+        if self._connection is not None and not self._connection.in_transaction:
+            self._leave_what_is_gone(self._whereabouts)
         if self._connection is None:
             if self._damage is not None and self._damage[0] == self._state():
                 raise StateBroken(self._damage[1])
             self._connection = self._connect()
         return self._connection
+
+    def _leave_what_is_gone(self, known: Whereabouts | None) -> None:
+        """Turn to the file at the path, if what was opened was deleted or replaced."""
+        if known is not None and not known.is_right():
+            known.clear_away()
+            self._let_go()
 
     def _connect(self) -> sqlite3.Connection:
         import sqlite3
@@ -166,6 +176,7 @@ class Shelf:
                 raise self._broken(error) from error  # our own statements fit every schema that is whole
             raise
         self._finalizer = weakref.finalize(self, _close, connection, os.getpid())
+        self._whereabouts = None if self.path is None else Whereabouts(self.path)
         return connection
 
     def _inspect(self, connection: sqlite3.Connection) -> None:
