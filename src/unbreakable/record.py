@@ -7,6 +7,7 @@ dataclass all the same, of which it is made a twin then.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import Any, ClassVar, NoReturn, dataclass_transform
 
@@ -21,11 +22,9 @@ class OfTwin:
 
     def __get__(self, record: object, owner: type[Record]) -> Any:
         """Return what *owner*'s twin has under the name."""
-        from dataclasses import make_dataclass
-
         kinds = {name: kind for each in reversed(owner.__mro__) for name, kind in inspect.get_annotations(each).items()}
         fields = [(name, kinds[name]) for name in owner.fields]
-        twin = make_dataclass(owner.__name__, fields, frozen=True, kw_only=True)
+        twin = dataclasses.make_dataclass(owner.__name__, fields, frozen=True, kw_only=True)
         for name in ("__dataclass_fields__", "__dataclass_params__"):
             setattr(owner, name, getattr(twin, name))  # asked once for each class
         return getattr(twin, self.name)
@@ -65,11 +64,11 @@ class Record:
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         """Refuse: a record is what happened."""
-        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")
+        raise dataclasses.FrozenInstanceError(f"{type(self).__name__} is frozen: {name} cannot be set")
 
     def __delattr__(self, name: str) -> NoReturn:
         """Refuse: a record is what happened."""
-        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
+        raise dataclasses.FrozenInstanceError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
 
     def __eq__(self, other: object) -> bool:
         """Compare by kind and value."""
