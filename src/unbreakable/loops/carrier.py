@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from unbreakable.errors import BulkheadFull
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Waiter, run_blocking
-from unbreakable.runtime.mark import running_event_loop
+from unbreakable.runtime.mark import OwnTask, running_event_loop
 from unbreakable.runtime.world import ThreadsExhausted
 
 Script: TypeAlias = Callable[[Runtime], Coroutine[Any, Any, None]]
@@ -45,7 +45,7 @@ class Carrier:
             return
         self._event_loop = event_loop
         # The task is kept here, and this carrier by its loop: the event loop itself only keeps weak references.
-        self._task = event_loop.create_task(self._script(ASYNCIO), name=f"unbreakable loop {self._name}")
+        self._task = OwnTask(self._script(ASYNCIO), loop=event_loop, name=f"unbreakable loop {self._name}")
         self._task.add_done_callback(self._task_ended)
 
     @property
@@ -89,7 +89,9 @@ class Carrier:
     def _in_thread(self) -> None:
         try:
             if self._needs_event_loop:
-                asyncio.run(self._on_own_event_loop())
+                with asyncio.Runner() as runner:
+                    runner.get_loop().set_task_factory(OwnTask.make)
+                    runner.run(self._on_own_event_loop())
             else:
                 run_blocking(self._script(BLOCKING))
         finally:

@@ -3,6 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from typing import Any
+
+_LEAVES_GROUP = asyncio.TaskGroup.__aexit__.__code__
+_MEMBER_ENDED = asyncio.TaskGroup._on_task_done.__code__  # noqa: SLF001
+
+
+class OwnTask(asyncio.Task[Any]):
+    """A task of our own, which knows that a cancellation by a task group within it is nobody else's.
+
+    Before Python 3.13 a group does not take that back when a member fails as the group waits at the end of its block.
+    """
+
+    _by_groups = 0
+
+    @classmethod
+    def make(cls, event_loop: asyncio.AbstractEventLoop, coroutine: Any, **others: Any) -> OwnTask:
+        """Return a new task: a task factory for *event_loop*."""
+        return cls(coroutine, loop=event_loop, **others)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel the task."""
+        self._by_groups += sys._getframe(1).f_code in (_MEMBER_ENDED, _LEAVES_GROUP)  # noqa: SLF001
+        return super().cancel(msg)
+
+    def uncancel(self) -> int:
+        """Take back one cancellation; return how many are left that were asked for from outside."""
+        self._by_groups -= sys._getframe(1).f_code is _LEAVES_GROUP  # noqa: SLF001
+        return super().uncancel() - self._by_groups
+
+    def cancelling(self) -> int:
+        """Return how many cancellations were asked for from outside, and not taken back."""
+        return super().cancelling() - self._by_groups
 
 
 class Mark:

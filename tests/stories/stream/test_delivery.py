@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 import unbreakable as ub
 from unbreakable.nodes import Batching, StreamNode
-from unbreakable.runtime import run_blocking
+from unbreakable.runtime import ASYNCIO, run_blocking
 
 
 def test_items_are_handled_in_the_order_of_their_acks(play):
@@ -244,3 +248,30 @@ def test_execute_handles_one_item_at_once(play):
         return outcome.ok, stage.handled, stream.get_status().accepted
 
     assert (True, ["a"], 0) == play(story)
+
+
+async def fail():
+    await ASYNCIO.sleep(0.1)
+    raise OSError
+
+
+@pytest.mark.parametrize("play", ["event loop", "thread with event loop"], indirect=True)
+def test_a_handler_may_make_nothing_of_a_task_group_that_failed(play):
+    """Before Python 3.13 that leaves its task cancelled, by nobody; the stream goes on to consume at once."""
+
+    async def story(stage):
+        async def work(item):
+            stage.handled.append(item)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(fail())
+                    group.create_task(ASYNCIO.sleep(100.0))
+            except* OSError:
+                pass
+
+        stream = stage.stream(work)
+        await stage.put(stream, *"abc")
+        await stage.sleep(0.5)
+        return stage.handled, stream.get_status().is_consuming
+
+    assert (["a", "b", "c"], True) == play(story)
