@@ -103,6 +103,14 @@ def test_a_method_is_asked_for_its_key_without_the_object():
     assert ["CAI", None] == [Client().ask.outcome(city).value for city in ("CAI", "")]
 
 
+def test_no_name_of_a_keyword_is_taken():
+    """Links are often called "self", and the door has names of its own for what it is given."""
+    links = ub.protect("links", key=lambda **names: None)(lambda **names: names)
+    names = dict.fromkeys(("self", "args", "kwargs", "function", "node", "ctx", "key", "runtime"), "/")
+
+    assert names == links(**names) == links.outcome(**names).value
+
+
 def test_partials_and_callable_objects_can_be_protected():
     """What is called like a function is protected like one, in its own colour."""
 

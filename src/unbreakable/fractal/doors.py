@@ -78,7 +78,7 @@ class AsyncProtected(Door[P, T]):
         super().__init__(function, node)
         mark_as_coroutine_function(self)
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, ASYNCIO if self.node.runtime is None else self.node.runtime
         target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
@@ -99,7 +99,7 @@ class AsyncProtected(Door[P, T]):
         del failure  # it holds the exception, whose traceback holds this frame; so no name is given to the result
         return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
 
-    async def outcome(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
+    async def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
         runtime = ASYNCIO if self.node.runtime is None else self.node.runtime
         ctx = self._open(runtime, args, kwargs)
@@ -136,7 +136,7 @@ class SyncProtected(Door[P, T]):
 
         return register_sync
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, BLOCKING if self.node.runtime is None else self.node.runtime
         target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
@@ -156,7 +156,7 @@ class SyncProtected(Door[P, T]):
         del failure  # it holds the exception, whose traceback holds this frame; so no name is given to the result
         return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
 
-    def outcome(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
+    def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
         runtime = BLOCKING if self.node.runtime is None else self.node.runtime
         ctx = self._open(runtime, args, kwargs)
