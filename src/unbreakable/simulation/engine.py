@@ -57,6 +57,8 @@ class QuantumSimulationEngine(Closing):
         *,
         strategies: Iterable[Strategy] = (),
     ) -> None:
+        if not isinstance(strategies, Iterable):
+            raise refuse("strategies", "a list of ub.Strategy", strategies)
         own = tuple(strategies)
         check.whole("universe_count", universe_count, least=1)
         if universe_count > MOST_UNIVERSES + len(own):

@@ -200,6 +200,12 @@ async def test_a_key_that_is_none_is_refused(db, ask, key):
         await ask.run(db, Work().book, key)
 
 
+def test_a_statement_is_no_function(db):
+    """The refusal says who takes statements."""
+    with pytest.raises(errors.ValidationFailed, match=r"not 'SELECT 1': query\(\) takes statements"):
+        db.run_sync("SELECT 1")
+
+
 async def test_without_a_key_each_call_is_its_own(db, ask):
     """Two calls do the work twice."""
     work = Work()

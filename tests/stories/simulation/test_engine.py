@@ -291,6 +291,7 @@ def test_a_second_engine_with_the_same_memory_begins_where_the_first_was():
         ({"weights": 1}, "weights must be a ub.ScoreWeights"),
         ({"memory": "a place"}, "memory"),
         ({"strategies": ["fast"]}, "strategies must be a list of ub.Strategy"),
+        ({"strategies": ub.Strategy("mine")}, "strategies must be a list of ub.Strategy"),
     ],
 )
 def test_a_wrong_engine_is_refused(wrong, message):
