@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -115,6 +116,22 @@ def test_a_task_group_that_fails_is_repeated_and_answered_for(form):
         return end, door.node.breaker.state, asyncio.current_task().cancelling()
 
     assert ("plan b", "open", 0) == play(story)[0]
+
+
+def test_an_operation_that_made_nothing_of_a_failed_task_group_may_fail_afterwards():
+    """What such a group leaves behind in the operation's task is not taken for the caller's cancellation either."""
+
+    @ub.protect(fallback=lambda failure: "plan b")
+    async def door():
+        with contextlib.suppress(ExceptionGroup):
+            await fan_out(OSError, KeyError)
+        raise ConnectionError
+
+    async def story():
+        outcome = await door.outcome()
+        return outcome.value, outcome.attempts, asyncio.current_task().cancelling()
+
+    assert ("plan b", 3, 0) == play(story)[0]
 
 
 def test_a_cancellation_that_a_task_group_makes_an_error_of_ends_the_call():
