@@ -130,7 +130,9 @@ class Calls:
         """Return what *fn* returned in the one transaction with *key* that was ever committed."""
         ctx = call_at_work()
         if not callable(fn):
-            raise ValidationFailed(f"fn must be a function of the transaction, not {fn!r:.100}: query() takes statements")
+            raise ValidationFailed(
+                f"fn must be a function of the transaction, not {fn!r:.100}: query() takes statements"
+            )
         table, key = self._table(ctx, key)
         session = Session(self.open(), ctx, self.most_rows)
         await session.begin()
