@@ -14,6 +14,7 @@ from unbreakable.observe import latest_stories, story_of
 from unbreakable.workflows.reading import RunTold, run_of
 
 MOST_LISTED = 20
+TELLING = ("uncertain", "failed")  # states that say themselves how little is known of the effect
 
 
 @click.command(short_help="Tell the story of a call or of a run.")
@@ -62,7 +63,7 @@ def _in_words(run: RunTold) -> str:
     state = run.status or ("being undone" if run.turned_back else "unfinished")
     lines = [f"{_when(run.begun)}", f"run {run.id} of {run.workflow}: {state}"]
     for step in run.steps:
-        doubt = "" if step.certain or step.state == "uncertain" else " (uncertain)"
+        doubt = "" if step.certain or step.state in TELLING else " (uncertain)"
         why = "" if step.error is None else f": {step.error}"
         lines.append(f"  {step.changed - run.begun:.3f} s  {step.id} {step.state}{doubt}{why}")
     return "\n".join([*lines, *([] if run.error is None else [f"  turned back by: {run.error}"])])

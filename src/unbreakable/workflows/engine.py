@@ -182,7 +182,8 @@ class Engine:
             return
         self.saga.failed(name, ending.doubt)
         text = in_one_line(error, LONGEST)
-        self.run.records.append(StepEnded(self.run.id, name, self.saga.ledger[name], certain=False, error=text))
+        certain = name not in self.saga.doubtful
+        self.run.records.append(StepEnded(self.run.id, name, self.saga.ledger[name], certain, error=text))
         self._tell("StepFailed", step=name, error=text, doubt=ending.doubt.value)
 
     def _not_returned(self, name: str, error: BaseException) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from click.testing import CliRunner
 
 import unbreakable as ub
-from unbreakable.errors import StateOwned
+from unbreakable.cli.main import main
+from unbreakable.errors import NotSent, StateOwned
 from unbreakable.observe import latest_stories
 
 pytestmark = pytest.mark.real
@@ -196,3 +198,26 @@ def test_a_flush_lets_the_nodes_learn_first():
 
         assert system.flush()
         assert memory.get("n") is not None
+
+
+def test_the_story_of_a_run_doubts_only_what_is_in_doubt(tmp_path):
+    """A step that was provably not begun, or that reported failure, is told as that; a fallback's answer is doubted."""
+
+    def fail():
+        raise ValueError("no room")
+
+    def run(system, operation, **more):
+        steps = [ub.Step("a", operation), ub.Step("b", fail, depends_on=["a"])]
+        with system.create_quantum_workflow_sync("w", workflow=steps, retry=False, **more) as workflow:
+            return workflow.run_once_sync().run_id
+
+    def refuse():
+        raise NotSent("the partner is down")
+
+    with ub.QuantumSystem(tmp_path / "state") as system:
+        ids = [run(system, refuse), run(system, fail), run(system, refuse, fallback=lambda failure: None)]
+
+    told = [CliRunner().invoke(main, ["explain", one, "--state", str(tmp_path / "state")]).output for one in ids]
+    assert "a not_begun: NotSent: the partner is down" in told[0]
+    assert "a failed: ValueError: no room" in told[1]
+    assert "a done (uncertain)" in told[2]
