@@ -197,8 +197,10 @@ class VirtualClock:
         self._world = world
 
     def now(self) -> float:
-        """Return the virtual seconds since the block was entered."""
-        return round(self._world.now() - self._world.start, 9)
+        """Return the virtual seconds since the block was entered, as finely as the clock can tell them."""
+        moment = self._world.now()
+        digits = int(-math.log10(math.ulp(moment))) - 1  # years, in this block or in one before, cost some
+        return round(moment - self._world.start, min(9, digits))
 
     def advance(self, seconds: float) -> None:
         """Let *seconds* pass; whatever is due meanwhile in other threads is done.
