@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 
 import pytest
 
 import unbreakable as ub
 from unbreakable.errors import StateGone, StateNotOurs, StateOwned
 from unbreakable.observe import History, latest_snapshot, latest_stories
+from unbreakable.runtime import BLOCKING, run_blocking
 from unbreakable.storage.shared import close_state, open_state
 from unbreakable.storage.sqlite import StateFile
 
@@ -228,6 +230,30 @@ def test_what_could_not_be_written_makes_room_for_what_is_newer(place, monkeypat
     history.close()
 
     assert ["b", "c", "d"] == sorted(story.id for story in latest_stories(place, 10))
+
+
+def test_what_could_not_be_written_is_tried_again_without_being_asked(place, monkeypatch):
+    """When the disk works again it is there within a second or two, whether or not anything else is learned."""
+    failed = threading.Event()
+    write = StateFile.write
+
+    def fails_once(file, statements):
+        if not failed.is_set():
+            failed.set()
+            raise RuntimeError("not now")
+        write(file, statements)
+
+    monkeypatch.setattr(StateFile, "write", fails_once)
+    memory = ub.SqliteMemory(place)
+    learn(memory, "n")
+    assert failed.wait(10.0)
+    until = BLOCKING.now() + 10.0
+    while targets(place) != ["n"] and BLOCKING.now() < until:
+        run_blocking(BLOCKING.sleep(0.05))
+    kept = targets(place)
+    memory.close()
+
+    assert ["n"] == kept
 
 
 def test_one_record_that_cannot_be_written_keeps_no_other_from_it(place):

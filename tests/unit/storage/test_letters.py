@@ -26,6 +26,14 @@ def test_letters_are_there_in_order_after_a_power_cut(tmp_path, disk):
     assert (b"head of 0001-a", b"payload" * 100) == again.read("0001-a")
 
 
+def test_what_was_left_unfinished_is_cleared_away(tmp_path, disk):
+    """A process that was killed while it wrote leaves nothing behind for ever."""
+    disk.names_now[tmp_path / "a.letter.new"] = type(disk)({tmp_path / "x": b"half"}).names_now[tmp_path / "x"]
+
+    assert {} == opened(tmp_path, disk).names
+    assert [] == disk.names(tmp_path)
+
+
 def test_a_damaged_letter_is_still_there(tmp_path, disk):
     """Nobody is told that there was nothing."""
     letters = opened(tmp_path, disk)

@@ -70,6 +70,19 @@ def test_the_log_has_a_limit_of_its_own(tmp_path, disk):
     assert log.size_bytes <= SMALL
 
 
+def test_what_waits_for_the_device_has_a_limit_as_well(tmp_path, disk, monkeypatch):
+    """What is not confirmed is kept in memory, which a device that does not keep up must not fill."""
+    monkeypatch.setattr("unbreakable.storage.writing.MOST_HELD", 20 * len(payload(1000)))
+    log = opened(tmp_path, disk)
+    with pytest.raises(StateFull, match="does not keep up"):
+        filled_until_refused(log)
+    last = log.last
+    log.sync()
+    log.append(last + 1, 0, payload(last + 1))
+
+    assert 20 <= last < 30
+
+
 def filled_until_refused(log):
     for number in range(log.last + 1, 10_000):
         log.append(number, 0, payload(number))
