@@ -233,8 +233,9 @@ class QuantumSystem(Closing):
     def run(self, grace: float = 3.0) -> None:
         """Start what is new, and block until all loops have ended or SIGTERM or SIGINT comes; then close everything.
 
-        *grace* is how many seconds that may take; see ``aclose``.
+        *grace* is how many seconds that may take; see ``aclose``.  Raises RuntimeError in async code, and does nothing.
         """
+        self.loops.refuse_to_run()
         try:
             self.loops.run_until_asked()
         finally:
@@ -290,6 +291,7 @@ class QuantumSystem(Closing):
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
+        self.loops.refuse_to_block()  # before anything is closed that its loops use
         until, self._closed = BLOCKING.now() + grace, True
         with contextlib.ExitStack() as stack:
             stack.callback(self._close_state)

@@ -190,6 +190,7 @@ class QuantumWorkflow(Closing):
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
+        self.loop.refuse_to_block()
         until = BLOCKING.now() + grace
         try:
             self.loop.aclose_sync(grace)

@@ -121,8 +121,7 @@ class QuantumLoopEngine(Closing):
 
     def run_until_asked(self) -> None:
         """Start the loops that are new, and block until all have ended or SIGTERM or SIGINT comes; stop nothing."""
-        if running_event_loop() is not None:
-            raise RuntimeError("run() would block the event loop: start the loops and wait for them instead")
+        self.refuse_to_run()
         with noted_signals() as noted:
             for loop in self._all():
                 if loop.state is LoopState.NEW:
@@ -136,9 +135,18 @@ class QuantumLoopEngine(Closing):
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
+        self.refuse_to_block()
+        run_blocking(end(self._lives(), BLOCKING, grace))
+
+    def refuse_to_run(self) -> None:
+        """Raise RuntimeError in async code, where ``run`` would block the event loop."""
+        if running_event_loop() is not None:
+            raise RuntimeError("run() would block the event loop: start the loops and wait for them instead")
+
+    def refuse_to_block(self) -> None:
+        """Raise RuntimeError if waiting in this thread would block one of the loops."""
         for loop in self._all():
             loop.refuse_to_block()
-        run_blocking(end(self._lives(), BLOCKING, grace))
 
     def get_status(self) -> EngineStatus:
         """Return how all loops are doing at this moment."""

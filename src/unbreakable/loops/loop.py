@@ -129,6 +129,7 @@ class QuantumLoop(Closing):
 
     def aclose_sync(self, grace: float = 10.0) -> bool:
         """Do the same as ``aclose`` in plain code."""
+        self.refuse_to_block()
         self.let_go()
         return self.stop_sync(grace)
 

@@ -273,3 +273,22 @@ def test_stories_told_while_it_closes_are_kept(tmp_path):
 
     assert ["telling"] == [story.node for story in latest_stories(tmp_path, 10)]
     assert {"telling"} == set(latest_snapshot(tmp_path).status["nodes"])
+
+
+def test_what_would_block_the_event_loop_is_refused_before_anything_is_closed():
+    """Who takes the plain form in async code hears so, and the loop goes on with all that it uses."""
+
+    async def story():
+        node = Closed("n")
+        async with ub.QuantumSystem() as system:
+            workflow = await system.create_quantum_workflow("w", nodes=[node], workflow=STEPS)
+            with pytest.raises(RuntimeError, match="would block"):
+                system.run()
+            workflow.start()
+            for act in (system.run, system.aclose_sync, workflow.aclose_sync, workflow.loop.aclose_sync):
+                with pytest.raises(RuntimeError, match="would block"):
+                    act()
+            return node.closed, system.get_system_status().total_loops, (await workflow.run_once()).status
+
+    with virtual_time():
+        assert (0, 1, ub.RunStatus.COMMITTED) == asyncio.run(story())
