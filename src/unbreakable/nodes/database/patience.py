@@ -39,12 +39,15 @@ async def patiently(
                 raise cut(ctx, started).error from error
             if not is_locked(error):
                 raise
+            ctx.blameless = True  # another program is at work, and who only reads has not to wait for that
             number += 1
             pause = LOOKS.pause(number, ctx.runtime.random())
             if now + pause >= give_up:
                 error.add_note(f"{lane.place}: waited {now - started:.3f} s for it")
                 raise
         await ctx.runtime.sleep(pause)
+    if number:
+        ctx.blameless = False
     if number and ctx.notebook is not None:
         ctx.notebook.tell(f"waited {ctx.runtime.now() - started:.3f} s for the lock of {lane.place}")
     return value
