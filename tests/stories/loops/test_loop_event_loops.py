@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from unbreakable.errors import DeadlineExceeded
+from unbreakable.fractal import FractalNode
 from unbreakable.loops import LoopState, QuantumLoopEngine
 from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.testing import virtual_time
@@ -243,3 +244,21 @@ def test_the_deadline_error_is_ours_to_tell():
 
     with virtual_time():
         assert DeadlineExceeded.__name__ in asyncio.run(main())
+
+
+def test_a_loop_is_not_bound_by_the_call_in_which_it_was_started():
+    """The call is over when it runs: that call's deadline says nothing of what it has left behind."""
+    engine = QuantumLoopEngine()
+    loop = engine.create_loop(lambda: None, interval=2.0, max_iterations=3)
+
+    async def main():
+        outcome = await FractalNode("starter", deadline=1.0).execute(loop.start)
+        await loop.wait()
+        await engine.aclose()
+        return outcome
+
+    with virtual_time():
+        assert asyncio.run(main()).ok
+
+    status = loop.get_status()
+    assert (3, 1.0) == (status.current_iteration, status.performance.success_rate)
