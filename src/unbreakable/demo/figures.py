@@ -57,9 +57,9 @@ class Figures:
         return self.bookings - self.done
 
     @property
-    def p50_later(self) -> float:
-        """The median of the bookings that were done after the learning time."""
-        return quantile(sorted(self.later), 0.50)
+    def p50_later(self) -> float | None:
+        """The median of the bookings that were done after the learning time; None where none was."""
+        return quantile(sorted(self.later), 0.50) if self.later else None
 
     @property
     def balanced(self) -> bool:

@@ -78,7 +78,8 @@ class Report:
         measured = "no measurable speed-up"
         if gain is not None:
             measured = f"speed-up of the median booking {gain} (95 % interval {gain.low:.1f}x to {gain.high:.1f}x)"
-        before, after = _seconds(self.unprotected.p50_later), _seconds(self.protected.p50_later)
+        runs = (self.unprotected, self.protected)
+        before, after = ("none" if run.p50_later is None else _seconds(run.p50_later) for run in runs)
         lines = [f"{measured}, after the first {first}: {after} against {before}"]
         if self.remembered:
             known = ", ".join(f"{name} {strategy}" for name, strategy in self.remembered.items())

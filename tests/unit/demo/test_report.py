@@ -61,6 +61,14 @@ def test_a_speed_up_is_told_with_its_interval_or_as_none():
     assert "no measurable speed-up, after the first 200: 90 ms against 90 ms" in report().text()
 
 
+def test_a_median_of_nothing_is_no_time():
+    """Where no booking was done there is no figure to show."""
+    served = replace(report(), unprotected=replace(BAD, done=0, later=[]))
+
+    assert "after the first 200: 90 ms against none" in served.text()
+    assert served.to_dict()["unprotected"]["p50_later"] is None
+
+
 def test_what_was_remembered_is_told():
     """A demo that began with an earlier one's knowledge says which strategies were in force."""
     text = replace(report(), remembered={"flights": "adaptive (1,577 attempts)"}).text()
