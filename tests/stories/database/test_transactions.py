@@ -278,8 +278,8 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSER
 
 async def test_a_transaction_has_its_time(url, ask):
     """At the deadline the statement at work is stopped, later ones are refused, and what was done is undone."""
-    db = DatabaseNode(url, deadline=0.3)
-    await db.query("CREATE TABLE made (item TEXT)")
+    db, patient = DatabaseNode(url, deadline=0.3), DatabaseNode(url)
+    await patient.query("CREATE TABLE made (item TEXT)")
 
     async def block():
         async with ask.transaction(db) as tx:
@@ -291,5 +291,6 @@ async def test_a_transaction_has_its_time(url, ask):
     with pytest.raises(errors.DeadlineExceeded):
         await block()
 
-    assert 0 == (await db.query("SELECT count(*) FROM made")).scalar()
+    assert 0 == (await patient.query("SELECT count(*) FROM made")).scalar()
+    await patient.aclose()
     await db.aclose()
