@@ -207,8 +207,8 @@ class VirtualClock:
 
         In async code ``await asyncio.sleep(seconds)`` also lets the loop's own tasks go on.
         """
-        if not seconds >= 0:
-            msg = f"seconds must be 0 or more, not {seconds!r}: time does not run backwards"
+        if not 0 <= seconds < math.inf:
+            msg = f"seconds must be 0 or more, and not endless, but was {seconds!r}: time does not run backwards"
             raise ValueError(msg)
         self._world.sleep(seconds)
 

@@ -74,7 +74,7 @@ def test_time_is_advanced_by_hand(clock):
     clock.advance(5.0)
     clock.advance(0.0)
 
-    for wrong in (-1.0, math.nan):
+    for wrong in (-1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="0 or more"):
             clock.advance(wrong)
 
