@@ -70,6 +70,8 @@ def _run(program: Coroutine[Any, Any, None]) -> None:
         if tasks:
             event_loop.run_until_complete(asyncio.wait(tasks, timeout=LAST))
         event_loop.run_until_complete(event_loop.shutdown_asyncgens())
+        if not asyncio.all_tasks(event_loop):
+            event_loop.close()  # one that is left to the collector may find its sockets closed, and says so at the end
 
 
 async def _serve_async(target: Target, place: Place) -> None:
