@@ -57,6 +57,7 @@ class Job:
 
     def __init__(self) -> None:
         self.watch = Stopwatch(f"the {PRIMARY} operation alone")
+        self.controls = 0  # calls that measured the primary way
 
     async def attempt(self, ctx: Context, choice: Choice, way: str | None) -> Any:
         """Make one attempt by *way*, else by the best one, which is chosen anew for each copy."""
@@ -80,11 +81,17 @@ class Job:
 
     def _choose(self, choice: Choice, ctx: Context) -> str:
         """Return the best way, or now and then the primary one: there is no speed-up without a baseline."""
-        share = CONTROL if len(self.watch.alone) >= LEAST else FIRST_CONTROL
-        if len(choice.ways) > 1 and not ctx.rival and ctx.runtime.random() < share:
+        if len(choice.ways) > 1 and not ctx.rival and self._is_control(ctx.runtime.random()):
+            self.controls += 1
             ctx.choice = choice._replace(measures=True)
             return PRIMARY
         return select.order(choice.arms, list(choice.ways), ctx.runtime.random)[0]
+
+    def _is_control(self, dice: float) -> bool:
+        """Return whether a call measures the primary way; until there is a baseline, also when the dice never say so."""
+        if len(self.watch.alone) >= LEAST:
+            return dice < CONTROL
+        return dice < FIRST_CONTROL or self.controls + 1 < FIRST_CONTROL * len(self.watch.calls)
 
     def _work(self, operation: Callable[..., Any], ctx: Context) -> Callable[[], Any]:
         return functools.partial(operation, ctx) if takes_context(operation) else operation
