@@ -88,7 +88,7 @@ class Job:
         return select.order(choice.arms, list(choice.ways), ctx.runtime.random)[0]
 
     def _is_control(self, dice: float) -> bool:
-        """Return whether a call measures the primary way; until there is a baseline, also when the dice never say so."""
+        """Return whether a call measures the primary way: until there is a baseline, whatever the dice say."""
         if len(self.watch.alone) >= LEAST:
             return dice < CONTROL
         return dice < FIRST_CONTROL or self.controls + 1 < FIRST_CONTROL * len(self.watch.calls)
