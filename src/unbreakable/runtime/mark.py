@@ -6,8 +6,9 @@ import asyncio
 import sys
 from typing import Any
 
-_LEAVES_GROUP = asyncio.TaskGroup.__aexit__.__code__
-_MEMBER_ENDED = asyncio.TaskGroup._on_task_done.__code__  # noqa: SLF001
+GROUPS_FORGET = sys.version_info < (3, 13)  # to take back what they asked for: later Pythons are not looked into
+_LEAVES_GROUP = asyncio.TaskGroup.__aexit__.__code__ if GROUPS_FORGET else None
+_MEMBER_ENDED = asyncio.TaskGroup._on_task_done.__code__ if GROUPS_FORGET else None  # noqa: SLF001
 
 
 class OwnTask(asyncio.Task[Any]):

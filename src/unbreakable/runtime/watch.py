@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-import sys
 from collections.abc import Callable, Iterable
 
 from unbreakable.errors import told_by
-from unbreakable.runtime.mark import OwnTask
+from unbreakable.runtime.mark import GROUPS_FORGET, OwnTask
 
 CROWD = 256  # attempts in flight above which the alarm may be a microsecond late for each
 
@@ -101,7 +100,6 @@ def unwatch(alarm: Alarm) -> None:
 
 
 _END_OF_GROUP = asyncio.TaskGroup.__aexit__.__code__
-_GROUPS_FORGET = sys.version_info < (3, 13)
 
 
 def forgive(errors: Iterable[BaseException], cancels: int) -> None:
@@ -111,7 +109,7 @@ def forgive(errors: Iterable[BaseException], cancels: int) -> None:
     it asked for.  What is not in the *errors* may as well have been such a group, of which the work made nothing.
     """
     task = asyncio.current_task()
-    if task is None or isinstance(task, OwnTask) or not _GROUPS_FORGET:
+    if task is None or isinstance(task, OwnTask) or not GROUPS_FORGET:
         return
     errors = list(errors)
     for _ in _groups_in(errors, task):
