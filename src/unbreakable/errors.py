@@ -238,6 +238,8 @@ class StateBroken(StateError):
 class StateGone(StateError):
     """Say that the file at the path is not the one that was opened, so that nobody would find what is written."""
 
+    kind = Kind.INVALID
+
 
 class StateLocked(StateError):
     """Say that another program holds the write lock for the moment."""

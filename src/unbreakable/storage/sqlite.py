@@ -33,7 +33,7 @@ from unbreakable.errors import (
 )
 from unbreakable.storage.owner import Ownership
 from unbreakable.storage.seal import broken_at, is_sealed, sealing
-from unbreakable.storage.whereabouts import BESIDE, Whereabouts
+from unbreakable.storage.whereabouts import Whereabouts, empty_log
 
 if TYPE_CHECKING:
     import sqlite3
@@ -83,7 +83,6 @@ class StateFile:
         self._owner: Ownership | None = (owner := owner or Ownership(path))
         try:
             self._connection = self._open(owner)
-            self.read("SELECT count(*) FROM part")  # after which its log is there
             self._whereabouts = Whereabouts(path)
             self.strengthen(durability)
         except BaseException:
@@ -147,7 +146,7 @@ class StateFile:
         """Close the connection; the log of a file that is gone must not be taken for that of its successor."""
         with self._lock:
             if self.is_gone:
-                self._whereabouts.clear_away()
+                empty_log(self._connection)
             self._connection.close()
 
     def close(self) -> None:
@@ -235,7 +234,7 @@ class StateFile:
             StateSetAsideWarning,
             stacklevel=2,
         )
-        for suffix in ("", *BESIDE):
+        for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 self.path.with_name(self.path.name + suffix).rename(target.with_name(target.name + suffix))
         return target

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from pathlib import Path
-
-BESIDE = ("-wal", "-shm")
 
 
 class Whereabouts:
-    """Remember which file is at *path*, and which ones SQLite keeps beside it while it is open and has been read."""
+    """Remember which file is at *path* while it is open."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, _found(path)
-        self._beside = {each: _found(each) for each in (path.with_name(path.name + suffix) for suffix in BESIDE)}
 
     def is_right(self) -> bool:
         """Return whether the file is still there, True also when nobody can tell."""
@@ -29,13 +27,16 @@ class Whereabouts:
         except OSError:
             return True
 
-    def clear_away(self) -> None:
-        """Remove what was beside it, once, while it is still open: after that its number may be given to another."""
-        beside, self._beside = self._beside, {}
-        for path, known in beside.items():
-            with contextlib.suppress(OSError):
-                if known is not None and os.path.samestat(known, path.stat()):
-                    path.unlink()
+
+def empty_log(connection: sqlite3.Connection) -> None:
+    """Bring what lies in the log of *connection* into its file, wherever that is now, before it is closed.
+
+    A file that was moved away is whole then, and nothing is left for SQLite to copy into the one at its old place.
+    When other programs are at it, the log stays.
+    """
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA query_only=OFF")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _found(path: Path) -> os.stat_result | None:

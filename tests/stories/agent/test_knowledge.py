@@ -252,3 +252,13 @@ def test_a_knowledge_file_that_is_replaced_is_answered_from(tmp_path):
         knowledge.add(["The sea is wide."])
     with KnowledgeBase(path=path) as found:
         assert (2, ["The sea is wide."]) == (len(found), quotes(found, "Is the sea wide?"))
+
+
+def test_a_knowledge_file_that_is_moved_away_takes_everything_along(tmp_path):
+    """What was added last is in the file, not in a log that stays behind."""
+    path, archive = tmp_path / "sky.db", tmp_path / "archive.db"
+    with KnowledgeBase(["The sky is blue."], path=path) as knowledge:
+        path.rename(archive)
+        assert [] == quotes(knowledge, "Is the sky blue?")
+    with KnowledgeBase(path=archive) as found:
+        assert ["The sky is blue."] == quotes(found, "Is the sky blue?")

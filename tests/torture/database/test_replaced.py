@@ -2,40 +2,78 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sqlite3
 
 import pytest
-from sqlalchemy.exc import OperationalError
+
+from unbreakable.errors import StateGone
 
 pytestmark = pytest.mark.real
 
 ADD = "INSERT INTO counter (note) VALUES ('x')"
+COUNT = "SELECT count(*) FROM counter"
 
 
-async def test_nothing_is_written_to_a_file_that_was_deleted(path, db):
-    """SQLite would go on with the file that nobody can open any more; what begins later finds an empty one."""
+def rows(path) -> int:
+    """Ask from outside how many rows the counter has."""
+    with contextlib.closing(sqlite3.connect(path)) as plain:
+        return plain.execute(COUNT).fetchone()[0]
+
+
+async def test_nothing_is_told_of_a_file_that_was_deleted(path, db):
+    """SQLite would go on with the file that nobody can open any more; nobody is told that anything was done."""
     await db.query(ADD)
-    await db.query("SELECT * FROM counter")
+    await db.query(COUNT)
     for each in path.parent.iterdir():
         each.unlink()
 
-    with pytest.raises(OperationalError, match="no such table"):
-        await db.query("SELECT * FROM counter")
-    with pytest.raises(OperationalError, match="no such table"):
-        await db.query(ADD)
+    for sql in (COUNT, ADD) * 5:
+        outcome = await db.query.outcome(sql)
+        assert (StateGone, 1) == (type(outcome.error), outcome.attempts)
+    with pytest.raises(StateGone, match="close all DatabaseNodes of it"):
+        await db.run(lambda tx: tx.execute(ADD), key="order-1")
+    assert "closed" == db.get_status().breaker
+    assert not path.exists()
 
 
-async def test_a_file_that_was_put_in_the_place_of_another_is_the_one_that_counts(path, db, found):
-    """A backup that is put back is read and written from then on, by readers and by the one who writes."""
+async def test_who_waited_for_his_turn_is_told_as_well(path, db):
+    """A transaction that is under way goes on where it began; what begins after it does not begin."""
+    async with db.transaction() as tx:
+        await tx.execute(ADD)
+        waiting = asyncio.ensure_future(db.query.outcome(ADD))
+        await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop
+        path.rename(path.with_name("archive.db"))
+
+    assert StateGone is type((await waiting).error)
+
+
+async def test_a_backup_that_is_put_in_its_place_stays_what_it_is(path, db):
+    """SQLite would copy the old one's log into it; once the node was closed, it goes on with the backup."""
     backup = path.with_name("backup.db")
     await db.query(ADD)
-    with sqlite3.connect(path) as here, sqlite3.connect(backup) as there:
+    with contextlib.closing(sqlite3.connect(path)) as here, contextlib.closing(sqlite3.connect(backup)) as there:
         here.backup(there)
-    here.close()
-    there.close()
     await db.query(ADD)
-    backup.replace(path)  # beside which SQLite finds the log of the other one
+    backup.replace(path)
 
-    assert 1 == (await db.query("SELECT count(*) FROM counter")).scalar()
+    with pytest.raises(StateGone):
+        await db.query(ADD)
+    await db.aclose()
+
+    assert 1 == (await db.query(COUNT)).scalar()
     await db.query(ADD)
-    assert 2 == found()
+    assert 2 == rows(path)
+
+
+async def test_a_database_that_is_moved_away_takes_everything_along(path, db):
+    """Its log keeps the old name, where nobody would look for it: what was confirmed comes into the file."""
+    archive = path.with_name("archive.db")
+    for _ in range(100):
+        await db.query(ADD)
+    path.rename(archive)
+
+    await db.aclose()
+
+    assert (100, False) == (rows(archive), path.exists())

@@ -22,7 +22,7 @@ from unbreakable.errors import DeadlineExceeded, StateBroken, StateError, StateL
 from unbreakable.runtime.world import REAL
 from unbreakable.storage.seal import broken_at, sealing
 from unbreakable.storage.sqlite import LEAST, TROUBLES, UNREADABLE, code_of
-from unbreakable.storage.whereabouts import Whereabouts
+from unbreakable.storage.whereabouts import Whereabouts, empty_log
 
 if TYPE_CHECKING:
     import sqlite3
@@ -143,19 +143,15 @@ class Shelf:
     def _open(self) -> sqlite3.Connection:
         if self.closed:
             raise StateError(f"{self.name} was closed")
-        if self._connection is not None and not self._connection.in_transaction:
-            self._leave_what_is_gone(self._whereabouts)
+        known, connection = self._whereabouts, self._connection
+        if known is not None and connection is not None and not (connection.in_transaction or known.is_right()):
+            empty_log(connection)
+            self._let_go()  # and turn to the file that is there now
         if self._connection is None:
             if self._damage is not None and self._damage[0] == self._state():
                 raise StateBroken(self._damage[1])
             self._connection = self._connect()
         return self._connection
-
-    def _leave_what_is_gone(self, known: Whereabouts | None) -> None:
-        """Turn to the file at the path, if what was opened was deleted or replaced."""
-        if known is not None and not known.is_right():
-            known.clear_away()
-            self._let_go()
 
     def _connect(self) -> sqlite3.Connection:
         import sqlite3

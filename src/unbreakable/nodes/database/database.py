@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import URL, Connection, NullPool, create_engine
 
-from unbreakable.errors import BulkheadFull, DeadlineExceeded, ValidationFailed
+from unbreakable.errors import BulkheadFull, DeadlineExceeded, StateGone, ValidationFailed
 from unbreakable.nodes.database import forking
 from unbreakable.nodes.database.address import MEMORY
 from unbreakable.nodes.database.carrier import Carrier, InThread, OffLoop, whoever
@@ -64,7 +64,7 @@ class Database:
         self.readers: set[Lane] = set()
         self.loops: dict[Lane, asyncio.AbstractEventLoop] = {}  #: where a lane is lent, on an event loop
         self.idle: list[Lane] = []
-        self.whereabouts: Whereabouts | None = None  #: of what was opened last, None for nothing on a disk
+        self.whereabouts: Whereabouts | None = None  #: of what is open, None for nothing on a disk
         self._threads: ThreadPoolExecutor | None = None
 
     # ── who uses it ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -84,12 +84,12 @@ class Database:
         with self.lock:
             if self.users > 0:
                 return
-            lanes, threads = [self.writer, *self.idle], self._threads
+            lanes, threads, is_gone = [self.writer, *self.idle], self._threads, self.is_gone
             self.writer, self._threads = self._new_writer(), None
             self.readers.difference_update(self.idle)
-            self.idle = []
+            self.idle, self.whereabouts = [], None
         for lane in lanes:
-            lane.close()
+            lane.close(is_gone=is_gone)
         if threads is not None:
             threads.shutdown(wait=False)
 
@@ -136,7 +136,7 @@ class Database:
             return await self.lend_writer(ctx, until)
         await self._enter(self.reading, ctx, until)
         with self.lock:
-            lane = self.idle.pop() if self.idle else Lane(self.place, self._connect_reader)
+            lane = self.idle.pop() if self.idle else Lane(self.place, self._connect_reader, self._look)
             self.readers.add(lane)
         self._lent(lane, whoever())
         return lane
@@ -160,7 +160,7 @@ class Database:
 
     def _retire(self, lane: Lane) -> None:
         """Undo what is open on *lane*, and lend its connection to others."""
-        heir = Lane(self.place, self._connect_writer if lane is self.writer else self._connect_reader)
+        heir = Lane(self.place, self._connect_writer if lane is self.writer else self._connect_reader, self._look)
         lane.hand_on(heir)
         if lane is self.writer:
             self.writer = heir
@@ -173,7 +173,6 @@ class Database:
     async def _enter(self, gate: Gate, ctx: Context, until: float) -> None:
         if not self.in_memory:
             forking.refuse_if_torn(self.place)
-            self._turn_to_what_is_there()
         self.enter()
         try:
             if await gate.enter(ctx.runtime, until - ctx.runtime.now(), self._take_from_closed_loops):
@@ -185,20 +184,18 @@ class Database:
             self._left()
             raise
 
-    def _turn_to_what_is_there(self) -> None:
-        """Have every later transaction on the file at the place, if what was opened was deleted or replaced."""
-        known = self.whereabouts
-        if known is None or known.is_right():
-            return
-        with self.lock:
-            if self.whereabouts is not known:
-                return  # somebody else was quicker
-            self.whereabouts = None
-            lanes = [lane for lane in (self.writer, *self.readers) if lane.connection is not None]
-            for lane in lanes:
-                lane.worn = True
-            if lanes:
-                known.clear_away()
+    def _look(self) -> None:
+        """Raise StateGone when the file at the place is not the one that was opened, on whichever lane."""
+        if self.is_gone:
+            raise StateGone(
+                f"{self.place}: was deleted, moved or replaced while this process had it open, so nothing was done; "
+                "close all DatabaseNodes of it to go on with what is there now"
+            )
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file that was opened is no longer at the place."""
+        return self.whereabouts is not None and not self.whereabouts.is_right()
 
     def _left(self) -> None:
         """Count a transaction out; if it was the last use, a thread closes the connections."""
@@ -239,7 +236,7 @@ class Database:
     # ── connecting ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _new_writer(self) -> Lane:
-        return Lane(self.place, self._connect_writer)
+        return Lane(self.place, self._connect_writer, self._look)
 
     def _connect_writer(self) -> Connection:
         return self._connect(self._set_up_writer)
@@ -252,7 +249,6 @@ class Database:
             connection = self.engine.connect()
             try:
                 set_up(connection)
-                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # after which its log is there
                 self._note_where()
             except BaseException:
                 connection.close()
@@ -260,8 +256,12 @@ class Database:
             return connection
 
     def _note_where(self) -> None:
-        if not self.in_memory:
-            self.whereabouts = Whereabouts(Path(self.place))
+        if self.in_memory:
+            return
+        with self.lock:
+            if self.whereabouts is None:
+                self.whereabouts = Whereabouts(Path(self.place))
+        self._look()  # again: it may have been replaced meanwhile
 
     def _set_up_writer(self, connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys=ON")

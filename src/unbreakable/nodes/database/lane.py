@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from unbreakable.nodes.database.trouble import mark
 from unbreakable.runtime import Runtime
+from unbreakable.storage.whereabouts import empty_log
 
 CHECK_EVERY = 10_000  # steps of SQLite's machine, about 70 µs, between two looks whether the work is to stop
 
@@ -58,8 +59,8 @@ class Job:
 class Lane:
     """Hold a connection that is opened when it is first needed, and again after it was closed."""
 
-    def __init__(self, place: str, connect: Callable[[], Connection]) -> None:
-        self.place, self._connect = place, connect
+    def __init__(self, place: str, connect: Callable[[], Connection], look: Callable[[], None]) -> None:
+        self.place, self._connect, self._look = place, connect, look
         self.lock = threading.Lock()
         self.job: Job | None = None
         self.connection: Connection | None = None
@@ -74,8 +75,10 @@ class Lane:
             raise RuntimeError(f"{self.place}: this transaction was begun by the parent process, which goes on with it")
         if self.retired:
             raise RuntimeError(f"{self.place}: the event loop of this transaction was closed over it: it was undone")
-        if self.worn and not self.is_in_transaction():
-            self._close()
+        if not self.is_in_transaction():
+            self._look()
+            if self.worn:
+                self._close()
         if self.connection is None:
             connection = self._connect()
             self.raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
@@ -116,9 +119,14 @@ class Lane:
             if heir.raw is not None:
                 heir.raw.set_progress_handler(heir._is_over, CHECK_EVERY)
 
-    def close(self) -> None:
-        """Close the connection as soon as nobody is at work on it; closing twice is the same as once."""
+    def close(self, *, is_gone: bool = False) -> None:
+        """Close the connection as soon as nobody is at work on it; closing twice is the same as once.
+
+        *is_gone* says that its file is no longer at the place.
+        """
         with self.lock:
+            if is_gone and self.raw is not None and not self.inherited:
+                empty_log(self.raw)
             self._close()
 
     def close_if_idle(self) -> None:

@@ -41,8 +41,8 @@ class DatabaseNode(UndoingNode):
 
     *connection* is ``sqlite+aiosqlite:///relative.db``, ``sqlite+aiosqlite:////absolute.db`` or ``sqlite+aiosqlite://``
     for a database in memory; without ``+aiosqlite`` they mean the same.  The file is made when it is not there, and is
-    kept in WAL mode.  When it is deleted or replaced, what begins later goes to what is there then.  Async calls work
-    in threads of the database; the event loop goes on.
+    kept in WAL mode.  When it is deleted, moved or replaced, every call raises StateGone until all nodes of it are
+    closed.  Async calls work in threads of the database; the event loop goes on.
 
     Whoever writes stands in line for the one connection that writes, over all nodes, threads and event loops of this
     process, and waits for the lock of other programs, both within the deadline; readers wait for no writer.  What is
