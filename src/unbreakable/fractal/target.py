@@ -69,7 +69,6 @@ class Target:
         self.bad_seen = 0
         self.cuts = self.cuts_seen = 0  #: attempts that a learned limit has cut; those that were learned from
         self.slow_again = 0.0  #: share of attempts after such a cut that took longer than the limit, too, lately
-        self.quiet = (0, 0.0)  #: how many successes there were when one was last waited for in vain, and since when
         self.told = Counter[str]()  #: what of the totals the memory was told already
         self.learned_at: float | None = None  #: when something was last learned
         self.learned: dict[str, int] = {}  # background sub-operation: times run
@@ -161,14 +160,6 @@ class Target:
             self.slow_again += SHARE_OF_ONE * (slow - self.slow_again)
         if not (failure.cut or (isinstance(result, Failure) and result.cut)):
             self.repeats.append(isinstance(result, Failure))
-
-    def quiet_for(self, now: float, elapsed: float) -> float:
-        """Return for how many seconds nothing has succeeded; an attempt of *elapsed* seconds has just been cut."""
-        successes, since = self.quiet
-        if successes != self.successes:
-            successes, since = self.successes, now - elapsed
-            self.quiet = successes, since
-        return now - since
 
     def tally(self) -> Counts:
         """Return how calls ended; those that ended at this very moment may be missing."""

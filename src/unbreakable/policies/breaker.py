@@ -18,7 +18,7 @@ from unbreakable.stats import Window
 
 MOST_WAITING = 1_000
 OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well: it answered, and was right
-MOSTLY = 0.5  # share of a deadline that a target has to be silent for, so that it is to blame
+MOSTLY = 0.5  # share of a deadline that one attempt has to take, so that its target is to blame
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 
@@ -294,15 +294,14 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
 
     A refusal, ours or further in, a caller's deadline or cancellation, and a request, or credentials, that the target
     rightly calls wrong say nothing.  A deadline of the node's own, spent on this attempt for the most part, does; a
-    learned time limit does once the target has been silent for as long.
+    learned time limit, which may be too short for a target that became slow, only for a probe.
     """
     if not isinstance(result, Failure):
         return True
     if ctx.blameless or ctx.is_unwanted() or not is_repeatable(result.error, ctx):
         return None
     if result.soft and not ctx.target.circuit.is_probing:
-        quiet = ctx.target.quiet_for(ctx.runtime.now(), result.elapsed)
-        return False if quiet >= MOSTLY * ctx.plan.deadline else None
+        return None
     if result.cut and is_a(result.error, Rejected):
         ours = ctx.deadline_is_ours and result.elapsed >= MOSTLY * (ctx.deadline - ctx.started)
         return False if ours else None

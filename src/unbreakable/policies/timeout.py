@@ -28,7 +28,8 @@ class Timeout:
     tells.
 
     A *learned* limit is a guess about a target whose next answer may be slower than all before, so it is never the
-    reason why a call fails: it doubles with every attempt, and counts only while another attempt is sure to follow.
+    reason why a call fails: it doubles with every attempt, and counts only while another attempt is sure to follow, or
+    for the one call that looks whether the target of an open circuit is back.
     Given with a node, it is the guess to begin with: it holds until the first limit is learned.
     """
 
