@@ -118,20 +118,31 @@ def test_a_task_group_that_fails_is_repeated_and_answered_for(form):
     assert ("plan b", "open", 0) == play(story)[0]
 
 
-def test_an_operation_that_made_nothing_of_a_failed_task_group_may_fail_afterwards():
-    """What such a group leaves behind in the operation's task is not taken for the caller's cancellation either."""
+def test_a_cancellation_of_which_a_client_s_own_task_makes_an_error_ends_the_call():
+    """Nothing in the error tells of it; whoever waits no longer is not kept by a repeat."""
+    tries = []
 
-    @ub.protect(fallback=lambda failure: "plan b")
-    async def door():
-        with contextlib.suppress(ExceptionGroup):
-            await fan_out(OSError, KeyError)
-        raise ConnectionError
+    @ub.protect(effects="none")
+    async def read():
+        async def reader():
+            stopped = False
+            try:
+                await asyncio.sleep(3600)  # noqa: TID251 - virtual
+            except asyncio.CancelledError:
+                stopped = True
+            if stopped:
+                raise ConnectionError("closed")
+
+        tries.append(1)
+        await asyncio.create_task(reader())
 
     async def story():
-        outcome = await door.outcome()
-        return outcome.value, outcome.attempts, asyncio.current_task().cancelling()
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(1):
+                await read()
 
-    assert ("plan b", 3, 0) == play(story)[0]
+    _, seconds = play(story)
+    assert (1, 1.0) == (len(tries), pytest.approx(seconds))
 
 
 def test_a_cancellation_that_a_task_group_makes_an_error_of_ends_the_call():

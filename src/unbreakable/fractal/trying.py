@@ -131,7 +131,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut."""
     error = as_raised(error, ctx)
     if ctx.is_unwanted():
-        ctx.runtime.forgive(relatives(error), ctx.cancels)
+        ctx.runtime.forgive(relatives(error))
     now = ctx.runtime.now()
     ours = cut or (ctx.asked and is_soft(ctx, now, ours=False))  # it kept to the limit that it had asked for
     cut = ours or is_a(error, (AttemptTimeout, DeadlineExceeded))  # or by one further in

@@ -10,7 +10,7 @@ import inspect
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -21,7 +21,7 @@ from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
-from unbreakable.runtime.watch import Alarm, Watch, forgive, settle, unwatch
+from unbreakable.runtime.watch import Alarm, Watch, settle, take_back_forgotten, unwatch
 
 T = TypeVar("T")
 
@@ -60,8 +60,9 @@ class AsyncioRuntime:
         task = asyncio.current_task()
         return 0 if task is None else task.cancelling()
 
-    #: takes back what nobody asked the running task for
-    forgive = staticmethod(forgive)
+    def forgive(self, errors: Iterable[BaseException]) -> None:
+        """Take back the cancellations that *errors* stand for and nobody asked for."""
+        take_back_forgotten(errors)
 
     def tighten(self, owner: object, seconds: float) -> None:
         """Let a limit learned meanwhile count for the attempts of *owner* that are in flight on any loop."""

@@ -178,7 +178,7 @@ class BlockingRuntime:
         """Return 0: a thread at work is not cancelled."""
         return 0
 
-    def forgive(self, errors: Iterable[BaseException], cancels: int) -> None:
+    def forgive(self, errors: Iterable[BaseException]) -> None:
         """Do nothing: no thread at work counts as cancelled."""
 
     def watch(self, alarm: Alarm) -> None:

@@ -89,8 +89,8 @@ class Runtime(Protocol):
     def cancellations(self) -> int:
         """Return how many cancellations were asked of who runs, and not taken back; 0 where nothing is cancelled."""
 
-    def forgive(self, errors: Iterable[BaseException], cancels: int) -> None:
-        """Let cancellations of who runs, beyond *cancels*, not count that its work, which ended in *errors*, made."""
+    def forgive(self, errors: Iterable[BaseException]) -> None:
+        """Let cancellations not count that were asked of who runs by what *errors* came out of, and by nobody else."""
 
     def tighten(self, owner: object, seconds: float) -> None:
         """Give the steps of *owner* that are under way at most *seconds* since they began, where they can be cut."""

@@ -102,30 +102,21 @@ def unwatch(alarm: Alarm) -> None:
 _END_OF_GROUP = asyncio.TaskGroup.__aexit__.__code__
 
 
-def forgive(errors: Iterable[BaseException], cancels: int) -> None:
-    """Take back what nobody asked the running task for, beyond *cancels*, when its work has ended in *errors*.
+def take_back_forgotten(errors: Iterable[BaseException]) -> None:
+    """Take back what the task groups that *errors* came out of asked of the running task, and did not take back.
 
-    Before Python 3.13 a task group whose member fails while it waits at the end of its block does not take back what
-    it asked for.  What is not in the *errors* may as well have been such a group, of which the work made nothing.
+    Before Python 3.13 a group does not when a member fails while it waits for the others at the end of its block: then
+    its task counts as cancelled, by nobody.
     """
-    task = asyncio.current_task()
+    task, groups = asyncio.current_task(), set()
     if task is None or isinstance(task, OwnTask) or not GROUPS_FORGET:
         return
-    errors = list(errors)
-    for _ in _groups_in(errors, task):
-        task.uncancel()
-    if not any(issubclass(type(error), asyncio.CancelledError) for error in errors):
-        while task.cancelling() > cancels:
-            task.uncancel()
-
-
-def _groups_in(errors: Iterable[BaseException], task: object) -> set[object]:
-    """Return the task groups of *task* that *errors* came out of and that forgot."""
-    groups = set()
     for error in errors:
         traceback = told_by(error, "__traceback__")
         while traceback is not None:
             frame, traceback = traceback.tb_frame, traceback.tb_next
             if frame.f_code is _END_OF_GROUP and frame.f_locals["et"] is None:
                 groups.add(frame.f_locals["self"])
-    return {group for group in groups if group._parent_task is task and group._parent_cancel_requested}  # noqa: SLF001
+    for group in groups:
+        if group._parent_task is task and group._parent_cancel_requested:  # noqa: SLF001
+            task.uncancel()
