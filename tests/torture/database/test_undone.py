@@ -57,6 +57,62 @@ def test_an_interrupt_undoes_a_transaction(path, interrupt, found, is_free):
     assert 0 == found()
 
 
+WAYS = {
+    "run": lambda db: db.run_sync(lambda tx: tx.execute(ADD, {"note": "half"}), "k"),
+    "write": lambda db: db.query_sync(ADD, {"note": "half"}),
+    "read": lambda db: db.query_sync("SELECT count(*) FROM counter"),
+}
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize(
+    ("way", "sql"), [("run", "INSERT INTO counter"), ("run", "COMMIT"), ("write", "INSERT"), ("read", "SELECT count")]
+)
+def test_an_interrupt_within_a_statement_passes_and_breaks_nothing(path, interrupt, way, sql, found, is_free):
+    """SQLAlchemy closes the connection that a signal's handler has struck; whoever comes next has another one."""
+    db = DatabaseNode(f"sqlite:///{path}")
+    db.query_sync("SELECT 1")
+
+    def strike(_connection, _cursor, statement, *_others):
+        if statement.startswith(sql):
+            raise interrupt
+
+    engine = db.calls.database.engine
+    event.listen(engine, "before_cursor_execute", strike)
+    for _ in range(6):  # more often than there are connections
+        with pytest.raises(interrupt):
+            WAYS[way](db)
+        assert is_free()
+    event.remove(engine, "before_cursor_execute", strike)
+    db.query_sync(ADD, {"note": "next"})
+    db.aclose_sync()
+
+    assert 1 == found()
+
+
+def test_what_goes_on_after_an_interrupt_within_a_statement_is_not_done(path, found):
+    """The transaction is undone with its connection; nothing more is written outside of it."""
+    db = DatabaseNode(f"sqlite:///{path}")
+    db.query_sync("SELECT 1")
+
+    def strike(_connection, _cursor, _statement, parameters, *_others):
+        if "struck" in parameters:
+            raise KeyboardInterrupt
+
+    def stubborn(tx):
+        tx.execute(ADD, {"note": "before"})
+        with contextlib.suppress(KeyboardInterrupt):
+            tx.execute(ADD, {"note": "struck"})
+        tx.execute(ADD, {"note": "after"})
+
+    event.listen(db.calls.database.engine, "before_cursor_execute", strike)
+    with pytest.raises(RuntimeError, match="rolled the whole transaction back"):
+        db.run_sync(stubborn, "k")
+    db.aclose_sync()
+
+    assert 0 == found()
+
+
 def test_a_time_limit_in_sync_code_leaves_no_transaction_behind(path, monkeypatch, found):
     """The beginning of a block is not run in a thread that may be left behind: nothing begins for nobody."""
     db = DatabaseNode(f"sqlite:///{path}", timeout=ub.Timeout(0.1))

@@ -77,7 +77,7 @@ class Lane:
             raise RuntimeError(f"{self.place}: the event loop of this transaction was closed over it: it was undone")
         if not self.is_in_transaction():
             self._look()
-            if self.worn:
+            if self.worn or self._is_struck():
                 self._close()
         if self.connection is None:
             connection = self._connect()
@@ -92,7 +92,11 @@ class Lane:
 
     def is_in_transaction(self) -> bool:
         """Return whether a transaction is open; without waiting for anything."""
-        return self.raw is not None and not self.inherited and self.raw.in_transaction
+        return self.raw is not None and not (self.inherited or self._is_struck()) and self.raw.in_transaction
+
+    def _is_struck(self) -> bool:
+        """Return whether an interrupt, such as Ctrl-C, came up within a statement: SQLAlchemy closes the connection."""
+        return self.connection is not None and self.connection.invalidated
 
     def is_clean(self) -> bool:
         """Return whether the next one can have it as it is: nobody is at work on it and nothing is open."""

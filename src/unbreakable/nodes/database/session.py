@@ -124,10 +124,11 @@ class Session:
         self._check_open()
         try:
             value = work(connection)
-        except Exception as error:
+        except BaseException as error:
             if not self.lane.is_in_transaction():
-                error.add_note(f"{self.database.place}: SQLite has rolled the whole transaction back at this")
-                self.broken = error
+                words = f"{self.database.place}: SQLite has rolled the whole transaction back at this"
+                error.add_note(words)
+                self.broken = error if isinstance(error, Exception) else RuntimeError(f"{words}: {error!r}")
             raise
         return value
 
