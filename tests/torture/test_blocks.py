@@ -13,6 +13,11 @@ from unbreakable.testing import virtual_time
 AGAIN = ub.Retry(3, backoff=ub.Backoff(0.0))
 
 
+def told(status):
+    """Return what a status tells of calls: how many ended, and failed, and are under way."""
+    return status.total_executions, status.failure_count, status.in_flight or 0
+
+
 def test_a_block_is_repeated_until_it_succeeds():
     """A failed block ends quietly and is run again; the last failure is raised, with its story."""
     seen = []
@@ -99,9 +104,11 @@ def test_a_loop_that_was_left_before_its_block_cuts_nothing(options, late):
             break
         await asyncio.sleep(100)  # noqa: TID251 - virtual
         assert (0, 0) == (asyncio.current_task().cancelling(), attempts.node.get_status().in_flight)
+        assert (0, 0, 0) == told(attempts.node.get_status())
         with pytest.raises(late):
             async with _attempt:
                 pass
+        assert (1, 1, 0) == told(attempts.node.get_status())
 
     with virtual_time():
         asyncio.run(story())
@@ -144,6 +151,7 @@ def test_a_deadline_that_passed_before_the_block_is_told_as_one():
     with virtual_time(), pytest.raises(ub.errors.DeadlineExceeded, match="before its block began") as raised:
         asyncio.run(story())
     assert (ub.Status.FAILED, raised.value) == (attempts.outcome.status, attempts.outcome.error)
+    assert (1, 1, 0) == told(attempts.node.get_status())
 
 
 def test_a_block_that_is_left_by_break_or_return_succeeded():

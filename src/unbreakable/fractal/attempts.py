@@ -124,8 +124,11 @@ class Attempts:
 
     def begin_block(self) -> None:
         """Note that the attempt is used."""
-        if self._late is not None:
-            raise self._late.error
+        late, self._late = self._late, None
+        if late is not None:
+            self.node.close_call(self.context, late)  # not before: of a loop that was left nothing is told
+            self._finish(late)
+            raise late.error
         self._begun = True
 
     def _wait_for_block(self) -> float | None:
@@ -148,10 +151,10 @@ class Attempts:
         if script is None:
             return
         script.close()
+        self._script = None
         too_late = DeadlineExceeded if scope.runtime.now() >= scope.deadline else AttemptTimeout
         error = too_late(f"{self.node.name}: the attempt's time was up before its block began")
         self._late = Failure(error, Kind.TIMEOUT, node=self.node.name, attempt=scope.attempt)
-        self._finish(self._late)
 
     def _finish(self, result: Result[Any]) -> bool:
         self._script = None

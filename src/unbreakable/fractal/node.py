@@ -177,10 +177,14 @@ class FractalNode(Closing, Listening):
             result: Result[Any] = await ctx.target.script(ctx)
         finally:
             ctx.end()
+        self.close_call(ctx, result)
+        return result
+
+    def close_call(self, ctx: Context, result: Result[Any]) -> None:
+        """Count a call that has ended in *result*, and tell it."""
         with ctx.notebook.doing("learn.store.record"):
             learning.record(self, ctx, result)
         telling.announce(ctx, result)
-        return result
 
     def outcome(self, ctx: Context, result: Result[Any]) -> Outcome[Any]:
         """Return what the caller is told."""

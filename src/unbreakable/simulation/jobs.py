@@ -58,6 +58,7 @@ class Job:
     def __init__(self) -> None:
         self.watch = Stopwatch(f"the {PRIMARY} operation alone")
         self.controls = 0  # calls that measured the primary way
+        self.primary_fails = False  # whether the last use of it did: no call is sent there only to be measured
 
     async def attempt(self, ctx: Context, choice: Choice, way: str | None) -> Any:
         """Make one attempt by *way*, else by the best one, which is chosen anew for each copy."""
@@ -72,11 +73,14 @@ class Job:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
                 select.learn(choice.arms, way, ctx.runtime.now() - began, ok=False)
+                self.primary_fails = self.primary_fails or way == PRIMARY
             raise
         seconds = ctx.runtime.now() - began
         select.learn(choice.arms, way, seconds, ok=True)
-        if way == PRIMARY and not ctx.rival:
-            self.watch.alone.append(seconds)
+        if way == PRIMARY:
+            self.primary_fails = False
+            if not ctx.rival:
+                self.watch.alone.append(seconds)
         return value
 
     def _choose(self, choice: Choice, ctx: Context) -> str:
@@ -89,6 +93,8 @@ class Job:
 
     def _is_control(self, dice: float) -> bool:
         """Return whether a call measures the primary way: until there is a baseline, whatever the dice say."""
+        if self.primary_fails:
+            return False
         if len(self.watch.alone) >= LEAST:
             return dice < CONTROL
         return dice < FIRST_CONTROL or self.controls + 1 < FIRST_CONTROL * len(self.watch.calls)

@@ -184,7 +184,7 @@ class Engine:
         text = in_one_line(error, LONGEST)
         certain = name not in self.saga.doubtful
         self.run.records.append(StepEnded(self.run.id, name, self.saga.ledger[name], certain, error=text))
-        self._tell("StepFailed", step=name, error=text, doubt=ending.doubt.value)
+        self._tell("StepFailed", step=name, error=text, doubt=ending.doubt.name.lower().replace("_", " "))
 
     def _not_returned(self, name: str, error: BaseException) -> None:
         """Take in what is no Exception, and not a cut of ours."""

@@ -21,7 +21,7 @@ class StepDone(Event):
 
 
 class StepFailed(Event):
-    """A step of a run failed for good; *doubt* says how much is known about its effect."""
+    """A step of a run failed for good; *doubt* is "never began", "reported" or "nobody knows", of its effect."""
 
     run_id: str
     step: str

@@ -143,6 +143,7 @@ def test_a_compensation_that_fails_for_good_calls_a_person(stage, state):
         result.error.__cause__,
     )
     assert [StepFailed, RunTurned, CompensationFailed, Compensated, RunFinished] == list(map(type, told[3:]))
+    assert "reported" == told[3].doubt
 
 
 def test_several_failures_arrive_together(stage):

@@ -169,6 +169,26 @@ def test_the_faster_way_is_found_and_the_speed_up_is_measured():
     assert str(speedup).endswith("x")
 
 
+@pytest.mark.parametrize("effects", ["unknown", "once"])
+def test_no_call_is_sent_to_a_way_that_is_down_only_to_measure_it(effects):
+    """What may not be made again the other way would fail for a figure, and for ever."""
+    engine, failed = ub.QuantumSimulationEngine(), []
+
+    async def down() -> None:
+        raise ConnectionResetError("down")
+
+    async def main() -> None:
+        how = {"name": "job", "effects": effects, "alternatives": {"replica": target(0.02)[0]}}
+        for number in range(1_000):
+            try:
+                await engine.execute_quantum(down, **how)
+            except ConnectionResetError:
+                failed.append(number)
+
+    asyncio.run(main())
+    assert 5 > len([number for number in failed if number >= 100])
+
+
 def test_where_nothing_can_be_gained_no_speed_up_is_told():
     """One way alone is as fast as itself."""
     engine = ub.QuantumSimulationEngine()
