@@ -122,9 +122,10 @@ class Carrier:
 
 
 async def _end_others() -> None:
-    """Cancel the other tasks of this event loop, which have LAST seconds to end."""
+    """Cancel the other tasks of this event loop, and close its async generators; both have LAST seconds to end."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     if others:
         await asyncio.wait(others, timeout=LAST)
+    await asyncio.wait({asyncio.ensure_future(asyncio.get_running_loop().shutdown_asyncgens())}, timeout=LAST)

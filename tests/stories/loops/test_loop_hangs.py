@@ -8,10 +8,11 @@ import math
 
 import pytest
 
-from unbreakable.loops import LoopState
+from unbreakable.loops import LoopState, QuantumLoopEngine
 from unbreakable.loops.events import IterationLeftBehind
 from unbreakable.loops.strays import MOST
 from unbreakable.runtime import ASYNCIO, TimeUp
+from unbreakable.testing import virtual_time
 
 
 async def swallow(seconds):
@@ -82,6 +83,27 @@ def test_what_was_left_behind_does_not_keep_the_loop_from_its_end(play):
     assert LoopState.FINISHED == first
     assert 12.0 <= ended_at <= 13.0
     assert (LoopState.FINISHED, 4) == (after.state, after.current_iteration)
+
+
+def test_what_an_iteration_has_open_is_closed_before_its_loop_has_ended():
+    """A program that ends when its loop does has given back what its generators hold."""
+    kept, closed = [], []
+
+    async def rows():
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0.2)  # noqa: TID251 - virtual
+            closed.append(1)
+
+    async def work():
+        kept.append(rows())
+        await anext(kept[-1])
+
+    with virtual_time(), QuantumLoopEngine() as engine:
+        engine.create_loop(work, interval=0.0, max_iterations=1).start()
+        engine.run()
+        assert [1] == closed
 
 
 @awaited
