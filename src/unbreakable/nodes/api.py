@@ -10,9 +10,9 @@ from unbreakable.fractal import FractalNode, Remedy
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
 from unbreakable.fractal.settings import check_names
-from unbreakable.nodes.credentials import are_refused
 from unbreakable.nodes.doors import AsyncOperation, SyncOperation
-from unbreakable.nodes.http import effects_of, has_key
+from unbreakable.nodes.http.credentials import are_refused
+from unbreakable.nodes.http.meaning import effects_of, has_key
 from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import Runtime, run_blocking
@@ -21,7 +21,7 @@ from unbreakable.simulation import Speedup
 if TYPE_CHECKING:
     import httpx2
 
-    from unbreakable.nodes.asking import Asking
+    from unbreakable.nodes.http.asking import Asking
 
 Auth: TypeAlias = "httpx2.Auth | tuple[str, str] | str | Callable[[], str | Awaitable[str]]"
 Transport: TypeAlias = "httpx2.BaseTransport | httpx2.AsyncBaseTransport"
@@ -165,7 +165,7 @@ class APINode(FractalNode):
 def client_library() -> ModuleType:
     """Return the module that reads settings with httpx2; ImportError says how to get that."""
     try:
-        from unbreakable.nodes import checking
+        from unbreakable.nodes.http import checking
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("httpx2", "httpcore2"):
             raise

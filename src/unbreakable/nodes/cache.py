@@ -31,11 +31,11 @@ from unbreakable.fractal.ports import join
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.settings import check_names
 from unbreakable.fractal.status import NodeStatus
-from unbreakable.nodes.keys import check_loader, checked_key, checked_tags, tags_of_a_value
-from unbreakable.nodes.leases import Leases
-from unbreakable.nodes.loading import Loading
-from unbreakable.nodes.reading import AsyncReading, SyncReading
-from unbreakable.nodes.shelf import Entry
+from unbreakable.nodes.caching.keys import check_loader, checked_key, checked_tags, tags_of_a_value
+from unbreakable.nodes.caching.leases import Leases
+from unbreakable.nodes.caching.loading import Loading
+from unbreakable.nodes.caching.reading import AsyncReading, SyncReading
+from unbreakable.nodes.caching.shelf import Entry
 from unbreakable.policies import check
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, run_blocking
 

@@ -28,9 +28,9 @@ from unbreakable.fractal.ports import join
 from unbreakable.fractal.settings import check_names
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.items import Items
-from unbreakable.nodes.at_work import Place, RunsAtWork, around
-from unbreakable.nodes.books import Books
-from unbreakable.nodes.crew import TaskCrew, ThreadCrew
+from unbreakable.nodes.orchestrating.at_work import Place, RunsAtWork, around
+from unbreakable.nodes.orchestrating.books import Books
+from unbreakable.nodes.orchestrating.crew import TaskCrew, ThreadCrew
 from unbreakable.policies import check
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blocking

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.settings import check_names
-from unbreakable.nodes.http import effects_of, has_key
-from unbreakable.nodes.hurry import hurry
-from unbreakable.nodes.passing import AsyncColour, BlockingColour, Colour, Passing, ended
+from unbreakable.nodes.http.hurry import hurry
+from unbreakable.nodes.http.meaning import effects_of, has_key
+from unbreakable.nodes.http.passing import AsyncColour, BlockingColour, Colour, Passing, ended
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking

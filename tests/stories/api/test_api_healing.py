@@ -12,7 +12,8 @@ import httpx2
 import pytest
 
 import unbreakable as ub
-from unbreakable.nodes import APINode, clients
+from unbreakable.nodes import APINode
+from unbreakable.nodes.http import clients
 
 pytestmark = pytest.mark.real
 

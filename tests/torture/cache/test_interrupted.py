@@ -8,8 +8,9 @@ import threading
 
 import pytest
 
-from unbreakable.nodes import cache, circle, flight, leases, loading, reading, shelf
+from unbreakable.nodes import cache
 from unbreakable.nodes.cache import CacheNode
+from unbreakable.nodes.caching import circle, flight, leases, loading, reading, shelf
 from unbreakable.runtime import BLOCKING
 from unbreakable.testing import virtual_time
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unbreakable.nodes.endpoints import FIRST_REST, MOST_REST, Endpoints
+from unbreakable.nodes.http.endpoints import FIRST_REST, MOST_REST, Endpoints
 
 A, B, C = "https://a", "https://b", "https://c"
 

@@ -7,7 +7,7 @@ import pytest
 
 from unbreakable.errors import Kind
 from unbreakable.fractal.signature import LONGEST_WISH
-from unbreakable.nodes.http import effects_of, has_key, kind_of, never_left, retry_after
+from unbreakable.nodes.http.meaning import effects_of, has_key, kind_of, never_left, retry_after
 
 NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")
 

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from unbreakable.nodes.shelf import MOST_SWEPT, Entry, Shelf
+from unbreakable.nodes.caching.shelf import MOST_SWEPT, Entry, Shelf
 
 FOR_EVER = float("inf")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 
-from unbreakable.nodes.crew import ThreadCrew
+from unbreakable.nodes.orchestrating.crew import ThreadCrew
 from unbreakable.runtime import run_blocking
 from unbreakable.runtime.world import ThreadsExhausted
 from unbreakable.workflows import Returned

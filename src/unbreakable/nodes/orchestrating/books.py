@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 
-from unbreakable.nodes.at_work import Place, RunsAtWork, runs_on
+from unbreakable.nodes.orchestrating.at_work import Place, RunsAtWork, runs_on
 from unbreakable.runtime import new_lock
 from unbreakable.storage.batch import LoopBatch
 from unbreakable.storage.shared import close_state, open_state

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from unbreakable.nodes.answer import Body
+from unbreakable.nodes.http.answer import Body
 from unbreakable.policies import Context
 
 if TYPE_CHECKING:
-    from unbreakable.nodes.clients import Wire
+    from unbreakable.nodes.http.clients import Wire
 
 MOST_ANSWERS = 20  # before the last one, as many as httpx2 follows by itself
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from unbreakable.errors import NotSent
-from unbreakable.nodes.http import retry_after, translated
-from unbreakable.nodes.hurry import within
+from unbreakable.nodes.http.hurry import within
+from unbreakable.nodes.http.meaning import retry_after, translated
 from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import Context
 from unbreakable.runtime import run_blocking

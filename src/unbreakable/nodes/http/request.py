@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import httpx2
 
 from unbreakable.errors import ValidationFailed
-from unbreakable.nodes.http import EFFECTS, KEY_HEADER, has_key
+from unbreakable.nodes.http.meaning import EFFECTS, KEY_HEADER, has_key
 from unbreakable.outcome import in_one_line
 
 IN_THE_QUERY = ("GET", "HEAD", "DELETE")

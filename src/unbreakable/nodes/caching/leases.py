@@ -11,8 +11,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Iterable
 
-from unbreakable.nodes.flight import Flight
-from unbreakable.nodes.shelf import Entry, Shelf
+from unbreakable.nodes.caching.flight import Flight
+from unbreakable.nodes.caching.shelf import Entry, Shelf
 from unbreakable.runtime import Waiter
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from unbreakable.errors import Kind, VerificationFailed
-from unbreakable.nodes.http import retry_after
+from unbreakable.nodes.http.meaning import retry_after
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
 from unbreakable.policies.timeout import cut

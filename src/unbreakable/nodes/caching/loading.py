@@ -28,11 +28,11 @@ from unbreakable.fractal.guard import guarded_work
 from unbreakable.fractal.operation import Work, work_with_arguments
 from unbreakable.fractal.telling import story_of
 from unbreakable.fractal.trace import Notebook
-from unbreakable.nodes.circle import around, waiting_for
-from unbreakable.nodes.flight import Flight
-from unbreakable.nodes.keys import check_fetch, check_plain, checked_key, tags_of_a_value
-from unbreakable.nodes.leases import Leases
-from unbreakable.nodes.shelf import Entry
+from unbreakable.nodes.caching.circle import around, waiting_for
+from unbreakable.nodes.caching.flight import Flight
+from unbreakable.nodes.caching.keys import check_fetch, check_plain, checked_key, tags_of_a_value
+from unbreakable.nodes.caching.leases import Leases
+from unbreakable.nodes.caching.shelf import Entry
 from unbreakable.outcome import Failure, Outcome, Status, note
 from unbreakable.policies import Context, current
 from unbreakable.policies.policy import enter

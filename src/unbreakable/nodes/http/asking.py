@@ -10,13 +10,13 @@ import httpx2
 
 from unbreakable.errors import Kind, ValidationFailed
 from unbreakable.fractal.signature import http_status
-from unbreakable.nodes.answer import judge
-from unbreakable.nodes.clients import AsyncWire, BlockingWire, Wire
-from unbreakable.nodes.conversation import Conversation
-from unbreakable.nodes.credentials import Credentials
-from unbreakable.nodes.endpoints import Endpoints
-from unbreakable.nodes.http import EFFECTS, translated
-from unbreakable.nodes.request import Ask, prepare
+from unbreakable.nodes.http.answer import judge
+from unbreakable.nodes.http.clients import AsyncWire, BlockingWire, Wire
+from unbreakable.nodes.http.conversation import Conversation
+from unbreakable.nodes.http.credentials import Credentials
+from unbreakable.nodes.http.endpoints import Endpoints
+from unbreakable.nodes.http.meaning import EFFECTS, translated
+from unbreakable.nodes.http.request import Ask, prepare
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
 from unbreakable.simulation import Stopwatch, select

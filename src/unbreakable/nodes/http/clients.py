@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeAlias
 import httpx2
 
 from unbreakable.errors import ValidationFailed
-from unbreakable.nodes.answer import Body
-from unbreakable.nodes.hurry import hurry, within
+from unbreakable.nodes.http.answer import Body
+from unbreakable.nodes.http.hurry import hurry, within
 from unbreakable.policies import Context
 from unbreakable.runtime import new_lock
 

@@ -8,11 +8,11 @@ from typing import Any
 import httpx2
 
 from unbreakable.errors import ConfigurationError, ValidationFailed
-from unbreakable.nodes.asking import Asking
-from unbreakable.nodes.credentials import Credentials, checked
-from unbreakable.nodes.endpoints import Endpoints
-from unbreakable.nodes.http import EFFECTS, has_key
-from unbreakable.nodes.request import checked as checked_headers
+from unbreakable.nodes.http.asking import Asking
+from unbreakable.nodes.http.credentials import Credentials, checked
+from unbreakable.nodes.http.endpoints import Endpoints
+from unbreakable.nodes.http.meaning import EFFECTS, has_key
+from unbreakable.nodes.http.request import checked as checked_headers
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 

@@ -7,8 +7,8 @@ import contextlib
 from types import TracebackType
 from typing import Any
 
-from unbreakable.nodes.circle import Mark
-from unbreakable.nodes.shelf import Entry
+from unbreakable.nodes.caching.circle import Mark
+from unbreakable.nodes.caching.shelf import Entry
 from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import Context
 from unbreakable.runtime import Waiter

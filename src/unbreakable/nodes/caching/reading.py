@@ -6,9 +6,9 @@ import functools
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Any, Self, TypeVar, overload
 
+from unbreakable.nodes.caching.leases import Leases
+from unbreakable.nodes.caching.loading import Loading
 from unbreakable.nodes.doors import MethodDoor
-from unbreakable.nodes.leases import Leases
-from unbreakable.nodes.loading import Loading
 from unbreakable.outcome import Outcome
 from unbreakable.runtime import ASYNCIO, BLOCKING, mark_as_coroutine_function, run_blocking
 

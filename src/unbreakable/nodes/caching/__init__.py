@@ -1,0 +1,1 @@
+"""What a CacheNode is made of."""

@@ -1,0 +1,1 @@
+"""What an APINode, and an AdaptiveTransport, are made of."""

@@ -1,0 +1,1 @@
+"""What an OrchestratorNode is made of."""
