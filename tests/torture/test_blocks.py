@@ -105,9 +105,10 @@ def test_a_loop_that_was_left_before_its_block_cuts_nothing(options, late):
         await asyncio.sleep(100)  # noqa: TID251 - virtual
         assert (0, 0) == (asyncio.current_task().cancelling(), attempts.node.get_status().in_flight)
         assert (0, 0, 0) == told(attempts.node.get_status())
-        with pytest.raises(late):
-            async with _attempt:
-                pass
+        for _ in range(2):
+            with pytest.raises(late):
+                async with _attempt:
+                    pass
         assert (1, 1, 0) == told(attempts.node.get_status())
 
     with virtual_time():

@@ -124,10 +124,11 @@ class Attempts:
 
     def begin_block(self) -> None:
         """Note that the attempt is used."""
-        late, self._late = self._late, None
+        late = self._late
         if late is not None:
-            self.node.close_call(self.context, late)  # not before: of a loop that was left nothing is told
-            self._finish(late)
+            if self.outcome is None:  # not told before: of a loop that was left nothing is
+                self.node.close_call(self.context, late)
+                self._finish(late)
             raise late.error
         self._begun = True
 

@@ -10,6 +10,7 @@ from unbreakable.errors import NotSent
 from unbreakable.fractal.operation import takes_context
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
+from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.runtime import run_blocking
 from unbreakable.simulation import select
 from unbreakable.simulation.speedup import LEAST, Stopwatch
@@ -17,6 +18,7 @@ from unbreakable.stats import Arms
 
 PRIMARY = "primary"
 CONTROL, FIRST_CONTROL = 0.02, 0.05  # share of calls that measure the primary way: later, and until there is a baseline
+DOWN = 3  # failures of the primary way in a row after which no call that cannot go another one is sent there to measure
 
 
 class Choice(NamedTuple):
@@ -58,7 +60,7 @@ class Job:
     def __init__(self) -> None:
         self.watch = Stopwatch(f"the {PRIMARY} operation alone")
         self.controls = 0  # calls that measured the primary way
-        self.primary_fails = False  # whether the last use of it did: no call is sent there only to be measured
+        self.failed = 0  # uses of the primary way in a row that did
 
     async def attempt(self, ctx: Context, choice: Choice, way: str | None) -> Any:
         """Make one attempt by *way*, else by the best one, which is chosen anew for each copy."""
@@ -73,19 +75,20 @@ class Job:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
                 select.learn(choice.arms, way, ctx.runtime.now() - began, ok=False)
-                self.primary_fails = self.primary_fails or way == PRIMARY
+                self.failed += way == PRIMARY
             raise
         seconds = ctx.runtime.now() - began
         select.learn(choice.arms, way, seconds, ok=True)
         if way == PRIMARY:
-            self.primary_fails = False
+            self.failed = 0
             if not ctx.rival:
                 self.watch.alone.append(seconds)
         return value
 
     def _choose(self, choice: Choice, ctx: Context) -> str:
         """Return the best way, or now and then the primary one: there is no speed-up without a baseline."""
-        if len(choice.ways) > 1 and not ctx.rival and self._is_control(ctx.runtime.random()):
+        costs_calls = self.failed >= DOWN and not may_run_twice_at_once(ctx.plan.effects)
+        if len(choice.ways) > 1 and not (ctx.rival or costs_calls) and self._is_control(ctx.runtime.random()):
             self.controls += 1
             ctx.choice = choice._replace(measures=True)
             return PRIMARY
@@ -93,8 +96,6 @@ class Job:
 
     def _is_control(self, dice: float) -> bool:
         """Return whether a call measures the primary way: until there is a baseline, whatever the dice say."""
-        if self.primary_fails:
-            return False
         if len(self.watch.alone) >= LEAST:
             return dice < CONTROL
         return dice < FIRST_CONTROL or self.controls + 1 < FIRST_CONTROL * len(self.watch.calls)

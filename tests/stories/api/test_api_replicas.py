@@ -75,6 +75,31 @@ async def test_a_primary_that_hangs_is_left_in_peace(partner, replica, ask):
     assert ({True}, 3) == ({outcome.ok for outcome in outcomes}, len(partner.asked))
 
 
+BAD = {
+    "throttles": lambda server: server.reply(429, {}),
+    "no JSON": lambda server: server.reply(200, b"{oops", {"content-type": "application/json"}),
+    "maintenance": lambda server: server.reply(200, {"maintenance": True}),
+}
+
+
+@pytest.mark.parametrize("trouble", BAD)
+async def test_a_replica_that_answers_badly_and_fast_is_not_the_best(partner, replica, ask, trouble):
+    """What nobody can use is no answer, however quickly it comes; the calls go where the good ones come from."""
+    verify = lambda body: "maintenance" not in body
+    usual = partner.reply(200, {"fares": []}, delay=0.005)
+    partner.answers(usual)
+    replica.answers(usual)
+    async with APINode(endpoints=[partner.url, replica.url], retry=SOON, verify=verify) as api:
+        for _ in range(60):
+            await ask(api)
+        replica.answers(BAD[trouble](replica))
+        before = len(replica.asked)
+        ended = [(await ask(api)).ok for _ in range(40)]
+
+    assert [True] * 40 == ended
+    assert 8 > len(replica.asked) - before
+
+
 async def test_a_herd_that_meets_a_dead_primary_does_not_open_the_circuit(dead, replica, ask):
     """What one replica does is no verdict on the service as long as another one works."""
     async with APINode(endpoints=[dead, replica.url], retry=SOON, breaker=ub.CircuitBreaker(2)) as api:

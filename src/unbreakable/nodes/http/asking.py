@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from unbreakable.errors import Kind, ValidationFailed
+from unbreakable.errors import Kind, ValidationFailed, VerificationFailed
 from unbreakable.fractal.signature import http_status
 from unbreakable.nodes.http.answer import judge
 from unbreakable.nodes.http.clients import AsyncWire, BlockingWire, Wire
@@ -21,7 +21,13 @@ from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
 from unbreakable.simulation import Stopwatch, select
 
+THROTTLED = 429
 AS_GIVEN = 30.0  # requests that are sent to the endpoints in the order of preference before a better one is looked for
+
+
+def is_faulty(status: int) -> bool:
+    """Return whether another replica might do better than one that answers with this *status*."""
+    return status >= 500 or status == THROTTLED
 
 
 @dataclass(slots=True)
@@ -66,11 +72,21 @@ class Asking:
         request = prepare(wire.client(), url, ask, standing)
         tried = ctx.choice = Try(url, ctx.runtime.now())
         response = await self._exchange(wire, ctx, request, tried, auth)
-        if response.status_code >= 500:
+        return self._judged(ctx, tried, response)
+
+    def _judged(self, ctx: Context, tried: Try, response: httpx2.Response) -> Any:
+        """Return what *response* holds; how fast a refusal came, or what nobody can read, speaks for no endpoint."""
+        if is_faulty(response.status_code):
             self._failed(ctx, tried, dead=False)
-        else:
-            self._worked(ctx, tried)
-        return judge(response)
+        elif not response.is_success:
+            self.endpoints.worked(tried.url)  # the request itself is to blame
+        try:
+            value = judge(response)
+        except VerificationFailed:
+            self._failed(ctx, tried, dead=False)
+            raise
+        self._worked(ctx, tried)
+        return value
 
     async def _exchange(
         self, wire: Wire, ctx: Context, request: httpx2.Request, tried: Try, auth: httpx2.Auth | None
@@ -143,7 +159,8 @@ class Asking:
         last = None if ctx is None else ctx.arguments.get("endpoint")
         if ctx is None or last is None:
             return False
-        faulty = failure.kind in (Kind.UNREACHABLE, Kind.TIMEOUT) or (http_status(failure.error) or 0) >= 500
+        kinds = (Kind.UNREACHABLE, Kind.TIMEOUT, Kind.UNVERIFIED)
+        faulty = failure.kind in kinds or is_faulty(http_status(failure.error) or 0)
         return faulty and self.endpoints.others_work(ctx.runtime.now(), last)
 
     def move(self, failure: Failure) -> dict[str, str] | None:
@@ -151,8 +168,8 @@ class Asking:
         ctx = current()
         if ctx is None:
             return None
-        if failure.cut and isinstance(ctx.choice, Try):
-            self._failed(ctx, ctx.choice, dead=False)  # a thread that was left behind would tell too late
+        if (failure.cut or failure.kind is Kind.UNVERIFIED) and isinstance(ctx.choice, Try):
+            self._failed(ctx, ctx.choice, dead=False)  # what was left behind, or is judged by others, tells it too late
         last = ctx.arguments.get("endpoint")
         return {"endpoint": self.endpoints.choose(ctx.runtime.now(), self._ranked(ctx), avoid=last)}
 
