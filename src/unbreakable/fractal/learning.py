@@ -104,6 +104,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         if batch.succeeded or batch.failed or batch.cut:
             drifted = detect_drift(node, target, batch.ok, runtime.now())
             aggregate(target, batch, runtime.now())
+            target.take_quick(sum(seconds < target.plan.limit for seconds in batch.ok))
             if target.plan.observations and not batch.folded.count:  # else the good calls would not be all there
                 chooser_of(node).compare(target.name, batch.calls, batch.failed_calls)
             share(target)

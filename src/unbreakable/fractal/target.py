@@ -22,6 +22,7 @@ FOLD = 256  # attempts that are counted in one go, once warm
 MOST_PILED = 4_096  # attempts that wait to be learned from one by one
 AGE_AT = 20_000  # successes after which the older half counts half
 STRAIN = 10  # attempts cut, after which it is time to look whether the time limit is right
+FADING = 0.995  # what an attempt that was quick leaves of the doubt in a learned limit: half of it after 140
 SHARE_OF_ONE = 0.2  # weight of the last attempt after a cut one among all of them
 HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
 NOTHING = Quantile()  # nothing was folded in haste: most targets need no histogram for it
@@ -160,6 +161,10 @@ class Target:
             self.slow_again += SHARE_OF_ONE * (slow - self.slow_again)
         if not (failure.cut or (isinstance(result, Failure) and result.cut)):
             self.repeats.append(isinstance(result, Failure))
+
+    def take_quick(self, attempts: int) -> None:
+        """Let *attempts* that ended within the learned limit speak for it, as those slow again speak against it."""
+        self.slow_again *= FADING**attempts
 
     def tally(self) -> Counts:
         """Return how calls ended; those that ended at this very moment may be missing."""

@@ -18,7 +18,7 @@ from unbreakable.stats import Window
 
 MOST_WAITING = 1_000
 OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well: it answered, and was right
-MOSTLY = 0.5  # share of a deadline that one attempt has to take, so that its target is to blame
+MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its target is to blame
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 

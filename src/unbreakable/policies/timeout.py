@@ -29,7 +29,8 @@ class Timeout:
 
     A *learned* limit is a guess about a target whose next answer may be slower than all before, so it is never the
     reason why a call fails: it doubles with every attempt, and counts only while another attempt is sure to follow, or
-    for the one call that looks whether the target of an open circuit is back.
+    for the one call that looks whether the target of an open circuit is back.  Where what was cut is slow again most of
+    the time it counts no more; until that is seen, a few calls that take nearly their whole deadline can fail by it.
     Given with a node, it is the guess to begin with: it holds until the first limit is learned.
     """
 
@@ -67,13 +68,18 @@ class Timeout:
 
         A circuit that looks whether its target is back waits longer each time that it was in vain.
         """
-        circuit, target = ctx.target.circuit, ctx.target
-        if ctx.attempt > 1 and target.slow_again > USUALLY and not circuit.is_probing:
-            return math.inf  # who was cut here, was slow again most of the time: it is the call that takes long
+        circuit = ctx.target.circuit
+        if is_slow(ctx):
+            return math.inf
         if not (ctx.runtime.preemptive or (is_followed(ctx, self) and ctx.node.may_pay())):
             return math.inf  # nobody could put off the cut later, as a watch does
         doublings = ctx.attempt - 1 + (2 * (1 + circuit.in_vain) if circuit.is_probing else 0)
         return self.seconds * 2.0 ** min(doublings, MOST_DOUBLINGS)
+
+
+def is_slow(ctx: Context) -> bool:
+    """Return whether who was cut here was slow again most of the time: it is the call that takes long."""
+    return bool(ctx.target.slow_again > USUALLY and not ctx.target.circuit.is_probing)
 
 
 def is_followed(ctx: Context, limit: Timeout) -> bool:
@@ -81,6 +87,7 @@ def is_followed(ctx: Context, limit: Timeout) -> bool:
     retry = ctx.plan.retry
     return (
         retry is not None
+        and not is_slow(ctx)
         and ctx.attempt < retry.attempts
         and issubclass(AttemptTimeout, retry.on)
         and may_run_twice_at_once(ctx.plan.effects)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 class Whereabouts:
@@ -34,6 +37,8 @@ def empty_log(connection: sqlite3.Connection) -> None:
     A file that was moved away is whole then, and nothing is left for SQLite to copy into the one at its old place.
     When other programs are at it, the log stays.
     """
+    import sqlite3
+
     with contextlib.suppress(sqlite3.Error):
         connection.execute("PRAGMA query_only=OFF")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -49,7 +49,7 @@ def test_a_target_that_became_slower_than_its_limit_is_learned_anew():
     node = node_that_learned(0.1)
     assert 0.5 == node.get_status().plan["timeout"]
 
-    later = calls(node, 4.0, 100)
+    later = calls(node, 4.0, 300)
 
     assert (ub.Status.HEALED, {ub.Status.OK}) == (later[0], set(later[50:]))
     assert ub.Status.FAILED not in later
@@ -249,6 +249,39 @@ def test_a_target_that_became_slow_is_no_outage_however_short_the_deadline(deadl
         return {end for ends in await asyncio.gather(*slow) for end in ends}
 
     assert {ub.Status.OK, ub.Status.HEALED} == asyncio.run(main())
+
+
+@pytest.mark.parametrize(("deadline", "seconds"), [(2.0, 1.6), (1.2, 0.75), (5.0, 4.4)])
+def test_a_target_that_takes_nearly_the_whole_deadline_is_soon_left_to_it(deadline, seconds):
+    """What was slow again after a cut is not cut again; nobody takes what our cuts have cost for an outage."""
+    node = ub.FractalNode("n", effects="none", deadline=deadline)
+
+    async def main():
+        await asyncio.gather(*[run_of(node, 0.1, times=1) for _ in range(300)])
+        slow = await run_of(node, seconds, times=40)
+        quick = await run_of(node, 0.1, times=400)
+        return slow, quick, await run_of(node, 1e6, times=1)
+
+    slow, quick, _ = asyncio.run(main())
+    assert [ub.Status.OK] * 30 == slow[10:]
+    assert [ub.Status.OK] * 400 == quick
+    assert ub.policies.State.CLOSED is node.breaker.state
+
+
+def test_a_limit_that_was_doubted_counts_again_when_the_target_is_quick():
+    """One slow hour does not leave hangs to the deadline for ever."""
+    node, hangs = node_that_learned(0.1, deadline=2.0, hedge=False), []
+
+    async def hang_once():
+        hangs.append(1)
+        await sleep(1e6 if len(hangs) == 1 else 0.1)
+
+    async def main():
+        node.target.slow_again = 1.0
+        await run_of(node, 0.1, times=400)
+        return (await node.execute(hang_once)).status
+
+    assert ub.Status.HEALED is asyncio.run(main())
 
 
 def test_a_target_that_hangs_opens_the_circuit_soon_after_a_deadline():

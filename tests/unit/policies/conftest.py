@@ -43,7 +43,7 @@ class Bench:
         self.runtime: Any = ASYNCIO if driver == "asyncio" else BLOCKING
         self.node = Stub()
         self.clock: Any = None
-        self.target = SimpleNamespace(circuit=Circuit(CircuitBreaker()), gate=Gate(1), ages=[])
+        self.target = SimpleNamespace(circuit=Circuit(CircuitBreaker()), gate=Gate(1), ages=[], slow_again=0.0)
 
     def context(self, **fields: Any) -> Context:
         ctx = Context()
