@@ -5,6 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+try:
+    import fcntl
+
+    FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)  # macOS
+except ImportError:
+    FULL_SYNC = None
+
 
 class Disk:
     """The machine's own file system; every method raises OSError when it refuses."""
@@ -48,12 +55,10 @@ class Disk:
 
     def sync(self, descriptor: int) -> None:
         """Return once the file's content is on the device; after an OSError never ask the same descriptor again."""
-        try:
-            from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined,unused-ignore] # macOS
-        except ImportError:
+        if FULL_SYNC is None:
             os.fdatasync(descriptor)
         else:
-            fcntl(descriptor, F_FULLFSYNC)
+            fcntl.fcntl(descriptor, FULL_SYNC)
 
     def sync_folder(self, folder: Path) -> None:
         """Return once the names in *folder* are on the device."""

@@ -99,7 +99,7 @@ class Log:
 
     def append(self, number: int, flags: int, payload: bytes) -> None:
         """Write a record whose *number* is above all others, or raise a StateError and write nothing."""
-        with self._appending:
+        with self._here, self._appending:
             self._refuse_if_gone()
             if not self._writer.has_room(payload):
                 self._writer.seal()  # all that is in the present file may be done with
@@ -108,7 +108,7 @@ class Log:
 
     def insert(self, records: list[tuple[int, int, bytes]]) -> None:
         """Write records, of numbers in one row, that were never in the log and come before others that are."""
-        with self._appending:
+        with self._here, self._appending:
             self._refuse_if_gone()
             self._writer.insert(records)
 
@@ -123,7 +123,7 @@ class Log:
         After a StateError what was appended is still held, and asked of the device by the next call or ``append``.
         """
         with self._syncing:
-            with self._gathering:
+            with self._here, self._gathering:
                 batch = self._writer.begin_sync()
             try:
                 for segment in batch.segments:
@@ -132,10 +132,10 @@ class Log:
                 if batch.names:
                     self._disk.sync_folder(self.folder)
             except BaseException:  # an interrupt as well: nobody knows how far it came
-                with self._confirming:
+                with self._here, self._confirming:
                     self._writer.distrust()
                     raise
-            with self._confirming:
+            with self._here, self._confirming:
                 self._writer.end_sync(batch)
                 return self._writer.synced
 
@@ -144,7 +144,7 @@ class Log:
 
         Each is returned once, a few hundred KiB at a time; none at the end.  What is not above *above* is passed over.
         """
-        with self._reading_on:
+        with self._here, self._reading_on:
             self._reading.skip(above)
             return self._reading.read(most, upto)
 
@@ -153,7 +153,7 @@ class Log:
 
         After a StateError it may be read once more by the next process.
         """
-        with self._being_done:
+        with self._here, self._being_done:
             self._done = number
             self._mark.write(number)
             self._remove_what_is_done()
@@ -230,26 +230,26 @@ class Log:
         if self._durable:
             self._disk.sync_folder(self.folder)
 
-    def enter(self) -> None:
-        """Begin a turn at the log: one thread at a time."""
+    @property
+    def _here(self) -> threading.Lock:
+        """The lock of the log; ``with`` holds it, from which no interrupt takes it away."""
         if self._pid != os.getpid():
             raise StateError(f"{self.folder}: opened by process {self._pid}; open it anew in a forked child")
-        self._lock.acquire()
+        return self._lock
+
+    def enter(self) -> None:
+        """Begin a turn at the log, whose lock is held: one thread at a time."""
         if not self._is_open:
-            self._lock.release()
             raise StateError(f"{self.folder}: it is closed")
 
     def leave(self, verb: str, error: BaseException | None) -> None:
         """End a turn; remember, and raise as a StateError, what the system refused to the *verb*."""
-        try:
-            if error is None:
-                self._troubles.pop(verb, None)
-            elif isinstance(error, (OSError, StateError)):
-                trouble = self._troubles[verb] = self._explained(error)
-                if trouble is not error:
-                    raise trouble from error
-        finally:
-            self._lock.release()
+        if error is None:
+            self._troubles.pop(verb, None)
+        elif isinstance(error, (OSError, StateError)):
+            trouble = self._troubles[verb] = self._explained(error)
+            if trouble is not error:
+                raise trouble from error
 
     def _explained(self, error: OSError | StateError) -> StateError:
         if isinstance(error, StateError):

@@ -72,10 +72,10 @@ class Writer:
             self._write(number, flags, payload)
         except OSError:
             self._write(number, flags, payload)  # in a new file: the old one may be what is in the way
+        self.last = number  # at once: an interrupt that comes now comes after it was written
         if self._limits.durable:
             self._held.append((number, flags, payload))
             self._held_bytes += len(payload)
-        self.last = number
 
     def has_room(self, payload: bytes, more: int = 0) -> bool:
         """Return whether the log as a whole may take that much more, *more* bytes beyond its limit included."""
@@ -96,16 +96,17 @@ class Writer:
         segment = self._place_for(number, HEAD.size + len(payload))
         frame = encode(number, flags, payload, segment.header.salt)
         assert segment.descriptor is not None  # noqa: S101 - the active segment is open
+        place, size = segment.size, len(frame)
         try:
-            self._disk.write(segment.descriptor, frame, segment.size)
+            self._disk.write(segment.descriptor, frame, place)
         except BaseException:
             self._cut_off(segment)
             raise
-        segment.size += len(frame)
-        self._segments.size_bytes += len(frame)
-        if number % APART == 0:
-            segment.places.append((number, segment.size - len(frame)))
+        segment.size = place + size  # nothing is called from here on, where an interrupt could come up
+        self._segments.size_bytes += size
         segment.top = self._follows = number
+        if number % APART == 0:
+            segment.places.append((number, place))
         if self._limits.durable and segment not in self._unsynced:
             self._unsynced.append(segment)
 

@@ -92,20 +92,29 @@ class Buffer:
             number, place = self._next, f"{self.run}-{self._next}"
             spills = self._unread > 0 or self._held() >= self.rules.most
             entry = Entry(number, place, id or place, flags, payload, spills or self.rules.logs_all)
-            if entry.is_logged and not self._has_logged(entry):
-                return None
-            self._next = number + 1
-            if spills:
-                self._unread += 1
-            else:
-                self._entries.append(entry)
-                self._passed = number
-            self.count.put(entry, is_new=id is None)
+            try:
+                if entry.is_logged and not self._has_logged(entry):
+                    return None
+            except BaseException:
+                if self.log is not None and self.log.last >= number:  # an interrupt struck when it was written already
+                    self._come(entry, spills, is_new=id is None)
+                raise
+            self._come(entry, spills, is_new=id is None)
             if tally is not None:
                 tally.add(number, self.settled.value)
         if self._waiter is not None:
             self.notify()
         return entry
+
+    def _come(self, entry: Entry, spills: bool, *, is_new: bool) -> None:
+        """Count *entry*, which is written if it has to be, as the last of all."""
+        self._next = entry.number + 1
+        if spills:
+            self._unread += 1
+        else:
+            self._entries.append(entry)
+            self._passed = entry.number
+        self.count.put(entry, is_new=is_new)
 
     def _held(self) -> int:
         return len(self._entries) + len(self._left) + (0 if self.lease is None else len(self.lease.entries))
@@ -142,8 +151,9 @@ class Buffer:
             waiter = self._waiter
             if waiter is None or self._ready() < self._wanted:
                 return
-            self._waiter = None
         waiter.wake()
+        if self._waiter is waiter:  # not before: an interrupt in between would leave it asleep
+            self._waiter = None
 
     def take(self, most: int) -> Lease | None:
         """Return up to *most* items, None when there are none; raises StateError when the disk cannot be read.

@@ -1,0 +1,58 @@
+"""Somebody goes on after Ctrl-C, or a time limit made of a signal, has struck in the middle of a put."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.storage import disk, log
+
+pytestmark = pytest.mark.real
+
+BEFORE, AFTER = range(8), range(9, 20)
+
+
+def struck(real, go):
+    """Return *real*, which is interrupted once, as it returns, when it is told to."""
+
+    def door(*args):
+        value = real(*args)
+        if go.is_set():
+            go.clear()
+            raise KeyboardInterrupt
+        return value
+
+    return door
+
+
+@pytest.mark.parametrize(("durability", "most"), [("memory", 5), ("process", 5), ("process", 50), ("durable", 50)])
+@pytest.mark.parametrize(
+    "where", [(log.Log, "append"), (log.Turn, "__enter__"), (log.Turn, "__exit__"), (disk.Disk, "write")]
+)
+def test_an_interrupted_put_loses_nothing_and_stops_nobody(tmp_path, monkeypatch, durability, most, where):
+    """What was told as accepted is handled once, in order; of the interrupted one nobody was told anything."""
+    got, strike, may_go_on = [], threading.Event(), threading.Event()
+
+    def handle(item):
+        may_go_on.wait(10)
+        got.append(item)
+
+    owner, name = where
+    monkeypatch.setattr(owner, name, struck(getattr(owner, name), strike))
+    with ub.StreamNode(handle, max_buffer=most, overflow=tmp_path, durability=durability) as stream:
+        for item in BEFORE:
+            stream.put_sync(item)
+        strike.set()
+        try:
+            stream.put_sync(8)
+        except KeyboardInterrupt:
+            strike.clear()
+        for item in AFTER:
+            stream.put_sync(item, wait=5.0)
+        may_go_on.set()
+        assert stream.drain_sync(10)
+
+    assert [*BEFORE, *AFTER] == [item for item in got if item != 8]
+    assert 1 >= got.count(8)
