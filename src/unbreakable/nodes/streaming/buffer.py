@@ -152,8 +152,9 @@ class Buffer:
             if waiter is None or self._ready() < self._wanted:
                 return
         waiter.wake()
-        if self._waiter is waiter:  # not before: an interrupt in between would leave it asleep
-            self._waiter = None
+        with self._lock:
+            if self._waiter is waiter:  # not before: an interrupt in between would leave it asleep
+                self._waiter = None
 
     def take(self, most: int) -> Lease | None:
         """Return up to *most* items, None when there are none; raises StateError when the disk cannot be read.
