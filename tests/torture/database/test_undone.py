@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import sqlite3
 import threading
 
@@ -88,6 +90,39 @@ def test_an_interrupt_within_a_statement_passes_and_breaks_nothing(path, interru
     db.aclose_sync()
 
     assert 1 == found()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="signals of POSIX")
+@pytest.mark.parametrize("way", ["read", "write", "run"])
+def test_a_signal_ends_a_statement_that_takes_long(path, way, found, is_free):
+    """Its handler runs while SQLite asks whether to go on, and SQLite would drop what it raises."""
+
+    class Hurry(BaseException):
+        pass
+
+    def handle(_number, _frame):
+        raise Hurry
+
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 30000000) SELECT i FROM n"
+    ways = {
+        "read": lambda db: db.query_sync(numbers.replace("SELECT i FROM n", "SELECT count(*) FROM n")),
+        "write": lambda db: db.query_sync(f"INSERT INTO counter (note) {numbers}"),
+        "run": lambda db: db.run_sync(lambda tx: tx.execute(f"INSERT INTO counter (note) {numbers}"), "k"),
+    }
+    db, before = DatabaseNode(f"sqlite:///{path}"), signal.signal(signal.SIGUSR1, handle)
+    try:
+        db.query_sync(ADD, {"note": "first"})
+        timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        with pytest.raises(Hurry):
+            ways[way](db)
+        assert is_free()
+        db.query_sync(ADD, {"note": "next"})
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        db.aclose_sync()
+
+    assert 2 == found()
 
 
 def test_what_goes_on_after_an_interrupt_within_a_statement_is_not_done(path, found):

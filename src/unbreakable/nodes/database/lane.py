@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -31,6 +31,7 @@ class Job:
     ) -> None:
         self.lane, self.work, self.runtime, self.until = lane, work, runtime, until
         self.stoppable, self.stopped = stoppable, False
+        self.interrupt: BaseException | None = None  #: what came up while SQLite asked whether to give up
 
     def stop(self) -> None:
         """Have it stop; from any thread."""
@@ -50,6 +51,8 @@ class Job:
             try:
                 return self.work(lane.opened())
             except Exception as error:
+                if self.interrupt is not None:
+                    raise self.interrupt from None
                 mark(error, lane.place)
                 raise
             finally:
@@ -82,13 +85,31 @@ class Lane:
         if self.connection is None:
             connection = self._connect()
             self.raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
-            self.raw.set_progress_handler(self._is_over, CHECK_EVERY)
+            self._ask_when_working(self.raw)
             self.connection = connection
         return self.connection
 
-    def _is_over(self) -> bool:
-        job = self.job
-        return job is not None and job.is_over()
+    def _ask_when_working(self, raw: sqlite3.Connection) -> None:
+        """Have *raw* ask now and then whether to give up what it is doing."""
+        raw.set_progress_handler(self._answers().__next__, CHECK_EVERY)
+
+    def _answers(self) -> Iterator[bool]:
+        """Yield whether the job is over, each time that SQLite asks.
+
+        A signal's handler runs where Python code goes on, which is here, and SQLite drops what it raises: it is kept
+        for the job.  A function would be interrupted before its own ``try``; this goes on inside of it.
+        """
+        over = False
+        while True:
+            try:
+                yield over
+                over = self.job is not None and self.job.is_over()
+            except GeneratorExit:
+                return
+            except BaseException as interrupt:
+                over = True
+                if self.job is not None:
+                    self.job.interrupt = interrupt
 
     def is_in_transaction(self) -> bool:
         """Return whether a transaction is open; without waiting for anything."""
@@ -121,7 +142,7 @@ class Lane:
             heir.connection, heir.raw, heir.worn = self.connection, self.raw, self.worn
             self.connection = self.raw = None
             if heir.raw is not None:
-                heir.raw.set_progress_handler(heir._is_over, CHECK_EVERY)
+                heir._ask_when_working(heir.raw)
 
     def close(self, *, is_gone: bool = False) -> None:
         """Close the connection as soon as nobody is at work on it; closing twice is the same as once.
