@@ -60,7 +60,6 @@ class Job:
     def __init__(self) -> None:
         self.watch = Stopwatch(f"the {PRIMARY} operation alone")
         self.controls = 0  # calls that measured the primary way
-        self.failing: dict[str, int] = {}  # ways whose last use failed, and how many did in a row
 
     async def attempt(self, ctx: Context, choice: Choice, way: str | None) -> Any:
         """Make one attempt by *way*, else by the best one, which is chosen anew for each copy."""
@@ -75,19 +74,17 @@ class Job:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
                 select.learn(choice.arms, way, ctx.runtime.now() - began, ok=False)
-                self.failing[way] = self.failing.get(way, 0) + 1
-                ctx.blameless = any(other not in self.failing for other in choice.ways)  # the job can still be done
+                ctx.blameless = any(other not in choice.arms.failing for other in choice.ways)  # it can still be done
             raise
         seconds = ctx.runtime.now() - began
         select.learn(choice.arms, way, seconds, ok=True)
-        self.failing.pop(way, None)
         if way == PRIMARY and not ctx.rival:
             self.watch.alone.append(seconds)
         return value
 
     def _choose(self, choice: Choice, ctx: Context) -> str:
         """Return the best way, or now and then the primary one: there is no speed-up without a baseline."""
-        costs_calls = self.failing.get(PRIMARY, 0) >= DOWN and not may_run_twice_at_once(ctx.plan.effects)
+        costs_calls = choice.arms.failing.get(PRIMARY, 0) >= DOWN and not may_run_twice_at_once(ctx.plan.effects)
         if len(choice.ways) > 1 and not (ctx.rival or costs_calls) and self._is_control(ctx.runtime.random()):
             self.controls += 1
             ctx.choice = choice._replace(measures=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 import pytest
 
@@ -45,3 +46,59 @@ def test_a_way_that_is_down_closes_no_other_one(effects):
 
     with virtual_time():
         asyncio.run(main())
+
+
+def test_what_a_way_does_for_one_key_says_nothing_of_another():
+    """All is well for one tenant; the circuit of another one, for whom no way works, opens all the same."""
+    engine, ended = ub.QuantumSimulationEngine(), {"ann": [], "bob": []}
+
+    async def work(ctx: ub.Context) -> None:
+        await sleep(0.01)
+        if ctx.input == "bob":
+            raise ConnectionRefusedError
+
+    primary, replica = functools.partial(work), functools.partial(work)
+
+    async def call(tenant: str) -> None:
+        how = {"name": "job", "effects": "none", "alternatives": {"replica": replica}, "key": lambda ctx: ctx.input}
+        try:
+            await engine.execute_quantum(primary, tenant, **how)
+        except Exception as error:
+            ended[tenant].append(type(error).__name__)
+
+    async def often(tenant: str, times: int) -> None:
+        for _ in range(times):
+            await call(tenant)
+
+    async def main() -> None:
+        await asyncio.gather(often("ann", 3_000), often("bob", 20))
+
+    with virtual_time():
+        asyncio.run(main())
+    assert [] == ended["ann"]
+    assert 3 >= ended["bob"].index("CircuitOpen")
+
+
+@pytest.mark.parametrize(("succeeds", "measured"), [(True, 8), (False, 15)])
+def test_the_primary_way_is_measured_whatever_the_dice_say(monkeypatch, succeeds, measured):
+    """One call in twenty goes there until there is a baseline, and no more than that if it never succeeds."""
+    engine, seen = ub.QuantumSimulationEngine(), []
+
+    async def primary() -> None:
+        seen.append(1)
+        await sleep(0.2)
+        if not succeeds:
+            raise ConnectionRefusedError("primary")
+
+    async def main() -> None:
+        for _ in range(300):
+            await engine.execute_quantum(primary, name="job", effects="none", alternatives={"replica": replica})
+
+    async def replica() -> None:
+        await sleep(0.02)
+
+    with virtual_time(), monkeypatch.context() as patched:
+        patched.setattr(ASYNCIO, "random", lambda: 0.3)
+        asyncio.run(main())
+    assert measured == len(seen)
+    assert succeeds == (engine.get_quantum_stats().avg_speedup is not None)
