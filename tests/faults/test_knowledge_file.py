@@ -220,7 +220,9 @@ def test_a_process_killed_while_adding_leaves_whole_passages(tmp_path):
     """
     with program(adding, path) as killed:
         killed.stdout.readline()
-        time.sleep(0.6)
+        log, until = path.with_name("x.db-wal"), time.monotonic() + 20
+        while log.stat().st_size < 500_000 and time.monotonic() < until:
+            time.sleep(0.001)  # until it is in the middle
         os.kill(killed.pid, signal.SIGKILL)
     with KnowledgeBase(path=path) as knowledge:
         before = len(knowledge)

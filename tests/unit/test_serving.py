@@ -33,7 +33,11 @@ def program(found: Any) -> Target:
     return Target("program.py", "main", found, ModuleType("program"))
 
 
+RAN: list[str] = []
+
+
 async def leave() -> None:
+    RAN.append("leave")
     sys.exit(0)
 
 
@@ -43,13 +47,17 @@ async def be_left() -> None:
 
 
 def leave_at_once() -> None:
+    RAN.append("leave_at_once")
     sys.exit()
 
 
 @pytest.mark.parametrize("main", [leave, leave_at_once])
 def test_a_function_that_exits_has_ended_well(main):
     """It is the whole program, and says that it is done."""
+    RAN.clear()
     serve(program(main), NO_SYSTEM)
+
+    assert [main.__name__] == RAN
 
 
 def test_what_else_exits_is_not_the_end_of_its_program():

@@ -260,9 +260,9 @@ def test_a_target_that_takes_nearly_the_whole_deadline_is_soon_left_to_it(deadli
         await asyncio.gather(*[run_of(node, 0.1, times=1) for _ in range(300)])
         slow = await run_of(node, seconds, times=40)
         quick = await run_of(node, 0.1, times=400)
-        return slow, quick, await run_of(node, 1e6, times=1)
+        return slow, quick
 
-    slow, quick, _ = asyncio.run(main())
+    slow, quick = asyncio.run(main())
     assert [ub.Status.OK] * 30 == slow[10:]
     assert [ub.Status.OK] * 400 == quick
     assert ub.policies.State.CLOSED is node.breaker.state
