@@ -58,8 +58,8 @@ def succeed(ctx: Context, value: Any) -> Any:
     """Count a success and return its value; raise VerificationFailed when it is not what was asked for."""
     node, target = ctx.node, ctx.target
     elapsed = ctx.runtime.now() - ctx.started
-    if node.judges or type(value) is CoroutineType:
-        value = judged(node, value)
+    if node.judges or ctx.when_judged is not None or type(value) is CoroutineType:
+        value = judged(ctx, value)
     unwatch(ctx)
     if ctx.cut:
         settle(ctx, None)  # it swallowed our cancellation and finished all the same: the value counts
@@ -80,11 +80,13 @@ def succeed(ctx: Context, value: Any) -> Any:
     return value
 
 
-def judged(node: Any, value: Any) -> Any:
-    """Return *value* if it passes schema and verification."""
-    settings = node.settings
+def judged(ctx: Context, value: Any) -> Any:
+    """Return *value* if it passes schema and verification, and tell who waits for the verdict."""
+    settings = ctx.node.settings
     value = check_shape(settings.schema, value)
     accept(settings.verify, value, assess_quality(settings.verify, value))
+    if ctx.when_judged is not None:
+        ctx.when_judged(ctx, ok=True)
     return value
 
 

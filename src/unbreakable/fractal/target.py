@@ -11,6 +11,7 @@ from unbreakable.fractal.remedies import Experience
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
 from unbreakable.policies.effects import Effects
+from unbreakable.policies.rests import Rests
 from unbreakable.record import Record
 from unbreakable.runtime import Gate, Latch, new_lock
 from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
@@ -66,6 +67,7 @@ class Target:
         self.success_rate, self.forecast = Decayed(HALF_LIFE), Forecast(success_rate=None, p50=None, p99=None)
         self.experience: Experience = Experience() if like is None else like.experience
         self.arms: Arms = Arms() if like is None else like.arms  #: how ways to do the same job did, where there are any
+        self.rests: Rests = Rests() if like is None else like.rests  #: which of them are left in peace
         self.owns_arms = like is None  #: whether it is this target that remembers them
         self.bad_seen = 0
         self.cuts = self.cuts_seen = 0  #: attempts that a learned limit has cut; those that were learned from

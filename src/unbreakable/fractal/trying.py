@@ -124,11 +124,15 @@ class Attempting:
                 accept(self.verify, value, quality)
         except Exception as error:  # also a schema that nothing can be an instance of, or a coroutine nobody ran
             return captured(error, ctx, started)
+        if ctx.when_judged is not None:
+            ctx.when_judged(ctx, ok=True)
         return Success(value, ctx.runtime.now() - started, quality)
 
 
 def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False) -> Failure:
     """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut."""
+    if ctx.when_judged is not None:  # the work itself ended well
+        ctx.when_judged(ctx, ok=False)
     error = as_raised(error, ctx)
     if ctx.is_unwanted():
         ctx.runtime.forgive(relatives(error))

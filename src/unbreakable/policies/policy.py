@@ -64,6 +64,7 @@ class Context(Alarm):
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
+    when_judged: Callable[..., None] | None = None  #: told ``ok=`` whether the attempt's value was accepted
     mending: Any = None  #: the remedy that is being applied
     outcome_id: str | None = None  #: the name under which the call's end was told
     parts: dict[str, int] | None = None  #: how often calls that are alike were named inside this attempt
@@ -117,6 +118,7 @@ class Context(Alarm):
         scope = Context()
         scope.__dict__.update(self.__dict__, whole=self, parts=None, spent=())
         scope.doubtful = scope.blameless = scope.asked = False
+        scope.when_judged = None
         scope.__dict__.update(changes)
         return scope
 

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from unbreakable.errors import NotSent
 from unbreakable.fractal.operation import takes_context
+from unbreakable.fractal.target import Target
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
-from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.runtime import run_blocking
 from unbreakable.simulation import select
 from unbreakable.simulation.speedup import LEAST, Stopwatch
-from unbreakable.stats import Arms
 
 PRIMARY = "primary"
 CONTROL, FIRST_CONTROL = 0.02, 0.05  # share of calls that measure the primary way: later, and until there is a baseline
-DOWN = 3  # failures of the primary way in a row after which no call that cannot go another one is sent there to measure
 
 
 class Choice(NamedTuple):
-    """Hold what one call has to choose from, and how each way did lately; *measures*: it is there for the baseline."""
+    """Hold what one call has to choose from; the *target* knows how each way did; *measures*: it is the baseline's."""
 
     ways: Mapping[str, Callable[..., Any]]
-    arms: Arms
+    target: Target
     measures: bool = False
+
+    def best(self, names: Sequence[str], ctx: Context) -> str:
+        """Return the best of the ways *names* that are not left in peace."""
+        return self.target.rests.choose(select.order(self.target.arms, names, ctx.runtime.random), ctx.runtime.now())
+
+    def ended(self, way: str, began: float, ctx: Context, *, ok: bool) -> float:
+        """Take in how *way*, which began then, did, and return how many seconds it took."""
+        now = ctx.runtime.now()
+        select.learn(self.target.arms, way, now - began, ok=ok)
+        self.target.rests.worked(way) if ok else self.target.rests.failed(way, now)
+        return now - began
 
 
 class Order:
@@ -40,7 +49,7 @@ class Order:
         return functools.partial(self._operate, ctx, **ctx.arguments)
 
     def _operate(self, ctx: Context, way: str | None = None) -> Any:
-        choice = Choice(self.ways, ctx.target.arms)
+        choice = Choice(self.ways, ctx.target)
         ctx.choice = ctx.choice if ctx.rival else choice
         script = self.job.attempt(ctx, choice, way)
         return script if ctx.runtime.preemptive else run_blocking(script)
@@ -73,23 +82,24 @@ class Job:
         except BaseException as error:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
-                select.learn(choice.arms, way, ctx.runtime.now() - began, ok=False)
-                ctx.blameless = any(other not in choice.arms.failing for other in choice.ways)  # it can still be done
+                choice.ended(way, began, ctx, ok=False)
+                ctx.blameless = any(map(choice.target.rests.is_well, choice.ways))  # it can still be done
             raise
-        seconds = ctx.runtime.now() - began
-        select.learn(choice.arms, way, seconds, ok=True)
+        seconds = choice.ended(way, began, ctx, ok=True)
         if way == PRIMARY and not ctx.rival:
             self.watch.alone.append(seconds)
         return value
 
     def _choose(self, choice: Choice, ctx: Context) -> str:
         """Return the best way, or now and then the primary one: there is no speed-up without a baseline."""
-        costs_calls = choice.arms.failing.get(PRIMARY, 0) >= DOWN and not may_run_twice_at_once(ctx.plan.effects)
-        if len(choice.ways) > 1 and not (ctx.rival or costs_calls) and self._is_control(ctx.runtime.random()):
-            self.controls += 1
-            ctx.choice = choice._replace(measures=True)
-            return PRIMARY
-        return select.order(choice.arms, list(choice.ways), ctx.runtime.random)[0]
+        names = list(choice.ways)
+        if len(names) < 2 or ctx.rival or choice.target.rests.is_down(PRIMARY):
+            return choice.best(names, ctx)
+        if not self._is_control(ctx.runtime.random()):
+            return choice.best(names, ctx)
+        self.controls += 1
+        ctx.choice = choice._replace(measures=True)
+        return PRIMARY
 
     def _is_control(self, dice: float) -> bool:
         """Return whether a call measures the primary way: until there is a baseline, whatever the dice say."""
@@ -113,4 +123,4 @@ def change(failure: Failure) -> dict[str, Any] | None:
     if ctx is None or not isinstance(ctx.choice, Choice):
         return None
     others = [name for name in ctx.choice.ways if name != ctx.arguments.get("way")]
-    return {"way": select.order(ctx.choice.arms, others, ctx.runtime.random)[0]}
+    return {"way": ctx.choice.best(others, ctx)}

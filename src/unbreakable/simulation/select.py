@@ -23,7 +23,6 @@ def learn(arms: Arms, name: str, seconds: float, *, ok: bool) -> None:
     """Take in how one use of arm *name* went: it took so many *seconds*, and succeeded or not."""
     arms.discount(KEPT)
     arms.update(name, math.log(max(FASTEST, seconds)) if ok else FAILURE)
-    arms.ended(name, ok=ok)
 
 
 def order(arms: Arms, names: Sequence[str], dice: Callable[[], float], *, after: float = 0.0) -> list[str]:

@@ -26,11 +26,10 @@ class Arms:
     ((2.0, 2.0), (0.5, 1.0), None)
     """
 
-    __slots__ = ("_arms", "failing")
+    __slots__ = ("_arms",)
 
     def __init__(self) -> None:
         self._arms: dict[str, tuple[int, int, int]] = {}  # weight, sum, sum of squares
-        self.failing: dict[str, int] = {}  #: how often in a row an arm has failed; of this process, and in no record
 
     def update(self, name: str, cost: float) -> None:
         """Count one use of arm *name*; beyond 256 arms nothing is kept of new ones."""
@@ -38,13 +37,6 @@ class Arms:
             raise ValueError("expected a cost, got NaN")
         cost = max(-LARGEST, min(LARGEST, cost))
         self._add(name, UNIT, round(cost * UNIT), round(cost * cost * UNIT))
-
-    def ended(self, name: str, *, ok: bool) -> None:
-        """Note whether the last use of arm *name*, one of those that are kept, succeeded."""
-        if ok:
-            self.failing.pop(name, None)
-        elif name in self._arms:
-            self.failing[name] = self.failing.get(name, 0) + 1
 
     def merge(self, other: Arms) -> None:
         """Add what *other* has seen."""
@@ -71,8 +63,6 @@ class Arms:
             for name, (weight, total, squares) in self._arms.items()
             if weight * factor >= 1
         }
-        for name in [each for each in self.failing if each not in self._arms]:
-            self.failing.pop(name, None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record of these arms: by name, the weight, sum and sum of squares in units of 2^-20."""

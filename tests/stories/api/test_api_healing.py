@@ -14,6 +14,7 @@ import pytest
 import unbreakable as ub
 from unbreakable.nodes import APINode
 from unbreakable.nodes.http import clients
+from unbreakable.policies.rests import Rests
 
 pytestmark = pytest.mark.real
 
@@ -237,7 +238,7 @@ async def test_waiting_for_a_connection_is_not_sending(partner, ask, monkeypatch
         transport=lambda: Both(httpx2.AsyncHTTPTransport(limits=one), httpx2.HTTPTransport(limits=one)),
     ) as api:
         faults: list[object] = []
-        monkeypatch.setattr(api.asking.endpoints, "failed", lambda *facts, **_: faults.append(facts))
+        monkeypatch.setattr(Rests, "failed", lambda *facts, **_: faults.append(facts))
         outcomes = await asyncio.gather(ask(api, {"seat": "12A"}), ask(api, {"seat": "12B"}))
 
     assert [] == faults  # of the endpoint's

@@ -65,6 +65,19 @@ async def test_a_primary_that_keeps_failing_is_left_in_peace(partner, replica, a
     assert (3, 10) == (len(partner.asked), len(replica.asked))
 
 
+async def test_a_primary_whose_answers_are_refused_is_left_in_peace(partner, replica, ask):
+    """Orders that must not be placed twice fail three times by answers that nobody accepts, and then go elsewhere."""
+    usual = partner.reply(200, {"seat": "12A"})
+    partner.answers(*[usual] * 40, partner.reply(200, {"maintenance": True}))
+    replica.answers(usual)
+    async with APINode(None, "POST", endpoints=[partner.url, replica.url], verify=lambda body: "seat" in body) as api:
+        while len(partner.asked) < 40:
+            assert (await ask(api)).ok
+        ended = [(await ask(api)).ok for _ in range(40)]
+
+    assert 3 == ended.count(False)
+
+
 async def test_a_primary_that_hangs_is_left_in_peace(partner, replica, ask):
     """Three requests that our limit cut are three failures in a row."""
     partner.answers(partner.hang)
@@ -150,7 +163,7 @@ async def test_an_endpoint_that_is_named_twice_is_one(partner, ask):
     async with APINode(partner.url, endpoints=[partner.url]) as api:
         await ask(api)
 
-        assert ((partner.url,), []) == (api.asking.endpoints.urls, api.remedies)
+        assert ((partner.url,), []) == (api.asking.urls, api.remedies)
 
 
 async def test_a_call_can_say_whom_to_ask_first(partner, replica, ask):

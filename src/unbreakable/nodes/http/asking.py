@@ -14,11 +14,11 @@ from unbreakable.nodes.http.answer import judge
 from unbreakable.nodes.http.clients import AsyncWire, BlockingWire, Wire
 from unbreakable.nodes.http.conversation import Conversation
 from unbreakable.nodes.http.credentials import Credentials
-from unbreakable.nodes.http.endpoints import Endpoints
 from unbreakable.nodes.http.meaning import EFFECTS, translated
 from unbreakable.nodes.http.request import Ask, prepare
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
+from unbreakable.policies.rests import Rests
 from unbreakable.simulation import Stopwatch, select
 
 THROTTLED = 429
@@ -32,10 +32,11 @@ def is_faulty(status: int) -> bool:
 
 @dataclass(slots=True)
 class Try:
-    """Remember which endpoint an attempt asked, since when, and whether it was told that it failed."""
+    """Remember which endpoint an attempt asked, when, how long it took, and whether its failure was told."""
 
     url: str
     began: float
+    seconds: float = 0.0
     is_told: bool = False
 
 
@@ -44,13 +45,13 @@ class Asking:
 
     def __init__(
         self,
-        endpoints: Endpoints,
+        urls: tuple[str, ...],
         headers: Mapping[str, str],
         proof: httpx2.Auth | Credentials | None,
         transport: Any,
         most_body: int,
     ) -> None:
-        self.endpoints, self.headers, self.most_body = endpoints, headers, most_body
+        self.urls, self.rests, self.headers, self.most_body = urls, Rests(), headers, most_body
         self.auth = None if isinstance(proof, Credentials) else proof
         self.credentials = proof if isinstance(proof, Credentials) else None
         self.on_loops, self.in_threads = AsyncWire(transport), BlockingWire(transport)
@@ -62,8 +63,8 @@ class Asking:
     ) -> Any:
         """Return what the service answers; *endpoint* is the one that is wanted, if any."""
         ask = Ask(data=data, path=path, params=params, headers=headers, method=method, key=key)
-        if endpoint is not None and endpoint not in self.endpoints.urls:
-            raise ValidationFailed(f"endpoint must be one of {', '.join(self.endpoints.urls)}, not {endpoint!r}")
+        if endpoint is not None and endpoint not in self.urls:
+            raise ValidationFailed(f"endpoint must be one of {', '.join(self.urls)}, not {endpoint!r}")
         ctx = current()
         assert ctx is not None  # noqa: S101 - every attempt is part of a call
         wire: Wire = self.on_loops if ctx.runtime.preemptive else self.in_threads
@@ -72,21 +73,26 @@ class Asking:
         request = prepare(wire.client(), url, ask, standing)
         tried = ctx.choice = Try(url, ctx.runtime.now())
         response = await self._exchange(wire, ctx, request, tried, auth)
-        return self._judged(ctx, tried, response)
+        return self._read(ctx, tried, response)
 
-    def _judged(self, ctx: Context, tried: Try, response: httpx2.Response) -> Any:
+    def _read(self, ctx: Context, tried: Try, response: httpx2.Response) -> Any:
         """Return what *response* holds; how fast a refusal came, or what nobody can read, speaks for no endpoint."""
         if is_faulty(response.status_code):
-            self._failed(ctx, tried, dead=False)
+            self._failed(ctx, tried)
         elif not response.is_success:
-            self.endpoints.worked(tried.url)  # the request itself is to blame
+            self.rests.worked(tried.url)  # the request itself is to blame
         try:
             value = judge(response)
         except VerificationFailed:
-            self._failed(ctx, tried, dead=False)
+            self._failed(ctx, tried)
             raise
-        self._worked(ctx, tried)
+        tried.seconds = ctx.runtime.now() - tried.began
+        ctx.when_judged = self._judged
         return value
+
+    def _judged(self, ctx: Context, *, ok: bool) -> None:
+        """Take in whether schema and verification accepted what the endpoint answered."""
+        self._worked(ctx, ctx.choice) if ok else self._failed(ctx, ctx.choice)
 
     async def _exchange(
         self, wire: Wire, ctx: Context, request: httpx2.Request, tried: Try, auth: httpx2.Auth | None
@@ -104,31 +110,33 @@ class Asking:
             raise trouble from error
         except BaseException:
             if ctx.remaining() <= 0:  # cut by us, and not by a caller or a rival
-                self._failed(ctx, tried, dead=False)
+                self._failed(ctx, tried)
             raise
 
-    def _failed(self, ctx: Context, tried: Try, *, dead: bool) -> None:
+    def _failed(self, ctx: Context, tried: Try, *, dead: bool = False) -> None:
         """Take in, once, that the endpoint failed."""
         if tried.is_told:
             return  # by who went on, while a thread that was left behind still waited
         tried.is_told, now = True, ctx.runtime.now()
-        self.endpoints.failed(tried.url, now, dead=dead)
-        if len(self.endpoints.urls) > 1:
+        self.rests.failed(tried.url, now, dead=dead)
+        if len(self.urls) > 1:
             select.learn(ctx.target.arms, tried.url, now - tried.began, ok=False)
 
     def _worked(self, ctx: Context, tried: Try) -> None:
         """Take in how fast the endpoint answered, so that the one that does best is asked first."""
-        self.endpoints.worked(tried.url)
-        if len(self.endpoints.urls) < 2:
+        self.rests.worked(tried.url)
+        if len(self.urls) < 2:
             return
-        seconds = ctx.runtime.now() - tried.began
-        select.learn(ctx.target.arms, tried.url, seconds, ok=True)
-        self.watch.calls.append(seconds)
-        if tried.url == self.endpoints.urls[0]:
-            self.watch.alone.append(seconds)
+        select.learn(ctx.target.arms, tried.url, tried.seconds, ok=True)
+        self.watch.calls.append(tried.seconds)
+        if tried.url == self.urls[0]:
+            self.watch.alone.append(tried.seconds)
 
-    def _ranked(self, ctx: Context) -> list[str]:
-        return select.order(ctx.target.arms, self.endpoints.urls, ctx.runtime.random, after=AS_GIVEN)
+    def _next(self, ctx: Context, *, wanted: str | None = None, avoid: str | None = None) -> str:
+        """Return whom to ask: *wanted* unless it rests, else the best one that does not; *avoid* comes last."""
+        ranked = self.urls if wanted else select.order(ctx.target.arms, self.urls, ctx.runtime.random, after=AS_GIVEN)
+        preferred = sorted(ranked, key=lambda url: (url == avoid, url != wanted))  # stable: else as ranked
+        return self.rests.choose(preferred, ctx.runtime.now())
 
     async def _proof(self, ctx: Context, ask: Ask) -> tuple[Mapping[str, str], httpx2.Auth | None]:
         """Return the standing headers with the token in them, and what else proves who we are."""
@@ -142,14 +150,17 @@ class Asking:
 
     def _choose(self, ctx: Context, wanted: str | None) -> str:
         """Return the endpoint for this attempt, a copy's other than the original's; note it for the next one."""
-        now, avoid = ctx.runtime.now(), None
-        if ctx.rival and wanted is not None and self.endpoints.others_work(now, wanted):
+        avoid = None
+        if ctx.rival and wanted is not None and self._others_work(ctx, wanted):
             wanted, avoid = None, wanted
-        url = self.endpoints.choose(now, () if wanted else self._ranked(ctx), wanted=wanted, avoid=avoid)
-        ctx.blameless = self.endpoints.others_work(now, url)
-        if len(self.endpoints.urls) > 1:
+        url = self._next(ctx, wanted=wanted, avoid=avoid)
+        ctx.blameless = self._others_work(ctx, url)
+        if len(self.urls) > 1:
             ctx.arguments = {**ctx.arguments, "endpoint": url}
         return url
+
+    def _others_work(self, ctx: Context, url: str) -> bool:
+        return self.rests.others_work(self.urls, url, ctx.runtime.now())
 
     # ── remedy ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,17 +172,16 @@ class Asking:
             return False
         kinds = (Kind.UNREACHABLE, Kind.TIMEOUT, Kind.UNVERIFIED)
         faulty = failure.kind in kinds or is_faulty(http_status(failure.error) or 0)
-        return faulty and self.endpoints.others_work(ctx.runtime.now(), last)
+        return faulty and self._others_work(ctx, last)
 
     def move(self, failure: Failure) -> dict[str, str] | None:
         """Be the remedy for an endpoint that fails: let the call's next attempt ask another one."""
         ctx = current()
         if ctx is None:
             return None
-        if (failure.cut or failure.kind is Kind.UNVERIFIED) and isinstance(ctx.choice, Try):
-            self._failed(ctx, ctx.choice, dead=False)  # what was left behind, or is judged by others, tells it too late
-        last = ctx.arguments.get("endpoint")
-        return {"endpoint": self.endpoints.choose(ctx.runtime.now(), self._ranked(ctx), avoid=last)}
+        if failure.cut and isinstance(ctx.choice, Try):
+            self._failed(ctx, ctx.choice)  # what was left behind tells it too late
+        return {"endpoint": self._next(ctx, avoid=ctx.arguments.get("endpoint"))}
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 

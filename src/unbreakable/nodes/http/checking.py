@@ -10,7 +10,6 @@ import httpx2
 from unbreakable.errors import ConfigurationError, ValidationFailed
 from unbreakable.nodes.http.asking import Asking
 from unbreakable.nodes.http.credentials import Credentials, checked
-from unbreakable.nodes.http.endpoints import Endpoints
 from unbreakable.nodes.http.meaning import EFFECTS, has_key
 from unbreakable.nodes.http.request import checked as checked_headers
 from unbreakable.policies import check
@@ -71,7 +70,7 @@ def new_asking(urls: tuple[str, ...], headers: Any, auth: Any, transport: Any, m
     standing, proof = dict(_headers(headers)), _proof(auth)
     if isinstance(proof, str):
         standing["Authorization"], proof = f"Bearer {proof}", None
-    return Asking(Endpoints(urls), standing, proof, transport, max_body)
+    return Asking(urls, standing, proof, transport, max_body)
 
 
 def _headers(headers: Any) -> Mapping[str, str]:

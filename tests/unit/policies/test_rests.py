@@ -1,0 +1,112 @@
+"""Ways to do the same job are remembered by how they failed lately."""
+
+from __future__ import annotations
+
+import pytest
+
+from unbreakable.policies.rests import FIRST_REST, MOST_KEPT, MOST_REST, Rests
+
+A, B, C = WAYS = ["a", "b", "c"]
+
+
+@pytest.fixture
+def rests() -> Rests:
+    """Return what is known of three ways that all work."""
+    return Rests()
+
+
+def test_the_first_is_preferred(rests):
+    """Whoever ranks first is used."""
+    assert (A, B) == (rests.choose([A, B], 0.0), rests.choose([B, A], 0.0))
+
+
+def test_a_dead_one_rests_at_once(rests):
+    """A way that is not there is not used for five seconds, even if it ranks first."""
+    rests.failed(A, 0.0, dead=True)
+
+    assert (B, [A]) == (rests.choose(WAYS, 4.9), [each for each in WAYS if rests.is_resting(each, 4.9)])
+
+
+def test_a_bad_one_rests_after_three_failures(rests):
+    """A way that does badly is given two more chances; a success in between starts anew."""
+    for _ in range(2):
+        rests.failed(A, 0.0)
+    rests.worked(A)
+    for _ in range(2):
+        rests.failed(A, 0.0)
+    still = rests.choose(WAYS, 0.0)
+    rests.failed(A, 0.0)
+
+    assert (A, B) == (still, rests.choose(WAYS, 0.0))
+
+
+def test_one_caller_tries_a_rested_one(rests):
+    """After the rest one call uses it again, and the others go elsewhere until it has reported."""
+    rests.failed(A, 0.0, dead=True)
+    used = [rests.choose(WAYS, FIRST_REST) for _ in range(3)]
+    down = rests.is_down(A)
+    rests.worked(A)
+
+    assert ([A, B, B], A) == (used, rests.choose(WAYS, FIRST_REST))
+    assert (True, False) == (down, rests.is_down(A))
+
+
+def test_rests_grow(rests):
+    """A way that stays dead is used less and less often, but at least once a minute."""
+    rests.failed(A, 0.0, dead=True)
+    now, tries = 0.0, []
+    while now < 600.0:
+        now += 0.5
+        if rests.choose(WAYS, now) == A:
+            tries.append(now)
+            rests.failed(A, now, dead=True)
+
+    assert [5.0, 15.0, 35.0, 75.0, 135.0] == tries[:5]
+    assert MOST_REST == tries[-1] - tries[-2]
+
+
+def test_a_herd_that_fails_together_counts_as_one_rest(rests):
+    """Twenty calls in flight to a way that dies do not make its rest longer."""
+    for _ in range(20):
+        rests.failed(A, 1.0, dead=True)
+
+    assert A == rests.choose(WAYS, 1.0 + FIRST_REST)
+
+
+def test_when_all_rest_the_one_that_rested_longest_is_used(rests):
+    """There is always a way."""
+    for moment, way in enumerate([B, A, C]):
+        rests.failed(way, float(moment), dead=True)
+
+    assert (B, False) == (rests.choose(WAYS, 3.0), rests.others_work(WAYS, B, 3.0))
+
+
+def test_when_all_are_down_nobody_is_tried_again_and_again(rests):
+    """The way that ranks first died last: after the rests it is the other one's turn, which may be back."""
+    for way, moment in ((B, 0.0), (A, 50.0)):
+        rests.failed(way, moment, dead=True)
+
+    assert [B, A] == [rests.choose([A, B], 80.0) for _ in range(2)]
+
+
+def test_a_clock_that_began_long_ago_or_below_zero_lets_nobody_rest(rests):
+    """A way that failed once is well enough, whatever moment it is."""
+    rests.failed(A, -1e6)
+
+    assert [A, A] == [rests.choose(WAYS, -1e6), rests.choose(WAYS, 1e9)]
+
+
+def test_a_single_way_is_always_used(rests):
+    """Where there is no choice, nothing is decided."""
+    rests.failed(A, 0.0, dead=True)
+
+    assert A == rests.choose([A], 0.0)
+
+
+def test_names_without_end_take_no_more_room(rests):
+    """Of ways that are named anew for each call the latest are remembered."""
+    for number in range(3 * MOST_KEPT):
+        rests.failed(str(number), 0.0, dead=True)
+
+    kept = [number for number in range(3 * MOST_KEPT) if rests.is_down(str(number))]
+    assert list(range(2 * MOST_KEPT, 3 * MOST_KEPT)) == kept
