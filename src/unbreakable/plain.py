@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import enum
 import math
+import reprlib
 from collections.abc import Mapping
 from typing import Any
+
+MOST_SHOWN = 200  # characters of anything that is not a container
+
+
+class _Brief(reprlib.Repr):
+    """Show the first few entries of containers, and of all else the beginning and the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxlong = MOST_SHOWN
+
+    def repr_instance(self, x: object, level: int) -> str:
+        """Return ``repr(x)``, shortened in the middle."""
+        text = in_words(x)
+        return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN // 2]}…{text[-MOST_SHOWN // 2 :]}"
 
 
 def plain(value: Any) -> Any:
@@ -44,3 +60,15 @@ def in_words(value: object) -> str:
         return repr(value)
     except Exception:
         return f"<a {type(value).__name__} that cannot be shown>"
+
+
+def in_brief(value: object) -> str:
+    """Return the ``repr`` of *value* in a few words, however large it is.
+
+    >>> in_brief(list(range(1_000)))
+    '[0, 1, 2, 3, 4, 5, ...]'
+    """
+    try:
+        return _Brief().repr(value)
+    except Exception:
+        return in_words(value)

@@ -80,6 +80,17 @@ def test_what_cannot_be_shown_is_told_as_such():
         ub.Retry(attempts=Unshowable())  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "found", [["seat"] * 100_000, "seat" * 100_000, {"seats": dict.fromkeys(range(9_999), "seat")}]
+)
+def test_a_refusal_shows_a_few_words_however_much_was_given(found):
+    """Whoever gives a whole table for a number reads one line of it."""
+    with pytest.raises(ub.errors.ConfigurationError, match=r"Retry\.attempts must be .*, not .*seat") as refused:
+        ub.Retry(attempts=found)  # type: ignore[arg-type]
+
+    assert 400 > len(str(refused.value))
+
+
 def test_making_the_twin_costs_nothing_before_it_is_asked_for():
     """A class of records is made of its annotations alone; the first question makes the rest."""
 

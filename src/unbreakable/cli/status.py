@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from unbreakable.cli.saying import Unusable
+from unbreakable.columns import in_columns
 from unbreakable.errors import StateError
 from unbreakable.observe import Snapshot, latest_snapshot
 from unbreakable.outcome import in_one_line
@@ -95,11 +96,6 @@ def _node(entry: tuple[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _table(head: list[str], rows: Any) -> str:
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
     lines = [head, *rows]
-    if len(lines) == 1:
-        return ""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return in_columns(lines) if len(lines) > 1 else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from unbreakable.columns import in_columns
 from unbreakable.demo.figures import Figures, learning
 from unbreakable.demo.state import Settings
 from unbreakable.simulation import Speedup, speedup
@@ -140,7 +141,4 @@ def _learned(settings: Mapping[str, Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for values in settings.values() for name in values))
     rows = [["learned settings", *columns]]
     rows += [[target, *(_setting(values.get(name)) for name in columns)] for target, values in settings.items()]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return in_columns(rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import reprlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -20,10 +19,10 @@ from unbreakable.nodes.answering.knowledge import KnowledgeBase, Readable
 from unbreakable.nodes.answering.ladder import LADDER, Asked, climb_down
 from unbreakable.nodes.answering.question import read_question
 from unbreakable.nodes.answering.rating import Rating
-from unbreakable.nodes.answering.reading import wrong
 from unbreakable.nodes.answering.response import AgentResponse, Rung
 from unbreakable.nodes.doors import AsyncOperation, SyncOperation
 from unbreakable.outcome import Failure, in_one_line
+from unbreakable.plain import in_brief
 from unbreakable.policies import Context, Retry, check, current
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime, new_lock, run_blocking
@@ -201,9 +200,9 @@ class AgentNode(FractalNode):
     def feedback_sync(self, response: AgentResponse, good: bool | float, *, passage: int | None = None) -> Rating:
         """Judge *response*; otherwise as ``feedback``."""
         if not isinstance(response, AgentResponse):
-            raise wrong("feedback: response", "an AgentResponse", response)
+            raise refuse("feedback: response", "an AgentResponse", response)
         if not response.id.startswith(f"{self._mark}-"):
-            raise wrong("feedback: response", f"one of {self.name!r} with this knowledge", response.id)
+            raise refuse("feedback: response", f"one of {self.name!r} with this knowledge", response.id)
         if passage is not None:
             check.whole("feedback: passage", passage, least=1)
         self.judgements.keep(response, verdict(good), passage)
@@ -246,14 +245,14 @@ def _checked_score(dna: Any) -> float:
     if dna is None:
         return SCORE
     if not isinstance(dna, Mapping):
-        raise wrong("dna", 'a dict such as {"score": 850}', dna)
+        raise refuse("dna", 'a dict such as {"score": 850}', dna)
     for key in dna:
         if key != "score":
             import difflib
 
             hint = " (did you mean score?)" if difflib.get_close_matches(str(key), ["score"]) else ""
-            raise ConfigurationError(f"dna[{reprlib.repr(key)}] is not known{hint}; expected score")
+            raise ConfigurationError(f"dna[{in_brief(key)}] is not known{hint}; expected score")
     score = dna.get("score", SCORE)
     if isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1000:
-        raise wrong("dna['score']", "a number from 0 to 1000", score)
+        raise refuse("dna['score']", "a number from 0 to 1000", score)
     return float(score)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.plain import in_words
+from unbreakable.plain import in_brief
 
 
 def refuse(path: str, expected: str, found: object) -> ConfigurationError:
@@ -14,7 +14,7 @@ def refuse(path: str, expected: str, found: object) -> ConfigurationError:
     >>> print(refuse("Retry.attempts", "a whole number from 1 up", 0))
     Retry.attempts must be a whole number from 1 up, not 0
     """
-    return ConfigurationError(f"{path} must be {expected}, not {in_words(found)}")
+    return ConfigurationError(f"{path} must be {expected}, not {in_brief(found)}")
 
 
 def whole(path: str, value: object, least: int = 0) -> None:

@@ -96,8 +96,9 @@ def test_a_wrong_setting_is_refused_with_its_path_and_what_was_expected(setting,
     """A dictionary is told its place in the list, a Step its id."""
     settings = {"id": "a", "operation": work, setting: value}
 
-    assert f"steps[0].{setting} must be {expected}, not {value!r}" == refusal(lambda: read_steps([settings]))
-    assert f".{setting} must be {expected}, not {value!r}" in refusal(lambda: Step(**settings))
+    refused = refusal(lambda: read_steps([settings]))
+    assert refused.startswith(f"steps[0].{setting} must be {expected}, not {repr(value)[:90]}")
+    assert f".{setting} must be {expected}, not {repr(value)[:90]}" in refusal(lambda: Step(**settings))
 
 
 def never_runs():

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.nodes.answering.passage import Passage
-from unbreakable.nodes.answering.reading import MOST_TITLE, Place, read_data, read_markdown, read_text, text_of, wrong
+from unbreakable.nodes.answering.reading import MOST_TITLE, Place, read_data, read_markdown, read_text, text_of
+from unbreakable.policies.check import refuse
 
 MOST_FILES = 10_000  # of one folder
 DATABASES = frozenset((".db", ".db3", ".kb", ".sqlite", ".sqlite3"))
@@ -36,14 +37,14 @@ def existing(path: str | os.PathLike[str]) -> Path:
     """Return the path of what is there; ConfigurationError when there is nothing."""
     named = os.fspath(path)
     if not isinstance(named, str) or not named or "\0" in named:
-        raise wrong("knowledge", "the path of a file or folder", path)
+        raise refuse("knowledge", "the path of a file or folder", path)
     found = Path(named).expanduser()
     try:
         there = found.is_file() or found.is_dir()
     except OSError:  # a text that is no name, since it is too long
         there = False
     if not there:
-        raise wrong("knowledge", "the path of a file or folder that exists (put a text into a list)", named)
+        raise refuse("knowledge", "the path of a file or folder that exists (put a text into a list)", named)
     return found
 
 
@@ -54,7 +55,7 @@ def read_path(path: Path, most_bytes: int) -> Iterator[Passage]:
         return
     files = sorted(itertools.islice(_texts(path), MOST_FILES + 1))
     if not files or len(files) > MOST_FILES:
-        raise wrong("knowledge", f"a folder with 1 to {MOST_FILES} .json, .md or .txt files", f"{path}: {len(files)}")
+        raise refuse("knowledge", f"a folder with 1 to {MOST_FILES} .json, .md or .txt files", f"{path}: {len(files)}")
     for each in files:
         yield from read_file(each, each.relative_to(path).as_posix(), most_bytes)
 
@@ -70,7 +71,7 @@ def read_file(path: Path, name: str, most_bytes: int) -> Iterator[Passage]:
     """Yield the passages of one file; *name* is what answers call it."""
     suffix = path.suffix.lower()
     if suffix not in TEXTS:
-        raise wrong("knowledge", "a .json, .md or .txt file, a folder of them, or a knowledge base", str(path))
+        raise refuse("knowledge", "a .json, .md or .txt file, a folder of them, or a knowledge base", str(path))
     name, stem = text_of("knowledge", name), text_of("knowledge", path.stem[:MOST_TITLE])
     at, text = Place(path=name, source=name), _text(path, most_bytes)
     if suffix == ".json":
@@ -83,7 +84,7 @@ def read_file(path: Path, name: str, most_bytes: int) -> Iterator[Passage]:
 def _text(path: Path, most_bytes: int) -> str:
     try:
         if path.stat().st_size > most_bytes:
-            raise wrong("knowledge", f"files of at most {most_bytes} bytes", str(path))
+            raise refuse("knowledge", f"files of at most {most_bytes} bytes", str(path))
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigurationError(f"knowledge: {path} cannot be read ({error.strerror})") from error

@@ -7,8 +7,8 @@ import math
 from unbreakable.nodes.answering import tables
 from unbreakable.nodes.answering.evidence import WINDOW, Evidence, Judgement, weigh_up
 from unbreakable.nodes.answering.knowledge import KnowledgeBase
-from unbreakable.nodes.answering.reading import wrong
 from unbreakable.nodes.answering.response import AgentResponse
+from unbreakable.policies.check import refuse
 
 MOST_JUDGEMENTS = 10_000  # that a knowledge base keeps: a response judged twice within them counts once
 
@@ -47,7 +47,9 @@ class Judgements:
         passage = response.sources[0].passage if answered else None
         with self.knowledge.shelf.writing() as connection:
             if taught is not None and not tables.numbered(connection, [taught]):
-                raise wrong("feedback: passage", "the number of a passage, such as response.sources[0].passage", taught)
+                raise refuse(
+                    "feedback: passage", "the number of a passage, such as response.sources[0].passage", taught
+                )
             tables.count(connection, "judged", 1)
             number = tables.fact(connection, "judged")
             connection.execute(
@@ -70,4 +72,4 @@ def verdict(good: object) -> float:
         return float(good)
     if isinstance(good, (int, float)) and not math.isnan(good) and 0 <= good <= 1:
         return float(good)
-    raise wrong("feedback: good", "True, False or a score from 0 to 1", good)
+    raise refuse("feedback: good", "True, False or a score from 0 to 1", good)

@@ -17,12 +17,13 @@ from unbreakable.nodes.answering.evidence import Evidence
 from unbreakable.nodes.answering.files import existing, is_database, read_path
 from unbreakable.nodes.answering.passage import Passage
 from unbreakable.nodes.answering.question import Question, read_question
-from unbreakable.nodes.answering.reading import Place, read_data, wrong
+from unbreakable.nodes.answering.reading import Place, read_data
 from unbreakable.nodes.answering.response import CLOSEST
 from unbreakable.nodes.answering.shelf import Shelf
 from unbreakable.nodes.answering.support import NOTHING, Match, best_match, sunk, weigh
 from unbreakable.nodes.answering.words import plain
 from unbreakable.policies import check
+from unbreakable.policies.check import refuse
 
 Readable: TypeAlias = "Mapping[str, Any] | list[Any] | tuple[Any, ...] | str | os.PathLike[str]"
 
@@ -75,7 +76,7 @@ class KnowledgeBase:
             there = existing(source)
             if is_database(there):
                 if place is not None:
-                    raise wrong("path", "None when the source is a knowledge base itself", str(path))
+                    raise refuse("path", "None when the source is a knowledge base itself", str(path))
                 source, place = None, there
         self.shelf = open_shelf(place)
         self.mark = os.urandom(8).hex() if place is None else str(place.resolve())  #: tells it from others
@@ -103,11 +104,13 @@ class KnowledgeBase:
         if isinstance(source, (str, os.PathLike)):
             there = existing(source)
             if is_database(there):
-                raise wrong("knowledge", "texts, which a database is not: name it as KnowledgeBase(path=…)", str(there))
+                raise refuse(
+                    "knowledge", "texts, which a database is not: name it as KnowledgeBase(path=…)", str(there)
+                )
             return read_path(there, self.most_bytes)
         if isinstance(source, (Mapping, list, tuple)):
             return read_data(source, Place())
-        raise wrong("knowledge", "a dict, a list or a path", source)
+        raise refuse("knowledge", "a dict, a list or a path", source)
 
     def _refuse_too_many(self, passages: int, size: int) -> None:
         if passages > self.most_passages:
@@ -129,9 +132,9 @@ class KnowledgeBase:
         limits the search to those; one whose key is a context field of entries rules out those with other values.
         """
         if not isinstance(text, str):
-            raise wrong("search: text", "a text", text)
+            raise refuse("search: text", "a text", text)
         if not (context is None or isinstance(context, Mapping)):
-            raise wrong("search: context", "a dict or None", context)
+            raise refuse("search: context", "a dict or None", context)
         check.whole("most", most, least=1)
         return self.find(read_question(text), context or {}).matches[:most]
 
@@ -211,10 +214,10 @@ def open_shelf(path: Path | None) -> Shelf:
 def _place_of(path: str | os.PathLike[str]) -> Path:
     named = os.fspath(path)
     if not isinstance(named, str) or not named or "\0" in named or "://" in named:
-        raise wrong("path", "the path of a file", path)
+        raise refuse("path", "the path of a file", path)
     place = Path(named).expanduser()
     if place.is_dir():
-        raise wrong("path", "the path of a file, which a folder is not", named)
+        raise refuse("path", "the path of a file, which a folder is not", named)
     return place
 
 

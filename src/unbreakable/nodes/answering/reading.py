@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from unbreakable.errors import ConfigurationError
 from unbreakable.nodes.answering.passage import TITLE, Passage
 from unbreakable.nodes.answering.sentences import passages
+from unbreakable.policies.check import refuse
 
 MOST_DEPTH = 32  # of dicts and lists in each other; what is deeper most likely contains itself
 MOST_FIELDS = 32  # context fields of one entry, and values of one field
@@ -42,7 +42,7 @@ def read_data(data: Any, at: Place) -> Iterator[Passage]:
     it is, all else is context.  Raises ConfigurationError that names the wrong part, as ``knowledge['Egypt'][3]``.
     """
     if at.depth > MOST_DEPTH:
-        raise wrong(at.path, f"at most {MOST_DEPTH} levels deep", data)
+        raise refuse(at.path, f"at most {MOST_DEPTH} levels deep", data)
     if isinstance(data, Mapping) and not _is_text(data.get("text")):
         for key, value in data.items():
             yield from read_data(value, at.into(key, short(f"a key of {at.path}", key)))
@@ -52,7 +52,7 @@ def read_data(data: Any, at: Place) -> Iterator[Passage]:
         for number, value in enumerate(data):
             there = at.into(number)
             if isinstance(value, Mapping) and not _is_text(value.get("text")):
-                raise wrong(there.path, 'a text, or a dict with a text under "text"', value)
+                raise refuse(there.path, 'a text, or a dict with a text under "text"', value)
             yield from read_data(value, there)
     else:
         yield from read_text(text_of(at.path, data, "a text, a number, a dict or a list"), at)
@@ -70,14 +70,14 @@ def _read_entry(entry: Mapping[Any, Any], at: Place) -> Iterator[Passage]:
         if key not in _NO_CONTEXT
     }
     if len(context) > MOST_FIELDS:
-        raise wrong(at.path, f"an entry of at most {MOST_FIELDS} context fields", entry)
+        raise refuse(at.path, f"an entry of at most {MOST_FIELDS} context fields", entry)
     yield from read_text(text_of(at.into("text").path, entry["text"]), at, context)
 
 
 def _values(path: str, value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, (list, tuple)) else (value,)
     if len(values) > MOST_FIELDS:
-        raise wrong(path, f"at most {MOST_FIELDS} values", value)
+        raise refuse(path, f"at most {MOST_FIELDS} values", value)
     return tuple(short(path, each) for each in values)
 
 
@@ -114,7 +114,7 @@ def _is_text(value: object) -> bool:
 def text_of(path: str, value: Any, expected: str = "a text or a number") -> str:
     """Return *value* as text that can be stored; what is not Unicode in it becomes a question mark."""
     if not _is_text(value):
-        raise wrong(path, expected, value)
+        raise refuse(path, expected, value)
     try:
         return str(value).encode("utf-8", "replace").decode("utf-8")
     except ValueError:  # Python writes no number of more than 4,300 digits
@@ -125,10 +125,5 @@ def short(path: str, value: Any) -> str:
     """Return *value* as a text of one title's length."""
     text = text_of(path, value)
     if len(text) > MOST_TITLE:
-        raise wrong(path, f"at most {MOST_TITLE} characters long", text)
+        raise refuse(path, f"at most {MOST_TITLE} characters long", text)
     return text
-
-
-def wrong(path: str, expected: str, found: object) -> ConfigurationError:
-    """Return the error for a wrong part, which is shown in a few words however large it is."""
-    return ConfigurationError(f"{path} must be {expected}, not {reprlib.repr(found)}")
