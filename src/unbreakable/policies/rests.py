@@ -46,8 +46,6 @@ class Rests:
 
         One caller tries a way whose rest is over; for the others it rests on, longer, until that one reports.
         """
-        if len(ranked) == 1:
-            return ranked[0]
         with self._lock:
             if all(map(self.is_down, ranked)):  # whoever ranks first may have died last, and another be back
                 chosen = min(ranked, key=lambda name: self._troubles[name].until)

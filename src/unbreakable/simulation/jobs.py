@@ -6,8 +6,9 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from unbreakable.errors import NotSent
+from unbreakable.errors import Kind, NotSent
 from unbreakable.fractal.operation import takes_context
+from unbreakable.fractal.signature import classify
 from unbreakable.fractal.target import Target
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
@@ -30,12 +31,17 @@ class Choice(NamedTuple):
         """Return the best of the ways *names* that are not left in peace."""
         return self.target.rests.choose(select.order(self.target.arms, names, ctx.runtime.random), ctx.runtime.now())
 
-    def ended(self, way: str, began: float, ctx: Context, *, ok: bool) -> float:
-        """Take in how *way*, which began then, did, and return how many seconds it took."""
-        now = ctx.runtime.now()
-        select.learn(self.target.arms, way, now - began, ok=ok)
-        self.target.rests.worked(way) if ok else self.target.rests.failed(way, now)
+    def worked(self, way: str, began: float, now: float) -> float:
+        """Take in that *way*, which began then, succeeded; return how many seconds it took."""
+        select.learn(self.target.arms, way, now - began, ok=True)
+        self.target.rests.worked(way)
         return now - began
+
+    def failed(self, way: str, began: float, now: float, error: BaseException) -> None:
+        """Take in that *way* failed; one that says that the request is wrong is well, though another may take it."""
+        select.learn(self.target.arms, way, now - began, ok=False)
+        if classify(error) is not Kind.INVALID:
+            self.target.rests.failed(way, now)
 
 
 class Order:
@@ -82,10 +88,10 @@ class Job:
         except BaseException as error:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
-                choice.ended(way, began, ctx, ok=False)
+                choice.failed(way, began, ctx.runtime.now(), error)
                 ctx.blameless = any(map(choice.target.rests.is_well, choice.ways))  # it can still be done
             raise
-        seconds = choice.ended(way, began, ctx, ok=True)
+        seconds = choice.worked(way, began, ctx.runtime.now())
         if way == PRIMARY and not ctx.rival:
             self.watch.alone.append(seconds)
         return value
@@ -112,9 +118,12 @@ class Job:
 
 
 def may_change(failure: Failure) -> bool:
-    """Return whether there is another way than the one that failed."""
+    """Return whether there is another way than the one that failed, and it is not left in peace."""
     ctx = current()
-    return ctx is not None and isinstance(ctx.choice, Choice) and len(ctx.choice.ways) > 1
+    if ctx is None or not isinstance(ctx.choice, Choice):
+        return False
+    ways, rests = ctx.choice.ways, ctx.choice.target.rests
+    return rests.others_work(ways, ctx.arguments.get("way", ""), ctx.runtime.now())
 
 
 def change(failure: Failure) -> dict[str, Any] | None:

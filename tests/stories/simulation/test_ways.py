@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import random
 
 import pytest
 
@@ -85,6 +87,74 @@ def test_a_way_that_fails_is_left_in_peace(effects, hangs):
 
     with virtual_time():
         asyncio.run(main())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("dead", ["primary", "replica"])
+def test_a_way_that_is_dead_costs_a_flaky_one_nothing(dead, seed):
+    """A tenth of the attempts fail by the way that works; repeated there, and not by the dead one, they succeed."""
+    engine, dice, asked = ub.QuantumSimulationEngine(), random.Random(seed), []
+
+    async def flaky() -> str:
+        await sleep(0.01)
+        if dice.random() < 0.1:
+            raise OSError
+        return "done"
+
+    async def gone() -> str:
+        asked.append(1)
+        raise ConnectionRefusedError
+
+    async def main() -> list[str]:
+        ways, ended = {dead: gone, "replica" if dead == "primary" else "primary": flaky}, []
+        how = {"name": "job", "effects": "idempotent", "alternatives": {"replica": ways["replica"]}}
+        for _ in range(1_000):
+            try:
+                ended.append(await engine.execute_quantum(ways["primary"], **how))
+            except Exception as error:
+                ended.append(type(error).__name__)
+            await sleep(0.05)
+        return ended
+
+    with virtual_time(seed):
+        ended = asyncio.run(main())
+    assert 998 <= ended.count("done")
+    assert "CircuitOpen" not in ended
+    assert 8 > len(asked)
+
+
+def test_a_wrong_request_puts_no_way_to_rest():
+    """Whoever asks for what is not there is told so by every way; the best one is the best as before."""
+    engine, used = ub.QuantumSimulationEngine(), []
+
+    class NotFound(Exception):
+        http_status = 404
+
+    def way(name: str, seconds: float):
+        async def look(ctx: ub.Context) -> None:
+            used.append(name)
+            await sleep(seconds)
+            if ctx.input == "missing":
+                raise NotFound
+
+        return look
+
+    primary, others = way("primary", 0.01), {"replica": way("replica", 0.5), "mirror": way("mirror", 0.6)}
+
+    async def ask(*names: str) -> None:
+        used.clear()
+        for name in names:
+            with contextlib.suppress(NotFound):
+                await engine.execute_quantum(primary, name, name="job", effects="none", alternatives=others)
+
+    async def main() -> None:
+        await ask(*["there"] * 100)
+        await ask(*["missing"] * 3)
+        await ask(*["there"] * 20)
+
+    with virtual_time():
+        asyncio.run(main())
+    assert 18 <= used.count("primary")
 
 
 def test_what_a_way_does_for_one_key_says_nothing_of_another():

@@ -96,6 +96,17 @@ def test_a_clock_that_began_long_ago_or_below_zero_lets_nobody_rest(rests):
     assert [A, A] == [rests.choose(WAYS, -1e6), rests.choose(WAYS, 1e9)]
 
 
+def test_a_way_that_is_asked_for_by_itself_rests_longer_each_time(rests):
+    """Where it is the only other one its tries are counted, too: once it has had to rest for long, it comes last."""
+    rests.failed(B, 0.0, dead=True)
+    for moment in (10.0, 30.0, 100.0):
+        assert B == rests.choose([B], moment)
+        rests.failed(B, moment, dead=True)
+    rests.failed(A, 101.0, dead=True)
+
+    assert A == rests.choose([B, A], 102.0)
+
+
 def test_a_single_way_is_always_used(rests):
     """Where there is no choice, nothing is decided."""
     rests.failed(A, 0.0, dead=True)
