@@ -75,6 +75,31 @@ def test_an_async_attempt_that_is_not_used_is_refused():
         asyncio.run(story())
 
 
+def test_a_block_of_another_colour_than_its_loop_is_refused():
+    """One that waits in a loop that cannot, or the other way round, is told how to begin before it runs."""
+    entered = []
+
+    def plain():
+        for attempt in ub.attempts("plain", bulkhead=ub.Bulkhead(1)):
+
+            async def block(attempt=attempt):
+                async with attempt:
+                    entered.append(1)
+
+            asyncio.run(block())
+
+    async def waiting():
+        async for attempt in ub.attempts("waiting", bulkhead=ub.Bulkhead(1)):
+            with attempt:
+                entered.append(1)
+
+    for loop, words in ((plain, "with attempt:"), (lambda: asyncio.run(waiting()), "async with attempt:")):
+        with pytest.raises(RuntimeError, match=f'must begin with "{words}", as its loop does'):
+            loop()
+
+    assert [] == entered
+
+
 def test_a_loop_that_is_left_before_its_block_leaves_no_trace():
     """Whoever breaks out before the block is not in a call, and the next attempts find the place free."""
 

@@ -52,9 +52,7 @@ class Attempt:
 
     def __enter__(self) -> Self:
         """Begin the attempt; raise AttemptTimeout or DeadlineExceeded when its time was up before."""
-        self._attempts.begin_block()
-        enter(self.context)
-        return self
+        return self._enter("with attempt:")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -64,7 +62,12 @@ class Attempt:
 
     async def __aenter__(self) -> Self:
         """Begin the attempt."""
-        return self.__enter__()
+        return self._enter("async with attempt:")
+
+    def _enter(self, block: str) -> Self:
+        self._attempts.begin_block(block)
+        enter(self.context)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -92,19 +95,21 @@ class Attempts:
         self.outcome: Outcome[None] | None = None
         self._script: Coroutine[Any, Any, Result[Any]] | None = None
         self._number = 0
+        self._block = ""  # how a block must begin in a loop of this colour
         self._open = False  # whether an attempt is under way
         self._begun = False  # whether its block has begun
         self._late: Failure | None = None  # how the call ended, if that was waited for too long
 
     # ── both colours ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, runtime: Runtime) -> None:
+    def _begin(self, runtime: Runtime, block: str) -> None:
         if self._script is not None or self.outcome is not None:
             raise RuntimeError("attempts can be iterated over once; call ub.attempts() again for another call")
         timeout = self.node.target.plan.timeout
         if timeout is not None and timeout.cut_threads and not runtime.preemptive:
             msg = f"{self.node.name}: a block in sync code cannot be cut, so timeout has no place here; use a deadline"
             raise ConfigurationError(msg)
+        self._block = block
         self.context = self._scope = self.node.open(runtime, self._hand_over, ((), {}))
         self.context.waiting = self._wait_for_block
         self._script = self.node.play(self.context)
@@ -114,16 +119,18 @@ class Attempts:
         return BLOCK
 
     def _attempt(self) -> Attempt:
-        script, unused = self._script, self._open
-        if script is not None and unused:
-            script.close()
-            raise RuntimeError('the last attempt was not used: write "with attempt:" (or "async with") in the loop')
+        if self._open:
+            self._close()
+            raise RuntimeError(f'the last attempt was not used: write "{self._block}" in the loop')
         self._number, self._open, self._begun = self._number + 1, True, False
         enter(self.context.parent)  # until the block begins: a loop that is left before leaves no trace
         return Attempt(self, self._scope)
 
-    def begin_block(self) -> None:
-        """Note that the attempt is used."""
+    def begin_block(self, block: str) -> None:
+        """Note that the attempt is used, by a *block* that begins so; raise RuntimeError if the loop is not like it."""
+        if block != self._block:
+            self._close()
+            raise RuntimeError(f'the block must begin with "{self._block}", as its loop does, and not with "{block}"')
         late = self._late
         if late is not None:
             if self.outcome is None:  # not told before: of a loop that was left nothing is
@@ -147,12 +154,17 @@ class Attempts:
         self._give_up()
         return math.inf
 
+    def _close(self) -> None:
+        """Give back what the call holds; nothing comes of it."""
+        script, self._script = self._script, None
+        if script is not None:
+            script.close()
+
     def _give_up(self) -> None:
-        script, scope = self._script, self._scope
-        if script is None:
+        scope = self._scope
+        if self._script is None:
             return
-        script.close()
-        self._script = None
+        self._close()
         too_late = DeadlineExceeded if scope.runtime.now() >= scope.deadline else AttemptTimeout
         error = too_late(f"{self.node.name}: the attempt's time was up before its block began")
         self._late = Failure(error, Kind.TIMEOUT, node=self.node.name, attempt=scope.attempt)
@@ -166,7 +178,7 @@ class Attempts:
 
     def __iter__(self) -> Attempts:
         """Begin."""
-        self._begin(BLOCKING if self.node.runtime is None else self.node.runtime)
+        self._begin(BLOCKING if self.node.runtime is None else self.node.runtime, "with attempt:")
         return self
 
     def __next__(self) -> Attempt:
@@ -213,7 +225,7 @@ class Attempts:
 
     def __aiter__(self) -> Attempts:
         """Begin."""
-        self._begin(ASYNCIO if self.node.runtime is None else self.node.runtime)
+        self._begin(ASYNCIO if self.node.runtime is None else self.node.runtime, "async with attempt:")
         return self
 
     async def __anext__(self) -> Attempt:
