@@ -6,8 +6,6 @@ import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from inspect import ismethod
-from types import CodeType
 from typing import Any
 
 from unbreakable.fractal import FractalNode
@@ -20,6 +18,7 @@ from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Backoff, Context, Timeout, current
 from unbreakable.policies.effects import Effects, leaves_doubt, never_left
 from unbreakable.runtime import Runtime, new_lock
+from unbreakable.simulation.identity import identity_of
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
 from unbreakable.workflows.ports import Call
 from unbreakable.workflows.step import Step
@@ -57,11 +56,11 @@ class StepNodes:
         options = self._options
         if step.timeout is not None:
             options = {**options, "timeout": Timeout(step.timeout)}
-        return self._child((step.id, step.timeout, code_of(step.operation)), step.id, options)
+        return self._child((step.id, step.timeout, identity_of(step.operation)), step.id, options)
 
     def for_undo(self, step: Step) -> FractalNode:
         """Return the node that runs the compensation of *step*."""
-        return self._child((step.id, "undo", code_of(step.compensate)), f"{step.id}.undo", UNDO_OPTIONS)
+        return self._child((step.id, "undo", identity_of(step.compensate)), f"{step.id}.undo", UNDO_OPTIONS)
 
     def effects(self, step: Step) -> Effects:
         """Return what is declared about the operation of *step*: by its node, else by what is protected itself."""
@@ -82,17 +81,6 @@ class StepNodes:
         for kind, listener in self._parent.listeners:
             child.on(kind, listener)
         return child
-
-
-def code_of(operation: object) -> object:
-    """Return what is the same whenever *operation* is made anew: two workflows may each have a step of one name."""
-    while isinstance(operation, partial):
-        operation = operation.func
-    if isinstance(operation, FractalNode):
-        return operation
-    function = operation.__func__ if ismethod(operation) else operation
-    code = getattr(function, "__code__", None)
-    return code if isinstance(code, CodeType) else type(function)
 
 
 def moment_of(ctx: Context | None) -> dict[str, Any]:
