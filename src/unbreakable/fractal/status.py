@@ -22,9 +22,10 @@ class NodeStatus:
 
     ``state`` is "new", "working" or "resting" (a circuit is not closed).  ``success_rate`` is (ok + healed) / finished,
     ``heal_rate`` is healed / (healed + failed): 1.0 and 0.0 before anything counts.  ``breaker`` is how the circuit
-    stands; with ``key``, the first that is not closed, if there is one.  ``limit`` is how many calls may be in flight,
-    ``budget`` how many repeats can be paid for now; None when there is no such limit.  ``remedies`` says by signature
-    how often each remedy was tried and worked lately.  ``background`` says how often each background sub-operation ran.
+    stands; with ``key``, the first that is not closed, if there is one.  ``limit`` is how many calls, with ``key`` of
+    each one, may be in flight, ``budget`` how many repeats can be paid for now; None when there is no such limit.
+    ``remedies`` says by signature how often each remedy was tried and worked lately.  ``background`` says how often
+    each background sub-operation ran.
     """
 
     name: str

@@ -20,7 +20,7 @@ def survey(node: Any) -> NodeStatus:
     counts = tally(node, children)
     rate = counts.value()
     resting = [target.circuit.state for target in own if target.circuit.state in RESTING]
-    gate = node.target.gate
+    gates = {id(target.gate): target.gate for target in own if target.gate is not None}.values()  # twins share theirs
     remedies = remedies_of(targets)
     return NodeStatus(
         name=node.name,
@@ -34,8 +34,8 @@ def survey(node: Any) -> NodeStatus:
         heal_rate=counts.heal_rate or 0.0,
         latency=latency_of(targets),
         breaker=(resting[0] if resting else node.breaker.state).value,
-        limit=None if gate is None else gate.most,
-        in_flight=None if gate is None else gate.inside,
+        limit=max((gate.most for gate in gates), default=None),
+        in_flight=sum(gate.inside for gate in gates) if gates else None,
         budget=None if node.budget is None else node.budget.level(node.payer.successes(), node.drivers[0].now()),
         signatures=len(remedies),
         remedies=remedies,
@@ -100,6 +100,6 @@ def lessons_of(targets: Sequence[Target]) -> dict[str, int]:
     """Return how often each background sub-operation ran."""
     learned: dict[str, int] = {}
     for target in targets:
-        for path, times in target.learned.items():
+        for path, times in list(target.learned.items()):
             learned[path] = learned.get(path, 0) + times
     return learned

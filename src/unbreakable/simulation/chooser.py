@@ -81,12 +81,15 @@ class Simulating:
 
     def _weigh(self, before: Plan, traffic: Traffic, u: float) -> tuple[list[Weighed], Weighed]:
         from unbreakable.simulation.model import Model
+        from unbreakable.simulation.strategies import SHAPES, shaped
         from unbreakable.simulation.weigh import pick, weigh
 
-        settings = self.settings
-        before = with_learned_deadline(settings, before, traffic.ok.value(0.99) or 0.0)
-        others = [(one.name, replace(before, strategy=one.name, **_chosen(one))) for one in self.rules.strategies]
-        weighed = weigh(Model(traffic), before, settings.leaves, weights=self.rules.weights, u=u, others=others)
+        settings, model = self.settings, Model(traffic)
+        cold = replace(settings.cold(), effects=before.effects)  # nothing of the plan in force but its name counts
+        base = with_learned_deadline(settings, cold, traffic.ok.value(0.99) or 0.0)
+        left_open = shaped(FIRST, SHAPES[FIRST], model, base, settings.leaves)
+        others = [replace(left_open, strategy=one.name, **self._set_by(one)) for one in self.rules.strategies]
+        weighed = weigh(model, base, settings.leaves, weights=self.rules.weights, u=u, others=others)
         if settings.strategy == "adaptive":
             return weighed, pick(weighed, before.strategy)
         if settings.strategy in NAMES or settings.strategy in {one.name for one in self.rules.strategies}:
@@ -95,6 +98,6 @@ class Simulating:
         own = best._replace(plan=replace(best.plan, strategy=settings.strategy))
         return [own if one is best else one for one in weighed], own
 
-
-def _chosen(strategy: Strategy) -> dict[str, Any]:
-    return {name: value or None for name, value in strategy.pinned().items()}
+    def _set_by(self, strategy: Strategy) -> dict[str, Any]:
+        """Return what *strategy* sets of that which was not pinned."""
+        return {name: value or None for name, value in strategy.pinned().items() if self.settings.leaves(name)}

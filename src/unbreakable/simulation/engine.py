@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 MOST_JOBS = 1_000
 MOST_UNIVERSES = 7
+OF_THE_NODE = {"breaker", "bulkhead", "budget"}  # which outlive a strategy, and count what was done under others, too
 PRIOR = 0.85  # how likely another way is thought to work where one failed: a little less than a remedy of the user's
 
 
@@ -46,7 +47,8 @@ class QuantumSimulationEngine(Closing):
 
     *universe_count* is how many strategies are weighed against each other: 5 are those that need no learning plus, once
     something was learned, "adaptive" in place of the worst; 7 are all.  *weights* are those of the score, *memory*
-    keeps what is learned, *strategies* are your own beside the seven.
+    keeps what is learned, *strategies* are your own beside the seven; each says how attempts are made (retry, timeout,
+    hedge), while circuit, bulkhead and budget are the node's, whatever strategy is in force.
     """
 
     def __init__(
@@ -70,11 +72,13 @@ class QuantumSimulationEngine(Closing):
         for one in own:
             if not isinstance(one, Strategy):
                 raise refuse("strategies", "a list of ub.Strategy", one)
+            for policy in OF_THE_NODE & one.pinned().keys():
+                raise refuse(f"strategies: {one.name}: {policy}", "None: it is the node's, where it can be pinned", one)
         settle("memory", {"memory": memory})
         self.rules = Rules(weights=weights or ScoreWeights(), universe_count=universe_count, strategies=own)
         self.ledger, self.memory, self._executions = Ledger(), memory, 0
         self._jobs: OrderedDict[tuple[Hashable, Effects], tuple[FractalNode, Job]] = OrderedDict()
-        self._nodes: dict[str, FractalNode] = {}
+        self._nodes: dict[FractalNode, None] = {}  #: adopted, in the order in which they came
         self._lock = new_lock()
 
     # ── executing ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -193,7 +197,7 @@ class QuantumSimulationEngine(Closing):
         heart = known_heart(node)
         self.choose_for(heart)
         with self._lock:
-            self._nodes[heart.name] = heart
+            self._nodes[heart] = None
 
     def choose_for(self, node: FractalNode | HasNode) -> None:
         """Choose the plans of *node*, and of the children that it will have, from now on; otherwise as ``adopt``."""
@@ -224,14 +228,14 @@ class QuantumSimulationEngine(Closing):
 
     def _find(self, name: str) -> tuple[FractalNode, Target] | None:
         with self._lock:
-            nodes = [*self._nodes.values(), *(node for node, _ in reversed(self._jobs.values()))]
+            nodes = [*self._nodes, *(node for node, _ in reversed(self._jobs.values()))]
         known = ((node, target) for node in nodes for target in node.targets.every())
         return next((each for each in known if each[1].name == name), None)
 
     def get_quantum_stats(self) -> QuantumStats:
         """Return what was simulated, executed and gained so far."""
         with self._lock:
-            jobs, nodes = [job for _, job in self._jobs.values()], list(self._nodes.values())
+            jobs, nodes = [job for _, job in self._jobs.values()], list(self._nodes)
         gains = [*(job.watch.value() for job in jobs), *(getattr(node, "speedup", None) for node in nodes)]
         measured = [gain for gain in gains if gain is not None]
         return QuantumStats(

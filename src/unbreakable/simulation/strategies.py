@@ -59,17 +59,17 @@ GRID = tuple(  # of those that score the same the first is taken: one that would
 )
 
 
-def candidates(model: Model, before: Plan, free: Free, u: float) -> Iterator[tuple[str, Plan]]:
-    """Yield the plans to weigh, each with its strategy's name; "adaptive" has several, of which the best counts.
+def candidates(model: Model, before: Plan, free: Free, u: float) -> Iterator[Plan]:
+    """Yield the plans to weigh, each named for its strategy; "adaptive" has several, of which the best counts.
 
     *before* has what was pinned, *free* tells which policies were not; *u*, uniform, draws the random one.
     """
     for name, shape in SHAPES.items():
-        yield name, shaped(name, shape, model, before, free)
+        yield shaped(name, shape, model, before, free)
     for shape in GRID:
-        yield "adaptive", shaped("adaptive", shape, model, before, free)
+        yield shaped("adaptive", shape, model, before, free)
     everything = (*SHAPES.values(), *GRID)
-    yield "random", shaped("random", everything[int(u * len(everything))], model, before, free)
+    yield shaped("random", everything[int(u * len(everything))], model, before, free)
 
 
 def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> Plan:

@@ -47,13 +47,13 @@ class Weighed(NamedTuple):
 
 
 def weigh(
-    model: Model, before: Plan, free: Free, *, weights: ScoreWeights, u: float, others: Iterable[tuple[str, Plan]] = ()
+    model: Model, before: Plan, free: Free, *, weights: ScoreWeights, u: float, others: Iterable[Plan] = ()
 ) -> list[Weighed]:
-    """Return each strategy's best plan, the best first; *others* are strategies of the user's own.
+    """Return each strategy's best plan, the best first; *others* are plans of the user's own strategies.
 
     What fails noticeably more calls than the surest plan comes after all that do not, whatever its score.
     """
-    plans = [plan for _, plan in (*candidates(model, before, free, u), *others)]
+    plans = [*candidates(model, before, free, u), *others]
     alone = replace(before, retry=Retry(1), timeout=None, hedge=None)
     baseline, *predictions = evaluate(model, [alone, *plans], before.deadline)
     surest = max(prediction.success for prediction in predictions)

@@ -312,6 +312,8 @@ def test_a_second_engine_with_the_same_memory_begins_where_the_first_was():
         ({"memory": "a place"}, "memory"),
         ({"strategies": ["fast"]}, "strategies must be a list of ub.Strategy"),
         ({"strategies": ub.Strategy("mine")}, "strategies must be a list of ub.Strategy"),
+        ({"strategies": [ub.Strategy("mine", breaker=False)]}, "strategies: mine: breaker must be None"),
+        ({"strategies": [ub.Strategy("mine", bulkhead=ub.Bulkhead(3))]}, "strategies: mine: bulkhead must be None"),
     ],
 )
 def test_a_wrong_engine_is_refused(wrong, message):

@@ -51,6 +51,22 @@ def test_the_failures_of_a_dropped_child_count_as_its_successes_do():
     assert ((), 1, 1) == (status.children, status.success_count, status.failure_count)
 
 
+def test_calls_in_flight_are_those_of_all_keys():
+    """Who looks while two keys are busy sees what is under way for both."""
+    seen = []
+
+    @ub.protect(key=lambda key: key, bulkhead=ub.Bulkhead(2))
+    def door(key: str) -> None:
+        seen.append((door.node.get_status().limit, door.node.get_status().in_flight))
+        if key == "outer":
+            door("inner")
+
+    door("outer")
+
+    assert [(2, 1), (2, 2)] == seen
+    assert 0 == door.node.get_status().in_flight
+
+
 @pytest.fixture
 def restless_threads():
     """Let threads change places as often as they can."""
