@@ -14,11 +14,15 @@ MOST_KEPT = 256  # ways that failed lately
 
 @dataclass(slots=True)
 class Trouble:
-    """Hold how often in a row a way has failed, how often it has rested since it worked, and until when it rests."""
+    """Hold how often in a row a way has failed, how often it has rested since it worked, and until when it rests.
+
+    ``slow`` says that nothing worse is known of it than that it took longer than a learned limit allowed.
+    """
 
     faults: int = 0
     rests: int = 0
     until: float = 0.0
+    slow: bool = True
 
     def rest(self, now: float) -> None:
         """Begin a rest, or a longer one."""
@@ -41,20 +45,33 @@ class Rests:
         self._troubles: dict[str, Trouble] = {}  #: of the ways whose last use failed
         self._lock = new_lock()
 
-    def choose(self, ranked: Sequence[str], now: float) -> str:
-        """Return the first of *ranked* that does not rest; when all are down, the one that has rested enough soonest.
+    def best(self, ranked: Sequence[str], now: float) -> str:
+        """Return the first of *ranked* that does not rest; when all are down, the one to look at next.
+
+        That is one that was merely slow, if there is one, else the one that has rested enough soonest: whoever ranks
+        first may have died last, and another be back.
+        """
+        with self._lock:
+            if not all(map(self.is_down, ranked)):
+                return next(name for name in ranked if not self.is_resting(name, now))
+            return min(ranked, key=lambda name: (not self._troubles[name].slow, self._troubles[name].until))
+
+    def take(self, name: str, now: float) -> None:
+        """Take note that way *name* is used.
 
         One caller tries a way whose rest is over; for the others it rests on, longer, until that one reports.
         """
         with self._lock:
-            if all(map(self.is_down, ranked)):  # whoever ranks first may have died last, and another be back
-                chosen = min(ranked, key=lambda name: self._troubles[name].until)
-            else:
-                chosen = next(name for name in ranked if not self.is_resting(name, now))
-            trouble = self._troubles.get(chosen)
+            trouble = self._troubles.get(name)
             if trouble is not None and trouble.rests and trouble.until <= now:
                 trouble.rests += 1
                 trouble.rest(now)
+
+    def choose(self, ranked: Sequence[str], now: float) -> str:
+        """Return the best of *ranked*, and take note that it is used."""
+        with self._lock:
+            chosen = self.best(ranked, now)
+            self.take(chosen, now)
             return chosen
 
     def is_resting(self, name: str, now: float) -> bool:
@@ -62,9 +79,10 @@ class Rests:
         trouble = self._troubles.get(name)
         return trouble is not None and trouble.rests > 0 and trouble.until > now
 
-    def is_well(self, name: str) -> bool:
-        """Return whether way *name* has not failed since it last worked."""
-        return name not in self._troubles
+    def may_work(self, name: str, now: float) -> bool:
+        """Return whether way *name* has not failed since it last worked, was merely slow, or has rested enough."""
+        trouble = self._troubles.get(name)
+        return trouble is None or trouble.slow or (trouble.rests > 0 and trouble.until <= now)
 
     def is_down(self, name: str) -> bool:
         """Return whether way *name* had to rest, and has not worked since."""
@@ -72,8 +90,8 @@ class Rests:
         return trouble is not None and trouble.rests > 0
 
     def others_work(self, names: Iterable[str], name: str, now: float) -> bool:
-        """Return whether one of *names* other than *name* does not rest."""
-        return any(other != name and not self.is_resting(other, now) for other in names)
+        """Return whether one of *names* other than *name* does not rest, or rests because it was slow."""
+        return any(other != name and (self.may_work(other, now) or not self.is_resting(other, now)) for other in names)
 
     def worked(self, name: str) -> None:
         """Take note of a success."""
@@ -81,13 +99,14 @@ class Rests:
             with self._lock:
                 self._troubles.pop(name, None)
 
-    def failed(self, name: str, now: float, *, dead: bool = False) -> None:
-        """Take note of a failure; *dead* when there was nobody to talk to."""
+    def failed(self, name: str, now: float, *, dead: bool = False, slow: bool = False) -> None:
+        """Take note of a failure; *dead* when there was nobody to talk to, *slow* when a learned limit cut it short."""
         with self._lock:
             if name not in self._troubles and len(self._troubles) >= MOST_KEPT:
                 self._troubles.pop(next(iter(self._troubles)))
             trouble = self._troubles.setdefault(name, Trouble())
             trouble.faults += 1
+            trouble.slow = trouble.slow and slow
             if dead or trouble.faults >= FAULTS or trouble.rests:
                 trouble.rests = trouble.rests or 1
                 trouble.rest(now)

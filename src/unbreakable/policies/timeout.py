@@ -162,6 +162,12 @@ def is_soft(ctx: Context, now: float, *, ours: bool) -> bool:
     return guess(ctx) is not None and now < ctx.deadline and (ours or ctx.due <= now)
 
 
+def is_guessed(ctx: Context, error: BaseException) -> bool:
+    """Return whether a learned limit is why the attempt of *ctx* ended in *error* now: it may be merely slow."""
+    ours = bool(ctx.cut) or not isinstance(error, Exception)
+    return (ours or ctx.asked) and is_soft(ctx, ctx.runtime.now(), ours=ours)
+
+
 def learned_limit(seconds: float, deadline: float) -> Timeout | None:
     """Return a learned limit of so many *seconds*; None when the *deadline*, in seconds, comes first."""
     return Timeout(seconds, cut_threads=False, learned=True) if seconds < deadline else None

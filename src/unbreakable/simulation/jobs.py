@@ -12,6 +12,7 @@ from unbreakable.fractal.signature import classify
 from unbreakable.fractal.target import Target
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
+from unbreakable.policies.timeout import is_guessed
 from unbreakable.runtime import run_blocking
 from unbreakable.simulation import select
 from unbreakable.simulation.speedup import LEAST, Stopwatch
@@ -29,7 +30,11 @@ class Choice(NamedTuple):
 
     def best(self, names: Sequence[str], ctx: Context) -> str:
         """Return the best of the ways *names* that are not left in peace."""
-        return self.target.rests.choose(select.order(self.target.arms, names, ctx.runtime.random), ctx.runtime.now())
+        return self.target.rests.best(select.order(self.target.arms, names, ctx.runtime.random), ctx.runtime.now())
+
+    def can_be_done(self, now: float) -> bool:
+        """Return whether one of the ways may work."""
+        return any(self.target.rests.may_work(way, now) for way in self.ways)
 
     def worked(self, way: str, began: float, now: float) -> float:
         """Take in that *way*, which began then, succeeded; return how many seconds it took."""
@@ -37,11 +42,12 @@ class Choice(NamedTuple):
         self.target.rests.worked(way)
         return now - began
 
-    def failed(self, way: str, began: float, now: float, error: BaseException) -> None:
+    def failed(self, way: str, began: float, ctx: Context, error: BaseException) -> None:
         """Take in that *way* failed; one that says that the request is wrong is well, though another may take it."""
+        now = ctx.runtime.now()
         select.learn(self.target.arms, way, now - began, ok=False)
         if classify(error) is not Kind.INVALID:
-            self.target.rests.failed(way, now)
+            self.target.rests.failed(way, now, slow=is_guessed(ctx, error))
 
 
 class Order:
@@ -82,14 +88,16 @@ class Job:
             raise NotSent("a call that measures the baseline is not raced")
         if ctx.rival or way is None:
             way = self._choose(choice, ctx)
-        ctx.arguments, began = {"way": way}, ctx.runtime.now()
+        began = ctx.runtime.now()
+        choice.target.rests.take(way, began)
+        ctx.arguments = {"way": way}
         try:
             value = await ctx.call(self._work(choice.ways[way], ctx))
         except BaseException as error:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
-                choice.failed(way, began, ctx.runtime.now(), error)
-                ctx.blameless = any(map(choice.target.rests.is_well, choice.ways))  # it can still be done
+                choice.failed(way, began, ctx, error)
+                ctx.blameless = choice.can_be_done(ctx.runtime.now())
             raise
         seconds = choice.worked(way, began, ctx.runtime.now())
         if way == PRIMARY and not ctx.rival:

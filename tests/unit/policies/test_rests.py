@@ -107,6 +107,27 @@ def test_a_way_that_is_asked_for_by_itself_rests_longer_each_time(rests):
     assert A == rests.choose([B, A], 102.0)
 
 
+def test_to_look_takes_nothing(rests):
+    """Who is merely told which way is best leaves it to whoever uses it."""
+    rests.failed(A, 0.0, dead=True)
+
+    assert [A, A] == [rests.best([A, B], FIRST_REST) for _ in range(2)]
+
+
+def test_a_slow_way_comes_before_a_dead_one(rests):
+    """Of one that learned limits cut it is not known that it fails: it rests, and may work; a failure ends that."""
+    for _ in range(3):
+        rests.failed(A, 100.0, slow=True)
+    before = (rests.choose([A, B], 100.0), rests.may_work(A, 100.0), rests.others_work(WAYS[:2], B, 100.0))
+    rests.failed(B, 0.0, dead=True)
+    then = rests.choose([B, A], 104.0)
+    rests.failed(A, 104.0)
+
+    assert (B, True, True) == before
+    assert A == then
+    assert (B, False) == (rests.choose([A, B], 104.0), rests.may_work(A, 104.0))
+
+
 def test_a_single_way_is_always_used(rests):
     """Where there is no choice, nothing is decided."""
     rests.failed(A, 0.0, dead=True)

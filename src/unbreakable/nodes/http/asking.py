@@ -19,6 +19,7 @@ from unbreakable.nodes.http.request import Ask, prepare
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
 from unbreakable.policies.rests import Rests
+from unbreakable.policies.timeout import is_guessed
 from unbreakable.simulation import Stopwatch, select
 
 THROTTLED = 429
@@ -102,23 +103,24 @@ class Asking:
             return await conversation.hold(request, auth)
         except httpx2.RequestError as error:
             if not isinstance(error, httpx2.PoolTimeout):  # which is trouble of our own
-                dead = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
-                self._failed(ctx, tried, dead=dead)
+                slow = isinstance(error, httpx2.TimeoutException) and is_guessed(ctx, error)
+                dead = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout)) and not slow
+                self._failed(ctx, tried, dead=dead, slow=slow)
             trouble = translated(error, ctx, tried.began)
             if trouble is error:
                 raise
             raise trouble from error
-        except BaseException:
+        except BaseException as error:
             if ctx.remaining() <= 0:  # cut by us, and not by a caller or a rival
-                self._failed(ctx, tried)
+                self._failed(ctx, tried, slow=is_guessed(ctx, error))
             raise
 
-    def _failed(self, ctx: Context, tried: Try, *, dead: bool = False) -> None:
+    def _failed(self, ctx: Context, tried: Try, *, dead: bool = False, slow: bool = False) -> None:
         """Take in, once, that the endpoint failed."""
         if tried.is_told:
             return  # by who went on, while a thread that was left behind still waited
         tried.is_told, now = True, ctx.runtime.now()
-        self.rests.failed(tried.url, now, dead=dead)
+        self.rests.failed(tried.url, now, dead=dead, slow=slow)
         if len(self.urls) > 1:
             select.learn(ctx.target.arms, tried.url, now - tried.began, ok=False)
 
@@ -132,11 +134,10 @@ class Asking:
         if tried.url == self.urls[0]:
             self.watch.alone.append(tried.seconds)
 
-    def _next(self, ctx: Context, *, wanted: str | None = None, avoid: str | None = None) -> str:
-        """Return whom to ask: *wanted* unless it rests, else the best one that does not; *avoid* comes last."""
+    def _ranked(self, ctx: Context, *, wanted: str | None = None, avoid: str | None = None) -> list[str]:
+        """Return the endpoints in the order in which to ask them: *wanted* first, or the best; *avoid* last."""
         ranked = self.urls if wanted else select.order(ctx.target.arms, self.urls, ctx.runtime.random, after=AS_GIVEN)
-        preferred = sorted(ranked, key=lambda url: (url == avoid, url != wanted))  # stable: else as ranked
-        return self.rests.choose(preferred, ctx.runtime.now())
+        return sorted(ranked, key=lambda url: (url == avoid, url != wanted))  # stable: else as ranked
 
     async def _proof(self, ctx: Context, ask: Ask) -> tuple[Mapping[str, str], httpx2.Auth | None]:
         """Return the standing headers with the token in them, and what else proves who we are."""
@@ -153,7 +154,7 @@ class Asking:
         avoid = None
         if ctx.rival and wanted is not None and self._others_work(ctx, wanted):
             wanted, avoid = None, wanted
-        url = self._next(ctx, wanted=wanted, avoid=avoid)
+        url = self.rests.choose(self._ranked(ctx, wanted=wanted, avoid=avoid), ctx.runtime.now())
         ctx.blameless = self._others_work(ctx, url)
         if len(self.urls) > 1:
             ctx.arguments = {**ctx.arguments, "endpoint": url}
@@ -180,8 +181,9 @@ class Asking:
         if ctx is None:
             return None
         if failure.cut and isinstance(ctx.choice, Try):
-            self._failed(ctx, ctx.choice)  # what was left behind tells it too late
-        return {"endpoint": self._next(ctx, avoid=ctx.arguments.get("endpoint"))}
+            self._failed(ctx, ctx.choice, slow=failure.soft)  # what was left behind tells it too late
+        ranked = self._ranked(ctx, avoid=ctx.arguments.get("endpoint"))
+        return {"endpoint": self.rests.best(ranked, ctx.runtime.now())}  # taken, or not, when the attempt begins
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 
