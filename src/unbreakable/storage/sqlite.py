@@ -45,6 +45,7 @@ APPLICATION = 0x756E6272  # "unbr", at byte 68 of the file
 FORMAT = 1
 MAGIC = b"SQLite format 3\0"
 LEAST = 512  # bytes of the smallest database
+VERSION = "SELECT version FROM part WHERE name = ?"
 DAMAGED = 11  # SQLite's result code
 UNREADABLE = 1  # SQLite's result code when a statement does not fit: our own first ones fit every file that is whole
 TROUBLES: dict[int, tuple[type[StateError], str]] = {  # by SQLite's primary result code
@@ -106,9 +107,8 @@ class StateFile:
             return connection.execute(sql, values).fetchall()
 
     def adopt(self, schema: Schema) -> None:
-        """Bring the tables of *schema* up to date."""
-        found = self.read("SELECT version FROM part WHERE name = ?", (schema.name,))
-        version, known = (found[0][0] if found else 0), len(schema.migrations)
+        """Bring the tables of *schema* up to date; what several threads ask for at the same time is done once."""
+        version, known = version_in(self.read(VERSION, (schema.name,))), len(schema.migrations)
         if version > known:
             raise StateTooNew(
                 f"{self.path}: its {schema.name} were written in version {version} by a newer Unbreakable, "
@@ -116,6 +116,8 @@ class StateFile:
             )
         for number, migration in enumerate(schema.migrations[version:], version + 1):
             with self._at_work() as connection, _transaction(connection), sealing(connection):
+                if version_in(connection.execute(VERSION, (schema.name,)).fetchall()) >= number:
+                    continue  # another thread was faster
                 for sql in migration:
                     connection.execute(sql)
                 connection.execute("INSERT OR REPLACE INTO part VALUES (?, ?)", (schema.name, number))
@@ -260,6 +262,11 @@ class StateFile:
                 code = DAMAGED
             kind, what = TROUBLES.get(code, (StateError, "SQLite refuses"))
             raise kind(f"{self.path}: {what} ({error})") from error
+
+
+def version_in(found: list[tuple[int]]) -> int:
+    """Return the version that was found of a part's tables, 0 when there are none yet."""
+    return found[0][0] if found else 0
 
 
 def code_of(error: Exception) -> int:
