@@ -6,6 +6,10 @@ import pytest
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.storage.shared import close_state, open_state, place_of
+from unbreakable.storage.sqlite import Schema, StateFile
+
+OLD = Schema("notes", (("CREATE TABLE note (text TEXT)",),))
+NEW = Schema("notes", (*OLD.migrations, ("ALTER TABLE note ADD COLUMN at REAL",)))
 
 
 def test_the_same_file_is_opened_once(tmp_path):
@@ -50,3 +54,22 @@ def test_what_is_no_path_is_refused(state):
     """The message shows what was found."""
     with pytest.raises(ConfigurationError, match="state: expected the path of a file or folder, found"):
         place_of(state)
+
+
+@pytest.mark.parametrize("faster", [OLD, NEW], ids=["a part", "all"])
+def test_tables_that_two_users_need_are_made_once(tmp_path, monkeypatch, faster):
+    """Between looking which version is there and bringing it up to date another thread may have done so."""
+    file, read = open_state(tmp_path / "state.db"), StateFile.read
+
+    def outrun(asked, *question):
+        found = read(asked, *question)
+        monkeypatch.setattr(StateFile, "read", read)
+        file.adopt(faster)
+        return found
+
+    monkeypatch.setattr(StateFile, "read", outrun)
+    file.adopt(NEW)
+
+    assert [("notes", 2)] == file.read("SELECT name, version FROM part")
+    assert [] == file.read("SELECT text, at FROM note")
+    close_state(file)

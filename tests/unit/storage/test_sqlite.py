@@ -266,26 +266,6 @@ def test_tables_are_brought_up_to_date(path, opened):
     assert [("old", 0.0)] == file.read("SELECT text, at FROM note")
 
 
-@pytest.mark.parametrize("faster", [NOTES, LATER], ids=["by a part", "wholly"])
-def test_whoever_adopts_the_same_tables_at_the_same_time_finds_them_made(path, opened, monkeypatch, faster):
-    """Between looking which version is there and bringing it up to date another thread may have done so."""
-    file = opened(path, "process", Schema("other", ()))
-    read = StateFile.read
-
-    def outrun(asked, *question):
-        found = read(asked, *question)
-        monkeypatch.setattr(StateFile, "read", read)
-        file.adopt(faster)
-        return found
-
-    monkeypatch.setattr(StateFile, "read", outrun)
-    file.adopt(LATER)
-    add(file, "here")
-
-    assert [("notes", 2)] == file.read("SELECT name, version FROM part")
-    assert [("here", None)] == file.read("SELECT text, at FROM note")
-
-
 def test_a_migration_that_fails_leaves_the_old_version(path, opened):
     """The next start can try again."""
     file = opened(path)
