@@ -70,6 +70,10 @@ def protect(name: Callable[P, T]) -> SyncProtected[P, T]: ...
 def protect(name: str | None = None, *, fallback: None = None, **options: Unpack[Common]) -> Plain: ...
 @overload
 def protect(
+    name: str | None = None, *, fallback: Callable[[Failure], Coroutine[Any, Any, U]], **options: Unpack[Common]
+) -> WithFallback[U]: ...
+@overload
+def protect(
     name: str | None = None, *, fallback: Callable[[Failure], U], **options: Unpack[Common]
 ) -> WithFallback[U]: ...
 def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
@@ -117,7 +121,7 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     in those that copy the context, as ``asyncio.to_thread`` does.  The plain ``submit`` of an executor does not; what
     is called there is not taken into account when the outer call is repeated.
     """
-    if callable(name):
+    if callable(name) or isinstance(name, classmethod):
         return protected(name, None, options)
     given: dict[str, Any] = dict(options)
     if fallback is not None:

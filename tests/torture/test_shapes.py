@@ -33,6 +33,11 @@ class Account:
     def class_inside(cls, word):
         return cls.__name__, word
 
+    @ub.protect
+    @classmethod
+    def class_bare(cls, word):
+        return cls.__name__, word
+
     @classmethod
     @ub.protect("class outside")
     def class_outside(cls, word):
@@ -82,6 +87,7 @@ def test_methods_are_bound_as_ever():
     assert ("Ann", "hi") == account.method("hi") == Account.method(account, "hi") == account.method.outcome("hi").value
     assert ("Ann", "hi") == asyncio.run(account.async_method("hi"))
     assert ("Savings", "hi") == account.class_inside("hi") == Savings.class_inside.outcome("hi").value
+    assert ("Savings", "hi") == account.class_bare("hi") == Savings.class_bare.outcome("hi").value
     assert ("Savings", "hi") == account.class_outside("hi") == Savings.class_outside("hi")
     assert "hi" == account.static_inside("hi") == Account.static_inside.outcome("hi").value
     assert "hi" == account.static_outside("hi") == Account.static_outside.outcome("hi").value

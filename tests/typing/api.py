@@ -23,6 +23,17 @@ async def search(city: str, *, most: int = 10) -> list[str]:
     return [city] * most
 
 
+async def remembered(failure: ub.Failure) -> list[str]:
+    """Answer instead, from somewhere that has to be asked."""
+    return [str(failure.error)]
+
+
+@ub.protect("partner-api", fallback=remembered)
+async def search_or_remember(city: str) -> list[str]:
+    """Search flights."""
+    return [city]
+
+
 @ub.protect("prices")
 def price(flight: str) -> float:
     """Ask for a price, in a program without an event loop."""
@@ -72,6 +83,7 @@ async def one_call() -> None:
     assert_type(flights, list[str])
     assert_type(outcome, ub.Outcome[list[str]])
     assert_type(await search("CAI", most=3), list[str])
+    assert_type(await search_or_remember("CAI"), list[str])
     assert_type(await tenants("acme"), dict[str, int])
     assert_type(price("MS 777"), float)
     assert_type(price.outcome("MS 777"), ub.Outcome[float])

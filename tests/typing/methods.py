@@ -33,6 +33,12 @@ class Shop:
         """Be a classmethod in the other order."""
         return item
 
+    @ub.protect
+    @classmethod
+    def taxed(cls, item: str) -> float:
+        """Be a classmethod under a decorator without arguments."""
+        return len(item) * 1.1
+
 
 class Market(Shop):
     """A class that inherits them."""
@@ -45,6 +51,7 @@ async def use(shop: Shop) -> None:
     assert_type(Shop.stock("tea"), int)
     assert_type(shop.stock("tea"), int)
     assert_type(Market.stock("tea"), int)
+    assert_type(Shop.taxed("tea"), float)
     assert_type(Market().stock.outcome("tea"), ub.Outcome[int])
     assert_type(await Shop.price("tea", tax=0.1), float)
     assert_type(await shop.price.outcome("tea"), ub.Outcome[float])
