@@ -9,7 +9,7 @@ from typing import Any
 
 from unbreakable.events import AttemptFailed, RemedyApplied, RemedyConfirmed, RetryDenied, Retrying
 from unbreakable.fractal.remedies import WAIT, Remedy
-from unbreakable.fractal.signature import root_cause, sign
+from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
 from unbreakable.policies.breaker import verdict
@@ -59,7 +59,7 @@ class Healing:
     def _is_repeated(self, ctx: Context, failure: Failure, remedy: Remedy | None) -> bool:
         if ctx.is_unwanted():
             reason = "the caller has cancelled the call"
-        elif self.retry.wants(failure, remedied=remedy is not None):
+        elif self.retry.wants(failure, remedied=remedy is not None, named=is_named(failure.error, self.retry.on)):
             return True
         elif failure.attempt >= self.retry.attempts:
             reason = f"all {self.retry.attempts} attempts are used"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
         elif ctx.attempt > 1:
             target.counts.update(healed=1)
     if isinstance(result, Success) and result.degraded is None:
-        target.detours.append((result.elapsed, ctx.runtime.now() - ctx.started))
+        target.take_detour(result.elapsed, ctx.runtime.now() - ctx.started)
     if target.piled >= target.fold_at or target.cuts >= target.strained_at:
         learn_soon(node, target, ctx.runtime)
 
@@ -110,6 +110,8 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
             share(target)
             predict(target)
             optimize(node, target, runtime, drifted=drifted, strained=is_strained(batch))
+            if target.latency.count >= COLD and not target.plan.observations:  # what a plan needs is on its way
+                BLOCKING.background(functools.partial(learn_anew, node, target, runtime))
             persist(target, node.settings.memory, node, batch, forgets=drifted)
         target.fold_at = FOLD if target.plan.observations else COLD
     finally:
@@ -123,15 +125,29 @@ def drain(target: Target) -> Batch:
     target.bad_seen, new = bad, max(0, bad - target.bad_seen)
     limited, target.cuts_seen = target.cuts - target.cuts_seen, target.cuts
     return Batch(
-        ok=quick + [attempt for attempt, _ in detours],
+        ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours]),
         folded=folded,
         failed=taken(target.faults),
         cut=taken(target.ages),
         repeats=taken(target.repeats),
-        calls=quick + [call for _, call in detours],
+        calls=in_order(quick, [(detour.after, detour.call) for detour in detours]),
         failed_calls=new,
         limited=limited,
     )
+
+
+def in_order(quick: Sequence[float], others: Iterable[tuple[int, float]]) -> list[float]:
+    """Return *quick* and *others*, each after so many of the quick ones, as they came: a drift is a matter of order.
+
+    >>> in_order([0.1, 0.1, 0.1], [(1, 0.5), (3, 0.6)])
+    [0.1, 0.5, 0.1, 0.1, 0.6]
+    """
+    merged, done = list[float](), 0
+    for after, seconds in others:
+        merged += quick[done:after]
+        merged.append(seconds)
+        done = max(done, after)
+    return [*merged, *quick[done:]]
 
 
 def persist(target: Target, memory: Memory | None, node: Any, batch: Batch, *, forgets: bool) -> None:

@@ -71,8 +71,11 @@ def succeed(ctx: Context, value: Any) -> Any:
         target.gate.leave()
     ring = target.ring
     ring.append(elapsed)
-    if target.circuit.alert:
-        tell(ctx, target.circuit.settle(ctx.stamp, True, ctx.started + elapsed, elapsed))
+    circuit = target.circuit
+    if circuit.alert:
+        tell(ctx, circuit.settle(ctx.stamp, True, ctx.started + elapsed, elapsed))
+    else:
+        circuit.latest = ctx.started
     if len(ring) >= target.fold_at:
         learning.learn_soon(node, target, ctx.runtime)
     if node.listeners:

@@ -86,14 +86,21 @@ def _classify_status(status: int, error: BaseException) -> Kind:
     return Kind.TRANSIENT if retry_after(error) is None else Kind.THROTTLED
 
 
-def http_status(error: BaseException) -> int | None:
-    """Return the HTTP status that *error* carries, as the exceptions of httpx, requests and ours do."""
+def http_status(error: BaseException | type[BaseException]) -> int | None:
+    """Return the HTTP status that *error*, or every error of that type, carries, as those of httpx and requests do."""
     response = told_by(error, "response")
     for source, name in ((error, "http_status"), (response, "status_code"), (error, "status_code"), (error, "status")):
         status = told_by(source, name)
         if issubclass(type(status), int) and type(status) is not bool and 100 <= int(status) < 600:
             return int(status)
     return None
+
+
+def is_named(error: BaseException, types: type[Exception] | tuple[type[Exception], ...]) -> bool:
+    """Return whether *types*, which *error* is of, mean just this sort of error, not all exceptions or answers."""
+    if Exception in (types if isinstance(types, tuple) else (types,)):
+        return False
+    return http_status(error) is None or http_status(type(error)) is not None
 
 
 def retry_after(error: BaseException) -> float | None:

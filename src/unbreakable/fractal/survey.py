@@ -92,7 +92,7 @@ def latency_of(targets: Sequence[Target]) -> Latency:
     for target in targets:
         latency.merge(target.latency)
         latency.merge(target.in_haste)
-        latency.update_many([*target.ring, *(attempt for attempt, _ in list(target.detours))])
+        latency.update_many([*target.ring, *(detour.attempt for detour in list(target.detours))])
     return Latency(p50=latency.value(0.5), p90=latency.value(0.9), p99=latency.value(0.99))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from unbreakable.fractal.remedies import Experience
 from unbreakable.outcome import Failure, Result
@@ -27,6 +27,14 @@ FADING = 0.995  # what an attempt that was quick leaves of the doubt in a learne
 SHARE_OF_ONE = 0.2  # weight of the last attempt after a cut one among all of them
 HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
 NOTHING = Quantile()  # nothing was folded in haste: most targets need no histogram for it
+
+
+class Detour(NamedTuple):
+    """Hold how a call by the script went: seconds of its last attempt, and of all of it; how many stood before it."""
+
+    attempt: float
+    call: float
+    after: int  #: successes by arithmetic alone that waited to be learned from then
 
 
 class Forecast(Record):
@@ -54,7 +62,7 @@ class Target:
         self.gate: Gate | None = None if like is None else like.gate
         self.twins: dict[Effects, Target] = {}
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
-        self.detours: deque[tuple[float, float]] = deque()  #: of those by the script: the attempt's seconds, the call's
+        self.detours: deque[Detour] = deque()  #: of those by the script
         self.faults: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts failed
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
         self.repeats: deque[bool] = deque(maxlen=MOST_PILED)  #: whether attempts after a failed one failed, too
@@ -121,7 +129,11 @@ class Target:
         """Return how many attempts wait to be learned from."""
         return len(self.ring) + len(self.detours) + len(self.faults) + len(self.ages)
 
-    def take_successes(self) -> tuple[list[float], list[tuple[float, float]], Quantile]:
+    def take_detour(self, attempt: float, call: float) -> None:
+        """Note a call by the script that succeeded, with the seconds of its last attempt and of all of it."""
+        self.detours.append(Detour(attempt, call, len(self.ring)))
+
+    def take_successes(self) -> tuple[list[float], list[Detour], Quantile]:
         """Return what piled up in ``ring`` and ``detours``, and what was folded before; all of it is counted."""
         with self.lock:
             quick, detours = self._counted()
@@ -140,10 +152,10 @@ class Target:
             if self.in_haste is NOTHING:
                 self.in_haste = Quantile()
             self.in_haste.update_many(quick)
-            self.in_haste.update_many(attempt for attempt, _ in detours)
+            self.in_haste.update_many(detour.attempt for detour in detours)
         return True
 
-    def _counted(self) -> tuple[list[float], list[tuple[float, float]]]:
+    def _counted(self) -> tuple[list[float], list[Detour]]:
         quick, detours = taken(self.ring), taken(self.detours)
         self.folded += len(quick) + len(detours)
         return quick, detours

@@ -26,7 +26,7 @@ LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first
 class CircuitBreaker:
     """Open after *failures* in a row; with *ratio*, instead when that share of at least *minimum* attempts failed.
 
-    The attempts that *ratio* is a share of are those of the last *window* seconds.
+    In a row is in the order in which attempts began; those that *ratio* is a share of are of the last *window* seconds.
     An open circuit refuses attempts for *rest* seconds, then lets *permits* through to see: when they all succeed it
     closes, when one fails it opens again.  An attempt slower than *slow* seconds counts as failed.  A call waits at
     most *wait* seconds, within its deadline, for an open circuit to let attempts through again; waiting costs no
@@ -134,7 +134,7 @@ class Circuit:
     """One target's circuit: decisions over *now*; verdicts that belong to an earlier generation are ignored.
 
     On success the quick path reads two attributes only: ``stamp``, the generation while calls go through freely (None
-    sends admission through ``admit``), and ``alert``, whether a success would change anything.
+    sends admission through ``admit``), and ``alert``, whether a success would change anything but ``latest``.
     """
 
     __slots__ = (
@@ -142,6 +142,7 @@ class Circuit:
         "followers",
         "generation",
         "in_vain",
+        "latest",
         "line",
         "lock",
         "off",
@@ -161,6 +162,7 @@ class Circuit:
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = 0
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
+        self.latest = -math.inf  #: when the attempt began that succeeded lately
         self.since: float | None = None
         self.line = Line()  #: who waits for the circuit, first come, first served
         self.followers: Callable[[], Iterable[Circuit]] = tuple  #: the circuits that do what is done to this by hand
@@ -192,6 +194,8 @@ class Circuit:
                 return self._settle_probe(ok, now)
             if ok is None or self.state is not State.CLOSED:
                 return None
+            if not self._counts(ok, now - elapsed):
+                return None
             self.run = 0 if ok else self.run + 1
             self.alert = self.run > 0 or self._watches_successes()
             return self._move(Change.TRIPPED, now) if self._too_many(ok, now) else None
@@ -205,6 +209,16 @@ class Circuit:
             return self._move(Change.TRIPPED, now)
         self.proven += 1
         return self._move(Change.PROVEN, now) if self.proven >= self.settings.permits else None
+
+    def _counts(self, ok: bool, began: float) -> bool:
+        """Return whether an attempt that began then says how the target is now.
+
+        In a row are attempts in the order in which they began: one that failed late, after the target was well again
+        for others, is no news.  A share of failures counts them all.
+        """
+        if ok:
+            self.latest = max(self.latest, began)
+        return ok or self.window is not None or began > self.latest - LEAST_REST
 
     def _too_many(self, ok: bool, now: float) -> bool:
         if self.window is None or self.settings.ratio is None:

@@ -17,7 +17,9 @@ PERMANENT = frozenset({Kind.INVALID, Kind.CREDENTIALS, Kind.REJECTED, Kind.BUG})
 class Retry:
     """Make at most *attempts* attempts, the first included, on exceptions of the types *on*, pausing by *backoff*.
 
-    A request that the target calls wrong (a 4xx answer) is not repeated unless a remedy changes something first.
+    What repeating does not change (a request that the target calls wrong, credentials that it refuses, our own
+    refusals) is not repeated unless a remedy changes something first, or *on* names its type.  A 4xx answer is named by
+    a type that always stands for it, and not by one that stands for answers of every sort.
     """
 
     attempts: int = field(default=3, kw_only=False)
@@ -32,11 +34,15 @@ class Retry:
         if not isinstance(self.backoff, Backoff):
             raise refuse("Retry.backoff", "a Backoff", self.backoff)
 
-    def wants(self, failure: Failure, *, remedied: bool) -> bool:
-        """Return whether another attempt makes sense; *remedied* says that something was mended meanwhile."""
+    def wants(self, failure: Failure, *, remedied: bool, named: bool = False) -> bool:
+        """Return whether another attempt makes sense.
+
+        *remedied* says that something was mended meanwhile, *named* that ``on`` means failures of just this sort.
+        """
         if failure.attempt >= self.attempts or not is_a(failure.error, self.on):
             return False
-        return remedied or not (failure.exhausted or failure.kind in PERMANENT)
+        is_permanent = failure.kind in PERMANENT and not (named and failure.kind is not Kind.BUG)
+        return remedied or not (failure.exhausted or is_permanent)
 
     def pause(self, failure: Failure, u: float) -> float:
         """Return the seconds to wait before the next attempt: what the target asked for, else the backoff's."""

@@ -42,13 +42,16 @@ class Simulating:
         self.tuner = Tuner(settings)  # serves until numpy is there
 
     def plan(self, target: str, before: Plan, traffic: Traffic, dice: Callable[[], float]) -> Plan:
-        """Return the plan of the best strategy; before enough was seen, the cold settings under their name."""
+        """Return the plan of the best strategy; before enough was seen, the cold settings under their name.
+
+        Until numpy is there it is a plan by fixed factors, which rests on no observations: it is made anew.
+        """
         if traffic.ok.count < COLD:
             first = FIRST if self.settings.strategy == "adaptive" else self.settings.strategy
             self.ledger.note(target, first, None)
             return replace(before, strategy=first)
         if not numbers.at_hand():
-            return self.tuner.plan(target, before, traffic, dice)
+            return replace(self.tuner.plan(target, before, traffic, dice), observations=0)  # as good as none
         winner = self._weigh(before, traffic, dice())[1]
         self.ledger.note(target, winner.plan.strategy, winner.prediction)
         return winner.plan

@@ -91,6 +91,19 @@ def test_failures_in_a_row_open_it():
     assert (State.OPEN, None) == (circuit.state, circuit.stamp)
 
 
+def test_a_failure_that_began_before_a_later_success_is_no_news():
+    """Calls that hung while the target was away end when it is long back; those that began after the success count."""
+    circuit = Circuit(CircuitBreaker(2))
+    circuit.settle(0, True, 103.0, 1.0)
+    for _ in range(5):
+        circuit.settle(0, False, 130.0, 30.0)
+    still = circuit.state
+    for _ in range(2):
+        circuit.settle(0, False, 131.0, 29.0)
+
+    assert (State.CLOSED, State.OPEN) == (still, circuit.state)
+
+
 def test_an_open_circuit_rests_to_the_second():
     """Not a moment earlier, and then as many go through as there are permits."""
     circuit = opened(now=5.0, permits=2)

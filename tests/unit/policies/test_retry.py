@@ -52,6 +52,12 @@ def test_what_does_not_pass_by_itself_is_repeated_only_when_something_was_mended
     assert (not permanent, True) == tuple(Retry().wants(failure, remedied=remedied) for remedied in (False, True))
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_what_is_named_is_repeated(kind):
+    """Whoever names just this sort of failure wants it repeated, but for a call that is written wrongly."""
+    assert (kind is not Kind.BUG) is Retry().wants(Failure(OSError(), kind), remedied=False, named=True)
+
+
 def test_what_was_repeated_below_is_repeated_only_when_something_was_mended():
     """Attempts do not multiply over layers."""
     failure = Failure(OSError(), exhausted=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import unbreakable as ub
 from unbreakable.runtime import BLOCKING
 from unbreakable.runtime.world import RealWorld
 from unbreakable.simulation import numbers
@@ -35,6 +36,19 @@ def test_it_is_asked_for_once(chores):
     assert ([False] * 3, [False] * 2) == (asked, seen)
     assert numbers.at_hand()
     assert 1 == len(chores)
+
+
+def test_the_first_target_is_weighed_as_soon_as_it_has_come(chores):
+    """After forty successes, and not after the two hundred and fifty that the next plan would take."""
+    engine = ub.QuantumSimulationEngine()
+    node = ub.FractalNode("job", lambda: 1, effects="none")
+    engine.adopt(node)
+    for _ in range(40):
+        node.execute_sync()
+    while chores:
+        chores.pop(0)()
+
+    assert (40, 2) == (node.get_status().plan["observations"], engine.get_quantum_stats().total_simulations)
 
 
 def test_what_failed_to_come_is_asked_for_again(chores, monkeypatch):
