@@ -179,6 +179,30 @@ def torn(path: str) -> None:
     db.aclose_sync()
 
 
+def moved(path: str, how: str) -> None:
+    """Put a backup in the place of a file that is open, then leave the file in some way; print what each then holds."""
+    prepare(path)
+    archive, backup = Path(path).with_name("archive.db"), Path(path).with_name("backup.db")
+    prepare(str(backup))
+    with contextlib.closing(sqlite3.connect(backup)) as plain:
+        plain.executescript("INSERT INTO effects VALUES ('restored')")
+    db = node(path)
+    for number in range(300):
+        db.query_sync(EFFECT, {"key": f"old{number}"})
+    Path(path).rename(archive)
+    backup.rename(path)
+    if how == "exit":
+        return
+    pid = os.fork()
+    if pid == 0:
+        print(db.query_sync("SELECT min(key) || ' ' || count(*) FROM effects").scalar(), flush=True)
+        os._exit(0)
+    print(os.waitpid(pid, 0)[1], type(db.query_sync.outcome("SELECT 1 FROM effects").error).__name__)
+    db.aclose_sync()
+    print(db.query_sync("SELECT min(key) || ' ' || count(*) FROM effects").scalar())
+    db.aclose_sync()
+
+
 def small(path: str) -> None:
     """Write until the file may not grow any more, then let it grow again; print what was acknowledged, and how."""
     prepare(path)
@@ -210,5 +234,5 @@ def unprivileged(path: str) -> None:
 
 
 if __name__ == "__main__":
-    VERBS = (matrix, crowd, lock, fork, torn, small, unprivileged)
+    VERBS = (matrix, crowd, lock, fork, torn, moved, small, unprivileged)
     {verb.__name__: verb for verb in VERBS}[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]

@@ -138,6 +138,21 @@ def test_a_child_that_was_forked_within_a_transaction_is_refused(path):
     assert "parent, after; parent, before" == told[-1]
 
 
+def test_a_file_that_was_moved_before_a_fork_loses_nothing(path):
+    """The fork closes its connections: its log goes into it, and not into the backup that was put in its place."""
+    told = said("moved", path, "fork").splitlines()
+
+    assert ["restored 1", "0 StateGone", "restored 1"] == told
+    assert (["restored"], 300) == (effects(path), len(effects(path.with_name("archive.db"))))
+
+
+def test_a_file_that_was_moved_loses_nothing_when_the_program_just_ends(path):
+    """Nobody closes the node: the end of the program does."""
+    said("moved", path, "exit")
+
+    assert (["restored"], 300) == (effects(path), len(effects(path.with_name("archive.db"))))
+
+
 # ── files and disks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections import Counter
@@ -69,5 +70,13 @@ def _forget_all() -> None:
     _users.clear()
 
 
+def _close_what_is_gone() -> None:
+    """Close, when the program ends, what nobody has closed and the end would leave with its log beside a successor."""
+    for file in list(_users):
+        if file.is_gone:
+            file.close()
+
+
+atexit.register(_close_what_is_gone)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all)

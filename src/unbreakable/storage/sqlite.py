@@ -33,10 +33,12 @@ from unbreakable.errors import (
 )
 from unbreakable.storage.owner import Ownership
 from unbreakable.storage.seal import broken_at, is_sealed, sealing
-from unbreakable.storage.whereabouts import Whereabouts, empty_log
+from unbreakable.storage.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from unbreakable.storage.connection import Connection
 
 Statement: TypeAlias = tuple[str, tuple[Any, ...]]
 Durability: TypeAlias = Literal["process", "durable"]
@@ -84,7 +86,7 @@ class StateFile:
         self._owner: Ownership | None = (owner := owner or Ownership(path))
         try:
             self._connection = self._open(owner)
-            self._whereabouts = Whereabouts(path)
+            self._whereabouts = self._connection.whereabouts = Whereabouts(path)
             self.strengthen(durability)
         except BaseException:
             owner.withdraw()
@@ -145,10 +147,7 @@ class StateFile:
         return None
 
     def _disconnect(self) -> None:
-        """Close the connection; the log of a file that is gone must not be taken for that of its successor."""
         with self._lock:
-            if self.is_gone:
-                empty_log(self._connection)
             self._connection.close()
 
     def close(self) -> None:
@@ -165,7 +164,7 @@ class StateFile:
 
     # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _open(self, owner: Ownership) -> sqlite3.Connection:
+    def _open(self, owner: Ownership) -> Connection:
         with self._explained():
             try:
                 self._look_at_the_head(owner)
@@ -188,10 +187,10 @@ class StateFile:
         if head.startswith(MAGIC) and not {*head[18:20]} <= {1, 2}:
             raise StateBroken(f"{self.path}: its header is damaged")
 
-    def _connect(self) -> sqlite3.Connection:
-        import sqlite3
+    def _connect(self) -> Connection:
+        from unbreakable.storage.connection import Connection
 
-        connection = sqlite3.connect(self.path, timeout=0.0, isolation_level=None, check_same_thread=False)
+        connection = Connection(self.path, timeout=0.0, isolation_level=None, check_same_thread=False)
         try:
             with self._explained(while_opening=True):
                 self._inspect(connection)

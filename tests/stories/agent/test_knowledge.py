@@ -262,3 +262,21 @@ def test_a_knowledge_file_that_is_moved_away_takes_everything_along(tmp_path):
         assert [] == quotes(knowledge, "Is the sky blue?")
     with KnowledgeBase(path=archive) as found:
         assert ["The sky is blue."] == quotes(found, "Is the sky blue?")
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_knowledge_file_that_is_replaced_takes_everything_along_at_its_end(tmp_path, is_closed):
+    """Nobody has asked since: closing the old one brings its log into it, not into what is at its place."""
+    path, archive, newer = (tmp_path / name for name in ("sky.db", "archive.db", "newer.db"))
+    with KnowledgeBase(["The new sky is green."], path=newer):
+        pass
+    knowledge = KnowledgeBase(["The old sky is blue."], path=path)
+    path.rename(archive)
+    newer.rename(path)
+    if is_closed:
+        knowledge.close()
+    else:
+        del knowledge  # nobody knows it any more
+    for place, words in ((path, "The new sky is green."), (archive, "The old sky is blue.")):
+        with KnowledgeBase(path=place) as found:
+            assert [words] == quotes(found, "What is the sky like?")

@@ -67,6 +67,25 @@ async def test_a_backup_that_is_put_in_its_place_stays_what_it_is(path, db):
     assert 2 == rows(path)
 
 
+async def test_a_backup_that_comes_while_somebody_connects_stays_what_it_is(path, db, monkeypatch):
+    """Whoever opens it knows, before he reads the log beside it, that this is not the file that was here."""
+    backup, engine = path.with_name("backup.db"), db.calls.open().engine
+    await db.query(ADD)
+    with contextlib.closing(sqlite3.connect(path)) as here, contextlib.closing(sqlite3.connect(backup)) as there:
+        here.backup(there)
+    await db.query(ADD)
+    await db.query(COUNT)  # by a connection that keeps the log open
+    db.calls.open().writer.worn = True
+    connect = engine.connect
+    monkeypatch.setattr(engine, "connect", lambda: (backup.exists() and backup.replace(path)) and connect())
+
+    with pytest.raises(StateGone):
+        await db.query(ADD)
+    await db.aclose()
+
+    assert 1 == rows(path)
+
+
 async def test_a_database_that_is_moved_away_takes_everything_along(path, db):
     """Its log keeps the old name, where nobody would look for it: what was confirmed comes into the file."""
     archive = path.with_name("archive.db")

@@ -135,6 +135,44 @@ shutil.rmtree({str(tmp_path / "state")!r})
     assert [] == list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("user", ["ub.SqliteMemory(place)", "ub.OrchestratorNode(state=place)"])
+def test_what_replaced_a_file_stays_what_it_is_when_the_program_just_ends(tmp_path, user):
+    """The log of the old file, never closed, is emptied into it and not left to be copied into its successor."""
+    import subprocess
+    import sys
+
+    place, archive = tmp_path / "runs.db", tmp_path / "archive.db"
+    code = f"""
+import pathlib, unbreakable as ub
+from unbreakable.storage.sqlite import StateFile
+place = pathlib.Path({str(place)!r})
+user = {user}
+if isinstance(user, ub.SqliteMemory):
+    ub.FractalNode("n", memory=user).execute_sync(lambda: None)
+    assert user.flush()
+else:
+    user.orchestrate_sync([ub.Step("a", lambda: None)], run_id="first")
+other = StateFile(place.with_name("other.db"))
+other.write([("CREATE TABLE note (x)", ())])
+other.close()
+place.rename({str(archive)!r})
+place.with_name("other.db").rename(place)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+    assert ["note", "part", "seal"] == tables(place)
+    assert {"part", "knowledge" if "Memory" in user else "run"} <= set(tables(archive))
+
+
+def tables(place) -> list[str]:
+    connection = sqlite3.connect(place)
+    try:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        return [name for (name,) in found]
+    finally:
+        connection.close()
+
+
 def test_stories_go_on_in_the_new_file(place):
     """What is told after the loss can be read."""
     history = History(place, dict)

@@ -22,10 +22,12 @@ from unbreakable.errors import DeadlineExceeded, StateBroken, StateError, StateL
 from unbreakable.runtime.world import REAL
 from unbreakable.storage.seal import broken_at, sealing
 from unbreakable.storage.sqlite import LEAST, TROUBLES, UNREADABLE, code_of
-from unbreakable.storage.whereabouts import Whereabouts, empty_log
+from unbreakable.storage.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from unbreakable.storage.connection import Connection
 
 APPLICATION = 0x756E626B  # "unbk", at byte 68 of the file
 PATIENCE = 1.0  # seconds that a commit, or opening a file, waits for other processes
@@ -51,9 +53,8 @@ class Shelf:
         self.name = "the knowledge in memory" if path is None else str(path)
         self.closed = False
         self.lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
         self._finalizer: Callable[[], object]
-        self._whereabouts: Whereabouts | None = None  #: of what was opened, None for nothing on a disk
         self._damage: tuple[object, str] | None = None  #: which state of the file was found damaged, and how
         was_there = self._state() is not None
         self._warn_of_an_empty_file()
@@ -140,12 +141,10 @@ class Shelf:
 
     # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         if self.closed:
             raise StateError(f"{self.name} was closed")
-        known, connection = self._whereabouts, self._connection
-        if known is not None and connection is not None and not (connection.in_transaction or known.is_right()):
-            empty_log(connection)
+        if self._connection is not None and not self._connection.in_transaction and self._connection.is_astray:
             self._let_go()  # and turn to the file that is there now
         if self._connection is None:
             if self._damage is not None and self._damage[0] == self._state():
@@ -153,15 +152,17 @@ class Shelf:
             self._connection = self._connect()
         return self._connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
         import sqlite3
+
+        from unbreakable.storage.connection import Connection
 
         if self.path is not None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StateError(f"{self.name}: its folder cannot be made ({error.strerror})") from error
-        connection = sqlite3.connect(
+        connection = Connection(
             ":memory:" if self.path is None else self.path, timeout=BUSY, isolation_level=None, check_same_thread=False
         )
         try:
@@ -172,7 +173,7 @@ class Shelf:
                 raise self._broken(error) from error  # our own statements fit every schema that is whole
             raise
         self._finalizer = weakref.finalize(self, _close, connection, os.getpid())
-        self._whereabouts = None if self.path is None else Whereabouts(self.path)
+        connection.whereabouts = None if self.path is None else Whereabouts(self.path)
         return connection
 
     def _inspect(self, connection: sqlite3.Connection) -> None:

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from sqlalchemy import URL, Connection, NullPool, create_engine
 
@@ -25,6 +25,7 @@ from unbreakable.nodes.database.carrier import Carrier, InThread, OffLoop, whoev
 from unbreakable.nodes.database.lane import Lane
 from unbreakable.policies import Context
 from unbreakable.runtime import Gate, new_lock
+from unbreakable.storage.connection import Connection as SqliteConnection
 from unbreakable.storage.whereabouts import Whereabouts
 
 Durability: TypeAlias = Literal["process", "durable"]
@@ -51,7 +52,7 @@ class Database:
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",  # the driver's own idea of transactions loses savepoints: we say BEGIN
             hide_parameters=True,
-            connect_args={"timeout": 0.0, "check_same_thread": False},
+            connect_args={"timeout": 0.0, "check_same_thread": False, "factory": SqliteConnection},
         )
         self._start_afresh()
         forking.tell(self)
@@ -84,12 +85,12 @@ class Database:
         with self.lock:
             if self.users > 0:
                 return
-            lanes, threads, is_gone = [self.writer, *self.idle], self._threads, self.is_gone
+            lanes, threads = [self.writer, *self.idle], self._threads
             self.writer, self._threads = self._new_writer(), None
             self.readers.difference_update(self.idle)
             self.idle, self.whereabouts = [], None
         for lane in lanes:
-            lane.close(is_gone=is_gone)
+            lane.close()
         if threads is not None:
             threads.shutdown(wait=False)
 
@@ -248,20 +249,22 @@ class Database:
         with forking.no_fork():
             connection = self.engine.connect()
             try:
+                self._look()  # before the log at the place is read, which may be that of a file that was here
                 set_up(connection)
-                self._note_where()
+                raw = cast("SqliteConnection", connection.connection.dbapi_connection)
+                raw.whereabouts = self._noted()
+                self._look()  # again: it may have been replaced meanwhile
             except BaseException:
                 connection.close()
                 raise
             return connection
 
-    def _note_where(self) -> None:
-        if self.in_memory:
-            return
+    def _noted(self) -> Whereabouts | None:
+        """Return the whereabouts of the file that is open, taken when nothing of it was."""
         with self.lock:
-            if self.whereabouts is None:
+            if self.whereabouts is None and not self.in_memory:
                 self.whereabouts = Whereabouts(Path(self.place))
-        self._look()  # again: it may have been replaced meanwhile
+            return self.whereabouts
 
     def _set_up_writer(self, connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys=ON")

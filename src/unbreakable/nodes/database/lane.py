@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from unbreakable.nodes.database.trouble import mark
 from unbreakable.runtime import Runtime
-from unbreakable.storage.whereabouts import empty_log
 
 CHECK_EVERY = 10_000  # steps of SQLite's machine, about 70 µs, between two looks whether the work is to stop
 
@@ -144,14 +143,9 @@ class Lane:
             if heir.raw is not None:
                 heir._ask_when_working(heir.raw)
 
-    def close(self, *, is_gone: bool = False) -> None:
-        """Close the connection as soon as nobody is at work on it; closing twice is the same as once.
-
-        *is_gone* says that its file is no longer at the place.
-        """
+    def close(self) -> None:
+        """Close the connection as soon as nobody is at work on it; closing twice is the same as once."""
         with self.lock:
-            if is_gone and self.raw is not None and not self.inherited:
-                empty_log(self.raw)
             self._close()
 
     def close_if_idle(self) -> None:
