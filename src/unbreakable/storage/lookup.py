@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 from typing import Any
 
 from unbreakable.errors import StateError
@@ -21,15 +23,30 @@ def look_up(state: str | os.PathLike[str], sql: str, *values: object) -> list[tu
     if not path.exists():
         raise StateError(f"{path}: there is no state; run a system with it first, or name another place")
     try:
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=2.0)
-        try:
-            return connection.execute(sql, values).fetchall()
-        finally:
-            connection.close()
+        return _selected(path, "mode=ro", sql, values)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if "no such table" in str(error):
             return []
+        if _is_at_rest(path):  # then SQLite may want to write a log that this reader must not make
+            with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
+                return _selected(path, "immutable=1", sql, values)
         raise StateError(f"{path}: cannot be read ({error})") from error
+
+
+def _selected(path: Path, how: str, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    import sqlite3
+
+    connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=2.0)
+    try:
+        return connection.execute(sql, values).fetchall()
+    finally:
+        connection.close()
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Return whether nobody works with the file, and all that was written stands in it."""
+    log = path.with_name(f"{path.name}-wal")
+    return owner_at(path) is None and not (log.exists() and log.stat().st_size)
 
 
 def owner_of(state: str | os.PathLike[str]) -> int | None:
