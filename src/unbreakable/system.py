@@ -95,7 +95,7 @@ class QuantumSystem(Closing):
         self.simulation = QuantumSimulationEngine(memory=None)
         self.loops = QuantumLoopEngine()
         self.workflows: dict[str, QuantumWorkflow] = {}
-        self._closed = False
+        self.is_closed = False  #: whether it takes in nothing more
         self._history: History | None = None
         self._own_memory: SqliteMemory | None = None
         if self._place is not None:
@@ -218,7 +218,7 @@ class QuantumSystem(Closing):
         self._members.take_in(node, self, self.simulation)
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self.is_closed:
             raise Rejected("this system is closed: make a new one")
 
     def _check(self, name: object) -> None:
@@ -281,7 +281,7 @@ class QuantumSystem(Closing):
         What is in progress has *grace* seconds, and nodes have the rest of them.  What hangs is left behind a second
         later; everything else is closed all the same.
         """
-        until, self._closed = ASYNCIO.now() + grace, True
+        until, self.is_closed = ASYNCIO.now() + grace, True
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close_state)
             stack.push_async_callback(close_all, self._others(), until)
@@ -292,7 +292,7 @@ class QuantumSystem(Closing):
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
         self.loops.refuse_to_block()  # before anything is closed that its loops use
-        until, self._closed = BLOCKING.now() + grace, True
+        until, self.is_closed = BLOCKING.now() + grace, True
         with contextlib.ExitStack() as stack:
             stack.callback(self._close_state)
             stack.callback(close_all_sync, self._others(), until)

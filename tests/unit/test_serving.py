@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -30,7 +30,7 @@ def _nothing_is_left(monkeypatch):
 
 
 def program(found: Any) -> Target:
-    return Target("program.py", "main", found, ModuleType("program"))
+    return Target("program.py", "main", found)
 
 
 RAN: list[str] = []

@@ -1,4 +1,4 @@
-"""Where a program that is run keeps its state, told once it runs."""
+"""What a program that is run has made: where it keeps its state, told once it runs, and what of it is left open."""
 
 from __future__ import annotations
 
@@ -8,23 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from unbreakable.cli.saying import say
+from unbreakable.cli.target import WHAT, Whole, left_to_run
+from unbreakable.errors import ConfigurationError
+from unbreakable.loops import QuantumLoopEngine
+from unbreakable.loops.engine import watch_engines
 from unbreakable.loops.loop import first_start
 from unbreakable.runtime import BLOCKING
 from unbreakable.system import QuantumSystem, give_default_state, watch_systems
 
 
 class Place:
-    """Give *state* to the first system that names none, and tell once where the systems that were made keep their own.
+    """Give *state* to the first system that names none, and know the systems and engines that were made.
 
     *asked* says that somebody named the place, who then hears that it is not used.
     """
 
     def __init__(self, state: Path, *, asked: bool, as_json: bool = False) -> None:
         self.systems: weakref.WeakSet[QuantumSystem] = weakref.WeakSet()
+        self._engines: list[QuantumLoopEngine] = []  # held, since nobody else may hold what is not started yet
+        self._made_any = False
         self._state, self._asked, self._as_json = state, asked, as_json
         self._is_told, self._lock = False, threading.Lock()
         give_default_state(state)
-        watch_systems(self.systems.add)
+        watch_systems(self._note_system)
+        watch_engines(self._note_engine)
 
     def tell_when_it_runs(self, name: str, seconds: float) -> None:
         """Tell that *name* runs when the first loop starts, or in any case after so many *seconds*."""
@@ -48,7 +55,39 @@ class Place:
         where = f"its state in {' and '.join(map(str, states))}" if states else "which keeps no state"
         say(f"running {name}, {where}{self._unused(states)}; Ctrl-C ends it", as_json=self._as_json)
 
+    def left_open(self, name: str) -> list[Whole]:
+        """Return what can be run of what was made and is open; nothing if *name* was a program of its own, now ended.
+
+        Raises ConfigurationError when nothing ever ran, and nothing was closed, so that the program cannot be done.
+        """
+        with self._lock:
+            engines = [engine for engine in self._engines if _has_something(engine)]
+            ended = self._is_told or (self._made_any and all(system.is_closed for system in list(self.systems)))
+        if not (engines or ended):
+            raise ConfigurationError(
+                f"{name} has returned nothing, and has left nothing open to run: "
+                f"it must return, or make and leave open, {WHAT.rpartition(',')[0]} with something to do"
+            )
+        return [self._whole(engine) for engine in engines]
+
+    def _whole(self, engine: QuantumLoopEngine) -> Whole:
+        return next((system for system in list(self.systems) if system.loops is engine), engine)
+
+    def _note_system(self, system: QuantumSystem) -> None:
+        self._made_any = True
+        self.systems.add(system)
+
+    def _note_engine(self, engine: QuantumLoopEngine) -> None:
+        with self._lock:
+            self._made_any = True
+            others = [other for other in self._engines if other is not engine and _has_something(other)]
+            self._engines = [*others, engine]
+
     def _unused(self, states: list[Any]) -> str:
         if not self._asked or self._state.resolve() in [Path(state).resolve() for state in states]:
             return ""
         return f"{', as the program says' if states else ''}: --state {self._state} is not used"
+
+
+def _has_something(engine: QuantumLoopEngine) -> bool:
+    return left_to_run(engine) and not engine.is_closed

@@ -7,14 +7,18 @@ import contextlib
 import inspect
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from unbreakable.cli.place import Place
 from unbreakable.cli.target import Target, Whole, engine_of
-from unbreakable.loops import LoopState
+from unbreakable.loops import LoopState, QuantumLoop
+from unbreakable.loops.signals import noted_signals
+from unbreakable.runtime import BLOCKING
 
 GRACE = 1.8  # seconds that what is in progress has when the end is asked for; closing everything takes up to 1.6 more
+LOOK_AGAIN = 0.1  # seconds between two looks whether all have ended, or a signal came
 LAST = 0.2  # seconds that tasks have which everybody has let go of
 
 
@@ -36,9 +40,10 @@ def serve(target: Target, place: Place) -> None:
         if inspect.iscoroutinefunction(target.found):
             _run(_serve_async(target, place))
             return
-        whole: Whole | None = _made_at_once(target) if inspect.isroutine(target.found) else target.found
-        if whole is not None:
-            whole.run(GRACE)
+        if inspect.isroutine(target.found):
+            _run_together(_made_at_once(target, place))
+        else:
+            target.found.run(GRACE)
     except Exited as exited:
         if exited.code not in (None, 0):
             sys.exit(exited.code)  # type: ignore[arg-type] # as it was called
@@ -52,10 +57,36 @@ def _its_own_exit() -> Iterator[None]:
         raise Exited(error.code) from None
 
 
-def _made_at_once(target: Target) -> Whole | None:
+def _made_at_once(target: Target, place: Place) -> list[Whole]:
     with _its_own_exit():
         made = target.found()
-    return target.whole(made)
+    return _to_run(target, made, place)
+
+
+def _to_run(target: Target, made: Any, place: Place) -> list[Whole]:
+    """Return what is to be run after the function: what it has returned, else what it has left open."""
+    return place.left_open(str(target)) if made is None else [target.whole(made)]
+
+
+def _run_together(wholes: Sequence[Whole]) -> None:
+    """Do what ``run`` does for one system or engine, for all of them at the same time."""
+    if not wholes:
+        return
+    with noted_signals() as noted:
+        loops = _begun(wholes)
+        while not noted and any(loop.is_running for loop in loops):
+            BLOCKING.world.sleep(LOOK_AGAIN)
+    with ThreadPoolExecutor(len(wholes)) as together:
+        list(together.map(lambda whole: whole.aclose_sync(GRACE), wholes))
+
+
+def _begun(wholes: Sequence[Whole]) -> list[QuantumLoop]:
+    """Start all loops that are new, and return all."""
+    loops = [loop for whole in wholes for loop in engine_of(whole).get_loops()]
+    for loop in loops:
+        if loop.state is LoopState.NEW:
+            loop.start()
+    return loops
 
 
 def _run(program: Coroutine[Any, Any, None]) -> None:
@@ -75,34 +106,34 @@ def _run(program: Coroutine[Any, Any, None]) -> None:
 
 
 async def _serve_async(target: Target, place: Place) -> None:
-    """Run an async function on this event loop, and what it returns after it."""
+    """Run an async function on this event loop, and what it returns, or leaves open, after it."""
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    over, whole = asyncio.ensure_future(asked.wait()), None
+    over, wholes = asyncio.ensure_future(asked.wait()), list[Whole]()
     try:
-        whole = await _made(target, over)
-        if whole is not None:
-            await _until_ended(whole, over)
-            await whole.aclose(GRACE)
+        wholes = await _made(target, place, over)
+        if wholes:
+            await _until_ended(wholes, over)
+            await asyncio.gather(*(whole.aclose(GRACE) for whole in wholes))
     finally:
         over.cancel()
-        others = [system for system in list(place.systems) if system is not whole]
+        others = [system for system in list(place.systems) if system not in wholes]
         await asyncio.gather(*(system.aclose(0.0) for system in others))
 
 
-async def _made(target: Target, over: asyncio.Future[Any]) -> Whole | None:
+async def _made(target: Target, place: Place, over: asyncio.Future[Any]) -> list[Whole]:
     """Return what the function makes; when the end is asked for meanwhile it is cancelled, and that is nothing."""
     task = asyncio.ensure_future(_called(target))
     await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
-        return target.whole(await task)
+        return _to_run(target, await task, place)
     task.cancel()
     await asyncio.wait({task}, timeout=GRACE)
     if task.done():
         with contextlib.suppress(asyncio.CancelledError):
             await task  # what it raises in its last moments is as much an end as before
-    return None
+    return []
 
 
 async def _called(target: Target) -> Any:
@@ -110,12 +141,8 @@ async def _called(target: Target) -> Any:
         return await target.found()
 
 
-async def _until_ended(whole: Whole, over: asyncio.Future[Any]) -> None:
-    loops = engine_of(whole).get_loops()
-    for each in loops:
-        if each.state is LoopState.NEW:
-            each.start()
-    ended = asyncio.gather(*(each.wait() for each in loops))
+async def _until_ended(wholes: Sequence[Whole], over: asyncio.Future[Any]) -> None:
+    ended = asyncio.gather(*(loop.wait() for loop in _begun(wholes)))
     await asyncio.wait({ended, over}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -30,16 +30,12 @@ class Target:
     file: str
     name: str
     found: Any
-    module: ModuleType
 
     def __str__(self) -> str:
         return f"{self.name} in {self.file}"
 
-    def whole(self, made: Any) -> Whole | None:
-        """Return what is to be run: what the function has *made*, or what it left in its file, if anything."""
-        if made is None:
-            left = _first_whole(self.module)
-            return left if left is not None and left_to_run(left) else None
+    def whole(self, made: Any) -> Whole:
+        """Return what is to be run of what the function has returned; ConfigurationError if that is nothing."""
         whole = whole_of(made)
         if whole is None:
             raise ConfigurationError(f"{self}: the function must return {WHAT} or nothing, not {made!r}")
@@ -56,14 +52,14 @@ def find(target: str) -> Target:
     if name:
         if not hasattr(module, name):
             raise ConfigurationError(f"{file}: nothing in it has the name {name}; name {WHAT}")
-        return Target(file, name, _checked(f"{file}: {name}", getattr(module, name)), module)
+        return Target(file, name, _checked(f"{file}: {name}", getattr(module, name)))
     for name in WHOLES:
         whole = whole_of(getattr(module, name, None))
         if whole is not None and left_to_run(whole):
-            return Target(file, name, whole, module)
+            return Target(file, name, whole)
     found = getattr(module, MAIN, None)
     if _is_function(found):
-        return Target(file, MAIN, _checked(f"{file}: {MAIN}", found), module)
+        return Target(file, MAIN, _checked(f"{file}: {MAIN}", found))
     whole = _first_whole(module)
     if whole is not None:
         _with_something(f"{file}: {next(name for name in WHOLES if whole_of(getattr(module, name, None)))}", whole)

@@ -44,6 +44,7 @@ class QuantumLoopEngine(Closing):
         if state is not None:
             raise refuse("state", "None: loops are kept in memory, and nothing else is offered yet", state)
         self.welcome: Callable[[QuantumLoop], None] | None = None  #: is told each loop as it is made
+        self.is_closed = False  #: whether it was closed, and nothing was made since
         self._loops: dict[str, QuantumLoop] = {}
         self._news = BLOCKING.waiter()
 
@@ -131,11 +132,13 @@ class QuantumLoopEngine(Closing):
 
     async def aclose(self, grace: float = 10.0) -> None:
         """Stop all loops at the same time, as ``stop`` does."""
+        self.is_closed = True
         await end(self._lives(), ASYNCIO, grace)
 
     def aclose_sync(self, grace: float = 10.0) -> None:
         """Do the same as ``aclose`` in plain code."""
         self.refuse_to_block()
+        self.is_closed = True
         run_blocking(end(self._lives(), BLOCKING, grace))
 
     def refuse_to_run(self) -> None:
@@ -158,9 +161,11 @@ class QuantumLoopEngine(Closing):
         return tuple(self._all())
 
     def _keep(self, loop: QuantumLoop) -> None:
-        self._loops[loop.name] = loop
+        self._loops[loop.name], self.is_closed = loop, False
         if self.welcome is not None:
             self.welcome(loop)
+        if _watcher is not None:
+            _watcher(self)
 
     def _all(self) -> list[QuantumLoop]:
         return list(self._loops.values())
@@ -189,6 +194,15 @@ class QuantumLoopEngine(Closing):
         name = qualified_name(operation).rpartition(".")[2]
         numbered = (f"{name}-{number}" for number in itertools.count(2))
         return name if name not in self._loops else next(each for each in numbered if each not in self._loops)
+
+
+_watcher: Callable[[QuantumLoopEngine], None] | None = None
+
+
+def watch_engines(watcher: Callable[[QuantumLoopEngine], None] | None) -> None:
+    """Let *watcher* know every engine of this process that a loop is made in, each time; None: nobody."""
+    global _watcher  # noqa: PLW0603 - one command per process
+    _watcher = watcher
 
 
 def _refuse_what_is_not_offered(**settings: object) -> None:
