@@ -31,6 +31,7 @@ def trace() -> ub.Trace:
     return found
 
 
+KNOWN = ub.KnowledgeBase({"Egypt": {"pyramids": "The pyramids stand at Giza. Khufu built the first one."}})
 RECORDS = [
     ub.Speedup(ratio=10.54, low=9.0, high=12.0, n=40, baseline="alone"),
     ub.QuantumSimulationEngine().simulate("partner"),
@@ -41,6 +42,13 @@ RECORDS = [
     ub.events.Healed(at=1.0, node="n", attempts=2, remedies=("wait",), elapsed=0.3),
     ub.Failure(OSError("down"), cause=KeyError("k")),
     outcome(),
+    ub.FractalNode("n").get_status().latency,
+    ub.QuantumLoopEngine().create_loop(print).get_status().performance,
+    ub.OrchestratorNode().get_status().runs,
+    *(QUOTED := ub.AgentNode(knowledge=KNOWN).process_query_sync("Who built the pyramids?")).sources,
+    *QUOTED.rungs,
+    KNOWN.search("Who built the pyramids?")[0],
+    KNOWN.search("Who built the pyramids?")[0].passage,
 ]
 
 

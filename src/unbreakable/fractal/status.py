@@ -15,6 +15,10 @@ class Latency:
     p90: float | None = None
     p99: float | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:

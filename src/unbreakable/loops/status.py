@@ -33,6 +33,10 @@ class Performance:
     avg_iteration_time: float
     last_iteration_time: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return asdict(self)
+
 
 class Tries(NamedTuple):
     """How often a rung of the healing ladder was tried, and how often it has worked."""

@@ -69,6 +69,10 @@ class Runs(Items[int]):
     compensated: int = 0
     needs_attention: int = 0
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratorStatus:

@@ -41,6 +41,10 @@ class Found:
     matches: tuple[Match, ...]
     passages: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {"matches": [match.to_dict() for match in self.matches], "passages": self.passages}
+
 
 class KnowledgeBase:
     """Hold passages and find those that support an answer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from unbreakable.nodes.answering.words import stems_of
 
@@ -23,6 +24,11 @@ class Passage:
     context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     id: int = 0
     mark: bytes = field(default=b"", repr=False, compare=False)  #: made of all the rest when it was put there
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready, without the mark, which tells nothing to anybody else."""
+        told = {name: getattr(self, name) for name in ("id", "text", "title", "source")}
+        return {**told, "context": {name: list(values) for name, values in self.context.items()}}
 
     @property
     def about(self) -> str:

@@ -23,6 +23,10 @@ class Source:
     quote: str
     source: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
@@ -30,6 +34,10 @@ class Rung:
 
     name: str
     fell: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

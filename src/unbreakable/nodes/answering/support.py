@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from unbreakable.nodes.answering import sort
 from unbreakable.nodes.answering.opposites import changes_places, contradicts
@@ -38,6 +39,11 @@ class Match:
     numbers: frozenset[str] = frozenset()
     edge: tuple[float, ...] = ()  #: what it has before another passage of the same quality
     own: tuple[float, int] = (0.0, 0)  #: what these sentences have before others of the same passage
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready, without what only serves to put matches in order."""
+        told = ("quote", "quality", "objection")
+        return {"passage": self.passage.to_dict(), **{name: getattr(self, name) for name in told}}
 
 
 def weigh(question: Question, frequencies: Mapping[str, int], passages: int) -> dict[str, float]:
