@@ -71,7 +71,7 @@ class FractalNode(Closing, Listening):
         runtime: Runtime | None = None,
         **options: Unpack[Options],
     ) -> None:
-        _check(name, operation, parent, options, type(self))
+        _check(name, operation, parent, runtime, options, type(self))
         given: dict[str, Any] = {**options}
         system = given.pop("system", None)
         if parent is not None:
@@ -342,13 +342,15 @@ class FractalNode(Closing, Listening):
             remedy.alone.clear()
 
 
-def _check(name: object, operation: object, parent: object, options: Any, taker: type) -> None:
+def _check(name: object, operation: object, parent: object, runtime: object, options: Any, taker: type) -> None:
     if not isinstance(name, str) or not name:
         raise refuse("name", "a word", name)
     if not (operation is None or callable(operation)):
         raise refuse(f"{name}: operation", "a function, a node or None", operation)
     if not (parent is None or isinstance(parent, FractalNode)):
         raise refuse(f"{name}: parent", "a FractalNode or None", parent)
+    if not (runtime is None or (isinstance(runtime, Runtime) and not isinstance(runtime, type))):
+        raise refuse(f"{name}: runtime", "a driver such as unbreakable.runtime.BLOCKING, or None", runtime)
     if parent is not None and len(parent.children) >= MOST_CHILDREN:
         raise ConfigurationError(f"{parent.name} has {MOST_CHILDREN} children, the most a node may have")
     check_names(name, options, taker)

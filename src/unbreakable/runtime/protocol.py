@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from unbreakable.runtime.watch import Alarm
 
@@ -45,6 +45,7 @@ class Places(Protocol):
         """Give the place back."""
 
 
+@runtime_checkable
 class Runtime(Protocol):
     """Everything that a script may ask of the world.
 
