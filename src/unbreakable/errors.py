@@ -169,7 +169,10 @@ class RunCancelled(UnbreakableError):
 
 
 class RunUnfinished(UnbreakableError):
-    """Say that the orchestrator was closed over a run; with a state file, its ``run_id`` goes on with it."""
+    """Say that the orchestrator was closed over a run; with a state file, its ``run_id`` goes on with it later.
+
+    That is when the last of its steps has ended: until then asking for it raises RunInProgress.
+    """
 
 
 class RunNotCommitted(UnbreakableError):

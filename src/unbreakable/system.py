@@ -22,9 +22,10 @@ from unbreakable.knowledge import SqliteMemory
 from unbreakable.loops import EngineStatus, QuantumLoopEngine
 from unbreakable.members import Members
 from unbreakable.nodes import OrchestratorNode
+from unbreakable.nodes.orchestrator import see_off_all
 from unbreakable.observe import History
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import ASYNCIO, BLOCKING, Closing
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blocking
 from unbreakable.runtime.closing import close_all, close_all_sync
 from unbreakable.runtime.loading import is_loading
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
@@ -287,6 +288,7 @@ class QuantumSystem(Closing):
             stack.push_async_callback(close_all, self._others(), until)
             stack.push_async_callback(_all_of, [each.close_parts for each in self.workflows.values()], until)
             stack.callback(self._settle)
+            stack.push_async_callback(self._see_off, ASYNCIO, until)
             await self.loops.aclose(grace)
 
     def aclose_sync(self, grace: float = 10.0) -> None:
@@ -299,7 +301,13 @@ class QuantumSystem(Closing):
             for workflow in self.workflows.values():
                 stack.callback(workflow.close_parts_sync, until)
             stack.callback(self._settle)
+            stack.callback(lambda: run_blocking(self._see_off(BLOCKING, until)))
             self.loops.aclose_sync(grace)
+
+    async def _see_off(self, runtime: Runtime, until: float) -> None:
+        """Wait for what ``run_once`` began, in any thread or event loop, and leave what is not done by *until*."""
+        orchestrators = [workflow.parts.orchestrator for workflow in list(self.workflows.values())]
+        await see_off_all(orchestrators, runtime, max(0.0, until - runtime.now()))
 
     def _others(self) -> list[Any]:
         """Return the nodes that no workflow closes, since they were not made for one."""

@@ -179,8 +179,8 @@ class QuantumWorkflow(Closing):
     async def aclose(self, grace: float = 10.0) -> None:
         """Stop the loop, close the nodes that were made for this workflow, and let the system forget it.
 
-        An iteration in progress has *grace* seconds, and nodes have the rest of them.  Its name is free again.  Nodes
-        that were given as objects are their owners' to close, or the system's at its end.
+        An iteration in progress has *grace* seconds; what ``run_once`` began, and nodes, have the rest of them.  Its
+        name is free again.  Nodes that were given as objects are their owners' to close, or the system's at its end.
         """
         until = ASYNCIO.now() + grace
         try:

@@ -9,12 +9,13 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unbreakable.errors import StateError
+from unbreakable.errors import UnbreakableError
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.runtime import run_blocking
 from unbreakable.storage.sqlite import StateFile
@@ -193,9 +194,65 @@ def fork(folder: Path) -> None:
 def answer(question: Any) -> str:
     try:
         question()
-    except StateError as error:
+    except UnbreakableError as error:
         return type(error).__name__
     return "done"
+
+
+class StepAtWork:
+    """An orchestrator with a run in a thread of its own, whose step is at work until it is released."""
+
+    def __init__(self, folder: Path) -> None:
+        self.began, self.released = threading.Event(), threading.Event()
+        self.orchestrator = OrchestratorNode(state=folder / "runs.db")
+        self.workflow = [{"id": "a", "operation": self.work}, {"id": "b", "operation": lambda: "b"}]
+        self.thread = threading.Thread(target=self.carry)
+        self.thread.start()
+        self.began.wait()
+
+    def work(self) -> str:
+        os.write(1, b"begun\n")
+        self.began.set()
+        self.released.wait()
+        return "a"
+
+    def carry(self) -> None:
+        os.write(1, f"{answer(partial(self.orchestrator.orchestrate_sync, self.workflow, run_id='r'))}\n".encode())
+
+    def release(self) -> None:
+        self.released.set()
+        self.thread.join()
+
+
+def leave(folder: Path) -> None:
+    """Close over a step at work when SIGTERM comes; the step ends when a line is read."""
+    at_work, asked = StepAtWork(folder), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    os.write(1, b"ready\n")
+    while not asked.wait(0.01):
+        pass
+    at_work.orchestrator.aclose_sync(grace=0.0)
+    os.write(1, b"closed\n")
+    sys.stdin.readline()
+    at_work.release()
+
+
+def fork_at_work(folder: Path) -> None:
+    """Fork while a step is at work, and print what the child is answered that asks for the run when it has ended."""
+    at_work, (ended, end) = StepAtWork(folder), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.read(ended, 1)
+            os.write(
+                1, f"{answer(partial(at_work.orchestrator.orchestrate_sync, at_work.workflow, run_id='r'))}".encode()
+            )
+        finally:
+            os._exit(0)
+    at_work.release()
+    at_work.orchestrator.aclose_sync()
+    os.write(end, b".")
+    os.waitpid(pid, 0)
 
 
 def small(folder: Path) -> None:
@@ -220,4 +277,5 @@ if __name__ == "__main__":
         case "crowd":
             crowd(Path(where), int(rest[0]))
         case _:
-            {"hold": hold, "fork": fork, "small": small}[verb](Path(where))
+            verbs = {"hold": hold, "fork": fork, "fork_at_work": fork_at_work, "leave": leave, "small": small}
+            verbs[verb](Path(where))

@@ -161,6 +161,29 @@ def test_a_forked_child_is_refused_while_its_parent_has_the_file(tmp_path):
     assert "StateOwned StateError StateError committed committed" == out
 
 
+def test_a_process_that_closes_over_a_step_at_work_keeps_the_file_until_it_has_ended(tmp_path):
+    """The next process is refused till then, and finds on record what the step did: nothing is done twice or undone."""
+    with child("leave", tmp_path, stdin=subprocess.PIPE) as process, OrchestratorHeld(tmp_path) as orchestrator:
+        assert ["begun", "ready"] == [process.stdout.readline().strip() for _ in range(2)]
+        process.terminate()
+        assert "closed" == process.stdout.readline().strip()
+        with pytest.raises(StateOwned):
+            orchestrator.pending()
+        out, _ = process.communicate("go on\n", timeout=20)
+        (pending,) = orchestrator.pending()
+
+    assert "RunUnfinished" == out.strip()
+    assert {"a": "done", "b": "not_begun"} == pending.ledger
+
+
+def test_a_forked_child_is_at_no_run_of_its_parent(tmp_path):
+    """Once the parent has given the file back the child can ask for what became of it."""
+    with child("fork_at_work", tmp_path) as process:
+        out, _ = process.communicate(timeout=20)
+
+    assert ["begun", "done", "done"] == out.split()
+
+
 def test_a_file_that_may_not_grow_loses_nothing_that_was_acknowledged(tmp_path):
     """The system's own limit stops the writing in the middle, whatever was being written."""
     with child("small", tmp_path) as process:

@@ -7,20 +7,22 @@ What holds for every run:
   everything is undone, at most ``grace`` seconds later; what is not done by then goes on in the background.
 - With a state file, a run that was accepted is there after a crash: ``pending`` lists it, and ``orchestrate`` with the
   same ``run_id`` goes on with it.  What is on record as done is never done again.
+- A run at work holds its state file: whoever closes what, nobody else gets it before the last step has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import math
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, Unpack
 
-from unbreakable.errors import ConfigurationError, RunUnfinished
+from unbreakable.errors import ConfigurationError
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
@@ -28,7 +30,7 @@ from unbreakable.fractal.ports import join
 from unbreakable.fractal.settings import check_names
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.items import Items
-from unbreakable.nodes.orchestrating.at_work import Place, RunsAtWork, around
+from unbreakable.nodes.orchestrating.at_work import Place, RunsAtWork, around, see_off
 from unbreakable.nodes.orchestrating.books import Books
 from unbreakable.nodes.orchestrating.crew import TaskCrew, ThreadCrew
 from unbreakable.policies import check
@@ -37,7 +39,7 @@ from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blockin
 from unbreakable.runtime.mark import Mark
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 from unbreakable.workflows.calling import NodeCaller, StepNodes
-from unbreakable.workflows.engine import Engine
+from unbreakable.workflows.engine import Engine, left_unfinished
 from unbreakable.workflows.graph import Graph, build_graph
 from unbreakable.workflows.journal import Journal
 from unbreakable.workflows.opening import (
@@ -168,23 +170,22 @@ class OrchestratorNode(Closing):
         cannot be used, and RunUnfinished when ``aclose`` did not wait for the end: it can then be gone on with later.
         """
         graph, loop = self._graph(steps), asyncio.get_running_loop()
-        journal, at_work = self._open()
-        place = at_work.enter(_checked(run_id) or self.node.next_id(), self, loop)
+        place = self._books.enter(_checked(run_id) or self.node.next_id(), self, loop)
         if place.task is not None:
-            self._refuse_another(journal, place, graph, context)
+            self._refuse_another(place, graph, context)
             return await self._waited_for(place.run_id, place.task)
+        crew = TaskCrew()
         try:
-            found = self._find(journal, place.run_id, graph, context, workflow, named=run_id is not None)
+            found = self._find(place, graph, context, workflow, named=run_id is not None)
             if isinstance(found, RunResult):
-                at_work.leave(place)
+                place.leave()
                 return found
-            place.run = found
-            engine = Engine(found, self._means(place, found, journal, ASYNCIO, TaskCrew()))
+            engine = place.engine = Engine(found, self._means(place, found, ASYNCIO, crew))
             task = place.task = loop.create_task(engine.carry(), context=engine.means.outside)
         except BaseException:
-            at_work.leave(place)
+            place.leave()
             raise
-        task.add_done_callback(lambda _: at_work.leave(place))
+        task.add_done_callback(lambda _: crew.at_rest(place.leave))
         return _handed_over(engine, await self._shielded(engine, task))
 
     async def _shielded(self, engine: Engine, task: asyncio.Task[RunResult]) -> RunResult:
@@ -205,13 +206,14 @@ class OrchestratorNode(Closing):
         except asyncio.CancelledError:
             if mark.is_cancelled or not task.cancelled():
                 raise
-            raise RunUnfinished(f"run {run_id!r} was left unfinished: {self.name!r} was closed") from None
+            raise left_unfinished(run_id, self.name) from None
 
-    def _refuse_another(self, journal: Journal, place: Place, graph: Graph, context: Any) -> None:
+    def _refuse_another(self, place: Place, graph: Graph, context: Any) -> None:
         """Refuse what is not the run that is at work, as if that had just been left unfinished."""
-        assert place.run is not None  # noqa: S101 - it has a task
-        refuse_other_context(journal, place.run_id, place.run.context, context)
-        refuse_other_steps(place.run_id, place.run.saga.graph.text, graph)
+        assert place.engine is not None  # noqa: S101 - it has a task
+        run = place.engine.run
+        refuse_other_context(place.journal, run.id, run.context, context)
+        refuse_other_steps(run.id, run.saga.graph.text, graph)
 
     def orchestrate_sync(
         self, steps: Steps, context: Any = None, *, run_id: str | None = None, workflow: str | None = None
@@ -221,23 +223,22 @@ class OrchestratorNode(Closing):
         A step that is ready alone runs in this thread; steps that are ready together each have a thread.
         """
         graph = self._graph(steps)
-        journal, at_work = self._open()
-        place = at_work.enter(_checked(run_id) or self.node.next_id(), self, None)
+        place = self._books.enter(_checked(run_id) or self.node.next_id(), self, None)
+        crew = ThreadCrew()
         try:
-            found = self._find(journal, place.run_id, graph, context, workflow, named=run_id is not None)
+            found = self._find(place, graph, context, workflow, named=run_id is not None)
             if isinstance(found, RunResult):
                 return found
             if graph.awaited:
                 raise ConfigurationError(f"{graph.awaited} must be a plain function, or the run awaited: orchestrate()")
-            engine = Engine(found, self._means(place, found, journal, BLOCKING, ThreadCrew()))
+            engine = place.engine = Engine(found, self._means(place, found, BLOCKING, crew))
             return _handed_over(engine, engine.means.outside.run(run_blocking, engine.carry()))
         finally:
-            at_work.leave(place)
+            crew.at_rest(place.leave)
 
-    def _find(
-        self, journal: Journal, run_id: str, graph: Graph, context: Any, workflow: str | None, *, named: bool
-    ) -> Run | RunResult:
+    def _find(self, place: Place, graph: Graph, context: Any, workflow: str | None, *, named: bool) -> Run | RunResult:
         """Return the run, new or as it was left, or how it ended long ago."""
+        journal, run_id = place.journal, place.run_id
         stored = journal.find(run_id) if named else None
         if stored is None:
             if workflow is not None:
@@ -251,7 +252,7 @@ class OrchestratorNode(Closing):
     def _may_repeat(self, step: Step) -> bool:
         return step.kind == "retriable" or self._nodes.effects(step) in {"none", "idempotent"}
 
-    def _means(self, place: Place, run: Run, journal: Journal, runtime: Runtime, crew: Crew) -> Means:
+    def _means(self, place: Place, run: Run, runtime: Runtime, crew: Crew) -> Means:
         inside = contextvars.copy_context()
         inside.run(around.set, around.get() | {run.id})
         free = outside(inside)
@@ -260,8 +261,8 @@ class OrchestratorNode(Closing):
             inside.run(enter, place.scope)
         return Means(
             runtime=runtime,
-            journal=journal,
-            write=self._books.writer(journal, place.loop),
+            journal=place.journal,
+            write=self._books.writer(place.journal, place.loop),
             crew=crew,
             caller=NodeCaller(self._nodes, runtime, self._known),
             tell=self._tell,
@@ -286,8 +287,8 @@ class OrchestratorNode(Closing):
 
     def pending(self) -> tuple[PendingRun, ...]:
         """Return the runs that were begun, have not ended and are not at work in this process, oldest first."""
-        journal, at_work = self._open()
-        return tuple(pending_of(stored) for stored in journal.unfinished() if stored.run_id not in at_work)
+        with self._books.lent() as (journal, at_work):
+            return tuple(pending_of(stored) for stored in journal.unfinished() if stored.run_id not in at_work)
 
     def _open(self) -> tuple[Journal, RunsAtWork]:
         return self._books.open()
@@ -320,32 +321,44 @@ class OrchestratorNode(Closing):
             node=self.node.get_status(),
         )
 
-    async def aclose(self) -> None:
-        """Wait for the runs of this event loop, at most ``grace`` seconds, leave the rest to the state file, close it.
+    async def aclose(self, grace: float | None = None) -> None:
+        """Wait for the runs of all threads and event loops, leave what is not done by then to the state file, close it.
 
-        Orchestrating again opens it again.
+        They have *grace* seconds, those of the orchestrator if that is None; then async steps are cut, and plain ones
+        are the last of their run.  The file stays this process's until the last step has ended: nobody else takes a
+        run up whose step is still at work.  A run that this is called from, or that could not go on while we block its
+        event loop, is not waited for and goes on to its end.  Orchestrating again opens the file again.
         """
-        loop = asyncio.get_running_loop()
-        tasks = [place.task for place in self._places() if place.loop is loop and place.task is not None]
-        if tasks:
-            _, left = await asyncio.wait(tasks, timeout=None if self.grace == math.inf else self.grace)
-            for task in left:
-                task.cancel()
-            if left:
-                await asyncio.wait(left)
-        await self.node.aclose()
-        self._books.close()
+        seconds = self._seconds(grace)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._books.close)
+            stack.push_async_callback(self.node.aclose)
+            await see_off(self._places(), ASYNCIO, seconds)
 
-    def aclose_sync(self) -> None:
-        """Close the state file, from sync code."""
-        self.node.aclose_sync()
-        self._books.close()
+    def aclose_sync(self, grace: float | None = None) -> None:
+        """Do the same as ``aclose`` in plain code."""
+        seconds = self._seconds(grace)
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._books.close)
+            stack.callback(self.node.aclose_sync)
+            run_blocking(see_off(self._places(), BLOCKING, seconds))
+
+    def _seconds(self, grace: float | None) -> float:
+        if grace is None:
+            return self.grace
+        check.seconds("grace", grace, endless=True)
+        return grace
 
     def _places(self) -> list[Place]:
-        return self._books.places_of(self)
+        return self._books.at_work.of(self)
 
     def __repr__(self) -> str:
         return f"<OrchestratorNode {self.node.name!r}, {len(self._places())} runs at work>"
+
+
+async def see_off_all(orchestrators: Iterable[OrchestratorNode], runtime: Runtime, grace: float) -> None:
+    """Wait for the runs of all *orchestrators* at the same time, as each does that is closed."""
+    await see_off([place for each in orchestrators for place in each._places()], runtime, grace)  # noqa: SLF001
 
 
 def check_limit(limit: object) -> None:

@@ -46,6 +46,12 @@ def open_state(state: str | os.PathLike[str], durability: Durability = "process"
         return file
 
 
+def share_state(file: StateFile) -> None:
+    """Count one more user of *file*, which somebody has open; each gives it back with ``close_state``."""
+    with _lock:
+        _users[file] += 1
+
+
 def close_state(file: StateFile) -> None:
     """Give *file* back; the last one closes it."""
     with _lock:

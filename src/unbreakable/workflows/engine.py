@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from unbreakable.errors import NotRecordable, RecordedError, RunCancelled, StateError, StateFull, StateLocked, StrayExit
+from unbreakable.errors import (
+    NotRecordable,
+    RecordedError,
+    RunCancelled,
+    RunUnfinished,
+    StateError,
+    StateFull,
+    StateLocked,
+    StrayExit,
+)
 from unbreakable.fractal.operation import qualified_name
 from unbreakable.outcome import in_one_line
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
@@ -28,19 +37,23 @@ class Engine:
         self._told: list[tuple[str, dict[str, Any]]] = []  # events, once what they tell is on record
         self._at_work: set[str] = set()
         self._cut: set[str] = set()
+        self._closed = ""  # the name of what was closed over the run
         self._tell("RunStarted", workflow=run.workflow, resumed=run.resumed)
 
     async def carry(self) -> RunResult:
-        """Return how the run ended; raise a StateError if it had to be left unfinished."""
+        """Return how the run ended; raise a StateError, or RunUnfinished, if it had to be left unfinished."""
         try:
             while True:
-                steps, undos = self.saga.begin(self.means.limit), self.saga.undo()
+                is_left = bool(self._closed)  # asked once a turn: what is begun on record is begun
+                steps, undos = ([], []) if is_left else (self.saga.begin(self.means.limit), self.saga.undo())
                 self._note_begin(steps)
                 self._note_turn()
                 result = self._note_end(self.saga.status())
                 await self._commit()
                 if result is not None:
                     return result
+                if is_left and not self._at_work:
+                    raise left_unfinished(self.run.id, self._closed)
                 self._start(steps, undos)
                 for name, ending in await self.means.crew.ended():
                     self._note(name, ending)
@@ -49,6 +62,9 @@ class Engine:
             raise
         except BaseException:
             self.means.crew.cut(self._at_work)  # the event loop closes, or a person insists: the journal has it all
+            if self._closed:
+                why = left_unfinished(self.run.id, self._closed)
+                self.means.tell("RunLeft", run_id=self.run.id, error=in_one_line(why))
             raise
 
     def cancel(self) -> None:
@@ -59,6 +75,10 @@ class Engine:
         self._cut.update(cut)
         self.means.crew.cut(cut)
         self.means.crew.poke()
+
+    def leave_off(self, closed: str) -> None:
+        """Begin nothing more, since what has the name *closed* is closed; what is at work ends, on record."""
+        self._closed = closed
 
     # ── what begins ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -218,3 +238,8 @@ class Engine:
 
     def _tell(self, event: str, **fields: Any) -> None:
         self._told.append((event, {"run_id": self.run.id, **fields}))
+
+
+def left_unfinished(run_id: str, closed: str) -> RunUnfinished:
+    """Return what those hear who wait for a run over which the orchestrator of the name *closed* was closed."""
+    return RunUnfinished(f"run {run_id!r} was left unfinished: {closed!r} was closed")

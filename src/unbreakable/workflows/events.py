@@ -60,7 +60,7 @@ class RunFinished(Event):
 
 
 class RunLeft(Event):
-    """A run was left unfinished because its journal could not be written; it can be resumed."""
+    """A run was left unfinished: its journal could not be written, or its node was closed; it can be resumed."""
 
     run_id: str
     error: str

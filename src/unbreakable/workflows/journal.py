@@ -104,8 +104,11 @@ class Journal(Protocol):
     def is_gone(self) -> bool:
         """Whether what it keeps was deleted under it, so that new runs need a new journal."""
 
+    def hold(self) -> None:
+        """Stay open until one more ``close``."""
+
     def close(self) -> None:
-        """Let go of what is held open."""
+        """Let go of what is held open; the last of those who hold it closes it."""
 
 
 def full_ledger(run: StoredRun) -> dict[str, StepState]:

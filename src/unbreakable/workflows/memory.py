@@ -69,5 +69,8 @@ class MemoryJournal:
         """Be there as long as the process is."""
         return False
 
+    def hold(self) -> None:
+        """Hold nothing open."""
+
     def close(self) -> None:
         """Hold nothing open."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unbreakable.errors import StateBroken
-from unbreakable.storage.shared import close_state
+from unbreakable.storage.shared import close_state, share_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
 from unbreakable.storage.stamp import time_of_day
 from unbreakable.workflows.journal import (
@@ -122,6 +122,10 @@ class TableJournal:
     def is_gone(self) -> bool:
         """Whether the file was deleted or replaced."""
         return self.file.is_gone
+
+    def hold(self) -> None:
+        """Keep the file for one more user, who gives it back with ``close``."""
+        share_state(self.file)
 
     def close(self) -> None:
         """Give the file back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import unbreakable as ub
 from unbreakable.events import Explained
 from unbreakable.fractal import FractalNode
-from unbreakable.runtime import ASYNCIO
+from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
 from unbreakable.testing import virtual_time
 
 STEPS = [ub.Step("a", lambda: None)]
@@ -292,3 +293,55 @@ def test_what_would_block_the_event_loop_is_refused_before_anything_is_closed():
 
     with virtual_time():
         assert (0, 1, ub.RunStatus.COMMITTED) == asyncio.run(story())
+
+
+class Elsewhere:
+    """A run of a workflow in a thread of its own, half a second after it was begun; its only step takes two."""
+
+    def __init__(self, state, clock):
+        self.system, self.end = ub.QuantumSystem(state), None
+        steps = [ub.Step("charge", lambda: run_blocking(BLOCKING.sleep(2.0))), ub.Step("mail", lambda: None)]
+        self.workflow = self.system.create_quantum_workflow_sync("w", workflow=steps)
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        clock.advance(0.5)
+
+    def _run(self):
+        try:
+            self.end = self.workflow.run_once_sync(run_id="r").status
+        except ub.errors.UnbreakableError as error:
+            self.end = error
+
+
+@pytest.fixture(params=["async", "plain"])
+def close_within(request):
+    """Close in each colour, within a grace."""
+    if request.param == "async":
+        return lambda thing, grace: asyncio.run(thing.aclose(grace))
+    return lambda thing, grace: thing.aclose_sync(grace)
+
+
+@pytest.mark.parametrize("what", ["system", "workflow"])
+def test_closing_waits_for_a_run_of_another_thread(close_within, virtual, tmp_path, what):
+    """As it does for an iteration of a loop."""
+    run = Elsewhere(tmp_path, virtual)
+    close_within(getattr(run, what), 10.0)
+
+    assert (ub.RunStatus.COMMITTED, 2.0) == (run.end, virtual.now())
+    run.system.aclose_sync()
+
+
+@pytest.mark.parametrize("what", ["system", "workflow"])
+def test_what_closing_leaves_at_work_nobody_else_takes_up(close_within, virtual, tmp_path, what):
+    """The next system of this process finds it unfinished once the step has ended, and not before."""
+    run = Elsewhere(tmp_path, virtual)
+    close_within(getattr(run, what), 1.0)
+    run.system.aclose_sync()
+    assert 1.5 <= virtual.now() < 1.6
+    with ub.OrchestratorNode(state=tmp_path) as orchestrator:
+        assert () == orchestrator.pending()
+        virtual.advance(1.0)
+        (pending,) = orchestrator.pending()
+
+    assert isinstance(run.end, ub.errors.RunUnfinished)
+    assert {"charge": "done", "mail": "not_begun"} == pending.ledger

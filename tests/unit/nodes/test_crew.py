@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 
-from unbreakable.nodes.orchestrating.crew import ThreadCrew
-from unbreakable.runtime import run_blocking
+import pytest
+
+from unbreakable.nodes.orchestrating.crew import TaskCrew, ThreadCrew
+from unbreakable.runtime import ASYNCIO, run_blocking
 from unbreakable.runtime.world import ThreadsExhausted
 from unbreakable.workflows import Returned
 from unbreakable.workflows.ports import SOMEBODY
@@ -76,3 +79,71 @@ def test_work_for_which_there_is_no_thread_keeps_its_context():
         crew.start(name, work, blue.copy())
 
     assert [("a", Returned("blue")), ("b", Returned("blue"))] == run_blocking(crew.ended())
+
+
+class LaterRuntime(InlineRuntime):
+    """Run what is spawned when it is asked to."""
+
+    def __init__(self):
+        super().__init__()
+        self.spawned = []
+
+    def spawn(self, work, name):
+        self.spawned.append(work)
+
+    async def wait(self, waiter, seconds):
+        raise KeyboardInterrupt
+
+
+def test_threads_that_an_interrupt_left_at_work_are_told_of_when_the_last_has_ended():
+    """Until then the run that they belong to must not be taken up by anybody else."""
+    runtime, told = LaterRuntime(), []
+    crew = ThreadCrew(runtime)
+    for name in ("a", "b"):
+        crew.start(name, work, contextvars.copy_context())
+    assert [SOMEBODY] == [name for name, _ in run_blocking(crew.ended())]
+    crew.at_rest(lambda: told.append("at rest"))
+    first, second = runtime.spawned
+    first()
+    assert [] == told
+    second()
+
+    assert ["at rest"] == told
+
+
+@pytest.mark.parametrize("crew", [ThreadCrew, TaskCrew])
+def test_a_crew_without_work_is_at_rest_at_once(crew):
+    """There is nobody to wait for."""
+
+    async def ask():
+        told = []
+        crew().at_rest(lambda: told.append("at rest"))
+        return told
+
+    assert ["at rest"] == asyncio.run(ask())
+
+
+def test_tasks_that_are_cut_are_told_of_when_the_last_has_ended():
+    """What a step does when it is cut is its work, too."""
+    told = []
+
+    async def slow():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await ASYNCIO.sleep(0)
+            told.append("cut")
+
+    async def story():
+        crew = TaskCrew()
+        for name in ("a", "b"):
+            crew.start(name, slow, contextvars.copy_context())
+        await ASYNCIO.sleep(0)
+        crew.cut(["a", "b"])
+        crew.at_rest(lambda: told.append("at rest"))
+        await asyncio.wait(crew._tasks.values())
+        await ASYNCIO.sleep(0)
+
+    asyncio.run(story())
+
+    assert ["cut", "cut", "at rest"] == told

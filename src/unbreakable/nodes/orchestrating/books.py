@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from unbreakable.nodes.orchestrating.at_work import Place, RunsAtWork, runs_on
+from unbreakable.nodes.orchestrating.at_work import Owner, Place, RunsAtWork, runs_at
 from unbreakable.runtime import new_lock
 from unbreakable.storage.batch import LoopBatch
 from unbreakable.storage.shared import close_state, open_state
@@ -27,22 +28,39 @@ class Books:
     ) -> None:
         self._state, self._durability, self._keep, self._tell = state, durability, keep, tell
         self._lock = new_lock()
-        self._opened: tuple[Journal, RunsAtWork] | None = None
-        self._batch: LoopBatch[Record] | None = None
+        self._opened: Journal | None = None
+        self._at_work = RunsAtWork()  # it outlives the journal: steps may still be at work when that is closed
+        self._batch: tuple[Journal, LoopBatch[Record]] | None = None
 
     def open(self) -> tuple[Journal, RunsAtWork]:
         """Return the journal and the runs that are at work on it."""
         with self._lock:
-            if self._opened is not None and self._opened[0].is_gone:
-                self._opened[0].close()
-                self._opened, self._batch = None, None
+            if self._opened is not None and self._opened.is_gone:
+                self.close()
             if self._opened is None:
                 self._opened = self._new_journal()
-            return self._opened
+            return self._opened, self._at_work
 
-    def _new_journal(self) -> tuple[Journal, RunsAtWork]:
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[tuple[Journal, RunsAtWork]]:
+        """Hand out what ``open`` returns; within this block nobody closes the journal."""
+        with self._lock:
+            journal, at_work = self.open()
+            journal.hold()
+        try:
+            yield journal, at_work
+        finally:
+            journal.close()
+
+    def enter(self, run_id: str, owner: Owner, loop: asyncio.AbstractEventLoop | None) -> Place:
+        """Return a place at work for the run, whose journal stays open until it leaves; see ``RunsAtWork.enter``."""
+        with self._lock:
+            journal, at_work = self.open()
+            return at_work.enter(run_id, owner, loop, journal)
+
+    def _new_journal(self) -> Journal:
         if self._state is None:
-            return MemoryJournal(self._keep), RunsAtWork()
+            return MemoryJournal(self._keep)
         from unbreakable.workflows.table import TableJournal
 
         file = open_state(self._state, self._durability)
@@ -50,10 +68,12 @@ class Books:
         try:
             if file.set_aside is not None:
                 self._tell("StateSetAside", path=str(file.path), moved_to=str(file.set_aside))
-            return TableJournal(file, self._keep), runs_on(file)
+            journal = TableJournal(file, self._keep)
         except BaseException:
             close_state(file)
             raise
+        self._at_work = runs_at(file.path)
+        return journal
 
     def writer(
         self, journal: Journal, loop: asyncio.AbstractEventLoop | None
@@ -65,18 +85,20 @@ class Books:
                 journal.write(records)
 
             return write
-        batch = self._batch
-        if batch is None or batch.loop is not loop:
-            batch = self._batch = LoopBatch(loop, journal.write)
+        of, batch = self._batch or (None, None)
+        if batch is None or of is not journal or batch.loop is not loop:
+            batch = LoopBatch(loop, journal.write)
+            self._batch = journal, batch
         return batch.write
 
-    def places_of(self, owner: object) -> list[Place]:
-        """Return the places of the runs of *owner* that are at work."""
-        return [] if self._opened is None else self._opened[1].of(owner)
+    @property
+    def at_work(self) -> RunsAtWork:
+        """The runs at work, with those that others carry on the same file."""
+        return self._at_work
 
     def close(self) -> None:
-        """Give the file back; opening again opens it again."""
+        """Give the file back, which runs at work may still hold; opening again opens it again."""
         with self._lock:
             opened, self._opened, self._batch = self._opened, None, None
         if opened is not None:
-            opened[0].close()
+            opened.close()

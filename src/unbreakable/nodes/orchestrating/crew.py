@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 
 from unbreakable.runtime import BLOCKING, BlockingRuntime, Waiter, new_lock, run_blocking
@@ -21,6 +21,7 @@ class TaskCrew:
         self._tasks: dict[str, asyncio.Task[Ending]] = {}
         self._news: News = []
         self._wake = asyncio.Event()
+        self._at_rest: Callable[[], None] | None = None
 
     def start(self, name: str, work: Work, context: contextvars.Context) -> None:
         """Begin *work* in *context*."""
@@ -34,6 +35,8 @@ class TaskCrew:
         never_began = NotReturned(asyncio.CancelledError(), Doubt.NEVER_BEGAN)
         self._news.append((name, never_began if task.cancelled() else task.result()))
         self._wake.set()
+        if self._at_rest is not None and not self._tasks:
+            self._at_rest()
 
     async def ended(self) -> News:
         """Wait until something ended, or ``poke`` was called, and return what did."""
@@ -52,6 +55,12 @@ class TaskCrew:
         """Let ``ended`` return."""
         self._wake.set()
 
+    def at_rest(self, told: Callable[[], None]) -> None:
+        """Begin nothing more, and call *told* once nothing is at work."""
+        self._at_rest = told
+        if not self._tasks:
+            told()
+
 
 class ThreadCrew:
     """Run one piece of work in the caller's thread, several at a time each in a thread of its own.
@@ -64,6 +73,7 @@ class ThreadCrew:
         self._queue: list[tuple[str, Work, contextvars.Context]] = []
         self._news: News = []  # all of it, so that an interrupt loses none
         self._begun = self._told = 0
+        self._at_rest: Callable[[], None] | None = None
         self._lock = new_lock()
         self._waiter: Waiter = runtime.waiter()
 
@@ -109,12 +119,26 @@ class ThreadCrew:
         with self._lock:
             self._news.append(news)
             self._waiter.wake()
+            told = self._at_rest if self._rests else None
+        if told is not None:
+            told()
+
+    @property
+    def _rests(self) -> bool:
+        return len(self._news) >= self._begun
 
     def cut(self, names: Collection[str]) -> None:
         """Cut nothing: a thread cannot be stopped from outside."""
 
     def poke(self) -> None:
         """Do nothing: whoever could call it is the one who waits."""
+
+    def at_rest(self, told: Callable[[], None]) -> None:
+        """Begin nothing more, and call *told* once nothing is at work in any thread."""
+        with self._lock:
+            self._at_rest, rests = told, self._rests
+        if rests:
+            told()
 
 
 async def _carried_out(work: Work) -> Ending:
