@@ -13,7 +13,7 @@ from unbreakable.storage.sqlite import Durability, StateFile
 
 _files: dict[Path, StateFile] = {}
 _users: Counter[StateFile] = Counter()
-_lock = threading.Lock()
+_lock = threading.RLock()  # a handler of signals may close what its thread is just opening
 
 
 def place_of(state: str | os.PathLike[str]) -> Path:
@@ -69,7 +69,7 @@ def close_state(file: StateFile) -> None:
 def _forget_all() -> None:
     """Leave every file to the parent process; in a forked child it has to be opened anew."""
     global _lock  # noqa: PLW0603 - the parent's lock may have been held by a thread that does not exist here
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     for file in _users:
         file.forget()
     _files.clear()

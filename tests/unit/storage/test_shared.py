@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from unbreakable.errors import ConfigurationError
@@ -42,6 +44,19 @@ def test_sharing_gives_everybody_the_strongest_durability(tmp_path):
     assert [(2,)] == first.read("PRAGMA synchronous")
     close_state(first)
     close_state(second)
+
+
+def test_a_signal_handler_may_close_a_file_while_its_thread_opens_one(tmp_path, monkeypatch):
+    """It runs in the middle of whatever the thread is at, which waits for nobody else."""
+    first, other = open_state(tmp_path / "state.db"), open_state(tmp_path / "other.db")
+    monkeypatch.setattr(StateFile, "strengthen", lambda *_: close_state(other))
+    opening = threading.Thread(target=open_state, args=(tmp_path / "state.db",), daemon=True)
+    opening.start()
+    opening.join(10.0)
+
+    assert not opening.is_alive()
+    for _ in range(2):
+        close_state(first)
 
 
 def test_a_folder_means_a_file_in_it(tmp_path):
