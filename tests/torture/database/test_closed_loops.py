@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from pathlib import Path
 
 import pytest
 
 from unbreakable.nodes import DatabaseNode
-from unbreakable.runtime import ASYNCIO
+from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
 
 pytestmark = pytest.mark.real
 
@@ -112,6 +113,72 @@ def test_a_place_that_was_given_to_a_closed_event_loop_goes_to_the_next(db):
     gc.collect()
     db.query_sync(ADD)
     assert 2 == rows(db)
+
+
+@pytest.fixture
+def file_db(path):
+    """Return a node on a file."""
+    node = DatabaseNode(f"sqlite:///{path}", deadline=5.0)
+    yield node
+    node.aclose_sync()
+
+
+def connections_to(path):
+    """Return how many descriptors this process has for the file and its log."""
+    return sum(str(each.resolve()).startswith(str(path)) for each in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.parametrize("story", ["block", "keyed"])
+def test_closing_the_node_frees_the_lock(file_db, path, is_free, story):
+    """What was abandoned is undone and closed, though nobody in this process waits for the connection."""
+    left = Abandoned(stories(file_db)[story])
+    file_db.aclose_sync()
+
+    assert (True, 0) == (is_free(), connections_to(path))
+    left.forget()
+    file_db.query_sync(ADD)
+    assert 1 == rows(file_db)
+
+
+def test_closing_the_node_from_async_code_frees_the_lock(file_db, path, is_free):
+    """As in plain code."""
+    left = Abandoned(stories(file_db)["block"])
+    asyncio.run(file_db.aclose())
+
+    assert (True, 0) == (is_free(), connections_to(path))
+    left.forget()
+
+
+def test_who_waited_on_a_closed_event_loop_keeps_no_connection_open(file_db, path, is_free):
+    """Those in line, those whose turn had come, and those who read are counted out with it."""
+
+    async def crowd(begun):
+        waiting = [asyncio.ensure_future(file_db.query(ADD)) for _ in range(3)]
+        reading = [asyncio.ensure_future(file_db.query("SELECT * FROM counter")) for _ in range(9)]
+        async with file_db.transaction() as tx:
+            while file_db.get_status().connections["waiting"] < 2:
+                await ASYNCIO.sleep(0)
+            await tx.execute(ADD)
+            kept.extend([*waiting, *reading])
+            await hang(begun)
+
+    kept = []
+    left = Abandoned(crowd)
+    file_db.aclose_sync()
+    until = BLOCKING.now() + 5.0
+    while connections_to(path) and BLOCKING.now() < until:
+        run_blocking(BLOCKING.sleep(0.01))  # a thread that was at work for them may still be at its end
+
+    assert (True, 0) == (is_free(), connections_to(path))
+    for task in kept:
+        task._log_destroy_pending = False
+    kept.clear()
+    left.forget()
+    file_db.query_sync(ADD)
+    status = file_db.get_status().connections
+    assert (0, 0, 0) == (status["writing"], status["reading"], status["waiting"])
+    file_db.aclose_sync()
+    assert 0 == connections_to(path)
 
 
 def test_async_callers_take_over_too(db):

@@ -9,12 +9,12 @@ database in memory is one connection, which everybody shares.
 from __future__ import annotations
 
 import asyncio
-import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from sqlalchemy import URL, Connection, NullPool, create_engine
 
@@ -34,6 +34,19 @@ READERS = 4  # connections that read at the same time
 MOST_THREADS = 2 * (READERS + 1)  # for each connection one that works, and one that waits to clean up after it
 SYNCHRONOUS = {"process": "NORMAL", "durable": "FULL"}
 
+
+@dataclass(slots=True, eq=False)
+class Use:
+    """A call that has, or waits for, a connection; *loop* is the event loop that it is made on, None for a thread."""
+
+    loop: asyncio.AbstractEventLoop | None
+
+    @property
+    def is_forsaken(self) -> bool:
+        """Whether the event loop was closed over it, so that nobody there can give anything back."""
+        return self.loop is not None and self.loop.is_closed()
+
+
 _by_path: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
 _opening = new_lock()
 
@@ -46,7 +59,7 @@ class Database:
         self.durability = durability
         self.journal: str | None = None  #: how SQLite keeps its journal, once a connection that writes was opened
         self.lock = new_lock()
-        self.users = 0  #: nodes, and calls that have, or wait for, a connection
+        self.nodes = 0  #: how many have it open
         self.engine = create_engine(
             URL.create("sqlite", database=self.place),
             poolclass=NullPool,
@@ -61,24 +74,36 @@ class Database:
         self.writing = Gate(1)
         self.holder: weakref.ref[object] | None = None  #: the task, or thread, that writes, as long as it lives
         self.reading = Gate(READERS)
-        self.writer = self._new_writer()
+        self.writer = self._new_lane(self._connect_writer)
         self.readers: set[Lane] = set()
-        self.loops: dict[Lane, asyncio.AbstractEventLoop] = {}  #: where a lane is lent, on an event loop
+        self.calls: set[Use] = set()
+        self.lent: dict[Lane, Use] = {}
         self.idle: list[Lane] = []
         self.whereabouts: Whereabouts | None = None  #: of what is open, None for nothing on a disk
         self._threads: ThreadPoolExecutor | None = None
 
     # ── who uses it ──────────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def users(self) -> int:
+        """How many nodes use it, and calls."""
+        return self.nodes + len(self.calls)
+
     def enter(self) -> None:
-        """Count somebody who uses it from now on."""
+        """Count a node that uses it from now on."""
         with self.lock:
-            self.users += 1
+            self.nodes += 1
 
     def leave(self) -> None:
-        """Count somebody out; the last one closes the connections, which may take as long as a disk does."""
+        """Count a node out; the last use closes the connections, which may take as long as a disk does."""
+        for lane, heir in self._taken_from_closed_loops():
+            if lane.lock.locked():  # maybe by this very thread, if it is the collector that lets the node go
+                self.threads.submit(self._retire, lane, heir)
+            else:
+                self._retire(lane, heir)
         with self.lock:
-            self.users -= 1
+            self.calls.difference_update([use for use in self.calls if use.is_forsaken])
+            self.nodes -= 1
         self._close_unused()
 
     def _close_unused(self) -> None:
@@ -86,7 +111,7 @@ class Database:
             if self.users > 0:
                 return
             lanes, threads = [self.writer, *self.idle], self._threads
-            self.writer, self._threads = self._new_writer(), None
+            self.writer, self._threads = self._new_lane(self._connect_writer), None
             self.readers.difference_update(self.idle)
             self.idle, self.whereabouts = [], None
         for lane in lanes:
@@ -126,42 +151,46 @@ class Database:
                 f"{self.place}: this is asked for inside a transaction, which it would wait for: "
                 "use the transaction's own execute(), and its checkpoint() for a part that may fail"
             )
-        await self._enter(self.writing, ctx, until)
+        use = await self._enter(self.writing, ctx, until)
         self.holder = weakref.ref(me)
-        self._lent(self.writer, me)
+        with self.lock:
+            self.lent[self.writer] = use
         return self.writer
 
     async def lend_reader(self, ctx: Context, until: float) -> Lane:
         """Return a connection that reads, waiting for it up to the moment *until*."""
         if self.in_memory:
             return await self.lend_writer(ctx, until)
-        await self._enter(self.reading, ctx, until)
+        use = await self._enter(self.reading, ctx, until)
         with self.lock:
-            lane = self.idle.pop() if self.idle else Lane(self.place, self._connect_reader, self._look)
+            lane = self.idle.pop() if self.idle else self._new_lane(self._connect_reader)
             self.readers.add(lane)
-        self._lent(lane, whoever())
+            self.lent[lane] = use
         return lane
 
-    def _lent(self, lane: Lane, holder: asyncio.Task[Any] | threading.Thread) -> None:
-        if isinstance(holder, asyncio.Task):
-            with self.lock:
-                self.loops[lane] = holder.get_loop()
-
     def _take_from_closed_loops(self) -> None:
-        """Take back what was lent on an event loop that was closed meanwhile: nobody there can give it back."""
+        """Have a thread take back what was lent on an event loop that was closed meanwhile."""
+        for lane, heir in self._taken_from_closed_loops():
+            self.threads.submit(self._retire, lane, heir)
+
+    def _taken_from_closed_loops(self) -> list[tuple[Lane, Lane]]:
+        """Take the lanes that were lent on closed event loops from there; return them, each with who is to follow."""
         with self.lock:
-            left = [lane for lane, loop in self.loops.items() if loop.is_closed()]
-            for lane in left:
-                del self.loops[lane]
+            left = [lane for lane, use in self.lent.items() if use.is_forsaken]
+            heirs = [
+                self._new_lane(self._connect_writer if lane is self.writer else self._connect_reader) for lane in left
+            ]
+            for lane, heir in zip(left, heirs, strict=True):
                 lane.retired = True
-        for lane in left:
-            self.threads.submit(self._retire, lane)
+                self.calls.discard(self.lent.pop(lane))
+                self.lent[heir] = use = Use(None)
+                self.calls.add(use)
         self.writing.reclaim()
         self.reading.reclaim()
+        return list(zip(left, heirs, strict=True))
 
-    def _retire(self, lane: Lane) -> None:
-        """Undo what is open on *lane*, and lend its connection to others."""
-        heir = Lane(self.place, self._connect_writer if lane is self.writer else self._connect_reader, self._look)
+    def _retire(self, lane: Lane, heir: Lane) -> None:
+        """Undo what is open on *lane*, and lend its connection to others, as *heir*."""
         lane.hand_on(heir)
         if lane is self.writer:
             self.writer = heir
@@ -171,18 +200,21 @@ class Database:
                 self.readers.add(heir)
         self._take_back(heir)
 
-    async def _enter(self, gate: Gate, ctx: Context, until: float) -> None:
+    async def _enter(self, gate: Gate, ctx: Context, until: float) -> Use:
         if not self.in_memory:
             forking.refuse_if_torn(self.place)
-        self.enter()
+        holder = whoever()
+        use = Use(holder.get_loop() if isinstance(holder, asyncio.Task) else None)
+        with self.lock:
+            self.calls.add(use)
         try:
             if await gate.enter(ctx.runtime, until - ctx.runtime.now(), self._take_from_closed_loops):
-                return
+                return use
             if ctx.runtime.now() < until:
                 raise BulkheadFull(f"{self.place}: {gate.queue:,} calls wait for a connection already")
             raise DeadlineExceeded(f"{self.place}: the time was up before a connection was free in this process")
         except BaseException:
-            self._left()
+            self._left(use)
             raise
 
     def _look(self) -> None:
@@ -198,10 +230,12 @@ class Database:
         """Whether the file that was opened is no longer at the place."""
         return self.whereabouts is not None and not self.whereabouts.is_right()
 
-    def _left(self) -> None:
-        """Count a transaction out; if it was the last use, a thread closes the connections."""
+    def _left(self, use: Use) -> None:
+        """Count a call out; if it was the last use, a thread closes the connections."""
         with self.lock:
-            self.users -= 1
+            if use not in self.calls:
+                return  # counted out already, when its event loop was closed
+            self.calls.discard(use)
             last = self.users <= 0
         if last:
             self.threads.submit(self._close_unused)
@@ -222,9 +256,9 @@ class Database:
 
     def _take_back(self, lane: Lane) -> None:
         with self.lock:
-            if lane.inherited or lane.retired:
-                return  # lent before a fork, or taken back already
-            self.loops.pop(lane, None)
+            use = self.lent.pop(lane, None)
+        if use is None:
+            return  # lent before a fork, or taken back already
         if lane is self.writer:
             self.holder = None
             self.writing.leave()
@@ -232,12 +266,12 @@ class Database:
             with self.lock:
                 self.idle.append(lane)
             self.reading.leave()
-        self._left()
+        self._left(use)
 
     # ── connecting ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _new_writer(self) -> Lane:
-        return Lane(self.place, self._connect_writer, self._look)
+    def _new_lane(self, connect: Callable[[], Connection]) -> Lane:
+        return Lane(self.place, connect, self._look)
 
     def _connect_writer(self) -> Connection:
         return self._connect(self._set_up_writer)
