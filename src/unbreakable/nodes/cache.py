@@ -200,6 +200,7 @@ class CacheNode(Closing):
     def get_status(self) -> CacheStatus:
         """Return how the cache is doing right now."""
         leases, size = self.leases, len(self)
+        leases.sweep(BLOCKING.now())
         hits, misses = leases.hits, leases.misses
         return CacheStatus(
             name=self.name,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 from unbreakable.outcome import Failure, Success
 from unbreakable.runtime.blocking import BLOCKING
+from unbreakable.runtime.broom import Broom
 from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
@@ -35,10 +36,11 @@ class AsyncioRuntime:
         self.now, self.random, self.entropy = now, random or new_dice(), os.urandom
         self.watches: dict[asyncio.AbstractEventLoop, Watch] = {}
         self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
+        self.broom = Broom()
 
     def forget(self) -> None:
         """Start afresh in a forked child, which inherits no running loop."""
-        self.watches, self.branches = {}, set()
+        self.watches, self.branches, self.broom = {}, set(), Broom()
 
     # ── time limits ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -75,6 +77,8 @@ class AsyncioRuntime:
         """Let go of what was in flight on event loops that are closed: then the collector finds it."""
         for old in [old for old in list(self.watches) if old.is_closed()]:
             self.watches.pop(old, None)
+        self.branches.difference_update([task for task in list(self.branches) if task.get_loop().is_closed()])
+        self.broom.swept(len(self.branches))
 
     def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
         self.forget_closed()
@@ -153,6 +157,8 @@ class AsyncioRuntime:
 
     def _branch(self, coroutine: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)
+        if self.broom.is_due(len(self.branches)):
+            self.forget_closed()
         self.branches.add(task)
         task.add_done_callback(self._branch_ended)
         return task

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterable
 from unbreakable.nodes.caching.flight import Flight
 from unbreakable.nodes.caching.shelf import Entry, Shelf
 from unbreakable.runtime import Waiter
+from unbreakable.runtime.broom import Broom
 
 
 class Leases:
@@ -24,6 +25,7 @@ class Leases:
         self.shelf = Shelf(most)
         self.flights: dict[Hashable, Flight] = {}
         self.under_way: set[Flight] = set()  # all of them: an event loop keeps only weak references to tasks
+        self.broom = Broom()
         self.hits = self.misses = self.loads = self.failures = self.discarded = self.invalidated = 0
 
     def fresh(self, key: Hashable, now: float) -> Entry | None:
@@ -46,6 +48,8 @@ class Leases:
 
         *here* is the event loop that the caller would block by waiting, None for one who waits on it.
         """
+        if self.broom.is_due(len(self.under_way)):
+            self.sweep(now)
         key = mine.entry.key
         with self.lock:
             entry = self.hit(key, now)
@@ -63,6 +67,14 @@ class Leases:
             self.loads += 1
             self.under_way.add(mine)
             return mine
+
+    def sweep(self, now: float) -> None:
+        """End the loads whose event loop was closed under them: nobody else will."""
+        with self.lock:
+            forsaken = [flight for flight in self.under_way if flight.is_forsaken]
+            self.broom.swept(len(self.under_way) - len(forsaken))
+        for flight in forsaken:
+            self.land(flight, now)
 
     def line_up(self, flight: Flight, waiter: Waiter) -> bool:
         """Let *waiter* be woken when *flight* has landed; False when it has."""

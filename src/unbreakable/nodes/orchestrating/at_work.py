@@ -21,6 +21,7 @@ from typing import Protocol
 from unbreakable.errors import RunInProgress
 from unbreakable.policies import Context
 from unbreakable.runtime import Runtime, new_lock
+from unbreakable.runtime.broom import Broom
 from unbreakable.runtime.line import Line
 from unbreakable.runtime.mark import running_event_loop
 from unbreakable.workflows import RunResult
@@ -102,6 +103,7 @@ class RunsAtWork:
 
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
+        self._broom = Broom()
         self._lock = new_lock()
 
     def enter(self, run_id: str, owner: Owner, loop: asyncio.AbstractEventLoop | None, journal: Journal) -> Place:
@@ -111,6 +113,8 @@ class RunsAtWork:
         when it was cut and a step of it has not ended yet.
         """
         with self._lock:
+            if self._broom.is_due(len(self._places)):
+                self._sweep()
             place = self._places.get(run_id)
             if place is not None and place.is_forsaken:
                 place.leave()
@@ -123,6 +127,13 @@ class RunsAtWork:
         if place.task is None or place.loop is not loop or place.task.cancelled() or run_id in around.get():
             raise RunInProgress(f"run {run_id!r} is at work already, where it cannot be waited for")
         return place
+
+    def _sweep(self) -> None:
+        """Take the places back whose event loop was closed: nobody else will."""
+        for place in list(self._places.values()):
+            if place.is_forsaken:
+                place.leave()
+        self._broom.swept(len(self._places))
 
     def leave(self, place: Place) -> None:
         """Take the place back, and let those look who wait for it."""

@@ -1,0 +1,88 @@
+"""Event loops that are closed over what they had begun are not kept, however many there are."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.nodes import CacheNode
+from unbreakable.runtime import ASYNCIO
+
+LOOPS = 200
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected_between_event_loops():
+    """Collect while none runs: Python 3.11 itself may crash when it closes a coroutine in the middle of another."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
+
+
+async def forever(*_):
+    await asyncio.Event().wait()
+
+
+def cache():
+    node = CacheNode(loader=forever)
+    return node, node.get
+
+
+def hedged():
+    node = ub.FractalNode("hedged", effects="none", hedge=ub.Hedge(0.0))
+    return node, lambda _: node.execute(forever)
+
+
+def orchestrator():
+    node = ub.OrchestratorNode()
+    return node, lambda number: node.orchestrate([ub.Step("a", forever)], run_id=f"run {number}")
+
+
+def abandon(begin, number):
+    """Begin a call on an event loop, and close that without a word to its tasks."""
+    loop = asyncio.new_event_loop()
+
+    async def story():
+        task = asyncio.ensure_future(begin(number))
+        task._log_destroy_pending = False
+        for _ in range(10):
+            await ASYNCIO.sleep(0)
+        for each in asyncio.all_tasks() - {asyncio.current_task()}:
+            each._log_destroy_pending = False
+
+    loop.run_until_complete(story())
+    loop.close()
+    return weakref.ref(loop)
+
+
+@pytest.mark.parametrize("made", [cache, hedged, orchestrator])
+def test_closed_event_loops_are_let_go(made):
+    """As many calls as there are loops, none of which has ended: a few loops are kept at most."""
+    node, begin = made()
+    loops = [abandon(begin, number) for number in range(LOOPS)]
+    gc.collect()
+
+    assert 40 > sum(loop() is not None for loop in loops)
+    assert node is not None
+
+
+def test_a_cache_tells_what_is_under_way():
+    """What was abandoned is not; what another event loop still loads is."""
+    node, begin = cache()
+    loop = asyncio.new_event_loop()
+    alive = loop.create_task(begin("alive"))
+    loop.run_until_complete(ASYNCIO.sleep(0))
+    for number in range(LOOPS):
+        abandon(begin, number)
+
+    assert 1 == node.get_status().in_flight
+    alive.cancel()
+    loop.run_until_complete(asyncio.wait({alive}))
+    loop.close()
+    assert 0 == node.get_status().in_flight
