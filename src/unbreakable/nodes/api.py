@@ -153,7 +153,10 @@ class APINode(FractalNode):
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _let_go(self, runtime: Runtime) -> None:
-        """Close the connections; a later request opens new ones."""
+        """Close the connections; a later request opens new ones.
+
+        A request in flight in a thread gets its answer before its connection is closed; one on an event loop fails.
+        """
         await self.asking.aclose() if runtime.preemptive else self.asking.close()
 
     def after_fork(self) -> None:

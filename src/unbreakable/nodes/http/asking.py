@@ -199,8 +199,7 @@ class Asking:
 
     def after_fork(self) -> None:
         """Leave the parent's connections to the parent."""
-        self.inherited.append((dict(self.on_loops.clients), self.in_threads.kept))
+        self.inherited.append((dict(self.on_loops.clients), self.in_threads.forget()))
         self.on_loops.clients.clear()
-        self.in_threads.kept = None
         if self.credentials is not None:
             self.credentials.gate.clear()

@@ -7,7 +7,8 @@ import contextlib
 import functools
 import math
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Protocol, TypeAlias
 
@@ -129,12 +130,16 @@ class AsyncWire:
 
 
 class BlockingWire:
-    """Speak in the caller's thread, with connections that all threads share."""
+    """Speak in the caller's thread, with connections that all threads share.
+
+    What a thread is at is not closed under it: it would wait for whatever gets the number of its socket next.
+    """
 
     def __init__(self, transport: Transport | Callable[[], Transport] | None) -> None:
         self.transport = transport
         self.lock = new_lock()
         self.kept: httpx2.Client | None = None
+        self.at_work: Counter[int] = Counter()  #: requests, by the transport that carries them
 
     def client(self) -> httpx2.Client:
         """Return the client."""
@@ -162,8 +167,8 @@ class BlockingWire:
     async def exchange(self, ctx: Context, request: httpx2.Request, body: Body) -> httpx2.Response:
         """Return the answer to *request*; never suspends."""
         request.extensions["timeout"] = time_limits(ctx)
-        with within(ctx.remaining):
-            response = self.client().send(request, stream=True, auth=PROVEN, follow_redirects=False)
+        with within(ctx.remaining), self._lent() as client:
+            response = client.send(request, stream=True, auth=PROVEN, follow_redirects=False)
             try:
                 body.expect(response)
                 for chunk in response.iter_bytes():
@@ -173,12 +178,41 @@ class BlockingWire:
                 response.close()
         return body.whole(response)
 
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[httpx2.Client]:
+        """Lend the client for one request; if it was to be closed meanwhile, the last one does that."""
+        with self.lock:
+            client = self.client()
+            carrier = id(client._transport)  # noqa: SLF001 - several clients have the same one when it was given to us
+            self.at_work[carrier] += 1
+        try:
+            yield client
+        finally:
+            with self.lock:
+                self.at_work[carrier] -= 1
+                if client is not self.kept:
+                    self._close_unused(client)
+
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; those of requests in flight are closed when the last of these has ended."""
         with self.lock:
             kept, self.kept = self.kept, None
-        if kept is not None:
-            kept.close()
+            if kept is not None:
+                self._close_unused(kept)
+
+    def _close_unused(self, client: httpx2.Client) -> None:
+        """Close *client* unless something is in flight on its transport, or will be."""
+        carrier, kept = client._transport, self.kept  # noqa: SLF001
+        if self.at_work[id(carrier)] == 0:
+            del self.at_work[id(carrier)]
+            if kept is None or kept._transport is not carrier:  # noqa: SLF001
+                client.close()
+
+    def forget(self) -> httpx2.Client | None:
+        """Begin anew in a forked child; return what the parent process has open."""
+        kept, self.kept = self.kept, None
+        self.at_work.clear()
+        return kept
 
 
 async def closed(keeper: AsyncGenerator[None]) -> None:
