@@ -150,30 +150,6 @@ def test_a_function_that_is_the_whole_program_ends_when_it_is_done(tmp_path, way
     assert (0, ["note", "note", "over"]) == (code, effects(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("last", "heard"),
-    [("sys.exit(0)", ""), ("return", ""), ("sys.exit('no disk')", ": no disk"), ("1 / 0", ": ZeroDivisionError")],
-)
-def test_what_a_function_makes_of_its_cancellation_is_heard(tmp_path, last, heard):
-    """It may end by itself when it is asked to; what it says in its last moment is not lost."""
-    program = f"""
-async def main():
-    try:
-        note()
-        await asyncio.sleep(100)
-    except asyncio.CancelledError:
-        {last}
-"""
-    with running(tmp_path, program) as process:
-        wait_until(lambda: effects(tmp_path))
-        process.terminate()
-        said, _ = process.communicate(timeout=20)
-
-    assert (0, bool(heard)) == (process.returncode, "Error: main" in said), said
-    assert heard in said
-    assert "never retrieved" not in said
-
-
 # ── which file, and what in it ──────────────────────────────────────────────────────────────
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from unbreakable.cli.place import Place
 from unbreakable.cli.target import Target, Whole, engine_of
 from unbreakable.loops import LoopState, QuantumLoop
-from unbreakable.loops.signals import noted_signals
+from unbreakable.loops.signals import ASKING, noted_signals
 from unbreakable.runtime import BLOCKING
 
 GRACE = 1.8  # seconds that what is in progress has when the end is asked for; closing everything takes up to 1.6 more
@@ -41,7 +41,7 @@ def serve(target: Target, place: Place) -> None:
             _run(_serve_async(target, place))
             return
         if inspect.isroutine(target.found):
-            _run_together(_made_at_once(target, place))
+            _serve_plain(target, place)
         else:
             target.found.run(GRACE)
     except Exited as exited:
@@ -57,10 +57,42 @@ def _its_own_exit() -> Iterator[None]:
         raise Exited(error.code) from None
 
 
-def _made_at_once(target: Target, place: Place) -> list[Whole]:
-    with _its_own_exit():
-        made = target.found()
-    return _to_run(target, made, place)
+def _serve_plain(target: Target, place: Place) -> None:
+    """Run a plain function in this thread, and what it returns, or leaves open, after it."""
+    wholes = list[Whole]()
+    try:
+        with _interrupted_when_asked() as asked:
+            with _its_own_exit():
+                made = target.found()
+            if not asked:
+                wholes = _to_run(target, made, place)
+                _run_together(wholes)
+    finally:
+        for system in [system for system in list(place.systems) if system not in wholes]:
+            system.aclose_sync(0.0)
+
+
+@contextlib.contextmanager
+def _interrupted_when_asked() -> Iterator[list[int]]:
+    """Let SIGTERM and SIGINT raise KeyboardInterrupt, as Ctrl-C does where a function runs by itself; that is its end.
+
+    So its ``finally`` and ``with`` have their say.  Yield the signals that came.
+    """
+    asked = list[int]()
+
+    def ask(number: int, frame: object) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, ask) for number in ASKING}
+    try:
+        yield asked
+    except KeyboardInterrupt:
+        if not asked:
+            raise
+    finally:
+        for number, meaning in before.items():
+            signal.signal(number, meaning)
 
 
 def _to_run(target: Target, made: Any, place: Place) -> list[Whole]:
