@@ -6,7 +6,6 @@ import os
 import signal
 
 import pytest
-
 from tests.faults.test_run_command_asked import effects, running, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="a supervisor is POSIX's")]
