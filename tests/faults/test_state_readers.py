@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import stat
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -14,20 +16,21 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def state(tmp_path_factory):
+def state():
     """Return the state of a system that has ended, in a folder that its reader cannot write."""
-    folder = tmp_path_factory.mktemp("state") / "own"
+    above = Path(tempfile.mkdtemp())
+    folder = above / "own"
     with ub.QuantumSystem(state=folder) as system:
         system.create_quantum_workflow_sync(
             name="W", interval=60.0, workflow={"steps": [{"id": "a", "operation": lambda: 1}]}
         )
-    for above in list(folder.parents)[:3]:
-        above.chmod(above.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
+    above.chmod(0o755)
     for each in folder.iterdir():
         each.chmod(0o444)
     folder.chmod(0o555)
     yield folder
     folder.chmod(0o755)
+    shutil.rmtree(above)
 
 
 READER = """
@@ -40,11 +43,25 @@ main(["status", "--state", sys.argv[1]])
 """
 
 
-def test_whoever_may_only_read_is_told_how_it_was(state):
-    """The last status is there, with the exit code that says that nothing runs."""
-    told = subprocess.run(
+def look(state: Path) -> subprocess.CompletedProcess[str]:
+    """Return what the status is told to somebody else."""
+    return subprocess.run(
         [sys.executable, "-c", READER, str(state)], capture_output=True, text=True, check=False, cwd="/"
     )
 
+
+def test_whoever_may_only_read_is_told_how_it_was(state):
+    """The last status is there, with the exit code that says that nothing runs."""
+    told = look(state)
+
     assert 3 == told.returncode, told.stderr
     assert "W" in told.stdout
+
+
+def test_whoever_may_not_even_look_is_told_so(state):
+    """A folder that is closed is no crash: the place is named, and why."""
+    state.parent.chmod(0o600)
+    told = look(state)
+
+    assert 2 == told.returncode, told.stderr
+    assert f"Error: {state}: cannot be looked into (Permission denied)" in told.stderr

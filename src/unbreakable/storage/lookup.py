@@ -19,8 +19,12 @@ def look_up(state: str | os.PathLike[str], sql: str, *values: object) -> list[tu
     """
     import sqlite3
 
-    path = place_of(state)
-    if not path.exists():
+    try:
+        path = place_of(state)
+        is_there = path.exists()
+    except OSError as error:
+        raise StateError(f"{os.fspath(state)}: cannot be looked into ({error.strerror})") from error
+    if not is_there:
         raise StateError(f"{path}: there is no state; run a system with it first, or name another place")
     try:
         return _selected(path, "mode=ro", sql, values)
