@@ -29,6 +29,7 @@ def state():
         each.chmod(0o444)
     folder.chmod(0o555)
     yield folder
+    above.chmod(0o755)
     folder.chmod(0o755)
     shutil.rmtree(above)
 
