@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
 import gc
+import threading
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,31 @@ def test_a_place_that_was_given_to_a_closed_event_loop_goes_to_the_next(db):
     gc.collect()
     db.query_sync(ADD)
     assert 2 == rows(db)
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_the_collector_may_come_while_work_is_handed_to_a_thread(db, is_closed):
+    """It closes an abandoned coroutine in the middle of that, in the same thread, which must not wait for itself."""
+    loop, begun = asyncio.new_event_loop(), asyncio.Event()
+    tasks = [loop.create_task(stories(db)["block"](begun))]
+    loop.run_until_complete(begun.wait())
+    if is_closed:
+        db.aclose_sync()
+    loop.close()
+    tasks[0]._log_destroy_pending = False
+
+    def handing_over():
+        with db.calls.database.threads._shutdown_lock, concurrent.futures.thread._global_shutdown_lock:
+            tasks.clear()
+            ASYNCIO.forget_closed()
+            gc.collect()
+
+    thread = threading.Thread(target=handing_over, daemon=True)
+    thread.start()
+    thread.join(5.0)
+    assert not thread.is_alive()
+    status = db.get_status().connections
+    assert (0, 0 if is_closed else status["idle"]) == (status["writing"], status["idle"])
 
 
 @pytest.fixture

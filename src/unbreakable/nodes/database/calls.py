@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from unbreakable.errors import AttemptTimeout, CommitUnknown, DeadlineExceeded, ValidationFailed
 from unbreakable.nodes.database.address import MEMORY, read_address
 from unbreakable.nodes.database.carrier import OffLoop
-from unbreakable.nodes.database.database import Database, Durability, open_database
+from unbreakable.nodes.database.database import Database, Durability, open_database, shut_down
 from unbreakable.nodes.database.keys import MOST_MADE, Done, KeyTable
 from unbreakable.nodes.database.naming import NAMELESS, are_the_same, name_of
 from unbreakable.nodes.database.patience import patiently
@@ -66,12 +66,12 @@ class Calls:
     def close(self) -> None:
         """Let go of the database; closing twice is the same as once."""
         if self._use is not None:
-            self._use()
+            shut_down(self._use())
 
     async def aclose(self) -> None:
         """Let go of the database, off the event loop."""
         if self.database is not None and self._use is not None:
-            await OffLoop(self.database.threads).finish(self._use)
+            await OffLoop(self.database.threads).finish(self.close)
 
     def survey(self) -> dict[str, Any]:
         """Return what a ``DatabaseStatus`` says of the database and the runs."""

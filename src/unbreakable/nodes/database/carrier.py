@@ -50,6 +50,9 @@ class OffLoop:
             job.stop()
             future.add_done_callback(_unheard)
             raise
+        except GeneratorExit:
+            job.stop()
+            raise
 
     async def finish(self, work: Callable[[], None]) -> None:
         """Do *work*; wait for its end, at most GRACE; only then raise what cancelled the caller meanwhile."""

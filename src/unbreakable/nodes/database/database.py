@@ -9,12 +9,13 @@ database in memory is one connection, which everybody shares.
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from sqlalchemy import URL, Connection, NullPool, create_engine
 
@@ -35,16 +36,22 @@ MOST_THREADS = 2 * (READERS + 1)  # for each connection one that works, and one 
 SYNCHRONOUS = {"process": "NORMAL", "durable": "FULL"}
 
 
-@dataclass(slots=True, eq=False)
 class Use:
-    """A call that has, or waits for, a connection; *loop* is the event loop that it is made on, None for a thread."""
+    """A call of *holder* that has, or waits for, a connection."""
 
-    loop: asyncio.AbstractEventLoop | None
+    def __init__(self, holder: asyncio.Task[Any] | threading.Thread | None) -> None:
+        self.task = weakref.ref(holder) if isinstance(holder, asyncio.Task) else None
+        self.loop = holder.get_loop() if isinstance(holder, asyncio.Task) else None
 
     @property
     def is_forsaken(self) -> bool:
-        """Whether the event loop was closed over it, so that nobody there can give anything back."""
+        """Whether its event loop was closed over it, so that nobody there can give anything back."""
         return self.loop is not None and self.loop.is_closed()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its task is at work at this moment, which keeps an event loop waiting."""
+        return self.task is not None and self.task() is whoever()
 
 
 _by_path: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
@@ -94,30 +101,36 @@ class Database:
         with self.lock:
             self.nodes += 1
 
-    def leave(self) -> None:
-        """Count a node out; the last use closes the connections, which may take as long as a disk does."""
+    def leave(self) -> ThreadPoolExecutor | None:
+        """Count a node out; the last use closes the connections, which may take as long as a disk does.
+
+        Return the threads that nobody needs any more, for who knows that this is not the collector to shut down.
+        """
         for lane, heir in self._taken_from_closed_loops():
-            if lane.lock.locked():  # maybe by this very thread, if it is the collector that lets the node go
-                self.threads.submit(self._retire, lane, heir)
-            else:
-                self._retire(lane, heir)
+            lane.when_free(functools.partial(self._retire, lane, heir))
         with self.lock:
             self.calls.difference_update([use for use in self.calls if use.is_forsaken])
             self.nodes -= 1
-        self._close_unused()
+        return self._close_unused()
 
-    def _close_unused(self) -> None:
+    def _close_unused(self) -> ThreadPoolExecutor | None:
+        """Close everything, unless somebody uses it; return the threads, which end when nobody knows them any more.
+
+        They are not shut down here, which takes a lock of theirs: see ``Lane.when_free``.
+        """
         with self.lock:
             if self.users > 0:
-                return
+                return None
             lanes, threads = [self.writer, *self.idle], self._threads
             self.writer, self._threads = self._new_lane(self._connect_writer), None
             self.readers.difference_update(self.idle)
             self.idle, self.whereabouts = [], None
         for lane in lanes:
-            lane.close()
-        if threads is not None:
-            threads.shutdown(wait=False)
+            lane.when_free(lane.close)
+        return threads
+
+    def _shut_down(self) -> None:
+        shut_down(self._close_unused())
 
     def carrier(self, ctx: Context) -> Carrier:
         """Return what does the work where *ctx* runs."""
@@ -203,8 +216,7 @@ class Database:
     async def _enter(self, gate: Gate, ctx: Context, until: float) -> Use:
         if not self.in_memory:
             forking.refuse_if_torn(self.place)
-        holder = whoever()
-        use = Use(holder.get_loop() if isinstance(holder, asyncio.Task) else None)
+        use = Use(whoever())
         with self.lock:
             self.calls.add(use)
         try:
@@ -231,21 +243,23 @@ class Database:
         return self.whereabouts is not None and not self.whereabouts.is_right()
 
     def _left(self, use: Use) -> None:
-        """Count a call out; if it was the last use, a thread closes the connections."""
+        """Count a call out; the last use closes the connections: in a thread, if an event loop would have to wait."""
         with self.lock:
             if use not in self.calls:
                 return  # counted out already, when its event loop was closed
             self.calls.discard(use)
             last = self.users <= 0
-        if last:
-            self.threads.submit(self._close_unused)
+        if last and use.is_awaited:
+            self.threads.submit(self._shut_down)
+        elif last:
+            self._close_unused()
 
     def give_back(self, lane: Lane) -> None:
-        """Take *lane* back; if it has to be cleaned first, a thread does that."""
+        """Take *lane* back; if it has to be cleaned first, whoever is at work on it does that in the end."""
         if lane.is_clean():
             self._take_back(lane)
         else:
-            self.threads.submit(self.clean, lane)
+            lane.when_free(functools.partial(self.clean, lane))
 
     def clean(self, lane: Lane) -> None:
         """Stop and undo what is not finished on *lane*, then take it back; this may take as long as a disk does."""
@@ -323,6 +337,12 @@ class Database:
         """Begin without a connection in the child process, and leave those that could not be closed to the parent."""
         forking.leave_to_the_parent([self.writer, *self.readers])
         self._start_afresh()
+
+
+def shut_down(threads: ThreadPoolExecutor | None) -> None:
+    """Let *threads* end when they have done what they were given."""
+    if threads is not None:
+        threads.shutdown(wait=False)
 
 
 def open_database(path: Path | None, durability: Durability) -> Database:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -11,6 +13,7 @@ from sqlalchemy import Connection
 
 from unbreakable.nodes.database.trouble import mark
 from unbreakable.runtime import Runtime
+from unbreakable.runtime.chore import quietly
 
 CHECK_EVERY = 10_000  # steps of SQLite's machine, about 70 µs, between two looks whether the work is to stop
 
@@ -43,7 +46,7 @@ class Job:
     def run(self) -> Any:
         """Do the work when its turn comes; mark what it raises."""
         lane = self.lane
-        with lane.lock:
+        with lane.held():
             if self.stopped:
                 raise Stopped
             lane.job = self
@@ -63,13 +66,47 @@ class Lane:
 
     def __init__(self, place: str, connect: Callable[[], Connection], look: Callable[[], None]) -> None:
         self.place, self._connect, self._look = place, connect, look
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._farewells: deque[Callable[[], None]] = deque()  #: what is to be done once nobody is at work on it
         self.job: Job | None = None
         self.connection: Connection | None = None
         self.raw: sqlite3.Connection | None = None
         self.inherited = False  #: whether it is the connection of a parent process, which nobody here may touch
         self.retired = False  #: whether it was taken from a transaction whose event loop was closed over it
         self.worn = False  #: whether the next transaction is to have a fresh connection
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the one who is at work on it."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._say_farewell()
+
+    def when_free(self, farewell: Callable[[], None]) -> None:
+        """Stop what is at work on it, and do *farewell* once nobody is: now, or in the thread of whoever is.
+
+        Nobody waits: this may be the collector, which closes a coroutine in any thread and in the middle of anything.
+        So it cannot hand the work to another thread either, which takes locks that the thread may hold already.
+        """
+        self._stop()
+        self._farewells.append(farewell)
+        self._say_farewell()
+
+    def _say_farewell(self) -> None:
+        while self._farewells and self._lock.acquire(blocking=False):
+            self._lock.release()
+            try:
+                farewell = self._farewells.popleft()
+            except IndexError:
+                return  # somebody else was quicker
+            quietly(farewell)
+
+    def _stop(self) -> None:
+        job = self.job
+        if job is not None:
+            job.stop()
 
     def opened(self) -> Connection:
         """Return the connection."""
@@ -120,14 +157,12 @@ class Lane:
 
     def is_clean(self) -> bool:
         """Return whether the next one can have it as it is: nobody is at work on it and nothing is open."""
-        return not (self.lock.locked() or self.is_in_transaction())
+        return not (self._lock.locked() or self.is_in_transaction())
 
     def clean(self) -> None:
         """Stop what is at work, undo what is not committed; a connection that cannot be cleaned is closed."""
-        job = self.job
-        if job is not None:
-            job.stop()
-        with self.lock:
+        self._stop()
+        with self.held():
             try:
                 if self.connection is not None and self.is_in_transaction():
                     self.connection.exec_driver_sql("ROLLBACK")
@@ -137,7 +172,7 @@ class Lane:
     def hand_on(self, heir: Lane) -> None:
         """Let *heir* have the connection, with nothing open on it; this lane is retired, and of no use to anybody."""
         self.clean()
-        with self.lock:
+        with self.held():
             heir.connection, heir.raw, heir.worn = self.connection, self.raw, self.worn
             self.connection = self.raw = None
             if heir.raw is not None:
@@ -145,17 +180,18 @@ class Lane:
 
     def close(self) -> None:
         """Close the connection as soon as nobody is at work on it; closing twice is the same as once."""
-        with self.lock:
+        with self.held():
             self._close()
 
     def close_if_idle(self) -> None:
         """Close the connection unless it is at work or in a transaction; without waiting for anything."""
-        if self.lock.acquire(blocking=False):
+        if self._lock.acquire(blocking=False):
             try:
                 if not self.is_in_transaction():
                     self._close()
             finally:
-                self.lock.release()
+                self._lock.release()
+            self._say_farewell()
 
     def _close(self) -> None:
         connection, self.connection, self.raw, self.worn = self.connection, None, None, False
