@@ -165,7 +165,9 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
     if answer is not None and is_async(answer) and not is_async(function):
         raise refuse(f"{own}: the fallback of a plain function", "a plain function, too", answer)
     node = FractalNode(name or own, **options)
-    return (AsyncProtected if is_async(function) else SyncProtected)(function, node)
+    door: Any = (AsyncProtected if is_async(function) else SyncProtected)(function, node)
+    node.be_held_by(door)
+    return door
 
 
 introduce()  # the nodes that are made here, and by anybody who imports this library
@@ -204,8 +206,9 @@ def attempts(name: str, **options: Unpack[Common]) -> Attempts:
     with _places_lock:
         node = _places.get(place) or _places.setdefault(place, _new_node(name, given))
         _places.move_to_end(place)
-        while len(_places) > MOST_PLACES:
-            _places.popitem(last=False)
+        dropped = [_places.popitem(last=False)[1] for _ in range(len(_places) - MOST_PLACES)]
+    for each in dropped:
+        each.aclose_sync()
     return Attempts(node)
 
 

@@ -39,7 +39,10 @@ OWN = ("name", "interval", "universe_count", "concurrency_limit", "max_iteration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemStatus:
-    """Say how everything is doing; a workflow counts as one loop."""
+    """Say how everything is doing; a workflow counts as one loop.
+
+    ``nodes`` are those in use, and those of workflows: one that was closed is not shown until it is used again.
+    """
 
     total_nodes: int
     total_loops: int
@@ -74,7 +77,8 @@ class QuantumSystem(Closing):
     copy of the system in memory.  Under ``unbreakable run`` a system that names no state is
     given the command's.  *engine* is "local": runs are carried by this process.  *memory* keeps what is learned
     elsewhere than in the state; who gives one closes it.  When the system is closed, so are all nodes that it knows:
-    those that it made, those that workflows were given and those that it adopted.
+    those that it made, those that workflows were given and those that it adopted.  It lets go of a node that was closed
+    before, and of a protected function that nobody holds; how many calls they made is kept, and what they learned.
     """
 
     def __init__(
@@ -200,7 +204,7 @@ class QuantumSystem(Closing):
         simulation, orchestrator = workflow.simulation, workflow.parts.orchestrator
         simulation.choose_for(orchestrator)
         for node in workflow.nodes.values():
-            self._members.take_in(node, workflow, simulation)
+            self._members.take_in(node, simulation, workflow)
         self._members.listen(orchestrator.node)
         self.workflows[workflow.name] = workflow
 
@@ -212,11 +216,12 @@ class QuantumSystem(Closing):
     def adopt(self, node: Any) -> None:
         """Let *node* learn together with the others, be planned by simulation and be seen in the status.
 
-        It is a node of any kind, or a protected function; the system closes it at its end.  Raises ConfigurationError
-        for anything else, Rejected when the system is closed.
+        It is a node of any kind, or a protected function; the system closes it at its end.  One that is closed before,
+        or a protected function that nobody holds any more, is let go of: its calls still count, and it is back with its
+        next use.  Raises ConfigurationError for anything else, Rejected when the system is closed.
         """
         self._check_open()
-        self._members.take_in(node, self, self.simulation)
+        self._members.take_in(node, self.simulation)
 
     def _check_open(self) -> None:
         if self.is_closed:
@@ -320,7 +325,7 @@ class QuantumSystem(Closing):
             self._history.settle()
 
     def _close_state(self) -> None:
-        self._members.let_go(self)
+        self._members.close()
         gather(self.memory)
         for writer in self._writers():
             writer.close()

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import learning, telling
+from unbreakable.fractal.belonging import Belonging
+from unbreakable.fractal.family import Family
 from unbreakable.fractal.healing import Healing
 from unbreakable.fractal.listening import Listening
 from unbreakable.fractal.operation import NoWork, Operation, work_with_context
@@ -30,7 +31,6 @@ from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, run_blocking
-from unbreakable.stats import Counts
 
 if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a node is doing
     from unbreakable.fractal.options import Options
@@ -39,12 +39,10 @@ if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-MOST_CHILDREN = 1_000
-
 _nodes: weakref.WeakSet[FractalNode] = weakref.WeakSet()
 
 
-class FractalNode(Closing, Listening):
+class FractalNode(Closing, Listening, Belonging):
     """Run operations through TRY → HEAL → LEARN; a node's operation may itself be, or call, a node.
 
     >>> node = FractalNode("greeter", lambda: "hello")
@@ -87,9 +85,9 @@ class FractalNode(Closing, Listening):
         self.new_chooser: Callable[[Settings], Chooser] = (parent or type(self)).new_chooser
         self.chooser: Chooser | None = None  #: made when there is something to choose from
         self.remedies: list[Remedy] = []
-        self.children: list[FractalNode] = []
+        self.family = Family(self)
+        self.children: list[FractalNode] = self.family.children
         self.serial, self.stem = itertools.count(1), self._new_stem()
-        self.left_behind = Counts()  # the calls of children that were dropped
         self.targets = Targets(name, self.settings.key, self._new_target)
         self.target = self.targets.main
         self.payer: FractalNode = self if parent is None or "budget" in self.settings.pinned else parent.payer
@@ -98,7 +96,7 @@ class FractalNode(Closing, Listening):
         self.remedies.extend(read_remedies(name, given.get("remedies")))
         _nodes.add(self)
         if parent is not None:
-            parent.children.append(self)
+            parent.family.add(self)
         join(self, system)
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -151,6 +149,8 @@ class FractalNode(Closing, Listening):
 
     def open(self, runtime: Runtime, work: Any, given: Any, *, context: Any = None, **scope: Any) -> Context:
         """Return the context of a call that begins now; *given*: its arguments, None for the context itself."""
+        if self.left_with is not None:
+            self.come_back()
         outer, now, ctx = current(), runtime.now(), Context()
         ctx.node, ctx.runtime, ctx.parent, ctx.work, ctx.input = self, runtime, outer, work, context
         set_scope(ctx, scope)
@@ -209,8 +209,7 @@ class FractalNode(Closing, Listening):
 
     def successes(self) -> int:
         """Return how many calls succeeded, the children's included: what the budget is a share of."""
-        own = self.left_behind.ok + self.left_behind.healed + self.targets.successes()
-        return own + sum(child.successes() for child in list(self.children))
+        return self.targets.successes() + self.family.successes()
 
     @property
     def budget(self) -> Budget | None:
@@ -247,6 +246,8 @@ class FractalNode(Closing, Listening):
         cold = self.settings.cold()
         target = Target(name, cold if effects is None else replace(cold, effects=checked(effects)), self.layers, like)
         learning.recall(self, target, self.drivers[0])
+        if self.left_with is not None:
+            target.sleep()
         return target
 
     def remember(self, memory: Memory) -> None:
@@ -268,16 +269,14 @@ class FractalNode(Closing, Listening):
     ) -> FractalNode:
         """Return a node of that *name* that shares this one's deadline and budget; its statistics count here, too.
 
-        *operation* and the keywords are those of ``FractalNode``.
+        *operation* and the keywords are those of ``FractalNode``.  A child that is closed leaves, with its place among
+        the 1,000 that a node may have, until it is used again; how its calls ended counts here all the same.
         """
         return FractalNode(name, operation, parent=self, **options)
 
     def drop_child(self, child: FractalNode) -> None:
         """Let go of *child*; how its calls ended counts here all the same."""
-        from unbreakable.fractal.survey import survey, tally
-
-        self.children.remove(child)
-        self.left_behind.merge(tally(child, [survey(grandchild) for grandchild in child.children]))
+        self.family.drop(child)
 
     def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
         """Register the decorated function as a remedy for these exception types, or what a predicate accepts.
@@ -305,7 +304,8 @@ class FractalNode(Closing, Listening):
     async def aclose(self) -> None:
         """Close what the node and its children hold open, and hand to the memory what was not learned yet.
 
-        The node can be used again; it opens anew what it needs.
+        Its parent and its system let go of it, and keep how its calls ended.  The node can be used again; it opens anew
+        what it needs, and is theirs again.
         """
         await self._close(ASYNCIO)
 
@@ -317,7 +317,9 @@ class FractalNode(Closing, Listening):
         if self.settings.memory is not None:
             learning.learn_the_rest(self)
         async with contextlib.AsyncExitStack() as stack:  # all are closed, whatever some of them raise
+            stack.callback(self.leave)
             stack.push_async_callback(self._let_go, runtime)
+            stack.enter_context(self.family.closing())
             for child in self.children[::-1]:
                 if runtime.preemptive:
                     stack.push_async_callback(child.aclose)
@@ -351,8 +353,8 @@ def _check(name: object, operation: object, parent: object, runtime: object, opt
         raise refuse(f"{name}: parent", "a FractalNode or None", parent)
     if not (runtime is None or (isinstance(runtime, Runtime) and not isinstance(runtime, type))):
         raise refuse(f"{name}: runtime", "a driver such as unbreakable.runtime.BLOCKING, or None", runtime)
-    if parent is not None and len(parent.children) >= MOST_CHILDREN:
-        raise ConfigurationError(f"{parent.name} has {MOST_CHILDREN} children, the most a node may have")
+    if parent is not None:
+        parent.family.make_room()
     check_names(name, options, taker)
 
 

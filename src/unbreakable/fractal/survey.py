@@ -15,9 +15,10 @@ RESTING = (State.OPEN, State.HALF_OPEN, State.FORCED_OPEN)
 
 def survey(node: Any) -> NodeStatus:
     """Return the status of *node*, what its children did and learned included."""
-    children = tuple(survey(child) for child in list(node.children))
+    family, counts = node.family.now()
+    children = tuple(survey(child) for child in family)
     own, targets = node.targets.every(), targets_of(node)
-    counts = tally(node, children)
+    add_up(counts, node, children)
     rate = counts.value()
     resting = [target.circuit.state for target in own if target.circuit.state in RESTING]
     gates = {id(target.gate): target.gate for target in own if target.gate is not None}.values()  # twins share theirs
@@ -72,10 +73,18 @@ def _together(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str,
     }
 
 
-def tally(node: Any, children: Sequence[NodeStatus]) -> Counts:
+def counts_of(node: Any) -> Counts:
     """Return how the calls of *node* and its children ended."""
-    counts: Counts = node.targets.tally()
-    counts.merge(node.left_behind)
+    children, counts = node.family.now()
+    counts.merge(node.targets.tally())
+    for child in children:
+        counts.merge(counts_of(child))
+    return counts  # type: ignore[no-any-return]
+
+
+def add_up(counts: Counts, node: Any, children: Sequence[NodeStatus]) -> None:
+    """Add to *counts* how the calls of *node* and its *children* ended."""
+    counts.merge(node.targets.tally())
     for child in children:
         counts.update(
             ok=child.success_count - child.heal_count,
@@ -83,7 +92,6 @@ def tally(node: Any, children: Sequence[NodeStatus]) -> Counts:
             degraded=child.degraded_count,
             failed=child.failure_count,
         )
-    return counts
 
 
 def latency_of(targets: Sequence[Target]) -> Latency:

@@ -83,6 +83,7 @@ class Target:
         self.told = Counter[str]()  #: what of the totals the memory was told already
         self.learned_at: float | None = None  #: when something was last learned
         self.learned: dict[str, int] = {}  # background sub-operation: times run
+        self.is_asleep = False  #: whether its node left its circles, to come back with the next call
         self.adopt(cold)
 
     def doing(self, effects: Effects, make: Callable[[str, Effects, Target], Target]) -> Target:
@@ -102,9 +103,25 @@ class Target:
         self.script = compose(around, self.first_answer)
         if isinstance(plan.bulkhead, Bulkhead) and (self.gate is None or self.gate.most != plan.bulkhead.most):
             self.gate = Gate(plan.bulkhead.most)
-        self.quick = {True: plan.is_quick(preemptive=True), False: plan.is_quick(preemptive=False)}
         soft = plan.timeout is not None and plan.timeout.learned and (plan.retry is None or plan.retry.attempts < 2)
-        self.limit, self.plan = math.inf if soft else plan.limit, plan
+        with self.lock:
+            self.quick = self._how_quick(plan)
+            self.limit, self.plan = math.inf if soft else plan.limit, plan
+
+    def _how_quick(self, plan: Plan) -> dict[bool, bool]:
+        return {colour: not self.is_asleep and plan.is_quick(preemptive=colour) for colour in (True, False)}
+
+    def sleep(self) -> None:
+        """Let the next call be played by the script."""
+        with self.lock:
+            self.is_asleep = True
+            self.quick = self._how_quick(self.plan)
+
+    def wake(self) -> None:
+        """Let calls take the quick path again."""
+        with self.lock:
+            self.is_asleep = False
+            self.quick = self._how_quick(self.plan)
 
     async def first_answer(self, ctx: Context) -> Any:
         """Be the innermost step of every script: the answer already in hand, else one more attempt."""

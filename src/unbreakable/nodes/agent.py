@@ -205,6 +205,7 @@ class AgentNode(FractalNode):
             raise refuse("feedback: response", f"one of {self.name!r} with this knowledge", response.id)
         if passage is not None:
             check.whole("feedback: passage", passage, least=1)
+        self.come_back()
         self.judgements.keep(response, verdict(good), passage)
         return self.intelligence
 

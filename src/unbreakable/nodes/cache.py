@@ -159,6 +159,7 @@ class CacheNode(Closing):
         *tags* are kept with the value, as in ``get``.  This is for what you have just written.  For what you have read
         use ``get``: between your read and this call somebody may have invalidated it.
         """
+        self.node.come_back()
         now = BLOCKING.now()
         self.leases.put(Entry(checked_key(key), now + self.ttl, tags_of_a_value(tags), value), now)
 

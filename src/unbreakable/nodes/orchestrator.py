@@ -149,7 +149,7 @@ class OrchestratorNode(Closing):
 
     def forget(self) -> None:
         """Know of no run and hold no file, as at first and in a forked child."""
-        self._books = Books(self._state, self._durability, self._keep, self._tell)
+        self._books = Books(self._state, self._durability, self._keep, self._tell, self.node.come_back)
 
     @property
     def name(self) -> str:

@@ -184,6 +184,7 @@ class StreamNode(FractalNode):
     def start(self) -> None:
         """Begin to consume now, also what an earlier process left; open a stream that was closed again."""
         self._life.reopen()
+        self.come_back()
         self._life.begin()
 
     def batches(self) -> Batches:

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from unbreakable.fractal import FractalNode, Memory, Remedy
+from unbreakable.fractal.belonging import close_unheld
 from unbreakable.fractal.heart import HasNode, known_heart
 from unbreakable.fractal.settings import settle
-from unbreakable.fractal.survey import survey
+from unbreakable.fractal.survey import counts_of
 from unbreakable.fractal.target import Target
 from unbreakable.outcome import Success
 from unbreakable.policies import Strategy, check
@@ -21,9 +22,9 @@ from unbreakable.simulation.identity import Identity, identity_of
 from unbreakable.simulation.jobs import PRIMARY, Job, Order, change, may_change, part_of
 from unbreakable.simulation.ledger import Ledger
 from unbreakable.simulation.score import ScoreWeights
-from unbreakable.simulation.speedup import together
+from unbreakable.simulation.speedup import Speedup, together
 from unbreakable.simulation.status import QuantumStats
-from unbreakable.stats import Traffic
+from unbreakable.stats import Counts, Traffic
 
 if TYPE_CHECKING:  # shown to who asks for a decision; needs numpy
     from unbreakable.simulation.decision import Decision
@@ -78,7 +79,8 @@ class QuantumSimulationEngine(Closing):
         self.rules = Rules(weights=weights or ScoreWeights(), universe_count=universe_count, strategies=own)
         self.ledger, self.memory, self._executions = Ledger(), memory, 0
         self._jobs: OrderedDict[tuple[Hashable, Effects], tuple[FractalNode, Job]] = OrderedDict()
-        self._nodes: dict[FractalNode, None] = {}  #: adopted, in the order in which they came
+        self._nodes: dict[FractalNode, None] = {}  #: adopted and in use, in the order in which they came
+        self._gained: OrderedDict[str, Speedup] = OrderedDict()  #: by those that are not, the last ones
         self._lock = new_lock()
 
     # ── executing ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,12 +194,36 @@ class QuantumSimulationEngine(Closing):
     def adopt(self, node: FractalNode | HasNode) -> None:
         """Choose the plans of *node* from now on, show it in ``simulate`` and count its calls as executions.
 
-        It is a node of any kind, or a protected function.  Raises ConfigurationError for anything else.
+        It is a node of any kind, shown until it is closed and again when it is used again; or a protected function,
+        shown as long as somebody holds it.  Raises ConfigurationError for anything else.
         """
+        close_unheld()
         heart = known_heart(node)
         self.choose_for(heart)
+        heart.belong_to(self)
         with self._lock:
             self._nodes[heart] = None
+
+    def left(self, node: FractalNode, counts: Counts) -> None:
+        """Let go of *node*, which was closed, and keep how many calls it made and what was gained."""
+        gain: Speedup | None = getattr(node, "speedup", None)
+        with self._lock:
+            if node not in self._nodes:
+                return
+            del self._nodes[node]
+            self._executions += counts.finished
+            if gain is not None:
+                self._gained[node.stem] = gain
+            while len(self._gained) > MOST_JOBS:
+                self._gained.popitem(last=False)
+
+    def is_back(self, node: FractalNode, counts: Counts) -> None:
+        """Count *node* itself again, which is used again."""
+        with self._lock:
+            if node not in self._nodes:
+                self._nodes[node] = None
+                self._executions -= counts.finished
+                self._gained.pop(node.stem, None)
 
     def choose_for(self, node: FractalNode | HasNode) -> None:
         """Choose the plans of *node*, and of the children that it will have, from now on; otherwise as ``adopt``."""
@@ -234,13 +260,15 @@ class QuantumSimulationEngine(Closing):
 
     def get_quantum_stats(self) -> QuantumStats:
         """Return what was simulated, executed and gained so far."""
+        close_unheld()
         with self._lock:
             jobs, nodes = [job for _, job in self._jobs.values()], list(self._nodes)
-        gains = [*(job.watch.value() for job in jobs), *(getattr(node, "speedup", None) for node in nodes)]
+            executions, gained = self._executions, list(self._gained.values())
+        gains = [*(job.watch.value() for job in jobs), *(getattr(node, "speedup", None) for node in nodes), *gained]
         measured = [gain for gain in gains if gain is not None]
         return QuantumStats(
             total_simulations=self.ledger.plans,
-            total_executions=self._executions + sum(survey(node).total_executions for node in nodes),
+            total_executions=executions + sum(counts_of(node).finished for node in nodes),
             avg_speedup=together(measured),
             best_strategies=dict(self.ledger.chosen),
             calibration=self.ledger.calibration(),
@@ -256,12 +284,14 @@ class QuantumSimulationEngine(Closing):
     def aclose_sync(self) -> None:
         """Hand to the memory what was not learned yet and forget the jobs, from sync code."""
         with self._lock:
-            nodes = [node for node, _ in self._jobs.values()]
+            nodes, adopted = [node for node, _ in self._jobs.values()], list(self._nodes)
         for node in nodes:
             node.aclose_sync()
+        for node in adopted:
+            self.left(node, counts_of(node))
+            node.part_from(self)
         with self._lock:
             self._jobs.clear()
-            self._nodes.clear()
 
 
 def _check_key(key: Any) -> None:

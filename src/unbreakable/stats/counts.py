@@ -38,6 +38,13 @@ class Counts:
         """Add what *other* has counted."""
         self.update(ok=other.ok, healed=other.healed, degraded=other.degraded, failed=other.failed)
 
+    def take_back(self, other: Counts) -> None:
+        """Take away what *other* has counted, which was merged before."""
+        self.ok -= other.ok
+        self.healed -= other.healed
+        self.degraded -= other.degraded
+        self.failed -= other.failed
+
     @property
     def finished(self) -> int:
         """How many runs ended, however they did."""

@@ -24,9 +24,14 @@ class Books:
     """
 
     def __init__(
-        self, state: str | os.PathLike[str] | None, durability: Durability, keep: int, tell: Callable[..., None]
+        self,
+        state: str | os.PathLike[str] | None,
+        durability: Durability,
+        keep: int,
+        tell: Callable[..., None],
+        opens: Callable[[], None],
     ) -> None:
-        self._state, self._durability, self._keep, self._tell = state, durability, keep, tell
+        self._state, self._durability, self._keep, self._tell, self._opens = state, durability, keep, tell, opens
         self._lock = new_lock()
         self._opened: Journal | None = None
         self._at_work = RunsAtWork()  # it outlives the journal: steps may still be at work when that is closed
@@ -38,6 +43,7 @@ class Books:
             if self._opened is not None and self._opened.is_gone:
                 self.close()
             if self._opened is None:
+                self._opens()  # somebody closes what is open now
                 self._opened = self._new_journal()
             return self._opened, self._at_work
 
