@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 
 import pytest
 
 from unbreakable.errors import RunInProgress, RunUnfinished, StateOwned
-from unbreakable.runtime import ASYNCIO
+from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.storage.sqlite import StateFile
 from unbreakable.workflows import RunStatus
 from unbreakable.workflows.events import RunLeft
@@ -20,8 +19,7 @@ class Elsewhere:
 
     def __init__(self, stage, orchestrator, steps, run_id="r"):
         self.end = None
-        self.thread = threading.Thread(target=self._carry, args=(stage, orchestrator, steps, run_id))
-        self.thread.start()
+        BLOCKING.world.spawn(lambda: self._carry(stage, orchestrator, steps, run_id), "elsewhere")  # time waits for it
         stage.clock.advance(0.5)
 
     def _carry(self, stage, orchestrator, steps, run_id):
@@ -245,19 +243,20 @@ def test_closing_again_does_not_wait_again(sync_stage):
     orchestrator.aclose_sync()
     orchestrator.aclose_sync()
 
-    assert 1.5 == sync_stage.clock.now()
-    run.thread.join()
+    assert (1.5, None) == (sync_stage.clock.now(), run.end)
+    sync_stage.clock.advance(9.0)
+    assert isinstance(run.end, RunStatus)
 
 
 def test_a_run_on_a_file_that_was_deleted_is_at_work_all_the_same(sync_stage, tmp_path):
     """Nothing of it is on record any more, but a second one would do everything twice at once."""
     stage, path = sync_stage, tmp_path / "runs.db"
     orchestrator = stage.orchestrator(state=path)
-    run = Elsewhere(stage, orchestrator, two(stage))
+    Elsewhere(stage, orchestrator, two(stage))
     path.unlink()
     with pytest.raises(RunInProgress):
         orchestrator.orchestrate_sync(two(stage), run_id="r")
-    run.thread.join()
+    stage.clock.advance(9.0)
 
     assert ["a", "a done"] == stage.heard()
     assert orchestrator.orchestrate_sync(two(stage), run_id="r").ok

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 import weakref
 
 import pytest
@@ -302,8 +301,7 @@ class Elsewhere:
         self.system, self.end = ub.QuantumSystem(state), None
         steps = [ub.Step("charge", lambda: run_blocking(BLOCKING.sleep(2.0))), ub.Step("mail", lambda: None)]
         self.workflow = self.system.create_quantum_workflow_sync("w", workflow=steps)
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
+        BLOCKING.world.spawn(self._run, "elsewhere")  # time waits for it
         clock.advance(0.5)
 
     def _run(self):
