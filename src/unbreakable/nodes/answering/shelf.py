@@ -244,6 +244,11 @@ class Shelf:
             self._connection = None
             self._finalizer()
 
+    def before_fork(self) -> None:
+        """Close the file: a child would inherit SQLite's list of this process's locks on it, and not the locks."""
+        if self.path is not None:
+            self._let_go()
+
     def after_fork(self, *, held: bool) -> None:
         """Leave the file to the parent process; keep what is in memory, unless a thread was at it all the time."""
         self.lock = threading.Lock()
@@ -265,6 +270,9 @@ _held: list[tuple[Shelf, bool]] = []
 
 def _before_fork() -> None:
     _held[:] = [(shelf, shelf.lock.acquire(timeout=FORK_PATIENCE)) for shelf in list(_shelves)]
+    for shelf, held in _held:
+        if held:
+            shelf.before_fork()
 
 
 def _after_fork_in_parent() -> None:
