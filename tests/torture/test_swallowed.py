@@ -251,3 +251,28 @@ def test_who_is_cut_has_no_time_left(form):
     play(story)
 
     assert [0.0] == left
+
+
+def test_a_call_whose_loop_is_gone_fails_as_what_it_is():
+    """The collector closes it outside of any event loop; an error that comes up then is the operation's own."""
+    seen: list[BaseException | None] = []
+
+    @ub.protect("left behind", effects="once", retry=False)
+    async def call() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("the socket is closed already")
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(call())
+    loop.run_until_complete(sleep(0))
+    coroutine = task.get_coro()
+    task._log_destroy_pending = False
+    loop.close()
+    try:
+        coroutine.close()
+    except BaseException as error:
+        seen.append(error)
+
+    assert ["OSError"] == [type(error).__name__ for error in seen]

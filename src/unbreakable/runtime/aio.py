@@ -59,7 +59,10 @@ class AsyncioRuntime:
 
     def cancellations(self) -> int:
         """Return how many cancellations were asked of the running task, and not taken back."""
-        task = asyncio.current_task()
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop runs: the collector closes a coroutine whose loop is gone
+            return 0
         return 0 if task is None else task.cancelling()
 
     def forgive(self, errors: Iterable[BaseException]) -> None:
