@@ -35,7 +35,7 @@ def state():
 
 
 READER = """
-import os, sqlite3, sys
+import os, sqlite3, sys, urllib.parse
 import unbreakable.cli.status, unbreakable.storage.lookup  # before it is nobody, who may not read the library
 from unbreakable.cli.main import main
 if os.getuid() == 0:

@@ -20,7 +20,8 @@ LEVELS = ["process", "durable"]
 def child(verb, folder, *arguments):
     """Return what the child found."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, CHILD, verb, folder, *map(json.dumps, arguments)]
+    quiet = ("-W", "ignore:This process:DeprecationWarning")  # its threads are idle when it forks
+    command = [sys.executable, *quiet, CHILD, verb, folder, *map(json.dumps, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (0, "") == (done.returncode, done.stderr)
     return json.loads(done.stdout)
