@@ -16,9 +16,15 @@ from unbreakable.policies.effects import Effects
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking
 
 if TYPE_CHECKING:
-    from httpx2 import AsyncBaseTransport, BaseTransport, Request, Response
+    import httpx  # type: ignore[import-not-found, unused-ignore] # which its users have
+    import httpx2
 
-    class AnyTransport(AsyncBaseTransport, BaseTransport):
+    class AnyTransport(
+        httpx2.AsyncBaseTransport,
+        httpx2.BaseTransport,
+        httpx.AsyncBaseTransport,  # type: ignore[misc, unused-ignore]
+        httpx.BaseTransport,  # type: ignore[misc, unused-ignore]
+    ):
         """What type checkers ask for; at run time both libraries ask for the methods only."""
 else:
     AnyTransport = object
@@ -53,15 +59,13 @@ class AdaptiveTransport(AnyTransport):
             return "once"  # and so repeated only when not a byte of it was taken
         return self.pinned or effects_of(request.method, keyed=has_key(request.headers))
 
-    async def handle_async_request(self, request: Request) -> Response:
+    async def handle_async_request(self, request: Any) -> Any:
         """Return the answer to *request*, the last one if there were several."""
-        response: Response = await self._pass(request, ASYNCIO, AsyncColour(self.inner))
-        return response
+        return await self._pass(request, ASYNCIO, AsyncColour(self.inner))
 
-    def handle_request(self, request: Request) -> Response:
+    def handle_request(self, request: Any) -> Any:
         """Return the answer to *request*, the last one if there were several."""
-        response: Response = run_blocking(self._pass(request, BLOCKING, BlockingColour(self.inner)))
-        return response
+        return run_blocking(self._pass(request, BLOCKING, BlockingColour(self.inner)))
 
     async def _pass(self, request: Any, runtime: Runtime, colour: Colour) -> Any:
         passing, kept = Passing(colour, request), None
