@@ -87,7 +87,7 @@ def _proof(auth: Any) -> httpx2.Auth | Credentials | str | None:
         try:
             return checked(auth)
         except TypeError:
-            raise ConfigurationError("auth must be a token of printable characters, which this text is not") from None
+            raise ConfigurationError("auth must be a token of printable ASCII, which this text is not") from None
     if isinstance(auth, tuple) and len(auth) == 2 and all(isinstance(word, str) for word in auth):
         return httpx2.BasicAuth(*auth)
     if callable(auth):

@@ -72,8 +72,8 @@ def token_of(failure: Failure) -> str | None:
 
 def checked(token: Any) -> str:
     """Return *token* if it can be sent in a header."""
-    if not isinstance(token, str) or not token or not token.isprintable():
-        raise TypeError(f"auth must return a token as printable text, not a {type(token).__name__}")
+    if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
+        raise TypeError(f"auth must return a token as printable ASCII text, not a {type(token).__name__}")
     return token
 
 

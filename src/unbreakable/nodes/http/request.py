@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import string
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -17,7 +18,7 @@ from unbreakable.outcome import in_one_line
 
 IN_THE_QUERY = ("GET", "HEAD", "DELETE")
 SLASH = re.compile(r"[/\\]")
-NAME_MARKS = frozenset("!#$%&'*+-.^_`|~")
+NAME_MARKS = frozenset(f"!#$%&'*+-.^_`|~{string.ascii_letters}{string.digits}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +40,30 @@ def prepare(client: httpx2.Client | httpx2.AsyncClient, endpoint: str, ask: Ask,
     """
     if ask.method not in EFFECTS:
         raise ValidationFailed(f"method must be one of {', '.join(EFFECTS)}, not {ask.method!r}")
-    content, query, kind = body(ask.method, ask.data)
-    everything = httpx2.Headers(headers)
-    everything.update(checked(ask.headers))
-    if kind is not None:
-        everything.setdefault("Content-Type", kind)
-    if ask.key is not None:
-        everything.update(checked({KEY_HEADER: ask.key}))
-    if KEY_HEADER in everything and not has_key(everything):
-        raise ValidationFailed("idempotency_key must not be blank: every request needs its own")
     try:
-        url = address(endpoint, ask.path, query, ask.params)
+        content, query, kind = body(ask.method, ask.data)
+        everything = httpx2.Headers(headers)
+        everything.update(checked(ask.headers))
+        if kind is not None:
+            everything.setdefault("Content-Type", kind)
+        if ask.key is not None:
+            everything.update(checked({KEY_HEADER: ask.key}))
+        if KEY_HEADER in everything and not has_key(everything):
+            raise ValidationFailed("idempotency_key must not be blank: every request needs its own")
+        url = address(endpoint, ask.path, query, pairs(ask.params))
         return client.build_request(ask.method, url, content=content, headers=everything)
     except (httpx2.InvalidURL, TypeError, ValueError) as error:
         raise ValidationFailed(f"the request cannot be made: {in_one_line(error)}") from error
+
+
+def pairs(params: Any) -> Any:
+    """Return *params* if they can stand in a query; raise ValidationFailed otherwise."""
+    if params is None or isinstance(params, (str, bytes, Mapping)):
+        return params
+    listed = list(params) if isinstance(params, Iterable) else None
+    if listed is None or not all(isinstance(each, (tuple, list)) and len(each) == 2 for each in listed):
+        raise ValidationFailed(f"params must be a dict, or a list of pairs of a name and a value, not {params!r:.200}")
+    return [tuple(each) for each in listed]
 
 
 def body(method: str, data: Any) -> tuple[bytes | None, Mapping[str, Any] | None, str | None]:
@@ -119,10 +130,10 @@ def checked(headers: Any) -> Mapping[str, str]:
     if not isinstance(headers, Mapping):
         raise ValidationFailed(f"headers must be a dict of text, not {type(headers).__name__}")
     for name, value in headers.items():
-        if not isinstance(name, str) or not name or not all(mark in NAME_MARKS or mark.isalnum() for mark in name):
+        if not isinstance(name, str) or not name or not NAME_MARKS.issuperset(name):
             raise ValidationFailed(f"headers must have names of letters, digits and hyphens, not {name!r}")
-        if not isinstance(value, str) or any(mark in value for mark in "\r\n\0"):
+        if not isinstance(value, str) or not value.isascii() or any(mark in value for mark in "\r\n\0"):
             raise ValidationFailed(
-                f"headers[{name!r}] must be text in one line, not {type(value).__name__} {value!r:.40}"
+                f"headers[{name!r}] must be ASCII text in one line, not {type(value).__name__} {value!r:.40}"
             )
     return headers
