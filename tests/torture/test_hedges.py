@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import random
 import time
 
 import pytest
@@ -288,3 +289,42 @@ def test_a_hedge_and_a_timeout_cut_each_copy_by_its_own_clock(colour):
     end = colour.play(story)
 
     assert ("b", 6.0, ub.errors.AttemptTimeout, 13.0, [0.0, 2.0, 6.0, 8.0]) == end
+
+
+@pytest.mark.parametrize("load", [0.45, 0.6])
+def test_a_queue_is_not_made_longer_by_copies(load):
+    """A partner that answers one call after the other, and goes on with what nobody waits for, is not flooded."""
+
+    def slowest(**options) -> float:
+        arrivals, work, took, jobs = random.Random(1), random.Random(2), [], set()
+
+        @ub.protect("serial", effects="none", **options)
+        async def ask():
+            job = asyncio.ensure_future(serve())
+            jobs.add(job)
+            job.add_done_callback(jobs.discard)
+            await asyncio.shield(job)
+
+        async def serve():
+            async with one_at_a_time:
+                await sleep(work.lognormvariate(0.0, 0.8) * 0.02)
+
+        async def call():
+            began = ASYNCIO.now()
+            await ask()
+            took.append(ASYNCIO.now() - began)
+
+        async def main():
+            nonlocal one_at_a_time
+            one_at_a_time, calls = asyncio.Lock(), []
+            for _ in range(round(240.0 * load / 0.0275)):
+                await sleep(arrivals.expovariate(load / 0.0275))
+                calls.append(asyncio.ensure_future(call()))
+            await asyncio.gather(*calls)
+
+        one_at_a_time = None
+        with virtual_time():
+            asyncio.run(main())
+        return sorted(took)[round(0.99 * len(took))]
+
+    assert 1.3 * slowest(hedge=False) >= slowest()

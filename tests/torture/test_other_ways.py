@@ -138,3 +138,24 @@ def test_a_way_that_is_well_again_takes_over_when_the_other_one_dies(at_once):
 
     with virtual_time():
         asyncio.run(main())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_endpoints_that_all_hang_open_the_circuit_as_one_does(count, method):
+    """Whether somebody else would have answered is asked when a call fails, and not when it begins."""
+    partner = Partner()
+    urls = ["https://a", "https://b"][:count]
+
+    async def main() -> float:
+        api = ub.APINode(method=method, endpoints=urls, transport=lambda: partner, hedge=False)
+        for _ in range(60):
+            await api.make_request()
+        partner.seconds = {"a": 1e6, "b": 1e6}
+        began = ASYNCIO.now()
+        while "closed" == api.breaker.state.value:
+            await asyncio.gather(*(api.make_request() for _ in range(10)), return_exceptions=True)
+        return ASYNCIO.now() - began
+
+    with virtual_time():
+        assert 31.0 * count > asyncio.run(main())  # all may have been sent to one of them at first

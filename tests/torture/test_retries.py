@@ -21,6 +21,16 @@ class NotThere(Exception):
     status_code = 404
 
 
+class AnyAnswer(Exception):
+    """What all exceptions of a client are derived from."""
+
+
+class WrongRequest(AnyAnswer):
+    """One of them, for one sort of answer only."""
+
+    status_code = 400
+
+
 class BadAnswer(Exception):
     """What a client raises for answers of every sort."""
 
@@ -35,6 +45,11 @@ class BadAnswer(Exception):
         (PermissionError(), PermissionError, 3),
         (PermissionError(), (ConnectionError, PermissionError), 3),
         (PermissionError(), Exception, 1),
+        (PermissionError(), OSError, 1),
+        (PermissionError(), (OSError, PermissionError), 3),
+        (WrongRequest(), WrongRequest, 3),
+        (WrongRequest(), AnyAnswer, 1),
+        (WrongRequest(), (AnyAnswer, ConnectionError), 1),
         (PermissionError(), ConnectionError, 1),
         (NotThere(), NotThere, 3),
         (NotThere(), Exception, 1),
@@ -105,3 +120,30 @@ def test_a_repeat_that_takes_longer_is_no_drift(fails):
         asyncio.run(main())
     assert [] == alarms
     assert 3_000 < call.node.get_status().plan["observations"]
+
+
+@pytest.mark.parametrize("at_once", [14, 20])
+def test_a_partner_that_says_how_much_it_takes_is_not_shut_out(at_once):
+    """Ten calls a second are let through; the others are told to come back in a second, and do."""
+    let_in: list[float] = []
+
+    class TooMany(Exception):
+        status_code, retry_after = 429, 1.0
+
+    @ub.protect("limited", effects="none")
+    async def ask() -> None:
+        await sleep(0.05)
+        now = ASYNCIO.now()
+        let_in[:] = [moment for moment in let_in if moment > now - 1.0]
+        if len(let_in) >= 10:
+            raise TooMany
+        let_in.append(now)
+
+    async def main() -> None:
+        await asyncio.gather(*(ask() for _ in range(at_once)))
+        for _ in range(20):
+            await ask()
+            await sleep(1.0)
+
+    with virtual_time():
+        asyncio.run(main())

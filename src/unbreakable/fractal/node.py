@@ -27,6 +27,7 @@ from unbreakable.fractal.trying import Attempting, Validation, refusal
 from unbreakable.fractal.tuner import Tuner
 from unbreakable.outcome import Outcome, Result
 from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
+from unbreakable.policies.budget import small
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.policy import enter
@@ -93,6 +94,7 @@ class FractalNode(Closing, Listening, Belonging):
         self.payer: FractalNode = self if parent is None or "budget" in self.settings.pinned else parent.payer
         budget = self.settings.cold().budget
         self.purse = None if budget is None else Budget(budget, self.drivers[0].now())
+        self.purse_for_copies = None if budget is None else Budget(small(budget), self.drivers[0].now())
         self.remedies.extend(read_remedies(name, given.get("remedies")))
         _nodes.add(self)
         if parent is not None:
@@ -227,11 +229,18 @@ class FractalNode(Closing, Listening, Belonging):
         return self.budget is None or self.budget.level(self.payer.successes(), self.drivers[0].now()) >= 1.0
 
     def may_hedge(self, ctx: Context) -> bool:
-        """Take the price of a second copy, as long as half of the starting budget is left for repeats."""
-        if self.budget is None:
+        """Take the price of a second copy, as long as half of the starting budget is left for repeats.
+
+        Copies are paid from a small purse of their own, too: what was saved up in quiet times must not go out in copies
+        when a queue makes every call slow, and each of them makes it longer.
+        """
+        purse, copies = self.payer.purse, self.payer.purse_for_copies
+        if purse is None or copies is None:
             return True
-        keep = min(self.budget.settings.start, self.budget.settings.most) / 2
-        return self.budget.spend(self.payer.successes(), ctx.runtime.now(), keep=keep)
+        successes, now = self.payer.successes(), ctx.runtime.now()
+        if copies.level(successes, now) < 1.0 or not purse.spend(successes, now, keep=copies.settings.most / 2):
+            return False
+        return copies.spend(successes, now)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -59,25 +59,29 @@ _BY_STATUS = {
 
 def classify(error: BaseException) -> Kind:
     """Return what sort of failure *error* is: as it says itself, or from its type and HTTP status."""
+    return _sort_of(error, type(error))
+
+
+def _sort_of(error: BaseException | type[BaseException], type_: type[BaseException]) -> Kind:
     told = told_by(error, "kind")
     if isinstance(told, Kind):
         return told
-    for type_, kind in _OURS.items():
-        if is_a(error, type_):
+    for ours, kind in _OURS.items():
+        if issubclass(type_, ours):
             return kind
     status = http_status(error)
     if status is not None:
         return _classify_status(status, error)
-    if is_a(error, TimeoutError):
+    if issubclass(type_, TimeoutError):
         return Kind.TIMEOUT
-    if is_a(error, (ConnectionError, socket.gaierror, EOFError)):
+    if issubclass(type_, (ConnectionError, socket.gaierror, EOFError)):
         return Kind.UNREACHABLE
-    if is_a(error, PermissionError):
+    if issubclass(type_, PermissionError):
         return Kind.CREDENTIALS
-    return Kind.TRANSIENT if is_a(error, OSError) else Kind.UNKNOWN
+    return Kind.TRANSIENT if issubclass(type_, OSError) else Kind.UNKNOWN
 
 
-def _classify_status(status: int, error: BaseException) -> Kind:
+def _classify_status(status: int, error: BaseException | type[BaseException]) -> Kind:
     known = _BY_STATUS.get(status)
     if known is not None:
         return known
@@ -97,13 +101,12 @@ def http_status(error: BaseException | type[BaseException]) -> int | None:
 
 
 def is_named(error: BaseException, types: type[Exception] | tuple[type[Exception], ...]) -> bool:
-    """Return whether *types*, which *error* is of, mean just this sort of error, not all exceptions or answers."""
-    if Exception in (types if isinstance(types, tuple) else (types,)):
-        return False
-    return http_status(error) is None or http_status(type(error)) is not None
+    """Return whether one of *types* always means the sort of failure that *error* is, and not failures of all sorts."""
+    each = types if isinstance(types, tuple) else (types,)
+    return any(is_a(error, one) and _sort_of(one, one) is classify(error) for one in each)
 
 
-def retry_after(error: BaseException) -> float | None:
+def retry_after(error: BaseException | type[BaseException]) -> float | None:
     """Return how many seconds the target asked us to wait, if it did."""
     seconds = told_by(error, "retry_after")
     headers = told_by(told_by(error, "response"), "headers")

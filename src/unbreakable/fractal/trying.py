@@ -20,7 +20,7 @@ from unbreakable.errors import (
 )
 from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
+from unbreakable.fractal.signature import classify, http_status, relatives, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
 from unbreakable.policies import Context, Inner
 from unbreakable.policies.naming import title_of
@@ -139,9 +139,12 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     now = ctx.runtime.now()
     ours = cut or (ctx.asked and is_soft(ctx, now, ours=False))  # it kept to the limit that it had asked for
     cut = ours or is_a(error, (AttemptTimeout, DeadlineExceeded))  # or by one further in
+    kind = Kind.BUG if is_misuse(error) else classify(error)
+    if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
+        ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
     return Failure(
         error,
-        Kind.BUG if is_misuse(error) else classify(error),
+        kind,
         node=ctx.node.name,
         attempt=ctx.attempt,
         elapsed=now - started,

@@ -26,7 +26,8 @@ LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first
 class CircuitBreaker:
     """Open after *failures* in a row; with *ratio*, instead when that share of at least *minimum* attempts failed.
 
-    In a row is in the order in which attempts began; those that *ratio* is a share of are of the last *window* seconds.
+    A failure that began before an attempt that has succeeded by now is no longer news, and not counted in a row.  The
+    attempts that *ratio* is a share of are those of the last *window* seconds.
     An open circuit refuses attempts for *rest* seconds, then lets *permits* through to see: when they all succeed it
     closes, when one fails it opens again.  An attempt slower than *slow* seconds counts as failed.  A call waits at
     most *wait* seconds, within its deadline, for an open circuit to let attempts through again; waiting costs no
@@ -213,8 +214,7 @@ class Circuit:
     def _counts(self, ok: bool, began: float) -> bool:
         """Return whether an attempt that began then says how the target is now.
 
-        In a row are attempts in the order in which they began: one that failed late, after the target was well again
-        for others, is no news.  A share of failures counts them all.
+        One that failed late, after the target was well again for others, is no news.  A share of failures counts all.
         """
         if ok:
             self.latest = max(self.latest, began)

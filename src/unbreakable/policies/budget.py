@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from unbreakable.policies import check
 from unbreakable.runtime import new_lock
@@ -24,6 +24,11 @@ class RetryBudget:
     def __post_init__(self) -> None:
         for name in ("ratio", "floor", "start", "most"):
             check.amount(f"RetryBudget.{name}", getattr(self, name))
+
+
+def small(budget: RetryBudget) -> RetryBudget:
+    """Return *budget* without savings: it never holds more than it begins with."""
+    return replace(budget, most=min(budget.start, budget.most))
 
 
 class Budget:

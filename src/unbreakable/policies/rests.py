@@ -14,7 +14,7 @@ MOST_KEPT = 256  # ways that failed lately
 
 @dataclass(slots=True)
 class Trouble:
-    """Hold how often in a row a way has failed, how often it has rested since it worked, and until when it rests.
+    """Hold how often in a row a way has failed, last when, how often it has rested since it worked, and until when.
 
     ``slow`` says that nothing worse is known of it than that it took longer than a learned limit allowed.
     """
@@ -22,6 +22,7 @@ class Trouble:
     faults: int = 0
     rests: int = 0
     until: float = 0.0
+    last: float = 0.0
     slow: bool = True
 
     def rest(self, now: float) -> None:
@@ -79,10 +80,15 @@ class Rests:
         trouble = self._troubles.get(name)
         return trouble is not None and trouble.rests > 0 and trouble.until > now
 
-    def may_work(self, name: str, now: float) -> bool:
-        """Return whether way *name* has not failed since it last worked, was merely slow, or has rested enough."""
+    def may_work(self, name: str, now: float, since: float) -> bool:
+        """Return whether way *name*, as far as is known, could have done what was begun at *since*.
+
+        It has not failed since it worked, or was merely slow, or has rested enough, and it failed before *since*.
+        """
         trouble = self._troubles.get(name)
-        return trouble is None or trouble.slow or (trouble.rests > 0 and trouble.until <= now)
+        if trouble is None or trouble.slow:
+            return True
+        return trouble.rests > 0 and trouble.until <= now and trouble.last < since
 
     def is_down(self, name: str) -> bool:
         """Return whether way *name* had to rest, and has not worked since."""
@@ -91,7 +97,11 @@ class Rests:
 
     def others_work(self, names: Iterable[str], name: str, now: float) -> bool:
         """Return whether one of *names* other than *name* does not rest, or rests because it was slow."""
-        return any(other != name and (self.may_work(other, now) or not self.is_resting(other, now)) for other in names)
+        return any(other != name and (self._is_slow(other) or not self.is_resting(other, now)) for other in names)
+
+    def _is_slow(self, name: str) -> bool:
+        trouble = self._troubles.get(name)
+        return trouble is not None and trouble.slow
 
     def worked(self, name: str) -> None:
         """Take note of a success."""
@@ -106,7 +116,7 @@ class Rests:
                 self._troubles.pop(next(iter(self._troubles)))
             trouble = self._troubles.setdefault(name, Trouble())
             trouble.faults += 1
-            trouble.slow = trouble.slow and slow
+            trouble.last, trouble.slow = now, trouble.slow and slow
             if dead or trouble.faults >= FAULTS or trouble.rests:
                 trouble.rests = trouble.rests or 1
                 trouble.rest(now)

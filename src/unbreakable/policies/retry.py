@@ -18,8 +18,8 @@ class Retry:
     """Make at most *attempts* attempts, the first included, on exceptions of the types *on*, pausing by *backoff*.
 
     What repeating does not change (a request that the target calls wrong, credentials that it refuses, our own
-    refusals) is not repeated unless a remedy changes something first, or *on* names its type.  A 4xx answer is named by
-    a type that always stands for it, and not by one that stands for answers of every sort.
+    refusals) is not repeated unless a remedy changes something first, or *on* names it by a type that always stands for
+    it: PermissionError, or a class whose ``status_code`` is 404.  OSError, or what stands for every answer, does not.
     """
 
     attempts: int = field(default=3, kw_only=False)

@@ -32,9 +32,9 @@ class Choice(NamedTuple):
         """Return the best of the ways *names* that are not left in peace."""
         return self.target.rests.best(select.order(self.target.arms, names, ctx.runtime.random), ctx.runtime.now())
 
-    def can_be_done(self, now: float) -> bool:
-        """Return whether one of the ways may work."""
-        return any(self.target.rests.may_work(way, now) for way in self.ways)
+    def could_be_done(self, began: float, now: float) -> bool:
+        """Return whether another way may have done what was begun then."""
+        return any(self.target.rests.may_work(way, now, began) for way in self.ways)
 
     def worked(self, way: str, began: float, now: float) -> float:
         """Take in that *way*, which began then, succeeded; return how many seconds it took."""
@@ -97,7 +97,7 @@ class Job:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
                 choice.failed(way, began, ctx, error)
-                ctx.blameless = choice.can_be_done(ctx.runtime.now())
+                ctx.blameless = choice.could_be_done(began, ctx.runtime.now())
             raise
         seconds = choice.worked(way, began, ctx.runtime.now())
         if way == PRIMARY and not ctx.rival:

@@ -118,14 +118,26 @@ def test_a_slow_way_comes_before_a_dead_one(rests):
     """Of one that learned limits cut it is not known that it fails: it rests, and may work; a failure ends that."""
     for _ in range(3):
         rests.failed(A, 100.0, slow=True)
-    before = (rests.choose([A, B], 100.0), rests.may_work(A, 100.0), rests.others_work(WAYS[:2], B, 100.0))
+    before = (rests.choose([A, B], 100.0), rests.may_work(A, 100.0, 99.0), rests.others_work(WAYS[:2], B, 100.0))
     rests.failed(B, 0.0, dead=True)
     then = rests.choose([B, A], 104.0)
     rests.failed(A, 104.0)
 
     assert (B, True, True) == before
     assert A == then
-    assert (B, False) == (rests.choose([A, B], 104.0), rests.may_work(A, 104.0))
+    assert (B, False) == (rests.choose([A, B], 104.0), rests.may_work(A, 104.0, 103.0))
+
+
+def test_whether_another_way_could_have_done_it_depends_on_when_it_was_begun(rests):
+    """One that has rested may be back; but what failed while something hung elsewhere was away then."""
+    rests.failed(A, 30.0, dead=True)
+
+    assert [False, True, True] == [
+        rests.may_work(A, 60.0, since=30.0),
+        rests.may_work(A, 60.0, since=31.0),
+        rests.may_work(B, 60.0, since=30.0),
+    ]
+    assert not rests.may_work(A, 34.0, since=33.0)
 
 
 def test_a_single_way_is_always_used(rests):
