@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import copy
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -168,13 +169,15 @@ class Course:
         odd = [(seconds + number * 3.718281828e-5, kind) for number, (seconds, kind) in enumerate(story.answers, 1)]
         self.answers = [odd[number :: len(story.callers)][::-1] for number in range(len(story.callers))]
         self.outer = ub.FractalNode("outer", **{**story.options, **self._deadline(story.options), **self._fallback()})
-        self.inner = None if story.inner is None else ub.FractalNode("inner", **story.inner)
+        self.inner = None
+        if story.inner is not None:
+            self.inner = ub.FractalNode("inner", **{**story.inner, **self._deadline(story.inner)})
         for node in (self.outer, self.inner):
             if node is not None:
                 node.on(ub.events.Event, self.note)
 
     def _deadline(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {"deadline": 9.900123456789} if options["timeout"] else {}  # only pinned limits cut sync code
+        return {"deadline": 9.900123456789 if options["timeout"] else math.inf}  # only pinned limits cut sync code
 
     def _fallback(self) -> dict[str, Any]:
         return {"fallback": lambda failure: type(failure.error).__name__} if self.story.fallback else {}

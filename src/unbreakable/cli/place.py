@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from unbreakable.cli.saying import say
-from unbreakable.cli.target import WHAT, Whole, left_to_run
+from unbreakable.cli.target import WHAT, Whole
 from unbreakable.errors import ConfigurationError
-from unbreakable.loops import QuantumLoopEngine
+from unbreakable.loops import LoopState, QuantumLoopEngine
 from unbreakable.loops.engine import watch_engines
 from unbreakable.loops.loop import first_start
 from unbreakable.runtime import BLOCKING
 from unbreakable.system import QuantumSystem, give_default_state, watch_systems
+
+OVER = (LoopState.STOPPED, LoopState.FINISHED)
 
 
 class Place:
@@ -70,6 +72,13 @@ class Place:
             )
         return [self._whole(engine) for engine in engines]
 
+    def still_open(self) -> list[Whole]:
+        """Return what was made and nobody has closed, with or without anything to do."""
+        with self._lock:
+            engines = [engine for engine in self._engines if not engine.is_closed]
+        systems = [system for system in list(self.systems) if not system.is_closed]
+        return [*systems, *(engine for engine in engines if all(system.loops is not engine for system in systems))]
+
     def _whole(self, engine: QuantumLoopEngine) -> Whole:
         return next((system for system in list(self.systems) if system.loops is engine), engine)
 
@@ -90,4 +99,4 @@ class Place:
 
 
 def _has_something(engine: QuantumLoopEngine) -> bool:
-    return left_to_run(engine) and not engine.is_closed
+    return not engine.is_closed and any(loop.state not in OVER for loop in engine.get_loops())

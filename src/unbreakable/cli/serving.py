@@ -9,12 +9,13 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import Any
 
 from unbreakable.cli.place import Place
 from unbreakable.cli.target import Target, Whole, engine_of
 from unbreakable.loops import LoopState, QuantumLoop
-from unbreakable.loops.signals import ASKING, noted_signals
+from unbreakable.loops.signals import ASKING, came, noted_signals
 from unbreakable.runtime import BLOCKING
 
 GRACE = 1.8  # seconds that what is in progress has when the end is asked for; closing everything takes up to 1.6 more
@@ -39,11 +40,8 @@ def serve(target: Target, place: Place) -> None:
     try:
         if inspect.iscoroutinefunction(target.found):
             _run(_serve_async(target, place))
-            return
-        if inspect.isroutine(target.found):
-            _serve_plain(target, place)
         else:
-            target.found.run(GRACE)
+            _serve_plain(target, place)
     except Exited as exited:
         if exited.code not in (None, 0):
             sys.exit(exited.code)  # type: ignore[arg-type] # as it was called
@@ -58,41 +56,48 @@ def _its_own_exit() -> Iterator[None]:
 
 
 def _serve_plain(target: Target, place: Place) -> None:
-    """Run a plain function in this thread, and what it returns, or leaves open, after it."""
-    wholes = list[Whole]()
-    try:
-        with _interrupted_when_asked() as asked:
+    """Run what was found in this thread: a function, and what it returns or leaves open after it, or that by itself."""
+    with _interrupted_when_asked() as asked:
+        try:
+            if not inspect.isroutine(target.found):
+                _run_together([target.found])
+                return
             with _its_own_exit():
                 made = target.found()
             if not asked:
-                wholes = _to_run(target, made, place)
-                _run_together(wholes)
-    finally:
-        for system in [system for system in list(place.systems) if system not in wholes]:
-            system.aclose_sync(0.0)
+                _run_together(_to_run(target, made, place))
+        except KeyboardInterrupt:
+            pass  # which is its end, as in a program that runs by itself
+        finally:
+            _close_together(place.still_open(), GRACE)
 
 
 @contextlib.contextmanager
 def _interrupted_when_asked() -> Iterator[list[int]]:
-    """Let SIGTERM and SIGINT raise KeyboardInterrupt, as Ctrl-C does where a function runs by itself; that is its end.
+    """Let SIGTERM be a Ctrl-C, once, so that every ``finally`` and ``with`` has its say; yield the signals that came.
 
-    So its ``finally`` and ``with`` have their say.  Yield the signals that came.
+    A second one, which whoever ends a whole group of processes sends, breaks off nothing that the first has begun.
+    What the program has made of SIGTERM by itself is called instead.
     """
-    asked = list[int]()
+    asked, meaning, on_interrupt = list[int](), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
 
-    def ask(number: int, frame: object) -> None:
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked or came:
+            return
         asked.append(number)
-        raise KeyboardInterrupt
+        if callable(meaning):
+            meaning(number, frame)
+        else:
+            signal.raise_signal(signal.SIGINT)  # not raised here: asyncio.run makes a cancellation of it
 
-    before = {number: signal.signal(number, ask) for number in ASKING}
+    signal.signal(signal.SIGTERM, ask)
+    if not callable(on_interrupt):  # where a shell has started us in the background it is ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield asked
-    except KeyboardInterrupt:
-        if not asked:
-            raise
     finally:
-        for number, meaning in before.items():
-            signal.signal(number, meaning)
+        signal.signal(signal.SIGTERM, meaning)
+        signal.signal(signal.SIGINT, on_interrupt)
 
 
 def _to_run(target: Target, made: Any, place: Place) -> list[Whole]:
@@ -102,14 +107,17 @@ def _to_run(target: Target, made: Any, place: Place) -> list[Whole]:
 
 def _run_together(wholes: Sequence[Whole]) -> None:
     """Do what ``run`` does for one system or engine, for all of them at the same time."""
-    if not wholes:
-        return
     with noted_signals() as noted:
         loops = _begun(wholes)
         while not noted and any(loop.is_running for loop in loops):
             BLOCKING.world.sleep(LOOK_AGAIN)
-    with ThreadPoolExecutor(len(wholes)) as together:
-        list(together.map(lambda whole: whole.aclose_sync(GRACE), wholes))
+        _close_together(wholes, GRACE)
+
+
+def _close_together(wholes: Sequence[Whole], grace: float) -> None:
+    if wholes:
+        with ThreadPoolExecutor(len(wholes)) as together:
+            list(together.map(lambda whole: whole.aclose_sync(grace), wholes))
 
 
 def _begun(wholes: Sequence[Whole]) -> list[QuantumLoop]:
@@ -139,9 +147,14 @@ def _run(program: Coroutine[Any, Any, None]) -> None:
 
 async def _serve_async(target: Target, place: Place) -> None:
     """Run an async function on this event loop, and what it returns, or leaves open, after it."""
-    loop, asked = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
+    loop, asked, ended_at = asyncio.get_running_loop(), asyncio.Event(), list[float]()
+
+    def ask() -> None:
+        ended_at.append(loop.time())
+        asked.set()
+
+    for number in ASKING:
+        loop.add_signal_handler(number, ask)
     over, wholes = asyncio.ensure_future(asked.wait()), list[Whole]()
     try:
         wholes = await _made(target, place, over)
@@ -150,8 +163,8 @@ async def _serve_async(target: Target, place: Place) -> None:
             await asyncio.gather(*(whole.aclose(GRACE) for whole in wholes))
     finally:
         over.cancel()
-        others = [system for system in list(place.systems) if system not in wholes]
-        await asyncio.gather(*(system.aclose(0.0) for system in others))
+        left = max(0.0, GRACE - (loop.time() - ended_at[0])) if ended_at else GRACE
+        await asyncio.gather(*(whole.aclose(left) for whole in place.still_open()))
 
 
 async def _made(target: Target, place: Place, over: asyncio.Future[Any]) -> list[Whole]:

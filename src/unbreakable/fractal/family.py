@@ -33,7 +33,8 @@ class Family:
                 raise ConfigurationError(f"{self._node.name} has {MOST_CHILDREN} children, the most a node may have")
 
     def add(self, child: Any) -> None:
-        """Take *child* in."""
+        """Take *child* in; who makes one uses its parent."""
+        self._node.come_back()
         with moving:
             self.children.append(child)
             child.belong_to(self)

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 ASKING = (signal.SIGTERM, signal.SIGINT)
 
 
+came: list[int] = []  #: all that were noted, for who takes the signals outside of that: they were heard
+
+
 @contextlib.contextmanager
 def noted_signals() -> Iterator[list[int]]:
     """Yield a list to which each SIGTERM and SIGINT is added; afterwards they mean again what they meant before.
@@ -17,9 +20,14 @@ def noted_signals() -> Iterator[list[int]]:
     """
     noted: list[int] = []
     before = {}
+
+    def note(number: int, frame: object) -> None:
+        noted.append(number)
+        came.append(number)
+
     with contextlib.suppress(ValueError):
         for number in ASKING:
-            before[number] = signal.signal(number, lambda came, _: noted.append(came))
+            before[number] = signal.signal(number, note)
     try:
         yield noted
     finally:

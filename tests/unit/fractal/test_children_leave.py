@@ -85,3 +85,16 @@ def test_a_dropped_child_never_comes_back():
     parent.drop_child(child)
 
     assert ([], 1) == (parent.children, parent.get_status().total_executions)
+
+
+def test_who_makes_a_child_of_a_closed_node_uses_it():
+    """A system knows the node again, counts what the child does, and closes both."""
+    with ub.QuantumSystem() as system:
+        node = ub.FractalNode("orders", system=system)
+        for _ in range(3):
+            with node:
+                child = node.create_child("child", lambda: 1)
+                for _ in range(10):
+                    child.execute_sync()
+
+        assert 30 == node.get_status().total_executions == system.simulation.get_quantum_stats().total_executions
