@@ -1,4 +1,8 @@
-"""A number of places shared by threads and event loops alike, first come, first served."""
+"""A number of places shared by threads and event loops alike, first come, first served.
+
+Between any two lines the collector may come, in the same thread and under the same lock, and close a coroutine whose
+event loop is gone, which then leaves.  So what is given is taken in one step, and whoever looked before looks again.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +43,11 @@ class Gate:
         if seconds <= 0 or len(self.line) >= self.queue:
             return False
         waiter = runtime.waiter()
-        with self.lock:
-            if self.inside < self.most and not self.line:
-                self.inside += 1
-                return True
-            self.line.append(waiter)
+        self.line.append(waiter)
+        self._admit()  # a place may have come free since we looked
         try:
-            await self._wait(waiter, runtime, seconds, look)
+            if not waiter.given:
+                await self._wait(waiter, runtime, seconds, look)
         except BaseException:
             if self._arrived(waiter):
                 self.leave()
@@ -65,35 +67,53 @@ class Gate:
     def _arrived(self, waiter: Waiter) -> bool:
         """Stop waiting; return whether a place was given to us, and be it at this very moment."""
         with self.lock:
-            self.coming.discard(waiter)
             if not waiter.given:
-                with contextlib.suppress(ValueError):  # whoever was reclaimed stands in no line
+                with contextlib.suppress(ValueError):  # it was given to us at this very moment
                     self.line.remove(waiter)
-            return waiter.given
+            return self._is_taken(waiter)
+
+    def _is_taken(self, waiter: Waiter) -> bool:
+        """Take what *waiter* was given; return whether nobody did before."""
+        with contextlib.suppress(KeyError):
+            self.coming.remove(waiter)
+            return True
+        return False
 
     def leave(self) -> None:
         """Give the place back; whoever waits longest gets it, unless the event loop was closed over their wait."""
         with self.lock:
-            while self.line:
-                waiter = self.line.popleft()
-                if waiter.alive():
-                    waiter.given = True
+            self.inside = max(0, self.inside - 1)  # 0 already: it was entered before a fork
+        self._admit()
+
+    def _admit(self) -> None:
+        """Give what is free to those who wait longest."""
+        while (waiter := self._next()) is not None:
+            waiter.wake()
+
+    def _next(self) -> Waiter | None:
+        """Return who was given a place just now."""
+        with self.lock:
+            while self.line and self.inside < self.most:
+                self.inside += 1  # before we look whether that is one too many
+                if self.inside <= self.most and (waiter := self._first()) is not None:
                     self.coming.add(waiter)
-                    break
-            else:
-                self.inside = max(0, self.inside - 1)  # 0 already: it was entered before a fork
-                return
-        waiter.wake()  # the place is theirs: the count stays
+                    waiter.given = True
+                    return waiter
+                self.inside -= 1
+            return None
+
+    def _first(self) -> Waiter | None:
+        """Return who waits longest, out of the line; None if nobody does, or the event loop was closed over it."""
+        with contextlib.suppress(IndexError):
+            waiter = self.line.popleft()
+            return waiter if waiter.alive() else None
+        return None
 
     def reclaim(self) -> None:
         """Take back the places that were given to those whose event loop was closed before they could take them."""
-        with self.lock:
-            lost = [waiter for waiter in self.coming if not waiter.alive()]
-            for waiter in lost:
-                self.coming.discard(waiter)
-                waiter.given = False
-        for _ in lost:
-            self.leave()
+        for waiter in list(self.coming):
+            if not waiter.alive() and self._is_taken(waiter):
+                self.leave()
 
     def clear(self) -> None:
         """Forget who is inside and who waits: after a fork none of them goes on."""

@@ -37,9 +37,10 @@ SYNCHRONOUS = {"process": "NORMAL", "durable": "FULL"}
 
 
 class Use:
-    """A call of *holder* that has, or waits for, a connection."""
+    """A call of *holder* that has, or waits for, a connection behind *gate*."""
 
-    def __init__(self, holder: asyncio.Task[Any] | threading.Thread | None) -> None:
+    def __init__(self, holder: asyncio.Task[Any] | threading.Thread | None, gate: Gate) -> None:
+        self.gate = gate
         self.task = weakref.ref(holder) if isinstance(holder, asyncio.Task) else None
         self.loop = holder.get_loop() if isinstance(holder, asyncio.Task) else None
 
@@ -109,7 +110,8 @@ class Database:
         for lane, heir in self._taken_from_closed_loops():
             lane.when_free(functools.partial(self._retire, lane, heir))
         with self.lock:
-            self.calls.difference_update([use for use in self.calls if use.is_forsaken])
+            lent = set(self.lent.values())  # one that was forsaken just now is taken from there by whoever looks next
+            self.calls.difference_update([use for use in list(self.calls) if use.is_forsaken and use not in lent])
             self.nodes -= 1
         return self._close_unused()
 
@@ -158,8 +160,8 @@ class Database:
 
     async def lend_writer(self, ctx: Context, until: float) -> Lane:
         """Return the connection that writes, waiting for it up to the moment *until*."""
-        me = whoever()
-        if self.holder is not None and self.holder() is me:
+        me, holder = whoever(), self.holder
+        if holder is not None and holder() is me:
             raise ValidationFailed(
                 f"{self.place}: this is asked for inside a transaction, which it would wait for: "
                 "use the transaction's own execute(), and its checkpoint() for a part that may fail"
@@ -187,36 +189,44 @@ class Database:
             self.threads.submit(self._retire, lane, heir)
 
     def _taken_from_closed_loops(self) -> list[tuple[Lane, Lane]]:
-        """Take the lanes that were lent on closed event loops from there; return them, each with who is to follow."""
+        """Take the lanes that were lent on closed event loops from there; return them, each with who is to follow.
+
+        Whoever gets a lane out of ``lent`` has it, in one step: between any two the collector may come, in this thread,
+        and close the coroutine that would give it back.
+        """
+        taken = []
         with self.lock:
-            left = [lane for lane, use in self.lent.items() if use.is_forsaken]
-            heirs = [
-                self._new_lane(self._connect_writer if lane is self.writer else self._connect_reader) for lane in left
-            ]
-            for lane, heir in zip(left, heirs, strict=True):
+            for lane in list(self.lent):
+                use = self.lent.get(lane)
+                if use is None or not use.is_forsaken or self.lent.pop(lane, None) is None:
+                    continue
                 lane.retired = True
-                self.calls.discard(self.lent.pop(lane))
-                self.lent[heir] = use = Use(None)
-                self.calls.add(use)
+                heir = self._new_lane(self._connect_writer if use.gate is self.writing else self._connect_reader)
+                self.lent[heir] = following = Use(None, use.gate)
+                self.calls.add(following)
+                self.calls.discard(use)
+                taken.append((lane, heir))
         self.writing.reclaim()
         self.reading.reclaim()
-        return list(zip(left, heirs, strict=True))
+        return taken
 
     def _retire(self, lane: Lane, heir: Lane) -> None:
         """Undo what is open on *lane*, and lend its connection to others, as *heir*."""
-        lane.hand_on(heir)
-        if lane is self.writer:
-            self.writer = heir
-        else:
+        try:
+            lane.hand_on(heir)
+        finally:
             with self.lock:
-                self.readers.discard(lane)
-                self.readers.add(heir)
-        self._take_back(heir)
+                if lane in self.readers:
+                    self.readers.discard(lane)
+                    self.readers.add(heir)
+                else:
+                    self.writer = heir
+            self._take_back(heir)
 
     async def _enter(self, gate: Gate, ctx: Context, until: float) -> Use:
         if not self.in_memory:
             forking.refuse_if_torn(self.place)
-        use = Use(whoever())
+        use = Use(whoever(), gate)
         with self.lock:
             self.calls.add(use)
         try:
@@ -245,9 +255,10 @@ class Database:
     def _left(self, use: Use) -> None:
         """Count a call out; the last use closes the connections: in a thread, if an event loop would have to wait."""
         with self.lock:
-            if use not in self.calls:
+            try:
+                self.calls.remove(use)
+            except KeyError:
                 return  # counted out already, when its event loop was closed
-            self.calls.discard(use)
             last = self.users <= 0
         if last and use.is_awaited:
             self.threads.submit(self._shut_down)
@@ -273,13 +284,12 @@ class Database:
             use = self.lent.pop(lane, None)
         if use is None:
             return  # lent before a fork, or taken back already
-        if lane is self.writer:
+        if use.gate is self.writing:
             self.holder = None
-            self.writing.leave()
         else:
             with self.lock:
                 self.idle.append(lane)
-            self.reading.leave()
+        use.gate.leave()
         self._left(use)
 
     # ── connecting ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,165 @@
+"""The collector may close what a closed event loop left behind between any two lines of the database's own code."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import sys
+
+import pytest
+
+from unbreakable.nodes import DatabaseNode
+from unbreakable.nodes.database import calls, database, lane, session
+from unbreakable.runtime import ASYNCIO, BLOCKING, gate, run_blocking
+
+pytestmark = pytest.mark.real
+
+ADD = "INSERT INTO counter (note) VALUES ('x')"
+OURS = {module.__file__ for module in (calls, database, lane, session, gate)}
+
+
+class Abandoned:
+    """Begin *stories*, which hang in the end, on an event loop, and close that over them."""
+
+    def __init__(self, *stories):
+        self.loop = asyncio.new_event_loop()
+        self.tasks = [self.loop.create_task(story()) for story in stories]
+        self.loop.run_until_complete(self._until_all_hang())
+        self.loop.close()
+
+    async def _until_all_hang(self):
+        while any(task.get_name() != "hangs" for task in self.tasks):
+            await ASYNCIO.sleep(0)
+        for _ in range(5):
+            await ASYNCIO.sleep(0)  # who waits for a connection has come that far, too
+
+    def forget(self):
+        self.loop = None  # whose timers know who waits
+        while self.tasks:
+            self.tasks.pop()._log_destroy_pending = False
+        ASYNCIO.forget_closed()
+        gc.collect()
+
+
+async def hang():
+    asyncio.current_task().set_name("hangs")
+    await asyncio.Event().wait()
+
+
+class Collector:
+    """Let go of what *left* holds at the line number *turn* of the database's code in this thread; count the lines."""
+
+    def __init__(self, left, turn):
+        self.left, self.turn, self.lines = left, turn, 0
+
+    def __enter__(self):
+        self.before = sys.gettrace()
+        sys.settrace(self._look)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(self.before)
+
+    def _look(self, frame, event, _):
+        if frame.f_code.co_filename not in OURS:
+            return None
+        if event == "line":
+            self.lines += 1
+            if self.lines == self.turn:
+                self.left.forget()
+        return self._look
+
+
+@pytest.fixture
+def db(path):
+    """Return a node on a file."""
+    node = DatabaseNode(f"sqlite:///{path}", deadline=5.0, retry=False, breaker=False)
+    yield node
+    node.aclose_sync()
+
+
+@pytest.fixture(autouse=True)
+def _collected_at_that_line_only():
+    gc.disable()
+    gc.freeze()  # so that each of many collections looks only at what came since
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+def writes(db):
+    async def write():
+        async with db.transaction() as tx:
+            await tx.execute(ADD)
+            await hang()
+
+    return write
+
+
+def waits(db):
+    async def wait():
+        asyncio.current_task().set_name("hangs")
+        await db.query(ADD)
+
+    return wait
+
+
+def reads(db):
+    async def read():
+        ours = db.calls.open()
+        lent = await ours.lend_reader(NoTime, ASYNCIO.now() + 5.0)
+        try:
+            await hang()
+        finally:
+            ours.give_back(lent)
+
+    return read
+
+
+class NoTime:
+    """As much of a context as who lends connections looks at."""
+
+    runtime = ASYNCIO
+
+
+LEFT = {
+    "a writer": [writes],
+    "a writer and who waits for it": [writes, waits, waits],
+    "all readers": [reads] * database.READERS,
+    "readers and a writer": [reads, writes, reads],
+}
+NEXT = {
+    "writing": lambda db: db.query_sync(ADD),
+    "reading": lambda db: db.query_sync("SELECT * FROM counter"),
+    "closing": lambda db: db.aclose_sync(),
+}
+
+
+def is_at_rest(ours):
+    status = ours.count()
+    return (0, 0, 0) == (status["writing"], status["reading"], status["waiting"]) and not (ours.lent or ours.calls)
+
+
+@pytest.mark.parametrize("later", NEXT)
+@pytest.mark.parametrize("left", LEFT)
+def test_the_collector_may_come_at_any_line(db, left, later):
+    """Whoever comes next is served, nothing that was taken back is in use, and every place is free again."""
+    db.query_sync(ADD)
+    expected = 1
+    for turn in itertools.count(1):
+        abandoned = Abandoned(*[story(db) for story in LEFT[left]])
+        with Collector(abandoned, turn) as collector:
+            NEXT[later](db)
+        abandoned.forget()
+        expected += later == "writing"
+        assert expected == db.query_sync("SELECT count(*) FROM counter").scalar(), turn
+        ours = db.calls.database
+        until = BLOCKING.now() + 5.0
+        while not is_at_rest(ours) and BLOCKING.now() < until:
+            run_blocking(BLOCKING.sleep(0.001))  # a thread that cleans up may still be at it
+            gc.collect()  # again: what a coroutine brought to life when it was closed
+        assert is_at_rest(ours), turn
+        assert not any(each.retired for each in (ours.writer, *ours.idle, *ours.readers)), turn
+        if collector.lines < turn:
+            break
