@@ -28,6 +28,16 @@ class Connection(sqlite3.Connection):
             self._empty_log()
         super().close()
 
+    def leave(self) -> None:
+        """Be touched no more in a forked child, since it was at work in the parent: closing it would write, too."""
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))  # it outlives even the end of the program
+
+    def refuse(self) -> None:
+        """Carry out nothing any more."""
+        self.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+
     def _empty_log(self) -> None:
         """Bring what lies in the log into the file, wherever that is now; while other programs are at it, it stays."""
         with contextlib.suppress(sqlite3.Error):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unbreakable.errors import StateError
+from unbreakable.storage.forking import Turn
 from unbreakable.storage.owner import owner_at
 from unbreakable.storage.shared import place_of
 
@@ -40,11 +41,12 @@ def look_up(state: str | os.PathLike[str], sql: str, *values: object) -> list[tu
 def _selected(path: Path, how: str, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
     import sqlite3
 
-    connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=2.0)
-    try:
+    turn = Turn(path)
+    with (
+        turn.taken(),
+        contextlib.closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=2.0)) as connection,
+    ):
         return connection.execute(sql, values).fetchall()
-    finally:
-        connection.close()
 
 
 def _is_at_rest(path: Path) -> bool:

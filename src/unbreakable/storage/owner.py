@@ -82,7 +82,10 @@ class Ownership:
     def release(self) -> None:
         """Give the file free; the lock file stays, since removing it would let two owners hold different ones."""
         if self._descriptor >= 0:
+            import fcntl
+
             os.ftruncate(self._descriptor, len(MARK) if self.was_ours else 0)
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # a child that was just forked may have it open, too
         self.forget()
 
     def withdraw(self) -> None:

@@ -3,7 +3,8 @@
 The law of this file.  ``write`` is one transaction: all of its statements, or none, and it returns after the commit.
 With durability "process" (WAL, ``synchronous=NORMAL``) a commit survives the death of the process; with "durable"
 (``FULL``, one fsync each) also a power cut.  Whoever shares the file adopts a ``Schema`` of its own tables.  Nothing is
-written to a file that was deleted or replaced, since nobody would find it there.
+written to a file that was deleted or replaced, since nobody would find it there.  Before a fork the connection is
+closed, and the parent's next use opens it again; the child has to open the file anew.
 
 A file that cannot be read any more is set aside: renamed, never deleted, with a ``StateSetAsideWarning`` that is given
 *before* the rename.  Turn that warning into an error, and a broken file is refused and left where it is.
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -31,6 +31,7 @@ from unbreakable.errors import (
     StateSetAsideWarning,
     StateTooNew,
 )
+from unbreakable.storage.forking import Turn
 from unbreakable.storage.owner import Ownership
 from unbreakable.storage.seal import broken_at, is_sealed, sealing
 from unbreakable.storage.whereabouts import Whereabouts
@@ -48,6 +49,7 @@ FORMAT = 1
 MAGIC = b"SQLite format 3\0"
 LEAST = 512  # bytes of the smallest database
 VERSION = "SELECT version FROM part WHERE name = ?"
+NORMAL, FULL = "PRAGMA synchronous=NORMAL", "PRAGMA synchronous=FULL"
 DAMAGED = 11  # SQLite's result code
 UNREADABLE = 1  # SQLite's result code when a statement does not fit: our own first ones fit every file that is whole
 TROUBLES: dict[int, tuple[type[StateError], str]] = {  # by SQLite's primary result code
@@ -77,18 +79,22 @@ class StateFile:
     def __init__(self, path: Path, durability: Durability = "process", owner: Ownership | None = None) -> None:
         self.path = path
         self.set_aside: Path | None = None
-        self._lock = threading.Lock()
+        self._turn = Turn(path, self._rest, self._leave)
         self._pid = os.getpid()
+        self._durability: Durability = "process"
+        self._connection: Connection | None = None
+        self._is_closed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StateError(f"{path}: its folder cannot be made ({error.strerror})") from error
         self._owner: Ownership | None = (owner := owner or Ownership(path))
         try:
-            self._connection = self._open(owner)
-            self._whereabouts = self._connection.whereabouts = Whereabouts(path)
+            with self._turn.taken():
+                self._open(owner)
             self.strengthen(durability)
         except BaseException:
+            self._turn.end()
             owner.withdraw()
             raise
         owner.confirm()
@@ -98,7 +104,7 @@ class StateFile:
     def write(self, statements: Iterable[Statement]) -> None:
         """Carry out all *statements* and commit, or raise a StateError and change nothing."""
         if self.is_gone:
-            raise StateGone(f"{self.path}: was deleted or replaced while this process worked with it")
+            raise self._gone()
         with self._at_work() as connection, _transaction(connection):
             for sql, values in statements:
                 connection.execute(sql, values)
@@ -127,8 +133,9 @@ class StateFile:
     def strengthen(self, durability: Durability) -> None:
         """Give every later commit at least *durability*."""
         if durability == "durable":
+            self._durability = durability
             with self._at_work() as connection:
-                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute(FULL)
 
     @property
     def is_gone(self) -> bool:
@@ -147,8 +154,11 @@ class StateFile:
         return None
 
     def _disconnect(self) -> None:
-        with self._lock:
-            self._connection.close()
+        with self._turn.taken():
+            self._is_closed = True
+            self._rest()
+            self._whereabouts.let_go()
+        self._turn.end()
 
     def close(self) -> None:
         """Close the connection and give the file free; closing twice is the same as once."""
@@ -161,19 +171,20 @@ class StateFile:
         """Let go of the file in a forked child, whose parent goes on with it."""
         if self._owner is not None:
             self._owner.forget()
+        self._whereabouts.let_go()
 
     # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _open(self, owner: Ownership) -> Connection:
+    def _open(self, owner: Ownership) -> None:
         with self._explained():
             try:
                 self._look_at_the_head(owner)
-                return self._connect()
+                self._connect()
             except StateBroken as trouble:
                 if not (owner.was_ours or self._bears_our_mark()):
                     raise StateNotOurs(f"{self.path}: not a state file of Unbreakable; name another one") from trouble
                 self.set_aside = self._put_away(str(trouble))
-            return self._connect()
+                self._connect()
 
     def _look_at_the_head(self, owner: Ownership) -> None:
         """Raise StateBroken for a file of ours that SQLite would take for a new one, or for one that is read only."""
@@ -187,19 +198,61 @@ class StateFile:
         if head.startswith(MAGIC) and not {*head[18:20]} <= {1, 2}:
             raise StateBroken(f"{self.path}: its header is damaged")
 
-    def _connect(self) -> Connection:
-        from unbreakable.storage.connection import Connection
-
-        connection = Connection(self.path, timeout=0.0, isolation_level=None, check_same_thread=False)
+    def _connect(self) -> None:
+        connection = self._new_connection("rwc")
         try:
             with self._explained(while_opening=True):
                 self._inspect(connection)
                 connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(NORMAL)
         except BaseException:
-            connection.close()
+            self._rest()
             raise
+        self._whereabouts = connection.whereabouts = Whereabouts(self.path)
+
+    def _connect_again(self) -> Connection:
+        """Open the file that was closed for a fork: nobody else may have made it, so it is not looked through again."""
+        if self.is_gone:
+            raise self._gone()
+        connection = self._new_connection("rw")
+        connection.whereabouts = self._whereabouts
+        try:
+            if self.is_gone:  # and what is open now is another one
+                raise self._gone()
+            if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION,):
+                raise StateBroken(f"{self.path}: its content was cut off or replaced")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(FULL if self._durability == "durable" else NORMAL)
+        except BaseException:
+            self._rest()
+            raise
+        self._whereabouts.let_go()
         return connection
+
+    def _new_connection(self, mode: str) -> Connection:
+        """Open the file, which *mode* "rw" does not make, and keep the connection at once: a fork may come."""
+        from unbreakable.storage.connection import Connection
+
+        place = f"{self.path.as_uri()}?mode={mode}"
+        self._connection = connection = Connection(
+            place, uri=True, timeout=0.0, isolation_level=None, check_same_thread=False
+        )
+        return connection
+
+    def _rest(self) -> None:
+        """Close the connection until the next use; whoever calls has the turn."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if connection.whereabouts is not None:
+                connection.whereabouts.hold()
+            connection.close()
+
+    def _leave(self, midway: bool) -> None:
+        """Never touch, in a forked child, the connection that was at work in the parent."""
+        if self._connection is not None:
+            self._connection.leave()
+            if midway:
+                self._connection.refuse()
 
     def _inspect(self, connection: sqlite3.Connection) -> None:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -242,12 +295,17 @@ class StateFile:
 
     # ── trouble ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _gone(self) -> StateGone:
+        return StateGone(f"{self.path}: was deleted or replaced while this process worked with it")
+
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[sqlite3.Connection]:
         if self._pid != os.getpid():
             raise StateError(f"{self.path}: opened by process {self._pid}; open it anew in a forked child")
-        with self._lock, self._explained():
-            yield self._connection
+        with self._turn.taken(), self._explained():
+            if self._is_closed:
+                raise StateError(f"{self.path}: was closed")
+            yield self._connection or self._connect_again()
 
     @contextlib.contextmanager
     def _explained(self, *, while_opening: bool = False) -> Iterator[None]:

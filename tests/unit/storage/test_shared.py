@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
 
 from unbreakable.errors import ConfigurationError
+from unbreakable.storage.owner import Ownership
 from unbreakable.storage.shared import close_state, open_state, place_of
 from unbreakable.storage.sqlite import Schema, StateFile
 
@@ -88,3 +90,13 @@ def test_tables_that_two_users_need_are_made_once(tmp_path, monkeypatch, faster)
     assert [("notes", 2)] == file.read("SELECT name, version FROM part")
     assert [] == file.read("SELECT text, at FROM note")
     close_state(file)
+
+
+def test_who_closes_a_file_frees_it_even_from_a_child_that_was_just_forked(tmp_path):
+    """Such a child has not closed its copy of the lock's descriptor yet."""
+    owner = Ownership(tmp_path / "runs.db")
+    copy = os.dup(owner._descriptor)
+    owner.release()
+
+    Ownership(tmp_path / "runs.db").release()
+    os.close(copy)
