@@ -155,7 +155,7 @@ class APINode(FractalNode):
     async def _let_go(self, runtime: Runtime) -> None:
         """Close the connections; a later request opens new ones.
 
-        A request in flight in a thread gets its answer before its connection is closed; one on an event loop fails.
+        A request in flight gets its answer before its connection is closed.
         """
         await self.asking.aclose() if runtime.preemptive else self.asking.close()
 

@@ -190,18 +190,17 @@ class Asking:
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, those of requests in flight when these have ended."""
         self.in_threads.close()
         await self.on_loops.aclose()
 
     def close(self) -> None:
-        """Close the connections of sync code, and have event loops that run close theirs."""
+        """Close the connections of sync code, and have event loops close theirs."""
         self.in_threads.close()
         self.on_loops.close_elsewhere()
 
     def after_fork(self) -> None:
         """Leave the parent's connections to the parent."""
-        self.inherited.append((dict(self.on_loops.clients), self.in_threads.forget()))
-        self.on_loops.clients.clear()
+        self.inherited.append((self.on_loops.forget(), self.in_threads.forget()))
         if self.credentials is not None:
             self.credentials.gate.clear()

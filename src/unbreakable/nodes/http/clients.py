@@ -8,7 +8,7 @@ import functools
 import math
 import ssl
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Protocol, TypeAlias
 
@@ -62,37 +62,65 @@ def time_limits(ctx: Context) -> dict[str, float | None]:
     return {"connect": wait, "pool": wait, "read": hang, "write": hang}
 
 
+class Opened:
+    """The connections of one event loop, and how many requests are in flight on them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> None:
+        self.loop, self.client = loop, client
+        self.in_flight = 0
+        self.is_left = False  #: whether they are to be closed after the last request in flight
+        self.keeper: AsyncGenerator[None] | None = None  #: what closes them, when the loop ends at the latest
+        self.ending: asyncio.Task[None] | None = None
+
+
 class AsyncWire:
-    """Speak on the running event loop; its connections are closed with it."""
+    """Speak on the running event loop; its connections are closed with it.
+
+    What is in flight when they are to be closed comes to its end first: its failing would be our own doing, and be
+    taken for the service's.
+    """
 
     def __init__(self, transport: Transport | Callable[[], Transport] | None) -> None:
         self.transport = transport
-        self.clients: dict[asyncio.AbstractEventLoop, tuple[httpx2.AsyncClient, AsyncGenerator[None]]] = {}
+        self.clients: dict[asyncio.AbstractEventLoop, Opened] = {}
+        self.left: set[Opened] = set()  #: those whose last request in flight closes them
 
     def client(self) -> httpx2.AsyncClient:
         """Return the client of the running loop."""
-        loop = asyncio.get_running_loop()
-        entry = self.clients.get(loop)
-        return self._new_client(loop) if entry is None else entry[0]
+        return self._opened().client
 
-    def _new_client(self, loop: asyncio.AbstractEventLoop) -> httpx2.AsyncClient:
+    def _opened(self) -> Opened:
+        loop = asyncio.get_running_loop()
+        return self.clients.get(loop) or self._open(loop)
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> Opened:
         for old in [old for old in list(self.clients) if old.is_closed()]:
             self.clients.pop(old, None)
+        self.left.difference_update([old for old in list(self.left) if old.loop.is_closed()])
         transport: Any = made(self.transport, "handle_async_request")
         client = httpx2.AsyncClient(transport=transport, verify=trust(), limits=LIMITS, cookies=forgetful())
-        keeper = self._kept(loop, client)
+        opened = Opened(loop, client)
+        opened.keeper = self._kept(opened)
         with contextlib.suppress(StopIteration):
-            keeper.__anext__().send(None)  # begins without a wait; the loop ends it with its other generators
-        self.clients[loop] = (client, keeper)
-        return client
+            opened.keeper.__anext__().send(None)  # begins without a wait; the loop ends it with its other generators
+        self.clients[loop] = opened
+        return opened
 
-    async def _kept(self, loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> AsyncGenerator[None]:
+    async def _kept(self, opened: Opened) -> AsyncGenerator[None]:
         try:
             yield
         finally:
-            if self.clients.get(loop, (None,))[0] is client:
-                del self.clients[loop]
-            await client.aclose()
+            opened.keeper = None
+            self.left.discard(opened)
+            if self.clients.get(opened.loop) is opened:
+                del self.clients[opened.loop]
+            if not self._is_shared(opened.client._transport):  # noqa: SLF001 - several have one that was given to us
+                await opened.client.aclose()
+
+    def _is_shared(self, carrier: httpx2.AsyncBaseTransport) -> bool:
+        """Return whether somebody else goes on with the transport *carrier*, and closes it in the end."""
+        others = [*self.clients.values(), *self.left]
+        return any(each.client._transport is carrier and not each.loop.is_closed() for each in others)  # noqa: SLF001
 
     def proving(self, auth: httpx2.Auth, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         """Return the requests that *auth* wants sent."""
@@ -101,32 +129,70 @@ class AsyncWire:
     async def exchange(self, ctx: Context, request: httpx2.Request, body: Body) -> httpx2.Response:
         """Return the answer to *request*."""
         request.extensions["timeout"] = time_limits(ctx)
-        response = await self.client().send(request, stream=True, auth=PROVEN, follow_redirects=False)
-        try:
-            body.expect(response)
-            async for chunk in response.aiter_bytes():
-                if not body.take(chunk):
-                    break
-        finally:
-            await response.aclose()
+        async with self._lent() as client:
+            response = await client.send(request, stream=True, auth=PROVEN, follow_redirects=False)
+            try:
+                body.expect(response)
+                async for chunk in response.aiter_bytes():
+                    if not body.take(chunk):
+                        break
+            finally:
+                await response.aclose()
         return body.whole(response)
 
-    async def aclose(self) -> None:
-        """Close the connections of the running loop, and have other loops that still run close theirs."""
-        here = asyncio.get_running_loop()
-        entry = self.clients.get(here)
-        self.close_elsewhere(here)
-        if entry is not None:
-            await entry[1].aclose()
+    @contextlib.asynccontextmanager
+    async def _lent(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """Lend the client for one request; if it was to be closed meanwhile, the last one does that."""
+        opened = self._opened()
+        opened.in_flight += 1
+        try:
+            yield opened.client
+        finally:
+            opened.in_flight -= 1
+            if opened.is_left and not opened.loop.is_closed():
+                await self._close_unused(opened)
 
-    def close_elsewhere(self, here: asyncio.AbstractEventLoop | None = None) -> None:
-        """Have every loop but *here* close its connections."""
-        for loop, (_, keeper) in list(self.clients.items()):
-            if loop is here:
-                continue
-            self.clients.pop(loop, None)
-            if loop.is_running():
-                asyncio.run_coroutine_threadsafe(closed(keeper), loop)
+    async def aclose(self) -> None:
+        """Close the connections of the running loop, and have other loops close theirs.
+
+        Those of requests in flight are closed when the last of these has ended, which is not waited for.
+        """
+        here = self.clients.pop(asyncio.get_running_loop(), None)
+        if here is not None:
+            self.left.add(here)
+        self.close_elsewhere()
+        if here is not None:
+            await self._leave(here)
+
+    def close_elsewhere(self) -> None:
+        """Have every loop close its connections; what is in flight there comes to its end first."""
+        for loop in list(self.clients):
+            opened = self.clients.pop(loop, None)
+            if opened is not None:
+                self.left.add(opened)
+                with contextlib.suppress(RuntimeError):  # the loop was closed, and its connections with it
+                    loop.call_soon_threadsafe(self._begin_to_leave, opened)
+
+    def _begin_to_leave(self, opened: Opened) -> None:
+        opened.ending = opened.loop.create_task(self._leave(opened))
+
+    async def _leave(self, opened: Opened) -> None:
+        opened.is_left = True
+        await self._close_unused(opened)
+
+    async def _close_unused(self, opened: Opened) -> None:
+        """Close the connections unless a request is in flight on them, or somebody is at it already."""
+        keeper = opened.keeper
+        if opened.in_flight == 0 and keeper is not None:
+            opened.keeper = None
+            await keeper.aclose()
+
+    def forget(self) -> list[Opened]:
+        """Begin anew in a forked child; return what the parent process has open."""
+        opened = [*self.clients.values(), *self.left]
+        self.clients.clear()
+        self.left.clear()
+        return opened
 
 
 class BlockingWire:
@@ -213,11 +279,6 @@ class BlockingWire:
         kept, self.kept = self.kept, None
         self.at_work.clear()
         return kept
-
-
-async def closed(keeper: AsyncGenerator[None]) -> None:
-    """End *keeper*, which closes what it keeps."""
-    await keeper.aclose()
 
 
 def made(transport: Any, method: str) -> Any:
