@@ -20,9 +20,10 @@ OURS = {module.__file__ for module in (calls, database, lane, session, gate)}
 
 
 class Abandoned:
-    """Begin *stories*, which hang in the end, on an event loop, and close that over them."""
+    """Begin *stories*, which hang in the end, on an event loop, and close that over them; keep *nodes* as long."""
 
-    def __init__(self, *stories):
+    def __init__(self, *stories, nodes=()):
+        self.nodes = list(nodes)
         self.loop = asyncio.new_event_loop()
         self.tasks = [self.loop.create_task(story()) for story in stories]
         self.loop.run_until_complete(self._until_all_hang())
@@ -36,6 +37,7 @@ class Abandoned:
 
     def forget(self):
         self.loop = None  # whose timers know who waits
+        self.nodes.clear()
         while self.tasks:
             self.tasks.pop()._log_destroy_pending = False
         ASYNCIO.forget_closed()
@@ -161,5 +163,49 @@ def test_the_collector_may_come_at_any_line(db, left, later):
             gc.collect()  # again: what a coroutine brought to life when it was closed
         assert is_at_rest(ours), turn
         assert not any(each.retired for each in (ours.writer, *ours.idle, *ours.readers)), turn
+        if collector.lines < turn:
+            break
+
+
+@pytest.mark.parametrize("later", NEXT)
+@pytest.mark.parametrize("left", [[], [writes], [reads, writes]])
+def test_the_collector_may_drop_another_node_at_any_line(db, path, left, later):
+    """One that was never closed, and whose loops were closed over it: it leaves the database in the middle of that."""
+    for turn in itertools.count(1):
+        db.query_sync("SELECT * FROM counter")
+        other = DatabaseNode(f"sqlite:///{path}", retry=False)
+        other.query_sync("SELECT * FROM counter")
+        abandoned = Abandoned(*[story(other) for story in left], nodes=[other])
+        del other
+        with Collector(abandoned, turn) as collector:
+            NEXT[later](db)
+        abandoned.forget()
+        db.query_sync(ADD)
+        ours = db.calls.database
+        until = BLOCKING.now() + 5.0
+        while not (is_at_rest(ours) and ours.nodes == 1) and BLOCKING.now() < until:
+            run_blocking(BLOCKING.sleep(0.001))
+            gc.collect()
+        assert (True, 1) == (is_at_rest(ours), ours.nodes), turn
+        if collector.lines < turn:
+            break
+
+
+def test_a_coroutine_may_ask_when_the_collector_closes_it(db):
+    """In the middle of the node's opening, too: the node is counted once, and its last use closes the connections."""
+
+    async def asks_again():
+        try:
+            await hang()
+        finally:
+            db.query_sync("SELECT * FROM counter")
+
+    for turn in itertools.count(1):
+        abandoned = Abandoned(asks_again)
+        db.aclose_sync()
+        with Collector(abandoned, turn) as collector:
+            db.query_sync("SELECT * FROM counter")
+        abandoned.forget()
+        assert 1 == db.calls.database.nodes, turn
         if collector.lines < turn:
             break

@@ -52,25 +52,30 @@ class Calls:
         self.lock = new_lock()
         self.runs = {"executed": 0, "replayed": 0, "in_doubt": 0}
         self.database: Database | None = None
-        self._use: weakref.finalize[[], Any] | None = None
+        self._uses: dict[Database, weakref.finalize[[], Any]] = {}  #: one, as long as the database is used
 
     def open(self) -> Database:
         """Return the database, which is used from now until ``close()``, or until nobody knows the node any more."""
         with self.lock:
-            database = self.database = self.database or open_database(self.path, self.durability)
-            if self._use is None or not self._use.alive:
-                database.enter()
-                self._use = weakref.finalize(self, database.leave)
-            return database
+            if self.database is None:
+                new = open_database(self.path, self.durability)
+                self.database = self.database or new
+            if not self._uses:
+                self.database.enter()
+                use = weakref.finalize(self, self.database.leave)
+                if self._uses.setdefault(self.database, use) is not use:
+                    use()  # the collector has closed a coroutine meanwhile that opened it, too
+            return self.database
 
     def close(self) -> None:
         """Let go of the database; closing twice is the same as once."""
-        if self._use is not None:
-            shut_down(self._use())
+        use = None if self.database is None else self._uses.pop(self.database, None)
+        if use is not None:
+            shut_down(use())
 
     async def aclose(self) -> None:
         """Let go of the database, off the event loop."""
-        if self.database is not None and self._use is not None:
+        if self.database is not None and self._uses:
             await OffLoop(self.database.threads).finish(self.close)
 
     def survey(self) -> dict[str, Any]:
