@@ -15,7 +15,7 @@ from unbreakable.cli.serving import serve
 from unbreakable.cli.target import Target
 
 pytestmark = pytest.mark.real
-NO_SYSTEM = cast("Place", SimpleNamespace(systems=()))
+NO_SYSTEM = cast("Place", SimpleNamespace(still_open=list))
 
 
 @pytest.fixture(autouse=True)
