@@ -11,6 +11,8 @@ import sqlite3
 
 from unbreakable.storage.whereabouts import Whereabouts
 
+_left: list[Connection] = []
+
 
 class Connection(sqlite3.Connection):
     """Be a connection, which is told the *whereabouts* of its file once it is open."""
@@ -28,15 +30,18 @@ class Connection(sqlite3.Connection):
             self._empty_log()
         super().close()
 
-    def leave(self) -> None:
-        """Be touched no more in a forked child, since it was at work in the parent: closing it would write, too."""
-        import ctypes
+    def leave(self, *, midway: bool) -> None:
+        """Stay open in a forked child for ever, since it was at work in the parent: closing it would write, too.
 
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))  # it outlives even the end of the program
+        Who was *midway* is refused the rest.  In another thread SQLite itself may hold its own locks.
+        """
+        _left.append(self)
+        with contextlib.suppress(ImportError):  # where it cannot be had, the end of the program closes it
+            import ctypes
 
-    def refuse(self) -> None:
-        """Carry out nothing any more."""
-        self.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+        if midway:
+            self.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
 
     def _empty_log(self) -> None:
         """Bring what lies in the log into the file, wherever that is now; while other programs are at it, it stays."""

@@ -15,8 +15,9 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from unbreakable.errors import StateError
 
@@ -24,36 +25,57 @@ PATIENCE = 5.0  # seconds that a fork waits for whoever is at work on a file
 
 _gate = threading.RLock()  # held while somebody comes, and while the process forks
 _everyone: weakref.WeakSet[Turn] = weakref.WeakSet()
-_forks: list[
-    tuple[list[Turn], list[Turn]]
-] = []  # who waits, and who is still at work; a signal's handler may fork, too
-_torn: dict[Path, list[Turn]] = {}  # a parent's connections that were at work, kept so that nobody here closes them
+_forks: list[list[Turn]] = []  # who waits for each: a signal's handler may fork in the middle of a fork
+_torn: set[Path] = set()  # files that a parent was at work in
 
 
-def _nothing(*_: object) -> None:
-    pass
+class Resting(Protocol):
+    """Somebody with a connection."""
+
+    def rest(self) -> None:
+        """Close it before a fork, until the next use; what is in memory stays."""
+
+    def leave(self, *, midway: bool) -> None:
+        """Never touch it in this child: it was at work in the parent; *midway* if in the thread that forked."""
+
+
+def refuse_if_torn(path: Path) -> None:
+    """Raise StateError when this process cannot use the file at *path*."""
+    if path in _torn:
+        raise StateError(
+            f"{path}: this process was forked while its parent was at work in the file, so SQLite cannot be "
+            "trusted with it here; fork at another moment, or start the process by spawn or forkserver"
+        )
+
+
+def _nobody() -> Resting | None:
+    return None
 
 
 class Turn:
-    """Let one thread at a time be at work on the file at *path*.
+    """Let one thread at a time be at work on *owner*'s connection to the file at *path*, None for one in memory.
 
-    Before a fork ``rest()`` closes its connection; when that cannot be, ``leave(midway)`` has the child never touch it,
-    *midway* if the child is to go on with the work it was forked from.  Raises StateError where SQLite cannot be
-    trusted with the file any more.
+    Raises StateError where SQLite cannot be trusted with the file any more.
     """
 
-    def __init__(
-        self, path: Path, rest: Callable[[], None] = _nothing, leave: Callable[[bool], None] = _nothing
-    ) -> None:
-        self.path, self.rest, self.leave = path, rest, leave
+    def __init__(self, path: Path | None, owner: Resting | None = None) -> None:
+        self.path = path
+        self._owner = _nobody if owner is None else weakref.ref(owner)
         self._lock, self._holder = threading.Lock(), 0
         with _gate:
-            if path in _torn:
-                raise StateError(
-                    f"{path}: this process was forked while its parent was at work in the file, so SQLite cannot be "
-                    "trusted with it here; fork at another moment, or start the process by spawn or forkserver"
-                )
+            if path is not None:
+                refuse_if_torn(path)
             _everyone.add(self)
+
+    def take(self) -> None:
+        """Begin to be the one who is at work."""
+        self._lock.acquire()
+        self._holder = threading.get_ident()
+
+    def give_back(self) -> None:
+        """Let others be at work again."""
+        self._holder = 0
+        self._lock.release()
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
@@ -75,50 +97,55 @@ class Turn:
         with _gate:
             _everyone.discard(self)
 
-    def stop(self) -> bool:
-        """Let nobody be at work until ``go_on``, and close the connection; return whether that could be done."""
+    def stop(self, waiting: list[Turn]) -> None:
+        """Let nobody be at work until ``give_back``, and close the connection; be *waiting* if that can be done."""
         if self.is_mine or not self._lock.acquire(timeout=PATIENCE):
-            return False
+            return
+        waiting.append(self)
         self._holder = threading.get_ident()
-        self.rest()
-        return True
+        owner = self._owner()
+        if owner is not None:
+            owner.rest()
 
-    def go_on(self) -> None:
-        """Let others be at work again."""
-        self._holder = 0
-        self._lock.release()
+    def tear(self) -> None:
+        """Trust SQLite no more, in this child, with what the parent was at work on."""
+        midway = self.is_mine
+        if self.path is not None:
+            _torn.add(self.path)
+        if not midway:  # who held it does not exist here
+            self._lock, self._holder = threading.Lock(), 0
+        owner = self._owner()
+        if owner is not None:
+            owner.leave(midway=midway)
 
 
 def _before() -> None:
     _gate.acquire()
     waiting: list[Turn] = []
-    at_work: list[Turn] = []
-    _forks.append((waiting, at_work))
+    _forks.append(waiting)
     for turn in list(_everyone):
-        (waiting if turn.stop() else at_work).append(turn)
+        turn.stop(waiting)
 
 
 def _after_in_parent() -> None:
     if not _forks:
         return  # this is the child of a signal's handler that forked in the middle of a fork
-    waiting, _ = _forks.pop()
-    for turn in waiting:
-        turn.go_on()
+    for turn in _forks.pop():
+        turn.give_back()
     _gate.release()
 
 
 def _after_in_child() -> None:
+    """Tear what did not wait, also because something was raised meanwhile, such as Ctrl-C."""
     global _gate  # noqa: PLW0603 - the parent's was held by the fork
-    for _, at_work in _forks:
-        for turn in at_work:
-            _torn.setdefault(turn.path, []).append(turn)
-            turn.leave(turn.is_mine)
-    for waiting, _ in _forks:
-        for turn in waiting:
-            turn.go_on()
-    _forks.clear()
-    _everyone.clear()
+    waiting = [turn for each in _forks for turn in each]
+    at_work = set(_everyone).difference(waiting)
     _gate = threading.RLock()
+    _forks.clear()
+    for turn in waiting:
+        turn.give_back()
+    for turn in at_work:
+        turn.tear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -79,7 +79,7 @@ class StateFile:
     def __init__(self, path: Path, durability: Durability = "process", owner: Ownership | None = None) -> None:
         self.path = path
         self.set_aside: Path | None = None
-        self._turn = Turn(path, self._rest, self._leave)
+        self._turn = Turn(path, self)
         self._pid = os.getpid()
         self._durability: Durability = "process"
         self._connection: Connection | None = None
@@ -156,7 +156,7 @@ class StateFile:
     def _disconnect(self) -> None:
         with self._turn.taken():
             self._is_closed = True
-            self._rest()
+            self.rest()
             self._whereabouts.let_go()
         self._turn.end()
 
@@ -206,7 +206,7 @@ class StateFile:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute(NORMAL)
         except BaseException:
-            self._rest()
+            self.rest()
             raise
         self._whereabouts = connection.whereabouts = Whereabouts(self.path)
 
@@ -224,7 +224,7 @@ class StateFile:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(FULL if self._durability == "durable" else NORMAL)
         except BaseException:
-            self._rest()
+            self.rest()
             raise
         self._whereabouts.let_go()
         return connection
@@ -239,7 +239,7 @@ class StateFile:
         )
         return connection
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """Close the connection until the next use; whoever calls has the turn."""
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -247,12 +247,11 @@ class StateFile:
                 connection.whereabouts.hold()
             connection.close()
 
-    def _leave(self, midway: bool) -> None:
+    def leave(self, *, midway: bool) -> None:
         """Never touch, in a forked child, the connection that was at work in the parent."""
-        if self._connection is not None:
-            self._connection.leave()
-            if midway:
-                self._connection.refuse()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.leave(midway=midway)
 
     def _inspect(self, connection: sqlite3.Connection) -> None:
         (application,) = connection.execute("PRAGMA application_id").fetchone()

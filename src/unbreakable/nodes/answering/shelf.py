@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from unbreakable.errors import DeadlineExceeded, StateBroken, StateError, StateLocked, StateNotOurs, StateTooNew
 from unbreakable.runtime.world import REAL
+from unbreakable.storage.forking import Turn, refuse_if_torn
 from unbreakable.storage.seal import broken_at, sealing
 from unbreakable.storage.sqlite import LEAST, TROUBLES, UNREADABLE, code_of
 from unbreakable.storage.whereabouts import Whereabouts
@@ -33,12 +33,8 @@ APPLICATION = 0x756E626B  # "unbk", at byte 68 of the file
 PATIENCE = 1.0  # seconds that a commit, or opening a file, waits for other processes
 PAUSE = 0.01  # seconds between two looks whether they are done
 BUSY = 0.02  # seconds that SQLite itself waits for them, with the lock held
-FORK_PATIENCE = 5.0  # seconds that a fork waits for the statements that other threads are at
 STEPS = 2_000  # of SQLite's machine between two looks at the clock
 INTERRUPTED = 9  # SQLite's result code
-
-_shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
-_inherited: list[sqlite3.Connection] = []  # a parent's, which must not be closed in its child
 
 
 class Shelf:
@@ -52,7 +48,7 @@ class Shelf:
         self.path, self.migrations = path, migrations
         self.name = "the knowledge in memory" if path is None else str(path)
         self.closed = False
-        self.lock = threading.Lock()
+        self.turn = Turn(path, self)
         self._connection: Connection | None = None
         self._finalizer: Callable[[], object]
         self._damage: tuple[object, str] | None = None  #: which state of the file was found damaged, and how
@@ -65,7 +61,6 @@ class Shelf:
         except StateError:
             if not was_there:
                 raise
-        _shelves.add(self)
 
     def _warn_of_an_empty_file(self) -> None:
         """Warn of a file that holds nothing: SQLite takes it for a new one, and it may have been cut off."""
@@ -83,7 +78,7 @@ class Shelf:
     @contextlib.contextmanager
     def at_work(self, late: Callable[[], bool] | None = None) -> Iterator[sqlite3.Connection]:
         """Hold the connection; what runs when *late* says so is stopped, and DeadlineExceeded is raised."""
-        with self.lock, self._explained():
+        with self.turn.taken(), self._explained():
             connection = self._open()
             if late is not None:
                 connection.set_progress_handler(late, STEPS)
@@ -106,22 +101,22 @@ class Shelf:
             with contextlib.suppress(StateError), self._explained():
                 if self._connection is not None and self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-            self.lock.release()
+            self.turn.give_back()
 
     def close(self) -> None:
         """Close the database for good."""
-        with self.lock:
+        with self.turn.taken():
             self.closed = True
             self._let_go()
 
     def _begin(self) -> None:
         """Take the lock and begin a transaction, or raise and do neither."""
-        self.lock.acquire()
+        self.turn.take()
         try:
             with self._explained():
                 self._open().execute("BEGIN IMMEDIATE")
         except BaseException:
-            self.lock.release()
+            self.turn.give_back()
             raise
 
     def _look_inside(self) -> None:
@@ -158,6 +153,7 @@ class Shelf:
         from unbreakable.storage.connection import Connection
 
         if self.path is not None:
+            refuse_if_torn(self.path)
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -244,49 +240,19 @@ class Shelf:
             self._connection = None
             self._finalizer()
 
-    def before_fork(self) -> None:
-        """Close the file: a child would inherit SQLite's list of this process's locks on it, and not the locks."""
+    def rest(self) -> None:
+        """Close the file until the next use; a forked child inherits what is in memory as a copy."""
         if self.path is not None:
             self._let_go()
 
-    def after_fork(self, *, held: bool) -> None:
-        """Leave the file to the parent process; keep what is in memory, unless a thread was at it all the time."""
-        self.lock = threading.Lock()
-        if self._connection is not None and (self.path is not None or not held):
-            _inherited.append(self._connection)
-            self._connection = None
-            self.closed = self.closed or self.path is None
+    def leave(self, *, midway: bool) -> None:
+        """Leave to the parent process what a thread was at work on when it forked."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.leave(midway=midway)
+        self.closed = self.closed or self.path is None
 
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:
     if pid == os.getpid():
         connection.close()
-
-
-# ── forking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_held: list[tuple[Shelf, bool]] = []
-
-
-def _before_fork() -> None:
-    _held[:] = [(shelf, shelf.lock.acquire(timeout=FORK_PATIENCE)) for shelf in list(_shelves)]
-    for shelf, held in _held:
-        if held:
-            shelf.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    for shelf, held in _held:
-        if held:
-            shelf.lock.release()
-    _held.clear()
-
-
-def _after_fork_in_child() -> None:
-    for shelf, held in _held:
-        shelf.after_fork(held=held)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
