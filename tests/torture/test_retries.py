@@ -140,10 +140,11 @@ def test_a_partner_that_says_how_much_it_takes_is_not_shut_out(at_once):
         let_in.append(now)
 
     async def main() -> None:
-        await asyncio.gather(*(ask() for _ in range(at_once)))
+        outcomes = await asyncio.gather(*(ask.outcome() for _ in range(at_once)))
         for _ in range(20):
-            await ask()
+            outcomes.append(await ask.outcome())
             await sleep(1.0)
+        assert [True] * (at_once + 20) == [outcome.ok for outcome in outcomes]
 
     with virtual_time():
         asyncio.run(main())

@@ -90,6 +90,10 @@ class Rests:
             return True
         return trouble.rests > 0 and trouble.until <= now and trouble.last < since
 
+    def others_may(self, names: Iterable[str], name: str, now: float, *, since: float) -> bool:
+        """Return whether one of *names* other than *name* could have done what was begun at *since*."""
+        return any(other != name and self.may_work(other, now, since) for other in names)
+
     def is_down(self, name: str) -> bool:
         """Return whether way *name* had to rest, and has not worked since."""
         trouble = self._troubles.get(name)

@@ -32,10 +32,6 @@ class Choice(NamedTuple):
         """Return the best of the ways *names* that are not left in peace."""
         return self.target.rests.best(select.order(self.target.arms, names, ctx.runtime.random), ctx.runtime.now())
 
-    def could_be_done(self, began: float, now: float) -> bool:
-        """Return whether another way may have done what was begun then."""
-        return any(self.target.rests.may_work(way, now, began) for way in self.ways)
-
     def worked(self, way: str, began: float, now: float) -> float:
         """Take in that *way*, which began then, succeeded; return how many seconds it took."""
         select.learn(self.target.arms, way, now - began, ok=True)
@@ -97,7 +93,7 @@ class Job:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
                 choice.failed(way, began, ctx, error)
-                ctx.blameless = choice.could_be_done(began, ctx.runtime.now())
+                ctx.blameless = choice.target.rests.others_may(choice.ways, way, ctx.runtime.now(), since=began)
             raise
         seconds = choice.worked(way, began, ctx.runtime.now())
         if way == PRIMARY and not ctx.rival:
@@ -107,9 +103,8 @@ class Job:
     def _choose(self, choice: Choice, ctx: Context) -> str:
         """Return the best way, or now and then the primary one: there is no speed-up without a baseline."""
         names = list(choice.ways)
-        if len(names) < 2 or ctx.rival or choice.target.rests.is_down(PRIMARY):
-            return choice.best(names, ctx)
-        if not self._is_control(ctx.runtime.random()):
+        may_measure = len(names) > 1 and not (ctx.rival or choice.target.rests.is_down(PRIMARY))
+        if not (may_measure and self._is_control(ctx.runtime.random())):
             return choice.best(names, ctx)
         self.controls += 1
         ctx.choice = choice._replace(measures=True)

@@ -214,6 +214,17 @@ def partner() -> Iterator[Partner]:
 
 
 @pytest.fixture
+def slow(partner):
+    """Return a partner who takes a moment to answer what is asked below /slow."""
+
+    def answer(asked):
+        return partner.reply(body={"target": asked.target}, delay=0.3 if "slow" in asked.target else 0.0)
+
+    partner.answer = answer
+    return partner
+
+
+@pytest.fixture
 def replica() -> Iterator[Partner]:
     """Return another one."""
     service = Partner()

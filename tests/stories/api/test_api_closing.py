@@ -30,17 +30,6 @@ class Asked:
         return self.outcome
 
 
-@pytest.fixture
-def slow(partner):
-    """Return a partner who takes a moment to answer what is asked below /slow."""
-
-    def answer(asked):
-        return partner.reply(body={"target": asked.target}, delay=0.3 if "slow" in asked.target else 0.0)
-
-    partner.answer = answer
-    return partner
-
-
 TRANSPORTS = {"ours": lambda: None, "made": lambda: httpx2.HTTPTransport, "given": httpx2.HTTPTransport}
 
 

@@ -15,17 +15,6 @@ pytestmark = pytest.mark.real
 SEVERAL = 10  # more than failures open a circuit
 
 
-@pytest.fixture
-def slow(partner):
-    """Return a partner who takes a moment to answer what is asked below /slow."""
-
-    def answer(asked):
-        return partner.reply(body={"target": asked.target}, delay=0.3 if "slow" in asked.target else 0.0)
-
-    partner.answer = answer
-    return partner
-
-
 async def in_flight(api, partner, several=SEVERAL):
     """Return so many requests that are in flight."""
     before = len(partner.asked)

@@ -123,8 +123,7 @@ class Asking:
         self.rests.failed(tried.url, now, dead=dead, slow=slow)
         if len(self.urls) > 1:
             select.learn(ctx.target.arms, tried.url, now - tried.began, ok=False)
-        others = (url for url in self.urls if url != tried.url)
-        ctx.blameless = any(self.rests.may_work(url, now, tried.began) for url in others)
+        ctx.blameless = self.rests.others_may(self.urls, tried.url, now, since=tried.began)
 
     def _worked(self, ctx: Context, tried: Try) -> None:
         """Take in how fast the endpoint answered, so that the one that does best is asked first."""
