@@ -27,8 +27,8 @@ class RetryBudget:
 
 
 def small(budget: RetryBudget) -> RetryBudget:
-    """Return *budget* without savings: it never holds more than it begins with."""
-    return replace(budget, most=min(budget.start, budget.most))
+    """Return *budget* without savings: it never holds more than it begins with, or than one repeat costs."""
+    return replace(budget, most=min(max(1.0, budget.start), budget.most))
 
 
 class Budget:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unbreakable.policies import Budget, RetryBudget
+from unbreakable.policies.budget import small
 
 growths = st.lists(st.tuples(st.integers(0, 1_000), st.floats(0.0, 100.0)), min_size=1, max_size=30)
 settings_of = st.builds(
@@ -74,6 +75,15 @@ def test_copies_leave_a_reserve_to_repeats():
     budget = Budget(RetryBudget(ratio=0.0, floor=0.0, start=10.0), now=0.0)
 
     assert (5, 5) == (sum(budget.spend(0, 0.0, keep=5.0) for _ in range(20)), spent(budget))
+
+
+@pytest.mark.parametrize(("start", "copies"), [(0.0, 1), (0.5, 1), (4.0, 4)])
+def test_a_budget_that_begins_empty_pays_for_copies_all_the_same(start, copies):
+    """The purse of the copies has no savings, but room for one copy at least."""
+    budget = Budget(small(RetryBudget(ratio=0.5, floor=0.0, start=start)), now=0.0)
+    spent(budget)
+
+    assert copies == spent(budget, successes=1_000)
 
 
 def test_a_clock_or_a_count_that_steps_back_takes_nothing_and_gives_nothing():
