@@ -161,6 +161,15 @@ async def test_too_large_an_answer_is_refused(partner, ask, answer):
     assert ("the answer is larger than max_body=1000 bytes", 1) == (str(outcome.error), outcome.attempts)
 
 
+async def test_what_a_head_announces_is_not_taken_in(partner, ask):
+    """Whether a large file is there can be asked: an answer to HEAD announces what a GET would bring."""
+    partner.answers(partner.reply(200, b"x" * 500_000))
+    async with APINode(partner.url, max_body=1_000, retry=False) as api:
+        outcome = await ask(api, method="HEAD")
+
+    assert (None, ub.Status.OK) == (outcome.value, outcome.status)
+
+
 # ── what must not happen twice ──────────────────────────────────────────────────────────────────────────────────────
 
 

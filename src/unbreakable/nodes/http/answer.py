@@ -34,8 +34,13 @@ class Body:
         self.started = ctx.runtime.now()
 
     def expect(self, response: httpx2.Response) -> None:
-        """Look at what is announced: refuse too much, or skim a redirect."""
+        """Look at what is announced: refuse too much, or skim a redirect.
+
+        An answer to HEAD, or a 304, announces what another one would hold.
+        """
         self.skims = self.follow and response.next_request is not None
+        if response.request.method == "HEAD" or response.status_code == 304:
+            return
         announced = response.headers.get("content-length", "")
         if not self.skims and announced.isascii() and announced.isdigit() and int(announced) > self.most:
             raise self._too_large()
