@@ -127,6 +127,7 @@ def test_headers_are_put_together():
         ({"data": "\ud83d", "method": "POST"}, "the request cannot be made"),
         ({"params": 5}, "params must be a dict, or a list of pairs"),
         ({"params": ["q"]}, "params must be a dict, or a list of pairs"),
+        ({"params": zip(["q"], [1], strict=True)}, "params must be a dict, or a list of pairs"),
         ({"headers": ["X-A"]}, "headers must be a dict of text"),
         ({"idempotency_key": 7}, r"headers\['Idempotency-Key'\] must be ASCII text"),
         ({"idempotency_key": ""}, "idempotency_key must not be blank"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -57,10 +57,13 @@ def prepare(client: httpx2.Client | httpx2.AsyncClient, endpoint: str, ask: Ask,
 
 
 def pairs(params: Any) -> Any:
-    """Return *params* if they can stand in a query; raise ValidationFailed otherwise."""
+    """Return *params* if they can stand in a query; raise ValidationFailed otherwise.
+
+    What can be gone through only once is refused: a repeat, or a copy, would send nothing of it.
+    """
     if params is None or isinstance(params, (str, bytes, Mapping)):
         return params
-    listed = list(params) if isinstance(params, Iterable) else None
+    listed = list(params) if isinstance(params, Iterable) and not isinstance(params, Iterator) else None
     if listed is None or not all(isinstance(each, (tuple, list)) and len(each) == 2 for each in listed):
         raise ValidationFailed(f"params must be a dict, or a list of pairs of a name and a value, not {params!r:.200}")
     return [tuple(each) for each in listed]
