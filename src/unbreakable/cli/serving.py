@@ -15,8 +15,8 @@ from typing import Any
 from unbreakable.cli.place import Place
 from unbreakable.cli.target import Target, Whole, engine_of
 from unbreakable.loops import LoopState, QuantumLoop
-from unbreakable.loops.signals import ASKING, came, noted_signals
 from unbreakable.runtime import BLOCKING
+from unbreakable.runtime.signals import ASKING, came, give_back, noted_signals, take, take_on
 
 GRACE = 1.8  # seconds that what is in progress has when the end is asked for; closing everything takes up to 1.6 more
 LOOK_AGAIN = 0.1  # seconds between two looks whether all have ended, or a signal came
@@ -57,14 +57,14 @@ def _its_own_exit() -> Iterator[None]:
 
 def _serve_plain(target: Target, place: Place) -> None:
     """Run what was found in this thread: a function, and what it returns or leaves open after it, or that by itself."""
-    with _interrupted_when_asked() as asked:
+    with interrupted_when_asked() as asked:
         try:
             if not inspect.isroutine(target.found):
                 _run_together([target.found])
                 return
             with _its_own_exit():
                 made = target.found()
-            if not asked:
+            if not was_asked(asked):
                 _run_together(_to_run(target, made, place))
         except KeyboardInterrupt:
             pass  # which is its end, as in a program that runs by itself
@@ -72,8 +72,13 @@ def _serve_plain(target: Target, place: Place) -> None:
             _close_together(place.still_open(), GRACE)
 
 
+def was_asked(asked: Sequence[int]) -> bool:
+    """Return whether the end was asked for, be it of what the program itself was running then."""
+    return bool(asked or came)
+
+
 @contextlib.contextmanager
-def _interrupted_when_asked() -> Iterator[list[int]]:
+def interrupted_when_asked() -> Iterator[list[int]]:
     """Let SIGTERM be a Ctrl-C, once, so that every ``finally`` and ``with`` has its say; yield the signals that came.
 
     A second one, which whoever ends a whole group of processes sends, breaks off nothing that the first has begun.
@@ -82,7 +87,7 @@ def _interrupted_when_asked() -> Iterator[list[int]]:
     asked, meaning, on_interrupt = list[int](), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked or came:
+        if was_asked(asked):
             return
         asked.append(number)
         if callable(meaning):
@@ -90,14 +95,14 @@ def _interrupted_when_asked() -> Iterator[list[int]]:
         else:
             signal.raise_signal(signal.SIGINT)  # not raised here: asyncio.run makes a cancellation of it
 
-    signal.signal(signal.SIGTERM, ask)
+    taken = [take(signal.SIGTERM, ask)]
     if not callable(on_interrupt):  # where a shell has started us in the background it is ignored
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        taken.append(take(signal.SIGINT, signal.default_int_handler))
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGTERM, meaning)
-        signal.signal(signal.SIGINT, on_interrupt)
+        for each in taken:
+            give_back(each)
 
 
 def _to_run(target: Target, made: Any, place: Place) -> list[Whole]:
@@ -154,7 +159,7 @@ async def _serve_async(target: Target, place: Place) -> None:
         asked.set()
 
     for number in ASKING:
-        loop.add_signal_handler(number, ask)
+        take_on(loop, number, ask)
     over, wholes = asyncio.ensure_future(asked.wait()), list[Whole]()
     try:
         wholes = await _made(target, place, over)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from unbreakable.cli.place import Place
-from unbreakable.cli.serving import serve
+from unbreakable.cli.serving import interrupted_when_asked, serve, was_asked
 from unbreakable.cli.target import find
 from unbreakable.cli.told import tell_of
-from unbreakable.errors import StateFull, StateLocked, StateNotOurs, StateOwned, StateTooNew
+from unbreakable.errors import ConfigurationError, StateFull, StateLocked, StateNotOurs, StateOwned, StateTooNew
 from unbreakable.loops.loop import first_start
 from unbreakable.loops.supervisor import FINISHED, IN_VAIN, follow, tell
 from unbreakable.runtime import BLOCKING
@@ -29,11 +29,16 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
     as_json, file = "json" in words, target.partition(":")[0]
     place = Place(Path(state), asked="asked" in words, as_json=as_json)
     sys.argv[:] = [file]
-    try:
-        found = find(target)
-    except BaseException as error:
-        tell_of(error, file, f"{file} cannot be loaded", as_json=as_json)
-        _end(error, in_vain=not isinstance(error, PASSES_BY_ITSELF))
+    with interrupted_when_asked() as asked:  # a file may do its work when it is loaded
+        try:
+            found = find(target)
+        except BaseException as error:
+            if was_asked(asked) and isinstance(error, (KeyboardInterrupt, ConfigurationError)):
+                _finish()
+            tell_of(error, file, f"{file} cannot be loaded", as_json=as_json)
+            _end(error, in_vain=not isinstance(error, PASSES_BY_ITSELF))
+        if was_asked(asked):
+            _finish()
     began = BLOCKING.now()
     place.tell_when_it_runs(str(found), STARTING)
     try:
@@ -42,6 +47,10 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
         runs = first_start.has_happened or BLOCKING.now() - began > STARTING
         tell_of(error, file, f"{found} {'ended' if runs else 'failed before anything ran'}", as_json=as_json)
         _end(error, in_vain=isinstance(error, NEVER_PASSES) or not (runs or isinstance(error, PASSES_BY_ITSELF)))
+    _finish()
+
+
+def _finish() -> NoReturn:
     tell(FINISHED)
     sys.exit(0)
 

@@ -13,7 +13,6 @@ from unbreakable.loops.ending import end
 from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
 from unbreakable.loops.loop import QuantumLoop
-from unbreakable.loops.signals import noted_signals
 from unbreakable.loops.status import EngineStatus, LoopState
 from unbreakable.loops.work import Work
 from unbreakable.policies import check
@@ -21,6 +20,7 @@ from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, run_blocking
 from unbreakable.runtime.mark import running_event_loop
+from unbreakable.runtime.signals import noted_signals
 
 # How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
 LOOK_AGAIN = 0.1

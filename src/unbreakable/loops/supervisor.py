@@ -16,10 +16,10 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from unbreakable.loops.signals import noted_signals
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
 from unbreakable.runtime import BLOCKING
+from unbreakable.runtime.signals import noted_signals
 
 LIFELINE = 0  # the worker's standard input
 LOOK_AGAIN = 0.05  # seconds between two looks at the worker

@@ -17,12 +17,12 @@ from unbreakable.fractal.trying import is_exhausted
 from unbreakable.loops.bench import Bench
 from unbreakable.loops.errand import Answer, Request
 from unbreakable.loops.program import Program
-from unbreakable.loops.signals import ASKING
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import BLOCKING
 from unbreakable.runtime.loading import loading
+from unbreakable.runtime.signals import ASKING, take
 
 LAST_WORDS = 1.0  # seconds from the end of the conversation to the end of the process, whatever it does
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
@@ -32,7 +32,7 @@ def main(descriptor: str, parent: str) -> None:
     """Make the attempts that are asked for through the socket *descriptor*, as long as process *parent* lives."""
     _die_with(int(parent))
     for number in ASKING:
-        signal.signal(number, _leave_to_the_parent)  # a handler, which unlike SIG_IGN our own children do not inherit
+        take(number, _leave_to_the_parent)  # a handler, which unlike SIG_IGN our own children do not inherit
     with contextlib.suppress(Gone):
         _serve(socket.socket(fileno=int(descriptor)))
 
