@@ -280,3 +280,24 @@ def test_a_knowledge_file_that_is_replaced_takes_everything_along_at_its_end(tmp
     for place, words in ((path, "The new sky is green."), (archive, "The old sky is blue.")):
         with KnowledgeBase(path=place) as found:
             assert [words] == quotes(found, "What is the sky like?")
+
+
+@pytest.mark.parametrize("named", ["k.db", "./deep/../k.db"])
+def test_a_file_stays_where_it_is_when_the_program_changes_its_directory(tmp_path, monkeypatch, named):
+    """A relative path means what it meant when it was written, for passages and for what is judged."""
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path)
+    agents = [
+        AgentNode(knowledge=KnowledgeBase(["Cairo is the capital of Egypt."], path=named)),
+        AgentNode(knowledge=named),
+        AgentNode(knowledge=KnowledgeBase(named)),
+    ]
+
+    monkeypatch.chdir(tmp_path / "deep")
+    answers = [agent.process_query_sync("What is the capital of Egypt?") for agent in agents]
+    for agent, answer in zip(agents, answers, strict=True):
+        agent.feedback_sync(answer, good=True)
+        agent.knowledge.close()
+
+    assert ["extract"] * 3 == [answer.kind for answer in answers]
+    assert [] == list((tmp_path / "deep").iterdir())

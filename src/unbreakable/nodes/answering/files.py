@@ -34,7 +34,7 @@ def is_database(path: Path) -> bool:
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
-    """Return the path of what is there; ConfigurationError when there is nothing."""
+    """Return the path of what is there, from the root on; ConfigurationError when there is nothing."""
     named = os.fspath(path)
     if not isinstance(named, str) or not named or "\0" in named:
         raise refuse("knowledge", "the path of a file or folder", path)
@@ -45,7 +45,7 @@ def existing(path: str | os.PathLike[str]) -> Path:
         there = False
     if not there:
         raise refuse("knowledge", "the path of a file or folder that exists (put a text into a list)", named)
-    return found
+    return found.absolute()
 
 
 def read_path(path: Path, most_bytes: int) -> Iterator[Passage]:

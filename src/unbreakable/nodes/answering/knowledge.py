@@ -219,7 +219,7 @@ def _place_of(path: str | os.PathLike[str]) -> Path:
     named = os.fspath(path)
     if not isinstance(named, str) or not named or "\0" in named or "://" in named:
         raise refuse("path", "the path of a file", path)
-    place = Path(named).expanduser()
+    place = Path(named).expanduser().absolute()  # it means what it meant here, wherever the program goes
     if place.is_dir():
         raise refuse("path", "the path of a file, which a folder is not", named)
     return place
