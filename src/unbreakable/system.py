@@ -29,7 +29,7 @@ from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blockin
 from unbreakable.runtime.closing import close_all, close_all_sync
 from unbreakable.runtime.loading import is_loading
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
-from unbreakable.storage.shared import place_of
+from unbreakable.storage.shared import place_of, settled
 from unbreakable.storage.trouble import explained
 from unbreakable.workflow import Parts, QuantumWorkflow
 from unbreakable.workflows.step import check_text
@@ -94,7 +94,7 @@ class QuantumSystem(Closing):
             state = None
         elif state is None:
             state = _take_default()
-        self.state = None if state is None else _folder(state)
+        self.state = None if state is None else _folder(state)  #: where it is kept, from the root on
         self._place = None if self.state is None else place_of(self.state)  # settled: a folder may be deleted later
         self.memory: LocalMemory | SqliteMemory = LocalMemory() if memory is None else checked_memory(memory)
         self.simulation = QuantumSimulationEngine(memory=None)
@@ -361,12 +361,12 @@ def _take_default() -> str | os.PathLike[str] | None:
     return _default_states.pop() if _default_states else None
 
 
-def _folder(state: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Return *state*; a path without an ending is a folder, which is made if it is not there."""
+def _folder(state: str | os.PathLike[str]) -> Path:
+    """Return what *state* means; a path without an ending is a folder, which is made if it is not there."""
     try:
-        place = place_of(state)
+        place = settled(state)
         if not place.suffix and not place.exists():
             place.mkdir(parents=True)
     except OSError as error:
         raise explained(error, Path(state)) from error
-    return state
+    return place

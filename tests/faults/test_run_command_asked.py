@@ -265,6 +265,31 @@ def test_it_says_where_the_state_really_is(tmp_path, program, words, told, folde
     ]
 
 
+ELSEWHERE = "os.chdir(os.path.dirname(os.path.abspath(__file__)))\n"
+
+
+@pytest.mark.parametrize(
+    ("system", "words", "told", "folder"),
+    [
+        ("", [], "running system in app/program.py, its state in .unbreakable; ", ".unbreakable"),
+        ("", ["--state", "./zz"], "its state in zz; ", "zz"),
+        ("", ["--state", "../zz"], "its state in ../zz; ", "../zz"),
+        ("'own'", [], "its state in app/own; ", "app/own"),
+        ("'own'", ["--state", "app/own"], "its state in app/own; ", "app/own"),
+        ("'own'", ["--state", "own"], "in app/own, as the program says: --state own is not used; ", "app/own"),
+    ],
+)
+def test_the_state_is_where_it_was_asked_for_when_the_program_goes_elsewhere(tmp_path, system, words, told, folder):
+    """A path on the command line is seen from where it was called, as is all that is said."""
+    (tmp_path / "here" / "app").mkdir(parents=True)
+    program = ELSEWHERE + "system = " + WORKFLOW.format(system)
+
+    code, said = ended(tmp_path / "here", program, *words, file="app/program.py")
+
+    assert (0, True) == (code, told in said), said
+    assert [(tmp_path / "here" / folder).resolve() / "runs.db"] == list(tmp_path.rglob("runs.db"))
+
+
 def test_a_file_that_is_not_there_runs_nowhere(tmp_path):
     """Nothing is said of a state before there is anything to keep one."""
     done = subprocess.run(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import weakref
 from pathlib import Path
-from typing import Any
 
 from unbreakable.cli.saying import say
 from unbreakable.cli.target import WHAT, Whole
@@ -14,6 +13,7 @@ from unbreakable.loops import LoopState, QuantumLoopEngine
 from unbreakable.loops.engine import watch_engines
 from unbreakable.loops.loop import first_start
 from unbreakable.runtime import BLOCKING
+from unbreakable.storage.shared import settled
 from unbreakable.system import QuantumSystem, give_default_state, watch_systems
 
 OVER = (LoopState.STOPPED, LoopState.FINISHED)
@@ -29,9 +29,10 @@ class Place:
         self.systems: weakref.WeakSet[QuantumSystem] = weakref.WeakSet()
         self._engines: list[QuantumLoopEngine] = []  # held, since nobody else may hold what is not started yet
         self._made_any = False
-        self._state, self._asked, self._as_json = state, asked, as_json
+        self._given, self._asked, self._as_json = state, asked, as_json
+        self._state, self._here = settled(state), Path.cwd()  # before the program is loaded, which may go elsewhere
         self._is_told, self._lock = False, threading.Lock()
-        give_default_state(state)
+        give_default_state(self._state)
         watch_systems(self._note_system)
         watch_engines(self._note_engine)
 
@@ -54,7 +55,7 @@ class Place:
                 return
             self._is_told = True
         states = [system.state for system in list(self.systems) if system.state is not None]
-        where = f"its state in {' and '.join(map(str, states))}" if states else "which keeps no state"
+        where = f"its state in {' and '.join(map(self._said, states))}" if states else "which keeps no state"
         say(f"running {name}, {where}{self._unused(states)}; Ctrl-C ends it", as_json=self._as_json)
 
     def left_open(self, name: str) -> list[Whole]:
@@ -92,10 +93,16 @@ class Place:
             others = [other for other in self._engines if other is not engine and _has_something(other)]
             self._engines = [*others, engine]
 
-    def _unused(self, states: list[Any]) -> str:
-        if not self._asked or self._state.resolve() in [Path(state).resolve() for state in states]:
+    def _said(self, state: Path) -> str:
+        """Return *state* as whoever called the command would write it."""
+        if state == self._state:
+            return str(self._given)
+        return str(state.relative_to(self._here) if state.is_relative_to(self._here) else state)
+
+    def _unused(self, states: list[Path]) -> str:
+        if not self._asked or self._state in states:
             return ""
-        return f"{', as the program says' if states else ''}: --state {self._state} is not used"
+        return f"{', as the program says' if states else ''}: --state {self._given} is not used"
 
 
 def _has_something(engine: QuantumLoopEngine) -> bool:

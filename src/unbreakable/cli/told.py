@@ -15,15 +15,18 @@ OURS = (str(Path(__file__).resolve().parents[1]), "<string>", "<frozen importlib
 LONGEST = 500  # characters of the last line
 
 
-def tell_of(error: BaseException, file: str, what: str, *, as_json: bool) -> None:
-    """Say *what* has happened and why; where *error* was raised is shown before, from *file* on, unless it says all."""
+def tell_of(error: BaseException, file: Path, what: str, *, as_json: bool) -> None:
+    """Say *what* has happened and why; where *error* was raised is shown before, unless it says all.
+
+    That is shown from *file*, a whole path, on.
+    """
     if isinstance(error, (ConfigurationError, StateError)):
         complain(str(error), as_json=as_json)
     elif isinstance(error, SystemExit):
         code = "" if error.code is None else error.code
         complain(f"{what}: {code if isinstance(code, str) and code else f'sys.exit({code})'}", as_json=as_json)
     else:
-        put("".join(_story(error, Path(file).resolve())).rstrip("\n"))
+        put("".join(_story(error, file)).rstrip("\n"))
         complain(f"{what}: {in_one_line(error, LONGEST)}", as_json=as_json)
 
 

@@ -27,15 +27,16 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
     """
     follow()
     as_json, file = "json" in words, target.partition(":")[0]
-    place = Place(Path(state), asked="asked" in words, as_json=as_json)
+    path = Path(file).resolve()  # the program may change its directory as soon as it is loaded
     sys.argv[:] = [file]
     with interrupted_when_asked() as asked:  # a file may do its work when it is loaded
         try:
+            place = Place(Path(state), asked="asked" in words, as_json=as_json)
             found = find(target)
         except BaseException as error:
             if was_asked(asked) and isinstance(error, (KeyboardInterrupt, ConfigurationError)):
                 _finish()
-            tell_of(error, file, f"{file} cannot be loaded", as_json=as_json)
+            tell_of(error, path, f"{file} cannot be loaded", as_json=as_json)
             _end(error, in_vain=not isinstance(error, PASSES_BY_ITSELF))
         if was_asked(asked):
             _finish()
@@ -45,7 +46,7 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
         serve(found, place)
     except BaseException as error:
         runs = first_start.has_happened or BLOCKING.now() - began > STARTING
-        tell_of(error, file, f"{found} {'ended' if runs else 'failed before anything ran'}", as_json=as_json)
+        tell_of(error, path, f"{found} {'ended' if runs else 'failed before anything ran'}", as_json=as_json)
         _end(error, in_vain=isinstance(error, NEVER_PASSES) or not (runs or isinstance(error, PASSES_BY_ITSELF)))
     _finish()
 

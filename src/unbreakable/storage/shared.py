@@ -16,15 +16,23 @@ _users: Counter[StateFile] = Counter()
 _lock = threading.RLock()  # a handler of signals may close what its thread is just opening
 
 
-def place_of(state: str | os.PathLike[str]) -> Path:
-    """Return the file that *state* means; a folder means ``runs.db`` in it.
+def settled(state: str | os.PathLike[str]) -> Path:
+    """Return the file or folder that *state* means here and now, wherever the program goes afterwards.
 
     Raises ConfigurationError for what is not a path.
     """
     text = state if isinstance(state, str) else os.fspath(state) if isinstance(state, os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text or "://" in text:
         raise ConfigurationError(f"state: expected the path of a file or folder, found {state!r}")
-    path = Path(text).expanduser().resolve()
+    return Path(text).expanduser().resolve()
+
+
+def place_of(state: str | os.PathLike[str]) -> Path:
+    """Return the file that *state* means; a folder means ``runs.db`` in it.
+
+    Raises ConfigurationError for what is not a path.
+    """
+    path = settled(state)
     return path / "runs.db" if path.is_dir() else path
 
 
