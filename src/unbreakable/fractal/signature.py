@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from typing import Any
 
 from unbreakable.errors import (
     AttemptTimeout,
@@ -109,11 +110,36 @@ def is_named(error: BaseException, types: type[Exception] | tuple[type[Exception
 def retry_after(error: BaseException | type[BaseException]) -> float | None:
     """Return how many seconds the target asked us to wait, if it did."""
     seconds = told_by(error, "retry_after")
-    headers = told_by(told_by(error, "response"), "headers")
+    if seconds is None:
+        wishes = (wish_in(told_by(source, "headers")) for source in (told_by(error, "response"), error))
+        return next((found for found in wishes if found is not None), None)
     try:
-        return seconds_in(headers.get("retry-after")) if seconds is None else wish(float(seconds))
+        return wish(float(seconds))
     except Exception:
-        return None  # it did not, or a date: whoever knows the answer's own date turns it into seconds
+        return None
+
+
+def wish_in(headers: Any) -> float | None:
+    """Return how many seconds *headers*, any client library's, ask us to wait; None for whatever else they are.
+
+    That is a number, or a date measured by the answer's own clock.
+    """
+    try:
+        value, here = _header(headers, "Retry-After"), _header(headers, "Date")
+        seconds = seconds_in(value)
+        if seconds is not None or not value or not here:
+            return seconds
+        from email.utils import parsedate_to_datetime
+
+        return wish(max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(here)).total_seconds()))
+    except Exception:
+        return None  # neither a number nor a date, or no headers at all: the same as nothing
+
+
+def _header(headers: Any, name: str) -> str:
+    """Return what stands under *name*, however it is spelt: some libraries hand out a plain dictionary."""
+    values = (headers.get(spelt) for spelt in (name, name.lower(), name.upper()))
+    return next((str(value) for value in values if value is not None), "")
 
 
 def seconds_in(header: str) -> float | None:

@@ -6,8 +6,8 @@ import httpx2
 import pytest
 
 from unbreakable.errors import Kind
-from unbreakable.fractal.signature import LONGEST_WISH
-from unbreakable.nodes.http.meaning import effects_of, has_key, kind_of, never_left, retry_after
+from unbreakable.fractal.signature import LONGEST_WISH, wish_in
+from unbreakable.nodes.http.meaning import effects_of, has_key, kind_of, never_left
 
 NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")
 
@@ -34,7 +34,7 @@ NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")
 )
 def test_a_wish_to_wait_is_read_in_seconds(headers, seconds):
     """Retry-After is a number, or a date measured by the answer's own clock; anything else is nothing."""
-    assert seconds == retry_after(httpx2.Headers(headers))
+    assert seconds == wish_in(httpx2.Headers(headers))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from unbreakable.errors import Kind, VerificationFailed
-from unbreakable.nodes.http.meaning import retry_after
+from unbreakable.fractal.signature import wish_in
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
 from unbreakable.policies.timeout import cut
@@ -118,7 +118,7 @@ def refusal(response: httpx2.Response) -> httpx2.HTTPStatusError:
     said = excerpt(response)
     what = f"{status} {response.reason_phrase}{': ' if said else ''}{said} ({request.method} '{where}')"
     error = httpx2.HTTPStatusError(what, request=request, response=response)
-    pause = retry_after(response.headers)
+    pause = wish_in(response.headers)
     facts: dict[str, Any] = {"http_status": status, "retry_after": pause}
     if status < 400:
         facts["kind"] = Kind.INVALID  # a redirect that is not followed leads there the next time, too

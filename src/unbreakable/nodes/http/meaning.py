@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unbreakable.errors import Kind, NotSent, told_by
-from unbreakable.fractal.signature import MOST_CAUSES, seconds_in, wish
+from unbreakable.fractal.signature import MOST_CAUSES
 from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.timeout import cut
@@ -49,20 +49,6 @@ def has_key(headers: Any) -> bool:
     """Return whether the *headers*, a mapping of whatever a caller passed, hold an idempotency key, no blank one."""
     items = headers.items() if isinstance(headers, Mapping) else ()
     return any(isinstance(name, str) and name.lower() == KEY_HEADER.lower() and str(key).strip() for name, key in items)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds the answer asks us to wait: a number, or a date measured by the answer's own clock."""
-    value, here = headers.get("retry-after", ""), headers.get("date", "")
-    seconds = seconds_in(value)
-    if seconds is not None or not value or not here:
-        return seconds
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return wish(max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(here)).total_seconds()))
-    except (TypeError, ValueError, OverflowError):
-        return None  # neither a number nor a date: the same as nothing
 
 
 def never_left(error: Exception) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from unbreakable.errors import NotSent
+from unbreakable.fractal.signature import wish_in
 from unbreakable.nodes.http.hurry import within
-from unbreakable.nodes.http.meaning import retry_after, translated
+from unbreakable.nodes.http.meaning import translated
 from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import Context
 from unbreakable.runtime import run_blocking
@@ -24,7 +25,7 @@ class Refused(Exception):
         super().__init__(f"{response.status_code} {response.reason_phrase}")
         self.response = response
         self.http_status: int = response.status_code
-        self.retry_after = retry_after(response.headers)
+        self.retry_after = wish_in(response.headers)
 
 
 class Colour(Protocol):
