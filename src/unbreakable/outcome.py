@@ -28,12 +28,24 @@ class Status(enum.StrEnum):
 
 
 class Success(Generic[T_co]):
-    """Hold the verified value of one attempt that took *elapsed* seconds; *degraded*: a fallback gave it, and why."""
+    """Hold the verified value of one attempt that took *elapsed* seconds; *degraded*: a fallback gave it, and why.
 
-    __slots__ = ("degraded", "elapsed", "quality", "value")
+    *makeshift* says whether a fallback's answer, this call's or that of one inside it, may have gone into the value.
+    """
 
-    def __init__(self, value: T_co, elapsed: float = 0.0, quality: float = 1.0, degraded: str | None = None) -> None:
+    __slots__ = ("degraded", "elapsed", "makeshift", "quality", "value")
+
+    def __init__(
+        self,
+        value: T_co,
+        elapsed: float = 0.0,
+        quality: float = 1.0,
+        degraded: str | None = None,
+        *,
+        makeshift: bool = False,
+    ) -> None:
         self.value, self.elapsed, self.quality, self.degraded = value, elapsed, quality, degraded
+        self.makeshift = makeshift or degraded is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def succeed(ctx: Context, value: Any) -> Any:
         settle(ctx, None)  # it swallowed our cancellation and finished all the same: the value counts
     ctx.live = False
     if ctx.parent is not None or ctx.parts is not None:
-        ctx.end()
+        step_back(ctx)
     if ctx.permit:
         ctx.permit = False  # should anything be raised below, the place is not given back twice
         target.gate.leave()
@@ -81,6 +81,13 @@ def succeed(ctx: Context, value: Any) -> Any:
     if node.listeners:
         ctx.emit(Succeeded, elapsed=elapsed)
     return value
+
+
+def step_back(ctx: Context) -> None:
+    """End a call that was made inside another, or has calls inside it, having told that one what its value is worth."""
+    if ctx.makeshift:
+        ctx.leave_makeshift()
+    ctx.end()
 
 
 def judged(ctx: Context, value: Any) -> Any:

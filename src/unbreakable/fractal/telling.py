@@ -71,6 +71,8 @@ def story_of(ctx: Context) -> str:
 
 def announce(ctx: Context, result: Result[Any]) -> None:
     """Tell the calls around this one, and whoever listens, how it ended."""
+    if isinstance(result, Success) and result.makeshift:
+        ctx.leave_makeshift()
     if isinstance(result, Failure):
         if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke):
             # The calls around this one need not repeat what was repeated here.

@@ -126,7 +126,7 @@ class Attempting:
             return captured(error, ctx, started)
         if ctx.when_judged is not None:
             ctx.when_judged(ctx, ok=True)
-        return Success(value, ctx.runtime.now() - started, quality)
+        return Success(value, ctx.runtime.now() - started, quality, makeshift=ctx.makeshift)
 
 
 def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False) -> Failure:

@@ -135,6 +135,8 @@ class CacheNode(Closing):
     async def get(self, key: Hashable, fetch: Callable[[], Any] | None = None, *, tags: Iterable[Hashable] = ()) -> Any:
         """Return the value of *key*: the one that is kept, or what ``fetch()`` or else ``loader(key)`` returns.
 
+        A value that a fallback gave, the load's or that of any protected call inside it, is not kept.
+
         *tags* are kept with the value by the call that loads it, for ``invalidate``: at most 64, the same in every call
         for a key.  ``get.outcome(…)`` returns an Outcome instead and never raises an Exception; a hit's has made no
         attempts, and a fallback's answer shows as DEGRADED.

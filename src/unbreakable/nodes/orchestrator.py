@@ -186,7 +186,7 @@ class OrchestratorNode(Closing):
             place.leave()
             raise
         task.add_done_callback(lambda _: crew.at_rest(place.leave))
-        return _handed_over(engine, await self._shielded(engine, task))
+        return _handed_over(place, engine, await self._shielded(engine, task))
 
     async def _shielded(self, engine: Engine, task: asyncio.Task[RunResult]) -> RunResult:
         """Wait for *task*; a cancellation turns the run back and is raised when that is done, or grace is over."""
@@ -232,7 +232,7 @@ class OrchestratorNode(Closing):
             if graph.awaited:
                 raise ConfigurationError(f"{graph.awaited} must be a plain function, or the run awaited: orchestrate()")
             engine = place.engine = Engine(found, self._means(place, found, BLOCKING, crew))
-            return _handed_over(engine, engine.means.outside.run(run_blocking, engine.carry()))
+            return _handed_over(place, engine, engine.means.outside.run(run_blocking, engine.carry()))
         finally:
             crew.at_rest(place.leave)
 
@@ -373,10 +373,12 @@ def _checked(run_id: str | None) -> str | None:
     return run_id
 
 
-def _handed_over(engine: Engine, result: RunResult) -> RunResult:
+def _handed_over(place: Place, engine: Engine, result: RunResult) -> RunResult:
     """Return *result*, or raise what interrupted the run, now that it is undone."""
     if engine.interrupt is not None:
         raise engine.interrupt
+    if place.scope is not None and place.scope.makeshift:  # without a scope its steps have told the caller themselves
+        place.scope.leave_makeshift()
     return result
 
 

@@ -59,6 +59,7 @@ class Context(Alarm):
     unsure: bool = False  #: whether nobody knows what one of them has done
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
     doubtful: bool = False  #: whether a call inside this attempt left in doubt what must not be done twice
+    makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
@@ -117,7 +118,7 @@ class Context(Alarm):
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
         scope.__dict__.update(self.__dict__, whole=self, parts=None, spent=())
-        scope.doubtful = scope.blameless = scope.asked = False
+        scope.doubtful = scope.makeshift = scope.blameless = scope.asked = False
         scope.when_judged = None
         scope.__dict__.update(changes)
         return scope
@@ -182,6 +183,11 @@ class Context(Alarm):
         """Say to the attempt around this call that nobody knows whether it has done what must not be done twice."""
         if self.parent is not None:
             self.parent.doubtful = True
+
+    def leave_makeshift(self) -> None:
+        """Say to the attempt around this call that it was given a fallback's answer, or what was made of one."""
+        if self.parent is not None:
+            self.parent.makeshift = True
 
 
 def _over(ctx: Context) -> Callable[[], Any]:

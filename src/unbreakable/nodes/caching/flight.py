@@ -49,7 +49,7 @@ class Flight:
             self.entry.value = result.value
         else:
             self.traceback = result.error.__traceback__
-        sound = isinstance(result, Success) and result.degraded is None
+        sound = isinstance(result, Success) and not result.makeshift
         # That its first caller's own time is up says nothing to those who have more.
         self.is_for_all = sound or ctx.deadline_is_ours or ctx.runtime.now() < ctx.deadline
         self.spent, self.doubtful = scope.spent, scope.doubtful
@@ -58,7 +58,12 @@ class Flight:
     @property
     def brought_a_value(self) -> bool:
         """Whether there is a value of the source's own, which may be kept."""
-        return self.end is not None and isinstance(self.end[1], Success) and self.end[1].degraded is None
+        return self.end is not None and isinstance(self.end[1], Success) and not self.end[1].makeshift
+
+    @property
+    def is_makeshift(self) -> bool:
+        """Whether there is a value that a fallback has given, or that may be made of what one gave."""
+        return self.end is not None and isinstance(self.end[1], Success) and self.end[1].makeshift
 
     @property
     def has_failed(self) -> bool:

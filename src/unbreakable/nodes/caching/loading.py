@@ -227,9 +227,11 @@ def patience(runtime: Runtime, seconds: float) -> float:
 
 
 def tell_outside(flight: Flight) -> None:
-    """Let the call around this one know what need not be repeated, as a protected call inside it does."""
+    """Let the call around this one know what it need not repeat, and should not keep, as a call inside it does."""
     outer = current()
     if outer is not None and flight.spent:
         outer.spent = (*outer.spent[-7:], *flight.spent)
     if outer is not None and flight.doubtful:
         outer.doubtful = True
+    if outer is not None and flight.is_makeshift:
+        outer.makeshift = True
