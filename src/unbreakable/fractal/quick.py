@@ -61,8 +61,6 @@ def succeed(ctx: Context, value: Any) -> Any:
     if node.judges or ctx.when_judged is not None or type(value) is CoroutineType:
         value = judged(ctx, value)
     unwatch(ctx)
-    if ctx.cut:
-        settle(ctx, None)  # it swallowed our cancellation and finished all the same: the value counts
     ctx.live = False
     if ctx.parent is not None or ctx.parts is not None:
         step_back(ctx)
@@ -70,10 +68,13 @@ def succeed(ctx: Context, value: Any) -> Any:
         ctx.permit = False  # should anything be raised below, the place is not given back twice
         target.gate.leave()
     ring = target.ring
-    ring.append(elapsed)
+    if ctx.cut or ctx.unsettled:
+        settle_up(ctx, elapsed)
+    else:
+        ring.append(elapsed)
     circuit = target.circuit
     if circuit.alert:
-        tell(ctx, circuit.settle(ctx.stamp, True, ctx.started + elapsed, elapsed))
+        tell(ctx, circuit.settle(ctx.stamp, True, ctx.started + elapsed, elapsed - ctx.aside))
     else:
         circuit.latest = ctx.started
     if len(ring) >= target.fold_at:
@@ -88,6 +89,18 @@ def step_back(ctx: Context) -> None:
     if ctx.makeshift:
         ctx.leave_makeshift()
     ctx.end()
+
+
+def settle_up(ctx: Context, elapsed: float) -> None:
+    """Take in a success that we cut, or that waited for what is ours."""
+    target = ctx.target
+    settle(ctx, None)  # it swallowed our cancellation and finished all the same: the value counts
+    if not ctx.aside:
+        target.ring.append(elapsed)
+        return
+    target.take_detour(elapsed - ctx.aside, elapsed)
+    if target.piled >= target.fold_at:
+        learning.learn_soon(ctx.node, target, ctx.runtime)
 
 
 def judged(ctx: Context, value: Any) -> Any:
@@ -115,12 +128,13 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
         failure = captured(error, ctx, ctx.started, cut=was_cut)
     ctx.due = math.inf
     says = None if failure is None else verdict(failure, ctx)
-    tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, now - ctx.started))
+    elapsed = now - ctx.started - ctx.aside
+    tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, elapsed))
     if failure is None:
         if not may_run_twice_at_once(ctx.plan.effects):
             ctx.leave_doubt()  # it was cancelled: nobody knows what it has done
         ctx.end()
-        ctx.target.ages.append(now - ctx.started)
+        ctx.target.ages.append(elapsed)
         if ctx.permit:
             ctx.target.gate.leave()
     return failure

@@ -126,7 +126,8 @@ class Attempting:
             return captured(error, ctx, started)
         if ctx.when_judged is not None:
             ctx.when_judged(ctx, ok=True)
-        return Success(value, ctx.runtime.now() - started, quality, makeshift=ctx.makeshift)
+        elapsed = ctx.runtime.now() - started - ctx.aside
+        return Success(value, elapsed, quality, makeshift=ctx.makeshift)
 
 
 def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False) -> Failure:
@@ -147,7 +148,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         kind,
         node=ctx.node.name,
         attempt=ctx.attempt,
-        elapsed=now - started,
+        elapsed=now - started - ctx.aside,
         cut=cut,
         soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
         retry_after=retry_after(error),

@@ -67,7 +67,7 @@ class CircuitBreaker:
             tell(ctx, circuit.settle(stamp, None, ctx.runtime.now()))
             raise
         now = ctx.runtime.now()
-        tell(ctx, circuit.settle(stamp, verdict(result, ctx), now, now - started))
+        tell(ctx, circuit.settle(stamp, verdict(result, ctx), now, now - started - ctx.aside))
         return result
 
     async def _admit(self, circuit: Circuit, ctx: Context) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,7 @@ class Hedge:
         async def rival() -> Result[Any] | None:
             bell = ctx.runtime.waiter()
             bells.append(bell)
-            if over or await ctx.runtime.wait(bell, number * self.after) or not ctx.node.may_hedge(ctx):
+            if not await is_late(ctx, bell, over, number * self.after) or not ctx.node.may_hedge(ctx):
                 return None  # the first copy ended before we were needed, or nobody can afford us
             ctx.emit(Hedged, after=number * self.after)
             twin = ctx.scope(rival=number)
@@ -68,3 +68,16 @@ class Hedge:
             return result
 
         return rival
+
+
+async def is_late(ctx: Context, bell: Waiter, over: Sequence[Any], seconds: float) -> bool:
+    """Return whether the first copy, the attempt of *ctx*, is not *over* after so many *seconds* at its target.
+
+    While it waits for something of ours, a copy would do the same.
+    """
+    pause = seconds
+    while not (over or await ctx.runtime.wait(bell, pause)):
+        pause = seconds if ctx.is_aside else ctx.counts_from + seconds - ctx.runtime.now()
+        if pause <= 0:
+            return True
+    return False

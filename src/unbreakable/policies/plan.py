@@ -15,7 +15,7 @@ from unbreakable.policies.effects import Effects, checked, may_run_twice_at_once
 from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.policy import Inner, compose
 from unbreakable.policies.retry import Retry
-from unbreakable.policies.timeout import ONLY_THE_DEADLINE, Timeout, learned_limit, respite, vouched
+from unbreakable.policies.timeout import ONLY_THE_DEADLINE, Timeout, is_guessing, learned_limit, respite, vouched
 
 COLD_DEADLINE = 30.0
 
@@ -61,6 +61,9 @@ class Plan:
 
     #: decides what an attempt is told that asks how long it has
     vouched = staticmethod(vouched)
+
+    #: tells whether the time limit in force is a guess
+    is_guessing = staticmethod(is_guessing)
 
     @property
     def limit(self) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from unbreakable.errors import Kind, Rejected
@@ -14,6 +16,10 @@ from unbreakable.policies.effects import leaves_doubt, never_left
 from unbreakable.policies.naming import Title, name
 from unbreakable.runtime import Alarm, Runtime, is_async
 
+TAKEN_OVER = (
+    *("made", "waited", "arguments", "choice", "blameless"),
+    *("excused", "broke", "begun", "unsure"),
+)
 _NOTHING: Mapping[str, Any] = {}
 _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
 
@@ -62,6 +68,7 @@ class Context(Alarm):
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
+    unsettled: bool = False  #: whether a success has to be told more of than how long it took: ``aside``
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
@@ -72,6 +79,10 @@ class Context(Alarm):
     title: Title | None = None  #: the name of the call
     made_over: bool = False  #: whether the attempt's own work is over
     asked: bool = False  #: whether the attempt asked how long it has, and may end by itself when that is over
+    given_up: bool = False  #: whether the attempt was cut by a learned limit
+    is_aside: bool = False  #: whether the attempt waits, or ended waiting, for what is ours and not for its target
+    aside: float = 0.0  #: seconds for which it did
+    counts_from: float = -math.inf  #: the moment at which it went on to its target after that
     waiting: Callable[[], float | None] | None = None  #: asked when it is due, until when its block may yet begin
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
@@ -82,7 +93,11 @@ class Context(Alarm):
         return str(self.plan.strategy)
 
     def remaining(self) -> float:
-        """Return how many seconds this attempt still has, by its own limit and the deadline; may be ``math.inf``."""
+        """Return how many seconds this attempt still has, by its own limit and the deadline; may be ``math.inf``.
+
+        Of a limit that was learned only plain code is told, since nobody can cut it, and only when another attempt can
+        be paid.
+        """
         if self.cut:
             return 0.0
         due: float = self.plan.vouched(self) if self.due < self.deadline else self.deadline
@@ -118,19 +133,37 @@ class Context(Alarm):
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
         scope.__dict__.update(self.__dict__, whole=self, parts=None, spent=())
-        scope.doubtful = scope.makeshift = scope.blameless = scope.asked = False
-        scope.when_judged = None
+        scope.doubtful = scope.makeshift = scope.blameless = False
+        scope.asked = scope.given_up = scope.is_aside = False
+        scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
         scope.__dict__.update(changes)
         return scope
 
     def take_over(self, scope: Context) -> None:
         """Keep what an attempt found out that the next one, or the caller, has to know."""
-        for fact in ("made", "waited", "arguments", "choice", "blameless", "excused", "broke", "begun", "unsure"):
+        for fact in TAKEN_OVER:
             setattr(self, fact, getattr(scope, fact))
 
     def keep_doubt(self, failure: Failure) -> None:
         """Keep how much is known of an attempt or a copy that ended in *failure*, in whose place another is told of."""
         self.begun, self.unsure = self.begun or not never_left(failure), self.unsure or leaves_doubt(failure)
+
+    @contextlib.contextmanager
+    def waiting_for_ours(self) -> Iterator[None]:
+        """Let the attempt wait in this block for something that is not its target's, such as a token.
+
+        How long that takes, and that it is in vain, says nothing of the target; a learned limit counts from its end.
+        """
+        since, blameless = self.runtime.now(), self.blameless
+        self.is_aside = self.blameless = self.unsettled = True
+        try:
+            yield
+        finally:
+            self.counts_from = self.runtime.now()
+            self.aside += self.counts_from - since
+        self.is_aside, self.blameless = False, blameless
+        if not self.runtime.preemptive and self.plan.is_guessing(self):
+            self.due = min(self.deadline, self.due + self.counts_from - since)
 
     async def call(self, work: Callable[[], Any]) -> Any:
         """Run one attempt's work, of either colour, where the plan's limits can leave it behind."""

@@ -57,7 +57,7 @@ class Timeout:
         except BulkheadFull as full:  # every worker thread is held by a call that does not come back
             return ctx.refuse(full)
         except BaseException:  # given up by its caller, or because a rival won: it would have taken longer
-            ctx.target.ages.append(ctx.runtime.now() - started)
+            ctx.target.ages.append(ctx.runtime.now() - started - ctx.aside)
             raise
         finally:
             if ctx.runtime.now() < due:  # else it may have been left behind in a thread, whose time is up
@@ -98,10 +98,14 @@ def is_followed(ctx: Context, limit: Timeout) -> bool:
 def vouched(ctx: Context) -> float:
     """Return the moment until which *ctx*, which asks, has time: not a learned limit if it could fail by keeping to it.
 
-    Where it can be cut, that is decided when it is due.
+    Where it can be cut nobody has to be told of a guess: whether it cuts is decided when it is due.
     """
     limit, now = guess(ctx), ctx.runtime.now()
-    if ctx.runtime.preemptive or limit is None or now >= ctx.due:
+    if limit is None:
+        return ctx.due
+    if ctx.runtime.preemptive or ctx.is_aside:
+        return ctx.due if ctx.given_up else ctx.deadline
+    if now >= ctx.due:
         return ctx.due
     may_end = is_followed(ctx, limit) and is_let_through(ctx, now) and (ctx.excused or ctx.node.may_pay())
     ctx.asked = may_end or is_dispensable(ctx)
@@ -129,20 +133,37 @@ def respite(ctx: Context) -> float:
     """Return the moment until which an attempt that is due may go on; one that has to end is paid for instead.
 
     Who cannot pay for another attempt keeps this one until the deadline; while the circuit would let none through, it
-    is asked again later.
+    is asked again later, as is one that waits for something other than its target.
     """
     limit, now = guess(ctx), ctx.runtime.now()
-    if limit is None or now >= ctx.deadline or is_dispensable(ctx):
+    if limit is None or now >= ctx.deadline:
         return 0.0
-    ctx.due = ctx.deadline
+    if ctx.is_aside:
+        return min(ctx.deadline, now + limit.seconds)
+    ctx.due = spared(ctx, limit, now)
+    ctx.given_up = ctx.due <= now
+    return 0.0 if ctx.given_up else ctx.due
+
+
+def spared(ctx: Context, limit: Timeout, now: float) -> float:
+    """Return the moment until which an attempt is spared that its learned *limit* would cut *now*; now: not at all."""
+    if ctx.aside and ctx.counts_from + limit.patience(ctx) > now:
+        return min(ctx.deadline, ctx.counts_from + limit.patience(ctx))
+    if is_dispensable(ctx):
+        return now
     if not is_followed(ctx, limit):
         return ctx.deadline
     if not is_let_through(ctx, now):
         return min(ctx.deadline, now + limit.seconds)
     if ctx.excused or ctx.node.pay(ctx):
-        ctx.excused, ctx.due = True, now
-        return 0.0
+        ctx.excused = True
+        return now
     return ctx.deadline
+
+
+def is_guessing(ctx: Context) -> bool:
+    """Return whether a limit for the attempts of *ctx*, if there is one, is a learned one."""
+    return guess(ctx) is not None
 
 
 def is_let_through(ctx: Context, now: float) -> bool:
@@ -164,7 +185,7 @@ def is_soft(ctx: Context, now: float, *, ours: bool) -> bool:
 
 def is_guessed(ctx: Context, error: BaseException) -> bool:
     """Return whether a learned limit is why the attempt of *ctx* ended in *error* now: it may be merely slow."""
-    ours = bool(ctx.cut) or not isinstance(error, Exception)
+    ours = bool(ctx.cut) or ctx.given_up or not isinstance(error, Exception)
     return (ours or ctx.asked) and is_soft(ctx, ctx.runtime.now(), ours=ours)
 
 
@@ -182,7 +203,7 @@ def cut(ctx: Context, started: float) -> Failure:
         if now >= ctx.deadline
         else AttemptTimeout(f"cut after {took:.3f} s")
     )
-    facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": took}
+    facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": took - ctx.aside}
     return Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now, ours=True))
 
 

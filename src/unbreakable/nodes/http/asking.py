@@ -33,10 +33,14 @@ def is_faulty(status: int) -> bool:
 
 @dataclass(slots=True)
 class Try:
-    """Remember which endpoint an attempt asked, when, how long it took, and whether its failure was told."""
+    """Remember which endpoint an attempt asked, when, how long it took, and whether its failure was told.
+
+    ``aside`` is for how many seconds it had waited for what is ours by then.
+    """
 
     url: str
     began: float
+    aside: float = 0.0
     seconds: float = 0.0
     is_told: bool = False
 
@@ -72,7 +76,7 @@ class Asking:
         standing, auth = await self._proof(ctx, ask)
         url = self._choose(ctx, endpoint)
         request = prepare(wire.client(), url, ask, standing)
-        tried = ctx.choice = Try(url, ctx.runtime.now())
+        tried = ctx.choice = Try(url, ctx.runtime.now(), ctx.aside)
         response = await self._exchange(wire, ctx, request, tried, auth)
         return self._read(ctx, tried, response)
 
@@ -87,7 +91,7 @@ class Asking:
         except VerificationFailed:
             self._failed(ctx, tried)
             raise
-        tried.seconds = ctx.runtime.now() - tried.began
+        tried.seconds = ctx.runtime.now() - tried.began - (ctx.aside - tried.aside)
         ctx.when_judged = self._judged
         return value
 
@@ -101,16 +105,19 @@ class Asking:
         conversation = Conversation(wire, ctx, self.most_body, follow=EFFECTS[request.method] == "none")
         try:
             return await conversation.hold(request, auth)
+        except httpx2.PoolTimeout as error:
+            tried.is_told = True
+            raise translated(error, ctx, tried.began) from error
         except httpx2.RequestError as error:
-            if not isinstance(error, httpx2.PoolTimeout):  # which is trouble of our own
-                slow = isinstance(error, httpx2.TimeoutException) and is_guessed(ctx, error)
-                dead = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout)) and not slow
-                self._failed(ctx, tried, dead=dead, slow=slow)
+            slow = isinstance(error, httpx2.TimeoutException) and is_guessed(ctx, error)
+            dead = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout)) and not slow
+            self._failed(ctx, tried, dead=dead, slow=slow)
             trouble = translated(error, ctx, tried.began)
             if trouble is error:
                 raise
             raise trouble from error
         except BaseException as error:
+            tried.is_told = tried.is_told or ctx.is_aside  # it did not come to that
             if ctx.remaining() <= 0:  # cut by us, and not by a caller or a rival
                 self._failed(ctx, tried, slow=is_guessed(ctx, error))
             raise
@@ -146,8 +153,8 @@ class Asking:
             return self.headers, None  # the caller knows better
         if self.credentials is None:
             return self.headers, self.auth
-        ctx.blameless = True  # whoever hands out tokens is not the service
-        token = await self.credentials.token(ctx.runtime, ctx.remaining())
+        with ctx.waiting_for_ours():  # whoever hands out tokens is not the service
+            token = await self.credentials.token(ctx.runtime, ctx.remaining())
         return {**self.headers, "Authorization": f"Bearer {token}"}, None
 
     def _choose(self, ctx: Context, wanted: str | None) -> str:

@@ -17,8 +17,9 @@ import httpx2
 from unbreakable.errors import ValidationFailed
 from unbreakable.nodes.http.answer import Body
 from unbreakable.nodes.http.hurry import hurry, within
+from unbreakable.nodes.http.places import EARLY, placed, places_of
 from unbreakable.policies import Context
-from unbreakable.runtime import new_lock
+from unbreakable.runtime import Gate, new_lock
 
 Transport: TypeAlias = "httpx2.BaseTransport | httpx2.AsyncBaseTransport"
 
@@ -27,7 +28,7 @@ Transport: TypeAlias = "httpx2.BaseTransport | httpx2.AsyncBaseTransport"
 # At most 20 idle ones: for each request the pool below looks at every one of them.
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0)
 PROVEN = httpx2.Auth()  # adds nothing: what proves who we are was added before
-MOST_WAIT = 5.0  # seconds for a connection: for a free one, and then for a new one to be there
+MOST_WAIT = 5.0  # seconds for a new connection to be there
 
 
 @functools.cache
@@ -57,9 +58,9 @@ class Wire(Protocol):
 def time_limits(ctx: Context) -> dict[str, float | None]:
     """Return what the sockets are given: where nobody can cut us, what is left of the attempt."""
     left = max(0.001, ctx.remaining())
-    wait = min(MOST_WAIT, left)
     hang = None if ctx.runtime.preemptive or left == math.inf else left
-    return {"connect": wait, "pool": wait, "read": hang, "write": hang}
+    turn = max(0.001, ctx.left() - EARLY)  # in a line of which we do not know
+    return {"connect": min(MOST_WAIT, left), "pool": None if turn == math.inf else turn, "read": hang, "write": hang}
 
 
 class Opened:
@@ -67,6 +68,7 @@ class Opened:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> None:
         self.loop, self.client = loop, client
+        self.places = places_of(client._transport)  # noqa: SLF001
         self.in_flight = 0
         self.is_left = False  #: whether they are to be closed after the last request in flight
         self.keeper: AsyncGenerator[None] | None = None  #: what closes them, when the loop ends at the latest
@@ -128,9 +130,9 @@ class AsyncWire:
 
     async def exchange(self, ctx: Context, request: httpx2.Request, body: Body) -> httpx2.Response:
         """Return the answer to *request*."""
-        request.extensions["timeout"] = time_limits(ctx)
-        async with self._lent() as client:
-            response = await client.send(request, stream=True, auth=PROVEN, follow_redirects=False)
+        async with self._lent() as opened, placed(opened.places, ctx):
+            request.extensions["timeout"] = time_limits(ctx)
+            response = await opened.client.send(request, stream=True, auth=PROVEN, follow_redirects=False)
             try:
                 body.expect(response)
                 async for chunk in response.aiter_bytes():
@@ -141,12 +143,12 @@ class AsyncWire:
         return body.whole(response)
 
     @contextlib.asynccontextmanager
-    async def _lent(self) -> AsyncIterator[httpx2.AsyncClient]:
+    async def _lent(self) -> AsyncIterator[Opened]:
         """Lend the client for one request; if it was to be closed meanwhile, the last one does that."""
         opened = self._opened()
         opened.in_flight += 1
         try:
-            yield opened.client
+            yield opened
         finally:
             opened.in_flight -= 1
             if opened.is_left and not opened.loop.is_closed():
@@ -205,6 +207,7 @@ class BlockingWire:
         self.transport = transport
         self.lock = new_lock()
         self.kept: httpx2.Client | None = None
+        self.places: Gate | None = None  #: of the client that is kept
         self.at_work: Counter[int] = Counter()  #: requests, by the transport that carries them
 
     def client(self) -> httpx2.Client:
@@ -213,6 +216,7 @@ class BlockingWire:
             if self.kept is None:
                 transport: Any = made(self.transport, "handle_request")
                 self.kept = httpx2.Client(transport=transport, verify=trust(), limits=LIMITS, cookies=forgetful())
+                self.places = places_of(self.kept._transport)  # noqa: SLF001
                 for line in (self.kept._transport, *self.kept._mounts.values()):  # noqa: SLF001 - proxies, too
                     hurry(line)
             return self.kept
@@ -232,27 +236,28 @@ class BlockingWire:
 
     async def exchange(self, ctx: Context, request: httpx2.Request, body: Body) -> httpx2.Response:
         """Return the answer to *request*; never suspends."""
-        request.extensions["timeout"] = time_limits(ctx)
-        with within(ctx.remaining), self._lent() as client:
-            response = client.send(request, stream=True, auth=PROVEN, follow_redirects=False)
-            try:
-                body.expect(response)
-                for chunk in response.iter_bytes():
-                    if not body.take(chunk):
-                        break
-            finally:
-                response.close()
+        with self._lent() as (client, places), within(ctx.remaining):
+            async with placed(places, ctx):
+                request.extensions["timeout"] = time_limits(ctx)
+                response = client.send(request, stream=True, auth=PROVEN, follow_redirects=False)
+                try:
+                    body.expect(response)
+                    for chunk in response.iter_bytes():
+                        if not body.take(chunk):
+                            break
+                finally:
+                    response.close()
         return body.whole(response)
 
     @contextlib.contextmanager
-    def _lent(self) -> Iterator[httpx2.Client]:
+    def _lent(self) -> Iterator[tuple[httpx2.Client, Gate | None]]:
         """Lend the client for one request; if it was to be closed meanwhile, the last one does that."""
         with self.lock:
-            client = self.client()
+            client, places = self.client(), self.places
             carrier = id(client._transport)  # noqa: SLF001 - several clients have the same one when it was given to us
             self.at_work[carrier] += 1
         try:
-            yield client
+            yield client, places
         finally:
             with self.lock:
                 self.at_work[carrier] -= 1

@@ -65,6 +65,8 @@ def kind_of(error: Exception) -> Kind | None:
 def translated(error: Exception, ctx: Context, started: float) -> Exception:
     """Return what *error*, a client library's, means for us: NotSent, a cut, or the error itself with its sort."""
     kind = kind_of(error)
+    if "PoolTimeout" in _names(error):
+        ctx.blameless = True  # the connections are ours, and the target has nothing to do with how many we have
     if never_left(error):
         reason = deepest(error)
         trouble = NotSent(f"{type(error).__name__}{_place(error)}: {str(reason) or error}")
