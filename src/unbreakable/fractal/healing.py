@@ -28,7 +28,11 @@ class Healing:
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Return the first success, or the last failure."""
-        result = await self._healed(inner, ctx)
+        try:
+            result = await self._healed(inner, ctx)
+        finally:
+            if ctx.prepaid:
+                ctx.node.give_back(ctx)
         if isinstance(result, Failure) and not (result.refused or may_repeat(ctx.plan.effects, result)):
             ctx.leave_doubt()
         return result
@@ -81,10 +85,10 @@ class Healing:
             if pause >= ctx.left():
                 deny(ctx, failure, f"the deadline comes before the next attempt, which is {pause:.3f} s away")
                 return False
-            if not (ctx.excused or ctx.node.pay(ctx)):
+            if not (ctx.excused or ctx.prepaid or ctx.node.pay(ctx)):
                 deny(ctx, failure, "the retry budget is spent")
                 return False
-            ctx.excused = False
+            ctx.prepaid, ctx.excused = ctx.prepaid and ctx.excused, False
             ctx.emit(Retrying, attempt=ctx.attempt + 1, pause=pause)
             if mended is None:
                 ctx.notebook.did("heal.fix.apply")  # waiting is the remedy that is always at hand

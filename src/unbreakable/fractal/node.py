@@ -228,6 +228,20 @@ class FractalNode(Closing, Listening, Belonging):
         """Return whether the budget has a repeat left."""
         return self.budget is None or self.budget.level(self.payer.successes(), self.drivers[0].now()) >= 1.0
 
+    def prepay(self) -> bool:
+        """Take the price of a repeat that may be needed, as long as half of the starting budget is left for others."""
+        purse = self.budget
+        if purse is None:
+            return True
+        keep = min(purse.settings.start, purse.settings.most) / 2
+        return purse.spend(self.payer.successes(), self.drivers[0].now(), keep=keep)
+
+    def give_back(self, ctx: Context) -> None:
+        """Take back the price of a repeat that was paid in advance, if it was, and not needed."""
+        if ctx.prepaid and self.budget is not None:
+            self.budget.give_back()
+        ctx.prepaid = False
+
     def may_hedge(self, ctx: Context) -> bool:
         """Take the price of a second copy, as long as half of the starting budget is left for repeats.
 

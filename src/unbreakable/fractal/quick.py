@@ -92,9 +92,10 @@ def step_back(ctx: Context) -> None:
 
 
 def settle_up(ctx: Context, elapsed: float) -> None:
-    """Take in a success that we cut, or that waited for what is ours."""
+    """Take in a success that we cut, that waited for what is ours, or for which a repeat was paid in advance."""
     target = ctx.target
     settle(ctx, None)  # it swallowed our cancellation and finished all the same: the value counts
+    ctx.node.give_back(ctx)
     if not ctx.aside:
         target.ring.append(elapsed)
         return
@@ -133,6 +134,7 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     if failure is None:
         if not may_run_twice_at_once(ctx.plan.effects):
             ctx.leave_doubt()  # it was cancelled: nobody knows what it has done
+        ctx.node.give_back(ctx)
         ctx.end()
         ctx.target.ages.append(elapsed)
         if ctx.permit:

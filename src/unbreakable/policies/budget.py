@@ -52,6 +52,11 @@ class Budget:
             self.tokens -= 1.0
             return True
 
+    def give_back(self) -> None:
+        """Put back one token that was taken and not needed."""
+        with self.lock:
+            self.tokens += 1.0  # no more than the most, once it is asked for
+
     def level(self, successes: int, now: float) -> float:
         """Return the tokens at hand."""
         with self.lock:

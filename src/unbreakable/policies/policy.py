@@ -18,7 +18,7 @@ from unbreakable.runtime import Alarm, Runtime, is_async
 
 TAKEN_OVER = (
     *("made", "waited", "arguments", "choice", "blameless"),
-    *("excused", "broke", "begun", "unsure"),
+    *("excused", "prepaid", "broke", "begun", "unsure"),
 )
 _NOTHING: Mapping[str, Any] = {}
 _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
@@ -68,7 +68,8 @@ class Context(Alarm):
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
-    unsettled: bool = False  #: whether a success has to be told more of than how long it took: ``aside``
+    prepaid: bool = False  #: whether a repeat was paid before it is known whether there will be one
+    unsettled: bool = False  #: whether a success has to be told more of than how long it took: ``aside``, ``prepaid``
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
@@ -95,8 +96,8 @@ class Context(Alarm):
     def remaining(self) -> float:
         """Return how many seconds this attempt still has, by its own limit and the deadline; may be ``math.inf``.
 
-        Of a limit that was learned only plain code is told, since nobody can cut it, and only when another attempt can
-        be paid.
+        Of a limit that was learned only plain code is told, since nobody can cut it, and only when another attempt is
+        paid for.
         """
         if self.cut:
             return 0.0

@@ -71,7 +71,7 @@ class Timeout:
         circuit = ctx.target.circuit
         if is_slow(ctx):
             return math.inf
-        if not (ctx.runtime.preemptive or (is_followed(ctx, self) and ctx.node.may_pay())):
+        if not (ctx.runtime.preemptive or (is_followed(ctx, self) and (ctx.prepaid or ctx.node.may_pay()))):
             return math.inf  # nobody could put off the cut later, as a watch does
         doublings = ctx.attempt - 1 + (2 * (1 + circuit.in_vain) if circuit.is_probing else 0)
         return self.seconds * 2.0 ** min(doublings, MOST_DOUBLINGS)
@@ -105,11 +105,23 @@ def vouched(ctx: Context) -> float:
         return ctx.due
     if ctx.runtime.preemptive or ctx.is_aside:
         return ctx.due if ctx.given_up else ctx.deadline
-    if now >= ctx.due:
+    if (ctx.asked and now >= ctx.due) or not (ctx.whole or ctx).live:
         return ctx.due
-    may_end = is_followed(ctx, limit) and is_let_through(ctx, now) and (ctx.excused or ctx.node.may_pay())
-    ctx.asked = may_end or is_dispensable(ctx)
-    return ctx.due if ctx.asked else ctx.deadline
+    may_end = is_dispensable(ctx) or (is_followed(ctx, limit) and is_let_through(ctx, now) and is_paid(ctx))
+    if not may_end and now >= ctx.due:
+        ctx.due = ctx.deadline  # it goes on for good
+    ctx.asked = may_end
+    return ctx.due if may_end else ctx.deadline
+
+
+def is_paid(ctx: Context) -> bool:
+    """Return whether the attempt after *ctx* is paid for; pay it in advance if it is not, and can be.
+
+    Many who ask at the same time must not all count on the same tokens; who did not need his gives it back.
+    """
+    if not ctx.prepaid and ctx.node.prepay():
+        ctx.prepaid = ctx.unsettled = True
+    return ctx.prepaid
 
 
 def guess(ctx: Context) -> Timeout | None:
