@@ -106,7 +106,7 @@ class Attempts:
         if self._script is not None or self.outcome is not None:
             raise RuntimeError("attempts can be iterated over once; call ub.attempts() again for another call")
         timeout = self.node.target.plan.timeout
-        if timeout is not None and timeout.cut_threads and not runtime.preemptive:
+        if timeout is not None and timeout.costs_threads and not runtime.preemptive:
             msg = f"{self.node.name}: a block in sync code cannot be cut, so timeout has no place here; use a deadline"
             raise ConfigurationError(msg)
         self._block = block

@@ -49,7 +49,7 @@ class Plan:
     def costs_threads(self) -> bool:
         """Return whether plain functions run in worker threads, where alone they can be left behind or raced."""
         hedged = self.hedge is not None and self.hedges and self.hedge.threads
-        return hedged or (self.timeout is not None and self.timeout.cut_threads)
+        return hedged or (self.timeout is not None and self.timeout.costs_threads)
 
     @property
     def hedges(self) -> bool:

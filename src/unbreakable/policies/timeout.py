@@ -31,7 +31,8 @@ class Timeout:
     reason why a call fails: it doubles with every attempt, and counts only while another attempt is sure to follow, or
     for the one call that looks whether the target of an open circuit is back.  Where what was cut is slow again most of
     the time it counts no more; until that is seen, a few calls that take nearly their whole deadline can fail by it.
-    Given with a node, it is the guess to begin with: it holds until the first limit is learned.
+    It costs sync code no thread.  Given with a node, it is the guess to begin with: it holds until the first limit is
+    learned.
     """
 
     seconds: float = field(default=math.inf, kw_only=False)
@@ -41,6 +42,11 @@ class Timeout:
     def __post_init__(self) -> None:
         check.seconds("Timeout.seconds", self.seconds, positive=True, endless=True)
 
+    @property
+    def costs_threads(self) -> bool:
+        """Return whether sync code runs in a worker thread, which is left behind: never for the sake of a guess."""
+        return self.cut_threads and not self.learned
+
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* within the limit; our own cut is a failure that says so."""
         started = ctx.runtime.now()
@@ -49,7 +55,7 @@ class Timeout:
             return ctx.refuse(DeadlineExceeded("the time was up before the attempt began"))
         due = ctx.due = started + seconds
         try:
-            if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.cut_threads):
+            if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.costs_threads):
                 return await inner(ctx)
             return await ctx.runtime.within(seconds, lambda: inner(ctx), ctx.target, ctx.respite, ctx.deadline)
         except TimeUp:

@@ -50,7 +50,7 @@ async def asked(api: APINode, ask, times: int) -> list[ub.Outcome]:
 async def test_a_crowd_is_served_one_after_the_other(partner, ask):
     """Who finds no free connection stands in line, however long the others take, and is not repeated for it."""
     partner.answers(partner.reply(200, delay=0.1))
-    async with node(partner, connections=2, timeout=ub.Timeout(0.2, learned=True, cut_threads=False), effects="none", hedge=False) as api:
+    async with node(partner, connections=2, timeout=GUESS, effects="none", hedge=False) as api:
         await ask(api)  # opening the first connection takes longer
         outcomes = await asked(api, ask, 12)
 

@@ -95,6 +95,22 @@ def test_a_learned_limit_costs_sync_code_no_thread(bench):
     assert ((None, 2.0) if bench.runtime.preemptive else ("late", 5.0)) == bench.play(story)
 
 
+def test_a_guess_costs_sync_code_no_thread_whoever_made_it(bench):
+    """One that its user gave is cooperative there, as one that was learned: left behind, a step would fail by it."""
+
+    async def story():
+        limit = Timeout(2.0, learned=True)
+        plan = Plan(timeout=limit, retry=Retry(attempts=3), effects="none")
+        bench.node.may_pay = lambda: True
+        bench.node.pay = lambda ctx: False
+        result = await limit.run(
+            bench.inner((5.0, "late")), bench.context(plan=plan, deadline=bench.runtime.now() + 60.0)
+        )
+        return getattr(result, "value", None), bench.clock.now(), plan.costs_threads
+
+    assert ("late", 5.0, False) == bench.play(story)
+
+
 @pytest.mark.parametrize(
     ("rival", "state", "paid"),
     [(0, State.CLOSED, 1), (1, State.CLOSED, 0), (0, State.HALF_OPEN, 0)],
