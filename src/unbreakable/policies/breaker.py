@@ -322,6 +322,12 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     return None if is_a(result.error, Rejected) or result.kind in OUR_FAULT else False
 
 
+def is_still_let_through(ctx: Context) -> bool:
+    """Return whether the circuit would not refuse the attempt of *ctx*, which it let through, by now."""
+    circuit: Circuit = ctx.target.circuit
+    return circuit.stamp is not None or circuit.generation == ctx.stamp
+
+
 def is_repeatable(error: Exception, ctx: Context) -> bool:
     """Return whether *error* is of a type that the call is repeated on; others say nothing of the target's health."""
     retry = ctx.plan.retry

@@ -16,7 +16,7 @@ from unbreakable.runtime import ASYNCIO
 
 pytestmark = pytest.mark.real
 
-GUESS = ub.Timeout(0.2, learned=True)
+GUESS = ub.Timeout(0.4, learned=True)
 
 
 class Wrapped(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
@@ -49,7 +49,7 @@ async def asked(api: APINode, ask, times: int) -> list[ub.Outcome]:
 
 async def test_a_crowd_is_served_one_after_the_other(partner, ask):
     """Who finds no free connection stands in line, however long the others take, and is not repeated for it."""
-    partner.answers(partner.reply(200, delay=0.1))
+    partner.answers(partner.reply(200, delay=0.12))
     async with node(partner, connections=2, timeout=GUESS, effects="none", hedge=False) as api:
         await ask(api)  # opening the first connection takes longer
         outcomes = await asked(api, ask, 12)
@@ -60,14 +60,23 @@ async def test_a_crowd_is_served_one_after_the_other(partner, ask):
 @pytest.mark.parametrize("kind", [seen, Wrapped])
 async def test_whoever_waits_in_vain_was_not_sent_and_opens_no_circuit(partner, ask, kind):
     """The service is well: it answers each request that it is sent."""
-    partner.answers(partner.reply(200, delay=0.3))
-    async with node(partner, kind, method="POST", deadline=0.5, breaker=ub.CircuitBreaker(3)) as api:
-        await ask(api)
-        outcomes = await asked(api, ask, 5)
+    partner.answers(partner.reply(200, delay=0.6))
+    async with node(partner, kind, method="POST", deadline=1.0, breaker=ub.CircuitBreaker(3)) as api:
+        outcomes = await asked(api, ask, 6)
 
         assert 3 <= sum(isinstance(outcome.error, NotSent) for outcome in outcomes)
         assert "closed" == api.get_status().breaker
         assert (await ask(api)).ok
+
+
+async def test_nobody_steps_out_of_the_line_to_a_service_that_is_left_in_peace(partner, ask):
+    """Who was let through before the circuit opened is not sent after it has."""
+    partner.answers(partner.reply(500, delay=0.2))
+    async with node(partner, method="POST", breaker=ub.CircuitBreaker(1)) as api:
+        outcomes = await asked(api, ask, 5)
+
+        assert 1 <= sum(isinstance(outcome.error, NotSent) for outcome in outcomes)
+        assert ("open", 1) == (api.get_status().breaker, len(partner.asked))
 
 
 async def test_a_copy_does_not_stand_in_line(partner):
@@ -127,7 +136,7 @@ async def test_a_token_may_take_longer_than_a_limit_that_was_learned_of_the_serv
 
     async def fetch() -> str:
         fetched.append(1)
-        await ASYNCIO.sleep(0.4)
+        await ASYNCIO.sleep(0.7)
         return "token"
 
     async with APINode(partner.url, auth=fetch, timeout=GUESS, hedge=False) as api:

@@ -12,6 +12,7 @@ from typing import Any
 
 from unbreakable.errors import NotSent
 from unbreakable.policies import Context
+from unbreakable.policies.breaker import is_still_let_through
 from unbreakable.runtime import Gate
 
 EARLY = 0.01  # seconds before the deadline at which who waits gives up: then it is sure that nothing was sent
@@ -46,3 +47,6 @@ async def stand_in_line(places: Gate, ctx: Context) -> None:
     patience = 0.0 if ctx.rival else ctx.remaining() - EARLY
     if not await places.enter(ctx.runtime, patience):
         raise NotSent(f"all of our own {places.most} connections carried other requests")
+    if not is_still_let_through(ctx):
+        places.leave()
+        raise NotSent("the circuit opened while the request stood in line")
