@@ -72,13 +72,14 @@ class QuantumSystem(Closing):
     >>> with_nothing_kept.get_system_status().total_nodes
     0
 
-    *state* is a folder (made if it is not there) or the path of a file; None keeps everything in memory.  One process
-    at a time may hold it: StateOwned says which one does; a worker process of a loop that loads the program keeps its
-    copy of the system in memory.  Under ``unbreakable run`` a system that names no state is
-    given the command's.  *engine* is "local": runs are carried by this process.  *memory* keeps what is learned
-    elsewhere than in the state; who gives one closes it.  When the system is closed, so are all nodes that it knows:
-    those that it made, those that workflows were given and those that it adopted.  It lets go of a node that was closed
-    before, and of a protected function that nobody holds; how many calls they made is kept, and what they learned.
+    *state* is a folder (made if it is not there) or the path of a file; None keeps everything in memory.  What steps
+    may return when there is one is told by ``ub.Step``.  One process at a time may hold it: StateOwned says which one
+    does; a worker process of a loop that loads the program keeps its copy of the system in memory.  A system that names
+    no state is given the command's by ``unbreakable run``.  *engine* is "local": this process carries the runs.
+    *memory* keeps what is learned elsewhere than in the state; who gives one closes it.  When the system is closed, so
+    are all nodes that it knows: those that it made, those that workflows were given and those that it adopted.  It lets
+    go of a node that was closed before, and of a protected function that nobody holds; how many calls they made is
+    kept, and what they learned.
     """
 
     def __init__(

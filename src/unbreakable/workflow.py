@@ -120,8 +120,9 @@ class QuantumWorkflow(Closing):
     async def run_once(self, input: Any = None, *, run_id: str | None = None) -> RunResult:
         """Run the steps once, the loop running or not, and say how it ended; *input* becomes ``ctx.input``.
 
-        With the *run_id* of a run that was left unfinished that one is gone on with; see ``OrchestratorNode``.  Raises
-        Rejected when the workflow, or its system, is closed.
+        With the *run_id* of a run that was left unfinished that one is gone on with; see ``OrchestratorNode``.  With a
+        state a result that cannot be recorded turns the run back; ``ub.Step`` tells what can be.  Raises
+        ConfigurationError for an *input* that cannot be; Rejected when the workflow, or its system, is closed.
         """
         self._check_open()
         steps, workflow = self.parts.steps, self.name

@@ -96,10 +96,10 @@ class OrchestratorNode(Closing):
 
     At most *concurrency_limit* steps of one run are at work at the same time; "auto" stands for 32, a fixed number.
     Compensations do not count.  *state* is the path of a file, or of a folder for ``runs.db`` in it; None keeps runs in
-    memory.  One process at a time may hold it.  *durability* "process" survives the death of the process, "durable"
-    also a power cut.  The last *keep* finished runs are remembered.  *nodes* is what steps find in ``ctx.nodes``.  The
-    keywords are those of ``ub.protect`` and hold for every step; ``deadline`` also for the run as a whole, which turns
-    back when it passes.
+    memory.  What a file can hold of results and contexts is told by ``ub.Step``.  One process at a time may hold it.
+    *durability* "process" survives the death of the process, "durable" also a power cut.  The last *keep* finished
+    runs are remembered.  *nodes* is what steps find in ``ctx.nodes``.  The keywords are those of ``ub.protect`` and
+    hold for every step; ``deadline`` also for the run as a whole, which turns back when it passes.
 
     *grace* is how many seconds the caller of a run that was cancelled waits until it is undone, which goes on in the
     background after that; and how many seconds ``aclose`` waits for runs, before it leaves them to the state file.  A
@@ -165,9 +165,11 @@ class OrchestratorNode(Closing):
 
         With the *run_id* of a run that has ended, its result is returned and nothing is executed; of one that was left
         unfinished, it is gone on with; of one that is at work on this event loop, its end is waited for (elsewhere:
-        RunInProgress).  Raises ConfigurationError for wrong steps, and for another context than the run was begun with;
-        GraphError also when a run that has not ended was begun with other steps; a StateError when the state file
-        cannot be used, and RunUnfinished when ``aclose`` did not wait for the end: it can then be gone on with later.
+        RunInProgress).  Raises ConfigurationError for wrong steps, and for a context that is not the one that the run
+        was begun with, or that a state file cannot hold (``ub.Step`` tells what it can; a result that it cannot hold
+        turns the run back); GraphError also when a run that has not ended was begun with other steps; a StateError when
+        the state file cannot be used, and RunUnfinished when ``aclose`` did not wait for the end: it can then be gone
+        on with later.
         """
         graph, loop = self._graph(steps), asyncio.get_running_loop()
         place = self._books.enter(_checked(run_id) or self.node.next_id(), self, loop)

@@ -21,6 +21,7 @@ from unbreakable.outcome import in_one_line
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
 from unbreakable.workflows.journal import RunEnded, RunTurnedBack, StepBegun, StepEnded
 from unbreakable.workflows.opening import Run, inputs_of
+from unbreakable.workflows.payload import Payload, apart
 from unbreakable.workflows.ports import SOMEBODY, Call, Means
 from unbreakable.workflows.result import RunResult, RunStatus, StepState, verdict
 
@@ -185,11 +186,20 @@ class Engine:
         try:
             payload = self.means.journal.record(ending.value, f"the result of step {name!r}")
         except NotRecordable as error:
-            self._note_failure(name, NotReturned(error, Doubt.NOBODY_KNOWS))
+            self._note_unusable(name, ending, error)
             return
         self.run.results[name] = payload
         self.saga.returned(name, certain=ending.certain)
         self.run.records.append(StepEnded(self.run.id, name, StepState.DONE, ending.certain, payload))
+        self._tell("StepDone", step=name)
+
+    def _note_unusable(self, name: str, ending: Returned, error: NotRecordable) -> None:
+        """Take in that a step was carried out, and that the run cannot go on with what it returned."""
+        self.run.errors.setdefault(name, error)
+        self.run.results[name] = Payload("", apart(ending.value))  # so that its compensation knows what to undo
+        self.saga.unusable(name, certain=ending.certain)
+        text = in_one_line(error, LONGEST)
+        self.run.records.append(StepEnded(self.run.id, name, StepState.DONE, ending.certain, error=text))
         self._tell("StepDone", step=name)
 
     def _note_failure(self, name: str, ending: NotReturned) -> None:

@@ -14,7 +14,7 @@ class RunStarted(Event):
 
 
 class StepDone(Event):
-    """A step of a run returned, and its result is recorded."""
+    """A step of a run returned; the run turns back if the result cannot be recorded."""
 
     run_id: str
     step: str

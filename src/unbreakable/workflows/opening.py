@@ -57,8 +57,14 @@ def take_up(journal: Journal, graph: Graph, stored: StoredRun, repeatable: Calla
         inputs = inputs_of(step, graph, journal, stored.context, stored.results)
         return repeatable(graph.steps[step]) and inputs == stored.inputs[step]
 
-    saga = Saga.restore(graph, stored.ledger, stored.doubtful, may_repeat, turned_back=stored.turned_back)
+    unusable = {step for step, state in stored.ledger.items() if state is StepState.DONE} - stored.results.keys()
+    saga = Saga.restore(
+        graph, stored.ledger, stored.doubtful, may_repeat, turned_back=stored.turned_back, unusable=unusable
+    )
     lost = [] if stored.turned_back or not (saga.turned_back or saga.stuck) else _steps_in(saga, StepState.UNCERTAIN)
+    errors = {step: RecordedError(f"step {step!r} was begun earlier; nobody knows what it did") for step in lost}
+    if not stored.turned_back:
+        errors |= {step: RecordedError(f"what step {step!r} returned could not be recorded") for step in unusable}
     undo_failed = _steps_in(saga, StepState.UNDO_FAILED)
     return Run(
         id=stored.run_id,
@@ -66,7 +72,7 @@ def take_up(journal: Journal, graph: Graph, stored: StoredRun, repeatable: Calla
         saga=saga,
         context=stored.context,
         results=dict(stored.results),
-        errors={step: RecordedError(f"step {step!r} was begun earlier; nobody knows what it did") for step in lost},
+        errors=dict[str, Exception](errors),
         undo_errors={step: RecordedError(f"step {step!r} could not be undone earlier") for step in undo_failed},
         past=stored.error,
         turn_recorded=stored.turned_back,

@@ -14,7 +14,7 @@ SIMPLE = frozenset({type(None), bool, int, float, str, bytes})
 
 
 class Payload(NamedTuple):
-    """Hold a value as text, and as it reads back: tuples as lists."""
+    """Hold a value as text, and as it reads back."""
 
     text: str
     value: Any
@@ -56,7 +56,7 @@ def _apart(value: Any, made: dict[int, Any]) -> Any:
 
 
 def record(value: Any, what: str) -> Payload:
-    """Return *value* as JSON; raise NotRecordable, which begins with *what* and names the culprit.
+    """Return *value* as plain JSON, tuples as lists; NotRecordable begins with *what* and names the culprit.
 
     >>> record({"seats": (1, 2)}, "the result of 'hold'").value
     {'seats': [1, 2]}

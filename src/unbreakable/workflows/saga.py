@@ -6,9 +6,9 @@ The law of this file.  Nothing here waits, calls or records; whoever drives it t
                                   ├─ it said so ────▶ FAILED      ─ compensation ─▶ UNDONE or UNDO_FAILED
                                   └─ nobody knows ──▶ UNCERTAIN
 
-A run turns back when a step fails or the caller cancels.  Past the point of no return (the pivot is done; without a
-pivot, a retriable step was begun) it never does: what fails there is *stuck*, and a person has to look.  So is a pivot
-that nobody can undo and of which nobody knows whether it happened.
+A run turns back when a step fails, when nobody can go on with what one returned, or when the caller cancels.  Past the
+point of no return (the pivot is done; without a pivot, a retriable step was begun) it never does: what fails there is
+*stuck*, and a person has to look.  So is a pivot that nobody can undo and of which nobody knows whether it happened.
 
 A step is *settled* when it has nothing left to undo and all that came after it is settled: compensations run in the
 reverse order of the dependencies, independent ones at the same time.  One that fails settles its step, too: it never
@@ -73,11 +73,12 @@ class Saga:
         repeatable: Callable[[str], bool],
         *,
         turned_back: bool,
+        unusable: Collection[str] = (),
     ) -> Saga:
         """Return a run as its journal tells it.
 
         A step that was begun and of which no end is known is begun again if it is *repeatable*; otherwise nobody knows
-        what became of it, and the run turns back.
+        what became of it, and the run turns back.  So it does where a step is done and its result is *unusable*.
         """
         saga = cls(graph)
         saga.ledger.update(ledger)
@@ -85,9 +86,13 @@ class Saga:
         if turned_back:
             saga._turn_back()
             return saga
-        for step in [step for step, state in saga.ledger.items() if state is StepState.DONE]:
-            saga._forward.settle(step)
+        done = [step for step, state in saga.ledger.items() if state is StepState.DONE]
+        for step in done:
+            if step not in unusable:
+                saga._forward.settle(step)
         saga._forward.free = [step for step in saga._forward.free if saga.ledger[step] is not StepState.DONE]
+        for step in [step for step in done if step in unusable]:
+            saga.unusable(step, certain=step not in doubtful)
         for step in [step for step, state in saga.ledger.items() if state is StepState.UNCERTAIN]:
             saga.doubtful.add(step)
             if not repeatable(step):
@@ -140,6 +145,16 @@ class Saga:
         self.ledger[step] = StepState.DONE
         self.doubtful.discard(step) if certain else self.doubtful.add(step)
         self._forward.settle(step)
+        self._ended(step)
+
+    def unusable(self, step: str, *, certain: bool = True) -> None:
+        """Note that the operation of *step* returned, and that nobody can go on with what it returned."""
+        self.ledger[step] = StepState.DONE
+        self.doubtful.discard(step) if certain else self.doubtful.add(step)
+        if self.past_return:
+            self.stuck.add(step)
+        else:
+            self._turn_back()
         self._ended(step)
 
     def failed(self, step: str, doubt: Doubt) -> None:

@@ -44,6 +44,12 @@ class Step:
     undoes is ``ctx.state["step_key"]``.  One that fails is tried 8 times, whatever ``retry`` says, with growing pauses
     that last 32 to 64 s in all; each try may take 30 s.  A "retriable" step that fails is tried as often.
 
+    Where runs are kept in a state file, what the operation returns is put on record: None, bool, int, float, str,
+    bytes, Decimal, UUID, datetime, date, time, timedelta, and lists, tuples, sets and dicts of them.  Each reads back
+    as the type it was, a subclass as what it is derived from.  For anything else errors.NotRecordable says which part
+    it is and what to return instead; the step counts as done, and the run turns back.  Without a state nothing is
+    refused, so a workflow that may be given one (``unbreakable run`` does) keeps to this from the start.
+
     Raises ConfigurationError, which names the setting and says what was expected.
     """
 

@@ -19,8 +19,9 @@ from unbreakable.workflows.journal import (
     StepEnded,
     StoredRun,
 )
-from unbreakable.workflows.payload import Payload, read, record
+from unbreakable.workflows.payload import Payload
 from unbreakable.workflows.result import RunStatus, StepState
+from unbreakable.workflows.values import read, record
 
 SCHEMA = Schema(
     "workflows",
@@ -78,7 +79,7 @@ class TableJournal:
         file.adopt(SCHEMA)
 
     def record(self, value: Any, what: str) -> Payload:
-        """Return *value* as it reads back; raise NotRecordable if it cannot be written as JSON."""
+        """Return *value* as it reads back; raise NotRecordable if it cannot be written."""
         return record(value, what)
 
     def digest(self, inputs: Sequence[Payload]) -> str:

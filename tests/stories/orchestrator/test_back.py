@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
+import uuid
+from decimal import Decimal
 
 import pytest
 
@@ -11,7 +14,8 @@ from unbreakable.fractal import FractalNode
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.policies import Backoff, Hedge, Retry
 from unbreakable.workflows import RunStatus, StepState
-from unbreakable.workflows.events import Compensated, CompensationFailed, RunFinished, RunTurned, StepFailed
+from unbreakable.workflows.events import Compensated, CompensationFailed, RunFinished, RunTurned, StepDone, StepFailed
+from unbreakable.workflows.reading import run_of
 
 NO = ValueError("sold out")
 THREE_TIMES = [NO] * 3  # as often as a step is tried
@@ -154,23 +158,59 @@ def test_several_failures_arrive_together(stage):
     assert [ValueError, OSError] == list(map(type, result.error.exceptions))
 
 
-def test_a_result_that_cannot_be_recorded_is_undone(stage, tmp_path):
-    """The step is named, and what to return; its effect does not stay."""
-    result = stage.run(stage.orchestrator(state=tmp_path), [stage.step("a", value={1, 2})])
+@pytest.mark.parametrize("undo", [True, False])
+def test_a_result_that_cannot_be_recorded_is_undone(stage, tmp_path, undo):
+    """The step is named, and what to return; that it was carried out is known, and so is what is to be undone."""
+    orchestrator, value = stage.orchestrator(state=tmp_path), object()
+    told = stage.events(orchestrator)
+    result = stage.run(orchestrator, [stage.step("a", value=value, undo=undo), stage.step("b", "a")])
 
-    assert RunStatus.COMPENSATED == result.status
-    assert isinstance(result.error, NotRecordable)
-    assert str(result.error).startswith("the result of step 'a' is a set (return sorted(value)): only")
-    assert ["a", "a done", "undo a", "undo a done"] == stage.heard()
+    assert (RunStatus.COMPENSATED, NotRecordable) == (result.status, type(result.error))
+    assert str(result.error).startswith("the result of step 'a' is a object: only")
+    assert ["a", "a done", *(["undo a", "undo a done"] if undo else [])] == stage.heard()
+    assert {"a": StepState.UNDONE if undo else StepState.DONE, "b": StepState.NOT_BEGUN} == result.ledger
+    assert [StepDone, RunTurned] == list(map(type, told[1:3]))
+    if undo:
+        undoing = stage.contexts["undo a"]
+        assert (True, value) == (undoing.state["certain"], undoing.results["a"])
+    (told_later,) = run_of(tmp_path, result.run_id).steps
+    assert (True, result.ledger["a"].value) == (told_later.certain, told_later.state)
 
 
-def test_on_file_a_step_sees_what_a_restart_would_see(stage, tmp_path):
-    """Tuples are lists at once, not only after a crash."""
-    steps = [stage.step("a", value=(1, 2)), stage.step("b", "a")]
+def test_a_pivot_whose_result_cannot_be_recorded_was_carried_out(stage, tmp_path):
+    """Past the point of no return nothing is undone: a person has to look, and finds it done."""
+    steps = [
+        stage.step("hold", kind="compensatable"),
+        stage.step("pay", "hold", undo=False, kind="pivot", value=object()),
+        stage.step("mail", "pay", undo=False, kind="retriable"),
+    ]
     result = stage.run(stage.orchestrator(state=tmp_path), steps)
 
-    assert {"a": [1, 2]} == stage.contexts["b"].results
-    assert [1, 2] == result.results["a"]
+    assert RunStatus.NEEDS_ATTENTION == result.status
+    assert [StepState.DONE, StepState.DONE, StepState.NOT_BEGUN] == list(result.ledger.values())
+    assert [NotRecordable] == list(map(type, result.error.exceptions))
+
+
+VALUES = (
+    dt.datetime(2026, 11, 26, 9, tzinfo=dt.UTC),
+    Decimal("12.50"),
+    {1: {"a", "b"}},
+    (1, b"\x00"),
+    uuid.UUID(int=7),
+)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_step_sees_the_same_with_a_state_without_one_and_after_a_restart(stage, state, value):
+    """Times, decimals, sets, tuples: what a step returns is what the next one, and who asks for the run later, gets."""
+    steps, orchestrator = [stage.step("a", value=value), stage.step("b", "a")], stage.orchestrator(state=state)
+    result = stage.run(orchestrator, steps, {"at": value}, run_id="r")
+    if state is not None:
+        orchestrator.aclose_sync()
+    again = stage.run(orchestrator, steps, {"at": value}, run_id="r")
+
+    seen = [stage.contexts["b"].results["a"], stage.contexts["b"].input["at"], result.results["a"], again.results["a"]]
+    assert [(type(value), value)] * 4 == [(type(each), each) for each in seen]
 
 
 # ── the point of no return ──────────────────────────────────────────────────────────────────────────────────────────

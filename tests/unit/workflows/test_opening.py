@@ -52,6 +52,19 @@ def test_a_step_is_not_repeated_with_other_inputs(journal):
     assert "step 'b' was begun earlier; nobody knows what it did" == str(run.errors["b"])
 
 
+def test_a_run_goes_back_from_a_step_whose_result_is_on_no_record(journal):
+    """The process died when it had noted that the step was done, and that nobody could record what it returned."""
+    run = accept(journal, GRAPH, "r", "Booking", None, named=True)
+    done = StepEnded("r", "a", StepState.DONE, certain=True, error="the result of step 'a' is a Booking: ...")
+    journal.write([*run.records, StepBegun("r", "a", "r:a", "", None), done])
+
+    run = take_up(journal, GRAPH, journal.find("r"), lambda step: True)
+
+    assert (True, [], ["a"]) == (run.saga.turned_back, run.saga.begin(9), run.saga.undo())
+    assert (StepState.DONE, set()) == (run.saga.ledger["a"], run.saga.doubtful)
+    assert "what step 'a' returned could not be recorded" == str(run.errors["a"])
+
+
 def test_the_inputs_of_a_step_are_its_context_and_what_it_depends_on(journal):
     """Either one changes the digest; what it does not depend on does not."""
     one, two = journal.record(1, "it"), journal.record(2, "it")
