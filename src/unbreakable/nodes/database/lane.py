@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from unbreakable.nodes.database.trouble import mark
 from unbreakable.runtime import Runtime
 from unbreakable.runtime.chore import quietly
+from unbreakable.storage.asking import answers
 
 CHECK_EVERY = 10_000  # steps of SQLite's machine, about 70 µs, between two looks whether the work is to stop
 
@@ -127,25 +128,14 @@ class Lane:
 
     def _ask_when_working(self, raw: sqlite3.Connection) -> None:
         """Have *raw* ask now and then whether to give up what it is doing."""
-        raw.set_progress_handler(self._answers().__next__, CHECK_EVERY)
+        raw.set_progress_handler(answers(self._is_over, self._interrupted), CHECK_EVERY)
 
-    def _answers(self) -> Iterator[bool]:
-        """Yield whether the job is over, each time that SQLite asks.
+    def _is_over(self) -> bool:
+        return self.job is not None and self.job.is_over()
 
-        A signal's handler runs where Python code goes on, which is here, and SQLite drops what it raises: it is kept
-        for the job.  A function would be interrupted before its own ``try``; this goes on inside of it.
-        """
-        over = False
-        while True:
-            try:
-                yield over
-                over = self.job is not None and self.job.is_over()
-            except GeneratorExit:
-                return
-            except BaseException as interrupt:
-                over = True
-                if self.job is not None:
-                    self.job.interrupt = interrupt
+    def _interrupted(self, interrupt: BaseException) -> None:
+        if self.job is not None:
+            self.job.interrupt = interrupt
 
     def is_in_transaction(self) -> bool:
         """Return whether a transaction is open; without waiting for anything."""
