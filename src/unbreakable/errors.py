@@ -38,6 +38,7 @@ target asked us to wait; ``http_status``; ``refused``, True when the target refu
         ├── StateBroken             what it holds cannot be read any more
         ├── StateGone               it was deleted or replaced while this process worked with it
         ├── StateLocked             another program holds SQLite's write lock; passes by itself
+        ├── StateInUse              a signal's handler interrupted this very thread in the middle of using it
         └── StateFull               the disk is full; passes when somebody makes room
 
 Whatever was acknowledged before a StateError was raised is still in the file, unless that is gone.  A broken one that
@@ -246,6 +247,15 @@ class StateGone(StateError):
 
 class StateLocked(StateError):
     """Say that another program holds the write lock for the moment."""
+
+
+class StateInUse(StateError):
+    """Say that this very thread is in the middle of using it, where a handler of signals interrupted it.
+
+    The handler would wait for itself: let it note what is to be done, and do that when it has returned.
+    """
+
+    kind = Kind.BUG
 
 
 class StateFull(StateError):

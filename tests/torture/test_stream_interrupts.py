@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import unbreakable as ub
-from unbreakable.storage import disk, log
+from unbreakable.storage import disk, log, turn
 
 pytestmark = pytest.mark.real
 
@@ -29,7 +29,12 @@ def struck(real, go):
 
 @pytest.mark.parametrize(("durability", "most"), [("memory", 5), ("process", 5), ("process", 50), ("durable", 50)])
 @pytest.mark.parametrize(
-    "where", [(log.Log, "append"), (log.Turn, "__enter__"), (log.Turn, "__exit__"), (disk.Disk, "write")]
+    "where",
+    [
+        (log.Log, "append"),
+        *[(owner, name) for owner in (log.Task, turn.Turn) for name in ("__enter__", "__exit__")],
+        (disk.Disk, "write"),
+    ],
 )
 def test_an_interrupted_put_loses_nothing_and_stops_nobody(tmp_path, monkeypatch, durability, most, where):
     """What was told as accepted is handled once, in order; of the interrupted one nobody was told anything."""

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias, Unpack
 
-from unbreakable.errors import ConfigurationError, DeadlineExceeded, Rejected, StateBroken, StateError, StateLocked
+from unbreakable.errors import (
+    ConfigurationError,
+    DeadlineExceeded,
+    Rejected,
+    StateBroken,
+    StateError,
+    StateInUse,
+    StateLocked,
+)
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
@@ -222,10 +230,11 @@ class AgentNode(FractalNode):
     def get_status(self) -> AgentStatus:
         """Return how the agent is doing right now."""
         status = super().get_status()
+        passages: int | None
         try:
             passages = len(self.knowledge)
-        except StateError:
-            passages = None
+        except StateError as error:  # a handler of signals that interrupted a search is told what was known last
+            passages = self.knowledge.last_count if isinstance(error, StateInUse) else None
         with self._lock:
             kinds = dict(self._kinds)
         return AgentStatus(

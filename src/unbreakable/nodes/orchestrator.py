@@ -20,6 +20,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar, Unpack
 
 from unbreakable.errors import ConfigurationError
@@ -37,6 +38,7 @@ from unbreakable.policies import check
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blocking
 from unbreakable.runtime.mark import Mark
+from unbreakable.storage.turn import when_out
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 from unbreakable.workflows.calling import NodeCaller, StepNodes
 from unbreakable.workflows.engine import Engine, left_unfinished
@@ -318,7 +320,7 @@ class OrchestratorNode(Closing):
         return OrchestratorStatus(
             name=self.node.name,
             concurrency_limit=self.limit,
-            in_flight=len(self._places()),
+            in_flight=self._books.at_work.count(self),
             runs=Runs(**{status.value: count for status, count in self._ended.items()}),
             node=self.node.get_status(),
         )
@@ -338,8 +340,13 @@ class OrchestratorNode(Closing):
             await see_off(self._places(), ASYNCIO, seconds)
 
     def aclose_sync(self, grace: float | None = None) -> None:
-        """Do the same as ``aclose`` in plain code."""
-        seconds = self._seconds(grace)
+        """Do the same as ``aclose`` in plain code.
+
+        A handler of signals that interrupted this thread as it wrote to the file has it done when that is over.
+        """
+        when_out(partial(self._close_now, self._seconds(grace)))
+
+    def _close_now(self, seconds: float) -> None:
         with contextlib.ExitStack() as stack:
             stack.callback(self._books.close)
             stack.callback(self.node.aclose_sync)
@@ -355,7 +362,7 @@ class OrchestratorNode(Closing):
         return self._books.at_work.of(self)
 
     def __repr__(self) -> str:
-        return f"<OrchestratorNode {self.node.name!r}, {len(self._places())} runs at work>"
+        return f"<OrchestratorNode {self.node.name!r}, {self._books.at_work.count(self)} runs at work>"
 
 
 async def see_off_all(orchestrators: Iterable[OrchestratorNode], runtime: Runtime, grace: float) -> None:

@@ -37,6 +37,7 @@ from unbreakable.outcome import note
 from unbreakable.policies import Context, check, current
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking
 from unbreakable.storage.reading import Gap
+from unbreakable.storage.turn import when_out
 
 PUTS_IN_A_ROW = 100  # after so many that found room, others on the event loop have their turn: the handler, for one
 
@@ -119,7 +120,8 @@ class StreamNode(FractalNode):
         BufferFull: the item was not accepted.  Raises CommitUnknown when the disk does not confirm in that time, for
         which it has a second at least; NotRecordable for what cannot be written; Rejected on a closed stream; a
         StateError when the folder cannot be used: another process has it, or it was deleted under this one, after which
-        ``aclose`` and ``start`` make it anew.
+        ``aclose`` and ``start`` make it anew.  A handler of signals that interrupted its own thread in the middle of a
+        put gets errors.StateInUse: it would wait for itself.
         """
         return await self._put(ASYNCIO, item, wait)
 
@@ -225,7 +227,9 @@ class StreamNode(FractalNode):
         self._refuse_to_wait_for_itself(runtime)
         scope = current()
         seconds = min(within, math.inf if scope is None else scope.left())
-        return await self._life.wait_for(self._life.begin().buffer.last, runtime, seconds)
+        opened = self._life.begin()
+        opened.refuse_if_in_use()
+        return await self._life.wait_for(opened.buffer.last, runtime, seconds)
 
     # ── dead letters ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -305,18 +309,29 @@ class StreamNode(FractalNode):
         there is one, and else stays in memory: ``in_memory`` says how many.  A handler at work has the rest of the
         grace and is then cancelled; its item is delivered again by ``start()`` or the next process.
         """
-        return await self._end(ASYNCIO, grace)
+        self._refuse_to_close(ASYNCIO, grace)
+        await self._end(ASYNCIO, grace)
+        return self.get_status()
 
     def aclose_sync(self, grace: float = 10.0) -> StreamStatus:  # type: ignore[override] # as aclose
-        """Close the stream from sync code; otherwise as ``aclose``."""
-        return run_blocking(self._end(BLOCKING, grace))
+        """Close the stream from sync code; otherwise as ``aclose``.
 
-    async def _end(self, runtime: Runtime, grace: float) -> StreamStatus:
+        A handler of signals that interrupted this thread in the middle of a put has it closed when that is over, and
+        is told how the stream stands.
+        """
+        self._refuse_to_close(BLOCKING, grace)
+        opened = self._life.opened
+        around = () if opened is None else (opened.buffer.putting,)
+        when_out(lambda: run_blocking(self._end(BLOCKING, grace)), *around)
+        return self.get_status()
+
+    def _refuse_to_close(self, runtime: Runtime, grace: float) -> None:
         self._refuse_to_wait_for_itself(runtime)
         check.seconds("grace", grace, endless=True)
+
+    async def _end(self, runtime: Runtime, grace: float) -> None:
         await self._life.end(runtime, grace)
         await self._close(runtime)
-        return self.get_status()
 
     def _entered(self) -> None:
         """Begin to consume, at the start of a block in either colour."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 
 from unbreakable.runtime.lock import new_lock
@@ -11,10 +12,10 @@ from unbreakable.runtime.protocol import Runtime, Waiter
 class Place:
     """A place in a line."""
 
-    __slots__ = ("waiter",)
+    __slots__ = ("thread", "waiter")
 
-    def __init__(self, waiter: Waiter) -> None:
-        self.waiter = waiter
+    def __init__(self, waiter: Waiter, thread: int) -> None:
+        self.waiter, self.thread = waiter, thread
 
     async def wait(self, runtime: Runtime, seconds: float) -> None:
         """Wait to be called, at most *seconds*; each call ends one wait."""
@@ -34,7 +35,7 @@ class Line:
 
     def join(self, runtime: Runtime) -> Place:
         """Return a new place at the end, for the thread or event loop that asks; give it back with ``leave``."""
-        place = Place(runtime.waiter())
+        place = Place(runtime.waiter(), threading.get_ident())
         self._places.append(place)
         return place
 
@@ -47,6 +48,11 @@ class Line:
         with self._lock:
             if place in self._places:
                 self._places.remove(place)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether somebody of this thread waits in the line."""
+        return bool(self._places) and threading.get_ident() in [place.thread for place in tuple(self._places)]
 
     def is_first(self, place: Place) -> bool:
         """Return whether nobody stands before *place*."""

@@ -19,6 +19,7 @@ from typing import Protocol
 from unbreakable.outcome import in_one_line
 from unbreakable.storage.shared import close_state, open_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
+from unbreakable.storage.turn import Turn, when_out
 
 PAUSE = 1.0  # seconds between two writes
 
@@ -59,7 +60,7 @@ class BackgroundWriter:
         self._file: StateFile | None = file
         self._schema, self._source, self._what, self._restless = schema, source, what, restless
         self._before_the_end = before_the_end
-        self._wake, self._over, self._writing = threading.Event(), threading.Event(), threading.Lock()
+        self._wake, self._over, self._writing = threading.Event(), threading.Event(), Turn(what)
         self._thread = threading.Thread(target=self._write_on, name=f"unbreakable {what}", daemon=True)
         self._thread.start()
         _writers.add(self)
@@ -80,12 +81,21 @@ class BackgroundWriter:
         self._wake.set()
 
     def flush(self) -> bool:
-        """Write now; return whether everything is in the file."""
-        with self._writing:
+        """Write now; return whether everything is in the file.
+
+        Raises StateInUse in a signal's handler that interrupted this very thread when it wrote.
+        """
+        with self._writing, self._writing.lock:
             return self._flush()
 
     def close(self) -> None:
-        """Write what is left and give the file back; closing twice is the same as once."""
+        """Write what is left and give the file back; closing twice is the same as once.
+
+        A signal's handler that interrupted this thread in the middle of such work has that done when it is over.
+        """
+        when_out(self._close)
+
+    def _close(self) -> None:
         if self._file is None:
             return
         self._before_the_end()
@@ -99,7 +109,7 @@ class BackgroundWriter:
 
     def forget(self) -> None:
         """Write nothing from now on: the file is the parent process's."""
-        self._file, self._writing = None, threading.Lock()  # the parent's thread may have held it
+        self._file, self._writing = None, Turn(self._what)  # the parent's thread may have held it
 
     def _write_on(self) -> None:
         while not self._over.is_set():

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from unbreakable.errors import StateError
+from unbreakable.storage import turn
 
 PATIENCE = 5.0  # seconds that a fork waits for whoever is at work on a file
 
@@ -52,16 +53,18 @@ def _nobody() -> Resting | None:
     return None
 
 
-class Turn:
+class Turn(turn.Turn):
     """Let one thread at a time be at work on *owner*'s connection to the file at *path*, None for one in memory.
 
     Raises StateError where SQLite cannot be trusted with the file any more.
     """
 
-    def __init__(self, path: Path | None, owner: Resting | None = None) -> None:
+    __slots__ = ("_owner", "path")
+
+    def __init__(self, path: Path | None, owner: Resting | None = None, name: str = "") -> None:
+        super().__init__(name or str(path))
         self.path = path
         self._owner = _nobody if owner is None else weakref.ref(owner)
-        self._lock, self._holder = threading.Lock(), 0
         with _gate:
             if path is not None:
                 refuse_if_torn(path)
@@ -69,28 +72,19 @@ class Turn:
 
     def take(self) -> None:
         """Begin to be the one who is at work."""
-        self._lock.acquire()
-        self._holder = threading.get_ident()
+        self.__enter__()
+        self.lock.acquire()
 
     def give_back(self) -> None:
         """Let others be at work again."""
-        self._holder = 0
-        self._lock.release()
+        self.lock.release()
+        self.__exit__(None, None, None)
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
         """Be the one who is at work."""
-        with self._lock:
-            self._holder = threading.get_ident()
-            try:
-                yield
-            finally:
-                self._holder = 0
-
-    @property
-    def is_mine(self) -> bool:
-        """Whether this thread is the one who is at work."""
-        return self._holder == threading.get_ident()
+        with self, self.lock:
+            yield
 
     def end(self) -> None:
         """Take part in no fork any more."""
@@ -99,10 +93,13 @@ class Turn:
 
     def stop(self, waiting: list[Turn]) -> None:
         """Let nobody be at work until ``give_back``, and close the connection; be *waiting* if that can be done."""
-        if self.is_mine or not self._lock.acquire(timeout=PATIENCE):
+        if self.is_mine:
+            return
+        self.__enter__()
+        if not self.lock.acquire(timeout=PATIENCE):
+            self.__exit__(None, None, None)
             return
         waiting.append(self)
-        self._holder = threading.get_ident()
         owner = self._owner()
         if owner is not None:
             owner.rest()
@@ -113,7 +110,7 @@ class Turn:
         if self.path is not None:
             _torn.add(self.path)
         if not midway:  # who held it does not exist here
-            self._lock, self._holder = threading.Lock(), 0
+            self.lock = threading.RLock()
         owner = self._owner()
         if owner is not None:
             owner.leave(midway=midway)
@@ -123,29 +120,29 @@ def _before() -> None:
     _gate.acquire()
     waiting: list[Turn] = []
     _forks.append(waiting)
-    for turn in list(_everyone):
-        turn.stop(waiting)
+    for each in list(_everyone):
+        each.stop(waiting)
 
 
 def _after_in_parent() -> None:
     if not _forks:
         return  # this is the child of a signal's handler that forked in the middle of a fork
-    for turn in _forks.pop():
-        turn.give_back()
+    for each in _forks.pop():
+        each.give_back()
     _gate.release()
 
 
 def _after_in_child() -> None:
     """Tear what did not wait, also because something was raised meanwhile, such as Ctrl-C."""
     global _gate  # noqa: PLW0603 - the parent's was held by the fork
-    waiting = [turn for each in _forks for turn in each]
+    waiting = [each for fork in _forks for each in fork]
     at_work = set(_everyone).difference(waiting)
     _gate = threading.RLock()
     _forks.clear()
-    for turn in waiting:
-        turn.give_back()
-    for turn in at_work:
-        turn.tear()
+    for each in waiting:
+        each.give_back()
+    for each in at_work:
+        each.tear()
 
 
 if hasattr(os, "register_at_fork"):

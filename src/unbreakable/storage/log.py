@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +22,7 @@ from unbreakable.storage.owner import Ownership
 from unbreakable.storage.reading import Found, Reading
 from unbreakable.storage.segments import Segments
 from unbreakable.storage.trouble import explained
+from unbreakable.storage.turn import Turn
 from unbreakable.storage.writing import Limits, Writer
 
 SEGMENT_BYTES = 16 * 2**20
@@ -43,11 +43,11 @@ class Log:
     def __init__(self, folder: Path, *, durable: bool, log_bytes: int, disk: Disk = DISK) -> None:
         self.folder = folder
         self._troubles: dict[str, StateError] = {}  #: by what was asked last and refused
-        self._appending, self._confirming = Turn(self, "append"), Turn(self, "sync")
-        self._gathering, self._being_done = Turn(self, "gather"), Turn(self, "done")
-        self._reading_on = Turn(self, "read")
+        self._appending, self._confirming = Task(self, "append"), Task(self, "sync")
+        self._gathering, self._being_done = Task(self, "gather"), Task(self, "done")
+        self._reading_on = Task(self, "read")
         self._disk, self._durable = disk, durable
-        self._lock, self._syncing, self._pid = threading.Lock(), threading.Lock(), os.getpid()
+        self._turn, self._syncing, self._pid = Turn(str(folder)), Turn(str(folder)), os.getpid()
         self._is_open = True
         try:
             disk.make_folder(folder)
@@ -99,7 +99,7 @@ class Log:
 
     def append(self, number: int, flags: int, payload: bytes) -> None:
         """Write a record whose *number* is above all others, or raise a StateError and write nothing."""
-        with self._here, self._appending:
+        with self._here, self._turn.lock, self._appending:
             self._refuse_if_gone()
             if not self._writer.has_room(payload):
                 self._writer.seal()  # all that is in the present file may be done with
@@ -108,7 +108,7 @@ class Log:
 
     def insert(self, records: list[tuple[int, int, bytes]]) -> None:
         """Write records, of numbers in one row, that were never in the log and come before others that are."""
-        with self._here, self._appending:
+        with self._here, self._turn.lock, self._appending:
             self._refuse_if_gone()
             self._writer.insert(records)
 
@@ -122,8 +122,8 @@ class Log:
 
         After a StateError what was appended is still held, and asked of the device by the next call or ``append``.
         """
-        with self._syncing:
-            with self._here, self._gathering:
+        with self._syncing, self._syncing.lock:
+            with self._here, self._turn.lock, self._gathering:
                 batch = self._writer.begin_sync()
             try:
                 for segment in batch.segments:
@@ -132,10 +132,10 @@ class Log:
                 if batch.names:
                     self._disk.sync_folder(self.folder)
             except BaseException:  # an interrupt as well: nobody knows how far it came
-                with self._here, self._confirming:
+                with self._here, self._turn.lock, self._confirming:
                     self._writer.distrust()
                     raise
-            with self._here, self._confirming:
+            with self._here, self._turn.lock, self._confirming:
                 self._writer.end_sync(batch)
                 return self._writer.synced
 
@@ -144,7 +144,7 @@ class Log:
 
         Each is returned once, a few hundred KiB at a time; none at the end.  What is not above *above* is passed over.
         """
-        with self._here, self._reading_on:
+        with self._here, self._turn.lock, self._reading_on:
             self._reading.skip(above)
             return self._reading.read(most, upto)
 
@@ -153,7 +153,7 @@ class Log:
 
         After a StateError it may be read once more by the next process.
         """
-        with self._here, self._being_done:
+        with self._here, self._turn.lock, self._being_done:
             self._done = number
             self._mark.write(number)
             self._remove_what_is_done()
@@ -162,7 +162,7 @@ class Log:
         """Let go of the folder; closing twice is the same as once."""
         if self._pid != os.getpid():
             return
-        with self._syncing, self._lock:
+        with self._syncing, self._syncing.lock, self._turn, self._turn.lock:
             if self._is_open:
                 self._is_open = False
                 with contextlib.suppress(OSError):
@@ -191,6 +191,16 @@ class Log:
     def trouble(self) -> StateError | None:
         """Return why what was asked last is refused, None when everything works."""
         return next(iter(self._troubles.values()), None)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread is at work on the log, where a handler of signals has interrupted it."""
+        return self._turn.is_mine or self._syncing.is_mine
+
+    def refuse_if_mine(self) -> None:
+        """Raise StateInUse where a handler of signals has interrupted this thread in its work on the log."""
+        self._syncing.refuse_if_mine()
+        self._turn.refuse_if_mine()
 
     @property
     def last(self) -> int:
@@ -231,19 +241,19 @@ class Log:
             self._disk.sync_folder(self.folder)
 
     @property
-    def _here(self) -> threading.Lock:
-        """The lock of the log; ``with`` holds it, from which no interrupt takes it away."""
+    def _here(self) -> Turn:
+        """The turn of who reads and writes, if that is possible here."""
         if self._pid != os.getpid():
             raise StateError(f"{self.folder}: opened by process {self._pid}; open it anew in a forked child")
-        return self._lock
+        return self._turn
 
     def enter(self) -> None:
-        """Begin a turn at the log, whose lock is held: one thread at a time."""
+        """Begin a task, in the turn of this thread."""
         if not self._is_open:
             raise StateError(f"{self.folder}: it is closed")
 
     def leave(self, verb: str, error: BaseException | None) -> None:
-        """End a turn; remember, and raise as a StateError, what the system refused to the *verb*."""
+        """End a task; remember, and raise as a StateError, what the system refused to the *verb*."""
         if error is None:
             self._troubles.pop(verb, None)
         elif isinstance(error, (OSError, StateError)):
@@ -259,8 +269,8 @@ class Log:
         return explained(error, self.folder)
 
 
-class Turn:
-    """A turn at *log*, to do what *verb* says."""
+class Task:
+    """What *verb* says, done to *log* by whoever has its turn."""
 
     __slots__ = ("_log", "_verb")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import threading
 from collections import Counter
@@ -10,9 +11,11 @@ from pathlib import Path
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.storage.sqlite import Durability, StateFile
+from unbreakable.storage.turn import in_use, when_out
 
 _files: dict[Path, StateFile] = {}
 _users: Counter[StateFile] = Counter()
+_opening: set[Path] = set()  # what is being opened, by whoever has the lock
 _lock = threading.RLock()  # a handler of signals may close what its thread is just opening
 
 
@@ -40,18 +43,30 @@ def open_state(state: str | os.PathLike[str], durability: Durability = "process"
     """Return the file's one connection in this process; give it back with ``close_state``.
 
     In place of a file that was deleted or replaced under its users there is a new one for whoever opens it from then
-    on, so that each of them decides what to write there anew.
+    on, so that each of them decides what to write there anew.  Raises StateInUse in a handler of signals that
+    interrupted this very thread as it opened the file.
     """
     path = place_of(state)
     with _lock:
-        file = _files.get(path)
-        if file is None or file.is_gone:
-            owner = None if file is None else _files.pop(path).abandon()
-            file = _files[path] = StateFile(path, durability, owner)
-        else:
-            file.strengthen(durability)
-        _users[file] += 1
+        if path in _opening:
+            raise in_use(str(path))
+        try:
+            _opening.add(path)
+            file = _opened(path, durability)
+            _users[file] += 1
+        finally:
+            _opening.discard(path)
         return file
+
+
+def _opened(path: Path, durability: Durability) -> StateFile:
+    file = _files.get(path)
+    if file is None or file.is_gone:
+        owner = None if file is None else _files.pop(path).abandon()
+        file = _files[path] = StateFile(path, durability, owner)
+    else:
+        file.strengthen(durability)
+    return file
 
 
 def share_state(file: StateFile) -> None:
@@ -61,7 +76,11 @@ def share_state(file: StateFile) -> None:
 
 
 def close_state(file: StateFile) -> None:
-    """Give *file* back; the last one closes it."""
+    """Give *file* back; the last one closes it, a signal's handler as soon as what it interrupted is over."""
+    when_out(functools.partial(_close, file))
+
+
+def _close(file: StateFile) -> None:
     with _lock:
         if not _users[file]:
             return
@@ -82,6 +101,7 @@ def _forget_all() -> None:
         file.forget()
     _files.clear()
     _users.clear()
+    _opening.clear()
 
 
 def _close_what_is_gone() -> None:

@@ -153,6 +153,10 @@ class StateFile:
             owner.forget()
         return None
 
+    def refuse_if_in_use(self) -> None:
+        """Raise StateInUse in a handler of signals that interrupted this very thread in the middle of using it."""
+        self._turn.refuse_if_mine()
+
     def _disconnect(self) -> None:
         with self._turn.taken():
             self._is_closed = True

@@ -104,6 +104,9 @@ class Journal(Protocol):
     def is_gone(self) -> bool:
         """Whether what it keeps was deleted under it, so that new runs need a new journal."""
 
+    def refuse_if_in_use(self) -> None:
+        """Raise StateInUse in a handler of signals that interrupted this very thread in the middle of using it."""
+
     def hold(self) -> None:
         """Stay open until one more ``close``."""
 

@@ -69,6 +69,9 @@ class MemoryJournal:
         """Be there as long as the process is."""
         return False
 
+    def refuse_if_in_use(self) -> None:
+        """Refuse nothing: nobody waits for anything."""
+
     def hold(self) -> None:
         """Hold nothing open."""
 

@@ -124,6 +124,10 @@ class TableJournal:
         """Whether the file was deleted or replaced."""
         return self.file.is_gone
 
+    def refuse_if_in_use(self) -> None:
+        """Raise StateInUse in a handler of signals that interrupted this very thread in the middle of using it."""
+        self.file.refuse_if_in_use()
+
     def hold(self) -> None:
         """Keep the file for one more user, who gives it back with ``close``."""
         share_state(self.file)

@@ -60,8 +60,10 @@ class KnowledgeBase:
     *path* is the SQLite file that keeps the passages, and what was judged; without one they are kept in memory.  A file
     may be used by several processes.  At most *most_passages*, with *most_bytes* of text, are held.
 
-    All methods may be called from any thread.  Raises ConfigurationError when the source is wrong, with the path of the
-    wrong part; a file that is damaged or locked is told where it is used, by a StateError.
+    All methods may be called from any thread.  A handler of signals may close it at any moment; anything else that it
+    asks of a knowledge base which its own thread was just using raises errors.StateInUse.  Raises ConfigurationError
+    when the source is wrong, with the path of the wrong part; a file that is damaged or locked is told where it is
+    used, by a StateError.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class KnowledgeBase:
         check.whole("most_passages", most_passages, least=1)
         check.whole("most_bytes", most_bytes, least=1)
         self.most_passages, self.most_bytes = most_passages, most_bytes
+        self.last_count: int | None = None  #: how many passages there were when somebody looked last
         place = None if path is None else _place_of(path)
         if isinstance(source, (str, os.PathLike)):
             there = existing(source)
@@ -156,7 +159,7 @@ class KnowledgeBase:
         """
         lessons = {} if evidence is None else evidence.lessons(question.stems)
         with self.shelf.at_work(late) as connection, self._in_order():
-            passages = tables.fact(connection, "passages")
+            passages = self.last_count = tables.fact(connection, "passages")
             frequencies = tables.frequencies(connection, question.stems)
             limit = tables.limits(connection, _plain_context(context))
             found = tables.best_fits(connection, frequencies, limit, LOOKED_AT)
@@ -184,12 +187,16 @@ class KnowledgeBase:
     def __len__(self) -> int:
         """Return how many passages there are."""
         with self.shelf.at_work() as connection, self._in_order():
-            return tables.fact(connection, "passages")
+            self.last_count = tables.fact(connection, "passages")
+            return self.last_count
 
     # ── leaving ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def close(self) -> None:
-        """Close it for good: what is in memory is gone, a file can be opened again as another KnowledgeBase."""
+        """Close it for good: what is in memory is gone, a file can be opened again as another KnowledgeBase.
+
+        A handler of signals that interrupted this thread in the middle of using it has it closed when that is over.
+        """
         self.shelf.close()
 
     def __enter__(self) -> Self:

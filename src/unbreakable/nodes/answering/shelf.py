@@ -9,6 +9,7 @@ opened again as soon as it has changed, in case somebody has mended it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import warnings
@@ -19,9 +20,11 @@ from typing import TYPE_CHECKING
 
 from unbreakable.errors import DeadlineExceeded, StateBroken, StateError, StateLocked, StateNotOurs, StateTooNew
 from unbreakable.runtime.world import REAL
+from unbreakable.storage.asking import answers
 from unbreakable.storage.forking import Turn, refuse_if_torn
 from unbreakable.storage.seal import broken_at, sealing
 from unbreakable.storage.sqlite import LEAST, TROUBLES, UNREADABLE, code_of
+from unbreakable.storage.turn import when_out
 from unbreakable.storage.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ BUSY = 0.02  # seconds that SQLite itself waits for them, with the lock held
 STEPS = 2_000  # of SQLite's machine between two looks at the clock
 INTERRUPTED = 9  # SQLite's result code
 
+_shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
+
 
 class Shelf:
     """Hold the connection to the database at *path*, None for one in memory; *migrations* bring its tables up to date.
@@ -48,9 +53,10 @@ class Shelf:
         self.path, self.migrations = path, migrations
         self.name = "the knowledge in memory" if path is None else str(path)
         self.closed = False
-        self.turn = Turn(path, self)
+        self.turn = Turn(path, self, self.name)
         self._connection: Connection | None = None
-        self._finalizer: Callable[[], object]
+        _shelves.add(self)
+        self._finalizer: weakref.finalize[[Connection, int], Shelf]
         self._damage: tuple[object, str] | None = None  #: which state of the file was found damaged, and how
         was_there = self._state() is not None
         self._warn_of_an_empty_file()
@@ -78,20 +84,37 @@ class Shelf:
     @contextlib.contextmanager
     def at_work(self, late: Callable[[], bool] | None = None) -> Iterator[sqlite3.Connection]:
         """Hold the connection; what runs when *late* says so is stopped, and DeadlineExceeded is raised."""
+        interrupts: list[BaseException] = []
         with self.turn.taken(), self._explained():
             connection = self._open()
             if late is not None:
-                connection.set_progress_handler(late, STEPS)
+                connection.set_progress_handler(answers(late, interrupts.append), STEPS)
             try:
                 yield connection
+            except Exception:
+                if not interrupts:
+                    raise
             finally:
                 if late is not None and self._connection is connection:
                     connection.set_progress_handler(None, 0)
+            if interrupts:
+                raise interrupts[0]
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the connection for one transaction: all of it, or nothing when something is raised."""
-        self._patiently(self._begin)
+        give_up = REAL.now() + PATIENCE
+        while True:
+            with self.turn.taken():
+                if self._has_begun(give_up):
+                    with self._committed() as connection:
+                        yield connection
+                    return
+            REAL.sleep(PAUSE)
+
+    @contextlib.contextmanager
+    def _committed(self) -> Iterator[sqlite3.Connection]:
+        """Commit the transaction that has begun at the end of the block, or undo it."""
         try:
             with self._explained():
                 connection = self._open()
@@ -101,23 +124,26 @@ class Shelf:
             with contextlib.suppress(StateError), self._explained():
                 if self._connection is not None and self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-            self.turn.give_back()
 
     def close(self) -> None:
-        """Close the database for good."""
+        """Close the database for good; what a handler of signals has interrupted comes to its end before."""
+        when_out(self._close_for_good)
+
+    def _close_for_good(self) -> None:
         with self.turn.taken():
             self.closed = True
             self._let_go()
 
-    def _begin(self) -> None:
-        """Take the lock and begin a transaction, or raise and do neither."""
-        self.turn.take()
+    def _has_begun(self, give_up: float) -> bool:
+        """Begin a transaction, or return False where another process is in the way and it is not time to *give_up*."""
         try:
             with self._explained():
                 self._open().execute("BEGIN IMMEDIATE")
-        except BaseException:
-            self.turn.give_back()
-            raise
+        except StateLocked:
+            if REAL.now() >= give_up:
+                raise
+            return False
+        return True
 
     def _look_inside(self) -> None:
         with self.at_work():
@@ -169,6 +195,7 @@ class Shelf:
                 raise self._broken(error) from error  # our own statements fit every schema that is whole
             raise
         self._finalizer = weakref.finalize(self, _close, connection, os.getpid())
+        self._finalizer.atexit = False  # a thread may be at work on it when the program ends: see _close_all
         connection.whereabouts = None if self.path is None else Whereabouts(self.path)
         return connection
 
@@ -256,3 +283,13 @@ class Shelf:
 def _close(connection: sqlite3.Connection, pid: int) -> None:
     if pid == os.getpid():
         connection.close()
+
+
+def _close_all() -> None:
+    """Close, when the program ends, the files that nobody has closed, each in its turn: a thread may be at work."""
+    for shelf in list(_shelves):
+        with shelf.turn.taken():
+            shelf.rest()
+
+
+atexit.register(_close_all)

@@ -156,6 +156,10 @@ class RunsAtWork:
         place = self._places.get(run_id)
         return place is not None and not place.is_forsaken
 
+    def count(self, owner: object) -> int:
+        """Return how many runs of *owner* are at work; without waiting for anything."""
+        return sum(place.owner is owner and place.is_at_work for place in list(self._places.values()))
+
     def of(self, owner: object) -> list[Place]:
         """Return the places of the runs of *owner*; those whose event loop was closed are given back."""
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from unbreakable.nodes.orchestrating.at_work import Owner, Place, RunsAtWork, runs_at
@@ -39,18 +40,34 @@ class Books:
 
     def open(self) -> tuple[Journal, RunsAtWork]:
         """Return the journal and the runs that are at work on it."""
-        with self._lock:
-            if self._opened is not None and self._opened.is_gone:
+        with self._free:
+            opened = self._opened
+            if opened is not None and opened.is_gone:
                 self.close()
-            if self._opened is None:
+                opened = None
+            if opened is None:
                 self._opens()  # somebody closes what is open now
-                self._opened = self._new_journal()
-            return self._opened, self._at_work
+                new = self._new_journal()
+                opened = self._opened = self._opened or new
+                if opened is not new:
+                    new.close()  # the collector has closed a coroutine meanwhile that opened it, too
+            return opened, self._at_work
+
+    @property
+    def _free(self) -> threading.RLock:
+        """The lock; StateInUse in a handler of signals that interrupted this thread as it used the journal.
+
+        Looked at before: whoever has the lock may wait for that very thread to be through with the file.
+        """
+        opened = self._opened
+        if opened is not None:
+            opened.refuse_if_in_use()
+        return self._lock
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[tuple[Journal, RunsAtWork]]:
         """Hand out what ``open`` returns; within this block nobody closes the journal."""
-        with self._lock:
+        with self._free:
             journal, at_work = self.open()
             journal.hold()
         try:
@@ -60,7 +77,7 @@ class Books:
 
     def enter(self, run_id: str, owner: Owner, loop: asyncio.AbstractEventLoop | None) -> Place:
         """Return a place at work for the run, whose journal stays open until it leaves; see ``RunsAtWork.enter``."""
-        with self._lock:
+        with self._free:
             journal, at_work = self.open()
             return at_work.enter(run_id, owner, loop, journal)
 

@@ -8,20 +8,23 @@ end.  Every accepted item is counted in exactly one place, and moves from one to
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from unbreakable.errors import StateError, StateGone
+from unbreakable.errors import StateError, StateGone, StateInUse
 from unbreakable.nodes.streaming.counting import Counting, Tally
 from unbreakable.nodes.streaming.milestone import Milestone
 from unbreakable.runtime import Line, Waiter, new_lock
 from unbreakable.storage.log import SEGMENT_BYTES, Log
 from unbreakable.storage.reading import Gap, Record
+from unbreakable.storage.turn import Turn
 
 NAMED = 0x100  # a flag on disk: the payload begins with the id of an item that had stood in the line before
 MOST_READ = 1_000  # items that are read from disk at once
+BRIEFLY = 0.05  # seconds for somebody to be through with a few lines of arithmetic
 
 
 class Entry:
@@ -56,6 +59,21 @@ class Rules:
     confirms: bool = False
 
 
+class Putting(Turn):
+    """Be the turn of who puts; others are through with the lock in a moment, and announce nothing."""
+
+    __slots__ = ("is_on",)
+
+    def __init__(self, name: str, lock: threading.RLock) -> None:
+        super().__init__(name, lock)
+        self.is_on = False
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread is in the middle of a put."""
+        return self.is_on and super().is_mine
+
+
 class Buffer:
     """Hold the line; safe to use from any thread.
 
@@ -67,6 +85,7 @@ class Buffer:
         self.count, self.line = Counting(), Line()
         self.lease: Lease | None = None
         self._told, self._lock = told, new_lock()
+        self.putting = Putting("the stream", self._lock)
         self._entries: deque[Entry | Gap] = deque()
         self._left: deque[Entry] = deque()  #: what an earlier buffer had only in memory, to go between what is read
         self._unread = 0 if log is None else log.count()  #: how many items are on disk and not in memory
@@ -87,24 +106,46 @@ class Buffer:
         """Take an item and return it, None when there is no room now; StateGone when the folder is gone.
 
         One that has an *id* comes from the dead letters, and is counted no second time.  *tally* counts it, too.
+        Raises StateInUse in a handler of signals that interrupted this very thread in the middle of such work.
         """
-        with self._lock:
-            number, place = self._next, f"{self.run}-{self._next}"
-            spills = self._unread > 0 or self._held() >= self.rules.most
-            entry = Entry(number, place, id or place, flags, payload, spills or self.rules.logs_all)
-            try:
-                if entry.is_logged and not self._has_logged(entry):
-                    return None
-            except BaseException:
-                if self.log is not None and self.log.last >= number:  # an interrupt struck when it was written already
-                    self._come(entry, spills, is_new=id is None)
-                raise
-            self._come(entry, spills, is_new=id is None)
-            if tally is not None:
-                tally.add(number, self.settled.value)
-        if self._waiter is not None:
+        putting = self.putting
+        if putting.is_on:
+            putting.refuse_if_mine()
+        try:
+            with self._lock:
+                putting.is_on = True
+                try:
+                    entry = self._put(flags, payload, id, tally)
+                finally:
+                    putting.is_on = False
+        finally:
+            if putting.farewells:
+                putting.say_farewell()
+        if self._waiter is not None and entry is not None:
             self.notify()
         return entry
+
+    def _put(self, flags: int, payload: Any, id: str | None, tally: Tally | None) -> Entry | None:
+        number, place = self._next, f"{self.run}-{self._next}"
+        spills = self._unread > 0 or self._held() >= self.rules.most
+        entry = Entry(number, place, id or place, flags, payload, spills or self.rules.logs_all)
+        try:
+            if entry.is_logged and not self._has_logged(entry):
+                return None
+        except BaseException:
+            if self.log is not None and self.log.last >= number:  # an interrupt struck when it was written already
+                self._come(entry, spills, is_new=id is None)
+            raise
+        self._come(entry, spills, is_new=id is None)
+        if tally is not None:
+            tally.add(number, self.settled.value)
+        return entry
+
+    def refuse_if_mine(self) -> None:
+        """Raise StateInUse in a handler of signals that interrupted this very thread in the middle of a put."""
+        self.putting.refuse_if_mine()
+        if self.log is not None:
+            self.log.refuse_if_mine()
 
     def _come(self, entry: Entry, spills: bool, *, is_new: bool) -> None:
         """Count *entry*, which is written if it has to be, as the last of all."""
@@ -124,8 +165,8 @@ class Buffer:
             return False
         try:
             self.log.append(*_stored(entry))
-        except StateGone:
-            raise  # waiting does not bring it back
+        except (StateGone, StateInUse):
+            raise  # waiting does not help
         except StateError:
             return False  # log.trouble says why
         return True
@@ -279,9 +320,17 @@ class Buffer:
             self.count.discarded()
 
     def counted(self) -> dict[str, int]:
-        """Return how many items were accepted, and where they are."""
-        with self._lock:
+        """Return how many items were accepted, and where they are.
+
+        In a handler of signals that interrupted this thread in its work on the log, nobody is waited for who may wait
+        for that: he stands where every item is counted.
+        """
+        is_ours = self._lock.acquire(timeout=-1 if self.log is None or not self.log.is_mine else BRIEFLY)
+        try:
             return self.count.to_dict()
+        finally:
+            if is_ours:
+                self._lock.release()
 
     # ── opening and leaving ─────────────────────────────────────────────────────────────────────────────────────────
 

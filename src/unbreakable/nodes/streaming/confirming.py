@@ -7,6 +7,7 @@ and nobody waits longer than two syncs.  In async code the sync is made in a thr
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,7 @@ class Confirming:
         self.reached = Milestone(value)
         self._sync, self._confirmed = sync, confirmed
         self._lock, self._is_at_work, self._is_closed = new_lock(), False, False
+        self._threads: set[int] = set()  #: those that sync for themselves
         self._thread: ThreadPoolExecutor | None = None
 
     async def wait(self, number: int, runtime: Runtime, seconds: float) -> bool:
@@ -45,10 +47,20 @@ class Confirming:
         return is_first
 
     def _here(self) -> None:
-        if self._is_first() and self._once():
-            following = self.reached.first
-            if following is not None:
-                following.wake()  # whoever wrote meanwhile makes the next sync
+        thread = threading.get_ident()
+        try:
+            self._threads.add(thread)
+            if self._is_first() and self._once():
+                following = self.reached.first
+                if following is not None:
+                    following.wake()  # whoever wrote meanwhile makes the next sync
+        finally:
+            self._threads.discard(thread)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread is syncing, where a handler of signals has interrupted it."""
+        return threading.get_ident() in self._threads
 
     def _in_a_thread(self) -> None:
         if self._is_first():

@@ -35,6 +35,8 @@ async def take_in(
     accepted, and CommitUnknown when the disk did not confirm it in time.
     """
     buffer = opened.buffer
+    if opened.confirming is not None:
+        opened.refuse_if_in_use()
 
     def attempt() -> Entry | None:
         refuse_if_closed()

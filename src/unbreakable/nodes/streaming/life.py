@@ -15,6 +15,7 @@ from unbreakable.nodes.streaming.opening import Opened
 from unbreakable.nodes.streaming.settings import StreamSettings
 from unbreakable.nodes.streaming.taking import Taking
 from unbreakable.runtime import Runtime, is_async, new_lock
+from unbreakable.storage.turn import in_use
 
 LAST_GRACE = 1.0  # seconds for a handler that had to be cancelled to clean up
 LOOK_AGAIN = 1.0  # seconds after which whoever waits for items to be handled sees to it that somebody handles them
@@ -43,7 +44,7 @@ class Life:
         self._taking: Callable[[], Taking | None] = _nobody  # a weak reference: who takes may let go without a word
         self._handling, self._opening = handling, opening
         self._carrier: Carrier | None = None
-        self._lock = new_lock()
+        self._lock, self._is_opening = new_lock(), False
 
     # ── beginning ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -72,6 +73,8 @@ class Life:
 
     def _open_now(self) -> Opened:
         opened = before = self.opened
+        if self._is_opening:
+            raise in_use(f"stream {self.name!r}")
         if opened is None or (self.state is State.CLOSED and opened.log is not None):
             opened = self._opened_now()
             if before is not None:
@@ -81,10 +84,13 @@ class Life:
 
     def _opened_now(self) -> Opened:
         try:
+            self._is_opening = True
             opened = self._opening()
         except StateError as error:
             self.trouble = str(error)
             raise
+        finally:
+            self._is_opening = False
         self.trouble = None
         return opened
 
@@ -201,6 +207,7 @@ class Life:
         if self.opened is not None:
             self.opened.forget()
         self.state, self.opened, self.consumer, self._taking, self._carrier = State.NEW, None, None, _nobody, None
+        self._is_opening = False
 
 
 def _nobody() -> None:

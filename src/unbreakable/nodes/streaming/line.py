@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from unbreakable.runtime import Line, Runtime
+from unbreakable.storage.turn import in_use
 
 T = TypeVar("T")
 
@@ -16,10 +17,13 @@ LOOK_AGAIN = 0.5  # seconds after which the first in line looks again: room on a
 async def stand(line: Line, attempt: Callable[[], T | None], runtime: Runtime, seconds: float) -> T | None:
     """Return what *attempt* returns as soon as that is not None; None after *seconds*, or if *line* is too long.
 
-    Only the first in line tries, whenever it is called.  A wait that ends otherwise leaves no trace.
+    Only the first in line tries, whenever it is called.  A wait that ends otherwise leaves no trace.  Raises StateInUse
+    in a handler of signals that interrupted this very thread as it stood there.
     """
     if seconds <= 0 or len(line) >= MOST_IN_LINE:
         return None
+    if line.is_mine and not runtime.preemptive:
+        raise in_use("the stream")
     until = runtime.now() + seconds
     place = line.join(runtime)
     try:

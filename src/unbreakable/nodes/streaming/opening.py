@@ -12,6 +12,7 @@ from unbreakable.nodes.streaming.settings import StreamSettings
 from unbreakable.storage.letters import Letters
 from unbreakable.storage.log import MOST_PAYLOAD, OVERHEAD, Log
 from unbreakable.storage.reading import Gap
+from unbreakable.storage.turn import in_use
 
 
 def codec_of(settings: StreamSettings) -> Codec:
@@ -65,6 +66,12 @@ class Opened:
             if lost
             else None
         )
+
+    def refuse_if_in_use(self) -> None:
+        """Raise StateInUse in a handler of signals that interrupted this thread in the middle of a put."""
+        self.buffer.refuse_if_mine()
+        if self.confirming is not None and self.confirming.is_mine:
+            raise in_use("the stream")
 
     def close(self) -> None:
         """Write down what is only in memory, if there is a log, and let go of the folder; raises StateError."""

@@ -1,0 +1,103 @@
+"""One thread at a time is at work on something, and a handler of signals that interrupts it there waits for nothing.
+
+The law of this file.  A handler runs in the middle of whatever its thread is at, so what that thread holds comes free
+only when the handler has returned.  Who asks for a turn that this very thread has is refused at once; who only wants
+to close something has that done ``when_out``: now, or as soon as the thread lets go of what it was interrupted in, also
+when it does so because the handler has raised.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+
+from unbreakable.errors import StateInUse
+
+MOST_LEFT = 16  # turns of a thread that an interrupt between two lines has left announced
+
+
+class _Mine(threading.local):
+    """The turns that this thread has, or is about to take: the outermost comes first."""
+
+    turns: tuple[Turn, ...] = ()
+
+
+_mine = _Mine()
+
+
+class Turn:
+    """Let one thread at a time be at work on what *name* names: ``with turn, turn.lock:``.
+
+    The first announces it, before it is taken; the second takes it, and no interrupt comes between taking it and giving
+    it back.  *lock* is one that the thread which holds it may take again.
+    """
+
+    __slots__ = ("__weakref__", "farewells", "lock", "name")
+
+    def __init__(self, name: str, lock: threading.RLock | None = None) -> None:
+        self.name, self.lock = name, lock or threading.RLock()
+        self.farewells: deque[Callable[[], object]] = deque()  #: what is to be done once nobody is at work
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread is the one who is at work."""
+        return self.lock._is_owned()  # type: ignore[attr-defined, no-any-return] # noqa: SLF001 - as Condition does
+
+    def refuse_if_mine(self) -> None:
+        """Raise StateInUse in the middle of this thread's own turn, which would be waited for in vain."""
+        if self.is_mine:
+            raise in_use(self.name)
+
+    def __enter__(self) -> None:
+        self.refuse_if_mine()
+        if len(_mine.turns) >= MOST_LEFT:
+            _mine.turns = tuple([turn for turn in _mine.turns if turn.is_mine])
+        _mine.turns += (self,)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        _mine.turns = tuple([turn for turn in _mine.turns if turn is not self])
+        if self.farewells:
+            self.say_farewell()
+
+    def when_free(self, farewell: Callable[[], object]) -> None:
+        """Do *farewell* once nobody is at work: now, or in the thread of whoever is; nobody waits."""
+        self.farewells.append(farewell)
+        self.say_farewell()
+
+    def say_farewell(self) -> None:
+        """Do what was left to be done once nobody is at work, if that is so; log what it raises."""
+        while self.farewells and not self.is_mine and self.lock.acquire(blocking=False):
+            self.lock.release()
+            try:
+                farewell = self.farewells.popleft()
+            except IndexError:
+                return  # somebody else was quicker
+            try:
+                farewell()
+            except Exception as error:
+                logging.getLogger("unbreakable").warning("closing, put off by a signal, failed", exc_info=error)
+
+
+def in_use(name: str) -> StateInUse:
+    """Return the error of who would wait, in a handler of signals, for what it has interrupted."""
+    return StateInUse(
+        f"{name}: this thread is in the middle of using it, where a signal's handler interrupted it; "
+        "let the handler note what is to be done, and do it when it has returned"
+    )
+
+
+def when_out(work: Callable[[], object], *around: Turn) -> None:
+    """Do *work* now; in a handler of signals that interrupted a turn of this thread, when that is over.
+
+    Those *around* all others are not announced.
+    """
+    turn = next((turn for turn in (*around, *_mine.turns) if turn.is_mine), None)
+    if turn is None:
+        work()
+    else:
+        turn.when_free(work)
