@@ -4,6 +4,7 @@ Whatever the user's own code raises stays the user's: it is handed on as it is, 
 An exception of any type may carry what only its raiser knows: ``kind``, a Kind; ``retry_after``, the seconds that the
 target asked us to wait; ``http_status``; ``refused``, True when the target refused the request before doing anything;
 ``in_doubt``, True when nobody knows what the attempt has done, so that one with unknown effects is not repeated.
+What ``AdaptiveTransport`` raises of these to a client of httpx2 or httpx is a TransportError of that library as well.
 
     UnbreakableError
     ├── Rejected                    the call was not made, or not made again

@@ -5,12 +5,14 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from unbreakable.errors import UnbreakableError
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.settings import check_names
 from unbreakable.nodes.http.hurry import hurry
 from unbreakable.nodes.http.meaning import effects_of, has_key
 from unbreakable.nodes.http.passing import AsyncColour, BlockingColour, Colour, Passing, ended
+from unbreakable.nodes.http.raising import shared
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking
@@ -36,6 +38,10 @@ class AdaptiveTransport(AnyTransport):
     Answers of 5xx and 429 count as failures and are repeated where that is safe, by the request's method and its
     idempotency key; the last one is handed on as it is.  Only bodies that can be sent again are.  Each host has a
     circuit and statistics of its own.  The time limits reach until an answer begins; its body is the client's to read.
+
+    What it raises is an error of the client's library, as ``except httpx2.HTTPError`` and such expect it.  An error of
+    ``ub.errors`` is both: CircuitOpen and the others Rejected are also that library's TransportError, AttemptTimeout
+    and DeadlineExceeded its TimeoutException.  Only a ConfigurationError is ours alone.
 
     *inner* is the transport that does the work, *name* what figures and notes call it.  The other keywords are those of
     ``ub.protect``; ``validate`` and ``key`` are given the request, ``schema`` and ``verify`` the response.  A remedy
@@ -72,6 +78,10 @@ class AdaptiveTransport(AnyTransport):
         ctx = self.node.open(runtime, passing.work, ((request,), {}))
         try:
             kept = self.node.value(ctx, ended(await self.node.play(ctx)))
+        except UnbreakableError as error:
+            shared(error, request)
+            raise
+        else:
             return kept
         finally:
             await passing.finish(kept)

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from unbreakable.errors import Kind, NotSent, told_by
+from unbreakable.errors import Kind, NotSent, UnbreakableError, told_by
 from unbreakable.fractal.signature import MOST_CAUSES
 from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
@@ -64,6 +64,8 @@ def kind_of(error: Exception) -> Kind | None:
 
 def translated(error: Exception, ctx: Context, started: float) -> Exception:
     """Return what *error*, a client library's, means for us: NotSent, a cut, or the error itself with its sort."""
+    if isinstance(error, UnbreakableError):
+        return error  # of another transport of ours: what it means has been said
     kind = kind_of(error)
     if "PoolTimeout" in _names(error):
         ctx.blameless = True  # the connections are ours, and the target has nothing to do with how many we have
