@@ -15,7 +15,9 @@ from unbreakable.fractal.trace import Notebook
 from unbreakable.outcome import Failure, Outcome
 from unbreakable.policies import Context
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, is_async, mark_as_coroutine_function, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Watched, is_async, mark_as_coroutine_function, run_blocking
+
+NOBODY: Watched = {}
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -88,10 +90,14 @@ class AsyncProtected(Door[P, T]):
         if ctx is None:
             ctx = self._open(runtime, args, kwargs)
             return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
+        watched = NOBODY
         try:
-            runtime.watch(ctx)
-            return succeed(ctx, await self.function(*args, **kwargs))  # type: ignore[no-any-return]
+            watched = runtime.watch(ctx)
+            value = await self.function(*args, **kwargs)
+            watched.pop(ctx, None)
+            return succeed(ctx, value)  # type: ignore[no-any-return]
         except BaseException as error:
+            watched.pop(ctx, None)
             failure = fail(ctx, error)
             if failure is None:
                 raise

@@ -154,7 +154,7 @@ class FractalNode(Closing, Listening, Belonging):
         if self.left_with is not None:
             self.come_back()
         outer, now, ctx = current(), runtime.now(), Context()
-        ctx.node, ctx.runtime, ctx.parent, ctx.work, ctx.input = self, runtime, outer, work, context
+        ctx.node, ctx.runtime, ctx.above, ctx.work, ctx.input = self, runtime, outer, work, context
         set_scope(ctx, scope)
         ctx.given = ((ctx,), {}) if given is None else given
         if isinstance(work, NoWork):

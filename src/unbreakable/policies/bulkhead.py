@@ -25,13 +25,13 @@ class Bulkhead:
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* in a place of its own, or refuse the call."""
-        gate = ctx.target.gate
-        if not ctx.permit and not await gate.enter(ctx.runtime, min(self.wait, ctx.left())):
+        gate = ctx.permit or ctx.target.gate
+        if ctx.permit is None and not await gate.enter(ctx.runtime, min(self.wait, ctx.left())):
             ASYNCIO.forget_closed()  # whose calls may hold the places, and must not be held for ever themselves
             return ctx.refuse(BulkheadFull(f"{self.most} calls to {ctx.node.name} are in flight"))
-        ctx.permit = True
+        ctx.permit = gate
         try:
             return await inner(ctx)
         finally:
-            ctx.permit = False
+            ctx.permit = None
             gate.leave()

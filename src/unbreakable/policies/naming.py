@@ -79,7 +79,7 @@ def name(ctx: Any) -> str:
 def _numbered(scope: Any, part: str) -> str | None:
     """Return *part*, with a number from the second on: calls that are alike are told apart by their order."""
     if scope.parts is None:
-        scope.parts = {}
+        scope.parts, scope.unsettled = {}, True
     if part not in scope.parts and len(scope.parts) >= MOST_PARTS:
         return None
     number = scope.parts[part] = scope.parts.get(part, 0) + 1

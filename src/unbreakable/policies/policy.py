@@ -37,7 +37,7 @@ class Context(Alarm):
     target: Any  #: the node's state for the key of this call: circuit, budget, gate, statistics
     plan: Any  #: the settings in force when the call began
     runtime: Runtime
-    parent: Context | None = None  #: the attempt of another call that this one is made in
+    above: Context | None = None  #: what it is part of: the call, of an attempt; else its parent
     whole: Context | None = None  #: the call that this is an attempt of, or the attempt that this is a copy of
     live: bool = True
     deadline: float = float("inf")
@@ -54,7 +54,7 @@ class Context(Alarm):
     iteration: int | None = None
     notebook: Any = None  #: records what was done and how long it took; None on the quick path
     first: Result[Any] | None = None  #: the answer of an attempt that was made before the script began
-    permit: bool = False  #: whether this call holds a place in the bulkhead
+    permit: Any = None  #: the bulkhead's gate in which this call holds a place
     work: Callable[[Context], Callable[[], Any]]  #: makes one attempt's work, with what remedies changed
     given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)  #: the caller's arguments
     function: Any = None  #: what was called with them; None for the node's own operation
@@ -69,7 +69,6 @@ class Context(Alarm):
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
     prepaid: bool = False  #: whether a repeat was paid before it is known whether there will be one
-    unsettled: bool = False  #: whether a success has to be told more of than how long it took: ``aside``, ``prepaid``
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
@@ -87,6 +86,11 @@ class Context(Alarm):
     waiting: Callable[[], float | None] | None = None  #: asked when it is due, until when its block may yet begin
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
+
+    @property
+    def parent(self) -> Context | None:
+        """Return the attempt of another call that this one is made in."""
+        return self.above if self.whole is None else self.whole.parent
 
     @property
     def strategy(self) -> str:
@@ -133,7 +137,7 @@ class Context(Alarm):
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
-        scope.__dict__.update(self.__dict__, whole=self, parts=None, spent=())
+        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=())
         scope.doubtful = scope.makeshift = scope.blameless = False
         scope.asked = scope.given_up = scope.is_aside = False
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
@@ -237,7 +241,7 @@ def current() -> Context | None:
     """
     context = _current.get()
     while context is not None and not context.live:
-        context = context.whole or context.parent
+        context = context.above
     return context
 
 

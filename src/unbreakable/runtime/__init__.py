@@ -8,7 +8,7 @@ from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.line import Line, Place
 from unbreakable.runtime.lock import Latch, new_lock
 from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
-from unbreakable.runtime.watch import Alarm, Watch, settle, unwatch
+from unbreakable.runtime.watch import Alarm, Watch, Watched, settle
 from unbreakable.runtime.world import ThreadsExhausted
 
 __all__ = [
@@ -28,10 +28,10 @@ __all__ = [
     "TimeUp",
     "Waiter",
     "Watch",
+    "Watched",
     "is_async",
     "mark_as_coroutine_function",
     "new_lock",
     "run_blocking",
     "settle",
-    "unwatch",
 ]

@@ -10,6 +10,7 @@ import inspect
 import math
 import os
 import time
+from asyncio import current_task
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -22,7 +23,7 @@ from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
-from unbreakable.runtime.watch import Alarm, Watch, settle, take_back_forgotten, unwatch
+from unbreakable.runtime.watch import Alarm, Watch, Watched, settle, take_back_forgotten
 
 T = TypeVar("T")
 
@@ -44,18 +45,22 @@ class AsyncioRuntime:
 
     # ── time limits ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def watch(self, alarm: Alarm) -> None:
-        """Put *alarm*, whose ``due`` is set, under the alarm of the running loop; drop it with ``unwatch``."""
-        loop = asyncio.get_running_loop()
-        watch = self.watches.get(loop) or self._new_watch(loop)
-        task = asyncio.current_task(loop)
+    def watch(self, alarm: Alarm) -> Watched:
+        """Put *alarm*, whose ``due`` is set, under the alarm of the running loop; return what it is to be taken from.
+
+        That alone holds the task: held by the alarm, the two would be a circle for the collector.
+        """
+        task = current_task()
         if task is None:
-            return  # driven by hand, outside any task: nothing could be cancelled
-        alarm.task, alarm.cancels = task, task.cancelling()
-        alarm.watched = watch.alarms
-        watch.alarms[alarm] = None
+            return {alarm: None}  # driven by hand, outside any task: nothing could be cancelled
+        loop = task.get_loop()
+        watch = self.watches.get(loop) or self._new_watch(loop)
+        alarm.cancels = task.cancelling()
+        alarms = watch.alarms
+        alarms[alarm] = task
         if alarm.due < watch.alarm_at:
             watch.arm(alarm.due)
+        return alarms
 
     def cancellations(self) -> int:
         """Return how many cancellations were asked of the running task, and not taken back."""
@@ -102,15 +107,15 @@ class AsyncioRuntime:
         alarm = Alarm() if respite is None else Limit(respite)
         alarm.owner, alarm.started = owner, self.now()
         alarm.due, alarm.deadline = alarm.started + seconds, deadline
-        self.watch(alarm)
+        watched = self.watch(alarm)
         try:
             value = await step()
         except BaseException as error:
-            unwatch(alarm)
+            watched.pop(alarm, None)
             if settle(alarm, error):
                 raise TimeUp from error
             raise
-        unwatch(alarm)
+        watched.pop(alarm, None)
         if not alarm.cut:
             return value
         settle(alarm, None)  # it swallowed our cancellation and finished all the same: what it made of it counts

@@ -16,7 +16,7 @@ from unbreakable.outcome import Success
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
-from unbreakable.runtime.watch import Alarm
+from unbreakable.runtime.watch import Alarm, Watched
 from unbreakable.runtime.world import REAL, Bell, ThreadsExhausted
 
 T = TypeVar("T")
@@ -181,8 +181,9 @@ class BlockingRuntime:
     def forgive(self, errors: Iterable[BaseException]) -> None:
         """Do nothing: no thread at work counts as cancelled."""
 
-    def watch(self, alarm: Alarm) -> None:
+    def watch(self, alarm: Alarm) -> Watched:
         """Do nothing: a thread at work cannot be cut."""
+        return {}
 
     def tighten(self, owner: object, seconds: float) -> None:
         """Do nothing: a thread at work cannot be given an earlier end."""

@@ -17,21 +17,43 @@ LOOK_AGAIN = 1.0  # seconds
 
 
 class Gate:
-    """At most *most* inside at once, whatever their colour; *queue* may wait in line."""
+    """At most *most* inside at once, whatever their colour; *queue* may wait in line.
+
+    To come and to go is one step each, without a lock: what is free lies in a deque.  Places are made when they are
+    first needed.
+    """
 
     def __init__(self, most: int, queue: int = 10_000) -> None:
-        self.most, self.queue, self.inside = most, queue, 0
+        self.most, self.queue = most, queue
+        self.made, self.free = 0, deque[None]()
         self.line: deque[Waiter] = deque()
         self.coming: set[Waiter] = set()  #: who was given a place and has not taken it yet
         self.lock = new_lock()
 
+    @property
+    def inside(self) -> int:
+        """Return how many places are taken."""
+        return self.made - len(self.free)
+
     def enter_nowait(self) -> bool:
         """Take a place if one is free and nobody waits for it."""
+        return not self.line and self._taken()
+
+    def _taken(self) -> bool:
+        try:
+            self.free.pop()
+        except IndexError:
+            return self.makes_one()
+        return True
+
+    def makes_one(self) -> bool:
+        """Take a place that nobody had before, as long as there are not as many as allowed."""
         with self.lock:
-            if self.inside >= self.most or self.line:
-                return False
-            self.inside += 1
-            return True
+            self.made += 1  # before we look whether that is one too many
+            if self.made <= self.most:
+                return True
+            self.made -= 1
+            return False
 
     async def enter(self, runtime: Runtime, seconds: float, look: Callable[[], object] | None = None) -> bool:
         """Take a place, waiting at most *seconds* for it; a wait that ends otherwise leaves no trace.
@@ -44,7 +66,7 @@ class Gate:
             return False
         waiter = runtime.waiter()
         self.line.append(waiter)
-        self._admit()  # a place may have come free since we looked
+        self.admit()  # a place may have come free since we looked
         try:
             if not waiter.given:
                 await self._wait(waiter, runtime, seconds, look)
@@ -81,26 +103,28 @@ class Gate:
 
     def leave(self) -> None:
         """Give the place back; whoever waits longest gets it, unless the event loop was closed over their wait."""
-        with self.lock:
-            self.inside = max(0, self.inside - 1)  # 0 already: it was entered before a fork
-        self._admit()
+        if len(self.free) < self.made:  # else it was taken before a fork
+            self.free.append(None)
+        if self.line:
+            self.admit()
 
-    def _admit(self) -> None:
+    def admit(self) -> None:
         """Give what is free to those who wait longest."""
-        while (waiter := self._next()) is not None:
-            waiter.wake()
+        while self.line and self._taken():
+            waiter = self._next()
+            if waiter is None:
+                self.free.append(None)
+            else:
+                waiter.wake()
 
     def _next(self) -> Waiter | None:
-        """Return who was given a place just now."""
+        """Return who was given a place just now, None if nobody waits for one any more."""
         with self.lock:
-            while self.line and self.inside < self.most:
-                self.inside += 1  # before we look whether that is one too many
-                if self.inside <= self.most and (waiter := self._first()) is not None:
-                    self.coming.add(waiter)
-                    waiter.given = True
-                    return waiter
-                self.inside -= 1
-            return None
+            waiter = self._first()
+            if waiter is not None:
+                self.coming.add(waiter)
+                waiter.given = True
+            return waiter
 
     def _first(self) -> Waiter | None:
         """Return who waits longest, out of the line; None if nobody does, or the event loop was closed over it."""
@@ -117,6 +141,6 @@ class Gate:
 
     def clear(self) -> None:
         """Forget who is inside and who waits: after a fork none of them goes on."""
-        self.inside = 0
+        self.made, self.free = 0, deque()
         self.line.clear()
         self.coming.clear()

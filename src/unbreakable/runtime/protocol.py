@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from unbreakable.runtime.watch import Alarm
+from unbreakable.runtime.watch import Alarm, Watched
 
 T = TypeVar("T")
 
@@ -33,7 +33,10 @@ class Places(Protocol):
     """A number of places shared by threads and event loops alike."""
 
     most: int
-    inside: int
+
+    @property
+    def inside(self) -> int:
+        """Return how many places are taken."""
 
     def enter_nowait(self) -> bool:
         """Take a place if one is free."""
@@ -60,8 +63,8 @@ class Runtime(Protocol):
     entropy: Callable[[int], bytes]
     preemptive: bool
 
-    def watch(self, alarm: Alarm) -> None:
-        """Cut what *alarm* stands for when it is due, where the driver can; drop it with ``unwatch``."""
+    def watch(self, alarm: Alarm) -> Watched:
+        """Cut what *alarm* stands for when it is due, where the driver can, unless it was taken out of what returns."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait; a branch that lost its race is woken and stopped."""

@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import math
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from unbreakable.errors import told_by
 from unbreakable.runtime.mark import GROUPS_FORGET, OwnTask
@@ -22,17 +23,20 @@ class Alarm:
     """Something that may be cut: when it is *due*, in which task, and what was done to it."""
 
     due: float = math.inf
-    task: asyncio.Task[object] | None = None
+    task: asyncio.Task[object] | None = None  #: the one that was cut
     cancels: int = 0  #: cancellations asked for by others before we began, so that theirs are never taken for ours
     cut: int = 0  #: how often
     deadline: float = math.inf  #: the moment at which it is cut once more, should it have gone on
     started: float = 0.0
     owner: object = None  #: whose limit it is
-    watched: dict[Alarm, None] | None = None
+    unsettled: bool = False  #: whether something came in between that a success has to settle
 
     def respite(self) -> float:
         """Return the moment until which it may go on although it is due; not later than now when it is to be cut."""
         return 0.0
+
+
+Watched: TypeAlias = dict[Alarm, "asyncio.Task[object] | None"]
 
 
 class Watch:
@@ -42,7 +46,7 @@ class Watch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
         self.loop, self.now, self.alarm_at = loop, now, math.inf
-        self.alarms: dict[Alarm, None] = {}  # a set with an order: who began first is cut first
+        self.alarms: Watched = {}  # in order: who began first is cut first
         self.alarm: asyncio.TimerHandle | None = None
 
     def arm(self, at: float) -> None:
@@ -63,14 +67,15 @@ class Watch:
 
     def _ring(self) -> None:
         now, self.alarm, self.alarm_at = self.now(), None, math.inf
-        for alarm in [alarm for alarm in self.alarms if alarm.due <= now]:
+        for alarm, task in [(alarm, task) for alarm, task in self.alarms.items() if alarm.due <= now]:
             until = alarm.respite()
             if until > now:
                 alarm.due = until
                 continue
             alarm.due, alarm.cut = alarm.deadline if alarm.deadline > now else math.inf, alarm.cut + 1
-            if alarm.task is not None:
-                alarm.task.cancel()
+            alarm.unsettled, alarm.task = True, task
+            if task is not None:
+                task.cancel()
         nearest = min((alarm.due for alarm in self.alarms), default=math.inf)
         if nearest < math.inf:
             crowd = len(self.alarms)
@@ -85,18 +90,6 @@ def settle(alarm: Alarm, error: BaseException | None) -> bool:
     task, cuts, alarm.task, alarm.cut = alarm.task, alarm.cut, None, 0
     left = min(task.uncancel() for _ in range(cuts))
     return left <= alarm.cancels and isinstance(error, asyncio.CancelledError)
-
-
-def unwatch(alarm: Alarm) -> None:
-    """Take *alarm* from the watch.
-
-    The task is dropped, else task, context and alarm would be a circle for the collector.
-    """
-    if alarm.watched is not None:
-        alarm.watched.pop(alarm, None)
-        alarm.watched = None
-        if not alarm.cut:
-            alarm.task = None
 
 
 _END_OF_GROUP = asyncio.TaskGroup.__aexit__.__code__

@@ -198,15 +198,16 @@ def test_a_full_bulkhead_is_waited_for_as_long_as_allowed(bench, wait, deadline,
 
 
 def test_a_place_that_is_already_held_is_not_taken_again(bench):
-    """What the quick path took is used, and given back once."""
+    """What the quick path took is used, and given back once, to the gate that it came from."""
 
     async def story():
-        bench.target.gate = Gate(1)
-        assert bench.target.gate.enter_nowait()
-        result = await Bulkhead(1).run(bench.inner("in"), bench.context(permit=True))
-        return result.value, bench.target.gate.inside
+        held = Gate(1)
+        assert held.enter_nowait()
+        bench.target.gate = Gate(1)  # there is a new plan meanwhile
+        result = await Bulkhead(1).run(bench.inner("in"), bench.context(permit=held))
+        return result.value, held.inside, bench.target.gate.inside
 
-    assert ("in", 0) == bench.play(story)
+    assert ("in", 0, 0) == bench.play(story)
 
 
 # ── fallback ────────────────────────────────────────────────────────────────────────────────────────────────────────

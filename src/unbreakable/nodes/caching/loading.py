@@ -161,7 +161,7 @@ class Loading:
     def _scope(self, runtime: Runtime) -> Context:
         """Return what stands around a load: its first caller's call, but whose deadline counts only in sync code."""
         outer, scope = current(), Context()
-        scope.node, scope.runtime, scope.parent = self.node, runtime, outer
+        scope.node, scope.runtime, scope.above = self.node, runtime, outer
         if outer is not None and not runtime.preemptive:
             scope.deadline = outer.deadline
         return scope

@@ -92,7 +92,7 @@ class Asking:
             self._failed(ctx, tried)
             raise
         tried.seconds = ctx.runtime.now() - tried.began - (ctx.aside - tried.aside)
-        ctx.when_judged = self._judged
+        ctx.when_judged, ctx.unsettled = self._judged, True
         return value
 
     def _judged(self, ctx: Context, *, ok: bool) -> None:
