@@ -184,6 +184,7 @@ class Memory:
         assert self.memory.trouble is None
 
     def is_closed(self):
+        self.close()  # the thread that writes may have been at work then: whoever is at work closes it, and we wait
         return self.place.resolve() not in shared._files
 
     def found(self):
