@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
 import pytest
 
 import unbreakable as ub
+from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
 
@@ -174,3 +176,27 @@ def test_the_quick_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         return 2 * number
 
     assert 14 == double(7)
+
+
+@pytest.mark.parametrize("form", ["plain", "outcome"])
+def test_a_success_that_began_long_ago_makes_old_failures_no_news(form: str) -> None:
+    """What hung while others succeeded is not counted in a row because one that was slow has ended in between."""
+
+    @ub.protect(effects="none", timeout=ub.Timeout(1.0), retry=False, hedge=False)
+    async def call(seconds: float) -> None:
+        await ASYNCIO.sleep(seconds)
+
+    async def quietly(seconds: float) -> None:
+        with contextlib.suppress(ub.errors.AttemptTimeout):
+            await (call(seconds) if form == "plain" else call.outcome(seconds))
+
+    async def main() -> str:
+        early = [asyncio.ensure_future(quietly(seconds)) for seconds in (9.0, 9.0, 9.0, 9.0, 9.0, 0.97)]
+        for _ in range(12):
+            await quietly(0.001)
+            await ASYNCIO.sleep(0.08)
+        await asyncio.gather(*early)
+        return str(call.node.breaker.state.value)
+
+    with virtual_time():
+        assert "closed" == asyncio.run(main())

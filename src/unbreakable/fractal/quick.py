@@ -57,7 +57,8 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
         except IndexError:
             if not gate.makes_one():
                 return None
-    ctx.node, ctx.target, ctx.runtime, ctx.stamp = node, target, runtime, stamp
+    ctx.node, ctx.runtime, ctx.stamp = node, runtime, stamp
+    ctx.target = ctx.owner = target
     _current.set(ctx)
     return ctx
 
@@ -82,7 +83,7 @@ def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as be
         ring.append(elapsed)
     if circuit.alert:
         tell(ctx, circuit.settle(ctx.stamp, True, ctx.started + elapsed, elapsed - ctx.aside))
-    else:
+    elif ctx.started > circuit.latest:
         circuit.latest = ctx.started
     if len(ring) >= target.fold_at:
         learning.learn_soon(node, target, ctx.runtime)

@@ -307,8 +307,9 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     """Return what an attempt says about its target; None for nothing.
 
     A refusal, ours or further in, a caller's deadline or cancellation, and a request, or credentials, that the target
-    rightly calls wrong say nothing.  A deadline of the node's own, spent on this attempt for the most part, does; a
-    learned time limit, which may be too short for a target that became slow, only for a probe.
+    rightly calls wrong say nothing.  A deadline of the node's own, spent on this attempt for the most part, does, and a
+    limit of which the target had the most; a learned one, which may be too short for a target that became slow, only
+    for a probe.
     """
     if not isinstance(result, Failure):
         return True
@@ -319,6 +320,8 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     if result.cut and is_a(result.error, Rejected):
         ours = ctx.deadline_is_ours and result.elapsed >= MOSTLY * (ctx.deadline - ctx.started)
         return False if ours else None
+    if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
+        return None  # it was asked late
     return None if is_a(result.error, Rejected) or result.kind in OUR_FAULT else False
 
 

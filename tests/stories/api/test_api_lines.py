@@ -16,6 +16,7 @@ from unbreakable.runtime import ASYNCIO
 
 pytestmark = pytest.mark.real
 
+SOON = ub.Retry(3, backoff=ub.Backoff(0.005))
 GUESS = ub.Timeout(0.4, learned=True)
 
 
@@ -77,6 +78,16 @@ async def test_nobody_steps_out_of_the_line_to_a_service_that_is_left_in_peace(p
 
         assert 1 <= sum(isinstance(outcome.error, NotSent) for outcome in outcomes)
         assert ("open", 1) == (api.get_status().breaker, len(partner.asked))
+
+
+async def test_a_call_of_our_line_waits_for_the_circuit_as_others_do(partner, ask):
+    """To step out of the line while the circuit is open costs no budget."""
+    partner.answers(partner.reply(503, delay=0.05), partner.reply(200))
+    breaker, budget = ub.CircuitBreaker(1, rest=0.2, wait=10.0), ub.RetryBudget(ratio=0.0, floor=0.0, start=1.0)
+    async with node(partner, breaker=breaker, budget=budget, retry=SOON, effects="none", hedge=False) as api:
+        outcomes = await asked(api, ask, 6)
+
+    assert [True] * 6 == [outcome.ok for outcome in outcomes]
 
 
 async def test_a_copy_does_not_stand_in_line(partner):

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from unbreakable import errors
 from unbreakable.nodes import DatabaseNode
+from unbreakable.policies import CircuitBreaker
 
 pytestmark = pytest.mark.real
 
@@ -292,5 +293,29 @@ async def test_a_transaction_has_its_time(url, ask):
         await block()
 
     assert 0 == (await patient.query("SELECT count(*) FROM made")).scalar()
+    await patient.aclose()
+    await db.aclose()
+
+
+async def test_waiting_for_our_own_writer_opens_no_circuit(url, ask):
+    """Who finds it busy until the deadline says nothing of the database: it can be read meanwhile."""
+    db, patient = DatabaseNode(url, deadline=0.2, breaker=CircuitBreaker(1)), DatabaseNode(url)
+    await patient.query("CREATE TABLE made (item TEXT)")
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def writer():
+        async with patient.transaction():
+            begun.set()
+            await over.wait()
+
+    writing = asyncio.ensure_future(writer())
+    await begun.wait()
+    ends = [await ask.told(db, "INSERT INTO made VALUES ('a')") for _ in range(2)]
+
+    assert [errors.DeadlineExceeded] * 2 == [type(end.error) for end in ends]
+    assert "closed" == db.get_status().breaker
+    assert 0 == (await db.query("SELECT count(*) FROM made")).scalar()
+    over.set()
+    await writing
     await patient.aclose()
     await db.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -154,3 +155,15 @@ def test_no_copy_is_made_of_what_waits_for_ours():
     line.latency = 1.1
     line.make(1)
     assert 3 == line.begun
+
+
+@pytest.mark.parametrize(("wait", "state"), [(1.9, "closed"), (0.0, "open")])
+def test_a_target_that_was_asked_late_did_not_hang(new_line, wait, state):
+    """A limit that is pinned blames the target only if that has had most of it."""
+    line = new_line(timeout=ub.Timeout(2.0), retry=False)
+    line.wait, line.latency = wait, 2.5
+    for _ in range(6):
+        with contextlib.suppress(Exception):
+            line.make(1)
+
+    assert state == line.status.breaker

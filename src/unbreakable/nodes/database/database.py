@@ -230,14 +230,20 @@ class Database:
         with self.lock:
             self.calls.add(use)
         try:
-            if await gate.enter(ctx.runtime, until - ctx.runtime.now(), self._take_from_closed_loops):
-                return use
-            if ctx.runtime.now() < until:
-                raise BulkheadFull(f"{self.place}: {gate.queue:,} calls wait for a connection already")
-            raise DeadlineExceeded(f"{self.place}: the time was up before a connection was free in this process")
+            if not gate.enter_nowait():
+                with ctx.waiting_for_ours():  # the database is well: it is we who are at work on it
+                    await self._stand_in_line(gate, ctx, until)
+            return use
         except BaseException:
             self._left(use)
             raise
+
+    async def _stand_in_line(self, gate: Gate, ctx: Context, until: float) -> None:
+        if await gate.enter(ctx.runtime, until - ctx.runtime.now(), self._take_from_closed_loops):
+            return
+        if ctx.runtime.now() < until:
+            raise BulkheadFull(f"{self.place}: {gate.queue:,} calls wait for a connection already")
+        raise DeadlineExceeded(f"{self.place}: the time was up before a connection was free in this process")
 
     def _look(self) -> None:
         """Raise StateGone when the file at the place is not the one that was opened, on whichever lane."""

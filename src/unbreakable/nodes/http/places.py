@@ -49,4 +49,5 @@ async def stand_in_line(places: Gate, ctx: Context) -> None:
         raise NotSent(f"all of our own {places.most} connections carried other requests")
     if not is_still_let_through(ctx):
         places.leave()
+        ctx.excused = True  # it is for the circuit to say when it is asked again, which costs no budget
         raise NotSent("the circuit opened while the request stood in line")
