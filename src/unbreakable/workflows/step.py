@@ -46,9 +46,10 @@ class Step:
 
     Where runs are kept in a state file, what the operation returns is put on record: None, bool, int, float, str,
     bytes, Decimal, UUID, datetime, date, time, timedelta, and lists, tuples, sets and dicts of them.  Each reads back
-    as the type it was, a subclass as what it is derived from.  For anything else errors.NotRecordable says which part
-    it is and what to return instead; the step counts as done, and the run turns back.  Without a state nothing is
-    refused, so a workflow that may be given one (``unbreakable run`` does) keeps to this from the start.
+    as the type it was, a subclass as what it is derived from, if it equals that.  For anything else
+    errors.NotRecordable says which part it is and what to return instead; the step counts as done, and the run turns
+    back.  Without a state nothing is refused, so a workflow that may be given one (``unbreakable run`` does) keeps to
+    this from the start.
 
     Raises ConfigurationError, which names the setting and says what was expected.
     """

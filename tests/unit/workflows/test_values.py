@@ -72,7 +72,8 @@ def test_a_value_reads_back_as_what_it_was(value):
 
 @given(
     st.recursive(
-        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.none() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text().filter(lambda key: key != TAG), inner),
     )
 )
 def test_json_stays_json(value):
@@ -155,15 +156,73 @@ def test_the_part_that_cannot_be_recorded_is_named(value, culprit):
     assert str(caught.value).endswith("timedelta, and lists, tuples, sets and dicts of them can be recorded")
 
 
-class Decimal(decimal.Decimal):
-    pass
+def lie(self, *_):
+    """Stand for a method of a subclass that tells something else than its base would."""
+    return "2001-01-01"
 
 
-@pytest.mark.parametrize("value", [Decimal("1"), type("UUID", (uuid.UUID,), {})(int=1)])
-def test_a_namesake_is_not_taken_for_the_type(value):
+def derived(base, **more):
+    """Return a subclass of *base* with another name, whose own words mislead."""
+    lies = dict.fromkeys(("__str__", "__repr__", "isoformat", "hex", "replace", "__format__"), lie)
+    return type(f"Our{base.__name__}", (base,), lies | more)
+
+
+class Zone(zoneinfo.ZoneInfo):
+    def __repr__(self):
+        return "Zone"
+
+
+TWICE = dt.datetime(2026, 10, 25, 2, 30, fold=1)  # there are two of them in Berlin
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (derived(dt.datetime)(2026, 11, 26, 11, 5, 6, 7, dt.UTC), dt.datetime(2026, 11, 26, 11, 5, 6, 7, dt.UTC)),
+        (
+            derived(dt.datetime)(2026, 10, 25, 2, 30, tzinfo=Zone("Europe/Berlin"), fold=1),
+            TWICE.replace(tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
+        ),
+        (TWICE.replace(tzinfo=Zone("Europe/Berlin")), TWICE.replace(tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))),
+        (derived(dt.date)(2026, 11, 26), dt.date(2026, 11, 26)),
+        (derived(dt.time)(11, 5, 6, 7, dt.UTC, fold=1), dt.time(11, 5, 6, 7, dt.UTC, fold=1)),
+        (derived(dt.timedelta)(-1, 2, 3), dt.timedelta(-1, 2, 3)),
+        (derived(decimal.Decimal)("-0.10"), decimal.Decimal("-0.10")),
+        (derived(derived(uuid.UUID))(int=1), uuid.UUID(int=1)),
+        (derived(bytes)(b"\0a"), b"\0a"),
+    ],
+)
+def test_a_value_of_a_subclass_is_recorded_as_what_it_is_derived_from(value, plain):
+    """Drivers and libraries of times derive their own; what a subclass says of itself is not asked for."""
+    kept = record({"at": [value]}, "it").value["at"][0]
+
+    assert (type(plain), repr(plain)) == (type(kept), repr(kept))
+
+
+def test_a_listed_type_is_found_behind_its_double(monkeypatch):
+    """Tests that stop the clock put a subclass in the place of the class, whose instances are of either."""
+    genuine, double = dt.datetime, derived(dt.datetime)
+    monkeypatch.setattr(dt, "datetime", double)
+    kept = [record(kind(2026, 1, 1), "it") for kind in (genuine, double)]
+
+    assert [genuine(2026, 1, 1)] * 2 == [each.value for each in kept]
+    assert [genuine] * 4 == [type(value) for each in kept for value in (each.value, read(each.text))]
+
+
+def test_a_subclass_that_holds_more_is_refused():
+    """Nanoseconds, a currency, no time at all: a value that differs from what would be read back says so."""
+    finer = derived(dt.datetime, __eq__=lambda self, other: False, __hash__=dt.datetime.__hash__)
+
+    with pytest.raises(NotRecordable, match="it is a Ourdatetime "):
+        record(finer(2026, 1, 1), "it")
+
+
+@pytest.mark.parametrize("name", ["UUID", "Decimal", "datetime"])
+def test_a_namesake_is_not_taken_for_the_type(name):
     """It would read back as something else."""
-    with pytest.raises(NotRecordable):
-        record(value, "it")
+    module = {"UUID": "uuid", "Decimal": "decimal", "datetime": "datetime"}[name]
+    with pytest.raises(NotRecordable, match=f"it is a {name}"):
+        record(type(name, (), {"__module__": module, "int": 1})(), "it")
 
 
 @pytest.mark.parametrize(
