@@ -9,7 +9,7 @@ from typing import Any
 from unbreakable.errors import ConfigurationError, GraphError, NotRecordable, RecordedError
 from unbreakable.workflows.graph import Graph, difference
 from unbreakable.workflows.journal import Journal, Record, RunBegun, StoredRun, full_ledger
-from unbreakable.workflows.payload import Payload
+from unbreakable.workflows.payload import Payload, record
 from unbreakable.workflows.result import PendingRun, RunResult, RunStatus, StepState
 from unbreakable.workflows.saga import Saga
 from unbreakable.workflows.step import Step
@@ -82,7 +82,9 @@ def take_up(journal: Journal, graph: Graph, stored: StoredRun, repeatable: Calla
 
 def refuse_other_context(journal: Journal, run_id: str, begun_with: Payload, context: Any) -> None:
     """Raise ConfigurationError when *context* is given and is not what the run was *begun_with*."""
-    if context is not None and recorded_context(journal, context) != begun_with:
+    if context is None or recorded_context(journal, context) == begun_with:
+        return
+    if _text_before_tuples(context) != begun_with.text:
         raise ConfigurationError(f"context must be left out, or be what run {run_id!r} was begun with")
 
 
@@ -99,6 +101,14 @@ def recorded_context(journal: Journal, context: Any) -> Payload:
         return journal.record(context, "context")
     except NotRecordable as error:
         raise ConfigurationError(str(error)) from None
+
+
+def _text_before_tuples(context: Any) -> str | None:
+    """Return *context* as state files had it before tuples were told from lists; None for what they did not take."""
+    try:
+        return record(context, "context").text
+    except NotRecordable:
+        return None
 
 
 def inputs_of(step: str, graph: Graph, journal: Journal, context: Payload, results: Mapping[str, Payload]) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
+import sqlite3
 
 import pytest
 
-from unbreakable.errors import GraphError, RunUnfinished
+from unbreakable.errors import ConfigurationError, GraphError, RunUnfinished
 from unbreakable.fractal import FractalNode
 from unbreakable.runtime import ASYNCIO
 from unbreakable.workflows import RunStatus, Step
@@ -60,6 +63,35 @@ def test_what_is_done_is_not_done_again(async_stage, leave):
     assert ("r:b", {"a": "A"}, {"city": "CAI"}) == (b.idempotency_key, b.results, b.input)
     assert {"a": "A", "b": "B", "c": "C"} == result.results
     assert (RunStarted, True, "Booking") == (type(told[0]), told[0].resumed, told[0].workflow)
+
+
+AS_BEFORE = ('{"cities":["CAI","LXR"],"n":1}', '{"seats":[1,2]}')  # the context, and what step a returned
+
+
+def as_recorded_before(path):
+    """Make a run look as in a state file of the time when tuples were written as lists."""
+    inputs = hashlib.blake2b("\n".join(AS_BEFORE).encode(), digest_size=8).hexdigest()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("UPDATE run SET context = ?", AS_BEFORE[:1])
+        file.execute("UPDATE step SET result = ? WHERE id = 'a'", AS_BEFORE[1:])
+        file.execute("UPDATE step SET inputs = ? WHERE id = 'b'", (inputs,))
+
+
+def test_a_run_that_was_begun_before_tuples_were_told_from_lists_is_gone_on_with(async_stage, leave, tmp_path):
+    """Its context is given again as ever, with tuples; what was done is not repeated, another context is refused."""
+    context = {"cities": ("CAI", "LXR"), "n": 1}
+    second = leave(abc(async_stage, seconds=9.0), 2.0, context, effects="idempotent")
+    as_recorded_before(tmp_path / "runs.db")
+    with pytest.raises(ConfigurationError, match="context must be left out"):
+        async_stage.run(second, abc(async_stage), context | {"n": 2}, run_id="r")
+    with pytest.raises(ConfigurationError, match="context must be left out"):
+        async_stage.run(second, abc(async_stage), {"cities": {"CAI", "LXR"}, "n": 1}, run_id="r")
+    result = async_stage.run(second, abc(async_stage), context, run_id="r")
+    again = async_stage.run(second, abc(async_stage), context, run_id="r")
+
+    assert ["b", "b done", "c", "c done"] == async_stage.heard()
+    assert {"a": {"seats": [1, 2]}} == async_stage.contexts["b"].results
+    assert (RunStatus.COMMITTED, result) == (result.status, again)
 
 
 def test_a_step_that_must_not_be_repeated_is_undone_with_the_doubt_on_record(async_stage, leave):

@@ -172,7 +172,7 @@ class Zone(zoneinfo.ZoneInfo):
         return "Zone"
 
 
-TWICE = dt.datetime(2026, 10, 25, 2, 30, fold=1)  # there are two of them in Berlin
+TWICE = dt.datetime(2026, 10, 25, 2, 30, tzinfo=dt.UTC, fold=1)  # of its clock there are two in Berlin
 
 
 @pytest.mark.parametrize(
