@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import unbreakable as ub
-from unbreakable.runtime import ASYNCIO
+from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.testing import virtual_time
 
 
@@ -200,3 +200,26 @@ def test_a_success_that_began_long_ago_makes_old_failures_no_news(form: str) -> 
 
     with virtual_time():
         assert "closed" == asyncio.run(main())
+
+
+@pytest.mark.parametrize("form", ["plain", "outcome"])
+def test_a_limit_that_is_learned_meanwhile_counts_for_calls_in_flight(form: str) -> None:
+    """What began before anything was known, and hangs, is cut and made anew as soon as a limit is known."""
+    begun: list[float] = []
+
+    @ub.protect("partner", effects="none", hedge=False)
+    async def call(seconds: float) -> None:
+        begun.append(seconds)
+        await ASYNCIO.sleep(3_600.0 if begun.count(seconds) == 1 and seconds > 1 else seconds)
+
+    async def main() -> float:
+        slow = asyncio.ensure_future(call(2.0) if form == "plain" else call.outcome(2.0))
+        for _ in range(80):
+            await call(0.01)
+            await ASYNCIO.sleep(0.001)
+        await slow
+        return BLOCKING.now()
+
+    with virtual_time():
+        start = BLOCKING.now()
+        assert 6.0 > asyncio.run(main()) - start

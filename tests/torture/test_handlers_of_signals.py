@@ -98,6 +98,30 @@ class Stream:
             return again.get_status().on_disk
 
 
+class BusyStream(Stream):
+    """A stream that is consumed, and looked at, at the same time."""
+
+    def __init__(self, folder, durability):
+        super().__init__(folder, durability)
+        self.node.aclose_sync(0.0)
+        self.node, self.handled = ub.StreamNode(self.handle, overflow=self.place), []
+        self.put()
+        threading.Thread(target=self.look_on, daemon=True).start()
+
+    def handle(self, item):
+        self.handled.append(item)
+
+    def look_on(self):
+        for _ in range(300):
+            self.node.get_status()
+
+    def close(self):
+        self.node.aclose_sync(5.0)
+
+    def found(self):
+        return len(self.handled)
+
+
 class Knowledge:
     """A knowledge base in a file, and an agent that answers from it."""
 
@@ -196,6 +220,7 @@ KINDS = {
     "memory": (Memory, ""),
     "stream in memory": (Stream, "memory"),
     "stream": (Stream, "process"),
+    "busy stream": (BusyStream, "memory"),
     "durable stream": (Stream, "durable"),
     "knowledge": (Knowledge, ""),
     "runs": (Runs, "process"),

@@ -321,7 +321,7 @@ class StreamNode(FractalNode):
         """
         self._refuse_to_close(BLOCKING, grace)
         opened = self._life.opened
-        around = () if opened is None else (opened.buffer.putting,)
+        around = () if opened is None else (opened.buffer.turn,)
         when_out(lambda: run_blocking(self._end(BLOCKING, grace)), *around)
         return self.get_status()
 

@@ -9,8 +9,8 @@ when it does so because the handler has raised.
 from __future__ import annotations
 
 import logging
+import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
@@ -28,6 +28,9 @@ class _Mine(threading.local):
 _mine = _Mine()
 
 
+left: dict[int, list[tuple[Turn, Callable[[], object]]]] = {}  #: by thread: what is to be done once it is out of a turn
+
+
 class Turn:
     """Let one thread at a time be at work on what *name* names: ``with turn, turn.lock:``.
 
@@ -35,11 +38,10 @@ class Turn:
     it back.  *lock* is one that the thread which holds it may take again.
     """
 
-    __slots__ = ("__weakref__", "farewells", "lock", "name")
+    __slots__ = ("__weakref__", "lock", "name")
 
     def __init__(self, name: str, lock: threading.RLock | None = None) -> None:
         self.name, self.lock = name, lock or threading.RLock()
-        self.farewells: deque[Callable[[], object]] = deque()  #: what is to be done once nobody is at work
 
     @property
     def is_mine(self) -> bool:
@@ -61,26 +63,41 @@ class Turn:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         _mine.turns = tuple([turn for turn in _mine.turns if turn is not self])
-        if self.farewells:
-            self.say_farewell()
+        if left:
+            do_what_is_left()
 
-    def when_free(self, farewell: Callable[[], object]) -> None:
-        """Do *farewell* once nobody is at work: now, or in the thread of whoever is; nobody waits."""
-        self.farewells.append(farewell)
-        self.say_farewell()
 
-    def say_farewell(self) -> None:
-        """Do what was left to be done once nobody is at work, if that is so; log what it raises."""
-        while self.farewells and not self.is_mine and self.lock.acquire(blocking=False):
-            self.lock.release()
-            try:
-                farewell = self.farewells.popleft()
-            except IndexError:
-                return  # somebody else was quicker
-            try:
-                farewell()
-            except Exception as error:
-                logging.getLogger("unbreakable").warning("closing, put off by a signal, failed", exc_info=error)
+class _Unannounced:
+    """Be what stands before the lock of a turn that is too short to be announced: ``with unannounced, turn.lock:``."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if left:
+            do_what_is_left()
+
+
+unannounced = _Unannounced()
+
+
+def do_what_is_left() -> None:
+    """Do what was put off until this thread is out of its turns, if that is so; log what it raises."""
+    thread = threading.get_ident()
+    while works := left.get(thread):
+        if works[0][0].is_mine or any(turn.is_mine for turn in _mine.turns):
+            return
+        _, work = works.pop(0)
+        if not works:
+            left.pop(thread, None)
+        try:
+            work()
+        except Exception as error:
+            logging.getLogger("unbreakable").warning("closing, put off by a signal, failed", exc_info=error)
 
 
 def in_use(name: str) -> StateInUse:
@@ -94,10 +111,15 @@ def in_use(name: str) -> StateInUse:
 def when_out(work: Callable[[], object], *around: Turn) -> None:
     """Do *work* now; in a handler of signals that interrupted a turn of this thread, when that is over.
 
-    Those *around* all others are not announced.
+    It is this thread that does it then, whoever else is at work by then: another might wait for itself.  Those *around*
+    all others are not announced.
     """
     turn = next((turn for turn in (*around, *_mine.turns) if turn.is_mine), None)
     if turn is None:
         work()
     else:
-        turn.when_free(work)
+        left.setdefault(threading.get_ident(), []).append((turn, work))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=left.clear)  # what is open is the parent's to close

@@ -57,27 +57,6 @@ def test_a_target_that_became_slower_than_its_limit_is_learned_anew():
     assert limit is None or limit > 4.0
 
 
-@pytest.mark.parametrize("form", ["plain", "outcome"])
-def test_a_limit_that_is_learned_meanwhile_counts_for_calls_in_flight(form):
-    """What began before anything was known, and hangs, is cut and made anew as soon as a limit is known."""
-    begun = itertools.count()
-
-    @ub.protect("partner", effects="none", hedge=False)
-    async def call(seconds: float) -> None:
-        await sleep(3_600.0 if seconds > 1 and not next(begun) else seconds)
-
-    async def main() -> float:
-        slow = asyncio.ensure_future(call(2.0) if form == "plain" else call.outcome(2.0))
-        for _ in range(2 * COLD):
-            await call(0.01)
-            await sleep(0.001)
-        await slow
-        return BLOCKING.now()
-
-    start = BLOCKING.now()
-    assert 6.0 > asyncio.run(main()) - start
-
-
 @pytest.mark.parametrize("retry", [None, False])
 def test_a_limit_that_is_learned_meanwhile_does_not_fail_a_call_either(retry):
     """A call began before anything was known, and takes much longer than those that ended since."""

@@ -233,10 +233,10 @@ class Database:
             if not gate.enter_nowait():
                 with ctx.waiting_for_ours():  # the database is well: it is we who are at work on it
                     await self._stand_in_line(gate, ctx, until)
-            return use
         except BaseException:
             self._left(use)
             raise
+        return use
 
     async def _stand_in_line(self, gate: Gate, ctx: Context, until: float) -> None:
         if await gate.enter(ctx.runtime, until - ctx.runtime.now(), self._take_from_closed_loops):

@@ -8,7 +8,6 @@ end.  Every accepted item is counted in exactly one place, and moves from one to
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from unbreakable.nodes.streaming.milestone import Milestone
 from unbreakable.runtime import Line, Waiter, new_lock
 from unbreakable.storage.log import SEGMENT_BYTES, Log
 from unbreakable.storage.reading import Gap, Record
-from unbreakable.storage.turn import Turn
+from unbreakable.storage.turn import Turn, do_what_is_left, left, unannounced
 
 NAMED = 0x100  # a flag on disk: the payload begins with the id of an item that had stood in the line before
 MOST_READ = 1_000  # items that are read from disk at once
@@ -59,21 +58,6 @@ class Rules:
     confirms: bool = False
 
 
-class Putting(Turn):
-    """Be the turn of who puts; others are through with the lock in a moment, and announce nothing."""
-
-    __slots__ = ("is_on",)
-
-    def __init__(self, name: str, lock: threading.RLock) -> None:
-        super().__init__(name, lock)
-        self.is_on = False
-
-    @property
-    def is_mine(self) -> bool:
-        """Whether this thread is in the middle of a put."""
-        return self.is_on and super().is_mine
-
-
 class Buffer:
     """Hold the line; safe to use from any thread.
 
@@ -84,8 +68,8 @@ class Buffer:
         self.rules, self.log, self.run = rules, log, run
         self.count, self.line = Counting(), Line()
         self.lease: Lease | None = None
-        self._told, self._lock = told, new_lock()
-        self.putting = Putting("the stream", self._lock)
+        self._told, self._lock, self._is_putting = told, new_lock(), False
+        self.turn = Turn("the stream", self._lock)
         self._entries: deque[Entry | Gap] = deque()
         self._left: deque[Entry] = deque()  #: what an earlier buffer had only in memory, to go between what is read
         self._unread = 0 if log is None else log.count()  #: how many items are on disk and not in memory
@@ -102,27 +86,35 @@ class Buffer:
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def put(self, flags: int, payload: Any, id: str | None = None, tally: Tally | None = None) -> Entry | None:
+    def put(
+        self,
+        flags: int,
+        payload: Any,
+        id: str | None = None,
+        tally: Tally | None = None,
+        refuse_if_closed: Callable[[], object] = tuple,
+    ) -> Entry | None:
         """Take an item and return it, None when there is no room now; StateGone when the folder is gone.
 
         One that has an *id* comes from the dead letters, and is counted no second time.  *tally* counts it, too.
-        Raises StateInUse in a handler of signals that interrupted this very thread in the middle of such work.
+        Raises what *refuse_if_closed* raises, and StateInUse in a handler of signals that interrupted this very thread
+        in the middle of such work.
         """
-        putting = self.putting
-        if putting.is_on:
-            putting.refuse_if_mine()
+        if self._is_putting:
+            self.refuse_if_putting()
         try:
             with self._lock:
-                putting.is_on = True
+                refuse_if_closed()  # asked here: a handler may close it at any moment before
+                self._is_putting = True
                 try:
                     entry = self._put(flags, payload, id, tally)
                 finally:
-                    putting.is_on = False
+                    self._is_putting = False
+            if self._waiter is not None and entry is not None:
+                self.notify()
         finally:
-            if putting.farewells:
-                putting.say_farewell()
-        if self._waiter is not None and entry is not None:
-            self.notify()
+            if left:
+                do_what_is_left()
         return entry
 
     def _put(self, flags: int, payload: Any, id: str | None, tally: Tally | None) -> Entry | None:
@@ -141,9 +133,14 @@ class Buffer:
             tally.add(number, self.settled.value)
         return entry
 
-    def refuse_if_mine(self) -> None:
+    def refuse_if_putting(self) -> None:
         """Raise StateInUse in a handler of signals that interrupted this very thread in the middle of a put."""
-        self.putting.refuse_if_mine()
+        if self._is_putting:
+            self.turn.refuse_if_mine()
+
+    def refuse_if_mine(self) -> None:
+        """Raise StateInUse in a handler of signals that interrupted this thread in a put, or in its work on the log."""
+        self.refuse_if_putting()
         if self.log is not None:
             self.log.refuse_if_mine()
 
@@ -175,7 +172,7 @@ class Buffer:
 
     def ready(self) -> int:
         """Return how many items can be taken, those of the present lease included."""
-        with self._lock:
+        with unannounced, self._lock:
             return self._ready()
 
     def _ready(self) -> int:
@@ -183,19 +180,20 @@ class Buffer:
 
     def call(self, waiter: Waiter, wanted: int) -> None:
         """Wake *waiter* once when at least *wanted* items can be taken; whoever waited before is forgotten."""
-        with self._lock:
+        with unannounced, self._lock:
             self._wanted, self._waiter = wanted, waiter
 
     def notify(self) -> None:
         """Wake whoever waits for as many items as there are now."""
-        with self._lock:
-            waiter = self._waiter
-            if waiter is None or self._ready() < self._wanted:
-                return
-        waiter.wake()
-        with self._lock:
-            if self._waiter is waiter:  # not before: an interrupt in between would leave it asleep
-                self._waiter = None
+        with unannounced:
+            with self._lock:
+                waiter = self._waiter
+                if waiter is None or self._ready() < self._wanted:
+                    return
+            waiter.wake()
+            with self._lock:
+                if self._waiter is waiter:  # not before: an interrupt in between would leave it asleep
+                    self._waiter = None
 
     def take(self, most: int) -> Lease | None:
         """Return up to *most* items, None when there are none; raises StateError when the disk cannot be read.
@@ -203,13 +201,14 @@ class Buffer:
         What is left of an earlier lease comes first, and that lease is worth nothing any more.
         """
         gaps: list[Gap] = []
-        with self._lock:
-            self._give_back()
-            entries = self._next_entries(most, gaps)
-            self.lease = lease = Lease(entries) if entries else None
-        for gap in gaps:
-            self._told(gap)
-            self.settled.reach(gap.last)
+        with unannounced:
+            with self._lock:
+                self._give_back()
+                entries = self._next_entries(most, gaps)
+                self.lease = lease = Lease(entries) if entries else None
+            for gap in gaps:
+                self._told(gap)
+                self.settled.reach(gap.last)
         return lease
 
     def _next_entries(self, most: int, gaps: list[Gap]) -> list[Entry]:
@@ -272,7 +271,7 @@ class Buffer:
 
     def release(self) -> None:
         """Let what is being delivered be taken once more, by whoever comes next."""
-        with self._lock:
+        with unannounced, self._lock:
             self._give_back()
 
     # ── done ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -290,18 +289,19 @@ class Buffer:
         return self._finish(lease, number, self.count.twice)
 
     def _finish(self, lease: Lease, upto: int, counted: Callable[[list[Entry]], None]) -> bool:
-        with self._lock:
-            entries = [entry for entry in lease.entries if entry.number <= upto] if lease is self.lease else []
-            if not entries:
-                return False
-            lease.entries = lease.entries[len(entries) :]
-            if not lease.entries:
-                self.lease = None
-            counted(entries)
-            if any(entry.is_logged for entry in entries):
-                self._done(upto)
-        self.settled.reach(upto)
-        self.line.call()
+        with unannounced:
+            with self._lock:
+                entries = [entry for entry in lease.entries if entry.number <= upto] if lease is self.lease else []
+                if not entries:
+                    return False
+                lease.entries = lease.entries[len(entries) :]
+                if not lease.entries:
+                    self.lease = None
+                counted(entries)
+                if any(entry.is_logged for entry in entries):
+                    self._done(upto)
+            self.settled.reach(upto)
+            self.line.call()
         return True
 
     def _done(self, number: int) -> None:
@@ -311,12 +311,12 @@ class Buffer:
 
     def kept_both(self) -> None:
         """Note that an item came out of the dead letters, and that its letter has to stay."""
-        with self._lock:
+        with unannounced, self._lock:
             self.count.kept_both()
 
     def discarded(self) -> None:
         """Note that somebody has dealt with a dead letter."""
-        with self._lock:
+        with unannounced, self._lock:
             self.count.discarded()
 
     def counted(self) -> dict[str, int]:
@@ -331,21 +331,23 @@ class Buffer:
         finally:
             if is_ours:
                 self._lock.release()
+            if left:
+                do_what_is_left()
 
     # ── opening and leaving ─────────────────────────────────────────────────────────────────────────────────────────
 
     def adopt(self, before: Buffer) -> None:
         """Take over what an earlier buffer of the same stream counted, and what it could not write down."""
-        left = before.only_in_memory()
-        with self._lock:
-            (self._left if self._unread else self._entries).extend(left)
+        kept = before.only_in_memory()
+        with unannounced, self._lock:
+            (self._left if self._unread else self._entries).extend(kept)
             self._next = max(self._next, before.last + 1)
-            self.count.take_over(before.count, len(left))
-            self.settled = Milestone(0 if left or self._unread else self.last)
+            self.count.take_over(before.count, len(kept))
+            self.settled = Milestone(0 if kept or self._unread else self.last)
 
     def only_in_memory(self) -> list[Entry]:
         """Return the items that are nowhere else, in order."""
-        with self._lock:
+        with unannounced, self._lock:
             leased = [] if self.lease is None else self.lease.entries
             held = (*leased, *self._entries, *self._left)
             return [each for each in held if isinstance(each, Entry) and not each.is_logged]
@@ -357,7 +359,7 @@ class Buffer:
         if log is None:
             return
         for row in _rows(self.only_in_memory()):
-            with self._lock:
+            with unannounced, self._lock:
                 log.insert([_stored(entry) for entry in row])
                 for entry in row:
                     entry.is_logged = True

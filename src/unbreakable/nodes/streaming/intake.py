@@ -39,8 +39,7 @@ async def take_in(
         opened.refuse_if_in_use()
 
     def attempt() -> Entry | None:
-        refuse_if_closed()
-        return buffer.put(offer.flags, offer.payload, offer.id, offer.tally)
+        return buffer.put(offer.flags, offer.payload, offer.id, offer.tally, refuse_if_closed)
 
     entry = None if len(buffer.line) else attempt()
     if entry is not None and (opened.confirming is None or not entry.is_logged):

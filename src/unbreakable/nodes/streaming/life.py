@@ -162,6 +162,7 @@ class Life:
                 return
             self.state = State.CLOSING
         opened.buffer.line.call()
+        opened.buffer.notify()  # a handler of signals may close it before the put that it interrupted has done so
         until = runtime.now() + grace
         try:
             await self._wait_for_memory(opened, runtime, until)
