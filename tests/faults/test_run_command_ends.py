@@ -105,12 +105,108 @@ def main():
         pass
     note("finally")
 """
+# Whoever's handler it is, the worker hears SIGTERM; two come when everybody is asked.
+LOADED_ASYNC = """
+import signal
+stop = False
+def on_term(number, frame):
+    global stop
+    assert number == signal.SIGTERM
+    stop = True
+signal.signal(signal.SIGTERM, on_term)
+
+async def main():
+    for item in range(40):
+        note(item)
+    while not stop:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    note("finally")
+"""
+INSIDE_ASYNC = """
+import signal
+
+async def main():
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+    for item in range(40):
+        note(item)
+    while not stop:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    note("finally")
+"""
+ON_ITS_LOOP = """
+import signal
+
+async def main():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    for item in range(40):
+        note(item)
+    await stop.wait()
+    await asyncio.sleep(0.3)
+    note("finally")
+"""
+EXITS_ASYNC = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+async def main():
+    for item in range(40):
+        note(item)
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        await asyncio.sleep(0.3)
+        note("finally")
+"""
+EXITS_INSIDE = """
+import signal
+
+async def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    asyncio.get_running_loop().call_later(0.1, note, " ".join(map(str, range(40))))  # main itself is not interrupted
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        await asyncio.sleep(0.3)
+        note("finally")
+"""
+AS_A_SERVER_DOES = """
+import signal
+
+async def main():
+    came = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    for item in range(40):
+        note(item)
+    while not came:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    note("finally")
+    signal.signal(signal.SIGTERM, before)
+    signal.raise_signal(came[0])
+    await asyncio.sleep(1000)
+"""
+PROGRAMS = {
+    "plain": PLAIN,
+    "runner": RUNNER,
+    "held": HELD,
+    "own handler": OWN,
+    "async, loaded": LOADED_ASYNC,
+    "async, inside": INSIDE_ASYNC,
+    "async, on its loop": ON_ITS_LOOP,
+    "async, exits": EXITS_ASYNC,
+    "async, exits inside": EXITS_INSIDE,
+    "async, raised again": AS_A_SERVER_DOES,
+}
 
 
 @pytest.mark.parametrize("who", ["the supervisor", "everybody"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("program", [PLAIN, RUNNER, HELD, OWN], ids=["plain", "runner", "held", "own handler"])
-def test_a_plain_function_that_waits_by_itself_ends_in_good_order(tmp_path, program, number, who):
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_a_function_that_waits_by_itself_ends_in_good_order(tmp_path, program, number, who):
     """Items that were taken in are handled, and its last words are said, as when it runs without the command."""
     with running(tmp_path, program) as process:
         wait_until(lambda: effects(tmp_path))
@@ -121,5 +217,74 @@ def test_a_plain_function_that_waits_by_itself_ends_in_good_order(tmp_path, prog
                 os.kill(worker, signal.SIGTERM)
         said, _ = process.communicate(timeout=20)
 
-    assert 0 == process.returncode, said
+    assert (0, False, False) == (process.returncode, "Error" in said, "killed" in said), said
     assert {"finally", *map(str, range(40))} == set(effects(tmp_path)), said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_handler_for_the_signal_that_the_worker_hears_is_called_alone(tmp_path, number):
+    """SIGINT that is sent to the worker itself is the program's, too, when the program has a handler for it."""
+    program = INSIDE_ASYNC.replace("SIGTERM", number.name)
+    with running(tmp_path, program) as process:
+        wait_until(lambda: "39" in effects(tmp_path))
+        os.kill(children(process.pid)[0], number)
+        said, _ = process.communicate(timeout=20)
+
+    assert (0, "finally", False) == (process.returncode, effects(tmp_path)[-1], "Error" in said), said
+
+
+LEAVES = "    engine = ub.QuantumLoopEngine()\n    engine.create_loop(lambda: note('never'), interval=0.05)\n"
+LEAVING = {
+    "plain": """
+import signal, threading
+def main():
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    note()
+    while not stop.wait(0.02):
+        pass
+""",
+    "async, loaded": LOADED_ASYNC,
+    "async, inside": INSIDE_ASYNC,
+    "async, on its loop": ON_ITS_LOOP,
+}
+
+
+@pytest.mark.parametrize("program", LEAVING.values(), ids=LEAVING)
+def test_what_is_left_open_is_not_run_after_a_handler_of_the_programs_own(tmp_path, program):
+    """A main that has ended since it was asked to has ended all."""
+    with running(tmp_path, program + LEAVES) as process:
+        wait_until(lambda: effects(tmp_path))
+        process.terminate()
+        said, _ = process.communicate(timeout=20)
+
+    assert (0, False) == (process.returncode, "killed" in said), said
+    assert "never" not in effects(tmp_path)
+
+
+@pytest.mark.parametrize("program", [INSIDE_ASYNC, ON_ITS_LOOP, LOADED_ASYNC], ids=["inside", "on its loop", "loaded"])
+def test_what_runs_after_a_main_with_a_handler_of_its_own_ends_when_it_is_asked_to(tmp_path, program):
+    """The handler was for main, which is over."""
+    early = program.replace("not stop:", "False:").replace("await stop.wait()", "pass")
+    with running(tmp_path, early + LEAVES.replace("never", "loop")) as process:
+        wait_until(lambda: "loop" in effects(tmp_path))
+        process.terminate()
+        said, _ = process.communicate(timeout=20)
+
+    assert (0, False) == (process.returncode, "killed" in said), said
+
+
+@pytest.mark.parametrize("who", ["the supervisor", "everybody"])
+@pytest.mark.parametrize("program", LEAVING.values(), ids=LEAVING)
+def test_who_ends_by_a_handler_of_its_own_has_not_returned_nothing(tmp_path, program, who):
+    """Nothing is said against a main that makes nothing of ours, serves by itself and ends in its first seconds."""
+    with running(tmp_path, program) as process:
+        wait_until(lambda: effects(tmp_path))
+        workers = children(process.pid)
+        process.terminate()
+        if who == "everybody":
+            for worker in workers:
+                os.kill(worker, signal.SIGTERM)
+        said, _ = process.communicate(timeout=20)
+
+    assert (0, False) == (process.returncode, "Error" in said), said

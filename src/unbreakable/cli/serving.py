@@ -7,20 +7,23 @@ import contextlib
 import inspect
 import signal
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
 from unbreakable.cli.place import Place
 from unbreakable.cli.target import Target, Whole, engine_of
+from unbreakable.errors import ConfigurationError
 from unbreakable.loops import LoopState, QuantumLoop
+from unbreakable.loops.supervisor import told_to_end
 from unbreakable.runtime import BLOCKING
-from unbreakable.runtime.signals import ASKING, came, give_back, noted_signals, take, take_on
+from unbreakable.runtime.signals import ASKING, Handler, came, give_back, noted_signals, take, take_on
 
 GRACE = 1.8  # seconds that what is in progress has when the end is asked for; closing everything takes up to 1.6 more
 LOOK_AGAIN = 0.1  # seconds between two looks whether all have ended, or a signal came
 LAST = 0.2  # seconds that tasks have which everybody has let go of
+SOON = 0.3  # seconds within which the supervisor has heard, too, of what was sent to all processes
 
 
 class Exited(Exception):
@@ -39,7 +42,7 @@ def serve(target: Target, place: Place) -> None:
     """
     try:
         if inspect.iscoroutinefunction(target.found):
-            _run(_serve_async(target, place))
+            _run(target, place)
         else:
             _serve_plain(target, place)
     except Exited as exited:
@@ -72,9 +75,9 @@ def _serve_plain(target: Target, place: Place) -> None:
             _close_together(place.still_open(), GRACE)
 
 
-def was_asked(asked: Sequence[int]) -> bool:
-    """Return whether the end was asked for, be it of what the program itself was running then."""
-    return bool(asked or came)
+def was_asked(asked: Sequence[int] = ()) -> bool:
+    """Return whether the end was asked for, be it of what the program itself was running, or of its own handler."""
+    return bool(asked or came or told_to_end())
 
 
 @contextlib.contextmanager
@@ -87,7 +90,7 @@ def interrupted_when_asked() -> Iterator[list[int]]:
     asked, meaning, on_interrupt = list[int](), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if was_asked(asked):
+        if asked or came:
             return
         asked.append(number)
         if callable(meaning):
@@ -107,7 +110,14 @@ def interrupted_when_asked() -> Iterator[list[int]]:
 
 def _to_run(target: Target, made: Any, place: Place) -> list[Whole]:
     """Return what is to be run after the function: what it has returned, else what it has left open."""
-    return place.left_open(str(target)) if made is None else [target.whole(made)]
+    if made is not None:
+        return [target.whole(made)]
+    try:
+        return place.left_open(str(target))
+    except ConfigurationError:
+        if told_to_end(SOON):  # it has served by itself, and has ended since its own handler was called
+            return []
+        raise
 
 
 def _run_together(wholes: Sequence[Whole]) -> None:
@@ -134,11 +144,54 @@ def _begun(wholes: Sequence[Whole]) -> list[QuantumLoop]:
     return loops
 
 
-def _run(program: Coroutine[Any, Any, None]) -> None:
-    """Run *program* as ``asyncio.run`` does, but wait only LAST seconds for tasks that swallow their cancellation."""
+class _Ending:
+    """Hear on *loop* that the end is asked for; ``over`` has then the exit code of who asked by ``sys.exit``."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop, self.over = loop, loop.create_future()
+        self._asked, self._at = list[int](), 0.0
+
+    def listen(self) -> None:
+        """Take SIGTERM and SIGINT; a handler that the program has for one is called, as it would be, instead of us."""
+        for number in ASKING:
+            meaning = signal.getsignal(number)
+            take_on(self.loop, number, self._hearing(meaning if callable(meaning) else signal.default_int_handler))
+
+    def listen_alone(self) -> None:
+        """Take them once more, when what the program has set handlers for is over."""
+        for number in ASKING:
+            take_on(self.loop, number, lambda *_: self.loop.call_soon_threadsafe(self.ask))
+
+    def ask(self, code: object = None) -> None:
+        if not self.over.done():
+            self._at = self.loop.time()
+            self.over.set_result(code)
+
+    def left(self) -> float:
+        """Return how many seconds of the grace are left."""
+        return max(0.0, GRACE - (self.loop.time() - self._at)) if self.over.done() else GRACE
+
+    def _hearing(self, meaning: Handler) -> Handler:
+        def hear(number: int, frame: FrameType | None) -> None:
+            if self._asked:
+                return  # the second one breaks off nothing that the first has begun
+            self._asked.append(number)
+            came.append(number)
+            try:
+                meaning(number, frame)
+            except (KeyboardInterrupt, SystemExit) as error:  # raised here it would end the event loop at once
+                code = error.code if isinstance(error, SystemExit) else None
+                self.loop.call_soon_threadsafe(self.ask, code)
+
+        return hear
+
+
+def _run(target: Target, place: Place) -> None:
+    """Run it as ``asyncio.run`` does, but wait only LAST seconds for tasks that swallow their cancellation."""
     event_loop = asyncio.new_event_loop()
+    ending = _Ending(event_loop)
     try:
-        event_loop.run_until_complete(program)
+        _run_on(ending, event_loop.create_task(_serve_async(target, place, ending)))
     finally:
         tasks = asyncio.all_tasks(event_loop)
         for task in tasks:
@@ -150,25 +203,29 @@ def _run(program: Coroutine[Any, Any, None]) -> None:
             event_loop.close()  # one that is left to the collector may find its sockets closed, and says so at the end
 
 
-async def _serve_async(target: Target, place: Place) -> None:
-    """Run an async function on this event loop, and what it returns, or leaves open, after it."""
-    loop, asked, ended_at = asyncio.get_running_loop(), asyncio.Event(), list[float]()
-
-    def ask() -> None:
-        ended_at.append(loop.time())
-        asked.set()
-
-    for number in ASKING:
-        take_on(loop, number, ask)
-    over, wholes = asyncio.ensure_future(asked.wait()), list[Whole]()
+def _run_on(ending: _Ending, program: asyncio.Task[None]) -> None:
+    """Run *program* to its end, also when a handler that it has set meanwhile raises SystemExit out of the loop."""
     try:
-        wholes = await _made(target, place, over)
+        ending.loop.run_until_complete(program)
+    except SystemExit as error:
+        ending.listen_alone()  # a second signal breaks off nothing
+        if not (came or told_to_end(SOON)):
+            raise
+        ending.ask(error.code)
+        ending.loop.run_until_complete(program)
+
+
+async def _serve_async(target: Target, place: Place, ending: _Ending) -> None:
+    """Run an async function on this event loop, and what it returns, or leaves open, after it."""
+    ending.listen()
+    try:
+        wholes = await _made(target, place, ending.over)
         if wholes:
-            await _until_ended(wholes, over)
+            ending.listen_alone()
+            await _until_ended(wholes, ending.over)
             await asyncio.gather(*(whole.aclose(GRACE) for whole in wholes))
     finally:
-        over.cancel()
-        left = max(0.0, GRACE - (loop.time() - ended_at[0])) if ended_at else GRACE
+        left = ending.left()
         await asyncio.gather(*(whole.aclose(left) for whole in place.still_open()))
 
 
@@ -176,13 +233,16 @@ async def _made(target: Target, place: Place, over: asyncio.Future[Any]) -> list
     """Return what the function makes; when the end is asked for meanwhile it is cancelled, and that is nothing."""
     task = asyncio.ensure_future(_called(target))
     await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        return _to_run(target, await task, place)
+    if not over.done():
+        made = await task
+        return [] if was_asked() else _to_run(target, made, place)
     task.cancel()
     await asyncio.wait({task}, timeout=GRACE)
     if task.done():
         with contextlib.suppress(asyncio.CancelledError):
             await task  # what it raises in its last moments is as much an end as before
+    if over.result() not in (None, 0):
+        raise Exited(over.result())
     return []
 
 

@@ -4,6 +4,7 @@ The supervisor runs no code of the user's.  It holds the other end of the worker
 worker whose input ends has lost its supervisor and ends itself (``follow``), so that none is left behind, however the
 supervisor dies.  On the same way back a worker says that it is finished, or that starting it again would be in vain
 (``tell``).  One that ends without a word has died, whatever its exit code: an operation may well call ``os._exit``.
+Before SIGTERM comes a word on the lifeline: by that a worker whose program has a handler of its own hears of its end.
 """
 
 from __future__ import annotations
@@ -26,8 +27,12 @@ LOOK_AGAIN = 0.05  # seconds between two looks at the worker
 GRACE = 4.0  # seconds that a worker has to end in good order; then it is killed
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
 STEADY = 60.0  # seconds of life after which a death counts as the first one again
+END = b"e"  # the word to a worker that is to end
 FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
 CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
+
+_lifelines: list[socket.socket] = []  # a worker's one, under a number that no program knows and closes
+_words: list[bytes] = []  # that came to this worker
 
 
 class Supervisor:
@@ -53,7 +58,7 @@ class Supervisor:
                     while worker.poll() is None and not noted:
                         BLOCKING.world.sleep(LOOK_AGAIN)
                     if noted:
-                        return self._end(worker)
+                        return self._end(worker, lifeline)
                     _sweep(worker.pid)
                     words = _last_words(lifeline)
                 if words in CODES:
@@ -80,7 +85,9 @@ class Supervisor:
             BLOCKING.world.sleep(LOOK_AGAIN)
         return not noted
 
-    def _end(self, worker: subprocess.Popen[bytes]) -> int:
+    def _end(self, worker: subprocess.Popen[bytes], lifeline: socket.socket) -> int:
+        with contextlib.suppress(OSError):  # it is gone already
+            lifeline.send(END)
         worker.terminate()
         try:
             worker.wait(GRACE)
@@ -94,16 +101,27 @@ class Supervisor:
 
 def follow() -> None:
     """End this process, as SIGTERM does and if need be at once, when its supervisor is gone."""
+    lifeline = socket.socket(fileno=os.dup(LIFELINE))  # not sys.stdin, whose lock must be free when all ends
+    _lifelines.append(lifeline)
 
     def wait() -> None:
         with contextlib.suppress(OSError):
-            while os.read(LIFELINE, 1):  # not through sys.stdin, whose lock must be free when the interpreter ends
-                pass
+            while word := lifeline.recv(1, socket.MSG_PEEK):
+                _words.append(word)  # before it is taken away: who looks in between finds one or the other
+                lifeline.recv(1)
         os.kill(os.getpid(), signal.SIGTERM)
         BLOCKING.world.sleep(GRACE)
         os._exit(1)
 
     BLOCKING.world.spawn(wait, "unbreakable follower")
+
+
+def told_to_end(patience: float = 0.0) -> bool:
+    """Return whether the supervisor of this worker wants its end, or is gone, within so many seconds."""
+    end = BLOCKING.now() + patience
+    while not (told := any(map(_has_word, _lifelines)) or bool(_words)) and BLOCKING.now() < end:
+        BLOCKING.world.sleep(LOOK_AGAIN)
+    return told
 
 
 def tell(words: bytes) -> None:
@@ -121,6 +139,14 @@ def _last_words(lifeline: socket.socket) -> bytes:
     with contextlib.suppress(OSError):
         return lifeline.recv(64)
     return b""
+
+
+def _has_word(lifeline: socket.socket) -> bool:
+    try:
+        lifeline.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except OSError:  # there is nothing to read
+        return False
+    return True  # which the end is, too
 
 
 def _sweep(leader: int) -> None:

@@ -28,7 +28,7 @@ class Taken(NamedTuple):
     before: Any
 
 
-came: list[int] = []  #: all that were noted, for who takes the signals outside of that: they were heard
+came: list[int] = []  #: all that were noted, or woke our event loop, for who takes the signals outside of that
 _taken: list[Taken] = []  # the last one at the end
 _masks: dict[int, set[int]] = {}  # by thread that forks: the signals that it had blocked before
 
@@ -39,10 +39,16 @@ def take(number: int, handler: Handler) -> Taken:
     return _noted(number, before)
 
 
-def take_on(loop: asyncio.AbstractEventLoop, number: int, work: Callable[[], object]) -> Taken:
-    """Let signal *number* call *work* on the running event *loop* of this process, until it is given back."""
+def take_on(loop: asyncio.AbstractEventLoop, number: int, handler: Handler) -> Taken:
+    """Let signal *number* wake the event *loop* of this process and call *handler*, until it is given back.
+
+    The handler is Python's own, so that one that the program sets later, in whichever way, is called instead and not
+    beside it.  What the loop calls by itself outlives that, and only notes that the signal came.
+    """
     before = signal.getsignal(number)
-    loop.add_signal_handler(number, work)
+    loop.add_signal_handler(number, came.append, number)
+    signal.signal(number, handler)
+    signal.siginterrupt(number, False)  # as the loop had it
     return _noted(number, before)
 
 
