@@ -13,6 +13,7 @@ import pytest
 from unbreakable.cli.place import Place
 from unbreakable.cli.serving import serve
 from unbreakable.cli.target import Target
+from unbreakable.runtime.signals import came
 
 pytestmark = pytest.mark.real
 NO_SYSTEM = cast("Place", SimpleNamespace(still_open=list))
@@ -23,7 +24,10 @@ def _nothing_is_left(monkeypatch):
     event_loop = asyncio.new_event_loop()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(asyncio, "new_event_loop", lambda: event_loop)
+    heard = came[:]  # by other tests, in this process
+    came.clear()
     yield
+    came[:] = heard
     event_loop.close()
     for number, meaning in before.items():
         signal.signal(number, meaning)
