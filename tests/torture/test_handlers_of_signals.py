@@ -6,6 +6,7 @@ import contextlib
 import faulthandler
 import itertools
 import linecache
+import os
 import sys
 import threading
 from concurrent.futures import Future
@@ -320,3 +321,41 @@ def test_a_handler_that_works_with_it_is_served_or_refused_at_once(tmp_path, kin
     assert thing.found() >= thing.acks
     assert {StateInUse} >= {*map(type, refused)} - {RunInProgress}
     assert all("a signal's handler interrupted it" in str(each) for each in refused if type(each) is StateInUse)
+
+
+def test_a_handler_may_close_while_the_consumer_is_woken(monkeypatch):
+    """Python's own lock of an event is held then, which nobody can take twice: closing comes after that."""
+    handled = []
+    stream = ub.StreamNode(handled.append)
+    stream.put_sync(0)
+    stream.drain_sync(PATIENCE)
+    real = threading.Condition.notify_all
+
+    def notify_all(condition):
+        monkeypatch.setattr(threading.Condition, "notify_all", real)
+        stream.aclose_sync(5.0)
+        real(condition)
+
+    def story():
+        monkeypatch.setattr(threading.Condition, "notify_all", notify_all)
+        stream.put_sync(1)
+
+    in_time(story)
+    assert ([0, 1], True) == (handled, stream.get_status().is_closed)
+
+
+def test_a_handler_may_close_what_is_just_opened(tmp_path, monkeypatch):
+    """The put that opened it is refused, and so is every later one."""
+    stream, real = ub.StreamNode(overflow=tmp_path), os.fsync
+
+    def fsync(descriptor):
+        monkeypatch.setattr(os, "fsync", real)
+        stream.aclose_sync(1.0)
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for _ in range(2):
+        with pytest.raises(Rejected, match="closed"):
+            stream.put_sync(1)
+    with ub.StreamNode(overflow=tmp_path) as again:
+        assert 0 == again.get_status().on_disk

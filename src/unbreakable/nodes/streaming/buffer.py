@@ -185,15 +185,13 @@ class Buffer:
 
     def notify(self) -> None:
         """Wake whoever waits for as many items as there are now."""
-        with unannounced:
-            with self._lock:
-                waiter = self._waiter
-                if waiter is None or self._ready() < self._wanted:
-                    return
+        with unannounced, self._lock:  # a handler that closes in the middle of it would wait for whoever is woken
+            waiter = self._waiter
+            if waiter is None or self._ready() < self._wanted:
+                return
             waiter.wake()
-            with self._lock:
-                if self._waiter is waiter:  # not before: an interrupt in between would leave it asleep
-                    self._waiter = None
+            if self._waiter is waiter:  # not before: an interrupt in between would leave it asleep
+                self._waiter = None
 
     def take(self, most: int) -> Lease | None:
         """Return up to *most* items, None when there are none; raises StateError when the disk cannot be read.

@@ -45,6 +45,7 @@ class Life:
         self._handling, self._opening = handling, opening
         self._carrier: Carrier | None = None
         self._lock, self._is_opening = new_lock(), False
+        self._was_ended = False  #: whether a handler of signals closed it while its own thread opened it
 
     # ── beginning ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -77,6 +78,10 @@ class Life:
             raise in_use(f"stream {self.name!r}")
         if opened is None or (self.state is State.CLOSED and opened.log is not None):
             opened = self._opened_now()
+            if self._was_ended:
+                self.state = State.CLOSED
+                opened.close()
+                raise Rejected(f"stream {self.name!r} was closed as it was opened: start() opens it again")
             if before is not None:
                 opened.buffer.adopt(before.buffer)
         self.opened, self.state = opened, State.OPEN
@@ -84,7 +89,7 @@ class Life:
 
     def _opened_now(self) -> Opened:
         try:
-            self._is_opening = True
+            self._is_opening, self._was_ended = True, False
             opened = self._opening()
         except StateError as error:
             self.trouble = str(error)
@@ -157,6 +162,7 @@ class Life:
         """Take nothing in any more, wait for what is only in memory, end the consumer, let go of the folder."""
         with self._lock:
             opened = self.opened
+            self._was_ended = self._is_opening
             if opened is None or self.state is not State.OPEN:
                 self.state = State.CLOSED if self.state is State.NEW else self.state
                 return
