@@ -203,8 +203,9 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("who", ["the supervisor", "everybody"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(  # for the worker it is all the same which one the supervisor was sent
+    ("number", "who"), [(signal.SIGTERM, "everybody"), (signal.SIGINT, "the supervisor")]
+)
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_function_that_waits_by_itself_ends_in_good_order(tmp_path, program, number, who):
     """Items that were taken in are handled, and its last words are said, as when it runs without the command."""

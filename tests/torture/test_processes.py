@@ -110,7 +110,7 @@ EVERY_LOCK_HELD = """
             for lock in held:
                 lock.acquire()
             began.set()
-            leave.wait(10)
+            leave.wait(2)
             for lock in held:
                 lock.release()
 
