@@ -105,8 +105,17 @@ def main():
         pass
     note("finally")
 """
+SERVES = """
+    for item in range(40):
+        note(item)
+    while not stop:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    note("finally")
+"""
 # Whoever's handler it is, the worker hears SIGTERM; two come when everybody is asked.
-LOADED_ASYNC = """
+LOADED_ASYNC = (
+    """
 import signal
 stop = False
 def on_term(number, frame):
@@ -115,27 +124,18 @@ def on_term(number, frame):
     stop = True
 signal.signal(signal.SIGTERM, on_term)
 
-async def main():
-    for item in range(40):
-        note(item)
-    while not stop:
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.3)
-    note("finally")
-"""
-INSIDE_ASYNC = """
+async def main():"""
+    + SERVES
+)
+INSIDE_ASYNC = (
+    """
 import signal
 
 async def main():
     stop = []
-    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
-    for item in range(40):
-        note(item)
-    while not stop:
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.3)
-    note("finally")
-"""
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))"""
+    + SERVES
+)
 ON_ITS_LOOP = """
 import signal
 
@@ -173,22 +173,20 @@ async def main():
         await asyncio.sleep(0.3)
         note("finally")
 """
-AS_A_SERVER_DOES = """
+AS_A_SERVER_DOES = (
+    """
 import signal
 
 async def main():
-    came = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
-    for item in range(40):
-        note(item)
-    while not came:
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.3)
-    note("finally")
+    stop = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))"""
+    + SERVES
+    + """
     signal.signal(signal.SIGTERM, before)
-    signal.raise_signal(came[0])
+    signal.raise_signal(stop[0])
     await asyncio.sleep(1000)
 """
+)
 PROGRAMS = {
     "plain": PLAIN,
     "runner": RUNNER,

@@ -233,8 +233,7 @@ class FractalNode(Closing, Listening, Belonging):
         purse = self.budget
         if purse is None:
             return True
-        keep = min(purse.settings.start, purse.settings.most) / 2
-        return purse.spend(self.payer.successes(), self.drivers[0].now(), keep=keep)
+        return purse.spend(self.payer.successes(), self.drivers[0].now(), keep=purse.reserve)
 
     def give_back(self, ctx: Context) -> None:
         """Take back the price of a repeat that was paid in advance, if it was, and not needed."""
@@ -252,7 +251,7 @@ class FractalNode(Closing, Listening, Belonging):
         if purse is None or copies is None:
             return True
         successes, now = self.payer.successes(), ctx.runtime.now()
-        if copies.level(successes, now) < 1.0 or not purse.spend(successes, now, keep=copies.settings.most / 2):
+        if copies.level(successes, now) < 1.0 or not purse.spend(successes, now, keep=purse.reserve):
             return False
         return copies.spend(successes, now)
 

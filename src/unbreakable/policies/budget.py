@@ -43,6 +43,11 @@ class Budget:
         self.settings, self.tokens = settings, settings.start  # no more than the most, once it is asked for
         self.seen, self.at, self.lock = 0, now, new_lock()
 
+    @property
+    def reserve(self) -> float:
+        """Return the tokens that are kept for what has failed already: half of those that it began with."""
+        return min(self.settings.start, self.settings.most) / 2
+
     def spend(self, successes: int, now: float, *, keep: float = 0.0) -> bool:
         """Take one token unless fewer than *keep* would be left; *successes* is the target's count so far."""
         with self.lock:

@@ -14,6 +14,7 @@ from unbreakable.runtime.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Waiter
 
 LOOK_AGAIN = 1.0  # seconds
+MOST_IN_LINE = 10_000
 
 
 class Gate:
@@ -23,7 +24,7 @@ class Gate:
     first needed.
     """
 
-    def __init__(self, most: int, queue: int = 10_000) -> None:
+    def __init__(self, most: int, queue: int = MOST_IN_LINE) -> None:
         self.most, self.queue = most, queue
         self.made, self.free = 0, deque[None]()
         self.line: deque[Waiter] = deque()

@@ -70,11 +70,6 @@ class Turn(turn.Turn):
                 refuse_if_torn(path)
             _everyone.add(self)
 
-    def take(self) -> None:
-        """Begin to be the one who is at work."""
-        self.__enter__()
-        self.lock.acquire()
-
     def give_back(self) -> None:
         """Let others be at work again."""
         self.lock.release()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import linecache
 import sys
 import threading
 
 import pytest
+from tests.lines import AtLine
 
 from unbreakable.nodes import cache
 from unbreakable.nodes.cache import CacheNode
@@ -17,30 +17,13 @@ from unbreakable.testing import virtual_time
 OURS = {module.__file__ for module in (cache, circle, flight, leases, loading, reading, shelf)}
 
 
-class Interrupt:
+def interrupt_at(at):
     """Raise KeyboardInterrupt at the line of the cache's code that is reached as number *at*."""
 
-    def __init__(self, at):
-        self.at, self.passed = at, 0
+    def strike():
+        raise KeyboardInterrupt
 
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self.enter)
-        return self
-
-    def __exit__(self, *args):
-        sys.settrace(self.before)
-
-    def enter(self, frame, event, arg):
-        return self.line if frame.f_code.co_filename in OURS else None
-
-    def line(self, frame, event, arg):
-        code = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-        if event == "line" and not code.lstrip().startswith("with "):  # where Python itself lets no signal in
-            self.passed += 1
-            if self.passed == self.at:
-                raise KeyboardInterrupt
-        return self.line
+    return AtLine(OURS, strike, at, closed=("with ",))
 
 
 def is_free(lock):
@@ -84,7 +67,7 @@ def test_an_interrupt_at_any_line_leaves_a_cache_that_works(act):
         for at in range(1, 10_000):
             node = full()
             try:
-                with Interrupt(at) as interrupt:
+                with interrupt_at(at) as interrupt:
                     ACTS[act](node)
             except KeyboardInterrupt:
                 began = BLOCKING.now()
@@ -103,5 +86,5 @@ def test_an_interrupt_at_any_line_leaves_a_cache_that_works(act):
                 continue
             break
 
-    assert interrupt.passed < at
+    assert interrupt.lines < at
     assert at > 10

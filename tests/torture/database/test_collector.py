@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import sys
 
 import pytest
+from tests.lines import AtLine
 
 from unbreakable.nodes import DatabaseNode
 from unbreakable.nodes.database import calls, database, lane, session
@@ -49,28 +49,9 @@ async def hang():
     await asyncio.Event().wait()
 
 
-class Collector:
-    """Let go of what *left* holds at the line number *turn* of the database's code in this thread; count the lines."""
-
-    def __init__(self, left, turn):
-        self.left, self.turn, self.lines = left, turn, 0
-
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self._look)
-        return self
-
-    def __exit__(self, *_):
-        sys.settrace(self.before)
-
-    def _look(self, frame, event, _):
-        if frame.f_code.co_filename not in OURS:
-            return None
-        if event == "line":
-            self.lines += 1
-            if self.lines == self.turn:
-                self.left.forget()
-        return self._look
+def collecting(left, turn):
+    """Let go of what *left* holds at the line number *turn* of the database's code in this thread."""
+    return AtLine(OURS, left.forget, turn)
 
 
 @pytest.fixture
@@ -151,7 +132,7 @@ def test_the_collector_may_come_at_any_line(db, left, later):
     expected = 1
     for turn in itertools.count(1):
         abandoned = Abandoned(*[story(db) for story in LEFT[left]])
-        with Collector(abandoned, turn) as collector:
+        with collecting(abandoned, turn) as collector:
             NEXT[later](db)
         abandoned.forget()
         expected += later == "writing"
@@ -177,7 +158,7 @@ def test_the_collector_may_drop_another_node_at_any_line(db, path, left, later):
         other.query_sync("SELECT * FROM counter")
         abandoned = Abandoned(*[story(other) for story in left], nodes=[other])
         del other
-        with Collector(abandoned, turn) as collector:
+        with collecting(abandoned, turn) as collector:
             NEXT[later](db)
         abandoned.forget()
         db.query_sync(ADD)
@@ -203,7 +184,7 @@ def test_a_coroutine_may_ask_when_the_collector_closes_it(db):
     for turn in itertools.count(1):
         abandoned = Abandoned(asks_again)
         db.aclose_sync()
-        with Collector(abandoned, turn) as collector:
+        with collecting(abandoned, turn) as collector:
             db.query_sync("SELECT * FROM counter")
         abandoned.forget()
         assert 1 == db.calls.database.nodes, turn

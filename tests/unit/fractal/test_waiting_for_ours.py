@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import unbreakable as ub
-from unbreakable.errors import DeadlineExceeded
+from unbreakable.errors import CircuitOpen, DeadlineExceeded
 from unbreakable.fractal.target import COLD
 from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.testing import virtual_time
@@ -60,6 +60,12 @@ class Line:
             asyncio.run(main())
         for _ in range(0 if self.colour == "async" else times):
             self.call() if self.form == "plain" else self.call.outcome()
+
+    def make_in_vain(self, times: int, *errors: type[Exception]) -> None:
+        """Make so many calls, and let them fail by these *errors* or be refused."""
+        for _ in range(times):
+            with contextlib.suppress(*errors, CircuitOpen):
+                self.make(1)
 
     @property
     def status(self) -> Any:
@@ -123,11 +129,7 @@ def test_a_wait_in_vain_opens_no_circuit(new_line):
     """Nobody but us is to blame for a line of ours."""
     line = new_line(retry=False)
     line.wait, line.error = 9.0, ConnectionError("no place came free")
-    for _ in range(20):
-        try:
-            line.make(1)
-        except ConnectionError:
-            continue
+    line.make_in_vain(20, ConnectionError)
 
     assert ("closed", 20) == (line.status.breaker, line.status.failure_count)
 
@@ -136,11 +138,7 @@ def test_a_deadline_that_comes_in_our_line_opens_no_circuit(form):
     """It was not spent on the target."""
     line = Line("async", form, deadline=2.0)
     line.wait = 9.0
-    for _ in range(20):
-        try:
-            line.make(1)
-        except DeadlineExceeded:
-            continue
+    line.make_in_vain(20, DeadlineExceeded)
 
     assert ("closed", 20) == (line.status.breaker, line.status.failure_count)
 
@@ -162,8 +160,6 @@ def test_a_target_that_was_asked_late_did_not_hang(new_line, wait, state):
     """A limit that is pinned blames the target only if that has had most of it."""
     line = new_line(timeout=ub.Timeout(2.0), retry=False)
     line.wait, line.latency = wait, 2.5
-    for _ in range(6):
-        with contextlib.suppress(Exception):
-            line.make(1)
+    line.make_in_vain(6, TimeoutError)
 
     assert state == line.status.breaker

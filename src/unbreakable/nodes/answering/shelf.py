@@ -200,8 +200,18 @@ class Shelf:
         return connection
 
     def _inspect(self, connection: sqlite3.Connection) -> None:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        connection.execute("BEGIN")  # all of one moment: another process may be making the file, or changing it
+        version = self._version(connection)
+        connection.execute("ROLLBACK")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        if version < len(self.migrations):
+            self._migrate(connection)
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        """Return the version of what is ours and whole; raise a StateError for anything else."""
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION and (application or tables):
             raise StateNotOurs(f"{self.name} is a database of another program; name another file")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -211,10 +221,7 @@ class Shelf:
         damage = broken_at(connection, versions="") if verdict == "ok" else verdict
         if damage is not None:
             raise self._broken(damage)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        if version < len(self.migrations):
-            self._migrate(connection)
+        return int(version)
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")

@@ -58,12 +58,16 @@ class Flight:
     @property
     def brought_a_value(self) -> bool:
         """Whether there is a value of the source's own, which may be kept."""
-        return self.end is not None and isinstance(self.end[1], Success) and not self.end[1].makeshift
+        return self._succeeded and not self.is_makeshift
 
     @property
     def is_makeshift(self) -> bool:
         """Whether there is a value that a fallback has given, or that may be made of what one gave."""
         return self.end is not None and isinstance(self.end[1], Success) and self.end[1].makeshift
+
+    @property
+    def _succeeded(self) -> bool:
+        return self.end is not None and isinstance(self.end[1], Success)
 
     @property
     def has_failed(self) -> bool:

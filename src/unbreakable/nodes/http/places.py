@@ -14,6 +14,7 @@ from unbreakable.errors import NotSent
 from unbreakable.policies import Context
 from unbreakable.policies.breaker import is_still_let_through
 from unbreakable.runtime import Gate
+from unbreakable.runtime.gate import MOST_IN_LINE
 
 EARLY = 0.01  # seconds before the deadline at which who waits gives up: then it is sure that nothing was sent
 
@@ -22,7 +23,7 @@ def places_of(transport: Any) -> Gate | None:
     """Return a place for each connection that *transport* may have; None if it has no limit that we know."""
     pool = getattr(transport, "_pool", None)
     most = getattr(pool, "_max_connections", None)
-    if not isinstance(most, int) or most > Gate(1).queue or getattr(pool, "_http2", True):
+    if not isinstance(most, int) or most > MOST_IN_LINE or getattr(pool, "_http2", True):
         return None  # a connection of HTTP/2 carries many requests
     return Gate(most)
 
