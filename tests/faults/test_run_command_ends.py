@@ -187,6 +187,19 @@ async def main():
     await asyncio.sleep(1000)
 """
 )
+CANCELS = """
+import signal
+
+async def main():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
+    for item in range(40):
+        note(item)
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        await asyncio.sleep(0.3)
+        note("finally")
+"""
 PROGRAMS = {
     "plain": PLAIN,
     "runner": RUNNER,
@@ -198,6 +211,8 @@ PROGRAMS = {
     "async, exits": EXITS_ASYNC,
     "async, exits inside": EXITS_INSIDE,
     "async, raised again": AS_A_SERVER_DOES,
+    "async, interrupts": EXITS_ASYNC.replace("lambda *_: sys.exit(0)", "signal.default_int_handler"),
+    "async, interrupts inside": EXITS_INSIDE.replace("lambda *_: sys.exit(0)", "signal.default_int_handler"),
 }
 
 
@@ -218,6 +233,26 @@ def test_a_function_that_waits_by_itself_ends_in_good_order(tmp_path, program, n
 
     assert (0, False, False) == (process.returncode, "Error" in said, "killed" in said), said
     assert {"finally", *map(str, range(40))} == set(effects(tmp_path)), said
+
+
+@pytest.mark.parametrize(
+    ("program", "heard"),
+    [
+        (EXITS_ASYNC.replace("sys.exit(0)", "1 / 0"), ": ZeroDivisionError"),
+        (EXITS_INSIDE.replace("sys.exit(0)", "1 / 0"), ": ZeroDivisionError"),
+        (CANCELS, ""),
+    ],
+    ids=["loaded", "inside", "cancels"],
+)
+def test_a_handler_of_its_own_may_end_main_in_any_way(tmp_path, program, heard):
+    """What is raised ends it in good order, as it does without the command, and is told; a cancellation is no error."""
+    with running(tmp_path, program) as process:
+        wait_until(lambda: effects(tmp_path))
+        process.terminate()
+        said, _ = process.communicate(timeout=20)
+
+    assert (0, "finally", bool(heard)) == (process.returncode, effects(tmp_path)[-1], "Error" in said), said
+    assert heard in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -37,14 +37,16 @@ class Exited(Exception):
 def serve(target: Target, place: Place) -> None:
     """Run it until it ends by itself, or SIGTERM or SIGINT comes; then close the systems of *place*.
 
-    A ``sys.exit()`` of the function itself ends it well.  One of another task on its event loop is raised: asyncio lets
-    it end them all, as a crash does.
+    A ``sys.exit()`` of the function itself ends it well, and a KeyboardInterrupt does, as in a program that runs by
+    itself.  A ``sys.exit()`` of another task on its event loop is raised: asyncio lets it end all, as a crash does.
     """
     try:
         if inspect.iscoroutinefunction(target.found):
             _run(target, place)
         else:
             _serve_plain(target, place)
+    except KeyboardInterrupt:
+        pass
     except Exited as exited:
         if exited.code not in (None, 0):
             sys.exit(exited.code)  # type: ignore[arg-type] # as it was called
@@ -69,15 +71,16 @@ def _serve_plain(target: Target, place: Place) -> None:
                 made = target.found()
             if not was_asked(asked):
                 _run_together(_to_run(target, made, place))
-        except KeyboardInterrupt:
-            pass  # which is its end, as in a program that runs by itself
         finally:
             _close_together(place.still_open(), GRACE)
 
 
-def was_asked(asked: Sequence[int] = ()) -> bool:
-    """Return whether the end was asked for, be it of what the program itself was running, or of its own handler."""
-    return bool(asked or came or told_to_end())
+def was_asked(asked: Sequence[int] = (), *, patience: float = 0.0) -> bool:
+    """Return whether the end was asked for, be it of what the program itself was running, or of its own handler.
+
+    Of a handler that the program has set by itself only the supervisor tells, within *patience* seconds.
+    """
+    return bool(asked or came or told_to_end(patience))
 
 
 @contextlib.contextmanager
@@ -115,7 +118,7 @@ def _to_run(target: Target, made: Any, place: Place) -> list[Whole]:
     try:
         return place.left_open(str(target))
     except ConfigurationError:
-        if told_to_end(SOON):  # it has served by itself, and has ended since its own handler was called
+        if was_asked(patience=SOON):  # it has served by itself, and has ended since its own handler was called
             return []
         raise
 
@@ -204,15 +207,17 @@ def _run(target: Target, place: Place) -> None:
 
 
 def _run_on(ending: _Ending, program: asyncio.Task[None]) -> None:
-    """Run *program* to its end, also when a handler that it has set meanwhile raises SystemExit out of the loop."""
+    """Run *program* to its end, also when a handler that it has set raises whatever it likes out of the event loop."""
     try:
         ending.loop.run_until_complete(program)
-    except SystemExit as error:
+    except BaseException as error:
         ending.listen_alone()  # a second signal breaks off nothing
-        if not (came or told_to_end(SOON)):
+        if program.done() or not was_asked(patience=SOON):
             raise
-        ending.ask(error.code)
+        ending.ask(error.code if isinstance(error, SystemExit) else None)
         ending.loop.run_until_complete(program)
+        if isinstance(error, Exception):
+            raise
 
 
 async def _serve_async(target: Target, place: Place, ending: _Ending) -> None:
@@ -233,7 +238,7 @@ async def _made(target: Target, place: Place, over: asyncio.Future[Any]) -> list
     """Return what the function makes; when the end is asked for meanwhile it is cancelled, and that is nothing."""
     task = asyncio.ensure_future(_called(target))
     await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
-    if not over.done():
+    if not over.done() and not (task.cancelled() and was_asked(patience=SOON)):  # by a handler of its own
         made = await task
         return [] if was_asked() else _to_run(target, made, place)
     task.cancel()
@@ -241,7 +246,7 @@ async def _made(target: Target, place: Place, over: asyncio.Future[Any]) -> list
     if task.done():
         with contextlib.suppress(asyncio.CancelledError):
             await task  # what it raises in its last moments is as much an end as before
-    if over.result() not in (None, 0):
+    if over.done() and over.result() not in (None, 0):
         raise Exited(over.result())
     return []
 

@@ -3,7 +3,8 @@
 The law of this file.  JSON stays JSON.  What JSON has no word for is an object with the key ``unbreakable:type``, which
 names one of the types listed here; no other is looked for when a record is read, so that a record cannot bring in code.
 A value of a subclass is recorded as the listed type that it is derived from, if it equals that: one that holds more,
-as nanoseconds, is refused.
+as nanoseconds, is refused.  A zone that is always as far from UTC, whoever has made it, is recorded as that distance,
+without its name.
 """
 
 from __future__ import annotations
@@ -180,12 +181,18 @@ def _genuine(module: Any, name: str) -> Any:
 
 
 def _in_a_plain_zone(value: Any) -> Any:
-    """Return *value*, in the zone from which a subclass of ZoneInfo is derived if it has one of these."""
+    """Return *value* in the ZoneInfo that its zone is derived from, or in a nameless one if that is always the same."""
     zone: Any = getattr(value, "tzinfo", None)
     listed = _genuine(sys.modules.get("zoneinfo"), "ZoneInfo")
-    if type(zone) is listed or listed not in type(zone).__mro__ or not zone.key:
+    if zone is None or type(zone) is listed:
         return value
-    moved = value.replace(tzinfo=listed(zone.key))
+    if listed in type(zone).__mro__ and zone.key:
+        plain = listed(zone.key)
+    elif (distance := zone.utcoffset(None)) is not None:
+        plain = _genuine(sys.modules.get("datetime"), "timezone")(distance)
+    else:
+        return value
+    moved = value.replace(tzinfo=plain)
     return moved if moved.utcoffset() == value.utcoffset() else value
 
 

@@ -128,7 +128,7 @@ def circle():
 
 class Abroad(dt.tzinfo):
     def utcoffset(self, when):
-        return dt.timedelta(hours=1)
+        return when and dt.timedelta(hours=1 + (3 < when.month < 10))
 
 
 @pytest.mark.parametrize(
@@ -172,6 +172,13 @@ class Zone(zoneinfo.ZoneInfo):
         return "Zone"
 
 
+class Always(dt.tzinfo):
+    def utcoffset(self, when):
+        return dt.timedelta(minutes=-150)
+
+
+AWAY = dt.datetime(2026, 11, 26, 11, 5, tzinfo=dt.timezone(dt.timedelta(minutes=-150)))
+
 TWICE = dt.datetime(2026, 10, 25, 2, 30, tzinfo=dt.UTC, fold=1)  # of its clock there are two in Berlin
 
 
@@ -184,6 +191,10 @@ TWICE = dt.datetime(2026, 10, 25, 2, 30, tzinfo=dt.UTC, fold=1)  # of its clock 
             TWICE.replace(tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
         ),
         (TWICE.replace(tzinfo=Zone("Europe/Berlin")), TWICE.replace(tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))),
+        (AWAY.replace(tzinfo=dt.timezone(dt.timedelta(minutes=-150), "here")), AWAY),
+        (AWAY.replace(tzinfo=Always()), AWAY),
+        (AWAY.timetz().replace(tzinfo=Always()), AWAY.timetz()),
+        (AWAY.replace(tzinfo=dt.timezone(dt.timedelta(0), "Greenwich")), AWAY.replace(tzinfo=dt.UTC)),
         (derived(dt.date)(2026, 11, 26), dt.date(2026, 11, 26)),
         (derived(dt.time)(11, 5, 6, 7, dt.UTC, fold=1), dt.time(11, 5, 6, 7, dt.UTC, fold=1)),
         (derived(dt.timedelta)(-1, 2, 3), dt.timedelta(-1, 2, 3)),
