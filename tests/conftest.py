@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
 import numpy as np  # noqa: F401 - else a thread of ours fetches it in some test, where pytest.approx finds half of it
@@ -19,3 +20,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("house")
+
+
+def pytest_collection_finish():
+    """Spare every collection of a test what lives as long as the run: thousands of tests, and all their modules."""
+    gc.collect()
+    gc.freeze()

@@ -160,6 +160,114 @@ def test_a_call_inside_that_was_refused_left_no_doubt(colour):
     assert (ub.Status.HEALED, 2) == colour.play(story)
 
 
+# ── what has certainly been done ────────────────────────────────────────────────────────────────────────────────────
+
+
+def paying(colour, paid, effects="once"):
+    """Return a protected payment that goes through."""
+
+    async def pay():
+        paid.append(1)
+        return "paid"
+
+    return colour.protect(pay, effects=effects)
+
+
+@pytest.mark.parametrize("error", [MyError, ConnectionRefusedError])
+@pytest.mark.parametrize(
+    ("effects", "around", "made"),
+    [
+        ("once", "unknown", 1),
+        ("once", "once", 1),
+        ("once", "idempotent", 3),
+        ("once", "none", 3),
+        ("idempotent", "unknown", 3),
+        ("none", "unknown", 3),
+    ],
+)
+def test_what_went_through_is_not_made_again_by_the_layer_around(colour, effects, around, made, error):
+    """A payment is not made again because what comes after it fails; who declares the whole idempotent vouches."""
+
+    async def story():
+        paid = []
+        pay = paying(colour, paid, effects)
+
+        async def checkout():
+            await colour.call(pay)
+            raise error("the mail server")
+
+        outcome = await colour.call(colour.protect(checkout, effects=around).outcome)
+        return type(outcome.error), len(paid)
+
+    assert (error, made) == colour.play(story)
+
+
+def test_what_went_through_is_known_through_every_layer(colour):
+    """Layers that succeed hand on that something inside them must not be done twice; the outermost verifies in vain."""
+
+    async def story():
+        paid = []
+        layer = paying(colour, paid)
+        for outcome in (True, False, True):
+
+            async def above(below=layer, outcome=outcome):
+                return await colour.call(below.outcome if outcome else below)
+
+            layer = colour.protect(above, verify=lambda value: True)
+
+        async def all_of_it():
+            return await colour.call(layer)
+
+        last = await colour.call(colour.protect(all_of_it, verify=lambda value: False).outcome)
+        return last.attempts, len(paid)
+
+    assert (1, 1) == colour.play(story)
+
+
+def test_what_a_remedy_does_once_is_no_part_of_the_call(colour):
+    """A remedy that logs in by a request of its own, as most do, is followed by another attempt."""
+
+    async def story():
+        paid, tries = [], []
+        log_in = paying(colour, paid)
+
+        async def work():
+            tries.append(1)
+            if len(tries) < 3:
+                raise MyError
+            return "in"
+
+        door = colour.protect(work)
+
+        async def mend(failure):
+            await colour.call(log_in)
+
+        door.remedy(MyError)(colour.plain(mend))
+        return await colour.call(door), len(paid)
+
+    assert ("in", 2) == colour.play(story)
+
+
+def test_a_token_that_is_fetched_once_is_no_part_of_the_request(colour):
+    """What an attempt does while it waits for what is ours stands in no attempt's way."""
+
+    async def story():
+        paid, tries = [], []
+        fetch = paying(colour, paid)
+
+        async def post():
+            with ub.current().waiting_for_ours():
+                await colour.call(fetch)
+            tries.append(1)
+            if len(tries) < 3:
+                raise ConnectionRefusedError
+            return "posted"
+
+        return await colour.call(colour.protect(post, effects="once")), len(paid)
+
+    assert ("posted", 3) == colour.play(story)
+
+
 # ── refusals of others ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
 from unbreakable.policies.breaker import verdict
-from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
+from unbreakable.policies.effects import is_done_once, may_repeat, may_run_twice_at_once
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import TimeUp
 
@@ -104,11 +104,15 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
     scope, made = ctx.scope(), ctx.made
     enter(scope)
     try:
-        return await inner(scope)
+        result = await inner(scope)
     except BaseException:
         if scope.made > made and not may_run_twice_at_once(ctx.plan.effects):
             ctx.leave_doubt()  # it was cancelled: nobody knows what it has done
         raise
+    else:
+        if isinstance(result, Success) and is_done_once(ctx.plan.effects, doubtful=scope.doubtful):
+            ctx.leave_doubt()
+        return result
     finally:
         enter(ctx)
         ctx.take_over(scope)
@@ -150,8 +154,7 @@ def choose(ctx: Context, failure: Failure) -> Remedy | None:
     if failure.refused or ctx.left() <= 0:
         return None  # our own refusal is nothing that a remedy for the target's errors should see
     with ctx.notebook.doing("heal.fix.recall"):
-        busy = mending(ctx)
-        candidates = [remedy for remedy in ctx.node.remedies if remedy not in busy and accepts(ctx, remedy, failure)]
+        candidates = candidates_for(failure, ctx, ctx.notebook.tell)
     with ctx.notebook.doing("heal.fix.choose"):
         if not candidates:
             return None
@@ -159,13 +162,29 @@ def choose(ctx: Context, failure: Failure) -> Remedy | None:
         return chosen
 
 
-def accepts(ctx: Context, remedy: Remedy, failure: Failure) -> bool:
-    """Return whether *remedy* is meant for *failure*; a predicate that raises means no, and is told."""
-    try:
-        return remedy.matches(failure)
-    except Exception as error:
-        ctx.notebook.tell(f"asking whether {remedy.name} is for this failed: {in_one_line(error)}")
+def is_mendable(failure: Failure, ctx: Context) -> bool:
+    """Return whether a remedy that can be trusted is going to be applied for *failure*, and followed by an attempt."""
+    retry = ctx.plan.retry
+    if not ctx.node.remedies or retry is None or not retry.wants(failure, remedied=True) or ctx.left() <= 0:
         return False
+    if not (may_repeat(ctx.plan.effects, failure) and (ctx.prepaid or ctx.node.may_pay())):
+        return False
+    failure = replace(failure, signature=sign(failure.error), cause=root_cause(failure.error))
+    trusts = ctx.target.experience.trusts
+    return any(trusts(failure.signature, remedy) for remedy in candidates_for(failure, ctx))
+
+
+def candidates_for(failure: Failure, ctx: Context, tell: Callable[[str], None] | None = None) -> list[Remedy]:
+    """Return the remedies that are meant for *failure*; a predicate that raises means no, and is told."""
+    found, busy = [], mending(ctx)
+    for remedy in ctx.node.remedies:
+        try:
+            if remedy not in busy and remedy.matches(failure):
+                found.append(remedy)
+        except Exception as error:
+            if tell is not None:
+                tell(f"asking whether {remedy.name} is for this failed: {in_one_line(error)}")
+    return found
 
 
 def mending(ctx: Context) -> set[Remedy]:
@@ -222,7 +241,7 @@ async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float) -
 def why_not(ctx: Context, failure: Failure) -> str:
     """Return why the effects forbid to repeat the call."""
     if failure.doubtful:
-        return "a call inside that must not be made twice may have done its work"
+        return "a call inside that must not be made twice has done its work, or may have"
     return f'an operation with effects="{ctx.plan.effects}" is not repeated after this'
 
 

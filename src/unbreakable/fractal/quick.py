@@ -19,7 +19,7 @@ from unbreakable.fractal.trying import accept, assess_quality, captured, check_s
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context
 from unbreakable.policies.breaker import tell, verdict
-from unbreakable.policies.effects import may_run_twice_at_once
+from unbreakable.policies.effects import is_done_once, may_run_twice_at_once
 from unbreakable.policies.policy import _current
 from unbreakable.policies.timeout import cut
 from unbreakable.runtime import Runtime, settle
@@ -102,6 +102,8 @@ def settled(ctx: Context, elapsed: float) -> bool:
     ctx.node.give_back(ctx)
     if ctx.makeshift:
         ctx.leave_makeshift()
+    if is_done_once(ctx.plan.effects, doubtful=ctx.doubtful):
+        ctx.leave_doubt()
     if ctx.above is not None or ctx.parts is not None:
         ctx.end()
     if not ctx.aside:

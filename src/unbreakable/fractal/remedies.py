@@ -19,6 +19,7 @@ Lesson: TypeAlias = tuple[str, str, float, bool]  # signature, remedy, its prior
 
 WAIT = "wait"
 MOST_SIGNATURES = 256
+TRUSTED = 0.5  # how likely a remedy has to be to work, so that it need not be doubted
 EXPLORE = 0.05  # share of choices that try the second best when the best is doubtful
 FORGET = 0.95  # what each new experience leaves of the older ones: a remedy that stops working is soon demoted
 
@@ -135,10 +136,14 @@ class Experience:
         score = self._by_signature.get(signature, {}).get(_name(remedy))
         return _prior(remedy) if score is None else score.value()
 
+    def trusts(self, signature: str, remedy: Remedy | None) -> bool:
+        """Return whether *remedy* is more likely to work for *signature* than not."""
+        return self.value(signature, remedy) >= TRUSTED
+
     def choose(self, signature: str, candidates: Iterable[Remedy], u: float) -> Remedy | None:
         """Return the most promising candidate, None for waiting; *u*, uniform, sometimes decides for another one."""
         ranked = sorted([*candidates, None], key=lambda remedy: -self.value(signature, remedy))
-        doubtful = self.value(signature, ranked[0]) < 0.5
+        doubtful = not self.trusts(signature, ranked[0])
         return ranked[1] if doubtful and len(ranked) > 1 and u < EXPLORE else ranked[0]
 
     def to_dict(self) -> dict[str, dict[str, dict[str, float]]]:

@@ -5,6 +5,7 @@ Verification defines success: a value that does not pass is a failure for retry,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import CoroutineType
 from typing import Any
 
@@ -18,6 +19,7 @@ from unbreakable.errors import (
     VerificationFailed,
     told_by,
 )
+from unbreakable.fractal.healing import is_mendable
 from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import classify, http_status, relatives, retry_after, root_cause
@@ -143,7 +145,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     kind = Kind.BUG if is_misuse(error) else classify(error)
     if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
-    return Failure(
+    failure = Failure(
         error,
         kind,
         node=ctx.node.name,
@@ -155,6 +157,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         exhausted=is_exhausted(error, ctx),
         doubtful=ctx.doubtful,
     )
+    return replace(failure, mendable=True) if is_mendable(failure, ctx) else failure
 
 
 def as_raised(error: Exception, ctx: Context) -> Exception:

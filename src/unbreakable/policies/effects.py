@@ -32,6 +32,11 @@ def never_left(failure: Failure) -> bool:
     return is_a(failure.error, NEVER_LEFT) and not (failure.cut or failure.doubtful)
 
 
+def is_done_once(effects: Effects, *, doubtful: bool) -> bool:
+    """Return whether what succeeded must not be done twice: by itself, or for a call inside it, if *doubtful*."""
+    return effects == "once" or (doubtful and not may_run_twice_at_once(effects))
+
+
 def leaves_doubt(failure: Failure) -> bool:
     """Return whether nobody knows what an attempt that ended in *failure* has done."""
     lost = failure.kind in {Kind.TIMEOUT, Kind.UNREACHABLE} and not never_left(failure)
@@ -45,7 +50,8 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     none, idempotent   after any failure
     unknown            after a failure that it reported; not when we cut it or it is in doubt: nobody knows what it did
     once               only when the request provably never left, or the target refused it before doing anything
-    unknown, once      not when a call inside that must not be made twice may have done its work, whatever was raised
+    unknown, once      not when a call inside that must not be made twice has done its work, or may have, whatever was
+                       raised
     ======== =====================================================================
     """
     if failure.refused:

@@ -64,7 +64,7 @@ class Context(Alarm):
     begun: bool = False  #: whether an attempt or copy other than the one that is told of may have reached its target
     unsure: bool = False  #: whether nobody knows what one of them has done
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
-    doubtful: bool = False  #: whether a call inside this attempt left in doubt what must not be done twice
+    doubtful: bool = False  #: whether a call inside this attempt has done, or may have, what must not be done twice
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
@@ -158,15 +158,16 @@ class Context(Alarm):
         """Let the attempt wait in this block for something that is not its target's, such as a token.
 
         How long that takes, and that it is in vain, says nothing of the target; a learned limit counts from its end.
+        What was done in it need not be done only once.
         """
-        since, blameless = self.runtime.now(), self.blameless
+        since, blameless, doubtful = self.runtime.now(), self.blameless, self.doubtful
         self.is_aside = self.blameless = self.unsettled = True
         try:
             yield
         finally:
             self.counts_from = self.runtime.now()
             self.aside += self.counts_from - since
-        self.is_aside, self.blameless = False, blameless
+        self.is_aside, self.blameless, self.doubtful = False, blameless, doubtful
         if not self.runtime.preemptive and self.plan.is_guessing(self):
             self.due = min(self.deadline, self.due + self.counts_from - since)
 
@@ -218,7 +219,7 @@ class Context(Alarm):
         return self.runtime.cancellations() > self.cancels
 
     def leave_doubt(self) -> None:
-        """Say to the attempt around this call that nobody knows whether it has done what must not be done twice."""
+        """Say to the attempt around this call that it has done, or may have done, what must not be done twice."""
         if self.parent is not None:
             self.parent.doubtful = True
 

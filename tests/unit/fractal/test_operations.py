@@ -277,7 +277,7 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "classify": (trying, "classify", lambda error: Kind.UNKNOWN),
     "sign": (healing, "sign", lambda error: "trouble"),
     "find_cause": (healing, "root_cause", lambda error: error),
-    "recall": (healing, "accepts", lambda ctx, remedy, failure: True),
+    "recall": (healing, "candidates_for", lambda failure, ctx, tell=None: ctx.node.remedies),
     "choose": (Experience, "choose", lambda self, signature, candidates, u: next(iter(candidates))),
     "apply": (healing, "_apply", _nothing),
     "pace": (Retry, "pause", lambda self, failure, u: 0.0),
