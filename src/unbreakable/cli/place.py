@@ -31,7 +31,7 @@ class Place:
         self._made_any = False
         self._given, self._asked, self._as_json = state, asked, as_json
         self._state, self._here = settled(state), Path.cwd()  # before the program is loaded, which may go elsewhere
-        self._is_told, self._lock = False, threading.Lock()
+        self._is_told, self._is_over, self._lock = False, False, threading.Lock()
         give_default_state(self._state)
         watch_systems(self._note_system)
         watch_engines(self._note_engine)
@@ -51,12 +51,26 @@ class Place:
     def tell(self, name: str) -> None:
         """Tell that *name* runs."""
         with self._lock:
-            if self._is_told:
+            if self._is_told or self._is_over:
                 return
             self._is_told = True
         states = [system.state for system in list(self.systems) if system.state is not None]
         where = f"its state in {' and '.join(map(self._said, states))}" if states else "which keeps no state"
-        say(f"running {name}, {where}{self._unused(states)}; Ctrl-C ends it", as_json=self._as_json)
+        self.say(f"running {name}, {where}{self._unused(states)}; Ctrl-C ends it")
+
+    def say(self, line: str) -> None:
+        """Say one *line* about the program."""
+        say(line, as_json=self._as_json)
+
+    @property
+    def has_run(self) -> bool:
+        """Whether it was told that the program runs."""
+        return self._is_told
+
+    def tell_no_more(self) -> None:
+        """Tell nobody from now on that the program runs: its function is over, however long the rest of it takes."""
+        with self._lock:
+            self._is_over = True
 
     def left_open(self, name: str) -> list[Whole]:
         """Return what can be run of what was made and is open; nothing if *name* was a program of its own, now ended.

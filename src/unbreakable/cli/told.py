@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import traceback
+from asyncio import Task
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from unbreakable.cli.saying import complain, put
 from unbreakable.errors import ConfigurationError, StateError
@@ -13,6 +17,7 @@ from unbreakable.outcome import in_one_line
 # Where this library is, how it was started, and what it loads programs with.
 OURS = (str(Path(__file__).resolve().parents[1]), "<string>", "<frozen importlib", str(Path(importlib.__file__).parent))
 LONGEST = 500  # characters of the last line
+MOST = 3  # tasks that are named
 
 
 def tell_of(error: BaseException, file: Path, what: str, *, as_json: bool) -> None:
@@ -28,6 +33,21 @@ def tell_of(error: BaseException, file: Path, what: str, *, as_json: bool) -> No
     else:
         put("".join(_story(error, file)).rstrip("\n"))
         complain(f"{what}: {in_one_line(error, LONGEST)}", as_json=as_json)
+
+
+def said_of(tasks: Collection[Task[Any]]) -> str:
+    """Return what *tasks* run, and where they are at it in code that is not ours."""
+    said = sorted(map(_said, tasks))
+    others = [f"{len(said) - MOST} others"] if len(said) > MOST else []
+    return " and ".join([", ".join(said[:MOST]), *others])
+
+
+def _said(task: Task[Any]) -> str:
+    what: Any = task.get_coro()
+    while inspect.iscoroutine(what) and what.cr_code.co_filename.startswith(OURS) and what.cr_await is not None:
+        what = what.cr_await
+    frame, name = getattr(what, "cr_frame", None), getattr(what, "__qualname__", task.get_name())
+    return name if frame is None else f"{name} at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 def _story(error: BaseException, file: Path) -> list[str]:

@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from unbreakable.cli.ending import interrupted_when_asked
 from unbreakable.cli.place import Place
-from unbreakable.cli.serving import interrupted_when_asked, serve, was_asked
+from unbreakable.cli.serving import serve
 from unbreakable.cli.target import find
 from unbreakable.cli.told import tell_of
 from unbreakable.errors import ConfigurationError, StateFull, StateLocked, StateNotOurs, StateOwned, StateTooNew
-from unbreakable.loops.loop import first_start
 from unbreakable.loops.supervisor import FINISHED, IN_VAIN, follow, tell
-from unbreakable.runtime import BLOCKING
 
 STARTING = 5.0  # seconds after which a function runs that has started no loop
 PASSES_BY_ITSELF = (StateLocked, StateFull)
@@ -34,18 +33,17 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
             place = Place(Path(state), asked="asked" in words, as_json=as_json)
             found = find(target)
         except BaseException as error:
-            if was_asked(asked) and isinstance(error, (KeyboardInterrupt, ConfigurationError)):
+            if asked.was_made() and isinstance(error, (KeyboardInterrupt, ConfigurationError)):
                 _finish()
             tell_of(error, path, f"{file} cannot be loaded", as_json=as_json)
             _end(error, in_vain=not isinstance(error, PASSES_BY_ITSELF))
-        if was_asked(asked):
+        if asked.was_made():
             _finish()
-    began = BLOCKING.now()
     place.tell_when_it_runs(str(found), STARTING)
     try:
         serve(found, place)
     except BaseException as error:
-        runs = first_start.has_happened or BLOCKING.now() - began > STARTING
+        runs = place.has_run
         tell_of(error, path, f"{found} {'ended' if runs else 'failed before anything ran'}", as_json=as_json)
         _end(error, in_vain=isinstance(error, NEVER_PASSES) or not (runs or isinstance(error, PASSES_BY_ITSELF)))
     _finish()

@@ -32,7 +32,7 @@ FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
 CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
 
 _lifelines: list[socket.socket] = []  # a worker's one, under a number that no program knows and closes
-_words: list[bytes] = []  # that came to this worker
+_told: list[float] = []  # when words came to this worker, or no more could
 
 
 class Supervisor:
@@ -106,9 +106,10 @@ def follow() -> None:
 
     def wait() -> None:
         with contextlib.suppress(OSError):
-            while word := lifeline.recv(1, socket.MSG_PEEK):
-                _words.append(word)  # before it is taken away: who looks in between finds one or the other
+            while lifeline.recv(1, socket.MSG_PEEK):
+                _told.append(BLOCKING.now())  # before it is taken away: who looks in between finds one or the other
                 lifeline.recv(1)
+        _told.append(BLOCKING.now())
         os.kill(os.getpid(), signal.SIGTERM)
         BLOCKING.world.sleep(GRACE)
         os._exit(1)
@@ -119,9 +120,14 @@ def follow() -> None:
 def told_to_end(patience: float = 0.0) -> bool:
     """Return whether the supervisor of this worker wants its end, or is gone, within so many seconds."""
     end = BLOCKING.now() + patience
-    while not (told := any(map(_has_word, _lifelines)) or bool(_words)) and BLOCKING.now() < end:
+    while not (told := any(map(_has_word, _lifelines)) or bool(_told)) and BLOCKING.now() < end:
         BLOCKING.world.sleep(LOOK_AGAIN)
     return told
+
+
+def told_at() -> float | None:
+    """Return the moment from which on the supervisor waits for the end of this worker, if it is known yet."""
+    return next(iter(_told), None)
 
 
 def tell(words: bytes) -> None:
