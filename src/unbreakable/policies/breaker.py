@@ -27,7 +27,8 @@ class CircuitBreaker:
     """Open after *failures* in a row; with *ratio*, instead when that share of at least *minimum* attempts failed.
 
     A failure that began before an attempt that has succeeded by now is no longer news, and not counted in a row.  The
-    attempts that *ratio* is a share of are those of the last *window* seconds.
+    attempts that *ratio* is a share of are those of the last *window* seconds.  Failures of types that ``Retry.on``
+    leaves out, such as a card that was declined, say nothing of the target, and are not counted at all.
     An open circuit refuses attempts for *rest* seconds, then lets *permits* through to see: when they all succeed it
     closes, when one fails it opens again.  An attempt slower than *slow* seconds counts as failed.  A call waits at
     most *wait* seconds, within its deadline, for an open circuit to let attempts through again; waiting costs no

@@ -100,7 +100,7 @@ def test_a_place_that_was_given_to_a_closed_event_loop_goes_to_the_next(db):
             async with db.transaction():
                 waiting = asyncio.ensure_future(db.query(ADD))
                 while not db.get_status().connections["waiting"]:
-                    await ASYNCIO.sleep(0)
+                    await ASYNCIO.sleep(0.0005)
             return waiting
 
         waiting = loop.run_until_complete(story())
@@ -184,7 +184,7 @@ def test_who_waited_on_a_closed_event_loop_keeps_no_connection_open(file_db, pat
         reading = [asyncio.ensure_future(file_db.query("SELECT * FROM counter")) for _ in range(9)]
         async with file_db.transaction() as tx:
             while file_db.get_status().connections["waiting"] < 2:
-                await ASYNCIO.sleep(0)
+                await ASYNCIO.sleep(0.0005)
             await tx.execute(ADD)
             kept.extend([*waiting, *reading])
             await hang(begun)

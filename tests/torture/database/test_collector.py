@@ -31,7 +31,7 @@ class Abandoned:
 
     async def _until_all_hang(self):
         while any(task.get_name() != "hangs" for task in self.tasks):
-            await ASYNCIO.sleep(0)
+            await ASYNCIO.sleep(0.0005)
         for _ in range(5):
             await ASYNCIO.sleep(0)  # who waits for a connection has come that far, too
 
