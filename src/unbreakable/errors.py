@@ -3,7 +3,8 @@
 Whatever the user's own code raises stays the user's: it is handed on as it is, with a note that tells the story.
 An exception of any type may carry what only its raiser knows: ``kind``, a Kind; ``retry_after``, the seconds that the
 target asked us to wait; ``http_status``; ``refused``, True when the target refused the request before doing anything;
-``in_doubt``, True when nobody knows what the attempt has done, so that one with unknown effects is not repeated.
+``in_doubt``, True when nobody knows what the attempt has done, so that one with unknown effects is not repeated, and a
+step of a workflow counts as uncertain; False when it is known for sure, whatever the error came from.
 What ``AdaptiveTransport`` raises of these to a client of httpx2 or httpx is a TransportError of that library as well.
 
     UnbreakableError
@@ -56,10 +57,10 @@ class Kind(enum.StrEnum):
     """What sort of failure it is; the word, which each equals, decides which remedies make sense."""
 
     TRANSIENT = "transient"  #: passes by itself: a 500, a dropped answer
-    UNREACHABLE = "unreachable"  #: no connection, or it broke
+    UNREACHABLE = "unreachable"  #: no connection, no such name, or it broke
     THROTTLED = "throttled"  #: the target asked us to slow down
     TIMEOUT = "timeout"  #: no answer in time
-    CREDENTIALS = "credentials"  #: who we are was not accepted
+    CREDENTIALS = "credentials"  #: who we are was not accepted, or who they are not by us: a certificate
     INVALID = "invalid"  #: the request itself is wrong: repeating it changes nothing
     UNVERIFIED = "unverified"  #: an answer came, but not the one that was asked for
     REJECTED = "rejected"  #: we did not make the call

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from typing import Any
 
 from unbreakable.errors import (
@@ -21,6 +20,7 @@ from unbreakable.errors import (
     told_by,
 )
 from unbreakable.outcome import is_a
+from unbreakable.policies.network import meaning_of
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_CHARACTERS = 120  # of a message in a signature
@@ -59,7 +59,7 @@ _BY_STATUS = {
 
 
 def classify(error: BaseException) -> Kind:
-    """Return what sort of failure *error* is: as it says itself, or from its type and HTTP status."""
+    """Return what sort of failure *error* is: as it says itself, by its HTTP status, or by its type."""
     return _sort_of(error, type(error))
 
 
@@ -73,10 +73,9 @@ def _sort_of(error: BaseException | type[BaseException], type_: type[BaseExcepti
     status = http_status(error)
     if status is not None:
         return _classify_status(status, error)
-    if issubclass(type_, TimeoutError):
-        return Kind.TIMEOUT
-    if issubclass(type_, (ConnectionError, socket.gaierror, EOFError)):
-        return Kind.UNREACHABLE
+    meaning = meaning_of(error)
+    if meaning is not None:
+        return meaning.kind
     if issubclass(type_, PermissionError):
         return Kind.CREDENTIALS
     return Kind.TRANSIENT if issubclass(type_, OSError) else Kind.UNKNOWN

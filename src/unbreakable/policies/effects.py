@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Literal, TypeAlias, get_args
 
-from unbreakable.errors import Kind, NotSent, told_by
+from unbreakable.errors import Kind, NotSent, UnbreakableError, told_by
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
+from unbreakable.policies.network import meaning_of
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
 
-NEVER_LEFT = (NotSent, ConnectionRefusedError, socket.gaierror)
+MOST_CAUSES = 20  # that are asked whether they leave a doubt: more is a loop or an accident
 
 
 def checked(effects: str) -> Effects:
@@ -29,7 +29,13 @@ def may_run_twice_at_once(effects: Effects) -> bool:
 
 def never_left(failure: Failure) -> bool:
     """Return whether an attempt that ended in *failure* provably did nothing."""
-    return is_a(failure.error, NEVER_LEFT) and not (failure.cut or failure.doubtful)
+    return is_unsent(failure.error) and not (failure.cut or failure.doubtful)
+
+
+def is_unsent(error: Exception) -> bool:
+    """Return whether *error* itself, and not what it came from, says that the request provably never left."""
+    meaning = meaning_of(error)
+    return is_a(error, NotSent) or (meaning is not None and meaning.unsent)
 
 
 def is_done_once(effects: Effects, *, doubtful: bool) -> bool:
@@ -38,9 +44,50 @@ def is_done_once(effects: Effects, *, doubtful: bool) -> bool:
 
 
 def leaves_doubt(failure: Failure) -> bool:
-    """Return whether nobody knows what an attempt that ended in *failure* has done."""
-    lost = failure.kind in {Kind.TIMEOUT, Kind.UNREACHABLE} and not never_left(failure)
-    return failure.cut or failure.doubtful or lost
+    """Return whether nobody knows what an attempt that ended in *failure* has done.
+
+    An error that says what it is has the last word.  Of one that says nothing, a program's own, what it came from is
+    asked: its causes, contexts that are not hidden and members.  ``raise … from None`` says that the program has made
+    sure, and so do ``in_doubt = False`` and ``refused = True``.
+    """
+    if failure.cut or failure.doubtful:
+        return True
+    told = _word_of(failure.error)
+    if told is not None:
+        return told
+    if failure.kind is Kind.UNKNOWN:
+        return _came_from_doubt(failure.error)
+    meaning = meaning_of(failure.error)
+    lost = failure.kind in {Kind.TIMEOUT, Kind.UNREACHABLE} or (meaning is not None and meaning.kind is failure.kind)
+    return lost and not never_left(failure)
+
+
+def _word_of(error: BaseException) -> bool | None:
+    """Return whether *error* says itself that there is a doubt, or that there is none; None if it says neither."""
+    told = told_by(error, "in_doubt")
+    if isinstance(told, bool):
+        return told
+    return False if told_by(error, "refused") is True else None
+
+
+def _came_from_doubt(error: BaseException) -> bool:
+    asked = [error]
+    for each in asked:
+        told, meaning = _word_of(each), meaning_of(each)
+        if told is None and meaning is not None:
+            told = not meaning.unsent
+        if told is True:
+            return True
+        if told is None and not is_a(each, UnbreakableError) and len(asked) < MOST_CAUSES:
+            asked += [other for other in _behind(each) if not any(other is known for known in asked)]
+    return False
+
+
+def _behind(error: BaseException) -> list[BaseException]:
+    """Return what *error* came from, as its traceback tells it."""
+    context = None if told_by(error, "__suppress_context__") else told_by(error, "__context__")
+    members = told_by(error, "exceptions") if is_a(error, BaseExceptionGroup) else None
+    return [each for each in (*(members or ()), told_by(error, "__cause__") or context) if each is not None]
 
 
 def may_repeat(effects: Effects, failure: Failure) -> bool:
@@ -49,7 +96,9 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     ======== =====================================================================
     none, idempotent   after any failure
     unknown            after a failure that it reported; not when we cut it or it is in doubt: nobody knows what it did
-    once               only when the request provably never left, or the target refused it before doing anything
+    once               only when the request provably never left (``is_unsent``: NotSent, a refused connection, a name
+                       that means no host, a failed handshake, whichever client library tells it), or the target
+                       refused it before doing anything
     unknown, once      not when a call inside that must not be made twice has done its work, or may have, whatever was
                        raised
     ======== =====================================================================
@@ -59,5 +108,5 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     if failure.doubtful and effects in ("unknown", "once"):
         return False
     if effects == "once":
-        return is_a(failure.error, NEVER_LEFT) or told_by(failure.error, "refused") is True
-    return not (effects == "unknown" and (failure.cut or told_by(failure.error, "in_doubt") is True))
+        return is_unsent(failure.error) or told_by(failure.error, "refused") is True
+    return not (effects == "unknown" and (failure.cut or _word_of(failure.error) is True))

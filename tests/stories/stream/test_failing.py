@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 
+import httpx2
 import pytest
 
 import unbreakable as ub
@@ -85,15 +86,16 @@ def test_an_item_that_fails_for_a_while_is_handled_in_its_turn(play):
     assert (["a", "b"], 0) == play(story)
 
 
-def test_an_outage_of_the_target_sets_nothing_aside(play):
-    """Ten minutes without an answer hold up the line, and that is all."""
+@pytest.mark.parametrize("error", [Unreachable(), httpx2.ConnectError("refused"), httpx2.ReadError("reset")], ids=repr)
+def test_an_outage_of_the_target_sets_nothing_aside(play, error):
+    """Ten minutes without an answer hold up the line, and that is all, whichever client library tells of it."""
 
     async def story(stage):
         over = stage.clock.now() + 600.0
 
         async def work(item):
             if stage.clock.now() < over:
-                raise Unreachable
+                raise error
             stage.handled.append(item)
 
         stream = stage.stream(work)

@@ -1,13 +1,12 @@
-"""What HTTP says about repeating is read from methods, headers and the errors of client libraries."""
+"""What HTTP says about repeating is read from methods and headers."""
 
 from __future__ import annotations
 
 import httpx2
 import pytest
 
-from unbreakable.errors import Kind
 from unbreakable.fractal.signature import LONGEST_WISH, wish_in
-from unbreakable.nodes.http.meaning import effects_of, has_key, kind_of, never_left
+from unbreakable.nodes.http.meaning import effects_of, has_key
 
 NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")
 
@@ -60,33 +59,3 @@ def test_a_key_is_found_however_it_is_spelled():
     assert not has_key({"x-key": "1", 7: "odd"})
     assert not has_key({"Idempotency-Key": " "})
     assert not has_key(None)
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "left"),
-    [
-        (httpx2.ConnectError("refused"), Kind.UNREACHABLE, False),
-        (httpx2.ConnectTimeout("slow"), Kind.TIMEOUT, False),
-        (httpx2.PoolTimeout("busy"), Kind.TIMEOUT, False),
-        (httpx2.ProxyError("no"), Kind.UNREACHABLE, False),
-        (httpx2.ReadError("reset"), Kind.UNREACHABLE, True),
-        (httpx2.WriteError("reset"), Kind.UNREACHABLE, True),
-        (httpx2.ReadTimeout("slow"), Kind.TIMEOUT, True),
-        (httpx2.RemoteProtocolError("gibberish"), Kind.UNREACHABLE, True),
-        (httpx2.LocalProtocolError("ours"), Kind.INVALID, True),
-        (httpx2.TooManyRedirects("round and round"), Kind.INVALID, True),
-        (httpx2.DecodingError("not gzip"), Kind.UNVERIFIED, True),
-        (ConnectionResetError("reset"), None, True),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
-)
-def test_errors_of_the_client_library_are_told_apart(error, kind, left):
-    """What never left may be sent again; the rest is sorted by what it says."""
-    assert (kind, left) == (kind_of(error), not never_left(error))
-
-
-def test_another_librarys_error_of_the_same_name_is_not_taken_for_theirs():
-    """A ConnectError of somebody else's says nothing."""
-    ours = type("ConnectError", (Exception,), {"__module__": "somebody.else"})
-
-    assert not never_left(ours())

@@ -1,0 +1,200 @@
+"""What an error of the network says of the request: how it went wrong, and whether any of it may have been sent.
+
+The libraries are known by the names of their classes alone, since none of them has to be installed.  The law of this
+file: *unsent* is only what its library raises before the first byte of a request can have left; whatever else it raises
+leaves in doubt what the target did.  A library that repeats by itself tells of its last try only, so nothing is unsent
+for one that does so unasked (botocore); of an operation that makes several requests, or follows redirects, the error
+speaks for the last of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from unbreakable.errors import Kind, UnbreakableError, told_by
+
+MOST_WRAPPINGS = 20  # how far errors are looked for in one another: deeper is a loop or an accident
+
+
+class Meaning(NamedTuple):
+    """Say what sort of failure an error is, and whether it is certain that not a byte of the request was sent."""
+
+    kind: Kind
+    unsent: bool = False
+
+
+class Wrapping(NamedTuple):
+    """Say that an error means what the one that it holds means, or, if that says nothing, *otherwise*."""
+
+    otherwise: Meaning | None
+
+
+REFUSED = Meaning(Kind.UNREACHABLE, unsent=True)
+UNCONNECTED = Meaning(Kind.UNREACHABLE, unsent=True)  # what it came from tells why: it may be MISTRUSTED
+NOT_IN_TIME = Meaning(Kind.TIMEOUT, unsent=True)
+MALFORMED = Meaning(Kind.INVALID, unsent=True)
+MISTRUSTED = Meaning(Kind.CREDENTIALS, unsent=True)  # one side did not trust the other, and will not the next time
+BROKEN = Meaning(Kind.UNREACHABLE)
+SILENT = Meaning(Kind.TIMEOUT)
+MISUSED = Meaning(Kind.INVALID)  # as an address, which may be that of a redirect
+GARBLED = Meaning(Kind.UNVERIFIED)
+
+
+def _table(libraries: str, **names: Meaning | Wrapping) -> dict[str, Meaning | Wrapping]:
+    return {f"{library}.{name}": law for library in libraries.split() for name, law in names.items()}
+
+
+_LAW: dict[str, Meaning | Wrapping] = {
+    **_table(
+        "builtins",
+        ConnectionRefusedError=REFUSED,
+        ConnectionError=BROKEN,
+        EOFError=BROKEN,
+        TimeoutError=SILENT,
+    ),
+    **_table("socket", gaierror=REFUSED),
+    **_table(
+        "ssl",
+        SSLCertVerificationError=MISTRUSTED,
+        SSLError=BROKEN,
+    ),
+    **_table(
+        "urllib",
+        URLError=Wrapping(None),
+        ContentTooShortError=BROKEN,
+    ),
+    **_table(
+        "http",
+        InvalidURL=MISUSED,
+        BadStatusLine=BROKEN,
+        IncompleteRead=BROKEN,
+        LineTooLong=BROKEN,
+    ),
+    **_table(
+        "httpx httpx2 httpcore httpcore2",
+        ConnectError=UNCONNECTED,
+        ProxyError=UNCONNECTED,
+        ConnectTimeout=NOT_IN_TIME,
+        PoolTimeout=NOT_IN_TIME,
+        InvalidURL=MALFORMED,
+        UnsupportedProtocol=MISUSED,
+        LocalProtocolError=MISUSED,
+        TooManyRedirects=MISUSED,
+        DecodingError=GARBLED,
+        TimeoutException=SILENT,
+        TransportError=BROKEN,
+        NetworkError=BROKEN,
+        ProtocolError=BROKEN,
+    ),
+    **_table(
+        "aiohttp",
+        ClientConnectorError=UNCONNECTED,
+        ConnectionTimeoutError=NOT_IN_TIME,
+        ClientConnectorCertificateError=MISTRUSTED,
+        ServerFingerprintMismatch=MISTRUSTED,
+        InvalidURL=MALFORMED,
+        NonHttpUrlClientError=MALFORMED,
+        InvalidUrlRedirectClientError=MISUSED,
+        NonHttpUrlRedirectClientError=MISUSED,
+        TooManyRedirects=MISUSED,
+        ServerTimeoutError=SILENT,
+        ClientConnectionError=BROKEN,
+        ClientPayloadError=BROKEN,
+        UploadAbortedError=BROKEN,
+    ),
+    **_table(
+        "urllib3",
+        NewConnectionError=REFUSED,
+        ConnectTimeoutError=NOT_IN_TIME,
+        EmptyPoolError=NOT_IN_TIME,
+        FullPoolError=NOT_IN_TIME,
+        LocationValueError=MISUSED,
+        CertificateError=MISTRUSTED,
+        MaxRetryError=Wrapping(None),
+        ProxyError=Wrapping(BROKEN),
+        SSLError=Wrapping(BROKEN),
+        DecodeError=GARBLED,
+        TimeoutError=SILENT,
+        ProtocolError=BROKEN,
+    ),
+    **_table(
+        "requests",
+        ConnectTimeout=NOT_IN_TIME,
+        InvalidHeader=MALFORMED,
+        URLRequired=MALFORMED,
+        InvalidSchema=MISUSED,
+        InvalidURL=MISUSED,
+        MissingSchema=MISUSED,
+        ConnectionError=Wrapping(BROKEN),
+        ContentDecodingError=GARBLED,
+        Timeout=SILENT,
+        ChunkedEncodingError=BROKEN,
+    ),
+    **_table(
+        "botocore",
+        ConnectTimeoutError=SILENT,
+        ReadTimeoutError=SILENT,
+        ConnectionError=BROKEN,
+        HTTPClientError=BROKEN,
+        IncompleteReadError=BROKEN,
+    ),
+}
+
+_HUNG_UP = frozenset({"ssl.SSLEOFError", "ssl.SSLZeroReturnError", "ssl.SSLSyscallError"})
+
+
+def meaning_of(error: BaseException | type[BaseException]) -> Meaning | None:
+    """Return what *error*, or every error of that type, says of the request; None when it is not the network's.
+
+    What somebody else raises because of such an error is not, and no error of ours is: they say themselves what they
+    mean.
+    """
+    otherwise: Meaning | None = None
+    for _ in range(MOST_WRAPPINGS):
+        law = _law_of(error if isinstance(error, type) else type(error))
+        if not isinstance(law, Wrapping):
+            break
+        otherwise = otherwise or law.otherwise
+        held = next(_held_by(error), None)
+        if held is None:
+            return otherwise
+        error = held
+    else:
+        return otherwise
+    if law is UNCONNECTED and _failed_handshake(error):
+        return MISTRUSTED
+    return law or otherwise
+
+
+def _law_of(type_: type[BaseException]) -> Meaning | Wrapping | None:
+    """Return what is known of the nearest of the classes that *type_* is made of."""
+    if issubclass(type_, UnbreakableError):
+        return None
+    return next((_LAW[name] for name in map(_name, type_.__mro__) if name in _LAW), None)
+
+
+def _name(type_: type) -> str:
+    return f"{str(told_by(type_, '__module__')).partition('.')[0]}.{type_.__name__}"
+
+
+def _held_by(error: object) -> Iterator[BaseException]:
+    """Yield the errors that *error* was given when it was made."""
+    args = told_by(error, "args")
+    held = (told_by(error, "reason"), told_by(error, "original_error"), *(args if isinstance(args, tuple) else ()))
+    return (each for each in held if isinstance(each, BaseException))
+
+
+def _failed_handshake(error: object) -> bool:
+    """Return whether what kept the connection of *error* from coming about is that one side did not trust the other.
+
+    The first error of the system that it came from tells, though the library may have hidden that it did.
+    """
+    for _ in range(MOST_WRAPPINGS):
+        error = told_by(error, "__cause__") or told_by(error, "__context__")
+        if error is None:
+            return False
+        names = {_name(each) for each in type(error).__mro__}
+        if "builtins.OSError" in names:
+            return "ssl.SSLError" in names and names.isdisjoint(_HUNG_UP)
+    return False
