@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 
-from unbreakable.runtime.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Waiter
 
 
@@ -24,11 +24,14 @@ class Place:
 
 
 class Line:
-    """Keep those who wait in the order in which they came; whoever leaves has the next one called."""
+    """Keep those who wait in the order in which they came; whoever leaves has the next one called.
+
+    Each of them comes and goes in one step.  There is no lock, which a handler of signals, or the collector, would find
+    held by the very thread that it has interrupted.
+    """
 
     def __init__(self) -> None:
         self._places: deque[Place] = deque()
-        self._lock = new_lock()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -45,9 +48,8 @@ class Line:
         self.call()
 
     def _drop(self, place: Place) -> None:
-        with self._lock:
-            if place in self._places:
-                self._places.remove(place)
+        with contextlib.suppress(ValueError):
+            self._places.remove(place)
 
     @property
     def is_mine(self) -> bool:
@@ -77,7 +79,8 @@ class Line:
 
     def _first(self) -> Place | None:
         """Return who is first, once those are dropped whose event loop was closed over their wait."""
-        with self._lock:
-            while self._places and not self._places[0].waiter.alive():
-                self._places.popleft()
-            return self._places[0] if self._places else None
+        with contextlib.suppress(IndexError):
+            while not (first := self._places[0]).waiter.alive():
+                self._drop(first)
+            return first
+        return None

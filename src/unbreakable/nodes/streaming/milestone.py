@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from unbreakable.runtime import Runtime, Waiter, new_lock
@@ -19,17 +20,15 @@ class Milestone:
         """Let the number be at least *value*."""
         with self._lock:
             self.value = max(self.value, value)
-            arrived = [waiter for waiter, number in self._waiting.items() if number <= self.value]
-            for waiter in arrived:
-                del self._waiting[waiter]
-        for waiter in arrived:
-            waiter.wake()
+        for waiter in list(self._waiting):
+            if self._waiting.get(waiter, math.inf) <= self.value:
+                self._waiting.pop(waiter, None)
+                waiter.wake()
 
     @property
     def first(self) -> Waiter | None:
         """Return who waits for longest and can still be woken."""
-        with self._lock:
-            return next((waiter for waiter in self._waiting if waiter.alive()), None)
+        return next((waiter for waiter in list(self._waiting) if waiter.alive()), None)
 
     async def wait(
         self, number: int, runtime: Runtime, seconds: float, begin: Callable[[], None] | None = None
@@ -38,16 +37,17 @@ class Milestone:
 
         *begin*, if any, is called as soon as whoever makes progress would see that somebody waits.
         """
+        if self.value >= number or seconds <= 0:
+            return self.value >= number
         waiter = runtime.waiter()
-        with self._lock:
-            if self.value >= number or seconds <= 0:
-                return self.value >= number
-            self._waiting[waiter] = number
         try:
-            if begin is not None:
-                begin()
-            await runtime.wait(waiter, seconds)
+            # Be there to be woken first, then look.  No lock is held: whoever makes progress would wait for a thread
+            # that a handler of signals has interrupted with it, and the handler for the progress.
+            self._waiting[waiter] = number
+            if self.value < number:
+                if begin is not None:
+                    begin()
+                await runtime.wait(waiter, seconds)
         finally:
-            with self._lock:
-                self._waiting.pop(waiter, None)
+            self._waiting.pop(waiter, None)
         return self.value >= number
