@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import linecache
 import sys
+import threading
+from concurrent.futures import Future
+
+PATIENCE = 20.0  # seconds
 
 
 class AtLine:
@@ -35,3 +40,21 @@ class AtLine:
     def _is_closed(self, frame):
         line = linecache.getline(frame.f_code.co_filename, frame.f_lineno) if self.closed else ""
         return line.lstrip().startswith(self.closed) if self.closed else False
+
+
+def in_time(work):
+    """Return what *work* returned, in a thread that is given up when it hangs."""
+    told = Future()
+
+    def tell():
+        try:
+            told.set_result(work())
+        except BaseException as error:
+            told.set_exception(error)
+
+    threading.Thread(target=tell, daemon=True).start()
+    try:
+        return told.result(PATIENCE)
+    except TimeoutError:
+        faulthandler.dump_traceback()
+        raise

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import itertools
 import os
 import threading
-from concurrent.futures import Future
 
 import pytest
-from tests.lines import AtLine
+from tests.lines import PATIENCE, AtLine, in_time
 
 import unbreakable as ub
 from unbreakable.errors import Rejected, RunInProgress, StateError, StateInUse
@@ -34,7 +32,6 @@ OURS = {
 }
 STEPS = [ub.Step("a", lambda: 1)]
 TEXTS = [f"The tower number {number} stands in Cairo." for number in range(5)]
-PATIENCE = 20.0
 CLOSED = ("with ", "try:")
 
 
@@ -201,24 +198,6 @@ CASES = [(kind, work) for kind, (thing, _) in KINDS.items() for work in thing.wo
 
 class Exit(BaseException):
     """Stand for the SystemExit of a handler, which pytest would take for its own."""
-
-
-def in_time(work):
-    """Return what *work* returned, in a thread that is given up when it hangs."""
-    told = Future()
-
-    def tell():
-        try:
-            told.set_result(work())
-        except BaseException as error:
-            told.set_exception(error)
-
-    threading.Thread(target=tell, daemon=True).start()
-    try:
-        return told.result(PATIENCE)
-    except TimeoutError:
-        faulthandler.dump_traceback()
-        raise
 
 
 def interrupted(thing, work, handler, at, raises=False):

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import unbreakable as ub
+from unbreakable.nodes.streaming import buffer
 from unbreakable.storage import disk, log, turn
 
 pytestmark = pytest.mark.real
@@ -17,8 +18,8 @@ BEFORE, AFTER = range(8), range(9, 20)
 def struck(real, go):
     """Return *real*, which is interrupted once, as it returns, when it is told to."""
 
-    def door(*args):
-        value = real(*args)
+    def door(*args, **kwargs):
+        value = real(*args, **kwargs)
         if go.is_set():
             go.clear()
             raise KeyboardInterrupt
@@ -61,3 +62,18 @@ def test_an_interrupted_put_loses_nothing_and_stops_nobody(tmp_path, monkeypatch
 
     assert [*BEFORE, *AFTER] == [item for item in got if item != 8]
     assert 1 >= got.count(8)
+
+
+def test_whoever_drains_after_an_interrupted_put_does_not_wait_in_vain(monkeypatch):
+    """The item was accepted, and the consumer not told."""
+    got, strike = [], threading.Event()
+    monkeypatch.setattr(buffer.Buffer, "_come", struck(buffer.Buffer._come, strike))
+    with ub.StreamNode(got.append) as stream:
+        stream.put_sync(0)
+        assert stream.drain_sync(10)
+        strike.set()
+        with pytest.raises(KeyboardInterrupt):
+            stream.put_sync(1)
+        assert stream.drain_sync(10)
+
+    assert [0, 1] == got

@@ -118,10 +118,11 @@ class StreamNode(FractalNode):
 
         When there is no room it waits, at most *wait* seconds and as long as the call around it has time, then raises
         BufferFull: the item was not accepted.  Raises CommitUnknown when the disk does not confirm in that time, for
-        which it has a second at least; NotRecordable for what cannot be written; Rejected on a closed stream; a
-        StateError when the folder cannot be used: another process has it, or it was deleted under this one, after which
-        ``aclose`` and ``start`` make it anew.  A handler of signals that interrupted its own thread in the middle of a
-        put gets errors.StateInUse: it would wait for itself.
+        which it has a second at least; NotRecordable for what cannot be written; Rejected on a closed stream, or one
+        that is closed as it waits, also when it is opened again at once; a StateError when the folder cannot be used:
+        another process has it, or it was deleted under this one, after which ``aclose`` and ``start`` make it anew.  A
+        handler of signals that interrupted its own thread at work on the stream gets errors.StateInUse: it would wait
+        for itself.
         """
         return await self._put(ASYNCIO, item, wait)
 
@@ -136,18 +137,16 @@ class StreamNode(FractalNode):
         self._puts += 1
         if runtime.preemptive and self._puts % PUTS_IN_A_ROW == 0:
             await runtime.sleep(0)
-        return await self._take_in(Offer(flags, payload, tally=tally), runtime, wait)
+        return await self._take_in(Offer(flags, payload, tally=tally), self._life.begin(), runtime, wait)
 
-    async def _take_in(self, offer: Offer, runtime: Runtime, wait: float) -> Ack:
-        opened = self._life.begin()
-
+    async def _take_in(self, offer: Offer, opened: Opened, runtime: Runtime, wait: float) -> Ack:
         def until() -> float:
             scope = current()
             if self._would_wait_for_itself(scope, runtime):
                 return runtime.now()
             return runtime.now() + min(wait, math.inf if scope is None else scope.left())
 
-        entry = await take_in(offer, opened, runtime, until, self._life.refuse_if_closed)
+        entry = await take_in(offer, opened, runtime, until)
         level: Level = "memory"
         if entry.is_logged:
             level = "process" if opened.confirming is None else "durable"
@@ -204,7 +203,7 @@ class StreamNode(FractalNode):
         return SyncBatches(self._taken_over)
 
     def _taken_over(self) -> tuple[Taking, DeadLetters, Codec]:
-        return self._life.take_over(), self._life.begin().letters, self._codec
+        return *self._life.take_over(), self._codec
 
     def _refuse_with_handler(self) -> None:
         if self._handler is not None:
@@ -214,7 +213,7 @@ class StreamNode(FractalNode):
         """Wait until everything that was accepted so far is handled or set aside, and return True.
 
         Return False when that took longer than *within* seconds, or than the call around it has, or when the stream
-        was closed meanwhile.
+        was closed meanwhile.  Raises errors.StateInUse as ``put``.
         """
         return await self._drain(ASYNCIO, within)
 
@@ -259,7 +258,7 @@ class StreamNode(FractalNode):
 
     async def _put_again(self, offer: Offer, opened: Opened, runtime: Runtime) -> None:
         try:
-            await self._take_in(offer, runtime, math.inf)
+            await self._take_in(offer, opened, runtime, math.inf)
         except CommitUnknown:
             opened.buffer.kept_both()
             raise
@@ -316,8 +315,8 @@ class StreamNode(FractalNode):
     def aclose_sync(self, grace: float = 10.0) -> StreamStatus:  # type: ignore[override] # as aclose
         """Close the stream from sync code; otherwise as ``aclose``.
 
-        A handler of signals that interrupted this thread in the middle of a put has it closed when that is over, and
-        is told how the stream stands.
+        A handler of signals that interrupted this thread at work on the stream has it closed when that is over, and is
+        told how the stream stands.
         """
         self._refuse_to_close(BLOCKING, grace)
         opened = self._life.opened

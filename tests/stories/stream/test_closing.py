@@ -114,7 +114,7 @@ def test_puts_that_wait_when_the_stream_is_closed_are_refused():
         told = []
 
         async def put():
-            with pytest.raises(Rejected, match="stream 'stream' is closing"):
+            with pytest.raises(Rejected, match="stream 'stream' was closed"):
                 await stream.put(0.0)
             told.append(clock.now())
 

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from unbreakable.errors import StateError, StateGone, StateInUse
+from unbreakable.errors import Rejected, StateError, StateGone, StateInUse
 from unbreakable.nodes.streaming.counting import Counting, Tally
 from unbreakable.nodes.streaming.milestone import Milestone
 from unbreakable.runtime import Line, Waiter, new_lock
 from unbreakable.storage.log import SEGMENT_BYTES, Log
 from unbreakable.storage.reading import Gap, Record
-from unbreakable.storage.turn import Turn, do_what_is_left, left, unannounced
+from unbreakable.storage.turn import Turn, unannounced
 
 NAMED = 0x100  # a flag on disk: the payload begins with the id of an item that had stood in the line before
 MOST_READ = 1_000  # items that are read from disk at once
@@ -68,7 +68,8 @@ class Buffer:
         self.rules, self.log, self.run = rules, log, run
         self.count, self.line = Counting(), Line()
         self.lease: Lease | None = None
-        self._told, self._lock, self._is_putting = told, new_lock(), False
+        self.ended: str | None = None  #: why nothing is taken in any more
+        self._told, self._lock = told, new_lock()
         self.turn = Turn("the stream", self._lock)
         self._entries: deque[Entry | Gap] = deque()
         self._left: deque[Entry] = deque()  #: what an earlier buffer had only in memory, to go between what is read
@@ -86,35 +87,20 @@ class Buffer:
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def put(
-        self,
-        flags: int,
-        payload: Any,
-        id: str | None = None,
-        tally: Tally | None = None,
-        refuse_if_closed: Callable[[], object] = tuple,
-    ) -> Entry | None:
+    def put(self, flags: int, payload: Any, id: str | None = None, tally: Tally | None = None) -> Entry | None:
         """Take an item and return it, None when there is no room now; StateGone when the folder is gone.
 
         One that has an *id* comes from the dead letters, and is counted no second time.  *tally* counts it, too.
-        Raises what *refuse_if_closed* raises, and StateInUse in a handler of signals that interrupted this very thread
-        in the middle of such work.
+        Raises Rejected once it has ``ended``, and StateInUse in a handler of signals that interrupted this very thread
+        in the middle of work on the line.
         """
-        if self._is_putting:
-            self.refuse_if_putting()
-        try:
-            with self._lock:
-                refuse_if_closed()  # asked here: a handler may close it at any moment before
-                self._is_putting = True
-                try:
-                    entry = self._put(flags, payload, id, tally)
-                finally:
-                    self._is_putting = False
-            if self._waiter is not None and entry is not None:
-                self.notify()
-        finally:
-            if left:
-                do_what_is_left()
+        self.turn.refuse_if_mine()
+        with unannounced, self._lock:
+            if self.ended is not None:  # asked here: a handler may close it at any moment before
+                raise Rejected(self.ended)
+            entry = self._put(flags, payload, id, tally)
+            if entry is not None and self._waiter is not None:
+                self._wake()
         return entry
 
     def _put(self, flags: int, payload: Any, id: str | None, tally: Tally | None) -> Entry | None:
@@ -133,14 +119,9 @@ class Buffer:
             tally.add(number, self.settled.value)
         return entry
 
-    def refuse_if_putting(self) -> None:
-        """Raise StateInUse in a handler of signals that interrupted this very thread in the middle of a put."""
-        if self._is_putting:
-            self.turn.refuse_if_mine()
-
     def refuse_if_mine(self) -> None:
-        """Raise StateInUse in a handler of signals that interrupted this thread in a put, or in its work on the log."""
-        self.refuse_if_putting()
+        """Raise StateInUse in a handler of signals that interrupted this thread in work on the line, or on its log."""
+        self.turn.refuse_if_mine()
         if self.log is not None:
             self.log.refuse_if_mine()
 
@@ -185,13 +166,17 @@ class Buffer:
 
     def notify(self) -> None:
         """Wake whoever waits for as many items as there are now."""
-        with unannounced, self._lock:  # a handler that closes in the middle of it would wait for whoever is woken
-            waiter = self._waiter
-            if waiter is None or self._ready() < self._wanted:
-                return
-            waiter.wake()
-            if self._waiter is waiter:  # not before: an interrupt in between would leave it asleep
-                self._waiter = None
+        with unannounced, self._lock:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Wake them under the lock: a handler that waits in the middle of it would wait for whoever is woken."""
+        waiter = self._waiter
+        if waiter is None or self._ready() < self._wanted:
+            return
+        waiter.wake()
+        if self._waiter is waiter:  # not before: an interrupt in between would leave it asleep
+            self._waiter = None
 
     def take(self, most: int) -> Lease | None:
         """Return up to *most* items, None when there are none; raises StateError when the disk cannot be read.
@@ -323,14 +308,13 @@ class Buffer:
         In a handler of signals that interrupted this thread in its work on the log, nobody is waited for who may wait
         for that: he stands where every item is counted.
         """
-        is_ours = self._lock.acquire(timeout=-1 if self.log is None or not self.log.is_mine else BRIEFLY)
-        try:
-            return self.count.to_dict()
-        finally:
-            if is_ours:
-                self._lock.release()
-            if left:
-                do_what_is_left()
+        with unannounced:
+            is_ours = self._lock.acquire(timeout=-1 if self.log is None or not self.log.is_mine else BRIEFLY)
+            try:
+                return self.count.to_dict()
+            finally:
+                if is_ours:
+                    self._lock.release()
 
     # ── opening and leaving ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -26,26 +26,26 @@ class Offer:
     tally: Tally | None = None
 
 
-async def take_in(
-    offer: Offer, opened: Opened, runtime: Runtime, until: Callable[[], float], refuse_if_closed: Callable[[], None]
-) -> Entry:
+async def take_in(offer: Offer, opened: Opened, runtime: Runtime, until: Callable[[], float]) -> Entry:
     """Return the entry of an item that was accepted, and confirmed if the stream confirms.
 
     *until* is asked to which moment it may wait, if it has to.  Raises BufferFull, which means that the item was not
-    accepted, and CommitUnknown when the disk did not confirm it in time.
+    accepted, Rejected when what is *opened* was closed before, and CommitUnknown when the disk did not confirm it in
+    time.
     """
     buffer = opened.buffer
     if opened.confirming is not None:
         opened.refuse_if_in_use()
 
     def attempt() -> Entry | None:
-        return buffer.put(offer.flags, offer.payload, offer.id, offer.tally, refuse_if_closed)
+        return buffer.put(offer.flags, offer.payload, offer.id, offer.tally)
 
     entry = None if len(buffer.line) else attempt()
     if entry is not None and (opened.confirming is None or not entry.is_logged):
         return entry
     moment, began = until(), runtime.now()
     if entry is None:
+        opened.refuse_if_in_use()
         entry = await stand(buffer.line, attempt, runtime, moment - began)
     if entry is None:
         reason = opened.trouble or f"{buffer.rules.most} items wait to be handled"

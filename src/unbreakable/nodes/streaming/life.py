@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import weakref
@@ -9,13 +10,14 @@ from collections.abc import Callable
 
 from unbreakable.errors import Rejected, StateError
 from unbreakable.loops.carrier import Carrier
+from unbreakable.nodes.streaming.aside import DeadLetters
 from unbreakable.nodes.streaming.batching import Batching
 from unbreakable.nodes.streaming.consumer import Consumer, Handling
 from unbreakable.nodes.streaming.opening import Opened
 from unbreakable.nodes.streaming.settings import StreamSettings
 from unbreakable.nodes.streaming.taking import Taking
 from unbreakable.runtime import Runtime, is_async, new_lock
-from unbreakable.storage.turn import in_use
+from unbreakable.storage.turn import Turn
 
 LAST_GRACE = 1.0  # seconds for a handler that had to be cancelled to clean up
 LOOK_AGAIN = 1.0  # seconds after which whoever waits for items to be handled sees to it that somebody handles them
@@ -44,8 +46,7 @@ class Life:
         self._taking: Callable[[], Taking | None] = _nobody  # a weak reference: who takes may let go without a word
         self._handling, self._opening = handling, opening
         self._carrier: Carrier | None = None
-        self._lock, self._is_opening = new_lock(), False
-        self._was_ended = False  #: whether a handler of signals closed it while its own thread opened it
+        self._turn = Turn(f"stream {name!r}", new_lock())
 
     # ── beginning ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -54,54 +55,46 @@ class Life:
         opened = self.opened
         if opened is not None and self.state is State.OPEN:
             return opened
-        with self._lock:
-            self.refuse_if_closed()
+        with self._turn, self._turn.lock:
+            self._refuse_if_closed()
             return self._open_now()
 
     def begin(self) -> Opened:
         """Return what is open, and see to it that its handler is at work; raises as ``look``."""
         opened = self.look()
         if self._handling is not None and not self.is_consuming:
-            self._consume(opened, self._handling)
+            self._consume(self._handling)
         return opened
 
     def reopen(self) -> Opened:
         """Return what is open, opened now also after it was closed."""
-        with self._lock:
+        with self._turn, self._turn.lock:
             if self.state is State.CLOSING:
                 raise Rejected(f"stream {self.name!r} is still closing")
             return self._open_now()
 
     def _open_now(self) -> Opened:
         opened = before = self.opened
-        if self._is_opening:
-            raise in_use(f"stream {self.name!r}")
-        if opened is None or (self.state is State.CLOSED and opened.log is not None):
+        if opened is None or self.state is State.CLOSED:
             opened = self._opened_now()
-            if self._was_ended:
-                self.state = State.CLOSED
-                opened.close()
-                raise Rejected(f"stream {self.name!r} was closed as it was opened: start() opens it again")
             if before is not None:
-                opened.buffer.adopt(before.buffer)
+                opened.adopt(before)
         self.opened, self.state = opened, State.OPEN
         return opened
 
     def _opened_now(self) -> Opened:
         try:
-            self._is_opening, self._was_ended = True, False
             opened = self._opening()
         except StateError as error:
             self.trouble = str(error)
             raise
-        finally:
-            self._is_opening = False
         self.trouble = None
         return opened
 
-    def _consume(self, opened: Opened, handling: Handling) -> None:
-        with self._lock:
-            if self.is_consuming or self.state is not State.OPEN:
+    def _consume(self, handling: Handling) -> None:
+        with self._turn, self._turn.lock:
+            opened = self.opened
+            if self.is_consuming or opened is None or self.state is not State.OPEN:
                 return
             self.consumer = consumer = Consumer(handling, opened.buffer, opened.letters, opened.confirming)
             self._taking = weakref.ref(consumer.taking)
@@ -110,22 +103,22 @@ class Life:
             carrier.start()
             self._carrier = carrier
 
-    def take_over(self) -> Taking:
-        """Let a new iterator over batches be the one who takes, in the place of an older one."""
-        opened = self.begin()
-        taking = Taking(opened.buffer, self._batching(), opened.confirming)
-        with self._lock:
+    def take_over(self) -> tuple[Taking, DeadLetters]:
+        """Let a new iterator over batches be the one who takes, in the place of an older one; raises as ``look``."""
+        with self._turn, self._turn.lock:
+            self._refuse_if_closed()
+            opened = self._open_now()
+            taking = Taking(opened.buffer, self._batching(), opened.confirming)
             before, self._taking = self.taking, weakref.ref(taking)
             if before is not None:
                 before.is_replaced = True
                 before.stop()
-        return taking
+        return taking, opened.letters
 
     def _batching(self) -> Batching:
         return self.settings.batching or Batching(min(BATCH, self.settings.max_buffer))
 
-    def refuse_if_closed(self) -> None:
-        """Raise Rejected unless items are taken in."""
+    def _refuse_if_closed(self) -> None:
         if self.state in (State.CLOSING, State.CLOSED):
             raise Rejected(f"stream {self.name!r} is {self.state.value}: start() opens it again")
 
@@ -149,10 +142,11 @@ class Life:
     async def wait_for(self, number: int, runtime: Runtime, seconds: float) -> bool:
         """Wait until everything up to *number* is settled, at most *seconds*; see to it that somebody is at it."""
         until, opened = runtime.now() + seconds, self.begin()
+        opened.buffer.notify()  # an interrupt may have kept the last put from doing so
         while not await opened.buffer.settled.wait(number, runtime, min(until - runtime.now(), LOOK_AGAIN)):
             if runtime.now() >= until or self.state is State.CLOSED:
                 return opened.buffer.settled.value >= number
-            if self.state is State.OPEN:
+            with contextlib.suppress(Rejected):  # it is closing
                 opened = self.begin()  # another one, if it was closed and opened again
         return True
 
@@ -160,13 +154,13 @@ class Life:
 
     async def end(self, runtime: Runtime, grace: float) -> None:
         """Take nothing in any more, wait for what is only in memory, end the consumer, let go of the folder."""
-        with self._lock:
+        with self._turn, self._turn.lock:
             opened = self.opened
-            self._was_ended = self._is_opening
             if opened is None or self.state is not State.OPEN:
                 self.state = State.CLOSED if self.state is State.NEW else self.state
                 return
             self.state = State.CLOSING
+            opened.buffer.ended = f"stream {self.name!r} was closed: start() opens it again"
         opened.buffer.line.call()
         opened.buffer.notify()  # a handler of signals may close it before the put that it interrupted has done so
         until = runtime.now() + grace
@@ -214,7 +208,6 @@ class Life:
         if self.opened is not None:
             self.opened.forget()
         self.state, self.opened, self.consumer, self._taking, self._carrier = State.NEW, None, None, _nobody, None
-        self._is_opening = False
 
 
 def _nobody() -> None:

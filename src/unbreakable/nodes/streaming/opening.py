@@ -68,10 +68,17 @@ class Opened:
         )
 
     def refuse_if_in_use(self) -> None:
-        """Raise StateInUse in a handler of signals that interrupted this thread in the middle of a put."""
+        """Raise StateInUse in a handler of signals that interrupted this thread at work: it would wait for itself."""
         self.buffer.refuse_if_mine()
         if self.confirming is not None and self.confirming.is_mine:
             raise in_use("the stream")
+
+    def adopt(self, before: Opened) -> None:
+        """Go on with what an earlier one of the same stream counted, and with what it had only in memory."""
+        if self.log is None:
+            self.letters = before.letters
+            self.buffer.count.found(0, len(self.letters))
+        self.buffer.adopt(before.buffer)
 
     def close(self) -> None:
         """Write down what is only in memory, if there is a log, and let go of the folder; raises StateError."""
