@@ -31,6 +31,7 @@ from unbreakable.runtime.loading import is_loading
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
 from unbreakable.storage.shared import place_of, settled
 from unbreakable.storage.trouble import explained
+from unbreakable.storage.turn import when_free
 from unbreakable.workflow import Parts, QuantumWorkflow
 from unbreakable.workflows.step import check_text
 
@@ -298,9 +299,17 @@ class QuantumSystem(Closing):
             await self.loops.aclose(grace)
 
     def aclose_sync(self, grace: float = 10.0) -> None:
-        """Do the same as ``aclose`` in plain code."""
+        """Do the same as ``aclose`` in plain code.
+
+        A handler of signals that interrupted this thread in the middle of what others may wait for has it done when
+        that is over.
+        """
         self.loops.refuse_to_block()  # before anything is closed that its loops use
-        until, self.is_closed = BLOCKING.now() + grace, True
+        self.is_closed = True
+        when_free(functools.partial(self._close_now, grace))
+
+    def _close_now(self, grace: float) -> None:
+        until = BLOCKING.now() + grace
         with contextlib.ExitStack() as stack:
             stack.callback(self._close_state)
             stack.callback(close_all_sync, self._others(), until)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from unbreakable.errors import GraphError, Rejected, RunNotCommitted
@@ -18,6 +19,7 @@ from unbreakable.record import Record
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing
 from unbreakable.runtime.closing import close_all, close_all_sync
 from unbreakable.simulation import QuantumSimulationEngine, QuantumStats
+from unbreakable.storage.turn import when_free
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 
 
@@ -190,8 +192,11 @@ class QuantumWorkflow(Closing):
             await self.close_parts(until)
 
     def aclose_sync(self, grace: float = 10.0) -> None:
-        """Do the same as ``aclose`` in plain code."""
+        """Do the same as ``aclose`` in plain code; a handler of signals may, as ``QuantumSystem.aclose_sync`` says."""
         self.loop.refuse_to_block()
+        when_free(partial(self._close_now, grace))
+
+    def _close_now(self, grace: float) -> None:
         until = BLOCKING.now() + grace
         try:
             self.loop.aclose_sync(grace)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from unbreakable.loops.life import Life
-from unbreakable.runtime import Runtime
+from unbreakable.runtime import BLOCKING, Runtime, run_blocking
+from unbreakable.storage.turn import when_free
 
 # An iteration that had to be cancelled is given so many seconds to clean up.
 LAST_GRACE = 1.0
@@ -25,6 +26,19 @@ async def end(lives: Iterable[Life], runtime: Runtime, grace: float) -> bool:
     for life in left:
         life.cut()
     return not await _still_going(left, runtime, LAST_GRACE) and len(others) == len(lives)
+
+
+def end_sync(lives: Iterable[Life], grace: float) -> bool:
+    """Do the same as ``end`` in plain code.
+
+    In a handler of signals that interrupted this thread as it held what iterations may need, *lives* are asked at once,
+    and waited for when that is over.
+    """
+    lives = list(lives)
+    for life in lives:
+        life.ask_to_stop()
+    when_free(lambda: run_blocking(end(lives, BLOCKING, grace)))
+    return not any(life.carrier.is_alive for life in lives)
 
 
 async def _still_going(lives: list[Life], runtime: Runtime, seconds: float) -> list[Life]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import Operation, qualified_name
-from unbreakable.loops.ending import end
+from unbreakable.loops.ending import end, end_sync
 from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
 from unbreakable.loops.loop import QuantumLoop
@@ -139,7 +139,7 @@ class QuantumLoopEngine(Closing):
         """Do the same as ``aclose`` in plain code."""
         self.refuse_to_block()
         self.is_closed = True
-        run_blocking(end(self._lives(), BLOCKING, grace))
+        end_sync(self._lives(), grace)
 
     def refuse_to_run(self) -> None:
         """Raise RuntimeError in async code, where ``run`` would block the event loop."""

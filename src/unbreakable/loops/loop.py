@@ -9,7 +9,7 @@ from collections.abc import Callable
 from unbreakable.errors import Rejected
 from unbreakable.fractal import FractalNode
 from unbreakable.loops.control import Control
-from unbreakable.loops.ending import end
+from unbreakable.loops.ending import end, end_sync
 from unbreakable.loops.first import FirstTime
 from unbreakable.loops.life import Life
 from unbreakable.loops.program import refuse_while_loading
@@ -105,9 +105,13 @@ class QuantumLoop(Closing):
         return await end(self._lives(), ASYNCIO, grace)
 
     def stop_sync(self, grace: float = 10.0) -> bool:
-        """Do the same as ``stop`` in plain code."""
+        """Do the same as ``stop`` in plain code.
+
+        A handler of signals that interrupted this thread in the middle of what an iteration may need has the loop
+        waited for when that is over, and is told False if it goes on until then.
+        """
         self.refuse_to_block()
-        return run_blocking(end(self._lives(), BLOCKING, grace))
+        return end_sync(self._lives(), grace)
 
     async def wait(self) -> None:
         """Wait until the loop has ended; return at once if it is not running."""

@@ -31,14 +31,14 @@ from unbreakable.fractal.ports import join
 from unbreakable.fractal.settings import check_names
 from unbreakable.fractal.status import NodeStatus
 from unbreakable.items import Items
-from unbreakable.nodes.orchestrating.at_work import Place, RunsAtWork, around, see_off
+from unbreakable.nodes.orchestrating.at_work import Place, RunsAtWork, around, others, see_off
 from unbreakable.nodes.orchestrating.books import Books
 from unbreakable.nodes.orchestrating.crew import TaskCrew, ThreadCrew
 from unbreakable.policies import check
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blocking
 from unbreakable.runtime.mark import Mark
-from unbreakable.storage.turn import when_out
+from unbreakable.storage.turn import when_free
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 from unbreakable.workflows.calling import NodeCaller, StepNodes
 from unbreakable.workflows.engine import Engine, left_unfinished
@@ -344,7 +344,7 @@ class OrchestratorNode(Closing):
 
         A handler of signals that interrupted this thread as it wrote to the file has it done when that is over.
         """
-        when_out(partial(self._close_now, self._seconds(grace)))
+        when_free(partial(self._close_now, self._seconds(grace)), lambda: bool(others(self._places(), BLOCKING)))
 
     def _close_now(self, seconds: float) -> None:
         with contextlib.ExitStack() as stack:

@@ -1,12 +1,12 @@
 """The one door to time, dice, waiting and concurrency."""
 
+from unbreakable.lock import Latch, new_lock
 from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime
 from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, run_blocking
 from unbreakable.runtime.closing import Closing
 from unbreakable.runtime.colour import is_async, mark_as_coroutine_function
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.line import Line, Place
-from unbreakable.runtime.lock import Latch, new_lock
 from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watch, Watched, settle
 from unbreakable.runtime.world import ThreadsExhausted

@@ -10,7 +10,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 
-from unbreakable.runtime.lock import new_lock
+from unbreakable.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Waiter
 
 LOOK_AGAIN = 1.0  # seconds

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from unbreakable.lock import new_lock
 from unbreakable.runtime.chore import come_what_may
 
 MOST_THREADS = 1_024  # at work at once
@@ -49,7 +50,7 @@ class RealWorld:
     def forget(self) -> None:
         """Start afresh in a forked child, which has none of its parent's threads."""
         self.busy: collections.Counter[object] = collections.Counter()
-        self.lock = threading.Lock()
+        self.lock = new_lock()  # a handler of signals may come in the middle, and have something done, too
         self.queue: collections.deque[Callable[[], None]] = collections.deque(maxlen=MOST_CHORES)
         self.chores: threading.Thread | None = None
         self.wanted = threading.Event()  # somebody who does the chores

@@ -19,7 +19,7 @@ from typing import Protocol
 from unbreakable.outcome import in_one_line
 from unbreakable.storage.shared import close_state, open_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
-from unbreakable.storage.turn import Turn, when_out
+from unbreakable.storage.turn import Turn, when_free
 
 PAUSE = 1.0  # seconds between two writes
 
@@ -93,7 +93,7 @@ class BackgroundWriter:
 
         A signal's handler that interrupted this thread in the middle of such work has that done when it is over.
         """
-        when_out(self._close)
+        when_free(self._close)
 
     def _close(self) -> None:
         if self._file is None:

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Protocol
 
 from unbreakable.errors import StateError
+from unbreakable.lock import new_lock
 from unbreakable.storage import turn
 
 PATIENCE = 5.0  # seconds that a fork waits for whoever is at work on a file
 
-_gate = threading.RLock()  # held while somebody comes, and while the process forks
+_gate = new_lock()  # held while somebody comes, and while the process forks
 _everyone: weakref.WeakSet[Turn] = weakref.WeakSet()
 _forks: list[list[Turn]] = []  # who waits for each: a signal's handler may fork in the middle of a fork
 _torn: set[Path] = set()  # files that a parent was at work in
@@ -132,7 +133,7 @@ def _after_in_child() -> None:
     global _gate  # noqa: PLW0603 - the parent's was held by the fork
     waiting = [each for fork in _forks for each in fork]
     at_work = set(_everyone).difference(waiting)
-    _gate = threading.RLock()
+    _gate = new_lock()
     _forks.clear()
     for each in waiting:
         each.give_back()

@@ -5,18 +5,18 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import threading
 from collections import Counter
 from pathlib import Path
 
 from unbreakable.errors import ConfigurationError
+from unbreakable.lock import new_lock
 from unbreakable.storage.sqlite import Durability, StateFile
 from unbreakable.storage.turn import in_use, when_out
 
 _files: dict[Path, StateFile] = {}
 _users: Counter[StateFile] = Counter()
 _opening: set[Path] = set()  # what is being opened, by whoever has the lock
-_lock = threading.RLock()  # a handler of signals may close what its thread is just opening
+_lock = new_lock()  # a handler of signals may close what its thread is just opening
 
 
 def settled(state: str | os.PathLike[str]) -> Path:
@@ -95,8 +95,6 @@ def _close(file: StateFile) -> None:
 
 def _forget_all() -> None:
     """Leave every file to the parent process; in a forked child it has to be opened anew."""
-    global _lock  # noqa: PLW0603 - the parent's lock may have been held by a thread that does not exist here
-    _lock = threading.RLock()
     for file in _users:
         file.forget()
     _files.clear()

@@ -3,18 +3,23 @@
 The law of this file.  A handler runs in the middle of whatever its thread is at, so what that thread holds comes free
 only when the handler has returned.  Who asks for a turn that this very thread has is refused at once; who only wants
 to close something has that done ``when_out``: now, or as soon as the thread lets go of what it was interrupted in, also
-when it does so because the handler has raised.
+when it does so because the handler has raised.  Who waits for other threads, which may want one of the locks that are
+held for a few lines only, does so ``when_free``.
 """
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
-from types import TracebackType
+from functools import partial
+from types import FrameType, TracebackType
 
 from unbreakable.errors import StateInUse
+from unbreakable.lock import holds_a_lock
 
 MOST_LEFT = 16  # turns of a thread that an interrupt between two lines has left announced
 
@@ -94,10 +99,14 @@ def do_what_is_left() -> None:
         _, work = works.pop(0)
         if not works:
             left.pop(thread, None)
-        try:
-            work()
-        except Exception as error:
-            logging.getLogger("unbreakable").warning("closing, put off by a signal, failed", exc_info=error)
+        _logged(work)
+
+
+def _logged(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception as error:
+        logging.getLogger("unbreakable").warning("closing, put off by a signal, failed", exc_info=error)
 
 
 def in_use(name: str) -> StateInUse:
@@ -119,6 +128,42 @@ def when_out(work: Callable[[], object], *around: Turn) -> None:
         work()
     else:
         left.setdefault(threading.get_ident(), []).append((turn, work))
+
+
+def when_free(work: Callable[[], object], waits: Callable[[], bool] = lambda: True) -> None:
+    """Do *work*, which waits for other threads if *waits* says so, as ``when_out``, and not as this one holds a lock.
+
+    Nobody is told when a lock comes free that is held for a few lines of arithmetic, so another thread does it then.
+    """
+    when_out(partial(_do_or_hand_over, work, waits) if _is_within_ours(sys._getframe(1)) else work)  # noqa: SLF001
+
+
+def _is_within_ours(frame: FrameType | None) -> bool:
+    """Return whether there is code of ours beneath the code that has called ours, as for a handler of signals."""
+    while frame is not None and _name(frame).startswith(("unbreakable.", "contextlib")):
+        frame = frame.f_back
+    while frame is not None and not _name(frame).startswith("unbreakable."):
+        frame = frame.f_back
+    return frame is not None
+
+
+def _name(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
+
+
+def _do_or_hand_over(work: Callable[[], object], waits: Callable[[], bool]) -> None:
+    if not (holds_a_lock() and waits() and _is_handed_over(work)):
+        work()
+
+
+def _is_handed_over(work: Callable[[], object]) -> bool:
+    """Return whether there is another thread that does *work*; the end of the program, asked for here, waits for it."""
+    run = contextvars.copy_context().run
+    try:
+        threading.Thread(target=run, args=(_logged, work), name="unbreakable closing", daemon=False).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 if hasattr(os, "register_at_fork"):

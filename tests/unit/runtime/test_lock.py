@@ -7,6 +7,7 @@ import gc
 import threading
 
 import unbreakable as ub
+from unbreakable import lock as locks
 from unbreakable.errors import BulkheadFull
 from unbreakable.runtime import ASYNCIO, Gate, Latch, new_lock
 
@@ -18,6 +19,30 @@ def test_who_holds_a_lock_can_take_it_again_but_no_latch():
     lock, latch = new_lock(), Latch()
     with lock:
         assert (True, True, False) == (lock.acquire(blocking=False), latch.take(), latch.take())
+
+
+def test_a_thread_knows_whether_it_holds_a_lock():
+    """What another one holds is not its own."""
+    lock, told = new_lock(), []
+    other = threading.Thread(target=lambda: told.append(locks.holds_a_lock()))
+    told.append(locks.holds_a_lock())
+    with lock:
+        told.append(locks.holds_a_lock())
+        other.start()
+        other.join(PATIENCE)
+    assert [False, True, False] == told
+
+
+def test_locks_that_are_gone_are_forgotten():
+    """A thousand references may be left of them, or as many as there are locks."""
+    kept = [new_lock() for _ in range(5 * locks.FEW)]
+    living = len(locks._locks.all())
+    del kept
+    for _ in range(2):
+        kept = [new_lock() for _ in range(2 * living + locks.FEW)]
+        del kept
+    assert len(locks._locks._by_id) <= 2 * living + 2 * locks.FEW
+    assert len(locks._locks.all()) < living
 
 
 def test_only_others_wait_for_who_holds_a_latch():

@@ -173,13 +173,18 @@ class RunsAtWork:
 _line = Line()  # of those who wait for runs to end
 
 
+def others(places: Sequence[Place], runtime: Runtime) -> list[Place]:
+    """Return the *places* of runs that can be waited for: they were not cut, and do not wait for us."""
+    return [place for place in places if not (place.is_cut or place.waits_for(runtime))]
+
+
 async def see_off(places: Sequence[Place], runtime: Runtime, grace: float) -> None:
     """Wait for the runs of *places*, in whatever threads and event loops, at most *grace* seconds; then cut the rest.
 
     What a thread is at cannot be cut: its run is left when the step has ended, for which nobody waits here.  Runs that
     wait for us are not waited for, and go on; nor are those that were cut before.
     """
-    places = [place for place in places if not (place.is_cut or place.waits_for(runtime))]
+    places = others(places, runtime)
     try:
         await _wait(places, runtime, grace)
     finally:

@@ -1,4 +1,4 @@
-"""Locks that a forked child finds open, whoever held them in the parent."""
+"""Locks that a forked child finds open, whoever held them in the parent, and of which a thread knows which it holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,36 @@ import threading
 import weakref
 from typing import Any
 
-_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+FEW = 1_000  # references to locks that are gone, which are kept
+
+
+class _Locks:
+    """Know the locks that there are, without callbacks when they go: what a handler raises in one is lost."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, weakref.ref[Any]] = {}
+        self._most = FEW
+
+    def add(self, lock: object) -> None:
+        """Know *lock* as long as it lives."""
+        self._by_id[id(lock)] = weakref.ref(lock)
+        if len(self._by_id) > self._most:
+            for key, reference in list(self._by_id.items()):
+                if reference() is None:
+                    self._drop(key)
+            self._most = 2 * len(self._by_id) + FEW
+
+    def _drop(self, key: int) -> None:
+        reference = self._by_id.pop(key, None)
+        if reference is not None and reference() is not None:  # another thread has just made one in the same place
+            self._by_id.setdefault(key, reference)
+
+    def all(self) -> list[Any]:
+        """Return those that live."""
+        return [lock for reference in list(self._by_id.values()) if (lock := reference()) is not None]
+
+
+_locks = _Locks()
 
 
 def new_lock() -> threading.RLock:
@@ -19,6 +48,11 @@ def new_lock() -> threading.RLock:
     lock = threading.RLock()
     _locks.add(lock)
     return lock
+
+
+def holds_a_lock() -> bool:
+    """Return whether this thread is in the middle of such lines; it looks at all locks that there are."""
+    return any(lock._is_owned() for lock in _locks.all() if hasattr(lock, "_is_owned"))  # noqa: SLF001 - as Condition
 
 
 class Latch:
@@ -49,7 +83,7 @@ class Latch:
 
 
 def _open_all() -> None:
-    for lock in list(_locks):
+    for lock in _locks.all():
         lock._at_fork_reinit()  # noqa: SLF001 - what the standard library does for its own locks
 
 

@@ -1,0 +1,98 @@
+"""A handler of signals closes a whole system while its own thread is in the middle of a run, and others are at work."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from pathlib import Path
+
+import pytest
+from tests.lines import PATIENCE, AtLine, in_time
+
+import unbreakable as ub
+from unbreakable.errors import Rejected
+from unbreakable.storage import shared
+from unbreakable.storage.lookup import look_up
+
+pytestmark = pytest.mark.real
+
+FOREVER = 3600.0  # seconds of grace: who waits for them waits for himself
+OURS = {str(file) for file in Path(ub.__file__).parent.rglob("*.py")}
+STRIDE = 61  # lines from one story to the next: there are about 1,500
+CLOSED = ("with ", "try:")
+
+
+class Exit(BaseException):
+    """Stand for the SystemExit of a handler, which pytest would take for its own."""
+
+
+class System:
+    """A system whose workflow is run by this thread, by another one, and by its loop, all on one state file."""
+
+    def __init__(self, folder):
+        self.place, self.acks = folder, itertools.count()
+        self.system = ub.QuantumSystem(folder)
+        steps = [ub.Step("a", lambda: 1), ub.Step("b", lambda: 2)]
+        self.workflow = self.system.create_quantum_workflow_sync("w", interval=0, workflow=steps)
+        self.work()
+        self.workflow.start()
+        self.other = threading.Thread(target=self.work_on, daemon=True)
+        self.other.start()
+
+    def work(self):
+        assert "committed" == self.workflow.run_once_sync().status
+        next(self.acks)
+
+    def work_on(self):
+        with contextlib.suppress(Rejected):
+            while True:
+                self.work()
+
+    def close(self):
+        self.system.aclose_sync(FOREVER)
+        self.workflow.aclose_sync(FOREVER)  # a run that had begun before may have opened the file again
+
+        self.other.join(PATIENCE)
+
+    def is_closed(self):
+        return not (self.other.is_alive() or self.workflow.loop.is_running)
+
+    def is_open_on_disk(self):
+        return self.place.resolve() / "runs.db" in shared._files
+
+
+CLOSINGS = {
+    "the system": lambda it: it.system.aclose_sync(FOREVER),
+    "the workflow": lambda it: it.workflow.aclose_sync(FOREVER),
+    "the engine": lambda it: it.system.loops.aclose_sync(FOREVER),
+    "the loop": lambda it: it.workflow.stop_sync(FOREVER),
+}
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["goes on", "exits"])
+@pytest.mark.parametrize("what", CLOSINGS)
+def test_a_handler_may_close_a_system_at_any_line(tmp_path, what, leaves):
+    """Whoever waits for what the handler interrupted is not waited for, and all that was confirmed is on record."""
+
+    def story(at):
+        thing = System(tmp_path / str(at))
+
+        def handler():
+            CLOSINGS[what](thing)
+            if leaves:
+                raise Exit
+
+        with contextlib.suppress(Rejected, Exit), AtLine(OURS, handler, at, CLOSED if leaves else ()) as signal:
+            thing.workflow.run_once_sync()
+        thing.close()
+        assert thing.is_closed(), at
+        assert leaves or not thing.is_open_on_disk(), at  # what is raised at any line may keep a run from leaving
+        [(ended,)] = look_up(thing.place / "runs.db", "SELECT count(*) FROM run WHERE status = 'committed'")
+        assert ended >= next(thing.acks), at
+        return signal.lines
+
+    for at in itertools.count(1 + leaves, STRIDE):
+        (tmp_path / str(at)).mkdir()
+        if in_time(lambda at=at: story(at)) < at:
+            break
