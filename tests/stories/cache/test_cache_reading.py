@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -66,6 +67,14 @@ def test_an_outcome_tells_a_hit_from_a_load(stage):
     assert "kept from a load that began 5.000 s ago" in hit.explain()
     assert 9 == len(hit.trace.stages)
     assert load.id != hit.id
+
+
+def test_a_hit_on_what_is_fresh_for_ever_tells_no_age(stage):
+    """Nobody noted when it was loaded."""
+    cache = CacheNode(loader=stage.source(), ttl=math.inf)
+    stage.get(cache, "k")
+
+    assert "kept from an earlier load\n" in f"{stage.outcome(cache, 'k').explain()}\n"
 
 
 def test_errors_are_raised_with_their_story_and_never_kept(stage):

@@ -200,8 +200,9 @@ class Loading:
         except Exception as error:
             return self._told(began, Status.FAILED, "nothing was loaded", error=error)
         if isinstance(found, Entry):
-            age = began - found.until + self.ttl
-            return self._told(began, Status.OK, f"kept from a load that began {age:.3f} s ago", value=found.value)
+            age = began - found.until + self.ttl  # no number where values are fresh for ever
+            load = "an earlier load" if math.isnan(age) else f"a load that began {age:.3f} s ago"
+            return self._told(began, Status.OK, f"kept from {load}", value=found.value)
         return replace(self.node.outcome(*found.ended()), elapsed=runtime.now() - began)
 
     def _told(self, began: float, status: Status, story: str, **ended: Any) -> Outcome[Any]:
