@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
+from tests.lines import AtLine
 
 import unbreakable as ub
 from unbreakable.nodes.streaming import buffer
@@ -12,6 +14,8 @@ from unbreakable.storage import disk, log, turn
 
 pytestmark = pytest.mark.real
 
+# Lines at which Python itself lets no signal in: nothing is called before them, or they are left by a context manager.
+CLOSED = ("with ", "try:", "self._next =", "self._unread +=", "self._passed =", "self._entries.append(", "if spills:")
 BEFORE, AFTER = range(8), range(9, 20)
 
 
@@ -77,3 +81,37 @@ def test_whoever_drains_after_an_interrupted_put_does_not_wait_in_vain(monkeypat
         assert stream.drain_sync(10)
 
     assert [0, 1] == got
+
+
+@pytest.mark.parametrize(("durability", "most"), [("memory", 1), ("memory", 9), ("process", 9), ("durable", 9)])
+def test_a_put_is_interrupted_before_or_after_it_counts(tmp_path, durability, most):
+    """An item stands in the line, and is counted, or neither; whatever comes later does so after it."""
+
+    def strike():
+        raise KeyboardInterrupt
+
+    def story(at):
+        got, may_go_on = [], threading.Event()
+
+        def handle(item):
+            may_go_on.wait(10)
+            got.append(item)
+
+        with ub.StreamNode(handle, max_buffer=most, overflow=tmp_path / str(at), durability=durability) as stream:
+            stream.put_sync(0)
+            try:
+                with AtLine({buffer.__file__}, strike, at, CLOSED) as signal:
+                    stream.put_sync(1)
+            except KeyboardInterrupt:
+                pass
+            stream.put_sync(2, wait=5.0)
+            may_go_on.set()
+            assert stream.drain_sync(10), at
+            status = stream.get_status()
+        assert got in ([0, 2], [0, 1, 2]), at
+        assert (len(got), len(got), 0, 0) == (status.accepted, status.handled, status.in_memory, status.on_disk), at
+        return signal.lines
+
+    for at in itertools.count(1):
+        if story(at) < at:
+            break

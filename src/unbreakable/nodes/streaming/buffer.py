@@ -110,11 +110,11 @@ class Buffer:
         try:
             if entry.is_logged and not self._has_logged(entry):
                 return None
+            self._come(entry, spills, is_new=id is None)
         except BaseException:
-            if self.log is not None and self.log.last >= number:  # an interrupt struck when it was written already
+            if self.log is not None and self.log.last >= number == self._next:  # an interrupt, when it was written
                 self._come(entry, spills, is_new=id is None)
             raise
-        self._come(entry, spills, is_new=id is None)
         if tally is not None:
             tally.add(number, self.settled.value)
         return entry
@@ -126,14 +126,17 @@ class Buffer:
             self.log.refuse_if_mine()
 
     def _come(self, entry: Entry, spills: bool, *, is_new: bool) -> None:
-        """Count *entry*, which is written if it has to be, as the last of all."""
+        """Count *entry*, which is written if it has to be, as the last of all.
+
+        Python lets an interrupt in where something is called: before the first of these lines, or after the last.
+        """
+        self.count.put(entry, is_new=is_new)
         self._next = entry.number + 1
         if spills:
             self._unread += 1
         else:
-            self._entries.append(entry)
             self._passed = entry.number
-        self.count.put(entry, is_new=is_new)
+            self._entries.append(entry)
 
     def _held(self) -> int:
         return len(self._entries) + len(self._left) + (0 if self.lease is None else len(self.lease.entries))

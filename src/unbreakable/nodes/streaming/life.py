@@ -200,7 +200,7 @@ class Life:
         finally:
             self.state, self._taking, self._carrier = State.CLOSED, _nobody, None
         left = opened.buffer.count.in_memory
-        if left > 0:  # an interrupt in the middle of a put may have left an item uncounted
+        if left:
             logging.getLogger("unbreakable").warning("stream %r: %d items are left in memory only", self.name, left)
 
     def forget(self) -> None:
