@@ -9,7 +9,7 @@ import pytest
 from tests.lines import AtLine
 
 import unbreakable as ub
-from unbreakable.nodes.streaming import buffer
+from unbreakable.nodes.streaming import buffer, confirming
 from unbreakable.storage import disk, log, turn
 
 pytestmark = pytest.mark.real
@@ -115,3 +115,21 @@ def test_a_put_is_interrupted_before_or_after_it_counts(tmp_path, durability, mo
     for at in itertools.count(1):
         if story(at) < at:
             break
+
+
+def test_a_sync_that_was_interrupted_as_it_began_is_begun_by_the_next(tmp_path):
+    """Nobody would confirm anything any more."""
+
+    def strike():
+        raise KeyboardInterrupt
+
+    with ub.StreamNode(overflow=tmp_path, durability="durable") as stream:
+        for at in itertools.count(1):
+            try:
+                with AtLine({confirming.__file__}, strike, at, ("with ", "try:", "self._leave(")) as signal:
+                    stream.put_sync(at)
+            except KeyboardInterrupt:
+                pass
+            assert "durable" == stream.put_sync(at, wait=5.0).level, at
+            if signal.lines < at:
+                break

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from unbreakable.errors import StateError
 from unbreakable.nodes.streaming.milestone import Milestone
-from unbreakable.runtime import Runtime, new_lock
+from unbreakable.runtime import Runtime
 
 AGAIN = 0.25  # seconds after which whoever waits asks a disk once more that refused
 
@@ -27,8 +27,8 @@ class Confirming:
     def __init__(self, sync: Callable[[], int], confirmed: Callable[[], None], value: int) -> None:
         self.reached = Milestone(value)
         self._sync, self._confirmed = sync, confirmed
-        self._lock, self._is_at_work, self._is_closed = new_lock(), False, False
-        self._threads: set[int] = set()  #: those that sync for themselves
+        self._at_work: dict[str, object] = {}  #: the one who syncs, if anybody does: a thread's number, or a token
+        self._is_closed = False
         self._thread: ThreadPoolExecutor | None = None
 
     async def wait(self, number: int, runtime: Runtime, seconds: float) -> bool:
@@ -41,55 +41,58 @@ class Confirming:
                 return False
         return True
 
-    def _is_first(self) -> bool:
-        with self._lock:
-            is_first, self._is_at_work = not self._is_at_work, True
-        return is_first
+    def _is_first(self, who: object) -> bool:
+        """Let *who* be the one who syncs, if nobody is: in one step, in which no interrupt comes."""
+        return self._at_work.setdefault("sync", who) is who
+
+    def _leave(self, who: object) -> None:
+        if self._at_work.get("sync") is who:
+            self._at_work.pop("sync", None)
 
     def _here(self) -> None:
         thread = threading.get_ident()
         try:
-            self._threads.add(thread)
-            if self._is_first() and self._once():
+            if self._is_first(thread) and self._once(thread):
                 following = self.reached.first
                 if following is not None:
                     following.wake()  # whoever wrote meanwhile makes the next sync
         finally:
-            self._threads.discard(thread)
+            self._leave(thread)  # an interrupt may have come before it began
 
     @property
     def is_mine(self) -> bool:
         """Whether this thread is syncing, where a handler of signals has interrupted it."""
-        return threading.get_ident() in self._threads
+        return self._at_work.get("sync") == threading.get_ident()
 
     def _in_a_thread(self) -> None:
-        if self._is_first():
-            try:
+        token = object()
+        try:
+            if self._is_first(token):
                 self._thread = self._thread or ThreadPoolExecutor(1, "unbreakable sync")
-                asyncio.get_running_loop().run_in_executor(self._thread, self._while_awaited)
-            except BaseException:
-                self._is_at_work = False
-                raise
+                asyncio.get_running_loop().run_in_executor(self._thread, self._while_awaited, token)
+        except BaseException:
+            self._leave(token)
+            raise
 
-    def _while_awaited(self) -> None:
-        while self._once() and self.reached.first is not None and self._is_first():
+    def _while_awaited(self, token: object) -> None:
+        while self._once(token) and self.reached.first is not None and self._is_first(token):
             pass
 
-    def _once(self) -> bool:
-        """Sync; return whether it went through."""
+    def _once(self, who: object) -> bool:
+        """Sync; return whether it went through.  Who wrote meanwhile is looked for after that."""
         try:
             value = self._sync()
+            self.reached.reach(value)
+            self._confirmed()
         except StateError:
             return False
         finally:
-            self._is_at_work = False
-        self.reached.reach(value)
-        self._confirmed()
+            self._leave(who)
         return True
 
     def close(self) -> None:
         """Confirm what was written so far; whoever waits after that does so in vain."""
-        self._once()
+        self._once(None)
         self._is_closed = True
         thread, self._thread = self._thread, None
         if thread is not None:
