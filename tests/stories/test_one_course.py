@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import copy
 import math
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 import unbreakable as ub
 from unbreakable.runtime import BLOCKING, AsyncioRuntime, BlockingRuntime
+from unbreakable.runtime.world import Bell
 from unbreakable.testing import VirtualClock, virtual_time
 
 
@@ -307,13 +307,13 @@ def _play_blocking(course: Course) -> dict[int, list[dict[str, Any]]]:  # noqa: 
 
 def run_in_threads(lives: list[Any]) -> None:
     """Run every life in a thread that takes part in virtual time."""
-    over = [threading.Event() for _ in lives]
+    over = [Bell() for _ in lives]
 
-    def lead(life: Any, end: threading.Event) -> None:
+    def lead(life: Any, end: Bell) -> None:
         try:
             life()
         finally:
-            end.set()
+            end.ring()
 
     for life, end in zip(lives, over, strict=True):
         BLOCKING.world.spawn(lambda life=life, end=end: lead(life, end), "caller")

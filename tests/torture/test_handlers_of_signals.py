@@ -17,6 +17,7 @@ from unbreakable.nodes.answering import knowledge, shelf
 from unbreakable.nodes.answering.knowledge import KnowledgeBase
 from unbreakable.nodes.orchestrating import books
 from unbreakable.nodes.streaming import buffer, confirming, intake
+from unbreakable.runtime.world import Bell
 from unbreakable.storage import asking, background, forking, log, shared, sqlite, turn, writing
 from unbreakable.storage.lookup import look_up
 from unbreakable.workflows import table
@@ -272,20 +273,20 @@ def test_a_handler_that_works_with_it_is_served_or_refused_at_once(tmp_path, kin
 
 
 def test_a_handler_may_close_while_the_consumer_is_woken(monkeypatch):
-    """Python's own lock of an event is held then, which nobody can take twice: closing comes after that."""
+    """The line is locked then, and the consumer would need it to go on: closing comes after that."""
     handled = []
     stream = ub.StreamNode(handled.append)
     stream.put_sync(0)
     stream.drain_sync(PATIENCE)
-    real = threading.Condition.notify_all
+    real = Bell.ring
 
-    def notify_all(condition):
-        monkeypatch.setattr(threading.Condition, "notify_all", real)
+    def ring(bell):
+        monkeypatch.setattr(Bell, "ring", real)
         stream.aclose_sync(5.0)
-        real(condition)
+        real(bell)
 
     def story():
-        monkeypatch.setattr(threading.Condition, "notify_all", notify_all)
+        monkeypatch.setattr(Bell, "ring", ring)
         stream.put_sync(1)
 
     in_time(story)

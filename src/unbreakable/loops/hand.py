@@ -118,7 +118,6 @@ class Hand:
                     del job  # it may hold an exception, and so everything that the work held
                 BLOCKING.world.wait(self._bell, float("inf"))
                 self._bell.clear()
-                self._bell.number = None
         finally:
             quietly(self._last)
             self._has_ended = True

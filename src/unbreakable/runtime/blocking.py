@@ -6,7 +6,6 @@ import contextvars
 import inspect
 import math
 import os
-import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from types import GeneratorType
 from typing import Any, Protocol, TypeVar, cast
@@ -51,8 +50,8 @@ class World(Protocol):
     def sleep(self, seconds: float) -> None:
         """Let *seconds* pass."""
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Return whether *event* was set within *seconds*."""
+    def wait(self, bell: Bell, seconds: float) -> bool:
+        """Return whether *bell* was rung within *seconds*."""
 
     def spawn(self, work: Callable[[], Any], name: str, owner: object = None) -> None:
         """Run *work* in a thread, one of those that *owner* may have at work."""
@@ -134,7 +133,6 @@ class BlockingRuntime:
             while True:
                 self._wait(news, float("inf"))
                 news.clear()
-                news.number = None
                 finished = [branch for branch in branches if branch.done.is_set()]
                 for branch in finished:
                     if isinstance(branch.result(), Success):

@@ -24,7 +24,7 @@ from typing import Any
 from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.chore import quietly
-from unbreakable.runtime.world import numbers
+from unbreakable.runtime.world import Bell, numbers
 
 PATIENCE = 1.0  # real seconds that a thread may block for real before it no longer holds up virtual time
 GUEST_PATIENCE = 0.1  # the same for a thread that the user's code started: it may be a server, which waits for ever
@@ -37,17 +37,17 @@ _start = threading.Thread.start
 class Parked:
     """Somebody who waits: until when, for what, and since when in real time."""
 
-    __slots__ = ("event", "member", "number", "patience", "ready", "since", "until")
+    __slots__ = ("bell", "member", "number", "patience", "ready", "since", "until")
 
     def __init__(self, until: float, number: int, ready: Callable[[], bool], patience: float, member: bool) -> None:
         self.until, self.number, self.ready, self.patience = until, number, ready, patience
         self.member, self.since = member, time.monotonic()
-        self.event: threading.Event | None = None
+        self.bell: Bell | None = None
 
     def place(self) -> int:
         """Return the place in the order of those who may go on: when it was woken, else when it parked."""
-        woken = getattr(self.event, "number", None)
-        return self.number if woken is None else int(woken)
+        woken = None if self.bell is None else self.bell.number
+        return self.number if woken is None else woken
 
 
 class VirtualWorld:
@@ -81,9 +81,9 @@ class VirtualWorld:
         """Park for *seconds*."""
         self.park(self.moment + max(0.0, seconds), _never)
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Park until *event* is set, at most *seconds*."""
-        return self.park(self.moment + max(0.0, seconds), event.is_set, event=event)
+    def wait(self, bell: Bell, seconds: float) -> bool:
+        """Park until *bell* is rung, at most *seconds*."""
+        return self.park(self.moment + max(0.0, seconds), bell.is_set, bell=bell)
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* at once: in virtual time nobody waits for it, and stories stay in order."""
@@ -144,14 +144,12 @@ class VirtualWorld:
                 those.discard(threading.get_ident())
             self.turn.notify_all()
 
-    def park(
-        self, until: float, ready: Callable[[], bool], patience: float = 0.0, event: threading.Event | None = None
-    ) -> bool:
+    def park(self, until: float, ready: Callable[[], bool], patience: float = 0.0, bell: Bell | None = None) -> bool:
         """Wait for the moment *until* or for *ready*; return whether it was ready."""
         with self.turn:
             member = threading.get_ident() in self.members
             entry = Parked(until, next(numbers), ready, patience, member)
-            entry.event = event
+            entry.bell = bell
             self.parked.append(entry)
             self.running.discard(threading.get_ident())
             self._await(entry)

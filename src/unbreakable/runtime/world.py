@@ -23,16 +23,46 @@ LONGEST_CHORE = 5.0  # seconds that a fork waits for the one that is being done
 numbers = itertools.count()  # the order in which things came about: who parked when, who was woken when
 
 
-class Bell(threading.Event):
-    """An event that remembers when it was rung first, so that the woken go on in that order."""
+class Bell:
+    """Let threads wait until it is rung; remember when that was first, so that the woken go on in that order.
 
-    number: int | None = None
+    Whoever rings waits for nobody.  An event of Python's own has a lock, and a handler of signals may come while its
+    thread holds that and is about to wait: then it would be waited for in vain by all that the handler waits for.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._has_rung = False
+        self._waiting: dict[threading.Lock, None] = {}
+
+    def is_set(self) -> bool:
+        """Return whether it was rung."""
+        return self._has_rung
 
     def ring(self) -> None:
-        """Set the event."""
+        """Let those go on who wait, and those who come later."""
         if self.number is None:
             self.number = next(numbers)
-        self.set()
+        self._has_rung = True
+        for lock in list(self._waiting):
+            with contextlib.suppress(RuntimeError):  # somebody else has opened it
+                lock.release()
+
+    def clear(self) -> None:
+        """Let those wait who come later."""
+        self.number, self._has_rung = None, False
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is rung, at most *seconds*; return whether it was."""
+        lock = threading.Lock()
+        lock.acquire()
+        try:
+            self._waiting[lock] = None  # be there to be woken first, then look
+            if not self._has_rung:
+                lock.acquire(timeout=-1 if seconds > threading.TIMEOUT_MAX else max(0.0, seconds))
+            return self._has_rung
+        finally:
+            self._waiting.pop(lock, None)
 
 
 class ThreadsExhausted(Exception):
@@ -72,9 +102,9 @@ class RealWorld:
         """Let *seconds* pass."""
         time.sleep(seconds)
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Return whether *event* was set within *seconds*."""
-        return event.wait(None if seconds > threading.TIMEOUT_MAX else max(0.0, seconds))
+    def wait(self, bell: Bell, seconds: float) -> bool:
+        """Return whether *bell* was rung within *seconds*."""
+        return bell.wait(seconds)
 
     def spawn(self, work: Callable[[], Any], name: str, owner: object = None) -> None:
         """Run *work* in a daemon thread with a copy of this context; raise ThreadsExhausted if too many hang."""

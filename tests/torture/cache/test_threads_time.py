@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 
 import unbreakable as ub
 from unbreakable.errors import DeadlineExceeded
 from unbreakable.nodes import CacheNode
 from unbreakable.runtime import BLOCKING, run_blocking
+from unbreakable.runtime.world import Bell
 
 ONCE = {"retry": False, "breaker": False}
 
@@ -174,7 +174,7 @@ def test_a_failure_in_good_time_is_an_answer_for_all(crowd):
 def test_a_load_that_hangs_is_not_waited_for_by_who_comes_after_its_time(crowd):
     """A thread that never comes back holds those who came within the node's deadline, for a while, and nobody later."""
     cache = CacheNode(deadline=5, **ONCE)
-    release = threading.Event()
+    release = Bell()
     crowd.ask(cache.get_sync, "k", lambda: BLOCKING.world.wait(release, 100))
     nap(1)
     crowd.ask(cache.get_sync, "k", lambda: "not asked")
@@ -182,7 +182,7 @@ def test_a_load_that_hangs_is_not_waited_for_by_who_comes_after_its_time(crowd):
     value = cache.get_sync("k", lambda: "fresh")
     nap(10)
     late = crowd.ends[1]
-    release.set()
+    release.ring()
     crowd.wait()
 
     assert "fresh" == value
