@@ -162,6 +162,8 @@ class CommitUnknown(UnbreakableError):
     ``key`` names the work, if it has a name: with it the work may be asked for again.
     """
 
+    in_doubt = True
+
     def __init__(self, message: str = "", *, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key

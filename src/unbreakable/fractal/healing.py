@@ -13,7 +13,7 @@ from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
 from unbreakable.policies.breaker import verdict
-from unbreakable.policies.effects import is_done_once, may_repeat, may_run_twice_at_once
+from unbreakable.policies.effects import is_done_once, may_repeat, may_run_twice_at_once, pass_on_doubt
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import TimeUp
 
@@ -35,6 +35,8 @@ class Healing:
                 ctx.node.give_back(ctx)
         if isinstance(result, Failure) and not (result.refused or may_repeat(ctx.plan.effects, result)):
             ctx.leave_doubt()
+        if isinstance(result, Failure) and ctx.unsure:
+            pass_on_doubt(ctx.plan.effects, result.error)
         return result
 
     async def _healed(self, inner: Inner, ctx: Context) -> Result[Any]:

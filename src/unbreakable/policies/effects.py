@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal, TypeAlias, get_args
 
 from unbreakable.errors import Kind, NotSent, UnbreakableError, told_by
@@ -35,7 +36,17 @@ def never_left(failure: Failure) -> bool:
 def is_unsent(error: Exception) -> bool:
     """Return whether *error* itself, and not what it came from, says that the request provably never left."""
     meaning = meaning_of(error)
-    return is_a(error, NotSent) or (meaning is not None and meaning.unsent)
+    return (is_a(error, NotSent) or (meaning is not None and meaning.unsent)) and _word_of(error) is not True
+
+
+def pass_on_doubt(effects: Effects, error: Exception) -> None:
+    """Have *error*, of the last of several attempts, say that one of the others may have reached its target.
+
+    Whoever is told of it knows of the last attempt alone, which may never have left.
+    """
+    if effects != "none" and is_unsent(error):
+        with contextlib.suppress(Exception):  # it is somebody else's, and may hold nothing
+            vars(error).update(in_doubt=True)
 
 
 def is_done_once(effects: Effects, *, doubtful: bool) -> bool:
@@ -65,7 +76,7 @@ def leaves_doubt(failure: Failure) -> bool:
 def _word_of(error: BaseException) -> bool | None:
     """Return whether *error* says itself that there is a doubt, or that there is none; None if it says neither."""
     told = told_by(error, "in_doubt")
-    if isinstance(told, bool):
+    if told is True or told is False:
         return told
     return False if told_by(error, "refused") is True else None
 
@@ -85,9 +96,11 @@ def _came_from_doubt(error: BaseException) -> bool:
 
 def _behind(error: BaseException) -> list[BaseException]:
     """Return what *error* came from, as its traceback tells it."""
-    context = None if told_by(error, "__suppress_context__") else told_by(error, "__context__")
-    members = told_by(error, "exceptions") if is_a(error, BaseExceptionGroup) else None
-    return [each for each in (*(members or ()), told_by(error, "__cause__") or context) if each is not None]
+    members = told_by(error, "exceptions") if is_a(error, BaseExceptionGroup) else ()
+    cause = told_by(error, "__cause__")
+    if cause is None and not told_by(error, "__suppress_context__"):
+        cause = told_by(error, "__context__")
+    return [each for each in (*members, cause) if each is not None]
 
 
 def may_repeat(effects: Effects, failure: Failure) -> bool:

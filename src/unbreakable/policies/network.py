@@ -10,7 +10,7 @@ speaks for the last of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from unbreakable.errors import Kind, UnbreakableError, told_by
 
@@ -152,7 +152,7 @@ def meaning_of(error: BaseException | type[BaseException]) -> Meaning | None:
     """
     otherwise: Meaning | None = None
     for _ in range(MOST_WRAPPINGS):
-        law = _law_of(error if isinstance(error, type) else type(error))
+        law = _law_of(cast("type[BaseException]", error if issubclass(type(error), type) else type(error)))
         if not isinstance(law, Wrapping):
             break
         otherwise = otherwise or law.otherwise
@@ -181,8 +181,8 @@ def _name(type_: type) -> str:
 def _held_by(error: object) -> Iterator[BaseException]:
     """Yield the errors that *error* was given when it was made."""
     args = told_by(error, "args")
-    held = (told_by(error, "reason"), told_by(error, "original_error"), *(args if isinstance(args, tuple) else ()))
-    return (each for each in held if isinstance(each, BaseException))
+    held = (told_by(error, "reason"), told_by(error, "original_error"), *(args if type(args) is tuple else ()))
+    return (each for each in held if issubclass(type(each), BaseException))  # no matter what it says of its class
 
 
 def _failed_handshake(error: object) -> bool:
@@ -191,7 +191,8 @@ def _failed_handshake(error: object) -> bool:
     The first error of the system that it came from tells, though the library may have hidden that it did.
     """
     for _ in range(MOST_WRAPPINGS):
-        error = told_by(error, "__cause__") or told_by(error, "__context__")
+        cause = told_by(error, "__cause__")
+        error = told_by(error, "__context__") if cause is None else cause
         if error is None:
             return False
         names = {_name(each) for each in type(error).__mro__}

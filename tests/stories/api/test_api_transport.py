@@ -9,7 +9,10 @@ import httpx2
 import pytest
 
 import unbreakable as ub
+from unbreakable.errors import Kind
 from unbreakable.nodes import AdaptiveTransport
+from unbreakable.outcome import Failure
+from unbreakable.policies.effects import leaves_doubt
 from unbreakable.runtime import ASYNCIO
 
 pytestmark = pytest.mark.real
@@ -103,6 +106,21 @@ async def test_the_clients_own_errors_stay_its_own(dead, colour):
             await client.ask("GET", dead)
 
     assert "failed after 3 attempts" in raised.value.__notes__[0]
+
+
+async def test_an_error_of_the_last_attempt_says_that_an_earlier_one_may_have_arrived():
+    """A PUT whose answer gets lost and that is refused then is told as refused, but not as one that never left."""
+    told = [httpx2.ReadError("reset"), httpx2.ConnectError("refused"), httpx2.ConnectError("refused")]
+
+    def answer(request):
+        raise told.pop(0)
+
+    transport = AdaptiveTransport(httpx2.MockTransport(answer), retry=SOON)
+    async with httpx2.AsyncClient(transport=transport) as client:
+        with pytest.raises(httpx2.ConnectError) as raised:
+            await client.put("https://api.test")
+
+    assert leaves_doubt(Failure(raised.value, Kind.UNREACHABLE))
 
 
 async def test_each_host_has_a_circuit_of_its_own(partner, dead, colour):

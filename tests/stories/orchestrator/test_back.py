@@ -13,7 +13,8 @@ from unbreakable.errors import NotRecordable, NotSent
 from unbreakable.fractal import FractalNode
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.policies import Backoff, Hedge, Retry
-from unbreakable.workflows import RunStatus, StepState
+from unbreakable.protect import protect
+from unbreakable.workflows import RunStatus, Step, StepState
 from unbreakable.workflows.events import Compensated, CompensationFailed, RunFinished, RunTurned, StepDone, StepFailed
 from unbreakable.workflows.reading import run_of
 
@@ -69,6 +70,45 @@ def test_a_step_that_never_left_is_not_undone(stage):
 
     assert [] == undos(stage)
     assert {"a": StepState.NOT_BEGUN} == result.ledger
+
+
+@pytest.mark.parametrize("wraps", [False, True])
+@pytest.mark.parametrize(
+    ("effects", "first", "doubted"),
+    [
+        ("idempotent", ConnectionResetError(), True),
+        ("unknown", ConnectionResetError(), True),
+        ("none", ConnectionResetError(), False),
+        ("idempotent", ConnectionRefusedError(), False),
+    ],
+)
+def test_a_call_inside_that_was_refused_at_last_may_have_gone_through_before(stage, effects, first, doubted, wraps):
+    """Its last attempt never left, which says nothing of the first one, whose answer got lost."""
+    pay = stage.act("pay", 1.0, [first, ConnectionRefusedError(), NotSent("refused")], "paid")
+    inner = protect("gateway", effects=effects)(pay)
+
+    def plain(ctx):
+        try:
+            inner(ctx)
+        except Exception as error:
+            if wraps:
+                raise ValueError("no luck") from error
+            raise
+
+    async def awaited(ctx):
+        try:
+            await inner(ctx)
+        except Exception as error:
+            if wraps:
+                raise ValueError("no luck") from error
+            raise
+
+    step = Step("pay", awaited if stage.is_async else plain, kind="pivot")
+    result = stage.run(stage.orchestrator(retry=False), [step])
+
+    known = (RunStatus.COMPENSATED, StepState.FAILED if wraps else StepState.NOT_BEGUN)
+    expected = (RunStatus.NEEDS_ATTENTION, StepState.UNCERTAIN) if doubted else known
+    assert expected == (result.status, result.ledger["pay"])
 
 
 def test_a_step_that_was_refused_is_not_undone(stage):

@@ -266,12 +266,35 @@ def test_a_program_that_has_made_sure_says_so():
     unsure = BookingFailed()
     sure.in_doubt, refused.refused, unsure.in_doubt = False, True, True
 
-    assert [False, False, False, True] == [
+    assert [False, False, False, True, True, True] == [
         in_doubt(without_its_cause(TimeoutError())),
         in_doubt(sure),
         in_doubt(refused),
         in_doubt(raised(RuntimeError(), unsure)),
+        in_doubt(ub.errors.CommitUnknown("the disk failed")),
+        in_doubt(ub.errors.WorkerLost("killed")),
     ]
+
+
+class Falsy(ConnectionResetError):
+    """Counts as false, and as nothing known."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError
+
+    def __bool__(self):
+        return False
+
+
+def test_an_exception_is_what_it_was_made_as():
+    """Whatever it answers when it is asked, what counts is the type as ``except`` sees it."""
+    assert [BROKEN, BROKEN, REFUSED] == [
+        meaning_of(Falsy()),
+        meaning_of(urllib.error.URLError(Falsy())),
+        meaning_of(raised(httpx2.ConnectError(""), Falsy())),
+    ]
+    assert in_doubt(raised(BookingFailed(), Falsy()))
 
 
 def test_a_loop_of_causes_ends():

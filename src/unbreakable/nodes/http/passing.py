@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from unbreakable.errors import NotSent
+from unbreakable.errors import NotSent, told_by
 from unbreakable.fractal.signature import wish_in
 from unbreakable.nodes.http.hurry import within
 from unbreakable.nodes.http.meaning import translated
@@ -129,6 +129,8 @@ def ended(result: Result[Any]) -> Result[Any]:
     if isinstance(error, Refused):
         return Success(error.response)
     if isinstance(error, NotSent) and isinstance(error.__cause__, Exception):
+        if told_by(error, "in_doubt"):
+            vars(error.__cause__).update(in_doubt=True)
         return replace(result, error=error.__cause__)
     return result
 
