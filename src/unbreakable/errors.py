@@ -137,7 +137,10 @@ class VerificationFailed(UnbreakableError):
 class NotSent(UnbreakableError):
     """Say that the request provably never left, so that repeating it is always safe.
 
-    Raise it yourself from an operation whose ``effects`` are "once" to allow a repeat.
+    Raise it yourself from an operation whose ``effects`` are "once" to allow a repeat.  A refused connection, a name
+    that means no host, a connection that was not there in time and a failed handshake count the same when the operation
+    raises what httpx2, httpx, requests, aiohttp, urllib, urllib3 or a socket says of them; that speaks for the last
+    request which it made, redirects included.
     """
 
 
