@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.faults.test_run_command_ends import children
 
 import unbreakable
 
@@ -129,6 +130,13 @@ def workers(folder: Path) -> list[int]:
     return found
 
 
+def lives(pid: int) -> bool:
+    """Return whether there is such a process, other than one whose end nobody has asked for."""
+    with contextlib.suppress(OSError):
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    return False
+
+
 def wait_until(fact, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while not fact():
@@ -222,12 +230,15 @@ def test_a_killed_worker_is_started_again(tmp_path):
 
 
 def test_a_killed_supervisor_leaves_nobody_behind(tmp_path):
-    """A worker whose supervisor is gone ends itself."""
+    """A worker whose supervisor is gone ends itself, and so does what stands beside it."""
     with running(tmp_path, FAILING) as process:
         grows(tmp_path)
+        others = children(process.pid)
+        assert 2 == len(others)
         process.kill()
         process.wait()
-        wait_until(lambda: not workers(tmp_path), 6.0)
+        wait_until(lambda: not any(map(lives, others)), 6.0)
+        assert [] == workers(tmp_path)
 
 
 def test_a_worker_that_does_not_end_is_killed(tmp_path):

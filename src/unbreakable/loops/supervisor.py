@@ -5,6 +5,7 @@ worker whose input ends has lost its supervisor and ends itself (``follow``), so
 supervisor dies.  On the same way back a worker says that it is finished, or that starting it again would be in vain
 (``tell``).  One that ends without a word has died, whatever its exit code: an operation may well call ``os._exit``.
 Before SIGTERM comes a word on the lifeline: by that a worker whose program has a handler of its own hears of its end.
+SIGTERM itself is not sent to a worker that has heard it like everybody, which a canary tells.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
+from unbreakable.loops.canary import Canary
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
 from unbreakable.runtime import BLOCKING
@@ -54,11 +56,13 @@ class Supervisor:
                     if not self._rest(f"cannot be started ({in_one_line(error)})", noted):
                         return 0
                     continue
-                with lifeline:
+                with lifeline, Canary() as canary:
                     while worker.poll() is None and not noted:
                         BLOCKING.world.sleep(LOOK_AGAIN)
+                        canary.renew()
                     if noted:
-                        return self._end(worker, lifeline)
+                        _ask(worker, lifeline, canary, noted)
+                        return self._end(worker)
                     _sweep(worker.pid)
                     words = _last_words(lifeline)
                 if words in CODES:
@@ -85,10 +89,7 @@ class Supervisor:
             BLOCKING.world.sleep(LOOK_AGAIN)
         return not noted
 
-    def _end(self, worker: subprocess.Popen[bytes], lifeline: socket.socket) -> int:
-        with contextlib.suppress(OSError):  # it is gone already
-            lifeline.send(END)
-        worker.terminate()
+    def _end(self, worker: subprocess.Popen[bytes]) -> int:
         try:
             worker.wait(GRACE)
         except subprocess.TimeoutExpired:
@@ -134,6 +135,14 @@ def tell(words: bytes) -> None:
     """Say to the supervisor how this worker ends: FINISHED or IN_VAIN."""
     with contextlib.suppress(OSError):  # it is gone: then ``follow`` ends us
         os.write(LIFELINE, words)
+
+
+def _ask(worker: subprocess.Popen[bytes], lifeline: socket.socket, canary: Canary, noted: Collection[int]) -> None:
+    """Ask *worker* for its end, by no second signal if everybody was sent one: it might break off what is begun."""
+    with contextlib.suppress(OSError):  # it is gone already
+        lifeline.send(END)
+    if not canary.has_died_of(noted):
+        worker.terminate()
 
 
 def _fate(code: int) -> str:
