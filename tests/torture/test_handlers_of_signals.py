@@ -12,6 +12,7 @@ from tests.lines import PATIENCE, AtLine, in_time
 
 import unbreakable as ub
 from unbreakable.errors import Rejected, RunInProgress, StateError, StateInUse
+from unbreakable.fractal import memory
 from unbreakable.knowledge.sqlite import SqliteMemory
 from unbreakable.nodes.answering import knowledge, shelf
 from unbreakable.nodes.answering.knowledge import KnowledgeBase
@@ -270,6 +271,27 @@ def test_a_handler_that_works_with_it_is_served_or_refused_at_once(tmp_path, kin
     assert thing.found() >= thing.acks
     assert {StateInUse} >= {*map(type, refused)} - {RunInProgress}
     assert all("a signal's handler interrupted it" in str(each) for each in refused if type(each) is StateInUse)
+
+
+def test_a_handler_may_close_a_memory_of_which_something_is_still_to_be_written(tmp_path):
+    """The thread that writes wants the lock that the handler has interrupted, so nobody there waits for it."""
+
+    def story(at):
+        thing = Memory(tmp_path / str(at), "")
+        thing.put()
+        record = thing.memory.get("partner")
+        for _ in range(2):  # the first is being written, the second waits for its turn
+            thing.memory.add("partner", record, None)
+        with AtLine({memory.__file__}, thing.close, at) as signal:
+            thing.memory.add("partner", record, None)
+        assert thing.is_closed(), at
+        assert thing.found(), at
+        return signal.lines
+
+    for at in itertools.count(1):
+        (tmp_path / str(at)).mkdir()
+        if in_time(lambda at=at: story(at)) < at:
+            break
 
 
 def test_a_handler_may_close_while_the_consumer_is_woken(monkeypatch):

@@ -13,6 +13,7 @@ from unbreakable.workflows.payload import Payload, record
 from unbreakable.workflows.result import PendingRun, RunResult, RunStatus, StepState
 from unbreakable.workflows.saga import Saga
 from unbreakable.workflows.step import Step
+from unbreakable.workflows.values import in_order
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,10 +82,14 @@ def take_up(journal: Journal, graph: Graph, stored: StoredRun, repeatable: Calla
 
 
 def refuse_other_context(journal: Journal, run_id: str, begun_with: Payload, context: Any) -> None:
-    """Raise ConfigurationError when *context* is given and is not what the run was *begun_with*."""
-    if context is None or recorded_context(journal, context) == begun_with:
+    """Raise ConfigurationError when *context* is given and is not what the run was *begun_with*.
+
+    In which order a dictionary has its keys says nothing.
+    """
+    if context is None or (given := recorded_context(journal, context)) == begun_with:
         return
-    if _text_before_tuples(context) != begun_with.text:
+    texts = filter(None, (given.text, _text_before_tuples(context)))
+    if not begun_with.text or in_order(begun_with.text) not in map(in_order, texts):
         raise ConfigurationError(f"context must be left out, or be what run {run_id!r} was begun with")
 
 

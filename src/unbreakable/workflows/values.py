@@ -117,6 +117,22 @@ def read(text: str) -> Any:
     return json.loads(text, object_hook=_read_object if TAG in text else None)
 
 
+def in_order(text: str) -> str:
+    """Return *text* with the keys of each dictionary in an order that is the same for all that are equal.
+
+    >>> in_order('{"b":1,"a":1.0}')
+    '{"a":1.0,"b":1}'
+    """
+    return _encode(json.loads(text, object_hook=_with_keys_in_order))
+
+
+def _with_keys_in_order(found: dict[str, Any]) -> dict[str, Any]:
+    written = found.get("value")
+    if found.get(TAG) == "dict" and isinstance(written, list):
+        return _tagged("dict", sorted(written, key=_encode))
+    return dict(sorted(found.items()))
+
+
 @cache
 def _encoder() -> json.JSONEncoder:
     return json.JSONEncoder(allow_nan=False, separators=(",", ":"))

@@ -55,6 +55,29 @@ def test_another_context_under_the_same_id_is_refused(stage, state):
     assert stage.run(orchestrator, [stage.step("a")], run_id="r").ok
 
 
+def test_the_same_context_with_its_keys_in_another_order_is_the_same(stage, state):
+    """A client that builds its order anew is told what became of it."""
+    orchestrator, steps = stage.orchestrator(state=state), [stage.step("a")]
+    first = stage.run(orchestrator, steps, {"a": 1, "b": {2: "x", (3, 4): ["y", {"c": 5, "d": 6}]}}, run_id="r")
+    stage.story.clear()
+    again = stage.run(orchestrator, steps, {"b": {(3, 4): ["y", {"d": 6, "c": 5}], 2: "x"}, "a": 1}, run_id="r")
+
+    assert ([], first) == (stage.story, again)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"n": 1.0, "at": (1,)}, {"n": True, "at": (1,)}, {"n": 1, "at": [1]}, {"n": 1, "at": (1.0,)}, {"n": 1, "at": {1}}],
+    ids=repr,
+)
+def test_a_context_of_other_types_is_another_one(stage, tmp_path, other):
+    """On record 1, 1.0 and True are three things, and so are a list, a tuple and a set."""
+    orchestrator = stage.orchestrator(state=tmp_path)
+    stage.run(orchestrator, [stage.step("a")], {"at": (1,), "n": 1}, run_id="r")
+    with pytest.raises(ConfigurationError, match="context must be left out"):
+        stage.run(orchestrator, [stage.step("a")], other, run_id="r")
+
+
 def test_a_context_that_cannot_be_recorded_is_refused(stage, tmp_path):
     """The culprit is named before anything runs."""
     with pytest.raises(ConfigurationError, match=r"context\['at'\] is a object"):

@@ -87,7 +87,7 @@ def test_a_run_that_was_begun_before_tuples_were_told_from_lists_is_gone_on_with
     with pytest.raises(ConfigurationError, match="context must be left out"):
         async_stage.run(second, abc(async_stage), {"cities": {"CAI", "LXR"}, "n": 1}, run_id="r")
     result = async_stage.run(second, abc(async_stage), context, run_id="r")
-    again = async_stage.run(second, abc(async_stage), context, run_id="r")
+    again = async_stage.run(second, abc(async_stage), dict(reversed(context.items())), run_id="r")
 
     assert ["b", "b done", "c", "c done"] == async_stage.heard()
     assert {"a": {"seats": [1, 2]}} == async_stage.contexts["b"].results
