@@ -15,11 +15,36 @@ from unbreakable.testing import virtual_time
 sleep = ASYNCIO.sleep
 
 
+class Ways:
+    """Two ways to do a job, of which those whose names are in *down* fail; *used* counts who was asked."""
+
+    def __init__(self, effects: str) -> None:
+        self.engine, self.effects = ub.QuantumSimulationEngine(), effects
+        self.down: set[str] = set()
+        self.used: Counter[str] = Counter()
+        self.primary, self.replica = self._way("primary"), self._way("replica")
+
+    def _way(self, name: str):
+        async def work() -> str:
+            self.used[name] += 1
+            await sleep(0.05)
+            if name in self.down:
+                raise ConnectionError(name)
+            return name
+
+        return work
+
+    async def ask(self) -> str:
+        """Do the job once."""
+        how = {"name": "job", "effects": self.effects, "alternatives": {"replica": self.replica}}
+        return await self.engine.execute_quantum(self.primary, **how)
+
+
 class Partner(httpx2.AsyncBaseTransport):
-    """Two hosts, "a" and "b": each takes *seconds* to answer, and answers as *trouble* says while there is some."""
+    """Hosts "a", "b" and "c": each takes *seconds* to answer, and answers as *trouble* says while there is some."""
 
     def __init__(self) -> None:
-        self.seconds = {"a": 0.05, "b": 0.05}
+        self.seconds = {"a": 0.05, "b": 0.05, "c": 0.05}
         self.trouble: dict[str, object] = {}
         self.asked: Counter[str] = Counter()
 
@@ -40,6 +65,151 @@ async def often(call, seconds: float, pace: float) -> Counter[str]:
         tasks.append(asyncio.ensure_future(call()))
         await sleep(pace)
     return Counter(type(each).__name__ for each in await asyncio.gather(*tasks, return_exceptions=True))
+
+
+async def one_by_one(call, seconds: float, pause: float) -> Counter[str]:
+    """Return how the calls of one caller ended, who pauses after each."""
+    ended, until = Counter(), ASYNCIO.now() + seconds
+    while ASYNCIO.now() < until:
+        try:
+            await call()
+            ended["done"] += 1
+        except Exception as error:
+            ended[type(error).__name__] += 1
+        await sleep(pause)
+    return ended
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("effects", "lost"), [("none", 0), ("once", 8)])
+@pytest.mark.parametrize("pause", [0.05, 2.0])
+@pytest.mark.parametrize("outage", [40, 150, 250])
+def test_a_way_that_is_back_before_its_rest_is_over_takes_over_from_one_that_dies(outage, pause, effects, lost, seed):
+    """One caller, to whom the way that died last is no better than the one that died before it."""
+    ways = Ways(effects)
+
+    async def main() -> None:
+        for down, seconds in ((set(), 60), ({"primary"}, outage), (set(), 10)):
+            ways.down = down
+            await one_by_one(ways.ask, seconds, pause)
+        ways.down = {"replica"}
+        ended = await one_by_one(ways.ask, 120, pause)
+        assert "CircuitOpen" not in ended
+        assert lost >= ended.total() - ended["done"]
+
+    with virtual_time(seed):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("well", ["a", "b"])
+def test_of_two_that_rest_the_one_that_is_back_is_found_by_the_call_that_needs_it(well, seed):
+    """The first look may be in vain; the third attempt is the other one's, and not that of who has just died."""
+    partner = Partner()
+    resting = {"a": 503, "b": 503}
+
+    async def main() -> None:
+        urls = ["https://a", "https://b", "https://c"]
+        api = ub.APINode(endpoints=urls, transport=lambda: partner, retry=ub.Retry(3), hedge=False)
+        for partner.trouble, seconds in (({}, 60), (resting, 150)):
+            await one_by_one(api.make_request, seconds, 0.2)
+        await sleep(10)
+        partner.trouble = {**resting, "c": 503}
+        del partner.trouble[well]
+        ended = await one_by_one(api.make_request, 120, 0.2)
+        assert ended.total() == ended["done"]
+
+    with virtual_time(seed):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("trouble", [503, httpx2.ConnectError("refused")])
+@pytest.mark.parametrize(("method", "lost"), [("GET", 0), ("POST", 8)])
+@pytest.mark.parametrize("outage", [40, 150])
+def test_an_endpoint_that_is_back_before_its_rest_is_over_takes_over_from_one_that_dies(
+    outage, method, lost, trouble, seed
+):
+    """One caller, whom the first endpoint would answer all the time."""
+    partner = Partner()
+
+    async def main() -> None:
+        api = ub.APINode(method=method, endpoints=["https://a", "https://b"], transport=lambda: partner)
+        for troubles, seconds in (({}, 60), ({"a": trouble}, outage), ({}, 10)):
+            partner.trouble = troubles
+            await one_by_one(api.make_request, seconds, 0.2)
+        partner.trouble = {"b": trouble}
+        ended = await one_by_one(api.make_request, 120, 0.2)
+        assert "CircuitOpen" not in ended
+        assert lost >= ended.total() - ended["done"]
+
+    with virtual_time(seed):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("effects", ["none", "once"])
+@pytest.mark.parametrize("at_once", [10, 50])
+def test_a_herd_whose_last_way_dies_finds_the_one_that_is_back(at_once, effects):
+    """One of them asks it, and no call that can be repeated is lost meanwhile; of the others those are, in flight."""
+    ways = Ways(effects)
+
+    async def herd(seconds: float, *down: str) -> Counter[str]:
+        ways.down = set(down)
+        callers = (one_by_one(ways.ask, seconds, 0.5) for _ in range(at_once))
+        return sum(await asyncio.gather(*callers), Counter())
+
+    async def main() -> None:
+        for down in ((), ("primary",)):
+            await herd(60, *down)
+        await herd(5)
+        ended = await herd(60, "replica")
+        assert "CircuitOpen" not in ended
+        assert (0 if effects == "none" else 3 * at_once) >= ended.total() - ended["done"]
+
+    with virtual_time():
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("effects", ["none", "once"])
+def test_a_way_that_is_dead_for_good_is_not_asked_by_every_call_of_a_herd_that_fails(effects):
+    """The other one dies for ten seconds every minute: one of twenty callers looks, once in five seconds."""
+    ways = Ways(effects)
+
+    async def herd(seconds: float) -> None:
+        await asyncio.gather(*(one_by_one(ways.ask, seconds, 0.5) for _ in range(20)))
+
+    async def main() -> None:
+        ways.down = {"primary"}
+        await herd(120)
+        for _ in range(5):
+            ways.used.clear()
+            ways.down.add("replica")
+            await herd(10)
+            assert 3 >= ways.used["primary"]
+            ways.down.remove("replica")
+            await herd(50)
+
+    with virtual_time():
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("pause", [0.2, 2.0])
+@pytest.mark.parametrize("effects", ["none", "once"])
+@pytest.mark.parametrize("well", ["primary", "replica"])
+def test_a_call_that_looks_whether_the_job_can_be_done_again_looks_at_every_way(well, effects, pause):
+    """Both were down, and the circuit is open: whichever comes back serves as soon as it has rested."""
+    ways = Ways(effects)
+
+    async def main() -> None:
+        for down in (set(), {"primary"}, {"primary", "replica"}):
+            ways.down = down
+            ended = await one_by_one(ways.ask, 100, pause)
+        assert "CircuitOpen" in ended
+        ways.down = {"primary", "replica"} - {well}
+        assert 34 / pause >= (await one_by_one(ways.ask, 120, pause))["CircuitOpen"]
+
+    with virtual_time():
+        asyncio.run(main())
 
 
 @pytest.mark.parametrize("trouble", [503, httpx2.ConnectError("refused")])

@@ -238,6 +238,11 @@ class Circuit:
         """Return whether attempts are let through only to see whether the target is back."""
         return self.state is State.HALF_OPEN
 
+    @property
+    def probing_since(self) -> float:
+        """Return the moment since which they are; while they are not, ``-math.inf``."""
+        return self.until - self.settings.rest if self.is_probing else -math.inf
+
     def _move(self, change: Change, now: float) -> type[Event] | None:
         before, self.state = self.state, CHANGES[self.state, change]
         if before is State.HALF_OPEN and self.state is State.OPEN:

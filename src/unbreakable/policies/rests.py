@@ -1,7 +1,8 @@
-"""Which of several ways to do the same job are left in peace for a while, since they failed lately."""
+"""Which of several ways to do the same job are left in peace, since they failed lately, while another one works."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,25 +10,56 @@ from unbreakable.runtime import new_lock
 
 FAULTS = 3  # in a row, after which a way is left in peace; where there was nobody to talk to: at once
 FIRST_REST, MOST_REST = 5.0, 60.0  # seconds; each rest without a success since is twice as long
+CLEAR = 60.0  # seconds without a failure, after which a single one is news
 MOST_KEPT = 256  # ways that failed lately
 
 
 @dataclass(slots=True)
 class Trouble:
-    """Hold how often in a row a way has failed, last when, how often it has rested since it worked, and until when.
+    """Hold how often in a row a way has failed, how often it has rested since it worked, and until when.
 
-    ``slow`` says that nothing worse is known of it than that it took longer than a learned limit allowed.
+    ``slow`` says that nothing worse is known of it than that it took longer than a learned limit allowed.  ``last`` is
+    when it last failed in earnest, in this run of failures or before, and ``successes`` how often any way had worked by
+    then.  ``looked`` is when it was last used although it was down, and ``shaky`` says that it fails now and then.
     """
 
     faults: int = 0
     rests: int = 0
     until: float = 0.0
-    last: float = 0.0
+    last: float = -math.inf
+    looked: float = -math.inf
+    successes: int = 0
     slow: bool = True
+    shaky: bool = False
 
     def rest(self, now: float) -> None:
         """Begin a rest, or a longer one."""
         self.until = max(self.until, now + min(MOST_REST, FIRST_REST * 2.0 ** min(10, self.rests - 1)))
+
+    def fail(self, now: float, successes: int) -> None:
+        """Take in a failure in earnest."""
+        if self.slow:
+            self.shaky = now - self.last < CLEAR
+        self.last, self.successes, self.slow = now, successes, False
+
+    def recover(self) -> None:
+        """Begin anew; when it failed last is remembered."""
+        self.faults, self.rests, self.until, self.slow = 0, 0, 0.0, True
+
+    def is_over(self) -> bool:
+        """Return whether it worked since it failed."""
+        return self.faults == 0
+
+    def seems_dead(self) -> bool:
+        """Return whether no success is expected, even of one that fails now and then.
+
+        Of one that was well for a minute a single failure says so, of another one six in a row.
+        """
+        return not self.slow and (self.faults >= 2 * FAULTS or not self.shaky)
+
+    def is_alone(self, now: float) -> bool:
+        """Return whether nobody has asked for a while."""
+        return now - max(self.last, self.looked) >= FIRST_REST
 
 
 class Rests:
@@ -40,38 +72,57 @@ class Rests:
     ('b', 'a')
     """
 
-    __slots__ = ("_lock", "_troubles")
+    __slots__ = ("_lock", "_successes", "_troubles")
 
     def __init__(self) -> None:
-        self._troubles: dict[str, Trouble] = {}  #: of the ways whose last use failed
+        self._troubles: dict[str, Trouble] = {}  #: of the ways that failed, of late or not so long ago
+        self._successes = 0
         self._lock = new_lock()
 
     def best(self, ranked: Sequence[str], now: float) -> str:
         """Return the first of *ranked* that does not rest; when all are down, the one to look at next.
 
-        That is one that was merely slow, if there is one, else the one that has rested enough soonest: whoever ranks
-        first may have died last, and another be back.
+        That is one that was merely slow, if there is one, or fails now and then; else the one that nobody has asked for
+        longest: whoever ranks first may have died last, and another be back.  Where all were asked just now it is the
+        one that has rested enough soonest.
         """
         with self._lock:
             if not all(map(self.is_down, ranked)):
                 return next(name for name in ranked if not self.is_resting(name, now))
-            return min(ranked, key=lambda name: (not self._troubles[name].slow, self._troubles[name].until))
+            return min(ranked, key=lambda name: _turn(self._troubles[name], now))
+
+    def replacement(self, ranked: Sequence[str], now: float) -> str:
+        """Return which of *ranked* to ask in place of one that has just failed.
+
+        That is the first that neither rests nor seems dead, else the one to look at next, as if all were down.
+        """
+        with self._lock:
+            troubles = {name: self._troubles.get(name, Trouble()) for name in ranked}
+            well = (name for name in ranked if not (self.is_resting(name, now) or troubles[name].seems_dead()))
+            return next(well, None) or min(ranked, key=lambda name: _turn(troubles[name], now))
 
     def take(self, name: str, now: float) -> None:
         """Take note that way *name* is used.
 
-        One caller tries a way whose rest is over; for the others it rests on, longer, until that one reports.
+        One caller tries a way whose rest is over, or who may not wait for that; for the others it rests on, longer,
+        until that one reports.
         """
         with self._lock:
             trouble = self._troubles.get(name)
-            if trouble is not None and trouble.rests and trouble.until <= now:
+            if trouble is None or not trouble.rests:
+                return
+            trouble.looked = now
+            if trouble.until <= now:
                 trouble.rests += 1
                 trouble.rest(now)
 
-    def choose(self, ranked: Sequence[str], now: float) -> str:
-        """Return the best of *ranked*, and take note that it is used."""
+    def choose(self, ranked: Sequence[str], now: float, *, instead: bool = False) -> str:
+        """Return the best of *ranked*, and take note that it is used.
+
+        *instead* says that the first is wanted in place of one that has just failed: it may be looked at early.
+        """
         with self._lock:
-            chosen = self.best(ranked, now)
+            chosen = ranked[0] if instead and self.may_be_asked(ranked[0], now) else self.best(ranked, now)
             self.take(chosen, now)
             return chosen
 
@@ -90,9 +141,27 @@ class Rests:
             return True
         return trouble.rests > 0 and trouble.until <= now and trouble.last < since
 
-    def others_may(self, names: Iterable[str], name: str, now: float, *, since: float) -> bool:
-        """Return whether one of *names* other than *name* could have done what was begun at *since*."""
-        return any(other != name and self.may_work(other, now, since) for other in names)
+    def others_may(self, names: Iterable[str], name: str, now: float, *, since: float, anew: float = -math.inf) -> bool:
+        """Return whether one of *names* other than *name*, which failed, could have done what was begun at *since*.
+
+        Where *name* seems dead, or rests, that is also one that rests: nobody knows whether it is back, if it was not
+        asked since any way worked, or since *anew*, when it was begun to look whether any is back.
+        """
+        trouble = self._troubles.get(name)
+        hopes = trouble is not None and not trouble.slow and (trouble.rests > 0 or trouble.seems_dead())
+        return any(
+            self.may_work(other, now, since) or (hopes and self._may_be_back(other, now, since, anew))
+            for other in names
+            if other != name
+        )
+
+    def _may_be_back(self, name: str, now: float, since: float, anew: float) -> bool:
+        trouble = self._troubles.get(name)
+        if trouble is None:
+            return True
+        in_vain = trouble.last < trouble.looked <= now - FIRST_REST  # who looks waits for long
+        was_asked = trouble.successes == self._successes and trouble.last >= anew
+        return since - trouble.last >= FIRST_REST and not (in_vain or was_asked)
 
     def is_down(self, name: str) -> bool:
         """Return whether way *name* had to rest, and has not worked since."""
@@ -103,24 +172,51 @@ class Rests:
         """Return whether one of *names* other than *name* does not rest, or rests because it was slow."""
         return any(other != name and (self._is_slow(other) or not self.is_resting(other, now)) for other in names)
 
+    def may_be_replaced(self, name: str, names: Iterable[str], now: float) -> bool:
+        """Return whether one of *names* is worth asking in place of *name*, which has just failed.
+
+        It does not rest, or rests because it was slow; or, where *name* seems dead, was left alone for five seconds: it
+        rests as long as another one does the work.
+        """
+        trouble = self._troubles.get(name)
+        if trouble is None or not trouble.seems_dead():
+            return self.others_work(names, name, now)
+        return any(other != name and self.may_be_asked(other, now) for other in names)
+
+    def may_be_asked(self, name: str, now: float) -> bool:
+        """Return whether way *name*, which is wanted, may be asked, even if it rests: then once in five seconds."""
+        trouble = self._troubles.get(name)
+        return trouble is None or trouble.slow or not self.is_resting(name, now) or trouble.is_alone(now)
+
     def _is_slow(self, name: str) -> bool:
         trouble = self._troubles.get(name)
         return trouble is not None and trouble.slow
 
     def worked(self, name: str) -> None:
         """Take note of a success."""
-        if name in self._troubles:
+        self._successes += 1
+        trouble = self._troubles.get(name)
+        if trouble is not None and not trouble.is_over():
             with self._lock:
-                self._troubles.pop(name, None)
+                trouble.recover()
 
     def failed(self, name: str, now: float, *, dead: bool = False, slow: bool = False) -> None:
         """Take note of a failure; *dead* when there was nobody to talk to, *slow* when a learned limit cut it short."""
         with self._lock:
             if name not in self._troubles and len(self._troubles) >= MOST_KEPT:
-                self._troubles.pop(next(iter(self._troubles)))
+                over = (other for other, trouble in self._troubles.items() if trouble.is_over())
+                self._troubles.pop(next(over, next(iter(self._troubles))))
             trouble = self._troubles.setdefault(name, Trouble())
             trouble.faults += 1
-            trouble.last, trouble.slow = now, trouble.slow and slow
+            if not slow:
+                trouble.fail(now, self._successes)
             if dead or trouble.faults >= FAULTS or trouble.rests:
                 trouble.rests = trouble.rests or 1
                 trouble.rest(now)
+
+
+def _turn(trouble: Trouble, now: float) -> tuple[int, float]:
+    """Return the place in the order in which ways are looked at that are all down."""
+    if not trouble.seems_dead():
+        return (0 if trouble.slow else 1), trouble.until
+    return (2, max(trouble.last, trouble.looked)) if trouble.is_alone(now) else (3, trouble.until)

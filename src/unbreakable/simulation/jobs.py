@@ -30,7 +30,14 @@ class Choice(NamedTuple):
 
     def best(self, names: Sequence[str], ctx: Context) -> str:
         """Return the best of the ways *names* that are not left in peace."""
-        return self.target.rests.best(select.order(self.target.arms, names, ctx.runtime.random), ctx.runtime.now())
+        return self.target.rests.best(self._ranked(names, ctx), ctx.runtime.now())
+
+    def replacement(self, names: Sequence[str], ctx: Context) -> str:
+        """Return which of the ways *names* to go in place of one that has just failed."""
+        return self.target.rests.replacement(self._ranked(names, ctx), ctx.runtime.now())
+
+    def _ranked(self, names: Sequence[str], ctx: Context) -> list[str]:
+        return select.order(self.target.arms, names, ctx.runtime.random)
 
     def worked(self, way: str, began: float, now: float) -> float:
         """Take in that *way*, which began then, succeeded; return how many seconds it took."""
@@ -44,6 +51,11 @@ class Choice(NamedTuple):
         select.learn(self.target.arms, way, now - began, ok=False)
         if classify(error) is not Kind.INVALID:
             self.target.rests.failed(way, now, slow=is_guessed(ctx, error))
+
+    def others_may(self, way: str, began: float, now: float) -> bool:
+        """Return whether another way could have done what *way*, which began then, has not."""
+        anew = self.target.circuit.probing_since
+        return self.target.rests.others_may(self.ways, way, now, since=began, anew=anew)
 
 
 class Order:
@@ -79,12 +91,14 @@ class Job:
         self.controls = 0  # calls that measured the primary way
 
     async def attempt(self, ctx: Context, choice: Choice, way: str | None) -> Any:
-        """Make one attempt by *way*, else by the best one, which is chosen anew for each copy."""
+        """Make one attempt by *way*, unless it rests; else by the best one, which is chosen anew for each copy."""
         if ctx.rival and ctx.choice.measures:
             raise NotSent("a call that measures the baseline is not raced")
         if ctx.rival or way is None:
             way = self._choose(choice, ctx)
         began = ctx.runtime.now()
+        if not choice.target.rests.may_be_asked(way, began):
+            way = choice.best(list(choice.ways), ctx)
         choice.target.rests.take(way, began)
         ctx.arguments = {"way": way}
         try:
@@ -93,7 +107,7 @@ class Job:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
                 choice.failed(way, began, ctx, error)
-                ctx.blameless = choice.target.rests.others_may(choice.ways, way, ctx.runtime.now(), since=began)
+                ctx.blameless = choice.others_may(way, began, ctx.runtime.now())
             raise
         seconds = choice.worked(way, began, ctx.runtime.now())
         if way == PRIMARY and not ctx.rival:
@@ -121,12 +135,12 @@ class Job:
 
 
 def may_change(failure: Failure) -> bool:
-    """Return whether there is another way than the one that failed, and it is not left in peace."""
+    """Return whether there is another way than the one that failed, and it is worth trying."""
     ctx = current()
     if ctx is None or not isinstance(ctx.choice, Choice):
         return False
     ways, rests = ctx.choice.ways, ctx.choice.target.rests
-    return rests.others_work(ways, ctx.arguments.get("way", ""), ctx.runtime.now())
+    return rests.may_be_replaced(ctx.arguments.get("way", ""), ways, ctx.runtime.now())
 
 
 def change(failure: Failure) -> dict[str, Any] | None:
@@ -135,4 +149,4 @@ def change(failure: Failure) -> dict[str, Any] | None:
     if ctx is None or not isinstance(ctx.choice, Choice):
         return None
     others = [name for name in ctx.choice.ways if name != ctx.arguments.get("way")]
-    return {"way": ctx.choice.best(others, ctx)}
+    return {"way": ctx.choice.replacement(others, ctx)}

@@ -15,6 +15,14 @@ def rests() -> Rests:
     return Rests()
 
 
+def rest_for_long(rests: Rests, name: str) -> None:
+    """Let way *name* fail until it rests for a minute, from second 100; another one works all the time."""
+    for moment in (0.0, 5.0, 15.0, 35.0, 75.0, 100.0):
+        rests.take(name, moment)
+        rests.failed(name, moment, dead=True)
+        rests.worked(B)
+
+
 def test_the_first_is_preferred(rests):
     """Whoever ranks first is used."""
     assert (A, B) == (rests.choose([A, B], 0.0), rests.choose([B, A], 0.0))
@@ -138,6 +146,85 @@ def test_whether_another_way_could_have_done_it_depends_on_when_it_was_begun(res
         rests.may_work(B, 60.0, since=30.0),
     ]
     assert not rests.may_work(A, 34.0, since=33.0)
+
+
+def test_who_rests_is_looked_at_when_the_one_in_use_seems_dead(rests):
+    """It rests as long as another one works: once in five seconds somebody may see whether it is back."""
+    rest_for_long(rests, A)
+    before = rests.may_be_replaced(B, [A, B], 106.0)
+    rests.failed(B, 106.0)
+    seen = [
+        (rests.may_be_replaced(B, [A, B], 106.0), rests.choose([A, B], 106.0, instead=True)),
+        (rests.may_be_replaced(B, [A, B], 110.9), rests.choose([A, B], 110.9, instead=True)),
+        (rests.may_be_replaced(B, [A, B], 111.0), rests.choose([A, B], 111.0, instead=True)),
+    ]
+
+    assert not before
+    assert [(True, A), (False, B), (True, A)] == seen
+
+
+def test_a_way_that_fails_now_and_then_is_not_left_for_a_dead_one(rests):
+    """A failure within a minute of another one is no news, nor are three in a row; but six are."""
+    rest_for_long(rests, A)
+    rests.failed(B, 90.0)
+    rests.worked(B)
+    ended = []
+    for _ in range(6):
+        rests.failed(B, 110.0)
+        ended.append((rests.may_be_replaced(B, [A, B], 110.0), rests.best([A, B], 110.0)))
+
+    assert [*[(False, B)] * 5, (True, A)] == ended
+
+
+def test_in_place_of_a_way_that_failed_comes_no_other_one_that_has_just_failed(rests):
+    """Of three, one rests and may be back; a third failure would not make the second one's state any clearer."""
+    rest_for_long(rests, A)
+    rests.failed(B, 110.0)
+    rests.failed(C, 110.1)
+
+    assert A == rests.replacement([B, A], 110.1)
+    assert B == rests.best([B, A], 110.1)
+
+
+def test_a_slow_way_is_not_left_for_a_dead_one(rests):
+    """Of one that learned limits cut it is not known that it fails."""
+    rest_for_long(rests, A)
+    for _ in range(3):
+        rests.failed(B, 110.0, slow=True)
+
+    assert not rests.may_be_replaced(B, [A, B], 110.0)
+    assert not rests.others_may([A, B], B, 110.0, since=109.0)
+
+
+def test_nobody_is_blamed_as_long_as_another_way_may_be_back(rests):
+    """That ends when it was asked, and failed or kept somebody waiting; nobody knows of one that has just failed."""
+    rest_for_long(rests, A)
+    rests.failed(B, 110.0)
+    just_now = rests.others_may([A, B], B, 110.0, since=104.9)
+    hoped = rests.others_may([A, B], B, 110.0, since=105.0)
+    rests.take(A, 110.0)
+    asked = [rests.others_may([A, B], B, now, since=now - 1.0) for now in (114.9, 115.0)]
+    rests.failed(A, 115.0)
+    failed = [rests.others_may([A, B], B, now, since=now) for now in (115.0, 130.0)]
+
+    assert (False, True) == (just_now, hoped)
+    assert [True, False] == asked
+    assert [False, False] == failed  # since then no way has worked
+
+
+def test_who_looks_whether_any_is_back_looks_at_every_one(rests):
+    """A failure tells nothing of a way that was not asked since it was begun to look."""
+    for moment in (0.0, 5.0, 15.0, 35.0, 75.0):
+        for way in (A, B):
+            rests.take(way, moment)
+            rests.failed(way, moment, dead=True)
+    rests.failed(A, 105.5)
+    anew = rests.others_may([A, B], A, 105.5, since=105.0, anew=105.0)
+    once_more = rests.others_may([A, B], A, 105.5, since=105.0)
+    rests.failed(B, 105.6)
+
+    assert (True, False) == (anew, once_more)
+    assert not rests.others_may([A, B], B, 105.6, since=105.5, anew=105.0)
 
 
 def test_a_single_way_is_always_used(rests):

@@ -130,7 +130,8 @@ class Asking:
         self.rests.failed(tried.url, now, dead=dead, slow=slow)
         if len(self.urls) > 1:
             select.learn(ctx.target.arms, tried.url, now - tried.began, ok=False)
-        ctx.blameless = self.rests.others_may(self.urls, tried.url, now, since=tried.began)
+        anew = ctx.target.circuit.probing_since
+        ctx.blameless = self.rests.others_may(self.urls, tried.url, now, since=tried.began, anew=anew)
 
     def _worked(self, ctx: Context, tried: Try) -> None:
         """Take in how fast the endpoint answered, so that the one that does best is asked first."""
@@ -162,7 +163,9 @@ class Asking:
         avoid = None
         if ctx.rival and wanted is not None and self._others_work(ctx, wanted):
             wanted, avoid = None, wanted
-        url = self.rests.choose(self._ranked(ctx, wanted=wanted, avoid=avoid), ctx.runtime.now())
+        failed = ctx.choice.url if isinstance(ctx.choice, Try) else wanted
+        ranked = self._ranked(ctx, wanted=wanted, avoid=avoid)
+        url = self.rests.choose(ranked, ctx.runtime.now(), instead=wanted not in (None, failed))
         ctx.blameless = self._others_work(ctx, url)
         if len(self.urls) > 1:
             ctx.arguments = {**ctx.arguments, "endpoint": url}
@@ -174,14 +177,14 @@ class Asking:
     # ── remedy ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def may_move(self, failure: Failure) -> bool:
-        """Return whether another endpoint could do better: it works, and *failure* is not the request's own fault."""
+        """Return whether another endpoint, which may work, could do better: the request itself is not to blame."""
         ctx = current()
         last = None if ctx is None else ctx.arguments.get("endpoint")
         if ctx is None or last is None:
             return False
         kinds = (Kind.UNREACHABLE, Kind.TIMEOUT, Kind.UNVERIFIED)
         faulty = failure.kind in kinds or is_faulty(http_status(failure.error) or 0)
-        return faulty and self._others_work(ctx, last)
+        return faulty and self.rests.may_be_replaced(last, self.urls, ctx.runtime.now())
 
     def move(self, failure: Failure) -> dict[str, str] | None:
         """Be the remedy for an endpoint that fails: let the call's next attempt ask another one."""
@@ -190,8 +193,8 @@ class Asking:
             return None
         if failure.cut and isinstance(ctx.choice, Try):
             self._failed(ctx, ctx.choice, slow=failure.soft)  # what was left behind tells it too late
-        ranked = self._ranked(ctx, avoid=ctx.arguments.get("endpoint"))
-        return {"endpoint": self.rests.best(ranked, ctx.runtime.now())}  # taken, or not, when the attempt begins
+        others = [url for url in self._ranked(ctx) if url != ctx.arguments.get("endpoint")]
+        return {"endpoint": self.rests.replacement(others, ctx.runtime.now())}  # taken, or not, when the attempt begins
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 
