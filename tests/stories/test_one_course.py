@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unbreakable as ub
+from unbreakable.bell import Bell
 from unbreakable.runtime import BLOCKING, AsyncioRuntime, BlockingRuntime
-from unbreakable.runtime.world import Bell
 from unbreakable.testing import VirtualClock, virtual_time
 
 

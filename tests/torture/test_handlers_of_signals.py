@@ -11,6 +11,7 @@ import pytest
 from tests.lines import PATIENCE, AtLine, in_time
 
 import unbreakable as ub
+from unbreakable.bell import Bell
 from unbreakable.errors import Rejected, RunInProgress, StateError, StateInUse
 from unbreakable.fractal import memory
 from unbreakable.knowledge.sqlite import SqliteMemory
@@ -18,7 +19,6 @@ from unbreakable.nodes.answering import knowledge, shelf
 from unbreakable.nodes.answering.knowledge import KnowledgeBase
 from unbreakable.nodes.orchestrating import books
 from unbreakable.nodes.streaming import buffer, confirming, intake
-from unbreakable.runtime.world import Bell
 from unbreakable.storage import asking, background, forking, log, shared, sqlite, turn, writing
 from unbreakable.storage.lookup import look_up
 from unbreakable.workflows import table
@@ -282,7 +282,7 @@ def test_a_handler_may_close_a_memory_of_which_something_is_still_to_be_written(
         record = thing.memory.get("partner")
         for _ in range(2):  # the first is being written, the second waits for its turn
             thing.memory.add("partner", record, None)
-        with AtLine({memory.__file__}, thing.close, at) as signal:
+        with AtLine({memory.__file__, background.__file__, threading.__file__}, thing.close, at) as signal:
             thing.memory.add("partner", record, None)
         assert thing.is_closed(), at
         assert thing.found(), at

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from unbreakable.bell import Bell
 from unbreakable.errors import BulkheadFull
 from unbreakable.runtime import BLOCKING, Runtime, TimeUp, Waiter
 from unbreakable.runtime.blocking import Branch
 from unbreakable.runtime.chore import quietly
-from unbreakable.runtime.world import Bell, ThreadsExhausted
+from unbreakable.runtime.world import ThreadsExhausted
 
 
 class Job:

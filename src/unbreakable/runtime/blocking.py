@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from types import GeneratorType
 from typing import Any, Protocol, TypeVar, cast
 
+from unbreakable.bell import Bell
 from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Success
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watched
-from unbreakable.runtime.world import REAL, Bell, ThreadsExhausted
+from unbreakable.runtime.world import REAL, ThreadsExhausted
 
 T = TypeVar("T")
 

@@ -21,10 +21,10 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from unbreakable.bell import Bell, numbers
 from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.chore import quietly
-from unbreakable.runtime.world import Bell, numbers
 
 PATIENCE = 1.0  # real seconds that a thread may block for real before it no longer holds up virtual time
 GUEST_PATIENCE = 0.1  # the same for a thread that the user's code started: it may be a server, which waits for ever

@@ -5,13 +5,14 @@ from __future__ import annotations
 import collections
 import contextlib
 import contextvars
-import itertools
+import math
 import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from unbreakable.bell import Bell
 from unbreakable.lock import new_lock
 from unbreakable.runtime.chore import come_what_may
 
@@ -19,50 +20,6 @@ MOST_THREADS = 1_024  # at work at once
 MOST_THREADS_EACH = 256  # of them for one owner: a target that hangs must not take the threads of all others
 MOST_CHORES = 10_000  # that wait to be done; beyond that the oldest are forgotten
 LONGEST_CHORE = 5.0  # seconds that a fork waits for the one that is being done
-
-numbers = itertools.count()  # the order in which things came about: who parked when, who was woken when
-
-
-class Bell:
-    """Let threads wait until it is rung; remember when that was first, so that the woken go on in that order.
-
-    Whoever rings waits for nobody.  An event of Python's own has a lock, and a handler of signals may come while its
-    thread holds that and is about to wait: then it would be waited for in vain by all that the handler waits for.
-    """
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        self._has_rung = False
-        self._waiting: dict[threading.Lock, None] = {}
-
-    def is_set(self) -> bool:
-        """Return whether it was rung."""
-        return self._has_rung
-
-    def ring(self) -> None:
-        """Let those go on who wait, and those who come later."""
-        if self.number is None:
-            self.number = next(numbers)
-        self._has_rung = True
-        for lock in list(self._waiting):
-            with contextlib.suppress(RuntimeError):  # somebody else has opened it
-                lock.release()
-
-    def clear(self) -> None:
-        """Let those wait who come later."""
-        self.number, self._has_rung = None, False
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until it is rung, at most *seconds*; return whether it was."""
-        lock = threading.Lock()
-        lock.acquire()
-        try:
-            self._waiting[lock] = None  # be there to be woken first, then look
-            if not self._has_rung:
-                lock.acquire(timeout=-1 if seconds > threading.TIMEOUT_MAX else max(0.0, seconds))
-            return self._has_rung
-        finally:
-            self._waiting.pop(lock, None)
 
 
 class ThreadsExhausted(Exception):
@@ -83,7 +40,7 @@ class RealWorld:
         self.lock = new_lock()  # a handler of signals may come in the middle, and have something done, too
         self.queue: collections.deque[Callable[[], None]] = collections.deque(maxlen=MOST_CHORES)
         self.chores: threading.Thread | None = None
-        self.wanted = threading.Event()  # somebody who does the chores
+        self.wanted = Bell()  # somebody who does the chores
         self.at_a_chore = threading.RLock()
 
     def pause_chores(self) -> None:
@@ -137,7 +94,7 @@ class RealWorld:
             self.queue.append(work)
             if self.chores is None or not self.chores.is_alive():
                 self.chores = self._begin_chores()
-        self.wanted.set()
+        self.wanted.ring()
 
     def _begin_chores(self) -> threading.Thread | None:
         thread = threading.Thread(target=self._do_chores, args=(self.wanted,), name="unbreakable", daemon=True)
@@ -147,8 +104,8 @@ class RealWorld:
             return None
         return thread
 
-    def _do_chores(self, wanted: threading.Event) -> None:
-        while wanted.wait():
+    def _do_chores(self, wanted: Bell) -> None:
+        while wanted.wait(math.inf):
             wanted.clear()
             while self.queue:
                 with self.at_a_chore:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import math
 import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from unbreakable.bell import Bell
 from unbreakable.outcome import in_one_line
 from unbreakable.storage.shared import close_state, open_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
@@ -60,7 +62,7 @@ class BackgroundWriter:
         self._file: StateFile | None = file
         self._schema, self._source, self._what, self._restless = schema, source, what, restless
         self._before_the_end = before_the_end
-        self._wake, self._over, self._writing = threading.Event(), threading.Event(), Turn(what)
+        self._wake, self._over, self._writing = Bell(), Bell(), Turn(what)
         self._thread = threading.Thread(target=self._write_on, name=f"unbreakable {what}", daemon=True)
         self._thread.start()
         _writers.add(self)
@@ -78,7 +80,7 @@ class BackgroundWriter:
 
     def wake(self) -> None:
         """Let the thread write soon."""
-        self._wake.set()
+        self._wake.ring()
 
     def flush(self) -> bool:
         """Write now; return whether everything is in the file.
@@ -99,13 +101,15 @@ class BackgroundWriter:
         if self._file is None:
             return
         self._before_the_end()
-        self._over.set()
-        self._wake.set()
+        self._over.ring()
+        self._wake.ring()
         if threading.current_thread() is not self._thread:
             self._thread.join()
-        self.flush()
-        file, self._file = self._file, None
-        close_state(file)
+        with self._writing, self._writing.lock:  # whoever else closes it is through, or finds it closed
+            self._flush()
+            file, self._file = self._file, None
+        if file is not None:
+            close_state(file)
 
     def forget(self) -> None:
         """Write nothing from now on: the file is the parent process's."""
@@ -113,7 +117,7 @@ class BackgroundWriter:
 
     def _write_on(self) -> None:
         while not self._over.is_set():
-            self._wake.wait(PAUSE if self._restless else None)
+            self._wake.wait(PAUSE if self._restless else math.inf)
             self._wake.clear()
             self.flush()
             self._over.wait(PAUSE)
@@ -131,7 +135,7 @@ class BackgroundWriter:
         except Exception as error:
             if statements is not None:
                 self._source.put_back()
-            self._wake.set()
+            self._wake.ring()
             if self.trouble is None:
                 logging.getLogger("unbreakable").warning("%s is not kept for now: %s", self._what, error)
             self.trouble = in_one_line(error)

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 
 import unbreakable as ub
+from unbreakable.bell import Bell
 from unbreakable.errors import DeadlineExceeded
 from unbreakable.nodes import CacheNode
 from unbreakable.runtime import BLOCKING, run_blocking
-from unbreakable.runtime.world import Bell
 
 ONCE = {"retry": False, "breaker": False}
 

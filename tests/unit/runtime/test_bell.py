@@ -8,10 +8,11 @@ import threading
 import pytest
 from tests.lines import AtLine, in_time
 
-from unbreakable.runtime import world
-from unbreakable.runtime.world import REAL, Bell
+from unbreakable import bell as bells
+from unbreakable.bell import Bell
+from unbreakable.runtime.world import REAL
 
-OURS = {world.__file__, threading.__file__}
+OURS = {bells.__file__, threading.__file__}
 
 
 def from_a_thread(work):
