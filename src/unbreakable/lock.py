@@ -7,7 +7,7 @@ import threading
 import weakref
 from typing import Any
 
-FEW = 1_000  # references to locks that are gone, which are kept
+FEW = 100  # references to locks that are gone, which are kept besides as many as there are locks
 
 
 class _Locks:
