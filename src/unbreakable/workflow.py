@@ -116,7 +116,7 @@ class QuantumWorkflow(Closing):
         await self.loop.wait()
 
     def wait_sync(self) -> None:
-        """Do the same as ``wait`` in plain code."""
+        """Do the same as ``wait`` in plain code; raises as ``QuantumLoop.wait_sync``."""
         self.loop.wait_sync()
 
     async def run_once(self, input: Any = None, *, run_id: str | None = None) -> RunResult:

@@ -11,7 +11,7 @@ import pytest
 from tests.lines import PATIENCE, AtLine, in_time
 
 import unbreakable as ub
-from unbreakable.errors import Rejected
+from unbreakable.errors import Rejected, StateInUse
 from unbreakable.storage import shared
 from unbreakable.storage.lookup import look_up
 
@@ -96,3 +96,30 @@ def test_a_handler_may_close_a_system_at_any_line(tmp_path, what, leaves):
         (tmp_path / str(at)).mkdir()
         if in_time(lambda at=at: story(at)) < at:
             break
+
+
+def test_a_handler_that_waits_for_a_loop_is_served_or_refused_at_once(tmp_path):
+    """The loop may need what the handler has interrupted, and would be waited for for ever."""
+    refused = []
+
+    def story(at):
+        thing = System(tmp_path / str(at))
+
+        def handler():
+            thing.workflow.stop_sync(FOREVER)
+            try:
+                thing.workflow.wait_sync()
+            except StateInUse as error:
+                refused.append(str(error))
+
+        with AtLine(OURS, handler, at) as signal:
+            thing.workflow.run_once_sync()
+        thing.close()
+        return signal.lines
+
+    for at in itertools.count(1, STRIDE):
+        (tmp_path / str(at)).mkdir()
+        if in_time(lambda at=at: story(at)) < at:
+            break
+    assert refused
+    assert all(text.startswith("loop 'w' cannot be waited for") for text in refused)

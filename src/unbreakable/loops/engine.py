@@ -21,6 +21,7 @@ from unbreakable.policies.effects import Effects
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, run_blocking
 from unbreakable.runtime.mark import running_event_loop
 from unbreakable.runtime.signals import noted_signals
+from unbreakable.storage.turn import refuse_to_wait
 
 # How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
 LOOK_AGAIN = 0.1
@@ -142,9 +143,10 @@ class QuantumLoopEngine(Closing):
         end_sync(self._lives(), grace)
 
     def refuse_to_run(self) -> None:
-        """Raise RuntimeError in async code, where ``run`` would block the event loop."""
+        """Raise RuntimeError in async code, where ``run`` would block, and StateInUse as ``QuantumLoop.wait_sync``."""
         if running_event_loop() is not None:
             raise RuntimeError("run() would block the event loop: start the loops and wait for them instead")
+        refuse_to_wait("the end of all loops")
 
     def refuse_to_block(self) -> None:
         """Raise RuntimeError if waiting in this thread would block one of the loops."""

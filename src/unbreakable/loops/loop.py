@@ -17,6 +17,7 @@ from unbreakable.loops.schedule import Schedule
 from unbreakable.loops.status import LoopState, LoopStatus
 from unbreakable.loops.work import Work
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, new_lock, run_blocking
+from unbreakable.storage.turn import refuse_to_wait
 
 
 class QuantumLoop(Closing):
@@ -118,8 +119,13 @@ class QuantumLoop(Closing):
         await self._wait(ASYNCIO)
 
     def wait_sync(self) -> None:
-        """Do the same as ``wait`` in plain code."""
+        """Do the same as ``wait`` in plain code.
+
+        Raises errors.StateInUse in a handler of signals that interrupted this thread as it held what an iteration may
+        want, and RuntimeError from inside the loop.
+        """
         self.refuse_to_block()
+        refuse_to_wait(f"loop {self.name!r}")
         run_blocking(self._wait(BLOCKING))
 
     def let_go(self) -> None:

@@ -109,6 +109,15 @@ def _logged(work: Callable[[], object]) -> None:
         logging.getLogger("unbreakable").warning("closing, put off by a signal, failed", exc_info=error)
 
 
+def refuse_to_wait(what: str) -> None:
+    """Raise StateInUse in a handler of signals that interrupted this thread as it holds what *what* may want."""
+    if any(turn.is_mine for turn in _mine.turns) or (_is_within_ours(sys._getframe(1)) and holds_a_lock()):  # noqa: SLF001
+        raise StateInUse(
+            f"{what} cannot be waited for: this thread holds what others may want, where a signal's handler "
+            "interrupted it; let the handler note what is to be done, and do it when it has returned"
+        )
+
+
 def in_use(name: str) -> StateInUse:
     """Return the error of who would wait, in a handler of signals, for what it has interrupted."""
     return StateInUse(
