@@ -34,15 +34,15 @@ def test_a_thread_knows_whether_it_holds_a_lock():
 
 
 def test_locks_that_are_gone_are_forgotten():
-    """A thousand references may be left of them, or as many as there are locks."""
-    kept = [new_lock() for _ in range(5 * locks.FEW)]
-    living = len(locks._locks.all())
-    del kept
-    for _ in range(2):
-        kept = [new_lock() for _ in range(2 * living + locks.FEW)]
-        del kept
-    assert len(locks._locks._by_id) <= 2 * living + 2 * locks.FEW
-    assert len(locks._locks.all()) < living
+    """As many references as there are locks may be left of them, and a few more."""
+    known, kept = locks._Locks(), []
+    for _ in range(20 * locks.FEW):
+        if len(kept) == locks.FEW:
+            kept.clear()
+        kept.append(threading.RLock())
+        known.add(kept[-1])
+    assert set(map(id, kept)) == set(map(id, known.all()))
+    assert len(known._by_id) <= 3 * locks.FEW + 1
 
 
 def test_only_others_wait_for_who_holds_a_latch():
