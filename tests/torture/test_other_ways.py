@@ -172,7 +172,7 @@ def test_a_herd_whose_last_way_dies_finds_the_one_that_is_back(at_once, effects)
 
 @pytest.mark.parametrize("effects", ["none", "once"])
 def test_a_way_that_is_dead_for_good_is_not_asked_by_every_call_of_a_herd_that_fails(effects):
-    """The other one dies for ten seconds every minute: one of twenty callers looks, once in five seconds."""
+    """The other one dies for ten seconds every minute: one of twenty callers looks, once in three seconds at most."""
     ways = Ways(effects)
 
     async def herd(seconds: float) -> None:

@@ -10,6 +10,7 @@ from unbreakable.runtime import new_lock
 
 FAULTS = 3  # in a row, after which a way is left in peace; where there was nobody to talk to: at once
 FIRST_REST, MOST_REST = 5.0, 60.0  # seconds; each rest without a success since is twice as long
+AGAIN = 3.0  # seconds between two looks at a way that is down, where no other one works
 CLEAR = 60.0  # seconds without a failure, after which a single one is news
 MOST_KEPT = 256  # ways that failed lately
 
@@ -59,7 +60,7 @@ class Trouble:
 
     def is_alone(self, now: float) -> bool:
         """Return whether nobody has asked for a while."""
-        return now - max(self.last, self.looked) >= FIRST_REST
+        return now - max(self.last, self.looked) >= AGAIN
 
 
 class Rests:
@@ -161,7 +162,7 @@ class Rests:
             return True
         in_vain = trouble.last < trouble.looked <= now - FIRST_REST  # who looks waits for long
         was_asked = trouble.successes == self._successes and trouble.last >= anew
-        return since - trouble.last >= FIRST_REST and not (in_vain or was_asked)
+        return since - trouble.last >= AGAIN and not (in_vain or was_asked)
 
     def is_down(self, name: str) -> bool:
         """Return whether way *name* had to rest, and has not worked since."""
@@ -175,8 +176,8 @@ class Rests:
     def may_be_replaced(self, name: str, names: Iterable[str], now: float) -> bool:
         """Return whether one of *names* is worth asking in place of *name*, which has just failed.
 
-        It does not rest, or rests because it was slow; or, where *name* seems dead, was left alone for five seconds: it
-        rests as long as another one does the work.
+        It does not rest, or rests because it was slow; or, where *name* seems dead, nobody has asked for three seconds:
+        it rests as long as another one does the work.
         """
         trouble = self._troubles.get(name)
         if trouble is None or not trouble.seems_dead():
@@ -184,7 +185,7 @@ class Rests:
         return any(other != name and self.may_be_asked(other, now) for other in names)
 
     def may_be_asked(self, name: str, now: float) -> bool:
-        """Return whether way *name*, which is wanted, may be asked, even if it rests: then once in five seconds."""
+        """Return whether way *name*, which is wanted, may be asked, even if it rests: then once in three seconds."""
         trouble = self._troubles.get(name)
         return trouble is None or trouble.slow or not self.is_resting(name, now) or trouble.is_alone(now)
 

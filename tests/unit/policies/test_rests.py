@@ -149,14 +149,14 @@ def test_whether_another_way_could_have_done_it_depends_on_when_it_was_begun(res
 
 
 def test_who_rests_is_looked_at_when_the_one_in_use_seems_dead(rests):
-    """It rests as long as another one works: once in five seconds somebody may see whether it is back."""
+    """It rests as long as another one works: once in three seconds somebody may see whether it is back."""
     rest_for_long(rests, A)
     before = rests.may_be_replaced(B, [A, B], 106.0)
     rests.failed(B, 106.0)
     seen = [
         (rests.may_be_replaced(B, [A, B], 106.0), rests.choose([A, B], 106.0, instead=True)),
-        (rests.may_be_replaced(B, [A, B], 110.9), rests.choose([A, B], 110.9, instead=True)),
-        (rests.may_be_replaced(B, [A, B], 111.0), rests.choose([A, B], 111.0, instead=True)),
+        (rests.may_be_replaced(B, [A, B], 108.9), rests.choose([A, B], 108.9, instead=True)),
+        (rests.may_be_replaced(B, [A, B], 109.0), rests.choose([A, B], 109.0, instead=True)),
     ]
 
     assert not before
@@ -200,8 +200,8 @@ def test_nobody_is_blamed_as_long_as_another_way_may_be_back(rests):
     """That ends when it was asked, and failed or kept somebody waiting; nobody knows of one that has just failed."""
     rest_for_long(rests, A)
     rests.failed(B, 110.0)
-    just_now = rests.others_may([A, B], B, 110.0, since=104.9)
-    hoped = rests.others_may([A, B], B, 110.0, since=105.0)
+    just_now = rests.others_may([A, B], B, 110.0, since=102.9)
+    hoped = rests.others_may([A, B], B, 110.0, since=103.0)
     rests.take(A, 110.0)
     asked = [rests.others_may([A, B], B, now, since=now - 1.0) for now in (114.9, 115.0)]
     rests.failed(A, 115.0)
