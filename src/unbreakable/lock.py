@@ -7,7 +7,7 @@ import threading
 import weakref
 from typing import Any
 
-FEW = 100  # references to locks that are gone, which are kept besides as many as there are locks
+FEW = 100  # references to locks that are gone, which are kept besides a quarter of those that live
 
 
 class _Locks:
@@ -24,7 +24,7 @@ class _Locks:
             for key, reference in list(self._by_id.items()):
                 if reference() is None:
                     self._drop(key)
-            self._most = 2 * len(self._by_id) + FEW
+            self._most = len(self._by_id) * 5 // 4 + FEW
 
     def _drop(self, key: int) -> None:
         reference = self._by_id.pop(key, None)

@@ -206,8 +206,8 @@ def test_a_thread_for_chores_that_is_gone_is_begun_anew(monkeypatch):
 
     assert done.wait(PATIENCE)
 
-    monkeypatch.setattr(mine.wanted, "wait", lambda: False)  # let it go
-    mine.wanted.set()
+    monkeypatch.setattr(mine.wanted, "wait", lambda seconds: False)  # let it go
+    mine.wanted.ring()
     mine.chores.join(PATIENCE)
 
 
