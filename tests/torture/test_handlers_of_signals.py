@@ -194,7 +194,7 @@ KINDS = {
     "knowledge": (Knowledge, ""),
     "runs": (Runs, "process"),
 }
-STRIDES = {"runs": 5}  # lines from one story to the next, where there are very many
+STRIDES = {"runs": 11}  # lines from one story to the next, where there are very many
 CASES = [(kind, work) for kind, (thing, _) in KINDS.items() for work in thing.works]
 
 

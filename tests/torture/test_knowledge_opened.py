@@ -21,6 +21,8 @@ def test_another_may_make_the_file_at_any_line_of_ours(tmp_path, monkeypatch):
     """What is read of it is of one moment, so that it is not taken for another program's."""
     monkeypatch.setattr(shelf, "PATIENCE", 0.01)
     monkeypatch.setattr(shelf, "BUSY", 0.0)
+    gc.collect()
+    gc.freeze()  # so that each of many collections looks only at what came since
     for at in itertools.count(1):
         place = tmp_path / f"{at}.db"
 

@@ -67,7 +67,6 @@ def _collected_at_that_line_only():
     gc.disable()
     gc.freeze()  # so that each of many collections looks only at what came since
     yield
-    gc.unfreeze()
     gc.enable()
 
 
