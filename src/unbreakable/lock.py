@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -21,10 +22,15 @@ class _Locks:
         """Know *lock* as long as it lives."""
         self._by_id[id(lock)] = weakref.ref(lock)
         if len(self._by_id) > self._most:
-            for key, reference in list(self._by_id.items()):
+            for key, reference in self._entries():
                 if reference() is None:
                     self._drop(key)
             self._most = len(self._by_id) * 5 // 4 + FEW
+
+    def _entries(self) -> list[tuple[int, weakref.ref[Any]]]:
+        while True:
+            with contextlib.suppress(RuntimeError):  # the collector came, and let another thread make a lock
+                return list(self._by_id.items())
 
     def _drop(self, key: int) -> None:
         reference = self._by_id.pop(key, None)
@@ -33,7 +39,7 @@ class _Locks:
 
     def all(self) -> list[Any]:
         """Return those that live."""
-        return [lock for reference in list(self._by_id.values()) if (lock := reference()) is not None]
+        return [lock for _, reference in self._entries() if (lock := reference()) is not None]
 
 
 _locks = _Locks()

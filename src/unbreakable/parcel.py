@@ -17,6 +17,7 @@ TOLD = (
     "http_status",
     "refused",
     "in_doubt",
+    "may_have_arrived",
 )  # what an exception may say; see unbreakable.errors
 
 

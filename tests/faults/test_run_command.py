@@ -125,7 +125,8 @@ def workers(folder: Path) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if b"--worker" in (entry / "cmdline").read_bytes() and (entry / "cwd").readlink() == folder:
+            words = (entry / "cmdline").read_bytes().split(b"\0")  # a canary bears the words of its worker
+            if b"--worker" in words and b"--canary" not in words and (entry / "cwd").readlink() == folder:
                 found.append(int(entry.name))
     return found
 

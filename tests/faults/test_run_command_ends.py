@@ -10,6 +10,12 @@ import pytest
 from tests.faults.test_run_command_asked import effects, running, wait_until
 
 
+def is_worker(process: Path) -> bool:
+    """Return whether it is one, and not a canary, which bears its words."""
+    words = (process / "cmdline").read_bytes().split(b"\0")
+    return b"--worker" in words and b"--canary" not in words
+
+
 def children(pid: int) -> list[int]:
     """Return the processes that process *pid* has started."""
     told = Path(f"/proc/{pid}/task/{pid}/children")
@@ -279,7 +285,7 @@ def test_a_handler_for_the_signal_that_the_worker_hears_is_called_alone(tmp_path
     program = INSIDE_ASYNC.replace("SIGTERM", number.name)
     with running(tmp_path, program) as process:
         wait_until(lambda: "39" in effects(tmp_path))
-        [worker] = (each for each in children(process.pid) if b"--worker" in Path(f"/proc/{each}/cmdline").read_bytes())
+        [worker] = (each for each in children(process.pid) if is_worker(Path(f"/proc/{each}")))
         os.kill(worker, number)
         said, _ = process.communicate(timeout=20)
 

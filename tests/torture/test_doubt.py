@@ -8,6 +8,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import BulkheadFull, Kind, Rejected, ValidationFailed
+from unbreakable.policies.effects import may_repeat
 from unbreakable.testing import virtual_time
 
 
@@ -222,6 +223,64 @@ def test_what_went_through_is_known_through_every_layer(colour):
         return last.attempts, len(paid)
 
     assert (1, 1) == colour.play(story)
+
+
+@pytest.mark.parametrize(
+    ("lost", "word", "expected"),
+    [
+        (False, None, ("compensated", "failed")),
+        (True, None, ("needs_attention", "uncertain")),
+        (True, False, ("compensated", "failed")),
+    ],
+)
+def test_a_clear_no_after_what_went_through_is_believed(colour, lost, word, expected):
+    """A bank that answered "declined" has answered: the pivot has failed, which is no doubt; an answer lost is one."""
+
+    async def story():
+        paid = []
+        ask = pays(colour, paid, effects="once") if lost else paying(colour, paid)
+
+        async def pay():
+            await colour.call(ask.outcome)
+            error = MyError("declined")
+            if word is not None:
+                error.in_doubt = word
+            raise error
+
+        node = ub.OrchestratorNode()
+        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
+        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, {"steps": steps})
+        return len(paid), result.status.value, result.ledger["pay"].value
+
+    assert (1, *expected) == colour.play(story)
+
+
+def test_what_was_lost_before_it_was_refused_may_be_repeated_as_what_was_lost(colour):
+    """That an earlier attempt may have arrived keeps nobody from repeating who repeats after a lost answer, too."""
+
+    async def story():
+        failures = [ConnectionResetError(), ConnectionRefusedError()]
+        asked = []
+
+        async def ask():
+            asked.append(1)
+            raise failures.pop(0) if failures else ConnectionRefusedError()
+
+        inner = colour.protect(ask, effects="idempotent", retry=ub.Retry(2, backoff=ub.Backoff(0.1)), breaker=False)
+
+        async def once_more():
+            await colour.call(inner)
+
+        ends = []
+        for effects in ("unknown", "once"):
+            failures[:] = [ConnectionResetError(), ConnectionRefusedError()]
+            outer = colour.protect(once_more, effects=effects)
+            error = (await colour.call(outer.outcome)).error
+            ends.append((type(error), may_repeat(effects, ub.Failure(error))))
+        return ends
+
+    refused = ConnectionRefusedError
+    assert [(refused, True), (refused, False)] == colour.play(story)
 
 
 def test_what_a_remedy_does_once_is_no_part_of_the_call(colour):

@@ -59,61 +59,6 @@ def test_fifty_callers_need_one_remedy(colour, seconds, breaker):
     assert ({"in"}, 1, 100, seconds) == colour.play(story)
 
 
-class Expired(Exception):
-    """What a program of its own kind of mind makes of a 401."""
-
-
-@pytest.mark.parametrize("breaker", [None, ub.CircuitBreaker(5), ub.CircuitBreaker(ratio=0.5, minimum=2)])
-@pytest.mark.parametrize(("error", "calls"), [(Expired, 30), (ConnectionResetError, 30), (Expired, 1)])
-def test_what_a_remedy_mends_opens_no_circuit(colour, error, calls, breaker):
-    """Until a remedy that can be trusted was applied, a failure that it is for says nothing of the target."""
-
-    async def story():
-        api, ends = Login(colour, 0.02), []
-        api.error = error("401")
-        door = door_of(api, breaker=breaker, budget=False)
-        for _ in range(30 // calls):  # at once, or one after the other, each time with a token that has died
-            api.alive = False
-            ends.append(await crowd(colour, door, calls))
-        return ends, door.node.breaker.state.value
-
-    ends, state = colour.play(story)
-
-    assert ([{"in"}] * len(ends), "closed") == (ends, state)
-
-
-@pytest.mark.parametrize(
-    ("options", "alike", "most"),
-    [
-        ({}, True, 10),
-        ({"budget": False}, True, 10),
-        ({"budget": False}, False, 15),
-        ({"retry": False}, False, 5),
-        ({"effects": "once"}, False, 5),
-        ({"budget": ub.RetryBudget(start=0, floor=0.0)}, False, 5),
-    ],
-)
-def test_a_remedy_that_does_not_help_keeps_no_circuit_closed(colour, options, alike, most):
-    """It is trusted for a few attempts only, and not at all where it is not followed by another."""
-
-    async def story():
-        calls = []
-
-        async def work():
-            calls.append(1)
-            raise Expired("no" if alike else chr(97 + len(calls)))
-
-        door = colour.protect(work, **{"effects": "idempotent", "breaker": ub.CircuitBreaker(5), **options})
-        door.remedy(Expired)(lambda failure: None)
-        for _ in range(20):
-            await colour.call(door.outcome)
-        return len(calls), door.node.breaker.state.value
-
-    calls, state = colour.play(story)
-
-    assert ("open", True) == (state, calls <= most), calls
-
-
 async def crowd(colour, door, size):
     """Return the ends of *size* calls made at the same moment."""
     if colour.is_async:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real
 
 FOREVER = 3600.0  # seconds of grace: who waits for them waits for himself
 OURS = {str(file) for file in Path(ub.__file__).parent.rglob("*.py")}
-STRIDE = 97  # lines from one story to the next: there are about 1,500
+STRIDE = 83  # lines from one story to the next: there are about 1,500
 CLOSED = ("with ", "try:")
 
 
@@ -70,6 +70,9 @@ CLOSINGS = {
 }
 
 
+# What is raised between two lines leaves a coroutine behind that was made and not yet begun.
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("leaves", [False, True], ids=["goes on", "exits"])
 @pytest.mark.parametrize("what", CLOSINGS)
 def test_a_handler_may_close_a_system_at_any_line(tmp_path, what, leaves):

@@ -13,11 +13,18 @@ from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
 from unbreakable.policies.breaker import verdict
-from unbreakable.policies.effects import is_done_once, may_repeat, may_run_twice_at_once, pass_on_doubt
+from unbreakable.policies.effects import (
+    is_done_once,
+    leaves_doubt,
+    may_repeat,
+    may_run_twice_at_once,
+    pass_on_doubt,
+)
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import TimeUp
 
 ONE_ATTEMPT = Retry(attempts=1)
+SHORT = 1.0  # seconds
 
 
 class Healing:
@@ -34,7 +41,7 @@ class Healing:
             if ctx.prepaid:
                 ctx.node.give_back(ctx)
         if isinstance(result, Failure) and not (result.refused or may_repeat(ctx.plan.effects, result)):
-            ctx.leave_doubt()
+            ctx.leave_mark(doubtful=leaves_doubt(result))
         if isinstance(result, Failure) and ctx.unsure:
             pass_on_doubt(ctx.plan.effects, result.error)
         return result
@@ -109,11 +116,11 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
         result = await inner(scope)
     except BaseException:
         if scope.made > made and not may_run_twice_at_once(ctx.plan.effects):
-            ctx.leave_doubt()  # it was cancelled: nobody knows what it has done
+            scope.leave_mark(doubtful=True)  # it was cancelled: nobody knows what it has done
         raise
     else:
-        if isinstance(result, Success) and is_done_once(ctx.plan.effects, doubtful=scope.doubtful):
-            ctx.leave_doubt()
+        if isinstance(result, Success) and is_done_once(ctx.plan.effects, unrepeatable=scope.unrepeatable):
+            scope.leave_mark(doubtful=False)
         return result
     finally:
         enter(ctx)
@@ -204,7 +211,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy
     began = ctx.runtime.now() - failure.elapsed  # of the failed attempt; asked before the wait for our turn
     if remedy is None or not await remedy.alone.enter(ctx.runtime, ctx.left()):
         return None
-    ctx.mending = remedy
+    ctx.mending, started = remedy, ctx.runtime.now()
     try:
         with ctx.notebook.doing("heal.fix.apply"):
             await _apply(ctx, failure, remedy, began)
@@ -212,6 +219,10 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
         ctx.target.experience.update(failure.signature, remedy, worked=False)
         return None
+    except BaseException:  # whoever has no more time for it was not helped by it, unless he hardly began to wait
+        if ctx.runtime.now() - started >= SHORT:
+            ctx.target.experience.update(failure.signature, remedy, worked=False)
+        raise
     finally:
         ctx.mending, ctx.spent = None, ()
         remedy.alone.leave()
@@ -242,7 +253,7 @@ async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float) -
 
 def why_not(ctx: Context, failure: Failure) -> str:
     """Return why the effects forbid to repeat the call."""
-    if failure.doubtful:
+    if failure.unrepeatable:
         return "a call inside that must not be made twice has done its work, or may have"
     return f'an operation with effects="{ctx.plan.effects}" is not repeated after this'
 

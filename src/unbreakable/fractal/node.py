@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from unbreakable.fractal import learning, telling
 from unbreakable.fractal.belonging import Belonging
 from unbreakable.fractal.family import Family
-from unbreakable.fractal.healing import Healing
+from unbreakable.fractal.healing import Healing, is_mendable
 from unbreakable.fractal.listening import Listening
 from unbreakable.fractal.operation import NoWork, Operation, work_with_context
 from unbreakable.fractal.ports import Chooser, Memory, join
@@ -60,6 +60,7 @@ class FractalNode(Closing, Listening, Belonging):
 
     #: Makes the choosers of nodes that are given none; the door of the house puts the simulation here.
     new_chooser: Callable[[Settings], Chooser] = Tuner
+    mends = staticmethod(is_mendable)
 
     def __init__(
         self,

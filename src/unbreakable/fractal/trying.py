@@ -19,7 +19,6 @@ from unbreakable.errors import (
     VerificationFailed,
     told_by,
 )
-from unbreakable.fractal.healing import is_mendable
 from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import classify, http_status, relatives, retry_after, root_cause
@@ -155,9 +154,10 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
+        unrepeatable=ctx.unrepeatable,
         doubtful=ctx.doubtful,
     )
-    return replace(failure, mendable=True) if is_mendable(failure, ctx) else failure
+    return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
 
 
 def as_raised(error: Exception, ctx: Context) -> Exception:

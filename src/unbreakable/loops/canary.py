@@ -7,7 +7,8 @@ the worker not what a handler has heard that the program has set in place of our
 has died of the same signal shows it.
 
 It is a Python of its own and no fork of the supervisor, whose command line it would have: ``pkill -f`` with that
-would take it for everybody.  A session of its own keeps it out of what a terminal or a shell sends to a group; it
+would take it for everybody.  It bears the worker's words instead, so that who looks for the name of a file, say, and
+finds the worker finds it, too.  A session of its own keeps it out of what a terminal or a shell sends to a group; it
 holds no file of anybody's, and ends with its standard input, which nobody but the supervisor holds the other end of.
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Self
 
 from unbreakable.runtime import BLOCKING
@@ -32,7 +33,8 @@ class Canary:
     It must not be older than the worker: of a signal that came before that one there was, the worker has heard nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        self.words = words  #: of the worker's command
         self._process: subprocess.Popen[bytes] | None = None
         self._died_at: float | None = None
         self._hatch()
@@ -66,7 +68,7 @@ class Canary:
         self._process, self._died_at = None, None
         with contextlib.suppress(OSError):  # no memory, no more processes
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", CODE, "--canary"],
+                [sys.executable, "-I", "-S", "-c", CODE, "--canary", *self.words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -56,7 +56,8 @@ class Request:
 class Answer:
     """Hold how an attempt ended; the two flags tell of the protected calls in it.
 
-    *exhausted*: one has repeated the error in vain; *doubtful*: one that must not be made twice may have done its work.
+    *exhausted*: one has repeated the error in vain; *unrepeatable*: one that must not be made twice has
+    done its work, or may have.
     The value that the operation returned is not sent: a loop has no use for it.
     """
 
@@ -65,11 +66,11 @@ class Answer:
     told: str = ""
     said: Mapping[str, Any] | None = None
     exhausted: bool = False
-    doubtful: bool = False
+    unrepeatable: bool = False
 
     @classmethod
     def to(
-        cls, state: object, error: BaseException | None, *, exhausted: bool = False, doubtful: bool = False
+        cls, state: object, error: BaseException | None, *, exhausted: bool = False, unrepeatable: bool = False
     ) -> Answer:
         """Return what there is to say; an *error* that cannot be sent is sent as text."""
         try:
@@ -84,7 +85,7 @@ class Answer:
             told=in_one_line(error),
             said=facts(error),
             exhausted=exhausted,
-            doubtful=doubtful,
+            unrepeatable=unrepeatable,
         )
 
     def read_state(self) -> Any:

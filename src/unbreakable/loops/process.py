@@ -94,7 +94,7 @@ class ProcessWorker:
             ctx.state.update(state)
         if error is None:
             return
-        ctx.doubtful = answer.doubtful
+        ctx.unrepeatable = answer.unrepeatable
         if answer.exhausted:
             ctx.spent = (*ctx.spent, error)
         try:

@@ -56,7 +56,7 @@ class Supervisor:
                     if not self._rest(f"cannot be started ({in_one_line(error)})", noted):
                         return 0
                     continue
-                with lifeline, Canary() as canary:
+                with lifeline, Canary(self.command) as canary:
                     while worker.poll() is None and not noted:
                         BLOCKING.world.sleep(LOOK_AGAIN)
                         canary.renew()

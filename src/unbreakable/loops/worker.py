@@ -73,7 +73,7 @@ def _attempt(node: FractalNode, bench: Bench, message: bytearray, itself: int) -
     except BaseException as error:
         _end_if_forked(itself, error)
         exhausted = isinstance(error, Exception) and is_exhausted(error, ctx)
-        return Answer.to(state, error, exhausted=exhausted, doubtful=ctx.doubtful)
+        return Answer.to(state, error, exhausted=exhausted, unrepeatable=ctx.unrepeatable)
     finally:
         ctx.end()
         enter(None)

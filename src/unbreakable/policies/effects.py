@@ -30,39 +30,43 @@ def may_run_twice_at_once(effects: Effects) -> bool:
 
 def never_left(failure: Failure) -> bool:
     """Return whether an attempt that ended in *failure* provably did nothing."""
-    return is_unsent(failure.error) and not (failure.cut or failure.doubtful)
+    return is_unsent(failure.error) and not (failure.cut or failure.unrepeatable)
 
 
-def is_unsent(error: Exception) -> bool:
+def is_unsent(error: BaseException) -> bool:
     """Return whether *error* itself, and not what it came from, says that the request provably never left."""
     meaning = meaning_of(error)
-    return (is_a(error, NotSent) or (meaning is not None and meaning.unsent)) and _word_of(error) is not True
+    if told_by(error, "may_have_arrived") is True or _word_of(error) is True:
+        return False
+    return is_a(error, NotSent) or (meaning is not None and meaning.unsent)
 
 
 def pass_on_doubt(effects: Effects, error: Exception) -> None:
     """Have *error*, of the last of several attempts, say that one of the others may have reached its target.
 
-    Whoever is told of it knows of the last attempt alone, which may never have left.
+    Whoever is told of it knows of the last attempt alone, which may never have left.  That is no more of a doubt than
+    the other one's own error has left: what may be repeated after that may be after this.
     """
     if effects != "none" and is_unsent(error):
         with contextlib.suppress(Exception):  # it is somebody else's, and may hold nothing
-            vars(error).update(in_doubt=True)
+            vars(error).update(may_have_arrived=True)
 
 
-def is_done_once(effects: Effects, *, doubtful: bool) -> bool:
-    """Return whether what succeeded must not be done twice: by itself, or for a call inside it, if *doubtful*."""
-    return effects == "once" or (doubtful and not may_run_twice_at_once(effects))
+def is_done_once(effects: Effects, *, unrepeatable: bool) -> bool:
+    """Return whether what succeeded must not be done twice: by itself, or, if *unrepeatable*, for a call inside it."""
+    return effects == "once" or (unrepeatable and not may_run_twice_at_once(effects))
 
 
 def leaves_doubt(failure: Failure) -> bool:
     """Return whether nobody knows what an attempt that ended in *failure* has done.
 
-    An error that says what it is has the last word.  Of one that says nothing, a program's own, what it came from is
+    An error that says what it is has the last word; that a call inside is in doubt only ``in_doubt = False`` outweighs.
+    Of one that says nothing, a program's own, what it came from is
     asked: its causes, contexts that are not hidden and members.  ``raise … from None`` says that the program has made
     sure, and so do ``in_doubt = False`` and ``refused = True``.
     """
     if failure.cut or failure.doubtful:
-        return True
+        return failure.cut or told_by(failure.error, "in_doubt") is not False
     told = _word_of(failure.error)
     if told is not None:
         return told
@@ -85,8 +89,8 @@ def _came_from_doubt(error: BaseException) -> bool:
     asked = [error]
     for each in asked:
         told, meaning = _word_of(each), meaning_of(each)
-        if told is None and meaning is not None:
-            told = not meaning.unsent
+        if told is None and (meaning is not None or told_by(each, "may_have_arrived") is True):
+            told = not is_unsent(each)
         if told is True:
             return True
         if told is None and not is_a(each, UnbreakableError) and len(asked) < MOST_CAUSES:
@@ -118,7 +122,7 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     """
     if failure.refused:
         return False  # asking ourselves again changes nothing
-    if failure.doubtful and effects in ("unknown", "once"):
+    if failure.unrepeatable and effects in ("unknown", "once"):
         return False
     if effects == "once":
         return is_unsent(failure.error) or told_by(failure.error, "refused") is True

@@ -17,7 +17,7 @@ from unbreakable.policies.naming import Title, name
 from unbreakable.runtime import Alarm, Runtime, is_async
 
 TAKEN_OVER = (
-    *("made", "waited", "arguments", "choice", "blameless"),
+    *("made", "waited", "arguments", "choice", "blameless", "vouched"),
     *("excused", "prepaid", "broke", "begun", "unsure"),
 )
 _NOTHING: Mapping[str, Any] = {}
@@ -64,7 +64,9 @@ class Context(Alarm):
     begun: bool = False  #: whether an attempt or copy other than the one that is told of may have reached its target
     unsure: bool = False  #: whether nobody knows what one of them has done
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
-    doubtful: bool = False  #: whether a call inside this attempt has done, or may have, what must not be done twice
+    unrepeatable: bool = False  #: whether a call inside this attempt has done, or may have, what must not be done twice
+    doubtful: bool = False  #: whether nobody knows which of both
+    vouched: bool = False  #: whether the operation itself knows that the layers around it may repeat what it has done
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
@@ -138,7 +140,7 @@ class Context(Alarm):
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
         scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=())
-        scope.doubtful = scope.makeshift = scope.blameless = False
+        scope.unrepeatable = scope.doubtful = scope.makeshift = scope.blameless = False
         scope.asked = scope.given_up = scope.is_aside = False
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
         scope.__dict__.update(changes)
@@ -160,14 +162,15 @@ class Context(Alarm):
         How long that takes, and that it is in vain, says nothing of the target; a learned limit counts from its end.
         What was done in it need not be done only once.
         """
-        since, blameless, doubtful = self.runtime.now(), self.blameless, self.doubtful
+        since, blameless, inside = self.runtime.now(), self.blameless, (self.unrepeatable, self.doubtful)
         self.is_aside = self.blameless = self.unsettled = True
         try:
             yield
         finally:
             self.counts_from = self.runtime.now()
             self.aside += self.counts_from - since
-        self.is_aside, self.blameless, self.doubtful = False, blameless, doubtful
+        self.is_aside, self.blameless = False, blameless
+        self.unrepeatable, self.doubtful = inside
         if not self.runtime.preemptive and self.plan.is_guessing(self):
             self.due = min(self.deadline, self.due + self.counts_from - since)
 
@@ -218,10 +221,14 @@ class Context(Alarm):
         """Return whether the caller has cancelled the call, and the operation made an exception of its own of that."""
         return self.runtime.cancellations() > self.cancels
 
-    def leave_doubt(self) -> None:
-        """Say to the attempt around this call that it has done, or may have done, what must not be done twice."""
-        if self.parent is not None:
-            self.parent.doubtful = True
+    def leave_mark(self, *, doubtful: bool) -> None:
+        """Say to the attempt around this call that it has done, or may have, what must not be done twice.
+
+        It is *doubtful* when nobody knows which of both.
+        """
+        outer = self.parent
+        if outer is not None and not self.vouched:
+            outer.unrepeatable, outer.doubtful = True, outer.doubtful or doubtful
 
     def leave_makeshift(self) -> None:
         """Say to the attempt around this call that it was given a fallback's answer, or what was made of one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
@@ -222,7 +222,8 @@ def cut(ctx: Context, started: float) -> Failure:
         else AttemptTimeout(f"cut after {took:.3f} s")
     )
     facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": took - ctx.aside}
-    return Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now, ours=True))
+    failure = Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now, ours=True))
+    return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
 
 
 ONLY_THE_DEADLINE = Timeout(math.inf)

@@ -22,10 +22,9 @@ DOWN, WRONG, PLAIN = ConnectionRefusedError(), Odd(kind=errors.Kind.INVALID), Va
 CUT, REFUSED = errors.AttemptTimeout(), errors.CircuitOpen()
 
 
-def verdict(error, *, was_called=True, effects="idempotent", items=1, failed=1, since=0.0):
-    return judge(
-        error, was_called=was_called, effects=effects, items=items, failed=failed, since=since, limits=LIMITS
-    ).name
+def verdict(error, *, was_called=True, effects="idempotent", items=1, failed=1, since=0.0, **more):
+    facts = {"was_called": was_called, "effects": effects, "items": items, "failed": failed, "since": since, **more}
+    return judge(error, **facts, limits=LIMITS).name
 
 
 @pytest.mark.parametrize(
@@ -37,6 +36,10 @@ def verdict(error, *, was_called=True, effects="idempotent", items=1, failed=1, 
         ("ASIDE", PLAIN, {"effects": "once"}),
         ("ASIDE", PLAIN, {"effects": "once", "items": 5}),
         ("AGAIN", DOWN, {"effects": "once"}),
+        ("ASIDE", DOWN, {"effects": "once", "unrepeatable": True}),
+        ("AGAIN", DOWN, {"effects": "unknown", "unrepeatable": True}),
+        ("ASIDE", Odd(in_doubt=True), {"effects": "unknown"}),
+        ("AGAIN", Odd(may_have_arrived=True), {"effects": "unknown"}),
         ("AGAIN", errors.NotSent(), {"effects": "once"}),
         ("AGAIN", Odd(refused=True), {"effects": "once"}),
         ("ASIDE", REFUSED, {"effects": "once"}),

@@ -35,6 +35,10 @@ class Stub:
         self.affords -= 1
         return self.affords >= 0
 
+    def mends(self, failure: Failure, ctx: Context) -> bool:
+        """Return False: it has no remedies."""
+        return False
+
 
 class Bench:
     """Run one policy on each driver, in virtual time."""

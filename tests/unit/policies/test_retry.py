@@ -91,8 +91,8 @@ TABLE = [
     (Failure(BulkheadFull(), refused=True), dict.fromkeys(EFFECTS, False)),
     (Failure(DeadlineExceeded(), refused=True), dict.fromkeys(EFFECTS, False)),
     (Failure(BulkheadFull("elsewhere")), {"none": True, "idempotent": True, "unknown": True, "once": False}),
-    (Failure(OSError(), doubtful=True), {"none": True, "idempotent": True, "unknown": False, "once": False}),
-    (Failure(NotSent(), doubtful=True), {"none": True, "idempotent": True, "unknown": False, "once": False}),
+    (Failure(OSError(), unrepeatable=True), {"none": True, "idempotent": True, "unknown": False, "once": False}),
+    (Failure(NotSent(), unrepeatable=True), {"none": True, "idempotent": True, "unknown": False, "once": False}),
 ]
 
 

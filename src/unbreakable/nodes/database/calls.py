@@ -124,8 +124,10 @@ class Calls:
     # ── a transaction ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def begin(self) -> Session:
-        """Return a transaction that has begun."""
-        session = Session(self.open(), call_at_work(), self.most_rows)
+        """Return a transaction that has begun: so far nothing was done, and what is, is known when it ends."""
+        ctx = call_at_work()
+        ctx.vouched = True
+        session = Session(self.open(), ctx, self.most_rows)
         await session.begin()
         return session
 
@@ -138,6 +140,7 @@ class Calls:
             raise ValidationFailed(
                 f"fn must be a function of the transaction, not {fn!r:.100}: query() takes statements"
             )
+        ctx.vouched, has_key = True, key is not None  # until it is committed all of it is undone
         table, key = self._table(ctx, key)
         session = Session(self.open(), ctx, self.most_rows)
         await session.begin()
@@ -150,6 +153,7 @@ class Calls:
         if result is None:
             await session.leave(None)
             return self._replayed(done, fn, key)
+        ctx.vouched = has_key  # whoever calls with it again gets what was done
         try:
             await session.commit(functools.partial(table.finish, key=key, result=result))
         except CommitUnknown as doubt:

@@ -16,7 +16,7 @@ from unbreakable.nodes.database.patience import patiently
 from unbreakable.nodes.database.rows import Rows
 from unbreakable.nodes.database.statements import Statement, read_statement
 from unbreakable.nodes.database.trouble import DISK_ERROR, code_of
-from unbreakable.policies import Context
+from unbreakable.policies import Context, current
 from unbreakable.policies.timeout import cut
 
 
@@ -33,7 +33,7 @@ class Session:
         self.carrier = database.carrier(ctx)
         self.started = ctx.runtime.now()
         self.until = self.started + ctx.remaining()
-        self.live = self.in_doubt = self.committed = False
+        self.live = self.in_doubt = self.committed = self.wrote = False
         self.broken: Exception | None = None  #: what made SQLite itself end the transaction
         self.points: list[str] = []
         self.numbers = itertools.count(1)  # no two savepoints have the same name
@@ -79,11 +79,19 @@ class Session:
         self.committed = True
 
     async def end(self, error: BaseException | None) -> None:
-        """Commit; or, when *error* ended what was done in it, leave."""
-        if error is None:
-            await self.commit()
-        else:
+        """Commit; or, when *error* ended what was done in it, leave.
+
+        What was written is not written again because something fails later in the attempt around it.
+        """
+        if error is not None:
             await self.leave(error)
+            return
+        try:
+            await self.commit()
+        finally:
+            around = current()
+            if around is not None and self.wrote and (self.committed or self.in_doubt):
+                around.unrepeatable, around.doubtful = True, around.doubtful or self.in_doubt
 
     async def leave(self, error: BaseException | None) -> None:
         """Undo what is not committed and give the connection back."""
@@ -104,6 +112,7 @@ class Session:
         """Carry out a statement that was read."""
         if statement.sets and not self.database.in_memory:
             self.lane.worn = True
+        self.wrote = self.wrote or not statement.reads
         rows: Rows = await self.do(functools.partial(statement.execute, most=self.most_rows))
         return rows
 

@@ -129,8 +129,8 @@ def ended(result: Result[Any]) -> Result[Any]:
     if isinstance(error, Refused):
         return Success(error.response)
     if isinstance(error, NotSent) and isinstance(error.__cause__, Exception):
-        if told_by(error, "in_doubt"):
-            vars(error.__cause__).update(in_doubt=True)
+        if told_by(error, "may_have_arrived"):
+            vars(error.__cause__).update(may_have_arrived=True)
         return replace(result, error=error.__cause__)
     return result
 

@@ -120,6 +120,7 @@ class Consumer:
         verdict = judge(
             error,
             was_called=self._delivery.was_called,
+            unrepeatable=self._delivery.unrepeatable,
             effects=self._handling.node.settings.effects,
             items=len(entries),
             failed=failed,

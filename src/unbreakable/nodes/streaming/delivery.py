@@ -26,13 +26,14 @@ class Delivery:
         self._call_sync = SyncProtected[[Any], Any](self._work_sync, node)
         self._id, self._is_due = "", _always
         self.was_called = False  #: whether the present delivery got as far as the handler
+        self.unrepeatable = False  #: whether the handler has done, or may have, what must not be done twice
 
     async def make(self, runtime: Runtime, item: Any, id: str, is_due: Callable[[], bool]) -> None:
         """Return once *item*, which bears *id*, is handled; raise the handler's own exception when it is not.
 
         It is tried again only while *is_due* says that it still is to be handled.
         """
-        self._id, self._is_due, self.was_called = id, is_due, False
+        self._id, self._is_due, self.was_called, self.unrepeatable = id, is_due, False, False
         if runtime.preemptive:
             await self._call(item)
         else:
@@ -62,6 +63,7 @@ class Delivery:
 
     def _note(self, ctx: Context, error: Exception) -> None:
         ctx.blameless = says_nothing_of_the_target(error)
+        self.unrepeatable = self.unrepeatable or ctx.unrepeatable
         if not self._is_due():
             ctx.spent = (*ctx.spent, error)  # repeating it would deliver what was acknowledged
 

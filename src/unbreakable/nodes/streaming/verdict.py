@@ -50,16 +50,26 @@ class Limits:
 
 
 def judge(
-    error: Exception, *, was_called: bool, effects: Effects, items: int, failed: int, since: float, limits: Limits
+    error: Exception,
+    *,
+    was_called: bool,
+    effects: Effects,
+    items: int,
+    failed: int,
+    since: float,
+    limits: Limits,
+    unrepeatable: bool = False,
 ) -> Verdict:
     """Return what is done about *items* whose delivery ended in *error*.
 
-    *was_called* says whether the handler was called at all; *failed* is how many deliveries that began with the first
-    item failed in which it was, without those that were halved, and *since* the seconds since the first of them.
+    *was_called* says whether the handler was called at all, *unrepeatable* whether it has done, or may have, what must
+    not be done twice; that is a reason only where ``effects`` is "once", since items are handled at least once.
+    *failed* is how many deliveries that began with the first item failed in which it was, without those that were
+    halved, and *since* the seconds since the first of them.
     """
     if not (was_called or isinstance(error, ValidationFailed)):
         return Verdict.AGAIN
-    if was_called and not _may_be_called_again(effects, error):
+    if was_called and not _may_be_called_again(effects, error, unrepeatable=unrepeatable and effects == "once"):
         return Verdict.ASIDE
     is_wrong = isinstance(error, ValidationFailed) or (classify(error) in ITEM and not isinstance(error, StrayExit))
     if since < limits.patience and classify(error) in TARGET and not is_wrong:
@@ -74,11 +84,11 @@ def says_nothing_of_the_target(error: Exception) -> bool:
     return classify(error) not in TARGET
 
 
-def _may_be_called_again(effects: Effects, error: Exception) -> bool:
+def _may_be_called_again(effects: Effects, error: Exception, *, unrepeatable: bool) -> bool:
     cut = isinstance(error, (AttemptTimeout, DeadlineExceeded))
     if isinstance(error, Rejected) and not cut:
         return effects != "once"  # a call inside the handler was refused: it may have done something before
-    return may_repeat(effects, Failure(error, cut=cut))
+    return may_repeat(effects, Failure(error, cut=cut, unrepeatable=unrepeatable))
 
 
 def pause(error: Exception, failed: int) -> float:
