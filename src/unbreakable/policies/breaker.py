@@ -29,10 +29,10 @@ class CircuitBreaker:
     A failure that began before an attempt that has succeeded by now is no longer news, and not counted in a row.  The
     attempts that *ratio* is a share of are those of the last *window* seconds.  Failures of types that ``Retry.on``
     leaves out, such as a card that was declined, say nothing of the target, and are not counted at all.
-    An open circuit refuses attempts for *rest* seconds, then lets *permits* through to see: when they all succeed it
-    closes, when one fails it opens again.  An attempt slower than *slow* seconds counts as failed.  A call waits at
-    most *wait* seconds, within its deadline, for an open circuit to let attempts through again; waiting costs no
-    budget.
+    An open circuit refuses attempts for *rest* seconds, or until an earlier one finds that another endpoint or way is
+    back, then lets *permits* through to see: when they all succeed it closes, when one fails it opens again.  An
+    attempt slower than *slow* seconds counts as failed.  A call waits at most *wait* seconds, within its deadline, for
+    an open circuit to let attempts through again; waiting costs no budget.
     """
 
     failures: int = field(default=5, kw_only=False)
@@ -232,6 +232,13 @@ class Circuit:
 
     def _watches_successes(self) -> bool:
         return self.settings.ratio is not None or self.settings.slow is not None
+
+    def wake(self, now: float) -> None:
+        """End the rest of an open circuit: what was begun before it opened has found a way that is back."""
+        with self.lock:
+            if self.state is State.OPEN:
+                self.until = min(self.until, now)
+                self.line.call_all()
 
     @property
     def is_probing(self) -> bool:

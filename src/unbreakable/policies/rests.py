@@ -11,6 +11,7 @@ from unbreakable.runtime import new_lock
 FAULTS = 3  # in a row, after which a way is left in peace; where there was nobody to talk to: at once
 FIRST_REST, MOST_REST = 5.0, 60.0  # seconds; each rest without a success since is twice as long
 AGAIN = 3.0  # seconds between two looks at a way that is down, where no other one works
+LEAST_PATIENCE = 1.0  # seconds that a look may take; where successes take longer: three times as long as they do
 CLEAR = 60.0  # seconds without a failure, after which a single one is news
 MOST_KEPT = 256  # ways that failed lately
 
@@ -19,9 +20,11 @@ MOST_KEPT = 256  # ways that failed lately
 class Trouble:
     """Hold how often in a row a way has failed, how often it has rested since it worked, and until when.
 
-    ``slow`` says that nothing worse is known of it than that it took longer than a learned limit allowed.  ``last`` is
-    when it last failed in earnest, in this run of failures or before, and ``successes`` how often any way had worked by
-    then.  ``looked`` is when it was last used although it was down, and ``shaky`` says that it fails now and then.
+    ``slow`` says that nothing worse is known of it than that it took longer than a learned limit allowed, and ``shaky``
+    that it fails now and then.  ``last`` is when it last failed in earnest, in this run of failures or before, and
+    ``looked`` when it was last used although it was down; ``successes`` is how often any way had worked by the later of
+    the two.  ``early`` is when it was last used before it had rested enough.  ``open_since`` is when that look at it
+    began of which nothing has come since; nobody looks: ``math.inf``.
     """
 
     faults: int = 0
@@ -29,6 +32,8 @@ class Trouble:
     until: float = 0.0
     last: float = -math.inf
     looked: float = -math.inf
+    early: float = -math.inf
+    open_since: float = math.inf
     successes: int = 0
     slow: bool = True
     shaky: bool = False
@@ -43,9 +48,26 @@ class Trouble:
             self.shaky = now - self.last < CLEAR
         self.last, self.successes, self.slow = now, successes, False
 
+    def look(self, now: float, successes: int) -> None:
+        """Take in that it is used although it is down; who looked before another way worked is not waited for.
+
+        Where nothing is to be learned, since it was asked just now, that is no look.
+        """
+        is_look = self.until <= now or not self.seems_dead() or self.is_alone(now, successes)
+        if successes != self.successes:
+            self.open_since = math.inf
+        if is_look:
+            self.open_since = min(self.open_since, now)
+        self.looked, self.successes = now, successes
+        if self.until > now:
+            self.early = now
+        else:
+            self.rests += 1
+            self.rest(now)
+
     def recover(self) -> None:
         """Begin anew; when it failed last is remembered."""
-        self.faults, self.rests, self.until, self.slow = 0, 0, 0.0, True
+        self.faults, self.rests, self.until, self.slow, self.open_since = 0, 0, 0.0, True, math.inf
 
     def is_over(self) -> bool:
         """Return whether it worked since it failed."""
@@ -58,9 +80,9 @@ class Trouble:
         """
         return not self.slow and (self.faults >= 2 * FAULTS or not self.shaky)
 
-    def is_alone(self, now: float) -> bool:
-        """Return whether nobody has asked for a while."""
-        return now - max(self.last, self.looked) >= AGAIN
+    def is_alone(self, now: float, successes: int) -> bool:
+        """Return whether nobody has asked for a while; since another way worked, whether nobody has looked early."""
+        return now - (self.early if successes != self.successes else max(self.last, self.looked)) >= AGAIN
 
 
 class Rests:
@@ -73,24 +95,25 @@ class Rests:
     ('b', 'a')
     """
 
-    __slots__ = ("_lock", "_successes", "_troubles")
+    __slots__ = ("_lock", "_longest", "_successes", "_troubles")
 
     def __init__(self) -> None:
         self._troubles: dict[str, Trouble] = {}  #: of the ways that failed, of late or not so long ago
-        self._successes = 0
+        self._successes, self._longest = 0, 0.0  #: how many there were, and how many seconds the longest took of late
         self._lock = new_lock()
 
-    def best(self, ranked: Sequence[str], now: float) -> str:
+    def best(self, ranked: Sequence[str], now: float, *, anew: float = -math.inf) -> str:
         """Return the first of *ranked* that does not rest; when all are down, the one to look at next.
 
         That is one that was merely slow, if there is one, or fails now and then; else the one that nobody has asked for
         longest: whoever ranks first may have died last, and another be back.  Where all were asked just now it is the
-        one that has rested enough soonest.
+        one that has rested enough soonest, of those that nobody waits for, a look being one call's, or that nobody has
+        waited for for long.  Not just now is before *anew*, when it was begun to look whether any is back.
         """
         with self._lock:
             if not all(map(self.is_down, ranked)):
                 return next(name for name in ranked if not self.is_resting(name, now))
-            return min(ranked, key=lambda name: _turn(self._troubles[name], now))
+            return min(ranked, key=lambda name: self._turn(self._troubles[name], now, anew))
 
     def replacement(self, ranked: Sequence[str], now: float) -> str:
         """Return which of *ranked* to ask in place of one that has just failed.
@@ -100,7 +123,7 @@ class Rests:
         with self._lock:
             troubles = {name: self._troubles.get(name, Trouble()) for name in ranked}
             well = (name for name in ranked if not (self.is_resting(name, now) or troubles[name].seems_dead()))
-            return next(well, None) or min(ranked, key=lambda name: _turn(troubles[name], now))
+            return next(well, None) or min(ranked, key=lambda name: self._turn(troubles[name], now))
 
     def take(self, name: str, now: float) -> None:
         """Take note that way *name* is used.
@@ -110,20 +133,16 @@ class Rests:
         """
         with self._lock:
             trouble = self._troubles.get(name)
-            if trouble is None or not trouble.rests:
-                return
-            trouble.looked = now
-            if trouble.until <= now:
-                trouble.rests += 1
-                trouble.rest(now)
+            if trouble is not None and trouble.rests:
+                trouble.look(now, self._successes)
 
-    def choose(self, ranked: Sequence[str], now: float, *, instead: bool = False) -> str:
-        """Return the best of *ranked*, and take note that it is used.
+    def choose(self, ranked: Sequence[str], now: float, *, instead: bool = False, anew: float = -math.inf) -> str:
+        """Return the best of *ranked* (since *anew*: see ``best``), and take note that it is used.
 
         *instead* says that the first is wanted in place of one that has just failed: it may be looked at early.
         """
         with self._lock:
-            chosen = ranked[0] if instead and self.may_be_asked(ranked[0], now) else self.best(ranked, now)
+            chosen = ranked[0] if instead and self.may_be_asked(ranked[0], now) else self.best(ranked, now, anew=anew)
             self.take(chosen, now)
             return chosen
 
@@ -135,12 +154,13 @@ class Rests:
     def may_work(self, name: str, now: float, since: float) -> bool:
         """Return whether way *name*, as far as is known, could have done what was begun at *since*.
 
-        It has not failed since it worked, or was merely slow, or has rested enough, and it failed before *since*.
+        It has not failed since it worked, or was merely slow; or it has rested enough, failed before *since*, and keeps
+        nobody waiting for longer than it takes.
         """
         trouble = self._troubles.get(name)
         if trouble is None or trouble.slow:
             return True
-        return trouble.rests > 0 and trouble.until <= now and trouble.last < since
+        return trouble.rests > 0 and trouble.until <= now and trouble.last < since and not self._in_vain(trouble, now)
 
     def others_may(self, names: Iterable[str], name: str, now: float, *, since: float, anew: float = -math.inf) -> bool:
         """Return whether one of *names* other than *name*, which failed, could have done what was begun at *since*.
@@ -151,18 +171,31 @@ class Rests:
         trouble = self._troubles.get(name)
         hopes = trouble is not None and not trouble.slow and (trouble.rests > 0 or trouble.seems_dead())
         return any(
-            self.may_work(other, now, since) or (hopes and self._may_be_back(other, now, since, anew))
+            self.may_work(other, now, since) or (hopes and self._may_be_back(other, now, anew))
             for other in names
             if other != name
         )
 
-    def _may_be_back(self, name: str, now: float, since: float, anew: float) -> bool:
+    def _may_be_back(self, name: str, now: float, anew: float) -> bool:
         trouble = self._troubles.get(name)
-        if trouble is None:
+        if trouble is None or trouble.successes != self._successes or max(trouble.last, trouble.looked) < anew:
             return True
-        in_vain = trouble.last < trouble.looked <= now - FIRST_REST  # who looks waits for long
-        was_asked = trouble.successes == self._successes and trouble.last >= anew
-        return since - trouble.last >= AGAIN and not (in_vain or was_asked)
+        return trouble.open_since <= now and not self._in_vain(trouble, now)
+
+    def _in_vain(self, trouble: Trouble, now: float) -> bool:
+        """Return whether somebody who looks at a way waits for longer than it would take if it were back."""
+        return now - trouble.open_since >= min(FIRST_REST, max(LEAST_PATIENCE, 3.0 * self._longest))
+
+    def _turn(self, trouble: Trouble, now: float, anew: float = -math.inf) -> tuple[int, float, float]:
+        """Return the place in the order in which ways are looked at that are all down."""
+        if trouble.slow:
+            return 0, trouble.until, 0.0
+        if not (trouble.seems_dead() or self._in_vain(trouble, now)):
+            return 1, trouble.until, 0.0
+        asked = max(trouble.last, trouble.looked)
+        if asked < anew or trouble.is_alone(now, self._successes):
+            return 2, asked, 0.0
+        return 3, -trouble.open_since, trouble.until
 
     def is_down(self, name: str) -> bool:
         """Return whether way *name* had to rest, and has not worked since."""
@@ -176,8 +209,8 @@ class Rests:
     def may_be_replaced(self, name: str, names: Iterable[str], now: float) -> bool:
         """Return whether one of *names* is worth asking in place of *name*, which has just failed.
 
-        It does not rest, or rests because it was slow; or, where *name* seems dead, nobody has asked for three seconds:
-        it rests as long as another one does the work.
+        It does not rest, or rests because it was slow; or, where *name* seems dead, nobody has asked since any worked,
+        or for three seconds: it rests as long as another one does the work.
         """
         trouble = self._troubles.get(name)
         if trouble is None or not trouble.seems_dead():
@@ -187,19 +220,28 @@ class Rests:
     def may_be_asked(self, name: str, now: float) -> bool:
         """Return whether way *name*, which is wanted, may be asked, even if it rests: then once in three seconds."""
         trouble = self._troubles.get(name)
-        return trouble is None or trouble.slow or not self.is_resting(name, now) or trouble.is_alone(now)
+        if trouble is None or trouble.slow or not self.is_resting(name, now):
+            return True
+        return trouble.is_alone(now, self._successes)
 
     def _is_slow(self, name: str) -> bool:
         trouble = self._troubles.get(name)
         return trouble is not None and trouble.slow
 
-    def worked(self, name: str) -> None:
-        """Take note of a success."""
+    def worked(self, name: str, seconds: float = 0.0) -> bool:
+        """Take note of a success that took so many *seconds*; return whether it is what a look waited for.
+
+        How long others took is forgotten little by little.
+        """
         self._successes += 1
+        self._longest = max(seconds, 0.99 * self._longest)
         trouble = self._troubles.get(name)
-        if trouble is not None and not trouble.is_over():
-            with self._lock:
-                trouble.recover()
+        if trouble is None or trouble.is_over():
+            return False
+        with self._lock:
+            was_awaited = trouble.open_since < math.inf
+            trouble.recover()
+            return was_awaited
 
     def failed(self, name: str, now: float, *, dead: bool = False, slow: bool = False) -> None:
         """Take note of a failure; *dead* when there was nobody to talk to, *slow* when a learned limit cut it short."""
@@ -208,16 +250,9 @@ class Rests:
                 over = (other for other, trouble in self._troubles.items() if trouble.is_over())
                 self._troubles.pop(next(over, next(iter(self._troubles))))
             trouble = self._troubles.setdefault(name, Trouble())
-            trouble.faults += 1
+            trouble.faults, trouble.open_since = trouble.faults + 1, math.inf
             if not slow:
                 trouble.fail(now, self._successes)
             if dead or trouble.faults >= FAULTS or trouble.rests:
                 trouble.rests = trouble.rests or 1
                 trouble.rest(now)
-
-
-def _turn(trouble: Trouble, now: float) -> tuple[int, float]:
-    """Return the place in the order in which ways are looked at that are all down."""
-    if not trouble.seems_dead():
-        return (0 if trouble.slow else 1), trouble.until
-    return (2, max(trouble.last, trouble.looked)) if trouble.is_alone(now) else (3, trouble.until)

@@ -30,7 +30,8 @@ class Choice(NamedTuple):
 
     def best(self, names: Sequence[str], ctx: Context) -> str:
         """Return the best of the ways *names* that are not left in peace."""
-        return self.target.rests.best(self._ranked(names, ctx), ctx.runtime.now())
+        anew = self.target.circuit.probing_since
+        return self.target.rests.best(self._ranked(names, ctx), ctx.runtime.now(), anew=anew)
 
     def replacement(self, names: Sequence[str], ctx: Context) -> str:
         """Return which of the ways *names* to go in place of one that has just failed."""
@@ -40,9 +41,13 @@ class Choice(NamedTuple):
         return select.order(self.target.arms, names, ctx.runtime.random)
 
     def worked(self, way: str, began: float, now: float) -> float:
-        """Take in that *way*, which began then, succeeded; return how many seconds it took."""
+        """Take in that *way*, which began then, succeeded; return how many seconds it took.
+
+        A circuit that opened while that was awaited lets others see.
+        """
         select.learn(self.target.arms, way, now - began, ok=True)
-        self.target.rests.worked(way)
+        if self.target.rests.worked(way, now - began) and len(self.ways) > 1:
+            self.target.circuit.wake(now)
         return now - began
 
     def failed(self, way: str, began: float, ctx: Context, error: BaseException) -> None:

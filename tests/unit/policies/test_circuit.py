@@ -350,3 +350,20 @@ def test_only_so_many_wait_for_the_circuit(bench):
     refused, waited = bench.play(story)
 
     assert (CircuitOpen, 0.0) == (type(refused), waited)
+
+
+def test_who_learns_elsewhere_that_the_target_is_back_ends_the_rest():
+    """One probe follows at once; a circuit that is closed, half open, or held open by hand is left as it is."""
+    circuit = opened(0.0)
+    before = circuit.admit(3.0)
+    circuit.wake(3.0)
+    stamp, event = circuit.admit(3.0)
+    circuit.wake(3.0)
+    others = [in_state(state) for state in State if state is not State.OPEN]
+    for other in others:
+        other.wake(3.0)
+
+    assert ((None, None), CircuitHalfOpened) == (before, event)
+    assert (None, None) == circuit.admit(3.1)
+    assert CircuitClosed is circuit.settle(stamp, True, 4.0)
+    assert [state for state in State if state is not State.OPEN] == [other.state for other in others]

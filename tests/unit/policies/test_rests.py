@@ -197,19 +197,103 @@ def test_a_slow_way_is_not_left_for_a_dead_one(rests):
 
 
 def test_nobody_is_blamed_as_long_as_another_way_may_be_back(rests):
-    """That ends when it was asked, and failed or kept somebody waiting; nobody knows of one that has just failed."""
+    """That ends when it was asked since any way worked, and failed or kept somebody waiting."""
     rest_for_long(rests, A)
-    rests.failed(B, 110.0)
-    just_now = rests.others_may([A, B], B, 110.0, since=102.9)
-    hoped = rests.others_may([A, B], B, 110.0, since=103.0)
+    rests.failed(B, 100.1)
+    hoped = rests.others_may([A, B], B, 100.1, since=100.0)
     rests.take(A, 110.0)
-    asked = [rests.others_may([A, B], B, now, since=now - 1.0) for now in (114.9, 115.0)]
+    asked = [rests.others_may([A, B], B, now, since=now - 0.1) for now in (110.9, 111.0)]
     rests.failed(A, 115.0)
     failed = [rests.others_may([A, B], B, now, since=now) for now in (115.0, 130.0)]
 
-    assert (False, True) == (just_now, hoped)
+    assert hoped
     assert [True, False] == asked
     assert [False, False] == failed  # since then no way has worked
+
+
+@pytest.mark.parametrize(("takes", "patience"), [(0.1, 1.0), (1.0, 3.0), (30.0, FIRST_REST)])
+def test_who_looks_is_waited_for_three_times_as_long_as_a_success_takes(rests, takes, patience):
+    """Others may look meanwhile, but that does not make it longer."""
+    rest_for_long(rests, A)
+    rests.worked(B, takes)
+    rests.failed(B, 110.0)
+    rests.take(A, 110.0)
+    seen = []
+    for now in (110.0 + patience - 0.1, 110.0 + patience):
+        rests.take(A, now)
+        seen.append(rests.others_may([A, B], B, now, since=now))
+
+    assert [True, False] == seen
+
+
+def test_who_looked_in_vain_before_another_way_worked_is_not_waited_for(rests):
+    """A copy that lost its race never tells what it found."""
+    rest_for_long(rests, A)
+    rests.take(A, 110.0)
+    rests.worked(B)
+    rests.failed(B, 120.0)
+    before = rests.others_may([A, B], B, 120.0, since=120.0)
+    rests.take(A, 120.0)
+
+    assert before
+    assert rests.others_may([A, B], B, 120.9, since=120.0)
+
+
+def test_who_has_rested_since_another_way_worked_is_looked_at_at_once(rests):
+    """It failed a second before the other one died, but may be back; to the next look it is three seconds."""
+    for moment in (0.0, 5.0):
+        rests.take(A, moment)
+        rests.failed(A, moment, dead=True)
+    rests.worked(B)
+    rests.failed(B, 6.0, dead=True)
+    first = rests.choose([B, A], 6.0)
+    rests.failed(A, 6.0, dead=True)
+    rests.worked(B)
+
+    assert A == first
+    assert [False, False, True] == [rests.may_be_asked(A, now) for now in (6.1, 8.9, 9.0)]
+
+
+def test_a_look_that_is_not_over_is_no_reason_to_follow(rests):
+    """Both are down; that the rest of the one that was looked at ends sooner sends nobody there."""
+    rest_for_long(rests, A)
+    rests.failed(B, 155.0, dead=True)
+    rests.choose([A, B], 156.0)
+    rests.failed(B, 157.0, dead=True)  # until 162, A's rest until 160
+
+    assert [B, B] == [rests.choose([A, B], 157.0 + late) for late in (0.0, 0.9)]
+
+
+def test_a_way_that_fails_now_and_then_and_now_hangs_draws_nobody_for_long(rests):
+    """It is the best hope as long as who looks waits for no longer than it takes."""
+    rest_for_long(rests, A)
+    rests.failed(B, 120.0)
+    rests.worked(B)
+    for _ in range(3):
+        rests.failed(B, 121.0)
+
+    assert [B, B, A, B] == [rests.choose([A, B], now) for now in (121.0, 121.9, 122.0, 125.0)]
+
+
+def test_who_looks_whether_any_is_back_asks_whom_nobody_has_asked_since(rests):
+    """It hung, and told so only just now: it may be back, too."""
+    for way in (A, B):
+        rests.failed(way, 0.0, dead=True)
+    rests.take(B, FIRST_REST)
+    rests.failed(B, 30.0)
+    rests.failed(A, 31.5, dead=True)
+
+    assert (A, B) == (rests.best([A, B], 31.6), rests.best([A, B], 31.6, anew=31.0))
+
+
+def test_a_success_says_whether_a_look_waited_for_it(rests):
+    """What was begun before the way was down, or told of a second time, is no news."""
+    rests.failed(A, 0.0, dead=True)
+    late = rests.worked(A)
+    rests.failed(A, 1.0, dead=True)
+    rests.take(A, 2.0)
+
+    assert [False, True, False, False] == [late, rests.worked(A), rests.worked(A), rests.worked(B)]
 
 
 def test_who_looks_whether_any_is_back_looks_at_every_one(rests):

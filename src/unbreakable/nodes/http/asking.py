@@ -85,7 +85,7 @@ class Asking:
         if is_faulty(response.status_code):
             self._failed(ctx, tried)
         elif not response.is_success:
-            self.rests.worked(tried.url)  # the request itself is to blame
+            self._is_well(ctx, tried)  # the request itself is to blame
         try:
             value = judge(response)
         except VerificationFailed:
@@ -135,13 +135,18 @@ class Asking:
 
     def _worked(self, ctx: Context, tried: Try) -> None:
         """Take in how fast the endpoint answered, so that the one that does best is asked first."""
-        self.rests.worked(tried.url)
+        self._is_well(ctx, tried)
         if len(self.urls) < 2:
             return
         select.learn(ctx.target.arms, tried.url, tried.seconds, ok=True)
         self.watch.calls.append(tried.seconds)
         if tried.url == self.urls[0]:
             self.watch.alone.append(tried.seconds)
+
+    def _is_well(self, ctx: Context, tried: Try) -> None:
+        """Take in that the endpoint answered; a circuit that opened while that was awaited lets others see."""
+        if self.rests.worked(tried.url, tried.seconds) and len(self.urls) > 1:
+            ctx.target.circuit.wake(ctx.runtime.now())
 
     def _ranked(self, ctx: Context, *, wanted: str | None = None, avoid: str | None = None) -> list[str]:
         """Return the endpoints in the order in which to ask them: *wanted* first, or the best; *avoid* last."""
@@ -165,7 +170,8 @@ class Asking:
             wanted, avoid = None, wanted
         failed = ctx.choice.url if isinstance(ctx.choice, Try) else wanted
         ranked = self._ranked(ctx, wanted=wanted, avoid=avoid)
-        url = self.rests.choose(ranked, ctx.runtime.now(), instead=wanted not in (None, failed))
+        now, anew = ctx.runtime.now(), ctx.target.circuit.probing_since
+        url = self.rests.choose(ranked, now, instead=wanted not in (None, failed), anew=anew)
         ctx.blameless = self._others_work(ctx, url)
         if len(self.urls) > 1:
             ctx.arguments = {**ctx.arguments, "endpoint": url}
