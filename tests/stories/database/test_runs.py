@@ -350,7 +350,7 @@ async def test_a_lost_answer_to_the_commit_is_found_out(url, ask, when):
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_what_cannot_be_found_out_in_time_is_told(url, ask, when):
     """Neither success nor failure is claimed; the key tells later."""
-    async with DatabaseNode(url, retry=SOON, deadline=0.3) as db:
+    async with DatabaseNode(url, retry=SOON, deadline=1.0) as db:
         await db.query("CREATE TABLE orders (item TEXT)")
         work = Work("done")
         await ask.run(db, Work().book, "before")
