@@ -9,10 +9,10 @@ from typing import Any
 
 from unbreakable.events import AttemptFailed, RemedyApplied, RemedyConfirmed, RetryDenied, Retrying
 from unbreakable.fractal.remedies import WAIT, Remedy
-from unbreakable.fractal.signature import is_named, root_cause, sign
+from unbreakable.fractal.signature import http_status, is_named, root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
-from unbreakable.policies.breaker import verdict
+from unbreakable.policies.breaker import tell, verdict
 from unbreakable.policies.effects import (
     is_done_once,
     leaves_doubt,
@@ -24,7 +24,6 @@ from unbreakable.policies.policy import enter
 from unbreakable.runtime import TimeUp
 
 ONE_ATTEMPT = Retry(attempts=1)
-SHORT = 1.0  # seconds
 
 
 class Healing:
@@ -37,19 +36,23 @@ class Healing:
         """Return the first success, or the last failure."""
         try:
             result = await self._healed(inner, ctx)
+        except BaseException:
+            own_up(ctx)
+            raise
         finally:
             if ctx.prepaid:
                 ctx.node.give_back(ctx)
-        if isinstance(result, Failure) and not (result.refused or may_repeat(ctx.plan.effects, result)):
-            ctx.leave_mark(doubtful=leaves_doubt(result))
-        if isinstance(result, Failure) and ctx.unsure:
-            pass_on_doubt(ctx.plan.effects, result.error)
+        if isinstance(result, Failure):
+            own_up(ctx)
+            hand_on(ctx, result)
         return result
 
     async def _healed(self, inner: Inner, ctx: Context) -> Result[Any]:
         result = await (_attempt(inner, ctx) if ctx.first is None else inner(ctx))
         while isinstance(result, Failure):
             failure = diagnose(ctx, result)
+            if failure.mendable:
+                ctx.spared = ctx.runtime.now() - failure.elapsed
             remedy = choose(ctx, failure)
             if not self._is_repeated(ctx, failure, remedy):
                 return failure
@@ -116,17 +119,40 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
         result = await inner(scope)
     except BaseException:
         if scope.made > made and not may_run_twice_at_once(ctx.plan.effects):
-            scope.leave_mark(doubtful=True)  # it was cancelled: nobody knows what it has done
+            scope.leave_mark(
+                inside=scope.unrepeatable, doubtful=True
+            )  # it was cancelled: nobody knows what it has done
         raise
     else:
         if isinstance(result, Success) and is_done_once(ctx.plan.effects, unrepeatable=scope.unrepeatable):
-            scope.leave_mark(doubtful=False)
+            scope.leave_mark(inside=scope.unrepeatable, doubtful=scope.doubtful)
         return result
     finally:
         enter(ctx)
         ctx.take_over(scope)
         if scope.made == made:
             scope.end()  # refused before it began; otherwise it ends where its work does
+
+
+def own_up(ctx: Context) -> None:
+    """Have the circuit count a failure that it spared since a remedy was to mend it: the call is over in vain."""
+    if ctx.spared is not None:
+        now = ctx.runtime.now()
+        tell(ctx, ctx.target.circuit.settle(ctx.stamp, False, now, now - ctx.spared))
+
+
+def hand_on(ctx: Context, failure: Failure) -> None:
+    """Let the layers around know what the call may have done that ended in *failure*."""
+    effects = ctx.plan.effects
+    if failure.refused:
+        return
+    is_lost = effects == "once" and (http_status(failure.error) or 0) >= 500  # a gateway does not know itself
+    doubtful = effects != "none" and (ctx.unsure or is_lost or leaves_doubt(failure))
+    unrepeatable = not may_repeat(effects, failure)
+    if doubtful or unrepeatable:
+        ctx.leave_mark(inside=failure.unrepeatable, doubtful=doubtful, unrepeatable=unrepeatable)
+    if ctx.unsure:
+        pass_on_doubt(effects, failure.error)
 
 
 # ── diagnose ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -211,7 +237,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy
     began = ctx.runtime.now() - failure.elapsed  # of the failed attempt; asked before the wait for our turn
     if remedy is None or not await remedy.alone.enter(ctx.runtime, ctx.left()):
         return None
-    ctx.mending, started = remedy, ctx.runtime.now()
+    ctx.mending = remedy
     try:
         with ctx.notebook.doing("heal.fix.apply"):
             await _apply(ctx, failure, remedy, began)
@@ -219,10 +245,6 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
         ctx.target.experience.update(failure.signature, remedy, worked=False)
         return None
-    except BaseException:  # whoever has no more time for it was not helped by it, unless he hardly began to wait
-        if ctx.runtime.now() - started >= SHORT:
-            ctx.target.experience.update(failure.signature, remedy, worked=False)
-        raise
     finally:
         ctx.mending, ctx.spent = None, ()
         remedy.alone.leave()

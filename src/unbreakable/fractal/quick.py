@@ -103,7 +103,7 @@ def settled(ctx: Context, elapsed: float) -> bool:
     if ctx.makeshift:
         ctx.leave_makeshift()
     if is_done_once(ctx.plan.effects, unrepeatable=ctx.unrepeatable):
-        ctx.leave_mark(doubtful=False)
+        ctx.leave_mark(inside=ctx.unrepeatable, doubtful=ctx.doubtful)
     if ctx.above is not None or ctx.parts is not None:
         ctx.end()
     if not ctx.aside:
@@ -142,7 +142,7 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, elapsed))
     if failure is None:
         if not may_run_twice_at_once(ctx.plan.effects):
-            ctx.leave_mark(doubtful=True)  # it was cancelled: nobody knows what it has done
+            ctx.leave_mark(inside=ctx.unrepeatable, doubtful=True)  # it was cancelled: nobody knows what it has done
         ctx.node.give_back(ctx)
         ctx.end()
         ctx.target.ages.append(elapsed)

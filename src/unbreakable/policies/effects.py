@@ -30,7 +30,7 @@ def may_run_twice_at_once(effects: Effects) -> bool:
 
 def never_left(failure: Failure) -> bool:
     """Return whether an attempt that ended in *failure* provably did nothing."""
-    return is_unsent(failure.error) and not (failure.cut or failure.unrepeatable)
+    return is_unsent(failure.error) and not (failure.cut or failure.unrepeatable or failure.doubtful)
 
 
 def is_unsent(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ from unbreakable.policies.naming import Title, name
 from unbreakable.runtime import Alarm, Runtime, is_async
 
 TAKEN_OVER = (
-    *("made", "waited", "arguments", "choice", "blameless", "vouched"),
+    *("made", "waited", "arguments", "choice", "blameless", "vouched", "stamp"),
     *("excused", "prepaid", "broke", "begun", "unsure"),
 )
 _NOTHING: Mapping[str, Any] = {}
@@ -72,6 +72,7 @@ class Context(Alarm):
     broke: bool = False  #: whether a repeat was denied for want of budget
     prepaid: bool = False  #: whether a repeat was paid before it is known whether there will be one
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
+    spared: float | None = None  #: when the attempt began whose failure the circuit does not count for a remedy's sake
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
     when_judged: Callable[..., None] | None = None  #: told ``ok=`` whether the attempt's value was accepted
@@ -221,14 +222,14 @@ class Context(Alarm):
         """Return whether the caller has cancelled the call, and the operation made an exception of its own of that."""
         return self.runtime.cancellations() > self.cancels
 
-    def leave_mark(self, *, doubtful: bool) -> None:
+    def leave_mark(self, *, inside: bool, doubtful: bool, unrepeatable: bool = True) -> None:
         """Say to the attempt around this call that it has done, or may have, what must not be done twice.
 
-        It is *doubtful* when nobody knows which of both.
+        It is *doubtful* when nobody knows which of both.  What a call *inside* has done no operation vouches for.
         """
         outer = self.parent
-        if outer is not None and not self.vouched:
-            outer.unrepeatable, outer.doubtful = True, outer.doubtful or doubtful
+        if outer is not None and (inside or not self.vouched):
+            outer.unrepeatable, outer.doubtful = outer.unrepeatable or unrepeatable, outer.doubtful or doubtful
 
     def leave_makeshift(self) -> None:
         """Say to the attempt around this call that it was given a fallback's answer, or what was made of one."""

@@ -47,6 +47,20 @@ async def no_row(tx):
     raise LookupError
 
 
+@protect("charge", effects="once")
+async def charge():
+    return "charged"
+
+
+async def charges_in_a_run(db):
+    async def fn(tx):
+        await charge()
+        raise LookupError
+
+    with contextlib.suppress(LookupError):
+        await db.run(fn, key=current().idempotency_key)
+
+
 async def runs(db):
     await db.run(row)
 
@@ -71,6 +85,7 @@ async def undoes_a_run(db):
         (runs, 1),
         (runs_by_key, 3),
         (undoes_a_run, 3),
+        (charges_in_a_run, 1),
     ],
 )
 async def test_only_what_was_committed_without_a_key_is_not_repeated(db, does, attempts):
