@@ -88,6 +88,23 @@ def test_what_our_limit_cuts_is_mended_like_what_times_out_by_itself(colour, cal
     assert ({"in"}, "closed") == colour.play(story)
 
 
+@pytest.mark.parametrize("error", [PermissionError, ub.errors.ValidationFailed])
+def test_what_says_nothing_of_the_target_says_nothing_when_it_was_not_mended_either(colour, error):
+    """Credentials refused for good, and calls that were wrong, open no circuit, with a remedy for them or not."""
+
+    async def story():
+        async def work():
+            raise error
+
+        door = colour.protect(work, effects="idempotent", breaker=ub.CircuitBreaker(2))
+        door.remedy(error)(lambda failure: None)
+        for _ in range(10):
+            await colour.call(door.outcome)
+        return door.node.breaker.state.value
+
+    assert "closed" == colour.play(story)
+
+
 async def for_long(colour, hangs):
     """Hang, if that is so."""
     await colour.sleep(1e6 if hangs else 0.0)

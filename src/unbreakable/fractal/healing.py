@@ -51,7 +51,7 @@ class Healing:
         result = await (_attempt(inner, ctx) if ctx.first is None else inner(ctx))
         while isinstance(result, Failure):
             failure = diagnose(ctx, result)
-            if failure.mendable:
+            if failure.mendable and verdict(replace(failure, mendable=False), ctx) is False:
                 ctx.spared = ctx.runtime.now() - failure.elapsed
             remedy = choose(ctx, failure)
             if not self._is_repeated(ctx, failure, remedy):

@@ -1,0 +1,84 @@
+"""What a pivot knows of the calls inside it: that they went through, that they did not, or nothing."""
+
+from __future__ import annotations
+
+import pytest
+from tests.torture.test_doubt import MyError, paying, pays
+
+import unbreakable as ub
+
+
+@pytest.mark.parametrize("layer", [False, True])
+@pytest.mark.parametrize(
+    ("lost", "word", "expected"),
+    [
+        (False, None, ("compensated", "failed")),
+        (True, None, ("needs_attention", "uncertain")),
+        (True, False, ("compensated", "failed")),
+    ],
+)
+def test_a_clear_no_after_what_went_through_is_believed(colour, lost, word, expected, layer):
+    """A bank that answered "declined" has answered: the pivot has failed, which is no doubt; an answer lost is one."""
+
+    async def story():
+        paid = []
+        ask = pays(colour, paid, effects="once") if lost else paying(colour, paid)
+
+        async def asks():
+            return (await colour.call(ask.outcome)).ok
+
+        ask_for_it = colour.protect(asks) if layer else colour.plain(asks)
+
+        async def pay():
+            await colour.call(ask_for_it)
+            error = MyError("declined")
+            if word is not None:
+                error.in_doubt = word
+            raise error
+
+        node = ub.OrchestratorNode()
+        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
+        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, {"steps": steps})
+        return len(paid), result.status.value, result.ledger["pay"].value
+
+    assert (1, *expected) == colour.play(story)
+
+
+class Gateway(Exception):
+    """An answer of one that got none itself."""
+
+    http_status = 502
+
+
+@pytest.mark.parametrize(
+    ("effects", "ends", "status"),
+    [
+        ("unknown", [ConnectionResetError(), MyError("no funds"), MyError("no funds")], "needs_attention"),
+        ("idempotent", [ConnectionResetError()] * 3, "needs_attention"),
+        ("none", [ConnectionResetError(), MyError("no funds"), MyError("no funds")], "compensated"),
+        ("unknown", [MyError("no funds")] * 3, "compensated"),
+        ("once", [Gateway()], "needs_attention"),
+        ("once", [MyError("no funds")], "compensated"),
+    ],
+)
+def test_a_pivot_knows_no_more_than_the_call_in_it(colour, effects, ends, status):
+    """An attempt whose answer was lost stays lost, whatever the next one says."""
+
+    async def story():
+        left = list(ends)
+
+        async def bank():
+            raise left.pop(0)
+
+        ask = colour.protect(bank, effects=effects, breaker=False)
+
+        async def pay():
+            if not (await colour.call(ask.outcome)).ok:
+                raise MyError("no")
+
+        node = ub.OrchestratorNode(retry=False)
+        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
+        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, {"steps": steps})
+        return left, result.status.value
+
+    assert ([], status) == colour.play(story)
