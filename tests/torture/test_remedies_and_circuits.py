@@ -96,7 +96,7 @@ def test_what_says_nothing_of_the_target_says_nothing_when_it_was_not_mended_eit
         async def work():
             raise error
 
-        door = colour.protect(work, effects="idempotent", breaker=ub.CircuitBreaker(2))
+        door = colour.protect(work, effects="idempotent", breaker=ub.CircuitBreaker(1))
         door.remedy(error)(lambda failure: None)
         for _ in range(10):
             await colour.call(door.outcome)
