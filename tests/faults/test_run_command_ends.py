@@ -155,11 +155,7 @@ async def main():
     await asyncio.sleep(0.3)
     note("finally")
 """
-EXITS_ASYNC = """
-import signal
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-
-async def main():
+WAITS = """
     for item in range(40):
         note(item)
     try:
@@ -168,6 +164,14 @@ async def main():
         await asyncio.sleep(0.3)
         note("finally")
 """
+EXITS_ASYNC = (
+    """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+async def main():"""
+    + WAITS
+)
 EXITS_INSIDE = """
 import signal
 
@@ -194,19 +198,14 @@ async def main():
     await asyncio.sleep(1000)
 """
 )
-CANCELS = """
+CANCELS = (
+    """
 import signal
 
 async def main():
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
-    for item in range(40):
-        note(item)
-    try:
-        await asyncio.sleep(1000)
-    finally:
-        await asyncio.sleep(0.3)
-        note("finally")
-"""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)"""
+    + WAITS
+)
 PLAIN_EXITS = """
 import signal
 

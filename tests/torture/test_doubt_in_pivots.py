@@ -50,6 +50,7 @@ class Gateway(Exception):
     http_status = 502
 
 
+@pytest.mark.parametrize("layer", [None, "unknown", "idempotent"])
 @pytest.mark.parametrize(
     ("effects", "ends", "status"),
     [
@@ -61,7 +62,7 @@ class Gateway(Exception):
         ("once", [MyError("no funds")], "compensated"),
     ],
 )
-def test_a_pivot_knows_no_more_than_the_call_in_it(colour, effects, ends, status):
+def test_a_pivot_knows_no_more_than_the_call_in_it(colour, effects, ends, status, layer):
     """An attempt whose answer was lost stays lost, whatever the next one says."""
 
     async def story():
@@ -72,8 +73,13 @@ def test_a_pivot_knows_no_more_than_the_call_in_it(colour, effects, ends, status
 
         ask = colour.protect(bank, effects=effects, breaker=False)
 
+        async def asks():
+            return (await colour.call(ask.outcome)).ok
+
+        is_paid = colour.plain(asks) if layer is None else colour.protect(asks, effects=layer)
+
         async def pay():
-            if not (await colour.call(ask.outcome)).ok:
+            if not await colour.call(is_paid):
                 raise MyError("no")
 
         node = ub.OrchestratorNode(retry=False)

@@ -13,13 +13,7 @@ from unbreakable.fractal.signature import http_status, is_named, root_cause, sig
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry
 from unbreakable.policies.breaker import tell, verdict
-from unbreakable.policies.effects import (
-    is_done_once,
-    leaves_doubt,
-    may_repeat,
-    may_run_twice_at_once,
-    pass_on_doubt,
-)
+from unbreakable.policies.effects import leaves_doubt, may_repeat, pass_on_doubt
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import TimeUp
 
@@ -52,7 +46,7 @@ class Healing:
         while isinstance(result, Failure):
             failure = diagnose(ctx, result)
             if failure.mendable and verdict(replace(failure, mendable=False), ctx) is False:
-                ctx.spared = ctx.runtime.now() - failure.elapsed
+                ctx.spared = ctx.stamp, ctx.runtime.now() - failure.elapsed
             remedy = choose(ctx, failure)
             if not self._is_repeated(ctx, failure, remedy):
                 return failure
@@ -118,14 +112,12 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
     try:
         result = await inner(scope)
     except BaseException:
-        if scope.made > made and not may_run_twice_at_once(ctx.plan.effects):
-            scope.leave_mark(
-                inside=scope.unrepeatable, doubtful=True
-            )  # it was cancelled: nobody knows what it has done
+        if scope.made > made:
+            scope.leave_cancelled()
         raise
     else:
-        if isinstance(result, Success) and is_done_once(ctx.plan.effects, unrepeatable=scope.unrepeatable):
-            scope.leave_mark(inside=scope.unrepeatable, doubtful=scope.doubtful)
+        if isinstance(result, Success):
+            scope.leave_success()
         return result
     finally:
         enter(ctx)
@@ -137,8 +129,8 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
 def own_up(ctx: Context) -> None:
     """Have the circuit count a failure that it spared since a remedy was to mend it: the call is over in vain."""
     if ctx.spared is not None:
-        now = ctx.runtime.now()
-        tell(ctx, ctx.target.circuit.settle(ctx.stamp, False, now, now - ctx.spared))
+        (stamp, began), now = ctx.spared, ctx.runtime.now()
+        tell(ctx, ctx.target.circuit.settle(stamp, False, now, now - began))
 
 
 def hand_on(ctx: Context, failure: Failure) -> None:
@@ -149,8 +141,8 @@ def hand_on(ctx: Context, failure: Failure) -> None:
     is_lost = effects == "once" and (http_status(failure.error) or 0) >= 500  # a gateway does not know itself
     doubtful = effects != "none" and (ctx.unsure or is_lost or leaves_doubt(failure))
     unrepeatable = not may_repeat(effects, failure)
-    if doubtful or unrepeatable:
-        ctx.leave_mark(inside=failure.unrepeatable, doubtful=doubtful, unrepeatable=unrepeatable)
+    inside = failure.unrepeatable or failure.doubtful
+    ctx.leave_mark(unrepeatable=unrepeatable, doubtful=doubtful, inside=inside)
     if ctx.unsure:
         pass_on_doubt(effects, failure.error)
 

@@ -19,7 +19,6 @@ from unbreakable.fractal.trying import accept, assess_quality, captured, check_s
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context
 from unbreakable.policies.breaker import tell, verdict
-from unbreakable.policies.effects import is_done_once, may_run_twice_at_once
 from unbreakable.policies.policy import _current
 from unbreakable.policies.timeout import cut
 from unbreakable.runtime import Runtime, settle
@@ -102,8 +101,7 @@ def settled(ctx: Context, elapsed: float) -> bool:
     ctx.node.give_back(ctx)
     if ctx.makeshift:
         ctx.leave_makeshift()
-    if is_done_once(ctx.plan.effects, unrepeatable=ctx.unrepeatable):
-        ctx.leave_mark(inside=ctx.unrepeatable, doubtful=ctx.doubtful)
+    ctx.leave_success()
     if ctx.above is not None or ctx.parts is not None:
         ctx.end()
     if not ctx.aside:
@@ -141,8 +139,7 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     elapsed = now - ctx.started - ctx.aside
     tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, elapsed))
     if failure is None:
-        if not may_run_twice_at_once(ctx.plan.effects):
-            ctx.leave_mark(inside=ctx.unrepeatable, doubtful=True)  # it was cancelled: nobody knows what it has done
+        ctx.leave_cancelled()
         ctx.node.give_back(ctx)
         ctx.end()
         ctx.target.ages.append(elapsed)

@@ -61,9 +61,9 @@ def leaves_doubt(failure: Failure) -> bool:
     """Return whether nobody knows what an attempt that ended in *failure* has done.
 
     An error that says what it is has the last word; that a call inside is in doubt only ``in_doubt = False`` outweighs.
-    Of one that says nothing, a program's own, what it came from is
-    asked: its causes, contexts that are not hidden and members.  ``raise … from None`` says that the program has made
-    sure, and so do ``in_doubt = False`` and ``refused = True``.
+    Of one that says nothing, a program's own, what it came from is asked: its causes, contexts that are not hidden and
+    members.  ``raise … from None`` says that the program has made sure, and so do ``in_doubt = False`` and
+    ``refused = True``.
     """
     if failure.cut or failure.doubtful:
         return failure.cut or told_by(failure.error, "in_doubt") is not False

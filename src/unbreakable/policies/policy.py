@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 from unbreakable.errors import Kind, Rejected
 from unbreakable.events import CallRejected, Event
 from unbreakable.outcome import Failure, Result
-from unbreakable.policies.effects import leaves_doubt, never_left
+from unbreakable.policies.effects import is_done_once, leaves_doubt, may_run_twice_at_once, never_left
 from unbreakable.policies.naming import Title, name
 from unbreakable.runtime import Alarm, Runtime, is_async
 
@@ -72,7 +72,7 @@ class Context(Alarm):
     broke: bool = False  #: whether a repeat was denied for want of budget
     prepaid: bool = False  #: whether a repeat was paid before it is known whether there will be one
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
-    spared: float | None = None  #: when the attempt began whose failure the circuit does not count for a remedy's sake
+    spared: tuple[int, float] | None = None  #: stamp and beginning of an attempt that is not blamed for a remedy's sake
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
     when_judged: Callable[..., None] | None = None  #: told ``ok=`` whether the attempt's value was accepted
@@ -222,14 +222,28 @@ class Context(Alarm):
         """Return whether the caller has cancelled the call, and the operation made an exception of its own of that."""
         return self.runtime.cancellations() > self.cancels
 
-    def leave_mark(self, *, inside: bool, doubtful: bool, unrepeatable: bool = True) -> None:
-        """Say to the attempt around this call that it has done, or may have, what must not be done twice.
+    def mark(self, *, unrepeatable: bool, doubtful: bool) -> None:
+        """Note that a call inside has done, or may have, what must not be done twice; or that nobody knows which."""
+        self.unrepeatable, self.doubtful = self.unrepeatable or unrepeatable, self.doubtful or doubtful
 
-        It is *doubtful* when nobody knows which of both.  What a call *inside* has done no operation vouches for.
-        """
+    def leave_mark(self, *, unrepeatable: bool, doubtful: bool, inside: bool) -> None:
+        """Say the same of this call to the attempt around it; what was done *inside* no operation vouches for."""
         outer = self.parent
         if outer is not None and (inside or not self.vouched):
-            outer.unrepeatable, outer.doubtful = outer.unrepeatable or unrepeatable, outer.doubtful or doubtful
+            outer.mark(unrepeatable=unrepeatable, doubtful=doubtful)
+
+    def leave_success(self) -> None:
+        """Say to the attempt around this one, which succeeded, what must not be done twice, and what nobody knows."""
+        effects, inside = self.plan.effects, self.unrepeatable or self.doubtful
+        if inside or effects == "once":
+            unrepeatable = is_done_once(effects, unrepeatable=self.unrepeatable)
+            self.leave_mark(unrepeatable=unrepeatable, doubtful=self.doubtful and effects != "none", inside=inside)
+
+    def leave_cancelled(self) -> None:
+        """Say to the attempt around this one, which was cancelled, that nobody knows what it has done."""
+        effects, inside = self.plan.effects, self.unrepeatable or self.doubtful
+        if effects != "none":
+            self.leave_mark(unrepeatable=not may_run_twice_at_once(effects), doubtful=True, inside=inside)
 
     def leave_makeshift(self) -> None:
         """Say to the attempt around this call that it was given a fallback's answer, or what was made of one."""

@@ -232,7 +232,7 @@ def tell_outside(flight: Flight) -> None:
     outer = current()
     if outer is not None and flight.spent:
         outer.spent = (*outer.spent[-7:], *flight.spent)
-    if outer is not None and flight.unrepeatable:
-        outer.unrepeatable, outer.doubtful = True, outer.doubtful or flight.doubtful
+    if outer is not None:
+        outer.mark(unrepeatable=flight.unrepeatable, doubtful=flight.doubtful)
     if outer is not None and flight.is_makeshift:
         outer.makeshift = True
