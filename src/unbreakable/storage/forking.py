@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from unbreakable.errors import StateError
+from unbreakable.importing import before_fork
 from unbreakable.lock import new_lock
 from unbreakable.storage import turn
 
@@ -122,7 +123,7 @@ def _before() -> None:
 
 def _after_in_parent() -> None:
     if not _forks:
-        return  # this is the child of a signal's handler that forked in the middle of a fork
+        return  # this is the child of a signal's handler that forked in the middle of a fork, or we came after it began
     for each in _forks.pop():
         each.give_back()
     _gate.release()
@@ -142,4 +143,5 @@ def _after_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    os.register_at_fork(after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    before_fork(_before)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from unbreakable.errors import Rejected
+from unbreakable.importing import before_fork
 from unbreakable.nodes.database.lane import Lane
 from unbreakable.runtime import new_lock
 
@@ -33,6 +34,7 @@ class Forking(Protocol):
 
 
 _connecting = new_lock()  # held while a connection is opened, and while the process forks
+_held: list[bool] = []  # by forks that are under way
 _everyone: weakref.WeakSet[Forking] = weakref.WeakSet()
 _torn: dict[str, list[Lane]] = {}  # by place: a parent's connections, which are kept so that nobody closes them
 
@@ -69,14 +71,23 @@ def refuse_if_torn(place: str) -> None:
 
 def _before() -> None:
     _connecting.acquire()
+    _held.append(True)
     for each in list(_everyone):
         each.before_fork()
 
 
+def _after_in_parent() -> None:
+    if _held:  # not if these hooks came when the fork had begun
+        _held.pop()
+        _connecting.release()
+
+
 def _after_in_child() -> None:
+    _held.clear()  # and the lock is open in any case
     for each in list(_everyone):
         each.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_connecting.release, after_in_child=_after_in_child)
+    os.register_at_fork(after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    before_fork(_before)
