@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from tests.torture.test_doubt import MyError, paying, pays
 
 import unbreakable as ub
+from unbreakable.testing import virtual_time
 
 
 @pytest.mark.parametrize("layer", [False, True])
@@ -88,3 +91,19 @@ def test_a_pivot_knows_no_more_than_the_call_in_it(colour, effects, ends, status
         return left, result.status.value
 
     assert ([], status) == colour.play(story)
+
+
+@pytest.mark.parametrize("effects", ["unknown", "once", "idempotent"])
+def test_a_call_that_came_too_late_to_begin_leaves_no_doubt(effects):
+    """That its time was up before it began is a clear answer, though it looks like a cut."""
+    pay = ub.protect("pay", effects=effects)(lambda: 1 / 0)
+
+    @ub.protect("book", deadline=3.0, retry=False)
+    def book():
+        time.sleep(3.0)  # noqa: TID251 - virtual time
+        pay()
+
+    with virtual_time():
+        result = ub.OrchestratorNode().orchestrate_sync([ub.Step("pay", book, kind="pivot")])
+
+    assert "failed" == result.ledger["pay"].value

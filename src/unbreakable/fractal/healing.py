@@ -9,12 +9,12 @@ from typing import Any
 
 from unbreakable.events import AttemptFailed, RemedyApplied, RemedyConfirmed, RetryDenied, Retrying
 from unbreakable.fractal.remedies import WAIT, Remedy
-from unbreakable.fractal.signature import http_status, is_named, root_cause, sign
+from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
-from unbreakable.policies import Context, Inner, Retry
+from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import tell, verdict
-from unbreakable.policies.effects import leaves_doubt, may_repeat, pass_on_doubt
-from unbreakable.policies.policy import enter
+from unbreakable.policies.effects import may_repeat, tell_of_all
+from unbreakable.policies.policy import enter, inside
 from unbreakable.runtime import TimeUp
 
 ONE_ATTEMPT = Retry(attempts=1)
@@ -38,7 +38,7 @@ class Healing:
                 ctx.node.give_back(ctx)
         if isinstance(result, Failure):
             own_up(ctx)
-            hand_on(ctx, result)
+            tell_of_all(result, doubtful=ctx.deeds.doubtful)
         return result
 
     async def _healed(self, inner: Inner, ctx: Context) -> Result[Any]:
@@ -57,7 +57,6 @@ class Healing:
             if not await self._pace(ctx, failure, mended):
                 return failure
             ctx.attempt += 1
-            ctx.keep_doubt(failure)
             with ctx.notebook.doing("heal.retry.reattempt"):
                 result = await _attempt(inner, ctx)
             if isinstance(result, Failure) and result.refused:
@@ -113,11 +112,13 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
         result = await inner(scope)
     except BaseException:
         if scope.made > made:
-            scope.leave_cancelled()
+            deeds.cancelled(scope)
         raise
     else:
-        if isinstance(result, Success):
-            scope.leave_success()
+        if isinstance(result, Failure):
+            deeds.failed(scope, result)
+        else:
+            deeds.succeeded(scope)
         return result
     finally:
         enter(ctx)
@@ -131,20 +132,6 @@ def own_up(ctx: Context) -> None:
     if ctx.spared is not None:
         (stamp, began), now = ctx.spared, ctx.runtime.now()
         tell(ctx, ctx.target.circuit.settle(stamp, False, now, now - began))
-
-
-def hand_on(ctx: Context, failure: Failure) -> None:
-    """Let the layers around know what the call may have done that ended in *failure*."""
-    effects = ctx.plan.effects
-    if failure.refused:
-        return
-    is_lost = effects == "once" and (http_status(failure.error) or 0) >= 500  # a gateway does not know itself
-    doubtful = effects != "none" and (ctx.unsure or is_lost or leaves_doubt(failure))
-    unrepeatable = not may_repeat(effects, failure)
-    inside = failure.unrepeatable or failure.doubtful
-    ctx.leave_mark(unrepeatable=unrepeatable, doubtful=doubtful, inside=inside)
-    if ctx.unsure:
-        pass_on_doubt(effects, failure.error)
 
 
 # ── diagnose ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,14 +218,15 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy
         return None
     ctx.mending = remedy
     try:
-        with ctx.notebook.doing("heal.fix.apply"):
+        # In a context of its own: what it does is done for the target's sake, and as often as it is needed.
+        with ctx.notebook.doing("heal.fix.apply"), inside(ctx.scope()):
             await _apply(ctx, failure, remedy, began)
     except Exception as error:
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
         ctx.target.experience.update(failure.signature, remedy, worked=False)
         return None
     finally:
-        ctx.mending, ctx.spent = None, ()
+        ctx.mending = None
         remedy.alone.leave()
     ctx.notebook.remedies.append(remedy.name)
     ctx.emit(RemedyApplied, remedy=remedy.name, signature=failure.signature)

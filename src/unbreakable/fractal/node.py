@@ -26,7 +26,7 @@ from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Attempting, Validation, refusal
 from unbreakable.fractal.tuner import Tuner
 from unbreakable.outcome import Outcome, Result
-from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current
+from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current, deeds
 from unbreakable.policies.budget import small
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
@@ -166,8 +166,10 @@ class FractalNode(Closing, Listening, Belonging):
             ctx.target, ctx.refused = self.target, refusal(f"{self.name}: no key: ", error)
         ctx.plan, ctx.started = ctx.target.plan, now
         ctx.deadline = now + ctx.plan.deadline
-        if outer is not None and outer.deadline < ctx.deadline:
-            ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
+        if outer is not None:
+            outer.deeds.at_work.add(ctx)
+            if outer.deadline < ctx.deadline:
+                ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
         ctx.notebook = Notebook(runtime.now, now)
         return ctx
 
@@ -179,6 +181,7 @@ class FractalNode(Closing, Listening, Belonging):
         try:
             result: Result[Any] = await ctx.target.script(ctx)
         finally:
+            deeds.tell_outside(ctx)
             ctx.end()
         self.close_call(ctx, result)
         return result

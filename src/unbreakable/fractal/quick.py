@@ -17,7 +17,7 @@ from unbreakable.fractal import learning
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trying import accept, assess_quality, captured, check_shape
 from unbreakable.outcome import Failure
-from unbreakable.policies import Context
+from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell, verdict
 from unbreakable.policies.policy import _current
 from unbreakable.policies.timeout import cut
@@ -58,6 +58,8 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
                 return None
     ctx.node, ctx.runtime, ctx.stamp = node, runtime, stamp
     ctx.target = ctx.owner = target
+    if outer is not None and plan.effects != "none":
+        outer.deeds.at_work.add(ctx)
     _current.set(ctx)
     return ctx
 
@@ -101,7 +103,9 @@ def settled(ctx: Context, elapsed: float) -> bool:
     ctx.node.give_back(ctx)
     if ctx.makeshift:
         ctx.leave_makeshift()
-    ctx.leave_success()
+    if ctx.above is not None:
+        deeds.succeeded(ctx)
+        deeds.tell_outside(ctx)
     if ctx.above is not None or ctx.parts is not None:
         ctx.end()
     if not ctx.aside:
@@ -138,8 +142,11 @@ def fail(ctx: Context, error: BaseException) -> Failure | None:
     says = None if failure is None else verdict(failure, ctx)
     elapsed = now - ctx.started - ctx.aside
     tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, elapsed))
-    if failure is None:
-        ctx.leave_cancelled()
+    if failure is not None:
+        deeds.failed(ctx, failure)
+    else:
+        deeds.cancelled(ctx)
+        deeds.tell_outside(ctx)
         ctx.node.give_back(ctx)
         ctx.end()
         ctx.target.ages.append(elapsed)

@@ -20,7 +20,7 @@ from unbreakable.errors import (
     told_by,
 )
 from unbreakable.outcome import is_a
-from unbreakable.policies.network import meaning_of
+from unbreakable.policies.network import http_status, meaning_of
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_CHARACTERS = 120  # of a message in a signature
@@ -88,16 +88,6 @@ def _classify_status(status: int, error: BaseException | type[BaseException]) ->
     if 400 <= status < 500:
         return Kind.INVALID
     return Kind.TRANSIENT if retry_after(error) is None else Kind.THROTTLED
-
-
-def http_status(error: BaseException | type[BaseException]) -> int | None:
-    """Return the HTTP status that *error*, or every error of that type, carries, as those of httpx and requests do."""
-    response = told_by(error, "response")
-    for source, name in ((error, "http_status"), (response, "status_code"), (error, "status_code"), (error, "status")):
-        status = told_by(source, name)
-        if issubclass(type(status), int) and type(status) is not bool and 100 <= int(status) < 600:
-            return int(status)
-    return None
 
 
 def is_named(error: BaseException, types: type[Exception] | tuple[type[Exception], ...]) -> bool:

@@ -21,10 +21,11 @@ from unbreakable.errors import (
 )
 from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.signature import classify, http_status, relatives, retry_after, root_cause
+from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
 from unbreakable.policies import Context, Inner
 from unbreakable.policies.naming import title_of
+from unbreakable.policies.network import http_status
 from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ThreadsExhausted
 
@@ -81,7 +82,11 @@ def refusal(opening: str, error: Exception) -> Exception:
 def check_state(ctx: Context) -> DeadlineExceeded | None:
     """Return the refusal of a call that has no time left."""
     late = -ctx.left()
-    return DeadlineExceeded(f"the deadline passed {late:.3f} s before the call") if late >= 0 else None
+    if late < 0:
+        return None
+    error = DeadlineExceeded(f"the deadline passed {late:.3f} s before the call")
+    vars(error).update(in_doubt=False)
+    return error
 
 
 def prepare(ctx: Context) -> None:
@@ -144,6 +149,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     kind = Kind.BUG if is_misuse(error) else classify(error)
     if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
+    deeds = ctx.deeds.settle()
     failure = Failure(
         error,
         kind,
@@ -154,8 +160,9 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
-        unrepeatable=ctx.unrepeatable,
-        doubtful=ctx.doubtful,
+        touched=deeds.touched,
+        unrepeatable=deeds.unrepeatable,
+        doubtful=deeds.doubtful,
     )
     return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
 
@@ -185,7 +192,14 @@ def came_up_here(error: Exception) -> bool:
 def is_exhausted(error: Exception, ctx: Context) -> bool:
     """Return whether a protected call inside this one has repeated *error* in vain: repeats must not multiply."""
     known = relatives(error) if ctx.spent else ()
-    return any(inner is other for spent in ctx.spent for inner in (spent, root_cause(spent)) for other in known)
+    spent = [each for error in ctx.spent for each in (error, root_cause(error))]
+    return any(is_the_same(inner, other) for inner in spent for other in known)
+
+
+def is_the_same(one: BaseException, other: BaseException) -> bool:
+    """Return whether two errors are one, or say the same of the very same answer."""
+    answer = told_by(one, "response")
+    return one is other or (answer is not None and answer is told_by(other, "response"))
 
 
 def check_shape(schema: Any, value: Any) -> Any:

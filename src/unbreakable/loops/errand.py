@@ -14,6 +14,7 @@ from unbreakable.loops.wire import pack, unpack
 from unbreakable.outcome import in_one_line
 from unbreakable.parcel import facts
 from unbreakable.policies import Context
+from unbreakable.policies.deeds import Deeds
 
 MOST_BYTES = 63 * 2**20  # of what the operation is given and leaves, its state for the most part; of an exception
 MOST_CHARACTERS = 8_000  # of a traceback that is told in a note
@@ -52,12 +53,14 @@ class Request:
         ctx.deadline_is_ours = False
 
 
+DEEDS = ("touched", "doubtful", "unrepeatable")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Hold how an attempt ended; the two flags tell of the protected calls in it.
+    """Hold how an attempt ended; the flags tell of the protected calls in it.
 
-    *exhausted*: one has repeated the error in vain; *unrepeatable*: one that must not be made twice has
-    done its work, or may have.
+    *exhausted*: one has repeated the error in vain; the others are those of its ``Deeds``.
     The value that the operation returned is not sent: a loop has no use for it.
     """
 
@@ -66,27 +69,34 @@ class Answer:
     told: str = ""
     said: Mapping[str, Any] | None = None
     exhausted: bool = False
+    touched: bool = False
+    doubtful: bool = False
     unrepeatable: bool = False
 
     @classmethod
     def to(
-        cls, state: object, error: BaseException | None, *, exhausted: bool = False, unrepeatable: bool = False
+        cls, state: object, error: BaseException | None, *, exhausted: bool = False, deeds: Deeds | None = None
     ) -> Answer:
         """Return what there is to say; an *error* that cannot be sent is sent as text."""
         try:
             pickled = _packed("ctx.state", state)
         except Unsendable as refusal:
             error, pickled = error or refusal, b""
+        flags = {} if deeds is None else {name: getattr(deeds, name) for name in DEEDS}
         if error is None:
-            return cls(state=pickled)
+            return cls(state=pickled, **flags)
         return cls(
             state=pickled,
             error=_pickled(error),
             told=in_one_line(error),
             said=facts(error),
             exhausted=exhausted,
-            unrepeatable=unrepeatable,
+            **flags,
         )
+
+    def deeds(self) -> Deeds:
+        """Return what the calls in it have done."""
+        return Deeds(**{name: getattr(self, name) for name in DEEDS})
 
     def read_state(self) -> Any:
         """Return the state as the attempt left it, None if it could not be sent; Unsendable if it cannot be read."""

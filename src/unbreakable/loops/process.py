@@ -92,9 +92,9 @@ class ProcessWorker:
         if state is not None:
             ctx.state.clear()
             ctx.state.update(state)
+        ctx.deeds.take(answer.deeds())
         if error is None:
             return
-        ctx.unrepeatable = answer.unrepeatable
         if answer.exhausted:
             ctx.spent = (*ctx.spent, error)
         try:

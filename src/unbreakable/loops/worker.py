@@ -73,12 +73,12 @@ def _attempt(node: FractalNode, bench: Bench, message: bytearray, itself: int) -
     except BaseException as error:
         _end_if_forked(itself, error)
         exhausted = isinstance(error, Exception) and is_exhausted(error, ctx)
-        return Answer.to(state, error, exhausted=exhausted, unrepeatable=ctx.unrepeatable)
+        return Answer.to(state, error, exhausted=exhausted, deeds=ctx.deeds.settle())
     finally:
         ctx.end()
         enter(None)
     _end_if_forked(itself)
-    return Answer.to(state, None)
+    return Answer.to(state, None, deeds=ctx.deeds.settle())
 
 
 def _end_if_forked(itself: int, error: BaseException | None = None) -> None:

@@ -190,7 +190,10 @@ class OrchestratorNode(Closing):
             place.leave()
             raise
         task.add_done_callback(lambda _: crew.at_rest(place.leave))
-        return _handed_over(place, engine, await self._shielded(engine, task))
+        try:
+            return place.handed_over(await self._shielded(engine, task))
+        finally:
+            place.tell_outside()
 
     async def _shielded(self, engine: Engine, task: asyncio.Task[RunResult]) -> RunResult:
         """Wait for *task*; a cancellation turns the run back and is raised when that is done, or grace is over."""
@@ -236,8 +239,9 @@ class OrchestratorNode(Closing):
             if graph.awaited:
                 raise ConfigurationError(f"{graph.awaited} must be a plain function, or the run awaited: orchestrate()")
             engine = place.engine = Engine(found, self._means(place, found, BLOCKING, crew))
-            return _handed_over(place, engine, engine.means.outside.run(run_blocking, engine.carry()))
+            return place.handed_over(engine.means.outside.run(run_blocking, engine.carry()))
         finally:
+            place.tell_outside()
             crew.at_rest(place.leave)
 
     def _find(self, place: Place, graph: Graph, context: Any, workflow: str | None, *, named: bool) -> Run | RunResult:
@@ -260,6 +264,7 @@ class OrchestratorNode(Closing):
         inside = contextvars.copy_context()
         inside.run(around.set, around.get() | {run.id})
         free = outside(inside)
+        place.stand_outside(free)
         if self.node.settings.deadline is not None:
             place.scope = self.node.open(runtime, None, None, context=run.context.value)
             inside.run(enter, place.scope)
@@ -380,15 +385,6 @@ def _checked(run_id: str | None) -> str | None:
     if run_id is not None:
         check_text("run_id", run_id)
     return run_id
-
-
-def _handed_over(place: Place, engine: Engine, result: RunResult) -> RunResult:
-    """Return *result*, or raise what interrupted the run, now that it is undone."""
-    if engine.interrupt is not None:
-        raise engine.interrupt
-    if place.scope is not None and place.scope.makeshift:  # without a scope its steps have told the caller themselves
-        place.scope.leave_makeshift()
-    return result
 
 
 def _after_fork() -> None:

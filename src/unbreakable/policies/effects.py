@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from unbreakable.errors import Kind, NotSent, UnbreakableError, told_by
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
-from unbreakable.policies.network import meaning_of
+from unbreakable.policies.network import http_status, meaning_of
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
 
@@ -30,7 +30,12 @@ def may_run_twice_at_once(effects: Effects) -> bool:
 
 def never_left(failure: Failure) -> bool:
     """Return whether an attempt that ended in *failure* provably did nothing."""
-    return is_unsent(failure.error) and not (failure.cut or failure.unrepeatable or failure.doubtful)
+    return is_unsent(failure.error) and not (is_cut(failure) or failure.touched)
+
+
+def is_cut(failure: Failure) -> bool:
+    """Return whether *failure* is a time limit's that ended what nobody knows the end of."""
+    return failure.cut and told_by(failure.error, "in_doubt") is not False
 
 
 def is_unsent(error: BaseException) -> bool:
@@ -41,35 +46,45 @@ def is_unsent(error: BaseException) -> bool:
     return is_a(error, NotSent) or (meaning is not None and meaning.unsent)
 
 
-def pass_on_doubt(effects: Effects, error: Exception) -> None:
-    """Have *error*, of the last of several attempts, say that one of the others may have reached its target.
+def tell_of_all(failure: Failure, *, doubtful: bool) -> None:
+    """Have the error of *failure*, the last of several attempts, say what is known of all of them.
 
-    Whoever is told of it knows of the last attempt alone, which may never have left.  That is no more of a doubt than
-    the other one's own error has left: what may be repeated after that may be after this.
+    Whoever is told of it knows of the last one alone.  That one may never have left, and another have reached its
+    target: that is no more of a doubt than the other's own error has left, so what may be repeated after that may be
+    after this.  Or its answer was lost, but it was a look at something, or is undone.
     """
-    if effects != "none" and is_unsent(error):
-        with contextlib.suppress(Exception):  # it is somebody else's, and may hold nothing
-            vars(error).update(may_have_arrived=True)
+    with contextlib.suppress(Exception):  # it may be somebody else's, and hold nothing
+        if doubtful and is_unsent(failure.error):
+            vars(failure.error).update(may_have_arrived=True)
+        elif not doubtful and leaves_doubt(failure):
+            vars(failure.error).update(in_doubt=False)
 
 
-def is_done_once(effects: Effects, *, unrepeatable: bool) -> bool:
-    """Return whether what succeeded must not be done twice: by itself, or, if *unrepeatable*, for a call inside it."""
-    return effects == "once" or (unrepeatable and not may_run_twice_at_once(effects))
+def is_unrepeatable(effects: Effects, *, inside: bool, own: bool = True) -> bool:
+    """Return whether what was done must not be done twice: by itself (its *own* effects) or for a call *inside* it."""
+    return (own and effects == "once") or (inside and not may_run_twice_at_once(effects))
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether *error* is an answer that was given in the place of one who may have done the work."""
+    return (http_status(error) or 0) >= 500
 
 
 def leaves_doubt(failure: Failure) -> bool:
     """Return whether nobody knows what an attempt that ended in *failure* has done.
 
     An error that says what it is has the last word; that a call inside is in doubt only ``in_doubt = False`` outweighs.
-    Of one that says nothing, a program's own, what it came from is asked: its causes, contexts that are not hidden and
-    members.  ``raise … from None`` says that the program has made sure, and so do ``in_doubt = False`` and
-    ``refused = True``.
+    An answer of 5xx leaves a doubt: a gateway does not know itself what became of the request.  Of an error that says
+    nothing, a program's own, what it came from is asked: its causes, contexts that are not hidden and members.
+    ``raise … from None`` says that the program has made sure, and so do ``in_doubt = False`` and ``refused = True``.
     """
     if failure.cut or failure.doubtful:
-        return failure.cut or told_by(failure.error, "in_doubt") is not False
+        return told_by(failure.error, "in_doubt") is not False
     told = _word_of(failure.error)
     if told is not None:
         return told
+    if is_lost(failure.error):
+        return True
     if failure.kind is Kind.UNKNOWN:
         return _came_from_doubt(failure.error)
     meaning = meaning_of(failure.error)
@@ -91,7 +106,7 @@ def _came_from_doubt(error: BaseException) -> bool:
         told, meaning = _word_of(each), meaning_of(each)
         if told is None and (meaning is not None or told_by(each, "may_have_arrived") is True):
             told = not is_unsent(each)
-        if told is True:
+        if told is True or (told is None and is_lost(each)):
             return True
         if told is None and not is_a(each, UnbreakableError) and len(asked) < MOST_CAUSES:
             asked += [other for other in _behind(each) if not any(other is known for known in asked)]
@@ -115,7 +130,7 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     unknown            after a failure that it reported; not when we cut it or it is in doubt: nobody knows what it did
     once               only when the request provably never left (``is_unsent``: NotSent, a refused connection, a name
                        that means no host, a failed handshake, whichever client library tells it), or the target
-                       refused it before doing anything
+                       refused it before doing anything, and no call inside has done something
     unknown, once      not when a call inside that must not be made twice has done its work, or may have, whatever was
                        raised
     ======== =====================================================================
@@ -125,5 +140,5 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     if failure.unrepeatable and effects in ("unknown", "once"):
         return False
     if effects == "once":
-        return is_unsent(failure.error) or told_by(failure.error, "refused") is True
-    return not (effects == "unknown" and (failure.cut or _word_of(failure.error) is True))
+        return not failure.touched and (is_unsent(failure.error) or told_by(failure.error, "refused") is True)
+    return not (effects == "unknown" and (is_cut(failure) or _word_of(failure.error) is True))

@@ -11,7 +11,7 @@ from unbreakable.errors import ValidationFailed
 from unbreakable.events import Degraded
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a, note
 from unbreakable.policies.check import refuse
-from unbreakable.policies.policy import Context, Inner
+from unbreakable.policies.policy import Context, Inner, inside
 from unbreakable.runtime import TimeUp
 
 GRACE = 1.0  # seconds that a fallback has beyond the deadline
@@ -39,7 +39,7 @@ class Fallback:
             return result
         failure = result
         try:
-            value = await self._answered(ctx, failure)
+            value = await self._answered_inside(ctx, failure)
         except Exception as error:
             note(failure.error, f"unbreakable: the fallback of {ctx.node.name} failed, too: {in_one_line(error)}")
             ctx.notebook.tell(f"the fallback failed, too: {in_one_line(error)}")
@@ -48,6 +48,15 @@ class Fallback:
         ctx.error = failure.error
         ctx.emit(Degraded, reason=reason)
         return Success(value, quality=0.0, degraded=reason)
+
+    async def _answered_inside(self, ctx: Context, failure: Failure) -> Any:
+        """Return the answer, made in a context of its own: what the calls inside it do, the whole call has done."""
+        scope = ctx.scope(deadline=max(ctx.deadline, ctx.runtime.now() + GRACE))
+        with inside(scope):
+            try:
+                return await self._answered(ctx, failure)
+            finally:
+                ctx.deeds.take(scope.deeds.settle())
 
     async def _answered(self, ctx: Context, failure: Failure) -> Any:
         work = functools.partial(ctx.runtime.call, functools.partial(self.answer, failure))

@@ -10,6 +10,7 @@ from unbreakable.errors import BulkheadFull
 from unbreakable.events import Hedged
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
+from unbreakable.policies.deeds import failed
 from unbreakable.policies.policy import Context, Inner, enter
 from unbreakable.runtime import Waiter
 
@@ -64,7 +65,7 @@ class Hedge:
             enter(twin)
             result = await inner(twin)
             if isinstance(result, Failure):
-                ctx.keep_doubt(result)  # should the first copy fail, it is the one that is told of
+                failed(twin, result)  # should the first copy fail, it is the one that is told of
             return result
 
         return rival

@@ -167,6 +167,16 @@ def meaning_of(error: BaseException | type[BaseException]) -> Meaning | None:
     return law or otherwise
 
 
+def http_status(error: BaseException | type[BaseException]) -> int | None:
+    """Return the HTTP status that *error*, or every error of that type, carries, as those of httpx and requests do."""
+    response = told_by(error, "response")
+    for source, name in ((error, "http_status"), (response, "status_code"), (error, "status_code"), (error, "status")):
+        status = told_by(source, name)
+        if issubclass(type(status), int) and type(status) is not bool and 100 <= int(status) < 600:
+            return int(status)
+    return None
+
+
 def _law_of(type_: type[BaseException]) -> Meaning | Wrapping | None:
     """Return what is known of the nearest of the classes that *type_* is made of."""
     if issubclass(type_, UnbreakableError):

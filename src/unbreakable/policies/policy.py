@@ -12,13 +12,13 @@ from typing import Any, Protocol, TypeAlias
 from unbreakable.errors import Kind, Rejected
 from unbreakable.events import CallRejected, Event
 from unbreakable.outcome import Failure, Result
-from unbreakable.policies.effects import is_done_once, leaves_doubt, may_run_twice_at_once, never_left
+from unbreakable.policies.deeds import Deeds
 from unbreakable.policies.naming import Title, name
 from unbreakable.runtime import Alarm, Runtime, is_async
 
 TAKEN_OVER = (
-    *("made", "waited", "arguments", "choice", "blameless", "vouched", "stamp"),
-    *("excused", "prepaid", "broke", "begun", "unsure"),
+    *("made", "waited", "arguments", "choice", "blameless", "stamp"),
+    *("excused", "prepaid", "broke"),
 )
 _NOTHING: Mapping[str, Any] = {}
 _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
@@ -61,12 +61,9 @@ class Context(Alarm):
     stamp: int = 0  #: the circuit's generation when the quick path let the call through
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
-    begun: bool = False  #: whether an attempt or copy other than the one that is told of may have reached its target
-    unsure: bool = False  #: whether nobody knows what one of them has done
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
-    unrepeatable: bool = False  #: whether a call inside this attempt has done, or may have, what must not be done twice
-    doubtful: bool = False  #: whether nobody knows which of both
-    vouched: bool = False  #: whether the operation itself knows that the layers around it may repeat what it has done
+    undone: bool = False  #: whether all that the operation itself has done is undone, should it end now
+    vouched: bool = False  #: whether it knows that the layers around it may repeat what it has done
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
@@ -94,6 +91,15 @@ class Context(Alarm):
     def parent(self) -> Context | None:
         """Return the attempt of another call that this one is made in."""
         return self.above if self.whole is None else self.whole.parent
+
+    @property
+    def deeds(self) -> Deeds:
+        """Return what the calls inside this attempt have done so far; of a call, what its attempts have."""
+        return self.__dict__.get("_deeds") or self.__dict__.setdefault("_deeds", Deeds())  # type: ignore[no-any-return]
+
+    def begin_deeds(self, deeds: Deeds) -> None:
+        """Go on from *deeds*."""
+        self.__dict__["_deeds"] = deeds
 
     @property
     def strategy(self) -> str:
@@ -140,21 +146,21 @@ class Context(Alarm):
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
-        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=())
-        scope.unrepeatable = scope.doubtful = scope.makeshift = scope.blameless = False
+        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=(), _deeds=Deeds())
+        scope.makeshift = scope.blameless = scope.undone = scope.vouched = False
         scope.asked = scope.given_up = scope.is_aside = False
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
         scope.__dict__.update(changes)
         return scope
 
+    def beyond(self) -> Context:
+        """Return a context for what goes on whatever becomes of this attempt's time; what it does is told to it."""
+        return self.scope(whole=None, deadline=math.inf, deadline_is_ours=False, due=math.inf, cut=0)
+
     def take_over(self, scope: Context) -> None:
         """Keep what an attempt found out that the next one, or the caller, has to know."""
         for fact in TAKEN_OVER:
             setattr(self, fact, getattr(scope, fact))
-
-    def keep_doubt(self, failure: Failure) -> None:
-        """Keep how much is known of an attempt or a copy that ended in *failure*, in whose place another is told of."""
-        self.begun, self.unsure = self.begun or not never_left(failure), self.unsure or leaves_doubt(failure)
 
     @contextlib.contextmanager
     def waiting_for_ours(self) -> Iterator[None]:
@@ -163,15 +169,16 @@ class Context(Alarm):
         How long that takes, and that it is in vain, says nothing of the target; a learned limit counts from its end.
         What was done in it need not be done only once.
         """
-        since, blameless, inside = self.runtime.now(), self.blameless, (self.unrepeatable, self.doubtful)
+        since, blameless, deeds = self.runtime.now(), self.blameless, self.deeds
+        self.begin_deeds(Deeds())
         self.is_aside = self.blameless = self.unsettled = True
         try:
             yield
         finally:
             self.counts_from = self.runtime.now()
             self.aside += self.counts_from - since
+            self.begin_deeds(deeds)
         self.is_aside, self.blameless = False, blameless
-        self.unrepeatable, self.doubtful = inside
         if not self.runtime.preemptive and self.plan.is_guessing(self):
             self.due = min(self.deadline, self.due + self.counts_from - since)
 
@@ -200,6 +207,8 @@ class Context(Alarm):
 
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
+        if self.whole is None and self.above is not None:
+            self.above.deeds.at_work.discard(self)
         self.live, self.given, self.function, self.spent = False, ((), _NOTHING), None, ()
         self.work, self.parts = _over, None
         if self.whole is None:
@@ -221,29 +230,6 @@ class Context(Alarm):
     def is_unwanted(self) -> bool:
         """Return whether the caller has cancelled the call, and the operation made an exception of its own of that."""
         return self.runtime.cancellations() > self.cancels
-
-    def mark(self, *, unrepeatable: bool, doubtful: bool) -> None:
-        """Note that a call inside has done, or may have, what must not be done twice; or that nobody knows which."""
-        self.unrepeatable, self.doubtful = self.unrepeatable or unrepeatable, self.doubtful or doubtful
-
-    def leave_mark(self, *, unrepeatable: bool, doubtful: bool, inside: bool) -> None:
-        """Say the same of this call to the attempt around it; what was done *inside* no operation vouches for."""
-        outer = self.parent
-        if outer is not None and (inside or not self.vouched):
-            outer.mark(unrepeatable=unrepeatable, doubtful=doubtful)
-
-    def leave_success(self) -> None:
-        """Say to the attempt around this one, which succeeded, what must not be done twice, and what nobody knows."""
-        effects, inside = self.plan.effects, self.unrepeatable or self.doubtful
-        if inside or effects == "once":
-            unrepeatable = is_done_once(effects, unrepeatable=self.unrepeatable)
-            self.leave_mark(unrepeatable=unrepeatable, doubtful=self.doubtful and effects != "none", inside=inside)
-
-    def leave_cancelled(self) -> None:
-        """Say to the attempt around this one, which was cancelled, that nobody knows what it has done."""
-        effects, inside = self.plan.effects, self.unrepeatable or self.doubtful
-        if effects != "none":
-            self.leave_mark(unrepeatable=not may_run_twice_at_once(effects), doubtful=True, inside=inside)
 
     def leave_makeshift(self) -> None:
         """Say to the attempt around this call that it was given a fallback's answer, or what was made of one."""
@@ -269,6 +255,18 @@ def current() -> Context | None:
 
 
 enter = _current.set
+
+
+@contextlib.contextmanager
+def inside(scope: Context) -> Iterator[None]:
+    """Be in *scope* in this block, and end it."""
+    before = _current.get()
+    _current.set(scope)
+    try:
+        yield
+    finally:
+        scope.end()
+        _current.set(before)
 
 
 Inner: TypeAlias = Callable[[Context], Awaitable[Result[Any]]]

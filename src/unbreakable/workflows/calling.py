@@ -14,9 +14,9 @@ from unbreakable.fractal.heart import heart_of
 from unbreakable.fractal.operation import work_with_context
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.signature import retry_after
-from unbreakable.outcome import Failure, Success
+from unbreakable.outcome import Success
 from unbreakable.policies import Backoff, Context, Timeout, current
-from unbreakable.policies.effects import Effects, leaves_doubt, never_left
+from unbreakable.policies.effects import Effects
 from unbreakable.runtime import Runtime, new_lock
 from unbreakable.simulation.identity import identity_of
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
@@ -125,7 +125,7 @@ class NodeCaller:
         result = await node.play(ctx)
         if isinstance(result, Success):
             return Returned(result.value, certain=result.degraded is None)
-        return NotReturned(result.error, _doubt(ctx, result))
+        return NotReturned(result.error, _doubt(ctx))
 
     async def _persist(self, once: Callable[[], Awaitable[Ending]]) -> Ending:
         worst, ending = Doubt.NEVER_BEGAN, await once()
@@ -139,10 +139,8 @@ class NodeCaller:
         return ending if isinstance(ending, Returned) else NotReturned(ending.error, max(worst, ending.doubt))
 
 
-def _doubt(ctx: Context, failure: Failure) -> Doubt:
-    """Return how much is known after a call whose last attempt ended in *failure*: as much as of its worst attempt."""
-    if ctx.made == 0:
-        return Doubt.NEVER_BEGAN
-    if ctx.unsure or leaves_doubt(failure):
+def _doubt(ctx: Context) -> Doubt:
+    """Return how much is known of what was done by a call that failed: as much as of its worst attempt."""
+    if ctx.deeds.doubtful:
         return Doubt.NOBODY_KNOWS
-    return Doubt.REPORTED if ctx.begun or not never_left(failure) else Doubt.NEVER_BEGAN
+    return Doubt.REPORTED if ctx.deeds.touched else Doubt.NEVER_BEGAN

@@ -11,6 +11,7 @@ import pytest
 from unbreakable.fractal.trace import Notebook
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Context, Plan
+from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Gate, run_blocking
 from unbreakable.testing import virtual_time
 
@@ -76,7 +77,10 @@ class Bench:
 
     def play(self, story: Any) -> Any:
         with virtual_time() as self.clock:
-            return asyncio.run(story()) if self.runtime.preemptive else run_blocking(story())
+            try:
+                return asyncio.run(story()) if self.runtime.preemptive else run_blocking(story())
+            finally:
+                enter(None)
 
 
 @pytest.fixture(params=["asyncio", "blocking"])

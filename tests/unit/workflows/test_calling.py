@@ -8,6 +8,7 @@ from unbreakable.errors import BulkheadFull, Kind, NotSent
 from unbreakable.fractal import FractalNode
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context
+from unbreakable.policies.deeds import failed
 from unbreakable.workflows.calling import MOST_NODES, StepNodes, _doubt
 from unbreakable.workflows.ending import Doubt
 from unbreakable.workflows.step import Step
@@ -51,22 +52,26 @@ def test_nodes_that_were_not_used_for_longest_make_room(nodes):
 
 
 @pytest.mark.parametrize(
-    ("attempts", "failure", "expected"),
+    ("failures", "expected"),
     [
-        (0, Failure(BulkheadFull("full"), Kind.REJECTED), Doubt.NEVER_BEGAN),
-        (1, Failure(NotSent("no route")), Doubt.NEVER_BEGAN),
-        (1, Failure(ConnectionRefusedError(), Kind.UNREACHABLE), Doubt.NEVER_BEGAN),
-        (3, Failure(ConnectionRefusedError(), Kind.UNREACHABLE), Doubt.NEVER_BEGAN),
-        (1, Failure(NotSent("no route"), doubtful=True), Doubt.NOBODY_KNOWS),
-        (1, Failure(ConnectionResetError(), Kind.UNREACHABLE), Doubt.NOBODY_KNOWS),
-        (1, Failure(TimeoutError(), Kind.TIMEOUT), Doubt.NOBODY_KNOWS),
-        (1, Failure(ValueError(), cut=True), Doubt.NOBODY_KNOWS),
-        (3, Failure(ValueError("sold out")), Doubt.REPORTED),
+        ((), Doubt.NEVER_BEGAN),
+        ((Failure(BulkheadFull("full"), Kind.REJECTED, refused=True),), Doubt.NEVER_BEGAN),
+        ((Failure(NotSent("no route")),), Doubt.NEVER_BEGAN),
+        ((Failure(ConnectionRefusedError(), Kind.UNREACHABLE),) * 3, Doubt.NEVER_BEGAN),
+        ((Failure(NotSent("no route"), touched=True),), Doubt.REPORTED),
+        ((Failure(NotSent("no route"), touched=True, doubtful=True),), Doubt.NOBODY_KNOWS),
+        ((Failure(ConnectionResetError(), Kind.UNREACHABLE),), Doubt.NOBODY_KNOWS),
+        ((Failure(TimeoutError(), Kind.TIMEOUT),), Doubt.NOBODY_KNOWS),
+        ((Failure(ValueError(), cut=True),), Doubt.NOBODY_KNOWS),
+        ((Failure(ValueError("sold out")),) * 3, Doubt.REPORTED),
+        ((Failure(TimeoutError(), Kind.TIMEOUT), Failure(ValueError("sold out"))), Doubt.NOBODY_KNOWS),
     ],
 )
-def test_how_much_is_known_follows_from_the_failure(attempts, failure, expected):
+def test_how_much_is_known_follows_from_the_worst_attempt(failures, expected):
     """Only what provably never left had no effect."""
     ctx = Context()
-    ctx.made = attempts
+    ctx.plan = FractalNode("pay").target.plan
+    for failure in failures:
+        failed(ctx.scope(), failure)
 
-    assert expected is _doubt(ctx, failure)
+    assert expected is _doubt(ctx)

@@ -11,6 +11,7 @@ from unbreakable.nodes.caching.circle import Mark
 from unbreakable.nodes.caching.shelf import Entry
 from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import Context
+from unbreakable.policies.deeds import Deeds
 from unbreakable.runtime import Waiter
 
 
@@ -31,8 +32,7 @@ class Flight:
         self.end: tuple[Context, Result[Any]] | None = None  #: None before, and when it was broken off
         self.traceback: TracebackType | None = None
         self.spent: tuple[BaseException, ...] = ()  #: what was repeated in vain, and is not to be repeated outside
-        self.unrepeatable = False  #: whether the load has done, or may have, what must not be done twice
-        self.doubtful = False  #: whether nobody knows which of both
+        self.deeds = Deeds()  #: what the load has done
         self.is_for_all = False  #: whether the end is an answer for those who did not begin the load, too
 
     def may_be_joined(self, now: float) -> bool:
@@ -53,7 +53,7 @@ class Flight:
         sound = isinstance(result, Success) and not result.makeshift
         # That its first caller's own time is up says nothing to those who have more.
         self.is_for_all = sound or ctx.deadline_is_ours or ctx.runtime.now() < ctx.deadline
-        self.spent, self.unrepeatable, self.doubtful = scope.spent, scope.unrepeatable, scope.doubtful
+        self.spent, self.deeds = scope.spent, scope.deeds
         self.end = (ctx, result)  # last: what has an end has all of it
 
     @property

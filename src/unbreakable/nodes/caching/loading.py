@@ -233,6 +233,6 @@ def tell_outside(flight: Flight) -> None:
     if outer is not None and flight.spent:
         outer.spent = (*outer.spent[-7:], *flight.spent)
     if outer is not None:
-        outer.mark(unrepeatable=flight.unrepeatable, doubtful=flight.doubtful)
+        outer.deeds.take(flight.deeds)
     if outer is not None and flight.is_makeshift:
         outer.makeshift = True

@@ -101,6 +101,7 @@ class Calls:
         if statement.reads:
             rows: Rows = await self._look(ctx, functools.partial(statement.execute, most=self.most_rows))
             return rows
+        ctx.undone = True  # until it is committed
         session = Session(self.open(), ctx, self.most_rows)
         await session.begin()
         try:
@@ -108,6 +109,7 @@ class Calls:
         except BaseException as error:
             await session.leave(error)
             raise
+        ctx.undone = False
         await session.commit()
         return rows
 
@@ -126,7 +128,7 @@ class Calls:
     async def begin(self) -> Session:
         """Return a transaction that has begun: so far nothing was done, and what is, is known when it ends."""
         ctx = call_at_work()
-        ctx.vouched = True
+        ctx.undone = True
         session = Session(self.open(), ctx, self.most_rows)
         await session.begin()
         return session
@@ -140,7 +142,7 @@ class Calls:
             raise ValidationFailed(
                 f"fn must be a function of the transaction, not {fn!r:.100}: query() takes statements"
             )
-        ctx.vouched, has_key = True, key is not None  # until it is committed all of it is undone
+        ctx.undone, ctx.vouched = True, key is not None  # who calls with a key again gets what was done
         table, key = self._table(ctx, key)
         session = Session(self.open(), ctx, self.most_rows)
         await session.begin()
@@ -153,7 +155,7 @@ class Calls:
         if result is None:
             await session.leave(None)
             return self._replayed(done, fn, key)
-        ctx.vouched = has_key  # whoever calls with it again gets what was done
+        ctx.undone = False
         try:
             await session.commit(functools.partial(table.finish, key=key, result=result))
         except CommitUnknown as doubt:

@@ -62,7 +62,8 @@ class Body:
 
     def _too_large(self) -> VerificationFailed:
         error = VerificationFailed(f"the answer is larger than max_body={self.most} bytes")
-        vars(error).update(kind=Kind.INVALID)  # it is no smaller the next time
+        may_have_acted = self.ctx.plan.effects != "none"
+        vars(error).update(kind=Kind.INVALID, in_doubt=may_have_acted)  # it is no smaller the next time
         return error
 
     def whole(self, response: httpx2.Response) -> httpx2.Response:

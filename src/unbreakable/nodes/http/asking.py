@@ -9,7 +9,6 @@ from typing import Any
 import httpx2
 
 from unbreakable.errors import Kind, ValidationFailed, VerificationFailed
-from unbreakable.fractal.signature import http_status
 from unbreakable.nodes.http.answer import judge
 from unbreakable.nodes.http.clients import AsyncWire, BlockingWire, Wire
 from unbreakable.nodes.http.conversation import Conversation
@@ -18,6 +17,7 @@ from unbreakable.nodes.http.meaning import EFFECTS, translated
 from unbreakable.nodes.http.request import Ask, prepare
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
+from unbreakable.policies.network import http_status
 from unbreakable.policies.rests import Rests
 from unbreakable.policies.timeout import is_guessed
 from unbreakable.simulation import Stopwatch, select
@@ -88,8 +88,9 @@ class Asking:
             self._is_well(ctx, tried)  # the request itself is to blame
         try:
             value = judge(response)
-        except VerificationFailed:
+        except VerificationFailed as error:
             self._failed(ctx, tried)
+            vars(error).update(in_doubt=ctx.plan.effects != "none")  # it was answered: something may have been done
             raise
         tried.seconds = ctx.runtime.now() - tried.began - (ctx.aside - tried.aside)
         ctx.when_judged, ctx.unsettled = self._judged, True

@@ -58,9 +58,10 @@ class Wire(Protocol):
 def time_limits(ctx: Context) -> dict[str, float | None]:
     """Return what the sockets are given: where nobody can cut us, what is left of the attempt."""
     left = max(0.001, ctx.remaining())
+    soon = max(0.001, ctx.remaining() - EARLY)
     hang = None if ctx.runtime.preemptive or left == math.inf else left
     turn = max(0.001, ctx.left() - EARLY)  # in a line of which we do not know
-    return {"connect": min(MOST_WAIT, left), "pool": None if turn == math.inf else turn, "read": hang, "write": hang}
+    return {"connect": min(MOST_WAIT, soon), "pool": None if turn == math.inf else turn, "read": hang, "write": hang}
 
 
 class Opened:

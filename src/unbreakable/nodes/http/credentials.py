@@ -6,9 +6,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from unbreakable.errors import DeadlineExceeded, Kind, NotSent
-from unbreakable.fractal.signature import classify, http_status
+from unbreakable.fractal.signature import classify
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import current
+from unbreakable.policies.network import http_status
 from unbreakable.runtime import Gate, Runtime, run_blocking
 
 HINTS = ("auth_error", "invalid_token", "token expired", "expired token", "token has expired", "unauthorized")

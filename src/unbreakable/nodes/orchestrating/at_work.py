@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Protocol
 
 from unbreakable.errors import RunInProgress
-from unbreakable.policies import Context
+from unbreakable.policies import Context, current
+from unbreakable.policies.deeds import tell_outside
+from unbreakable.policies.policy import enter
 from unbreakable.runtime import Runtime, new_lock
 from unbreakable.runtime.broom import Broom
 from unbreakable.runtime.line import Line
@@ -46,7 +48,10 @@ class Owner(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """What a run of *owner* holds while it is at work: its task in async code, the context with its deadline."""
+    """What a run of *owner* holds while it is at work: its task in async code, the contexts of its steps.
+
+    *scope* has the deadline of the run; *beyond* has none, for what is done past the point of no return and to undo.
+    """
 
     run_id: str
     owner: Owner
@@ -56,6 +61,7 @@ class Place:
     thread: int
     task: asyncio.Task[RunResult] | None = None
     scope: Context | None = None
+    beyond: Context | None = None
     engine: Engine | None = None
     is_cut: bool = False
     is_leaving: bool = False
@@ -92,6 +98,31 @@ class Place:
             return
         with contextlib.suppress(RuntimeError):  # its event loop is closed at this very moment
             self.loop.call_soon_threadsafe(_cut, self.engine, self.task, self.owner.name)
+
+    def scopes(self) -> list[Context]:
+        """Return the contexts that there are."""
+        return [scope for scope in (self.scope, self.beyond) if scope is not None]
+
+    def stand_outside(self, free: contextvars.Context) -> None:
+        """Let what is done in *free* be told to the call around the run, which does not bind it otherwise."""
+        outer = current()
+        if outer is not None:
+            self.beyond = outer.beyond()
+            free.run(enter, self.beyond)
+
+    def tell_outside(self) -> None:
+        """Tell the call around the run what its steps have done."""
+        for scope in self.scopes():
+            tell_outside(scope)
+
+    def handed_over(self, result: RunResult) -> RunResult:
+        """Return *result*, or raise what interrupted the run, now that it is undone; tell outside of makeshifts."""
+        if self.engine is not None and self.engine.interrupt is not None:
+            raise self.engine.interrupt
+        for scope in self.scopes():
+            if scope.makeshift:
+                scope.leave_makeshift()
+        return result
 
     def leave(self) -> None:
         """Give the place back, and with it the journal; leaving twice is the same as once."""
@@ -141,8 +172,8 @@ class RunsAtWork:
             if place.is_leaving:
                 return
             place.is_leaving = True
-        if place.scope is not None:
-            place.scope.live = False
+        for scope in place.scopes():
+            scope.end()
         try:
             place.journal.close()
         finally:

@@ -63,7 +63,7 @@ class Delivery:
 
     def _note(self, ctx: Context, error: Exception) -> None:
         ctx.blameless = says_nothing_of_the_target(error)
-        self.unrepeatable = self.unrepeatable or ctx.unrepeatable
+        self.unrepeatable = self.unrepeatable or ctx.deeds.settle().unrepeatable
         if not self._is_due():
             ctx.spent = (*ctx.spent, error)  # repeating it would deliver what was acknowledged
 
