@@ -107,3 +107,24 @@ def test_a_call_that_came_too_late_to_begin_leaves_no_doubt(effects):
         result = ub.OrchestratorNode().orchestrate_sync([ub.Step("pay", book, kind="pivot")])
 
     assert "failed" == result.ledger["pay"].value
+
+
+def test_that_one_call_was_a_look_says_nothing_of_another(colour):
+    """A payment was lost before: the error of a look that fails after it does not clear that up."""
+
+    async def story():
+        async def look():
+            raise ConnectionResetError("the rates got lost")
+
+        ask, rates = pays(colour, [], effects="idempotent"), colour.protect(look, effects="none", retry=False)
+
+        async def pay():
+            await colour.call(ask.outcome)
+            await colour.call(rates)
+
+        node = ub.OrchestratorNode(retry=False)
+        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
+        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, steps)
+        return result.ledger["pay"].value
+
+    assert "uncertain" == colour.play(story)

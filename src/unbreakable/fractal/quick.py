@@ -58,7 +58,7 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
                 return None
     ctx.node, ctx.runtime, ctx.stamp = node, runtime, stamp
     ctx.target = ctx.owner = target
-    if outer is not None and plan.effects != "none":
+    if outer is not None:
         outer.deeds.at_work.add(ctx)
     _current.set(ctx)
     return ctx

@@ -85,7 +85,7 @@ def check_state(ctx: Context) -> DeadlineExceeded | None:
     if late < 0:
         return None
     error = DeadlineExceeded(f"the deadline passed {late:.3f} s before the call")
-    vars(error).update(in_doubt=False)
+    vars(error).update(may_have_arrived=False)
     return error
 
 

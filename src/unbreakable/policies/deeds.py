@@ -42,7 +42,7 @@ class Deeds:
     def settle(self) -> Deeds:
         """Return itself, once it is noted that nobody knows what calls that are left at work will have done."""
         for call in tuple(self.at_work):
-            if call.live:
+            if call.live and call.plan.effects != "none":
                 self.add(doubtful=True, unrepeatable=not may_run_twice_at_once(call.plan.effects))
         self.at_work.clear()
         return self

@@ -35,7 +35,8 @@ def never_left(failure: Failure) -> bool:
 
 def is_cut(failure: Failure) -> bool:
     """Return whether *failure* is a time limit's that ended what nobody knows the end of."""
-    return failure.cut and told_by(failure.error, "in_doubt") is not False
+    clear = told_by(failure.error, "in_doubt") is False or told_by(failure.error, "may_have_arrived") is False
+    return failure.cut and not clear
 
 
 def is_unsent(error: BaseException) -> bool:
@@ -51,13 +52,14 @@ def tell_of_all(failure: Failure, *, doubtful: bool) -> None:
 
     Whoever is told of it knows of the last one alone.  That one may never have left, and another have reached its
     target: that is no more of a doubt than the other's own error has left, so what may be repeated after that may be
-    after this.  Or its answer was lost, but it was a look at something, or is undone.
+    after this.  Or its answer was lost, but it was a look at something, or is undone.  It is no word on what other
+    calls have done, as ``in_doubt`` is that a program sets.
     """
     with contextlib.suppress(Exception):  # it may be somebody else's, and hold nothing
         if doubtful and is_unsent(failure.error):
             vars(failure.error).update(may_have_arrived=True)
         elif not doubtful and leaves_doubt(failure):
-            vars(failure.error).update(in_doubt=False)
+            vars(failure.error).update(may_have_arrived=False)
 
 
 def is_unrepeatable(effects: Effects, *, inside: bool, own: bool = True) -> bool:
@@ -78,8 +80,10 @@ def leaves_doubt(failure: Failure) -> bool:
     nothing, a program's own, what it came from is asked: its causes, contexts that are not hidden and members.
     ``raise … from None`` says that the program has made sure, and so do ``in_doubt = False`` and ``refused = True``.
     """
-    if failure.cut or failure.doubtful:
+    if failure.doubtful:
         return told_by(failure.error, "in_doubt") is not False
+    if failure.cut or told_by(failure.error, "may_have_arrived") is False:
+        return is_cut(failure)
     told = _word_of(failure.error)
     if told is not None:
         return told
@@ -103,6 +107,8 @@ def _word_of(error: BaseException) -> bool | None:
 def _came_from_doubt(error: BaseException) -> bool:
     asked = [error]
     for each in asked:
+        if told_by(each, "may_have_arrived") is False:
+            continue
         told, meaning = _word_of(each), meaning_of(each)
         if told is None and (meaning is not None or told_by(each, "may_have_arrived") is True):
             told = not is_unsent(each)

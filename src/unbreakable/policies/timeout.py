@@ -223,7 +223,7 @@ def cut(ctx: Context, started: float) -> Failure:
     )
     facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": took - ctx.aside}
     if ctx.is_aside:
-        vars(error).update(in_doubt=False)  # it waited for something of ours
+        vars(error).update(may_have_arrived=False)  # it waited for something of ours
     failure = Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now, ours=True))
     return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
 

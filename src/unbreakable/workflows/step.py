@@ -40,9 +40,12 @@ class Step:
     The operation takes the context or nothing: ``ctx.input`` is the workflow's context, ``ctx.results`` has the values
     of the steps it depends on, ``ctx.idempotency_key`` is the same for every repeat, also after a restart.  The
     compensation takes the same.  It is called at least once for a step that may have had an effect, so it must
-    tolerate being repeated and, where ``ctx.state["certain"]`` is False, finding nothing to undo; the key of what it
-    undoes is ``ctx.state["step_key"]``.  One that fails is tried 8 times, whatever ``retry`` says, with growing pauses
-    that last 32 to 64 s in all; each try may take 30 s.  A "retriable" step that fails is tried as often.
+    tolerate being repeated and, where ``ctx.state["certain"]`` is False, finding nothing to undo, or a plain step that
+    was cut and is still at work in its thread; the key of what it undoes is ``ctx.state["step_key"]``.  An error that
+    says that nothing was sent, such as ConnectionRefusedError, is believed for the whole step, unless a protected call
+    in it has done something: of what plain code did before only another error tells.  A compensation that fails is
+    tried 8 times, whatever ``retry`` says, with growing pauses that last 32 to 64 s in all; each try may take 30 s.  A
+    "retriable" step that fails is tried as often.
 
     Where runs are kept in a state file, what the operation returns is put on record: None, bool, int, float, str,
     bytes, Decimal, UUID, datetime, date, time, timedelta, and lists, tuples, sets and dicts of them.  Each reads back

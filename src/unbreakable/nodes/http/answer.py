@@ -62,8 +62,8 @@ class Body:
 
     def _too_large(self) -> VerificationFailed:
         error = VerificationFailed(f"the answer is larger than max_body={self.most} bytes")
-        may_have_acted = self.ctx.plan.effects != "none"
-        vars(error).update(kind=Kind.INVALID, in_doubt=may_have_acted)  # it is no smaller the next time
+        vars(error).update(kind=Kind.INVALID)  # it is no smaller the next time
+        leave_doubt(self.ctx, error)
         return error
 
     def whole(self, response: httpx2.Response) -> httpx2.Response:
@@ -84,6 +84,12 @@ class Body:
         )
         whole.next_request = response.next_request
         return whole
+
+
+def leave_doubt(ctx: Context, error: VerificationFailed) -> None:
+    """Have *error*, of an answer that cannot be read, say that something may have been done, unless it was a look."""
+    if ctx.plan.effects != "none":
+        vars(error).update(in_doubt=True)
 
 
 def judge(response: httpx2.Response) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from unbreakable.errors import Kind, ValidationFailed, VerificationFailed
-from unbreakable.nodes.http.answer import judge
+from unbreakable.nodes.http.answer import judge, leave_doubt
 from unbreakable.nodes.http.clients import AsyncWire, BlockingWire, Wire
 from unbreakable.nodes.http.conversation import Conversation
 from unbreakable.nodes.http.credentials import Credentials
@@ -90,7 +90,7 @@ class Asking:
             value = judge(response)
         except VerificationFailed as error:
             self._failed(ctx, tried)
-            vars(error).update(in_doubt=ctx.plan.effects != "none")  # it was answered: something may have been done
+            leave_doubt(ctx, error)
             raise
         tried.seconds = ctx.runtime.now() - tried.began - (ctx.aside - tried.aside)
         ctx.when_judged, ctx.unsettled = self._judged, True
