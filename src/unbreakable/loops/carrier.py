@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 from unbreakable.errors import BulkheadFull
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Waiter, run_blocking
+from unbreakable.runtime.broom import Broom
 from unbreakable.runtime.mark import OwnTask, running_event_loop
 from unbreakable.runtime.world import ThreadsExhausted
 
@@ -44,9 +46,9 @@ class Carrier:
             self._spawn()
             return
         self._event_loop = event_loop
-        # The task is kept here, and this carrier by its loop: the event loop itself only keeps weak references.
         self._task = OwnTask(self._script(ASYNCIO), loop=event_loop, name=f"unbreakable loop {self._name}")
         self._task.add_done_callback(self._task_ended)
+        _hold(self._task)
 
     @property
     def is_alive(self) -> bool:
@@ -82,7 +84,7 @@ class Carrier:
 
     def _spawn(self) -> None:
         try:
-            BLOCKING.world.spawn(self._in_thread, f"unbreakable loop {self._name}")
+            BLOCKING.world.carry(self._in_thread, f"unbreakable loop {self._name}")
         except ThreadsExhausted as error:
             raise BulkheadFull(f"no thread for loop {self._name!r}: {error}") from None
 
@@ -108,6 +110,7 @@ class Carrier:
             self._end()  # what swallows its cancellation goes on in this thread, and nobody waits for that
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
+        _tasks.discard(task)
         if not task.cancelled():
             task.exception()  # taken note of by the script itself
         self._end()
@@ -119,6 +122,27 @@ class Carrier:
         self._ended()
         for waiter in list(self._waiting):
             waiter.wake()
+
+
+# An event loop itself keeps only weak references, and who started a task may be gone before it has ended.
+_tasks: set[asyncio.Task[None]] = set()
+_broom = Broom()
+
+
+def _hold(task: asyncio.Task[None]) -> None:
+    """Hold *task* until it has ended, or its event loop is closed."""
+    if _broom.is_due(len(_tasks)):
+        _tasks.difference_update([each for each in list(_tasks) if each.get_loop().is_closed()])
+        _broom.swept(len(_tasks))
+    _tasks.add(task)
+
+
+def _forget_all() -> None:
+    _tasks.clear()  # they go on in the parent
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 async def _end_others() -> None:

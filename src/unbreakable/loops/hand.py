@@ -102,7 +102,7 @@ class Hand:
             self._bell.ring()
             return
         try:
-            contextvars.Context().run(BLOCKING.world.spawn, self._work, self._name, self)
+            contextvars.Context().run(BLOCKING.world.carry, self._work, self._name)
         except ThreadsExhausted as error:
             self._jobs.clear()
             raise BulkheadFull(f"no thread for {self._name}: {error}") from None

@@ -52,8 +52,9 @@ class QuantumLoop(Closing):
     def start(self) -> None:
         """Begin at once: as a task in async code, in a daemon thread in plain code; once running, do nothing.
 
-        Raises Rejected while it is still stopping, since two of its iterations never overlap, and RuntimeError in a
-        worker process that is only loading the program.
+        Raises Rejected while it is still stopping, since two of its iterations never overlap, BulkheadFull when loops
+        and streams of plain code have 4,096 threads, or the machine has no more, and RuntimeError in a worker process
+        that is only loading the program.
         """
         refuse_while_loading()
         first_start.happened()

@@ -26,6 +26,7 @@ from unbreakable.nodes.streaming.batching import Batching
 from unbreakable.nodes.streaming.codec import Codec, Pair
 from unbreakable.nodes.streaming.consumer import Handling
 from unbreakable.nodes.streaming.counting import Counting, Tally
+from unbreakable.nodes.streaming.driving import weakly
 from unbreakable.nodes.streaming.feeding import feed, summary_of
 from unbreakable.nodes.streaming.intake import Offer, take_in
 from unbreakable.nodes.streaming.life import Life, State
@@ -73,7 +74,9 @@ class StreamNode(FractalNode):
 
     Consuming begins with the first ``put``, ``drain`` or ``process_stream``, with ``start()`` or ``async with``: as a
     task in async code, where a plain handler blocks the event loop, and in a daemon thread in plain code.  Close the
-    stream at the end: what is only in memory ends with the process.  Raises ConfigurationError when a setting is wrong.
+    stream at the end: what is only in memory ends with the process.  One with a handler that nobody holds any more
+    handles what was put, then lets go of its task or thread, and of its folder, when Python's collector comes.  Raises
+    ConfigurationError when a setting is wrong.
     """
 
     def __init__(
@@ -355,7 +358,7 @@ class StreamNode(FractalNode):
         )
 
     def _open(self) -> Opened:
-        opened = Opened(self._said, self.stem, self._tell_gap)
+        opened = Opened(self._said, self.stem, weakly(self._tell_gap))  # what is open does not hold its stream
         for name in [] if opened.log is None else opened.log.broken:
             self._tell("Quarantined", first=0, last=0, file=name)
         return opened

@@ -57,6 +57,9 @@ class World(Protocol):
     def spawn(self, work: Callable[[], Any], name: str, owner: object = None) -> None:
         """Run *work* in a thread, one of those that *owner* may have at work."""
 
+    def carry(self, work: Callable[[], Any], name: str) -> None:
+        """Run *work*, which goes on for long, in a thread that is not one of those."""
+
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* soon; log what it raises."""
 

@@ -107,6 +107,10 @@ class VirtualWorld:
 
         _start(threading.Thread(target=member, name=name, daemon=True))
 
+    def carry(self, work: Callable[[], Any], name: str) -> None:
+        """Start a thread as ``spawn`` does: here nobody counts them."""
+        self.spawn(work, name)
+
     def invite(self, thread: threading.Thread) -> None:
         """Start a thread of the user's code, which takes part from now on."""
         self.now()  # whoever starts it is back

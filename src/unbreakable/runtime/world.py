@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import contextvars
+import functools
 import math
 import os
 import threading
@@ -18,16 +19,17 @@ from unbreakable.runtime.chore import come_what_may
 
 MOST_THREADS = 1_024  # at work at once
 MOST_THREADS_EACH = 256  # of them for one owner: a target that hangs must not take the threads of all others
+MOST_CARRYING = 4_096  # that carry a loop or a stream, for as long as it goes on: these are no calls that hang
 MOST_CHORES = 10_000  # that wait to be done; beyond that the oldest are forgotten
 LONGEST_CHORE = 5.0  # seconds that a fork waits for the one that is being done
 
 
 class ThreadsExhausted(Exception):
-    """Say that every worker thread is held by a call that does not come back."""
+    """Say that there is no thread to be had, and who holds those that there are."""
 
 
 class RealWorld:
-    """The machine's clock and real threads, at most MOST_THREADS of them at work."""
+    """The machine's clock and real threads, at most MOST_THREADS of them at work, and MOST_CARRYING that carry on."""
 
     now = staticmethod(time.monotonic)
 
@@ -37,6 +39,7 @@ class RealWorld:
     def forget(self) -> None:
         """Start afresh in a forked child, which has none of its parent's threads."""
         self.busy: collections.Counter[object] = collections.Counter()
+        self.carrying = 0
         self.lock = new_lock()  # a handler of signals may come in the middle, and have something done, too
         self.queue: collections.deque[Callable[[], None]] = collections.deque(maxlen=MOST_CHORES)
         self.chores: threading.Thread | None = None
@@ -69,24 +72,42 @@ class RealWorld:
             if self.busy[owner] >= MOST_THREADS_EACH or self.busy.total() >= MOST_THREADS:
                 raise ThreadsExhausted(f"{self.busy[owner]} worker threads are held by calls that do not come back")
             self.busy[owner] += 1
-        context = contextvars.copy_context()
-        try:
-            threading.Thread(target=self._work, args=(context, work, owner), name=name, daemon=True).start()
-        except RuntimeError as error:  # the machine has no more threads, or the interpreter is shutting down
-            self._work_is_over(owner)
-            raise ThreadsExhausted(str(error)) from error
+        self._start(work, name, functools.partial(self._work_is_over, owner))
 
-    def _work(self, context: contextvars.Context, work: Callable[[], Any], owner: object) -> None:
+    def carry(self, work: Callable[[], Any], name: str) -> None:
+        """Run *work*, which goes on for long, in a daemon thread that is no worker; otherwise as ``spawn``."""
+        with self.lock:
+            if self.carrying >= MOST_CARRYING:
+                raise ThreadsExhausted(
+                    f"{self.carrying:,} threads carry loops and streams; those of async code need none"
+                )
+            self.carrying += 1
+        self._start(work, name, self._carried)
+
+    def _start(self, work: Callable[[], Any], name: str, over: Callable[[], None]) -> None:
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                context.run(work)
+            finally:
+                over()
+
         try:
-            context.run(work)
-        finally:
-            self._work_is_over(owner)
+            threading.Thread(target=run, name=name, daemon=True).start()
+        except RuntimeError as error:  # the machine has no more threads, or the interpreter is shutting down
+            over()
+            raise ThreadsExhausted(str(error)) from error
 
     def _work_is_over(self, owner: object) -> None:
         with self.lock:
             self.busy[owner] -= 1
             if self.busy[owner] <= 0:  # below: it was spawned before a fork
                 del self.busy[owner]
+
+    def _carried(self) -> None:
+        with self.lock:
+            self.carrying = max(0, self.carrying - 1)
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* soon in the one thread that does chores; whatever it raises is logged and stops nothing."""

@@ -122,13 +122,13 @@ def test_one_that_was_let_go_of_takes_no_job():
 def test_without_a_thread_to_be_had_it_says_so_and_may_be_asked_again(monkeypatch):
     """A busy machine is no reason to lose the job."""
 
-    def refuse(work, name, owner):
+    def refuse(work, name):
         raise ThreadsExhausted("256 are busy")
 
     with virtual_time():
         hand = Hand("works", lambda: None)
         with monkeypatch.context() as patch:
-            patch.setattr(BLOCKING.world, "spawn", refuse)
+            patch.setattr(BLOCKING.world, "carry", refuse)
             with pytest.raises(BulkheadFull, match="no thread for works: 256 are busy"):
                 do(hand, lambda: None)
 

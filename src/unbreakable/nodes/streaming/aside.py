@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from unbreakable.errors import StateError
-from unbreakable.nodes.streaming.buffer import Entry
 from unbreakable.nodes.streaming.codec import Codec
+from unbreakable.nodes.streaming.entry import Entry
 from unbreakable.nodes.streaming.status import DeadLetter
 from unbreakable.runtime import new_lock
 from unbreakable.storage.letters import Letters

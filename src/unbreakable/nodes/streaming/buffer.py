@@ -15,29 +15,15 @@ from typing import Any
 
 from unbreakable.errors import Rejected, StateError, StateGone, StateInUse
 from unbreakable.nodes.streaming.counting import Counting, Tally
+from unbreakable.nodes.streaming.entry import Entry, entry_of, rows, stored
 from unbreakable.nodes.streaming.milestone import Milestone
 from unbreakable.runtime import Line, Waiter, new_lock
-from unbreakable.storage.log import SEGMENT_BYTES, Log
+from unbreakable.storage.log import Log
 from unbreakable.storage.reading import Gap, Record
 from unbreakable.storage.turn import Turn, unannounced
 
-NAMED = 0x100  # a flag on disk: the payload begins with the id of an item that had stood in the line before
 MOST_READ = 1_000  # items that are read from disk at once
 BRIEFLY = 0.05  # seconds for somebody to be through with a few lines of arithmetic
-
-
-class Entry:
-    """An item in the line: its *payload* and what is known of it.
-
-    ``place`` names the place in the line, which is never given twice; ``id`` is the same, unless the item had stood in
-    the line before.
-    """
-
-    __slots__ = ("flags", "id", "is_logged", "number", "payload", "place")
-
-    def __init__(self, number: int, place: str, id: str, flags: int, payload: Any, is_logged: bool) -> None:
-        self.number, self.place, self.id = number, place, id
-        self.flags, self.payload, self.is_logged = flags, payload, is_logged
 
 
 class Lease:
@@ -76,6 +62,8 @@ class Buffer:
         self._unread = 0 if log is None else log.count()  #: how many items are on disk and not in memory
         self._next = 1 if log is None else log.last + 1
         self._passed = 0  #: the number of the last item that came into memory
+        self._keeper: Callable[[], object] = _nobody  # a weak reference to whoever handles the items
+        self._kept: object = None  #: the same, as long as there are any
         self._wanted = 0
         self._waiter: Waiter | None = None  #: whoever waits for that many items
         self.settled = Milestone(0 if self._unread else self.last)
@@ -130,6 +118,8 @@ class Buffer:
 
         Python lets an interrupt in where something is called: before the first of these lines, or after the last.
         """
+        if self._kept is None:
+            self._kept = self._keeper()
         self.count.put(entry, is_new=is_new)
         self._next = entry.number + 1
         if spills:
@@ -145,7 +135,7 @@ class Buffer:
         if self.log is None:
             return False
         try:
-            self.log.append(*_stored(entry))
+            self.log.append(*stored(entry))
         except (StateGone, StateInUse):
             raise  # waiting does not help
         except StateError:
@@ -166,6 +156,25 @@ class Buffer:
         """Wake *waiter* once when at least *wanted* items can be taken; whoever waited before is forgotten."""
         with unannounced, self._lock:
             self._wanted, self._waiter = wanted, waiter
+
+    def keep(self, handles: object, weakly: Callable[[], object]) -> None:
+        """Hold *handles* from now on whenever something is in the line, and *weakly*, which returns it, at any time."""
+        with unannounced, self._lock:
+            self._keeper, self._kept = weakly, handles
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to be handled, on disk or in memory."""
+        with unannounced, self._lock:
+            return not self._held() and not self._unread
+
+    def let_go(self, waiter: Waiter) -> bool:
+        """Hold whoever handles the items no longer, if there are none, and wake *waiter* when the next one comes."""
+        with unannounced, self._lock:
+            if self._held() or self._unread:
+                return False
+            self._wanted, self._waiter, self._kept = 0, waiter, None
+        return True
 
     def notify(self) -> None:
         """Wake whoever waits for as many items as there are now."""
@@ -246,7 +255,7 @@ class Buffer:
             self._unread -= found.last - found.first + 1
             self._passed = found.last
         else:
-            self._entries.append(_entry(found))
+            self._entries.append(entry_of(found))
             self._unread -= 1
             self._passed = found.number
 
@@ -343,40 +352,13 @@ class Buffer:
         log = self.log
         if log is None:
             return
-        for row in _rows(self.only_in_memory()):
+        for row in rows(self.only_in_memory()):
             with unannounced, self._lock:
-                log.insert([_stored(entry) for entry in row])
+                log.insert([stored(entry) for entry in row])
                 for entry in row:
                     entry.is_logged = True
                 self.count.logged(len(row))
 
 
-def _rows(entries: list[Entry]) -> list[list[Entry]]:
-    """Return *entries* in rows whose numbers follow each other, none much longer than a file of the log."""
-    rows: list[list[Entry]] = []
-    size = 0
-    for entry in entries:
-        if not rows or rows[-1][-1].number != entry.number - 1 or size > SEGMENT_BYTES:
-            rows.append([])
-            size = 0
-        rows[-1].append(entry)
-        size += len(entry.payload)
-    return rows
-
-
-def _stored(entry: Entry) -> tuple[int, int, bytes]:
-    """Return *entry* as it is written to disk."""
-    if entry.id == entry.place:
-        return entry.number, entry.flags, entry.payload
-    id = entry.id.encode()
-    return entry.number, entry.flags | NAMED, b"".join((bytes([len(id)]), id, entry.payload))
-
-
-def _entry(record: Record) -> Entry:
-    """Return what was read from disk as it stands in the line."""
-    place = id = f"{record.run}-{record.number}"
-    flags, payload = record.flags, record.payload
-    if flags & NAMED:
-        length = payload[0]
-        id, payload = payload[1 : 1 + length].decode(), payload[1 + length :]
-    return Entry(record.number, place, id, flags & ~NAMED, payload, is_logged=True)
+def _nobody() -> None:
+    """Handle nothing: whoever takes the items holds the stream."""

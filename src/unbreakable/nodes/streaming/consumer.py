@@ -11,16 +11,15 @@ from typing import Any
 from unbreakable.fractal import FractalNode
 from unbreakable.nodes.streaming.aside import DeadLetters
 from unbreakable.nodes.streaming.batching import Batch, Batching
-from unbreakable.nodes.streaming.buffer import Buffer, Entry, Lease
+from unbreakable.nodes.streaming.buffer import Buffer, Lease
 from unbreakable.nodes.streaming.codec import Codec, decoded
 from unbreakable.nodes.streaming.confirming import Confirming
 from unbreakable.nodes.streaming.delivery import Delivery
-from unbreakable.nodes.streaming.taking import Taking
+from unbreakable.nodes.streaming.entry import Entry
+from unbreakable.nodes.streaming.taking import LOOK_AGAIN, Taking
 from unbreakable.nodes.streaming.verdict import Limits, Verdict, judge, pause
 from unbreakable.outcome import in_one_line
-from unbreakable.policies.policy import enter
 from unbreakable.runtime import Runtime
-from unbreakable.runtime.mark import Mark
 
 REST = 1.0  # seconds to wait when the stream's own machinery fails: a disk that cannot be read, no memory
 TURN = 0.005  # seconds of deliveries that never wait, after which others on the event loop have their turn
@@ -51,16 +50,10 @@ class Consumer:
         self._failing, self._since, self._last_turn = 0, 0.0, 0.0
         self._suspects = 0  #: up to which number one of the items made a batch fail
 
-    async def drive(self, runtime: Runtime) -> None:
-        """Deliver until stopped or cancelled; what was being delivered then is taken once more by the next consumer."""
-        enter(None)  # whatever call the stream was started in, its deadline is not ours
-        mark = Mark()
-        while not (self.taking.is_stopping or mark.is_cancelled):
-            await self._step_safely(runtime)
-
-    async def _step_safely(self, runtime: Runtime) -> None:
+    async def step(self, runtime: Runtime) -> None:
+        """Deliver what comes next, if something comes soon; whatever the machinery raises makes it rest."""
         try:
-            lease = await self.taking.take(runtime, self._most)
+            lease = await self.taking.take(runtime, self._most, LOOK_AGAIN)
             if lease is not None:
                 await self._deliver(runtime, lease)
         except Exception as error:  # the machinery failed, not the handler: the items are taken once more

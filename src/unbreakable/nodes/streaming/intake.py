@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from unbreakable.errors import BufferFull, CommitUnknown
-from unbreakable.nodes.streaming.buffer import Entry
 from unbreakable.nodes.streaming.counting import Tally
+from unbreakable.nodes.streaming.entry import Entry
 from unbreakable.nodes.streaming.line import stand
 from unbreakable.nodes.streaming.opening import Opened
 from unbreakable.runtime import Runtime

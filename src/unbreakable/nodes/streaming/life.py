@@ -13,6 +13,7 @@ from unbreakable.loops.carrier import Carrier
 from unbreakable.nodes.streaming.aside import DeadLetters
 from unbreakable.nodes.streaming.batching import Batching
 from unbreakable.nodes.streaming.consumer import Consumer, Handling
+from unbreakable.nodes.streaming.driving import Driver
 from unbreakable.nodes.streaming.opening import Opened
 from unbreakable.nodes.streaming.settings import StreamSettings
 from unbreakable.nodes.streaming.taking import Taking
@@ -99,7 +100,8 @@ class Life:
             self.consumer = consumer = Consumer(handling, opened.buffer, opened.letters, opened.confirming)
             self._taking = weakref.ref(consumer.taking)
             needs_event_loop = is_async(handling.handler)
-            carrier = Carrier(consumer.drive, self.name, _ended, needs_event_loop=needs_event_loop)
+            driver = Driver(consumer, opened)
+            carrier = Carrier(driver.drive, self.name, _ended, needs_event_loop=needs_event_loop)
             carrier.start()
             self._carrier = carrier
 

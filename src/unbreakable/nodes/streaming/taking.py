@@ -30,19 +30,31 @@ class Taking:
         if waiter is not None:
             waiter.wake()
 
-    async def take(self, runtime: Runtime, most: int | None = None) -> Lease | None:
-        """Wait for a batch, of at most *most* items if that is given, and return it; None when stopped.
+    async def idle(self, runtime: Runtime) -> bool:
+        """Return False at once when something is in the line; else let go of who handles it, and wait for the next."""
+        if not self.buffer.is_empty:
+            return False
+        self._waiter = waiter = runtime.waiter()
+        if not self.buffer.let_go(waiter):
+            return False
+        if not self.is_stopping:
+            await runtime.wait(waiter, math.inf)
+        return True
 
-        Raises StateError when the disk cannot be read.
+    async def take(self, runtime: Runtime, most: int | None = None, seconds: float = math.inf) -> Lease | None:
+        """Wait for a batch, of at most *most* items if that is given, and return it.
+
+        Return None when stopped, or when nothing can be taken within *seconds*.  Raises StateError when the disk cannot
+        be read.
         """
         most = most or self._batching.most
-        if not await self._wait_for(1, runtime, math.inf):
+        if not await self._wait_for(1, runtime, seconds):
             return None
         if self._batching.linger > 0:
             await self._wait_for(most, runtime, self._batching.linger)
         while not self.is_stopping:
             lease = self.buffer.take(most)
-            if lease is not None or not await self._wait_for(1, runtime, math.inf):
+            if lease is not None or not await self._wait_for(1, runtime, seconds):
                 return lease
         return None
 
