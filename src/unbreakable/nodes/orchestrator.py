@@ -200,6 +200,8 @@ class OrchestratorNode(Closing):
         try:
             return await self._waited_for(engine.run.id, task)
         except asyncio.CancelledError:
+            # Nobody else may ask what it raises, also after grace; the run is on record, and its events have told.
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())
             if not task.done():
                 engine.cancel()
                 await asyncio.wait({task}, timeout=None if self.grace == math.inf else self.grace)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 
 import pytest
 
 from unbreakable.errors import StateFull, StateLocked, StateOwned, StateSetAsideWarning
+from unbreakable.runtime import ASYNCIO
 from unbreakable.workflows.events import RunLeft, StateSetAside
 
 
@@ -58,6 +60,27 @@ def test_a_disk_that_is_full_for_a_moment_is_waited_for(async_stage, tmp_path):
         return await orchestrator.orchestrate([async_stage.step("a")], {"text": "x" * 100_000})
 
     assert asyncio.run(story()).ok
+
+
+def test_whoever_is_cancelled_while_the_disk_is_full_leaves_no_complaint(async_stage, tmp_path, caplog):
+    """The caller has its cancellation, and what became of the run is on record: asyncio has nothing to add."""
+    orchestrator = async_stage.orchestrator(state=tmp_path)
+    steps = [async_stage.step("a"), async_stage.step("b", "a", value="x" * 100_000)]
+    fill(orchestrator)
+
+    async def story():
+        caller = asyncio.ensure_future(orchestrator.orchestrate(steps, run_id="r"))
+        await ASYNCIO.sleep(3.0)  # b is done, and its result waits for room
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await ASYNCIO.sleep(20.0)
+
+    asyncio.run(story())
+    gc.collect()
+
+    assert ["r"] == [run.run_id for run in orchestrator.pending()]
+    assert [] == [record.getMessage() for record in caplog.records if record.name == "asyncio"]
 
 
 def test_a_lock_that_passes_is_waited_for(async_stage, tmp_path):
