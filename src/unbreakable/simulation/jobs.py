@@ -46,7 +46,8 @@ class Choice(NamedTuple):
         A circuit that opened while that was awaited lets others see.
         """
         select.learn(self.target.arms, way, now - began, ok=True)
-        if self.target.rests.worked(way, now - began) and len(self.ways) > 1:
+        self.target.rests.worked(way, now, now - began)
+        if len(self.ways) > 1:
             self.target.circuit.wake(now)
         return now - began
 

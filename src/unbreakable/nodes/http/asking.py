@@ -146,8 +146,10 @@ class Asking:
 
     def _is_well(self, ctx: Context, tried: Try) -> None:
         """Take in that the endpoint answered; a circuit that opened while that was awaited lets others see."""
-        if self.rests.worked(tried.url, tried.seconds) and len(self.urls) > 1:
-            ctx.target.circuit.wake(ctx.runtime.now())
+        now = ctx.runtime.now()
+        self.rests.worked(tried.url, now, tried.seconds)
+        if len(self.urls) > 1:
+            ctx.target.circuit.wake(now)
 
     def _ranked(self, ctx: Context, *, wanted: str | None = None, avoid: str | None = None) -> list[str]:
         """Return the endpoints in the order in which to ask them: *wanted* first, or the best; *avoid* last."""
