@@ -140,6 +140,8 @@ def test_a_task_ends_with_its_stream(caplog):
             await ASYNCIO.sleep(0)
         return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
+    gc.collect()  # what others have left
+    caplog.clear()
     with caplog.at_level(logging.ERROR, "asyncio"):
         left = asyncio.run(story())
         gc.collect()
