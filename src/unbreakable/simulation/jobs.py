@@ -46,7 +46,7 @@ class Choice(NamedTuple):
         A circuit that opened while that was awaited lets others see.
         """
         select.learn(self.target.arms, way, now - began, ok=True)
-        self.target.rests.worked(way, now, now - began)
+        self.target.rests.worked(way, now - began)
         if len(self.ways) > 1:
             self.target.circuit.wake(now)
         return now - began

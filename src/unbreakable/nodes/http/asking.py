@@ -147,7 +147,7 @@ class Asking:
     def _is_well(self, ctx: Context, tried: Try) -> None:
         """Take in that the endpoint answered; a circuit that opened while that was awaited lets others see."""
         now = ctx.runtime.now()
-        self.rests.worked(tried.url, now, tried.seconds)
+        self.rests.worked(tried.url, tried.seconds)
         if len(self.urls) > 1:
             ctx.target.circuit.wake(now)
 
