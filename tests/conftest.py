@@ -7,6 +7,7 @@ import signal
 
 import numpy as np  # noqa: F401 - else a thread of ours fetches it in some test, where pytest.approx finds half of it
 from hypothesis import HealthCheck, settings
+from tests.dense import most
 
 # Who starts the tests in the background of a shell makes them deaf to Ctrl-C, which some of them send to themselves.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -16,6 +17,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile(
     "house",
     deadline=None,
+    max_examples=most(100, 50),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )

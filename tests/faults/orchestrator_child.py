@@ -18,8 +18,13 @@ from typing import Any
 from unbreakable.errors import UnbreakableError
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.runtime import run_blocking
+from unbreakable.storage import connection  # noqa: F401 - once here, and not in each of hundreds of forked processes
 from unbreakable.storage.sqlite import StateFile
-from unbreakable.workflows import RunResult, Step
+from unbreakable.workflows import (
+    RunResult,
+    Step,
+    table,  # noqa: F401 - the same
+)
 
 STEPS = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.dense import crossed
 from tests.faults.test_run_command_ends import children
 
 import unbreakable
@@ -150,8 +151,7 @@ def grows(folder: Path) -> None:
     wait_until(lambda: len(effects(folder) or []) > before + 2)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("program", [FAILING, PLAIN], ids=["failing", "plain"])
+@pytest.mark.parametrize(("program", "number"), crossed([FAILING, PLAIN], [signal.SIGTERM, signal.SIGINT]))
 def test_it_ends_in_good_order_when_asked(tmp_path, program, number):
     """Exit code 0 within five seconds; no run is left half done, and no process."""
     with running(tmp_path, program) as process:

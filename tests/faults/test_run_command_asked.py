@@ -183,7 +183,6 @@ engine.create_loop(work, isolation="process", interval=0.01, max_iterations=2)
 @pytest.mark.parametrize(
     ("file", "name"),
     [
-        ("program.py", "program"),
         ("my-app.py", "unbreakable_run_my_app"),
         ("app3.py", "unbreakable_run_app3"),
         ("signal.py", "unbreakable_run_signal"),
@@ -198,10 +197,10 @@ def test_the_file_that_was_named_is_run_in_all_its_processes(tmp_path, file, nam
     assert (0, [name, name]) == (code, effects(tmp_path)), said
 
 
-@pytest.mark.parametrize("name", ["signal", "click", "socket", "unbreakable"])
-def test_what_lies_beside_a_program_is_in_nobody_s_way(tmp_path, name):
+def test_what_lies_beside_a_program_is_in_nobody_s_way(tmp_path):
     """The library finds itself and what it needs, here and in worker processes, whatever folder it is started in."""
-    (tmp_path / f"{name}.py").write_text("raise SystemExit('not me')")
+    for name in ("signal", "click", "socket", "unbreakable"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('not {name}')")
     code, said = ended(tmp_path, LOOP)
 
     assert (0, ["program", "program"]) == (code, effects(tmp_path)), said

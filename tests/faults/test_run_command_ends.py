@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.dense import crossed
 from tests.faults.test_run_command_asked import effects, running, wait_until
 
 
@@ -240,13 +241,15 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize(  # for the worker it is all the same which one the supervisor was sent
-    ("number", "who"), [(signal.SIGTERM, "everybody"), (signal.SIGINT, "the supervisor")]
-)
-@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_a_function_that_waits_by_itself_ends_in_good_order(tmp_path, program, number, who):
+# For the worker it is all the same which one the supervisor was sent.
+ASKED = [(signal.SIGTERM, "everybody"), (signal.SIGINT, "the supervisor")]
+
+
+@pytest.mark.parametrize(("name", "asked"), crossed(PROGRAMS, ASKED))
+def test_a_function_that_waits_by_itself_ends_in_good_order(tmp_path, name, asked):
     """Items that were taken in are handled, and its last words are said, as when it runs without the command."""
-    with running(tmp_path, program) as process:
+    number, who = asked
+    with running(tmp_path, PROGRAMS[name]) as process:
         wait_until(lambda: effects(tmp_path))
         others = children(process.pid)
         process.send_signal(number)
@@ -332,11 +335,10 @@ def test_what_runs_after_a_main_with_a_handler_of_its_own_ends_when_it_is_asked_
     assert (0, False) == (process.returncode, "killed" in said), said
 
 
-@pytest.mark.parametrize("who", ["the supervisor", "everybody"])
-@pytest.mark.parametrize("program", LEAVING.values(), ids=LEAVING)
-def test_who_ends_by_a_handler_of_its_own_has_not_returned_nothing(tmp_path, program, who):
+@pytest.mark.parametrize(("name", "who"), crossed(LEAVING, ["the supervisor", "everybody"]))
+def test_who_ends_by_a_handler_of_its_own_has_not_returned_nothing(tmp_path, name, who):
     """Nothing is said against a main that makes nothing of ours, serves by itself and ends in its first seconds."""
-    with running(tmp_path, program) as process:
+    with running(tmp_path, LEAVING[name]) as process:
         wait_until(lambda: effects(tmp_path))
         others = children(process.pid)
         process.terminate()

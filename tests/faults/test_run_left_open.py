@@ -6,6 +6,7 @@ import os
 import textwrap
 
 import pytest
+from tests.dense import crossed
 from tests.faults.test_run_command_asked import effects, ended, running, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="a supervisor is POSIX's")]
@@ -35,8 +36,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("then", ["local.start()", "import gc; del local; gc.collect()"], ids=["started", "new"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("way", "then"), crossed(WAYS, ["local.start()", "import gc; del local; gc.collect()"]))
 def test_what_main_has_left_open_is_run_to_its_end(tmp_path, way, then):
     """A system or an engine that only a local variable held, started or not, does all that it has to do."""
     code, said = ended(tmp_path, WAYS[way].format(most="max_iterations=30, ", then=then))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.dense import crossed
 from tests.faults.test_run_command_asked import HEAD, effects, ended, running, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")]
@@ -113,11 +114,10 @@ LOADED = {
 }
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("program", LOADED.values(), ids=LOADED)
-def test_a_file_that_works_when_it_is_loaded_has_its_last_words(tmp_path, program, number):
+@pytest.mark.parametrize(("name", "number"), crossed(LOADED, [signal.SIGTERM, signal.SIGINT]))
+def test_a_file_that_works_when_it_is_loaded_has_its_last_words(tmp_path, name, number):
     """It ends in good order, as when it runs without the command, and nothing is said against it."""
-    with running(tmp_path, program) as process:
+    with running(tmp_path, LOADED[name]) as process:
         wait_until(lambda: effects(tmp_path))
         process.send_signal(number)
         said, _ = process.communicate(timeout=20)

@@ -8,6 +8,7 @@ import os
 import threading
 
 import pytest
+from tests.dense import lines
 from tests.lines import PATIENCE, AtLine, in_time
 
 import unbreakable as ub
@@ -224,15 +225,16 @@ def test_a_handler_may_close_at_any_line(tmp_path, kind, work, leaves):
             if leaves:
                 raise Exit
 
-        lines = interrupted(thing, work, handler, at, leaves)
-        if lines < at:
+        passed = interrupted(thing, work, handler, at, leaves)
+        if passed < at:
             thing.close()
         elif not leaves:
             assert thing.is_closed(), at
         assert thing.found() >= thing.acks, at
-        return lines
+        return passed
 
-    for at in itertools.count(1 + leaves, STRIDES.get(kind, 1)):
+    first, stride = lines(leaves, 2, STRIDES.get(kind, 1))
+    for at in itertools.count(1 + first, stride):
         (tmp_path / str(at)).mkdir()
         if in_time(lambda at=at: story(at)) < at:
             break

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.dense import lines
 from tests.lines import PATIENCE, AtLine, in_time
 
 import unbreakable as ub
@@ -95,7 +96,8 @@ def test_a_handler_may_close_a_system_at_any_line(tmp_path, what, leaves):
         assert ended >= next(thing.acks), at
         return signal.lines
 
-    for at in itertools.count(1 + leaves, STRIDE):
+    first, stride = lines([*CLOSINGS].index(what) + leaves, 2, STRIDE)
+    for at in itertools.count(1 + leaves + first, stride):
         (tmp_path / str(at)).mkdir()
         if in_time(lambda at=at: story(at)) < at:
             break

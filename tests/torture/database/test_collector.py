@@ -7,6 +7,7 @@ import gc
 import itertools
 
 import pytest
+from tests.dense import lines
 from tests.lines import AtLine
 
 from unbreakable.nodes import DatabaseNode
@@ -129,7 +130,8 @@ def test_the_collector_may_come_at_any_line(db, left, later):
     """Whoever comes next is served, nothing that was taken back is in use, and every place is free again."""
     db.query_sync(ADD)
     expected = 1
-    for turn in itertools.count(1):
+    first, stride = lines([*LEFT].index(left) + [*NEXT].index(later), 2)  # each line with every other thing left
+    for turn in itertools.count(1 + first, stride):
         abandoned = Abandoned(*[story(db) for story in LEFT[left]])
         with collecting(abandoned, turn) as collector:
             NEXT[later](db)
@@ -148,10 +150,11 @@ def test_the_collector_may_come_at_any_line(db, left, later):
 
 
 @pytest.mark.parametrize("later", NEXT)
-@pytest.mark.parametrize("left", [[], [writes], [reads, writes]])
-def test_the_collector_may_drop_another_node_at_any_line(db, path, left, later):
+@pytest.mark.parametrize(("share", "left"), [(0, []), (1, [writes]), (2, [reads, writes])])
+def test_the_collector_may_drop_another_node_at_any_line(db, path, share, left, later):
     """One that was never closed, and whose loops were closed over it: it leaves the database in the middle of that."""
-    for turn in itertools.count(1):
+    first, stride = lines(share + [*NEXT].index(later), 3)
+    for turn in itertools.count(1 + first, stride):
         db.query_sync("SELECT * FROM counter")
         other = DatabaseNode(f"sqlite:///{path}", retry=False)
         other.query_sync("SELECT * FROM counter")

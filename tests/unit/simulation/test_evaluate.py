@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from dataclasses import replace
@@ -16,6 +17,7 @@ from unbreakable.stats import Traffic
 ONCE = Plan(effects="idempotent", retry=Retry(1), timeout=None, hedge=None)
 
 
+@functools.cache  # it is only read
 def model(*, tail: float = 0.05, fails: float = 0.0, hangs: float = 0.0, seed: int = 1) -> Model:
     dice, traffic = random.Random(seed), Traffic()
     for _ in range(20_000):
@@ -31,11 +33,11 @@ def model(*, tail: float = 0.05, fails: float = 0.0, hangs: float = 0.0, seed: i
 
 def played(found: Model, plan: Plan, deadline: float, calls: int = 40_000) -> tuple[float, float, float, float]:
     """Play calls one by one; return the share of successes, p50 and p99 of their seconds, and requests per call."""
-    dice, took, requests = random.Random(5), [], 0
+    dice, took, requests, tables = random.Random(5), [], 0, (found.answers.tolist(), found.faults.tolist())
     for _ in range(calls):
         clock, number = 0.0, 0
         while True:
-            end, won, copies = attempt(found, plan, dice, number, deadline - clock)
+            end, won, copies = attempt(found, tables, plan, dice, number, deadline - clock)
             clock, requests, number = clock + end, requests + copies, number + 1
             if won and clock <= deadline:
                 took.append(clock)
@@ -47,7 +49,9 @@ def played(found: Model, plan: Plan, deadline: float, calls: int = 40_000) -> tu
     return len(took) / calls, took[len(took) // 2], took[int(len(took) * 0.99)], requests / calls
 
 
-def attempt(found: Model, plan: Plan, dice: random.Random, number: int, left: float) -> tuple[float, bool, int]:
+def attempt(
+    found: Model, tables: tuple[list[float], ...], plan: Plan, dice: random.Random, number: int, left: float
+) -> tuple[float, bool, int]:
     limit = min(plan.limit, left)
     best, ends, leader = math.inf, [], math.inf
     for copy in range(1 + (plan.hedge.most if plan.hedge else 0)):
@@ -55,7 +59,7 @@ def attempt(found: Model, plan: Plan, dice: random.Random, number: int, left: fl
         if copy and min(best, leader) <= start:
             break
         failed = dice.random() < (found.fails_again if number else found.fails)
-        length = float((found.faults if failed else found.answers)[int(dice.random() * POINTS)])
+        length = tables[failed][int(dice.random() * POINTS)]
         ends.append(start + min(length, limit))
         leader = ends[0]
         if not failed and length <= limit:

@@ -1,0 +1,29 @@
+"""How many of very many cases are played: each fact of a product and each line of a family once a day, all in the lab.
+
+`./dev lab` sets UNBREAKABLE_DENSE, which is read here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+DENSE = bool(os.environ.get("UNBREAKABLE_DENSE"))
+
+
+def crossed(*facts):
+    """Return cases in which each value of each of *facts* is met, in turn with the others'; when dense, all of them."""
+    if DENSE:
+        return list(itertools.product(*facts))
+    facts = [list(values) for values in facts]
+    return [tuple(values[turn % len(values)] for values in facts) for turn in range(max(map(len, facts)))]
+
+
+def lines(share, shares, stride=1):
+    """Return the first line and the stride of one test of a family of *shares* that together meet every line."""
+    return (0, stride) if DENSE else (stride * (share % shares), stride * shares)
+
+
+def most(dense, sparse):
+    """Return how often a thing is done that is a matter of chance."""
+    return dense if DENSE else sparse
