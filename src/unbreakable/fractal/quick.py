@@ -104,8 +104,7 @@ def settled(ctx: Context, elapsed: float) -> bool:
     if ctx.makeshift:
         ctx.leave_makeshift()
     if ctx.above is not None:
-        deeds.succeeded(ctx)
-        deeds.tell_outside(ctx)
+        deeds.succeeded_inside(ctx, ctx.above)
     if ctx.above is not None or ctx.parts is not None:
         ctx.end()
     if not ctx.aside:

@@ -56,6 +56,20 @@ def succeeded(ctx: Any) -> None:
     _call_of(ctx).deeds.doubtful = done.doubtful
 
 
+def succeeded_inside(ctx: Any, outer: Any) -> None:
+    """Note what the call *ctx* has done in one attempt, which succeeded, and tell the attempt around it."""
+    if ctx.own_deeds is not None or ctx.undone or ctx.vouched:
+        succeeded(ctx)
+        tell_outside(ctx)
+        return
+    deeds, effects = outer.deeds, ctx.plan.effects
+    deeds.at_work.discard(ctx)
+    if effects != "none":
+        deeds.touched = True
+        if effects == "once":
+            deeds.unrepeatable = True
+
+
 def failed(ctx: Any, failure: Failure) -> None:
     """Note what the attempt, or copy, *ctx* has done, which ended in *failure*."""
     if failure.refused:
@@ -81,7 +95,7 @@ def _note(ctx: Any, inside: Deeds, *, touched: bool = True, doubtful: bool, unre
     if ctx.plan.effects == "none":
         done = Deeds()
     if ctx.whole is None:  # the call's first attempt, which had no context of its own
-        ctx.begin_deeds(done)
+        ctx.own_deeds = done
     else:
         _call_of(ctx).deeds.take(done)
     return done

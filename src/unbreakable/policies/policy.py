@@ -14,13 +14,14 @@ from unbreakable.events import CallRejected, Event
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies.deeds import Deeds
 from unbreakable.policies.naming import Title, name
-from unbreakable.runtime import Alarm, Runtime, is_async
+from unbreakable.runtime import Alarm, Runtime, is_async, new_lock
 
 TAKEN_OVER = (
     *("made", "waited", "arguments", "choice", "blameless", "stamp"),
     *("excused", "prepaid", "broke"),
 )
 _NOTHING: Mapping[str, Any] = {}
+_lock = new_lock()
 _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
 
 
@@ -62,6 +63,7 @@ class Context(Alarm):
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
+    own_deeds: Deeds | None = None  #: what ``deeds`` are, once somebody has asked
     undone: bool = False  #: whether all that the operation itself has done is undone, should it end now
     vouched: bool = False  #: whether it knows that the layers around it may repeat what it has done
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
@@ -95,11 +97,10 @@ class Context(Alarm):
     @property
     def deeds(self) -> Deeds:
         """Return what the calls inside this attempt have done so far; of a call, what its attempts have."""
-        return self.__dict__.get("_deeds") or self.__dict__.setdefault("_deeds", Deeds())  # type: ignore[no-any-return]
-
-    def begin_deeds(self, deeds: Deeds) -> None:
-        """Go on from *deeds*."""
-        self.__dict__["_deeds"] = deeds
+        if self.own_deeds is None:
+            with _lock:  # several threads may be at work in the attempt
+                self.own_deeds = self.own_deeds or Deeds()
+        return self.own_deeds
 
     @property
     def strategy(self) -> str:
@@ -146,7 +147,7 @@ class Context(Alarm):
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
-        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=(), _deeds=Deeds())
+        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=(), own_deeds=Deeds())
         scope.makeshift = scope.blameless = scope.undone = scope.vouched = False
         scope.asked = scope.given_up = scope.is_aside = False
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
@@ -170,14 +171,14 @@ class Context(Alarm):
         What was done in it need not be done only once.
         """
         since, blameless, deeds = self.runtime.now(), self.blameless, self.deeds
-        self.begin_deeds(Deeds())
+        self.own_deeds = Deeds()
         self.is_aside = self.blameless = self.unsettled = True
         try:
             yield
         finally:
             self.counts_from = self.runtime.now()
             self.aside += self.counts_from - since
-            self.begin_deeds(deeds)
+            self.own_deeds = deeds
         self.is_aside, self.blameless = False, blameless
         if not self.runtime.preemptive and self.plan.is_guessing(self):
             self.due = min(self.deadline, self.due + self.counts_from - since)
@@ -207,8 +208,8 @@ class Context(Alarm):
 
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
-        if self.whole is None and self.above is not None:
-            self.above.deeds.at_work.discard(self)
+        if self.whole is None and self.above is not None and self.above.own_deeds is not None:
+            self.above.own_deeds.at_work.discard(self)
         self.live, self.given, self.function, self.spent = False, ((), _NOTHING), None, ()
         self.work, self.parts = _over, None
         if self.whole is None:
