@@ -96,7 +96,7 @@ class Answer:
 
     def deeds(self) -> Deeds:
         """Return what the calls in it have done."""
-        return Deeds(**{name: getattr(self, name) for name in DEEDS})
+        return Deeds.of(**{name: getattr(self, name) for name in DEEDS})
 
     def read_state(self) -> Any:
         """Return the state as the attempt left it, None if it could not be sent; Unsendable if it cannot be read."""

@@ -22,9 +22,16 @@ class Deeds:
 
     __slots__ = ("at_work", "doubtful", "touched", "unrepeatable")
 
-    def __init__(self, *, touched: bool = False, doubtful: bool = False, unrepeatable: bool = False) -> None:
-        self.touched, self.doubtful, self.unrepeatable = touched, doubtful, unrepeatable
+    def __init__(self) -> None:
+        self.touched = self.doubtful = self.unrepeatable = False
         self.at_work: set[Any] = set()
+
+    @classmethod
+    def of(cls, *, touched: bool, doubtful: bool, unrepeatable: bool) -> Deeds:
+        """Return what is known so far."""
+        deeds = cls()
+        deeds.touched, deeds.doubtful, deeds.unrepeatable = touched, doubtful, unrepeatable
+        return deeds
 
     def add(self, *, doubtful: bool = False, unrepeatable: bool = False) -> None:
         """Note that something was done; several threads may do so at once, so nothing is ever taken back here."""
@@ -62,12 +69,11 @@ def succeeded_inside(ctx: Any, outer: Any) -> None:
         succeeded(ctx)
         tell_outside(ctx)
         return
-    deeds, effects = outer.deeds, ctx.plan.effects
-    deeds.at_work.discard(ctx)
+    effects = ctx.plan.effects
     if effects != "none":
-        deeds.touched = True
+        outer.own_deeds.touched = True
         if effects == "once":
-            deeds.unrepeatable = True
+            outer.own_deeds.unrepeatable = True
 
 
 def failed(ctx: Any, failure: Failure) -> None:
@@ -87,7 +93,7 @@ def cancelled(ctx: Any) -> None:
 
 def _note(ctx: Any, inside: Deeds, *, touched: bool = True, doubtful: bool, unrepeatable: bool) -> Deeds:
     """Note what an attempt has done; for what calls *inside* have, no operation vouches."""
-    done = Deeds(touched=touched, doubtful=doubtful, unrepeatable=unrepeatable)
+    done = Deeds.of(touched=touched, doubtful=doubtful, unrepeatable=unrepeatable)
     if ctx.undone or ctx.is_aside:
         done.touched, done.doubtful = touched and inside.touched, doubtful and inside.doubtful
     if ctx.undone or ctx.is_aside or ctx.vouched:
