@@ -9,6 +9,8 @@ import numpy as np  # noqa: F401 - else a thread of ours fetches it in some test
 from hypothesis import HealthCheck, settings
 from tests.dense import most
 
+gc.disable()  # until all is collected, which is made to stay
+
 # Who starts the tests in the background of a shell makes them deaf to Ctrl-C, which some of them send to themselves.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,3 +30,4 @@ def pytest_collection_finish():
     """Spare every collection of a test what lives as long as the run: thousands of tests, and all their modules."""
     gc.collect()
     gc.freeze()
+    gc.enable()

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.dense import DENSE
 
 import unbreakable
 from unbreakable.demo.bookings import timetable
@@ -99,11 +100,20 @@ def assert_kept_its_promise(code: int, report: dict, said: str) -> None:
     assert (0, 0, 0) == (protected["double_charges"], protected["lost"], protected["stranded"])
 
 
-def test_a_small_demo_from_end_to_end(tmp_path):
+@pytest.mark.parametrize("before", ["killed in its first run", *["nothing"] * DENSE])
+def test_a_small_demo_from_end_to_end(tmp_path, before):
     """All protected bookings are done, unprotected ones fail beside them, and nobody is left running."""
-    code, report, said = play(tmp_path, *small())
+    # A half-finished unprotected run is thrown away: its figures would be of two halves.
+    if before != "nothing":
+        with demo(tmp_path, *small()) as process:
+            wait_until((tmp_path / "demo" / "unprotected" / "payments.db").exists)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+    code, report, said = play(tmp_path, *(small() if before == "nothing" else ()))
 
     assert_kept_its_promise(code, report, said)
+    assert BOOKINGS == report["unprotected"]["bookings"]
     assert (BOOKINGS, 0, 0) == tuple(report["protected"][name] for name in ("done", "failures", "downtime"))
     assert 0 < report["unprotected"]["failures"] < BOOKINGS
     assert sum(report["protected"]["heals"].values()) > 0
@@ -132,21 +142,6 @@ def test_a_killed_demo_is_taken_up_again(tmp_path):
     assert "resumed a demo that was cut off" in said
     assert kept == (tmp_path / "demo" / "unprotected.json").read_text()
     assert SEED == report["seed"]
-
-
-def test_a_demo_killed_before_its_second_run_starts_the_first_again(tmp_path):
-    """A half-finished unprotected run is thrown away: its figures would be of two halves."""
-    folder = tmp_path / "demo" / "unprotected"
-    with demo(tmp_path, *small()) as process:
-        wait_until((folder / "payments.db").exists)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-    code, report, said = play(tmp_path)
-
-    assert_kept_its_promise(code, report, said)
-    assert None is report["resumed"]
-    assert BOOKINGS == report["unprotected"]["bookings"]
 
 
 def test_ctrl_c_leaves_nobody_running(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.dense import most
 
 from unbreakable.workflows.ending import Doubt
 from unbreakable.workflows.graph import build_graph
@@ -112,7 +113,7 @@ def judge(world, status):
         assert not any(world.undos.values())
 
 
-@settings(max_examples=300)
+@settings(max_examples=most(300, 150))
 @given(st.data(), graphs(), st.integers(1, 4))
 def test_any_run_ends_as_its_status_says(data, graph, limit):
     """Whatever fails, is cut or is cancelled, in whatever order: all effects or none, or a person is called."""
@@ -122,7 +123,7 @@ def test_any_run_ends_as_its_status_says(data, graph, limit):
     assert all(count <= 1 for count in world.undos.values())
 
 
-@settings(max_examples=300)
+@settings(max_examples=most(300, 150))
 @given(st.data(), graphs(), st.integers(1, 4))
 def test_any_run_that_crashes_ends_as_its_status_says(data, graph, limit):
     """The process may die between any two events, more than once."""
