@@ -75,4 +75,4 @@ def _others() -> list[Any]:
     references = list(getattr(_bootstrap, "_module_locks", {}).values())
     locks = [lock for reference in references if (lock := reference()) is not None]
     me = threading.get_ident()
-    return [lock for lock in locks if lock.owner != me and lock not in _in_vain]
+    return [lock for lock in locks if getattr(lock, "owner", me) != me and lock not in _in_vain]
