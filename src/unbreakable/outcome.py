@@ -69,9 +69,9 @@ class Failure:
     soft: bool = False  #: the time limit that ended it was a learned one, which may have been too short
     exhausted: bool = False  #: a protected call inside this one has already repeated it in vain
     refused: bool = False  #: we did not make the call, or not this attempt; a refusal further in is an error like any
-    touched: bool = False  #: a call inside has done something, or may have
-    unrepeatable: bool = False  #: it must not be done twice
-    doubtful: bool = False  #: nobody knows whether it was done
+    acted: bool = False  #: a call inside has done something
+    unrepeatable: bool = False  #: one has done what must not be done twice, or may have
+    doubtful: bool = False  #: nobody knows what one has done
     mendable: bool = False  #: a remedy that can be trusted is about to be applied for it
 
     def __str__(self) -> str:

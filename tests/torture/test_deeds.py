@@ -57,9 +57,11 @@ def test_a_step_that_did_something_before_it_was_refused_is_undone(colour, effec
     assert (1, 1, "compensated") == colour.play(story)
 
 
-@pytest.mark.parametrize(("effects", "ledger"), [("idempotent", "uncertain"), ("none", "not_begun")])
+@pytest.mark.parametrize(
+    ("effects", "ledger"), [("idempotent", "uncertain"), ("unknown", "failed"), ("none", "not_begun")]
+)
 def test_a_pivot_that_did_something_before_it_was_refused_is_not_sure(colour, effects, ledger):
-    """What only looked has done nothing."""
+    """What only looked has done nothing; of what declares nothing the pivot's own error has the word."""
 
     async def story():
         pay = paying(colour, [], effects=effects)

@@ -149,7 +149,6 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     kind = Kind.BUG if is_misuse(error) else classify(error)
     if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
-    deeds = ctx.deeds.settle()
     failure = Failure(
         error,
         kind,
@@ -160,9 +159,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
-        touched=deeds.touched,
-        unrepeatable=deeds.unrepeatable,
-        doubtful=deeds.doubtful,
+        **ctx.deeds.settle().flags(),
     )
     return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
 

@@ -53,14 +53,11 @@ class Request:
         ctx.deadline_is_ours = False
 
 
-DEEDS = ("touched", "doubtful", "unrepeatable")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Hold how an attempt ended; the flags tell of the protected calls in it.
+    """Hold how an attempt ended; *exhausted* and *deeds* tell of the protected calls in it.
 
-    *exhausted*: one has repeated the error in vain; the others are those of its ``Deeds``.
+    *exhausted*: one has repeated the error in vain; *deeds*: what they have done.
     The value that the operation returned is not sent: a loop has no use for it.
     """
 
@@ -69,9 +66,7 @@ class Answer:
     told: str = ""
     said: Mapping[str, Any] | None = None
     exhausted: bool = False
-    touched: bool = False
-    doubtful: bool = False
-    unrepeatable: bool = False
+    deeds: Deeds | None = None
 
     @classmethod
     def to(
@@ -82,21 +77,16 @@ class Answer:
             pickled = _packed("ctx.state", state)
         except Unsendable as refusal:
             error, pickled = error or refusal, b""
-        flags = {} if deeds is None else {name: getattr(deeds, name) for name in DEEDS}
         if error is None:
-            return cls(state=pickled, **flags)
+            return cls(state=pickled, deeds=deeds)
         return cls(
             state=pickled,
             error=_pickled(error),
             told=in_one_line(error),
             said=facts(error),
             exhausted=exhausted,
-            **flags,
+            deeds=deeds,
         )
-
-    def deeds(self) -> Deeds:
-        """Return what the calls in it have done."""
-        return Deeds.of(**{name: getattr(self, name) for name in DEEDS})
 
     def read_state(self) -> Any:
         """Return the state as the attempt left it, None if it could not be sent; Unsendable if it cannot be read."""

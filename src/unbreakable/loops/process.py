@@ -92,7 +92,8 @@ class ProcessWorker:
         if state is not None:
             ctx.state.clear()
             ctx.state.update(state)
-        ctx.deeds.take(answer.deeds())
+        if answer.deeds is not None:
+            ctx.deeds.take(answer.deeds)
         if error is None:
             return
         if answer.exhausted:

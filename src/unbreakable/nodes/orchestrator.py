@@ -266,7 +266,7 @@ class OrchestratorNode(Closing):
         inside = contextvars.copy_context()
         inside.run(around.set, around.get() | {run.id})
         free = outside(inside)
-        place.stand_outside(free)
+        place.stand_outside(free, self.node.target.plan)
         if self.node.settings.deadline is not None:
             place.scope = self.node.open(runtime, None, None, context=run.context.value)
             inside.run(enter, place.scope)

@@ -16,26 +16,22 @@ from unbreakable.policies.effects import is_unrepeatable, leaves_doubt, may_repe
 class Deeds:
     """Hold what is known to be done: nothing at first, and then only ever more.
 
-    *touched*: something was done, or may have been; *doubtful*: nobody knows what; *unrepeatable*: something that must
-    not be done twice, or perhaps.  ``at_work`` are the calls inside that are still under way.
+    *touched*: something may have been done; *acted*: something was, by its declared effects; *doubtful*: nobody knows
+    what; *unrepeatable*: something that must not be done twice, or perhaps.  ``at_work`` are the calls inside that are
+    still under way.
     """
 
-    __slots__ = ("at_work", "doubtful", "touched", "unrepeatable")
+    __slots__ = ("acted", "at_work", "doubtful", "touched", "unrepeatable")
 
     def __init__(self) -> None:
-        self.touched = self.doubtful = self.unrepeatable = False
+        self.touched = self.acted = self.doubtful = self.unrepeatable = False
         self.at_work: set[Any] = set()
 
-    @classmethod
-    def of(cls, *, touched: bool, doubtful: bool, unrepeatable: bool) -> Deeds:
-        """Return what is known so far."""
-        deeds = cls()
-        deeds.touched, deeds.doubtful, deeds.unrepeatable = touched, doubtful, unrepeatable
-        return deeds
-
-    def add(self, *, doubtful: bool = False, unrepeatable: bool = False) -> None:
+    def add(self, *, acted: bool = False, doubtful: bool = False, unrepeatable: bool = False) -> None:
         """Note that something was done; several threads may do so at once, so nothing is ever taken back here."""
         self.touched = True
+        if acted:
+            self.acted = True
         if doubtful:
             self.doubtful = True
         if unrepeatable:
@@ -44,23 +40,39 @@ class Deeds:
     def take(self, other: Deeds) -> None:
         """Note that what the *other* one tells was done, too."""
         if other.touched:
-            self.add(doubtful=other.doubtful, unrepeatable=other.unrepeatable)
+            self.add(acted=other.acted, doubtful=other.doubtful, unrepeatable=other.unrepeatable)
 
-    def settle(self) -> Deeds:
-        """Return itself, once it is noted that nobody knows what calls that are left at work will have done."""
+    def flags(self) -> dict[str, Any]:
+        """Return what a ``Failure`` is told of it."""
+        return {"acted": self.acted, "doubtful": self.doubtful, "unrepeatable": self.unrepeatable}
+
+    def settle(self, *, well: bool = False) -> Deeds:
+        """Return itself, once what calls that are left at work will have done is noted: nobody knows.
+
+        An attempt that ended *well* has left them so on purpose; only what must happen once is not to be begun again.
+        """
         for call in tuple(self.at_work):
-            if call.live and call.plan.effects != "none":
-                self.add(doubtful=True, unrepeatable=not may_run_twice_at_once(call.plan.effects))
+            effects = call.plan.effects
+            if call.live and effects != "none":
+                once = effects == "once" if well else not may_run_twice_at_once(effects)
+                self.add(doubtful=not well, unrepeatable=once)
         self.at_work.clear()
         return self
 
 
 def succeeded(ctx: Any) -> None:
     """Note what the attempt *ctx* has done, which succeeded: what earlier ones have left in doubt is known by now."""
-    inside = ctx.deeds.settle()
-    unrepeatable = is_unrepeatable(ctx.plan.effects, inside=inside.unrepeatable)
-    done = _note(ctx, inside, doubtful=inside.doubtful, unrepeatable=unrepeatable)
+    done = has_answered(ctx)
     _call_of(ctx).deeds.doubtful = done.doubtful
+
+
+def has_answered(ctx: Any) -> Deeds:
+    """Note and return what the attempt, or the fallback, *ctx* has done, which succeeded."""
+    effects, done = ctx.plan.effects, Deeds()
+    inside = ctx.deeds.settle(well=True)
+    unrepeatable = is_unrepeatable(effects, inside=inside.unrepeatable)
+    done.add(acted=effects != "unknown" or inside.acted, doubtful=inside.doubtful, unrepeatable=unrepeatable)
+    return _note(ctx, inside, done)
 
 
 def succeeded_inside(ctx: Any, outer: Any) -> None:
@@ -71,33 +83,35 @@ def succeeded_inside(ctx: Any, outer: Any) -> None:
         return
     effects = ctx.plan.effects
     if effects != "none":
-        outer.own_deeds.touched = True
-        if effects == "once":
-            outer.own_deeds.unrepeatable = True
+        outer.deeds.add(acted=effects != "unknown", unrepeatable=effects == "once")
 
 
 def failed(ctx: Any, failure: Failure) -> None:
-    """Note what the attempt, or copy, *ctx* has done, which ended in *failure*."""
+    """Note what the attempt, the copy or the fallback *ctx* has done, which ended in *failure*."""
     if failure.refused:
         return
-    effects, inside = ctx.plan.effects, ctx.deeds.settle()
-    touched = inside.touched or not never_left(failure)
+    effects, done = ctx.plan.effects, Deeds()
+    inside = ctx.deeds.settle()
     unrepeatable = is_unrepeatable(effects, inside=inside.unrepeatable, own=False) or not may_repeat(effects, failure)
-    _note(ctx, inside, touched=touched, doubtful=leaves_doubt(failure), unrepeatable=unrepeatable)
+    if inside.touched or not never_left(failure):
+        done.add(acted=inside.acted, doubtful=leaves_doubt(failure), unrepeatable=unrepeatable)
+    _note(ctx, inside, done)
 
 
 def cancelled(ctx: Any) -> None:
     """Note that nobody knows what the attempt *ctx* has done, which was cancelled."""
-    _note(ctx, ctx.deeds.settle(), doubtful=True, unrepeatable=not may_run_twice_at_once(ctx.plan.effects))
+    inside, done = ctx.deeds.settle(), Deeds()
+    done.add(acted=inside.acted, doubtful=True, unrepeatable=not may_run_twice_at_once(ctx.plan.effects))
+    _note(ctx, inside, done)
 
 
-def _note(ctx: Any, inside: Deeds, *, touched: bool = True, doubtful: bool, unrepeatable: bool) -> Deeds:
-    """Note what an attempt has done; for what calls *inside* have, no operation vouches."""
-    done = Deeds.of(touched=touched, doubtful=doubtful, unrepeatable=unrepeatable)
+def _note(ctx: Any, inside: Deeds, done: Deeds) -> Deeds:
+    """Note what an attempt has *done*; for what calls *inside* have, no operation vouches."""
     if ctx.undone or ctx.is_aside:
-        done.touched, done.doubtful = touched and inside.touched, doubtful and inside.doubtful
+        done.touched, done.acted = done.touched and inside.touched, inside.acted
+        done.doubtful = done.doubtful and inside.doubtful
     if ctx.undone or ctx.is_aside or ctx.vouched:
-        done.unrepeatable = unrepeatable and inside.unrepeatable
+        done.unrepeatable = done.unrepeatable and inside.unrepeatable
     if ctx.plan.effects == "none":
         done = Deeds()
     if ctx.whole is None:  # the call's first attempt, which had no context of its own
@@ -119,4 +133,4 @@ def tell_outside(ctx: Any) -> None:
     outer = ctx.parent
     if outer is not None:
         outer.deeds.at_work.discard(ctx)
-        outer.deeds.take(ctx.deeds)
+        outer.deeds.take(ctx.deeds.settle())

@@ -30,7 +30,8 @@ def may_run_twice_at_once(effects: Effects) -> bool:
 
 def never_left(failure: Failure) -> bool:
     """Return whether an attempt that ended in *failure* provably did nothing."""
-    return is_unsent(failure.error) and not (is_cut(failure) or failure.touched)
+    done_inside = failure.acted or failure.doubtful or failure.unrepeatable
+    return is_unsent(failure.error) and not (is_cut(failure) or done_inside)
 
 
 def is_cut(failure: Failure) -> bool:
@@ -146,5 +147,5 @@ def may_repeat(effects: Effects, failure: Failure) -> bool:
     if failure.unrepeatable and effects in ("unknown", "once"):
         return False
     if effects == "once":
-        return not failure.touched and (is_unsent(failure.error) or told_by(failure.error, "refused") is True)
+        return not failure.acted and (is_unsent(failure.error) or told_by(failure.error, "refused") is True)
     return not (effects == "unknown" and (is_cut(failure) or _word_of(failure.error) is True))

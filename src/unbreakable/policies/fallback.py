@@ -11,6 +11,7 @@ from unbreakable.errors import ValidationFailed
 from unbreakable.events import Degraded
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a, note
 from unbreakable.policies.check import refuse
+from unbreakable.policies.deeds import cancelled, failed, has_answered
 from unbreakable.policies.policy import Context, Inner, inside
 from unbreakable.runtime import TimeUp
 
@@ -50,13 +51,20 @@ class Fallback:
         return Success(value, quality=0.0, degraded=reason)
 
     async def _answered_inside(self, ctx: Context, failure: Failure) -> Any:
-        """Return the answer, made in a context of its own: what the calls inside it do, the whole call has done."""
+        """Return the answer, made in a context of its own: what it does is a part of what the call has done."""
         scope = ctx.scope(deadline=max(ctx.deadline, ctx.runtime.now() + GRACE))
         with inside(scope):
             try:
-                return await self._answered(ctx, failure)
-            finally:
-                ctx.deeds.take(scope.deeds.settle())
+                answer = await self._answered(ctx, failure)
+            except Exception as error:
+                flags = scope.deeds.settle().flags()
+                failed(scope, Failure(error, cut=is_a(error, TimeoutError), **flags))
+                raise
+            except BaseException:
+                cancelled(scope)
+                raise
+            has_answered(scope)
+            return answer
 
     async def _answered(self, ctx: Context, failure: Failure) -> Any:
         work = functools.partial(ctx.runtime.call, functools.partial(self.answer, failure))

@@ -35,6 +35,7 @@ from unbreakable.nodes.caching.leases import Leases
 from unbreakable.nodes.caching.shelf import Entry
 from unbreakable.outcome import Failure, Outcome, Status, note
 from unbreakable.policies import Context, current
+from unbreakable.policies.deeds import tell_outside as tell_deeds
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import Runtime, run_blocking
 from unbreakable.runtime.mark import running_event_loop
@@ -148,6 +149,7 @@ class Loading:
                 note(result.error, story_of(ctx))
             flight.end_in(ctx, result, scope)
         finally:
+            tell_deeds(scope)
             scope.end()
             self.leases.land(flight, runtime.now())
             del flight  # what is raised here holds this frame, and the task what is raised
@@ -162,8 +164,10 @@ class Loading:
         """Return what stands around a load: its first caller's call, but whose deadline counts only in sync code."""
         outer, scope = current(), Context()
         scope.node, scope.runtime, scope.above = self.node, runtime, outer
-        if outer is not None and not runtime.preemptive:
-            scope.deadline = outer.deadline
+        scope.plan = self.node.target.plan
+        if outer is not None:
+            outer.deeds.at_work.add(scope)
+            scope.deadline = scope.deadline if runtime.preemptive else outer.deadline
         return scope
 
     def _work(self, runtime: Runtime, key: Hashable, fetch: Callable[[], Any] | None) -> Work:

@@ -155,7 +155,7 @@ class Calls:
         if result is None:
             await session.leave(None)
             return self._replayed(done, fn, key)
-        ctx.undone = False
+        ctx.undone = not session.wrote
         try:
             await session.commit(functools.partial(table.finish, key=key, result=result))
         except CommitUnknown as doubt:

@@ -91,7 +91,7 @@ class Session:
         finally:
             around = current()
             if around is not None and self.wrote and (self.committed or self.in_doubt):
-                around.deeds.add(unrepeatable=True, doubtful=self.in_doubt)
+                around.deeds.add(acted=True, unrepeatable=True, doubtful=self.in_doubt)
 
     async def leave(self, error: BaseException | None) -> None:
         """Undo what is not committed and give the connection back."""

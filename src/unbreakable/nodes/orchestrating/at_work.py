@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from unbreakable.errors import RunInProgress
-from unbreakable.policies import Context, current
+from unbreakable.policies import Context, Plan, current
 from unbreakable.policies.deeds import tell_outside
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import Runtime, new_lock
@@ -103,16 +103,20 @@ class Place:
         """Return the contexts that there are."""
         return [scope for scope in (self.scope, self.beyond) if scope is not None]
 
-    def stand_outside(self, free: contextvars.Context) -> None:
-        """Let what is done in *free* be told to the call around the run, which does not bind it otherwise."""
+    def stand_outside(self, free: contextvars.Context, plan: Plan) -> None:
+        """Let what is done in *free*, by *plan*, be told to the call around the run, which binds it in nothing else."""
         outer = current()
         if outer is not None:
             self.beyond = outer.beyond()
+            self.beyond.plan = plan
+            outer.deeds.at_work.add(self.beyond)
             free.run(enter, self.beyond)
 
     def tell_outside(self) -> None:
         """Tell the call around the run what its steps have done."""
         for scope in self.scopes():
+            if self.task is not None and not self.task.done():  # it goes on without its caller
+                scope.deeds.add(doubtful=True, unrepeatable=True)
             tell_outside(scope)
 
     def handed_over(self, result: RunResult) -> RunResult:
