@@ -24,7 +24,8 @@ class Fallback:
 
     A call whose input was refused is not answered: wrong input is the caller's to mend.  If the fallback raises, the
     call fails with its own error, which then carries a note about the fallback's.  An async fallback has what is left
-    of the call's deadline, and one second more: it is needed most when the deadline has passed.
+    of the call's deadline, and one second more: it is needed most when the deadline has passed.  What it does counts by
+    the call's effects: where those are "once", an answer of the fallback is not asked for again by the layers around.
     """
 
     answer: Callable[[Failure], Any] = field(kw_only=False)
