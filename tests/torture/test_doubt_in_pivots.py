@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 
 import pytest
@@ -128,3 +129,70 @@ def test_that_one_call_was_a_look_says_nothing_of_another(colour):
         return result.ledger["pay"].value
 
     assert "uncertain" == colour.play(story)
+
+
+class Declined(ValueError):
+    """What a careful program raises."""
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (KeyError("charge_id"), "uncertain"),
+        (OSError(28, "no space"), "uncertain"),
+        (sqlite3.OperationalError("no such table"), "uncertain"),
+        (ConnectionRefusedError("mail"), "uncertain"),
+        (Declined("no funds"), "failed"),
+        (ValueError("no funds"), "failed"),
+        (ub.errors.VerificationFailed("no funds"), "failed"),
+    ],
+)
+@pytest.mark.parametrize("effects", ["once", "idempotent"])
+def test_an_accident_after_a_payment_is_no_word_on_it(colour, effects, error, expected):
+    """Somebody has to look, for it went through; what the program itself says of it is believed."""
+
+    async def story():
+        ask = paying(colour, [], effects=effects)
+
+        async def pay():
+            await colour.call(ask)
+            raise error
+
+        node = ub.OrchestratorNode(retry=False)
+        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
+        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, steps)
+        return result.ledger["pay"].value
+
+    assert expected == colour.play(story)
+
+
+@pytest.mark.parametrize("first", ["refused", "declined"])
+@pytest.mark.parametrize("how", ["fallback", "in turn"])
+def test_one_provider_that_cannot_be_reached_and_one_that_declines_are_clear(colour, first, how):
+    """Nobody was charged, whichever was asked first."""
+
+    async def story():
+        async def refuses():
+            raise ConnectionRefusedError
+
+        async def declines():
+            raise Declined
+
+        works = (refuses, declines) if first == "refused" else (declines, refuses)
+        options = {"effects": "once", "breaker": False, "retry": False}
+        backup = colour.protect(works[1], **options)
+        fallback = {"fallback": lambda failure: backup()} if how == "fallback" else {}
+        provider = colour.protect(works[0], **options, **fallback)
+
+        async def pay():
+            if how == "fallback":
+                return await colour.call(provider)
+            await colour.call(provider.outcome)
+            return await colour.call(backup)
+
+        node = ub.OrchestratorNode(retry=False)
+        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
+        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, steps)
+        return result.status.value
+
+    assert "compensated" == colour.play(story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import Literal, TypeAlias, get_args
 
 from unbreakable.errors import Kind, NotSent, UnbreakableError, told_by
@@ -12,6 +13,7 @@ from unbreakable.policies.network import http_status, meaning_of
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
 
+SAYINGS = (Exception, ValueError, RuntimeError)  # that programs raise themselves, for want of a class of their own
 MOST_CAUSES = 20  # that are asked whether they leave a doubt: more is a loop or an accident
 
 
@@ -30,8 +32,7 @@ def may_run_twice_at_once(effects: Effects) -> bool:
 
 def never_left(failure: Failure) -> bool:
     """Return whether an attempt that ended in *failure* provably did nothing."""
-    done_inside = failure.acted or failure.doubtful or failure.unrepeatable
-    return is_unsent(failure.error) and not (is_cut(failure) or done_inside)
+    return is_unsent(failure.error) and not (is_cut(failure) or failure.acted or failure.doubtful)
 
 
 def is_cut(failure: Failure) -> bool:
@@ -73,13 +74,21 @@ def is_lost(error: BaseException) -> bool:
     return (http_status(error) or 0) >= 500
 
 
+def is_accident(error: BaseException) -> bool:
+    """Return whether *error* is Python's or a database's, and none by which a program says what it has to say."""
+    module = str(told_by(type(error), "__module__")).partition(".")[0]
+    return (module in sys.stdlib_module_names or module == "sqlalchemy") and type(error) not in SAYINGS
+
+
 def leaves_doubt(failure: Failure) -> bool:
     """Return whether nobody knows what an attempt that ended in *failure* has done.
 
     An error that says what it is has the last word; that a call inside is in doubt only ``in_doubt = False`` outweighs.
-    An answer of 5xx leaves a doubt: a gateway does not know itself what became of the request.  Of an error that says
-    nothing, a program's own, what it came from is asked: its causes, contexts that are not hidden and members.
-    ``raise … from None`` says that the program has made sure, and so do ``in_doubt = False`` and ``refused = True``.
+    An answer of 5xx leaves a doubt: a gateway does not know itself what became of the request.  So does an accident,
+    such as a KeyError, once a call inside has done something: only a program's own error says what that came to.  Of an
+    error that says nothing, a program's own, what it came from is asked: its causes, contexts that are not hidden and
+    members.  ``raise … from None`` says that the program has made sure, and so do ``in_doubt = False`` and
+    ``refused = True``.
     """
     if failure.doubtful:
         return told_by(failure.error, "in_doubt") is not False
@@ -88,7 +97,7 @@ def leaves_doubt(failure: Failure) -> bool:
     told = _word_of(failure.error)
     if told is not None:
         return told
-    if is_lost(failure.error):
+    if is_lost(failure.error) or (failure.acted and is_accident(failure.error)):
         return True
     if failure.kind is Kind.UNKNOWN:
         return _came_from_doubt(failure.error)

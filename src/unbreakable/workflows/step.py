@@ -43,7 +43,9 @@ class Step:
     tolerate being repeated and, where ``ctx.state["certain"]`` is False, finding nothing to undo, or a plain step that
     was cut and is still at work in its thread; the key of what it undoes is ``ctx.state["step_key"]``.  An error that
     says that nothing was sent, such as ConnectionRefusedError, is believed for the whole step, unless a protected call
-    in it has done something: of what plain code did before only another error tells.  A compensation that fails is
+    in it has done something: of what plain code did before only another error tells.  A pivot in which a call has done
+    something is believed to have failed for sure by an error of its own, or one with ``in_doubt = False``; by an
+    accident (KeyError, OSError) or a refused connection it needs attention.  A compensation that fails is
     tried 8 times, whatever ``retry`` says, with growing pauses that last 32 to 64 s in all; each try may take 30 s.  A
     "retriable" step that fails is tried as often.
 
