@@ -11,9 +11,7 @@ any longer, and by later forks not at all.
 
 from __future__ import annotations
 
-import _imp
 import concurrent.futures.thread as _  # noqa: F401 - its hooks must be there before a fork waits: see before_fork
-import contextlib
 import os
 import threading
 import weakref
@@ -46,28 +44,19 @@ def before_fork(hook: Callable[[], None]) -> None:
     os.register_at_fork(before=called)
 
 
-def hold_imports() -> None:
-    """Let no other thread begin an import, once none is in the middle of one; for who is about to fork.
+def wait_for_imports() -> None:
+    """Wait until no other thread is in the middle of an import; for who is about to fork.
 
-    An import of this very thread is no obstacle: it goes on in the child, too.
+    An import of this very thread is no obstacle: it goes on in the child, too.  Nothing is held, then or afterwards:
+    whoever has a lock that the next hooks wait for, such as that of ``logging``, may have something to import.
     """
-    for looks_left in reversed(range(int(PATIENCE / LOOK_AGAIN))):
+    for _look in range(int(PATIENCE / LOOK_AGAIN)):
         while _new:  # they came with what was imported meanwhile, and may have to wait for somebody who imports
             _new.pop()()
-        _imp.acquire_lock()  # nobody gets at a module's lock without this one
-        others = _others()
-        if not looks_left or not (others or _new):
-            _in_vain.update(others)
+        if not (_others() or _new):
             return
-        del others  # a lock lives as long as somebody has it
-        _imp.release_lock()
         _never.acquire(timeout=LOOK_AGAIN)
-
-
-def let_imports_go_on() -> None:
-    """Let others import again, after the fork, on either side of it."""
-    with contextlib.suppress(RuntimeError):  # something was raised before it was held, such as Ctrl-C
-        _imp.release_lock()
+    _in_vain.update(_others())
 
 
 def _others() -> list[Any]:

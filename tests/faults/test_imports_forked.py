@@ -166,3 +166,29 @@ def test_a_fork_in_the_middle_of_its_own_import_waits_for_nobody(tmp_path):
 
     assert ["both", ["both", False]] == [told, again]
     assert took < 4
+
+
+def test_a_fork_while_another_thread_sets_up_logging_hangs_nobody(tmp_path):
+    """It holds the lock of logging, which a fork needs, while it imports the classes of its handlers."""
+    (tmp_path / "first.py").write_text(
+        "import logging, time\n"
+        "class H(logging.NullHandler):\n"
+        "    def __init__(self): super().__init__(); begun.set(); time.sleep(0.2)\n"
+    )
+    (tmp_path / "second.py").write_text("from first import H\n")
+    told = in_a_program(
+        tmp_path,
+        """
+        import logging.config
+        handlers = {name: {"class": f"{name}.H"} for name in ("first", "second")}
+        settings = {"version": 1, "handlers": handlers, "root": {"handlers": list(handlers)}}
+        thread = threading.Thread(target=logging.config.dictConfig, args=(settings,), daemon=True)
+        thread.start()
+        begun.wait(10)
+        told = forked(lambda: 1)
+        thread.join(10)
+        print(json.dumps([told, thread.is_alive()]))
+        """,
+    )
+
+    assert [1, False] == told

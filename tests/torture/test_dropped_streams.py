@@ -203,3 +203,28 @@ def test_there_is_a_bound_to_threads_that_carry(monkeypatch):
     second.start()
     assert second.get_status().is_consuming
     second.aclose_sync()
+
+
+@pytest.mark.filterwarnings("ignore")  # about what an event loop that is closed so leaves behind
+def test_what_carried_a_stream_on_a_loop_that_was_closed_leaves_it_to_the_next_one(tmp_path, caplog):
+    """An event loop for each job, closed with tasks in it: another stream's start must not close this one's folder."""
+    caplog.set_level(logging.CRITICAL, "asyncio")
+    done = []
+
+    async def handle(item):
+        done.append(item)
+
+    audit = ub.StreamNode(handle, name="audit", overflow=tmp_path / "audit", durability="process")
+    mail = ub.StreamNode(handle, name="mail")
+    for number in range(20):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(audit.put(number, wait=1.0))
+        loop.run_until_complete(mail.put(number))
+        loop.close()
+    for stream in (audit, mail):
+        stream.drain_sync()
+        stream.aclose_sync()
+
+    gc.collect()
+
+    assert sorted([*range(20), *range(20)]) == sorted(done)

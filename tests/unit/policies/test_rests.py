@@ -201,6 +201,15 @@ def test_a_slow_way_is_left_for_a_dead_one_once_in_three_seconds(rests):
     assert [110.0, 113.0] == looked
 
 
+def test_a_slow_way_is_to_blame_itself(rests):
+    """That another one rests, which may be back by now, is no reason why it is slow."""
+    rest_for_long(rests, A)
+    for _ in range(3):
+        rests.failed(B, 110.0, slow=True)
+
+    assert not rests.others_may([A, B], B, 110.0, since=109.0)
+
+
 def test_nobody_is_blamed_as_long_as_another_way_may_be_back(rests):
     """That ends when it was asked since any way worked, and failed or kept somebody waiting."""
     rest_for_long(rests, A)

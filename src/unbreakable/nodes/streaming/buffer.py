@@ -162,6 +162,10 @@ class Buffer:
         with unannounced, self._lock:
             self._keeper, self._kept = weakly, handles
 
+    def is_kept_by(self, weakly: Callable[[], object]) -> bool:
+        """Return whether nobody was named since to handle the items: the event loop of the last one may be closed."""
+        return self._keeper is weakly
+
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to be handled, on disk or in memory."""

@@ -45,7 +45,7 @@ class Driver:
                 if not await self._idles(runtime):
                     await self._step(runtime)
         finally:
-            if self._consumer() is None:
+            if self._consumer() is None and self._opened.buffer.is_kept_by(self._consumer):
                 self._let_go()
 
     async def _idles(self, runtime: Runtime) -> bool:
