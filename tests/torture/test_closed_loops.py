@@ -86,3 +86,39 @@ def test_a_cache_tells_what_is_under_way():
     loop.run_until_complete(asyncio.wait({alive}))
     loop.close()
     assert 0 == node.get_status().in_flight
+
+
+@pytest.mark.parametrize("where", ["attempt", "fallback", "remedy"])
+def test_what_the_collector_closes_does_not_take_a_call_out_of_the_one_around_it(where):
+    """A coroutine that its event loop was closed over ends in the middle of whatever code is running."""
+
+    async def hangs(*_):
+        await asyncio.Event().wait()
+
+    async def fails():
+        raise OSError
+
+    @ub.protect("left", fallback=hangs if where == "fallback" else None, retry=ub.Retry(2), breaker=False)
+    async def left():
+        await (hangs() if where == "attempt" else fails())
+
+    if where == "remedy":
+        left.remedy(OSError)(hangs)
+
+    async def begun():
+        script = left.outcome()
+        script.send(None)
+        return script
+
+    script = asyncio.run(begun())
+
+    @ub.protect("inner")
+    async def inner():
+        return ub.current().parent is not None
+
+    @ub.protect("outer")
+    async def outer():
+        script.close()  # as the collector does
+        return await inner()
+
+    assert asyncio.run(outer())

@@ -14,7 +14,7 @@ from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import tell, verdict
 from unbreakable.policies.effects import is_unrepeatable, may_repeat, tell_of_all
-from unbreakable.policies.policy import enter, inside
+from unbreakable.policies.policy import enter, inside, leave
 from unbreakable.runtime import TimeUp
 
 ONE_ATTEMPT = Retry(attempts=1)
@@ -123,7 +123,7 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
             deeds.succeeded(scope)
         return result
     finally:
-        enter(ctx)
+        leave(scope, ctx)
         ctx.take_over(scope)
         if scope.made == made:
             scope.end()  # refused before it began; otherwise it ends where its work does

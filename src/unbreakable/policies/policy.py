@@ -267,7 +267,19 @@ def inside(scope: Context) -> Iterator[None]:
         yield
     finally:
         scope.end()
-        _current.set(before)
+        leave(scope, before)
+
+
+def leave(scope: Context, back: Context | None) -> None:
+    """Be *back* where one was before *scope*, unless the code that runs here is not in it.
+
+    The collector closes a coroutine that its event loop was closed over in the middle of whatever runs just then.
+    """
+    within = _current.get()
+    while within is not None and within is not scope:
+        within = within.above
+    if within is scope:
+        _current.set(back)
 
 
 Inner: TypeAlias = Callable[[Context], Awaitable[Result[Any]]]
