@@ -116,7 +116,7 @@ async def test_no_endpoint_is_blamed_for_our_line(partner, replica, ask, monkeyp
     """Neither of two is left in peace because requests found no free connection in time."""
     faults: list[object] = []
     monkeypatch.setattr(Rests, "failed", lambda *facts, **_: faults.append(facts))
-    partner.answers(partner.reply(200, delay=0.3))
+    partner.answers(partner.reply(200, delay=1.0))
     async with node(partner, endpoints=[replica.url], retry=False, hedge=False) as api:
         slow = asyncio.ensure_future(ask(api))
         await partner.is_asked(1)

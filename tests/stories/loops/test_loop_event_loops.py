@@ -107,11 +107,11 @@ def test_who_waits_in_another_thread_learns_that_the_event_loop_was_closed():
     """A wait across threads does not outlive what it waits for by more than a second."""
     engine = QuantumLoopEngine()
     loop = engine.create_loop(lambda: None, interval=10.0)
-    ended = []
+    ended, has_ended = [], threading.Event()
 
     async def main():
         loop.start()
-        BLOCKING.world.spawn(lambda: (loop.wait_sync(), ended.append(clock.now())), "waits")
+        BLOCKING.world.spawn(lambda: (loop.wait_sync(), ended.append(clock.now()), has_ended.set()), "waits")
         await ASYNCIO.sleep(2.5)
 
     event_loop = asyncio.new_event_loop()
@@ -121,6 +121,7 @@ def test_who_waits_in_another_thread_learns_that_the_event_loop_was_closed():
         event_loop.close()
         clock.advance(5.0)
 
+    assert has_ended.wait(5.0)
     assert [3.0] == [round(moment, 3) for moment in ended]
 
 

@@ -14,7 +14,7 @@ from unbreakable.policies import Backoff, Context
 from unbreakable.policies.timeout import cut
 
 LOOKS = Backoff(first=0.002, factor=2.0, most=0.1)  # seconds between two looks whether the lock is free
-MARGIN = 0.1  # seconds before the time is up at which a caller is told of the lock, or it would hear of the time only
+MARGIN = 0.25  # seconds before the time is up at which a caller is told of the lock, or it would hear of the time only
 
 
 async def patiently(
