@@ -100,7 +100,7 @@ EVERY_LOCK_HELD = """
         door.remedy(OSError)(lambda failure: None)
         door("hi")
         target, node = door.node.target, door.node
-        held = [target.lock, target.learning, target.gate.lock, target.circuit.lock, node.budget.lock, memory._lock,
+        held = [target.lock, target.learning._lock, target.gate.lock, target.circuit.lock, node.budget.lock, memory._lock,
                 target.experience._lock, node.targets.lock, *(r.alone.lock for r in node.remedies)]
         from unbreakable.runtime import BLOCKING
         held.append(BLOCKING.world.lock)
@@ -115,7 +115,7 @@ EVERY_LOCK_HELD = """
                 lock.release()
 
         thread = in_flight(hold)
-        began.wait(10)
+        assert began.wait(10)
 
         def look():
             tries = []
