@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import urllib.error
+from email.message import Message
 
+import httpx2
 import pytest
 from tests.torture.test_doubt import MyError, paying, pays
 
@@ -145,6 +148,10 @@ class Declined(ValueError):
         (Declined("no funds"), "failed"),
         (ValueError("no funds"), "failed"),
         (ub.errors.VerificationFailed("no funds"), "failed"),
+        (urllib.error.HTTPError("http://bank", 402, "no funds", Message(), None), "failed"),
+        (httpx2.ReadError("reset"), "uncertain"),
+        (ExceptionGroup("both", [Declined("no funds"), ValueError("no")]), "failed"),
+        (ExceptionGroup("both", [Declined("no funds"), KeyError("id")]), "uncertain"),
     ],
 )
 @pytest.mark.parametrize("effects", ["once", "idempotent"])

@@ -75,8 +75,9 @@ class StreamNode(FractalNode):
     Consuming begins with the first ``put``, ``drain`` or ``process_stream``, with ``start()`` or ``async with``: as a
     task in async code, where a plain handler blocks the event loop, and in a daemon thread in plain code.  Close the
     stream at the end: what is only in memory ends with the process.  One with a handler that nobody holds any more
-    handles what was put, then lets go of its task or thread, and of its folder, when Python's collector comes.  Raises
-    ConfigurationError when a setting is wrong.
+    handles what was put, then lets go of its task or thread, and of its folder, when Python's collector comes; but one
+    whose event loop has ended holds its folder until it is closed, or the process ends.  Raises ConfigurationError when
+    a setting is wrong.
     """
 
     def __init__(

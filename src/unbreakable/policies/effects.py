@@ -14,6 +14,12 @@ from unbreakable.policies.network import http_status, meaning_of
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
 
 SAYINGS = (Exception, ValueError, RuntimeError)  # that programs raise themselves, for want of a class of their own
+LIBRARIES = frozenset(
+    {
+        *("aiohttp", "asyncpg", "botocore", "httpx", "httpx2", "pydantic", "pydantic_core", "psycopg", "psycopg2"),
+        *("pymongo", "pymysql", "redis", "requests", "sqlalchemy", "urllib3"),
+    }
+)
 MOST_CAUSES = 20  # that are asked whether they leave a doubt: more is a loop or an accident
 
 
@@ -75,9 +81,20 @@ def is_lost(error: BaseException) -> bool:
 
 
 def is_accident(error: BaseException) -> bool:
-    """Return whether *error* is Python's or a database's, and none by which a program says what it has to say."""
+    """Return whether *error* is Python's or a well-known library's, and none that programs raise to say something.
+
+    An answer of 4xx is a word, whoever passes it on; of a group its members are asked.
+    """
+    if is_a(error, BaseExceptionGroup):
+        return any(map(is_accident, _members(error)))
+    if type(error) in SAYINGS or http_status(error) is not None:
+        return False
     module = str(told_by(type(error), "__module__")).partition(".")[0]
-    return (module in sys.stdlib_module_names or module == "sqlalchemy") and type(error) not in SAYINGS
+    return module in sys.stdlib_module_names or module in LIBRARIES
+
+
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    return told_by(error, "exceptions") or () if is_a(error, BaseExceptionGroup) else ()
 
 
 def leaves_doubt(failure: Failure) -> bool:
@@ -131,11 +148,10 @@ def _came_from_doubt(error: BaseException) -> bool:
 
 def _behind(error: BaseException) -> list[BaseException]:
     """Return what *error* came from, as its traceback tells it."""
-    members = told_by(error, "exceptions") if is_a(error, BaseExceptionGroup) else ()
     cause = told_by(error, "__cause__")
     if cause is None and not told_by(error, "__suppress_context__"):
         cause = told_by(error, "__context__")
-    return [each for each in (*members, cause) if each is not None]
+    return [each for each in (*_members(error), cause) if each is not None]
 
 
 def may_repeat(effects: Effects, failure: Failure) -> bool:
