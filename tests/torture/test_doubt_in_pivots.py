@@ -12,6 +12,7 @@ import pytest
 from tests.torture.test_doubt import MyError, paying, pays
 
 import unbreakable as ub
+from unbreakable.policies.effects import is_accident
 from unbreakable.testing import virtual_time
 
 
@@ -203,3 +204,54 @@ def test_one_provider_that_cannot_be_reached_and_one_that_declines_are_clear(col
         return result.status.value
 
     assert "compensated" == colour.play(story)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionResetError("lost"),
+        TimeoutError("slow"),
+        httpx2.ReadError("reset"),
+        Gateway(),
+        ConnectionRefusedError(),
+    ],
+)
+@pytest.mark.parametrize("options", [{"effects": "none"}, {"effects": "none", "breaker": ub.CircuitBreaker(1)}])
+def test_a_look_that_fails_after_a_payment_is_no_word_on_it(colour, error, options):
+    """What it says of itself is clear; that the payment went through is, too, also when a circuit has opened."""
+
+    async def story():
+        async def fails():
+            raise error
+
+        ask, look = paying(colour, []), colour.protect(fails, retry=False, **options)
+
+        async def pay():
+            await colour.call(ask)
+            await colour.call(look)
+
+        ends = []
+        for _ in range(2):
+            node = ub.OrchestratorNode(retry=False)
+            steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
+            result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, steps)
+            ends.append(result.ledger["pay"].value)
+        return ends
+
+    assert ["uncertain", "uncertain"] == colour.play(story)
+
+
+def test_an_answer_that_is_no_refusal_is_no_word():
+    """A library that trips over a 200 is an accident like any."""
+
+    class ContentTypeError(Exception):
+        status = 200
+
+    ContentTypeError.__module__ = "aiohttp.client_exceptions"
+    refused = OSError()
+    refused.refused = True
+
+    assert is_accident(ContentTypeError())
+    assert not is_accident(ExceptionGroup("both", [refused, MyError()]))
+    assert is_accident(ub.errors.CircuitOpen())
+    assert not is_accident(ub.errors.VerificationFailed())

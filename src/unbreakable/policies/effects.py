@@ -6,18 +6,18 @@ import contextlib
 import sys
 from typing import Literal, TypeAlias, get_args
 
-from unbreakable.errors import Kind, NotSent, UnbreakableError, told_by
+from unbreakable.errors import Kind, NotSent, UnbreakableError, VerificationFailed, told_by
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
 from unbreakable.policies.network import http_status, meaning_of
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
 
-SAYINGS = (Exception, ValueError, RuntimeError)  # that programs raise themselves, for want of a class of their own
+SAYINGS = (Exception, ValueError, RuntimeError, VerificationFailed)  # programs speak by them, or by what they verify
 LIBRARIES = frozenset(
     {
-        *("aiohttp", "asyncpg", "botocore", "httpx", "httpx2", "pydantic", "pydantic_core", "psycopg", "psycopg2"),
-        *("pymongo", "pymysql", "redis", "requests", "sqlalchemy", "urllib3"),
+        *("aiohttp", "asyncpg", "httpx", "httpx2", "pydantic", "pydantic_core", "psycopg", "psycopg2"),
+        *("pymongo", "pymysql", "redis", "requests", "sqlalchemy", "unbreakable", "urllib3"),
     }
 )
 MOST_CAUSES = 20  # that are asked whether they leave a doubt: more is a loop or an accident
@@ -81,13 +81,13 @@ def is_lost(error: BaseException) -> bool:
 
 
 def is_accident(error: BaseException) -> bool:
-    """Return whether *error* is Python's or a well-known library's, and none that programs raise to say something.
+    """Return whether *error* is Python's, ours or a well-known library's, and none by which something is said.
 
     An answer of 4xx is a word, whoever passes it on; of a group its members are asked.
     """
     if is_a(error, BaseExceptionGroup):
-        return any(map(is_accident, _members(error)))
-    if type(error) in SAYINGS or http_status(error) is not None:
+        return any(is_accident(each) for each in _members(error) if _word_of(each) is not False)
+    if type(error) in SAYINGS or 400 <= (http_status(error) or 0) < 500:
         return False
     module = str(told_by(type(error), "__module__")).partition(".")[0]
     return module in sys.stdlib_module_names or module in LIBRARIES
@@ -109,12 +109,14 @@ def leaves_doubt(failure: Failure) -> bool:
     """
     if failure.doubtful:
         return told_by(failure.error, "in_doubt") is not False
-    if failure.cut or told_by(failure.error, "may_have_arrived") is False:
-        return is_cut(failure)
     told = _word_of(failure.error)
     if told is not None:
         return told
-    if is_lost(failure.error) or (failure.acted and is_accident(failure.error)):
+    if failure.acted and (failure.cut or is_lost(failure.error) or is_accident(failure.error)):
+        return True
+    if failure.cut or told_by(failure.error, "may_have_arrived") is False:
+        return is_cut(failure)
+    if is_lost(failure.error):
         return True
     if failure.kind is Kind.UNKNOWN:
         return _came_from_doubt(failure.error)
