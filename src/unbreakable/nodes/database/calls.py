@@ -30,6 +30,7 @@ from unbreakable.runtime import new_lock
 
 MOST_KEY = 500  # characters
 ASK_BACKOFF = Backoff(first=0.05, most=1.0)  # seconds between two tries to find out what became of a commit
+BEFORE_THE_END = 0.1  # seconds left with which nobody asks again: who is cut as he asks is not told of the doubt
 
 
 def new_calls(connection: Any, durability: Any, keep: Any, most_rows: Any) -> Calls:
@@ -213,7 +214,7 @@ class Calls:
             except Exception:
                 number += 1
                 pause = ASK_BACKOFF.pause(number, ctx.runtime.random())
-                if pause >= ctx.remaining():
+                if pause + BEFORE_THE_END >= ctx.remaining():
                     self._count("in_doubt")
                     doubt.key = key
                     doubt.add_note(f"run() with key {key!r} again: it returns the result, or does the work")
