@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-from typing import Any
+import functools
 
-import pytest
+from tests import forking
 
-import unbreakable as ub
+pytestmark = forking.only_where_it_forks
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
-]
-
-SOURCE = Path(ub.__file__).parents[1]
-
-FORKING = """
-import asyncio, json, os, signal, threading, time
-import unbreakable as ub
+SLOW = """
 from unbreakable.nodes import CacheNode
-
-def forked(look):
-    '''Return what *look* returns in a forked child; a child that hangs is killed.'''
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        signal.alarm(10)
-        os.write(writer, json.dumps(look()).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        told = answer.read()
-    assert os.waitpid(child, 0)[1] == 0, "the child hung or failed"
-    return json.loads(told)
 
 begun, leave = threading.Event(), threading.Event()
 
@@ -48,16 +19,7 @@ def slow(key):
     return "the parent's"
 """
 
-
-def in_a_program(story: str) -> Any:
-    """Return what *story*, run as a program of its own, prints as JSON."""
-    program = FORKING + textwrap.dedent(story)
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert 0 == done.returncode, done.stderr
-    return json.loads(done.stdout)
+in_a_program = functools.partial(forking.in_a_program, before=SLOW)
 
 
 def test_a_child_keeps_what_is_fresh_for_as_long_as_it_is():

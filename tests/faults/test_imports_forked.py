@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-from typing import Any
+import functools
 
 import pytest
+from tests import forking
 
-import unbreakable as ub
+pytestmark = forking.only_where_it_forks
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
-]
-
-SOURCE = Path(ub.__file__).parents[1]
-
-FORKING = """
-import builtins, json, os, signal, sys, threading, time
-import unbreakable as ub
-
-def forked(look):
-    '''Return what *look* returns in a forked child, or "it hung".'''
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        signal.alarm(10)
-        os.write(writer, json.dumps(look()).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        told = answer.read()
-    return json.loads(told) if os.waitpid(child, 0)[1] == 0 else "it hung"
+BEGIN = """
+import builtins
 
 begun, go_on = builtins.begun, builtins.go_on = threading.Event(), threading.Event()
 
@@ -47,16 +21,7 @@ def begin(module):
     return thread
 """
 
-
-def in_a_program(folder: Path, story: str) -> Any:
-    """Return what *story*, run as a program that finds the modules in *folder*, prints as JSON."""
-    program = FORKING + textwrap.dedent(story)
-    environment = {**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{folder}", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert [0, ""] == [done.returncode, done.stderr]
-    return json.loads(done.stdout)
+in_a_program = functools.partial(forking.in_a_program, before=BEGIN)
 
 
 @pytest.fixture
@@ -69,7 +34,6 @@ def folder(tmp_path):
 def test_a_child_can_use_what_another_thread_was_about_to_use_for_the_first_time(tmp_path):
     """Whenever the fork comes, while a thread loads what a database needs, the child's own query is answered."""
     told = in_a_program(
-        tmp_path,
         """
         def connect():
             return ub.DatabaseNode("sqlite://").query_sync("select 1").scalar()
@@ -84,6 +48,7 @@ def test_a_child_can_use_what_another_thread_was_about_to_use_for_the_first_time
             children.append(child)
         print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]))
         """,
+        modules=tmp_path,
     )
 
     assert [1] * 10 == told
@@ -92,12 +57,12 @@ def test_a_child_can_use_what_another_thread_was_about_to_use_for_the_first_time
 def test_a_fork_waits_for_an_import_in_another_thread(folder):
     """The child has the module that was half loaded when the fork was asked for."""
     told = in_a_program(
-        folder,
         """
         begin("slow")
         threading.Timer(0.2, go_on.set).start()
         print(json.dumps(forked(lambda: __import__("slow").VALUE)))
         """,
+        modules=folder,
     )
 
     assert 7 == told
@@ -112,13 +77,13 @@ def test_a_hook_that_comes_with_an_import_is_called_before_the_fork_that_waited_
     )
 
     told = in_a_program(
-        folder,
         """
         builtins.told = []
         begin("hooked")
         threading.Timer(0.2, go_on.set).start()
         print(json.dumps([forked(lambda: len(builtins.told)) for _ in range(3)]))
         """,
+        modules=folder,
     )
 
     assert [1, 2, 3] == told
@@ -127,7 +92,6 @@ def test_a_hook_that_comes_with_an_import_is_called_before_the_fork_that_waited_
 def test_an_import_that_does_not_end_is_waited_for_once(folder):
     """A module whose work is its loading holds up the first fork, for as long as patience lasts, and no later one."""
     first, second = in_a_program(
-        folder,
         """
         import unbreakable.importing
         unbreakable.importing.PATIENCE = 0.5
@@ -139,6 +103,7 @@ def test_an_import_that_does_not_end_is_waited_for_once(folder):
             took.append(time.monotonic() - began)
         print(json.dumps(took))
         """,
+        modules=folder,
     )
 
     assert first >= 0.5 > second
@@ -149,7 +114,6 @@ def test_a_fork_in_the_middle_of_its_own_import_waits_for_nobody(tmp_path):
     (tmp_path / "forks.py").write_text("import __main__\nTOLD = __main__.forked(__main__.look)\n")
 
     told, again, took = in_a_program(
-        tmp_path,
         """
         def look():
             import colorsys
@@ -162,6 +126,7 @@ def test_a_fork_in_the_middle_of_its_own_import_waits_for_nobody(tmp_path):
         thread.join(10)
         print(json.dumps([forks.TOLD, [forked(look), thread.is_alive()], took]))
         """,
+        modules=tmp_path,
     )
 
     assert ["both", ["both", False]] == [told, again]
@@ -177,7 +142,6 @@ def test_a_fork_while_another_thread_sets_up_logging_hangs_nobody(tmp_path):
     )
     (tmp_path / "second.py").write_text("from first import H\n")
     told = in_a_program(
-        tmp_path,
         """
         import logging.config
         handlers = {name: {"class": f"{name}.H"} for name in ("first", "second")}
@@ -189,6 +153,7 @@ def test_a_fork_while_another_thread_sets_up_logging_hangs_nobody(tmp_path):
         thread.join(10)
         print(json.dumps([told, thread.is_alive()]))
         """,
+        modules=tmp_path,
     )
 
     assert [1, False] == told

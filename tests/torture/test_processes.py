@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import multiprocessing
 import os
-import subprocess
-import sys
-import textwrap
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests import forking
 
 import unbreakable as ub
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
-]
+pytestmark = forking.only_where_it_forks
 
-SOURCE = Path(ub.__file__).parents[1]
-
-FORKING = """
-import asyncio, json, os, sys, threading, time
-import unbreakable as ub
+IN_FLIGHT = """
 from unbreakable.errors import AttemptTimeout
-
-def forked(look):
-    '''Return what *look* returns in a forked child; a child that hangs is killed.'''
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        import signal
-        signal.alarm(10)
-        os.write(writer, json.dumps(look()).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        told = answer.read()
-    assert os.waitpid(child, 0)[1] == 0, "the child hung or failed"
-    return json.loads(told)
 
 def in_flight(door, *args):
     '''Begin a call in a thread; return what ends it.'''
@@ -50,16 +25,7 @@ def in_flight(door, *args):
     return thread
 """
 
-
-def in_a_program(story: str) -> Any:
-    """Return what *story*, run as a program of its own, prints as JSON."""
-    program = FORKING + textwrap.dedent(story)
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert 0 == done.returncode, done.stderr
-    return json.loads(done.stdout)
+in_a_program = functools.partial(forking.in_a_program, before=IN_FLIGHT)
 
 
 def test_a_child_does_not_inherit_the_calls_in_flight():
@@ -240,7 +206,7 @@ def halve(number):
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_protected_functions_work_in_process_pools(method, monkeypatch):
     """Functions, outcomes and exceptions travel to and from the workers of a pool, forked or spawned."""
-    monkeypatch.setenv("PYTHONPATH", f"{SOURCE}{os.pathsep}{Path(__file__).parent}")
+    monkeypatch.setenv("PYTHONPATH", f"{forking.SOURCE}{os.pathsep}{Path(__file__).parent}")
     monkeypatch.syspath_prepend(Path(__file__).parent)
     from test_processes import halve as importable
 
