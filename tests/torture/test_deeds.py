@@ -209,24 +209,6 @@ def test_a_pivot_that_leaves_a_payment_under_way_is_not_sure():
         assert "uncertain" == asyncio.run(story())
 
 
-def test_what_was_under_way_and_has_ended_is_forgotten():
-    """A call around many that come and go keeps none of them."""
-
-    async def story():
-        @ub.protect("part", effects="once")
-        async def part():
-            return len(ub.current().parent.deeds.at_work)
-
-        @ub.protect("whole")
-        async def whole():
-            seen = [await part() for _ in range(100)]
-            return max(seen), len(ub.current().deeds.at_work)
-
-        return await whole()
-
-    assert (1, 0) == asyncio.run(story())
-
-
 # ── between attempts, and instead of them ───────────────────────────────────────────────────────────────────────────
 
 

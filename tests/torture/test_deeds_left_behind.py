@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from tests.torture.test_deeds import left_running, mail, paying
@@ -40,15 +41,23 @@ async def tries_of(work):
     return len(tries)
 
 
+def slowly_done(done):
+    """Return what must happen once, and takes longer than those who began it wait."""
+
+    @ub.protect("slowly", effects="once")
+    async def slowly():
+        await sleep(20.0)
+        done.append(1)
+
+    return slowly
+
+
 def test_a_call_that_begins_between_two_attempts_counts():
     """The first attempt has failed before the payment began, which is under way when the second is due."""
     paid = []
 
     async def story():
-        @ub.protect("pay", effects="once")
-        async def pay():
-            await sleep(20.0)
-            paid.append(1)
+        pay = slowly_done(paid)
 
         async def order():
             await sleep(3.0)
@@ -60,6 +69,79 @@ def test_a_call_that_begins_between_two_attempts_counts():
         return await tries_of(checkout)
 
     assert (1, [1]) == (play(story), paid)
+
+
+@pytest.mark.parametrize("ends", ["value", "outcome", "error", "cancelled"])
+def test_what_was_under_way_and_has_ended_is_forgotten(ends):
+    """A call around many that come and go keeps none of them."""
+
+    async def story():
+        @ub.protect("part", effects="once", breaker=False)
+        async def part():
+            seen.append(len(ub.current().parent.deeds.at_work))
+            if ends == "error":
+                raise MyError
+            await sleep(1.0 if ends == "cancelled" else 0.0)
+
+        @ub.protect("whole")
+        async def whole():
+            for _ in range(30):
+                with contextlib.suppress(MyError, TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await (part.outcome() if ends == "outcome" else part())
+            return len(ub.current().deeds.at_work)
+
+        seen = []
+        return await whole(), max(seen)
+
+    with virtual_time():
+        assert (0, 1) == asyncio.run(story())
+
+
+@pytest.mark.parametrize("begins", [3.0, 7.0])
+def test_a_call_that_begins_after_its_attempt_is_known_outside_when_another_has_succeeded(begins):
+    """In the pause, or beside the second attempt: the layer that may be repeated was; the next one must not be."""
+    paid = []
+
+    async def story():
+        pay, tries = slowly_done(paid), []
+
+        async def order():
+            await sleep(begins)
+            await pay()
+
+        @ub.protect("checkout", effects="idempotent", retry=SLOWLY)
+        async def checkout():
+            tries.append(1)
+            if len(tries) == 1:
+                await asyncio.gather(order(), mail())
+            await sleep(3.0)
+
+        async def around():
+            await checkout()
+            raise ConnectionError
+
+        return await tries_of(around)
+
+    assert (1, [1]) == (play(story), paid)
+
+
+def test_a_refused_call_that_must_happen_once_is_not_repeated_after_something_was_done(colour):
+    """The hotel is booked, by a call that says so; the mail that could not be sent is no reason to begin anew."""
+
+    async def story():
+        tries = []
+        book = paying(colour, [], effects="idempotent")
+
+        async def journey():
+            tries.append(1)
+            await colour.call(book)
+            raise ConnectionRefusedError
+
+        await colour.call(colour.protect(journey, effects="once").outcome)
+        return len(tries)
+
+    assert 1 == colour.play(story)
 
 
 @pytest.mark.parametrize("slow", [1, 2])
@@ -122,10 +204,7 @@ def test_a_run_past_its_pivot_that_nobody_waits_for_is_under_way(options):
     sent = []
 
     async def story():
-        @ub.protect("ship", effects="once")
-        async def ship():
-            await sleep(20.0)
-            sent.append(1)
+        ship = slowly_done(sent)
 
         async def decide():
             pass
@@ -139,6 +218,33 @@ def test_a_run_past_its_pivot_that_nobody_waits_for_is_under_way(options):
         return await tries_of(order)
 
     assert (1, [1]) == (play(story), sent)
+
+
+def test_a_run_that_pauses_when_its_caller_leaves_goes_on():
+    """No step is at work just then; that it is repeated later is known to the attempt around it all the same."""
+    sent = []
+
+    async def story():
+        @ub.protect("ship", effects="idempotent", retry=False)
+        async def ship():
+            await sleep(0.9)
+            sent.append(1)
+            if len(sent) == 1:
+                raise MyError
+
+        async def decide():
+            pass
+
+        steps = [ub.Step("decide", decide, kind="pivot"), ub.Step("ship", ship, kind="retriable")]
+        node = ub.OrchestratorNode(grace=0.1, retry=False)
+
+        async def order():
+            async with asyncio.timeout(1.0):
+                await node.orchestrate(steps)
+
+        return await tries_of(order)
+
+    assert (1, [1, 1]) == (play(story), sent)
 
 
 @pytest.mark.parametrize("wait", ["group", "time limit"])
@@ -171,10 +277,7 @@ def test_what_is_left_running_is_known_to_a_layer_further_out():
     paid = []
 
     async def story():
-        @ub.protect("pay", effects="once")
-        async def pay():
-            await sleep(20.0)
-            paid.append(1)
+        pay = slowly_done(paid)
 
         @ub.protect("inner", retry=False)
         async def inner():
@@ -242,7 +345,8 @@ def test_a_step_whose_plain_fallback_has_paid_is_undone(colour, error):
     assert 1 == colour.play(story)
 
 
-def test_an_undeclared_look_costs_a_refused_call_no_repeat(colour):
+@pytest.mark.parametrize("door", ["plain", "outcome"])
+def test_an_undeclared_look_costs_a_refused_call_no_repeat(colour, door):
     """A token that was fetched before the bank refused the connection is no payment."""
 
     async def story():
@@ -251,7 +355,7 @@ def test_an_undeclared_look_costs_a_refused_call_no_repeat(colour):
 
         async def pay():
             tries.append(1)
-            await colour.call(look)
+            await colour.call(look if door == "plain" else look.outcome)
             raise ConnectionRefusedError
 
         await colour.call(colour.protect(pay, effects="once").outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 import urllib.error
@@ -13,7 +14,15 @@ from tests.torture.test_doubt import MyError, paying, pays
 
 import unbreakable as ub
 from unbreakable.policies.effects import is_accident
+from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
+
+
+async def end_of(colour, pay):
+    """Return how a run ended whose pivot is *pay*, which is called once."""
+    node = ub.OrchestratorNode(retry=False)
+    steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
+    return await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, steps)
 
 
 @pytest.mark.parametrize("layer", [False, True])
@@ -90,10 +99,7 @@ def test_a_pivot_knows_no_more_than_the_call_in_it(colour, effects, ends, status
             if not await colour.call(is_paid):
                 raise MyError("no")
 
-        node = ub.OrchestratorNode(retry=False)
-        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
-        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, {"steps": steps})
-        return left, result.status.value
+        return left, (await end_of(colour, pay)).status.value
 
     assert ([], status) == colour.play(story)
 
@@ -127,10 +133,7 @@ def test_that_one_call_was_a_look_says_nothing_of_another(colour):
             await colour.call(ask.outcome)
             await colour.call(rates)
 
-        node = ub.OrchestratorNode(retry=False)
-        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
-        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, steps)
-        return result.ledger["pay"].value
+        return (await end_of(colour, pay)).ledger["pay"].value
 
     assert "uncertain" == colour.play(story)
 
@@ -166,10 +169,7 @@ def test_an_accident_after_a_payment_is_no_word_on_it(colour, effects, error, ex
             await colour.call(ask)
             raise error
 
-        node = ub.OrchestratorNode(retry=False)
-        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
-        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, steps)
-        return result.ledger["pay"].value
+        return (await end_of(colour, pay)).ledger["pay"].value
 
     assert expected == colour.play(story)
 
@@ -198,10 +198,7 @@ def test_one_provider_that_cannot_be_reached_and_one_that_declines_are_clear(col
             await colour.call(provider.outcome)
             return await colour.call(backup)
 
-        node = ub.OrchestratorNode(retry=False)
-        steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
-        result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, steps)
-        return result.status.value
+        return (await end_of(colour, pay)).status.value
 
     assert "compensated" == colour.play(story)
 
@@ -230,28 +227,115 @@ def test_a_look_that_fails_after_a_payment_is_no_word_on_it(colour, error, optio
             await colour.call(ask)
             await colour.call(look)
 
-        ends = []
-        for _ in range(2):
-            node = ub.OrchestratorNode(retry=False)
-            steps = [ub.Step("pay", colour.plain(pay), kind="pivot")]
-            result = await colour.call(node.orchestrate if colour.is_async else node.orchestrate_sync, steps)
-            ends.append(result.ledger["pay"].value)
-        return ends
+        return [(await end_of(colour, pay)).ledger["pay"].value for _ in range(2)]
 
     assert ["uncertain", "uncertain"] == colour.play(story)
 
 
-def test_an_answer_that_is_no_refusal_is_no_word():
-    """A library that trips over a 200 is an accident like any."""
+@pytest.mark.parametrize(("status", "expected"), [(200, True), (303, True), (400, False), (402, False), (499, False)])
+def test_only_an_answer_that_refuses_is_a_word(status, expected):
+    """A library that trips over a 200, or does not follow where a 303 leads, is an accident like any."""
 
-    class ContentTypeError(Exception):
-        status = 200
+    class ClientError(Exception):
+        pass
 
-    ContentTypeError.__module__ = "aiohttp.client_exceptions"
+    ClientError.__module__ = "aiohttp.client_exceptions"
+    error = ClientError()
+    error.status = status
+
+    assert expected is is_accident(error)
+
+
+def test_what_speaks_for_itself_is_no_accident():
+    """Of ours only what a program has verified, and of a group no member that says that it was refused."""
     refused = OSError()
     refused.refused = True
 
-    assert is_accident(ContentTypeError())
     assert not is_accident(ExceptionGroup("both", [refused, MyError()]))
     assert is_accident(ub.errors.CircuitOpen())
     assert not is_accident(ub.errors.VerificationFailed())
+
+
+def test_a_look_that_we_cut_after_a_payment_is_no_word_on_it(colour):
+    """Its error says that nothing was done, by the look; the payment before it went through."""
+
+    async def story():
+        async def hangs():
+            await colour.sleep(20.0)
+
+        ask = paying(colour, [])
+        look = colour.protect(hangs, effects="none", retry=False, timeout=ub.Timeout(1.0))
+
+        async def pay():
+            await colour.call(ask)
+            await colour.call(look)
+
+        return (await end_of(colour, pay)).ledger["pay"].value
+
+    assert "uncertain" == colour.play(story)
+
+
+def test_what_a_repeat_has_cleared_up_is_no_doubt(colour):
+    """The first answer was lost, the second one came: what the pivot says afterwards is believed."""
+
+    async def story():
+        ends = [ConnectionResetError("lost"), None]
+
+        async def put():
+            end = ends.pop(0)
+            if end is not None:
+                raise end
+
+        ask = colour.protect(put, effects="idempotent")
+
+        async def pay():
+            await colour.call(ask)
+            raise MyError("no funds")
+
+        return (await end_of(colour, pay)).ledger["pay"].value
+
+    assert "failed" == colour.play(story)
+
+
+@pytest.mark.parametrize(("effects", "expected"), [("none", "failed"), ("idempotent", "uncertain")])
+def test_a_look_that_is_still_under_way_is_no_doubt(effects, expected):
+    """The bank has declined while somebody still looked at the rates."""
+
+    async def story():
+        @ub.protect("slow", effects=effects)
+        async def slow():
+            await ASYNCIO.sleep(20.0)
+
+        async def decline():
+            await ASYNCIO.sleep(1.0)
+            raise MyError("no funds")
+
+        async def pay():
+            await asyncio.gather(slow(), decline())
+
+        node = ub.OrchestratorNode(retry=False)
+        return (await node.orchestrate([ub.Step("pay", pay, kind="pivot")])).ledger["pay"].value
+
+    with virtual_time():
+        assert expected == asyncio.run(story())
+
+
+def test_the_lost_answer_of_a_copy_is_known_where_the_first_one_is_told_of():
+    """The first copy was declined; whether the second one charged, nobody knows."""
+
+    async def story():
+        @ub.protect("charge", effects="idempotent", hedge=ub.Hedge(0.5), retry=False)
+        async def charge():
+            if ub.current().rival:
+                raise ConnectionResetError("lost")
+            await ASYNCIO.sleep(3.0)
+            raise MyError("no funds")
+
+        async def pay():
+            await charge()
+
+        node = ub.OrchestratorNode(retry=False)
+        return (await node.orchestrate([ub.Step("pay", pay, kind="pivot")])).ledger["pay"].value
+
+    with virtual_time():
+        assert "uncertain" == asyncio.run(story())

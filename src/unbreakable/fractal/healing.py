@@ -13,7 +13,7 @@ from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import tell, verdict
-from unbreakable.policies.effects import is_unrepeatable, may_repeat, tell_of_all
+from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.policy import enter, inside, leave
 from unbreakable.runtime import TimeUp
 
@@ -56,7 +56,7 @@ class Healing:
             mended = await apply(ctx, failure, remedy)
             if not await self._pace(ctx, failure, mended):
                 return failure
-            if is_unrepeatable(ctx.plan.effects, inside=ctx.deeds.settle().unrepeatable, own=False):
+            if ctx.deeds.settle().unrepeatable and not may_run_twice_at_once(ctx.plan.effects):
                 return deny(ctx, failure, "a call that the attempt had left at work must not be made twice")
             ctx.attempt += 1
             with ctx.notebook.doing("heal.retry.reattempt"):

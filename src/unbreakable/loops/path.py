@@ -14,7 +14,7 @@ from unbreakable.loops.isolation import Hire
 from unbreakable.loops.strays import Strays
 from unbreakable.loops.workers import Worker
 from unbreakable.policies import Context
-from unbreakable.policies.timeout import cut
+from unbreakable.policies.timeout import time_is_up
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, TimeUp, run_blocking
 from unbreakable.runtime.apart import apart
 
@@ -107,7 +107,7 @@ class Path:
     def _why(self, ctx: Context, started: float) -> Exception:
         if self._is_cut:
             return stopped("the iteration was cut: the loop was stopped")
-        return cut(ctx, started).error
+        return time_is_up(ctx, started)
 
     # ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -235,6 +235,8 @@ class Circuit:
 
     def wake(self, now: float) -> None:
         """End the rest of an open circuit: what was begun before it opened has found a way that is back."""
+        if self.state is not State.OPEN:  # every success asks
+            return
         with self.lock:
             if self.state is State.OPEN:
                 self.until = min(self.until, now)

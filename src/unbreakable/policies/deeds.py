@@ -82,6 +82,7 @@ def succeeded_inside(ctx: Any, outer: Any) -> None:
         tell_outside(ctx)
         return
     effects = ctx.plan.effects
+    outer.deeds.at_work.discard(ctx)
     if effects != "none":
         outer.deeds.add(acted=effects != "unknown", unrepeatable=effects == "once")
 
@@ -90,10 +91,9 @@ def failed(ctx: Any, failure: Failure) -> None:
     """Note what the attempt, the copy or the fallback *ctx* has done, which ended in *failure*."""
     if failure.refused:
         return
-    effects, done = ctx.plan.effects, Deeds()
-    inside = ctx.deeds.settle()
-    unrepeatable = is_unrepeatable(effects, inside=inside.unrepeatable, own=False) or not may_repeat(effects, failure)
+    inside, done = ctx.deeds.settle(), Deeds()
     if inside.touched or not never_left(failure):
+        unrepeatable = not may_repeat(ctx.plan.effects, failure)
         done.add(acted=inside.acted, doubtful=leaves_doubt(failure), unrepeatable=unrepeatable)
     _note(ctx, inside, done)
 

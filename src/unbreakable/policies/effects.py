@@ -70,9 +70,9 @@ def tell_of_all(failure: Failure, *, doubtful: bool) -> None:
             vars(failure.error).update(may_have_arrived=False)
 
 
-def is_unrepeatable(effects: Effects, *, inside: bool, own: bool = True) -> bool:
-    """Return whether what was done must not be done twice: by itself (its *own* effects) or for a call *inside* it."""
-    return (own and effects == "once") or (inside and not may_run_twice_at_once(effects))
+def is_unrepeatable(effects: Effects, *, inside: bool) -> bool:
+    """Return whether what succeeded must not be done twice: by itself, or for a call *inside* it."""
+    return effects == "once" or (inside and not may_run_twice_at_once(effects))
 
 
 def is_lost(error: BaseException) -> bool:
@@ -112,7 +112,7 @@ def leaves_doubt(failure: Failure) -> bool:
     told = _word_of(failure.error)
     if told is not None:
         return told
-    if failure.acted and (failure.cut or is_lost(failure.error) or is_accident(failure.error)):
+    if failure.acted and (is_lost(failure.error) or is_accident(failure.error)):
         return True
     if failure.cut or told_by(failure.error, "may_have_arrived") is False:
         return is_cut(failure)

@@ -208,8 +208,6 @@ class Context(Alarm):
 
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
-        if self.whole is None and self.above is not None and self.above.own_deeds is not None:
-            self.above.own_deeds.at_work.discard(self)
         self.live, self.given, self.function, self.spent = False, ((), _NOTHING), None, ()
         self.work, self.parts = _over, None
         if self.whole is None:

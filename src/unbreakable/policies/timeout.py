@@ -212,8 +212,8 @@ def learned_limit(seconds: float, deadline: float) -> Timeout | None:
     return Timeout(seconds, cut_threads=False, learned=True) if seconds < deadline else None
 
 
-def cut(ctx: Context, started: float) -> Failure:
-    """Return the failure of an attempt that we cut: by the caller's deadline or by its own limit."""
+def time_is_up(ctx: Context, started: float) -> Exception:
+    """Return the error of an attempt that has no more time: by the caller's deadline or by its own limit."""
     now = ctx.runtime.now()
     took = now - started
     error = (
@@ -221,9 +221,15 @@ def cut(ctx: Context, started: float) -> Failure:
         if now >= ctx.deadline
         else AttemptTimeout(f"cut after {took:.3f} s")
     )
-    facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": took - ctx.aside}
     if ctx.is_aside:
         vars(error).update(may_have_arrived=False)  # it waited for something of ours
+    return error
+
+
+def cut(ctx: Context, started: float) -> Failure:
+    """Return the failure of an attempt that we cut."""
+    now, error = ctx.runtime.now(), time_is_up(ctx, started)
+    facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": now - started - ctx.aside}
     failure = Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now, ours=True))
     return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
 

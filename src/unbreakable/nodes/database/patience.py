@@ -11,7 +11,7 @@ from unbreakable.nodes.database.carrier import Carrier
 from unbreakable.nodes.database.lane import Job, Lane
 from unbreakable.nodes.database.trouble import INTERRUPTED, code_of, is_locked
 from unbreakable.policies import Backoff, Context
-from unbreakable.policies.timeout import cut
+from unbreakable.policies.timeout import time_is_up
 
 LOOKS = Backoff(first=0.002, factor=2.0, most=0.1)  # seconds between two looks whether the lock is free
 MARGIN = 0.25  # seconds before the time is up at which a caller is told of the lock, or it would hear of the time only
@@ -36,7 +36,7 @@ async def patiently(
         except Exception as error:
             now = ctx.runtime.now()
             if code_of(error) == INTERRUPTED and now >= until:
-                raise cut(ctx, started).error from error
+                raise time_is_up(ctx, started) from error
             if not is_locked(error):
                 raise
             ctx.blameless = True  # another program is at work, and who only reads has not to wait for that

@@ -17,7 +17,7 @@ from unbreakable.nodes.database.rows import Rows
 from unbreakable.nodes.database.statements import Statement, read_statement
 from unbreakable.nodes.database.trouble import DISK_ERROR, code_of
 from unbreakable.policies import Context, current
-from unbreakable.policies.timeout import cut
+from unbreakable.policies.timeout import time_is_up
 
 
 class Session:
@@ -149,7 +149,7 @@ class Session:
     def check_time(self) -> None:
         """Raise DeadlineExceeded, or AttemptTimeout, when the time is up."""
         if self.ctx.runtime.now() >= self.until:
-            raise cut(self.ctx, self.started).error
+            raise time_is_up(self.ctx, self.started)
 
     def _check_live(self) -> None:
         if not self.live:

@@ -13,7 +13,7 @@ from unbreakable.errors import Kind, VerificationFailed
 from unbreakable.fractal.signature import wish_in
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
-from unbreakable.policies.timeout import cut
+from unbreakable.policies.timeout import time_is_up
 
 EXCERPT = 200  # characters of a body in a message
 SKIMMED = 65_536  # bytes of a redirect's body that are read for the sake of its connection
@@ -54,7 +54,7 @@ class Body:
         if self.size > self.most and not self.skims:
             raise self._too_large()
         if self.ctx.remaining() <= 0:
-            raise cut(self.ctx, self.started).error
+            raise time_is_up(self.ctx, self.started)
         if self.skims:
             return self.size < SKIMMED
         self.chunks.append(chunk)

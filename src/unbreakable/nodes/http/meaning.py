@@ -11,7 +11,7 @@ from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.network import meaning_of
 from unbreakable.policies.retry import PERMANENT
-from unbreakable.policies.timeout import cut
+from unbreakable.policies.timeout import time_is_up
 
 EFFECTS: dict[str, Effects] = {
     "GET": "none",
@@ -55,7 +55,7 @@ def translated(error: Exception, ctx: Context, started: float) -> Exception:
             vars(trouble).update(kind=meaning.kind)
         return trouble
     if meaning.kind is Kind.TIMEOUT and ctx.remaining() <= 0:
-        return cut(ctx, started).error  # the limit of the socket was ours
+        return time_is_up(ctx, started)  # the limit of the socket was ours
     return error
 
 
