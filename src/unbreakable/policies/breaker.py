@@ -315,6 +315,8 @@ def refusal(name: str, circuit: Circuit, now: float) -> CircuitOpen:
     rest = max(0.0, circuit.until - now)
     if rest == math.inf:
         return CircuitOpen(f"the circuit of {name} was forced open")
+    if circuit.is_probing:  # over any moment, if all is well again
+        return CircuitOpen(f"the circuit of {name} is half-open: a call is finding out whether its target is back")
     return CircuitOpen(f"the circuit of {name} is open for {rest:.3f} s more", retry_after=rest)
 
 

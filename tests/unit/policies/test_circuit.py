@@ -13,7 +13,7 @@ from unbreakable.errors import CircuitOpen, Kind, VerificationFailed
 from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Retry, State
-from unbreakable.policies.breaker import CHANGES, MOST_WAITING, Change, verdict
+from unbreakable.policies.breaker import CHANGES, MOST_WAITING, Change, refusal, verdict
 
 NEVER = {
     # what cannot happen, because no method asks for it in that state
@@ -367,3 +367,11 @@ def test_who_learns_elsewhere_that_the_target_is_back_ends_the_rest():
     assert (None, None) == circuit.admit(3.1)
     assert CircuitClosed is circuit.settle(stamp, True, 4.0)
     assert [state for state in State if state is not State.OPEN] == [other.state for other in others]
+
+
+def test_who_comes_while_it_is_found_out_is_told_no_time():
+    """While one call finds out whether the target is back, which may be over at once, others are told no rest."""
+    resting, probing = opened(), half_open()[0]
+
+    assert (10.0, None) == (refusal("x", resting, 0.0).retry_after, refusal("x", probing, 10.0).retry_after)
+    assert "half-open" in str(refusal("x", probing, 10.0))
