@@ -8,28 +8,30 @@ import os
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from unbreakable.fractal import learning, telling
 from unbreakable.fractal.belonging import Belonging
 from unbreakable.fractal.family import Family
-from unbreakable.fractal.healing import Healing, is_mendable
+from unbreakable.fractal.healing import is_mendable
+from unbreakable.fractal.layers import layers
 from unbreakable.fractal.listening import Listening
 from unbreakable.fractal.operation import NoWork, Operation, work_with_context
+from unbreakable.fractal.paying import Paying
 from unbreakable.fractal.ports import Chooser, Memory, join
 from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher, read_remedies
 from unbreakable.fractal.scope import set_scope
 from unbreakable.fractal.settings import Settings, check_names, settle
-from unbreakable.fractal.target import Target
+from unbreakable.fractal.target import GUESTS, Sort, Target
 from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
-from unbreakable.fractal.trying import Attempting, Validation, refusal
+from unbreakable.fractal.trying import refusal
 from unbreakable.fractal.tuner import Tuner
 from unbreakable.outcome import Outcome, Result
-from unbreakable.policies import Budget, Bulkhead, Circuit, Context, Inner, Plan, Policy, current, deeds
-from unbreakable.policies.budget import small
+from unbreakable.policies import Circuit, Context, current, deeds
 from unbreakable.policies.check import refuse
-from unbreakable.policies.effects import Effects, checked
+from unbreakable.policies.effects import checked
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, run_blocking
 
@@ -43,7 +45,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _nodes: weakref.WeakSet[FractalNode] = weakref.WeakSet()
 
 
-class FractalNode(Closing, Listening, Belonging):
+class FractalNode(Closing, Listening, Belonging, Paying):
     """Run operations through TRY → HEAL → LEARN; a node's operation may itself be, or call, a node.
 
     >>> node = FractalNode("greeter", lambda: "hello")
@@ -61,6 +63,7 @@ class FractalNode(Closing, Listening, Belonging):
     #: Makes the choosers of nodes that are given none; the door of the house puts the simulation here.
     new_chooser: Callable[[Settings], Chooser] = Tuner
     mends = staticmethod(is_mendable)
+    speaks_of_itself = False  #: whether effects, schema, verify and fallback are said of its own operation alone
 
     def __init__(
         self,
@@ -92,10 +95,7 @@ class FractalNode(Closing, Listening, Belonging):
         self.serial, self.stem = itertools.count(1), self._new_stem()
         self.targets = Targets(name, self.settings.key, self._new_target)
         self.target = self.targets.main
-        self.payer: FractalNode = self if parent is None or "budget" in self.settings.pinned else parent.payer
-        budget = self.settings.cold().budget
-        self.purse = None if budget is None else Budget(budget, self.drivers[0].now())
-        self.purse_for_copies = None if budget is None else Budget(small(budget), self.drivers[0].now())
+        self._open_purses(parent)
         self.remedies.extend(read_remedies(name, given.get("remedies")))
         _nodes.add(self)
         if parent is not None:
@@ -115,17 +115,18 @@ class FractalNode(Closing, Listening, Belonging):
     async def execute(self, operation: Any = None, context: Any = None, **scope: Any) -> Outcome[Any]:
         """Run *operation*, or the node's own, and say how it ended; never raises an Exception.
 
+        What a node of a kind, such as an APINode, says of its own work (``effects``, ``schema``, ``verify``,
+        ``fallback``) is not said of an *operation* that is handed to it, of which it knows nothing: that is "unknown",
+        or "once" where the node's own must not happen twice, and is tried and healed as the node's is.
         *context* becomes the operation's ``ctx.input``; *scope* (nodes, results, state, tick, iteration,
         idempotency_key) is what workflows and loops add.  CancelledError and other BaseExceptions pass.
         """
-        ctx = self.open(self.runtime or ASYNCIO, *self._work(operation), context=context, **scope)
-        ctx.function = operation
+        ctx = self._opened(self.runtime or ASYNCIO, operation, context, scope)
         return self.outcome(ctx, await self.play(ctx))
 
     def execute_sync(self, operation: Callable[..., T] | None = None, context: Any = None, **scope: Any) -> Outcome[T]:
         """Run *operation*, which is a plain function, in this thread; otherwise as ``execute``."""
-        ctx = self.open(self.runtime or BLOCKING, *self._work(operation), context=context, **scope)
-        ctx.function = operation
+        ctx = self._opened(self.runtime or BLOCKING, operation, context, scope)
         return self.outcome(ctx, run_blocking(self.play(ctx)))
 
     def __call__(self, ctx: Context, **changed: Any) -> Any:
@@ -146,12 +147,23 @@ class FractalNode(Closing, Listening, Belonging):
         """Whether its own operation has to be awaited."""
         return is_async(self.operation)
 
+    def _opened(self, runtime: Runtime, operation: Any, context: Any, scope: Mapping[str, Any]) -> Context:
+        is_guest = operation is not None
+        ctx = self.open(runtime, *self._work(operation), context=context, is_guest=is_guest, **scope)
+        ctx.function = operation
+        return ctx
+
     def _work(self, operation: Any) -> tuple[Any, None]:
         operation = self.operation if operation is None else operation
         return work_with_context(operation) if callable(operation) else NoWork(operation), None
 
-    def open(self, runtime: Runtime, work: Any, given: Any, *, context: Any = None, **scope: Any) -> Context:
-        """Return the context of a call that begins now; *given*: its arguments, None for the context itself."""
+    def open(
+        self, runtime: Runtime, work: Any, given: Any, *, context: Any = None, is_guest: bool = False, **scope: Any
+    ) -> Context:
+        """Return the context of a call that begins now; *given*: its arguments, None for the context itself.
+
+        *is_guest* says that its work is not the node's own but was handed to it, so that nothing is known of it.
+        """
         if self.left_with is not None:
             self.come_back()
         outer, now, ctx = current(), runtime.now(), Context()
@@ -161,7 +173,7 @@ class FractalNode(Closing, Listening, Belonging):
         if isinstance(work, NoWork):
             ctx.refused = work.why(self.name)
         try:
-            ctx.target = self.targets.of(*ctx.given)
+            ctx.target = self.targets.of(*ctx.given, is_guest=is_guest and self.speaks_of_itself)
         except Exception as error:
             ctx.target, ctx.refused = self.target, refusal(f"{self.name}: no key: ", error)
         ctx.plan, ctx.started = ctx.target.plan, now
@@ -211,66 +223,19 @@ class FractalNode(Closing, Listening, Belonging):
     def _new_stem(self) -> str:
         return self.drivers[0].entropy(10).hex()[:-1]
 
-    # ── what a call may cost ─────────────────────────────────────────────────────────────────────────────────────
-
-    def successes(self) -> int:
-        """Return how many calls succeeded, the children's included: what the budget is a share of."""
-        return self.targets.successes() + self.family.successes()
-
-    @property
-    def budget(self) -> Budget | None:
-        """Return the budget that this node's repeats are paid from, a parent's if it has one; None without a limit."""
-        return self.payer.purse
-
-    def pay(self, ctx: Context) -> bool:
-        """Take the price of one repeat from the budget."""
-        paid = self.budget is None or self.budget.spend(self.payer.successes(), ctx.runtime.now())
-        ctx.broke = not paid
-        return paid
-
-    def may_pay(self) -> bool:
-        """Return whether the budget has a repeat left."""
-        return self.budget is None or self.budget.level(self.payer.successes(), self.drivers[0].now()) >= 1.0
-
-    def prepay(self) -> bool:
-        """Take the price of a repeat that may be needed, as long as half of the starting budget is left for others."""
-        purse = self.budget
-        if purse is None:
-            return True
-        return purse.spend(self.payer.successes(), self.drivers[0].now(), keep=purse.reserve)
-
-    def give_back(self, ctx: Context) -> None:
-        """Take back the price of a repeat that was paid in advance, if it was, and not needed."""
-        if ctx.prepaid and self.budget is not None:
-            self.budget.give_back()
-        ctx.prepaid = False
-
-    def may_hedge(self, ctx: Context) -> bool:
-        """Take the price of a second copy, as long as half of the starting budget is left for repeats.
-
-        Copies are paid from a small purse of their own, too: what was saved up in quiet times must not go out in copies
-        when a queue makes every call slow, and each of them makes it longer.
-        """
-        purse, copies = self.payer.purse, self.payer.purse_for_copies
-        if purse is None or copies is None:
-            return True
-        successes, now = self.payer.successes(), ctx.runtime.now()
-        if copies.level(successes, now) < 1.0 or not purse.spend(successes, now, keep=purse.reserve):
-            return False
-        return copies.spend(successes, now)
-
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def layers(self, plan: Plan) -> tuple[list[Policy], Inner]:
-        """Return what goes around a call, outermost first, and what makes one attempt."""
-        fallback = () if self.settings.fallback is None else (self.settings.fallback,)
-        bulkhead = () if not isinstance(plan.bulkhead, Bulkhead) else (plan.bulkhead,)
-        around: list[Policy] = [*fallback, Validation(self.settings), *bulkhead, Healing(plan.retry)]
-        return around, Attempting(self.settings).attempt
+    @property
+    def for_guests(self) -> Settings:
+        """Return the settings for operations that are handed to it; its own where it has none that are its alone."""
+        return self.settings.for_guests() if self.speaks_of_itself else self.settings
 
-    def _new_target(self, name: str, effects: Effects | None = None, like: Target | None = None) -> Target:
-        cold = self.settings.cold()
-        target = Target(name, cold if effects is None else replace(cold, effects=checked(effects)), self.layers, like)
+    def _new_target(self, name: str, sort: Sort | None = None, like: Target | None = None) -> Target:
+        settings = self.for_guests if sort == GUESTS else self.settings
+        cold = settings.cold()
+        if sort is not None and sort != GUESTS:
+            cold = replace(cold, effects=checked(sort))
+        target = Target(name, cold, partial(layers, settings), like)
         learning.recall(self, target, self.drivers[0])
         if self.left_with is not None:
             target.sleep()

@@ -40,6 +40,15 @@ class Settings(Record):
         deadline = COLD_DEADLINE if self.deadline is None else self.deadline
         return Plan(**chosen, deadline=deadline, effects=self.effects, strategy=self.strategy)
 
+    def for_guests(self) -> Settings:
+        """Return what holds of it for operations of which nothing is known.
+
+        What may be done with the node's own, what its answers look like and what stands in for them is not said of
+        theirs; only that nothing may be done twice is heeded for them, too.
+        """
+        effects: Effects = "once" if self.effects == "once" else "unknown"
+        return Settings(**{**vars(self), "effects": effects, "schema": None, "verify": None, "fallback": None})
+
     def leaves(self, name: str) -> bool:
         """Return whether the policy of that name is left to be learned, be it from a first guess on."""
         return name not in self.pinned or bool(getattr(self.pinned[name], "learned", False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from unbreakable.fractal.remedies import Experience
 from unbreakable.outcome import Failure, Result
@@ -26,6 +26,8 @@ STRAIN = 10  # attempts cut, after which it is time to look whether the time lim
 FADING = 0.995  # what an attempt that was quick leaves of the doubt in a learned limit: half of it after 140
 SHARE_OF_ONE = 0.2  # weight of the last attempt after a cut one among all of them
 HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
+GUESTS: Final = "guests"  # operations that are handed to a node which speaks of its own alone
+Sort: TypeAlias = Effects | Literal["guests"]
 NOTHING = Quantile()  # nothing was folded in haste: most targets need no histogram for it
 
 
@@ -60,7 +62,7 @@ class Target:
         if cold.breaker is None:
             self.circuit.disable()
         self.gate: Gate | None = None if like is None else like.gate
-        self.twins: dict[Effects, Target] = {}
+        self.twins: dict[Sort, Target] = {}
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
         self.detours: deque[Detour] = deque()  #: of those by the script
         self.faults: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts failed
@@ -86,15 +88,15 @@ class Target:
         self.is_asleep = False  #: whether its node left its circles, to come back with the next call
         self.adopt(cold)
 
-    def doing(self, effects: Effects, make: Callable[[str, Effects, Target], Target]) -> Target:
-        """Return the same target for calls of these *effects*.
+    def doing(self, sort: Sort, make: Callable[[str, Sort, Target], Target]) -> Target:
+        """Return the same target for calls of that *sort*: of these effects, or of operations of others.
 
         Circuit, bulkhead and experience are the same; what is learned of the latency, and so the plan, is its own.
         """
-        if effects == self.cold.effects:
+        if sort == self.cold.effects:
             return self
-        twin = self.twins.get(effects)
-        return twin or self.twins.setdefault(effects, make(f"{self.name} ({effects})", effects, self))
+        twin = self.twins.get(sort)
+        return twin or self.twins.setdefault(sort, make(f"{self.name} ({sort})", sort, self))
 
     def adopt(self, plan: Plan) -> None:
         """Put *plan* in force: calls that begin from now on follow it."""

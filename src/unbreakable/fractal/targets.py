@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from unbreakable.fractal.target import Target
+from unbreakable.fractal.target import GUESTS, Sort, Target
 from unbreakable.policies import Circuit
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import new_lock
@@ -16,9 +16,9 @@ MOST_KEYS = 1_000
 
 
 class Make(Protocol):
-    """Make a target of that *name*; with *like*, for calls of other *effects* on the same one."""
+    """Make a target of that *name*; with *like*, for calls of another *sort* on the same one."""
 
-    def __call__(self, name: str, effects: Effects | None = None, like: Target | None = None) -> Target:
+    def __call__(self, name: str, sort: Sort | None = None, like: Target | None = None) -> Target:
         """Return the target."""
 
 
@@ -39,10 +39,12 @@ class Targets:
         """Let ``effects_of(*arguments)`` say what each single call does: the circuit is the same, the plan fits."""
         self.effects_of, self.only_one = effects_of, False
 
-    def of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Target:
-        """Return the target that a call with these arguments belongs to."""
+    def of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, is_guest: bool = False) -> Target:
+        """Return the target that a call with these arguments belongs to; a guest's is told from the node's own."""
         key = None if self.key is None else self.key(*args, **kwargs)
         target = self.main if key is None else self._of_key(key)
+        if is_guest:
+            return target.doing(GUESTS, self.make)
         return target if self.effects_of is None else target.doing(self.effects_of(*args, **kwargs), self.make)
 
     def if_any(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Target | None:

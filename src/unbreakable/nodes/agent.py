@@ -89,6 +89,8 @@ class AgentNode(FractalNode):
     Raises ConfigurationError when a setting or the knowledge is wrong.
     """
 
+    speaks_of_itself = True
+
     def __init__(
         self,
         dna: Mapping[str, Any] | None = None,

@@ -37,7 +37,7 @@ class APINode(FractalNode):
 
     What a request does to the world is told by its *method*: GET, HEAD, OPTIONS and QUERY read; PUT and DELETE are
     idempotent; POST and PATCH must not happen twice, unless an idempotency key is sent, which is the same on every
-    attempt.  ``effects=`` pins it for all.
+    attempt.  ``effects=`` pins it for all requests.
 
     *endpoints* are replicas, the preferred one first; after some 35 requests the one that does best is asked first, and
     another one now and then.  A copy of a slow request goes to another one; the remedy ``other_endpoint`` moves a call
@@ -55,6 +55,8 @@ class APINode(FractalNode):
 
     Needs httpx2: ``pip install 'unbreakable[api]'``.  Raises ConfigurationError when a setting is wrong.
     """
+
+    speaks_of_itself = True
 
     def __init__(
         self,

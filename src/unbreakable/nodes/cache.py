@@ -118,6 +118,7 @@ class CacheNode(Closing):
         system = options.pop("system", None)
         options.setdefault("effects", "none")
         self.node = FractalNode("cache" if name is None else name, **options)
+        self.node.speaks_of_itself = True
         self.ttl, self.max_size = float(ttl), max_size
         self.leases = Leases(max_size)
         self.loading = Loading(self.node, self.leases, loader, self.ttl)

@@ -80,6 +80,8 @@ class StreamNode(FractalNode):
     a setting is wrong.
     """
 
+    speaks_of_itself = True
+
     def __init__(
         self,
         handler: Callable[[Any], Any] | None = None,

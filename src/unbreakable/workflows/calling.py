@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from unbreakable.fractal import FractalNode
+from unbreakable.fractal.doors import Door
 from unbreakable.fractal.guard import guarded_work
-from unbreakable.fractal.heart import heart_of
+from unbreakable.fractal.heart import known_heart
 from unbreakable.fractal.operation import work_with_context
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.signature import retry_after
@@ -63,9 +64,15 @@ class StepNodes:
         return self._child((step.id, "undo", identity_of(step.compensate)), f"{step.id}.undo", UNDO_OPTIONS)
 
     def effects(self, step: Step) -> Effects:
-        """Return what is declared about the operation of *step*: by its node, else by what is protected itself."""
-        own, protected = self.of(step).settings.effects, heart_of(step.operation)
-        return protected.settings.effects if own == "unknown" and protected is not None else own
+        """Return what is declared about the operation of *step*: by its node, else by what is protected itself.
+
+        A node that speaks of itself declares nothing about it; so what the operation says goes first there.
+        """
+        node, operation = self.of(step), step.operation
+        effects = node.for_guests.effects
+        if isinstance(operation, (FractalNode, Door)) and (effects == "unknown" or node.speaks_of_itself):
+            return known_heart(operation).settings.effects
+        return effects
 
     def _child(self, key: tuple[object, ...], name: str, options: Options) -> FractalNode:
         with self._lock:
@@ -116,6 +123,7 @@ class NodeCaller:
             guarded_work(work_with_context(operation)),
             None,
             context=call.input,
+            is_guest=True,
             nodes=self.known,
             results=call.results,
             state=dict(call.state),

@@ -33,9 +33,10 @@ class Step:
     """Name one *operation* of a workflow, and its compensation.
 
     ``depends_on`` left out: after the step before it; ``[]``: at once.  ``timeout`` is the longest that one attempt
-    may take, in seconds.  ``node`` runs the operation instead of a node that the orchestrator makes.  ``kind`` is
-    "compensatable" (it can be undone), "pivot" (once it is done the workflow goes forward only) or "retriable" (after
-    the pivot; repeated until it succeeds).
+    may take, in seconds.  ``node`` runs the operation instead of a node that the orchestrator makes; that an APINode
+    only reads, or a fallback answers for it, is said of its own work alone, as ``FractalNode.execute`` tells.  ``kind``
+    is "compensatable" (it can be undone), "pivot" (once it is done the workflow goes forward only) or "retriable"
+    (after the pivot; repeated until it succeeds).
 
     The operation takes the context or nothing: ``ctx.input`` is the workflow's context, ``ctx.results`` has the values
     of the steps it depends on, ``ctx.idempotency_key`` is the same for every repeat, also after a restart.  The

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from unbreakable.errors import RunUnfinished
 from unbreakable.events import Event
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
@@ -109,3 +110,23 @@ def async_stage():
 def state(request, tmp_path):
     """Keep runs in each place."""
     return None if request.param == "memory" else tmp_path / "runs.db"
+
+
+@pytest.fixture
+def leave(async_stage, tmp_path):
+    """Begin a run and leave it after some seconds, as the end of a process would; return a new orchestrator."""
+
+    def left(steps, seconds, context=None, **settings):
+        async def story():
+            first = async_stage.orchestrator(state=tmp_path, grace=0.0, **settings)
+            run = asyncio.ensure_future(first.orchestrate(steps, context, run_id="r", workflow="Booking"))
+            await ASYNCIO.sleep(seconds)
+            await first.aclose()
+            with pytest.raises(RunUnfinished):
+                await run
+
+        asyncio.run(story())
+        async_stage.story.clear()
+        return async_stage.orchestrator(state=tmp_path, **settings)
+
+    return left

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import sqlite3
 
 import pytest
 
-from unbreakable.errors import ConfigurationError, GraphError, RunUnfinished
+from unbreakable.errors import ConfigurationError, GraphError
 from unbreakable.fractal import FractalNode
-from unbreakable.runtime import ASYNCIO
 from unbreakable.workflows import RunStatus, Step
 from unbreakable.workflows.events import RunStarted
-
-
-@pytest.fixture
-def leave(async_stage, tmp_path):
-    """Begin a run and leave it after some seconds, as the end of a process would; return a new orchestrator."""
-
-    def left(steps, seconds, context=None, **settings):
-        async def story():
-            first = async_stage.orchestrator(state=tmp_path, grace=0.0, **settings)
-            run = asyncio.ensure_future(first.orchestrate(steps, context, run_id="r", workflow="Booking"))
-            await ASYNCIO.sleep(seconds)
-            await first.aclose()
-            with pytest.raises(RunUnfinished):
-                await run
-
-        asyncio.run(story())
-        async_stage.story.clear()
-        return async_stage.orchestrator(state=tmp_path, **settings)
-
-    return left
 
 
 def abc(stage, **settings):

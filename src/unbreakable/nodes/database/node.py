@@ -21,7 +21,6 @@ from unbreakable.nodes.database.transaction import (
 )
 from unbreakable.nodes.database.undone import UndoingNode, undone
 from unbreakable.nodes.doors import AsyncOperation, SyncOperation
-from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import Runtime, run_blocking
 
@@ -56,6 +55,8 @@ class DatabaseNode(UndoingNode):
 
     Needs SQLAlchemy: ``pip install 'unbreakable[database]'``.  Raises ConfigurationError when a setting is wrong.
     """
+
+    speaks_of_itself = True
 
     def __init__(
         self,
@@ -181,8 +182,6 @@ def _effects(first: Any = None, *_: Any, **given: Any) -> Effects:
     """Return what a call does: a query that reads, nothing; what writes is repeated only when it was undone."""
     from unbreakable.nodes.database.statements import reads
 
-    if isinstance(first, Context):
-        return "unknown"  # an operation of the user's that is executed
     return "none" if reads(given.get("sql", first)) else "once"
 
 

@@ -1,0 +1,71 @@
+"""What the repeats and the second copies of a node's calls may cost: a share of its traffic."""
+
+from __future__ import annotations
+
+from unbreakable.fractal.family import Family
+from unbreakable.fractal.settings import Settings
+from unbreakable.fractal.targets import Targets
+from unbreakable.policies import Budget, Context
+from unbreakable.policies.budget import small
+from unbreakable.runtime import Runtime
+
+
+class Paying:
+    """Be a node whose repeats are paid from its own purse, or from its parent's."""
+
+    settings: Settings
+    targets: Targets
+    family: Family
+    drivers: tuple[Runtime, ...]
+
+    def _open_purses(self, parent: Paying | None) -> None:
+        self.payer: Paying = self if parent is None or "budget" in self.settings.pinned else parent.payer
+        budget = self.settings.cold().budget
+        self.purse = None if budget is None else Budget(budget, self.drivers[0].now())
+        self.purse_for_copies = None if budget is None else Budget(small(budget), self.drivers[0].now())
+
+    def successes(self) -> int:
+        """Return how many calls succeeded, the children's included: what the budget is a share of."""
+        return self.targets.successes() + self.family.successes()
+
+    @property
+    def budget(self) -> Budget | None:
+        """Return the budget that this node's repeats are paid from, a parent's if it has one; None without a limit."""
+        return self.payer.purse
+
+    def pay(self, ctx: Context) -> bool:
+        """Take the price of one repeat from the budget."""
+        paid = self.budget is None or self.budget.spend(self.payer.successes(), ctx.runtime.now())
+        ctx.broke = not paid
+        return paid
+
+    def may_pay(self) -> bool:
+        """Return whether the budget has a repeat left."""
+        return self.budget is None or self.budget.level(self.payer.successes(), self.drivers[0].now()) >= 1.0
+
+    def prepay(self) -> bool:
+        """Take the price of a repeat that may be needed, as long as half of the starting budget is left for others."""
+        purse = self.budget
+        if purse is None:
+            return True
+        return purse.spend(self.payer.successes(), self.drivers[0].now(), keep=purse.reserve)
+
+    def give_back(self, ctx: Context) -> None:
+        """Take back the price of a repeat that was paid in advance, if it was, and not needed."""
+        if ctx.prepaid and self.budget is not None:
+            self.budget.give_back()
+        ctx.prepaid = False
+
+    def may_hedge(self, ctx: Context) -> bool:
+        """Take the price of a second copy, as long as half of the starting budget is left for repeats.
+
+        Copies are paid from a small purse of their own, too: what was saved up in quiet times must not go out in copies
+        when a queue makes every call slow, and each of them makes it longer.
+        """
+        purse, copies = self.payer.purse, self.payer.purse_for_copies
+        if purse is None or copies is None:
+            return True
+        successes, now = self.payer.successes(), ctx.runtime.now()
+        if copies.level(successes, now) < 1.0 or not purse.spend(successes, now, keep=purse.reserve):
+            return False
+        return copies.spend(successes, now)
