@@ -131,7 +131,19 @@ class AttemptTimeout(UnbreakableError, TimeoutError):
 
 
 class VerificationFailed(UnbreakableError):
-    """Say that a result came but was not what was asked for."""
+    """Say that a result came but was not what was asked for.
+
+    ``judged`` is True when ``verify`` said no to it: what the call has done came to nothing.  It is False when nobody
+    could judge it, since it cannot be read, does not fit its ``schema``, or ``verify`` tripped over it: so nobody knows
+    what was done.  It is None when a program raises this itself, as a word of its own.
+    """
+
+    judged: bool | None = None
+
+    def __init__(self, *args: object, judged: bool | None = None) -> None:
+        super().__init__(*args)
+        if judged is not None:
+            self.judged = judged
 
 
 class NotSent(UnbreakableError):

@@ -101,11 +101,13 @@ def fitted(schema: Any, value: Any) -> Any:
     if isinstance(schema, type) or typing.get_origin(schema) is not None:
         if not isinstance(value, schema):
             expected = getattr(schema, "__name__", None) if isinstance(schema, type) else None
-            raise VerificationFailed(f"expected {expected or schema}, not {type(value).__name__}")
+            raise VerificationFailed(f"expected {expected or schema}, not {type(value).__name__}", judged=False)
         return value
     try:
         made = schema(value)
         refuse_awaitable(made)
+    except VerificationFailed:
+        raise  # the program's own word
     except Exception as error:
-        raise VerificationFailed(f"the result does not fit its schema: {in_one_line(error)}") from error
+        raise VerificationFailed(f"the result does not fit its schema: {in_one_line(error)}", judged=False) from error
     return made

@@ -119,7 +119,7 @@ def judged(ctx: Context, value: Any) -> Any:
     """Return *value* if it passes schema and verification, and tell who waits for the verdict."""
     settings = ctx.node.settings
     value = check_shape(settings.schema, value)
-    accept(settings.verify, value, assess_quality(settings.verify, value))
+    accept(ctx, settings.verify, value, assess_quality(settings.verify, value))
     if ctx.when_judged is not None:
         ctx.when_judged(ctx, ok=True)
     return value

@@ -127,7 +127,7 @@ class Attempting:
             with book.doing("try.verify.assess_quality"):
                 quality = assess_quality(self.verify, value)
             with book.doing("try.verify.accept"):
-                accept(self.verify, value, quality)
+                accept(ctx, self.verify, value, quality)
         except Exception as error:  # also a schema that nothing can be an instance of, or a coroutine nobody ran
             return captured(error, ctx, started)
         if ctx.when_judged is not None:
@@ -149,6 +149,9 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     kind = Kind.BUG if is_misuse(error) else classify(error)
     if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
+    known = ctx.deeds.settle().flags()
+    if ctx.refuted:
+        known["acted"] = False
     failure = Failure(
         error,
         kind,
@@ -159,7 +162,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
-        **ctx.deeds.settle().flags(),
+        **known,
     )
     return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
 
@@ -213,13 +216,16 @@ def assess_quality(verify: Verify | None, value: Any) -> float:
         return 1.0
     try:
         return verify.quality(value)
+    except VerificationFailed:
+        raise  # the program's own word
     except Exception as error:
-        raise VerificationFailed(f"verify failed on the result: {in_one_line(error)}") from error
+        raise VerificationFailed(f"verify failed on the result: {in_one_line(error)}", judged=False) from error
 
 
-def accept(verify: Verify | None, value: Any, quality: float) -> None:
+def accept(ctx: Context, verify: Verify | None, value: Any, quality: float) -> None:
     """Raise VerificationFailed for a result that is not good enough."""
     if verify is not None and quality < verify.at_least:
+        ctx.refuted = True
         text = repr(value) if type(value) in (int, float, str, bool, type(None)) else f"a {type(value).__name__}"
         shown = text if len(text) <= 80 else f"{text[:79]}…"
-        raise VerificationFailed(f"quality {quality:.2f} of {shown} is below {verify.at_least:.2f}")
+        raise VerificationFailed(f"quality {quality:.2f} of {shown} is below {verify.at_least:.2f}", judged=True)

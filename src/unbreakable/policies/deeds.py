@@ -94,7 +94,8 @@ def failed(ctx: Any, failure: Failure) -> None:
     inside, done = ctx.deeds.settle(), Deeds()
     if inside.touched or not never_left(failure):
         unrepeatable = not may_repeat(ctx.plan.effects, failure)
-        done.add(acted=inside.acted, doubtful=leaves_doubt(failure), unrepeatable=unrepeatable)
+        acted = inside.acted and not ctx.refuted
+        done.add(acted=acted, doubtful=leaves_doubt(failure), unrepeatable=unrepeatable)
     _note(ctx, inside, done)
 
 

@@ -13,7 +13,7 @@ from unbreakable.policies.network import http_status, meaning_of
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
 
-SAYINGS = (Exception, ValueError, RuntimeError, VerificationFailed)  # programs speak by them, or by what they verify
+SAYINGS = (Exception, ValueError, RuntimeError)  # programs speak by them
 LIBRARIES = frozenset(
     {
         *("aiohttp", "asyncpg", "httpx", "httpx2", "pydantic", "pydantic_core", "psycopg", "psycopg2"),
@@ -83,10 +83,13 @@ def is_lost(error: BaseException) -> bool:
 def is_accident(error: BaseException) -> bool:
     """Return whether *error* is Python's, ours or a well-known library's, and none by which something is said.
 
-    An answer of 4xx is a word, whoever passes it on; of a group its members are asked.
+    An answer of 4xx is a word, whoever passes it on; of a group its members are asked.  What we found out about one
+    call's result is no word on what another one has done.
     """
     if is_a(error, BaseExceptionGroup):
         return any(is_accident(each) for each in _members(error) if _word_of(each) is not False)
+    if type(error) is VerificationFailed:
+        return error.judged is not None
     if type(error) in SAYINGS or 400 <= (http_status(error) or 0) < 500:
         return False
     module = str(told_by(type(error), "__module__")).partition(".")[0]
@@ -101,11 +104,11 @@ def leaves_doubt(failure: Failure) -> bool:
     """Return whether nobody knows what an attempt that ended in *failure* has done.
 
     An error that says what it is has the last word; that a call inside is in doubt only ``in_doubt = False`` outweighs.
-    An answer of 5xx leaves a doubt: a gateway does not know itself what became of the request.  So does an accident,
-    such as a KeyError, once a call inside has done something: only a program's own error says what that came to.  Of an
-    error that says nothing, a program's own, what it came from is asked: its causes, contexts that are not hidden and
-    members.  ``raise … from None`` says that the program has made sure, and so do ``in_doubt = False`` and
-    ``refused = True``.
+    An answer of 5xx leaves a doubt: a gateway does not know itself what became of the request.  So does a result that
+    nobody could judge; and an accident, such as a KeyError, once a call inside has done something: only a program's own
+    error says what that came to.  Of an error that says nothing, a program's own, what it came from is asked: its
+    causes, contexts that are not hidden and members.  ``raise … from None`` says that the program has made sure, and so
+    do ``in_doubt = False`` and ``refused = True``.
     """
     if failure.doubtful:
         return told_by(failure.error, "in_doubt") is not False
@@ -116,7 +119,7 @@ def leaves_doubt(failure: Failure) -> bool:
         return True
     if failure.cut or told_by(failure.error, "may_have_arrived") is False:
         return is_cut(failure)
-    if is_lost(failure.error):
+    if is_lost(failure.error) or told_by(failure.error, "judged") is False:
         return True
     if failure.kind is Kind.UNKNOWN:
         return _came_from_doubt(failure.error)

@@ -66,6 +66,7 @@ class Context(Alarm):
     own_deeds: Deeds | None = None  #: what ``deeds`` are, once somebody has asked
     undone: bool = False  #: whether all that the operation itself has done is undone, should it end now
     vouched: bool = False  #: whether it knows that the layers around it may repeat what it has done
+    refuted: bool = False  #: whether ``verify`` said no to what the attempt, with all that is in it, came to
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     broke: bool = False  #: whether a repeat was denied for want of budget
@@ -148,7 +149,7 @@ class Context(Alarm):
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
         scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=(), own_deeds=Deeds())
-        scope.makeshift = scope.blameless = scope.undone = scope.vouched = False
+        scope.makeshift = scope.refuted = scope.blameless = scope.undone = scope.vouched = False
         scope.asked = scope.given_up = scope.is_aside = False
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
         scope.__dict__.update(changes)

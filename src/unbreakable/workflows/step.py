@@ -45,10 +45,11 @@ class Step:
     was cut and is still at work in its thread; the key of what it undoes is ``ctx.state["step_key"]``.  An error that
     says that nothing was sent, such as ConnectionRefusedError, is believed for the whole step, unless a protected call
     in it has done something: of what plain code did before only another error tells.  A pivot in which a call has done
-    something is believed to have failed for sure by an error of its own, or one with ``in_doubt = False``; by an
-    accident (KeyError, OSError, a library's error) or a refused connection it needs attention.  A compensation that
-    fails is tried 8 times, whatever ``retry`` says, with growing pauses that last 32 to 64 s in all; each try may take
-    30 s.  A "retriable" step that fails is tried as often.
+    something is believed to have failed for sure by an error of its own, one with ``in_doubt = False``, or a ``verify``
+    that says no to what was done; by an accident (KeyError, OSError, a library's error), by a result that cannot be
+    read or does not fit its ``schema``, by what became of another call, or by a refused connection it needs attention.
+    A compensation that fails is tried 8 times, whatever ``retry`` says, with growing pauses that last 32 to 64 s in
+    all; each try may take 30 s.  A "retriable" step that fails is tried as often.
 
     Where runs are kept in a state file, what the operation returns is put on record: None, bool, int, float, str,
     bytes, Decimal, UUID, datetime, date, time, timedelta, and lists, tuples, sets and dicts of them.  Each reads back

@@ -133,3 +133,41 @@ async def test_a_transport_and_the_call_around_it_do_not_multiply(partner, colou
             outcome = await asyncio.to_thread(report_sync.outcome)
 
     assert (1, 3) == (outcome.attempts, len(partner.asked))
+
+
+@pytest.mark.parametrize(
+    ("receipt", "options"),
+    [
+        ({"body": b"<html>", "headers": {"content-type": "application/json"}}, {}),
+        ({"body": []}, {"schema": dict}),
+        ({"body": {}}, {"verify": lambda answer: answer["ready"]}),
+        ({"body": {"ready": False}}, {"verify": lambda answer: answer["ready"]}),
+        ({"body": b"x" * 5_000}, {"max_body": 4_000}),
+        ({"status": 500}, {}),
+    ],
+)
+async def test_a_receipt_that_cannot_be_used_is_no_word_on_the_payment(partner, receipt, options):
+    """The card was charged; somebody has to look, whatever is wrong with what was asked for after it."""
+    partner.answer = lambda asked: partner.reply(**receipt) if asked.method == "GET" else partner.usual(asked)
+    async with APINode(partner.url, **ONCE) as bank, APINode(partner.url, **ONCE, **options) as receipts:
+
+        async def pay():
+            await bank.make_request({}, path="/charge", method="POST")
+            return await receipts.make_request(path="/receipt")
+
+        assert ("needs_attention", "uncertain") == await end_of(pay)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"schema": list}, ("needs_attention", "uncertain")),
+        ({"verify": lambda answer: answer["stat"] == "ok"}, ("needs_attention", "uncertain")),
+        ({"verify": lambda answer: answer["status"] == "ok"}, ("compensated", "failed")),
+    ],
+)
+async def test_a_charge_whose_answer_could_not_be_judged_is_in_doubt(partner, options, expected):
+    """A check that trips over the answer says nothing of it; one that says no does."""
+    partner.answers(partner.reply(body={"status": "declined"}))
+    async with APINode(partner.url, "POST", **ONCE, **options) as bank:
+        assert expected == await end_of(posting(bank, keyed=False))

@@ -61,7 +61,7 @@ class Body:
         return True
 
     def _too_large(self) -> VerificationFailed:
-        error = VerificationFailed(f"the answer is larger than max_body={self.most} bytes")
+        error = VerificationFailed(f"the answer is larger than max_body={self.most} bytes", judged=False)
         vars(error).update(kind=Kind.INVALID)  # it is no smaller the next time
         leave_doubt(self.ctx, error)
         return error
@@ -115,7 +115,7 @@ def read(kind: str, reader: Callable[[], Any], response: httpx2.Response) -> Any
         return reader()
     except Exception as error:  # a codec raises whatever it likes
         why = f"{in_one_line(error)}: {excerpt(response)}"
-        raise VerificationFailed(f"the answer is not the {kind} that it says it is: {why}") from error
+        raise VerificationFailed(f"the answer is not the {kind} that it says it is: {why}", judged=False) from error
 
 
 def refusal(response: httpx2.Response) -> httpx2.HTTPStatusError:
