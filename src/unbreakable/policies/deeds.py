@@ -7,6 +7,7 @@ attempts have, and its fallback; when it is over it tells the attempt around it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from unbreakable.outcome import Failure
@@ -18,14 +19,15 @@ class Deeds:
 
     *touched*: something may have been done; *acted*: something was, by its declared effects; *doubtful*: nobody knows
     what; *unrepeatable*: something that must not be done twice, or perhaps.  ``at_work`` are the calls inside that are
-    still under way.
+    still under way, and ``left`` those that were so when this was settled, for who has to wait for them.
     """
 
-    __slots__ = ("acted", "at_work", "doubtful", "touched", "unrepeatable")
+    __slots__ = ("acted", "at_work", "doubtful", "left", "touched", "unrepeatable")
 
     def __init__(self) -> None:
         self.touched = self.acted = self.doubtful = self.unrepeatable = False
         self.at_work: set[Any] = set()
+        self.left: set[Any] = set()
 
     def add(self, *, acted: bool = False, doubtful: bool = False, unrepeatable: bool = False) -> None:
         """Note that something was done; several threads may do so at once, so nothing is ever taken back here."""
@@ -41,6 +43,9 @@ class Deeds:
         """Note that what the *other* one tells was done, too."""
         if other.touched:
             self.add(acted=other.acted, doubtful=other.doubtful, unrepeatable=other.unrepeatable)
+        if other.left:
+            self.left.difference_update([call for call in tuple(self.left) if not _leads_on(call)])
+            self.left.update([call for call in tuple(other.left) if _leads_on(call)])
 
     def flags(self) -> dict[str, Any]:
         """Return what a ``Failure`` is told of it."""
@@ -51,13 +56,40 @@ class Deeds:
 
         An attempt that ended *well* has left them so on purpose; only what must happen once is not to be begun again.
         """
-        for call in tuple(self.at_work):
+        at_work = tuple(self.at_work)
+        for call in at_work:
             effects = call.plan.effects
             if call.live and effects != "none":
                 once = effects == "once" if well else not may_run_twice_at_once(effects)
                 self.add(doubtful=not well, unrepeatable=once)
-        self.at_work.clear()
+                self.left.add(call)
+        self.at_work.difference_update(at_work)  # and nothing that has come meanwhile, in another thread
         return self
+
+    def under_way(self) -> Iterator[Any]:
+        """Yield the calls that are under way now and may do something, those included that others have left so."""
+        asked = [self]
+        for each in asked:
+            for call in (*each.at_work, *each.left):
+                if not call.live:
+                    asked += _own(call)
+                elif call.plan.effects != "none":
+                    yield call
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """Tell another process what is known here; of the calls it can know nothing more."""
+        return None, {**self.flags(), "touched": self.touched, "at_work": set(), "left": set()}
+
+
+def _own(call: Any) -> list[Deeds]:
+    """Return what *call* itself has to tell, if it is one inside which calls can be."""
+    deeds = getattr(call, "own_deeds", None)
+    return [] if deeds is None else [deeds]
+
+
+def _leads_on(call: Any) -> bool:
+    """Return whether *call* is under way, or has left others so."""
+    return call.live or any(deeds.left for deeds in _own(call))
 
 
 def succeeded(ctx: Any) -> None:
@@ -82,9 +114,9 @@ def succeeded_inside(ctx: Any, outer: Any) -> None:
         tell_outside(ctx)
         return
     effects = ctx.plan.effects
-    outer.deeds.at_work.discard(ctx)
     if effects != "none":
         outer.deeds.add(acted=effects != "unknown", unrepeatable=effects == "once")
+    outer.deeds.at_work.discard(ctx)  # last: in between another thread may ask
 
 
 def failed(ctx: Any, failure: Failure) -> None:
@@ -115,6 +147,8 @@ def _note(ctx: Any, inside: Deeds, done: Deeds) -> Deeds:
         done.unrepeatable = done.unrepeatable and inside.unrepeatable
     if ctx.plan.effects == "none":
         done = Deeds()
+    else:
+        done.left = inside.left
     if ctx.whole is None:  # the call's first attempt, which had no context of its own
         ctx.own_deeds = done
     else:
@@ -133,5 +167,5 @@ def tell_outside(ctx: Any) -> None:
     """Tell the attempt around the call *ctx*, which is over, what was done in it."""
     outer = ctx.parent
     if outer is not None:
-        outer.deeds.at_work.discard(ctx)
         outer.deeds.take(ctx.deeds.settle())
+        outer.deeds.at_work.discard(ctx)  # last: in between another thread may ask

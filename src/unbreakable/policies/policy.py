@@ -14,7 +14,7 @@ from unbreakable.events import CallRejected, Event
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies.deeds import Deeds
 from unbreakable.policies.naming import Title, name
-from unbreakable.runtime import Alarm, Runtime, is_async, new_lock
+from unbreakable.runtime import Alarm, Runtime, Waiter, is_async, new_lock
 
 TAKEN_OVER = (
     *("made", "waited", "arguments", "choice", "blameless", "stamp"),
@@ -89,6 +89,7 @@ class Context(Alarm):
     waiting: Callable[[], float | None] | None = None  #: asked when it is due, until when its block may yet begin
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
+    bells: Sequence[Waiter] = ()  #: of those who wait until the call is over
 
     @property
     def parent(self) -> Context | None:
@@ -215,6 +216,8 @@ class Context(Alarm):
             self.choice = None  # of an attempt, the call still has to know it
         if self.title is not None and self.title.known:
             self.title = Title(self.title.key)
+        for bell in self.bells:
+            bell.wake()
 
     def emit(self, event: type[Event], **fields: Any) -> None:
         """Tell the node's listeners what happened."""

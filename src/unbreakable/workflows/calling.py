@@ -46,7 +46,7 @@ class StepNodes:
     """Make and keep a child of *parent* for every step, and for every compensation, that was called lately."""
 
     def __init__(self, parent: FractalNode, options: Options) -> None:
-        self._parent, self._options = parent, options
+        self.parent, self._options = parent, options
         self._nodes: OrderedDict[tuple[object, ...], FractalNode] = OrderedDict()
         self._lock = new_lock()
 
@@ -83,9 +83,9 @@ class StepNodes:
     def _new_child(self, name: str, options: Options) -> FractalNode:
         if len(self._nodes) >= MOST_NODES:
             _, oldest = self._nodes.popitem(last=False)
-            self._parent.drop_child(oldest)
-        child = self._parent.create_child(f"{self._parent.name}.{name}", **options)
-        for kind, listener in self._parent.listeners:
+            self.parent.drop_child(oldest)
+        child = self.parent.create_child(f"{self.parent.name}.{name}", **options)
+        for kind, listener in self.parent.listeners:
             child.on(kind, listener)
         return child
 
@@ -109,14 +109,28 @@ class NodeCaller:
 
     async def do(self, step: Step, call: Call) -> Ending:
         """Call the operation of *step*; a retriable one again until it succeeds or patience ends."""
-        once = partial(self._once, self.nodes.of(step), step.operation, call)
-        return await (self._persist(once) if step.kind == "retriable" else once())
+        call.leftover.enter(self.nodes.parent, self.runtime)
+        once = partial(self._once, self.nodes.of(step), step.operation, call, call.leftover.opened)
+        try:
+            return await (self._persist(once) if step.kind == "retriable" else once())
+        finally:
+            call.leftover.tell_outside()
 
     async def undo(self, step: Step, call: Call) -> Ending:
-        """Call the compensation of *step* again until it succeeds or patience ends."""
-        return await self._persist(partial(self._once, self.nodes.for_undo(step), step.compensate, call))
+        """Call the compensation of *step*, once nothing of it is at work, until it succeeds or patience ends.
 
-    async def _once(self, node: FractalNode, operation: Any, call: Call) -> Ending:
+        When something is at work for too long what can be undone is, and a person has to see to the rest.
+        """
+        is_over = await call.leftover.is_over(self.runtime)
+        ending = await self._persist(partial(self._once, self.nodes.for_undo(step), step.compensate, call))
+        if is_over or isinstance(ending, NotReturned):
+            return ending
+        late = TimeoutError(f"a call in step {step.id!r} was still at work when the step was undone, and is not undone")
+        return NotReturned(late, Doubt.NOBODY_KNOWS)
+
+    async def _once(
+        self, node: FractalNode, operation: Any, call: Call, opened: Callable[[Context], None] | None = None
+    ) -> Ending:
         """Play the script of one call; what it tells beyond its end (trace, outcome) nobody would look at."""
         ctx = node.open(
             node.runtime or self.runtime,
@@ -130,6 +144,8 @@ class NodeCaller:
             idempotency_key=call.key,
             **self.moment,
         )
+        if opened is not None:
+            opened(ctx)
         result = await node.play(ctx)
         if isinstance(result, Success):
             return Returned(result.value, certain=result.degraded is None)

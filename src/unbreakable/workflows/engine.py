@@ -20,6 +20,7 @@ from unbreakable.fractal.operation import qualified_name
 from unbreakable.outcome import in_one_line
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
 from unbreakable.workflows.journal import RunEnded, RunTurnedBack, StepBegun, StepEnded
+from unbreakable.workflows.leftover import Leftover
 from unbreakable.workflows.opening import Run, inputs_of
 from unbreakable.workflows.payload import Payload, apart
 from unbreakable.workflows.ports import SOMEBODY, Call, Means
@@ -38,6 +39,7 @@ class Engine:
         self._told: list[tuple[str, dict[str, Any]]] = []  # events, once what they tell is on record
         self._at_work: set[str] = set()
         self._cut: set[str] = set()
+        self._leftovers: dict[str, Leftover] = {}  #: of the steps that this life of the run has begun
         self._closed = ""  # the name of what was closed over the run
         self._tell("RunStarted", workflow=run.workflow, resumed=run.resumed)
 
@@ -77,6 +79,11 @@ class Engine:
         self.means.crew.cut(cut)
         self.means.crew.poke()
 
+    def let_go(self) -> None:
+        """Know no more of what steps have left at work: the run has ended, or was left."""
+        for leftover in self._leftovers.values():
+            leftover.end()
+
     def leave_off(self, closed: str) -> None:
         """Begin nothing more, since what has the name *closed* is closed; what is at work ends, on record."""
         self._closed = closed
@@ -103,13 +110,14 @@ class Engine:
     def _call(self, name: str) -> Call:
         key = f"{self.run.id}:{name}"
         results = self._results(self.saga.graph.ancestors(name))
-        return Call(key, self.run.context.handed(), results, {"run_id": self.run.id, "step": name, "step_key": key})
+        state = {"run_id": self.run.id, "step": name, "step_key": key}
+        return Call(key, self.run.context.handed(), results, state, self._leftovers.setdefault(name, Leftover()))
 
     def _call_to_undo(self, name: str) -> Call:
         call = self._call(name)
         results = self._results([*self.saga.graph.ancestors(name), name])
         certain = name not in self.saga.doubtful
-        return Call(f"{call.key}:undo", call.input, results, {**call.state, "certain": certain})
+        return call._replace(key=f"{call.key}:undo", results=results, state={**call.state, "certain": certain})
 
     def _results(self, steps: Iterable[str]) -> dict[str, Any]:
         return {step: self.run.results[step].handed() for step in steps if step in self.run.results}

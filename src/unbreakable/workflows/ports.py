@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from unbreakable.runtime import Runtime
 from unbreakable.workflows.ending import Ending
 from unbreakable.workflows.journal import Journal, Record
+from unbreakable.workflows.leftover import Leftover
 from unbreakable.workflows.step import Step
 
 Work: TypeAlias = Callable[[], Awaitable[Ending]]
@@ -18,12 +19,13 @@ SOMEBODY = ""  # the name under which a person's interrupt is told: it belongs t
 
 
 class Call(NamedTuple):
-    """What a step's operation, or its compensation, is given."""
+    """What a step's operation, or its compensation, is given, and what of the step is still at work then."""
 
     key: str
     input: Any
     results: Mapping[str, Any]
     state: Mapping[str, Any]
+    leftover: Leftover
 
 
 class Caller(Protocol):
@@ -33,7 +35,7 @@ class Caller(Protocol):
         """Call the step's operation."""
 
     async def undo(self, step: Step, call: Call) -> Ending:
-        """Call the step's compensation, and again until it succeeds or patience ends."""
+        """Call the step's compensation, once nothing of it is at work, and again until it succeeds or patience ends."""
 
 
 class Crew(Protocol):

@@ -42,7 +42,11 @@ class Step:
     of the steps it depends on, ``ctx.idempotency_key`` is the same for every repeat, also after a restart.  The
     compensation takes the same.  It is called at least once for a step that may have had an effect, so it must
     tolerate being repeated and, where ``ctx.state["certain"]`` is False, finding nothing to undo, or a plain step that
-    was cut and is still at work in its thread; the key of what it undoes is ``ctx.state["step_key"]``.  An error that
+    was cut and is still at work in its thread; the key of what it undoes is ``ctx.state["step_key"]``.  It waits until
+    no protected call, transaction or put into a stream is under way that the step has begun and left behind, whether it
+    failed or not, in a task or a thread; those that are "none" aside.  Of one that is still at work 2 s after the
+    step's deadline as much is undone as can be, and the run needs attention.  Plain code that a step leaves behind is
+    known to nobody, nor is a call that it makes after that: a step should wait for what it begins.  An error that
     says that nothing was sent, such as ConnectionRefusedError, is believed for the whole step, unless a protected call
     in it has done something: of what plain code did before only another error tells.  A pivot in which a call has done
     something is believed to have failed for sure by an error of its own, one with ``in_doubt = False``, or a ``verify``

@@ -46,9 +46,9 @@ def test_nodes_that_were_not_used_for_longest_make_room(nodes):
     for number in range(MOST_NODES):
         nodes.of(Step(f"step {number}", print))
 
-    assert MOST_NODES == len(nodes._parent.children)
+    assert MOST_NODES == len(nodes.parent.children)
     assert first is not nodes.of(Step("first", print))
-    assert 1 == nodes._parent.successes()
+    assert 1 == nodes.parent.successes()
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,8 @@ class RunsAtWork:
             place.is_leaving = True
         for scope in place.scopes():
             scope.end()
+        if place.engine is not None:
+            place.engine.let_go()
         try:
             place.journal.close()
         finally:

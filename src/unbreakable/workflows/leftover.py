@@ -1,0 +1,59 @@
+"""What a step has left at work is known until its run has ended, and waited for before the step is undone."""
+
+from __future__ import annotations
+
+import math
+
+from unbreakable.fractal import FractalNode
+from unbreakable.policies import Context, current
+from unbreakable.policies.deeds import Deeds
+from unbreakable.policies.policy import enter
+from unbreakable.policies.under_way import all_over
+from unbreakable.runtime import Runtime
+
+TO_END = 2.0  # seconds beyond its deadline that a call may still be at work: a fallback has one, and what is cut tidies
+
+
+class Leftover:
+    """Stand around the calls of one step.
+
+    What code that the step has left goes on to call is inside of this as well, until the run has ended.  All that is
+    done here belongs to the call around the run, whose ledger this shares.
+    """
+
+    def __init__(self) -> None:
+        self._scope: Context | None = None
+        self._until = -math.inf
+
+    def enter(self, node: FractalNode, runtime: Runtime) -> None:
+        """Be around what is called in this context from now on; *node* is whose steps they are."""
+        outer, scope = current(), Context()
+        scope.node, scope.runtime, scope.above, scope.plan = node, runtime, outer, node.target.plan
+        scope.own_deeds = Deeds() if outer is None else outer.deeds
+        scope.deadline = math.inf if outer is None else outer.deadline
+        self._scope = scope
+        enter(scope)
+
+    def opened(self, ctx: Context) -> None:
+        """Note that *ctx* is a call of the step: what it leaves has the same time, and what it takes to end."""
+        self._until = max(self._until, ctx.deadline + TO_END)
+
+    def tell_outside(self) -> None:
+        """Tell the call around the run what the step's last call has said to this."""
+        scope = self._scope
+        outer = None if scope is None else scope.parent
+        if scope is None or outer is None:
+            return
+        outer.spent = (*outer.spent[-7:], *scope.spent)
+        scope.spent = ()
+        if scope.makeshift:
+            scope.leave_makeshift()
+
+    async def is_over(self, runtime: Runtime) -> bool:
+        """Wait until nothing of the step is at work any more, as long as the step had time; return whether that is."""
+        return self._scope is None or await all_over(self._scope, runtime, self._until)
+
+    def end(self) -> None:
+        """Let go of what goes on: its run has ended."""
+        if self._scope is not None:
+            self._scope.end()
