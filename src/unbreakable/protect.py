@@ -121,7 +121,8 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     in those that copy the context, as ``asyncio.to_thread`` does.  The plain ``submit`` of an executor does not; what
     is called there is not taken into account when the outer call is repeated.  A call that is still under way when the
     attempt around it fails counts by its effects: what must not run twice at once, as by default, keeps the attempt
-    from being repeated.  What may be lost or doubled, such as a metric sent in the background, is "none".
+    from being repeated, as do a transaction that is open and a put that waits for room in a stream.  What may be lost
+    or doubled, such as a metric sent in the background, is "none".
     """
     if callable(name) or isinstance(name, classmethod):
         return protected(name, None, options)

@@ -127,11 +127,15 @@ class Calls:
     # ── a transaction ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def begin(self) -> Session:
-        """Return a transaction that has begun: so far nothing was done, and what is, is known when it ends."""
+        """Return a transaction that has begun: so far nothing was done, and what is, is known when it ends.
+
+        Until then it is under way, without a moment in between: this call is over in the ledger after it is in there.
+        """
         ctx = call_at_work()
         ctx.undone = True
         session = Session(self.open(), ctx, self.most_rows)
         await session.begin()
+        session.hand_over()
         return session
 
     # ── a function, exactly once ─────────────────────────────────────────────────────────────────────────────────

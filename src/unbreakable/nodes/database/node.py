@@ -154,7 +154,8 @@ class DatabaseNode(UndoingNode):
         It begins when no other transaction of this process, and no other program, writes.  It is committed when the
         block ends, undone when the block raises or is cancelled.  The block is yours, so it is not repeated.  Its
         statements are given the node's deadline, counted from the beginning, after which they raise
-        errors.DeadlineExceeded.  Leaving it raises errors.CommitUnknown when the disk failed at the very commit.
+        errors.DeadlineExceeded.  Leaving it raises errors.CommitUnknown when the disk failed at the very commit.  Until
+        it has ended, a call around it counts it as a call under way that must not be made twice.
         """
         return TransactionBlock(self._begin)
 

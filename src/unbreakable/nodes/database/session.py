@@ -18,15 +18,18 @@ from unbreakable.nodes.database.statements import Statement, read_statement
 from unbreakable.nodes.database.trouble import DISK_ERROR, code_of
 from unbreakable.policies import Context, current
 from unbreakable.policies.timeout import time_is_up
+from unbreakable.policies.under_way import UnderWay
 
 
 class Session:
     """Hold the writing connection of *database* for one transaction, made by the call of *ctx*.
 
-    Every ``begin()`` that returned is followed by one ``commit()`` or ``leave(error)``.
+    Every ``begin()`` that returned is followed by one ``commit()`` or ``leave(error)``; every ``hand_over()`` by one
+    ``end(error)``.
     """
 
     lane: Lane
+    block: UnderWay  #: what is under way once it is handed over
 
     def __init__(self, database: Database, ctx: Context, most_rows: int) -> None:
         self.database, self.ctx, self.most_rows = database, ctx, most_rows
@@ -78,11 +81,19 @@ class Session:
             raise
         self.committed = True
 
+    def hand_over(self) -> None:
+        """Belong from now on to the attempt around the call that began it: nobody knows what that will do in it."""
+        self.block = UnderWay("once", self.ctx.parent)
+
     async def end(self, error: BaseException | None) -> None:
         """Commit; or, when *error* ended what was done in it, leave.
 
         What was written is not written again because something fails later in the attempt around it.
         """
+        with self.block:
+            await self._end(error)
+
+    async def _end(self, error: BaseException | None) -> None:
         if error is not None:
             await self.leave(error)
             return
