@@ -36,6 +36,8 @@ from unbreakable.nodes.streaming.status import Ack, DeadLetter, Level, StreamSta
 from unbreakable.nodes.streaming.taking import Taking
 from unbreakable.outcome import note
 from unbreakable.policies import Context, check, current
+from unbreakable.policies.effects import Effects
+from unbreakable.policies.under_way import under_way
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking
 from unbreakable.storage.reading import Gap
 from unbreakable.storage.turn import when_out
@@ -114,6 +116,8 @@ class StreamNode(FractalNode):
         self._handler, self._said, self._codec, self._puts = handler, said, codec_of(said), 0
         system = options.pop("system", None)
         super().__init__(name or "stream", None if handler is None else self._operation, **options)
+        declared = self.settings.effects
+        self._effects: Effects = "once" if declared == "unknown" else declared  # of a put: two of them are two items
         self._life = Life(self.name, said, None if handler is None else self._handling(handler), self._open)
         join(self, system)
 
@@ -129,6 +133,10 @@ class StreamNode(FractalNode):
         another process has it, or it was deleted under this one, after which ``aclose`` and ``start`` make it anew.  A
         handler of signals that interrupted its own thread at work on the stream gets errors.StateInUse: it would wait
         for itself.
+
+        A call around it has then done something that must not be done twice, as after a row that was inserted, since
+        another put is another item; unless the stream's ``effects`` are "idempotent", or "none", as with metrics, after
+        which there is nothing to undo either.
         """
         return await self._put(ASYNCIO, item, wait)
 
@@ -142,21 +150,24 @@ class StreamNode(FractalNode):
         flags, payload = self._codec.encode(item)
         self._puts += 1
         if runtime.preemptive and self._puts % PUTS_IN_A_ROW == 0:
-            await runtime.sleep(0)
-        return await self._take_in(Offer(flags, payload, tally=tally), self._life.begin(), runtime, wait)
+            with under_way(self._effects):
+                await runtime.sleep(0)
+        offer = Offer(flags, payload, None, tally, self._effects)
+        return await self._take_in(offer, self._life.begin(), runtime, wait)
 
     async def _take_in(self, offer: Offer, opened: Opened, runtime: Runtime, wait: float) -> Ack:
-        def until() -> float:
-            scope = current()
-            if self._would_wait_for_itself(scope, runtime):
-                return runtime.now()
-            return runtime.now() + min(wait, math.inf if scope is None else scope.left())
-
-        entry = await take_in(offer, opened, runtime, until)
+        entry = await take_in(offer, opened, runtime, self._until, wait)
         level: Level = "memory"
         if entry.is_logged:
             level = "process" if opened.confirming is None else "durable"
         return Ack(entry.id, entry.number, level)
+
+    def _until(self, runtime: Runtime, wait: float) -> float:
+        """Return the moment until which a put may wait."""
+        scope = current()
+        if self._would_wait_for_itself(scope, runtime):
+            return runtime.now()
+        return runtime.now() + min(wait, math.inf if scope is None else scope.left())
 
     async def process_stream(self, items: AsyncIterable[Any] | Iterable[Any]) -> StreamSummary:
         """Put all *items*, wait until they are handled or set aside, and say what became of them.
@@ -176,9 +187,10 @@ class StreamNode(FractalNode):
         tallies = self._life.begin().buffer.count.tallies
         tallies.append(tally)
         try:
-            await feed(items, lambda item: self._put(runtime, item, math.inf, tally), runtime)
-            if not await self._life.wait_for(tally.last, runtime, math.inf):
-                raise Rejected(f"stream {self.name!r} was closed before all of its items were handled or set aside")
+            with under_way(self._effects):
+                await feed(items, lambda item: self._put(runtime, item, math.inf, tally), runtime)
+                if not await self._life.wait_for(tally.last, runtime, math.inf):
+                    raise Rejected(f"stream {self.name!r} was closed before all of its items were handled or set aside")
         except Exception as error:
             note(error, f"unbreakable: {self.name} failed in process_stream; {tally.accepted} items stay accepted")
             raise
@@ -257,7 +269,9 @@ class StreamNode(FractalNode):
                 continue
             with opened.letters.in_hand(name) as is_ours:
                 if is_ours:
-                    await self._put_again(Offer(kept.flags, kept.payload, kept.id), opened, runtime)
+                    effects: Effects = "none" if self._effects == "none" else "idempotent"  # it is there once
+                    offer = Offer(kept.flags, kept.payload, kept.id, None, effects)
+                    await self._put_again(offer, opened, runtime)
                     opened.letters.remove(name)
                     count += 1
         return count
