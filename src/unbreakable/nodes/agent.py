@@ -217,6 +217,8 @@ class AgentNode(FractalNode):
             check.whole("feedback: passage", passage, least=1)
         self.come_back()
         self.judgements.keep(response, verdict(good), passage)
+        if (around := current()) is not None:
+            around.deeds.add(acted=True)  # judging it again takes the place of this
         return self.intelligence
 
     @property

@@ -8,6 +8,7 @@ import pickle
 
 import pytest
 
+import unbreakable as ub
 from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.nodes import AgentNode, KnowledgeBase
 
@@ -212,3 +213,23 @@ async def test_judging_from_many_threads_counts_each_once(agent):
 
     await asyncio.gather(*(asyncio.to_thread(agent.feedback_sync, each, good=True) for each in responses * 2))
     assert 100 == agent.intelligence.judged
+
+
+@pytest.mark.parametrize("judges", [True, False])
+async def test_a_verdict_is_something_that_a_step_has_done(agent, judges):
+    """That the mail was refused says nothing of it: its compensation may judge the other way."""
+    response, undone = await agent.process_query("pyramids", {"country": "Egypt"}), []
+
+    async def review():
+        if judges:
+            await agent.feedback(response, good=False)
+        raise ConnectionRefusedError("mail is down")
+
+    async def think_better_of_it():
+        undone.append((await agent.feedback(response, good=True)).judged)
+
+    step = ub.Step("review", review, compensate=think_better_of_it)
+    result = await ub.OrchestratorNode(retry=False).orchestrate([step])
+
+    expected = ("undone", [1]) if judges else ("not_begun", [])
+    assert expected == (result.ledger["review"].value, undone)
