@@ -269,9 +269,7 @@ class StreamNode(FractalNode):
                 continue
             with opened.letters.in_hand(name) as is_ours:
                 if is_ours:
-                    effects: Effects = "none" if self._effects == "none" else "idempotent"  # it is there once
-                    offer = Offer(kept.flags, kept.payload, kept.id, None, effects)
-                    await self._put_again(offer, opened, runtime)
+                    await self._put_again(Offer.again(kept, self._effects), opened, runtime)
                     opened.letters.remove(name)
                     count += 1
         return count

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from unbreakable.errors import BufferFull, CommitUnknown
+from unbreakable.nodes.streaming.aside import Kept
 from unbreakable.nodes.streaming.counting import Tally
 from unbreakable.nodes.streaming.entry import Entry
 from unbreakable.nodes.streaming.line import stand
@@ -29,6 +30,11 @@ class Offer(NamedTuple):
     id: str | None
     tally: Tally | None
     effects: Effects
+
+    @classmethod
+    def again(cls, kept: Kept, effects: Effects) -> Offer:
+        """Return what was set aside, which is in the line once however often it is put there."""
+        return cls(kept.flags, kept.payload, kept.id, None, "none" if effects == "none" else "idempotent")
 
 
 Until: TypeAlias = Callable[[Runtime, float], float]
