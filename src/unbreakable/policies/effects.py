@@ -16,8 +16,8 @@ Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
 SAYINGS = (Exception, ValueError, RuntimeError)  # programs speak by them
 LIBRARIES = frozenset(
     {
-        *("aiohttp", "asyncpg", "httpx", "httpx2", "pydantic", "pydantic_core", "psycopg", "psycopg2"),
-        *("pymongo", "pymysql", "redis", "requests", "sqlalchemy", "unbreakable", "urllib3"),
+        *("aiohttp", "asyncpg", "boto3", "botocore", "httpx", "httpx2", "pydantic", "pydantic_core"),
+        *("psycopg", "psycopg2", "pymongo", "pymysql", "redis", "requests", "sqlalchemy", "unbreakable", "urllib3"),
     }
 )
 MOST_CAUSES = 20  # that are asked whether they leave a doubt: more is a loop or an accident
@@ -77,7 +77,8 @@ def is_unrepeatable(effects: Effects, *, inside: bool) -> bool:
 
 def is_lost(error: BaseException) -> bool:
     """Return whether *error* is an answer that was given in the place of one who may have done the work."""
-    return (http_status(error) or 0) >= 500
+    status = http_status(error) or 0
+    return status >= 500 or status == 408
 
 
 def is_accident(error: BaseException) -> bool:

@@ -1,5 +1,7 @@
 """What an error of the network says of the request: how it went wrong, and whether any of it may have been sent.
 
+A process or a thread that is asked for an answer, and gives none, is no other than a machine.
+
 The libraries are known by the names of their classes alone, since none of them has to be installed.  The law of this
 file: *unsent* is only what its library raises before the first byte of a request can have left; whatever else it raises
 leaves in doubt what the target did.  A library that repeats by itself tells of its last try only, so nothing is unsent
@@ -9,8 +11,9 @@ speaks for the last of them.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from unbreakable.errors import Kind, UnbreakableError, told_by
 
@@ -39,6 +42,7 @@ BROKEN = Meaning(Kind.UNREACHABLE)
 SILENT = Meaning(Kind.TIMEOUT)
 MISUSED = Meaning(Kind.INVALID)  # as an address, which may be that of a redirect
 GARBLED = Meaning(Kind.UNVERIFIED)
+DIED = Meaning(Kind.TRANSIENT)  # in the middle of what it did
 
 
 def _table(libraries: str, **names: Meaning | Wrapping) -> dict[str, Meaning | Wrapping]:
@@ -55,6 +59,26 @@ _LAW: dict[str, Meaning | Wrapping] = {
     ),
     **_table("socket", gaierror=REFUSED),
     **_table(
+        "asyncio queue _queue",  # which is where the one in C says that it is from
+        Empty=SILENT,
+        QueueEmpty=SILENT,
+        ShutDown=BROKEN,
+        QueueShutDown=BROKEN,
+        LimitOverrunError=GARBLED,
+    ),
+    **_table(
+        "concurrent multiprocessing subprocess",
+        TimeoutError=SILENT,
+        TimeoutExpired=SILENT,
+        BrokenExecutor=DIED,
+        CancelledError=DIED,
+        MaybeEncodingError=GARBLED,
+    ),
+    **_table("smtplib", SMTPServerDisconnected=BROKEN),
+    **_table("imaplib", abort=BROKEN),
+    **_table("ftplib", error_reply=GARBLED, error_proto=GARBLED),
+    **_table("xmlrpc", ResponseError=GARBLED),
+    **_table(
         "ssl",
         SSLCertVerificationError=MISTRUSTED,
         SSLError=BROKEN,
@@ -67,9 +91,7 @@ _LAW: dict[str, Meaning | Wrapping] = {
     **_table(
         "http",
         InvalidURL=MISUSED,
-        BadStatusLine=BROKEN,
-        IncompleteRead=BROKEN,
-        LineTooLong=BROKEN,
+        HTTPException=BROKEN,
     ),
     **_table(
         "httpx httpx2 httpcore httpcore2",
@@ -138,6 +160,35 @@ _LAW: dict[str, Meaning | Wrapping] = {
         ConnectionError=BROKEN,
         HTTPClientError=BROKEN,
         IncompleteReadError=BROKEN,
+        WaiterError=SILENT,
+        ResponseParserError=GARBLED,
+    ),
+}
+
+# What a system without a network says, also in the middle of a conversation.
+_AWAY = frozenset(
+    {
+        *(errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+        *(errno.ENOTCONN, errno.ECONNABORTED, errno.ECONNRESET),
+    }
+)
+
+# Codes of the cloud that say more than the status beside them, which is 400 or 503.
+_MORE_THAN_STATUS = {
+    **dict.fromkeys(
+        (
+            *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "EC2ThrottledException"),
+            *("RequestThrottledException", "TooManyRequestsException", "ProvisionedThroughputExceededException"),
+            *("RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException", "SlowDown"),
+        ),
+        429,
+    ),
+    **dict.fromkeys(
+        (
+            *("RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"),
+            "TransactionInProgressException",
+        ),
+        408,
     ),
 }
 
@@ -164,17 +215,44 @@ def meaning_of(error: BaseException | type[BaseException]) -> Meaning | None:
         return otherwise
     if law is UNCONNECTED and _failed_handshake(error):
         return MISTRUSTED
-    return law or otherwise
+    return law or _meaning_of_number(error) or otherwise
 
 
 def http_status(error: BaseException | type[BaseException]) -> int | None:
-    """Return the HTTP status that *error*, or every error of that type, carries, as those of httpx and requests do."""
+    """Return the HTTP status that *error*, or every error of that type, carries, as those of httpx and requests do.
+
+    Of botocore's it is the one in its dictionary, or what the code beside that means.
+    """
     response = told_by(error, "response")
     for source, name in ((error, "http_status"), (response, "status_code"), (error, "status_code"), (error, "status")):
-        status = told_by(source, name)
-        if issubclass(type(status), int) and type(status) is not bool and 100 <= int(status) < 600:
-            return int(status)
+        status = _status(told_by(source, name))
+        if status is not None:
+            return status
+    if type(response) is dict:
+        meant = _MORE_THAN_STATUS.get(str(_entry(response, "Error", "Code")))
+        return meant or _status(_entry(response, "ResponseMetadata", "HTTPStatusCode"))
+    is_of_xmlrpc = issubclass(type(error), Exception) and _name(type(error)) == "xmlrpc.ProtocolError"
+    return _status(told_by(error, "errcode")) if is_of_xmlrpc else None
+
+
+def _status(found: Any) -> int | None:
+    if issubclass(type(found), int) and type(found) is not bool and 100 <= int(found) < 600:
+        return int(found)
     return None
+
+
+def _entry(response: dict[Any, Any], part: str, name: str) -> Any:
+    held = response.get(part)
+    return held.get(name) if type(held) is dict else None
+
+
+def _meaning_of_number(error: object) -> Meaning | None:
+    """Return what the number says that *error* carries: the system's, or that with which a process ended."""
+    names = {_name(each) for each in type(error).__mro__}
+    if "builtins.OSError" in names and told_by(error, "errno") in _AWAY:
+        return BROKEN
+    code = told_by(error, "returncode") if "subprocess.CalledProcessError" in names else None
+    return DIED if type(code) is int and code < 0 else None  # a signal ended it, whatever it was at
 
 
 def _law_of(type_: type[BaseException]) -> Meaning | Wrapping | None:
