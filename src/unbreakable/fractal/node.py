@@ -31,7 +31,7 @@ from unbreakable.fractal.tuner import Tuner
 from unbreakable.outcome import Outcome, Result
 from unbreakable.policies import Circuit, Context, current, deeds
 from unbreakable.policies.check import refuse
-from unbreakable.policies.effects import checked
+from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, run_blocking
 
@@ -226,12 +226,15 @@ class FractalNode(Closing, Listening, Belonging, Paying):
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def for_guests(self) -> Settings:
-        """Return the settings for operations that are handed to it; its own where it has none that are its alone."""
+    def effects_of_guests(self) -> Effects:
+        """Return what is known of operations that are handed to it."""
+        return self._for_guests().effects
+
+    def _for_guests(self) -> Settings:
         return self.settings.for_guests() if self.speaks_of_itself else self.settings
 
     def _new_target(self, name: str, sort: Sort | None = None, like: Target | None = None) -> Target:
-        settings = self.for_guests if sort == GUESTS else self.settings
+        settings = self._for_guests() if sort == GUESTS else self.settings
         cold = settings.cold()
         if sort is not None and sort != GUESTS:
             cold = replace(cold, effects=checked(sort))

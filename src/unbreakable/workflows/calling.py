@@ -69,7 +69,7 @@ class StepNodes:
         A node that speaks of itself declares nothing about it; so what the operation says goes first there.
         """
         node, operation = self.of(step), step.operation
-        effects = node.for_guests.effects
+        effects = node.effects_of_guests
         if isinstance(operation, (FractalNode, Door)) and (effects == "unknown" or node.speaks_of_itself):
             return known_heart(operation).settings.effects
         return effects
