@@ -203,6 +203,14 @@ def test_one_provider_that_cannot_be_reached_and_one_that_declines_are_clear(col
     assert "compensated" == colour.play(story)
 
 
+def answer(status, **says):
+    """Return what a client of ours makes of an answer with that *status*."""
+    request = httpx2.Request("GET", "http://bank.test/receipt")
+    error = httpx2.HTTPStatusError(f"{status}", request=request, response=httpx2.Response(status, request=request))
+    vars(error).update(says)
+    return error
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -211,6 +219,9 @@ def test_one_provider_that_cannot_be_reached_and_one_that_declines_are_clear(col
         httpx2.ReadError("reset"),
         Gateway(),
         ConnectionRefusedError(),
+        answer(404),
+        answer(401, refused=True),
+        ExceptionGroup("both", [answer(410)]),
     ],
 )
 @pytest.mark.parametrize("options", [{"effects": "none"}, {"effects": "none", "breaker": ub.CircuitBreaker(1)}])
@@ -339,3 +350,39 @@ def test_the_lost_answer_of_a_copy_is_known_where_the_first_one_is_told_of():
 
     with virtual_time():
         assert "uncertain" == asyncio.run(story())
+
+
+@pytest.mark.parametrize("error", [answer(404), answer(401, refused=True), MyError("not found")])
+def test_a_look_that_is_refused_before_anything_was_done_is_clear(colour, error):
+    """Nothing is in doubt of what never began."""
+
+    async def story():
+        async def fails():
+            raise error
+
+        look = colour.protect(fails, effects="none", retry=False)
+
+        async def pay():
+            await colour.call(look)
+
+        return (await end_of(colour, pay)).ledger["pay"].value
+
+    assert "failed" == colour.play(story)
+
+
+def test_a_word_of_the_programs_own_is_one_in_a_look_as_well(colour):
+    """Who looks what became of a charge, and says that it was declined, has made sure."""
+
+    async def story():
+        async def status():
+            raise Declined("no funds")
+
+        ask, look = paying(colour, []), colour.protect(status, effects="none", retry=False)
+
+        async def pay():
+            await colour.call(ask)
+            await colour.call(look)
+
+        return (await end_of(colour, pay)).ledger["pay"].value
+
+    assert "failed" == colour.play(story)

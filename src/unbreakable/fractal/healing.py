@@ -38,7 +38,7 @@ class Healing:
                 ctx.node.give_back(ctx)
         if isinstance(result, Failure):
             own_up(ctx)
-            tell_of_all(result, doubtful=ctx.deeds.doubtful)
+            tell_of_all(result, ctx.plan.effects, doubtful=ctx.deeds.doubtful)
         return result
 
     async def _healed(self, inner: Inner, ctx: Context) -> Result[Any]:

@@ -55,19 +55,21 @@ def is_unsent(error: BaseException) -> bool:
     return is_a(error, NotSent) or (meaning is not None and meaning.unsent)
 
 
-def tell_of_all(failure: Failure, *, doubtful: bool) -> None:
+def tell_of_all(failure: Failure, effects: Effects, *, doubtful: bool) -> None:
     """Have the error of *failure*, the last of several attempts, say what is known of all of them.
 
     Whoever is told of it knows of the last one alone.  That one may never have left, and another have reached its
     target: that is no more of a doubt than the other's own error has left, so what may be repeated after that may be
-    after this.  Or its answer was lost, but it was a look at something, or is undone.  It is no word on what other
-    calls have done, as ``in_doubt`` is that a program sets.
+    after this.  Or its answer was lost, or was a refusal, but it was a look at something; or it is undone.  It is no
+    word on what other calls have done, as ``in_doubt`` is that a program sets.
     """
-    with contextlib.suppress(Exception):  # it may be somebody else's, and hold nothing
-        if doubtful and is_unsent(failure.error):
-            vars(failure.error).update(may_have_arrived=True)
-        elif not doubtful and leaves_doubt(failure):
-            vars(failure.error).update(may_have_arrived=False)
+    is_clear = not doubtful and leaves_doubt(failure)
+    for error in (failure.error, *_members(failure.error)):
+        with contextlib.suppress(Exception):  # it may be somebody else's, and hold nothing
+            if doubtful and is_unsent(error):
+                vars(error).update(may_have_arrived=True)
+            elif is_clear or (effects == "none" and _is_refusal(error)):
+                vars(error).update(may_have_arrived=False)
 
 
 def is_unrepeatable(effects: Effects, *, inside: bool) -> bool:
@@ -84,17 +86,22 @@ def is_lost(error: BaseException) -> bool:
 def is_accident(error: BaseException) -> bool:
     """Return whether *error* is Python's, ours or a well-known library's, and none by which something is said.
 
-    An answer of 4xx is a word, whoever passes it on; of a group its members are asked.  What we found out about one
-    call's result is no word on what another one has done.
+    An answer of 4xx is a word, whoever passes it on, unless it was given to a look; of a group its members are asked.
+    What we found out about one call's result is no word on what another one has done.
     """
     if is_a(error, BaseExceptionGroup):
         return any(is_accident(each) for each in _members(error) if _word_of(each) is not False)
     if type(error) is VerificationFailed:
         return error.judged is not None
-    if type(error) in SAYINGS or 400 <= (http_status(error) or 0) < 500:
+    if type(error) in SAYINGS or (_is_refusal(error) and told_by(error, "may_have_arrived") is not False):
         return False
     module = str(told_by(type(error), "__module__")).partition(".")[0]
     return module in sys.stdlib_module_names or module in LIBRARIES
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return whether *error* is an answer by which somebody says no."""
+    return 400 <= (http_status(error) or 0) < 500 or told_by(error, "refused") is True
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
@@ -134,7 +141,8 @@ def _word_of(error: BaseException) -> bool | None:
     told = told_by(error, "in_doubt")
     if told is True or told is False:
         return told
-    return False if told_by(error, "refused") is True else None
+    of_a_look = told_by(error, "may_have_arrived") is False
+    return False if told_by(error, "refused") is True and not of_a_look else None
 
 
 def _came_from_doubt(error: BaseException) -> bool:

@@ -144,6 +144,8 @@ async def test_a_transport_and_the_call_around_it_do_not_multiply(partner, colou
         ({"body": {"ready": False}}, {"verify": lambda answer: answer["ready"]}),
         ({"body": b"x" * 5_000}, {"max_body": 4_000}),
         ({"status": 500}, {}),
+        ({"status": 404}, {}),
+        ({"status": 401}, {}),
     ],
 )
 async def test_a_receipt_that_cannot_be_used_is_no_word_on_the_payment(partner, receipt, options):
