@@ -168,6 +168,7 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
     if answer is not None and is_async(answer) and not is_async(function):
         raise refuse(f"{own}: the fallback of a plain function", "a plain function, too", answer)
     node = FractalNode(name or own, **options)
+    node.speaks_of_itself = True  # what is declared is declared of this function
     door: Any = (AsyncProtected if is_async(function) else SyncProtected)(function, node)
     node.be_held_by(door)
     return door

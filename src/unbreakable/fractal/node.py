@@ -115,9 +115,9 @@ class FractalNode(Closing, Listening, Belonging, Paying):
     async def execute(self, operation: Any = None, context: Any = None, **scope: Any) -> Outcome[Any]:
         """Run *operation*, or the node's own, and say how it ended; never raises an Exception.
 
-        What a node of a kind, such as an APINode, says of its own work (``effects``, ``schema``, ``verify``,
-        ``fallback``) is not said of an *operation* that is handed to it, of which it knows nothing: that is "unknown",
-        or "once" where the node's own must not happen twice, and is tried and healed as the node's is.
+        What a node of a kind, such as an APINode, or a protected function's says of its own work (``effects``,
+        ``schema``, ``verify``, ``fallback``) is not said of an *operation* that is handed to it, of which it knows
+        nothing: that is "unknown", or "once" where the node's own must not happen twice, and healed as the node's is.
         *context* becomes the operation's ``ctx.input``; *scope* (nodes, results, state, tick, iteration,
         idempotency_key) is what workflows and loops add.  CancelledError and other BaseExceptions pass.
         """

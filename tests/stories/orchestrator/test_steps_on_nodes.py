@@ -1,4 +1,4 @@
-"""What a node of a kind says of its own work is not said of a step that it runs: that is the user's."""
+"""What a node of a kind, or a function's, says of its own work is not said of a step that it runs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ KINDS = {
     "database": lambda **said: ub.DatabaseNode("sqlite+aiosqlite://", **said),
     "agent": lambda **said: ub.AgentNode(knowledge={"Egypt": "pyramids"}, **said),
     "stream": ub.StreamNode,
+    "function": lambda **said: ub.protect("rates", **{"effects": "none", **said})(lambda: 7).node,
     "cache": lambda **said: ub.CacheNode(**said).node,
 }
 SAID = [
