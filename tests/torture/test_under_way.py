@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 
 import pytest
-from tests.torture.test_deeds_left_behind import play, tries_of
+from tests.torture.test_deeds_left_behind import ledger_of, play, tries_of
+from tests.torture.test_doubt import MyError
 
 import unbreakable as ub
 from unbreakable.policies import Context, current
@@ -127,6 +128,46 @@ def test_a_loop_of_attempts_that_is_left_before_its_block_is_not_under_way(leave
         raise ConnectionResetError
 
     assert 3 == play(lambda: tries_of(work))
+
+
+@pytest.mark.parametrize("effects", ["unknown", "idempotent"])
+def test_a_loop_of_attempts_that_its_caller_gives_up_is_not_under_way(effects):
+    """What its first attempts have done is known, and nobody waits for the next one, which never begins."""
+    loops, undone = [], []
+
+    async def work():
+        loops.append(loop := ub.attempts("act", effects=effects, retry=ub.Retry(5, backoff=ub.Backoff(0.0))))
+        async for attempt in loop:
+            if attempt.number == 2:
+                raise MyError("given up")
+            async with attempt:
+                raise MyError("no")
+
+    async def story():
+        clock = Clock()
+
+        async def undo():
+            undone.append(clock.now())
+
+        return await ub.OrchestratorNode(retry=False).orchestrate([ub.Step("act", work, compensate=undo)])
+
+    assert 3 == play(lambda: tries_of(work))
+    assert ("compensated", [0.0]) == (play(story).status.value, undone)
+
+
+def test_a_loop_of_attempts_that_is_given_up_after_a_doubt_leaves_it():
+    """Its first attempt may have arrived; that no other follows clears nothing up."""
+    loops = []
+
+    async def work():
+        loops.append(loop := ub.attempts("act", retry=ub.Retry(5, backoff=ub.Backoff(0.0))))
+        async for attempt in loop:
+            if attempt.number == 2:
+                raise MyError("given up")
+            async with attempt:
+                raise ConnectionResetError
+
+    assert "uncertain" == play(lambda: ledger_of(work))
 
 
 def test_a_loop_of_attempts_is_under_way_between_them():

@@ -123,10 +123,8 @@ class Attempts:
             self._close()
             raise RuntimeError(f'the last attempt was not used: write "{self._block}" in the loop')
         self._number, self._open, self._begun = self._number + 1, True, False
-        around = self.context.parent
-        enter(around)  # until the block begins: a loop that is left before leaves no trace
-        if around is not None and self._number == 1:
-            around.deeds.at_work.discard(self.context)
+        self.context.idle = True
+        enter(self.context.parent)  # until the block begins: a loop that is left before leaves no trace
         return Attempt(self, self._scope)
 
     def begin_block(self, block: str) -> None:
@@ -140,9 +138,9 @@ class Attempts:
                 self.node.close_call(self.context, late)
                 self._finish(late)
             raise late.error
-        self._begun, around = True, self.context.parent
+        self._begun, self.context.idle, around = True, False, self.context.parent
         if around is not None:
-            around.deeds.at_work.add(self.context)
+            around.deeds.at_work.add(self.context)  # which it no longer is where that was settled meanwhile
 
     def _wait_for_block(self) -> float | None:
         """Return the moment until which a block that has not begun when it is due may begin; None if it has.

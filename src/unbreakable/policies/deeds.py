@@ -59,7 +59,9 @@ class Deeds:
         at_work = tuple(self.at_work)
         for call in at_work:
             effects = call.plan.effects
-            if call.live and effects != "none":
+            if call.idle:
+                self.take(call.deeds.settle())
+            elif call.live and effects != "none":
                 once = effects == "once" if well else not may_run_twice_at_once(effects)
                 self.add(doubtful=not well, unrepeatable=once)
                 self.left.add(call)
@@ -71,7 +73,7 @@ class Deeds:
         asked = [self]
         for each in asked:
             for call in (*each.at_work, *each.left):
-                if not call.live:
+                if call.idle or not call.live:
                     asked += _own(call)
                 elif call.plan.effects != "none":
                     yield call

@@ -89,6 +89,7 @@ class Context(Alarm):
     waiting: Callable[[], float | None] | None = None  #: asked when it is due, until when its block may yet begin
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
+    idle: bool = False  #: whether it waits until its caller begins the next attempt, which may never be
     bells: Sequence[Waiter] = ()  #: of those who wait until the call is over
 
     @property

@@ -27,6 +27,7 @@ class UnderWay:
     """
 
     bells: Sequence[Waiter] = ()  #: of those who wait until it is over
+    idle = False
 
     def __init__(self, effects: Effects, around: Context | None) -> None:
         self.plan, self.live, self.above = Declared(effects), True, around

@@ -7,11 +7,13 @@ import math
 from unbreakable.fractal import FractalNode
 from unbreakable.policies import Context, current
 from unbreakable.policies.deeds import Deeds
+from unbreakable.policies.plan import COLD_DEADLINE
 from unbreakable.policies.policy import enter
 from unbreakable.policies.under_way import all_over
 from unbreakable.runtime import Runtime
 
 TO_END = 2.0  # seconds beyond its deadline that a call may still be at work: a fallback has one, and what is cut tidies
+AT_MOST = COLD_DEADLINE + TO_END  # seconds that are waited for what is left of a step without a deadline
 
 
 class Leftover:
@@ -51,7 +53,8 @@ class Leftover:
 
     async def is_over(self, runtime: Runtime) -> bool:
         """Wait until nothing of the step is at work any more, as long as the step had time; return whether that is."""
-        return self._scope is None or await all_over(self._scope, runtime, self._until)
+        until = runtime.now() + AT_MOST if self._until == math.inf else self._until
+        return self._scope is None or await all_over(self._scope, runtime, until)
 
     def end(self) -> None:
         """Let go of what goes on: its run has ended."""

@@ -12,7 +12,7 @@ def test_what_is_settled_can_be_sent_elsewhere():
     """A worker process tells the one that it works for, whatever it has left at work."""
 
     class Call:
-        live, plan = True, SimpleNamespace(effects="once")
+        live, idle, plan = True, False, SimpleNamespace(effects="once")
 
     deeds = Deeds()
     deeds.at_work.add(Call())
