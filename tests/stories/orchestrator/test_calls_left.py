@@ -12,7 +12,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.nodes import OrchestratorNode
-from unbreakable.runtime import ASYNCIO, BLOCKING
+from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
 from unbreakable.testing import virtual_time
 from unbreakable.workflows import RunStatus, Step, StepState
 from unbreakable.workflows.events import CompensationFailed
@@ -312,3 +312,23 @@ def test_a_thread_that_a_plain_step_has_left_at_a_call_is_waited_for(shop):
 
     assert [(0.3, "charged"), (0.3, "refund")] == shop.story
     assert RunStatus.COMPENSATED == result.status
+
+
+def test_what_a_step_has_repeated_in_vain_is_not_repeated_around_its_run(stage):
+    """Three attempts of the step are three, and not nine, where its error is passed on."""
+    no = ValueError("sold out")
+    orchestrator = stage.orchestrator(effects="idempotent", retry=ub.Retry(3, on=ValueError), breaker=False)
+    steps = [stage.step("buy", undo=False, fails=[no] * 99)]
+
+    async def order():
+        run = orchestrator.orchestrate if stage.is_async else orchestrator.orchestrate_sync
+        result = run(steps)
+        raise (await result if stage.is_async else result).error
+
+    around = ub.protect("around", retry=ub.Retry(3, on=ValueError), effects="idempotent")
+    if stage.is_async:
+        asyncio.run(around(order).outcome())
+    else:
+        around(lambda: run_blocking(order())).outcome()
+
+    assert 3 == stage.heard().count("buy")
