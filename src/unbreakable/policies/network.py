@@ -229,7 +229,8 @@ def http_status(error: BaseException | type[BaseException]) -> int | None:
         if status is not None:
             return status
     if type(response) is dict:
-        meant = _MORE_THAN_STATUS.get(str(_entry(response, "Error", "Code")))
+        code = _entry(response, "Error", "Code")
+        meant = _MORE_THAN_STATUS.get(code) if type(code) is str else None
         return meant or _status(_entry(response, "ResponseMetadata", "HTTPStatusCode"))
     is_of_xmlrpc = issubclass(type(error), Exception) and _name(type(error)) == "xmlrpc.ProtocolError"
     return _status(told_by(error, "errcode")) if is_of_xmlrpc else None
@@ -249,7 +250,8 @@ def _entry(response: dict[Any, Any], part: str, name: str) -> Any:
 def _meaning_of_number(error: object) -> Meaning | None:
     """Return what the number says that *error* carries: the system's, or that with which a process ended."""
     names = {_name(each) for each in type(error).__mro__}
-    if "builtins.OSError" in names and told_by(error, "errno") in _AWAY:
+    number = told_by(error, "errno") if "builtins.OSError" in names else None
+    if type(number) is int and number in _AWAY:
         return BROKEN
     code = told_by(error, "returncode") if "subprocess.CalledProcessError" in names else None
     return DIED if type(code) is int and code < 0 else None  # a signal ended it, whatever it was at

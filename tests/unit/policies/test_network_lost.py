@@ -133,12 +133,8 @@ def test_a_pivot_whose_answer_got_lost_needs_somebody_to_look(error, _):
 @pytest.mark.parametrize(
     "response",
     [
-        None,
-        {},
-        {"Error": None},
-        {"ResponseMetadata": {}},
-        {"ResponseMetadata": {"HTTPStatusCode": "503"}},
-        {"Error": 7},
+        *(None, {}, {"Error": None}, {"Error": 7}, {"Error": {"Code": ["SlowDown"]}}, {"ResponseMetadata": {}}),
+        *({"ResponseMetadata": {"HTTPStatusCode": "503"}}, {"ResponseMetadata": {"HTTPStatusCode": True}}),
     ],
 )
 def test_a_dictionary_that_holds_no_answer_has_no_status(response):
@@ -147,6 +143,17 @@ def test_a_dictionary_that_holds_no_answer_has_no_status(response):
     error.response = response
 
     assert http_status(error) is None
+
+
+@pytest.mark.parametrize("number", [[], "113", True, None, 10**30])
+def test_a_number_that_is_none_says_nothing(number):
+    """An error may carry anything under that name, and nothing of it is raised."""
+    error = OSError("?")
+    error.errno = number
+    ended = subprocess.CalledProcessError(number, "pay")
+
+    assert not leaves_doubt(Failure(error, classify(error)))
+    assert not leaves_doubt(Failure(ended, classify(ended)))
 
 
 def test_a_misuse_of_botocore_after_a_payment_is_an_accident():
