@@ -204,7 +204,7 @@ def test_several_may_wait_for_the_same_end():
         work = UnderWay("once", scope)
 
         async def wait():
-            ends.append((await all_over(scope, ASYNCIO, clock.began + 100.0), clock.now()))
+            ends.append((await all_over(scope, ASYNCIO, lambda _: clock.began + 100.0), clock.now()))
 
         async with asyncio.TaskGroup() as group:
             group.create_task(wait())
@@ -224,7 +224,7 @@ def test_who_waits_waits_no_longer_than_it_may(until, expected):
         scope, clock = scope_of_ours(), Clock()
         work = UnderWay("idempotent", scope)
         asyncio.get_running_loop().call_later(5.0, work.end)
-        return await all_over(scope, ASYNCIO, clock.began + until), clock.now()
+        return await all_over(scope, ASYNCIO, lambda _: clock.began + until), clock.now()
 
     assert expected == play(story)
 
@@ -239,7 +239,7 @@ def test_what_is_beside_a_scope_is_not_waited_for():
             scope.above, scope.own_deeds = around, around.deeds
         with UnderWay("once", other) as work:
             assert (is_inside(work, other), is_inside(work, around), is_inside(work, mine)) == (True, True, False)
-            return [await all_over(scope, ASYNCIO, ASYNCIO.now()) for scope in (mine, other, around)]
+            return [await all_over(scope, ASYNCIO, lambda _: ASYNCIO.now()) for scope in (mine, other, around)]
 
     assert [True, False, False] == play(story)
 
@@ -279,6 +279,6 @@ def test_what_ends_by_an_error_is_over():
         scope = scope_of_ours()
         with contextlib.suppress(KeyError), UnderWay("once", scope):
             raise KeyError
-        return await all_over(scope, ASYNCIO, 0.0), list(scope.deeds.at_work)
+        return await all_over(scope, ASYNCIO, lambda _: 0.0), list(scope.deeds.at_work)
 
     assert (True, []) == play(story)

@@ -212,6 +212,7 @@ class Attempts:
         return True
 
     def _after_block(self, goes_on: bool, error: BaseException | None) -> bool:
+        self.context.idle = True  # nobody may ever ask for the next attempt
         if goes_on:
             return True
         self._raise_if_refused(error)

@@ -23,7 +23,7 @@ from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_await
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
-from unbreakable.policies import Context, Inner
+from unbreakable.policies import Context, Inner, deeds
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.network import http_status
 from unbreakable.policies.timeout import is_soft
@@ -102,6 +102,8 @@ class Attempting:
 
     async def attempt(self, ctx: Context) -> Result[Any]:
         """Return what the work returned if it passes, else the failure; only cancellations are raised."""
+        if ctx.plan.costs_threads or ctx.apart:
+            deeds.may_be_left(ctx)
         try:
             return await self._attempt(ctx)
         finally:

@@ -187,7 +187,7 @@ class StreamNode(FractalNode):
         tallies = self._life.begin().buffer.count.tallies
         tallies.append(tally)
         try:
-            with under_way(self._effects):
+            with under_way(self._effects, endless=True):
                 await feed(items, lambda item: self._put(runtime, item, math.inf, tally), runtime)
                 if not await self._life.wait_for(tally.last, runtime, math.inf):
                     raise Rejected(f"stream {self.name!r} was closed before all of its items were handled or set aside")

@@ -94,6 +94,12 @@ def _leads_on(call: Any) -> bool:
     return call.live or any(deeds.left for deeds in _own(call))
 
 
+def may_be_left(ctx: Any) -> None:
+    """Note that the attempt *ctx* may go on in a thread that was left behind, when its call is over."""
+    if ctx.plan.effects != "none":
+        _call_of(ctx).deeds.left.add(ctx)
+
+
 def succeeded(ctx: Any) -> None:
     """Note what the attempt *ctx* has done, which succeeded: what earlier ones have left in doubt is known by now."""
     done = has_answered(ctx)

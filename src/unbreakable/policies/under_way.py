@@ -5,13 +5,16 @@ Calls are, and work of ours that is no call, such as the block of a transaction:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Container, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.policy import Context, current
 from unbreakable.runtime import Runtime, Waiter
+
+TURNS = 20  # of the event loop: a gather of gathers takes four
 
 
 class Declared(NamedTuple):
@@ -29,8 +32,10 @@ class UnderWay:
     bells: Sequence[Waiter] = ()  #: of those who wait until it is over
     idle = False
 
-    def __init__(self, effects: Effects, around: Context | None) -> None:
+    def __init__(self, effects: Effects, around: Context | None, *, endless: bool = False) -> None:
         self.plan, self.live, self.above = Declared(effects), True, around
+        #: the moment by which it may be expected to be over, should somebody wait: the attempt's, or any time
+        self.deadline = -math.inf if endless or around is None else around.deadline
         if around is not None:
             around.deeds.at_work.add(self)
 
@@ -51,25 +56,45 @@ class UnderWay:
         self.end()
 
 
-def under_way(effects: Effects) -> UnderWay:
-    """Return what is under way from now on for the call that runs here, and over at the end of its block."""
-    return UnderWay(effects, current())
+def under_way(effects: Effects, *, endless: bool = False) -> UnderWay:
+    """Return what is under way from now on for the call that runs here, and over at the end of its block.
 
-
-async def all_over(scope: Context, runtime: Runtime, until: float) -> bool:
-    """Wait until nothing is under way inside of *scope*, at most until that moment; return whether nothing is.
-
-    What was waited for may have been followed by something else meanwhile, or have left it under way: that is waited
-    for, too.
+    What is *endless* may go on for ever, so that nobody waits for it for long.
     """
-    while (call := next((each for each in scope.deeds.under_way() if is_inside(each, scope)), None)) is not None:
-        left, bell = until - runtime.now(), runtime.waiter()
+    return UnderWay(effects, current(), endless=endless)
+
+
+Until: TypeAlias = Callable[[Any], float]  # the moment until which a call is waited for
+
+
+async def all_over(scope: Context, runtime: Runtime, until: Until, besides: Container[Context] = ()) -> bool:
+    """Wait until nothing is under way inside of *scope*, for each call *until* its moment; return whether nothing is.
+
+    What was waited for may be followed by something else, or have left it under way: that is waited for, too.  The
+    attempts of the calls *besides* which nothing is to be under way do not count.
+    """
+    turns = 0  # what follows a call in a task that waits for it begins some turns of the event loop later
+    while True:
+        call = _any_under_way(scope, besides)
+        if call is None:
+            if not turns:
+                return True
+            turns -= 1
+            await runtime.sleep(0)
+            continue
+        left, bell = until(call) - runtime.now(), runtime.waiter()
         if left <= 0:
             return False
         vars(call).setdefault("bells", []).append(bell)  # in one step, and before looking: threads may end it
         if call.live:
             await runtime.wait(bell, left)
-    return True
+        turns = TURNS
+
+
+def _any_under_way(scope: Context, besides: Container[Context]) -> Any:
+    """Return a call that is under way inside of *scope*, None if there is none."""
+    calls = (each for each in scope.deeds.under_way() if is_inside(each, scope))
+    return next((each for each in calls if getattr(each, "whole", None) not in besides), None)
 
 
 def is_inside(call: Any, scope: Context) -> bool:

@@ -119,12 +119,16 @@ class NodeCaller:
     async def undo(self, step: Step, call: Call) -> Ending:
         """Call the compensation of *step*, once nothing of it is at work, until it succeeds or patience ends.
 
-        When something is at work for too long what can be undone is, and a person has to see to the rest.
+        When something is at work for too long what can be undone is.  If that is over then, which the compensation may
+        have seen to itself, it is called once more for what came meanwhile; if not, a person has to see to the rest.
         """
+        undo = partial(self._once, self.nodes.for_undo(step), step.compensate, call)
         is_over = await call.leftover.is_over(self.runtime)
-        ending = await self._persist(partial(self._once, self.nodes.for_undo(step), step.compensate, call))
+        ending = await self._persist(undo)
         if is_over or isinstance(ending, NotReturned):
             return ending
+        if await call.leftover.is_over(self.runtime, waiting=False):
+            return await self._persist(undo)
         late = TimeoutError(f"a call in step {step.id!r} was still at work when the step was undone, and is not undone")
         return NotReturned(late, Doubt.NOBODY_KNOWS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from unbreakable.fractal import FractalNode
 from unbreakable.policies import Context, current
@@ -13,7 +14,7 @@ from unbreakable.policies.under_way import all_over
 from unbreakable.runtime import Runtime
 
 TO_END = 2.0  # seconds beyond its deadline that a call may still be at work: a fallback has one, and what is cut tidies
-AT_MOST = COLD_DEADLINE + TO_END  # seconds that are waited for what is left of a step without a deadline
+AT_MOST = COLD_DEADLINE + TO_END  # seconds that are waited for all together
 
 
 class Leftover:
@@ -25,7 +26,7 @@ class Leftover:
 
     def __init__(self) -> None:
         self._scope: Context | None = None
-        self._until = -math.inf
+        self._calls: list[Context] = []  #: of the step itself
 
     def enter(self, node: FractalNode, runtime: Runtime) -> None:
         """Be around what is called in this context from now on; *node* is whose steps they are."""
@@ -37,8 +38,8 @@ class Leftover:
         enter(scope)
 
     def opened(self, ctx: Context) -> None:
-        """Note that *ctx* is a call of the step: what it leaves has the same time, and what it takes to end."""
-        self._until = max(self._until, ctx.deadline + TO_END)
+        """Note that *ctx* is a call of the step."""
+        self._calls.append(ctx)
 
     def tell_outside(self) -> None:
         """Tell the call around the run what the step's last call has said to this."""
@@ -51,12 +52,21 @@ class Leftover:
         if scope.makeshift:
             scope.leave_makeshift()
 
-    async def is_over(self, runtime: Runtime) -> bool:
-        """Wait until nothing of the step is at work any more, as long as the step had time; return whether that is."""
-        until = runtime.now() + AT_MOST if self._until == math.inf else self._until
-        return self._scope is None or await all_over(self._scope, runtime, until)
+    async def is_over(self, runtime: Runtime, *, waiting: bool = True) -> bool:
+        """Return whether nothing of the step is at work, having waited for it; without *waiting*, as it is now.
+
+        A call is waited for as long as it has time, and what it takes to end; what may go on for ever, such as a
+        stream's source, as long as that takes.  A plain step's own attempt that was cut is not waited for: it may hang.
+        """
+        now = runtime.now()
+
+        def until(call: Any) -> float:
+            return min(max(call.deadline, now) + TO_END, now + AT_MOST) if waiting else now
+
+        return self._scope is None or await all_over(self._scope, runtime, until, self._calls)
 
     def end(self) -> None:
         """Let go of what goes on: its run has ended."""
+        self._calls.clear()
         if self._scope is not None:
             self._scope.end()
