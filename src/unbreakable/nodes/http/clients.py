@@ -17,7 +17,7 @@ import httpx2
 from unbreakable.errors import ValidationFailed
 from unbreakable.nodes.http.answer import Body
 from unbreakable.nodes.http.hurry import hurry, within
-from unbreakable.nodes.http.places import EARLY, placed, places_of
+from unbreakable.nodes.http.places import placed, places_of, shortened
 from unbreakable.policies import Context
 from unbreakable.runtime import Gate, new_lock
 
@@ -29,7 +29,6 @@ Transport: TypeAlias = "httpx2.BaseTransport | httpx2.AsyncBaseTransport"
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0)
 PROVEN = httpx2.Auth()  # adds nothing: what proves who we are was added before
 MOST_WAIT = 5.0  # seconds for a new connection to be there
-MOST_EARLY = 0.1  # seconds
 
 
 @functools.cache
@@ -59,9 +58,9 @@ class Wire(Protocol):
 def time_limits(ctx: Context) -> dict[str, float | None]:
     """Return what the sockets are given: where nobody can cut us, what is left of the attempt."""
     left = max(0.001, ctx.remaining())
-    soon = left - min(MOST_EARLY, left / 10)  # before we are cut: that it was not connected says that nothing was sent
+    soon = shortened(left)  # that it was not connected says that nothing was sent
     hang = None if ctx.runtime.preemptive or left == math.inf else left
-    turn = max(0.001, ctx.left() - EARLY)  # in a line of which we do not know
+    turn = max(0.001, shortened(ctx.left()))  # in a line of which we do not know
     return {"connect": min(MOST_WAIT, soon), "pool": None if turn == math.inf else turn, "read": hang, "write": hang}
 
 
