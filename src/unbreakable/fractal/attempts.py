@@ -213,6 +213,8 @@ class Attempts:
 
     def _after_block(self, goes_on: bool, error: BaseException | None) -> bool:
         self.context.idle = True  # nobody may ever ask for the next attempt
+        for bell in self.context.bells:
+            bell.wake()
         if goes_on:
             return True
         self._raise_if_refused(error)

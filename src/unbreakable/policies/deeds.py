@@ -91,13 +91,19 @@ def _own(call: Any) -> list[Deeds]:
 
 def _leads_on(call: Any) -> bool:
     """Return whether *call* is under way, or has left others so."""
-    return call.live or any(deeds.left for deeds in _own(call))
+    return call.live or any(_leads_on(each) for deeds in _own(call) for each in tuple(deeds.left))
 
 
 def may_be_left(ctx: Any) -> None:
     """Note that the attempt *ctx* may go on in a thread that was left behind, when its call is over."""
     if ctx.plan.effects != "none":
         _call_of(ctx).deeds.left.add(ctx)
+
+
+def is_not_left(ctx: Any) -> None:
+    """Note that the attempt *ctx* is over, unless it goes on in a thread."""
+    if not ctx.live:
+        _call_of(ctx).deeds.left.discard(ctx)
 
 
 def succeeded(ctx: Any) -> None:

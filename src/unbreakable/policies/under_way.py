@@ -14,7 +14,7 @@ from unbreakable.policies.effects import Effects
 from unbreakable.policies.policy import Context, current
 from unbreakable.runtime import Runtime, Waiter
 
-TURNS = 20  # of the event loop: a gather of gathers takes four
+QUIET, LOOK = 20, 0.001  # looks in vain, so many seconds apart, after which nothing follows: a thread may have to begin
 
 
 class Declared(NamedTuple):
@@ -73,14 +73,14 @@ async def all_over(scope: Context, runtime: Runtime, until: Until, besides: Cont
     What was waited for may be followed by something else, or have left it under way: that is waited for, too.  The
     attempts of the calls *besides* which nothing is to be under way do not count.
     """
-    turns = 0  # what follows a call in a task that waits for it begins some turns of the event loop later
+    looks = 0  # what follows a call in a task that waits for it begins some turns of the event loop later
     while True:
         call = _any_under_way(scope, besides)
         if call is None:
-            if not turns:
+            if not looks:
                 return True
-            turns -= 1
-            await runtime.sleep(0)
+            looks -= 1
+            await runtime.sleep(LOOK)
             continue
         left, bell = until(call) - runtime.now(), runtime.waiter()
         if left <= 0:
@@ -88,7 +88,7 @@ async def all_over(scope: Context, runtime: Runtime, until: Until, besides: Cont
         vars(call).setdefault("bells", []).append(bell)  # in one step, and before looking: threads may end it
         if call.live:
             await runtime.wait(bell, left)
-        turns = TURNS
+        looks = QUIET
 
 
 def _any_under_way(scope: Context, besides: Container[Context]) -> Any:

@@ -21,6 +21,7 @@ from unbreakable.policies.effects import Effects
 from unbreakable.runtime import Runtime, new_lock
 from unbreakable.simulation.identity import identity_of
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
+from unbreakable.workflows.leftover import TO_END
 from unbreakable.workflows.ports import Call
 from unbreakable.workflows.step import Step
 
@@ -127,7 +128,7 @@ class NodeCaller:
         ending = await self._persist(undo)
         if is_over or isinstance(ending, NotReturned):
             return ending
-        if await call.leftover.is_over(self.runtime, waiting=False):
+        if await call.leftover.is_over(self.runtime, TO_END):  # it may take a moment to end what it was told to end
             return await self._persist(undo)
         late = TimeoutError(f"a call in step {step.id!r} was still at work when the step was undone, and is not undone")
         return NotReturned(late, Doubt.NOBODY_KNOWS)

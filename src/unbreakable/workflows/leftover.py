@@ -52,8 +52,8 @@ class Leftover:
         if scope.makeshift:
             scope.leave_makeshift()
 
-    async def is_over(self, runtime: Runtime, *, waiting: bool = True) -> bool:
-        """Return whether nothing of the step is at work, having waited for it; without *waiting*, as it is now.
+    async def is_over(self, runtime: Runtime, at_most: float = AT_MOST) -> bool:
+        """Return whether nothing of the step is at work, having waited for it *at_most* so many seconds.
 
         A call is waited for as long as it has time, and what it takes to end; what may go on for ever, such as a
         stream's source, as long as that takes.  A plain step's own attempt that was cut is not waited for: it may hang.
@@ -61,7 +61,7 @@ class Leftover:
         now = runtime.now()
 
         def until(call: Any) -> float:
-            return min(max(call.deadline, now) + TO_END, now + AT_MOST) if waiting else now
+            return min(max(float(call.deadline), now) + TO_END, now + at_most)
 
         return self._scope is None or await all_over(self._scope, runtime, until, self._calls)
 

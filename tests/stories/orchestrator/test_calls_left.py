@@ -20,6 +20,12 @@ from unbreakable.workflows.events import CompensationFailed
 sleep = ASYNCIO.sleep
 
 
+@pytest.fixture(autouse=True)
+def _looks_take_no_time(monkeypatch):
+    """Let what is waited for end at a round moment: that it is looked for what follows is tested where it matters."""
+    monkeypatch.setattr("unbreakable.policies.under_way.LOOK", 0.0)
+
+
 class Shop:
     """Charge customers, and pay back what was charged."""
 

@@ -206,3 +206,70 @@ def test_what_is_at_work_for_good_needs_attention():
     status, seconds = run(ub.Step("s", step, compensate=lambda ctx: log.append("undone")))
     assert ("needs_attention", ["undone"]) == (status, log[:1])
     assert 30.0 < seconds < 40.0
+
+
+def test_a_compensation_that_merely_asks_its_worker_to_stop_needs_nobody():
+    """A task that was cancelled, and not awaited, is over a moment after the compensation."""
+    tasks = []
+    stream = ub.StreamNode(lambda item: None, effects="once")
+
+    async def source():
+        for number in range(10_000):
+            await sleep(0.5)
+            yield number
+
+    async def begin():
+        tasks.append(asyncio.create_task(stream.process_stream(source())))
+        await sleep(0.1)
+
+    def stop():
+        tasks[0].cancel()
+
+    status, _ = run(ub.Step("begin", begin, compensate=stop), ub.Step("last", fails))
+    assert "compensated" == status
+
+
+def test_a_call_that_follows_in_another_thread_is_not_overtaken():
+    """What a step has left makes its next call in a thread that has to begin first: the step is undone after it."""
+    log = []
+
+    @ub.protect("partner", effects="once")
+    def call(what):
+        BLOCKING.world.sleep(0.05)
+        log.append(what)
+
+    async def trip():
+        await asyncio.to_thread(call, "hotel")
+        await asyncio.to_thread(call, "charge")
+
+    async def step():
+        await asyncio.gather(trip(), fails(0.005))
+
+    async def main():
+        node = ub.OrchestratorNode(name="o", retry=False)
+        result = await node.orchestrate([ub.Step("s", step, compensate=lambda ctx: log.append("undone"))])
+        return result.status.value
+
+    for _ in range(5):  # in real time: virtual threads begin at once
+        log.clear()
+        assert ("compensated", ["hotel", "charge", "undone"]) == (asyncio.run(main()), log)
+
+
+def test_a_loop_of_attempts_that_is_given_up_meanwhile_is_waited_for_no_longer():
+    """Whoever waits for a block is woken when its loop is left after a failure."""
+
+    async def book():
+        async for attempt in ub.attempts("hotel"):
+            async with attempt:
+                await sleep(0.3)
+                raise ConnectionResetError("away")
+            if attempt.number == 2:
+                return "by phone"
+        return None
+
+    async def step():
+        await asyncio.gather(book(), fails())
+
+    status, seconds = run(ub.Step("s", step, compensate=lambda: None))
+    assert "compensated" == status
+    assert seconds < 5.0
