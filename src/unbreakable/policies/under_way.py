@@ -14,7 +14,10 @@ from unbreakable.policies.effects import Effects
 from unbreakable.policies.policy import Context, current
 from unbreakable.runtime import Runtime, Waiter
 
-QUIET, LOOK = 20, 0.001  # looks in vain, so many seconds apart, after which nothing follows: a thread may have to begin
+QUIET, LOOK = (
+    100,
+    0.001,
+)  # looks in vain, so many seconds apart, after which nothing follows: a thread may have to begin
 
 
 class Declared(NamedTuple):
