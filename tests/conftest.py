@@ -6,6 +6,7 @@ import gc
 import signal
 
 import numpy as np  # noqa: F401 - else a thread of ours fetches it in some test, where pytest.approx finds half of it
+import pytest
 from hypothesis import HealthCheck, settings
 from tests.dense import most
 
@@ -24,6 +25,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("house")
+
+
+@pytest.fixture
+def looks_take_no_time(monkeypatch):
+    """Let what is waited for end at a round moment: that it is looked for what follows is tested where it matters."""
+    monkeypatch.setattr("unbreakable.policies.under_way.LOOK", 0.0)
 
 
 def pytest_collection_finish():

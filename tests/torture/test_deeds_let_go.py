@@ -8,6 +8,7 @@ import math
 import pytest
 
 import unbreakable as ub
+from unbreakable.runtime import ASYNCIO, BLOCKING
 
 
 def test_a_call_of_many_attempts_within_a_limit_keeps_none_of_them():
@@ -47,3 +48,53 @@ def test_a_call_that_goes_on_for_long_keeps_nothing_of_what_it_has_left_and_is_o
         return len(ub.current().deeds.left)
 
     assert asyncio.run(consume()) <= 3
+
+
+def test_attempts_that_their_limit_has_left_in_a_thread_are_let_go_of_when_that_is_over():
+    """A consumer whose plain work is cut again and again keeps what is still at work, and no more."""
+    slow = ub.FractalNode("slow", timeout=ub.Timeout(0.1), retry=False, breaker=False)
+
+    @ub.protect("consumer", deadline=math.inf)
+    async def consume():
+        for _ in range(50):
+            assert not (await slow.execute(lambda: BLOCKING.world.sleep(1.0))).ok
+            await ASYNCIO.sleep(2.0)
+        return len(ub.current().deeds.left)
+
+    with ub.testing.virtual_time():
+        assert asyncio.run(consume()) <= 1
+
+
+def test_what_is_over_is_let_go_of_though_it_had_left_something_itself():
+    """Calls that leave calls behind which leave others behind are let go of when all of them are over."""
+    tasks = set()
+
+    def begin(work):
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    @ub.protect("deep")
+    async def deep():
+        await ASYNCIO.sleep(0.3)
+
+    @ub.protect("notify")
+    async def notify():
+        await ASYNCIO.sleep(0.1)
+        begin(deep())
+        await ASYNCIO.sleep(0.01)  # by then it is under way
+
+    @ub.protect("handle")
+    async def handle():
+        begin(notify())
+        await ASYNCIO.sleep(0.01)
+
+    @ub.protect("consumer", deadline=math.inf)
+    async def consume():
+        for _ in range(50):
+            await handle()
+            await ASYNCIO.sleep(1.0)
+        return len(ub.current().deeds.left)
+
+    with ub.testing.virtual_time():
+        assert asyncio.run(consume()) <= 3

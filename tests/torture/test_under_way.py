@@ -16,11 +16,7 @@ from unbreakable.runtime import ASYNCIO
 
 sleep = ASYNCIO.sleep
 
-
-@pytest.fixture(autouse=True)
-def _looks_take_no_time(monkeypatch):
-    """Let what is waited for end at a round moment: that it is looked for what follows is tested where it matters."""
-    monkeypatch.setattr("unbreakable.policies.under_way.LOOK", 0.0)
+pytestmark = pytest.mark.usefixtures("looks_take_no_time")
 
 
 class Clock:

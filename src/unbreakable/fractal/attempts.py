@@ -213,8 +213,7 @@ class Attempts:
 
     def _after_block(self, goes_on: bool, error: BaseException | None) -> bool:
         self.context.idle = True  # nobody may ever ask for the next attempt
-        for bell in self.context.bells:
-            bell.wake()
+        self.context.ring()
         if goes_on:
             return True
         self._raise_if_refused(error)

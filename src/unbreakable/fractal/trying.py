@@ -102,15 +102,12 @@ class Attempting:
 
     async def attempt(self, ctx: Context) -> Result[Any]:
         """Return what the work returned if it passes, else the failure; only cancellations are raised."""
-        may_be_left = ctx.plan.costs_threads or ctx.apart
-        if may_be_left:
+        if ctx.plan.costs_threads or ctx.apart:
             deeds.may_be_left(ctx)
         try:
             return await self._attempt(ctx)
         finally:
             ctx.end_attempt()
-            if may_be_left:
-                deeds.is_not_left(ctx)
 
     async def _attempt(self, ctx: Context) -> Result[Any]:
         book = ctx.notebook

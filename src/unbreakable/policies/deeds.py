@@ -96,14 +96,8 @@ def _leads_on(call: Any) -> bool:
 
 def may_be_left(ctx: Any) -> None:
     """Note that the attempt *ctx* may go on in a thread that was left behind, when its call is over."""
-    if ctx.plan.effects != "none":
-        _call_of(ctx).deeds.left.add(ctx)
-
-
-def is_not_left(ctx: Any) -> None:
-    """Note that the attempt *ctx* is over, unless it goes on in a thread."""
-    if not ctx.live:
-        _call_of(ctx).deeds.left.discard(ctx)
+    if ctx.plan.effects != "none" and ctx.whole is not None:
+        ctx.whole.deeds.left.add(ctx)  # until its end
 
 
 def succeeded(ctx: Any) -> None:

@@ -154,6 +154,8 @@ class Context(Alarm):
         scope.makeshift = scope.refuted = scope.blameless = scope.undone = scope.vouched = False
         scope.asked = scope.given_up = scope.is_aside = False
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
+        scope.idle = False
+        scope.__dict__.pop("bells", None)  # they are rung for the call itself
         scope.__dict__.update(changes)
         return scope
 
@@ -217,6 +219,12 @@ class Context(Alarm):
             self.choice = None  # of an attempt, the call still has to know it
         if self.title is not None and self.title.known:
             self.title = Title(self.title.key)
+        if self.whole is not None and self.whole.own_deeds is not None:
+            self.whole.own_deeds.left.discard(self)
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake those who wait for the end of the call: it is over, or nobody may ever go on with it."""
         for bell in self.bells:
             bell.wake()
 

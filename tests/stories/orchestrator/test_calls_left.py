@@ -19,11 +19,7 @@ from unbreakable.workflows.events import CompensationFailed
 
 sleep = ASYNCIO.sleep
 
-
-@pytest.fixture(autouse=True)
-def _looks_take_no_time(monkeypatch):
-    """Let what is waited for end at a round moment: that it is looked for what follows is tested where it matters."""
-    monkeypatch.setattr("unbreakable.policies.under_way.LOOK", 0.0)
+pytestmark = pytest.mark.usefixtures("looks_take_no_time")
 
 
 class Shop:
@@ -149,28 +145,13 @@ def test_a_call_that_follows_on_one_that_is_waited_for_is_waited_for_too(shop):
     assert [(0.2, "charged"), (0.4, "charged"), (0.4, "refund")] == shop.story
 
 
-def test_what_a_step_that_is_done_has_left_is_waited_for(shop):
-    """Its call goes on in the background, on purpose; but the step is undone, and the call with it."""
-    charge = shop.charging(2.0)
-
-    async def order():
-        shop.in_the_background(charge())
-
-    async def fail():
-        await sleep(1.0)
-        raise ValueError
-
-    asyncio.run(shop.run(Step("order", order, compensate=shop.refund), Step("fail", fail)))
-
-    assert [(2.0, "charged"), (2.0, "refund")] == shop.story
-
-
-def test_what_a_step_that_is_done_begins_later_in_the_background_is_waited_for(shop):
-    """The task that it left makes its call while another step is at work."""
+@pytest.mark.parametrize(("before", "landed"), [(0.0, 2.0), (0.5, 2.5)])
+def test_what_a_step_that_is_done_has_left_is_waited_for(shop, before, landed):
+    """Its call goes on in the background, or begins there while another step is at work: it is undone with its step."""
     charge = shop.charging(2.0)
 
     async def later():
-        await sleep(0.5)
+        await sleep(before)
         await charge()
 
     async def order():
@@ -182,7 +163,7 @@ def test_what_a_step_that_is_done_begins_later_in_the_background_is_waited_for(s
 
     asyncio.run(shop.run(Step("order", order, compensate=shop.refund), Step("fail", fail)))
 
-    assert [(2.5, "charged"), (2.5, "refund")] == shop.story
+    assert [(landed, "charged"), (landed, "refund")] == shop.story
 
 
 def test_a_step_that_was_cut_leaves_what_it_had_shielded(shop):

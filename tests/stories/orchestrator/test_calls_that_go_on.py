@@ -78,6 +78,22 @@ def test_a_plain_step_that_hangs_is_not_waited_for():
     assert took < 2.0
 
 
+def worker_that_never_ends():
+    """Return a step that leaves a task at work on a stream without an end, and where the task is kept."""
+    stream, tasks = ub.StreamNode(lambda item: None, effects="once"), []
+
+    async def source():
+        for number in range(10_000):
+            await sleep(0.5)
+            yield number
+
+    async def begin():
+        tasks.append(asyncio.create_task(stream.process_stream(source())))
+        await sleep(0.1)
+
+    return begin, tasks
+
+
 async def gather_of_gathers(call):
     await asyncio.gather(asyncio.gather(call("a"), call("b")), asyncio.gather(call("c")))
 
@@ -151,17 +167,7 @@ def test_a_worker_that_a_step_has_started_keeps_no_later_run_from_being_undone()
 
 def test_what_the_compensation_itself_ends_is_waited_for_shortly_and_needs_nobody():
     """A stream that a step has begun, and its compensation ends, costs a run two seconds and no attention."""
-    handled, tasks, undone = [], [], []
-    stream = ub.StreamNode(handled.append, effects="once")
-
-    async def source():
-        for number in range(10_000):
-            await sleep(0.5)
-            yield number
-
-    async def begin():
-        tasks.append(asyncio.create_task(stream.process_stream(source())))
-        await sleep(0.1)
+    undone, (begin, tasks) = [], worker_that_never_ends()
 
     async def end():
         undone.append(1)
@@ -210,17 +216,7 @@ def test_what_is_at_work_for_good_needs_attention():
 
 def test_a_compensation_that_merely_asks_its_worker_to_stop_needs_nobody():
     """A task that was cancelled, and not awaited, is over a moment after the compensation."""
-    tasks = []
-    stream = ub.StreamNode(lambda item: None, effects="once")
-
-    async def source():
-        for number in range(10_000):
-            await sleep(0.5)
-            yield number
-
-    async def begin():
-        tasks.append(asyncio.create_task(stream.process_stream(source())))
-        await sleep(0.1)
+    begin, tasks = worker_that_never_ends()
 
     def stop():
         tasks[0].cancel()
