@@ -50,7 +50,11 @@ is put aside, so that work can go on with an empty one, is told by a StateSetAsi
 from __future__ import annotations
 
 import enum
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Kind(enum.StrEnum):
@@ -74,6 +78,43 @@ def told_by(error: object, name: str) -> Any:
         return getattr(error, name, None)
     except Exception:
         return None
+
+
+#: The names under which exceptions tell something; Python's own ``errno`` and ``args`` are read where they matter.
+FACTS = (
+    *("kind", "http_status", "status_code", "status", "response", "headers", "retry_after", "errcode"),
+    *("in_doubt", "may_have_arrived", "refused", "judged", "reason", "original_error", "returncode", "exceptions"),
+)
+
+
+def says_nothing(error: object) -> bool:
+    """Return whether none of ``FACTS`` can be read from *error*: all that it tells is in its type and message.
+
+    Most exceptions are such, and to ask each of them for everything is what a failed call would spend its time on.
+    """
+    try:
+        return _is_silent(type(error)) and error.__dict__.keys() <= _SILENT_KEYS
+    except Exception:
+        return False
+
+
+_SILENT_KEYS = frozenset({"__notes__"})
+
+
+def known_by_type(answer: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Return *answer*, a function of a type, that remembers what it said of the latest 1,024 types.
+
+    A program that makes types as it goes does not grow by them.
+    """
+    return functools.lru_cache(1_024)(answer)
+
+
+@known_by_type
+def _is_silent(type_: type) -> bool:
+    """Return whether objects of *type_* have none of the facts but what is set on each by itself."""
+    mine = [vars(each) for each in type_.__mro__ if each not in (BaseException, object)]
+    answers_itself = any("__getattr__" in names or "__getattribute__" in names for names in mine)
+    return issubclass(type_, BaseException) and not answers_itself and not any(hasattr(type_, name) for name in FACTS)
 
 
 class UnbreakableError(Exception):

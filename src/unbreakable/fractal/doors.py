@@ -11,7 +11,7 @@ from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
 from unbreakable.fractal.quick import begin, fail, succeed
 from unbreakable.fractal.remedies import Matcher
-from unbreakable.fractal.trace import Notebook
+from unbreakable.fractal.trace import Story
 from unbreakable.outcome import Failure, Outcome
 from unbreakable.policies import Context
 from unbreakable.policies.check import refuse
@@ -57,10 +57,7 @@ class Door(Generic[P, T]):
         """Make *ctx* ready for the script, with the answer of the first attempt in hand."""
         ctx.work, ctx.given = work_with_arguments(self.function, args, kwargs), (args, kwargs)
         ctx.function = self.function
-        ctx.first, ctx.made, ctx.notebook = failure, 1, Notebook(ctx.runtime.now, ctx.started)
-        for path in ("try.execute.acquire", "try.execute.capture"):
-            ctx.notebook.did(path)
-        ctx.notebook.did("try.execute.call", failure.elapsed)
+        ctx.first, ctx.made, ctx.notebook = failure, 1, Story(ctx.runtime.now, ctx.started)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Pickle by name, as functions are; a bound method by its object and name."""
@@ -89,6 +86,7 @@ class AsyncProtected(Door[P, T]):
             ctx = begin(node, target, runtime, self.function, args, kwargs)
         if ctx is None:
             ctx = self._open(runtime, args, kwargs)
+            ctx.notebook = Story(runtime.now, ctx.started)
             return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
         watched = NOBODY
         try:
@@ -151,6 +149,7 @@ class SyncProtected(Door[P, T]):
             ctx = begin(node, target, runtime, self.function, args, kwargs)
         if ctx is None:
             ctx = self._open(runtime, args, kwargs)
+            ctx.notebook = Story(runtime.now, ctx.started)
             return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
         try:
             return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]

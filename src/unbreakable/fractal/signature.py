@@ -15,8 +15,11 @@ from unbreakable.errors import (
     NotSent,
     Rejected,
     Throttled,
+    UnbreakableError,
     ValidationFailed,
     VerificationFailed,
+    known_by_type,
+    says_nothing,
     told_by,
 )
 from unbreakable.outcome import is_a
@@ -67,9 +70,10 @@ def _sort_of(error: BaseException | type[BaseException], type_: type[BaseExcepti
     told = told_by(error, "kind")
     if isinstance(told, Kind):
         return told
-    for ours, kind in _OURS.items():
-        if issubclass(type_, ours):
-            return kind
+    if issubclass(type_, UnbreakableError):
+        for ours, kind in _OURS.items():
+            if issubclass(type_, ours):
+                return kind
     status = http_status(error)
     if status is not None:
         return _classify_status(status, error)
@@ -93,11 +97,18 @@ def _classify_status(status: int, error: BaseException | type[BaseException]) ->
 def is_named(error: BaseException, types: type[Exception] | tuple[type[Exception], ...]) -> bool:
     """Return whether one of *types* always means the sort of failure that *error* is, and not failures of all sorts."""
     each = types if isinstance(types, tuple) else (types,)
-    return any(is_a(error, one) and _sort_of(one, one) is classify(error) for one in each)
+    return any(is_a(error, one) and _sort_of_all(one) is classify(error) for one in each)
+
+
+@known_by_type
+def _sort_of_all(type_: type[Exception]) -> Kind:
+    return _sort_of(type_, type_)
 
 
 def retry_after(error: BaseException | type[BaseException]) -> float | None:
     """Return how many seconds the target asked us to wait, if it did."""
+    if says_nothing(error):
+        return None
     seconds = told_by(error, "retry_after")
     if seconds is None:
         wishes = (wish_in(told_by(source, "headers")) for source in (told_by(error, "response"), error))

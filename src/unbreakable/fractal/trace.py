@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
 from unbreakable.outcome import Operation, Stage, Trace
@@ -28,27 +29,26 @@ IN_THE_BACKGROUND = tuple(
 )
 
 MOST_LINES = 60
+UNTIMED: AbstractContextManager[None] = nullcontext()
 
 
-class Notebook:
-    """Take notes during one call: seconds by sub-operation, and the story in plain words."""
+class Story:
+    """Take notes during one call in plain words; of the plain form, which nobody asks how long each step took."""
 
-    __slots__ = ("lines", "now", "remedies", "seconds", "started", "trouble")
+    __slots__ = ("lines", "now", "remedies", "started", "trouble")
 
     def __init__(self, now: Callable[[], float], started: float) -> None:
         self.now, self.started = now, started
-        self.seconds: dict[str, float] = {}
         self.lines: list[str] = []
         self.remedies: list[str] = []
         self.trouble: str | None = None  #: the latest failed attempt's error in one line
 
-    def doing(self, path: str) -> Page:
-        """Return a block whose time counts for the sub-operation at *path*, such as ``"heal.fix.apply"``."""
-        return Page(self, path)
+    def doing(self, path: str) -> AbstractContextManager[None]:
+        """Return a block of one sub-operation."""
+        return UNTIMED
 
     def did(self, path: str, seconds: float = 0.0) -> None:
-        """Note that the sub-operation at *path* ran for *seconds*."""
-        self.seconds[path] = self.seconds.get(path, 0.0) + seconds
+        """Be told that a sub-operation ran."""
 
     def tell(self, line: str) -> None:
         """Add a line to the story, with the time since the call began; after 60 lines only the last is replaced."""
@@ -57,6 +57,28 @@ class Notebook:
             self.lines.append(line)
         else:
             self.lines[-1] = f"{line}  (lines before it left out)"
+
+    def close(self) -> Trace:
+        """Return the story."""
+        return Trace(stages=(), background=(), story=tuple(self.lines))
+
+
+class Notebook(Story):
+    """Take notes during one call: seconds by sub-operation, and the story in plain words."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, now: Callable[[], float], started: float) -> None:
+        super().__init__(now, started)
+        self.seconds: dict[str, float] = {}
+
+    def doing(self, path: str) -> Page:
+        """Return a block whose time counts for the sub-operation at *path*, such as ``"heal.fix.apply"``."""
+        return Page(self, path)
+
+    def did(self, path: str, seconds: float = 0.0) -> None:
+        """Note that the sub-operation at *path* ran for *seconds*."""
+        self.seconds[path] = self.seconds.get(path, 0.0) + seconds
 
     def close(self) -> Trace:
         """Return everything noted, in order."""
@@ -70,7 +92,7 @@ class Notebook:
         return Operation(name=name, ran=path in self.seconds, seconds=self.seconds.get(path, 0.0))
 
 
-class Page:
+class Page(AbstractContextManager[None]):
     """One block of one sub-operation."""
 
     __slots__ = ("book", "path", "started")

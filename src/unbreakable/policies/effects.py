@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import Literal, TypeAlias, get_args
 
-from unbreakable.errors import Kind, NotSent, UnbreakableError, VerificationFailed, told_by
+from unbreakable.errors import Kind, NotSent, UnbreakableError, VerificationFailed, says_nothing, told_by
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
 from unbreakable.policies.network import http_status, meaning_of
@@ -138,6 +138,8 @@ def leaves_doubt(failure: Failure) -> bool:
 
 def _word_of(error: BaseException) -> bool | None:
     """Return whether *error* says itself that there is a doubt, or that there is none; None if it says neither."""
+    if says_nothing(error):
+        return None
     told = told_by(error, "in_doubt")
     if told is True or told is False:
         return told

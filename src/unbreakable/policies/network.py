@@ -15,7 +15,7 @@ import errno
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
-from unbreakable.errors import Kind, UnbreakableError, told_by
+from unbreakable.errors import Kind, UnbreakableError, known_by_type, says_nothing, told_by
 
 MOST_WRAPPINGS = 20  # how far errors are looked for in one another: deeper is a loop or an accident
 
@@ -223,6 +223,8 @@ def http_status(error: BaseException | type[BaseException]) -> int | None:
 
     Of botocore's it is the one in its dictionary, or what the code beside that means.
     """
+    if says_nothing(error):
+        return None
     response = told_by(error, "response")
     for source, name in ((error, "http_status"), (response, "status_code"), (error, "status_code"), (error, "status")):
         status = _status(told_by(source, name))
@@ -249,7 +251,7 @@ def _entry(response: dict[Any, Any], part: str, name: str) -> Any:
 
 def _meaning_of_number(error: object) -> Meaning | None:
     """Return what the number says that *error* carries: the system's, or that with which a process ended."""
-    names = {_name(each) for each in type(error).__mro__}
+    names = _names_of(type(error))
     number = told_by(error, "errno") if "builtins.OSError" in names else None
     if type(number) is int and number in _AWAY:
         return BROKEN
@@ -257,11 +259,17 @@ def _meaning_of_number(error: object) -> Meaning | None:
     return DIED if type(code) is int and code < 0 else None  # a signal ended it, whatever it was at
 
 
+@known_by_type
 def _law_of(type_: type[BaseException]) -> Meaning | Wrapping | None:
     """Return what is known of the nearest of the classes that *type_* is made of."""
     if issubclass(type_, UnbreakableError):
         return None
     return next((_LAW[name] for name in map(_name, type_.__mro__) if name in _LAW), None)
+
+
+@known_by_type
+def _names_of(type_: type) -> frozenset[str]:
+    return frozenset(map(_name, type_.__mro__))
 
 
 def _name(type_: type) -> str:
@@ -285,7 +293,7 @@ def _failed_handshake(error: object) -> bool:
         error = told_by(error, "__context__") if cause is None else cause
         if error is None:
             return False
-        names = {_name(each) for each in type(error).__mro__}
+        names = _names_of(type(error))
         if "builtins.OSError" in names:
             return "ssl.SSLError" in names and names.isdisjoint(_HUNG_UP)
     return False
