@@ -23,6 +23,7 @@ from unbreakable.protect import attempts, protect
 
 if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when first asked for, by __getattr__ below
     from unbreakable import testing
+    from unbreakable.fractal.incoming import incoming
     from unbreakable.fractal.status import NodeStatus
     from unbreakable.knowledge import SqliteMemory
     from unbreakable.loops import EngineStatus, LoopState, LoopStatus, QuantumLoop, QuantumLoopEngine
@@ -108,6 +109,7 @@ __all__ = [
     "current",
     "errors",
     "events",
+    "incoming",
     "protect",
     "testing",
 ]
@@ -149,6 +151,7 @@ __getattr__ = lazily.load(
         "SystemStatus": "unbreakable.system",
         "Universe": "unbreakable.simulation.weigh",
         "WorkflowStatus": "unbreakable.workflow",
+        "incoming": "unbreakable.fractal.incoming",
         "testing": "",
     },
 )

@@ -83,7 +83,17 @@ def told_by(error: object, name: str) -> Any:
 #: The names under which exceptions tell something; Python's own ``errno`` and ``args`` are read where they matter.
 FACTS = (
     *("kind", "http_status", "status_code", "status", "response", "headers", "retry_after", "errcode"),
-    *("in_doubt", "may_have_arrived", "refused", "judged", "reason", "original_error", "returncode", "exceptions"),
+    *(
+        "in_doubt",
+        "may_have_arrived",
+        "refused",
+        "judged",
+        "reason",
+        "original_error",
+        "returncode",
+        "exceptions",
+        "trailing_metadata",
+    ),
 )
 
 

@@ -103,6 +103,12 @@ class Explained(Event):
     text: str
 
 
+class LeftInPeace(Event):
+    """A target asked to be left in peace three times in a row: for so many *seconds* no attempt begins."""
+
+    seconds: float
+
+
 class CallRejected(Event):
     """A call was refused before it was made."""
 

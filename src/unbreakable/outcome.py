@@ -68,6 +68,7 @@ class Failure:
     retry_after: float | None = None
     soft: bool = False  #: the time limit that ended it was a learned one, which may have been too short
     exhausted: bool = False  #: a protected call inside this one has already repeated it in vain
+    inner: bool = False  #: a protected call inside this one was told of it first
     refused: bool = False  #: we did not make the call, or not this attempt; a refusal further in is an error like any
     acted: bool = False  #: a call inside has done something
     unrepeatable: bool = False  #: one has done what must not be done twice, or may have

@@ -94,7 +94,7 @@ FAMILY = {
                 ("on", value, "an exception type")
                 for value in (None, (), "OSError", BaseException, OSError(), [OSError])
             ),
-            *(("backoff", value, "a Backoff") for value in (None, 1.0, Backoff)),
+            *((name, value, "a Backoff") for name in ("backoff", "throttled") for value in (None, 1.0, Backoff)),
         ],
     ),
     RetryBudget: Member(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from unbreakable.events import AttemptFailed, RemedyApplied, RemedyConfirmed, RetryDenied, Retrying
+from unbreakable.fractal.peace import heed
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
@@ -15,6 +16,7 @@ from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.policy import enter, inside, leave
+from unbreakable.policies.pushback import NEVER
 from unbreakable.runtime import TimeUp
 
 ONE_ATTEMPT = Retry(attempts=1)
@@ -89,11 +91,14 @@ class Healing:
                 return False
             fresh = mended is not None and ctx.notebook.remedies.count(mended.name) == 1
             pause = 0.0 if fresh else self.retry.pause(failure, ctx.runtime.random())
+            if pause == NEVER:
+                deny(ctx, failure, "its target asked not to be asked again")
+                return False
             if pause >= ctx.left():
                 deny(ctx, failure, f"the deadline comes before the next attempt, which is {pause:.3f} s away")
                 return False
             if not (ctx.excused or ctx.prepaid or ctx.node.pay(ctx)):
-                deny(ctx, failure, "the retry budget is spent")
+                deny(ctx, failure, ctx.node.why_unpaid(ctx))
                 return False
             ctx.prepaid, ctx.excused = ctx.prepaid and ctx.excused, False
             ctx.emit(Retrying, attempt=ctx.attempt + 1, pause=pause)
@@ -149,6 +154,7 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         cause = root_cause(failure.error)
     failure = replace(failure, signature=signature, cause=cause)
     ctx.target.take(failure, blamed=verdict(failure, ctx) is False)
+    heed(ctx, failure)
     because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
     book.trouble = in_one_line(failure.error)
     book.tell(f"attempt {failure.attempt} failed ({failure.kind.value}): {book.trouble}{because}")

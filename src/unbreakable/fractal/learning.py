@@ -43,6 +43,8 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
             target.counts.update(healed=1)
     if isinstance(result, Success) and result.degraded is None:
         target.take_detour(result.elapsed, ctx.runtime.now() - ctx.started)
+    else:
+        node.bear(ctx)
     if target.piled >= target.fold_at or target.cuts >= target.strained_at:
         learn_soon(node, target, ctx.runtime)
 

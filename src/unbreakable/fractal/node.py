@@ -334,6 +334,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
             if target.gate is not None:
                 target.gate.clear()
             target.circuit.clear()
+            target.peace.clear()
         for remedy in self.remedies:
             remedy.alone.clear()
 

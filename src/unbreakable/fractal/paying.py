@@ -6,7 +6,8 @@ from unbreakable.fractal.family import Family
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.targets import Targets
 from unbreakable.policies import Budget, Context
-from unbreakable.policies.budget import small
+from unbreakable.policies.budget import price, small
+from unbreakable.policies.carried import layers_around
 from unbreakable.runtime import Runtime
 
 
@@ -35,9 +36,21 @@ class Paying:
 
     def pay(self, ctx: Context) -> bool:
         """Take the price of one repeat from the budget."""
-        paid = self.budget is None or self.budget.spend(self.payer.successes(), ctx.runtime.now())
-        ctx.broke = not paid
+        if self.budget is None:
+            return True
+        cost = price(layers_around(ctx))
+        paid = cost is not None and self.budget.spend(self.payer.successes(), ctx.runtime.now(), price=cost)
+        ctx.broke = cost is not None and not paid
         return paid
+
+    def why_unpaid(self, ctx: Context) -> str:
+        """Return why a repeat could not be paid."""
+        return "the retry budget is spent" if ctx.broke else "several calls around this one are repeating already"
+
+    def bear(self, ctx: Context) -> None:
+        """Count a call that reached its target and failed all the same as the traffic that it was."""
+        if self.budget is not None and ctx.made:
+            self.budget.bear(ctx.runtime.now())
 
     def may_pay(self) -> bool:
         """Return whether the budget has a repeat left."""
@@ -65,7 +78,8 @@ class Paying:
         purse, copies = self.payer.purse, self.payer.purse_for_copies
         if purse is None or copies is None:
             return True
+        cost = price(layers_around(ctx) + (ctx.attempt > 1))
         successes, now = self.payer.successes(), ctx.runtime.now()
-        if copies.level(successes, now) < 1.0 or not purse.spend(successes, now, keep=purse.reserve):
+        if cost is None or copies.level(successes, now) < 1.0:
             return False
-        return copies.spend(successes, now)
+        return purse.spend(successes, now, keep=purse.reserve, price=cost) and copies.spend(successes, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from unbreakable.errors import (
     AttemptTimeout,
@@ -19,17 +18,14 @@ from unbreakable.errors import (
     ValidationFailed,
     VerificationFailed,
     known_by_type,
-    says_nothing,
     told_by,
 )
 from unbreakable.outcome import is_a
 from unbreakable.policies.network import http_status, meaning_of
+from unbreakable.policies.pushback import retry_after
 
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_CHARACTERS = 120  # of a message in a signature
-LONGEST_WISH = 365 * 86_400.0  # seconds that a target may ask us to wait; more is taken as that: no clock is so patient
-
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # as a header says them
 
 _TEMPLATE = (
     (re.compile(r"0x[0-9a-fA-F]+"), "#"),
@@ -103,60 +99,6 @@ def is_named(error: BaseException, types: type[Exception] | tuple[type[Exception
 @known_by_type
 def _sort_of_all(type_: type[Exception]) -> Kind:
     return _sort_of(type_, type_)
-
-
-def retry_after(error: BaseException | type[BaseException]) -> float | None:
-    """Return how many seconds the target asked us to wait, if it did."""
-    if says_nothing(error):
-        return None
-    seconds = told_by(error, "retry_after")
-    if seconds is None:
-        wishes = (wish_in(told_by(source, "headers")) for source in (told_by(error, "response"), error))
-        return next((found for found in wishes if found is not None), None)
-    try:
-        return wish(float(seconds))
-    except Exception:
-        return None
-
-
-def wish_in(headers: Any) -> float | None:
-    """Return how many seconds *headers*, any client library's, ask us to wait; None for whatever else they are.
-
-    That is a number, or a date measured by the answer's own clock.
-    """
-    try:
-        value, here = _header(headers, "Retry-After"), _header(headers, "Date")
-        seconds = seconds_in(value)
-        if seconds is not None or not value or not here:
-            return seconds
-        from email.utils import parsedate_to_datetime
-
-        return wish(max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(here)).total_seconds()))
-    except Exception:
-        return None  # neither a number nor a date, or no headers at all: the same as nothing
-
-
-def _header(headers: Any, name: str) -> str:
-    """Return what stands under *name*, however it is spelt: some libraries hand out a plain dictionary."""
-    values = (headers.get(spelt) for spelt in (name, name.lower(), name.upper()))
-    return next((str(value) for value in values if value is not None), "")
-
-
-def seconds_in(header: str) -> float | None:
-    """Return how many seconds a *header* that is a number asks us to wait; None for anything else.
-
-    >>> seconds_in("86400"), seconds_in("9" * 400) == LONGEST_WISH, seconds_in("soon")
-    (86400.0, True, None)
-    """
-    return wish(float(header)) if _SECONDS.fullmatch(header.strip()) else None
-
-
-def wish(seconds: float) -> float | None:
-    """Return *seconds* as a wish that can be kept: at most a year, and none for what is no duration.
-
-    A wish that is longer than we can wait is not forgotten: who has no time for it does not ask again.
-    """
-    return min(seconds, LONGEST_WISH) if seconds >= 0 else None
 
 
 def root_cause(error: BaseException) -> BaseException:

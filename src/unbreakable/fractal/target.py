@@ -11,6 +11,7 @@ from unbreakable.fractal.remedies import Experience
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
 from unbreakable.policies.effects import Effects
+from unbreakable.policies.peace import KEEP_PEACE, Peace
 from unbreakable.policies.rests import Rests
 from unbreakable.record import Record
 from unbreakable.runtime import Gate, Latch, new_lock
@@ -78,6 +79,8 @@ class Target:
         self.experience: Experience = Experience() if like is None else like.experience
         self.arms: Arms = Arms() if like is None else like.arms  #: how ways to do the same job did, where there are any
         self.rests: Rests = Rests() if like is None else like.rests  #: which of them are left in peace
+        self.peace: Peace = Peace() if like is None else like.peace  #: for how long it wants to be left alone
+        self.circle: list[Target] = [] if like is None else like.circle  #: itself, and the same for other sorts
         self.owns_arms = like is None  #: whether it is this target that remembers them
         self.bad_seen = 0
         self.cuts = self.cuts_seen = 0  #: attempts that a learned limit has cut; those that were learned from
@@ -87,6 +90,7 @@ class Target:
         self.learned: dict[str, int] = {}  # background sub-operation: times run
         self.is_asleep = False  #: whether its node left its circles, to come back with the next call
         self.adopt(cold)
+        self.circle.append(self)
 
     def doing(self, sort: Sort, make: Callable[[str, Sort, Target], Target]) -> Target:
         """Return the same target for calls of that *sort*: of these effects, or of operations of others.
@@ -101,7 +105,7 @@ class Target:
     def adopt(self, plan: Plan) -> None:
         """Put *plan* in force: calls that begin from now on follow it."""
         around, attempt = self.layers(plan)
-        self.attempt = plan.around_an_attempt(attempt)
+        self.attempt = compose([KEEP_PEACE], plan.around_an_attempt(attempt))
         self.script = compose(around, self.first_answer)
         if isinstance(plan.bulkhead, Bulkhead) and (self.gate is None or self.gate.most != plan.bulkhead.most):
             self.gate = Gate(plan.bulkhead.most)
@@ -111,7 +115,14 @@ class Target:
             self.limit, self.plan = math.inf if soft else plan.limit, plan
 
     def _how_quick(self, plan: Plan) -> dict[bool, bool]:
-        return {colour: not self.is_asleep and plan.is_quick(preemptive=colour) for colour in (True, False)}
+        slow = self.is_asleep or self.peace.kept
+        return {colour: not slow and plan.is_quick(preemptive=colour) for colour in (True, False)}
+
+    def hurry(self) -> None:
+        """Let calls take the quick path, of every sort, unless the target is to be left in peace."""
+        for each in tuple(self.circle):
+            with each.lock:
+                each.quick = each._how_quick(each.plan)  # noqa: SLF001 - one of us
 
     def sleep(self) -> None:
         """Let the next call be played by the script."""
@@ -142,6 +153,10 @@ class Target:
         """Return how many calls succeeded, at once or after healing."""
         with self.lock:
             return self.folded + len(self.ring) + len(self.detours)
+
+    def successes_of_all(self) -> int:
+        """Return how many calls succeeded, those of other sorts included."""
+        return sum(each.successes for each in tuple(self.circle))
 
     @property
     def piled(self) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from unbreakable.errors import told_by
 from unbreakable.events import Explained, Failed, Healed, Succeeded
+from unbreakable.fractal.signature import relatives
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Context
 
@@ -74,6 +76,7 @@ def announce(ctx: Context, result: Result[Any]) -> None:
     if isinstance(result, Success) and result.makeshift:
         ctx.leave_makeshift()
     if isinstance(result, Failure):
+        pass_on(ctx, result.error)
         if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke):
             # The calls around this one need not repeat what was repeated here.
             ctx.parent.spent = (*ctx.parent.spent[-7:], result.error)
@@ -87,3 +90,19 @@ def announce(ctx: Context, result: Result[Any]) -> None:
     if status_of(ctx, result) is not Status.OK and ctx.node.hears(Explained):
         outcome = outcome_of(ctx, result)
         ctx.emit(Explained, id=outcome.id, status=outcome.status.value, text=outcome.explain())
+
+
+def pass_on(ctx: Context, error: Exception) -> None:
+    """Let the call around this one know *error* again: it is this one's target that it speaks of."""
+    if ctx.parent is not None:
+        ctx.parent.passed = (*ctx.parent.passed[-14:], id(error), id(told_by(error, "response") or error))
+
+
+def has_passed(ctx: Context, error: BaseException) -> bool:
+    """Return whether *error*, of the attempt *ctx*, came up in a protected call inside it, or is made of one that did.
+
+    What is known of those is no more than where they were: one that is gone keeps nothing alive, and a new one in its
+    place is taken for it, which does no harm.
+    """
+    known = ctx.passed
+    return bool(known) and any(id(each) in known or id(told_by(each, "response")) in known for each in relatives(error))

@@ -21,11 +21,13 @@ from unbreakable.errors import (
 )
 from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.signature import classify, relatives, retry_after, root_cause
+from unbreakable.fractal.signature import classify, relatives, root_cause
+from unbreakable.fractal.telling import has_passed
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
 from unbreakable.policies import Context, Inner, deeds
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.network import http_status
+from unbreakable.policies.pushback import retry_after
 from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ThreadsExhausted
 
@@ -164,6 +166,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
+        inner=has_passed(ctx, error),
         **known,
     )
     return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure

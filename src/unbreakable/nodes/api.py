@@ -50,8 +50,9 @@ class APINode(FractalNode):
 
     *transport* is an httpx2 transport, or a function that makes one for each event loop.  In sync code, where a call
     cannot be cut, httpx2's own transports are held to what is left of it before each read; one of any other make is
-    told once, as the request's time limits.  *max_body* is the largest answer that is taken, in bytes.  The other
-    keywords are those of ``ub.protect``.
+    told once, as the request's time limits.  *max_body* is the largest answer that is taken, in bytes.  Unless *carry*
+    is False, requests tell the service which attempt they are and how long they are waited for; ``ub.incoming`` reads
+    that there.  The other keywords are those of ``ub.protect``.
 
     Needs httpx2: ``pip install 'unbreakable[api]'``.  Raises ConfigurationError when a setting is wrong.
     """
@@ -68,6 +69,7 @@ class APINode(FractalNode):
         auth: Auth | None = None,
         transport: Transport | Callable[[], Transport] | None = None,
         max_body: int = 64 * 2**20,
+        carry: bool = True,
         name: str | None = None,
         **options: Unpack[Options],
     ) -> None:
@@ -75,7 +77,7 @@ class APINode(FractalNode):
         checking = client_library()
         urls = checking.checked_endpoints(endpoint, endpoints)
         self.method: str = checking.checked_method(method)
-        self.asking: Asking = checking.new_asking(urls, headers, auth, transport, max_body)
+        self.asking: Asking = checking.new_asking(urls, headers, auth, transport, max_body, carry=carry)
         pinned, system = "effects" in options, options.pop("system", None)
         options.setdefault("effects", effects_of(self.method, keyed=False))
         super().__init__(name or checking.host_of(urls[0]), self._operation, **options)

@@ -13,6 +13,7 @@ from unbreakable.nodes.http.hurry import hurry
 from unbreakable.nodes.http.meaning import effects_of, has_key
 from unbreakable.nodes.http.passing import AsyncColour, BlockingColour, Colour, Passing, ended
 from unbreakable.nodes.http.raising import shared
+from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, run_blocking
@@ -43,17 +44,18 @@ class AdaptiveTransport(AnyTransport):
     ``ub.errors`` is both: CircuitOpen and the others Rejected are also that library's TransportError, AttemptTimeout
     and DeadlineExceeded its TimeoutException.  Only a ConfigurationError is ours alone.
 
-    *inner* is the transport that does the work, *name* what figures and notes call it.  The other keywords are those of
-    ``ub.protect``; ``validate`` and ``key`` are given the request, ``schema`` and ``verify`` the response.  A remedy
-    may return ``{"headers": {…}}`` to change them for the next attempts.  ``node`` is the FractalNode behind it.  A
-    client library that repeats by itself should be told not to (``max_retries=0``).
+    *inner* is the transport that does the work, *name* what figures and notes call it.  Unless *carry* is False,
+    requests tell which attempt they are and how long they are waited for, see ``ub.incoming``.  The other keywords are
+    those of ``ub.protect``; ``validate`` and ``key`` are given the request, ``schema`` and ``verify`` the response.  A
+    remedy may return ``{"headers": {…}}`` to change them for the next attempts.  ``node`` is the FractalNode behind it.
+    A client library that repeats by itself should be told not to (``max_retries=0``).
     """
 
-    def __init__(self, inner: Any, *, name: str = "http", **options: Unpack[Options]) -> None:
+    def __init__(self, inner: Any, *, name: str = "http", carry: bool = True, **options: Unpack[Options]) -> None:
         check_names(name, options, AdaptiveTransport)
         if not hasattr(inner, "handle_request") and not hasattr(inner, "handle_async_request"):
             raise refuse("AdaptiveTransport: inner", "a transport of httpx2 or httpx", inner)
-        self.inner = inner
+        self.inner, self.carry = inner, check.switch("AdaptiveTransport: carry", carry)
         hurry(inner)
         self.pinned = options.get("effects")
         options.setdefault("key", host_of)
@@ -74,7 +76,7 @@ class AdaptiveTransport(AnyTransport):
         return run_blocking(self._pass(request, BLOCKING, BlockingColour(self.inner)))
 
     async def _pass(self, request: Any, runtime: Runtime, colour: Colour) -> Any:
-        passing, kept = Passing(colour, request), None
+        passing, kept = Passing(colour, request, carry=self.carry), None
         ctx = self.node.open(runtime, passing.work, ((request,), {}))
         try:
             kept = self.node.value(ctx, ended(await self.node.play(ctx)))

@@ -7,13 +7,22 @@ from dataclasses import dataclass, field, replace
 from unbreakable.policies import check
 from unbreakable.runtime import new_lock
 
+OF_A_REPEAT = 2.0  # tokens that a repeat costs which is made inside another one: the layers must not multiply
+ROUNDING = 1e-9  # of a token: five fifths are one, in whatever order they came
+MOST_LAYERS = 1  # of calls that repeat around one that wants to, too; inside more of them nothing is repeated
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudget:
-    """Allow repeats for *ratio* of the successes, and *floor* a second; begin with *start* tokens, keep *most*.
+    """Allow repeats for *ratio* of the calls; begin with *start* tokens, keep *most*.
+
+    A call that succeeds earns *ratio* of a token.  One that fails earns as much, but all of them together no more than
+    *floor* a second: so a target that is down is asked little more than without repeats, and a quiet one is repeated
+    all the same.  Beyond the *start*, repeats are never more than *ratio* of the calls.
 
     A token bucket as in gRPC (proposal A6) and Finagle's RetryBudget: it lets a few failures be retried at once and
-    holds retries down to a share of the traffic when everything fails.  Retries, hedges and healing all pay from it.
+    holds retries down to a share of the traffic when everything fails.  Retries, hedges and healing all pay from it,
+    one token each; two inside a call that is itself a repeat.
     """
 
     ratio: float = field(default=0.2, kw_only=False)
@@ -31,16 +40,28 @@ def small(budget: RetryBudget) -> RetryBudget:
     return replace(budget, most=min(max(1.0, budget.start), budget.most))
 
 
+def price(layers: int) -> float | None:
+    """Return what a repeat costs in a call around which so many *layers* are repeating; None: it is not to be made.
+
+    >>> price(0), price(1), price(2)
+    (1.0, 2.0, None)
+    """
+    if layers > MOST_LAYERS:
+        return None
+    return OF_A_REPEAT if layers else 1.0
+
+
 class Budget:
     """The tokens of one target.
 
     Deposits are not made when calls succeed but credited when a repeat asks: the sum is the same, success pays nothing.
     """
 
-    __slots__ = ("at", "lock", "seen", "settings", "tokens")
+    __slots__ = ("at", "lock", "pending", "seen", "settings", "tokens")
 
     def __init__(self, settings: RetryBudget, now: float) -> None:
         self.settings, self.tokens = settings, settings.start  # no more than the most, once it is asked for
+        self.pending = 0.0  #: what failed calls have earned and the floor has not let through yet
         self.seen, self.at, self.lock = 0, now, new_lock()
 
     @property
@@ -48,19 +69,25 @@ class Budget:
         """Return the tokens that are kept for what has failed already: half of those that it began with."""
         return min(self.settings.start, self.settings.most) / 2
 
-    def spend(self, successes: int, now: float, *, keep: float = 0.0) -> bool:
-        """Take one token unless fewer than *keep* would be left; *successes* is the target's count so far."""
+    def spend(self, successes: int, now: float, *, keep: float = 0.0, price: float = 1.0) -> bool:
+        """Take the *price* unless fewer than *keep* would be left; *successes* is the target's count so far."""
         with self.lock:
             self._credit(successes, now)
-            if self.tokens < 1.0 + keep:
+            if self.tokens < price + keep - ROUNDING:
                 return False
-            self.tokens -= 1.0
+            self.tokens -= price
             return True
 
     def give_back(self) -> None:
         """Put back one token that was taken and not needed."""
         with self.lock:
             self.tokens += 1.0  # no more than the most, once it is asked for
+
+    def bear(self, now: float) -> None:
+        """Take note of a call that reached its target and failed all the same: it was real traffic, too."""
+        with self.lock:
+            self._trickle(now)
+            self.pending = min(self.settings.most, self.pending + self.settings.ratio)
 
     def level(self, successes: int, now: float) -> float:
         """Return the tokens at hand."""
@@ -69,6 +96,13 @@ class Budget:
             return self.tokens
 
     def _credit(self, successes: int, now: float) -> None:
-        earned = self.settings.ratio * max(0, successes - self.seen) + self.settings.floor * max(0.0, now - self.at)
-        self.tokens = min(self.settings.most, self.tokens + earned)
-        self.seen, self.at = max(successes, self.seen), max(now, self.at)
+        self._trickle(now)
+        self.tokens = min(self.settings.most, self.tokens + self.settings.ratio * max(0, successes - self.seen))
+        self.seen = max(successes, self.seen)
+
+    def _trickle(self, now: float) -> None:
+        """Let through what failed calls have earned, at the pace of the floor."""
+        through = min(self.pending, self.settings.floor * max(0.0, now - self.at))
+        self.pending -= through
+        self.tokens = min(self.settings.most, self.tokens + through)
+        self.at = max(now, self.at)

@@ -23,6 +23,13 @@ def whole(path: str, value: object, least: int = 0) -> None:
         raise refuse(path, f"a whole number from {least} up", value)
 
 
+def switch(path: str, value: object) -> bool:
+    """Return *value* if it is True or False; refuse anything else."""
+    if not isinstance(value, bool):
+        raise refuse(path, "True or False", value)
+    return value
+
+
 def is_number(value: object) -> bool:
     """Return whether *value* is a number that arithmetic can go on with: no True, no NaN, nothing beyond all floats."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 from unbreakable.errors import Kind, UnbreakableError, known_by_type, says_nothing, told_by
+from unbreakable.policies.codes import is_of_grpc, status_of_grpc
 
 MOST_WRAPPINGS = 20  # how far errors are looked for in one another: deeper is a loop or an accident
 
@@ -221,7 +222,7 @@ def meaning_of(error: BaseException | type[BaseException]) -> Meaning | None:
 def http_status(error: BaseException | type[BaseException]) -> int | None:
     """Return the HTTP status that *error*, or every error of that type, carries, as those of httpx and requests do.
 
-    Of botocore's it is the one in its dictionary, or what the code beside that means.
+    Of botocore's it is the one in its dictionary, or what the code beside that means; of gRPC's what its code means.
     """
     if says_nothing(error):
         return None
@@ -234,6 +235,8 @@ def http_status(error: BaseException | type[BaseException]) -> int | None:
         code = _entry(response, "Error", "Code")
         meant = _MORE_THAN_STATUS.get(code) if type(code) is str else None
         return meant or _status(_entry(response, "ResponseMetadata", "HTTPStatusCode"))
+    if is_of_grpc(error):
+        return status_of_grpc(error)
     is_of_xmlrpc = issubclass(type(error), Exception) and _name(type(error)) == "xmlrpc.ProtocolError"
     return _status(told_by(error, "errcode")) if is_of_xmlrpc else None
 

@@ -53,6 +53,7 @@ class Context(Alarm):
     choice: Any = None  #: among which ways to do its job the call chooses
     tick: Any = None
     iteration: int | None = None
+    layers: int = 0  #: how many calls repeat around a request that came from another process
     notebook: Any = None  #: records what was done and how long it took; None on the quick path
     first: Result[Any] | None = None  #: the answer of an attempt that was made before the script began
     permit: Any = None  #: the bulkhead's gate in which this call holds a place
@@ -63,6 +64,7 @@ class Context(Alarm):
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
+    passed: tuple[int, ...] = ()  #: the ids of errors, and of answers, by which protected calls inside it ended
     own_deeds: Deeds | None = None  #: what ``deeds`` are, once somebody has asked
     undone: bool = False  #: whether all that the operation itself has done is undone, should it end now
     vouched: bool = False  #: whether it knows that the layers around it may repeat what it has done
@@ -150,7 +152,7 @@ class Context(Alarm):
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
-        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=(), own_deeds=Deeds())
+        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=(), passed=(), own_deeds=Deeds())
         scope.makeshift = scope.refuted = scope.blameless = scope.undone = scope.vouched = False
         scope.asked = scope.given_up = scope.is_aside = False
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
@@ -270,12 +272,12 @@ enter = _current.set
 
 
 @contextlib.contextmanager
-def inside(scope: Context) -> Iterator[None]:
+def inside(scope: Context) -> Iterator[Context]:
     """Be in *scope* in this block, and end it."""
     before = _current.get()
     _current.set(scope)
     try:
-        yield
+        yield scope
     finally:
         scope.end()
         leave(scope, before)

@@ -17,6 +17,9 @@ PERMANENT = frozenset({Kind.INVALID, Kind.CREDENTIALS, Kind.REJECTED, Kind.BUG})
 class Retry:
     """Make at most *attempts* attempts, the first included, on exceptions of the types *on*, pausing by *backoff*.
 
+    A target that is throttling is given longer pauses, by *throttled*, than one that merely failed.  What it asks for
+    itself (Retry-After and the like) is kept in either case; one that asks not to be repeated is not.
+
     What repeating does not change (a request that the target calls wrong, credentials that it refuses, our own
     refusals) is not repeated unless a remedy changes something first, or *on* names it by a type that always stands for
     it: PermissionError, or a class whose ``status_code`` is 404.  OSError, or what stands for every answer, does not.
@@ -25,14 +28,16 @@ class Retry:
     attempts: int = field(default=3, kw_only=False)
     on: type[Exception] | tuple[type[Exception], ...] = Exception
     backoff: Backoff = Backoff()  # noqa: RUF009 - frozen
+    throttled: Backoff = Backoff(1.0)  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         check.whole("Retry.attempts", self.attempts, least=1)
         types = self.on if isinstance(self.on, tuple) else (self.on,)
         if not types or not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in types):
             raise refuse("Retry.on", "an exception type or a tuple of them", self.on)
-        if not isinstance(self.backoff, Backoff):
-            raise refuse("Retry.backoff", "a Backoff", self.backoff)
+        for name in ("backoff", "throttled"):
+            if not isinstance(getattr(self, name), Backoff):
+                raise refuse(f"Retry.{name}", "a Backoff", getattr(self, name))
 
     def wants(self, failure: Failure, *, remedied: bool, named: bool = False) -> bool:
         """Return whether another attempt makes sense.
@@ -45,6 +50,10 @@ class Retry:
         return remedied or not (failure.exhausted or is_permanent)
 
     def pause(self, failure: Failure, u: float) -> float:
-        """Return the seconds to wait before the next attempt: what the target asked for, else the backoff's."""
-        pause = self.backoff.pause(failure.attempt, u)
+        """Return the seconds to wait before the next attempt: what the target asked for, else the backoff's.
+
+        They are ``math.inf`` when the target does not want to be asked again.
+        """
+        backoff = self.throttled if failure.kind is Kind.THROTTLED else self.backoff
+        pause = backoff.pause(failure.attempt, u)
         return pause if failure.retry_after is None else max(pause, failure.retry_after)

@@ -14,10 +14,10 @@ from unbreakable.fractal.guard import guarded_work
 from unbreakable.fractal.heart import known_heart
 from unbreakable.fractal.operation import work_with_context
 from unbreakable.fractal.options import Options
-from unbreakable.fractal.signature import retry_after
 from unbreakable.outcome import Success
 from unbreakable.policies import Backoff, Context, Timeout, current
 from unbreakable.policies.effects import Effects
+from unbreakable.policies.pushback import retry_after
 from unbreakable.runtime import Runtime, new_lock
 from unbreakable.simulation.identity import identity_of
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned

@@ -11,7 +11,8 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import Kind
-from unbreakable.fractal.signature import classify, retry_after
+from unbreakable.fractal.signature import classify
+from unbreakable.policies.pushback import retry_after
 from unbreakable.testing import virtual_time
 
 NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")

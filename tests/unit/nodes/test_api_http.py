@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from unbreakable.fractal.signature import LONGEST_WISH, wish_in
 from unbreakable.nodes.http.meaning import effects_of, has_key
+from unbreakable.policies.pushback import LONGEST_WISH, wish_in
 
 NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")
 

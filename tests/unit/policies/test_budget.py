@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from unbreakable.policies import Budget, RetryBudget
 from unbreakable.policies.budget import small
 
-growths = st.lists(st.tuples(st.integers(0, 1_000), st.floats(0.0, 100.0)), min_size=1, max_size=30)
+growths = st.lists(
+    st.tuples(st.integers(0, 1_000), st.integers(0, 20), st.floats(0.0, 100.0)), min_size=1, max_size=30
+)  # how many calls succeeded, how many failed, and after how many seconds
 settings_of = st.builds(
     RetryBudget,
     ratio=st.floats(0.0, 2.0),
@@ -28,25 +30,44 @@ def spent(budget, successes=0, now=0.0, tries=1_000):
 
 @given(settings_of, growths)
 def test_credit_asked_for_late_is_what_deposits_at_once_would_have_been(settings, steps):
-    """Asking after each success, or once for all of them, gives the same level, the cap included."""
+    """Asking after each call, or once for all of them, gives the same level, the cap included."""
     often, seldom = Budget(settings, 0.0), Budget(settings, 0.0)
     successes, now = 0, 0.0
-    for growth, seconds in steps:
+    for growth, failures, seconds in steps:
         successes, now = successes + growth, now + seconds
+        for budget in (often, seldom):
+            for _ in range(failures):
+                budget.bear(now)
         often.level(successes, now)
 
-    assert often.level(successes, now) == pytest.approx(seldom.level(successes, now))
+    late = seldom.level(successes, now)
+    assert often.level(successes, now) == pytest.approx(late) or late == settings.most
 
 
 @given(settings_of, growths)
-def test_no_more_is_spent_than_was_ever_deposited(settings, steps):
-    """Over any course of events: the start, a share of the successes, the floor's seconds, and not a token more."""
-    budget, taken, successes, now = Budget(settings, 0.0), 0, 0, 0.0
-    for growth, seconds in steps:
-        successes, now = successes + growth, now + seconds
+def test_repeats_are_never_more_than_a_share_of_the_calls(settings, steps):
+    """Over any course of events: the start, a share of all calls, and not a token more, whatever the floor is."""
+    budget, taken, calls, successes, now = Budget(settings, 0.0), 0, 0, 0, 0.0
+    for growth, failures, seconds in steps:
+        successes, calls, now = successes + growth, calls + growth + failures, now + seconds
+        for _ in range(failures):
+            budget.bear(now)
         taken += spent(budget, successes, now, tries=5)
 
-    assert taken <= min(settings.start, settings.most) + settings.ratio * successes + settings.floor * now + 1e-6
+    assert taken <= min(settings.start, settings.most) + settings.ratio * calls + 1e-6
+
+
+@given(settings_of, growths)
+def test_what_fails_is_repeated_no_oftener_than_the_floor_allows(settings, steps):
+    """Without any success there are, after the start, no more repeats than the floor's seconds allow."""
+    budget, taken, now = Budget(settings, 0.0), 0, 0.0
+    for _, failures, seconds in steps:
+        now += seconds
+        for _ in range(failures):
+            budget.bear(now)
+        taken += spent(budget, 0, now, tries=5)
+
+    assert taken <= min(settings.start, settings.most) + settings.floor * now + 1e-6
 
 
 def test_the_first_failures_can_be_repeated_at_once():
@@ -57,10 +78,49 @@ def test_the_first_failures_can_be_repeated_at_once():
 
 
 def test_a_quiet_target_can_be_repeated_all_the_same():
-    """The floor gives a token from time to time, without any success."""
-    budget = Budget(RetryBudget(ratio=0.2, floor=0.1, start=0.0), now=0.0)
+    """One call in ten seconds that always fails is repeated every fifth time, though none ever succeeds."""
+    budget, repeated = Budget(RetryBudget(ratio=0.2, floor=0.1, start=0.0), now=0.0), []
+    for number in range(21):
+        repeated.append(budget.spend(0, 10.0 * number))
+        budget.bear(10.0 * number)
 
-    assert (0, 1, 0, 2) == (spent(budget), spent(budget, now=10.0), spent(budget, now=19.0), spent(budget, now=39.9))
+    assert [5, 10, 15, 20] == [number for number, was in enumerate(repeated) if was]
+
+
+def test_a_busy_target_that_is_down_earns_no_more_than_the_floor():
+    """Of a hundred calls a second that all fail, one in ten seconds is repeated."""
+    budget, repeated = Budget(RetryBudget(ratio=0.2, floor=0.1, start=0.0), now=0.0), 0
+    for number in range(6_000):
+        repeated += budget.spend(0, number / 100)
+        budget.bear(number / 100)
+
+    assert 5 == repeated
+
+
+def test_what_failed_calls_have_earned_is_kept_within_bounds():
+    """A long outage leaves no more behind than is ever kept."""
+    budget = Budget(RetryBudget(ratio=0.2, floor=1.0, start=0.0, most=3.0), now=0.0)
+    for _ in range(1_000):
+        budget.bear(0.0)
+
+    assert (1, 2, 0) == (spent(budget, now=1.0), spent(budget, now=100.0), spent(budget, now=1_000.0))
+
+
+@pytest.mark.parametrize(("tokens", "paid"), [(1.0, False), (1.9, False), (2.0, True)])
+def test_a_repeat_inside_a_repeat_costs_two(tokens, paid):
+    """The price is taken whole or not at all."""
+    budget = Budget(RetryBudget(ratio=0.0, floor=0.0, start=tokens), now=0.0)
+
+    assert (paid, tokens - 2.0 * paid) == (budget.spend(0, 0.0, price=2.0), budget.level(0, 0.0))
+
+
+def test_five_fifths_are_one():
+    """What is owed is not lost to how computers add."""
+    budget = Budget(RetryBudget(ratio=0.1, floor=0.0, start=0.0), now=0.0)
+    for successes in range(11):
+        budget.level(successes, 0.0)
+
+    assert budget.spend(10, 0.0)
 
 
 def test_no_more_is_kept_than_allowed():

@@ -10,9 +10,9 @@ from typing import Any
 import httpx2
 
 from unbreakable.errors import Kind, VerificationFailed
-from unbreakable.fractal.signature import wish_in
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
+from unbreakable.policies.pushback import wish_in
 from unbreakable.policies.timeout import time_is_up
 
 EXCERPT = 200  # characters of a body in a message
@@ -125,7 +125,7 @@ def refusal(response: httpx2.Response) -> httpx2.HTTPStatusError:
     said = excerpt(response)
     what = f"{status} {response.reason_phrase}{': ' if said else ''}{said} ({request.method} '{where}')"
     error = httpx2.HTTPStatusError(what, request=request, response=response)
-    pause = wish_in(response.headers)
+    pause = wish_in(response.headers, status)
     facts: dict[str, Any] = {"http_status": status, "retry_after": pause}
     if status < 400:
         facts["kind"] = Kind.INVALID  # a redirect that is not followed leads there the next time, too

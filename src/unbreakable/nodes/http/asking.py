@@ -17,6 +17,7 @@ from unbreakable.nodes.http.meaning import EFFECTS, translated
 from unbreakable.nodes.http.request import Ask, prepare
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
+from unbreakable.policies.carried import headers_of
 from unbreakable.policies.network import http_status
 from unbreakable.policies.rests import Rests
 from unbreakable.policies.timeout import is_guessed
@@ -55,7 +56,10 @@ class Asking:
         proof: httpx2.Auth | Credentials | None,
         transport: Any,
         most_body: int,
+        *,
+        carry: bool = True,
     ) -> None:
+        self.carry = carry  #: whether requests tell which attempt they are and how long they are waited for
         self.urls, self.rests, self.headers, self.most_body = urls, Rests(), headers, most_body
         self.auth = None if isinstance(proof, Credentials) else proof
         self.credentials = proof if isinstance(proof, Credentials) else None
@@ -75,10 +79,19 @@ class Asking:
         wire: Wire = self.on_loops if ctx.runtime.preemptive else self.in_threads
         standing, auth = await self._proof(ctx, ask)
         url = self._choose(ctx, endpoint)
-        request = prepare(wire.client(), url, ask, standing)
+        request = prepare(wire.client(), url, ask, self._told(ctx, standing))
         tried = ctx.choice = Try(url, ctx.runtime.now(), ctx.aside)
         response = await self._exchange(wire, ctx, request, tried, auth)
         return self._read(ctx, tried, response)
+
+    def _told(self, ctx: Context, standing: Mapping[str, str]) -> Any:
+        """Return the headers of this attempt: *standing* ones, and what the service may know of the call."""
+        if not self.carry:
+            return standing
+        told = httpx2.Headers(standing)
+        for name, value in headers_of(ctx).items():
+            told.setdefault(name, value)
+        return told
 
     def _read(self, ctx: Context, tried: Try, response: httpx2.Response) -> Any:
         """Return what *response* holds; how fast a refusal came, or what nobody can read, speaks for no endpoint."""

@@ -55,9 +55,12 @@ def checked_method(method: Any) -> str:
     return method.upper()
 
 
-def new_asking(urls: tuple[str, ...], headers: Any, auth: Any, transport: Any, max_body: Any) -> Asking:
+def new_asking(
+    urls: tuple[str, ...], headers: Any, auth: Any, transport: Any, max_body: Any, *, carry: Any = True
+) -> Asking:
     """Return what attempts share, from settings that were checked."""
     check.whole("max_body", max_body, least=1)
+    check.switch("carry", carry)
     if not (
         transport is None
         or callable(transport)
@@ -70,7 +73,7 @@ def new_asking(urls: tuple[str, ...], headers: Any, auth: Any, transport: Any, m
     standing, proof = dict(_headers(headers)), _proof(auth)
     if isinstance(proof, str):
         standing["Authorization"], proof = f"Bearer {proof}", None
-    return Asking(urls, standing, proof, transport, max_body)
+    return Asking(urls, standing, proof, transport, max_body, carry=carry)
 
 
 def _headers(headers: Any) -> Mapping[str, str]:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from unbreakable.errors import NotSent, told_by
-from unbreakable.fractal.signature import wish_in
 from unbreakable.nodes.http.hurry import within
 from unbreakable.nodes.http.meaning import translated
 from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import Context
+from unbreakable.policies.carried import headers_of
+from unbreakable.policies.pushback import wish_in
 from unbreakable.runtime import run_blocking
 
 SMALL = 65_536  # bytes of a refusal that are read at once, so that its connection is free while we wait
@@ -25,7 +26,7 @@ class Refused(Exception):
         super().__init__(f"{response.status_code} {response.reason_phrase}")
         self.response = response
         self.http_status: int = response.status_code
-        self.retry_after = wish_in(response.headers)
+        self.retry_after = wish_in(response.headers, response.status_code)
 
 
 class Colour(Protocol):
@@ -44,8 +45,8 @@ class Colour(Protocol):
 class Passing:
     """Make the attempts of one call."""
 
-    def __init__(self, colour: Colour, request: Any) -> None:
-        self.colour, self.request = colour, request
+    def __init__(self, colour: Colour, request: Any, *, carry: bool = True) -> None:
+        self.colour, self.request, self.carry = colour, request, carry
         self.taken: list[Any] = []
         self.over = False
 
@@ -91,11 +92,12 @@ class Passing:
         return limits
 
     def _copy(self, ctx: Context, limits: dict[str, Any]) -> Any:
-        told, headers = self.request, self.request.headers
+        told, headers = self.request, self.request.headers.copy()
         if set(ctx.arguments) - {"headers"}:
             raise TypeError(f"a remedy of a transport can change headers, not {', '.join(ctx.arguments)}")
+        for name, value in headers_of(ctx).items() if self.carry else ():
+            headers.setdefault(name, value)
         if ctx.arguments:
-            headers = headers.copy()
             headers.update(ctx.arguments["headers"])
         extensions = {**told.extensions, "timeout": limits}
         return type(told)(told.method, told.url, headers=headers, stream=told.stream, extensions=extensions)

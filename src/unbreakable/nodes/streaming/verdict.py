@@ -21,10 +21,11 @@ import enum
 from dataclasses import dataclass
 
 from unbreakable.errors import AttemptTimeout, DeadlineExceeded, Kind, Rejected, StrayExit, ValidationFailed
-from unbreakable.fractal.signature import classify, retry_after
+from unbreakable.fractal.signature import classify
 from unbreakable.outcome import Failure
 from unbreakable.policies import Backoff
 from unbreakable.policies.effects import Effects, may_repeat
+from unbreakable.policies.pushback import retry_after
 
 PACE = Backoff(first=0.2, factor=2.0, most=60.0, jitter=False)  # one consumer: there is no herd to spread
 MOST_PAUSE = 86_400.0  # seconds: whoever asks for more is asked again after a day, since items wait behind

@@ -1,0 +1,65 @@
+"""A request that came from another process binds the calls that are made for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from unbreakable.policies import Context, Plan, current
+from unbreakable.policies.carried import carried_in
+from unbreakable.policies.check import refuse
+from unbreakable.policies.naming import Title
+from unbreakable.policies.policy import inside
+from unbreakable.runtime import BLOCKING
+
+Headers: TypeAlias = Mapping[Any, Any] | Sequence[tuple[Any, Any]]
+
+_PLAN = Plan(deadline=math.inf)
+
+
+@contextmanager
+def incoming(headers: Headers, *, idempotency_key: str | None = None) -> Iterator[Context]:
+    """Make the protected calls in this block part of the call that a request with these *headers* is made for.
+
+    >>> with incoming({"Unbreakable-Attempt": "2", "Unbreakable-Deadline": "1.5"}) as call:
+    ...     call.attempt, 1.4 < call.remaining() <= 1.5
+    (2, True)
+
+    APINode and AdaptiveTransport send them; those of gRPC and Envoy are read, too.  The deadline of each call in the
+    block is not later than what the caller has left; one that comes too late is refused.  For a request that is a
+    repeat they pay double for their own repeats and copies, and make none for one inside several repeats.  So a service
+    in the middle of a chain does not multiply what those before it repeat.
+
+    *headers* are a mapping or a list of pairs, of text or bytes, such as ``request.headers`` of any framework, the
+    headers of an ASGI scope, a WSGI environment, or the metadata of gRPC.  With an *idempotency_key*, which has to be
+    the same when the same request comes again, such as the caller's account and the order's number, the calls inside
+    have keys that are made of it.  Works in async and sync code; blocks may stand in one another.
+    """
+    if not (hasattr(headers, "items") or _is_list_of_pairs(headers)):
+        raise refuse("incoming: headers", "a mapping of headers, or a list of pairs of name and value", headers)
+    if not (idempotency_key is None or (isinstance(idempotency_key, str) and idempotency_key)):
+        raise refuse("incoming: idempotency_key", "some text, or None", idempotency_key)
+    with inside(_scope(headers, idempotency_key)) as scope:
+        yield scope
+
+
+def _is_list_of_pairs(headers: Any) -> bool:
+    return (
+        isinstance(headers, Collection)
+        and not isinstance(headers, (str, bytes))
+        and all(isinstance(each, (tuple, list)) and len(each) == 2 for each in headers)
+    )
+
+
+def _scope(headers: Headers, key: str | None) -> Context:
+    """Return what stands around the calls that are made for a request with these *headers*."""
+    told, outer, now, scope = carried_in(headers), current(), BLOCKING.now(), Context()
+    scope.node, scope.runtime, scope.plan, scope.above = None, BLOCKING, _PLAN, outer
+    scope.started, scope.deadline = now, now + told.remaining
+    if outer is not None and outer.deadline < scope.deadline:
+        scope.deadline, scope.deadline_is_ours = outer.deadline, False
+    scope.attempt, scope.layers = told.attempt, max(0, told.layers - (told.attempt > 1))
+    scope.title = Title(BLOCKING.entropy(10).hex() if key is None else key)
+    return scope

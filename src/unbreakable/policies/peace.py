@@ -1,0 +1,124 @@
+"""A target that asks for peace three times in a row is left in peace by all its callers, and not only by those it told.
+
+Each wish (Retry-After and its like, see ``pushback``) delays the repeat of the call that was told of it.  That is all
+as long as others are served.  When nobody was between three wishes, the target is overwhelmed: until the longest of
+them is over no attempt begins.  Whoever wants to make one waits, if that is over within the call's deadline, and is
+refused at once if it is not.  At the end they do not come all at once: each waits a little longer, by chance, and asks
+again whether a new wish has come up meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unbreakable.errors import Throttled
+from unbreakable.outcome import Result
+from unbreakable.policies.policy import Context, Inner
+from unbreakable.runtime import new_lock
+
+ENOUGH = 3  # wishes in a row
+LONGEST = 60.0  # seconds for which all callers wait; then it is seen whether the wish still holds
+SPREAD = 0.25  # share of the pause by which its end is drawn out
+MOST_WAITING = 1_000  # callers of one target
+
+
+class Peace:
+    """One target's wishes to be left in peace: decisions over *now*.
+
+    >>> peace = Peace()
+    >>> [peace.wish(5.0, successes=7, now=now) for now in (0.0, 1.0, 2.0)]
+    [False, False, True]
+    >>> peace.left(now=3.0), peace.left(now=7.0)
+    (4.0, 0.0)
+    """
+
+    __slots__ = ("ends", "kept", "length", "lock", "row", "seen", "until", "waiting")
+
+    def __init__(self) -> None:
+        self.row, self.seen, self.ends = 0, 0, 0.0  #: wishes in a row, successes before them, when the longest is over
+        self.until, self.length = 0.0, 0.0
+        self.kept = False  #: whether calls have to ask
+        self.waiting = 0
+        self.lock = new_lock()
+
+    def wish(self, seconds: float, successes: int, now: float) -> bool:
+        """Take note of a wish; return whether all callers leave the target in peace because of it, from now on.
+
+        *successes* is how many calls of the target have succeeded by now: one since the last wish ends the row.
+        """
+        with self.lock:
+            if successes != self.seen:
+                self.row, self.ends = 0, now
+            self.row, self.seen = self.row + 1, successes
+            self.ends = max(self.ends, now + min(seconds, LONGEST))
+            if self.row < ENOUGH or self.ends <= self.until:
+                return False
+            begins, self.kept = not self.kept, True
+            self.until, self.length = self.ends, self.ends - now
+            return begins
+
+    def left(self, now: float) -> float:
+        """Return how many seconds the target is left in peace yet."""
+        return max(0.0, self.until - now) if self.kept else 0.0
+
+    def end(self, now: float) -> bool:
+        """Let calls pass without asking again, once the time is over; return whether this has changed anything."""
+        with self.lock:
+            if not self.kept or self.until > now:
+                return False
+            self.kept = False
+            return True
+
+    def turn(self, deadline: float, u: float) -> float:
+        """Return the moment at which a caller asks again: after the end, by chance, and before its *deadline*."""
+        return self.until + u * min(SPREAD * self.length, (deadline - self.until) / 2)
+
+    def enter(self) -> bool:
+        """Count one more who waits; return whether there is room."""
+        with self.lock:
+            if self.waiting >= MOST_WAITING:
+                return False
+            self.waiting += 1
+            return True
+
+    def leave(self) -> None:
+        """Count one less."""
+        with self.lock:
+            self.waiting -= 1
+
+    def clear(self) -> None:
+        """Forget who waits: after a fork none of them comes back."""
+        self.waiting = 0
+
+
+class KeepPeace:
+    """Begin an attempt when its target is no longer to be left in peace."""
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner* when the target's peace is over; refuse it at once when that comes after the deadline."""
+        peace: Peace = ctx.target.peace
+        if not peace.kept:
+            return await inner(ctx)
+        if not await self._wait(peace, ctx):
+            left = peace.left(ctx.runtime.now())
+            asked = f"{ctx.node.name}: its target asked several times to be left in peace, for {left:.3f} s more"
+            return ctx.refuse(Throttled(asked, retry_after=left))
+        return await inner(ctx)
+
+    async def _wait(self, peace: Peace, ctx: Context) -> bool:
+        """Wait as long as is wished, also for wishes that come up meanwhile; return whether the attempt may begin."""
+        if not peace.enter():
+            return False
+        try:
+            while peace.left(ctx.runtime.now()):
+                if peace.until >= ctx.deadline:
+                    return False
+                await ctx.runtime.sleep(peace.turn(ctx.deadline, ctx.runtime.random()) - ctx.runtime.now())
+        finally:
+            peace.leave()
+        if peace.end(ctx.runtime.now()):
+            ctx.target.hurry()
+        return True
+
+
+KEEP_PEACE = KeepPeace()

@@ -1,0 +1,180 @@
+"""A target says how long to leave it in peace, or that it is not to be asked again at all.
+
+It says so in the headers of its answer, or in what gRPC sends after it, and each of the big ones in its own words:
+
+===========================  ======================================================================================
+``Retry-After``              seconds, or a date, which is measured by the answer's own clock (RFC 9110)
+``retry-after-ms``           milliseconds: OpenAI and others
+``x-ms-retry-after-ms``      milliseconds: Azure
+``x-amz-retry-after``        milliseconds: AWS
+``grpc-retry-pushback-ms``   milliseconds; a negative number, or none at all, says no (gRPC proposal A6)
+``x-should-retry: false``    says no: OpenAI, Anthropic
+``RateLimit``                ``"default";r=0;t=30`` or ``limit=9, remaining=0, reset=30``: seconds (IETF drafts)
+``RateLimit-Reset``          seconds, as long as ``RateLimit-Remaining`` is 0, or in an answer of 429
+``X-RateLimit-Reset``        the same, or the seconds of a date since 1970: GitHub and many others
+===========================  ======================================================================================
+
+The finer word wins over the coarser one, in this order from the second on; a no wins over all.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from unbreakable.errors import says_nothing, told_by
+from unbreakable.policies.codes import is_of_grpc
+
+NEVER = math.inf  #: what is wished by who does not want to be asked again
+LONGEST_WISH = 365 * 86_400.0  # seconds that a target may ask us to wait; more is taken as that: no clock is so patient
+SINCE_1970 = 1e8  # seconds; more is a date: nobody says so long beforehand that he has enough for three years
+
+_MILLISECONDS = ("grpc-retry-pushback-ms", "retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after")
+_LIMITS = ("RateLimit", "X-RateLimit")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # as a header says them
+_TOKEN = re.compile(r"([a-z]+)=([0-9]{1,12})")
+
+Headers = Callable[[str], str]
+
+
+def retry_after(error: BaseException | type[BaseException]) -> float | None:
+    """Return how many seconds the target that answered by *error* asked us to wait, if it did; NEVER if it said no."""
+    if says_nothing(error):
+        return None
+    seconds = told_by(error, "retry_after")
+    if seconds is not None:
+        return _said_by_itself(seconds)
+    status = told_by(told_by(error, "response"), "status_code") or told_by(error, "status")
+    wishes = (wish_in(headers, status) for headers in _headers_of(error))
+    return next((found for found in wishes if found is not None), None)
+
+
+def _said_by_itself(seconds: Any) -> float | None:
+    length = told_by(seconds, "total_seconds")
+    try:
+        said = float(seconds if length is None else length())
+        return NEVER if said == math.inf else wish(said)
+    except Exception:
+        return None
+
+
+def _headers_of(error: BaseException | type[BaseException]) -> Iterator[Any]:
+    """Yield where client libraries put the headers of an answer that was no success."""
+    response = told_by(error, "response")
+    if type(response) is dict:  # botocore's
+        told = response.get("ResponseMetadata")
+        yield told.get("HTTPHeaders") if type(told) is dict else None
+    else:
+        yield told_by(response, "headers")
+    yield told_by(error, "headers")
+    if is_of_grpc(error):
+        yield _metadata(error)
+
+
+def _metadata(error: Any) -> dict[str, str] | None:
+    """Return what a gRPC server sent after it had failed."""
+    try:
+        return {str(name): str(value) for name, value in error.trailing_metadata() or ()}
+    except Exception:
+        return None
+
+
+def wish_in(headers: Any, status: Any = None) -> float | None:
+    """Return how many seconds *headers*, any client library's, ask us to wait; None for whatever else they are.
+
+    *status* is that of the answer, if it is known: a limit that is told in an answer of 429 is used up.
+    """
+    try:
+        return _wish_in(lambda name: _header(headers, name), status)
+    except Exception:
+        return None  # no headers at all: the same as nothing
+
+
+def _wish_in(header: Headers, status: Any) -> float | None:
+    if header("x-should-retry").strip().lower() == "false":
+        return NEVER
+    for name in _MILLISECONDS:
+        value = header(name)
+        if value and (seconds := seconds_in(value)) is not None:
+            return seconds / 1_000
+        if value and name.startswith("grpc"):
+            return NEVER
+    value = header("Retry-After")
+    wished = seconds_in(value)
+    if wished is None and value:
+        wished = _until(value, header("Date"))
+    return _limit_in(header, status) if wished is None else wished
+
+
+def _header(headers: Any, name: str) -> str:
+    """Return what stands under *name*, however it is spelt: some libraries hand out a plain dictionary."""
+    values = (headers.get(spelt) for spelt in (name, name.lower(), name.upper()))
+    return next((str(value) for value in values if isinstance(value, (str, int, float))), "")
+
+
+def _until(date: str, here: str) -> float | None:
+    """Return how far off *date* is when it is *here*, on the same clock."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return wish(max(0.0, (parsedate_to_datetime(date) - parsedate_to_datetime(here)).total_seconds()))
+    except Exception:
+        return None
+
+
+def seconds_in(header: str) -> float | None:
+    """Return how many seconds a *header* that is a number asks us to wait; None for anything else.
+
+    >>> seconds_in("86400"), seconds_in("9" * 400) == LONGEST_WISH, seconds_in("soon")
+    (86400.0, True, None)
+    """
+    return wish(float(header)) if _SECONDS.fullmatch(header.strip()) else None
+
+
+def wish(seconds: float) -> float | None:
+    """Return *seconds* as a wish that can be kept: at most a year, and none for what is no duration.
+
+    A wish that is longer than we can wait is not forgotten: who has no time for it does not ask again.
+    """
+    return min(seconds, LONGEST_WISH) if seconds >= 0 else None
+
+
+# ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _limit_in(header: Headers, status: Any) -> float | None:
+    """Return when a limit is renewed that the answer says is used up."""
+    for name in _LIMITS:
+        told = _members(header(name))
+        if told:
+            return max((reset for left, reset in told if left == 0), default=None)
+        left, reset = header(f"{name}-Remaining").strip(), seconds_in(header(f"{name}-Reset"))
+        if reset is not None and (left == "0" or (not left and status == 429)):
+            return reset if reset < SINCE_1970 else _since_1970(reset, header("Date"))
+    return None
+
+
+def _members(header: str) -> list[tuple[int, float]]:
+    """Return of each limit in *header* how much is left of it, and for how many seconds.
+
+    >>> _members('"day";r=100;t=9000, "burst";r=0;t=7'), _members("limit=9, remaining=0, reset=30")
+    ([(100, 9000.0), (0, 7.0)], [(0, 30.0)])
+    """
+    parts = header.split(",") if ";" in header else [header]
+    found = []
+    for told in (dict(_TOKEN.findall(part.lower())) for part in parts):
+        left, reset = told.get("r", told.get("remaining")), told.get("t", told.get("reset"))
+        if left is not None and reset is not None:
+            found.append((int(left), min(LONGEST_WISH, float(reset))))
+    return found
+
+
+def _since_1970(seconds: float, here: str) -> float | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return wish(max(0.0, seconds - parsedate_to_datetime(here).timestamp()))
+    except Exception:
+        return None  # whose clock it was is not known
