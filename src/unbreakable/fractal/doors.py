@@ -7,13 +7,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
+from unbreakable.fractal.again import once_more
 from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
 from unbreakable.fractal.quick import begin, fail, succeed
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.trace import Story
-from unbreakable.outcome import Failure, Outcome
-from unbreakable.policies import Context
+from unbreakable.outcome import Outcome
+from unbreakable.policies import Context, deeds
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Watched, is_async, mark_as_coroutine_function, run_blocking
 
@@ -53,11 +54,13 @@ class Door(Generic[P, T]):
         ctx.function = self.function
         return ctx
 
-    def _replay(self, ctx: Context, failure: Failure, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Make *ctx* ready for the script, with the answer of the first attempt in hand."""
+    def _replay(self, ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Make *ctx* ready for the script, with the answer of the last attempt in hand."""
         ctx.work, ctx.given = work_with_arguments(self.function, args, kwargs), (args, kwargs)
         ctx.function = self.function
-        ctx.first, ctx.made, ctx.notebook = failure, 1, Story(ctx.runtime.now, ctx.started)
+        if ctx.notebook is None:
+            ctx.made, ctx.notebook = 1, Story(ctx.runtime.now, ctx.started)
+            deeds.failed(ctx, ctx.first)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Pickle by name, as functions are; a bound method by its object and name."""
@@ -96,12 +99,30 @@ class AsyncProtected(Door[P, T]):
             return succeed(ctx, value)  # type: ignore[no-any-return]
         except BaseException as error:
             watched.pop(ctx, None)
-            failure = fail(ctx, error)
-            if failure is None:
+            if not fail(ctx, error):
                 raise
-        self._replay(ctx, failure, args, kwargs)
-        del failure  # it holds the exception, whose traceback holds this frame; so no name is given to the result
-        return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
+        return await self._heal(ctx, runtime, args, kwargs)
+
+    async def _heal(self, ctx: Context, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+        """Go on after a failed first attempt: with one more, where that is all it needs, else with the script."""
+        watched = NOBODY
+        repeat = once_more(ctx)
+        if repeat is not None:
+            try:
+                if repeat.pause > 0:
+                    await runtime.sleep(repeat.pause)
+                if repeat.begin():
+                    watched = runtime.watch(repeat.scope)
+                    value = await self.function(*args, **kwargs)
+                    watched.pop(repeat.scope, None)
+                    return repeat.succeed(value)  # type: ignore[no-any-return]
+            except BaseException as error:
+                watched.pop(repeat.scope, None)
+                if not repeat.fail(error):
+                    raise
+        self._replay(ctx, args, kwargs)
+        # The result holds an exception, whose traceback holds this frame; so no name is given to it.
+        return self.node.value(ctx, await self.node.play(ctx))  # type: ignore[no-any-return]
 
     async def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
@@ -154,12 +175,25 @@ class SyncProtected(Door[P, T]):
         try:
             return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]
         except BaseException as error:
-            failure = fail(ctx, error)
-            if failure is None:
+            if not fail(ctx, error):
                 raise
-        self._replay(ctx, failure, args, kwargs)
-        del failure  # it holds the exception, whose traceback holds this frame; so no name is given to the result
-        return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
+        return self._heal(ctx, runtime, args, kwargs)
+
+    def _heal(self, ctx: Context, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+        """Go on after a failed first attempt: with one more, where that is all it needs, else with the script."""
+        repeat = once_more(ctx)
+        if repeat is not None:
+            try:
+                if repeat.pause > 0:
+                    run_blocking(runtime.sleep(repeat.pause))
+                if repeat.begin():
+                    return repeat.succeed(self.function(*args, **kwargs))  # type: ignore[no-any-return]
+            except BaseException as error:
+                if not repeat.fail(error):
+                    raise
+        self._replay(ctx, args, kwargs)
+        # The result holds an exception, whose traceback holds this frame; so no name is given to it.
+        return self.node.value(ctx, run_blocking(self.node.play(ctx)))  # type: ignore[no-any-return]
 
     def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""

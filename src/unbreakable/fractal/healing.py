@@ -155,9 +155,8 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
     failure = replace(failure, signature=signature, cause=cause)
     ctx.target.take(failure, blamed=verdict(failure, ctx) is False)
     heed(ctx, failure)
-    because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
     book.trouble = in_one_line(failure.error)
-    book.tell(f"attempt {failure.attempt} failed ({failure.kind.value}): {book.trouble}{because}")
+    book.tell(in_words(failure))
     ctx.emit(
         AttemptFailed,
         attempt=failure.attempt,
@@ -166,6 +165,13 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         elapsed=failure.elapsed,
     )
     return failure
+
+
+def in_words(failure: Failure) -> str:
+    """Return *failure*, with its root cause, in a line of its call's story."""
+    cause = root_cause(failure.error)
+    because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
+    return f"attempt {failure.attempt} failed ({failure.kind.value}): {in_one_line(failure.error)}{because}"
 
 
 # ── fix ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

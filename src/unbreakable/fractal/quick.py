@@ -125,30 +125,40 @@ def judged(ctx: Context, value: Any) -> Any:
     return value
 
 
-def fail(ctx: Context, error: BaseException) -> Failure | None:
-    """Settle an attempt that ended badly; None means that the end is the caller's (a cancellation) and is raised on.
+def fail(ctx: Context, error: BaseException) -> bool:
+    """Settle an attempt that ended badly; False means that the end is the caller's (a cancellation) and is raised on.
 
-    The call itself goes on: its place stays taken and its context alive until the script has had its say.
+    The call itself goes on with ``ctx.first``: its place stays taken and its context alive until that has had its say.
     """
+    ctx.first = failure_of(ctx, error, ctx.started)
+    if ctx.first is None:
+        deeds.cancelled(ctx)
+        deeds.tell_outside(ctx)
+        close(ctx)
+    return ctx.first is not None
+
+
+def failure_of(ctx: Context, error: BaseException, began: float) -> Failure | None:
+    """Tell the circuit how the attempt that began then ended, and return its failure; None for a cancellation."""
     was_cut = bool(ctx.cut)
     ours = was_cut and settle(ctx, error)
     now, failure = ctx.runtime.now(), None
     if ours:
-        failure = cut(ctx, ctx.started)
+        failure = cut(ctx, began)
     elif isinstance(error, Exception):
-        failure = captured(error, ctx, ctx.started, cut=was_cut)
+        failure = captured(error, ctx, began, cut=was_cut)
     ctx.due = math.inf
-    says = None if failure is None else verdict(failure, ctx)
-    elapsed = now - ctx.started - ctx.aside
-    tell(ctx, ctx.target.circuit.settle(ctx.stamp, says, now, elapsed))
-    if failure is not None:
-        deeds.failed(ctx, failure)
-    else:
-        deeds.cancelled(ctx)
-        deeds.tell_outside(ctx)
-        ctx.node.give_back(ctx)
-        ctx.end()
+    elapsed = now - began - ctx.aside
+    ctx.says = None if failure is None else verdict(failure, ctx)
+    tell(ctx, ctx.target.circuit.settle(ctx.stamp, ctx.says, now, elapsed))
+    if failure is None:
         ctx.target.ages.append(elapsed)
-        if ctx.permit is not None:
-            ctx.permit.leave()
     return failure
+
+
+def close(ctx: Context) -> None:
+    """End a call of which no script knows: give back its place, and what it has paid for and not needed."""
+    ctx.node.give_back(ctx)
+    ctx.end()
+    if ctx.permit is not None:
+        ctx.permit.leave()

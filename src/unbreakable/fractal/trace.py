@@ -50,9 +50,12 @@ class Story:
     def did(self, path: str, seconds: float = 0.0) -> None:
         """Be told that a sub-operation ran."""
 
-    def tell(self, line: str) -> None:
-        """Add a line to the story, with the time since the call began; after 60 lines only the last is replaced."""
-        line = f"{self.now() - self.started:.3f} s  {line}"
+    def tell(self, line: str, at: float | None = None) -> None:
+        """Add a line to the story, with the time since the call began; after 60 lines only the last is replaced.
+
+        It is of the moment *at*, None for now.
+        """
+        line = f"{(self.now() if at is None else at) - self.started:.3f} s  {line}"
         if len(self.lines) < MOST_LINES:
             self.lines.append(line)
         else:

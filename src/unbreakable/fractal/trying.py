@@ -153,7 +153,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     kind = Kind.BUG if is_misuse(error) else classify(error)
     if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
-    known = ctx.deeds.settle().flags()
+    known = {} if ctx.own_deeds is None else ctx.own_deeds.settle().flags()
     if ctx.refuted:
         known["acted"] = False
     failure = Failure(

@@ -55,7 +55,8 @@ class Context(Alarm):
     iteration: int | None = None
     layers: int = 0  #: how many calls repeat around a request that came from another process
     notebook: Any = None  #: records what was done and how long it took; None on the quick path
-    first: Result[Any] | None = None  #: the answer of an attempt that was made before the script began
+    first: Any = None  #: the answer of an attempt that was made before the script began
+    says: bool | None = None  #: what that said of the target
     permit: Any = None  #: the bulkhead's gate in which this call holds a place
     work: Callable[[Context], Callable[[], Any]]  #: makes one attempt's work, with what remedies changed
     given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)  #: the caller's arguments

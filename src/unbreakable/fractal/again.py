@@ -1,0 +1,123 @@
+"""The quick repeat: a failed call that needs nothing but one more attempt is not worth a script.
+
+That is so for most of them: nobody listens, there is no remedy, no call was made inside or around this one, and the
+second attempt succeeds.  It is admitted by arithmetic, as the first was, and noted as the script would.  When it fails,
+too, the script goes on where this leaves off, with both failures told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unbreakable.fractal import learning
+from unbreakable.fractal.healing import in_words
+from unbreakable.fractal.quick import close, failure_of, judged
+from unbreakable.fractal.remedies import WAIT
+from unbreakable.fractal.signature import sign
+from unbreakable.fractal.trace import Story
+from unbreakable.outcome import Result, Success
+from unbreakable.policies import Context, deeds
+from unbreakable.policies.breaker import tell
+from unbreakable.policies.effects import may_repeat
+from unbreakable.policies.naming import title_of
+from unbreakable.policies.policy import enter
+from unbreakable.runtime import settle
+
+
+def once_more(ctx: Context) -> Repeat | None:
+    """Pay for a second attempt after the first has failed; None sends the call to the script, with nothing taken."""
+    failure, retry, node = ctx.first, ctx.plan.retry, ctx.node
+    if node.listeners or node.remedies or ctx.own_deeds is not None or ctx.above is not None or ctx.unsettled:
+        return None
+    if ctx.says is not False or failure.cut or failure.retry_after is not None or not is_admitted(ctx):
+        return None  # among others when its caller has cancelled it, or it is our fault
+    if retry is None or not (retry.wants(failure, remedied=False) and may_repeat(ctx.plan.effects, failure)):
+        return None
+    return Repeat(ctx) if retry.pause(failure, 1.0) < ctx.left() and node.pay(ctx) else None
+
+
+def is_admitted(ctx: Context) -> bool:
+    """Return whether an attempt that begins now is let through by arithmetic, and by what was in force before."""
+    target = ctx.target
+    return ctx.plan is target.plan and target.circuit.stamp is not None and target.quick[ctx.runtime.preemptive]
+
+
+class Repeat:
+    """The second attempt of a call, whose first has failed.
+
+    The failure lies in ``ctx.first``, and nowhere else: it holds an exception, whose traceback holds what holds us.
+    """
+
+    __slots__ = ("began", "ctx", "ended", "pause", "scope")
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = self.scope = ctx
+        self.pause = ctx.plan.retry.pause(ctx.first, ctx.runtime.random())
+        self.ended = self.began = ctx.runtime.now()
+
+    def begin(self) -> bool:
+        """Begin, after the pause; False when something has come up meanwhile that the script has to wait for."""
+        ctx, limit = self.ctx, self.ctx.plan.timeout
+        if not is_admitted(ctx):
+            ctx.prepaid = True
+            return False
+        title_of(ctx)  # before there is a copy, which would name its work differently
+        ctx.attempt = ctx.made = 2
+        self.began = now = ctx.runtime.now()
+        self.scope = scope = ctx.scope(stamp=ctx.target.circuit.stamp, due=ctx.deadline, first=None)
+        if limit is not None:
+            seconds = limit.patience(scope) if limit.learned else limit.seconds
+            scope.due = min(ctx.deadline, now + seconds)
+        enter(scope)
+        return True
+
+    def succeed(self, value: Any) -> Any:
+        """Count a call that was healed by waiting, and return its value; raise VerificationFailed if it is no good."""
+        ctx, scope, now = self.ctx, self.scope, self.ctx.runtime.now()
+        value = judged(scope, value)
+        if scope.unsettled:
+            settle(scope, None)
+        result = Success(value, now - self.began - scope.aside)
+        tell(ctx, ctx.target.circuit.settle(scope.stamp, True, now, result.elapsed))
+        self._learn(result)
+        ctx.first = None
+        scope.end()
+        close(ctx)
+        learning.record(ctx.node, ctx, result)
+        return value
+
+    def fail(self, error: BaseException) -> bool:
+        """Settle an attempt that ended badly, or a pause; the script goes on with ``ctx.first``, if True."""
+        ctx, scope = self.ctx, self.scope
+        result = None if scope is ctx else failure_of(scope, error, self.began)
+        enter(ctx)
+        if result is None:
+            ctx.first = None
+            scope.end()
+            close(ctx)
+            return False
+        deeds.failed(ctx, ctx.first)
+        deeds.failed(scope, result)
+        self._learn(result)
+        ctx.notebook = self._story()
+        ctx.take_over(scope)
+        scope.end()
+        ctx.first = result
+        return True
+
+    def _learn(self, result: Result[Any]) -> None:
+        """Note how both attempts ended, and whether waiting has helped: another sort of failure says nothing of it."""
+        failure, target = self.ctx.first, self.ctx.target
+        target.take(failure, blamed=True)
+        target.take_repeat(failure, result)
+        if isinstance(result, Success) or result.kind is failure.kind:
+            target.experience.update(sign(failure.error), None, worked=isinstance(result, Success))
+
+    def _story(self) -> Story:
+        """Return what the script would have told until now."""
+        story = Story(self.ctx.runtime.now, self.ctx.started)
+        story.tell(in_words(self.ctx.first), at=self.ended)
+        if self.pause > 0:
+            story.tell(f"waits {self.pause:.3f} s before attempt 2", at=self.ended)
+        story.remedies.append(WAIT)
+        return story
