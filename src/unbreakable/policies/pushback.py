@@ -110,7 +110,7 @@ def _wish_in(header: Headers, status: Any) -> float | None:
 
 def _header(headers: Any, name: str) -> str:
     """Return what stands under *name*, however it is spelt: some libraries hand out a plain dictionary."""
-    values = (headers.get(spelt) for spelt in (name, name.lower(), name.upper()))
+    values = (headers.get(spelt) for spelt in (name, name.lower(), name.title(), name.upper()))
     return next((str(value) for value in values if isinstance(value, (str, int, float))), "")
 
 
@@ -150,9 +150,9 @@ def _limit_in(header: Headers, status: Any) -> float | None:
         told = _members(header(name))
         if told:
             return max((reset for left, reset in told if left == 0), default=None)
-        left, reset = header(f"{name}-Remaining").strip(), seconds_in(header(f"{name}-Reset"))
-        if reset is not None and (left == "0" or (not left and status == 429)):
-            return reset if reset < SINCE_1970 else _since_1970(reset, header("Date"))
+        left, reset = header(f"{name}-Remaining").strip(), header(f"{name}-Reset").strip()
+        if _SECONDS.fullmatch(reset) and (left == "0" or (not left and status == 429)):
+            return wish(float(reset)) if float(reset) < SINCE_1970 else _since_1970(float(reset), header("Date"))
     return None
 
 

@@ -74,6 +74,23 @@ def test_the_target_is_given_the_time_it_asked_for(first, asked, u):
     assert max(backoff.pause(1, u), asked or 0.0) == Retry(backoff=backoff).pause(failure, u)
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_a_target_that_throttles_is_given_longer_pauses(kind):
+    """The first pause is a second there, a tenth of one after any other failure; what is asked for counts in both."""
+    paced = Retry(backoff=Backoff(jitter=False), throttled=Backoff(1.0, jitter=False))
+    usual = 1.0 if kind is Kind.THROTTLED else 0.1
+
+    failures = [
+        Failure(OSError(), kind, attempt=number, retry_after=asked) for number, asked in ((1, None), (2, None), (1, 7))
+    ]
+    assert [usual, usual * 2, 7.0] == [paced.pause(failure, 0.5) for failure in failures]
+
+
+def test_by_default_a_throttled_repeat_waits_up_to_a_second():
+    """With full jitter, as everywhere."""
+    assert (1.0, True) == (Retry().throttled.first, Retry().throttled.jitter)
+
+
 CUT = Failure(AttemptTimeout("cut"), Kind.TIMEOUT, cut=True)
 REPORTED = Failure(ConnectionResetError())
 

@@ -1,0 +1,298 @@
+"""Repeats inside repeats cost double, then there are none; a request from another process counts as a layer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.errors import ConfigurationError, DeadlineExceeded
+from unbreakable.runtime import ASYNCIO, BLOCKING
+from unbreakable.testing import virtual_time
+
+sleep = ASYNCIO.sleep
+AT_ONCE = ub.Retry(3, backoff=ub.Backoff(0.0))
+
+
+def purse(tokens):
+    """Return a budget that earns nothing."""
+    return ub.RetryBudget(ratio=0.0, floor=0.0, start=tokens)
+
+
+@pytest.mark.parametrize(
+    ("headers", "attempts", "left"),
+    [
+        ({}, 3, 6.0),
+        ({"Unbreakable-Attempt": "1"}, 3, 6.0),
+        ({"Unbreakable-Attempt": "2"}, 3, 4.0),
+        ({"Unbreakable-Attempt": "1;layers=1"}, 3, 4.0),
+        ({"Unbreakable-Attempt": "2;layers=2"}, 1, 8.0),
+        ({"grpc-previous-rpc-attempts": "1"}, 3, 4.0),
+        ({"x-envoy-attempt-count": "3"}, 3, 4.0),
+    ],
+)
+def test_repeats_for_a_request_that_is_a_repeat_cost_double(colour, headers, attempts, left):
+    """One layer of repeats before us doubles the price of ours, and with two there are none."""
+
+    async def story():
+        async def down():
+            raise ConnectionError("down")
+
+        door = colour.protect(down, retry=AT_ONCE, budget=purse(8.0), breaker=False)
+        with ub.incoming(headers):
+            outcome = await colour.call(door.outcome)
+        return outcome.attempts, door.node.budget.level(0, colour.runtime.now())
+
+    assert (attempts, left) == colour.play(story)
+
+
+def second_try(colour, door):
+    """Return a protected call that reaches *door* in its second attempt."""
+    tries = []
+
+    async def work():
+        tries.append(1)
+        if len(tries) < 2:
+            raise OSError("mine")
+        return await colour.call(door.outcome)
+
+    return colour.protect(work, retry=AT_ONCE, breaker=False)
+
+
+@pytest.mark.parametrize(("depth", "attempts"), [(0, 3), (1, 3), (2, 1)])
+def test_layers_in_one_process_count_like_those_before_it(colour, depth, attempts):
+    """A call in the second attempt of one that is in the second attempt of another is not repeated, and says why."""
+
+    async def story():
+        async def bottom():
+            raise ConnectionError("down")
+
+        door = colour.protect(bottom, retry=AT_ONCE, breaker=False)
+        for _ in range(depth):
+            door = second_try(colour, door)
+        end = await colour.call(door.outcome)
+        for _ in range(depth):
+            end = end.value
+        return end.attempts, "several calls around this one are repeating already" in end.explain()
+
+    assert (attempts, attempts == 1) == colour.play(story)
+
+
+def test_copies_inside_repeats_cost_double_and_inside_two_there_are_none():
+    """A second copy of a slow call is extra load like any other."""
+
+    async def story(headers):
+        made = []
+
+        @ub.protect("slow", effects="none", hedge=ub.Hedge(0.1), budget=purse(8.0), retry=False)
+        async def slow():
+            made.append(1)
+            await sleep(1.0)
+
+        with ub.incoming(headers):
+            await slow()
+        return len(made), slow.node.budget.level(0, ASYNCIO.now())
+
+    seen = []
+    for layers in (0, 1, 2):
+        with virtual_time():
+            seen.append(asyncio.run(story({"Unbreakable-Attempt": f"1;layers={layers}"})))
+
+    assert [(2, 7.0), (2, 6.0), (1, 8.0)] == seen
+
+
+def test_a_copy_around_a_call_is_a_layer_and_a_repeat_of_ones_own_is_another():
+    """What is copied in a second attempt is dearer, and so is what is repeated inside a copy."""
+
+    async def story():
+        made = []
+
+        @ub.protect("bottom", budget=purse(20.0), retry=ub.Retry(2, backoff=ub.Backoff(0.0)), breaker=False)
+        async def bottom():
+            made.append(1)
+            raise ConnectionError("down")
+
+        @ub.protect("top", effects="none", hedge=ub.Hedge(0.1), retry=False, breaker=False)
+        async def top():
+            if ub.current().rival == 0:
+                await sleep(1.0)
+                return
+            await bottom()
+
+        await top()
+        return len(made), bottom.node.budget.level(0, ASYNCIO.now())
+
+    with virtual_time():
+        assert (2, 18.0) == asyncio.run(story())
+
+
+def test_without_a_budget_nothing_is_dearer(colour):
+    """Who switches the budget off wants all repeats, wherever they are made."""
+
+    async def story():
+        calls = []
+
+        async def down():
+            calls.append(1)
+            raise ConnectionError("down")
+
+        door = colour.protect(down, retry=AT_ONCE, budget=False, breaker=False)
+        with ub.incoming({"Unbreakable-Attempt": "2;layers=5"}):
+            await colour.call(door.outcome)
+        return len(calls)
+
+    assert 3 == colour.play(story)
+
+
+# ── what a request brings along ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_caller_s_deadline_is_the_deadline_of_every_call(colour):
+    """A call has what the caller has left, not its own thirty seconds, and one that comes too late is refused."""
+
+    async def story():
+        seen = []
+
+        async def work():
+            seen.append((round(ub.current().left(), 3), round(ub.current().remaining(), 3)))
+            await colour.sleep(2.0)
+
+        door = colour.protect(work)
+        with ub.incoming({"Unbreakable-Deadline": "1.5"}) as request:
+            before = round(request.remaining(), 3)
+            with pytest.raises(DeadlineExceeded) if colour.is_async else contextless():
+                await colour.call(door)
+            late = await colour.call(door.outcome)
+        after = await colour.call(door.outcome)
+        return before, seen, type(late.error), late.attempts, after.ok
+
+    before, seen, late, attempts, after = colour.play(story)
+
+    assert (1.5, (1.5, 1.5), 30.0) == (before, seen[0], seen[-1][0])
+    assert (DeadlineExceeded, 0, True) == (late, attempts, after)
+
+
+class contextless:  # noqa: N801 - reads as what it is
+    """Expect nothing."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+
+def test_a_request_cannot_lengthen_anything(colour):
+    """A deadline that is later than one's own changes nothing, also inside another call."""
+
+    async def story():
+        seen = []
+
+        async def work():
+            seen.append(round(ub.current().left(), 3))
+
+        inner = colour.protect(work, deadline=5.0)
+
+        async def around():
+            with ub.incoming({"Unbreakable-Deadline": "4.0"}), ub.incoming({"Unbreakable-Deadline": "9.0"}):
+                await colour.call(inner)
+
+        with ub.incoming({"Unbreakable-Deadline": "900"}):
+            await colour.call(inner)
+        await colour.call(colour.protect(around, deadline=3.0))
+        return seen
+
+    assert [5.0, 3.0] == colour.play(story)
+
+
+def test_a_block_leaves_nothing_behind(colour):
+    """After it, and when it raises, calls are as they were before."""
+
+    async def story():
+        with pytest.raises(KeyError), ub.incoming({"Unbreakable-Deadline": "1"}):
+            raise KeyError("x")
+        return ub.current()
+
+    assert colour.play(story) is None
+
+
+def test_requests_in_one_event_loop_do_not_see_each_other():
+    """Each task has the headers of its own request."""
+
+    async def serve(seconds, seen):
+        with ub.incoming({"Unbreakable-Deadline": str(seconds)}):
+            await sleep(0.1)
+            seen[seconds] = round(ub.current().remaining(), 3)
+
+    async def story():
+        seen = {}
+        await asyncio.gather(*(serve(seconds, seen) for seconds in (1, 2, 3)))
+        return seen
+
+    with virtual_time():
+        assert {1: 0.9, 2: 1.9, 3: 2.9} == asyncio.run(story())
+
+
+def test_requests_in_several_threads_do_not_see_each_other():
+    """Each thread has the headers of its own request."""
+    seen, together = {}, threading.Barrier(3)
+
+    def serve(number):
+        with ub.incoming({"Unbreakable-Attempt": str(number)}):
+            together.wait(5)
+            seen[number] = ub.current().attempt
+
+    threads = [threading.Thread(target=serve, args=(number,)) for number in (1, 2, 3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert {1: 1, 2: 2, 3: 3} == seen
+
+
+def test_a_key_that_comes_with_the_request_makes_the_keys_of_calls_inside(colour):
+    """The same request that comes again leads to the same keys, another one to others, and one without to new ones."""
+
+    async def story():
+        async def pay(amount):
+            return ub.current().idempotency_key
+
+        door, keys = colour.protect(pay), []
+        for key in ("ann/17", "ann/17", "bob/17", None, None):
+            with ub.incoming({}, idempotency_key=key) as request:
+                keys.append(await colour.call(door, 5))
+                assert keys[-1].startswith(f"{request.idempotency_key}/")
+        return keys
+
+    first, again, others, new, newer = colour.play(story)
+
+    assert first == again
+    assert 4 == len({first, others, new, newer})
+
+
+@pytest.mark.parametrize("headers", [None, "unbreakable-attempt: 2", 7, [("a",)], ["ab"], iter([("a", "b")])])
+def test_what_are_no_headers_is_refused(headers):
+    """The mistake is told where it is made."""
+    with pytest.raises(ConfigurationError, match="incoming: headers must be a mapping of headers, or a list of pairs"):
+        ub.incoming(headers).__enter__()
+
+
+@pytest.mark.parametrize("key", ["", 7, b"x"])
+def test_what_is_no_key_is_refused(key):
+    """A blank key would make all requests one."""
+    with pytest.raises(ConfigurationError, match="incoming: idempotency_key must be some text, or None"):
+        ub.incoming({}, idempotency_key=key).__enter__()
+
+
+def test_what_is_at_work_in_the_block_is_forgotten_with_it():
+    """A service that runs for years keeps nothing of the requests that it has served."""
+    door = ub.protect("work")(lambda: 1)
+    with ub.incoming({}) as request:
+        for _ in range(100):
+            door()
+        assert set() == request.deeds.at_work
+    assert not request.live
+    assert BLOCKING.now() >= request.started

@@ -1,0 +1,296 @@
+"""A target that asks for peace again and again gets it from all its callers; one that asks once delays one call."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.errors import Throttled
+from unbreakable.events import LeftInPeace
+from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
+
+sleep = ASYNCIO.sleep
+ONCE = ub.Retry(1)
+
+
+class Busy(Exception):
+    """Tell whoever asks to come back later."""
+
+    def __init__(self, seconds=5.0, status=429):
+        super().__init__("come back later")
+        self.http_status, self.retry_after = status, seconds
+
+
+class Service:
+    """Ask to be left in peace until the clock shows so much, and note when it was asked."""
+
+    def __init__(self, colour, until, **facts):
+        self.colour, self.until, self.facts, self.asked = colour, until, facts, []
+
+    async def ask(self):
+        self.asked.append(self.colour.now())
+        if self.colour.now() < self.until:
+            raise Busy(**self.facts)
+        return "served"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_after_three_wishes_the_next_caller_waits(colour, status):
+    """Nobody asks before the time that the target named; then the call goes through, a little later."""
+
+    async def story():
+        service = Service(colour, until=5.0, status=status)
+        door = colour.protect(service.ask, retry=ONCE)
+        for _ in range(3):
+            await colour.call(door.outcome)
+        return service.asked, await colour.call(door), colour.now()
+
+    asked, value, then = colour.play(story)
+
+    assert ([0.0, 0.0, 0.0], "served") == (asked[:3], value)
+    assert 5.0 < asked[3] == then <= 6.25
+
+
+@pytest.mark.parametrize("wishes", [1, 2])
+def test_fewer_wishes_delay_nobody_else(colour, wishes):
+    """What one call was told is that call's own business."""
+
+    async def story():
+        service = Service(colour, until=5.0)
+        door = colour.protect(service.ask, retry=ONCE)
+        for _ in range(wishes):
+            await colour.call(door.outcome)
+        service.until = 0.0
+        return await colour.call(door), colour.now()
+
+    assert ("served", 0.0) == colour.play(story)
+
+
+def test_a_success_between_wishes_keeps_the_door_open(colour):
+    """A target that serves every other call is limiting, not overwhelmed."""
+
+    async def story():
+        service = Service(colour, until=5.0)
+        door = colour.protect(service.ask, retry=ONCE)
+        for _ in range(10):
+            service.until = 5.0 - service.until
+            await colour.call(door.outcome)
+        return colour.now(), len(service.asked)
+
+    assert (0.0, 10) == colour.play(story)
+
+
+def test_who_has_no_time_is_told_at_once(colour):
+    """A deadline that comes before the end is no reason to wait for it."""
+
+    async def story():
+        service = Service(colour, until=20.0, seconds=20.0)
+        door = colour.protect(service.ask, retry=ONCE, deadline=10.0)
+        for _ in range(3):
+            await colour.call(door.outcome)
+        outcome = await colour.call(door.outcome)
+        return outcome.error, outcome.attempts, colour.now(), len(service.asked)
+
+    error, attempts, now, asked = colour.play(story)
+
+    assert (Throttled, 20.0) == (type(error), error.retry_after)
+    assert (0, 0.0, 3) == (attempts, now, asked)
+
+
+def test_repeats_wait_as_well_and_keep_their_own_failure(colour):
+    """A repeat waits for the end of the pause; one that has no time leaves the call with what the target said."""
+
+    async def story():
+        service = Service(colour, until=4.0, seconds=4.0)
+        others = colour.protect(service.ask, retry=ub.Retry(3, throttled=ub.Backoff(0.0)), deadline=8.0)
+        healed = await colour.call(others.outcome)
+        service.until = 100.0
+        late = await colour.call(others.outcome)
+        return healed.status.value, type(late.error).__name__, late.attempts
+
+    assert ("healed", "Busy", 2) == colour.play(story)
+
+
+def test_the_pause_is_over_for_good_when_it_is_over(colour):
+    """After the first call that went through the others take the quick path again."""
+
+    async def story():
+        service = Service(colour, until=5.0)
+        door = colour.protect(service.ask, retry=ONCE)
+        for _ in range(3):
+            await colour.call(door.outcome)
+        closed = dict(door.node.target.quick)
+        await colour.call(door)
+        return closed, door.node.target.quick[colour.is_async], await colour.call(door)
+
+    assert ({True: False, False: False}, True, "served") == colour.play(story)
+
+
+def test_a_hundred_callers_come_back_spread_out():
+    """They wait together and return one by one, and not in the order of their coming alone."""
+
+    async def story():
+        came, begun = [], ASYNCIO.now()
+
+        @ub.protect("limited", retry=ONCE)
+        async def ask():
+            now = ASYNCIO.now() - begun
+            if now < 10.0:
+                raise Busy(10.0)
+            came.append(now)
+
+        for _ in range(3):
+            await ask.outcome()
+        await asyncio.gather(*(ask() for _ in range(100)))
+        return came
+
+    with virtual_time():
+        came = asyncio.run(story())
+
+    assert (100, 100) == (len(came), len(set(came)))
+    assert 10.0 < min(came) < max(came) <= 12.5
+
+
+def test_a_target_that_is_not_back_stops_those_who_wait_yet():
+    """Whoever comes first sees that it still holds; the others wait on, without asking."""
+
+    async def story():
+        asked = []
+
+        @ub.protect("limited", retry=ONCE, deadline=60.0)
+        async def ask():
+            now = ASYNCIO.now() - begun
+            asked.append(now)
+            if now < 21.0:
+                raise Busy(10.0)
+
+        begun = ASYNCIO.now()
+        for _ in range(3):
+            await ask.outcome()
+        outcomes = await asyncio.gather(*(ask.outcome() for _ in range(50)))
+        return asked, sum(outcome.ok for outcome in outcomes)
+
+    with virtual_time():
+        asked, served = asyncio.run(story())
+
+    early = [moment for moment in asked if moment < 21.0]
+    assert len(early) <= 3 + 4
+    assert served >= 46
+
+
+def test_other_targets_of_the_node_are_asked_on(colour):
+    """Who partitions by key has one tenant's limits for that tenant alone."""
+
+    async def story():
+        served = []
+
+        async def ask(tenant):
+            if tenant == "a":
+                raise Busy
+            served.append(colour.now())
+
+        door = colour.protect(ask, retry=ONCE, key=lambda tenant: tenant)
+        for _ in range(3):
+            await colour.call(door.outcome, "a")
+        await colour.call(door, "b")
+        return served
+
+    assert [0.0] == colour.play(story)
+
+
+def test_the_calls_around_do_not_count_what_they_were_told_below(colour):
+    """The one that throttles is the target below, however its error is handed on."""
+
+    async def story():
+        service = Service(colour, until=100.0)
+        below = colour.protect(service.ask, retry=ONCE, deadline=1.0)
+
+        async def work():
+            try:
+                await colour.call(below)
+            except Busy as error:
+                raise Busy from error
+            except Throttled:
+                return "without"
+
+        above = colour.protect(work, retry=ONCE)
+        ends = [(await colour.call(above.outcome)).status.value for _ in range(4)]
+        return ends, above.node.target.peace.kept, below.node.target.peace.kept
+
+    assert (["failed"] * 3 + ["ok"], False, True) == colour.play(story)
+
+
+def test_a_remedy_that_helps_is_waited_for_by_nobody(colour):
+    """Where another way is at hand nobody has to leave the first one in peace."""
+
+    async def story():
+        async def ask(way="a"):
+            if way == "a":
+                raise Busy(30.0)
+            return way
+
+        door = colour.protect(ask, retry=ub.Retry(2))
+        door.remedy(Busy)(lambda failure: {"way": "b"})
+        return [await colour.call(door) for _ in range(5)], colour.now()
+
+    assert (["b"] * 5, 0.0) == colour.play(story)
+
+
+def test_it_is_told_once(colour):
+    """Listeners hear for how long, and not again for each caller who waits."""
+
+    async def story():
+        heard = []
+        service = Service(colour, until=5.0)
+        door = colour.protect(service.ask, retry=ONCE)
+        door.node.on(LeftInPeace, lambda event: heard.append(event.seconds))
+        for _ in range(4):
+            await colour.call(door.outcome)
+        return heard
+
+    assert [5.0] == colour.play(story)
+
+
+def test_a_caller_who_is_cancelled_leaves_its_place():
+    """Whoever is gone is not counted among those who wait."""
+
+    async def story():
+        @ub.protect("limited", retry=ONCE)
+        async def ask():
+            raise Busy
+
+        for _ in range(3):
+            await ask.outcome()
+        waiting = [asyncio.ensure_future(ask()) for _ in range(5)]
+        await sleep(1.0)
+        before = ask.node.target.peace.waiting
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return before, ask.node.target.peace.waiting
+
+    with virtual_time():
+        assert (5, 0) == asyncio.run(story())
+
+
+@pytest.mark.parametrize("never", [{"retry_after": float("inf")}, {"headers": {"x-should-retry": "false"}}])
+def test_a_target_that_wants_no_repeat_gets_none(colour, never):
+    """A no is kept by the call that was told, says so, and is no pause for others."""
+
+    async def story():
+        calls = []
+
+        async def ask():
+            calls.append(1)
+            error = OSError("no")
+            vars(error).update(never, http_status=429)
+            raise error
+
+        door = colour.protect(ask)
+        outcomes = [await colour.call(door.outcome) for _ in range(4)]
+        return len(calls), colour.now(), "asked not to be asked again" in outcomes[0].explain()
+
+    assert (4, 0.0, True) == colour.play(story)

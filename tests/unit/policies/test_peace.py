@@ -1,0 +1,88 @@
+"""When a target's wishes to be left in peace become everybody's business, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unbreakable.policies.peace import ENOUGH, LONGEST, MOST_WAITING, SPREAD, Peace
+
+
+def asked(*wishes):
+    """Return a peace that was asked for so: seconds, successes so far, moment."""
+    peace = Peace()
+    for seconds, successes, now in wishes:
+        peace.wish(seconds, successes, now)
+    return peace
+
+
+def test_two_wishes_concern_only_those_who_were_told():
+    """The third in a row concerns everybody, for as long as the longest of the three lasts."""
+    peace = asked((9.0, 5, 0.0), (2.0, 5, 1.0))
+
+    assert (0.0, True, 7.0) == (peace.left(1.0), peace.wish(2.0, 5, 2.0), peace.left(2.0))
+
+
+def test_a_success_in_between_begins_the_count_anew():
+    """A target that serves others meanwhile says what it has too much of, not that it is overwhelmed."""
+    peace = asked((9.0, 5, 0.0), (9.0, 5, 1.0), (1.0, 6, 2.0), (1.0, 6, 2.0))
+
+    assert (0.0, True, 1.0) == (peace.left(2.0), peace.wish(1.0, 6, 2.0), peace.left(2.0))
+
+
+def test_it_begins_once():
+    """A fourth wish may make it longer, and is not told again; a shorter one changes nothing."""
+    peace = asked(*[(5.0, 0, 0.0)] * ENOUGH)
+
+    assert (False, 9.0) == (peace.wish(9.0, 0, 0.0), peace.left(0.0))
+    assert (False, 9.0) == (peace.wish(1.0, 0, 0.0), peace.left(0.0))
+
+
+def test_a_success_that_was_under_way_does_not_shorten_it():
+    """What was begun before is no sign that more can be borne, and one wish after it is one wish."""
+    peace = asked(*[(5.0, 0, 0.0)] * ENOUGH, (1.0, 1, 1.0), (30.0, 1, 1.0))
+
+    assert 4.0 == peace.left(1.0)
+
+
+def test_nobody_asks_any_more_once_it_is_over():
+    """It is ended once, and not before its time."""
+    peace = asked(*[(5.0, 0, 0.0)] * ENOUGH)
+
+    assert [False, True, False] == [peace.end(now) for now in (4.9, 5.0, 5.1)]
+    assert (False, 0.0) == (peace.kept, peace.left(4.0))
+
+
+def test_a_wish_right_after_it_brings_it_back():
+    """As long as nothing has succeeded one more is enough."""
+    peace = asked(*[(5.0, 0, 0.0)] * ENOUGH)
+    peace.end(5.0)
+
+    assert (True, 3.0) == (peace.wish(3.0, 0, 6.0), peace.left(6.0))
+
+
+def test_nobody_waits_for_hours():
+    """A wish for a year leaves the target in peace for a minute; then somebody sees whether it still holds."""
+    assert LONGEST == asked(*[(10**7, 0, 0.0)] * ENOUGH).left(0.0)
+
+
+@given(st.floats(0.1, 60.0), st.floats(0.001, 60.0), st.floats(0.0, 1.0, exclude_max=True))
+def test_callers_come_back_one_after_the_other_and_in_time(length, more, u):
+    """Each has a moment of its own after the end, not long after it, and before its deadline."""
+    peace = asked(*[(length, 0, 0.0)] * ENOUGH)
+    moment = peace.turn(length + more, u)
+
+    assert length <= moment <= min(length * (1 + SPREAD), length + more)
+    assert moment == pytest.approx(length + u * min(SPREAD * length, more / 2))
+
+
+def test_no_more_callers_wait_than_there_is_room_for():
+    """The next one is told so at once; after a fork nobody waits."""
+    peace = Peace()
+
+    assert MOST_WAITING == sum(peace.enter() for _ in range(MOST_WAITING + 5))
+    peace.leave()
+    assert [True, False] == [peace.enter(), peace.enter()]
+    peace.clear()
+    assert peace.enter()
