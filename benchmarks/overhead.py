@@ -1,7 +1,7 @@
-"""What a protected call costs when all is well, beside the peers, in one process run.
+"""What a protected call costs, when all is well and when an attempt fails, beside the peers, in one process run.
 
 Every round calls each side in shuffled order; the figure is the median of the rounds with its quartiles.  The work is a
-function that returns at once, so that nothing but the protection is measured.
+function that returns at once, or fails at every other attempt, so that nothing but the protection is measured.
 """
 
 from __future__ import annotations
@@ -22,40 +22,87 @@ import unbreakable as ub
 
 ROUNDS, CALLS = 41, 1_000
 
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-async def async_work() -> int:
-    """Do nothing."""
-    return 7
-
-
-def sync_work() -> int:
-    """Do nothing."""
-    return 7
+NO_BACKOFF = ub.Retry(backoff=ub.Backoff(first=0.0))
+PLENTY = ub.RetryBudget(ratio=1.0, start=1e9, most=1e9)  # half of the attempts are repeats
+FULL = "unbreakable, everything on"
+EVERYTHING: dict[str, Any] = {"validate": lambda: True, "verify": lambda value: value == 7}
 
 
-def async_sides() -> dict[str, Callable[[], Any]]:
-    """Return the async work behind each protection."""
-    stack = nopanic.compose(nopanic.retry(), nopanic.circuit_breaker(), nopanic.timeout(5), nopanic.bulkhead(64))
+def async_work() -> Callable[[], Any]:
+    """Return async work that does nothing."""
+
+    async def work() -> int:
+        return 7
+
+    return work
+
+
+def sync_work() -> Callable[[], int]:
+    """Return work that does nothing."""
+    return lambda: 7
+
+
+def sync_flaky() -> Callable[[], int]:
+    """Return work that fails at every other attempt."""
+    attempts = 0
+
+    def work() -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts % 2:
+            raise ConnectionResetError("the partner hung up")
+        return 7
+
+    return work
+
+
+def async_flaky() -> Callable[[], Any]:
+    """Return async work that fails at every other attempt."""
+    flaky = sync_flaky()
+
+    async def work() -> int:
+        return flaky()
+
+    return work
+
+
+def ours(**options: Any) -> Wrap:
+    """Return our protection."""
+    return ub.protect("bench", effects="none", hedge=False, **{"bulkhead": ub.Bulkhead(64), **options})
+
+
+def sides_when_well(*, is_async: bool) -> dict[str, Wrap]:
+    """Return who is compared while all is well."""
+    if is_async:
+        name = "nopanic retry+breaker+timeout+bulkhead"
+        stack = nopanic.compose(nopanic.retry(), nopanic.circuit_breaker(), nopanic.timeout(5), nopanic.bulkhead(64))
+    else:
+        name = "nopanic retry+budget+breaker+bulkhead+rate"
+        retry = nopanic.retry(budget=nopanic.RetryBudget())
+        stack = nopanic.compose(retry, nopanic.circuit_breaker(), nopanic.bulkhead(64), nopanic.rate_limit(1e9))
     return {
-        "bare": async_work,
-        "unbreakable": ub.protect("bench", effects="none", bulkhead=ub.Bulkhead(64), hedge=False)(async_work),
-        "unbreakable, defaults": ub.protect("bench", hedge=False)(async_work),
-        "nopanic retry+breaker+timeout+bulkhead": stack(async_work),
-        "tenacity retry": tenacity.retry(stop=tenacity.stop_after_attempt(3))(async_work),
-        "stamina retry": stamina.retry(on=Exception, attempts=3)(async_work),
+        "bare": lambda work: work,
+        "unbreakable": ours(),
+        FULL: ours(**EVERYTHING),
+        "unbreakable, defaults": ub.protect("bench", hedge=False),
+        name: stack,
+        "tenacity retry": tenacity.retry(stop=tenacity.stop_after_attempt(3)),
+        "stamina retry": stamina.retry(on=Exception, attempts=3),
     }
 
 
-def sync_sides() -> dict[str, Callable[[], Any]]:
-    """Return the sync work behind each protection."""
-    stack = nopanic.compose(nopanic.retry(), nopanic.circuit_breaker(), nopanic.bulkhead(64))
+def sides_when_failing(*, is_async: bool) -> dict[str, Wrap]:
+    """Return who is compared when the first attempt of each call fails; nobody pauses, and no circuit opens."""
+    timeout = (nopanic.timeout(5),) if is_async else ()
+    layers = (nopanic.retry(backoff=0), nopanic.circuit_breaker(failure_threshold=1.0), *timeout, nopanic.bulkhead(64))
     return {
-        "bare": sync_work,
-        "unbreakable": ub.protect("bench", effects="none", bulkhead=ub.Bulkhead(64), hedge=False)(sync_work),
-        "unbreakable, defaults": ub.protect("bench", hedge=False)(sync_work),
-        "nopanic retry+breaker+bulkhead": stack(sync_work),
-        "tenacity retry": tenacity.retry(stop=tenacity.stop_after_attempt(3))(sync_work),
-        "stamina retry": stamina.retry(on=Exception, attempts=3)(sync_work),
+        "unbreakable": ours(retry=NO_BACKOFF, budget=PLENTY),
+        FULL: ours(retry=NO_BACKOFF, budget=PLENTY, **EVERYTHING),
+        f"nopanic retry+breaker{'+timeout' * is_async}+bulkhead": nopanic.compose(*layers),
+        "tenacity retry": tenacity.retry(stop=tenacity.stop_after_attempt(3)),
+        "stamina retry": stamina.retry(on=Exception, attempts=3, wait_initial=0, wait_max=0, wait_jitter=0),
     }
 
 
@@ -76,21 +123,22 @@ def time_sync(work: Callable[[], Any]) -> float:
 
 
 def table(title: str, times: dict[str, list[float]]) -> None:
-    """Print microseconds per call: median and quartiles, and the ratio of our median to each peer's."""
-    ours = statistics.median(times["unbreakable"])
+    """Print microseconds per call: median and quartiles, and the ratio of our medians to each peer's."""
+    mine = {name: statistics.median(seconds) for name, seconds in times.items() if name in ("unbreakable", FULL)}
     version = sys.version.split()[0]
     print(f"\n{title}: µs per call, median (quartiles) of {ROUNDS} rounds × {CALLS} calls, Python {version}")
     for name, seconds in times.items():
         low, middle, high = (1e6 * each / CALLS for each in statistics.quantiles(seconds, n=4))
-        line = f"  {name:42} {middle:8.2f} ({low:.2f}–{high:.2f})"
+        line = f"  {name:44} {middle:8.2f} ({low:.2f}–{high:.2f})"
         if not name.startswith(("unbreakable", "bare")):
-            line += f"   ours / this: {ours / statistics.median(seconds):.3f}"
+            ratios = (median / statistics.median(seconds) for median in mine.values())
+            line += f"   ours / this, plain and with everything on: {', '.join(f'{ratio:.3f}' for ratio in ratios)}"
         print(line)
 
 
-async def measure_async() -> dict[str, list[float]]:
+async def measure_async(wraps: dict[str, Wrap], work: Callable[[], Any]) -> dict[str, list[float]]:
     """Return the times of every async side, in shuffled order within each round."""
-    sides = async_sides()
+    sides = {name: wrap(work()) for name, wrap in wraps.items()}
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(ROUNDS):
         for name in random.sample(list(sides), len(sides)):
@@ -98,9 +146,9 @@ async def measure_async() -> dict[str, list[float]]:
     return times
 
 
-def measure_sync() -> dict[str, list[float]]:
+def measure_sync(wraps: dict[str, Wrap], work: Callable[[], Any]) -> dict[str, list[float]]:
     """Return the times of every sync side, in shuffled order within each round."""
-    sides = sync_sides()
+    sides = {name: wrap(work()) for name, wrap in wraps.items()}
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(ROUNDS):
         for name in random.sample(list(sides), len(sides)):
@@ -109,5 +157,8 @@ def measure_sync() -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    table("async", asyncio.run(measure_async()))
-    table("sync", measure_sync())
+    stamina.instrumentation.set_on_retry_hooks(())  # it logs each repeat otherwise
+    table("async, all is well", asyncio.run(measure_async(sides_when_well(is_async=True), async_work)))
+    table("sync, all is well", measure_sync(sides_when_well(is_async=False), sync_work))
+    table("async, a failed attempt first", asyncio.run(measure_async(sides_when_failing(is_async=True), async_flaky)))
+    table("sync, a failed attempt first", measure_sync(sides_when_failing(is_async=False), sync_flaky))

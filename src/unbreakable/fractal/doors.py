@@ -10,7 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from unbreakable.fractal.again import once_more
 from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
-from unbreakable.fractal.quick import begin, fail, succeed
+from unbreakable.fractal.quick import begin, begin_valid, fail, succeed
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.trace import Story
 from unbreakable.outcome import Outcome
@@ -54,6 +54,13 @@ class Door(Generic[P, T]):
         ctx.function = self.function
         return ctx
 
+    def _open_plain(
+        self, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any], refused: Exception | None
+    ) -> Context:
+        ctx = self._open(runtime, args, kwargs)
+        ctx.refused, ctx.notebook = refused, Story(runtime.now, ctx.started)
+        return ctx
+
     def _replay(self, ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Make *ctx* ready for the script, with the answer of the last attempt in hand."""
         ctx.work, ctx.given = work_with_arguments(self.function, args, kwargs), (args, kwargs)
@@ -84,12 +91,15 @@ class AsyncProtected(Door[P, T]):
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, ASYNCIO if self.node.runtime is None else self.node.runtime
         target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
-        ctx = None
-        if target is not None and node.settings.validate is None:
+        ctx = refused = None
+        if target is None:
+            pass
+        elif node.settings.validate is None:
             ctx = begin(node, target, runtime, self.function, args, kwargs)
+        else:
+            ctx, refused = begin_valid(node, target, runtime, self.function, args, kwargs)
         if ctx is None:
-            ctx = self._open(runtime, args, kwargs)
-            ctx.notebook = Story(runtime.now, ctx.started)
+            ctx = self._open_plain(runtime, args, kwargs, refused)
             return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
         watched = NOBODY
         try:
@@ -165,12 +175,15 @@ class SyncProtected(Door[P, T]):
         """Call the function, protected; return its value or raise its own exception."""
         node, runtime = self.node, BLOCKING if self.node.runtime is None else self.node.runtime
         target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
-        ctx = None
-        if target is not None and node.settings.validate is None:
+        ctx = refused = None
+        if target is None:
+            pass
+        elif node.settings.validate is None:
             ctx = begin(node, target, runtime, self.function, args, kwargs)
+        else:
+            ctx, refused = begin_valid(node, target, runtime, self.function, args, kwargs)
         if ctx is None:
-            ctx = self._open(runtime, args, kwargs)
-            ctx.notebook = Story(runtime.now, ctx.started)
+            ctx = self._open_plain(runtime, args, kwargs, refused)
             return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
         try:
             return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]

@@ -15,13 +15,15 @@ from typing import Any
 from unbreakable.events import Succeeded
 from unbreakable.fractal import learning
 from unbreakable.fractal.target import Target
-from unbreakable.fractal.trying import accept, assess_quality, captured, check_shape
+from unbreakable.fractal.trying import accept, assess_quality, captured, check_input, check_shape
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell, verdict
 from unbreakable.policies.policy import _current
 from unbreakable.policies.timeout import cut
 from unbreakable.runtime import Runtime, settle
+
+NO_TIME = 0.001  # seconds that a look at the arguments may take before anybody reckons with it
 
 
 def begin(  # noqa: C901 - spelled out: every function call less is a twentieth of the whole
@@ -62,6 +64,40 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
         outer.deeds.at_work.add(ctx)
     _current.set(ctx)
     return ctx
+
+
+def begin_valid(
+    node: Any, target: Target, runtime: Runtime, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Context | None, Exception | None]:
+    """Admit a call as ``begin`` does if ``validate`` accepts its arguments; otherwise return the refusal, too.
+
+    Nothing is taken then.  Without either, nobody has looked at the arguments yet.
+    """
+    ctx = begin(node, target, runtime, function, args, kwargs)
+    if ctx is None:
+        return None, None
+    try:
+        refused = check_input(node.settings, args, kwargs)
+    except BaseException:  # such as a KeyboardInterrupt
+        turn_away(ctx)
+        raise
+    if refused is not None:
+        turn_away(ctx)
+        return None, refused
+    spent = runtime.now() - ctx.started
+    if spent > NO_TIME:  # it has asked somebody; that is no part of how long the target takes
+        ctx.aside, ctx.unsettled, ctx.due = spent, True, min(ctx.due + spent, ctx.deadline)
+    return ctx, None
+
+
+def turn_away(ctx: Context) -> None:
+    """Take back what ``begin`` has done."""
+    if ctx.permit is not None:
+        ctx.permit.leave()
+    if ctx.above is not None:
+        ctx.above.deeds.at_work.discard(ctx)
+    ctx.end()
+    _current.set(ctx.above)
 
 
 def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as begin() is

@@ -5,6 +5,7 @@ Verification defines success: a value that does not pass is a failure for retry,
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import CoroutineType
 from typing import Any
@@ -47,7 +48,7 @@ class Validation:
                 prepare(ctx)
             return await inner(ctx)
         with ctx.notebook.doing("try.validate.check_input"):
-            refused = ctx.refused or check_input(self.settings, ctx)
+            refused = ctx.refused or check_input(self.settings, *ctx.given)
         if refused is None:
             with ctx.notebook.doing("try.validate.check_state"):
                 refused = check_state(ctx)
@@ -59,11 +60,10 @@ class Validation:
         return await inner(ctx)
 
 
-def check_input(settings: Settings, ctx: Context) -> Exception | None:
+def check_input(settings: Settings, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Exception | None:
     """Return the refusal of a call whose arguments ``validate`` does not accept."""
     if settings.validate is None:
         return None
-    args, kwargs = ctx.given
     try:
         accepted = settings.validate(*args, **kwargs)
         refuse_awaitable(accepted)
