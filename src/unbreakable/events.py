@@ -128,6 +128,12 @@ class CircuitHalfOpened(Event):
     """A rested circuit lets a few calls through to see."""
 
 
+class CircuitRamping(Event):
+    """A half-open circuit found its target back, and lets a growing share of the calls through for *seconds*."""
+
+    seconds: float
+
+
 class CircuitClosed(Event):
     """A circuit closed: calls go through again."""
 

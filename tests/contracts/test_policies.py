@@ -22,6 +22,7 @@ from unbreakable.policies import (
     Plan,
     Retry,
     RetryBudget,
+    Slow,
     Strategy,
     Timeout,
 )
@@ -73,6 +74,13 @@ FAMILY = {
             *wrong_numbers("failures", "minimum", "permits"),
             *wrong_seconds("window", "rest", positive=True),
             *wrong_seconds("wait", endless=True),
+            *wrong_seconds("ramp"),
+            *(("jitter", value, "a share from 0 to 1") for value in (-0.1, 1.1, "0.5", NAN, True, None)),
+            *(("last", value, "a whole number from 1 up") for value in (0, -1, 1.5, "3", True)),
+            ("last", 100, "None without ratio or ub.Slow(…)"),
+            ("last", 10_001, "10000 or less"),
+            *(("most_rest", value, "seconds") for value in (0, -1, "1", NAN, ENDLESS, True)),
+            ("most_rest", 29.9, "at least the first rest"),
             *(("slow", value, "more than 0 seconds") for value in (0, -1, "1", NAN, ENDLESS)),
             *(("ratio", value, "a share from 0 to 1") for value in (0, -0.1, 1.1, "0.5", NAN, True)),
         ],
@@ -105,6 +113,15 @@ FAMILY = {
             for name in ("ratio", "floor", "start", "most")
             for value in (-1, NAN, ENDLESS, "1", None, True)
         ],
+    ),
+    Slow: Member(
+        Slow(1.0),
+        Slow(1.0, ratio=0.9),
+        [
+            *wrong_seconds("seconds", positive=True),
+            *(("ratio", value, "a share from 0 to 1") for value in (0, -0.1, 1.1, "0.5", NAN, True, None)),
+        ],
+        {"seconds": 1.0},
     ),
     Strategy: Member(
         Strategy("careful"),

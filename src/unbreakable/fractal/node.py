@@ -239,6 +239,8 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         if sort is not None and sort != GUESTS:
             cold = replace(cold, effects=checked(sort))
         target = Target(name, cold, partial(layers, settings), like)
+        if like is None:
+            target.circuit.scatter(self.drivers[0].random)
         learning.recall(self, target, self.drivers[0])
         if self.left_with is not None:
             target.sleep()
@@ -335,6 +337,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
                 target.gate.clear()
             target.circuit.clear()
             target.peace.clear()
+            target.circuit.scatter(self.drivers[0].random)
         for remedy in self.remedies:
             remedy.alone.clear()
 

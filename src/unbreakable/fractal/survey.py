@@ -10,7 +10,7 @@ from unbreakable.fractal.target import Target
 from unbreakable.policies import State
 from unbreakable.stats import Counts, Quantile
 
-RESTING = (State.OPEN, State.HALF_OPEN, State.FORCED_OPEN)
+RESTING = (State.OPEN, State.HALF_OPEN, State.RAMPING, State.FORCED_OPEN)
 
 
 def survey(node: Any) -> NodeStatus:

@@ -9,7 +9,7 @@ from typing import Any
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
-from unbreakable.policies.breaker import State
+from unbreakable.policies.circuit import State
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.runtime import TimeUp

@@ -13,13 +13,15 @@ from unbreakable.errors import CircuitOpen, Kind, VerificationFailed
 from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Retry, State
-from unbreakable.policies.breaker import CHANGES, MOST_WAITING, Change, refusal, verdict
+from unbreakable.policies.breaker import MOST_WAITING, refusal, verdict
+from unbreakable.policies.circuit import CHANGES, Change
 
 NEVER = {
     # what cannot happen, because no method asks for it in that state
     *((state, Change.TRIPPED) for state in (State.OPEN, State.FORCED_OPEN, State.DISABLED)),
-    *((state, Change.RESTED) for state in (State.CLOSED, State.FORCED_OPEN, State.DISABLED)),
-    *((state, Change.PROVEN) for state in State if state is not State.HALF_OPEN),
+    *((state, Change.RESTED) for state in State if state not in (State.OPEN, State.HALF_OPEN)),
+    *((state, Change.BACK) for state in State if state is not State.HALF_OPEN),
+    *((state, Change.PROVEN) for state in State if state not in (State.HALF_OPEN, State.RAMPING)),
 }
 
 
@@ -37,10 +39,14 @@ def half_open(now=10.0, **settings):
     return circuit, stamp
 
 
-def in_state(state):
-    circuit = (
-        half_open()[0] if state is State.HALF_OPEN else opened() if state is State.OPEN else Circuit(CircuitBreaker(1))
-    )
+def in_state(state, ramp=0.0):
+    """Return a circuit in that state; it is not asked again before the moment 20."""
+    circuit = Circuit(CircuitBreaker(1)) if state is State.CLOSED else opened(ramp=ramp)
+    if state is State.HALF_OPEN:
+        circuit.admit(10.0)
+    if state is State.RAMPING:
+        circuit = opened(ramp=400.0)
+        circuit.settle(circuit.admit(10.0)[0], True, 11.0)
     if state is State.FORCED_OPEN:
         circuit.force_open()
     if state is State.DISABLED:
@@ -55,8 +61,10 @@ def brought_about(circuit, change):
         case Change.TRIPPED:
             circuit.settle(circuit.generation, False, 20.0)
         case Change.RESTED:
-            circuit.admit(1e9)
-        case Change.PROVEN:
+            circuit.admit(30.0)
+        case Change.BACK | Change.PROVEN if circuit.state is State.RAMPING:
+            circuit.admit(1e9 if change is Change.PROVEN else 30.0)
+        case Change.BACK | Change.PROVEN:
             circuit.settle(circuit.generation, True, 20.0)
         case Change.FORCED:
             circuit.force_open()
@@ -70,7 +78,7 @@ def brought_about(circuit, change):
 @pytest.mark.parametrize(("state", "change"), [*itertools.product(State, Change)])
 def test_every_change_from_every_state_is_as_the_table_says(state, change):
     """What the table does not hold does not happen: the circuit stays where it is."""
-    circuit = in_state(state)
+    circuit = in_state(state, ramp=400.0 if change is Change.BACK else 0.0)
     generation = circuit.generation
 
     after = brought_about(circuit, change)

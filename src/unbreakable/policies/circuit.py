@@ -1,0 +1,274 @@
+"""The circuit of one target: whether attempts go through, decided by how those before them went.
+
+Nothing here waits, rolls dice or looks at a clock: every moment is the caller's *now*, in seconds.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Iterable
+
+from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitRamping, Event
+from unbreakable.policies.ramp import Ramp
+from unbreakable.policies.terms import Terms
+from unbreakable.policies.windows import LastCalls, LastSeconds, Recent
+from unbreakable.runtime import Line, new_lock
+
+NO_NEWS = 0.001  # seconds: a failure that began so much before a success says no more than that does
+GOLDEN = 0.618033988749895  # its multiples, less the whole numbers, fall evenly between 0 and 1
+HALF = 0.5  # share of failures that a ramp does not go on with, where no ratio is set
+
+
+class State(enum.StrEnum):
+    """Say where a circuit stands."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+    RAMPING = "ramping"
+    FORCED_OPEN = "forced open"
+    DISABLED = "disabled"
+
+
+class Change(enum.Enum):
+    """What moves a circuit."""
+
+    TRIPPED = "tripped"  #: too many failures
+    RESTED = "rested"  #: the rest is over, or a permit never came back
+    BACK = "back"  #: every permit succeeded; how much the target bears is to be seen
+    PROVEN = "proven"  #: every permit succeeded, or every step of the ramp went well
+    FORCED = "forced"
+    SWITCHED_OFF = "switched off"
+    RESET = "reset"
+
+
+CHANGES: dict[tuple[State, Change], State] = {
+    (State.CLOSED, Change.TRIPPED): State.OPEN,
+    (State.OPEN, Change.RESTED): State.HALF_OPEN,
+    (State.HALF_OPEN, Change.TRIPPED): State.OPEN,
+    (State.HALF_OPEN, Change.RESTED): State.HALF_OPEN,
+    (State.HALF_OPEN, Change.BACK): State.RAMPING,
+    (State.HALF_OPEN, Change.PROVEN): State.CLOSED,
+    (State.RAMPING, Change.TRIPPED): State.OPEN,
+    (State.RAMPING, Change.PROVEN): State.CLOSED,
+    **{(state, Change.FORCED): State.FORCED_OPEN for state in State},
+    **{(state, Change.SWITCHED_OFF): State.DISABLED for state in State},
+    **{(state, Change.RESET): State.CLOSED for state in State},
+}
+EVENTS: dict[State, type[Event]] = {
+    State.OPEN: CircuitOpened,
+    State.HALF_OPEN: CircuitHalfOpened,
+    State.RAMPING: CircuitRamping,
+    State.CLOSED: CircuitClosed,
+}
+COUNTING = (State.CLOSED, State.RAMPING)  # in which failures add up until there are too many
+
+
+class Circuit:
+    """One target's circuit: decisions over *now*; verdicts that belong to an earlier generation are ignored.
+
+    On success the quick path reads two attributes only: ``stamp``, the generation while calls go through freely (None
+    sends admission through ``admit``), and ``alert``, whether a success would change anything but ``latest``.
+    """
+
+    __slots__ = (
+        *("alert", "closed_at", "followers", "generation", "in_vain", "latest", "line", "lock", "off", "phase"),
+        *("probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings", "slow", "stamp"),
+        *("state", "until"),
+    )
+
+    def __init__(self, settings: Terms, *, off: bool = False) -> None:
+        self.settings, self.off, self.lock = settings, off, new_lock()
+        self.state, self.generation, self.until = State.CLOSED, 0, 0.0
+        self.run = self.probes = self.proven = self.slow = 0
+        self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
+        self.latest = -math.inf  #: when the attempt began that succeeded lately
+        self.probing_since = -math.inf  #: since when attempts go through to see whether the target is back, if they do
+        self.rests, self.rested = 0, 0.0  #: how many rests came before without a time of health, and the last one's
+        self.closed_at = -math.inf
+        self.phase = 0.0  #: where among the rests of other processes its own fall
+        self.line = Line()  #: who waits for the circuit, first come, first served
+        self.followers: Callable[[], Iterable[Circuit]] = tuple  #: the circuits that do what is done to this by hand
+        self.ramp: Ramp | None = None
+        self.recent = self._nothing_recent()
+        self.stamp: int | None = 0
+        self.alert = settings.watches_successes
+
+    # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def admit(self, now: float) -> tuple[int | None, type[Event] | None]:
+        """Return the stamp of a permit, None when there is none, and what happened to the circuit, if anything did."""
+        with self.lock:
+            event = None
+            if self.state in (State.OPEN, State.HALF_OPEN) and now >= self.until:
+                event = self._move(Change.RESTED, now)
+            elif self.state is State.RAMPING:
+                event = self._go_on(now)
+            return (self.generation if self._lets_through() else None), event
+
+    def settle(self, stamp: int, ok: bool | None, now: float, elapsed: float = 0.0) -> type[Event] | None:
+        """Take a verdict and return what happened to the circuit; *ok* is None when it says nothing of the target."""
+        with self.lock:
+            if stamp != self.generation or self.state is State.DISABLED:
+                return None
+            most = self.settings.fails_if_slower
+            if ok and most is not None and elapsed > most:
+                ok = False
+            if self.state is State.HALF_OPEN:
+                return self._settle_probe(ok, now, elapsed)
+            if ok is None or self.state not in COUNTING:
+                return None
+            too_many = self._count(ok, now, elapsed)
+            self.alert = self.run > 0 or self.settings.watches_successes
+            return self._move(Change.TRIPPED, now) if too_many else None
+
+    def _lets_through(self) -> bool:
+        if self.state is State.HALF_OPEN and self.probes < self.settings.permits:
+            self.probes += 1
+            return True
+        if self.ramp is not None:
+            return self.ramp.admit()
+        return self.state in (State.CLOSED, State.DISABLED)
+
+    def _settle_probe(self, ok: bool | None, now: float, elapsed: float) -> type[Event] | None:
+        if ok is None:
+            self.probes -= 1
+            self.line.call_all()
+            return None
+        if not ok:
+            return self._move(Change.TRIPPED, now)
+        permits = self.settings.permits
+        self.proven += 1
+        self.slow += self.settings.is_slow(elapsed)
+        if self.proven < permits:
+            return None
+        if self.settings.is_too_much(permits, 0, self.slow, failing=None):
+            return self._move(Change.TRIPPED, now)
+        return self._move(Change.BACK if self.settings.ramp else Change.PROVEN, now)
+
+    def _count(self, ok: bool, now: float, elapsed: float) -> bool:
+        """Count an attempt; return whether there are too many failures, or slow ones, by now.
+
+        A failure that began before an attempt that has succeeded by now is no news, and does not count in a row.  A
+        share of failures counts all.
+        """
+        began, slow = now - elapsed, self.settings.is_slow(elapsed)
+        if ok:
+            self.latest, self.run = max(self.latest, began), 0
+        elif began > self.latest - NO_NEWS:
+            self.run += 1
+        if self.ramp is not None:
+            self.ramp.update(failed=not ok, slow=slow)
+        if self.recent is not None:
+            self.recent.update(now, failed=not ok, slow=slow)
+            tally = self.recent.value(now)
+            if tally.calls >= self.settings.least and self.settings.is_too_much(*tally, failing=self.settings.ratio):
+                return True
+        return self.settings.ratio is None and self.run >= self.settings.failures
+
+    def _go_on(self, now: float) -> type[Event] | None:
+        """Take the steps of the ramp that are over: up where it went well, down where it did not."""
+        failing = HALF if self.settings.ratio is None else self.settings.ratio
+        while self.ramp is not None and now >= self.ramp.until:
+            tally = self.ramp.tally
+            if tally.calls and self.settings.is_too_much(*tally, failing=failing):
+                if not self.ramp.descend():
+                    return self._move(Change.TRIPPED, now)
+            elif not self.ramp.climb():
+                return self._move(Change.PROVEN, now)
+            self.until = self.ramp.until
+        return None
+
+    def wake(self, now: float) -> None:
+        """End the rest of an open circuit: what was begun before it opened has found a way that is back."""
+        if self.state is not State.OPEN:  # every success asks
+            return
+        with self.lock:
+            if self.state is State.OPEN:
+                self.until = min(self.until, now)
+                self.line.call_all()
+
+    @property
+    def is_probing(self) -> bool:
+        """Return whether attempts are let through only to see whether the target is back."""
+        return self.state is State.HALF_OPEN
+
+    # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _move(self, change: Change, now: float) -> type[Event] | None:
+        before, self.state = self.state, CHANGES[self.state, change]
+        self.generation += 1
+        self.run = self.probes = self.proven = self.slow = 0
+        self.probing_since = now if self.is_probing else -math.inf
+        self.ramp = Ramp(self.settings.ramp, now) if self.state is State.RAMPING else None
+        if before not in COUNTING or self.state not in COUNTING:
+            self.recent = self._nothing_recent()
+        if self.state is State.OPEN:
+            self._rest(before, now)
+        else:
+            self.until = now + self.settings.rest if self.ramp is None else self.ramp.until
+        if self.state is State.CLOSED:
+            self.in_vain, self.closed_at = 0, now
+        free = self.state in (State.CLOSED, State.DISABLED)
+        self.stamp = self.generation if free else None
+        self.alert = self.settings.watches_successes or not free
+        if free or self.ramp is not None:
+            self.line.call_all()
+        return EVENTS.get(self.state)
+
+    def _rest(self, before: State, now: float) -> None:
+        """Begin a rest: longer than the last one, unless the target was well meanwhile for at least as long."""
+        self.in_vain += before is State.HALF_OPEN
+        if before is State.CLOSED and now - self.closed_at >= self.rested:
+            self.rests = 0
+        self.rested = self.settings.rest_after(self.rests, (self.phase + self.rests * GOLDEN) % 1.0)
+        self.rests += 1
+        self.until = now + self.rested
+
+    def _nothing_recent(self) -> Recent | None:
+        settings = self.settings
+        if not settings.counts_shares:
+            return None
+        if settings.last is not None:
+            return LastCalls(settings.last)
+        return LastSeconds(settings.window, watches_slowness=settings.slow is not None)
+
+    def scatter(self, roll: Callable[[], float]) -> None:
+        """Have the rests, if they have a jitter, fall on other moments than those of other processes."""
+        if self.settings.jitter:
+            self.phase = roll()
+
+    def clear(self) -> None:
+        """Forget permits that are out and calls that wait: after a fork none of them comes back."""
+        self.line.clear()
+        self.probes = 0
+
+    # ── by hand ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def force_open(self) -> None:
+        """Refuse every attempt until ``reset()`` or ``disable()``."""
+        self._by_hand(Change.FORCED, now=math.inf)  # its rest never ends
+
+    def disable(self) -> None:
+        """Let every attempt through, whatever happens, until ``reset()`` or ``force_open()``."""
+        self._by_hand(Change.SWITCHED_OFF)
+
+    def reset(self) -> None:
+        """Close the circuit and forget what it counted; one that was switched off for good is off again."""
+        self._by_hand(Change.SWITCHED_OFF if self.off else Change.RESET)
+
+    def take_after(self, other: Circuit) -> None:
+        """Be switched by hand as *other* is."""
+        if other.state is State.FORCED_OPEN:
+            self.force_open()
+        elif other.state is State.DISABLED:
+            self.disable()
+
+    def _by_hand(self, change: Change, now: float = 0.0) -> None:
+        with self.lock:
+            self._move(change, now)
+            self.recent = self._nothing_recent()
+            self.rests, self.rested, self.closed_at = 0, 0.0, -math.inf
+        for follower in self.followers():
+            follower._by_hand(change, now)  # noqa: SLF001
