@@ -193,8 +193,9 @@ class Pair:
         self.out, self.now = [], 0.0
 
     def calls(self, pause: float, number: int, ok: bool | None, elapsed: float) -> None:
+        self.now += pause  # all moments are sums of quarters: exact
         for _ in range(number):
-            self.begin(pause / number, 1)
+            self.begin(0.0, 1)
             self.end(-1, ok, elapsed)
 
     def begin(self, pause: float, number: int) -> None:
@@ -223,7 +224,7 @@ class Pair:
         self.naive.by_hand(how)
 
 
-@settings(max_examples=most(20_000, 200))
+@settings(max_examples=most(5_000, 200))
 @given(terms, actions)
 def test_in_any_course_of_events_it_is_what_a_naive_one_says(given_terms, course):
     """State, who is let through and until when it rests are the same after every step, whatever came before."""
