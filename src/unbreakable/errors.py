@@ -26,6 +26,7 @@ What ``AdaptiveTransport`` raises of these to a client of httpx2 or httpx is a T
     ├── CommitUnknown               nobody can tell whether the commit took place
     ├── NotRecordable               a value cannot be written down (also a TypeError)
     ├── RecordedError               stands for an error of which only the text was kept, or could be sent
+    ├── Foreseen                    stands for a failure that has not happened yet, for the remedy that prevents it
     ├── RunCancelled                a run turned back because its caller cancelled it
     ├── RunUnfinished               the orchestrator was closed over a run, which can be gone on with
     ├── RunNotCommitted             a run of a workflow was compensated, or needs attention
@@ -257,6 +258,10 @@ class RunNotCommitted(UnbreakableError):
 
 class RecordedError(UnbreakableError):
     """Stand for an error of an earlier call or process, of which only the text was kept."""
+
+
+class Foreseen(UnbreakableError):
+    """Stand for a failure that has not happened yet: a remedy that is applied before it is given this."""
 
 
 class NotRecordable(UnbreakableError, TypeError):

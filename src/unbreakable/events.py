@@ -47,6 +47,14 @@ class RemedyApplied(Event):
     signature: str
 
 
+class Prevented(Event):
+    """A remedy was applied before the failure that it is for, which was due by its *rule*: age, count or calendar."""
+
+    remedy: str
+    signature: str
+    rule: str
+
+
 class RemedyConfirmed(Event):
     """The attempt after a remedy told whether it worked."""
 

@@ -74,7 +74,7 @@ def test_memory_is_bounded_over_thousands_of_distinct_errors():
     tracemalloc.stop()
     grown = sum(line.size_diff for line in after.compare_to(before, "filename"))
 
-    assert door.node.get_status().signatures <= 256
+    assert door.node.get_status().signatures <= 64
     assert grown < 100_000
 
 
@@ -86,8 +86,8 @@ def test_experience_is_bounded_over_a_hundred_thousand_signatures():
     for number in range(100_000):
         experience.update(word(number), None, worked=number % 2 == 0)
 
-    assert 256 == len(experience)
-    assert len(experience.take_news()) <= 512
+    assert 64 == len(experience)
+    assert ([], []) == experience.take_news()  # nobody takes them
 
 
 def test_targets_are_bounded_over_many_keys():

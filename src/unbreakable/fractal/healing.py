@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from unbreakable.events import AttemptFailed, RemedyApplied, RemedyConfirmed, RetryDenied, Retrying
+from unbreakable.events import AttemptFailed, RemedyConfirmed, RetryDenied, Retrying
+from unbreakable.fractal.applying import apply
+from unbreakable.fractal.choosing import choose, why_give_up
+from unbreakable.fractal.episode import Episode
 from unbreakable.fractal.peace import heed
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
@@ -15,9 +16,8 @@ from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
-from unbreakable.policies.policy import enter, inside, leave
+from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
-from unbreakable.runtime import TimeUp
 
 ONE_ATTEMPT = Retry(attempts=1)
 
@@ -44,18 +44,34 @@ class Healing:
         return result
 
     async def _healed(self, inner: Inner, ctx: Context) -> Result[Any]:
-        result = await (_attempt(inner, ctx) if ctx.first is None else inner(ctx))
+        if ctx.first is not None:
+            result = await inner(ctx)
+        else:
+            if ctx.started >= ctx.target.experience.foreseen:
+                from unbreakable.fractal.preventing import prevent
+
+                await prevent(ctx)
+            result = await _attempt(inner, ctx)
+        if isinstance(result, Failure):
+            episode = Episode()
+            result = await self._repeated(inner, ctx, result, episode)
+            episode.end(ctx.target, result)
+        return result
+
+    async def _repeated(self, inner: Inner, ctx: Context, result: Result[Any], episode: Episode) -> Result[Any]:
         while isinstance(result, Failure):
             failure = diagnose(ctx, result)
             if failure.mendable and verdict(replace(failure, mendable=False), ctx) is False:
                 ctx.spared = ctx.stamp, ctx.runtime.now() - failure.elapsed
-            remedy = choose(ctx, failure)
-            if not self._is_repeated(ctx, failure, remedy):
+            remedy = choose(ctx, failure, episode)
+            if not self._is_repeated(ctx, failure, remedy, episode):
                 return failure
+            since = ctx.runtime.now()
             if not may_repeat(ctx.plan.effects, failure):
                 await apply(ctx, failure, remedy)  # in vain for this call, but the next one finds it mended
                 return deny(ctx, failure, why_not(ctx, failure))
             mended = await apply(ctx, failure, remedy)
+            episode.tried(failure, remedy, mended)
             if not await self._pace(ctx, failure, mended):
                 return failure
             if ctx.deeds.settle().unrepeatable and not may_run_twice_at_once(ctx.plan.effects):
@@ -66,14 +82,17 @@ class Healing:
             if isinstance(result, Failure) and result.refused:
                 return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
             ctx.target.take_repeat(failure, result)
-            confirm(ctx, failure, mended, result)
+            confirm(ctx, failure, mended, result, ctx.runtime.now() - since)
         return result
 
-    def _is_repeated(self, ctx: Context, failure: Failure, remedy: Remedy | None) -> bool:
+    def _is_repeated(self, ctx: Context, failure: Failure, remedy: Remedy | None, episode: Episode) -> bool:
         if ctx.is_unwanted():
             reason = "the caller has cancelled the call"
         elif self.retry.wants(failure, remedied=remedy is not None, named=is_named(failure.error, self.retry.on)):
-            return True
+            why = why_give_up(ctx, failure, remedy, episode)
+            if why is None:
+                return True
+            reason = why
         elif failure.attempt >= self.retry.attempts:
             reason = f"all {self.retry.attempts} attempts are used"
         elif failure.exhausted:
@@ -94,6 +113,7 @@ class Healing:
             if pause == NEVER:
                 deny(ctx, failure, "its target asked not to be asked again")
                 return False
+            pause = pause if mended is None else max(pause, mended.pause)
             if pause >= ctx.left():
                 deny(ctx, failure, f"the deadline comes before the next attempt, which is {pause:.3f} s away")
                 return False
@@ -153,6 +173,7 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
     with book.doing("heal.diagnose.find_cause"):
         cause = root_cause(failure.error)
     failure = replace(failure, signature=signature, cause=cause)
+    foresee(ctx, signature)
     ctx.target.take(failure, blamed=verdict(failure, ctx) is False)
     heed(ctx, failure)
     book.trouble = in_one_line(failure.error)
@@ -174,94 +195,13 @@ def in_words(failure: Failure) -> str:
     return f"attempt {failure.attempt} failed ({failure.kind.value}): {in_one_line(failure.error)}{because}"
 
 
-# ── fix ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def choose(ctx: Context, failure: Failure) -> Remedy | None:
-    """Return the remedy that is most likely to work for *failure*; None is waiting."""
-    if failure.refused or ctx.left() <= 0:
-        return None  # our own refusal is nothing that a remedy for the target's errors should see
-    with ctx.notebook.doing("heal.fix.recall"):
-        candidates = candidates_for(failure, ctx, ctx.notebook.tell)
-    with ctx.notebook.doing("heal.fix.choose"):
-        if not candidates:
-            return None
-        chosen: Remedy | None = ctx.target.experience.choose(failure.signature, candidates, ctx.runtime.random())
-        return chosen
-
-
-def is_mendable(failure: Failure, ctx: Context) -> bool:
-    """Return whether a remedy that can be trusted is going to be applied for *failure*, and followed by an attempt."""
-    retry = ctx.plan.retry
-    if not ctx.node.remedies or retry is None or not retry.wants(failure, remedied=True) or ctx.left() <= 0:
-        return False
-    if not (may_repeat(ctx.plan.effects, failure) and (ctx.prepaid or ctx.node.may_pay())):
-        return False
-    failure = replace(failure, signature=sign(failure.error), cause=root_cause(failure.error))
-    trusts = ctx.target.experience.trusts
-    return any(trusts(failure.signature, remedy) for remedy in candidates_for(failure, ctx))
-
-
-def candidates_for(failure: Failure, ctx: Context, tell: Callable[[str], None] | None = None) -> list[Remedy]:
-    """Return the remedies that are meant for *failure*; a predicate that raises means no, and is told."""
-    found, busy = [], mending(ctx)
-    for remedy in ctx.node.remedies:
-        try:
-            if remedy not in busy and remedy.matches(failure):
-                found.append(remedy)
-        except Exception as error:
-            if tell is not None:
-                tell(f"asking whether {remedy.name} is for this failed: {in_one_line(error)}")
-    return found
-
-
-def mending(ctx: Context) -> set[Remedy]:
-    """Return the remedies at work in the calls around this one: a remedy is not healed by itself."""
-    found, scope = set(), ctx.parent
-    while scope is not None:
-        if scope.mending is not None:
-            found.add(scope.mending)
-        scope = scope.parent
-    return found
-
-
-async def apply(ctx: Context, failure: Failure, remedy: Remedy | None) -> Remedy | None:
-    """Apply *remedy*, one call at a time; return it if it went through, None if there is nothing but waiting."""
-    began = ctx.runtime.now() - failure.elapsed  # of the failed attempt; asked before the wait for our turn
-    if remedy is None or not await remedy.alone.enter(ctx.runtime, ctx.left()):
-        return None
-    ctx.mending = remedy
-    try:
-        # In a context of its own: what it does is done for the target's sake, and as often as it is needed.
-        with ctx.notebook.doing("heal.fix.apply"), inside(ctx.scope()):
-            await _apply(ctx, failure, remedy, began)
-    except Exception as error:
-        ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
-        ctx.target.experience.update(failure.signature, remedy, worked=False)
-        return None
-    finally:
-        ctx.mending = None
-        remedy.alone.leave()
-    ctx.notebook.remedies.append(remedy.name)
-    ctx.emit(RemedyApplied, remedy=remedy.name, signature=failure.signature)
-    return remedy
-
-
-async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float) -> None:
-    if remedy.shared and remedy.mended_at > began:
-        ctx.excused = True
-        ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
-        return
-    work = functools.partial(ctx.runtime.call, functools.partial(remedy.apply, failure))
-    try:
-        changes = await (ctx.runtime.within(ctx.left(), work) if ctx.runtime.preemptive else work())
-    except TimeUp:
-        raise TimeoutError("the caller's deadline came first") from None
-    changes = changes if isinstance(changes, Mapping) else {}
-    if changes:
-        ctx.arguments = {**ctx.arguments, **changes}
-    remedy.shared, remedy.mended_at = not changes, ctx.runtime.now()
-    ctx.notebook.tell(f"applied remedy {remedy.name}" + (f", which changed {', '.join(changes)}" if changes else ""))
+def foresee(ctx: Context, signature: str) -> None:
+    """Learn when a failure that has been mended before came back."""
+    target, experience = ctx.target, ctx.target.experience
+    if experience.outlook is not None:
+        worked_at = max(target.circuit.latest, experience.worked_at)
+        experience.outlook.fell(signature, ctx.runtime.now(), worked_at, target.successes)
+        experience.foreseen = experience.outlook.next()
 
 
 # ── retry ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -282,13 +222,21 @@ def deny(ctx: Context, failure: Failure, reason: str) -> Failure:
     return failure
 
 
-def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Result[Any]) -> None:
-    """Learn whether what was done between two attempts worked; another sort of failure says nothing about it."""
+def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Result[Any], seconds: float) -> None:
+    """Learn whether what was done between two attempts worked, a try that took *seconds*.
+
+    Another sort of failure says nothing about it.
+    """
     with ctx.notebook.doing("heal.retry.confirm"):
         worked = isinstance(result, Success)
         if isinstance(result, Failure) and result.kind is not failure.kind:
             return
-        ctx.target.experience.update(failure.signature, mended, worked=worked)
+        experience = ctx.target.experience
+        experience.update(failure.signature, mended, worked=worked, seconds=seconds)
+        if worked and mended is not None and mended.shared:
+            outlook = experience.looks_ahead()
+            outlook.mended(failure.signature, mended.name, mended.mended_at, ctx.target.successes)
+            experience.foreseen = outlook.next()
         name = WAIT if mended is None else mended.name
         ctx.emit(RemedyConfirmed, remedy=name, signature=failure.signature, worked=worked)
         if worked:

@@ -42,6 +42,7 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
         elif ctx.attempt > 1:
             target.counts.update(healed=1)
     if isinstance(result, Success) and result.degraded is None:
+        target.experience.worked_at = ctx.runtime.now() - result.elapsed
         target.take_detour(result.elapsed, ctx.runtime.now() - ctx.started)
     else:
         node.bear(ctx)
@@ -158,13 +159,14 @@ def persist(target: Target, memory: Memory | None, node: Any, batch: Batch, *, f
     A record that *forgets* takes the place of the attempts known so far: the target is no longer what it was.
     """
     did(target, "learn.store.persist")
-    lessons = target.experience.take_news()
+    lessons, lives = target.experience.take_news()
     if memory is not None:
         fresh = batch.traffic()
         record = {
             "traffic": fresh.to_dict(),
             "forgets": forgets,
             "lessons": lessons,
+            "lives": lives,
             "plan": target.plan.to_record() if target.plan.observations else None,
             "arms": (target.arms if target.owns_arms else Arms()).to_dict(),
             "totals": news_of(target, fresh.count),
@@ -199,6 +201,7 @@ def recall(node: Any, target: Target, runtime: Runtime) -> None:
 
 def _recall(node: Any, target: Target, runtime: Runtime) -> None:
     memory: Memory = node.settings.memory
+    target.experience.tells = True
     known = memory.get(target.name)
     if known is not None:
         absorb(target, known)
@@ -245,8 +248,7 @@ def absorb(target: Target, known: dict[str, Any]) -> None:
     if known.get("forgets"):
         target.traffic = Traffic()
     target.traffic.merge(Traffic.from_dict(known["traffic"]))
-    for signature, remedy, prior, worked in known["lessons"]:
-        target.experience.learn(signature, remedy, prior, worked=worked)
+    target.experience.absorb(known["lessons"], known.get("lives", ()))
 
 
 # ── patterns ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from unbreakable.fractal.target import AGE_AT
@@ -14,6 +14,8 @@ from unbreakable.stats import Traffic
 
 MOST_TARGETS = 1_000
 MOST_LESSONS = 256
+MOST_LIVES = 64
+MOST_TRIALS = 64  # of a remedy against a signature; then what is known of it counts half
 
 
 class Knowledge(Record):
@@ -89,7 +91,7 @@ class LocalMemory:
 
 
 def merged(known: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """Return both records as one: traffic and totals added, the newest lessons, plan and arms kept.
+    """Return both records as one: traffic, lessons and totals added, the newest lives, plan and arms kept.
 
     A record that forgets takes the place of the traffic known so far.
     """
@@ -99,8 +101,26 @@ def merged(known: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
         traffic.halve()
     return {
         "traffic": traffic.to_dict(),
-        "lessons": [*known["lessons"], *record["lessons"]][-MOST_LESSONS:],
+        "lessons": added(known["lessons"], record["lessons"]),
+        "lives": [*known.get("lives", ()), *record.get("lives", ())][-MOST_LIVES:],
         "plan": record["plan"] or known["plan"],
         "arms": record["arms"],
         "totals": {name: total + record["totals"][name] for name, total in known["totals"].items()},
     }
+
+
+def added(known: Iterable[list[Any]], fresh: Iterable[list[Any]]) -> list[list[Any]]:
+    """Return both as one list of lessons, the 256 that were learned last: counts and costs add up in any order.
+
+    A lesson is a signature, a remedy, what was believed of that before, how often it worked and did not, and the
+    millionths of seconds which that took.
+    """
+    rows: dict[tuple[str, str], list[Any]] = {}
+    for row in (*known, *fresh):
+        signature, remedy, prior, *counts = row
+        before = rows.pop((signature, remedy), [signature, remedy, prior, 0, 0, 0])
+        total = [one + other for one, other in zip(before[3:], counts, strict=True)]
+        if total[0] + total[1] > MOST_TRIALS:
+            total = [each // 2 for each in total]
+        rows[signature, remedy] = [signature, remedy, prior, *total]
+    return list(rows.values())[-MOST_LESSONS:]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from unbreakable.fractal import learning, telling
 from unbreakable.fractal.belonging import Belonging
+from unbreakable.fractal.choosing import is_mendable
 from unbreakable.fractal.family import Family
-from unbreakable.fractal.healing import is_mendable
 from unbreakable.fractal.layers import layers
 from unbreakable.fractal.listening import Listening
 from unbreakable.fractal.operation import NoWork, Operation, work_with_context

@@ -38,6 +38,8 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
         outer = outer.above
     ctx = Context()
     ctx.started = now = runtime.now()
+    if now >= target.experience.foreseen:
+        return None
     ctx.plan = plan = target.plan
     ctx.deadline = deadline = now + plan.deadline
     ctx.above, ctx.unsettled = outer, outer is not None

@@ -1,8 +1,7 @@
-"""What might mend a failure, and how well it has worked for failures like it."""
+"""What might mend a failure."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -10,31 +9,37 @@ from unbreakable.errors import Kind
 from unbreakable.fractal.operation import qualified_name, takes_one
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import Gate, new_lock
-from unbreakable.stats import Beta
+from unbreakable.runtime import Gate
 
 Matcher: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...] | Callable[[Failure], object]"
 
-Lesson: TypeAlias = tuple[str, str, float, bool]  # signature, remedy, its prior, whether it worked
-
 WAIT = "wait"
-MOST_SIGNATURES = 256
-TRUSTED = 0.5  # how likely a remedy has to be to work, so that it need not be doubted
-EXPLORE = 0.05  # share of choices that try the second best when the best is doubtful
-FORGET = 0.95  # what each new experience leaves of the older ones: a remedy that stops working is soon demoted
+GIVE_UP = "give_up"
 
 
 class Remedy:
     """Something to do about failures that *matches* accepts; ``apply(failure)`` may return changed keyword arguments.
 
     At most one call at a time applies it; whoever comes while it is at work waits and uses its result.
+    *pause* are seconds that the next attempt waits at least, *stretch* by how many times its time limit grows;
+    *goes_on* says that it may be applied once more where it has not helped, and *final* that nothing is to be repeated.
     """
 
     def __init__(
-        self, name: str, matches: Callable[[Failure], bool], apply: Callable[[Failure], Any], prior: float = 0.9
+        self,
+        name: str,
+        matches: Callable[[Failure], bool],
+        apply: Callable[[Failure], Any],
+        prior: float = 0.9,
+        *,
+        pause: float = 0.0,
+        stretch: float = 1.0,
+        goes_on: bool = False,
+        final: bool = False,
     ) -> None:
         self.name, self.matches, self.apply = name, matches, apply
         self.prior = prior  #: how likely it is thought to work before anything was learned
+        self.pause, self.stretch, self.goes_on, self.final = pause, stretch, goes_on, final
         self.alone, self.mended_at = Gate(1), float("-inf")
         self.shared = True  #: whether one application serves every call, as long as it changed no arguments
 
@@ -97,74 +102,3 @@ def on_kinds(*kinds: Kind) -> Callable[[Failure], bool]:
     True
     """
     return lambda failure: failure.kind in kinds
-
-
-class Experience:
-    """How often each remedy worked for each signature: bounded, decaying, told to others lesson by lesson."""
-
-    def __init__(self) -> None:
-        self._by_signature: OrderedDict[str, dict[str, Beta]] = OrderedDict()
-        self._news: deque[Lesson] = deque(maxlen=512)
-        self._lock = new_lock()
-
-    def update(self, signature: str, remedy: Remedy | None, *, worked: bool) -> None:
-        """Take the verdict of the attempt after *remedy* (None: after waiting)."""
-        name, prior = _name(remedy), _prior(remedy)
-        self.learn(signature, name, prior, worked=worked)
-        self._news.append((signature, name, prior, worked))
-
-    def learn(self, signature: str, name: str, prior: float, *, worked: bool) -> None:
-        """Take a verdict that may be somebody else's."""
-        with self._lock:
-            scores = self._by_signature.setdefault(signature, {})
-            self._by_signature.move_to_end(signature)
-            while len(self._by_signature) > MOST_SIGNATURES:
-                self._by_signature.popitem(last=False)
-            score = scores.setdefault(name, Beta(prior, 2.0))
-            score.discount(FORGET)
-            score.update(worked)
-
-    def take_news(self) -> list[Lesson]:
-        """Return the lessons since last time, the newest 512."""
-        news = []
-        while self._news:
-            news.append(self._news.popleft())
-        return news
-
-    def value(self, signature: str, remedy: Remedy | None) -> float:
-        """Return how likely *remedy* is to work for *signature*."""
-        score = self._by_signature.get(signature, {}).get(_name(remedy))
-        return _prior(remedy) if score is None else score.value()
-
-    def trusts(self, signature: str, remedy: Remedy | None) -> bool:
-        """Return whether *remedy* is more likely to work for *signature* than not."""
-        return self.value(signature, remedy) >= TRUSTED
-
-    def choose(self, signature: str, candidates: Iterable[Remedy], u: float) -> Remedy | None:
-        """Return the most promising candidate, None for waiting; *u*, uniform, sometimes decides for another one."""
-        ranked = sorted([*candidates, None], key=lambda remedy: -self.value(signature, remedy))
-        doubtful = not self.trusts(signature, ranked[0])
-        return ranked[1] if doubtful and len(ranked) > 1 and u < EXPLORE else ranked[0]
-
-    def to_dict(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Return by signature and remedy how often it was tried and worked, as far as not faded, and the estimate."""
-        with self._lock:
-            return {
-                signature: {
-                    name: {"tried": score.tried, "worked": score.worked, "estimate": score.value()}
-                    for name, score in scores.items()
-                }
-                for signature, scores in self._by_signature.items()
-            }
-
-    def __len__(self) -> int:
-        """Return how many signatures are known."""
-        return len(self._by_signature)
-
-
-def _name(remedy: Remedy | None) -> str:
-    return WAIT if remedy is None else remedy.name
-
-
-def _prior(remedy: Remedy | None) -> float:
-    return 0.5 if remedy is None else remedy.prior

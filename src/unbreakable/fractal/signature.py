@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import functools
+import sys
+from types import FrameType
 
 from unbreakable.errors import (
     AttemptTimeout,
@@ -24,17 +26,9 @@ from unbreakable.outcome import is_a
 from unbreakable.policies.network import http_status, meaning_of
 from unbreakable.policies.pushback import retry_after
 
+MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
-MOST_CHARACTERS = 120  # of a message in a signature
-
-_TEMPLATE = (
-    (re.compile(r"0x[0-9a-fA-F]+"), "#"),
-    (re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b"), "#"),
-    (re.compile(r"'[^']{0,200}'|\"[^\"]{0,200}\""), "'…'"),
-    (re.compile(r"\b[0-9a-fA-F]*\d[0-9a-fA-F]{7,}\b"), "#"),
-    (re.compile(r"\d+(?:[.,:]\d+)*"), "#"),
-    (re.compile(r"\s+"), " "),
-)
+MOST_SIGN = 240  # characters of a signature
 
 _OURS: dict[type[Exception], Kind] = {
     AttemptTimeout: Kind.TIMEOUT,
@@ -132,44 +126,61 @@ def relatives(error: BaseException) -> list[BaseException]:
     return found
 
 
-def template(message: str) -> str:
-    """Return *message* without what differs from case to case.
-
-    >>> template("order 4711 of 'Ann' not found at 0x7f12")
-    "order # of '…' not found at #"
-    """
-    message = message[: 4 * MOST_CHARACTERS]
-    for pattern, blank in _TEMPLATE:
-        message = pattern.sub(blank, message)
-    return message.strip()[:MOST_CHARACTERS]
-
-
 def sign(error: BaseException) -> str:
-    """Return the signature of *error*: type, code, message template, place, and the type of its root cause."""
+    """Return the signature of *error*: type, code, message and body without details, type of its root cause, place.
+
+    It is the same in every process and on every machine, whatever numbers, ids, quoted words and addresses are in it.
+    """
+    from unbreakable.fractal.wording import template, words_of_body  # compiles patterns, which a success needs not
+
     parts = [f"{type(error).__module__}.{type(error).__qualname__}"]
     try:
         codes = (http_status(error), told_by(error, "errno"), told_by(error, "code"))
         parts += [str(code)[:40] for code in codes if isinstance(code, (int, str)) and code][:1]
-        parts.append(template(str(error)))
+        parts += [words for words in (template(str(error)), words_of_body(error)) if words]
     except Exception:
         parts.append("?")
     cause = root_cause(error)
     if cause is not error:
         parts.append(f"from {type(cause).__qualname__}")
-    place = _place(error)
+    place = place_of(error)
     if place:
         parts.append(f"in {place}")
-    return " | ".join(parts)
+    return " | ".join(parts)[:MOST_SIGN]
 
 
-def _place(error: BaseException) -> str:
-    """Return the module and function that raised, without line numbers, which change with every edit."""
+def place_of(error: BaseException) -> str:
+    """Return the innermost module and function of the user's code that raised; no line numbers, which edits change.
+
+    The user's code is what lies in no installed package, and the package that was called first.
+    """
     traceback = told_by(error, "__traceback__")
-    if traceback is None:
-        return ""
-    for _ in range(1_000):
-        if traceback.tb_next is None:
+    place, called = None, ""
+    for _ in range(MOST_FRAMES):
+        if traceback is None:
             break
+        frame = traceback.tb_frame
+        package = str(frame.f_globals.get("__name__", "?")).partition(".")[0]
+        if package != "unbreakable":
+            called = called or package
+        if not called or package == called or is_users(package, frame.f_code.co_filename):
+            place = frame
         traceback = traceback.tb_next
-    frame = traceback.tb_frame
-    return f"{frame.f_globals.get('__name__', '?')}.{frame.f_code.co_qualname}"
+    return "" if place is None else f"{_module_of(place)}.{place.f_code.co_qualname}"
+
+
+@functools.lru_cache(1_024)
+def is_users(package: str, file: str) -> bool:
+    """Return whether *file* of *package* is the user's own code: not ours, Python's or an installed package's."""
+    foreign = package == "unbreakable" or package in sys.stdlib_module_names or file.startswith("<")
+    return not foreign and "site-packages" not in file and "dist-packages" not in file
+
+
+def _module_of(frame: FrameType) -> str:
+    """Return the name of the module, which is the same when it is run as a program."""
+    name = str(frame.f_globals.get("__name__", "?"))
+    if name not in ("__main__", "__mp_main__"):
+        return name
+    spec = frame.f_globals.get("__spec__")
+    file = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
+    return str(spec.name) if spec is not None else file.removesuffix(".py")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from unbreakable.fractal import LocalMemory
 from unbreakable.fractal.gathering import gather
@@ -21,6 +22,8 @@ from unbreakable.storage.background import BackgroundWriter
 from unbreakable.storage.shared import close_state, open_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
 from unbreakable.storage.stamp import time_of_day
+
+N = TypeVar("N", int, float)
 
 SCHEMA = Schema(
     "knowledge",
@@ -167,11 +170,23 @@ def _checked(record: Any) -> dict[str, Any]:
         if record["plan"] is not None:
             Plan.from_record(record["plan"])
         lessons = [
-            (str(sign), str(remedy), float(prior), bool(worked)) for sign, remedy, prior, worked in record["lessons"]
+            [str(sign), str(remedy), _within(float(prior), 1.0), *(_within(int(count), math.inf) for count in counts)]
+            for sign, remedy, prior, *counts in record["lessons"]
+        ]
+        lives = [
+            [str(sign), str(remedy), float(least), float(most), int(calls)]
+            for sign, remedy, least, most, calls in record.get("lives", ())
         ]
         totals = {name: int(record["totals"][name]) for name in ("learnings", "healings", "optimizations")}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the record of a target: {in_one_line(error)}") from error
-    if not all(0.0 <= prior <= 1.0 for _, _, prior, _ in lessons):
-        raise ValueError("lessons: expected priors in 0..1")
-    return {**record, "lessons": lessons, "totals": totals}
+    if not all(len(row) == 6 for row in lessons):
+        raise ValueError("lessons: expected a signature, a remedy, a prior and three counts")
+    return {**record, "lessons": lessons, "lives": lives, "totals": totals}
+
+
+def _within(number: N, most: float) -> N:
+    """Return *number* if it is between 0 and *most*; ValueError for any other."""
+    if not 0 <= number <= most:
+        raise ValueError(f"lessons: expected numbers in 0..{most}, got {number!r}")
+    return number

@@ -46,6 +46,7 @@ class Context(Alarm):
     attempt: int = 1
     rival: int = 0
     input: Any = None
+    patience: float = 1.0  #: how many times its limit an attempt may take: a remedy stretched it
     arguments: Mapping[str, Any] = _NOTHING  #: keyword arguments that a remedy changed for the next attempts
     nodes: Mapping[str, Any] = _NOTHING
     results: Mapping[str, Any] = _NOTHING

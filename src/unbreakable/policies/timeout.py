@@ -50,7 +50,8 @@ class Timeout:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* within the limit; our own cut is a failure that says so."""
         started = ctx.runtime.now()
-        seconds = min(self.patience(ctx) if self.learned else self.seconds, ctx.deadline - started)
+        limit = ctx.patience * (self.patience(ctx) if self.learned else self.seconds)
+        seconds = min(limit, ctx.deadline - started)
         if seconds <= 0:
             return ctx.refuse(DeadlineExceeded("the time was up before the attempt began"))
         due = ctx.due = started + seconds

@@ -10,8 +10,8 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import Kind
-from unbreakable.fractal import healing, trying
-from unbreakable.fractal.remedies import Experience
+from unbreakable.fractal import applying, choosing, healing, trying
+from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.trace import IN_THE_BACKGROUND, STAGES
 from unbreakable.policies.retry import Retry
 from unbreakable.runtime import AsyncioRuntime, Gate
@@ -277,9 +277,9 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "classify": (trying, "classify", lambda error: Kind.UNKNOWN),
     "sign": (healing, "sign", lambda error: "trouble"),
     "find_cause": (healing, "root_cause", lambda error: error),
-    "recall": (healing, "candidates_for", lambda failure, ctx, tell=None: ctx.node.remedies),
-    "choose": (Experience, "choose", lambda self, signature, candidates, u: next(iter(candidates))),
-    "apply": (healing, "_apply", _nothing),
+    "recall": (choosing, "candidates_for", lambda failure, ctx, tell=None: ctx.node.remedies),
+    "choose": (Experience, "choose", lambda self, signature, candidates, *_: (next(iter(candidates)), "")),
+    "apply": (applying, "_apply", _nothing),
     "pace": (Retry, "pause", lambda self, failure, u: 0.0),
     "reattempt": (Retry, "wants", lambda self, failure, *, remedied: False),
     "confirm": (healing, "confirm", _no),

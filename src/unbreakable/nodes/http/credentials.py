@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from unbreakable.errors import DeadlineExceeded, Kind, NotSent
+from unbreakable.errors import DeadlineExceeded, Foreseen, Kind, NotSent
 from unbreakable.fractal.signature import classify
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import current
@@ -43,7 +43,8 @@ class Credentials:
         ctx = current()
         if ctx is None:
             return None
-        script = self._refreshed(ctx.runtime, ctx.left(), token_of(failure))
+        used = self._token if isinstance(failure.error, Foreseen) else token_of(failure)
+        script = self._refreshed(ctx.runtime, ctx.left(), used)
         return script if ctx.runtime.preemptive else run_blocking(script)
 
     async def _refreshed(self, runtime: Runtime, seconds: float, used: str | None) -> None:

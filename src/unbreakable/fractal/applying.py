@@ -1,0 +1,58 @@
+"""A remedy is applied: by one call at a time, for all of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+from unbreakable.events import RemedyApplied
+from unbreakable.fractal.remedies import Remedy
+from unbreakable.outcome import Failure, in_one_line
+from unbreakable.policies import Context
+from unbreakable.policies.policy import inside
+from unbreakable.runtime import TimeUp
+
+
+async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: float = 1.0) -> Remedy | None:
+    """Apply *remedy*, one call at a time; return it if it went through, None if there is nothing but waiting.
+
+    It may take that *share* of the time that the call still has, where it can be cut.
+    """
+    began = ctx.runtime.now() - failure.elapsed  # of the failed attempt; asked before the wait for our turn
+    until = ctx.deadline - (1.0 - share) * ctx.left() if share < 1.0 else ctx.deadline
+    if remedy is None or not await remedy.alone.enter(ctx.runtime, until - ctx.runtime.now()):
+        return None
+    ctx.mending = remedy
+    try:
+        # In a context of its own: what it does is done for the target's sake, and as often as it is needed.
+        with ctx.notebook.doing("heal.fix.apply"), inside(ctx.scope()):
+            await _apply(ctx, failure, remedy, began, until)
+    except Exception as error:
+        ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
+        ctx.target.experience.update(failure.signature, remedy, worked=False)
+        return None
+    finally:
+        ctx.mending = None
+        remedy.alone.leave()
+    ctx.notebook.remedies.append(remedy.name)
+    ctx.emit(RemedyApplied, remedy=remedy.name, signature=failure.signature)
+    return remedy
+
+
+async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float, until: float) -> None:
+    if remedy.shared and remedy.mended_at > began:
+        ctx.excused = True
+        ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
+        return
+    work = functools.partial(ctx.runtime.call, functools.partial(remedy.apply, failure))
+    try:
+        left = until - ctx.runtime.now()
+        changes = await (ctx.runtime.within(left, work) if ctx.runtime.preemptive else work())
+    except TimeUp:
+        raise TimeoutError("the caller's deadline came first") from None
+    changes = changes if isinstance(changes, Mapping) else {}
+    if changes:
+        ctx.arguments = {**ctx.arguments, **changes}
+    ctx.patience *= remedy.stretch
+    remedy.shared, remedy.mended_at = not changes, ctx.runtime.now()
+    ctx.notebook.tell(f"applied remedy {remedy.name}" + (f", which changed {', '.join(changes)}" if changes else ""))

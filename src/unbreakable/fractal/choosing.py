@@ -1,0 +1,76 @@
+"""Which remedy is tried against a failure, if any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from unbreakable.fractal.cases import name_of
+from unbreakable.fractal.episode import Episode
+from unbreakable.fractal.experience import Experience
+from unbreakable.fractal.remedies import Remedy
+from unbreakable.fractal.signature import root_cause, sign
+from unbreakable.outcome import Failure, in_one_line
+from unbreakable.policies import Context
+from unbreakable.policies.effects import may_repeat
+
+
+def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
+    """Return the remedy that is most likely to work for *failure*; None is waiting."""
+    if failure.refused or ctx.left() <= 0:
+        return None  # our own refusal is nothing that a remedy for the target's errors should see
+    with ctx.notebook.doing("heal.fix.recall"):
+        candidates = candidates_for(failure, ctx, ctx.notebook.tell)
+        tried = episode.failed(failure, candidates)
+    with ctx.notebook.doing("heal.fix.choose"):
+        if not candidates:
+            return None
+        experience: Experience = ctx.target.experience
+        chosen, why = experience.choose(failure.signature, candidates, ctx.runtime.random, tried)
+        ctx.notebook.tell(f"chose {name_of(chosen)}: {why}")
+        return chosen
+
+
+def why_give_up(ctx: Context, failure: Failure, remedy: Remedy | None, episode: Episode) -> str | None:
+    """Return why a repeat that could be made is not; None when it is."""
+    if remedy is not None and remedy.final:
+        return f"{remedy.name} is the remedy for this"
+    if failure.refused:
+        return None
+    experience: Experience = ctx.target.experience
+    return experience.gives_up(failure.signature, episode.candidates, lambda: ctx.target.successes, ctx.runtime.random)
+
+
+def is_mendable(failure: Failure, ctx: Context) -> bool:
+    """Return whether a remedy that can be trusted is going to be applied for *failure*, and followed by an attempt."""
+    retry = ctx.plan.retry
+    if not ctx.node.remedies or retry is None or not retry.wants(failure, remedied=True) or ctx.left() <= 0:
+        return False
+    if not (may_repeat(ctx.plan.effects, failure) and (ctx.prepaid or ctx.node.may_pay())):
+        return False
+    failure = replace(failure, signature=sign(failure.error), cause=root_cause(failure.error))
+    trusts = ctx.target.experience.trusts
+    return any(trusts(failure.signature, remedy) for remedy in candidates_for(failure, ctx))
+
+
+def candidates_for(failure: Failure, ctx: Context, tell: Callable[[str], None] | None = None) -> list[Remedy]:
+    """Return the remedies that are meant for *failure*; a predicate that raises means no, and is told."""
+    found, busy = [], mending(ctx)
+    for remedy in ctx.node.remedies:
+        try:
+            if remedy not in busy and remedy.matches(failure):
+                found.append(remedy)
+        except Exception as error:
+            if tell is not None:
+                tell(f"asking whether {remedy.name} is for this failed: {in_one_line(error)}")
+    return found
+
+
+def mending(ctx: Context) -> set[Remedy]:
+    """Return the remedies at work in the calls around this one: a remedy is not healed by itself."""
+    found, scope = set(), ctx.parent
+    while scope is not None:
+        if scope.mending is not None:
+            found.add(scope.mending)
+        scope = scope.parent
+    return found

@@ -1,0 +1,126 @@
+"""What an error says, without what differs from case to case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from unbreakable.errors import says_nothing, told_by
+
+MOST_CHARACTERS = 120  # of a message in a signature
+MOST_WORDS = 4  # of a body in a signature
+MOST_BODY = 8_192  # characters of a body that are looked at
+DEEPEST = 3  # how deep a body is looked into
+
+_TEMPLATE = (
+    (re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s'\"<>)\]]+"), "url"),
+    (re.compile(r"0x[0-9a-fA-F]+"), "#"),
+    (re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b"), "#"),
+    (re.compile(r"'[^']{0,200}'|\"[^\"]{0,200}\""), "'…'"),
+    (re.compile(r"\b[0-9a-fA-F]*\d[0-9a-fA-F]{7,}\b"), "#"),
+    (re.compile(r"\b(?=[^\W\d]*\d[^\W\d]*\d)\w{12,}\b"), "#"),
+)
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_CODE = re.compile(r"[A-Za-z][A-Za-z_.:/-]{1,39}")
+_NAMES = frozenset({"code", "type", "error", "errors", "error_code", "errorcode", "reason", "status", "title"})
+
+#: Words by which targets say that repeating is in vain; what they mean is learned sooner, and tested all the same.
+FINAL = (
+    *("limit 0", "auth_error", "autherror", "invalid_api_key", "invalid_grant", "insufficient_quota", "quota_exceeded"),
+    *("access_denied", "accessdenied", "unauthorized", "forbidden", "not_supported"),
+    *("account_suspended", "account_deactivated", "account_disabled"),
+)
+
+
+def is_final(signature: str) -> bool:
+    """Return whether *signature* holds the word of a target that repeating is in vain."""
+    said = signature.lower()
+    return any(word in said for word in FINAL)
+
+
+def template(message: str) -> str:
+    """Return *message* without what differs from case to case; a lone 0 is kept, for a limit of 0 is no other limit.
+
+    >>> template("order 4711 of 'Ann' not found at 0x7f12")
+    "order # of '…' not found at #"
+    >>> template("GET https://api.example/v1/orders/17?page=3: limit 0 of req_8fKd93Jk2l, not 250")
+    'GET url limit 0 of #, not #'
+    """
+    message = message[: 4 * MOST_CHARACTERS]
+    for pattern, blank in _TEMPLATE:
+        message = pattern.sub(blank, message)
+    return " ".join(_NUMBER.sub(_blank, message).split())[:MOST_CHARACTERS]
+
+
+def _blank(number: re.Match[str]) -> str:
+    return "0" if number[0] == "0" else "#"
+
+
+def words_of_body(error: BaseException) -> str:
+    """Return the codes in the body of the answer that *error* carries, as far as it was read already; "" without one.
+
+    A status is not enough to know an answer by: a 500 that says ``auth_error`` is no 500 that passes, and a 429 whose
+    limit is 0 is none that waiting helps against.
+    """
+    if says_nothing(error):
+        return ""
+    response = told_by(error, "response")
+    found = dict.fromkeys(_words(_body_of(error, response)))
+    headers = told_by(response, "headers")
+    if any(_header(headers, name) == "0" for name in ("x-ratelimit-limit", "ratelimit-limit")):
+        found["limit 0"] = None
+    return " ".join(list(found)[:MOST_WORDS])
+
+
+def _header(headers: Any, name: str) -> str | None:
+    try:
+        value = headers.get(name)
+    except Exception:
+        return None  # no headers at all
+    return str(value).strip() if isinstance(value, (str, int)) else None
+
+
+def _body_of(error: BaseException, response: object) -> Any:
+    """Return the body: what was parsed already, or the bytes that lie there; nothing is read from a connection."""
+    if isinstance(response, Mapping):  # botocore
+        return response.get("Error")
+    for body in (told_by(error, "body"), told_by(response, "_content")):
+        if isinstance(body, Mapping):
+            return body
+        if isinstance(body, (bytes, str)) and body:
+            return _parsed(body[:MOST_BODY])
+    return None
+
+
+def _parsed(body: bytes | str) -> Any:
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    import json
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _words(body: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the codes of *body*: values of fields that are called so, and a limit of 0."""
+    if isinstance(body, str) and depth == 0:
+        yield from () if body.lstrip().startswith("<") else (template(body)[:60],)
+    elif isinstance(body, list) and depth < DEEPEST:
+        for each in body[:MOST_WORDS]:
+            yield from _words(each, depth + 1)
+    elif isinstance(body, Mapping) and depth < DEEPEST:
+        for name, value in list(body.items())[:32]:
+            yield from _words_of(str(name).lower(), value, depth)
+
+
+def _words_of(name: str, value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, (Mapping, list)):
+        yield from _words(value, depth + 1)
+    elif name.endswith("limit") and value in (0, "0") and value is not False:
+        yield "limit 0"
+    elif name in _NAMES and isinstance(value, str) and _CODE.fullmatch(value):
+        yield value
+    elif name == "code" and type(value) is int and 0 < value < 1_000_000:
+        yield f"code {value}"
