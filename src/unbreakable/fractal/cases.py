@@ -102,9 +102,9 @@ def prior_of(remedy: Remedy | None) -> float:
     return 0.5 if remedy is None else remedy.prior
 
 
-def times(remedy: Remedy | None, tried: Mapping[str, int]) -> int:
+def times(remedy: Remedy, tried: Mapping[str, int]) -> int:
     """Return how often *remedy* was *tried*; what goes on where it stopped, such as to halve a batch, always may."""
-    return 0 if remedy is not None and remedy.goes_on else tried.get(name_of(remedy), 0)
+    return 0 if remedy.goes_on else tried.get(remedy.name, 0)
 
 
 def most_promising(case: Case, pool: Sequence[Remedy | None]) -> Remedy | None:

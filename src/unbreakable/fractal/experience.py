@@ -127,10 +127,12 @@ class Experience:
         dice: Callable[[], float],
         tried: Mapping[str, int] = NOT_YET,
     ) -> tuple[Remedy | None, str]:
-        """Return the most promising candidate, None for waiting, and why; what was *tried* in this call comes last."""
-        options = [*candidates, None]
-        least = min(times(option, tried) for option in options)
-        pool = [option for option in options if times(option, tried) == least]
+        """Return the most promising candidate, None for waiting, and why.
+
+        Of the candidates those are asked that were *tried* least often in this call.
+        """
+        least = min((times(option, tried) for option in candidates), default=0)
+        pool = [*(option for option in candidates if times(option, tried) == least), None]
         case = self._cases.get(signature, NOTHING)
         best = most_promising(case, pool)
         if case is NOTHING or least or len(pool) < 2:

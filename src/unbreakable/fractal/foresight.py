@@ -18,10 +18,12 @@ from typing import NamedTuple
 
 LIVES = 4  # the latest, which decide
 LEAST_LIVES = 2
+MOST_TURNS = 100  # of a period, between two times it was seen to happen
 LEAST_CALLS = 3  # in a life that is counted in calls
 ALIKE = 0.1  # of the shortest, by which ages may differ
-SAME = 0.02  # of the shortest, by which counts and times of the calendar may differ
+SAME = 0.02  # of the shortest, by which counts may differ, and of a period of the calendar, by which times may
 EARLY = 0.98  # of the age at which it was seen to work last; then the remedy is due
+PERIODS = (60.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 43_200.0, 86_400.0, 604_800.0)
 LATE = 1.25  # times the longest life, after which what was left to die is alive
 MOST_ABSTAINED = 0.02  # share of due remedies that are left out, as a control
 ABSTAINS = 0.1  # chance of that, where the share allows it
@@ -58,7 +60,7 @@ class Foresight:
     """Know how one sort of failure, which *remedy* mends, comes back."""
 
     __slots__ = (
-        *("abstained", "applied", "claimed_until", "died", "falls", "fell_at", "lives", "missed"),
+        *("abstained", "applied", "claimed_until", "counted_at", "died", "falls", "fell_at", "lives", "missed"),
         *("remedy", "rule", "skips", "survived"),
     )
 
@@ -67,7 +69,7 @@ class Foresight:
         self.lives: list[Life] = []
         self.falls: list[tuple[float, float]] = []  #: between which moments it happened, however it was mended before
         self.rule: Rule | None = None
-        self.fell_at = self.claimed_until = -math.inf
+        self.fell_at = self.claimed_until = self.counted_at = -math.inf
         self.skips = False  #: whether this time it is left to happen
         self.applied = self.missed = 0  #: remedies applied in time; failures that came all the same
         self.abstained = self.died = self.survived = 0  #: remedies left out; failures that came when due; that did not
@@ -76,18 +78,16 @@ class Foresight:
 
     def fell(self, now: float, worked_at: float, mended: Mended, successes: int) -> Life | None:
         """Take in a failure at *now*, after calls that worked until *worked_at*; return the life that ended, if any."""
-        if mended.at <= self.fell_at:
+        if mended.at < self.fell_at or now <= self.fell_at:
             return None  # it was not mended since: the same failure, seen by another call
-        self.fell_at, life = now, None
+        self.fell_at, life, foreseen = now, None, self.rule is not None and not self.skips
         self.falls = [*self.falls, (worked_at, now)][-LIVES:]
         if worked_at > mended.at > -math.inf:
             life = Life(worked_at - mended.at, now - mended.at, successes - mended.successes)
             self.add(life)
-        if self.skips or self.rule is None:
-            self.died += life is not None
-        else:
-            self.missed += 1
         self.skips = False
+        self.missed += foreseen
+        self.died += life is not None and not foreseen
         if self.missed > LIVES and self.missed > self.applied / 2:
             self.forget()
         self.rule = self._rule()
@@ -127,29 +127,39 @@ class Foresight:
         return fewest if fewest >= LEAST_CALLS and most - fewest <= SAME * fewest else None
 
     def _period(self) -> float | None:
+        """Return the period of the calendar that all the times it happened fit, None when there is none."""
         moments = [found for _, found in self.falls]
         gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
-        if len(gaps) < LEAST_LIVES or max(gaps) - min(gaps) > SAME * min(gaps):
+        if len(gaps) < LEAST_LIVES or min(gaps) <= 0.0:
             return None
-        return sum(gaps) / len(gaps)
+        fits = [each for each in PERIODS if all(_is_multiple(gap, each) for gap in gaps)]
+        return max(fits, default=None)
 
     # ── when it is due ───────────────────────────────────────────────────────────────────────────────────────────
 
     def due_at(self, mended: Mended) -> float:
         """Return the moment from which a call is to apply the remedy first; -inf by count, ``math.inf`` for never."""
-        if self.rule is None or mended.at <= self.fell_at or mended.at == -math.inf:
+        if self.rule is None or mended.at < self.fell_at or mended.at == -math.inf:
             return math.inf
         if self.rule is Rule.COUNT:
             return -math.inf
         if self.rule is Rule.AGE:
             longest = LATE * max(life.most for life in self.lives)
             return mended.at + (longest if self.skips else EARLY * (self._age() or math.inf))
-        moment, period = self._window(mended.at), self._period() or math.inf
+        period = self._period()
+        if period is None:
+            return math.inf
+        moment = self._window(mended.at, period)
         return moment + (LATE - 1.0) * period if self.skips else moment
 
-    def _window(self, mended_at: float) -> float:
+    def _window(self, mended_at: float, period: float) -> float:
         """Return the next moment by the calendar: from when it may, and from when it must have happened again."""
-        (seen, found), period = self.falls[-1], self._period() or math.inf
+        last = self.falls[-1][1]
+        turns = [round((last - found) / period) * period for _, found in self.falls]
+        seen = max(fall[0] + turn for fall, turn in zip(self.falls, turns, strict=True))
+        found = min(fall[1] + turn for fall, turn in zip(self.falls, turns, strict=True))
+        if seen > found:
+            seen, found = self.falls[-1]
         turn = math.floor((mended_at - seen) / period)
         moments = [moment + each * period for each in (turn, turn + 1, turn + 2) for moment in (seen, found)]
         return min(moment for moment in moments if moment > mended_at)
@@ -176,9 +186,12 @@ class Foresight:
         self.claimed_until = now + PATIENCE * max(0.0, now - mended.at)
         return True
 
-    def count(self) -> None:
-        """Count a remedy that was applied before it was needed."""
-        self.applied += 1
+    def count(self, now: float) -> None:
+        """Count a remedy that was applied at *now*, before it was needed; by the calendar, once in a period."""
+        period = self._period() if self.rule is Rule.CALENDAR else None
+        if period is None or now - self.counted_at > period / 2.0:
+            self.applied += 1
+            self.counted_at = now
         self.claimed_until = -math.inf
 
     @property
@@ -191,3 +204,9 @@ class Foresight:
         """Return it JSON-ready."""
         counts = {name: getattr(self, name) for name in ("applied", "missed", "abstained", "died", "survived")}
         return {"remedy": self.remedy, "rule": self.rule and self.rule.value, **counts, "prevented": self.prevented}
+
+
+def _is_multiple(gap: float, period: float) -> bool:
+    """Return whether *gap* is one period, or a few."""
+    times = round(gap / period)
+    return 1 <= times <= MOST_TURNS and abs(gap - times * period) <= SAME * period

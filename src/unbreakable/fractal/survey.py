@@ -41,6 +41,7 @@ def survey(node: Any) -> NodeStatus:
         signatures=len(remedies),
         remedies=remedies,
         plan=node.target.plan.to_dict(),
+        foresights=foresights_of(targets),
         background=lessons_of(targets),
         children=children,
     )
@@ -59,6 +60,16 @@ def remedies_of(targets: Sequence[Target]) -> dict[str, dict[str, dict[str, floa
             known = found.setdefault(signature, {})
             for name, score in scores.items():
                 known[name] = score if name not in known else _together(known[name], score)
+    return found
+
+
+def foresights_of(targets: Sequence[Target]) -> dict[str, dict[str, Any]]:
+    """Return by signature what is foreseen; of several targets, what the one foresees that has prevented most."""
+    found: dict[str, dict[str, Any]] = {}
+    for experience in {id(target.experience): target.experience for target in targets}.values():  # twins share theirs
+        for signature, told in ({} if experience.outlook is None else experience.outlook.to_dict()).items():
+            if signature not in found or told["prevented"] > found[signature]["prevented"]:
+                found[signature] = told
     return found
 
 

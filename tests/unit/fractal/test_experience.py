@@ -34,9 +34,10 @@ def chosen(experience, *candidates, tried=None, seed=1):
 
 def test_registered_remedies_go_first():
     """Of what was never tried the first that was registered is tried, and waiting last."""
-    tries = [{}, {"refresh": 1}, {"refresh": 1, "other": 1}]
+    failed = taught((REFRESH, False, 2), (OTHER, False, 2))
 
-    assert [REFRESH, OTHER, None] == [chosen(Experience(), REFRESH, OTHER, tried=tried) for tried in tries]
+    assert [REFRESH, OTHER] == [chosen(Experience(), REFRESH, OTHER, tried=tried) for tried in ({}, {"refresh": 1})]
+    assert None is chosen(failed, REFRESH, OTHER, tried={"refresh": 2, "other": 2})
 
 
 def test_what_is_known_to_work_goes_before_what_was_never_tried():
