@@ -29,7 +29,13 @@ def once_more(ctx: Context) -> Repeat | None:
     failure, retry, node = ctx.first, ctx.plan.retry, ctx.node
     if node.listeners or node.remedies or ctx.own_deeds is not None or ctx.above is not None or ctx.unsettled:
         return None
-    if ctx.says is not False or failure.cut or failure.retry_after is not None or not is_admitted(ctx):
+    if (
+        ctx.target.experience.is_grim
+        or ctx.says is not False
+        or failure.cut
+        or failure.retry_after is not None
+        or not is_admitted(ctx)
+    ):
         return None  # among others when its caller has cancelled it, or it is our fault
     if retry is None or not (retry.wants(failure, remedied=False) and may_repeat(ctx.plan.effects, failure)):
         return None
@@ -111,7 +117,11 @@ class Repeat:
         target.take(failure, blamed=True)
         target.take_repeat(failure, result)
         if isinstance(result, Success) or result.kind is failure.kind:
-            target.experience.update(sign(failure.error), None, worked=isinstance(result, Success))
+            signature, worked = sign(failure.error), isinstance(result, Success)
+            seconds = self.ctx.runtime.now() - self.ended
+            target.experience.update(signature, None, worked=worked, seconds=seconds)
+            if worked:
+                target.experience.healed((signature,))
 
     def _story(self) -> Story:
         """Return what the script would have told until now."""

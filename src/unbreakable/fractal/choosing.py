@@ -38,7 +38,7 @@ def why_give_up(ctx: Context, failure: Failure, remedy: Remedy | None, episode: 
     if failure.refused:
         return None
     experience: Experience = ctx.target.experience
-    return experience.gives_up(failure.signature, episode.candidates, lambda: ctx.target.successes, ctx.runtime.random)
+    return experience.gives_up(failure.signature, episode.candidates, ctx.target.successes_of_all, ctx.runtime.random)
 
 
 def is_mendable(failure: Failure, ctx: Context) -> bool:

@@ -15,9 +15,10 @@ from unbreakable.outcome import Failure, Result
 class Episode:
     """Remember, for as long as a call is healed, how often it failed by which signature and what was tried then."""
 
-    __slots__ = ("candidates", "failures", "tries")
+    __slots__ = ("before", "candidates", "failures", "tries")
 
-    def __init__(self) -> None:
+    def __init__(self, before: int = 0) -> None:
+        self.before = before  #: attempts that had failed before anybody kept a record
         self.failures = Counter[str]()
         self.tries: dict[str, Counter[str]] = {}
         self.candidates: Sequence[Remedy] = ()  #: for the latest failure
@@ -37,5 +38,5 @@ class Episode:
         """Let the *target* learn whether repeats are of any use."""
         if not isinstance(result, Failure):
             target.experience.healed(self.failures)
-        elif self.failures[result.signature] > 1:
-            target.experience.lost(result.signature, target.successes)
+        elif self.failures[result.signature] + self.before > 1:
+            target.experience.lost(result.signature, target.successes_of_all())

@@ -52,6 +52,7 @@ class Experience:
         self._scores = 0
         self._news: dict[tuple[str, str], Row] = {}
         self._lock = new_lock()
+        self.is_grim = False  #: whether there is a signature against which no repeat has helped
         self.tells = False  #: whether somebody takes the news
         self.outlook: Outlook | None = None  #: when failures come back, once something has been mended
         self.foreseen = math.inf  #: the moment from which calls have to ask it what is due
@@ -79,6 +80,7 @@ class Experience:
         with self._lock:
             for signature, name, prior, worked, failed, micros in lessons:
                 self._score(signature, name, prior).learn(worked, failed, micros / 1e6)
+        self._look_back()
         for signature, remedy, *life in lives:
             self.looks_ahead().recall(signature, remedy, life)
 
@@ -156,6 +158,7 @@ class Experience:
             from unbreakable.fractal.wording import is_final
 
             self._learn(signature, GIVE_UP, 0.75 if is_final(signature) else 0.5, worked=True)
+        self._look_back()
 
     def healed(self, signatures: Iterable[str]) -> None:
         """Take in a call that succeeded after failures of these *signatures*: it was right not to give up."""
@@ -165,6 +168,11 @@ class Experience:
                 self._cases[signature].dark = 0
                 score.relieve()
                 self._learn(signature, GIVE_UP, score.prior, worked=False)
+                self._look_back()
+
+    def _look_back(self) -> None:
+        with self._lock:
+            self.is_grim = any(case.in_vain(case.seen) >= GONE for case in self._cases.values())
 
     def gives_up(
         self, signature: str, candidates: Sequence[Remedy], successes: Callable[[], int], dice: Callable[[], float]

@@ -53,7 +53,7 @@ class Healing:
                 await prevent(ctx)
             result = await _attempt(inner, ctx)
         if isinstance(result, Failure):
-            episode = Episode()
+            episode = Episode(before=ctx.attempt - 1)
             result = await self._repeated(inner, ctx, result, episode)
             episode.end(ctx.target, result)
         return result
@@ -200,7 +200,7 @@ def foresee(ctx: Context, signature: str) -> None:
     target, experience = ctx.target, ctx.target.experience
     if experience.outlook is not None:
         worked_at = max(target.circuit.latest, experience.worked_at)
-        experience.outlook.fell(signature, ctx.runtime.now(), worked_at, target.successes)
+        experience.outlook.fell(signature, ctx.runtime.now(), worked_at, target.successes_of_all())
         experience.foreseen = experience.outlook.next()
 
 
@@ -235,7 +235,7 @@ def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Resul
         experience.update(failure.signature, mended, worked=worked, seconds=seconds)
         if worked and mended is not None and mended.shared:
             outlook = experience.looks_ahead()
-            outlook.mended(failure.signature, mended.name, mended.mended_at, ctx.target.successes)
+            outlook.mended(failure.signature, mended.name, mended.mended_at, ctx.target.successes_of_all())
             experience.foreseen = outlook.next()
         name = WAIT if mended is None else mended.name
         ctx.emit(RemedyConfirmed, remedy=name, signature=failure.signature, worked=worked)

@@ -19,7 +19,7 @@ async def prevent(ctx: Context) -> None:
     outlook: Outlook | None = ctx.target.experience.outlook
     if outlook is None or ctx.target.circuit.stamp is None or ctx.left() <= 0:
         return
-    due = outlook.due(ctx.runtime.now(), ctx.target.successes, ctx.runtime.random())
+    due = outlook.due(ctx.runtime.now(), ctx.target.successes_of_all(), ctx.runtime.random())
     remedy = None if due is None else next((each for each in ctx.node.remedies if each.name == due.remedy), None)
     if due is not None and (remedy is None or not remedy.shared):
         outlook.forget(due)
@@ -34,5 +34,5 @@ async def _prevent(ctx: Context, outlook: Outlook, due: Due, remedy: Remedy) -> 
     applied = await apply(ctx, Failure(error, signature=due.signature, node=ctx.node.name), remedy, SHARE)
     ctx.excused = False
     if applied is not None and remedy.shared:
-        outlook.prevented(due, remedy.mended_at, ctx.target.successes)
+        outlook.prevented(due, remedy.mended_at, ctx.target.successes_of_all())
         ctx.emit(Prevented, remedy=remedy.name, signature=due.signature, rule=due.rule)
