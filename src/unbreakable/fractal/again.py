@@ -116,8 +116,9 @@ class Repeat:
         failure, target = self.ctx.first, self.ctx.target
         target.take(failure, blamed=True)
         target.take_repeat(failure, result)
+        signature, worked = sign(failure.error), isinstance(result, Success)
+        self.ctx.failed_by = signature
         if isinstance(result, Success) or result.kind is failure.kind:
-            signature, worked = sign(failure.error), isinstance(result, Success)
             seconds = self.ctx.runtime.now() - self.ended
             target.experience.update(signature, None, worked=worked, seconds=seconds)
             if worked:

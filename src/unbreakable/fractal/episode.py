@@ -13,13 +13,15 @@ from unbreakable.outcome import Failure, Result
 
 
 class Episode:
-    """Remember, for as long as a call is healed, how often it failed by which signature and what was tried then."""
+    """Remember, for as long as a call is healed, how often it failed by which signature and what was tried then.
 
-    __slots__ = ("before", "candidates", "failures", "tries")
+    It may have failed *before* by a signature, "" for none.
+    """
 
-    def __init__(self, before: int = 0) -> None:
-        self.before = before  #: attempts that had failed before anybody kept a record
-        self.failures = Counter[str]()
+    __slots__ = ("candidates", "failures", "tries")
+
+    def __init__(self, before: str) -> None:
+        self.failures = Counter([before] if before else ())
         self.tries: dict[str, Counter[str]] = {}
         self.candidates: Sequence[Remedy] = ()  #: for the latest failure
 
@@ -38,5 +40,5 @@ class Episode:
         """Let the *target* learn whether repeats are of any use."""
         if not isinstance(result, Failure):
             target.experience.healed(self.failures)
-        elif self.failures[result.signature] + self.before > 1:
+        elif self.failures[result.signature] > 1:
             target.experience.lost(result.signature, target.successes_of_all())

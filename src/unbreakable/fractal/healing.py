@@ -53,7 +53,7 @@ class Healing:
                 await prevent(ctx)
             result = await _attempt(inner, ctx)
         if isinstance(result, Failure):
-            episode = Episode(before=ctx.attempt - 1)
+            episode = Episode(ctx.failed_by)
             result = await self._repeated(inner, ctx, result, episode)
             episode.end(ctx.target, result)
         return result
