@@ -73,9 +73,9 @@ class Story:
 
     gone: float
     back: float
-    asked: list[float] = field(default_factory=list)
-    begun: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    served: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    asked: list[float] = field(default_factory=list, repr=False)
+    begun: dict[int, int] = field(default_factory=lambda: defaultdict(int), repr=False)
+    served: dict[int, int] = field(default_factory=lambda: defaultdict(int), repr=False)
 
     @property
     def load(self) -> float:
@@ -166,6 +166,19 @@ def ours(**options: Any) -> Callable[[Door], Door]:
     return ub.protect("service", effects="none", **options)
 
 
+def by_hand(door: Door) -> Door:
+    """Return *door* with three attempts, as people write them who have read of jitter."""
+
+    async def work() -> Any:
+        for attempt in range(2):
+            with contextlib.suppress(Exception):
+                return await door()
+            await asyncio.sleep(random.random() * 0.1 * 2**attempt)
+        return await door()
+
+    return work
+
+
 def layered(protect: Callable[[Door], Door]) -> Callable[[Door], Door]:
     """Return three layers of *protect*, each around a function that calls the one below."""
 
@@ -182,6 +195,7 @@ def our_sides() -> dict[str, Callable[[Door], Door]]:
     """Return what is compared without any peer."""
     return {
         "no retry": lambda door: door,
+        "three attempts by hand": by_hand,
         "unbreakable": ours(breaker=False),
         "unbreakable, 3 layers": layered(ours(breaker=False)),
         "unbreakable, 10 tokens to begin with": ours(breaker=False, budget=ub.RetryBudget()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.storm import Setting, layered, ours
+from benchmarks.storm import Setting, by_hand, layered, ours
 
 import unbreakable as ub
 
@@ -35,8 +35,8 @@ def test_clients_that_seldom_call_are_held_as_well():
 
 
 def test_the_story_tells_a_storm_from_none():
-    """Without a budget the same clients make almost three requests a call, and the service is never well again."""
-    story = SMALL.play(ours(breaker=False, budget=False), 1)
+    """With three attempts by hand the same clients make three requests a call, and the service is never well again."""
+    story = SMALL.play(by_hand, 1)
 
     assert story.load > 2.5
     assert story.recovery is None
