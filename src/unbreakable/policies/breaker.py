@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
@@ -20,7 +19,6 @@ MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its ta
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker(Terms):
     """Open after *failures* in a row; with *ratio*, instead when that share of at least *minimum* attempts failed.
 
@@ -38,6 +36,8 @@ class CircuitBreaker(Terms):
     long as fewer than *ratio* of them fail, or half.  A call waits at most *wait* seconds, within its deadline, for an
     open circuit to let attempts through again; waiting costs no budget.
     """
+
+    __slots__ = ()  # a dataclass as its terms are: to be made one anew would take a millisecond of every import
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* if the circuit lets it through; tell the circuit how it went."""
