@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from unbreakable.fractal.experience import Experience
+from unbreakable.fractal.turning_away import is_all
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
 from unbreakable.policies.effects import Effects
@@ -66,6 +67,7 @@ class Target:
         self.twins: dict[Sort, Target] = {}
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
         self.detours: deque[Detour] = deque()  #: of those by the script
+        self.turned_away: deque[None] = deque()  #: calls that an open circuit refused by arithmetic alone
         self.faults: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts failed
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
         self.repeats: deque[bool] = deque(maxlen=MOST_PILED)  #: whether attempts after a failed one failed, too
@@ -105,36 +107,39 @@ class Target:
     def adopt(self, plan: Plan) -> None:
         """Put *plan* in force: calls that begin from now on follow it."""
         around, attempt = self.layers(plan)
+        self.only_refuses = is_all(around, plan)
         self.attempt = compose([KEEP_PEACE], plan.around_an_attempt(attempt))
         self.script = compose(around, self.first_answer)
         if isinstance(plan.bulkhead, Bulkhead) and (self.gate is None or self.gate.most != plan.bulkhead.most):
             self.gate = Gate(plan.bulkhead.most)
         soft = plan.timeout is not None and plan.timeout.learned and (plan.retry is None or plan.retry.attempts < 2)
         with self.lock:
-            self.quick = self._how_quick(plan)
+            self._set_pace(plan)
             self.limit, self.plan = math.inf if soft else plan.limit, plan
 
-    def _how_quick(self, plan: Plan) -> dict[bool, bool]:
+    def _set_pace(self, plan: Plan) -> None:
+        """Say whether calls can be made, or turned away, by arithmetic alone."""
         slow = self.is_asleep or self.peace.kept
-        return {colour: not slow and plan.is_quick(preemptive=colour) for colour in (True, False)}
+        self.quick = {colour: not slow and plan.is_quick(preemptive=colour) for colour in (True, False)}
+        self.turns_away = not slow and self.only_refuses
 
     def hurry(self) -> None:
         """Let calls take the quick path, of every sort, unless the target is to be left in peace."""
         for each in tuple(self.circle):
             with each.lock:
-                each.quick = each._how_quick(each.plan)  # noqa: SLF001 - one of us
+                each._set_pace(each.plan)  # noqa: SLF001 - one of us
 
     def sleep(self) -> None:
         """Let the next call be played by the script."""
         with self.lock:
             self.is_asleep = True
-            self.quick = self._how_quick(self.plan)
+            self._set_pace(self.plan)
 
     def wake(self) -> None:
         """Let calls take the quick path again."""
         with self.lock:
             self.is_asleep = False
-            self.quick = self._how_quick(self.plan)
+            self._set_pace(self.plan)
 
     async def first_answer(self, ctx: Context) -> Any:
         """Be the innermost step of every script: the answer already in hand, else one more attempt."""
@@ -214,8 +219,14 @@ class Target:
         """Let *attempts* that ended within the learned limit speak for it, as those slow again speak against it."""
         self.slow_again *= FADING**attempts
 
+    def count_turned_away(self) -> None:
+        """Count calls that were refused by arithmetic alone."""
+        with self.lock:
+            self.counts.update(failed=len(taken(self.turned_away)))
+
     def tally(self) -> Counts:
         """Return how calls ended; those that ended at this very moment may be missing."""
+        self.count_turned_away()
         counts = Counts()
         counts.merge(self.counts)
         counts.update(ok=max(0, self.successes - counts.healed))

@@ -59,6 +59,8 @@ def value_of(ctx: Context, result: Result[Any]) -> Any:
 
 def story_of(ctx: Context) -> str:
     """Return in one line how a call failed."""
+    if not ctx.made and ctx.outcome_id is None:
+        return untried(ctx.node.name, ctx.target.circuit.state.value)
     parts = [f"unbreakable: {ctx.node.name} failed after {attempts_in_words(ctx.made)}"]
     parts[0] += f" in {ctx.runtime.now() - ctx.started:.3f} s"
     if ctx.notebook.remedies:
@@ -69,6 +71,11 @@ def story_of(ctx: Context) -> str:
     if ctx.outcome_id is not None:
         parts.append(f"outcome {ctx.outcome_id}")
     return "; ".join(parts)
+
+
+def untried(name: str, state: str) -> str:
+    """Return in one line how a call failed that was refused: its error says why."""
+    return f"unbreakable: {name} failed without an attempt; circuit {state}"
 
 
 def announce(ctx: Context, result: Result[Any]) -> None:

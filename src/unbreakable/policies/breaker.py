@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
@@ -17,6 +16,9 @@ MOST_WAITING = 1_000
 OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well: it answered, and was right
 MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its target is to blame
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
+
+ENDLESS = float("inf")
+_new = Exception.__new__
 
 
 class CircuitBreaker(Terms):
@@ -44,7 +46,7 @@ class CircuitBreaker(Terms):
         circuit: Circuit = ctx.target.circuit
         stamp = await self._admit(circuit, ctx)
         if stamp is None:
-            return ctx.refuse(refusal(ctx.node.name, circuit, ctx.runtime.now()))
+            return ctx.refuse(refusal(ctx.node.name, circuit, max(0.0, circuit.until - ctx.runtime.now())))
         ctx.stamp, started = stamp, ctx.runtime.now()
         try:
             result = await inner(ctx)
@@ -83,17 +85,27 @@ class CircuitBreaker(Terms):
             await place.wait(ctx.runtime, moment - now)
 
 
-def refusal(name: str, circuit: Circuit, now: float) -> CircuitOpen:
-    """Return what a caller is told who is not let through."""
-    rest = max(0.0, circuit.until - now)
-    if rest == math.inf:
-        return CircuitOpen(f"the circuit of {name} was forced open")
+def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:
+    """Return what a caller is told who is not let through; *rest* is how many seconds the circuit rests on."""
+    if circuit.shut:
+        return resting(name, rest)
     if circuit.ramp is not None:
         share = circuit.ramp.share
         return CircuitOpen(f"the circuit of {name} lets {share} % of the calls through: its target is only just back")
-    if circuit.is_probing:  # over any moment, if all is well again
-        return CircuitOpen(f"the circuit of {name} is half-open: a call is finding out whether its target is back")
-    return CircuitOpen(f"the circuit of {name} is open for {rest:.3f} s more", retry_after=rest)
+    # over any moment, if all is well again
+    return CircuitOpen(f"the circuit of {name} is half-open: a call is finding out whether its target is back")
+
+
+def resting(name: str, rest: float, note: str | None = None) -> CircuitOpen:
+    """Return what a caller is told while the circuit rests, made by hand: it is all there is to do while it does."""
+    if rest == ENDLESS:
+        error = CircuitOpen(f"the circuit of {name} was forced open")
+    else:
+        error = _new(CircuitOpen, f"the circuit of {name} is open for {rest:.3f} s more")
+        error.retry_after = rest
+    if note is not None:
+        error.__notes__ = [note]
+    return error
 
 
 def verdict(result: Result[Any], ctx: Context) -> bool | None:

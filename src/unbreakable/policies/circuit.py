@@ -74,8 +74,8 @@ class Circuit:
 
     __slots__ = (
         *("alert", "closed_at", "followers", "generation", "in_vain", "latest", "line", "lock", "off", "phase"),
-        *("probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings", "slow", "stamp"),
-        *("state", "until"),
+        *("probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings", "shut", "slow"),
+        *("stamp", "state", "until"),
     )
 
     def __init__(self, settings: Terms, *, off: bool = False) -> None:
@@ -93,6 +93,7 @@ class Circuit:
         self.ramp: Ramp | None = None
         self.recent = self._nothing_recent()
         self.stamp: int | None = 0
+        self.shut = False  #: whether nothing goes through before ``until``
         self.alert = settings.watches_successes
 
     # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -210,6 +211,7 @@ class Circuit:
             self.until = now + self.settings.rest if self.ramp is None else self.ramp.until
         if self.state is State.CLOSED:
             self.in_vain, self.closed_at = 0, now
+        self.shut = self.state in (State.OPEN, State.FORCED_OPEN)
         free = self.state in (State.CLOSED, State.DISABLED)
         self.stamp = self.generation if free else None
         self.alert = self.settings.watches_successes or not free

@@ -36,6 +36,11 @@ class Gate:
         """Return how many places are taken."""
         return self.made - len(self.free)
 
+    @property
+    def is_full(self) -> bool:
+        """Return whether who comes now would have to wait."""
+        return bool(self.line) or (not self.free and self.made >= self.most)
+
     def enter_nowait(self) -> bool:
         """Take a place if one is free and nobody waits for it."""
         return not self.line and self._taken()

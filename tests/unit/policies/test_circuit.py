@@ -381,5 +381,5 @@ def test_who_comes_while_it_is_found_out_is_told_no_time():
     """While one call finds out whether the target is back, which may be over at once, others are told no rest."""
     resting, probing = opened(), half_open()[0]
 
-    assert (10.0, None) == (refusal("x", resting, 0.0).retry_after, refusal("x", probing, 10.0).retry_after)
+    assert (10.0, None) == (refusal("x", resting, 10.0).retry_after, refusal("x", probing, 10.0).retry_after)
     assert "half-open" in str(refusal("x", probing, 10.0))
