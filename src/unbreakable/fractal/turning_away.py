@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from unbreakable.errors import CircuitOpen, Kind
 from unbreakable.fractal.healing import Healing
-from unbreakable.fractal.signature import is_named
 from unbreakable.fractal.telling import untried
 from unbreakable.fractal.trying import Validation
-from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Plan
 from unbreakable.policies.breaker import ENDLESS, resting
 from unbreakable.policies.policy import _current
@@ -24,11 +21,7 @@ MOST_PILED = 4_096  # calls turned away that wait to be counted
 
 def is_all(around: Sequence[object], plan: Plan) -> bool:
     """Return whether a call with these layers *around* it fails, where the circuit is open, and that is all."""
-    refused = Failure(CircuitOpen(), Kind.REJECTED, refused=True)
-    retry, breaker = plan.retry, plan.breaker
-    if retry is not None and retry.wants(refused, remedied=False, named=is_named(refused.error, retry.on)):
-        return False
-    if breaker is not None and breaker.wait:
+    if plan.breaker is not None and plan.breaker.wait:
         return False
     if any(type(layer) is Validation and layer.settings.validate is not None for layer in around):
         return False
@@ -47,4 +40,4 @@ def turn_away_if_shut(node: Any, target: Any, runtime: Runtime) -> None:
         target.turned_away.append(None)  # atomic with and without a GIL, as the ring of successes
         if len(target.turned_away) >= MOST_PILED:
             target.count_turned_away()
-        raise resting(node.name, rest, untried(node.name, "open" if rest < ENDLESS else "forced open"))
+        raise resting(node.name, circuit, rest, untried(node.name, "open" if rest < ENDLESS else "forced open"))

@@ -18,6 +18,7 @@ MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its ta
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 ENDLESS = float("inf")
+A_MOMENT = 0.001  # seconds, as which a rest is told
 _new = Exception.__new__
 
 
@@ -88,7 +89,7 @@ class CircuitBreaker(Terms):
 def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:
     """Return what a caller is told who is not let through; *rest* is how many seconds the circuit rests on."""
     if circuit.shut:
-        return resting(name, rest)
+        return resting(name, circuit, rest)
     if circuit.ramp is not None:
         share = circuit.ramp.share
         return CircuitOpen(f"the circuit of {name} lets {share} % of the calls through: its target is only just back")
@@ -96,13 +97,17 @@ def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:
     return CircuitOpen(f"the circuit of {name} is half-open: a call is finding out whether its target is back")
 
 
-def resting(name: str, rest: float, note: str | None = None) -> CircuitOpen:
-    """Return what a caller is told while the circuit rests, made by hand: it is all there is to do while it does."""
-    if rest == ENDLESS:
-        error = CircuitOpen(f"the circuit of {name} was forced open")
-    else:
-        error = _new(CircuitOpen, f"the circuit of {name} is open for {rest:.3f} s more")
-        error.retry_after = rest
+def resting(name: str, circuit: Circuit, rest: float, note: str | None = None) -> CircuitOpen:
+    """Return what a caller is told while the circuit rests, which is all that there is to do then.
+
+    Made by hand, with words that were used within this millisecond: it takes half the time.
+    """
+    told, words = circuit.told
+    if not 0.0 <= told - rest < A_MOMENT:
+        words = f"the circuit of {name} " + ("was forced open" if rest == ENDLESS else f"is open for {rest:.3f} s more")
+        circuit.told = rest, words
+    error = _new(CircuitOpen, words)
+    error.retry_after = None if rest == ENDLESS else rest
     if note is not None:
         error.__notes__ = [note]
     return error

@@ -75,7 +75,7 @@ class Circuit:
     __slots__ = (
         *("alert", "closed_at", "followers", "generation", "in_vain", "latest", "line", "lock", "off", "phase"),
         *("probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings", "shut", "slow"),
-        *("stamp", "state", "until"),
+        *("stamp", "state", "told", "until"),
     )
 
     def __init__(self, settings: Terms, *, off: bool = False) -> None:
@@ -90,6 +90,7 @@ class Circuit:
         self.phase = 0.0  #: where among the rests of other processes its own fall
         self.line = Line()  #: who waits for the circuit, first come, first served
         self.followers: Callable[[], Iterable[Circuit]] = tuple  #: the circuits that do what is done to this by hand
+        self.told = -math.inf, ""  #: of what rest whoever was turned away was told last, and how
         self.ramp: Ramp | None = None
         self.recent = self._nothing_recent()
         self.stamp: int | None = 0
