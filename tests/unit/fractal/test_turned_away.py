@@ -1,4 +1,4 @@
-"""Calls that an open circuit turns away: by arithmetic where nothing else has a say, to the same end as by the script."""
+"""Calls that an open circuit turns away: by arithmetic where nothing else has a say, and to the same end."""
 
 from __future__ import annotations
 
