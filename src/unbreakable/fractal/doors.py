@@ -12,7 +12,9 @@ from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
 from unbreakable.fractal.quick import begin, begin_valid, fail, succeed
 from unbreakable.fractal.remedies import Matcher
+from unbreakable.fractal.target import Target
 from unbreakable.fractal.trace import Story
+from unbreakable.fractal.turning_away import turn_away_if_shut
 from unbreakable.outcome import Outcome
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.check import refuse
@@ -55,8 +57,16 @@ class Door(Generic[P, T]):
         return ctx
 
     def _open_plain(
-        self, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any], refused: Exception | None
+        self,
+        target: Target | None,
+        runtime: Runtime,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        refused: Exception | None,
     ) -> Context:
+        """Open a call for the script, unless it is known that its circuit only turns it away."""
+        if target is not None and refused is None:
+            turn_away_if_shut(self.node, target, runtime)
         ctx = self._open(runtime, args, kwargs)
         ctx.refused, ctx.notebook = refused, Story(runtime.now, ctx.started)
         return ctx
@@ -99,7 +109,7 @@ class AsyncProtected(Door[P, T]):
         else:
             ctx, refused = begin_valid(node, target, runtime, self.function, args, kwargs)
         if ctx is None:
-            ctx = self._open_plain(runtime, args, kwargs, refused)
+            ctx = self._open_plain(target, runtime, args, kwargs, refused)
             return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
         watched = NOBODY
         try:
@@ -183,7 +193,7 @@ class SyncProtected(Door[P, T]):
         else:
             ctx, refused = begin_valid(node, target, runtime, self.function, args, kwargs)
         if ctx is None:
-            ctx = self._open_plain(runtime, args, kwargs, refused)
+            ctx = self._open_plain(target, runtime, args, kwargs, refused)
             return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
         try:
             return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]

@@ -16,7 +16,6 @@ from unbreakable.events import Succeeded
 from unbreakable.fractal import learning
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trying import accept, assess_quality, captured, check_input, check_shape
-from unbreakable.fractal.turning_away import turn_away_if_shut
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell, verdict
@@ -30,15 +29,9 @@ NO_TIME = 0.001  # seconds that a look at the arguments may take before anybody 
 def begin(  # noqa: C901 - spelled out: every function call less is a twentieth of the whole
     node: Any, target: Target, runtime: Runtime, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Context | None:
-    """Admit a call by arithmetic alone; None sends it to the script, with nothing taken.
-
-    Raise CircuitOpen where the script would come to nothing else.
-    """
+    """Admit a call by arithmetic alone; None sends it to the script, with nothing taken."""
     stamp = target.circuit.stamp
-    if stamp is None:
-        turn_away_if_shut(node, target, runtime)
-        return None
-    if not target.quick[runtime.preemptive]:
+    if stamp is None or not target.quick[runtime.preemptive]:
         return None
     outer = _current.get()
     while outer is not None and not outer.live:  # as current() does
