@@ -46,7 +46,7 @@ def test_killed_again_and_again_at_any_moment_nothing_is_lost(place, level):
     found = child("rounds", place / "r", level, most(20, 10), 1)
 
     assert ([], [], True, 0) == (found["lost"], found["two ids"], found["in order"], found["damaged"])
-    assert most(100, 50) < found["acked"]
+    assert 20 < found["acked"]  # far from all are killed before they begin
 
 
 def test_a_file_that_may_not_grow_is_followed_by_the_next(tmp_path):
