@@ -19,9 +19,14 @@ def crossed(*facts):
     return [tuple(values[turn % len(values)] for values in facts) for turn in range(max(map(len, facts)))]
 
 
-def lines(share, shares, stride=1):
-    """Return the first line and the stride of one test of a family of *shares* that together meet every line."""
-    return (0, stride) if DENSE else (stride * (share % shares), stride * shares)
+def lines(share, shares, stride=1, sparse=1):
+    """Return the first line and the stride of one test of a family of *shares* that together meet every line.
+
+    When not dense, they meet one of *sparse* lines: what is wrong at a line is wrong at many.
+    """
+    if DENSE:
+        return 0, stride
+    return stride * sparse * (share % shares), stride * sparse * shares
 
 
 def most(dense, sparse):

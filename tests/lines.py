@@ -12,7 +12,7 @@ PATIENCE = 20.0  # seconds
 
 
 class AtLine:
-    """Call *work* at the line number *at* of the code in *files* in this thread; count the lines.
+    """Call *work* at the line number *at* of the code in *files* in this thread; count the lines up to there.
 
     Lines at which Python itself lets no signal in, for they begin with one of *closed*, are passed over.
     """
@@ -34,6 +34,7 @@ class AtLine:
         if event == "line" and not self._is_closed(frame):
             self.lines += 1
             if self.lines == self.at:
+                sys.settrace(self.before)  # nobody asks how many more there are
                 self.work()
         return self._look
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -66,6 +68,17 @@ def operations():
 def notes(tmp_path):
     """Return the notes of one test."""
     return Notes(tmp_path / "notes")
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Return a folder in memory, where there is one: a death needs no slow disk."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own in it
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -15,7 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.dialects.sqlite import aiosqlite  # noqa: F401 - once here, and not in each of many forked processes
+
 from unbreakable.nodes import DatabaseNode
+from unbreakable.nodes.database import calls, session  # noqa: F401 - the same
 from unbreakable.nodes.database.lane import Job
 
 EFFECT = "INSERT INTO effects (key) VALUES (:key)"
@@ -70,6 +74,7 @@ def one(path: str, key: str, *, is_async: bool) -> Any:
 def matrix(path: str, colour: str) -> None:
     """Let a process die before and after each piece of work of a run, and another do the run again; print the rows."""
     found = []
+    gc.freeze()  # what all these processes share is copied for none of them
     for fatal in itertools.count():
         for suffix in ("", "-wal", "-shm"):
             Path(path + suffix).unlink(missing_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import hashlib  # noqa: F401 - once here, and not in each of hundreds of forked processes
 import itertools
 import json
 import os
@@ -18,7 +20,7 @@ from typing import Any
 from unbreakable.errors import UnbreakableError
 from unbreakable.nodes import OrchestratorNode
 from unbreakable.runtime import run_blocking
-from unbreakable.storage import connection  # noqa: F401 - once here, and not in each of hundreds of forked processes
+from unbreakable.storage import connection  # noqa: F401 - the same
 from unbreakable.storage.sqlite import StateFile
 from unbreakable.workflows import (
     RunResult,
@@ -116,17 +118,22 @@ def in_a_process_of_its_own(folder: Path, *how: Any) -> str | None:
     return str(json.loads((folder / "result").read_text())["status"])
 
 
-def matrix(folder: Path, failing: str | None, effects: str, is_async: bool, twice: bool) -> list[dict[str, Any]]:
+def matrix(
+    folder: Path, failing: str | None, effects: str, is_async: bool, twice: list[int] | None
+) -> list[dict[str, Any]]:
     """Let the process die at every moment there is and look what stands.
 
-    With *twice*, at every third one, and the process after it at every fifth.
+    With *twice*, at one of so many, and the process after it at one of so many.
     """
     found = []
-    for first in itertools.count(0, 3 if twice else 1):
-        for second in itertools.count(0, 5) if twice else [-1]:
+    gc.freeze()  # what all these processes share is copied for none of them
+    strides = twice or (1, 1)
+    for first in itertools.count(0, strides[0]):
+        for second in itertools.count(0, strides[1]) if twice else [-1]:
             place = folder / f"{first}-{second}"
             place.mkdir(parents=True)
-            deaths = [in_a_process_of_its_own(place, fatal, failing, effects, is_async) for fatal in (first, second)]
+            fatal = (first, second) if twice else (first,)
+            deaths = [in_a_process_of_its_own(place, moment, failing, effects, is_async) for moment in fatal]
             status = in_a_process_of_its_own(place, -1, failing, effects, is_async)
             lines = World.lines(place / "world")
             in_a_process_of_its_own(place, -1, failing, effects, is_async)
@@ -141,7 +148,7 @@ def matrix(folder: Path, failing: str | None, effects: str, is_async: bool, twic
                     "ledger": json.loads((place / "result").read_text())["ledger"],
                 }
             )
-            if None not in deaths[1:]:
+            if not twice or deaths[1] is not None:
                 break
         if deaths[0] is not None:
             return found

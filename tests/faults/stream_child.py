@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import random
@@ -133,6 +134,7 @@ def die_at(fatal: int) -> None:
 def matrix(folder: Path, durability: str, first: int, step: int) -> list[dict[str, Any]]:
     """Let a process die at every moment there is, and look what the next one makes of it."""
     found, fatal = [], first
+    gc.freeze()  # what all these processes share is copied for none of them
     while True:
         place = folder / str(fatal)
         place.mkdir(parents=True)
@@ -156,6 +158,7 @@ def matrix(folder: Path, durability: str, first: int, step: int) -> list[dict[st
 def rounds(folder: Path, durability: str, count: int, seed: int) -> dict[str, Any]:
     """Kill *count* processes one after the other, each at a random moment of its work on the same folder."""
     dice = random.Random(seed)
+    gc.freeze()
     for _ in range(count):
         pid = os.fork()
         if pid == 0:

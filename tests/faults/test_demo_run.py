@@ -20,7 +20,7 @@ from unbreakable.demo.script import Fault, Script
 
 pytestmark = pytest.mark.real
 
-BOOKINGS = 60
+BOOKINGS = 30
 ROUTES = (
     ("flights-primary", "GET /search"),
     ("hotels", "POST /holds"),
@@ -74,7 +74,7 @@ def wait_until(fact, seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not fact():
         assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def users_of(folder: Path) -> list[int]:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.dense import most
 
 from unbreakable.errors import StateOwned
 from unbreakable.nodes import OrchestratorNode
@@ -26,7 +27,7 @@ def child(verb, folder, *rest, **settings):
 
 def matrix(folder, **options):
     """Return what stood after the process had died at each moment that there is."""
-    with child("matrix", folder, json.dumps({"failing": None, "twice": False, **options})) as process:
+    with child("matrix", folder, json.dumps({"failing": None, "twice": None, **options})) as process:
         out, _ = process.communicate(timeout=120)
     assert 0 == process.returncode
     return json.loads(out)
@@ -49,9 +50,9 @@ def asked_twice(found):
 
 
 @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
-def test_a_run_that_may_be_repeated_always_commits(tmp_path, is_async):
+def test_a_run_that_may_be_repeated_always_commits(place, is_async):
     """Killed before or after any record or any effect, the run is finished under the same keys."""
-    found = matrix(tmp_path, effects="idempotent", is_async=is_async)
+    found = matrix(place, effects="idempotent", is_async=is_async)
 
     assert {} == all_or_nothing(found)
     assert {"committed"} == {one["status"] for one in found}
@@ -59,9 +60,9 @@ def test_a_run_that_may_be_repeated_always_commits(tmp_path, is_async):
 
 
 @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
-def test_a_run_that_must_not_be_repeated_is_done_once_or_undone(tmp_path, is_async):
+def test_a_run_that_must_not_be_repeated_is_done_once_or_undone(place, is_async):
     """No effect is ever asked for twice; what nobody knows about is undone."""
-    found = matrix(tmp_path, effects="unknown", is_async=is_async)
+    found = matrix(place, effects="unknown", is_async=is_async)
 
     assert {} == all_or_nothing(found)
     assert {"committed", "compensated"} == {one["status"] for one in found}
@@ -69,22 +70,22 @@ def test_a_run_that_must_not_be_repeated_is_done_once_or_undone(tmp_path, is_asy
 
 
 @pytest.mark.parametrize("effects", ["idempotent", "unknown"])
-def test_a_run_that_fails_is_undone_whenever_it_is_killed(tmp_path, effects):
+def test_a_run_that_fails_is_undone_whenever_it_is_killed(place, effects):
     """Also in the middle of being undone; it never goes forward again from there."""
-    found = matrix(tmp_path, effects=effects, is_async=True, failing="d")
+    found = matrix(place, effects=effects, is_async=True, failing="d")
 
     assert {} == all_or_nothing(found)
     assert {"compensated"} == {one["status"] for one in found}
     assert len(found) - 1 == sum(one["died"] for one in found) >= 24
 
 
-def test_being_killed_again_while_going_on_changes_nothing(tmp_path):
+def test_being_killed_again_while_going_on_changes_nothing(place):
     """The process that takes up the run may die, too."""
-    found = matrix(tmp_path, effects="unknown", is_async=True, failing="d", twice=True)
+    found = matrix(place, effects="unknown", is_async=True, failing="d", twice=most([3, 5], [5, 7]))
 
     assert {} == all_or_nothing(found)
     assert [] == asked_twice(found)
-    assert 30 < len(found)
+    assert most(30, 15) < len(found)
 
 
 def test_what_was_acknowledged_is_on_record_when_many_runs_are_killed(tmp_path):

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.faults.supervised import forked, started
 
 import unbreakable
 
@@ -31,17 +33,11 @@ STATE_LOCKED = "from unbreakable.errors import StateLocked\ndef main(): raise St
 
 
 @contextlib.contextmanager
-def running(folder: Path, program: str, *words: object, file: str = "program.py", name: str = ""):
+def running(folder: Path, program: str, *words: object, file: str = "program.py", name: str = "", start=forked):
     """Run a program under the command; whatever happens, it does not outlive the test."""
     (folder / file).write_text(HEAD + program)
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "unbreakable", "run", file + name, *map(str, words)],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(unbreakable.__file__).parents[1])},
-    )
+    asked = ["run", file + name, *map(str, words)]
+    process = start(asked, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         yield process
     finally:
@@ -52,7 +48,7 @@ def running(folder: Path, program: str, *words: object, file: str = "program.py"
         process.communicate()
 
 
-def ended(folder: Path, program: str, *words: object, **how: str) -> tuple[int, str]:
+def ended(folder: Path, program: str, *words: object, **how: Any) -> tuple[int, str]:
     """Return the exit code and what was said."""
     with running(folder, program, *words, **how) as process:
         said, _ = process.communicate(timeout=30)
@@ -192,7 +188,7 @@ def test_the_file_that_was_named_is_run_in_all_its_processes(tmp_path, file, nam
     """Neither a name that cannot be imported nor a package or module of the same name is in its way."""
     (tmp_path / "app3").mkdir()
     (tmp_path / "app3" / "__init__.py").write_text("raise SystemExit('not me')")
-    code, said = ended(tmp_path, LOOP, file=file)
+    code, said = ended(tmp_path, LOOP, file=file, start=started)
 
     assert (0, [name, name]) == (code, effects(tmp_path)), said
 
@@ -201,7 +197,7 @@ def test_what_lies_beside_a_program_is_in_nobody_s_way(tmp_path):
     """The library finds itself and what it needs, here and in worker processes, whatever folder it is started in."""
     for name in ("signal", "click", "socket", "unbreakable"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('not {name}')")
-    code, said = ended(tmp_path, LOOP)
+    code, said = ended(tmp_path, LOOP, start=started)
 
     assert (0, ["program", "program"]) == (code, effects(tmp_path)), said
 
@@ -217,7 +213,7 @@ def work(): note(os.environ["PYTHONPATH"])
 engine = ub.QuantumLoopEngine()
 engine.create_loop(work, max_iterations=1)
 """
-    code, said = ended(tmp_path, program, file="beside/program.py")
+    code, said = ended(tmp_path, program, file="beside/program.py", start=started)
 
     assert (0, str(Path(unbreakable.__file__).parents[1])) == (code, " ".join(effects(tmp_path))), said
 

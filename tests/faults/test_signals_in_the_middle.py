@@ -113,7 +113,7 @@ def found(kind, place):
 def test_a_handler_of_sigterm_closes_and_leaves(tmp_path, kind):
     """It does so in the middle of a put, a run or a search, and what was confirmed by then is there."""
     program = PROGRAM + (KNOWING if kind in ("search", "knowledge") else "") + MAKE[kind] + CLOSES
-    for number in range(most(4, 2)):  # any line at all is tests/torture/test_handlers_of_signals.py's
+    for number in range(most(4, 1)):  # any line at all is tests/torture/test_handlers_of_signals.py's
         place = tmp_path / str(number)
         place.mkdir()
         process = started(program, str(place))
@@ -129,7 +129,7 @@ def test_a_handler_of_sigterm_closes_and_leaves(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["search", "knowledge"])
 def test_a_program_ends_while_daemon_threads_use_its_knowledge(tmp_path, kind):
     """The connection is closed in its turn, and not under whoever is at work on it."""
-    for number in range(most(4, 2)):
+    for number in range(most(4, 1)):
         place = tmp_path / str(number)
         place.mkdir()
         process = started(PROGRAM + KNOWING + MAKE[kind] + IN_THREADS, str(place))
@@ -139,7 +139,7 @@ def test_a_program_ends_while_daemon_threads_use_its_knowledge(tmp_path, kind):
 
 def test_ctrl_c_ends_a_search():
     """SQLite drops what is raised as it asks whether to go on; the search keeps that, and raises it."""
-    for number in range(most(6, 3)):
+    for number in range(most(6, 2)):
         process = started(PROGRAM + ASKS, ".")
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.1 + number / 50)

@@ -6,10 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
+from tests.dense import most
 
 pytestmark = pytest.mark.real
 
@@ -25,17 +25,6 @@ def child(verb, folder, *arguments):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (0, "") == (done.returncode, done.stderr)
     return json.loads(done.stdout)
-
-
-@pytest.fixture
-def place(tmp_path):
-    """Return a folder in memory, where there is one: a death needs no slow disk."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own in it
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -54,10 +43,10 @@ def test_killed_before_or_after_any_change_of_the_disk_nothing_is_lost(place, le
 @pytest.mark.parametrize("level", LEVELS)
 def test_killed_again_and_again_at_any_moment_nothing_is_lost(place, level):
     """Many processes take up the same folder, and each dies over it."""
-    found = child("rounds", place / "r", level, 20, 1)
+    found = child("rounds", place / "r", level, most(20, 10), 1)
 
     assert ([], [], True, 0) == (found["lost"], found["two ids"], found["in order"], found["damaged"])
-    assert 100 < found["acked"]
+    assert 20 < found["acked"]  # far from all are killed before they begin
 
 
 def test_a_file_that_may_not_grow_is_followed_by_the_next(tmp_path):

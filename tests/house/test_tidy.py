@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -31,8 +32,21 @@ def place(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def nodes(path: Path) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+class Definition(NamedTuple):
+    """What the rules ask of a function, or of a class, which has no length."""
+
+    name: str
+    length: int | None
+    docstring: str
+
+
+@functools.cache  # to read all files takes a second
+def definitions(path: Path) -> list[Definition]:
+    return [
+        Definition(node.name, length(node) if isinstance(node, Function) else None, ast.get_docstring(node) or "")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (Function, ast.ClassDef))
+    ]
 
 
 def judge(rule: str, found: dict[str, object]) -> None:
@@ -65,10 +79,10 @@ def test_files_are_short():
 def test_functions_are_short():
     """A function that outgrows its limit works on more than one level."""
     sizes = {
-        f"{place(path)}::{node.name}": length(node)
+        f"{place(path)}::{each.name}": each.length
         for path in EVERYTHING
-        for node in nodes(path)
-        if isinstance(node, Function)
+        for each in definitions(path)
+        if each.length is not None
     }
 
     judge("function size", {where: size for where, size in sizes.items() if size > MOST_LINES_PER_FUNCTION})
@@ -88,10 +102,10 @@ def test_each_source_file_opens_with_its_idea():
 def test_class_names_say_what_the_class_is():
     """Words that would fit any class are in the name of none."""
     names = {
-        f"{place(path)}::{node.name}": node.name
+        f"{place(path)}::{each.name}": each.name
         for path in EVERYTHING
-        for node in nodes(path)
-        if isinstance(node, ast.ClassDef)
+        for each in definitions(path)
+        if each.length is None
     }
 
     judge("class name", {where: name for where, name in names.items() if EMPTY_NAMES & set(words(name))})
@@ -141,11 +155,10 @@ def test_each_test_is_a_sentence():
     """Every test says in one sentence what it promises."""
     found = {}
     for path in TESTS:
-        for node in nodes(path):
-            if isinstance(node, Function) and node.name.startswith("test_"):
-                sentence = ast.get_docstring(node) or ""
-                if not is_sentence(sentence) or "\n\n" in sentence:
-                    found[f"{place(path)}::{node.name}"] = sentence
+        for name, length, sentence in definitions(path):
+            is_test = length is not None and name.startswith("test_")
+            if is_test and (not is_sentence(sentence) or "\n\n" in sentence):
+                found[f"{place(path)}::{name}"] = sentence
 
     judge("test sentence", found)
 

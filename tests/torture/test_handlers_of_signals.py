@@ -233,7 +233,7 @@ def test_a_handler_may_close_at_any_line(tmp_path, kind, work, leaves):
         assert thing.found() >= thing.acks, at
         return passed
 
-    first, stride = lines(leaves, 2, STRIDES.get(kind, 1))
+    first, stride = lines(leaves, 2, STRIDES.get(kind, 1), sparse=2)
     for at in itertools.count(1 + first, stride):
         (tmp_path / str(at)).mkdir()
         if in_time(lambda at=at: story(at)) < at:

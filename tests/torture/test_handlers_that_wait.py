@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from tests.dense import lines
 from tests.lines import AtLine, in_time
 
 import unbreakable as ub
@@ -66,7 +67,8 @@ def test_a_handler_that_waits_is_served_or_refused_at_once(tmp_path, monkeypatch
         assert not thing.node.aclose_sync().in_memory, at
         return signal.lines
 
-    for at in itertools.count(1, STRIDES[durability]):
+    _, stride = lines(0, 1, STRIDES[durability], sparse=3)
+    for at in itertools.count(1, stride):
         (tmp_path / str(at)).mkdir()
         if in_time(lambda at=at: story(at)) < at:
             break

@@ -8,6 +8,7 @@ import random
 import time
 
 import pytest
+from tests.dense import DENSE
 
 import unbreakable as ub
 from unbreakable.runtime import ASYNCIO
@@ -291,7 +292,7 @@ def test_a_hedge_and_a_timeout_cut_each_copy_by_its_own_clock(colour):
     assert ("b", 6.0, ub.errors.AttemptTimeout, 13.0, [0.0, 2.0, 6.0, 8.0]) == end
 
 
-@pytest.mark.parametrize("load", [0.45, 0.6])
+@pytest.mark.parametrize("load", [0.6, *[0.45] * DENSE])
 def test_a_queue_is_not_made_longer_by_copies(load):
     """A partner that answers one call after the other, and goes on with what nobody waits for, is not flooded."""
 

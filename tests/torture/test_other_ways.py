@@ -7,17 +7,19 @@ from collections import Counter
 
 import httpx2
 import pytest
+from tests.dense import crossed
 from tests.ways import Partner, Ways, often, one_by_one, sleep
 
 import unbreakable as ub
 from unbreakable.testing import virtual_time
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize(("effects", "lost"), [("none", 0), ("once", 8)])
-@pytest.mark.parametrize(("pause", "outage"), [(0.05, 40), (0.2, 150), (2.0, 250)])
-def test_a_way_that_is_back_before_its_rest_is_over_takes_over_from_one_that_dies(outage, pause, effects, lost, seed):
+@pytest.mark.parametrize(
+    ("paces", "made", "seed"), crossed([(0.05, 40), (0.2, 150), (2.0, 250)], [("none", 0), ("once", 8)], range(2))
+)
+def test_a_way_that_is_back_before_its_rest_is_over_takes_over_from_one_that_dies(paces, made, seed):
     """One caller, to whom the way that died last is no better than the one that died before it."""
+    (pause, outage), (effects, lost) = paces, made
     ways = Ways(effects)
 
     async def main() -> None:
@@ -33,8 +35,7 @@ def test_a_way_that_is_back_before_its_rest_is_over_takes_over_from_one_that_die
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("well", ["a", "b"])
+@pytest.mark.parametrize(("well", "seed"), crossed(["a", "b"], range(2)))
 def test_of_two_that_rest_the_one_that_is_back_is_found_by_the_call_that_needs_it(well, seed):
     """The first look may be in vain; the third attempt is the other one's, and not that of who has just died."""
     partner = Partner()
@@ -55,19 +56,18 @@ def test_of_two_that_rest_the_one_that_is_back_is_found_by_the_call_that_needs_i
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("trouble", [503, httpx2.ConnectError("refused")])
-@pytest.mark.parametrize(("method", "lost"), [("GET", 0), ("POST", 8)])
-@pytest.mark.parametrize("outage", [150])
-def test_an_endpoint_that_is_back_before_its_rest_is_over_takes_over_from_one_that_dies(
-    outage, method, lost, trouble, seed
-):
+@pytest.mark.parametrize(
+    ("asked", "trouble", "seed"),
+    crossed([("GET", 0), ("POST", 8)], [503, httpx2.ConnectError("refused")], range(2)),
+)
+def test_an_endpoint_that_is_back_before_its_rest_is_over_takes_over_from_one_that_dies(asked, trouble, seed):
     """One caller, whom the first endpoint would answer all the time."""
+    method, lost = asked
     partner = Partner()
 
     async def main() -> None:
         api = ub.APINode(method=method, endpoints=["https://a", "https://b"], transport=lambda: partner)
-        for troubles, seconds in (({}, 30), ({"a": trouble}, outage), ({}, 10)):
+        for troubles, seconds in (({}, 30), ({"a": trouble}, 150), ({}, 10)):
             partner.trouble = troubles
             await one_by_one(api.make_request, seconds, 0.2)
         partner.trouble = {"b": trouble}
@@ -166,9 +166,7 @@ def test_endpoints_that_restart_in_turn_and_once_more_cost_no_outage(restart):
     assert ended.total() == ended["done"]
 
 
-@pytest.mark.parametrize("pause", [0.2, 2.0])
-@pytest.mark.parametrize("effects", ["none", "once"])
-@pytest.mark.parametrize("well", ["primary", "replica"])
+@pytest.mark.parametrize(("well", "effects", "pause"), crossed(["primary", "replica"], ["none", "once"], [0.2, 2.0]))
 def test_a_call_that_looks_whether_the_job_can_be_done_again_looks_at_every_way(well, effects, pause):
     """Both were down, and the circuit is open: whichever comes back serves as soon as it has rested."""
     ways = Ways(effects)
@@ -185,10 +183,12 @@ def test_a_call_that_looks_whether_the_job_can_be_done_again_looks_at_every_way(
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("trouble", [503, httpx2.ConnectError("refused")])
-@pytest.mark.parametrize(("method", "lost"), [("GET", 0), ("PUT", 0), ("POST", 8)])
-def test_an_endpoint_that_is_well_again_takes_over_when_the_other_one_dies(trouble, method, lost):
+@pytest.mark.parametrize(
+    ("asked", "trouble"), crossed([("GET", 0), ("PUT", 0), ("POST", 8)], [503, httpx2.ConnectError("refused")])
+)
+def test_an_endpoint_that_is_well_again_takes_over_when_the_other_one_dies(asked, trouble):
     """Two outages minutes apart; nobody was asked in between whether the first is over."""
+    method, lost = asked
     partner = Partner()
 
     async def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -206,15 +205,13 @@ def halve(number):
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_protected_functions_work_in_process_pools(method, monkeypatch):
     """Functions, outcomes and exceptions travel to and from the workers of a pool, forked or spawned."""
-    monkeypatch.setenv("PYTHONPATH", f"{forking.SOURCE}{os.pathsep}{Path(__file__).parent}")
-    monkeypatch.syspath_prepend(Path(__file__).parent)
-    from test_processes import halve as importable
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])  # a child imports this file by its name
 
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        value = pool.submit(importable, 4).result(30)
-        outcome = pool.submit(importable.outcome, 3).result(30)
-        error = pool.submit(importable, 3).exception(30)
+        value = pool.submit(halve, 4).result(30)
+        outcome = pool.submit(halve.outcome, 3).result(30)
+        error = pool.submit(halve, 3).exception(30)
 
     assert (2, "failed", ValueError) == (value, outcome.status.value, type(outcome.error))
     assert isinstance(error, ValueError)

@@ -7,6 +7,7 @@ from collections import Counter
 
 import httpx2
 import pytest
+from tests.dense import crossed
 from tests.ways import Partner, Ways, herd_of_five, often, sleep
 
 import unbreakable as ub
@@ -14,8 +15,7 @@ from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
 
-@pytest.mark.parametrize("trouble", [503, 429, httpx2.ConnectError("refused")])
-@pytest.mark.parametrize("restart", [6, 40])
+@pytest.mark.parametrize(("restart", "trouble"), crossed([6, 40], [503, 429, httpx2.ConnectError("refused")]))
 def test_an_endpoint_that_hangs_is_left_for_one_that_is_well_and_merely_rests(restart, trouble):
     """The first was away and is back, which nobody has seen yet; no call waits for the second until its deadline."""
     partner = Partner()
@@ -71,9 +71,9 @@ def test_a_way_that_is_slow_to_come_back_costs_no_more_than_that():
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("trouble", [503, httpx2.ConnectError("refused")])
-@pytest.mark.parametrize("times", [4, 10, 20])
-@pytest.mark.parametrize("pace", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize(
+    ("pace", "times", "trouble"), crossed([0.05, 0.2, 0.5], [4, 10, 20], [503, httpx2.ConnectError("refused")])
+)
 def test_an_endpoint_that_becomes_slow_is_not_left_for_a_dead_one(pace, times, trouble):
     """Its answers come, later than a learned limit allows; nobody else has any."""
     partner = Partner()
@@ -92,8 +92,7 @@ def test_an_endpoint_that_becomes_slow_is_not_left_for_a_dead_one(pace, times, t
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("times", [3, 5, 10, 20])
-@pytest.mark.parametrize("pace", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize(("pace", "times"), crossed([0.05, 0.2, 0.5], [3, 5, 10, 20]))
 def test_a_way_that_becomes_slow_is_not_left_for_a_dead_one(pace, times):
     """A dead replica is often why the other one slows; what answers is used, and the circuit stays closed."""
     engine, seconds = ub.QuantumSimulationEngine(), [0.2]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from unbreakable.fractal import learning
-from unbreakable.fractal.healing import in_words
+from unbreakable.fractal.healing import in_words, left_at_work
 from unbreakable.fractal.quick import close, failure_of, judged
 from unbreakable.fractal.remedies import WAIT
 from unbreakable.fractal.signature import sign
@@ -18,7 +18,7 @@ from unbreakable.fractal.trace import Story
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell
-from unbreakable.policies.effects import may_repeat
+from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import settle
@@ -27,7 +27,7 @@ from unbreakable.runtime import settle
 def once_more(ctx: Context) -> Repeat | None:
     """Pay for a second attempt after the first has failed; None sends the call to the script, with nothing taken."""
     failure, retry, node = ctx.first, ctx.plan.retry, ctx.node
-    if node.listeners or node.remedies or ctx.own_deeds is not None or ctx.above is not None or ctx.unsettled:
+    if node.listeners or node.remedies or ctx.above is not None or ctx.unsettled:
         return None
     if (
         ctx.target.experience.is_grim
@@ -45,7 +45,13 @@ def once_more(ctx: Context) -> Repeat | None:
 def is_admitted(ctx: Context) -> bool:
     """Return whether an attempt that begins now is let through by arithmetic, and by what was in force before."""
     target = ctx.target
-    return ctx.plan is target.plan and target.circuit.stamp is not None and target.quick[ctx.runtime.preemptive]
+    is_alone = ctx.own_deeds is None  # what a call inside has done, or is at, is for the ledger
+    return (
+        is_alone
+        and ctx.plan is target.plan
+        and target.circuit.stamp is not None
+        and target.quick[ctx.runtime.preemptive]
+    )
 
 
 class Repeat:
@@ -54,18 +60,29 @@ class Repeat:
     The failure lies in ``ctx.first``, and nowhere else: it holds an exception, whose traceback holds what holds us.
     """
 
-    __slots__ = ("began", "ctx", "ended", "pause", "scope")
+    __slots__ = ("began", "ctx", "ended", "in_doubt", "pause", "scope", "waits")
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = self.scope = ctx
         self.pause = ctx.plan.retry.pause(ctx.first, ctx.runtime.random())
         self.ended = self.began = ctx.runtime.now()
+        self.in_doubt = False
+        self.waits = self.pause > 0 or not may_run_twice_at_once(ctx.plan.effects)
+
+    async def wait(self) -> None:
+        """Pause, and let what the first attempt may have left in line for a thread begin."""
+        ctx = self.ctx
+        if self.pause > 0:
+            await ctx.runtime.sleep(self.pause)
+        if not may_run_twice_at_once(ctx.plan.effects):
+            self.in_doubt = await left_at_work(ctx)
 
     def begin(self) -> bool:
         """Begin, after the pause; False when something has come up meanwhile that the script has to wait for."""
         ctx, limit = self.ctx, self.ctx.plan.timeout
-        if not is_admitted(ctx):
-            ctx.prepaid = True
+        if self.in_doubt or not is_admitted(ctx):
+            deeds.failed_before(ctx, ctx.first)
+            ctx.prepaid, ctx.made, ctx.notebook = True, 1, Story(ctx.runtime.now, ctx.started)
             return False
         title_of(ctx)  # before there is a copy, which would name its work differently
         ctx.attempt = ctx.made = 2
@@ -102,7 +119,7 @@ class Repeat:
             scope.end()
             close(ctx)
             return False
-        deeds.failed(ctx, ctx.first)
+        deeds.failed_before(ctx, ctx.first)
         deeds.failed(scope, result)
         self._learn(result)
         ctx.notebook = self._story()

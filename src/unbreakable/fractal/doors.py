@@ -129,8 +129,8 @@ class AsyncProtected(Door[P, T]):
         repeat = once_more(ctx)
         if repeat is not None:
             try:
-                if repeat.pause > 0:
-                    await runtime.sleep(repeat.pause)
+                if repeat.waits:
+                    await repeat.wait()
                 if repeat.begin():
                     watched = runtime.watch(repeat.scope)
                     value = await self.function(*args, **kwargs)
@@ -207,8 +207,8 @@ class SyncProtected(Door[P, T]):
         repeat = once_more(ctx)
         if repeat is not None:
             try:
-                if repeat.pause > 0:
-                    run_blocking(runtime.sleep(repeat.pause))
+                if repeat.waits:
+                    run_blocking(repeat.wait())
                 if repeat.begin():
                     return repeat.succeed(self.function(*args, **kwargs))  # type: ignore[no-any-return]
             except BaseException as error:

@@ -20,6 +20,7 @@ from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
 
 ONE_ATTEMPT = Retry(attempts=1)
+IN_LINE = 2.0  # seconds that what an attempt has left may stand in line for a thread: then nobody knows what it will do
 
 
 class Healing:
@@ -74,8 +75,8 @@ class Healing:
             episode.tried(failure, remedy, mended)
             if not await self._pace(ctx, failure, mended):
                 return failure
-            if ctx.deeds.settle().unrepeatable and not may_run_twice_at_once(ctx.plan.effects):
-                return deny(ctx, failure, "a call that the attempt had left at work must not be made twice")
+            if not may_run_twice_at_once(ctx.plan.effects) and await left_at_work(ctx):
+                return deny(ctx, failure, "what the attempt had left at work must not be done twice")
             ctx.attempt += 1
             with ctx.notebook.doing("heal.retry.reattempt"):
                 result = await _attempt(inner, ctx)
@@ -152,6 +153,12 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
         ctx.take_over(scope)
         if scope.made == made:
             scope.end()  # refused before it began; otherwise it ends where its work does
+
+
+async def left_at_work(ctx: Context) -> bool:
+    """Return whether the attempts so far have left a call at work that must happen once, or may have in line."""
+    began = await ctx.runtime.until_begun(min(IN_LINE, ctx.left()))
+    return began is False or (ctx.own_deeds is not None and ctx.own_deeds.settle().unrepeatable)
 
 
 def own_up(ctx: Context) -> None:

@@ -104,7 +104,7 @@ class Attempting:
 
     async def attempt(self, ctx: Context) -> Result[Any]:
         """Return what the work returned if it passes, else the failure; only cancellations are raised."""
-        if ctx.plan.costs_threads or ctx.apart:
+        if ctx.plan.costs_threads or ctx.plan.hedges or ctx.apart:
             deeds.may_be_left(ctx)
         try:
             return await self._attempt(ctx)

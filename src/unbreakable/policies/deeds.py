@@ -7,7 +7,7 @@ attempts have, and its fallback; when it is over it tells the attempt around it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from unbreakable.outcome import Failure
@@ -68,12 +68,15 @@ class Deeds:
         self.at_work.difference_update(at_work)  # and nothing that has come meanwhile, in another thread
         return self
 
-    def under_way(self) -> Iterator[Any]:
-        """Yield the calls that are under way now and may do something, those included that others have left so."""
+    def under_way(self, is_left_out: Callable[[Any], bool] = lambda _: False) -> Iterator[Any]:
+        """Yield the calls that are under way now and may do something, those included that others have left so.
+
+        Of one that *is_left_out* those are asked that it has made.
+        """
         asked = [self]
         for each in asked:
             for call in (*each.at_work, *each.left):
-                if call.idle or not call.live:
+                if call.idle or not call.live or is_left_out(call):
                     asked += _own(call)
                 elif call.plan.effects != "none":
                     yield call
@@ -95,7 +98,7 @@ def _leads_on(call: Any) -> bool:
 
 
 def may_be_left(ctx: Any) -> None:
-    """Note that the attempt *ctx* may go on in a thread that was left behind, when its call is over."""
+    """Note that the attempt *ctx* may go on when its call is over: in a thread that was left behind, or tidying up."""
     if ctx.plan.effects != "none" and ctx.whole is not None:
         ctx.whole.deeds.left.add(ctx)  # until its end
 
@@ -137,6 +140,13 @@ def failed(ctx: Any, failure: Failure) -> None:
         acted = inside.acted and not ctx.refuted
         done.add(acted=acted, doubtful=leaves_doubt(failure), unrepeatable=unrepeatable)
     _note(ctx, inside, done)
+
+
+def failed_before(ctx: Any, failure: Failure) -> None:
+    """Note what the first attempt of the call *ctx* has done, which ended in *failure* before any call inside began."""
+    if ctx.plan.effects != "none" and not (ctx.undone or ctx.is_aside or never_left(failure)):
+        unrepeatable = not (ctx.vouched or may_repeat(ctx.plan.effects, failure))
+        ctx.deeds.add(doubtful=leaves_doubt(failure), unrepeatable=unrepeatable)
 
 
 def cancelled(ctx: Any) -> None:

@@ -87,7 +87,7 @@ class Context(Alarm):
     title: Title | None = None  #: the name of the call
     made_over: bool = False  #: whether the attempt's own work is over
     asked: bool = False  #: whether the attempt asked how long it has, and may end by itself when that is over
-    given_up: bool = False  #: whether the attempt was cut by a learned limit
+    given_up: bool = False  #: whether the attempt was cut by a limit
     is_aside: bool = False  #: whether the attempt waits, or ended waiting, for what is ours and not for its target
     aside: float = 0.0  #: seconds for which it did
     counts_from: float = -math.inf  #: the moment at which it went on to its target after that

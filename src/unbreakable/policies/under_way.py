@@ -14,10 +14,7 @@ from unbreakable.policies.effects import Effects
 from unbreakable.policies.policy import Context, current
 from unbreakable.runtime import Runtime, Waiter
 
-QUIET, LOOK = (
-    100,
-    0.001,
-)  # looks in vain, so many seconds apart, after which nothing follows: a thread may have to begin
+QUIET, LOOK = 20, 0.001  # looks in vain, so many seconds apart, after which nothing follows
 
 
 class Declared(NamedTuple):
@@ -73,11 +70,19 @@ Until: TypeAlias = Callable[[Any], float]  # the moment until which a call is wa
 async def all_over(scope: Context, runtime: Runtime, until: Until, besides: Container[Context] = ()) -> bool:
     """Wait until nothing is under way inside of *scope*, for each call *until* its moment; return whether nothing is.
 
-    What was waited for may be followed by something else, or have left it under way: that is waited for, too.  The
-    attempts of the calls *besides* which nothing is to be under way do not count.
+    ``until(None)`` is the moment until which work may stand in line for a thread.
+
+    What was waited for may be followed by something else, or have left it under way: that is waited for, too, as is
+    what stands in line for a thread.  An attempt of the calls *besides* which nothing is to be under way does not count
+    when its time limit has cut it.
     """
-    looks = 0  # what follows a call in a task that waits for it begins some turns of the event loop later
+    looks, in_line = 0, True
     while True:
+        if in_line:
+            began, in_line = await runtime.until_begun(until(None) - runtime.now()), False
+            if began is False:
+                return False
+            looks = max(looks, QUIET if began else 0)
         call = _any_under_way(scope, besides)
         if call is None:
             if not looks:
@@ -91,13 +96,17 @@ async def all_over(scope: Context, runtime: Runtime, until: Until, besides: Cont
         vars(call).setdefault("bells", []).append(bell)  # in one step, and before looking: threads may end it
         if call.live:
             await runtime.wait(bell, left)
-        looks = QUIET
+        looks = QUIET  # what follows a call in a task that waits for it begins some turns of the event loop later
+        in_line = True
 
 
 def _any_under_way(scope: Context, besides: Container[Context]) -> Any:
     """Return a call that is under way inside of *scope*, None if there is none."""
-    calls = (each for each in scope.deeds.under_way() if is_inside(each, scope))
-    return next((each for each in calls if getattr(each, "whole", None) not in besides), None)
+
+    def may_hang(call: Any) -> bool:
+        return getattr(call, "whole", None) in besides and call.given_up
+
+    return next((each for each in scope.deeds.under_way(may_hang) if is_inside(each, scope)), None)
 
 
 def is_inside(call: Any, scope: Context) -> bool:

@@ -127,6 +127,25 @@ class AsyncioRuntime:
         """Wait on the running loop."""
         await asyncio.sleep(seconds)
 
+    async def until_begun(self, seconds: float) -> bool | None:
+        """Wait until what stands in line for the running loop's threads has begun; return whether it has.
+
+        ``asyncio.to_thread`` hands work to a pool of a few threads, in which nobody knows of it before it is begun.
+        """
+        await asyncio.sleep(0)  # for tasks that were made just now
+        pool = getattr(asyncio.get_running_loop(), "_default_executor", None)
+        line = getattr(pool, "_work_queue", None)
+        if pool is None or line is None:
+            return None
+        if line.empty():
+            return True
+        try:
+            begun = asyncio.wrap_future(pool.submit(_nothing))  # first come, first served
+        except RuntimeError:  # it is shut down: what it has not begun it never will
+            return True
+        await asyncio.wait({begun}, timeout=max(0.0, seconds))
+        return begun.done() or not begun.cancel()
+
     async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
         """Run user code of either colour; a plain function on the loop itself, or in a thread of *owner*."""
         value = work() if owner is None or is_async(work) else await self._in_a_thread(work, owner)
@@ -193,6 +212,10 @@ class AsyncioRuntime:
     def gate(self, most: int) -> Gate:
         """Return a gate with *most* places."""
         return Gate(most)
+
+
+def _nothing() -> None:
+    pass
 
 
 class Stray:

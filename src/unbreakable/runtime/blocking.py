@@ -6,6 +6,7 @@ import contextvars
 import inspect
 import math
 import os
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from types import GeneratorType
 from typing import Any, Protocol, TypeVar, cast
@@ -98,6 +99,10 @@ class BlockingRuntime:
         if over.is_set():
             raise BranchOver
         return rang
+
+    async def until_begun(self, seconds: float) -> bool | None:
+        """Return True if there are other threads, in which something may be about to begin; no line is known."""
+        return True if threading.active_count() > 1 else None
 
     async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
         """Run user code in this thread, which can be left behind; refuse a coroutine, which nobody here can await."""

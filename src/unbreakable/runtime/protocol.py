@@ -69,6 +69,12 @@ class Runtime(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait; a branch that lost its race is woken and stopped."""
 
+    async def until_begun(self, seconds: float) -> bool | None:
+        """Wait, at most *seconds*, until what was handed to threads before has begun, and return whether it has.
+
+        None means that there are no threads.  What is begun in one may take a moment to be seen.
+        """
+
     async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
         """Run user code and return its value; refuse a coroutine where none can be awaited.
 

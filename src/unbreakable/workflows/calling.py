@@ -153,7 +153,7 @@ class NodeCaller:
             opened(ctx)
         result = await node.play(ctx)
         if isinstance(result, Success):
-            return Returned(result.value, certain=result.degraded is None)
+            return Returned(result.value, certain=not (result.makeshift or is_still_at_it(ctx)))
         return NotReturned(result.error, _doubt(ctx))
 
     async def _persist(self, once: Callable[[], Awaitable[Ending]]) -> Ending:
@@ -166,6 +166,18 @@ class NodeCaller:
             await self.runtime.sleep(min(PATIENCE.most, max(pause, retry_after(ending.error) or 0.0)))
             ending = await once()
         return ending if isinstance(ending, Returned) else NotReturned(ending.error, max(worst, ending.doubt))
+
+
+def is_still_at_it(ctx: Context) -> bool:
+    """Return whether an attempt of the call *ctx*, or a copy of one, is at work though another has ended the call."""
+    return any(each.live and is_part_of(each, ctx) for each in tuple(ctx.deeds.left))
+
+
+def is_part_of(attempt: Any, call: Context) -> bool:
+    """Return whether that is an *attempt* of *call*, or a copy of one, and no other call."""
+    while attempt is not None and attempt is not call:
+        attempt = getattr(attempt, "whole", None)
+    return attempt is call
 
 
 def _doubt(ctx: Context) -> Doubt:

@@ -15,7 +15,7 @@ class Doubt(enum.IntEnum):
 
 
 class Returned(NamedTuple):
-    """It returned *value*; not *certain* when a fallback answered in its place."""
+    """It returned *value*; not *certain* when a fallback answered, or an attempt is still at it."""
 
     value: Any
     certain: bool = True

@@ -234,7 +234,7 @@ class Engine:
             self.run.errors.setdefault(name, stray)
 
     def _interrupted(self, error: BaseException) -> None:
-        """Turn back at the first interrupt; the second leaves the run to its journal."""
+        """Turn back at the first interrupt, or go on with what is undone; the second leaves the run to its journal."""
         if self.interrupt is not None:
             raise error
         self.interrupt = error
@@ -242,7 +242,9 @@ class Engine:
 
     def _note_undo(self, name: str, ending: Ending) -> None:
         if isinstance(ending, NotReturned) and isinstance(ending.error, (KeyboardInterrupt, SystemExit)):
-            raise ending.error  # a person insists: the journal hands the rest to the next start
+            self._interrupted(ending.error)  # if a person insists, the journal hands the rest to the next start
+            self.saga.again(name)
+            return
         failed = isinstance(ending, NotReturned)
         self.saga.undone(name, failed=failed)
         certain = name not in self.saga.doubtful

@@ -61,7 +61,7 @@ class Leftover:
         now = runtime.now()
 
         def until(call: Any) -> float:
-            return min(max(float(call.deadline), now) + TO_END, now + at_most)
+            return now + at_most if call is None else min(max(float(call.deadline), now) + TO_END, now + at_most)
 
         return self._scope is None or await all_over(self._scope, runtime, until, self._calls)
 

@@ -176,6 +176,11 @@ class Saga:
         self.undoing.discard(step)
         self._backward.settle(step)
 
+    def again(self, step: str) -> None:
+        """Note that the compensation of *step* was interrupted, and is to be made again."""
+        self.undoing.discard(step)
+        self._backward.free.append(step)
+
     def cancel(self) -> list[str]:
         """Turn back unless it is too late; return the running steps to be cut.
 

@@ -7,6 +7,7 @@ import socket
 
 import httpx2
 import pytest
+from tests.dense import crossed
 
 import unbreakable as ub
 from unbreakable.nodes import APINode
@@ -83,7 +84,9 @@ def silent():
             each.close()
 
 
-@pytest.mark.parametrize("limits", [{"timeout": ub.Timeout(1.5)}, {"deadline": 1.5}])
+@pytest.mark.parametrize(
+    ("ask", "limits"), crossed(["async", "sync"], [{"timeout": ub.Timeout(1.5)}, {"deadline": 1.5}]), indirect=["ask"]
+)
 async def test_what_was_never_connected_was_never_paid(ask, silent, limits):
     """The attempt's own limit comes at the same moment as the connection's: that one has the word."""
     async with APINode(silent, "POST", **ONCE, **limits) as api:

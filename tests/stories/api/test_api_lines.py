@@ -7,6 +7,7 @@ from collections import Counter
 
 import httpx2
 import pytest
+from tests.dense import crossed
 
 import unbreakable as ub
 from unbreakable.errors import NotSent
@@ -58,7 +59,7 @@ async def test_a_crowd_is_served_one_after_the_other(partner, ask):
     assert {(ub.Status.OK, 1): 12} == Counter((outcome.status, outcome.attempts) for outcome in outcomes)
 
 
-@pytest.mark.parametrize("kind", [seen, Wrapped])
+@pytest.mark.parametrize(("ask", "kind"), crossed(["async", "sync"], [seen, Wrapped]), indirect=["ask"])
 async def test_whoever_waits_in_vain_was_not_sent_and_opens_no_circuit(partner, ask, kind):
     """The service is well: it answers each request that it is sent."""
     partner.answers(partner.reply(200, delay=1.6))

@@ -7,6 +7,7 @@ import signal
 import sys
 
 import pytest
+from tests.dense import most
 
 
 class Odd(BaseException):
@@ -119,21 +120,23 @@ def test_what_ends_programs_is_raised_once_in_an_iteration(play, effects):
     assert [0.0, 10.0] == play(story)
 
 
-def test_goes_on_after_a_thousand_errors(play):
+def test_goes_on_after_hundreds_of_errors(play):
     """Every tick is tried, for ever."""
+
+    times = most(1_000, 300)
 
     async def story(stage):
         async def work(ctx):
             raise OSError("down")
 
-        loop = stage.loop(work, interval=1.0, max_iterations=1000, effects="once")
+        loop = stage.loop(work, interval=1.0, max_iterations=times, effects="once")
         loop.start()
         await stage.wait(loop)
         return loop.get_status()
 
     status = play(story)
 
-    assert (1000, 1000, 0.0) == (status.current_iteration, status.consecutive_errors, status.performance.success_rate)
+    assert (times, times, 0.0) == (status.current_iteration, status.consecutive_errors, status.performance.success_rate)
     assert "OSError: down" == status.last_error
 
 

@@ -7,7 +7,7 @@ import json
 import weakref
 
 import pytest
-from tests.dense import DENSE
+from tests.dense import DENSE, most
 
 from unbreakable.loops.events import SurvivalEntered, SurvivalLeft
 
@@ -132,7 +132,9 @@ def test_a_day_of_failures_leaves_the_loop_ready_for_a_better_one(play):
 
         loop = stage.loop(work, effects="once", interval=1.0)
         loop.start()
-        hours.append(24 if stage.is_async or DENSE else 3)  # the clock of threads is slow, and the ladder is the same
+        hours.append(
+            24 if DENSE else 8 if stage.is_async else 2
+        )  # the clock of threads is slow; the ladder is the same
         await stage.sleep(3_600.0 * hours[0])
         during, probes = loop.get_status(), len(moments)
         down.clear()
@@ -149,7 +151,7 @@ def test_a_day_of_failures_leaves_the_loop_ready_for_a_better_one(play):
 
 @pytest.mark.parametrize("play", ["event loop"], indirect=True)
 def test_failing_for_ever_takes_no_more_room(play):
-    """Thousands of failures, each another one, with a state, remedies, and a substitute, leave nothing behind."""
+    """A thousand failures, each another one, with a state, remedies, and a substitute, leave nothing behind."""
 
     async def story(stage):
         async def work(ctx):
@@ -163,8 +165,8 @@ def test_failing_for_ever_takes_no_more_room(play):
         loop.node.remedy(ConnectionError)(lambda failure: None)
         loop.start()
         sizes = []
-        for seconds in (30_000.0, 30_000.0):
-            await stage.sleep(seconds)
+        for _ in range(2):
+            await stage.sleep(most(30_000.0, 12_000.0))
             gc.collect()
             # The registry of locks keeps some references to what is gone, as many as the rest of this process suggests.
             sizes.append(sum(type(each) is not weakref.ref for each in gc.get_objects()))
@@ -172,8 +174,8 @@ def test_failing_for_ever_takes_no_more_room(play):
 
     (before, after), iterations = play(story)
 
-    assert iterations > 3_500
-    assert after - before < 1_000  # less than one object for each iteration
+    assert iterations > most(3_500, 1_400)
+    assert after - before < iterations / 4  # less than half an object for each iteration in between
 
 
 def test_started_again_it_has_all_patience(play):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+from tests.dense import most
+
 from unbreakable.loops import LoopState, Tick
 
 
@@ -25,8 +27,9 @@ def test_runs_on_a_grid_that_does_not_drift(play):
     assert [0.0, 2.0, 4.0, 6.0, 8.0] == play(story)
 
 
-def test_is_exactly_on_time_after_ten_thousand_ticks(play):
+def test_is_exactly_on_time_after_thousands_of_ticks(play):
     """Nothing adds up to a drift."""
+    ticks = most(10_000, 2_000)
 
     async def story(stage):
         last = []
@@ -34,12 +37,12 @@ def test_is_exactly_on_time_after_ten_thousand_ticks(play):
         async def work(ctx):
             last[:] = [stage.now(), ctx.tick]
 
-        loop = stage.loop(work, interval=0.1, max_iterations=10_001)
+        loop = stage.loop(work, interval=0.1, max_iterations=ticks + 1)
         loop.start()
         await stage.wait(loop)
         return last[0], last[1].number
 
-    assert (1000.0, 10_000) == play(story)
+    assert (ticks / 10, ticks) == play(story)
 
 
 def test_work_longer_than_the_interval_skips_ticks_and_never_overlaps(play):

@@ -18,6 +18,8 @@ from unbreakable.workflows import RunStatus, Step, StepState
 from unbreakable.workflows.events import Compensated, CompensationFailed, RunFinished, RunTurned, StepDone, StepFailed
 from unbreakable.workflows.reading import run_of
 
+pytestmark = pytest.mark.usefixtures("looks_take_no_time")
+
 NO = ValueError("sold out")
 THREE_TIMES = [NO] * 3  # as often as a step is tried
 

@@ -217,11 +217,23 @@ def test_an_interrupt_in_a_step_is_raised_when_everything_is_undone(stage, state
     assert RunStatus.COMPENSATED == stage.run(orchestrator, steps, run_id="r").status
 
 
-def test_an_interrupt_in_a_compensation_leaves_the_run_to_its_journal(sync_stage, state):
-    """Whoever insists gets out at once; the run can be gone on with."""
+def test_the_first_interrupt_in_a_compensation_is_raised_when_everything_is_undone(sync_stage, state):
+    """It is no reason to leave half a booking behind, either: without a state nobody would go on with it."""
     stage = sync_stage
     orchestrator = stage.orchestrator(state=state)
     steps = [stage.step("a", undo_fails=[press_ctrl_c]), stage.step("b", "a", fails=[ValueError()] * 3)]
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(orchestrator, steps, run_id="r")
+
+    assert ["undo b done", "undo a", "undo a", "undo a done"] == stage.heard()[-4:]
+    assert not orchestrator.pending()
+
+
+def test_the_second_interrupt_leaves_the_run_to_its_journal(sync_stage, state):
+    """Whoever insists gets out at once; the run can be gone on with."""
+    stage = sync_stage
+    orchestrator = stage.orchestrator(state=state)
+    steps = [stage.step("a", undo_fails=[press_ctrl_c] * 2), stage.step("b", "a", fails=[ValueError()] * 3)]
     with pytest.raises(KeyboardInterrupt):
         stage.run(orchestrator, steps, run_id="r")
     (pending,) = orchestrator.pending()

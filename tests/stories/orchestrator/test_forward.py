@@ -10,6 +10,8 @@ from unbreakable.fractal import FractalNode
 from unbreakable.workflows import RunStatus, Step, StepState
 from unbreakable.workflows.events import RunFinished, RunStarted, StepDone
 
+pytestmark = pytest.mark.usefixtures("looks_take_no_time")
+
 
 def diamond(stage, **settings):
     return [

@@ -8,6 +8,7 @@ import functools
 import random
 
 import pytest
+from tests.dense import crossed
 
 import unbreakable as ub
 from unbreakable.errors import DeadlineExceeded
@@ -89,8 +90,7 @@ def test_a_way_that_fails_is_left_in_peace(effects, hangs):
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("dead", ["primary", "replica"])
+@pytest.mark.parametrize(("dead", "seed"), crossed(["primary", "replica"], range(4)))
 def test_a_way_that_is_dead_costs_a_flaky_one_nothing(dead, seed):
     """A tenth of the attempts fail by the way that works; repeated there, and not by the dead one, they succeed."""
     engine, dice, asked = ub.QuantumSimulationEngine(), random.Random(seed), []

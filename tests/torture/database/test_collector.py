@@ -130,7 +130,8 @@ def test_the_collector_may_come_at_any_line(db, left, later):
     """Whoever comes next is served, nothing that was taken back is in use, and every place is free again."""
     db.query_sync(ADD)
     expected = 1
-    first, stride = lines([*LEFT].index(left) + [*NEXT].index(later), 2)  # each line with every other thing left
+    share = [*LEFT].index(left) + [*NEXT].index(later)  # each line with every other thing left
+    first, stride = lines(share, 2, sparse=2)
     for turn in itertools.count(1 + first, stride):
         abandoned = Abandoned(*[story(db) for story in LEFT[left]])
         with collecting(abandoned, turn) as collector:
@@ -153,7 +154,7 @@ def test_the_collector_may_come_at_any_line(db, left, later):
 @pytest.mark.parametrize(("share", "left"), [(0, []), (1, [writes]), (2, [reads, writes])])
 def test_the_collector_may_drop_another_node_at_any_line(db, path, share, left, later):
     """One that was never closed, and whose loops were closed over it: it leaves the database in the middle of that."""
-    first, stride = lines(share + [*NEXT].index(later), 3)
+    first, stride = lines(share + [*NEXT].index(later), 3, sparse=2)
     for turn in itertools.count(1 + first, stride):
         db.query_sync("SELECT * FROM counter")
         other = DatabaseNode(f"sqlite:///{path}", retry=False)

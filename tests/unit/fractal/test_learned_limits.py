@@ -7,6 +7,7 @@ import functools
 import itertools
 
 import pytest
+from tests.dense import crossed
 
 import unbreakable as ub
 from unbreakable.fractal.target import COLD
@@ -146,8 +147,7 @@ def test_plain_calls_of_a_target_that_becomes_slow_fail_no_more_than_others(seco
     assert ("closed", 0) == (work.node.get_status().breaker, work.node.get_status().failure_count)
 
 
-@pytest.mark.parametrize("callers", [1, 10, 100])
-@pytest.mark.parametrize("seconds", [1.0, 8.0, 20.0])
+@pytest.mark.parametrize(("seconds", "callers"), crossed([1.0, 8.0, 20.0], [1, 10, 100]))
 def test_a_target_that_becomes_slow_but_answers_is_no_outage(seconds, callers):
     """After a step to whatever latency the deadline allows no call fails and the circuit stays closed."""
     node = node_with_a_past()

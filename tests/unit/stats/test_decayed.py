@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from tests.dense import most
 
 from unbreakable.stats import Decayed
 
@@ -63,10 +64,10 @@ def test_a_late_observation_older_than_ten_half_lives_is_dropped():
     assert 1.0 == decayed.value()
 
 
-def test_stays_small_over_a_million_updates():
+def test_stays_small_over_very_many_updates():
     """No more than forty slots are kept."""
     decayed = Decayed(half_life=1.0)
-    for tick in range(1_000_000):
+    for tick in range(most(1_000_000, 100_000)):
         decayed.update(1.0, now=tick * 0.01)
 
     assert len(decayed.to_dict()["slots"]) <= 40
