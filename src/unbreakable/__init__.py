@@ -19,6 +19,7 @@ from unbreakable.policies import (
     Strategy,
     Timeout,
     current,
+    priority,
 )
 from unbreakable.protect import attempts, protect
 
@@ -43,6 +44,8 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
         Rows,
         StreamNode,
     )
+    from unbreakable.policies.limit import AdaptiveLimit
+    from unbreakable.policies.throttle import Throttle
     from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
     from unbreakable.simulation.decision import Decision
     from unbreakable.simulation.weigh import Universe
@@ -55,6 +58,7 @@ __version__ = "0.1.0"
 __all__ = [
     "APINode",
     "Ack",
+    "AdaptiveLimit",
     "AdaptiveTransport",
     "AgentNode",
     "AgentResponse",
@@ -102,6 +106,7 @@ __all__ = [
     "Strategy",
     "StreamNode",
     "SystemStatus",
+    "Throttle",
     "Timeout",
     "Trace",
     "Universe",
@@ -112,6 +117,7 @@ __all__ = [
     "errors",
     "events",
     "incoming",
+    "priority",
     "protect",
     "testing",
 ]
@@ -122,6 +128,7 @@ __getattr__ = lazily.load(
         "APINode": "unbreakable.nodes",
         "Ack": "unbreakable.nodes",
         "AdaptiveTransport": "unbreakable.nodes",
+        "AdaptiveLimit": "unbreakable.policies.limit",
         "AgentNode": "unbreakable.nodes",
         "AgentResponse": "unbreakable.nodes",
         "Batching": "unbreakable.nodes",
@@ -151,6 +158,7 @@ __getattr__ = lazily.load(
         "StepState": "unbreakable.workflows",
         "StreamNode": "unbreakable.nodes",
         "SystemStatus": "unbreakable.system",
+        "Throttle": "unbreakable.policies.throttle",
         "Universe": "unbreakable.simulation.weigh",
         "WorkflowStatus": "unbreakable.workflow",
         "incoming": "unbreakable.fractal.incoming",

@@ -11,7 +11,7 @@ from typing import Any
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.heart import as_node, heart_of
 from unbreakable.fractal.remedies import read_remedies
-from unbreakable.fractal.settings import OFF, OFFERED, nearest, offered_by, settle
+from unbreakable.fractal.settings import OFFERED, nearest, offered_by, settle
 from unbreakable.loops.engine import checked_iterations
 from unbreakable.nodes.orchestrator import check_limit
 from unbreakable.policies import check
@@ -76,7 +76,7 @@ def check_settings(name: str, given: dict[str, Any], own: Iterable[str]) -> None
     """Refuse a setting of a workflow that is neither among its *own* nor one of ``protect``'s, or that is wrong."""
     offered = [*own, *(option for option in OFFERED if option != "system")]
     for key in given:
-        if key not in offered and key not in OFF:
+        if key not in offered:
             raise ConfigurationError(f"{key} is not a setting of workflows{nearest(key, offered)}")
     try:
         settle(name, given)
@@ -128,7 +128,7 @@ def _made(path: str, node_id: str | None, entry: Mapping[Any, Any], prefix: str,
     node_class = getattr(importlib.import_module("unbreakable.nodes"), KINDS[kind])
     offered = [option for option in offered_by(node_class) if option != "system"]  # which is the one that makes it
     for key in settings:
-        if key not in offered and key not in OFF:
+        if key not in offered:
             raise ConfigurationError(f"{path}.{key} is not a setting of {kind} nodes{nearest(key, offered)}")
     name = settings.pop("name", None)
     if name is None:

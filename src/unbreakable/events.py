@@ -123,6 +123,27 @@ class CallRejected(Event):
     reason: str
 
 
+# ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class LimitChanged(Event):
+    """An adaptive limit lets more, or fewer, calls in at once; *reason* says why."""
+
+    before: int
+    after: int
+    reason: str
+
+
+class SheddingBegan(Event):
+    """A throttle begins to refuse calls, the less important first: that *share* of them."""
+
+    share: float
+
+
+class SheddingEnded(Event):
+    """A throttle refuses no calls any more."""
+
+
 # ── circuits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -35,10 +35,10 @@ def test_a_misspelt_option_is_told_which_one_was_meant(taker, wrong, right):
 
 @pytest.mark.parametrize("taker", TAKERS)
 def test_what_is_like_no_option_is_told_all_there_are(taker):
-    """All that work are listed; a limit and a throttle, which cannot be had yet, are not."""
+    """All that work are listed, and nothing else."""
     with pytest.raises(ub.errors.ConfigurationError, match="qqq is not an option; there are ") as refused:
         TAKERS[taker][0](qqq=3)
 
     offered = str(refused.value).partition("there are ")[2].split(", ")
-    assert {"retry", "deadline", "effects"} <= set(offered)
-    assert set() == {"limit", "throttle", "self", "options"} & set(offered)
+    assert {"retry", "deadline", "effects", "limit", "throttle"} <= set(offered)
+    assert set() == {"self", "options"} & set(offered)

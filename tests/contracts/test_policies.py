@@ -14,6 +14,7 @@ from unbreakable import policies
 from unbreakable.errors import ConfigurationError
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import (
+    AdaptiveLimit,
     Backoff,
     Bulkhead,
     CircuitBreaker,
@@ -24,6 +25,7 @@ from unbreakable.policies import (
     RetryBudget,
     Slow,
     Strategy,
+    Throttle,
     Timeout,
 )
 from unbreakable.policies.strategy import POLICIES
@@ -57,6 +59,14 @@ def wrong_numbers(*names: str) -> list[tuple[str, Any, str]]:
 
 
 FAMILY = {
+    AdaptiveLimit: Member(
+        AdaptiveLimit(),
+        AdaptiveLimit(most=3),
+        [
+            *wrong_numbers("least", "most", "first"),
+            *wrong_seconds("wait", endless=True),
+        ],
+    ),
     Backoff: Member(
         Backoff(),
         Backoff(0.2),
@@ -136,6 +146,11 @@ FAMILY = {
             *(("budget", value, "a RetryBudget") for value in (0.2, True)),
         ],
         {"name": "careful"},
+    ),
+    Throttle: Member(
+        Throttle(),
+        Throttle(0.5),
+        [("accept", value, "a share from 0 to 1") for value in (0, -0.1, 1.1, "0.5", NAN, None, True)],
     ),
     Timeout: Member(Timeout(), Timeout(2.0), wrong_seconds("seconds", positive=True, endless=True)),
 }
@@ -234,7 +249,7 @@ class Left(BaseException):
 
 def ready(policy, runtime):
     """Return a policy and the context of a call for it to run in."""
-    settings = {"effects": "none", "bulkhead": Bulkhead(1), "breaker": CircuitBreaker(1)}
+    settings = {"effects": "none", "bulkhead": Bulkhead(1), "breaker": CircuitBreaker(1), "throttle": Throttle()}
     node = ub.FractalNode("target", **settings)
     one = policy(5.0) if policy in (Timeout, Hedge) else policy(1) if policy is Bulkhead else FAMILY[policy].one
     return one, node.open(runtime, lambda ctx: lambda: None, ((), {}))

@@ -112,6 +112,10 @@ def options(odd: float, *, cuts: bool = True) -> Any:
                 else st.builds(ub.Hedge, moments(0.000331662479036 + odd), most=st.integers(1, 2)),
             ),
             "bulkhead": pinned(st.builds(ub.Bulkhead, st.integers(1, 2), wait=st.sampled_from([0.0, 2.700577215664]))),
+            "limit": pinned(
+                st.builds(ub.AdaptiveLimit, first=st.integers(1, 2), wait=st.sampled_from([0.0, 2.500577215664]))
+            ),
+            "throttle": pinned(st.builds(ub.Throttle, st.sampled_from([0.5, 1.0]))),
             "budget": pinned(st.builds(ub.RetryBudget, start=st.integers(0, 5))),
             "verify": st.sampled_from(
                 [None, lambda value: value != "poor", lambda value: 0.9 if value == "good" else 0.2]

@@ -36,6 +36,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ratio": {"breaker": ub.CircuitBreaker(ratio=0.5, minimum=2, rest=1.5)},
     "slow calls": {"breaker": ub.CircuitBreaker(1, slow=0.5, rest=0.4)},
     "few places": {"bulkhead": ub.Bulkhead(1)},
+    "one at first": {"limit": ub.AdaptiveLimit(first=1)},
+    "throttled": {"throttle": ub.Throttle()},
     "verified": {"verify": lambda value: value != 3},
     "shaped": {"schema": int},
     "fallback": {"fallback": lambda failure: "plan b", "retry": ub.Retry(2)},

@@ -132,6 +132,8 @@ class Repeat:
         """Note how both attempts ended, and whether waiting has helped: another sort of failure says nothing of it."""
         failure, target = self.ctx.first, self.ctx.target
         target.take(failure, blamed=True)
+        if target.flow is not None:
+            target.flow.failed(self.ctx.node, failure, self.ctx.runtime.now(), blamed=True)
         target.take_repeat(failure, result)
         signature, worked = sign(failure.error), isinstance(result, Success)
         self.ctx.failed_by = signature

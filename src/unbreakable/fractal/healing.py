@@ -182,6 +182,9 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
     failure = replace(failure, signature=signature, cause=cause)
     foresee(ctx, signature)
     ctx.target.take(failure, blamed=verdict(failure, ctx) is False)
+    if ctx.target.flow is not None:
+        blamed = verdict(replace(failure, mendable=False), ctx) is False  # whatever is done about it
+        ctx.target.flow.failed(ctx.node, failure, ctx.runtime.now(), blamed=blamed)
     heed(ctx, failure)
     book.trouble = in_one_line(failure.error)
     book.tell(in_words(failure))

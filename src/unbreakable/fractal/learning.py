@@ -44,6 +44,9 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
     if isinstance(result, Success) and result.degraded is None:
         target.experience.worked_at = ctx.runtime.now() - result.elapsed
         target.take_detour(result.elapsed, ctx.runtime.now() - ctx.started)
+        flow = target.flow
+        if flow is not None and (flow.is_shedding or len(flow.tap) >= flow.size):
+            flow.pour(node, ctx.runtime.now())
     else:
         node.bear(ctx)
     if target.piled >= target.fold_at or target.cuts >= target.strained_at:

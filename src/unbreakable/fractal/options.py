@@ -8,7 +8,17 @@ from typing import Any, Literal, TypeAlias, TypedDict
 from unbreakable.fractal.judging import Check, Shape, Verify
 from unbreakable.fractal.ports import Home, Memory
 from unbreakable.outcome import Failure
-from unbreakable.policies import Bulkhead, CircuitBreaker, Hedge, Retry, RetryBudget, Strategy, Timeout
+from unbreakable.policies import (
+    AdaptiveLimit,
+    Bulkhead,
+    CircuitBreaker,
+    Hedge,
+    Retry,
+    RetryBudget,
+    Strategy,
+    Throttle,
+    Timeout,
+)
 from unbreakable.policies.effects import Effects
 
 Off: TypeAlias = Literal[False]
@@ -31,8 +41,8 @@ class Common(TypedDict, total=False):
     hedge: Hedge | Off | None
     bulkhead: Bulkhead | Off | None
     budget: RetryBudget | Off | None
-    limit: Off | None  # a learned limit of calls in flight is not offered yet: False and None are the same
-    throttle: Off | None  # nor is proportional shedding
+    limit: AdaptiveLimit | Off | None
+    throttle: Throttle | Off | None
     memory: Memory | None
     system: Home | None
 

@@ -115,11 +115,16 @@ def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as be
         ctx.permit = None  # should anything be raised below, the place is not given back twice
         if len(gate.free) < gate.made:  # as leave() does
             gate.free.append(None)
-        if gate.line:
+        if gate.line or gate.made > gate.most:
             gate.admit()
     ring, circuit = target.ring, target.circuit
     if is_plain:
         ring.append(elapsed)
+        flow = target.flow
+        if flow is not None:
+            flow.tap.append(elapsed)
+            if len(flow.tap) >= flow.size:
+                flow.pour(node, ctx.started + elapsed)
     if circuit.alert:
         tell(ctx, circuit.settle(ctx.stamp, True, ctx.started + elapsed, elapsed - ctx.aside))
     elif ctx.started > circuit.latest:

@@ -36,7 +36,7 @@ class Settings(Record):
 
     def cold(self) -> Plan:
         """Return the plan that is in force before anything was learned."""
-        chosen: dict[str, Any] = {name: value or None for name, value in self.pinned.items()}
+        chosen: dict[str, Any] = {IN_A_PLAN.get(name, name): value or None for name, value in self.pinned.items()}
         deadline = COLD_DEADLINE if self.deadline is None else self.deadline
         return Plan(**chosen, deadline=deadline, effects=self.effects, strategy=self.strategy)
 
@@ -54,10 +54,9 @@ class Settings(Record):
         return name not in self.pinned or bool(getattr(self.pinned[name], "learned", False))
 
 
-OPTIONS = {*POLICIES, *Settings.fields, "remedies", "limit", "throttle", "system"} - {"name", "pinned"}
-
-OFF = ("limit", "throttle")  # these two can only be switched off, as they are
-OFFERED = tuple(sorted(OPTIONS - {*OFF}))
+IN_A_PLAN = {"limit": "concurrency"}  # where a limit is one of seconds
+OPTIONS = {*POLICIES, *Settings.fields, "remedies", "system"} - {"name", "pinned"}
+OFFERED = tuple(sorted(OPTIONS))
 
 
 def check_names(name: str, options: Iterable[str], taker: Callable[..., Any]) -> None:
@@ -70,7 +69,7 @@ def check_names(name: str, options: Iterable[str], taker: Callable[..., Any]) ->
 def offered_by(taker: Callable[..., Any]) -> list[str]:
     """Return the options of *taker*, its own first; those of ``protect`` too if it takes any keyword."""
     parameters = inspect.signature(taker).parameters.values()
-    own = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD and each.name not in OFF]
+    own = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
     takes_more = any(each.kind is each.VAR_KEYWORD for each in parameters)
     return [*own, *(option for option in OFFERED if option not in own)] if takes_more else own
 
@@ -85,9 +84,6 @@ def nearest(option: object, offered: Sequence[str]) -> str:
 
 def settle(name: str, options: dict[str, Any]) -> Settings:
     """Return checked settings; ConfigurationError names the option that is wrong."""
-    for option in OFF:
-        if options.get(option) not in (None, False):
-            raise refuse(f"{name}: {option}", "None or False", options[option])
     strategy = options.get("strategy", "adaptive")
     if not (strategy in NAMES or isinstance(strategy, Strategy)):
         raise refuse(f"{name}: strategy", f"one of {', '.join(NAMES)}, or a ub.Strategy", strategy)

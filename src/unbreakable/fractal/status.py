@@ -28,8 +28,10 @@ class NodeStatus:
     ``heal_rate`` is healed / (healed + failed): 1.0 and 0.0 before anything counts.  ``breaker`` is how the circuit
     stands; with ``key``, the first that is not closed, if there is one.  ``limit`` is how many calls, with ``key`` of
     each one, may be in flight, ``budget`` how many repeats can be paid for now; None when there is no such limit.
-    ``remedies`` says by signature how often each remedy was tried and worked lately; ``foresights`` by which rule a
-    failure comes back, how often its remedy was applied before it, and how many failures that has prevented.
+    ``throttle`` is which share of the calls is refused here, by a throttle, because the target refuses too many; with
+    ``key``, the most of any.  ``remedies`` says by signature how often each remedy was tried and worked lately;
+    ``foresights`` by which rule a failure comes back, how often its remedy was applied before it, and how many failures
+    that has prevented.
     ``background`` says how often each background sub-operation ran.
     """
 
@@ -47,6 +49,7 @@ class NodeStatus:
     limit: int | None
     in_flight: int | None
     budget: float | None
+    throttle: float | None
     signatures: int
     remedies: Mapping[str, Mapping[str, Mapping[str, float]]]
     plan: Mapping[str, Any]

@@ -38,6 +38,7 @@ def survey(node: Any) -> NodeStatus:
         limit=max((gate.most for gate in gates), default=None),
         in_flight=sum(gate.inside for gate in gates) if gates else None,
         budget=None if node.budget is None else node.budget.level(node.payer.successes(), node.drivers[0].now()),
+        throttle=throttled(node, own),
         signatures=len(remedies),
         remedies=remedies,
         plan=node.target.plan.to_dict(),
@@ -45,6 +46,13 @@ def survey(node: Any) -> NodeStatus:
         background=lessons_of(targets),
         children=children,
     )
+
+
+def throttled(node: Any, targets: Sequence[Target]) -> float | None:
+    """Return which share of the calls is refused by a throttle, with ``key`` the most of any; None without one."""
+    now = node.drivers[0].now()
+    shares = [target.flow.share(now) for target in targets if target.flow is not None and target.flow.shedding]
+    return max(shares, default=None)
 
 
 def targets_of(node: Any) -> list[Target]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.turning_away import is_all
@@ -17,6 +17,9 @@ from unbreakable.policies.rests import Rests
 from unbreakable.record import Record
 from unbreakable.runtime import Gate, Latch, new_lock
 from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
+
+if TYPE_CHECKING:
+    from unbreakable.fractal.flow import Flow
 
 T = TypeVar("T")
 
@@ -63,7 +66,8 @@ class Target:
         self.circuit: Circuit = _circuit(cold) if like is None else like.circuit
         if cold.breaker is None:
             self.circuit.disable()
-        self.gate: Gate | None = None if like is None else like.gate
+        self.flow: Flow | None = flow_of(cold) if like is None else like.flow
+        self.gate: Gate | None = like.gate if like is not None else None if self.flow is None else self.flow.gate
         self.twins: dict[Sort, Target] = {}
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
         self.detours: deque[Detour] = deque()  #: of those by the script
@@ -91,6 +95,8 @@ class Target:
         self.learned_at: float | None = None  #: when something was last learned
         self.learned: dict[str, int] = {}  # background sub-operation: times run
         self.is_asleep = False  #: whether its node left its circles, to come back with the next call
+        if self.flow is not None and like is None:
+            self.flow.when_turned = self.hurry
         self.adopt(cold)
         self.circle.append(self)
 
@@ -110,8 +116,8 @@ class Target:
         self.only_refuses = is_all(around, plan)
         self.attempt = compose([KEEP_PEACE], plan.around_an_attempt(attempt))
         self.script = compose(around, self.first_answer)
-        if isinstance(plan.bulkhead, Bulkhead) and (self.gate is None or self.gate.most != plan.bulkhead.most):
-            self.gate = Gate(plan.bulkhead.most)
+        if plan.concurrency is None and isinstance(plan.bulkhead, Bulkhead):
+            self.gate = gate_of(plan.bulkhead, self.gate)
         soft = plan.timeout is not None and plan.timeout.learned and (plan.retry is None or plan.retry.attempts < 2)
         with self.lock:
             self._set_pace(plan)
@@ -119,7 +125,7 @@ class Target:
 
     def _set_pace(self, plan: Plan) -> None:
         """Say whether calls can be made, or turned away, by arithmetic alone."""
-        slow = self.is_asleep or self.peace.kept
+        slow = self.is_asleep or self.peace.kept or (self.flow is not None and self.flow.is_shedding)
         self.quick = {colour: not slow and plan.is_quick(preemptive=colour) for colour in (True, False)}
         self.turns_away = not slow and self.only_refuses
 
@@ -171,6 +177,8 @@ class Target:
     def take_detour(self, attempt: float, call: float) -> None:
         """Note a call by the script that succeeded, with the seconds of its last attempt and of all of it."""
         self.detours.append(Detour(attempt, call, len(self.ring)))
+        if self.flow is not None:
+            self.flow.tap.append(attempt)
 
     def take_successes(self) -> tuple[list[float], list[Detour], Quantile]:
         """Return what piled up in ``ring`` and ``detours``, and what was folded before; all of it is counted."""
@@ -236,6 +244,20 @@ class Target:
 def taken(pile: deque[T]) -> list[T]:
     """Take from *pile* what is there now; others may go on adding to it."""
     return [pile.popleft() for _ in range(len(pile))]
+
+
+def gate_of(bulkhead: Bulkhead, gate: Gate | None) -> Gate:
+    """Return *gate* if it has as many places as *bulkhead* says, else a new one."""
+    return gate if gate is not None and gate.most == bulkhead.most else Gate(bulkhead.most)
+
+
+def flow_of(cold: Plan) -> Flow | None:
+    """Return what a limit or a throttle needs; None where there is neither."""
+    if cold.concurrency is None and cold.throttle is None:
+        return None
+    from unbreakable.fractal.flow import Flow
+
+    return Flow(cold)
 
 
 def _circuit(cold: Plan) -> Circuit:

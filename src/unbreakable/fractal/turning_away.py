@@ -25,7 +25,8 @@ def is_all(around: Sequence[object], plan: Plan) -> bool:
         return False
     if any(type(layer) is Validation and layer.settings.validate is not None for layer in around):
         return False
-    return all(type(layer) in (Validation, Bulkhead, Healing) for layer in around)
+    open_to_all = (plan.concurrency, plan.throttle)  # as long as there is a place, and nothing is shed
+    return all(type(layer) in (Validation, Bulkhead, Healing) or layer in open_to_all for layer in around)
 
 
 def turn_away_if_shut(node: Any, target: Any, runtime: Runtime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unbreakable.policies.backoff import Backoff
 from unbreakable.policies.breaker import CircuitBreaker
@@ -16,6 +16,10 @@ from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.policy import Inner, compose
 from unbreakable.policies.retry import Retry
 from unbreakable.policies.timeout import ONLY_THE_DEADLINE, Timeout, is_guessing, learned_limit, respite, vouched
+
+if TYPE_CHECKING:
+    from unbreakable.policies.limit import AdaptiveLimit
+    from unbreakable.policies.throttle import Throttle
 
 COLD_DEADLINE = 30.0
 
@@ -33,6 +37,8 @@ class Plan:
     timeout: Timeout | None = None
     hedge: Hedge | None = None
     bulkhead: Bulkhead | None = None
+    concurrency: AdaptiveLimit | None = None  #: what is called ``limit`` where it is pinned
+    throttle: Throttle | None = None
     budget: RetryBudget | None = RetryBudget()  # noqa: RUF009 - frozen
     deadline: float = COLD_DEADLINE
     effects: Effects = "unknown"
@@ -115,6 +121,8 @@ class Plan:
             "hedge": self.hedge.after if self.hedge is not None and self.hedges else None,
             "breaker": None if self.breaker is None else self.breaker.failures,
             "bulkhead": None if self.bulkhead is None else self.bulkhead.most,
+            "limit": None if self.concurrency is None else self.concurrency.most,
+            "throttle": None if self.throttle is None else self.throttle.accept,
             "budget": None if self.budget is None else self.budget.ratio,
             "deadline": None if self.deadline == math.inf else self.deadline,
             "effects": self.effects,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from unbreakable.policies.breaker import CircuitBreaker
 from unbreakable.policies.budget import RetryBudget
@@ -12,6 +13,10 @@ from unbreakable.policies.check import refuse
 from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.retry import Retry
 from unbreakable.policies.timeout import Timeout
+
+if TYPE_CHECKING:
+    from unbreakable.policies.limit import AdaptiveLimit
+    from unbreakable.policies.throttle import Throttle
 
 NAMES = ("optimistic", "pessimistic", "conservative", "aggressive", "balanced", "adaptive", "random")
 
@@ -26,6 +31,8 @@ class Strategy:
     timeout: Timeout | Literal[False] | None = None
     hedge: Hedge | Literal[False] | None = None
     bulkhead: Bulkhead | Literal[False] | None = None
+    limit: AdaptiveLimit | Literal[False] | None = None
+    throttle: Throttle | Literal[False] | None = None
     budget: RetryBudget | Literal[False] | None = None
 
     def __post_init__(self) -> None:
@@ -40,21 +47,28 @@ class Strategy:
         return {name: value for name, value in values.items() if value is not None}
 
 
-POLICIES: dict[str, type] = {
+POLICIES: dict[str, type | str] = {
     "retry": Retry,
     "breaker": CircuitBreaker,
     "timeout": Timeout,
     "hedge": Hedge,
     "bulkhead": Bulkhead,
+    "limit": "AdaptiveLimit",  # loaded when first used
+    "throttle": "Throttle",
     "budget": RetryBudget,
 }
 
 
 def fits(path: str, name: str, value: object) -> None:
     """Refuse what is neither None (learned), False (off) nor a policy of the kind that *name* says."""
+    if value is None or value is False:
+        return
     kind = POLICIES[name]
-    if not (value is None or value is False or isinstance(value, kind)):
+    if isinstance(kind, str):
+        kind = getattr(importlib.import_module("unbreakable.policies"), kind)
+    if not isinstance(value, kind):
+        article = "an" if name == "limit" else "a"
         example = {"timeout": "Timeout(2.0)", "retry": "Retry(3)", "hedge": "Hedge(0.1)"}.get(
             name, f"{kind.__name__}()"
         )
-        raise refuse(path, f"a {kind.__name__} such as ub.{example}, None (learned) or False (off)", value)
+        raise refuse(path, f"{article} {kind.__name__} such as ub.{example}, None (learned) or False (off)", value)

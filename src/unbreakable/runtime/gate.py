@@ -1,4 +1,4 @@
-"""A number of places shared by threads and event loops alike, first come, first served.
+"""A number of places shared by threads and event loops alike: the more important first, of equals who came first.
 
 Between any two lines the collector may come, in the same thread and under the same lock, and close a coroutine whose
 event loop is gone, which then leaves.  So what is given is taken in one step, and whoever looked before looks again.
@@ -7,6 +7,7 @@ event loop is gone, which then leaves.  So what is given is taken in one step, a
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 
@@ -21,13 +22,14 @@ class Gate:
     """At most *most* inside at once, whatever their colour; *queue* may wait in line.
 
     To come and to go is one step each, without a lock: what is free lies in a deque.  Places are made when they are
-    first needed.
+    first needed, and when there are to be fewer they go with whoever leaves.
     """
 
     def __init__(self, most: int, queue: int = MOST_IN_LINE) -> None:
         self.most, self.queue = most, queue
         self.made, self.free = 0, deque[None]()
         self.line: deque[Waiter] = deque()
+        self.ranks: dict[Waiter, int] = {}  #: of those in line that are more important (less than 0), or less
         self.coming: set[Waiter] = set()  #: who was given a place and has not taken it yet
         self.lock = new_lock()
 
@@ -61,17 +63,25 @@ class Gate:
             self.made -= 1
             return False
 
-    async def enter(self, runtime: Runtime, seconds: float, look: Callable[[], object] | None = None) -> bool:
+    def resize(self, most: int) -> None:
+        """Let *most* in from now on; who is inside may stay."""
+        self.most = most
+        self.admit()
+
+    async def enter(
+        self, runtime: Runtime, seconds: float, look: Callable[[], object] | None = None, rank: int = 0
+    ) -> bool:
         """Take a place, waiting at most *seconds* for it; a wait that ends otherwise leaves no trace.
 
-        *look* is called at once, and every second while we wait, to find out whether a place is held by nobody.
+        *look* is called at once, and every second while we wait, to find out whether a place is held by nobody.  Those
+        of a lower *rank* go first; where the line is full, the last one of a higher rank is turned away for them.
         """
         if self.enter_nowait():
             return True
-        if seconds <= 0 or len(self.line) >= self.queue:
+        if seconds <= 0 or not (len(self.line) < self.queue or self._turns_away(rank)):
             return False
         waiter = runtime.waiter()
-        self.line.append(waiter)
+        self._line_up(waiter, rank)
         self.admit()  # a place may have come free since we looked
         try:
             if not waiter.given:
@@ -92,12 +102,34 @@ class Gate:
             if await runtime.wait(waiter, min(left, LOOK_AGAIN)):
                 return
 
+    def _line_up(self, waiter: Waiter, rank: int) -> None:
+        if rank:
+            self.ranks[waiter] = rank
+        if not self.ranks:
+            self.line.append(waiter)
+            return
+        with self.lock:
+            self.line.insert(bisect_right(self.line, rank, key=self._rank), waiter)
+
+    def _rank(self, waiter: Waiter) -> int:
+        return self.ranks.get(waiter, 0)
+
+    def _turns_away(self, rank: int) -> bool:
+        """Take the last one out of the line if that one is less important than *rank*; return whether it was."""
+        with self.lock:
+            if not self.line or self._rank(self.line[-1]) <= rank:
+                return False
+            last = self.line.pop()
+        last.wake()
+        return True
+
     def _arrived(self, waiter: Waiter) -> bool:
         """Stop waiting; return whether a place was given to us, and be it at this very moment."""
         with self.lock:
             if not waiter.given:
                 with contextlib.suppress(ValueError):  # it was given to us at this very moment
                     self.line.remove(waiter)
+            self.ranks.pop(waiter, None)
             return self._is_taken(waiter)
 
     def _is_taken(self, waiter: Waiter) -> bool:
@@ -111,17 +143,29 @@ class Gate:
         """Give the place back; whoever waits longest gets it, unless the event loop was closed over their wait."""
         if len(self.free) < self.made:  # else it was taken before a fork
             self.free.append(None)
-        if self.line:
+        if self.line or self.made > self.most:
             self.admit()
 
     def admit(self) -> None:
-        """Give what is free to those who wait longest."""
+        """Give what is free to those who wait longest, once there are no more places than there are to be."""
+        while self.made > self.most and self._drops_one():
+            pass
         while self.line and self._taken():
             waiter = self._next()
             if waiter is None:
                 self.free.append(None)
             else:
                 waiter.wake()
+
+    def _drops_one(self) -> bool:
+        """Let a place that is free be no more."""
+        try:
+            self.free.pop()
+        except IndexError:
+            return False
+        with self.lock:
+            self.made -= 1
+        return True
 
     def _next(self) -> Waiter | None:
         """Return who was given a place just now, None if nobody waits for one any more."""
@@ -149,4 +193,5 @@ class Gate:
         """Forget who is inside and who waits: after a fork none of them goes on."""
         self.made, self.free = 0, deque()
         self.line.clear()
+        self.ranks.clear()
         self.coming.clear()

@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 MOST_JOBS = 1_000
 MOST_UNIVERSES = 7
-OF_THE_NODE = {"breaker", "bulkhead", "budget"}  # which outlive a strategy, and count what was done under others, too
+# What outlives a strategy, and counts what was done under others, too.
+OF_THE_NODE = {"breaker", "bulkhead", "budget", "limit", "throttle"}
 PRIOR = 0.85  # how likely another way is thought to work where one failed: a little less than a remedy of the user's
 
 

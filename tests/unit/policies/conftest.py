@@ -48,7 +48,9 @@ class Bench:
         self.runtime: Any = ASYNCIO if driver == "asyncio" else BLOCKING
         self.node = Stub()
         self.clock: Any = None
-        self.target = SimpleNamespace(circuit=Circuit(CircuitBreaker()), gate=Gate(1), ages=[], slow_again=0.0)
+        self.target = SimpleNamespace(
+            circuit=Circuit(CircuitBreaker()), gate=Gate(1), ages=[], slow_again=0.0, flow=None
+        )
 
     def context(self, **fields: Any) -> Context:
         ctx = Context()

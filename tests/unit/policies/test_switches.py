@@ -23,8 +23,8 @@ WRONG = [
     ("verify", 7, "verify must be a function"),
     ("fallback", [], "fallback must be a function that takes the failure"),
     ("strategy", "brave", "search: strategy must be one of optimistic, pessimistic"),
-    ("limit", 5, "search: limit must be None or False"),
-    ("throttle", 0.9, "search: throttle must be None or False"),
+    ("limit", 5, "search: limit must be an AdaptiveLimit such as ub.AdaptiveLimit()"),
+    ("throttle", 0.9, "search: throttle must be a Throttle such as ub.Throttle()"),
     ("remedies", [7], "search: remedies must be"),
     ("retrys", 3, "did you mean 'retry'?"),
 ]
@@ -49,7 +49,7 @@ def test_a_wrong_name_is_refused(name):
         ub.FractalNode(name)
 
 
-@pytest.mark.parametrize("policy", ["retry", "breaker", "timeout", "hedge", "bulkhead", "budget"])
+@pytest.mark.parametrize("policy", ["retry", "breaker", "timeout", "hedge", "bulkhead", "budget", "limit", "throttle"])
 def test_every_policy_can_be_switched_off(policy):
     """False is off, and the call works without it."""
     door = ub.protect("search", effects="none", **{policy: False})(lambda: 1)

@@ -1,0 +1,83 @@
+"""How important a call is goes with the context of the code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.errors import ConfigurationError
+from unbreakable.policies.priority import importance, rank
+
+
+def test_the_innermost_block_counts_and_ends():
+    """Blocks nest; after each, what was before holds again, also when it was left by an error."""
+    seen = [importance()]
+    with ub.priority("low"):
+        seen.append(importance())
+        with contextlib.suppress(OSError), ub.priority("critical"):
+            seen.append(importance())
+            raise OSError
+        seen.append(importance())
+
+    assert ["normal", "low", "critical", "low"] == seen
+    assert "normal" == importance()
+
+
+def test_a_function_can_be_decorated():
+    """The block form is a decorator as well."""
+
+    @ub.priority("high")
+    def work():
+        return importance()
+
+    assert ("high", "normal") == (work(), importance())
+
+
+def test_the_lower_the_rank_the_more_important():
+    """Normal is 0, so that what nobody speaks of costs nothing."""
+    ranks = []
+    for name in ("critical", "high", "normal", "low"):
+        with ub.priority(name):
+            ranks.append(rank())
+
+    assert [-2, -1, 0, 1] == ranks
+
+
+def test_it_goes_into_tasks_and_threads():
+    """Tasks and asyncio's threads copy the context; a protected call inside knows it."""
+
+    @ub.protect("inner")
+    async def inner():
+        return importance()
+
+    async def story():
+        with ub.priority("low"):
+            task = asyncio.create_task(inner())
+            in_a_thread = await asyncio.to_thread(importance)
+        return await task, in_a_thread, await inner()
+
+    assert ("low", "low", "normal") == asyncio.run(story())
+
+
+def test_it_goes_into_the_threads_of_a_time_limit():
+    """A plain function whose attempts can be left behind runs in a thread of ours."""
+
+    @ub.protect("inner", timeout=ub.Timeout(5.0))
+    def inner():
+        return importance()
+
+    with ub.priority("high"):
+        assert "high" == inner()
+
+
+@pytest.mark.parametrize("name", ["urgent", "", None, 3])
+def test_another_word_is_refused(name):
+    """The message says which there are."""
+    with (
+        pytest.raises(ConfigurationError, match="priority must be one of critical, high, normal, low"),
+        ub.priority(name),
+    ):
+        pass

@@ -1,0 +1,150 @@
+"""Which share of the calls is refused here, by what the target accepts; none as soon as it is back."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from unbreakable.policies.shedding import Shedding
+
+EVERY = 0.01  # seconds between two calls
+
+
+class Backend:
+    """Play calls against a target that accepts so many a second, and refuses the others."""
+
+    def __init__(self, accept: float = 0.9) -> None:
+        self.shedding, self.dice, self.now = Shedding(accept), random.Random(5), 0.0
+        self.accepts = 1_000.0  # a second
+        self.left, self.sent, self.shed, self.refused = 0.0, 0, 0, 0
+
+    def play(self, seconds: float, priority: str = "normal") -> Backend:
+        self.sent = self.shed = self.refused = 0
+        for _ in range(round(seconds / EVERY)):
+            self.now += EVERY
+            self.left = min(20.0, self.left + self.accepts * EVERY)
+            self._call(priority)
+        return self
+
+    def _call(self, priority: str) -> None:
+        if self.dice.random() < self.shedding.share(self.now, priority):
+            self.shedding.shed(self.now)
+            self.shed += 1
+            return
+        self.sent += 1
+        if self.left >= 1.0:
+            self.left -= 1.0
+            self.shedding.accept(1, self.now)
+        else:
+            self.shedding.refuse(self.now)
+            self.refused += 1
+
+
+@pytest.mark.parametrize("accepts", [20.0, 50.0, 80.0])
+def test_what_is_sent_is_a_little_more_than_what_is_accepted(accepts):
+    """In the long run about one in ten of what is sent is refused, whatever the target accepts."""
+    backend = Backend()
+    backend.accepts = accepts
+    backend.play(60.0)
+    backend.play(60.0)
+
+    assert backend.sent / 60.0 == pytest.approx(accepts / 0.9, rel=0.25)
+
+
+def test_a_few_refusals_refuse_nothing():
+    """One call in twenty that fails is within what is tolerated."""
+    shedding = Shedding(0.9)
+    for number in range(1, 1_000):
+        if number % 20:
+            shedding.accept(1, number / 10)
+        else:
+            shedding.refuse(number / 10)
+        assert shedding.share(number / 10) == 0.0
+
+
+def test_the_first_failures_of_few_calls_refuse_nothing():
+    """Of nine calls nothing can be told."""
+    shedding = Shedding(0.9)
+    for _ in range(9):
+        shedding.refuse(1.0)
+
+    assert shedding.share(1.0) == 0.0
+
+
+def test_of_a_dead_target_one_call_in_ten_is_still_sent():
+    """So it is seen when it is back."""
+    backend = Backend()
+    backend.accepts = 0.0
+    backend.play(30.0)
+    backend.play(30.0)
+
+    assert 0.9 == backend.shedding.share(backend.now)
+    assert backend.sent == pytest.approx(300, rel=0.2)
+
+
+@pytest.mark.parametrize("accepts", [0.0, 20.0])
+def test_a_target_that_is_back_has_all_its_calls_within_a_few(accepts):
+    """Half a minute of refusals is forgotten as soon as more calls in a row are accepted than chance would have it."""
+    backend = Backend()
+    backend.accepts = accepts
+    backend.play(60.0)
+    backend.accepts = 1_000.0
+    backend.play(2.0)
+    back = backend.play(5.0)
+
+    assert (0, 0) == (back.shed, back.refused)
+
+
+def test_luck_is_not_taken_for_a_target_that_is_back():
+    """While half of what is sent is refused at random, for hours, the share is hardly ever forgotten."""
+    shedding, dice, forgotten = Shedding(0.5), random.Random(3), 0
+    for number in range(20_000):
+        now = number * EVERY
+        if dice.random() < 0.3:
+            shedding.accept(1, now)
+        else:
+            shedding.refuse(now)
+        forgotten += number > 100 and shedding.share(now) == 0.0
+
+    assert forgotten < 200
+
+
+def test_what_is_long_ago_is_forgotten():
+    """After half a minute without a call nothing is refused."""
+    shedding = Shedding(0.9)
+    for _ in range(100):
+        shedding.refuse(1.0)
+
+    assert shedding.share(29.0) > 0.8
+    assert shedding.share(34.0) == 0.0
+
+
+def test_the_less_important_are_refused_first_and_the_important_hardly():
+    """At the same moment the share falls with the importance."""
+    shedding = Shedding(0.9)
+    shedding.accept(70, 1.0)
+    for _ in range(30):
+        shedding.refuse(1.0)
+    shares = [shedding.share(1.0, name) for name in ("low", "normal", "high", "critical")]
+
+    assert sorted(shares, reverse=True) == shares
+    assert shares[0] > shares[1] > 0.0 == shares[2] == shares[3]
+
+
+def test_a_target_that_accepts_everything_is_sent_everything():
+    """With the strictest tolerance and the least important calls, too."""
+    shedding = Shedding(1.0)
+    shedding.accept(1_000, 1.0)
+
+    assert 0.0 == shedding.share(1.0, "low")
+
+
+def test_it_is_bounded():
+    """A year of calls keeps ten buckets."""
+    shedding = Shedding(0.9)
+    for day in range(365):
+        shedding.refuse(86_400.0 * day)
+        shedding.accept(1, 86_400.0 * day + 29.0)
+
+    assert len(shedding.buckets) <= 11
