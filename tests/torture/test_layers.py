@@ -146,6 +146,23 @@ def test_without_a_budget_nothing_is_dearer(colour):
     assert 3 == colour.play(story)
 
 
+def test_calls_that_were_never_made_earn_nothing(colour):
+    """A budget is a share of the traffic, of which those that an open circuit refuses are no part."""
+
+    async def story():
+        async def down():
+            raise ConnectionError("down")
+
+        budget = ub.RetryBudget(ratio=1.0, floor=1.0, start=0.0)
+        door = colour.protect(down, budget=budget, breaker=ub.CircuitBreaker(2, rest=1_000.0))
+        for _ in range(10):
+            await colour.call(door.outcome)
+        await colour.sleep(100.0)
+        return door.node.budget.level(0, colour.runtime.now())
+
+    assert 2.0 == colour.play(story)
+
+
 # ── what a request brings along ─────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -69,6 +69,24 @@ def test_fewer_wishes_delay_nobody_else(colour, wishes):
     assert ("served", 0.0) == colour.play(story)
 
 
+def test_who_fails_for_another_reason_asks_nobody_for_peace(colour):
+    """An error that says when it makes sense to try again, and not that it was too much, is that call's alone."""
+
+    async def story():
+        class Later(Exception):
+            retry_after = 9.0
+
+        async def work():
+            raise Later
+
+        door = colour.protect(work, retry=ONCE)
+        for _ in range(5):
+            await colour.call(door.outcome)
+        return colour.now(), door.node.target.peace.kept
+
+    assert (0.0, False) == colour.play(story)
+
+
 def test_a_success_between_wishes_keeps_the_door_open(colour):
     """A target that serves every other call is limiting, not overwhelmed."""
 
@@ -201,6 +219,32 @@ def test_other_targets_of_the_node_are_asked_on(colour):
     assert [0.0] == colour.play(story)
 
 
+def test_all_sorts_of_calls_leave_it_in_peace(colour):
+    """A target that is overwhelmed by reads is not asked to write either, and is asked both again afterwards."""
+
+    async def story():
+        service = Service(colour, until=5.0)
+
+        async def ask(effects):
+            return await service.ask()
+
+        door = colour.protect(ask, retry=ONCE)
+        door.node.targets.tell_effects(lambda effects: effects)
+        service.until = 0.0
+        for effects in ("none", "idempotent"):
+            await colour.call(door, effects)
+        service.until = 5.0
+        for _ in range(3):
+            await colour.call(door.outcome, "none")
+        await colour.call(door, "idempotent")
+        return service.asked, [each.quick[colour.is_async] for each in door.node.target.circle]
+
+    asked, quick = colour.play(story)
+
+    assert ([0.0] * 5, True) == (asked[:5], asked[5] > 5.0)
+    assert [True] * 3 == quick
+
+
 def test_the_calls_around_do_not_count_what_they_were_told_below(colour):
     """The one that throttles is the target below, however its error is handed on."""
 
@@ -223,20 +267,25 @@ def test_the_calls_around_do_not_count_what_they_were_told_below(colour):
     assert (["failed"] * 3 + ["ok"], False, True) == colour.play(story)
 
 
-def test_a_remedy_that_helps_is_waited_for_by_nobody(colour):
-    """Where another way is at hand nobody has to leave the first one in peace."""
+def test_a_remedy_that_helps_is_waited_for_by_nobody():
+    """Where another way is at hand nobody has to leave the first one in peace, however many were told of it."""
 
     async def story():
+        begun = ASYNCIO.now()
+
+        @ub.protect("partner", retry=ub.Retry(2))
         async def ask(way="a"):
+            await sleep(0.1)
             if way == "a":
                 raise Busy(30.0)
             return way
 
-        door = colour.protect(ask, retry=ub.Retry(2))
-        door.remedy(Busy)(lambda failure: {"way": "b"})
-        return [await colour.call(door) for _ in range(5)], colour.now()
+        ask.remedy(Busy)(lambda failure: {"way": "b"})
+        served = await asyncio.gather(*(ask() for _ in range(5)))
+        return served, round(ASYNCIO.now() - begun, 6)
 
-    assert (["b"] * 5, 0.0) == colour.play(story)
+    with virtual_time():
+        assert (["b"] * 5, 0.2) == asyncio.run(story())
 
 
 def test_it_is_told_once(colour):

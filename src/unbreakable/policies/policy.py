@@ -166,7 +166,8 @@ class Context(Alarm):
 
     def beyond(self) -> Context:
         """Return a context for what goes on whatever becomes of this attempt's time; what it does is told to it."""
-        return self.scope(whole=None, deadline=math.inf, deadline_is_ours=False, due=math.inf, cut=0)
+        free = {"deadline": math.inf, "deadline_is_ours": False, "due": math.inf, "cut": 0}
+        return self.scope(whole=None, attempt=1, rival=0, layers=0, **free)
 
     def take_over(self, scope: Context) -> None:
         """Keep what an attempt found out that the next one, or the caller, has to know."""

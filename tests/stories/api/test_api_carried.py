@@ -18,11 +18,11 @@ def carried(partner):
     ]
 
 
-def through_a_transport(partner, *, carry=True, **options):
+def through_a_transport(partner, *, carry=True, headers=(), **options):
     """Return a function that asks the partner through a client of its own, which is closed with the test."""
     transport = ub.AdaptiveTransport(httpx2.HTTPTransport(), carry=carry, retry=QUICK, **options)
     with httpx2.Client(transport=transport) as client:
-        return client.get(partner.url, headers={"X-Mine": "1"})
+        return client.get(partner.url, headers={"X-Mine": "1", **dict(headers)})
 
 
 async def test_each_attempt_says_which_it_is(partner, ask):
@@ -59,13 +59,14 @@ def test_who_wants_to_keep_it_to_himself_can(partner):
 
 def test_what_a_caller_says_himself_is_left_as_it_is(partner):
     """A header of the same name is the user's."""
-    partner.answers(partner.reply(200), partner.reply(200))
+    partner.answers(*[partner.reply(200)] * 3)
     api = ub.APINode(partner.url, headers={"unbreakable-attempt": "7"})
     api.make_request_sync()
     api.make_request_sync(headers={"UNBREAKABLE-ATTEMPT": "8"})
     api.aclose_sync()
+    through_a_transport(partner, headers={"unbreakable-Attempt": "9"})
 
-    assert ["7", "8"] == [attempt for attempt, _ in carried(partner)]
+    assert ["7", "8", "9"] == [attempt for attempt, _ in carried(partner)]
 
 
 def test_a_service_in_the_middle_passes_on_what_it_was_told(partner):

@@ -124,3 +124,11 @@ def test_layers_that_repeat_are_counted_outwards():
     innermost = context(first, attempt=5)
 
     assert [1, 2, 3, 3] == [layers_around(each) for each in (context(context(layers=1)), attempt, first, innermost)]
+
+
+def test_what_goes_on_beyond_an_attempt_is_no_second_layer():
+    """A run that outlives its caller's attempt counts that attempt, and the request around it, once."""
+    request = context(layers=1, attempt=2)
+    call = context(request, attempt=2)
+
+    assert [2, 3] == [layers_around(context(each)) for each in (request.beyond(), call.beyond())]

@@ -46,6 +46,13 @@ def test_a_success_that_was_under_way_does_not_shorten_it():
     assert 4.0 == peace.left(1.0)
 
 
+def test_shorter_wishes_that_come_meanwhile_do_not_shorten_it():
+    """Three in a row make no pause shorter that is in force."""
+    peace = asked(*[(50.0, 0, 0.0)] * ENOUGH, *[(1.0, 1, 1.0)] * ENOUGH)
+
+    assert 49.0 == peace.left(1.0)
+
+
 def test_nobody_asks_any_more_once_it_is_over():
     """It is ended once, and not before its time."""
     peace = asked(*[(5.0, 0, 0.0)] * ENOUGH)
