@@ -26,6 +26,7 @@ from unbreakable.protect import attempts, protect
 if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when first asked for, by __getattr__ below
     from unbreakable import testing
     from unbreakable.fractal.incoming import incoming
+    from unbreakable.fractal.outgoing import outgoing
     from unbreakable.fractal.status import NodeStatus
     from unbreakable.knowledge import SqliteMemory
     from unbreakable.loops import EngineStatus, LoopState, LoopStatus, QuantumLoop, QuantumLoopEngine
@@ -117,6 +118,7 @@ __all__ = [
     "errors",
     "events",
     "incoming",
+    "outgoing",
     "priority",
     "protect",
     "testing",
@@ -162,6 +164,7 @@ __getattr__ = lazily.load(
         "Universe": "unbreakable.simulation.weigh",
         "WorkflowStatus": "unbreakable.workflow",
         "incoming": "unbreakable.fractal.incoming",
+        "outgoing": "unbreakable.fractal.outgoing",
         "testing": "",
     },
 )

@@ -224,6 +224,30 @@ def test_a_request_cannot_lengthen_anything(colour):
     assert [5.0, 3.0] == colour.play(story)
 
 
+def test_any_client_can_pass_on_what_is_known(colour):
+    """What goes out in a call, or right in the block, is what is known there; outside of both it is nothing."""
+
+    async def story():
+        told = []
+
+        async def ask():
+            told.append(ub.outgoing())
+            if len(told) < 3:
+                raise ConnectionError("reset")
+
+        with ub.incoming({"Unbreakable-Attempt": "2;layers=3", "Unbreakable-Deadline": "5"}):
+            told.append(ub.outgoing())
+            await colour.call(colour.protect(ask, retry=AT_ONCE, budget=False))
+        told.append(ub.outgoing())
+        return told
+
+    attempts = ["2;layers=3", "1;layers=3", "2;layers=4", None]
+    told = colour.play(story)
+
+    assert attempts == [each.get("Unbreakable-Attempt") for each in told]
+    assert ["5.000", "5.000", "5.000", None] == [each.get("Unbreakable-Deadline") for each in told]
+
+
 def test_a_block_leaves_nothing_behind(colour):
     """After it, and when it raises, calls are as they were before."""
 
