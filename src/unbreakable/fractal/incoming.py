@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from unbreakable.policies import Context, Plan, current
-from unbreakable.policies.carried import carried_in
 from unbreakable.policies.check import refuse
 from unbreakable.policies.naming import Title
 from unbreakable.policies.policy import inside
+from unbreakable.policies.received import carried_in
 from unbreakable.runtime import BLOCKING
 
 Headers: TypeAlias = Mapping[Any, Any] | Sequence[tuple[Any, Any]]

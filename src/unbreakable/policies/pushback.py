@@ -20,7 +20,6 @@ The finer word wins over the coarser one, in this order from the second on; a no
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,8 +32,6 @@ SINCE_1970 = 1e8  # seconds; more is a date: nobody says so long beforehand that
 
 _MILLISECONDS = ("grpc-retry-pushback-ms", "retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after")
 _LIMITS = ("RateLimit", "X-RateLimit")
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # as a header says them
-_TOKEN = re.compile(r"([a-z]+)=([0-9]{1,12})")
 
 Headers = Callable[[str], str]
 
@@ -130,7 +127,12 @@ def seconds_in(header: str) -> float | None:
     >>> seconds_in("86400"), seconds_in("9" * 400) == LONGEST_WISH, seconds_in("soon")
     (86400.0, True, None)
     """
-    return wish(float(header)) if _SECONDS.fullmatch(header.strip()) else None
+    return wish(float(header)) if _is_decimal(header.strip()) else None
+
+
+def _is_decimal(text: str) -> bool:
+    whole, point, part = text.partition(".")
+    return text.isascii() and whole.isdigit() and part.isdigit() is bool(point)
 
 
 def wish(seconds: float) -> float | None:
@@ -151,7 +153,7 @@ def _limit_in(header: Headers, status: Any) -> float | None:
         if told:
             return max((reset for left, reset in told if left == 0), default=None)
         left, reset = header(f"{name}-Remaining").strip(), header(f"{name}-Reset").strip()
-        if _SECONDS.fullmatch(reset) and (left == "0" or (not left and status == 429)):
+        if _is_decimal(reset) and (left == "0" or (not left and status == 429)):
             return wish(float(reset)) if float(reset) < SINCE_1970 else _since_1970(float(reset), header("Date"))
     return None
 
@@ -162,9 +164,11 @@ def _members(header: str) -> list[tuple[int, float]]:
     >>> _members('"day";r=100;t=9000, "burst";r=0;t=7'), _members("limit=9, remaining=0, reset=30")
     ([(100, 9000.0), (0, 7.0)], [(0, 30.0)])
     """
+    import re
+
     parts = header.split(",") if ";" in header else [header]
     found = []
-    for told in (dict(_TOKEN.findall(part.lower())) for part in parts):
+    for told in (dict(re.findall(r"([a-z]+)=([0-9]{1,12})", part.lower())) for part in parts):
         left, reset = told.get("r", told.get("remaining")), told.get("t", told.get("reset"))
         if left is not None and reset is not None:
             found.append((int(left), min(LONGEST_WISH, float(reset))))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unbreakable.policies import Context, Plan, Timeout
-from unbreakable.policies.carried import LONGEST, MOST, carried_in, headers_of, layers_around
+from unbreakable.policies.carried import LONGEST, headers_of, layers_around
+from unbreakable.policies.received import MOST, carried_in
 
 
 def context(above=None, **fields):
