@@ -1,0 +1,314 @@
+"""Circuits: who is let through, what is counted, and whose answers are too old to count."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tests.torture.matrix.behaviour import behaviour
+from tests.torture.matrix.peer import Breaker, Retry
+from tests.torture.matrix.target import Target, end_of, end_of_sync, fails, in_threads, lets_through
+
+CIRCUIT = "policies/breaker.py"
+IS_STALE = "            if stamp != self.generation or self.state is State.DISABLED:\n"
+
+
+async def half_open(peer, failures=1):
+    """Return a target that is down, and its door, whose circuit has just rested."""
+    target = Target(down=True)
+    door = peer.protect(target.ask, breaker=Breaker(failures, 0.2))
+    await fails(door, failures)
+    assert not await lets_through(door, target), "the circuit did not open"
+    await asyncio.sleep(0.25)
+    return target, door
+
+
+@behaviour("everybody is a probe", CIRCUIT, " and self.probes < self.settings.permits:", ":")
+async def half_open_herd_of_tasks(peer):
+    """Of twenty tasks at a circuit that has rested, one reaches the target."""
+    target, door = await half_open(peer)
+    target.calls, target.down = 0, False
+    await asyncio.gather(*(end_of(door(0.1)) for _ in range(20)))
+
+    assert 1 == target.calls
+
+
+@behaviour("everybody is a probe", CIRCUIT, " and self.probes < self.settings.permits:", ":")
+def half_open_herd_of_threads(peer):
+    """Of twenty threads at a circuit that has rested, one reaches the target."""
+    target = Target(down=True)
+    door = peer.protect(target.ask_sync, breaker=Breaker(1, 0.2))
+    end_of_sync(door)
+    time.sleep(0.25)
+    target.calls, target.down = 0, False
+    in_threads(*[lambda: door(0.1)] * 20)
+
+    assert 1 == target.calls
+
+
+@behaviour(
+    "any success closes",
+    CIRCUIT,
+    IS_STALE,
+    "            if ok and self.state is State.OPEN:\n                return self._move(Change.RESET, now)\n" + IS_STALE,
+)
+async def stale_success_after_opening(peer):
+    """A success that was under way when the circuit opened does not close it."""
+    target = Target()
+    door = peer.protect(target.ask, breaker=Breaker(3, 10.0))
+    old = asyncio.ensure_future(door(0.2))
+    await asyncio.sleep(0.05)
+    await fails(door, 3, down=True)
+    await old
+
+    assert not await lets_through(door, target)
+
+
+@behaviour("no generations", CIRCUIT, "stamp != self.generation or self.state is", "self.state is")
+async def stale_success_after_reopening(peer):
+    """A success of an earlier round is no verdict on the probe that is under way."""
+    target = Target()
+    door = peer.protect(target.ask, breaker=Breaker(3, 0.4))
+    old = asyncio.ensure_future(door(0.7))
+    await asyncio.sleep(0.05)
+    await fails(door, 3, down=True)
+    await asyncio.sleep(0.45)
+    probe = asyncio.ensure_future(end_of(door(0.3, down=True)))
+    await old
+    assert not await lets_through(door, target), "the old success let another call through beside the probe"
+    await probe
+
+    assert not await lets_through(door, target), "the old success closed the circuit"
+
+
+@behaviour(
+    "old failures count",
+    CIRCUIT,
+    IS_STALE,
+    "            if ok is False and stamp != self.generation and self.state is State.CLOSED:\n"
+    "                return self._move(Change.TRIPPED, now)\n" + IS_STALE,
+)
+async def stale_failure_after_recovery(peer):
+    """A failure that began before the circuit opened does not open it once it has closed again."""
+    target = Target()
+    door = peer.protect(target.ask, breaker=Breaker(1, 0.2))
+    old = asyncio.ensure_future(end_of(door(0.5, down=True)))
+    await asyncio.sleep(0.05)
+    await fails(door, 1, down=True)
+    await asyncio.sleep(0.25)
+    assert "up" == await door(), "the probe was not let through"
+    await old
+
+    assert await lets_through(door, target)
+
+
+@behaviour("permits are for ever", CIRCUIT, "if self.state in (State.OPEN, State.HALF_OPEN) and", "if self.state is State.OPEN and")
+async def probe_that_hangs(peer):
+    """A probe that never returns does not keep the circuit shut for ever: after more rests another one is let through."""
+    target, door = await half_open(peer)
+    hung = asyncio.ensure_future(end_of(door(30.0)))
+    await asyncio.sleep(0.7)
+    try:
+        assert await lets_through(door, target)
+    finally:
+        hung.cancel()
+
+
+@behaviour("no generations", CIRCUIT, "stamp != self.generation or self.state is", "self.state is")
+async def late_answer_of_a_probe(peer):
+    """The answer of a probe that was given up does not speak for the probe that took its place."""
+    target, door = await half_open(peer, failures=3)
+    first = asyncio.ensure_future(door(0.5, down=False))
+    await asyncio.sleep(0.35)
+    second = asyncio.ensure_future(end_of(door(0.3, down=True)))
+    await first
+    assert 5 == target.calls, "the second probe was not let through"
+    await second
+
+    assert not await lets_through(door, target)
+
+
+@behaviour("permits are lost", CIRCUIT, "            self.probes -= 1\n", "")
+async def cancelled_probe_frees_its_place(peer):
+    """After a cancelled probe the next caller is let through."""
+    target, door = await half_open(peer)
+    probe = asyncio.ensure_future(end_of(door(30.0)))
+    await asyncio.sleep(0.05)
+    probe.cancel()
+    await asyncio.wait({probe})
+
+    assert await lets_through(door, target)
+
+
+@behaviour("a cancelled probe has succeeded", CIRCUIT, "settle(stamp, None, ", "settle(stamp, True, ")
+async def cancelled_probe_is_no_success(peer):
+    """A cancelled probe does not close the circuit."""
+    target, door = await half_open(peer, failures=3)
+    probe = asyncio.ensure_future(end_of(door(30.0)))
+    await asyncio.sleep(0.05)
+    probe.cancel()
+    await asyncio.wait({probe})
+    await asyncio.sleep(0.25)
+    await fails(door, 1)
+
+    assert not await lets_through(door, target)
+
+
+async def cancelled_calls(door, number):
+    """Make so many calls and cancel each."""
+    for _ in range(number):
+        call = asyncio.ensure_future(door(30.0))
+        await asyncio.sleep(0.01)
+        call.cancel()
+        await asyncio.wait({call})
+
+
+@behaviour("cancelled calls have failed", "fractal/quick.py", "says = None if failure is None", "says = False if failure is None")
+async def cancelled_callers_do_not_open(peer):
+    """Callers who lose patience are no failures of the target."""
+    target = Target()
+    door = peer.protect(target.ask, breaker=Breaker(3, 10.0))
+    await cancelled_calls(door, 10)
+
+    assert await lets_through(door, target)
+
+
+@behaviour("cancelled calls have succeeded", "fractal/quick.py", "says = None if failure is None", "says = True if failure is None")
+async def cancelled_callers_are_no_successes(peer):
+    """A cancelled call between failures does not make the circuit forget them."""
+    target = Target(down=True)
+    door = peer.protect(target.ask, breaker=Breaker(3, 10.0))
+    await fails(door, 2)
+    await cancelled_calls(door, 1)
+    await fails(door, 1)
+
+    assert not await lets_through(door, target)
+
+
+@behaviour(
+    "what was cut says nothing",
+    CIRCUIT,
+    "return None if is_a(result.error, Rejected) or",
+    "return None if result.cut or is_a(result.error, Rejected) or",
+)
+async def own_timeouts_open(peer):
+    """A target that hangs into our own time limit opens the circuit."""
+    target = Target()
+    door = peer.protect(target.ask, timeout=0.05, breaker=Breaker(3, 10.0, on=Exception))
+    await fails(door, 3, 30.0)
+
+    assert not await lets_through(door, target)
+
+
+@behaviour(
+    "a refusal begins the rest anew",
+    CIRCUIT,
+    "            return (self.generation if self.state in (State.CLOSED",
+    "            if self.state is State.OPEN:\n                self.until = now + self.settings.rest\n"
+    "            return (self.generation if self.state in (State.CLOSED",
+)
+async def refusals_do_not_prolong_the_rest(peer):
+    """Callers that knock at an open circuit all the time do not keep it open."""
+    target = Target(down=True)
+    door = peer.protect(target.ask, breaker=Breaker(1, 0.3))
+    await fails(door, 1)
+    target.down = False
+    for _ in range(14):
+        await asyncio.sleep(0.025)
+        await end_of(door())
+
+    assert 2 <= target.calls
+
+
+@behaviour("an open circuit is slept through", "policies/breaker.py", "    wait: float = 0.0\n", "    wait: float = 60.0\n")
+async def open_circuit_is_not_retried(peer):
+    """A retry around an open circuit tells its caller at once, and does not sleep in between."""
+    target = Target(down=True)
+    door = peer.protect(target.ask, breaker=Breaker(3, 10.0), retry=Retry(3, 0.3))
+    await fails(door, 1)
+    began = peer.now()
+    ended = await end_of(door())
+
+    assert isinstance(ended, peer.refused), f"the refused call ended in {ended!r}"
+    assert peer.now() - began < 0.2
+    assert 3 == target.calls
+
+
+@behaviour(
+    "only exceptions are told to the circuit",
+    CIRCUIT,
+    "    if not isinstance(result, Failure):\n",
+    '    if not isinstance(result, Failure) or type(result.error).__name__ == "VerificationFailed":\n',
+)
+async def wrong_results_open(peer):
+    """Results that are not what was asked for open the circuit, though nothing is raised."""
+    target = Target()
+    door = peer.protect(target.ask, breaker=Breaker(3, 10.0), verify=lambda answer: answer != "up")
+    for _ in range(3):
+        await end_of(door())
+
+    assert not await lets_through(door, target)
+
+
+@behaviour("every error counts", CIRCUIT, "return retry is None or is_a(error, UnbreakableError) or", "return True or")
+async def errors_of_other_types_do_not_open(peer):
+    """An error that the circuit is not meant for, such as a caller's own mistake, does not open it."""
+    calls = []
+
+    async def work():
+        calls.append(1)
+        raise LookupError("no such customer")
+
+    door = peer.protect(work, breaker=Breaker(3, 10.0))
+    await fails(door, 10)
+
+    assert 10 == len(calls)
+
+
+@behaviour("forced open is merely open", CIRCUIT, "self._by_hand(Change.FORCED, now=math.inf)", "self._by_hand(Change.TRIPPED)")
+async def forced_open_stays_open(peer):
+    """A circuit that was opened by hand lets nobody through, however long it rests."""
+    target = Target()
+    door = peer.protect(target.ask, breaker=Breaker(3, 0.1))
+    await door()
+    peer.force_open(door)
+    await asyncio.sleep(0.25)
+
+    assert not await lets_through(door, target)
+
+
+@behaviour("one target for all keys", "fractal/targets.py", "key = None if self.key is None else self.key(*args, **kwargs)", "key = None")
+async def keys_are_apart(peer):
+    """One host that is down does not shut the others out."""
+    calls = []
+
+    async def work(host):
+        calls.append(host)
+        if host == "bad":
+            raise OSError(host)
+        return host
+
+    door = peer.keyed(work, Breaker(3, 10.0))
+    await fails(door, 3, "bad")
+
+    assert "good" == await door("good")
+    assert not isinstance(await end_of(door("bad")), str)
+    assert 3 == calls.count("bad")
+
+
+@behaviour("interrupts have failed", "fractal/quick.py", "says = None if failure is None", "says = False if failure is None")
+def interrupts_do_not_open(peer):
+    """Ctrl-C during calls is no failure of the target."""
+    presses, calls = [KeyboardInterrupt] * 5, []
+
+    def work():
+        calls.append(1)
+        if presses:
+            raise presses.pop()
+        return "up"
+
+    door = peer.protect(work, breaker=Breaker(3, 10.0, on=Exception))
+    for _ in range(5):
+        assert isinstance(end_of_sync(door), KeyboardInterrupt)
+
+    assert "up" == door()

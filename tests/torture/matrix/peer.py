@@ -1,0 +1,89 @@
+"""What a story may ask of a library; a peer's file says how the library's own documentation does that."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from typing import Any, NamedTuple
+
+
+class NotOffered(Exception):
+    """Say that the library has no such feature, or not for code of this colour: that is told apart from failing."""
+
+
+class Retry(NamedTuple):
+    """Wish for at most *attempts* attempts on errors of type *on*, *pause* seconds apart."""
+
+    attempts: int = 3
+    pause: float = 0.0
+    on: Any = OSError
+
+
+class Breaker(NamedTuple):
+    """Wish for a circuit that opens when *failures* of as many attempts failed, for *rest* seconds, and one probe."""
+
+    failures: int = 1
+    rest: float = 0.2
+    on: Any = OSError
+
+
+class Budget(NamedTuple):
+    """Wish for repeats of at most *ratio* of the traffic, besides *start* to begin with."""
+
+    ratio: float = 0.1
+    start: int = 10
+
+
+class Peer:
+    """One library; a method that is not overridden is a feature that it does not offer.
+
+    Layered libraries override one method for each wish; a library with one door overrides ``protect``.
+    """
+
+    name = "?"  #: as it is installed
+    refused: tuple[type[BaseException], ...] = ()  #: what an open circuit or a full bulkhead raises
+    cut: tuple[type[BaseException], ...] = ()  #: what a time limit raises
+    order = ("timeout", "hedge", "breaker", "bulkhead", "verify", "budget", "retry", "fallback", "deadline")
+    colours = ("async", "sync")
+
+    def now(self) -> float:
+        """Return the moment, in seconds; replaced where time is virtual."""
+        return time.monotonic()
+
+    def protect(self, work: Any, **wishes: Any) -> Any:
+        """Return *work* behind what is wished for, the innermost first."""
+        self.check_colour(work)
+        for wish in self.order:
+            if wish in wishes:
+                work = getattr(self, wish)(work, wishes.pop(wish))
+        assert not wishes, wishes
+        return work
+
+    def check_colour(self, work: Any) -> None:
+        """Refuse code of a colour that the library does not protect."""
+        is_async = inspect.iscoroutinefunction(work) or inspect.isasyncgenfunction(work)
+        if ("async" if is_async else "sync") not in self.colours:
+            raise NotOffered
+
+    def offers_not(self, *anything: Any, **things: Any) -> Any:
+        """Say that this is not offered."""
+        raise NotOffered
+
+    retry = breaker = timeout = hedge = bulkhead = verify = budget = fallback = deadline = offers_not
+    stream = offers_not  #: a generator function, guarded by a Retry
+    block = offers_not  #: an async function that runs the given one as a block that a Retry guards
+    sync_block = offers_not
+    defaults = offers_not  #: a function protected by nothing but the defaults of a retry
+    shared_budget = offers_not  #: two functions that pay for their retries from one Budget
+    shared_bulkhead = offers_not  #: what guards functions, of both colours, by one bulkhead of so many places
+    keyed = offers_not  #: a function with a Breaker for each of its first arguments
+    force_open = offers_not  #: open the circuit of what ``protect`` returned last by hand
+    told = offers_not  #: how many attempts it says that each call took, of async calls with these arguments at once
+    counted = offers_not  #: how many calls of a protected function (succeeded, failed) it says there were
+    outcome = offers_not  #: (value, whether it is fresh) of an async call of a function with a fallback
+    testing = offers_not  #: a context manager in which pauses take no time
+    virtual = offers_not  #: the same for limits and rests; it gives an async function that lets time pass
+    settings = offers_not  #: objects that hold settings
+    once = offers_not  #: the work, declared as something that must not happen twice, with a hedge of so many seconds
+    after = offers_not  #: an exception class whose instances, made of a number, ask for a pause of so many seconds
+    typed = offers_not  #: source text; see shapes.py

@@ -1,0 +1,102 @@
+"""What comes out: the caller's own exceptions, honest fallbacks, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+from tests.torture.matrix.behaviour import behaviour
+from tests.torture.matrix.peer import Breaker, Retry
+from tests.torture.matrix.target import Target, end_of, end_of_sync, lets_through
+
+
+@behaviour("errors are wrapped", "fractal/telling.py", "    error = result.error\n", "    error = RuntimeError(str(result.error))\n")
+async def own_error_comes_out(peer):
+    """When all attempts have failed the caller gets the work's own exception, the very object."""
+    own = OSError("down")
+
+    async def work():
+        raise own
+
+    assert own is await end_of(peer.protect(work, retry=Retry(2, 0.0))())
+
+
+@behaviour("errors are wrapped", "fractal/telling.py", "    error = result.error\n", "    error = RuntimeError(str(result.error))\n")
+def own_error_comes_out_of_plain_code(peer):
+    """The same in plain code, and under a time limit in whatever thread."""
+    own = OSError("down")
+
+    def work():
+        raise own
+
+    assert own is end_of_sync(peer.protect(work, retry=Retry(2, 0.0)))
+
+
+class Order:
+    """An argument whose end can be seen."""
+
+
+@behaviour("a frame holds what its exception holds", "fractal/telling.py", "        del error, result  # the", "        pass  # the")
+def failed_call_leaves_nothing_behind(peer):
+    """A failed call lets go of its arguments at once, and leaves no work for the garbage collector."""
+
+    def work(order):
+        raise OSError("down")
+
+    door, order = peer.protect(work, retry=Retry(2, 0.0)), Order()
+    seen = weakref.ref(order)
+    gc.disable()
+    try:
+        end_of_sync(door, Order())  # whatever is kept for good is kept by now
+        end_of_sync(door, order)
+        del order
+
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+@behaviour("fallbacks are not asked", "policies/fallback.py", "if not isinstance(result, Failure) or (", "if True or (")
+async def fallback_answers(peer):
+    """The fallback's answer is what the caller gets when all attempts have failed."""
+    target = Target(down=True)
+    door = peer.protect(target.ask, retry=Retry(2, 0.0), fallback=lambda error: "cached")
+
+    assert "cached" == await door()
+    assert 2 == target.calls
+
+
+@behaviour("a fallback is a success like any", "policies/fallback.py", "return Success(value, quality=0.0, degraded=reason)", "return Success(value)")
+async def fallback_is_visible(peer):
+    """A caller that wants to know is told whether the answer is the fallback's."""
+    target = Target(down=True)
+    door = peer.protect(target.ask, fallback=lambda error: "cached")
+    stale = await peer.outcome(door)
+    target.down = False
+
+    assert [("cached", False), ("up", True)] == [stale, await peer.outcome(door)]
+
+
+@behaviour("the circuit takes the fallback's word", "policies/breaker.py", "    if not isinstance(result, Failure):\n        return True\n", "    if not isinstance(result, Failure) or ctx.node.settings.fallback is not None:\n        return True\n")
+async def fallback_hides_nothing_from_the_circuit(peer):
+    """A target that is down opens its circuit, though a fallback answers all callers."""
+    target = Target(down=True)
+    door = peer.protect(target.ask, breaker=Breaker(3, 10.0), fallback=lambda error: "cached")
+    answers = [await door() for _ in range(3)]
+
+    assert ["cached"] * 3 == answers
+    assert not await lets_through(door, target)
+
+
+@behaviour("a cancellation is a failure", "fractal/doors.py", "            value = await self.function(*args, **kwargs)\n", '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n')
+async def fallback_is_no_answer_to_cancellation(peer):
+    """A call that is cancelled ends as cancelled, and not in the fallback's answer."""
+    target = Target()
+    door = peer.protect(target.ask, fallback=lambda error: "cached")
+    call = asyncio.ensure_future(door(5.0))
+    await asyncio.sleep(0.05)
+    call.cancel()
+    await asyncio.wait({call})
+
+    assert call.cancelled()
