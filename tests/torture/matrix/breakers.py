@@ -25,9 +25,9 @@ async def half_open(peer, failures=1):
 
 @behaviour("everybody is a probe", CIRCUIT, " and self.probes < self.settings.permits:", ":")
 async def half_open_herd_of_tasks(peer):
-    """Of twenty tasks at a circuit that has rested, one reaches the target."""
+    """Of twenty tasks at a circuit that has rested, one reaches the target, which is still down."""
     target, door = await half_open(peer)
-    target.calls, target.down = 0, False
+    target.calls = 0
     await asyncio.gather(*(end_of(door(0.1)) for _ in range(20)))
 
     assert 1 == target.calls
@@ -35,12 +35,12 @@ async def half_open_herd_of_tasks(peer):
 
 @behaviour("everybody is a probe", CIRCUIT, " and self.probes < self.settings.permits:", ":")
 def half_open_herd_of_threads(peer):
-    """Of twenty threads at a circuit that has rested, one reaches the target."""
+    """Of twenty threads at a circuit that has rested, one reaches the target, which is still down."""
     target = Target(down=True)
     door = peer.protect(target.ask_sync, breaker=Breaker(1, 0.2))
     end_of_sync(door)
     time.sleep(0.25)
-    target.calls, target.down = 0, False
+    target.calls = 0
     in_threads(*[lambda: door(0.1)] * 20)
 
     assert 1 == target.calls
@@ -50,7 +50,8 @@ def half_open_herd_of_threads(peer):
     "any success closes",
     CIRCUIT,
     IS_STALE,
-    "            if ok and self.state is State.OPEN:\n                return self._move(Change.RESET, now)\n" + IS_STALE,
+    "            if ok and self.state is State.OPEN:\n                return self._move(Change.RESET, now)\n"
+    + IS_STALE,
 )
 async def stale_success_after_opening(peer):
     """A success that was under way when the circuit opened does not close it."""
@@ -102,7 +103,12 @@ async def stale_failure_after_recovery(peer):
     assert await lets_through(door, target)
 
 
-@behaviour("permits are for ever", CIRCUIT, "if self.state in (State.OPEN, State.HALF_OPEN) and", "if self.state is State.OPEN and")
+@behaviour(
+    "permits are for ever",
+    CIRCUIT,
+    "if self.state in (State.OPEN, State.HALF_OPEN) and",
+    "if self.state is State.OPEN and",
+)
 async def probe_that_hangs(peer):
     """A probe that never returns does not keep the circuit shut for ever: after more rests another one is let through."""
     target, door = await half_open(peer)
@@ -163,7 +169,12 @@ async def cancelled_calls(door, number):
         await asyncio.wait({call})
 
 
-@behaviour("cancelled calls have failed", "fractal/quick.py", "says = None if failure is None", "says = False if failure is None")
+@behaviour(
+    "cancelled calls have failed",
+    "fractal/quick.py",
+    "says = None if failure is None",
+    "says = False if failure is None",
+)
 async def cancelled_callers_do_not_open(peer):
     """Callers who lose patience are no failures of the target."""
     target = Target()
@@ -173,7 +184,12 @@ async def cancelled_callers_do_not_open(peer):
     assert await lets_through(door, target)
 
 
-@behaviour("cancelled calls have succeeded", "fractal/quick.py", "says = None if failure is None", "says = True if failure is None")
+@behaviour(
+    "cancelled calls have succeeded",
+    "fractal/quick.py",
+    "says = None if failure is None",
+    "says = True if failure is None",
+)
 async def cancelled_callers_are_no_successes(peer):
     """A cancelled call between failures does not make the circuit forget them."""
     target = Target(down=True)
@@ -220,7 +236,9 @@ async def refusals_do_not_prolong_the_rest(peer):
     assert 2 <= target.calls
 
 
-@behaviour("an open circuit is slept through", "policies/breaker.py", "    wait: float = 0.0\n", "    wait: float = 60.0\n")
+@behaviour(
+    "an open circuit is slept through", "policies/breaker.py", "    wait: float = 0.0\n", "    wait: float = 60.0\n"
+)
 async def open_circuit_is_not_retried(peer):
     """A retry around an open circuit tells its caller at once, and does not sleep in between."""
     target = Target(down=True)
@@ -265,7 +283,9 @@ async def errors_of_other_types_do_not_open(peer):
     assert 10 == len(calls)
 
 
-@behaviour("forced open is merely open", CIRCUIT, "self._by_hand(Change.FORCED, now=math.inf)", "self._by_hand(Change.TRIPPED)")
+@behaviour(
+    "forced open is merely open", CIRCUIT, "self._by_hand(Change.FORCED, now=math.inf)", "self._by_hand(Change.TRIPPED)"
+)
 async def forced_open_stays_open(peer):
     """A circuit that was opened by hand lets nobody through, however long it rests."""
     target = Target()
@@ -277,7 +297,12 @@ async def forced_open_stays_open(peer):
     assert not await lets_through(door, target)
 
 
-@behaviour("one target for all keys", "fractal/targets.py", "key = None if self.key is None else self.key(*args, **kwargs)", "key = None")
+@behaviour(
+    "one target for all keys",
+    "fractal/targets.py",
+    "key = None if self.key is None else self.key(*args, **kwargs)",
+    "key = None",
+)
 async def keys_are_apart(peer):
     """One host that is down does not shut the others out."""
     calls = []
@@ -296,7 +321,9 @@ async def keys_are_apart(peer):
     assert 3 == calls.count("bad")
 
 
-@behaviour("interrupts have failed", "fractal/quick.py", "says = None if failure is None", "says = False if failure is None")
+@behaviour(
+    "interrupts have failed", "fractal/quick.py", "says = None if failure is None", "says = False if failure is None"
+)
 def interrupts_do_not_open(peer):
     """Ctrl-C during calls is no failure of the target."""
     presses, calls = [KeyboardInterrupt] * 5, []

@@ -22,7 +22,12 @@ async def cancel_after(seconds, call):
     return ended, asyncio.get_running_loop().time() - began
 
 
-@behaviour("a cancellation is a failure", "fractal/doors.py", "            value = await self.function(*args, **kwargs)\n", '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n')
+@behaviour(
+    "a cancellation is a failure",
+    "fractal/doors.py",
+    "            value = await self.function(*args, **kwargs)\n",
+    '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
+)
 async def cancelled_call_is_not_retried(peer):
     """A call that its caller cancels ends, and is not tried again, whatever types are retried."""
     target = Target()
@@ -33,7 +38,12 @@ async def cancelled_call_is_not_retried(peer):
     assert took < 0.2
 
 
-@behaviour("a pause eats a cancellation", "runtime/aio.py", "        await asyncio.sleep(seconds)\n", "        with contextlib.suppress(asyncio.CancelledError):\n            await asyncio.sleep(seconds)\n")
+@behaviour(
+    "a pause eats a cancellation",
+    "runtime/aio.py",
+    "        await asyncio.sleep(seconds)\n",
+    "        with contextlib.suppress(asyncio.CancelledError):\n            await asyncio.sleep(seconds)\n",
+)
 async def cancelled_in_the_pause(peer):
     """Cancelling a call that waits for its next attempt ends it at once."""
     target = Target(down=True)
@@ -44,7 +54,12 @@ async def cancelled_in_the_pause(peer):
     assert took < 0.3
 
 
-@behaviour("a cancellation is eaten", "fractal/doors.py", "            value = await self.function(*args, **kwargs)\n", '            task = __import__("asyncio").ensure_future(self.function(*args, **kwargs))\n            try:\n                value = await task\n            except BaseException:\n                if not task.done() or task.cancelled():\n                    raise\n                value = task.result()\n')
+@behaviour(
+    "a cancellation is eaten",
+    "fractal/doors.py",
+    "            value = await self.function(*args, **kwargs)\n",
+    '            task = __import__("asyncio").ensure_future(self.function(*args, **kwargs))\n            try:\n                value = await task\n            except BaseException:\n                if not task.done() or task.cancelled():\n                    raise\n                value = task.result()\n',
+)
 async def cancelled_as_the_answer_arrives(peer):
     """A cancellation that comes in the very moment of the answer is not lost."""
     for turns in range(6):
@@ -66,7 +81,12 @@ async def cancelled_as_the_answer_arrives(peer):
         assert call.cancelled(), f"cancelled {turns} turns after the answer, the call returned as if it were not"
 
 
-@behaviour("our cancellation is not taken back", "runtime/watch.py", "    left = min(task.uncancel() for _ in range(cuts))", "    left = 0")
+@behaviour(
+    "our cancellation is not taken back",
+    "runtime/watch.py",
+    "    left = min(task.uncancel() for _ in range(cuts))",
+    "    left = 0",
+)
 async def time_limits_leave_no_cancellation(peer):
     """After a time limit has cut an attempt, its task does not count as cancelled."""
     target = Target()
@@ -76,7 +96,12 @@ async def time_limits_leave_no_cancellation(peer):
     assert 0 == asyncio.current_task().cancelling()
 
 
-@behaviour("whoever was cut was cut by us", "runtime/watch.py", "    return left <= alarm.cancels and isinstance", "    return isinstance")
+@behaviour(
+    "whoever was cut was cut by us",
+    "runtime/watch.py",
+    "    return left <= alarm.cancels and isinstance",
+    "    return isinstance",
+)
 async def cancelled_while_a_cut_attempt_clears_up(peer):
     """A caller that cancels while an attempt that we cut clears up is obeyed."""
     calls = []
@@ -94,7 +119,12 @@ async def cancelled_while_a_cut_attempt_clears_up(peer):
     assert ("cancelled", 1) == (ended, len(calls))
 
 
-@behaviour("a cancellation is a failure", "fractal/doors.py", "            value = await self.function(*args, **kwargs)\n", '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n')
+@behaviour(
+    "a cancellation is a failure",
+    "fractal/doors.py",
+    "            value = await self.function(*args, **kwargs)\n",
+    '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
+)
 async def callers_own_time_limit(peer):
     """``asyncio.timeout`` around a protected call ends it in time, in the caller's TimeoutError."""
     target = Target()
@@ -112,7 +142,12 @@ async def callers_own_time_limit(peer):
     assert peer.now() - began < 0.4
 
 
-@behaviour("the cut attempt is left behind", "fractal/doors.py", "            value = await self.function(*args, **kwargs)\n", '            value = await __import__("asyncio").shield(self.function(*args, **kwargs))\n')
+@behaviour(
+    "the cut attempt is left behind",
+    "fractal/doors.py",
+    "            value = await self.function(*args, **kwargs)\n",
+    '            value = await __import__("asyncio").shield(self.function(*args, **kwargs))\n',
+)
 async def cut_attempt_ends_before_the_next(peer):
     """The next attempt begins when the one that was cut has cleared up: never two at once."""
     at_work, peak, calls = [0], [0], []
@@ -132,7 +167,12 @@ async def cut_attempt_ends_before_the_next(peer):
     assert (2, 1) == (len(calls), peak[0])
 
 
-@behaviour("whatever is raised is repeated", "fractal/quick.py", "    elif isinstance(error, Exception):\n", "    elif isinstance(error := error if isinstance(error, Exception) else RuntimeError(error), Exception):\n")
+@behaviour(
+    "whatever is raised is repeated",
+    "fractal/quick.py",
+    "    elif isinstance(error, Exception):\n",
+    "    elif isinstance(error := error if isinstance(error, Exception) else RuntimeError(error), Exception):\n",
+)
 def interrupt_is_not_retried(peer):
     """Ctrl-C ends a call at once, and is raised as it is."""
     calls = []

@@ -74,7 +74,12 @@ async def quick_calls_have_no_copy(peer):
     assert ("quick", 1) == (ended, copies.begun)
 
 
-@behaviour("losers are waited for", "runtime/aio.py", "            for task in tasks:\n                task.cancel()\n", "            for task in tasks:\n                task.cancel()\n            await asyncio.wait(tasks)\n")
+@behaviour(
+    "losers are waited for",
+    "runtime/aio.py",
+    "            for task in tasks:\n                task.cancel()\n",
+    "            for task in tasks:\n                task.cancel()\n            await asyncio.wait(tasks)\n",
+)
 async def winner_at_once(peer):
     """The caller has the winner's answer at once, however long the loser takes to clear up."""
     copies = Copies((5.0, "slow"), (0.05, "quick"), clears_up=1.0)
@@ -85,7 +90,12 @@ async def winner_at_once(peer):
     assert took < 0.6
 
 
-@behaviour("losers go on", "runtime/aio.py", "            for task in tasks:\n                task.cancel()\n", "            pass\n")
+@behaviour(
+    "losers go on",
+    "runtime/aio.py",
+    "            for task in tasks:\n                task.cancel()\n",
+    "            pass\n",
+)
 async def losers_are_cancelled(peer):
     """A copy that lost is cancelled, and does not work on for nobody."""
     copies = Copies((0.8, "slow"), (0.1, "quick"))
@@ -95,7 +105,12 @@ async def losers_are_cancelled(peer):
     assert (1, 1) == (copies.finished, copies.cancelled)
 
 
-@behaviour("copies outlive their caller", "runtime/aio.py", "            for task in tasks:\n                task.cancel()\n", "            tasks[0].cancel()\n")
+@behaviour(
+    "copies outlive their caller",
+    "runtime/aio.py",
+    "            for task in tasks:\n                task.cancel()\n",
+    "            tasks[0].cancel()\n",
+)
 async def outer_cancel_stops_all(peer):
     """When the caller cancels, every copy is cancelled."""
     copies = Copies((0.8, "slow"), (0.8, "slow"))
@@ -109,7 +124,12 @@ async def outer_cancel_stops_all(peer):
     assert (2, 0, 2) == (copies.begun, copies.finished, copies.cancelled)
 
 
-@behaviour("whoever ends first wins", "runtime/aio.py", "if task in done and isinstance(_ended(task), Success):", "if task in done:")
+@behaviour(
+    "whoever ends first wins",
+    "runtime/aio.py",
+    "if task in done and isinstance(_ended(task), Success):",
+    "if task in done:",
+)
 async def failing_copy_never_wins(peer):
     """A second copy that fails fast does not beat a first one that is about to succeed."""
     copies = Copies((0.4, "good"), (0.01, OSError("overloaded")))
@@ -118,7 +138,12 @@ async def failing_copy_never_wins(peer):
     assert "good" == ended
 
 
-@behaviour("whoever ends first wins", "runtime/aio.py", "if task in done and isinstance(_ended(task), Success):", "if task in done:")
+@behaviour(
+    "whoever ends first wins",
+    "runtime/aio.py",
+    "if task in done and isinstance(_ended(task), Success):",
+    "if task in done:",
+)
 async def failed_first_copy_waits_for_the_second(peer):
     """When the first copy fails while the second is under way, the second may still succeed."""
     copies = Copies((0.2, OSError("reset")), (0.3, "good"))
@@ -127,7 +152,12 @@ async def failed_first_copy_waits_for_the_second(peer):
     assert "good" == ended
 
 
-@behaviour("the last failure is told", "runtime/aio.py", "            return _ended(tasks[0])\n", "            return _ended(tasks[-1])\n")
+@behaviour(
+    "the last failure is told",
+    "runtime/aio.py",
+    "            return _ended(tasks[0])\n",
+    "            return _ended(tasks[-1])\n",
+)
 async def when_all_copies_fail(peer):
     """When every copy fails, the caller gets the error of the first, and no wrapper around it."""
     first = OSError("first")
@@ -137,7 +167,12 @@ async def when_all_copies_fail(peer):
     assert first is ended
 
 
-@behaviour("copies without context", "runtime/aio.py", "asyncio.ensure_future(coroutine)", "asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())")
+@behaviour(
+    "copies without context",
+    "runtime/aio.py",
+    "asyncio.ensure_future(coroutine)",
+    "asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())",
+)
 async def copies_see_context_variables(peer):
     """Every copy sees the context variables of its caller."""
     asked_by.set("Ada")
@@ -147,7 +182,12 @@ async def copies_see_context_variables(peer):
     assert ["Ada", "Ada"] == copies.askers
 
 
-@behaviour("plain code is not hedged", "policies/hedge.py", "if not ctx.runtime.preemptive and not self.threads:", "if not ctx.runtime.preemptive:")
+@behaviour(
+    "plain code is not hedged",
+    "policies/hedge.py",
+    "if not ctx.runtime.preemptive and not self.threads:",
+    "if not ctx.runtime.preemptive:",
+)
 def plain_functions_are_hedged(peer):
     """A plain function is hedged, too, and its winner is returned at once."""
     copies = Copies((1.0, "slow"), (0.05, "quick"))
@@ -160,7 +200,12 @@ def plain_functions_are_hedged(peer):
     time.sleep(1.0)
 
 
-@behaviour("effects do not matter", "policies/plan.py", "return self.hedge is not None and may_run_twice_at_once(self.effects)", "return self.hedge is not None")
+@behaviour(
+    "effects do not matter",
+    "policies/plan.py",
+    "return self.hedge is not None and may_run_twice_at_once(self.effects)",
+    "return self.hedge is not None",
+)
 async def once_is_never_twice(peer):
     """What is declared to be something that must not happen twice is never hedged, though hedging is asked for."""
     copies = Copies((0.4, "paid"))

@@ -84,7 +84,9 @@ def _in_the_child(row, text) -> int:
     sys.stderr = sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     try:
         for name in list(sys.modules):
-            if name.partition(".")[0] == "unbreakable" or name.startswith(("tests.torture.matrix", "tests.torture.peers")):
+            if name.partition(".")[0] == "unbreakable" or name.startswith(
+                ("tests.torture.matrix", "tests.torture.peers")
+            ):
                 del sys.modules[name]
         sys.meta_path.insert(0, Finder(row.mutant.file, text))
         if asks_mypy(row):

@@ -34,6 +34,11 @@ class Budget(NamedTuple):
     start: int = 10
 
 
+def asks(kind: Any) -> bool:
+    """Return whether errors of that *kind* ask for pauses."""
+    return getattr(kind, "asks", False)
+
+
 class Peer:
     """One library; a method that is not overridden is a feature that it does not offer.
 
@@ -43,7 +48,9 @@ class Peer:
     name = "?"  #: as it is installed
     refused: tuple[type[BaseException], ...] = ()  #: what an open circuit or a full bulkhead raises
     cut: tuple[type[BaseException], ...] = ()  #: what a time limit raises
-    order = ("timeout", "hedge", "breaker", "bulkhead", "verify", "budget", "retry", "fallback", "deadline")
+    order = ("timeout", "hedge", "breaker", "bulkhead", "retry", "fallback", "deadline")  #: the innermost first
+    retry_takes: tuple[str, ...] = ()  #: wishes that are settings of its retry, and no layers: handed on by name
+    breaker_takes: tuple[str, ...] = ()
     colours = ("async", "sync")
 
     def now(self) -> float:
@@ -51,25 +58,49 @@ class Peer:
         return time.monotonic()
 
     def protect(self, work: Any, **wishes: Any) -> Any:
-        """Return *work* behind what is wished for, the innermost first."""
+        """Return *work* behind what is wished for."""
         self.check_colour(work)
-        for wish in self.order:
-            if wish in wishes:
-                work = getattr(self, wish)(work, wishes.pop(wish))
-        assert not wishes, wishes
+        also = {wish: wishes.pop(wish) for wish in (*self.retry_takes, *self.breaker_takes) if wish in wishes}
+        for wish in [each for each in self.order if each in wishes]:
+            taken = {name: also.pop(name) for name in getattr(self, f"{wish}_takes", ()) if name in also}
+            work = getattr(self, wish)(work, wishes.pop(wish), **taken)
+        if also or wishes:
+            raise NotOffered
         return work
 
     def check_colour(self, work: Any) -> None:
         """Refuse code of a colour that the library does not protect."""
-        is_async = inspect.iscoroutinefunction(work) or inspect.isasyncgenfunction(work)
+        call = getattr(type(work), "__call__", None)
+        kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        is_async = any(kind(each) for kind in kinds for each in (work, call))
         if ("async" if is_async else "sync") not in self.colours:
+            raise NotOffered
+
+    def check_async(self, work: Any) -> None:
+        """Refuse plain code where a feature is for async code only."""
+        if not inspect.iscoroutinefunction(work):
             raise NotOffered
 
     def offers_not(self, *anything: Any, **things: Any) -> Any:
         """Say that this is not offered."""
         raise NotOffered
 
-    retry = breaker = timeout = hedge = bulkhead = verify = budget = fallback = deadline = offers_not
+    @staticmethod
+    def asking() -> type[Exception]:
+        """Return an error by which a target asks for a pause."""
+
+        class Busy(Exception):
+            """Say how many seconds to wait."""
+
+            asks = True
+
+            def __init__(self, seconds: float) -> None:
+                super().__init__(seconds)
+                self.retry_after = seconds
+
+        return Busy
+
+    retry = breaker = timeout = hedge = bulkhead = fallback = deadline = offers_not
     stream = offers_not  #: a generator function, guarded by a Retry
     block = offers_not  #: an async function that runs the given one as a block that a Retry guards
     sync_block = offers_not

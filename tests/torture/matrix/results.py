@@ -11,7 +11,12 @@ from tests.torture.matrix.peer import Breaker, Retry
 from tests.torture.matrix.target import Target, end_of, end_of_sync, lets_through
 
 
-@behaviour("errors are wrapped", "fractal/telling.py", "    error = result.error\n", "    error = RuntimeError(str(result.error))\n")
+@behaviour(
+    "errors are wrapped",
+    "fractal/telling.py",
+    "    error = result.error\n",
+    "    error = RuntimeError(str(result.error))\n",
+)
 async def own_error_comes_out(peer):
     """When all attempts have failed the caller gets the work's own exception, the very object."""
     own = OSError("down")
@@ -22,7 +27,12 @@ async def own_error_comes_out(peer):
     assert own is await end_of(peer.protect(work, retry=Retry(2, 0.0))())
 
 
-@behaviour("errors are wrapped", "fractal/telling.py", "    error = result.error\n", "    error = RuntimeError(str(result.error))\n")
+@behaviour(
+    "errors are wrapped",
+    "fractal/telling.py",
+    "    error = result.error\n",
+    "    error = RuntimeError(str(result.error))\n",
+)
 def own_error_comes_out_of_plain_code(peer):
     """The same in plain code, and under a time limit in whatever thread."""
     own = OSError("down")
@@ -37,7 +47,12 @@ class Order:
     """An argument whose end can be seen."""
 
 
-@behaviour("a frame holds what its exception holds", "fractal/telling.py", "        del error, result  # the", "        pass  # the")
+@behaviour(
+    "a frame holds what its exception holds",
+    "fractal/telling.py",
+    "        del error, result  # the",
+    "        pass  # the",
+)
 def failed_call_leaves_nothing_behind(peer):
     """A failed call lets go of its arguments at once, and leaves no work for the garbage collector."""
 
@@ -67,7 +82,12 @@ async def fallback_answers(peer):
     assert 2 == target.calls
 
 
-@behaviour("a fallback is a success like any", "policies/fallback.py", "return Success(value, quality=0.0, degraded=reason)", "return Success(value)")
+@behaviour(
+    "a fallback is a success like any",
+    "policies/fallback.py",
+    "return Success(value, quality=0.0, degraded=reason)",
+    "return Success(value)",
+)
 async def fallback_is_visible(peer):
     """A caller that wants to know is told whether the answer is the fallback's."""
     target = Target(down=True)
@@ -78,7 +98,12 @@ async def fallback_is_visible(peer):
     assert [("cached", False), ("up", True)] == [stale, await peer.outcome(door)]
 
 
-@behaviour("the circuit takes the fallback's word", "policies/breaker.py", "    if not isinstance(result, Failure):\n        return True\n", "    if not isinstance(result, Failure) or ctx.node.settings.fallback is not None:\n        return True\n")
+@behaviour(
+    "the circuit takes the fallback's word",
+    "policies/breaker.py",
+    "    if not isinstance(result, Failure):\n        return True\n",
+    "    if not isinstance(result, Failure) or ctx.node.settings.fallback is not None:\n        return True\n",
+)
 async def fallback_hides_nothing_from_the_circuit(peer):
     """A target that is down opens its circuit, though a fallback answers all callers."""
     target = Target(down=True)
@@ -89,7 +114,12 @@ async def fallback_hides_nothing_from_the_circuit(peer):
     assert not await lets_through(door, target)
 
 
-@behaviour("a cancellation is a failure", "fractal/doors.py", "            value = await self.function(*args, **kwargs)\n", '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n')
+@behaviour(
+    "a cancellation is a failure",
+    "fractal/doors.py",
+    "            value = await self.function(*args, **kwargs)\n",
+    '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
+)
 async def fallback_is_no_answer_to_cancellation(peer):
     """A call that is cancelled ends as cancelled, and not in the fallback's answer."""
     target = Target()

@@ -22,7 +22,12 @@ async def search(city: str, *, nights: int = 1) -> list[str]:
     return [city] * nights
 
 
-@behaviour("doors are bare", "fractal/doors.py", "functools.update_wrapper(self, function, updated=copied)  #", "self.__wrapped__ = function  #")
+@behaviour(
+    "doors are bare",
+    "fractal/doors.py",
+    "functools.update_wrapper(self, function, updated=copied)  #",
+    "self.__wrapped__ = function  #",
+)
 def functions_keep_their_looks(peer):
     """A protected async function is one to ``inspect``, and keeps its name, docstring and signature."""
     door = peer.protect(search, retry=Retry())
@@ -46,7 +51,12 @@ class Client:
         return city
 
 
-@behaviour("methods lose their object", "fractal/doors.py", "self.function if bind is None else bind(self.function, instance, owner)", "self.function")
+@behaviour(
+    "methods lose their object",
+    "fractal/doors.py",
+    "self.function if bind is None else bind(self.function, instance, owner)",
+    "self.function",
+)
 async def methods_keep_their_object(peer):
     """A method that is protected in its class knows its object, and every object its own calls."""
 
@@ -58,7 +68,12 @@ async def methods_keep_their_object(peer):
     assert ["CAI", "LXR"] == [await Guarded(2).ask("CAI"), await Guarded(1).ask(city="LXR")]
 
 
-@behaviour("a partial is plain", "runtime/colour.py", "    while isinstance(function, functools.partial):\n        function = function.func\n", "    if isinstance(function, functools.partial):\n        return False\n")
+@behaviour(
+    "a partial is plain",
+    "runtime/colour.py",
+    "    while isinstance(function, functools.partial):\n        function = function.func\n",
+    "    if isinstance(function, functools.partial):\n        return False\n",
+)
 async def partials_are_async(peer):
     """A ``functools.partial`` of an async function is retried as an async function."""
     target = Target(down=True)
@@ -79,7 +94,12 @@ class Callable:
         return await self.target.ask()
 
 
-@behaviour("an object is plain", "runtime/colour.py", "inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)", "inspect.iscoroutinefunction(function)")
+@behaviour(
+    "an object is plain",
+    "runtime/colour.py",
+    "inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)",
+    "inspect.iscoroutinefunction(function)",
+)
 async def objects_are_async(peer):
     """An object whose ``__call__`` is async is retried as an async function."""
     target = Target(down=True)
@@ -136,43 +156,60 @@ async def calls() -> None:
     reveal_type(priced("CAI"))  # fallback
 
 """
-WRONG = ('plain(7)', 'coloured(7)', 'Client().plain(7)', 'Client().coloured(7)')
 
 
-def told_of(peer, *, fallback=False):
-    """Return what mypy says of the library's documented use, in the words of ``typed``."""
-    words = {"imports": "", "decorator": "", "async_decorator": "", "fallback_decorator": "", **peer.typed()}
-    if fallback and not words["fallback_decorator"]:
-        raise NotOffered
+def words_of(peer):
+    """Return how the library is written down, with nothing where it has no words for it."""
+    return {"imports": "", "decorator": "", "async_decorator": "", "fallback_decorator": "", **peer.typed()}
+
+
+def check_types(peer, plain, coloured, call):
+    """Compare what mypy says of two calls, as far as the library takes code of their colour, and of a wrong one."""
+    words = words_of(peer)
     told = revealed(TYPED.format(**words))
-    return told
+    offered = {name for name, by in ((plain, "decorator"), (coloured, "async_decorator")) if words[by]}
+    wrong = revealed(TYPED.format(**words) + f"    {call}\n")["errors"]
+
+    assert dict.fromkeys(offered, "int") == {name: told.get(name) for name in offered}
+    assert "arg-type" in wrong, f"{call} is let pass, though it takes text"
 
 
-def is_refused(peer, call):
-    """Return whether mypy refuses *call*, whose argument has the wrong type."""
-    words = {"imports": "", "decorator": "", "async_decorator": "", "fallback_decorator": "", **peer.typed()}
-    return "arg-type" in revealed(TYPED.format(**words) + f"    {call}\n")["errors"]
-
-
-@behaviour("what a function returns is Any", "fractal/doors.py", "    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:", "    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:", real=True)
+@behaviour(
+    "what a function returns is Any",
+    "fractal/doors.py",
+    "    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:",
+    "    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:",
+    real=True,
+)
 def functions_keep_their_types(peer):
     """To mypy, protected functions of both colours take and return what they did before."""
-    told = told_of(peer)
-
-    assert ("int", "int") == (told.get("plain"), told.get("coloured"))
-    assert is_refused(peer, "plain(7)"), "plain(7) is let pass, though it takes text"
+    check_types(peer, "plain", "coloured", "plain(7)" if words_of(peer)["decorator"] else "await coloured(7)")
 
 
-@behaviour("what a method takes is Any", "fractal/doors.py", "        self: SyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None\n    ) -> SyncProtected[Q, T]: ...", "        self: SyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None\n    ) -> Any: ...", real=True)
+@behaviour(
+    "what a method takes is Any",
+    "fractal/doors.py",
+    "        self: SyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None\n    ) -> SyncProtected[Q, T]: ...",
+    "        self: SyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None\n    ) -> Any: ...",
+    real=True,
+)
 def methods_keep_their_types(peer):
     """To mypy, protected methods of both colours take and return what they did before."""
-    told = told_of(peer)
-
-    assert ("int", "int") == (told.get("method"), told.get("coloured method"))
-    assert is_refused(peer, "Client().plain(7)"), "Client().plain(7) is let pass, though it takes text"
+    call = "Client().plain(7)" if words_of(peer)["decorator"] else "await Client().coloured(7)"
+    check_types(peer, "method", "coloured method", call)
 
 
-@behaviour("fallbacks have no type", "protect.py", "fallback: Callable[[Failure], U], **options: Unpack[Common]\n) -> WithFallback[U]: ...", "fallback: Callable[[Failure], U], **options: Unpack[Common]\n) -> Plain: ...", real=True)
+@behaviour(
+    "fallbacks have no type",
+    "protect.py",
+    "fallback: Callable[[Failure], U], **options: Unpack[Common]\n) -> WithFallback[U]: ...",
+    "fallback: Callable[[Failure], U], **options: Unpack[Common]\n) -> Plain: ...",
+    real=True,
+)
 def fallbacks_widen_the_type(peer):
     """To mypy, a fallback that returns None makes the result one that may be None."""
-    assert told_of(peer, fallback=True).get("fallback") in {"int | None", "Union[int, None]"}
+    words = words_of(peer)
+    if not words["fallback_decorator"]:
+        raise NotOffered
+
+    assert revealed(TYPED.format(**words)).get("fallback") in {"int | None", "Union[int, None]"}

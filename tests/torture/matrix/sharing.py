@@ -34,7 +34,12 @@ class Third:
         return self._answer(caller)
 
 
-@behaviour("attempts are counted for all callers together", "fractal/healing.py", "            ctx.attempt += 1\n", '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n')
+@behaviour(
+    "attempts are counted for all callers together",
+    "fractal/healing.py",
+    "            ctx.attempt += 1\n",
+    '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
+)
 async def tasks_have_their_own_attempts(peer):
     """Five tasks that share a protected function have three attempts each."""
     third = Third()
@@ -44,7 +49,12 @@ async def tasks_have_their_own_attempts(peer):
     assert [3] * 5 == list(third.attempts.values())
 
 
-@behaviour("attempts are counted for all callers together", "fractal/healing.py", "            ctx.attempt += 1\n", '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n')
+@behaviour(
+    "attempts are counted for all callers together",
+    "fractal/healing.py",
+    "            ctx.attempt += 1\n",
+    '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
+)
 def threads_have_their_own_attempts(peer):
     """Eight threads that share a protected function have three attempts for each of their calls."""
     third = Third()
@@ -57,7 +67,12 @@ def threads_have_their_own_attempts(peer):
     assert {3} == set(third.attempts.values())
 
 
-@behaviour("attempts are counted for all callers together", "fractal/healing.py", "            ctx.attempt += 1\n", '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n')
+@behaviour(
+    "attempts are counted for all callers together",
+    "fractal/healing.py",
+    "            ctx.attempt += 1\n",
+    '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
+)
 async def blocks_have_their_own_attempts(peer):
     """Five tasks at one block of code that is retried have three attempts each."""
     third = Third()
@@ -71,7 +86,12 @@ async def blocks_have_their_own_attempts(peer):
     assert [3] * 5 == list(third.attempts.values())
 
 
-@behaviour("two attempts at most", "policies/retry.py", "if failure.attempt >= self.attempts or", "if failure.attempt >= min(2, self.attempts) or")
+@behaviour(
+    "two attempts at most",
+    "policies/retry.py",
+    "if failure.attempt >= self.attempts or",
+    "if failure.attempt >= min(2, self.attempts) or",
+)
 def plain_blocks_are_retried(peer):
     """A block of plain code is tried until it succeeds, and no longer."""
     third = Third()
@@ -80,7 +100,12 @@ def plain_blocks_are_retried(peer):
     assert {"block": 3} == third.attempts
 
 
-@behaviour("attempts told are everybody's", "fractal/telling.py", "        attempts=ctx.made,\n        elapsed", '        attempts=ctx.node.__dict__.setdefault("made", []).append(ctx.made) or sum(ctx.node.__dict__["made"]),\n        elapsed')
+@behaviour(
+    "attempts told are everybody's",
+    "fractal/telling.py",
+    "        attempts=ctx.made,\n        elapsed",
+    '        attempts=ctx.node.__dict__.setdefault("made", []).append(ctx.made) or sum(ctx.node.__dict__["made"]),\n        elapsed',
+)
 async def attempts_told_are_true(peer):
     """What is told of calls that run at the same time is how many attempts each of them took."""
     third = Third()
@@ -89,7 +114,12 @@ async def attempts_told_are_true(peer):
     assert [3] * 5 == await peer.told(door, [(caller,) for caller in range(5)])
 
 
-@behaviour("failures are not counted", "fractal/learning.py", "            target.counts.update(failed=1)\n", "            target.counts.update(failed=1) if target.counts.failed < 199 else None\n")
+@behaviour(
+    "failures are not counted",
+    "fractal/learning.py",
+    "            target.counts.update(failed=1)\n",
+    "            target.counts.update(failed=1) if target.counts.failed < 199 else None\n",
+)
 def counts_are_exact(peer):
     """After eight threads have made a hundred calls each, a quarter of them failing, the counts are exact."""
 
@@ -109,7 +139,12 @@ def counts_are_exact(peer):
     assert (600, 200) == peer.counted(door)
 
 
-@behaviour("a lock of the first event loop", "fractal/doors.py", "            value = await self.function(*args, **kwargs)\n", '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n')
+@behaviour(
+    "a lock of the first event loop",
+    "fractal/doors.py",
+    "            value = await self.function(*args, **kwargs)\n",
+    '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n',
+)
 def one_event_loop_after_another(peer):
     """What was used on an event loop that is closed by now works on the next one."""
     target = Target()
@@ -122,7 +157,12 @@ def one_event_loop_after_another(peer):
     assert ["up"] * 5 == asyncio.run(crowd())
 
 
-@behaviour("a lock of the first event loop", "fractal/doors.py", "            value = await self.function(*args, **kwargs)\n", '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n')
+@behaviour(
+    "a lock of the first event loop",
+    "fractal/doors.py",
+    "            value = await self.function(*args, **kwargs)\n",
+    '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n',
+)
 def two_event_loops_at_once(peer):
     """Two threads, each with an event loop of its own, share a protected function."""
     target = Target()
@@ -134,7 +174,12 @@ def two_event_loops_at_once(peer):
     assert [["up"] * 10] * 2 == in_threads(*[lambda: asyncio.run(crowd())] * 2)
 
 
-@behaviour("threads have places of their own", "policies/bulkhead.py", "gate = ctx.permit or ctx.target.gate", "gate = ctx.permit or (ctx.target.gate if ctx.runtime.preemptive else ctx.runtime.gate(self.most))")
+@behaviour(
+    "threads have places of their own",
+    "policies/bulkhead.py",
+    "gate = ctx.permit or ctx.target.gate",
+    "gate = ctx.permit or (ctx.target.gate if ctx.runtime.preemptive else ctx.runtime.gate(self.most))",
+)
 def one_bulkhead_for_threads_and_loops(peer):
     """A bulkhead of two lets two in, over threads and two event loops together."""
     target = Target()
@@ -149,7 +194,9 @@ def one_bulkhead_for_threads_and_loops(peer):
     assert 2 == target.peak
 
 
-@behaviour("places are lost", "fractal/quick.py", "        if ctx.permit is not None:\n            ctx.permit.leave()\n", "")
+@behaviour(
+    "places are lost", "fractal/quick.py", "        if ctx.permit is not None:\n            ctx.permit.leave()\n", ""
+)
 async def cancelled_calls_give_their_place_back(peer):
     """Calls that are cancelled, or fail, leave their place in the bulkhead to the next."""
     target = Target()

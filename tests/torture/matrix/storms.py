@@ -10,7 +10,12 @@ from tests.torture.matrix.peer import Breaker, Budget, Retry
 from tests.torture.matrix.target import Target, end_of, end_of_sync, fails, lets_through
 
 
-@behaviour("layers do not know of each other", "fractal/trying.py", "    return any(is_the_same(inner, other) for inner in spent for other in known)\n", "    return False\n")
+@behaviour(
+    "layers do not know of each other",
+    "fractal/trying.py",
+    "    return any(is_the_same(inner, other) for inner in spent for other in known)\n",
+    "    return False\n",
+)
 async def nested_retries_do_not_multiply(peer):
     """Three layers of three attempts make at most four calls of a target that is down."""
     target = Target(down=True)
@@ -32,7 +37,12 @@ def renamed(door, layer):
     return between
 
 
-@behaviour("layers do not know of each other", "fractal/trying.py", "    return any(is_the_same(inner, other) for inner in spent for other in known)\n", "    return False\n")
+@behaviour(
+    "layers do not know of each other",
+    "fractal/trying.py",
+    "    return any(is_the_same(inner, other) for inner in spent for other in known)\n",
+    "    return False\n",
+)
 def nested_plain_retries_do_not_multiply(peer):
     """The same with plain functions."""
     target = Target(down=True)
@@ -62,7 +72,12 @@ def budget_holds_in_an_outage(peer):
     assert 200 < target.calls <= 200 + 20 + 12
 
 
-@behaviour("every function has a purse of its own", "fractal/paying.py", 'self if parent is None or "budget" in self.settings.pinned else parent.payer', "self")
+@behaviour(
+    "every function has a purse of its own",
+    "fractal/paying.py",
+    'self if parent is None or "budget" in self.settings.pinned else parent.payer',
+    "self",
+)
 def one_budget_for_several_functions(peer):
     """Two functions that ask the same target share a budget."""
     one, other = Target(down=True), Target(down=True)
@@ -88,7 +103,12 @@ async def other_errors_are_not_retried(peer):
     assert (LookupError, 1) == (type(ended), len(calls))
 
 
-@behaviour("nobody is heard", "policies/retry.py", "return pause if failure.retry_after is None else max(pause, failure.retry_after)", "return pause")
+@behaviour(
+    "nobody is heard",
+    "policies/retry.py",
+    "return pause if failure.retry_after is None else max(pause, failure.retry_after)",
+    "return pause",
+)
 async def pauses_asked_for_are_kept(peer):
     """When the target asks for a pause, the next attempt is not made before it is over."""
     error, moments = peer.after(), []
@@ -103,7 +123,12 @@ async def pauses_asked_for_are_kept(peer):
     assert 0.38 < moments[1] - moments[0] < 1.0
 
 
-@behaviour("pauses outlast the deadline", "fractal/healing.py", "            if pause >= ctx.left():\n", "            if pause >= 1e9:\n")
+@behaviour(
+    "pauses outlast the deadline",
+    "fractal/healing.py",
+    "            if pause >= ctx.left():\n",
+    "            if pause >= 1e9:\n",
+)
 async def pauses_past_the_deadline_are_refused(peer):
     """When the target asks for a pause that the deadline has no room for, the call fails at once."""
     error, moments = peer.after(), []
@@ -123,7 +148,12 @@ class TooManyError(BaseException):
     """End a call whose attempts would never end."""
 
 
-@behaviour("attempts without end", "fractal/doors.py", "            return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]\n", "            while True:\n                try:\n                    return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]\n                except Exception:\n                    continue\n")
+@behaviour(
+    "attempts without end",
+    "fractal/doors.py",
+    "            return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]\n",
+    "            while True:\n                try:\n                    return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]\n                except Exception:\n                    continue\n",
+)
 def defaults_are_bounded(peer):
     """With nothing but the defaults a call that always fails ends after at most ten attempts."""
     calls = []
@@ -159,7 +189,12 @@ def defaults_spread_the_herd(peer):
     assert max(seconds) - min(seconds) > 0.01, f"they came back after {seconds}"
 
 
-@behaviour("verification does not matter", "fractal/trying.py", "if verify is not None and quality < verify.at_least:", "if False:")
+@behaviour(
+    "verification does not matter",
+    "fractal/trying.py",
+    "if verify is not None and quality < verify.at_least:",
+    "if False:",
+)
 async def wrong_results_are_retried(peer):
     """A result that is not what was asked for is tried again."""
     answers = ["", "", "fares"]
@@ -172,7 +207,13 @@ async def wrong_results_are_retried(peer):
     assert "fares" == await door()
 
 
-@behaviour("event loops live in real time", "runtime/virtual.py", "            stack.enter_context(_event_loops_in(world))\n", "", real=True)
+@behaviour(
+    "event loops live in real time",
+    "runtime/virtual.py",
+    "            stack.enter_context(_event_loops_in(world))\n",
+    "",
+    real=True,
+)
 def tests_do_not_wait_for_pauses(peer):
     """In a test a pause of an hour takes no time."""
     target = Target(down=True)
@@ -186,7 +227,13 @@ def tests_do_not_wait_for_pauses(peer):
     assert time.monotonic() - began < 2.0
 
 
-@behaviour("event loops live in real time", "runtime/virtual.py", "            stack.enter_context(_event_loops_in(world))\n", "", real=True)
+@behaviour(
+    "event loops live in real time",
+    "runtime/virtual.py",
+    "            stack.enter_context(_event_loops_in(world))\n",
+    "",
+    real=True,
+)
 def tests_do_not_wait_for_limits(peer):
     """In a test a time limit of an hour rings, and a circuit rests for an hour, in no time."""
     target = Target()

@@ -12,7 +12,12 @@ from tests.torture.matrix.target import Target, end_of, end_of_sync, in_threads
 asked_by = contextvars.ContextVar("asked_by", default="nobody")
 
 
-@behaviour("one limit for all attempts", "policies/timeout.py", "seconds = min(self.patience(ctx) if self.learned else self.seconds, ", "seconds = min(self.seconds - (started - ctx.started), ")
+@behaviour(
+    "one limit for all attempts",
+    "policies/timeout.py",
+    "seconds = min(self.patience(ctx) if self.learned else self.seconds, ",
+    "seconds = min(self.seconds - (started - ctx.started), ",
+)
 async def each_attempt_has_its_own_limit(peer):
     """A first attempt that hangs is cut, and the second has the whole limit for itself."""
     target, slow = Target(), [30.0, 0.15]
@@ -31,7 +36,12 @@ def lambda_of(target, seconds):
     return work
 
 
-@behaviour("every TimeoutError is ours", "fractal/quick.py", "ours = was_cut and settle(ctx, error)", "ours = isinstance(error, TimeoutError) or (was_cut and settle(ctx, error))")
+@behaviour(
+    "every TimeoutError is ours",
+    "fractal/quick.py",
+    "ours = was_cut and settle(ctx, error)",
+    "ours = isinstance(error, TimeoutError) or (was_cut and settle(ctx, error))",
+)
 async def own_timeout_error_is_kept(peer):
     """A TimeoutError that async work raises itself comes out as the very object."""
     own = TimeoutError("the partner's own")
@@ -42,7 +52,12 @@ async def own_timeout_error_is_kept(peer):
     assert own is await end_of(peer.protect(work, timeout=5.0)())
 
 
-@behaviour("every TimeoutError is ours", "fractal/trying.py", "    error = as_raised(error, ctx)\n", '    error = AttemptTimeout("cut") if is_a(error, TimeoutError) else as_raised(error, ctx)\n')
+@behaviour(
+    "every TimeoutError is ours",
+    "fractal/trying.py",
+    "    error = as_raised(error, ctx)\n",
+    '    error = AttemptTimeout("cut") if is_a(error, TimeoutError) else as_raised(error, ctx)\n',
+)
 def own_timeout_error_is_kept_in_plain_code(peer):
     """A TimeoutError that plain work raises itself comes out as the very object."""
     own = TimeoutError("the partner's own")
@@ -53,7 +68,12 @@ def own_timeout_error_is_kept_in_plain_code(peer):
     assert own is end_of_sync(peer.protect(work, timeout=5.0))
 
 
-@behaviour("time limits are not repeated", "policies/retry.py", "or not is_a(failure.error, self.on):", "or is_a(failure.error, TimeoutError):")
+@behaviour(
+    "time limits are not repeated",
+    "policies/retry.py",
+    "or not is_a(failure.error, self.on):",
+    "or is_a(failure.error, TimeoutError):",
+)
 async def own_timeout_error_is_retried(peer):
     """A TimeoutError of the work is an error like any other, and retried."""
     calls = []
@@ -72,7 +92,13 @@ def read_asked_by():
     return asked_by.get()
 
 
-@behaviour("threads without context", "runtime/world.py", "context = contextvars.copy_context()", "context = contextvars.Context()", real=True)
+@behaviour(
+    "threads without context",
+    "runtime/world.py",
+    "context = contextvars.copy_context()",
+    "context = contextvars.Context()",
+    real=True,
+)
 def context_variables_reach_plain_work(peer):
     """Plain work under a time limit sees the context variables of its caller."""
     token = asked_by.set("Ada")
@@ -82,7 +108,12 @@ def context_variables_reach_plain_work(peer):
         asked_by.reset(token)
 
 
-@behaviour("threads are waited for", "runtime/blocking.py", "            if not self._wait(branch.done, seconds):\n", "            if not self._wait(branch.done, 30.0):\n")
+@behaviour(
+    "threads are waited for",
+    "runtime/blocking.py",
+    "            if not self._wait(branch.done, seconds):\n",
+    "            if not self._wait(branch.done, 30.0):\n",
+)
 def plain_work_is_cut_in_time(peer):
     """A plain function that hangs is left behind when its time is up."""
     target = Target()
@@ -105,7 +136,12 @@ def hung_threads_do_not_starve_others(peer):
     time.sleep(1.5)  # the threads that were left behind end, and hold nobody up
 
 
-@behaviour("an attempt outlives the deadline", "policies/timeout.py", "seconds = min(self.patience(ctx) if self.learned else self.seconds, ctx.deadline - started)", "seconds = self.patience(ctx) if self.learned else self.seconds")
+@behaviour(
+    "an attempt outlives the deadline",
+    "policies/timeout.py",
+    "seconds = min(self.patience(ctx) if self.learned else self.seconds, ctx.deadline - started)",
+    "seconds = self.patience(ctx) if self.learned else self.seconds",
+)
 async def deadline_bounds_the_attempt(peer):
     """The last attempt gets what is left of the deadline, and not its whole time limit."""
     target = Target()
@@ -117,7 +153,12 @@ async def deadline_bounds_the_attempt(peer):
     assert 2 == target.calls
 
 
-@behaviour("pauses outlast the deadline", "fractal/healing.py", "            if pause >= ctx.left():\n", "            if pause >= 1e9:\n")
+@behaviour(
+    "pauses outlast the deadline",
+    "fractal/healing.py",
+    "            if pause >= ctx.left():\n",
+    "            if pause >= 1e9:\n",
+)
 async def no_pause_past_the_deadline(peer):
     """A retry that could only begin after the deadline is not waited for."""
     target = Target(down=True)

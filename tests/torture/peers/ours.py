@@ -22,7 +22,14 @@ class Unbreakable(Peer):
     def options(self, **wishes: Any) -> dict[str, Any]:
         """Return the keywords of protect() for *wishes*."""
         options: dict[str, Any] = {
-            **{"effects": "idempotent", "retry": False, "breaker": False, "hedge": False, "budget": False, "deadline": math.inf},
+            **{
+                "effects": "idempotent",
+                "retry": False,
+                "breaker": False,
+                "hedge": False,
+                "budget": False,
+                "deadline": math.inf,
+            },
             **{name: wishes[name] for name in ("verify", "fallback", "deadline", "effects") if name in wishes},
         }
         if retry := wishes.get("retry"):
@@ -116,13 +123,7 @@ class Unbreakable(Peer):
     def settings(self) -> list[Any]:
         return [ub.Retry(), ub.CircuitBreaker(), ub.Timeout(1.0), ub.Bulkhead(), ub.Hedge(), ub.RetryBudget()]
 
-    def after(self) -> Any:
-        class Throttled(Exception):
-            def __init__(self, seconds: float) -> None:
-                super().__init__(seconds)
-                self.retry_after = seconds
-
-        return Throttled
+    after = staticmethod(Peer.asking)
 
     def testing(self) -> Any:
         return virtual_time()

@@ -1,0 +1,48 @@
+"""hedge-python: a transport of httpx whose requests are hedged; the work is what the transport within it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from hedge import HedgeConfig
+from hedge.transport import HedgedHttpxTransport
+from tests.torture.matrix.peer import Peer
+
+
+class Inner(httpx.AsyncBaseTransport):
+    """A transport that does the work."""
+
+    def __init__(self, work: Any) -> None:
+        self.work = work
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer with what the work returns."""
+        return httpx.Response(200, text=await self.work())
+
+
+class Hedge(Peer):
+    """Hedging only; it begins with the fixed delay that it is given."""
+
+    name = "hedge-python"
+    colours = ("async",)
+
+    def hedge(self, work: Any, after: float) -> Any:
+        return self.request("GET", work, after)
+
+    def once(self, work: Any, seconds: float) -> Any:
+        return self.request("POST", work, seconds)
+
+    @staticmethod
+    def request(method: str, work: Any, after: float) -> Any:
+        """Return a function that makes a request."""
+        transport = HedgedHttpxTransport(Inner(work), HedgeConfig(warmup_delay=after))
+
+        async def door() -> str:
+            client = httpx.AsyncClient(transport=transport)
+            return (await client.request(method, "http://partner/offers")).text
+
+        return door
+
+
+PEER = Hedge

@@ -1,0 +1,86 @@
+"""pyresilience: one decorator with a configuration object for each pattern."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyresilience
+from pyresilience import (
+    BulkheadConfig,
+    CircuitBreakerConfig,
+    FallbackConfig,
+    MetricsCollector,
+    RetryBudget,
+    RetryBudgetConfig,
+    RetryConfig,
+    TimeoutConfig,
+    resilient,
+)
+from tests.torture.matrix.peer import NotOffered, Peer, asks
+
+
+def made_retry(wish: Any, verify: Any = None, **also: Any) -> Any:
+    """Return the configuration of a retry for what is wished for."""
+    options: dict[str, Any] = {"max_attempts": wish.attempts, "delay": wish.pause, "backoff_factor": 1.0}
+    if verify is not None:
+        options["retry_on_result"] = lambda result: not verify(result)
+    if asks(wish.on):
+        options["delay_func"] = lambda attempt, trigger: trigger.retry_after
+    return RetryConfig(jitter=False, retry_on=(wish.on,), **options, **also)
+
+
+class Pyresilience(Peer):
+    """One decorator."""
+
+    name = "pyresilience"
+    refused = (pyresilience.CircuitOpenError, pyresilience.BulkheadFullError)
+    cut = (pyresilience.ResilienceTimeoutError,)
+
+    def protect(self, work: Any, **wishes: Any) -> Any:
+        if "hedge" in wishes or {"timeout", "deadline"} <= set(wishes) or {"verify", "breaker"} <= set(wishes):
+            raise NotOffered
+        found: dict[str, Any] = {}
+        if "retry" in wishes:
+            found["retry"] = made_retry(wishes["retry"], wishes.get("verify"))
+        if breaker := wishes.get("breaker"):
+            options = {"success_threshold": 1, "error_types": (breaker.on,)}
+            found["circuit_breaker"] = CircuitBreakerConfig(breaker.failures, breaker.rest, **options)
+        if "timeout" in wishes:
+            found["timeout"] = TimeoutConfig(seconds=wishes["timeout"])
+        if "deadline" in wishes:
+            found["timeout"] = TimeoutConfig(seconds=wishes["deadline"], per_attempt=False)
+        if "bulkhead" in wishes:
+            found["bulkhead"] = BulkheadConfig(wishes["bulkhead"])
+        if "fallback" in wishes:
+            found["fallback"] = FallbackConfig(handler=wishes["fallback"])
+        if budget := wishes.get("budget"):
+            found["retry_budget"] = RetryBudgetConfig(max_retries=budget.start, refill_rate=1.0)
+        self.metrics = MetricsCollector()
+        return resilient(**found, listeners=[self.metrics])(work)
+
+    def defaults(self, work: Any) -> Any:
+        return resilient(retry=RetryConfig())(work)
+
+    def shared_budget(self, works: Any, retry: Any, budget: Any) -> Any:
+        shared = RetryBudget(RetryBudgetConfig(max_retries=budget.start, refill_rate=1.0))
+        return [resilient(retry=made_retry(retry, retry_budget=shared))(work) for work in works]
+
+    def counted(self, door: Any) -> tuple[int, int]:
+        (counts,) = self.metrics.get_counts().values()
+        return counts.get("success", 0), counts.get("failure", 0)
+
+    def settings(self) -> list[Any]:
+        return [RetryConfig(), CircuitBreakerConfig(), TimeoutConfig(), BulkheadConfig()]
+
+    after = staticmethod(Peer.asking)
+
+    def typed(self) -> dict[str, str]:
+        decorator = "@resilient(retry=RetryConfig(max_attempts=3))"
+        return {
+            "imports": "from pyresilience import FallbackConfig, RetryConfig, resilient",
+            **{"decorator": decorator, "async_decorator": decorator},
+            "fallback_decorator": "@resilient(fallback=FallbackConfig(handler=lambda error: None))",
+        }
+
+
+PEER = Pyresilience
