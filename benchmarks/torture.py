@@ -29,9 +29,9 @@ REQUIREMENTS = ROOT / "tests/torture/peers/requirements.txt"
 PAGE = ROOT / "docs/torture.md"
 PEERS = {
     "ours": "unbreakable",
-    **{"tenacity": "tenacity", "stamina": "stamina", "pyresilience": "pyresilience", "nopanic": "nopanic"},
-    **{"interlock": "interlock-cb", "redress": "redress", "hyx": "hyx", "hedge": "hedge-python"},
-    **{"pybreaker": "pybreaker", "circuitbreaker": "circuitbreaker", "purgatory": "purgatory"},
+    "tenacity": "tenacity", "stamina": "stamina", "pyresilience": "pyresilience", "nopanic": "nopanic",
+    "interlock": "interlock-cb", "redress": "redress", "hyx": "hyx", "hedge": "hedge-python",
+    "pybreaker": "pybreaker", "circuitbreaker": "circuitbreaker", "purgatory": "purgatory",
 }
 AT_ONCE = 2  # peers; more of them would be in each other's way
 KEPT, BROKEN, NOT_OFFERED = "yes", "no", "-"

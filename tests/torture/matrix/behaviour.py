@@ -14,10 +14,9 @@ GROUPS = ("breakers", "cancelling", "timeouts", "hedging", "sharing", "storms", 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """Name a way to break our library: in *file* the text *old*, which is there once, becomes *new*."""
+    """Name a way to break our library: the text *old*, which one file has, becomes *new* wherever that has it."""
 
     name: str
-    file: str
     old: str
     new: str
 
@@ -43,13 +42,13 @@ class Behaviour:
 _rows: dict[str, Behaviour] = {}
 
 
-def behaviour(mutant: str, file: str, old: str, new: str, *, real: bool = False) -> Callable[[Any], Any]:
+def behaviour(mutant: str, old: str, new: str, *, real: bool = False) -> Callable[[Any], Any]:
     """Make a story a row of the matrix; its docstring is the promise."""
 
     def enrol(story: Any) -> Any:
         group = story.__module__.rpartition(".")[2]
         promise = inspect.cleandoc(story.__doc__)
-        row = Behaviour(group, story.__name__, promise, story, Mutant(mutant, file, old, new), real)
+        row = Behaviour(group, story.__name__, promise, story, Mutant(mutant, old, new), real)
         assert _rows.setdefault(row.name, row) is row, f"two rows are named {row.name}"
         return story
 

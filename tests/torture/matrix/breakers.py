@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 
 from tests.torture.matrix.behaviour import behaviour
-from tests.torture.matrix.peer import Breaker, Retry
+from tests.torture.matrix.peer import Breaker, NotOffered, Retry
 from tests.torture.matrix.target import Target, end_of, end_of_sync, fails, in_threads, lets_through
 
-CIRCUIT = "policies/breaker.py"
 IS_STALE = "            if stamp != self.generation or self.state is State.DISABLED:\n"
 
 
@@ -23,7 +24,7 @@ async def half_open(peer, failures=1):
     return target, door
 
 
-@behaviour("everybody is a probe", CIRCUIT, " and self.probes < self.settings.permits:", ":")
+@behaviour("everybody is a probe", " and self.probes < self.settings.permits:", ":")
 async def half_open_herd_of_tasks(peer):
     """Of twenty tasks at a circuit that has rested, one reaches the target, which is still down."""
     target, door = await half_open(peer)
@@ -33,7 +34,7 @@ async def half_open_herd_of_tasks(peer):
     assert 1 == target.calls
 
 
-@behaviour("everybody is a probe", CIRCUIT, " and self.probes < self.settings.permits:", ":")
+@behaviour("everybody is a probe", " and self.probes < self.settings.permits:", ":")
 def half_open_herd_of_threads(peer):
     """Of twenty threads at a circuit that has rested, one reaches the target, which is still down."""
     target = Target(down=True)
@@ -48,7 +49,6 @@ def half_open_herd_of_threads(peer):
 
 @behaviour(
     "any success closes",
-    CIRCUIT,
     IS_STALE,
     "            if ok and self.state is State.OPEN:\n                return self._move(Change.RESET, now)\n"
     + IS_STALE,
@@ -65,7 +65,7 @@ async def stale_success_after_opening(peer):
     assert not await lets_through(door, target)
 
 
-@behaviour("no generations", CIRCUIT, "stamp != self.generation or self.state is", "self.state is")
+@behaviour("no generations", "stamp != self.generation or self.state is", "self.state is")
 async def stale_success_after_reopening(peer):
     """A success of an earlier round is no verdict on the probe that is under way."""
     target = Target()
@@ -84,7 +84,6 @@ async def stale_success_after_reopening(peer):
 
 @behaviour(
     "old failures count",
-    CIRCUIT,
     IS_STALE,
     "            if ok is False and stamp != self.generation and self.state is State.CLOSED:\n"
     "                return self._move(Change.TRIPPED, now)\n" + IS_STALE,
@@ -105,7 +104,6 @@ async def stale_failure_after_recovery(peer):
 
 @behaviour(
     "permits are for ever",
-    CIRCUIT,
     "if self.state in (State.OPEN, State.HALF_OPEN) and",
     "if self.state is State.OPEN and",
 )
@@ -120,7 +118,7 @@ async def probe_that_hangs(peer):
         hung.cancel()
 
 
-@behaviour("no generations", CIRCUIT, "stamp != self.generation or self.state is", "self.state is")
+@behaviour("no generations", "stamp != self.generation or self.state is", "self.state is")
 async def late_answer_of_a_probe(peer):
     """The answer of a probe that was given up does not speak for the probe that took its place."""
     target, door = await half_open(peer, failures=3)
@@ -128,13 +126,49 @@ async def late_answer_of_a_probe(peer):
     await asyncio.sleep(0.35)
     second = asyncio.ensure_future(end_of(door(0.3, down=True)))
     await first
-    assert 5 == target.calls, "the second probe was not let through"
+    if target.calls < 5:
+        second.cancel()
+        raise NotOffered  # a probe is never given up: that is told where one hangs
     await second
 
     assert not await lets_through(door, target)
 
 
-@behaviour("permits are lost", CIRCUIT, "            self.probes -= 1\n", "")
+@behaviour("no generations", "stamp != self.generation or self.state is", "self.state is")
+async def late_success_of_a_failed_round(peer):
+    """Of two probes one fails and the circuit opens again: what the other one finds is no verdict in the next round."""
+    target = Target()
+    door = peer.protect(target.ask, breaker=Breaker(3, 0.2, permits=2))
+    await fails(door, 3, down=True)
+    await asyncio.sleep(0.25)
+    slow = asyncio.ensure_future(door(0.5))
+    await asyncio.sleep(0.02)
+    await fails(door, 1, down=True)
+    await asyncio.sleep(0.25)
+    first = asyncio.ensure_future(door(0.3))
+    await slow
+    assert "up" == await first
+    await fails(door, 1, down=True)
+
+    assert not await lets_through(door, target), "two successes of two rounds closed the circuit"
+
+
+@behaviour(
+    "slow calls are fine",
+    "            if ok and most is not None and elapsed > most:\n",
+    "            if ok and most is not None and elapsed > 1e9:\n",
+)
+async def slow_calls_open(peer):
+    """A target whose answers are right, but come too late to be of use, opens the circuit."""
+    target = Target()
+    door = peer.protect(target.ask, breaker=Breaker(3, 10.0, slow=0.05))
+    for _ in range(3):
+        await end_of(door(0.1))
+
+    assert not await lets_through(door, target)
+
+
+@behaviour("permits are lost", "            self.probes -= 1\n", "")
 async def cancelled_probe_frees_its_place(peer):
     """After a cancelled probe the next caller is let through."""
     target, door = await half_open(peer)
@@ -146,7 +180,7 @@ async def cancelled_probe_frees_its_place(peer):
     assert await lets_through(door, target)
 
 
-@behaviour("a cancelled probe has succeeded", CIRCUIT, "settle(stamp, None, ", "settle(stamp, True, ")
+@behaviour("a cancelled probe has succeeded", "settle(stamp, None, ", "settle(stamp, True, ")
 async def cancelled_probe_is_no_success(peer):
     """A cancelled probe does not close the circuit."""
     target, door = await half_open(peer, failures=3)
@@ -171,7 +205,6 @@ async def cancelled_calls(door, number):
 
 @behaviour(
     "cancelled calls have failed",
-    "fractal/quick.py",
     "says = None if failure is None",
     "says = False if failure is None",
 )
@@ -186,7 +219,6 @@ async def cancelled_callers_do_not_open(peer):
 
 @behaviour(
     "cancelled calls have succeeded",
-    "fractal/quick.py",
     "says = None if failure is None",
     "says = True if failure is None",
 )
@@ -203,7 +235,6 @@ async def cancelled_callers_are_no_successes(peer):
 
 @behaviour(
     "what was cut says nothing",
-    CIRCUIT,
     "return None if is_a(result.error, Rejected) or",
     "return None if result.cut or is_a(result.error, Rejected) or",
 )
@@ -218,10 +249,8 @@ async def own_timeouts_open(peer):
 
 @behaviour(
     "a refusal begins the rest anew",
-    CIRCUIT,
-    "            return (self.generation if self.state in (State.CLOSED",
-    "            if self.state is State.OPEN:\n                self.until = now + self.settings.rest\n"
-    "            return (self.generation if self.state in (State.CLOSED",
+    "        if self.ramp is not None:\n            return self.ramp.admit()\n",
+    "        if self.state is State.OPEN:\n            self.until += self.settings.rest / 2\n        if self.ramp is not None:\n            return self.ramp.admit()\n",
 )
 async def refusals_do_not_prolong_the_rest(peer):
     """Callers that knock at an open circuit all the time do not keep it open."""
@@ -237,26 +266,28 @@ async def refusals_do_not_prolong_the_rest(peer):
 
 
 @behaviour(
-    "an open circuit is slept through", "policies/breaker.py", "    wait: float = 0.0\n", "    wait: float = 60.0\n"
+    "an open circuit is slept through",
+    "    slow: float | Slow | None = None\n    wait: float = 0.0\n",
+    "    slow: float | Slow | None = None\n    wait: float = 60.0\n",
 )
 async def open_circuit_is_not_retried(peer):
     """A retry around an open circuit tells its caller at once, and does not sleep in between."""
     target = Target(down=True)
     door = peer.protect(target.ask, breaker=Breaker(3, 10.0), retry=Retry(3, 0.3))
-    await fails(door, 1)
+    await fails(door, 3)
+    calls = target.calls
     began = peer.now()
     ended = await end_of(door())
 
     assert isinstance(ended, peer.refused), f"the refused call ended in {ended!r}"
     assert peer.now() - began < 0.2
-    assert 3 == target.calls
+    assert calls == target.calls
 
 
 @behaviour(
     "only exceptions are told to the circuit",
-    CIRCUIT,
-    "    if not isinstance(result, Failure):\n",
-    '    if not isinstance(result, Failure) or type(result.error).__name__ == "VerificationFailed":\n',
+    "    if not isinstance(result, Failure):\n        return True\n",
+    '    if not isinstance(result, Failure) or type(result.error).__name__ == "VerificationFailed":\n        return True\n',
 )
 async def wrong_results_open(peer):
     """Results that are not what was asked for open the circuit, though nothing is raised."""
@@ -268,7 +299,7 @@ async def wrong_results_open(peer):
     assert not await lets_through(door, target)
 
 
-@behaviour("every error counts", CIRCUIT, "return retry is None or is_a(error, UnbreakableError) or", "return True or")
+@behaviour("every error counts", "return retry is None or is_a(error, UnbreakableError) or", "return True or")
 async def errors_of_other_types_do_not_open(peer):
     """An error that the circuit is not meant for, such as a caller's own mistake, does not open it."""
     calls = []
@@ -283,9 +314,7 @@ async def errors_of_other_types_do_not_open(peer):
     assert 10 == len(calls)
 
 
-@behaviour(
-    "forced open is merely open", CIRCUIT, "self._by_hand(Change.FORCED, now=math.inf)", "self._by_hand(Change.TRIPPED)"
-)
+@behaviour("forced open is merely open", "self._by_hand(Change.FORCED, now=math.inf)", "self._by_hand(Change.TRIPPED)")
 async def forced_open_stays_open(peer):
     """A circuit that was opened by hand lets nobody through, however long it rests."""
     target = Target()
@@ -299,7 +328,6 @@ async def forced_open_stays_open(peer):
 
 @behaviour(
     "one target for all keys",
-    "fractal/targets.py",
     "key = None if self.key is None else self.key(*args, **kwargs)",
     "key = None",
 )
@@ -321,9 +349,31 @@ async def keys_are_apart(peer):
     assert 3 == calls.count("bad")
 
 
-@behaviour(
-    "interrupts have failed", "fractal/quick.py", "says = None if failure is None", "says = False if failure is None"
-)
+class Host(str):
+    """A name whose end can be seen."""
+
+    __slots__ = ("__weakref__",)
+
+
+@behaviour("keys are kept for ever", "MOST_KEYS = 1_000", "MOST_KEYS = 1_000_000")
+async def keys_are_bounded(peer):
+    """Of three thousand hosts that are asked once, the latest are remembered, and the first are forgotten."""
+
+    async def work(host):
+        return host
+
+    door, seen = peer.keyed(work, Breaker(3, 10.0)), []
+    for number in range(3_000):
+        host = Host(f"host {number}")
+        seen.append(weakref.ref(host))
+        await door(host)
+    del host
+    gc.collect()
+
+    assert sum(each() is not None for each in seen) < 2_000
+
+
+@behaviour("interrupts have failed", "says = None if failure is None", "says = False if failure is None")
 def interrupts_do_not_open(peer):
     """Ctrl-C during calls is no failure of the target."""
     presses, calls = [KeyboardInterrupt] * 5, []

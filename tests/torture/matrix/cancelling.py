@@ -8,8 +8,6 @@ from tests.torture.matrix.behaviour import behaviour
 from tests.torture.matrix.peer import Retry
 from tests.torture.matrix.target import Target, end_of, end_of_sync
 
-QUICK = "fractal/quick.py"
-
 
 async def cancel_after(seconds, call):
     """Cancel *call* after so many seconds; return how it ended, and how many seconds later."""
@@ -24,9 +22,8 @@ async def cancel_after(seconds, call):
 
 @behaviour(
     "a cancellation is a failure",
-    "fractal/doors.py",
-    "            value = await self.function(*args, **kwargs)\n",
-    '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
+    "\n            value = await self.function(*args, **kwargs)\n",
+    '\n            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
 )
 async def cancelled_call_is_not_retried(peer):
     """A call that its caller cancels ends, and is not tried again, whatever types are retried."""
@@ -40,7 +37,6 @@ async def cancelled_call_is_not_retried(peer):
 
 @behaviour(
     "a pause eats a cancellation",
-    "runtime/aio.py",
     "        await asyncio.sleep(seconds)\n",
     "        with contextlib.suppress(asyncio.CancelledError):\n            await asyncio.sleep(seconds)\n",
 )
@@ -56,9 +52,8 @@ async def cancelled_in_the_pause(peer):
 
 @behaviour(
     "a cancellation is eaten",
-    "fractal/doors.py",
-    "            value = await self.function(*args, **kwargs)\n",
-    '            task = __import__("asyncio").ensure_future(self.function(*args, **kwargs))\n            try:\n                value = await task\n            except BaseException:\n                if not task.done() or task.cancelled():\n                    raise\n                value = task.result()\n',
+    "\n            value = await self.function(*args, **kwargs)\n",
+    '\n            task = __import__("asyncio").ensure_future(self.function(*args, **kwargs))\n            try:\n                value = await task\n            except BaseException:\n                if not task.done() or task.cancelled():\n                    raise\n                value = task.result()\n',
 )
 async def cancelled_as_the_answer_arrives(peer):
     """A cancellation that comes in the very moment of the answer is not lost."""
@@ -83,7 +78,6 @@ async def cancelled_as_the_answer_arrives(peer):
 
 @behaviour(
     "our cancellation is not taken back",
-    "runtime/watch.py",
     "    left = min(task.uncancel() for _ in range(cuts))",
     "    left = 0",
 )
@@ -98,7 +92,6 @@ async def time_limits_leave_no_cancellation(peer):
 
 @behaviour(
     "whoever was cut was cut by us",
-    "runtime/watch.py",
     "    return left <= alarm.cancels and isinstance",
     "    return isinstance",
 )
@@ -121,9 +114,8 @@ async def cancelled_while_a_cut_attempt_clears_up(peer):
 
 @behaviour(
     "a cancellation is a failure",
-    "fractal/doors.py",
-    "            value = await self.function(*args, **kwargs)\n",
-    '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
+    "\n            value = await self.function(*args, **kwargs)\n",
+    '\n            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
 )
 async def callers_own_time_limit(peer):
     """``asyncio.timeout`` around a protected call ends it in time, in the caller's TimeoutError."""
@@ -144,9 +136,8 @@ async def callers_own_time_limit(peer):
 
 @behaviour(
     "the cut attempt is left behind",
-    "fractal/doors.py",
-    "            value = await self.function(*args, **kwargs)\n",
-    '            value = await __import__("asyncio").shield(self.function(*args, **kwargs))\n',
+    "\n            value = await self.function(*args, **kwargs)\n",
+    '\n            value = await __import__("asyncio").shield(self.function(*args, **kwargs))\n',
 )
 async def cut_attempt_ends_before_the_next(peer):
     """The next attempt begins when the one that was cut has cleared up: never two at once."""
@@ -169,7 +160,6 @@ async def cut_attempt_ends_before_the_next(peer):
 
 @behaviour(
     "whatever is raised is repeated",
-    "fractal/quick.py",
     "    elif isinstance(error, Exception):\n",
     "    elif isinstance(error := error if isinstance(error, Exception) else RuntimeError(error), Exception):\n",
 )

@@ -15,7 +15,6 @@ from tests.torture.matrix.target import Target, end_of, end_of_sync
 
 @behaviour(
     "errors hold what they came from",
-    "errors.py",
     "        self.retry_after = retry_after\n",
     "        self.retry_after, self.told_by = retry_after, lambda: self\n",
 )
@@ -50,7 +49,6 @@ async def errors_of(peer, wishes):
 
 @behaviour(
     "settings hold what nobody else has",
-    "policies/retry.py",
     '        check.whole("Retry.attempts"',
     '        object.__setattr__(self, "on", type("Here", (Exception,), {}))\n        check.whole("Retry.attempts"',
 )
@@ -60,9 +58,7 @@ def settings_can_be_pickled(peer):
         assert type(each) is type(pickle.loads(pickle.dumps(each)))  # noqa: S301
 
 
-@behaviour(
-    "doors are pickled whole", "fractal/doors.py", "    def __reduce__(self) -> str |", "    def reduced(self) -> str |"
-)
+@behaviour("doors are pickled whole", "    def __reduce__(self) -> str |", "    def reduced(self) -> str |")
 def protected_functions_can_be_pickled(peer):
     """A protected function of a module can be sent to another process, as a function can."""
     door = peer.protect(at_home, retry=Retry(2, 0.0))
@@ -81,9 +77,7 @@ def at_home():
 _at_home = at_home
 
 
-@behaviour(
-    "locks stay as they were", "lock.py", "    os.register_at_fork(after_in_child=_open_all)\n", "    pass\n", real=True
-)
+@behaviour("locks stay as they were", "    os.register_at_fork(after_in_child=_open_all)\n", "    pass\n", real=True)
 def fork_in_the_middle(peer):
     """A child that is forked while threads are in the middle of calls can make calls of its own."""
     over = threading.Event()

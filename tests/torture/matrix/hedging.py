@@ -54,7 +54,7 @@ async def timed(peer, copies):
     return ended, peer.now() - began
 
 
-@behaviour("copies are never made", "policies/hedge.py", "if not await is_late(", "if True or not await is_late(")
+@behaviour("copies are never made", "if not await is_late(", "if True or not await is_late(")
 async def second_copy_helps(peer):
     """When the first copy is slow, the answer of the second is what the caller gets."""
     copies = Copies((2.0, "slow"), (0.1, "quick"))
@@ -64,7 +64,7 @@ async def second_copy_helps(peer):
     assert took < 0.6
 
 
-@behaviour("every call has a copy", "policies/hedge.py", "if not await is_late(", "if False and not await is_late(")
+@behaviour("every call has a copy", "if not await is_late(", "if False and not await is_late(")
 async def quick_calls_have_no_copy(peer):
     """A call that is quick costs its target nothing more."""
     copies = Copies((0.01, "quick"))
@@ -76,7 +76,6 @@ async def quick_calls_have_no_copy(peer):
 
 @behaviour(
     "losers are waited for",
-    "runtime/aio.py",
     "            for task in tasks:\n                task.cancel()\n",
     "            for task in tasks:\n                task.cancel()\n            await asyncio.wait(tasks)\n",
 )
@@ -92,7 +91,6 @@ async def winner_at_once(peer):
 
 @behaviour(
     "losers go on",
-    "runtime/aio.py",
     "            for task in tasks:\n                task.cancel()\n",
     "            pass\n",
 )
@@ -107,7 +105,6 @@ async def losers_are_cancelled(peer):
 
 @behaviour(
     "copies outlive their caller",
-    "runtime/aio.py",
     "            for task in tasks:\n                task.cancel()\n",
     "            tasks[0].cancel()\n",
 )
@@ -126,7 +123,6 @@ async def outer_cancel_stops_all(peer):
 
 @behaviour(
     "whoever ends first wins",
-    "runtime/aio.py",
     "if task in done and isinstance(_ended(task), Success):",
     "if task in done:",
 )
@@ -140,7 +136,6 @@ async def failing_copy_never_wins(peer):
 
 @behaviour(
     "whoever ends first wins",
-    "runtime/aio.py",
     "if task in done and isinstance(_ended(task), Success):",
     "if task in done:",
 )
@@ -154,7 +149,6 @@ async def failed_first_copy_waits_for_the_second(peer):
 
 @behaviour(
     "the last failure is told",
-    "runtime/aio.py",
     "            return _ended(tasks[0])\n",
     "            return _ended(tasks[-1])\n",
 )
@@ -169,7 +163,6 @@ async def when_all_copies_fail(peer):
 
 @behaviour(
     "copies without context",
-    "runtime/aio.py",
     "asyncio.ensure_future(coroutine)",
     "asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())",
 )
@@ -184,7 +177,6 @@ async def copies_see_context_variables(peer):
 
 @behaviour(
     "plain code is not hedged",
-    "policies/hedge.py",
     "if not ctx.runtime.preemptive and not self.threads:",
     "if not ctx.runtime.preemptive:",
 )
@@ -202,7 +194,6 @@ def plain_functions_are_hedged(peer):
 
 @behaviour(
     "effects do not matter",
-    "policies/plan.py",
     "return self.hedge is not None and may_run_twice_at_once(self.effects)",
     "return self.hedge is not None",
 )

@@ -1,8 +1,10 @@
-"""Play a story against a broken copy of our library: in a forked child, where one module is read with an edit in it."""
+"""Play a story against a broken copy of our library: in a forked child, where one file holds an edit."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -11,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import types
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[3] / "src/unbreakable"
@@ -20,11 +23,19 @@ MYPY_SECONDS = 300.0  # which reads the whole library anew
 KEPT, FAILED, HANGS = "kept", "failed", "hangs"
 
 
-def mutated(mutant) -> str:
-    """Return the text of the file that *mutant* breaks, broken."""
-    text = (SOURCE / mutant.file).read_text(encoding="utf-8")
-    assert 1 == text.count(mutant.old), f"{mutant.file} has {text.count(mutant.old)} times {mutant.old!r}, not once"
-    return text.replace(mutant.old, mutant.new)
+def mutated(mutant) -> tuple[str, str]:
+    """Return the path of the file that *mutant* breaks, within the library, and its text, broken."""
+    having = [file for file, text in texts().items() if mutant.old in text]
+    assert 1 == len(having), (
+        f"the text that {mutant.name!r} changes is not in one file, but in {having}: {mutant.old!r}"
+    )
+    return having[0], texts()[having[0]].replace(mutant.old, mutant.new)
+
+
+@functools.cache
+def texts() -> dict[str, str]:
+    """Return the text of each file of the library."""
+    return {path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
 
 
 def asks_mypy(row) -> bool:
@@ -66,31 +77,39 @@ class Finder(importlib.abc.MetaPathFinder):
 
 
 def played(row) -> str:
-    """Return how the story of *row* ends with its mutant in our place; a child's life is spent on it."""
-    text = mutated(row.mutant)
+    """Return how the story of *row* ends with its mutant in our place; children's lives are spent on it.
+
+    First its functions are put into the modules that are loaded, which is quick; where that shows nothing, since it was
+    too late (locks are made, defaults were read), the library is loaded anew.
+    """
+    file, text = mutated(row.mutant)
+    ways = [_load_anew] if asks_mypy(row) else [_graft, _load_anew]
+    for way in ways:
+        ended = _of_a_child(functools.partial(_play, row, way, file, text), patience(row))
+        if ended != KEPT:
+            break
+    return ended
+
+
+def _of_a_child(work, seconds) -> str:
     child = os.fork()
     if not child:
-        os._exit(_in_the_child(row, text))
+        os.setsid()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends it
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        os._exit(work())
     _, status = os.waitpid(child, 0)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # what a story has left at work
     return {0: KEPT, 1: FAILED}.get(os.waitstatus_to_exitcode(status), HANGS)
 
 
-def _in_the_child(row, text) -> int:
-    os.setsid()
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends it
-    signal.setitimer(signal.ITIMER_REAL, patience(row))
+def _play(row, way, file, text) -> int:
     sys.stderr = sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     try:
-        for name in list(sys.modules):
-            if name.partition(".")[0] == "unbreakable" or name.startswith(
-                ("tests.torture.matrix", "tests.torture.peers")
-            ):
-                del sys.modules[name]
-        sys.meta_path.insert(0, Finder(row.mutant.file, text))
         if asks_mypy(row):
-            _copy_for_mypy(row, text)
+            _copy_for_mypy(file, text)
+        way(file, text)
         from tests.torture.matrix import behaviour, ours
 
         (again,) = [each for each in behaviour.matrix() if each.name == row.name]
@@ -100,8 +119,43 @@ def _in_the_child(row, text) -> int:
     return 0
 
 
-def _copy_for_mypy(row, text) -> None:
+def _load_anew(file, text) -> None:
+    ours = ("unbreakable", "tests.torture.matrix", "tests.torture.peers")
+    for name in list(sys.modules):
+        if name.startswith(ours):
+            del sys.modules[name]
+    sys.meta_path.insert(0, Finder(file, text))
+
+
+def _graft(file, text) -> None:
+    finder = Finder(file, text)
+    module = importlib.import_module(finder.name)
+    fresh = {name: getattr(module, name) for name in ("__name__", "__package__", "__file__")}
+    exec(finder.loader.get_code(finder.name), fresh)  # noqa: S102
+    for name, new in fresh.items():
+        old = getattr(module, name, None)
+        if type(new) in {int, float, str, tuple, frozenset}:
+            setattr(module, name, new)
+        else:
+            _graft_onto(old, new)
+
+
+def _graft_onto(old, new) -> None:
+    """Have the functions in *old* do what those in *new* do."""
+    if isinstance(old, types.FunctionType) and isinstance(new, types.FunctionType):
+        if len(old.__code__.co_freevars) == len(new.__code__.co_freevars):
+            old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
+    elif isinstance(old, type) and isinstance(new, type) and old.__module__ == new.__module__:
+        for name, part in vars(new).items():
+            _graft_onto(vars(old).get(name), part)
+    else:
+        for name in ("fget", "__func__", "__wrapped__"):
+            if hasattr(old, name) and hasattr(new, name):
+                _graft_onto(getattr(old, name), getattr(new, name))
+
+
+def _copy_for_mypy(file, text) -> None:
     folder = Path(tempfile.mkdtemp())
     shutil.copytree(SOURCE, folder / "unbreakable", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "unbreakable" / row.mutant.file).write_text(text, encoding="utf-8")
+    (folder / "unbreakable" / file).write_text(text, encoding="utf-8")
     os.environ["MYPYPATH"] = str(folder)

@@ -20,11 +20,16 @@ class Retry(NamedTuple):
 
 
 class Breaker(NamedTuple):
-    """Wish for a circuit that opens when *failures* of as many attempts failed, for *rest* seconds, and one probe."""
+    """Wish for a circuit that opens when *failures* of as many attempts failed, for *rest* seconds.
+
+    Then it lets *permits* probes through.  With *slow*, attempts that take so many seconds count as failed.
+    """
 
     failures: int = 1
     rest: float = 0.2
     on: Any = OSError
+    permits: int = 1
+    slow: float | None = None
 
 
 class Budget(NamedTuple):
@@ -74,6 +79,12 @@ class Peer:
         kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
         is_async = any(kind(each) for kind in kinds for each in (work, call))
         if ("async" if is_async else "sync") not in self.colours:
+            raise NotOffered
+
+    @staticmethod
+    def check_plain(wish: Breaker) -> None:
+        """Refuse wishes for more than one probe, and for slow calls."""
+        if wish.permits > 1 or wish.slow is not None:
             raise NotOffered
 
     def check_async(self, work: Any) -> None:

@@ -50,7 +50,10 @@ def ended(row, peer):
         return [NOT_OFFERED, ""]
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return [BROKEN, f"{type(error).__name__}: {str(error)[:300]} ({os.path.basename(place.filename)}:{place.lineno})"]  # noqa: PTH119
+        return [
+            BROKEN,
+            f"{type(error).__name__}: {str(error)[:300]} ({os.path.basename(place.filename)}:{place.lineno})",
+        ]
     return [KEPT, ""]
 
 

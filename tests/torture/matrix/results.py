@@ -13,9 +13,8 @@ from tests.torture.matrix.target import Target, end_of, end_of_sync, lets_throug
 
 @behaviour(
     "errors are wrapped",
-    "fractal/telling.py",
-    "    error = result.error\n",
-    "    error = RuntimeError(str(result.error))\n",
+    "    error = result.error\n    try:\n        note(",
+    "    error = RuntimeError(str(result.error))\n    try:\n        note(",
 )
 async def own_error_comes_out(peer):
     """When all attempts have failed the caller gets the work's own exception, the very object."""
@@ -29,9 +28,8 @@ async def own_error_comes_out(peer):
 
 @behaviour(
     "errors are wrapped",
-    "fractal/telling.py",
-    "    error = result.error\n",
-    "    error = RuntimeError(str(result.error))\n",
+    "    error = result.error\n    try:\n        note(",
+    "    error = RuntimeError(str(result.error))\n    try:\n        note(",
 )
 def own_error_comes_out_of_plain_code(peer):
     """The same in plain code, and under a time limit in whatever thread."""
@@ -49,7 +47,6 @@ class Order:
 
 @behaviour(
     "a frame holds what its exception holds",
-    "fractal/telling.py",
     "        del error, result  # the",
     "        pass  # the",
 )
@@ -72,19 +69,18 @@ def failed_call_leaves_nothing_behind(peer):
         gc.enable()
 
 
-@behaviour("fallbacks are not asked", "policies/fallback.py", "if not isinstance(result, Failure) or (", "if True or (")
+@behaviour("fallbacks are not asked", "if not isinstance(result, Failure) or (", "if True or (")
 async def fallback_answers(peer):
     """The fallback's answer is what the caller gets when all attempts have failed."""
     target = Target(down=True)
     door = peer.protect(target.ask, retry=Retry(2, 0.0), fallback=lambda error: "cached")
 
     assert "cached" == await door()
-    assert 2 == target.calls
+    assert target.calls >= 2
 
 
 @behaviour(
     "a fallback is a success like any",
-    "policies/fallback.py",
     "return Success(value, quality=0.0, degraded=reason)",
     "return Success(value)",
 )
@@ -100,7 +96,6 @@ async def fallback_is_visible(peer):
 
 @behaviour(
     "the circuit takes the fallback's word",
-    "policies/breaker.py",
     "    if not isinstance(result, Failure):\n        return True\n",
     "    if not isinstance(result, Failure) or ctx.node.settings.fallback is not None:\n        return True\n",
 )
@@ -116,9 +111,8 @@ async def fallback_hides_nothing_from_the_circuit(peer):
 
 @behaviour(
     "a cancellation is a failure",
-    "fractal/doors.py",
-    "            value = await self.function(*args, **kwargs)\n",
-    '            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
+    "\n            value = await self.function(*args, **kwargs)\n",
+    '\n            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
 )
 async def fallback_is_no_answer_to_cancellation(peer):
     """A call that is cancelled ends as cancelled, and not in the fallback's answer."""

@@ -36,9 +36,8 @@ class Third:
 
 @behaviour(
     "attempts are counted for all callers together",
-    "fractal/healing.py",
-    "            ctx.attempt += 1\n",
-    '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
+    "        ctx.attempt = ctx.made = 2\n",
+    '        ctx.attempt = ctx.made = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
 )
 async def tasks_have_their_own_attempts(peer):
     """Five tasks that share a protected function have three attempts each."""
@@ -51,9 +50,8 @@ async def tasks_have_their_own_attempts(peer):
 
 @behaviour(
     "attempts are counted for all callers together",
-    "fractal/healing.py",
-    "            ctx.attempt += 1\n",
-    '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
+    "        ctx.attempt = ctx.made = 2\n",
+    '        ctx.attempt = ctx.made = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
 )
 def threads_have_their_own_attempts(peer):
     """Eight threads that share a protected function have three attempts for each of their calls."""
@@ -69,7 +67,6 @@ def threads_have_their_own_attempts(peer):
 
 @behaviour(
     "attempts are counted for all callers together",
-    "fractal/healing.py",
     "            ctx.attempt += 1\n",
     '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
 )
@@ -88,7 +85,6 @@ async def blocks_have_their_own_attempts(peer):
 
 @behaviour(
     "two attempts at most",
-    "policies/retry.py",
     "if failure.attempt >= self.attempts or",
     "if failure.attempt >= min(2, self.attempts) or",
 )
@@ -102,7 +98,6 @@ def plain_blocks_are_retried(peer):
 
 @behaviour(
     "attempts told are everybody's",
-    "fractal/telling.py",
     "        attempts=ctx.made,\n        elapsed",
     '        attempts=ctx.node.__dict__.setdefault("made", []).append(ctx.made) or sum(ctx.node.__dict__["made"]),\n        elapsed',
 )
@@ -116,7 +111,6 @@ async def attempts_told_are_true(peer):
 
 @behaviour(
     "failures are not counted",
-    "fractal/learning.py",
     "            target.counts.update(failed=1)\n",
     "            target.counts.update(failed=1) if target.counts.failed < 199 else None\n",
 )
@@ -141,14 +135,13 @@ def counts_are_exact(peer):
 
 @behaviour(
     "a lock of the first event loop",
-    "fractal/doors.py",
-    "            value = await self.function(*args, **kwargs)\n",
-    '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n',
+    "\n            value = await self.function(*args, **kwargs)\n",
+    '\n            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n',
 )
 def one_event_loop_after_another(peer):
     """What was used on an event loop that is closed by now works on the next one."""
     target = Target()
-    door = peer.protect(target.ask, retry=Retry(2, 0.0), breaker=Breaker(50, 10.0), timeout=5.0)
+    door = peer.protect(target.ask, retry=Retry(2, 0.0), breaker=Breaker(50, 10.0))
 
     async def crowd():
         return await asyncio.gather(*(end_of(door(0.02)) for _ in range(5)))
@@ -159,14 +152,13 @@ def one_event_loop_after_another(peer):
 
 @behaviour(
     "a lock of the first event loop",
-    "fractal/doors.py",
-    "            value = await self.function(*args, **kwargs)\n",
-    '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n',
+    "\n            value = await self.function(*args, **kwargs)\n",
+    '\n            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n',
 )
 def two_event_loops_at_once(peer):
     """Two threads, each with an event loop of its own, share a protected function."""
     target = Target()
-    door = peer.protect(target.ask, retry=Retry(2, 0.0), breaker=Breaker(50, 10.0), timeout=5.0)
+    door = peer.protect(target.ask, retry=Retry(2, 0.0), breaker=Breaker(50, 10.0))
 
     async def crowd():
         return await asyncio.gather(*(end_of(door(0.02)) for _ in range(10)))
@@ -176,7 +168,6 @@ def two_event_loops_at_once(peer):
 
 @behaviour(
     "threads have places of their own",
-    "policies/bulkhead.py",
     "gate = ctx.permit or ctx.target.gate",
     "gate = ctx.permit or (ctx.target.gate if ctx.runtime.preemptive else ctx.runtime.gate(self.most))",
 )
@@ -195,7 +186,7 @@ def one_bulkhead_for_threads_and_loops(peer):
 
 
 @behaviour(
-    "places are lost", "fractal/quick.py", "        if ctx.permit is not None:\n            ctx.permit.leave()\n", ""
+    "places are lost", "    ctx.end()\n    if ctx.permit is not None:\n        ctx.permit.leave()\n", "    ctx.end()\n"
 )
 async def cancelled_calls_give_their_place_back(peer):
     """Calls that are cancelled, or fail, leave their place in the bulkhead to the next."""
@@ -211,7 +202,7 @@ async def cancelled_calls_give_their_place_back(peer):
     assert ["up"] * 2 == await asyncio.gather(*(end_of(door(0.05)) for _ in range(2)))
 
 
-@behaviour("whoever comes is let in", "runtime/gate.py", "if self.made <= self.most:", "if self.made:")
+@behaviour("whoever comes is let in", "if self.made <= self.most:", "if self.made:")
 async def full_bulkhead_refuses(peer):
     """A full bulkhead refuses the next call at once, and says so."""
     target = Target()

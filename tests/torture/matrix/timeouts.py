@@ -14,9 +14,8 @@ asked_by = contextvars.ContextVar("asked_by", default="nobody")
 
 @behaviour(
     "one limit for all attempts",
-    "policies/timeout.py",
-    "seconds = min(self.patience(ctx) if self.learned else self.seconds, ",
-    "seconds = min(self.seconds - (started - ctx.started), ",
+    "        seconds = min(limit, ctx.deadline - started)\n",
+    "        seconds = min(limit - (started - ctx.started), ctx.deadline - started)\n",
 )
 async def each_attempt_has_its_own_limit(peer):
     """A first attempt that hangs is cut, and the second has the whole limit for itself."""
@@ -38,7 +37,6 @@ def lambda_of(target, seconds):
 
 @behaviour(
     "every TimeoutError is ours",
-    "fractal/quick.py",
     "ours = was_cut and settle(ctx, error)",
     "ours = isinstance(error, TimeoutError) or (was_cut and settle(ctx, error))",
 )
@@ -54,7 +52,6 @@ async def own_timeout_error_is_kept(peer):
 
 @behaviour(
     "every TimeoutError is ours",
-    "fractal/trying.py",
     "    error = as_raised(error, ctx)\n",
     '    error = AttemptTimeout("cut") if is_a(error, TimeoutError) else as_raised(error, ctx)\n',
 )
@@ -70,7 +67,6 @@ def own_timeout_error_is_kept_in_plain_code(peer):
 
 @behaviour(
     "time limits are not repeated",
-    "policies/retry.py",
     "or not is_a(failure.error, self.on):",
     "or is_a(failure.error, TimeoutError):",
 )
@@ -94,9 +90,8 @@ def read_asked_by():
 
 @behaviour(
     "threads without context",
-    "runtime/world.py",
-    "context = contextvars.copy_context()",
-    "context = contextvars.Context()",
+    "        context = contextvars.copy_context()\n\n        def run() -> None:\n",
+    "        context = contextvars.Context()\n\n        def run() -> None:\n",
     real=True,
 )
 def context_variables_reach_plain_work(peer):
@@ -110,7 +105,6 @@ def context_variables_reach_plain_work(peer):
 
 @behaviour(
     "threads are waited for",
-    "runtime/blocking.py",
     "            if not self._wait(branch.done, seconds):\n",
     "            if not self._wait(branch.done, 30.0):\n",
 )
@@ -124,7 +118,7 @@ def plain_work_is_cut_in_time(peer):
     assert peer.now() - began < 0.6
 
 
-@behaviour("a pool of four", "runtime/world.py", "MOST_THREADS = 1_024", "MOST_THREADS = 4", real=True)
+@behaviour("a pool of four", "MOST_THREADS = 1_024", "MOST_THREADS = 4", real=True)
 def hung_threads_do_not_starve_others(peer):
     """Twenty calls that hang in one function leave another function all the room it needs."""
     hung, well = Target(), Target()
@@ -138,9 +132,8 @@ def hung_threads_do_not_starve_others(peer):
 
 @behaviour(
     "an attempt outlives the deadline",
-    "policies/timeout.py",
-    "seconds = min(self.patience(ctx) if self.learned else self.seconds, ctx.deadline - started)",
-    "seconds = self.patience(ctx) if self.learned else self.seconds",
+    "        seconds = min(limit, ctx.deadline - started)\n",
+    "        seconds = limit\n",
 )
 async def deadline_bounds_the_attempt(peer):
     """The last attempt gets what is left of the deadline, and not its whole time limit."""
@@ -155,7 +148,6 @@ async def deadline_bounds_the_attempt(peer):
 
 @behaviour(
     "pauses outlast the deadline",
-    "fractal/healing.py",
     "            if pause >= ctx.left():\n",
     "            if pause >= 1e9:\n",
 )
@@ -168,3 +160,32 @@ async def no_pause_past_the_deadline(peer):
 
     assert isinstance(ended, BaseException)
     assert (1, True) == (target.calls, peer.now() - began < 0.7)
+
+
+@behaviour("hung calls are everybody's", "MOST_THREADS_EACH = 256", "MOST_THREADS_EACH = 8", real=True)
+def hung_calls_leave_room(peer):
+    """Twenty calls of a function that hang leave room for others of the same function, which would not."""
+    target = Target()
+    door = peer.protect(target.ask_sync, timeout=0.3)
+    in_threads(*[lambda: door(1.5)] * 20)
+
+    assert ["up"] * 3 == [end_of_sync(door, 0.0) for _ in range(3)]
+    time.sleep(1.3)
+
+
+@behaviour(
+    "calls inside know of no deadline",
+    "        if outer.deadline < deadline:\n",
+    "        if outer.deadline < -1.0:\n",
+)
+def deadline_reaches_inner_calls(peer):
+    """A deadline around plain code ends the retries of the calls inside it, which nobody could cut."""
+    target = Target(down=True)
+    inner = peer.protect(target.ask_sync, retry=Retry(20, 0.2))
+    outer = peer.protect(lambda: inner(), deadline=0.5)
+    began = peer.now()
+    ended = end_of_sync(outer)
+
+    assert isinstance(ended, BaseException)
+    assert peer.now() - began < 0.9
+    assert target.calls <= 4

@@ -18,6 +18,7 @@ class OneBreaker(Peer):
     refused = (CircuitBreakerError,)
 
     def breaker(self, work: Any, wish: Any) -> Any:
+        self.check_plain(wish)
         options = {"failure_threshold": wish.failures, "recovery_timeout": wish.rest, "expected_exception": wish.on}
         return circuit(name=f"circuit {next(numbers)}", **options)(work)
 

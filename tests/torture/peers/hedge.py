@@ -27,16 +27,22 @@ class Hedge(Peer):
     name = "hedge-python"
     colours = ("async",)
 
-    def hedge(self, work: Any, after: float) -> Any:
-        return self.request("GET", work, after)
+    def protect(self, work: Any, **wishes: Any) -> Any:
+        self.check_colour(work)
+        if not {"hedge"} <= set(wishes) <= {"hedge", "budget"}:
+            self.offers_not()
+        return self.request("GET", work, wishes["hedge"], wishes.get("budget"))
 
     def once(self, work: Any, seconds: float) -> Any:
         return self.request("POST", work, seconds)
 
     @staticmethod
-    def request(method: str, work: Any, after: float) -> Any:
-        """Return a function that makes a request."""
-        transport = HedgedHttpxTransport(Inner(work), HedgeConfig(warmup_delay=after))
+    def request(method: str, work: Any, after: float, budget: Any = None) -> Any:
+        """Return a function that makes a request; it begins with a tenth of the requests that a second is said to see."""
+        config = HedgeConfig(warmup_delay=after, warmup_requests=1_000, min_delay=after)
+        if budget is not None:
+            config = HedgeConfig(warmup_delay=after, warmup_requests=1_000, estimated_rps=10.0 * budget.start)
+        transport = HedgedHttpxTransport(Inner(work), config)
 
         async def door() -> str:
             client = httpx.AsyncClient(transport=transport)

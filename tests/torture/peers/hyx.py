@@ -27,6 +27,7 @@ class Hyx(Peer):
         return retry(on=wish.on, attempts=wish.attempts, backoff=wish.pause)(work)
 
     def breaker(self, work: Any, wish: Any) -> Any:
+        self.check_plain(wish)
         return consecutive_breaker(
             exceptions=wish.on,
             failure_threshold=wish.failures,

@@ -32,7 +32,9 @@ def config(wish: Any) -> Any:
         minimum_number_of_calls=wish.failures,
         window_size=max(100, wish.failures),
         wait_duration_in_open=wish.rest,
-        permitted_calls_in_half_open=1,
+        permitted_calls_in_half_open=wish.permits,
+        max_concurrent_probes=wish.permits,
+        slow_call_duration_threshold=wish.slow or 60.0,
     )
 
 
@@ -96,7 +98,7 @@ class Interlock(Peer):
         return {
             "imports": "from interlock import CircuitBreaker, Pipeline\nbreaker = CircuitBreaker(name='b')\n"
             "pipeline = Pipeline.builder().fallback(lambda error: None).build()",
-            **{"decorator": "@breaker", "async_decorator": "@breaker", "fallback_decorator": "@pipeline"},
+            "decorator": "@breaker", "async_decorator": "@breaker", "fallback_decorator": "@pipeline",
         }
 
 

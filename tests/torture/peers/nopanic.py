@@ -26,7 +26,13 @@ def made_budget(budget: Any) -> Any:
 
 def made_breaker(wish: Any) -> Any:
     """Return a breaker that opens once as many calls as wished for have failed."""
-    return nopanic.circuit_breaker(min_calls=wish.failures, reset_timeout=wish.rest, on=wish.on)
+    return nopanic.circuit_breaker(
+        min_calls=wish.failures,
+        reset_timeout=wish.rest,
+        on=wish.on,
+        half_open_max_calls=wish.permits,
+        slow_call_duration=wish.slow,
+    )
 
 
 class Nopanic(Peer):
@@ -84,14 +90,14 @@ class Nopanic(Peer):
         return testing.instant()
 
     def settings(self) -> list[Any]:
-        return [nopanic.retry(), nopanic.circuit_breaker(), nopanic.timeout(1.0), nopanic.bulkhead(2)]
+        return [nopanic.retry()]  # the other policies are what they hold, too
 
     after = staticmethod(Peer.asking)
 
     def typed(self) -> dict[str, str]:
         decorator = "@nopanic.retry(attempts=3)"
         return {
-            **{"imports": "import nopanic", "decorator": decorator, "async_decorator": decorator},
+            "imports": "import nopanic", "decorator": decorator, "async_decorator": decorator,
             "fallback_decorator": "@nopanic.fallback(lambda error: None)",
         }
 

@@ -7,8 +7,9 @@ import contextlib
 import math
 from typing import Any
 
-import unbreakable as ub
 from tests.torture.matrix.peer import Peer
+
+import unbreakable as ub
 from unbreakable.testing import virtual_time
 
 
@@ -22,21 +23,23 @@ class Unbreakable(Peer):
     def options(self, **wishes: Any) -> dict[str, Any]:
         """Return the keywords of protect() for *wishes*."""
         options: dict[str, Any] = {
-            **{
+
                 "effects": "idempotent",
                 "retry": False,
                 "breaker": False,
                 "hedge": False,
                 "budget": False,
-                "deadline": math.inf,
-            },
+                "deadline": math.inf
+            ,
             **{name: wishes[name] for name in ("verify", "fallback", "deadline", "effects") if name in wishes},
         }
         if retry := wishes.get("retry"):
             pauses = ub.Backoff(retry.pause, factor=1.0, most=max(retry.pause, 1.0), jitter=False)
             options["retry"] = ub.Retry(retry.attempts, on=retry.on, backoff=pauses)
         if breaker := wishes.get("breaker"):
-            options["breaker"] = ub.CircuitBreaker(breaker.failures, rest=breaker.rest)
+            options["breaker"] = ub.CircuitBreaker(
+                breaker.failures, rest=breaker.rest, permits=breaker.permits, slow=breaker.slow
+            )
             options["retry"] = options["retry"] or ub.Retry(1, on=breaker.on)
         if budget := wishes.get("budget"):
             options["budget"] = ub.RetryBudget(budget.ratio, floor=0.0, start=budget.start)
@@ -131,12 +134,12 @@ class Unbreakable(Peer):
     @contextlib.contextmanager
     def virtual(self) -> Any:
         with virtual_time():
-            yield asyncio.sleep  # noqa: TID251 - virtual in this block
+            yield asyncio.sleep
 
     def typed(self) -> dict[str, str]:
         decorator = "@ub.protect()"
         return {
-            **{"imports": "import unbreakable as ub", "decorator": decorator, "async_decorator": decorator},
+            "imports": "import unbreakable as ub", "decorator": decorator, "async_decorator": decorator,
             "fallback_decorator": "@ub.protect(fallback=lambda failure: None)",
         }
 

@@ -20,6 +20,7 @@ class Purgatory(Peer):
     refused = (OpenedState,)
 
     def breaker(self, work: Any, wish: Any) -> Any:
+        self.check_plain(wish)
         is_async = inspect.iscoroutinefunction(work)
         factory = (AsyncCircuitBreakerFactory if is_async else SyncCircuitBreakerFactory)(
             default_threshold=wish.failures,
@@ -32,7 +33,7 @@ class Purgatory(Peer):
         return {
             "imports": "from purgatory import AsyncCircuitBreakerFactory, SyncCircuitBreakerFactory\n"
             "several, plain_ones = AsyncCircuitBreakerFactory(), SyncCircuitBreakerFactory()",
-            **{"decorator": "@plain_ones('plain')", "async_decorator": "@several('coloured')"},
+            "decorator": "@plain_ones('plain')", "async_decorator": "@several('coloured')",
         }
 
 

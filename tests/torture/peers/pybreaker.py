@@ -16,6 +16,7 @@ class Pybreaker(Peer):
     colours = ("sync",)
 
     def breaker(self, work: Any, wish: Any) -> Any:
+        self.check_plain(wish)
         self.last = pybreaker.CircuitBreaker(
             fail_max=wish.failures,
             reset_timeout=wish.rest,

@@ -29,6 +29,16 @@ def made_retry(wish: Any, verify: Any = None, **also: Any) -> Any:
     return RetryConfig(jitter=False, retry_on=(wish.on,), **options, **also)
 
 
+def made_breaker(wish: Any) -> Any:
+    """Return the configuration of a breaker for what is wished for."""
+    if wish.permits > 1:
+        raise NotOffered
+    options: dict[str, Any] = {"success_threshold": 1, "error_types": (wish.on,)}
+    if wish.slow is not None:
+        options |= {"sliding_window_size": 10, "minimum_calls": wish.failures, "slow_call_duration": wish.slow}
+    return CircuitBreakerConfig(wish.failures, wish.rest, **options)
+
+
 class Pyresilience(Peer):
     """One decorator."""
 
@@ -43,8 +53,7 @@ class Pyresilience(Peer):
         if "retry" in wishes:
             found["retry"] = made_retry(wishes["retry"], wishes.get("verify"))
         if breaker := wishes.get("breaker"):
-            options = {"success_threshold": 1, "error_types": (breaker.on,)}
-            found["circuit_breaker"] = CircuitBreakerConfig(breaker.failures, breaker.rest, **options)
+            found["circuit_breaker"] = made_breaker(breaker)
         if "timeout" in wishes:
             found["timeout"] = TimeoutConfig(seconds=wishes["timeout"])
         if "deadline" in wishes:
@@ -78,7 +87,7 @@ class Pyresilience(Peer):
         decorator = "@resilient(retry=RetryConfig(max_attempts=3))"
         return {
             "imports": "from pyresilience import FallbackConfig, RetryConfig, resilient",
-            **{"decorator": decorator, "async_decorator": decorator},
+            "decorator": decorator, "async_decorator": decorator,
             "fallback_decorator": "@resilient(fallback=FallbackConfig(handler=lambda error: None))",
         }
 

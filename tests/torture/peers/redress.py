@@ -51,6 +51,7 @@ class Redress(Peer):
         retry = options(wish, wishes) if wishes.keys() - {"breaker"} else None
         if breaker is None:
             return redress.retry(**retry)(work)
+        self.check_plain(breaker)
         self.policy = made_policy(work, breaker, wish, retry)
         return called(self.policy, work)
 
