@@ -29,9 +29,17 @@ REQUIREMENTS = ROOT / "tests/torture/peers/requirements.txt"
 PAGE = ROOT / "docs/torture.md"
 PEERS = {
     "ours": "unbreakable",
-    "tenacity": "tenacity", "stamina": "stamina", "pyresilience": "pyresilience", "nopanic": "nopanic",
-    "interlock": "interlock-cb", "redress": "redress", "hyx": "hyx", "hedge": "hedge-python",
-    "pybreaker": "pybreaker", "circuitbreaker": "circuitbreaker", "purgatory": "purgatory",
+    "tenacity": "tenacity",
+    "stamina": "stamina",
+    "pyresilience": "pyresilience",
+    "nopanic": "nopanic",
+    "interlock": "interlock-cb",
+    "redress": "redress",
+    "hyx": "hyx",
+    "hedge": "hedge-python",
+    "pybreaker": "pybreaker",
+    "circuitbreaker": "circuitbreaker",
+    "purgatory": "purgatory",
 }
 AT_ONCE = 2  # peers; more of them would be in each other's way
 KEPT, BROKEN, NOT_OFFERED = "yes", "no", "-"
@@ -106,8 +114,8 @@ PREFACE = """# The torture matrix
 
 Each row is something that went wrong for users of some library, told as one story that any of them can be played
 against; the stories are in `tests/torture/matrix`, how each library is used, by its own documentation, in
-`tests/torture/peers`. `./dev test` plays all of them against this library, and sees each fail when a mutant of it, named
-beside the story, is put in its place.
+`tests/torture/peers`. `./dev test` plays all of them against this library, and sees each fail when a mutant of it that
+is named beside the story takes its place.
 
 This page is written by `./dev bench torture`, which plays them against the peers, too; nothing is entered by hand.
 "yes": the promise is kept. "**no**": it is broken, three times of three. "–": the library has no such feature, or not

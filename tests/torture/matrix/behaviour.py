@@ -9,7 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-GROUPS = ("breakers", "cancelling", "timeouts", "hedging", "sharing", "storms", "results", "shapes", "carrying")
+GROUPS = (
+    "breakers",
+    "counting",
+    "cancelling",
+    "timeouts",
+    "hedging",
+    "sharing",
+    "storms",
+    "results",
+    "shapes",
+    "carrying",
+)
 
 
 @dataclass(frozen=True, slots=True)

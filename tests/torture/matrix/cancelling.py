@@ -23,7 +23,11 @@ async def cancel_after(seconds, call):
 @behaviour(
     "a cancellation is a failure",
     "\n            value = await self.function(*args, **kwargs)\n",
-    '\n            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
+    "\n"
+    "            try:\n"
+    "                value = await self.function(*args, **kwargs)\n"
+    '            except __import__("asyncio").CancelledError as error:\n'
+    '                raise OSError("cancelled") from error\n',
 )
 async def cancelled_call_is_not_retried(peer):
     """A call that its caller cancels ends, and is not tried again, whatever types are retried."""
@@ -53,7 +57,14 @@ async def cancelled_in_the_pause(peer):
 @behaviour(
     "a cancellation is eaten",
     "\n            value = await self.function(*args, **kwargs)\n",
-    '\n            task = __import__("asyncio").ensure_future(self.function(*args, **kwargs))\n            try:\n                value = await task\n            except BaseException:\n                if not task.done() or task.cancelled():\n                    raise\n                value = task.result()\n',
+    "\n"
+    '            task = __import__("asyncio").ensure_future(self.function(*args, **kwargs))\n'
+    "            try:\n"
+    "                value = await task\n"
+    "            except BaseException:\n"
+    "                if not task.done() or task.cancelled():\n"
+    "                    raise\n"
+    "                value = task.result()\n",
 )
 async def cancelled_as_the_answer_arrives(peer):
     """A cancellation that comes in the very moment of the answer is not lost."""
@@ -115,7 +126,11 @@ async def cancelled_while_a_cut_attempt_clears_up(peer):
 @behaviour(
     "a cancellation is a failure",
     "\n            value = await self.function(*args, **kwargs)\n",
-    '\n            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
+    "\n"
+    "            try:\n"
+    "                value = await self.function(*args, **kwargs)\n"
+    '            except __import__("asyncio").CancelledError as error:\n'
+    '                raise OSError("cancelled") from error\n',
 )
 async def callers_own_time_limit(peer):
     """``asyncio.timeout`` around a protected call ends it in time, in the caller's TimeoutError."""

@@ -75,7 +75,7 @@ class Peer:
 
     def check_colour(self, work: Any) -> None:
         """Refuse code of a colour that the library does not protect."""
-        call = getattr(type(work), "__call__", None)
+        call = vars(type(work)).get("__call__")
         kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
         is_async = any(kind(each) for kind in kinds for each in (work, call))
         if ("async" if is_async else "sync") not in self.colours:
@@ -125,6 +125,7 @@ class Peer:
     outcome = offers_not  #: (value, whether it is fresh) of an async call of a function with a fallback
     testing = offers_not  #: a context manager in which pauses take no time
     virtual = offers_not  #: the same for limits and rests; it gives an async function that lets time pass
+    raised = offers_not  #: errors of its own that it raises besides those of limits, circuits and bulkheads
     settings = offers_not  #: objects that hold settings
     once = offers_not  #: the work, declared as something that must not happen twice, with a hedge of so many seconds
     after = offers_not  #: an exception class whose instances, made of a number, ask for a pause of so many seconds

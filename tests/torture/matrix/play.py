@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 
 from tests.torture.matrix.behaviour import matrix
 from tests.torture.matrix.peer import NotOffered
@@ -50,10 +51,7 @@ def ended(row, peer):
         return [NOT_OFFERED, ""]
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return [
-            BROKEN,
-            f"{type(error).__name__}: {str(error)[:300]} ({os.path.basename(place.filename)}:{place.lineno})",
-        ]
+        return [BROKEN, f"{type(error).__name__}: {str(error)[:300]} ({Path(place.filename).name}:{place.lineno})"]
     return [KEPT, ""]
 
 

@@ -112,7 +112,11 @@ async def fallback_hides_nothing_from_the_circuit(peer):
 @behaviour(
     "a cancellation is a failure",
     "\n            value = await self.function(*args, **kwargs)\n",
-    '\n            try:\n                value = await self.function(*args, **kwargs)\n            except __import__("asyncio").CancelledError as error:\n                raise OSError("cancelled") from error\n',
+    "\n"
+    "            try:\n"
+    "                value = await self.function(*args, **kwargs)\n"
+    '            except __import__("asyncio").CancelledError as error:\n'
+    '                raise OSError("cancelled") from error\n',
 )
 async def fallback_is_no_answer_to_cancellation(peer):
     """A call that is cancelled ends as cancelled, and not in the fallback's answer."""

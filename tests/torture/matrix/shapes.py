@@ -68,7 +68,9 @@ async def methods_keep_their_object(peer):
 
 @behaviour(
     "a partial is plain",
-    "    while isinstance(function, functools.partial):\n        function = function.func\n    if isinstance(function, (classmethod",
+    "    while isinstance(function, functools.partial):\n"
+    "        function = function.func\n"
+    "    if isinstance(function, (classmethod",
     "    if isinstance(function, functools.partial):\n        return False\n    if isinstance(function, (classmethod",
 )
 async def partials_are_async(peer):
@@ -183,7 +185,8 @@ def functions_keep_their_types(peer):
 
 @behaviour(
     "what a method takes is Any",
-    "        self: SyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None\n    ) -> SyncProtected[Q, T]: ...",
+    "        self: SyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None\n"
+    "    ) -> SyncProtected[Q, T]: ...",
     "        self: SyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None\n    ) -> Any: ...",
     real=True,
 )

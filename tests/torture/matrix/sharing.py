@@ -99,7 +99,8 @@ def plain_blocks_are_retried(peer):
 @behaviour(
     "attempts told are everybody's",
     "        attempts=ctx.made,\n        elapsed",
-    '        attempts=ctx.node.__dict__.setdefault("made", []).append(ctx.made) or sum(ctx.node.__dict__["made"]),\n        elapsed',
+    '        attempts=ctx.node.__dict__.setdefault("made", []).append(ctx.made) or sum(ctx.node.__dict__["made"]),\n'
+    "        elapsed",
 )
 async def attempts_told_are_true(peer):
     """What is told of calls that run at the same time is how many attempts each of them took."""
@@ -136,7 +137,9 @@ def counts_are_exact(peer):
 @behaviour(
     "a lock of the first event loop",
     "\n            value = await self.function(*args, **kwargs)\n",
-    '\n            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n',
+    "\n"
+    '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n'
+    "                value = await self.function(*args, **kwargs)\n",
 )
 def one_event_loop_after_another(peer):
     """What was used on an event loop that is closed by now works on the next one."""
@@ -153,7 +156,9 @@ def one_event_loop_after_another(peer):
 @behaviour(
     "a lock of the first event loop",
     "\n            value = await self.function(*args, **kwargs)\n",
-    '\n            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n                value = await self.function(*args, **kwargs)\n',
+    "\n"
+    '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n'
+    "                value = await self.function(*args, **kwargs)\n",
 )
 def two_event_loops_at_once(peer):
     """Two threads, each with an event loop of its own, share a protected function."""

@@ -48,11 +48,15 @@ def nested_plain_retries_do_not_multiply(peer):
     def inner():
         return target.ask_sync()
 
-    def middle(inner=peer.protect(inner, retry=Retry(3, 0.0))):
-        return inner()
+    inner_door = peer.protect(inner, retry=Retry(3, 0.0))
 
-    def outer(middle=peer.protect(middle, retry=Retry(3, 0.0))):
-        return middle()
+    def middle():
+        return inner_door()
+
+    middle_door = peer.protect(middle, retry=Retry(3, 0.0))
+
+    def outer():
+        return middle_door()
 
     end_of_sync(peer.protect(outer, retry=Retry(3, 0.0)))
 
@@ -171,7 +175,11 @@ class TooManyError(BaseException):
 @behaviour(
     "attempts without end",
     "            return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]\n",
-    "            while True:\n                try:\n                    return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]\n                except Exception:\n                    continue\n",
+    "            while True:\n"
+    "                try:\n"
+    "                    return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]\n"
+    "                except Exception:\n"
+    "                    continue\n",
 )
 def defaults_are_bounded(peer):
     """With nothing but the defaults a call that always fails ends after at most ten attempts."""
@@ -205,7 +213,8 @@ def defaults_spread_the_herd(peer):
         seconds += [moments[1] - moments[0]] if len(moments) > 1 else []
 
     assert 6 == len(seconds), "nothing was retried"
-    assert max(seconds) - min(seconds) > 0.01, f"they came back after {seconds}"
+    seconds.sort()
+    assert seconds[-2] - seconds[1] > 0.01, f"they came back after {seconds}"
 
 
 @behaviour(

@@ -182,7 +182,11 @@ def deadline_reaches_inner_calls(peer):
     """A deadline around plain code ends the retries of the calls inside it, which nobody could cut."""
     target = Target(down=True)
     inner = peer.protect(target.ask_sync, retry=Retry(20, 0.2))
-    outer = peer.protect(lambda: inner(), deadline=0.5)
+
+    def work():
+        return inner()
+
+    outer = peer.protect(work, deadline=0.5)
     began = peer.now()
     ended = end_of_sync(outer)
 

@@ -14,11 +14,11 @@ class Inner(httpx.AsyncBaseTransport):
     """A transport that does the work."""
 
     def __init__(self, work: Any) -> None:
-        self.work = work
+        self.work, self.args = work, ()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer with what the work returns."""
-        return httpx.Response(200, text=await self.work())
+        return httpx.Response(200, text=await self.work(*self.args))
 
 
 class Hedge(Peer):
@@ -38,13 +38,15 @@ class Hedge(Peer):
 
     @staticmethod
     def request(method: str, work: Any, after: float, budget: Any = None) -> Any:
-        """Return a function that makes a request; it begins with a tenth of the requests that a second is said to see."""
+        """Return a function that makes a request; its purse is a tenth of the requests of a second."""
         config = HedgeConfig(warmup_delay=after, warmup_requests=1_000, min_delay=after)
         if budget is not None:
             config = HedgeConfig(warmup_delay=after, warmup_requests=1_000, estimated_rps=10.0 * budget.start)
-        transport = HedgedHttpxTransport(Inner(work), config)
+        inner = Inner(work)
+        transport = HedgedHttpxTransport(inner, config)
 
-        async def door() -> str:
+        async def door(*args: Any) -> str:
+            inner.args = args
             client = httpx.AsyncClient(transport=transport)
             return (await client.request(method, "http://partner/offers")).text
 

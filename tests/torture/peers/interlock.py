@@ -98,7 +98,9 @@ class Interlock(Peer):
         return {
             "imports": "from interlock import CircuitBreaker, Pipeline\nbreaker = CircuitBreaker(name='b')\n"
             "pipeline = Pipeline.builder().fallback(lambda error: None).build()",
-            "decorator": "@breaker", "async_decorator": "@breaker", "fallback_decorator": "@pipeline",
+            "decorator": "@breaker",
+            "async_decorator": "@breaker",
+            "fallback_decorator": "@pipeline",
         }
 
 

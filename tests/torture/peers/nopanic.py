@@ -97,7 +97,9 @@ class Nopanic(Peer):
     def typed(self) -> dict[str, str]:
         decorator = "@nopanic.retry(attempts=3)"
         return {
-            "imports": "import nopanic", "decorator": decorator, "async_decorator": decorator,
+            "imports": "import nopanic",
+            "decorator": decorator,
+            "async_decorator": decorator,
             "fallback_decorator": "@nopanic.fallback(lambda error: None)",
         }
 

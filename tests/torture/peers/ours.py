@@ -23,14 +23,12 @@ class Unbreakable(Peer):
     def options(self, **wishes: Any) -> dict[str, Any]:
         """Return the keywords of protect() for *wishes*."""
         options: dict[str, Any] = {
-
-                "effects": "idempotent",
-                "retry": False,
-                "breaker": False,
-                "hedge": False,
-                "budget": False,
-                "deadline": math.inf
-            ,
+            "effects": "idempotent",
+            "retry": False,
+            "breaker": False,
+            "hedge": False,
+            "budget": False,
+            "deadline": math.inf,
             **{name: wishes[name] for name in ("verify", "fallback", "deadline", "effects") if name in wishes},
         }
         if retry := wishes.get("retry"):
@@ -139,7 +137,9 @@ class Unbreakable(Peer):
     def typed(self) -> dict[str, str]:
         decorator = "@ub.protect()"
         return {
-            "imports": "import unbreakable as ub", "decorator": decorator, "async_decorator": decorator,
+            "imports": "import unbreakable as ub",
+            "decorator": decorator,
+            "async_decorator": decorator,
             "fallback_decorator": "@ub.protect(fallback=lambda failure: None)",
         }
 

@@ -33,7 +33,8 @@ class Purgatory(Peer):
         return {
             "imports": "from purgatory import AsyncCircuitBreakerFactory, SyncCircuitBreakerFactory\n"
             "several, plain_ones = AsyncCircuitBreakerFactory(), SyncCircuitBreakerFactory()",
-            "decorator": "@plain_ones('plain')", "async_decorator": "@several('coloured')",
+            "decorator": "@plain_ones('plain')",
+            "async_decorator": "@several('coloured')",
         }
 
 

@@ -39,6 +39,22 @@ def made_breaker(wish: Any) -> Any:
     return CircuitBreakerConfig(wish.failures, wish.rest, **options)
 
 
+def made_budget(budget: Any) -> Any:
+    """Return the configuration of a budget that fills up slowly."""
+    return RetryBudgetConfig(max_retries=budget.start, refill_rate=1.0)
+
+
+CONFIGURATIONS: dict[str, tuple[str, Any]] = {
+    "retry": ("retry", lambda wishes: made_retry(wishes["retry"], wishes.get("verify"))),
+    "breaker": ("circuit_breaker", lambda wishes: made_breaker(wishes["breaker"])),
+    "timeout": ("timeout", lambda wishes: TimeoutConfig(seconds=wishes["timeout"])),
+    "deadline": ("timeout", lambda wishes: TimeoutConfig(seconds=wishes["deadline"], per_attempt=False)),
+    "bulkhead": ("bulkhead", lambda wishes: BulkheadConfig(wishes["bulkhead"])),
+    "fallback": ("fallback", lambda wishes: FallbackConfig(handler=wishes["fallback"])),
+    "budget": ("retry_budget", lambda wishes: made_budget(wishes["budget"])),
+}
+
+
 class Pyresilience(Peer):
     """One decorator."""
 
@@ -49,29 +65,15 @@ class Pyresilience(Peer):
     def protect(self, work: Any, **wishes: Any) -> Any:
         if "hedge" in wishes or {"timeout", "deadline"} <= set(wishes) or {"verify", "breaker"} <= set(wishes):
             raise NotOffered
-        found: dict[str, Any] = {}
-        if "retry" in wishes:
-            found["retry"] = made_retry(wishes["retry"], wishes.get("verify"))
-        if breaker := wishes.get("breaker"):
-            found["circuit_breaker"] = made_breaker(breaker)
-        if "timeout" in wishes:
-            found["timeout"] = TimeoutConfig(seconds=wishes["timeout"])
-        if "deadline" in wishes:
-            found["timeout"] = TimeoutConfig(seconds=wishes["deadline"], per_attempt=False)
-        if "bulkhead" in wishes:
-            found["bulkhead"] = BulkheadConfig(wishes["bulkhead"])
-        if "fallback" in wishes:
-            found["fallback"] = FallbackConfig(handler=wishes["fallback"])
-        if budget := wishes.get("budget"):
-            found["retry_budget"] = RetryBudgetConfig(max_retries=budget.start, refill_rate=1.0)
         self.metrics = MetricsCollector()
-        return resilient(**found, listeners=[self.metrics])(work)
+        made = {CONFIGURATIONS[wish][0]: CONFIGURATIONS[wish][1](wishes) for wish in wishes if wish != "verify"}
+        return resilient(**made, listeners=[self.metrics])(work)
 
     def defaults(self, work: Any) -> Any:
         return resilient(retry=RetryConfig())(work)
 
     def shared_budget(self, works: Any, retry: Any, budget: Any) -> Any:
-        shared = RetryBudget(RetryBudgetConfig(max_retries=budget.start, refill_rate=1.0))
+        shared = RetryBudget(made_budget(budget))
         return [resilient(retry=made_retry(retry, retry_budget=shared))(work) for work in works]
 
     def counted(self, door: Any) -> tuple[int, int]:
@@ -87,7 +89,8 @@ class Pyresilience(Peer):
         decorator = "@resilient(retry=RetryConfig(max_attempts=3))"
         return {
             "imports": "from pyresilience import FallbackConfig, RetryConfig, resilient",
-            "decorator": decorator, "async_decorator": decorator,
+            "decorator": decorator,
+            "async_decorator": decorator,
             "fallback_decorator": "@resilient(fallback=FallbackConfig(handler=lambda error: None))",
         }
 

@@ -45,7 +45,7 @@ class Redress(Peer):
     cut = (TimeoutError,)
 
     def protect(self, work: Any, **wishes: Any) -> Any:
-        if {"hedge", "bulkhead", "fallback"} & set(wishes):
+        if {"hedge", "bulkhead", "fallback"} & set(wishes) or ("deadline" in wishes and "retry" not in wishes):
             self.offers_not()
         breaker, wish = wishes.get("breaker"), wishes.get("retry", ONCE)
         retry = options(wish, wishes) if wishes.keys() - {"breaker"} else None

@@ -61,6 +61,16 @@ class Tenacity(Peer):
 
         return await asyncio.gather(*map(one, calls))
 
+    def raised(self) -> list[BaseException]:
+        @tenacity.retry(stop=tenacity.stop_after_attempt(2))
+        def work() -> None:
+            raise OSError("down")
+
+        try:
+            work()
+        except tenacity.RetryError as error:
+            return [error]
+
     def settings(self) -> list[Any]:
         return [tenacity.stop_after_attempt(3), tenacity.wait_fixed(1), tenacity.retry_if_exception_type(OSError)]
 
