@@ -34,7 +34,7 @@ def blocks(text: str, page: str) -> list[Block]:
     """Find the python blocks of *text*; an output block stands below its code, at most one line of prose between."""
     fences = list(FENCE.finditer(text))
     found = []
-    for fence, following in zip(fences, [*fences[1:], None], strict=True):
+    for fence, following in zip(fences, [*fences[1:], None][: len(fences)], strict=True):
         if fence["language"] == "python":
             shown = following is not None and is_output(text[fence.end() : following.start()], following["language"])
             found.append(
