@@ -172,9 +172,9 @@ def two_event_loops_at_once(peer):
 
 
 @behaviour(
-    "threads have places of their own",
-    "gate = ctx.permit or ctx.target.gate",
-    "gate = ctx.permit or (ctx.target.gate if ctx.runtime.preemptive else ctx.runtime.gate(self.most))",
+    "plain code needs no place",
+    "    if ctx.permit is None and not (gate.enter_nowait() or",
+    "    if ctx.permit is None and not (not ctx.runtime.preemptive or gate.enter_nowait() or",
 )
 def one_bulkhead_for_threads_and_loops(peer):
     """A bulkhead of two lets two in, over threads and two event loops together."""
