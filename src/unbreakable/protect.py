@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from unbreakable.errors import ConfigurationError
@@ -17,7 +17,8 @@ from unbreakable.outcome import Failure
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import is_async, new_lock
 
-if TYPE_CHECKING:  # only type checkers read the table of keywords
+if TYPE_CHECKING:  # only type checkers read the table of keywords, and see a generator coming
+    from unbreakable.fractal.generators import AsyncGeneratorProtected
     from unbreakable.fractal.options import Common, Options
 
     Empty: TypeAlias = list[Never] | dict[Never, Never] | set[Never]
@@ -26,6 +27,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 U = TypeVar("U")
 U_co = TypeVar("U_co", covariant=True)
+V = TypeVar("V")
+G = TypeVar("G", bound="AsyncIterator[Any]")
 
 
 class Plain:
@@ -36,6 +39,8 @@ class Plain:
 
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, function: Callable[P, G]) -> AsyncGeneratorProtected[P, G]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, function: Callable[P, T]) -> SyncProtected[P, T]: ...
     def __call__(self, function: Any) -> Any:
@@ -52,9 +57,19 @@ class WithFallback(Generic[U_co]):
     @overload  # nothing in a list adds no type; mypy would want it named wherever the function is called
     def __call__(self: WithFallback[Empty], function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T]: ...  # type: ignore[overload-overlap]
     @overload
+    def __call__(self: WithFallback[Empty], function: Callable[P, G]) -> AsyncGeneratorProtected[P, G]: ...  # type: ignore[overload-overlap]
+    @overload
     def __call__(self: WithFallback[Empty], function: Callable[P, T]) -> SyncProtected[P, T]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T | U_co]: ...  # type: ignore[overload-overlap]
+    @overload  # the items of its fallback are handed on in the place of its own
+    def __call__(  # type: ignore[overload-overlap]
+        self: WithFallback[Iterable[V]], function: Callable[P, AsyncIterator[T]]
+    ) -> AsyncGeneratorProtected[P, AsyncIterator[T | V]]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self: WithFallback[AsyncIterable[V]], function: Callable[P, AsyncIterator[T]]
+    ) -> AsyncGeneratorProtected[P, AsyncIterator[T | V]]: ...
     @overload
     def __call__(self, function: Callable[P, T]) -> SyncProtected[P, T | U_co]: ...
     def __call__(self, function: Any) -> Any:
@@ -64,6 +79,8 @@ class WithFallback(Generic[U_co]):
 
 @overload
 def protect(name: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T]: ...  # type: ignore[overload-overlap]
+@overload
+def protect(name: Callable[P, G]) -> AsyncGeneratorProtected[P, G]: ...  # type: ignore[overload-overlap]
 @overload
 def protect(name: Callable[P, T]) -> SyncProtected[P, T]: ...
 @overload
@@ -161,7 +178,9 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
     own = qualified_name(function).replace("<locals>.", "")
     check_names(name or own, options, protect)
     if is_generator(function):
-        raise TypeError(f"{own} is a generator: its items cannot be guarded by protect() yet")
+        from unbreakable.fractal.generators import guard
+
+        return guard(function, name or own, options)
     answer = options.get("fallback")
     if answer is not None:
         takes_one(f"{own}: fallback", answer)

@@ -7,12 +7,12 @@ with how the block ended.
 from __future__ import annotations
 
 import math
-import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
 from unbreakable.errors import AttemptTimeout, ConfigurationError, DeadlineExceeded, Kind
+from unbreakable.fractal.floor import advance, advance_async, hand_over
 from unbreakable.fractal.node import FractalNode
 from unbreakable.fractal.telling import story_of
 from unbreakable.outcome import Failure, Outcome, Result, note
@@ -22,22 +22,14 @@ from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime
 
 
-class Handover:
-    """What the script yields when it is the block's turn."""
-
-
-FLOOR = Handover()
-
-
 class Block:
     """Stand for the user's block."""
 
     is_async = True  #: it stays where it is written, whatever its limits
 
-    @types.coroutine
-    def __call__(self) -> Generator[Handover, None, None]:
+    def __call__(self) -> Awaitable[None]:
         """Hand the floor to the block; what the block raises is raised here."""
-        yield FLOOR
+        return hand_over()
 
 
 BLOCK = Block()
@@ -199,17 +191,21 @@ class Attempts:
 
     def _advance(self, error: BaseException | None) -> bool:
         """Drive the script until it is the block's turn (True) or the end (False)."""
-        script, self._open = self._script, False
-        assert script is not None  # noqa: S101 - an attempt ends once
         try:
-            script.send(None) if error is None else script.throw(error)
-        except StopIteration as finished:
-            self._finish(finished.value)
-            return False
+            return self._is_on(advance(self._begun_script(), error))
         except BaseException:
             self._script = None
             raise
-        return True
+
+    def _begun_script(self) -> Coroutine[Any, Any, Result[Any]]:
+        script, self._open = self._script, False
+        assert script is not None  # noqa: S101 - an attempt ends once
+        return script
+
+    def _is_on(self, result: Result[Any] | None) -> bool:
+        if result is not None:
+            self._finish(result)
+        return result is None
 
     def _after_block(self, goes_on: bool, error: BaseException | None) -> bool:
         self.context.idle = True  # nobody may ever ask for the next attempt
@@ -246,24 +242,10 @@ class Attempts:
         """Go on with the script after a block; return whether its exception is swallowed."""
         return self._after_block(await self._advance_async(error), error)
 
-    @types.coroutine
-    def _advance_async(self, error: BaseException | None) -> Generator[Any, Any, bool]:
-        """Drive the script as ``_advance`` does, handing to the event loop what is the event loop's."""
-        script, self._open = self._script, False
-        assert script is not None  # noqa: S101 - an attempt ends once
+    async def _advance_async(self, error: BaseException | None) -> bool:
+        """Drive the script as ``_advance`` does, on the event loop."""
         try:
-            asked = script.send(None) if error is None else script.throw(error)
-            while asked is not FLOOR:
-                try:
-                    answer = yield asked
-                except BaseException as interruption:
-                    asked = script.throw(interruption)
-                else:
-                    asked = script.send(answer)
-        except StopIteration as finished:
-            self._finish(finished.value)
-            return False
+            return self._is_on(await advance_async(self._begun_script(), error))
         except BaseException:
             self._script = None
             raise
-        return True

@@ -17,7 +17,7 @@ from unbreakable.fractal.choosing import is_mendable
 from unbreakable.fractal.family import Family
 from unbreakable.fractal.layers import layers
 from unbreakable.fractal.listening import Listening
-from unbreakable.fractal.operation import NoWork, Operation, work_with_context
+from unbreakable.fractal.operation import NO_GENERATOR, NoWork, Operation, is_generator, work_with_context
 from unbreakable.fractal.paying import Paying
 from unbreakable.fractal.ports import Chooser, Memory, join
 from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher, read_remedies
@@ -63,6 +63,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
     #: Makes the choosers of nodes that are given none; the door of the house puts the simulation here.
     new_chooser: Callable[[Settings], Chooser] = Tuner
     mends = staticmethod(is_mendable)
+    layers = staticmethod(layers)  #: what goes around a call, and what makes one attempt of it
     speaks_of_itself = False  #: whether effects, schema, verify and fallback are said of its own operation alone
 
     def __init__(
@@ -155,7 +156,8 @@ class FractalNode(Closing, Listening, Belonging, Paying):
 
     def _work(self, operation: Any) -> tuple[Any, None]:
         operation = self.operation if operation is None else operation
-        return work_with_context(operation) if callable(operation) else NoWork(operation), None
+        is_work = callable(operation) and not is_generator(operation)
+        return work_with_context(operation) if is_work else NoWork(operation), None
 
     def open(
         self, runtime: Runtime, work: Any, given: Any, *, context: Any = None, is_guest: bool = False, **scope: Any
@@ -238,7 +240,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         cold = settings.cold()
         if sort is not None and sort != GUESTS:
             cold = replace(cold, effects=checked(sort))
-        target = Target(name, cold, partial(layers, settings), like)
+        target = Target(name, cold, partial(self.layers, settings), like)
         if like is None:
             target.circuit.scatter(self.drivers[0].random)
         learning.recall(self, target, self.drivers[0])
@@ -347,6 +349,8 @@ def _check(name: object, operation: object, parent: object, runtime: object, opt
         raise refuse("name", "a word", name)
     if not (operation is None or callable(operation)):
         raise refuse(f"{name}: operation", "a function, a node or None", operation)
+    if is_generator(operation):
+        raise refuse(f"{name}: operation", NO_GENERATOR, operation)
     if not (parent is None or isinstance(parent, FractalNode)):
         raise refuse(f"{name}: parent", "a FractalNode or None", parent)
     if not (runtime is None or (isinstance(runtime, Runtime) and not isinstance(runtime, type))):

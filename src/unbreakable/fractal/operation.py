@@ -18,6 +18,8 @@ T = TypeVar("T")
 Operation: TypeAlias = "Callable[[], T | Awaitable[T]] | Callable[[Context], T | Awaitable[T]]"
 Work: TypeAlias = Callable[[Context], Callable[[], Any]]
 
+NO_GENERATOR = "a function that returns: calling a generator does nothing (ub.protect guards generators)"
+
 _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
@@ -31,7 +33,8 @@ class NoWork:
         """Return what is wrong with it."""
         if self.found is None:
             return ConfigurationError(f"{name}: operation is missing: the node has none of its own, and none was given")
-        return refuse(f"{name}: operation", "a function or a node", self.found)
+        expected = NO_GENERATOR if callable(self.found) else "a function or a node"
+        return refuse(f"{name}: operation", expected, self.found)
 
 
 def takes_context(operation: Callable[..., Any]) -> bool:
@@ -124,7 +127,7 @@ def check_operation(what: str, operation: Any) -> None:
     if not callable(operation):
         raise refuse(what, expected, operation)
     if is_generator(operation):
-        raise refuse(what, "a function that returns: calling a generator does nothing", operation)
+        raise refuse(what, NO_GENERATOR, operation)
     try:
         signature = signature_of(operation)
     except (ValueError, TypeError):
@@ -162,6 +165,27 @@ def qualified_name(function: Any) -> str:
 
 def is_generator(function: Any) -> bool:
     """Return whether calling *function* gives a generator of either colour."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    return _gives(function, inspect.isgeneratorfunction) or is_async_generator(function)
+
+
+def is_async_generator(function: Any) -> bool:
+    """Return whether calling *function* gives an async generator."""
+    return _gives(function, inspect.isasyncgenfunction)
+
+
+def _gives(function: Any, asked: Callable[[Any], bool]) -> bool:
+    function = function_of(function)
+    return asked(function) or asked(inspect.getattr_static(type(function), "__call__", None))
+
+
+def function_of(function: Any) -> Any:
+    """Return what is called when *function* is, be it in a partial, a classmethod, a staticmethod or protected."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, (classmethod, staticmethod)):
+            function = function.__func__
+        elif isinstance(getattr(type(function), "hands_on", None), bool):  # a protected generator
+            function = function.function
+        else:
+            return function

@@ -4,7 +4,7 @@ from unbreakable.lock import Latch, new_lock
 from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime
 from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, run_blocking
 from unbreakable.runtime.closing import Closing
-from unbreakable.runtime.colour import is_async, mark_as_coroutine_function
+from unbreakable.runtime.colour import is_async, mark_as_coroutine_function, mark_with_code_of
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.line import Line, Place
 from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
@@ -31,6 +31,7 @@ __all__ = [
     "Watched",
     "is_async",
     "mark_as_coroutine_function",
+    "mark_with_code_of",
     "new_lock",
     "run_blocking",
     "settle",

@@ -29,9 +29,16 @@ def mark_as_coroutine_function(door: Any) -> None:
         mark(door)
         return
     door._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
-    wrapped = getattr(door, "__wrapped__", None)
-    code = getattr(wrapped, "__code__", None)
-    if isinstance(code, CodeType):  # what has all that functions have is looked at by inspect as one
+    mark_with_code_of(door, getattr(door, "__wrapped__", None))
+
+
+def mark_with_code_of(door: Any, function: Any) -> None:
+    """Let frameworks see of which sort *door* is, which wraps *function*: a generator, for instance.
+
+    What has all that functions have is looked at by ``inspect`` as one.
+    """
+    code = getattr(function, "__code__", None)
+    if isinstance(code, CodeType):
         door.__code__ = code
-        door.__defaults__ = getattr(wrapped, "__defaults__", None)
-        door.__kwdefaults__ = getattr(wrapped, "__kwdefaults__", None)
+        door.__defaults__ = getattr(function, "__defaults__", None)
+        door.__kwdefaults__ = getattr(function, "__kwdefaults__", None)
