@@ -11,13 +11,13 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.doors import Door, SyncProtected
-from unbreakable.fractal.streams import Stream
 from unbreakable.fractal.healing import Healing
 from unbreakable.fractal.instead import Instead, each_of
 from unbreakable.fractal.layers import layers
 from unbreakable.fractal.node import FractalNode
 from unbreakable.fractal.operation import function_of, is_async_generator
 from unbreakable.fractal.settings import Settings
+from unbreakable.fractal.streams import Stream
 from unbreakable.outcome import Failure, Outcome, Result, Success
 from unbreakable.policies import Context, Inner, Plan, Policy, Strategy
 from unbreakable.runtime import ASYNCIO, BLOCKING, mark_with_code_of

@@ -117,10 +117,10 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     """Return what an attempt says about its target; None for nothing.
 
     A refusal, ours or further in, a caller's deadline or cancellation, and a request, or credentials, that the target
-    rightly calls wrong say nothing; nor does what a remedy is about to mend, nor the first item of a generator, of
-    which its end will tell, unless it is a probe.  A deadline of the node's own, spent on
-    this attempt for the most part, does, and a limit of which the target had the most; a learned one, which may be too
-    short for a target that became slow, only for a probe.
+    rightly calls wrong say nothing; nor does what a remedy is about to mend, nor the first item of a generator, whose
+    end will tell, unless it is a probe.  A deadline of the node's own, spent on this attempt for the most part, does,
+    and a limit of which the target had the most; a learned one, which may be too short for a target that became slow,
+    only for a probe.
     """
     if not isinstance(result, Failure):
         return None if ctx.stream is not None and not ctx.target.circuit.is_probing else True

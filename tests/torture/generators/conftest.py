@@ -81,3 +81,18 @@ class Hand(Colour):
 def hand(request):
     """Return each colour."""
     return Hand(request.param)
+
+
+def breaking(hand: Hand, *, after: int | None, error: Any = ConnectionError, log: Any = None, **options: Any) -> Any:
+    """Return a generator that fails after so many items, as long as *after* is not None."""
+
+    async def items(fails: bool = True) -> Any:
+        if log is not None:
+            log.append(hand.now())
+        await hand.sleep(0.5)
+        for item in range(3):
+            if fails and item == after:
+                raise error("broken")
+            yield item
+
+    return hand.guard(items, **{"retry": False, **options})
