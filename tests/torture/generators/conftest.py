@@ -96,3 +96,16 @@ def breaking(hand: Hand, *, after: int | None, error: Any = ConnectionError, log
             yield item
 
     return hand.guard(items, **{"retry": False, **options})
+
+
+def flaky(hand: Hand, tries: list[float], *, failures: int, then: Any = (0, 1, 2), error: Any = ConnectionError) -> Any:
+    """Return a generator whose first *failures* attempts end before their first item."""
+
+    async def items() -> Any:
+        tries.append(hand.now())
+        if len(tries) <= failures:
+            raise error("down")
+        for item in then:
+            yield item
+
+    return items
