@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from sys import intern
+from typing import Any
 
 from unbreakable.fractal.remedies import GIVE_UP, WAIT, Remedy
-from unbreakable.stats import Beta
+from unbreakable.stats.beta import drawn
 
 WEIGHT = 2.0  # trials that a first belief is worth
 FORGET = 0.95  # what each new experience leaves of the older ones
@@ -20,37 +23,50 @@ DARK = 2  # lost calls between two successes of the target that count for long: 
 RELIEF = 0.25  # what a call that was healed leaves of the evidence that none can be
 
 
-class Score(Beta):
+KNOWN = 4  # numbers that a score consists of
+NO_NEWS = (0, 0, 0.0)  # how often it worked and did not, and the seconds that took
+
+
+class Score:
     """Know how often a remedy worked for a signature, lately, and what a try with it costs in seconds."""
 
-    __slots__ = ("seconds",)
+    __slots__ = ("prior", "seconds", "tried", "worked")
 
-    def __init__(self, prior: float) -> None:
-        super().__init__(prior, WEIGHT)
-        self.seconds = 0.0
+    def __init__(self, prior: float, worked: float = 0.0, tried: float = 0.0, seconds: float = 0.0) -> None:
+        self.prior, self.worked, self.tried, self.seconds = prior, worked, tried, seconds
 
     def learn(self, worked: int, failed: int, seconds: float) -> None:
         """Take in so many tries, which took *seconds* together; the last ones of their sort, so older ones fade."""
         if failed > worked and self.value() > SURE:
-            self._worked, self._tried = self._without(SURPRISE)
+            self._forget(SURPRISE)
         self._fade(FORGET ** min(MOST_TRIALS, worked + failed))
-        self.seconds += seconds
-        self.update(True, worked)
-        self.update(False, failed)
+        self.worked, self.tried, self.seconds = (
+            self.worked + worked,
+            self.tried + worked + failed,
+            self.seconds + seconds,
+        )
         if self.tried > MOST_TRIALS:
             self._fade(MOST_TRIALS / self.tried)
 
     def relieve(self) -> None:
         """Forget most of the successes."""
-        self._worked, self._tried = self._without(1.0 - RELIEF)
+        self._forget(1.0 - RELIEF)
 
-    def _without(self, share: float) -> tuple[int, int]:
-        gone = int(self._worked * share)
-        return self._worked - gone, self._tried - gone
+    def _forget(self, share: float) -> None:
+        gone = share * self.worked
+        self.worked, self.tried = self.worked - gone, self.tried - gone
 
     def _fade(self, factor: float) -> None:
-        self.discount(factor)
-        self.seconds *= factor
+        self.worked, self.tried, self.seconds = factor * self.worked, factor * self.tried, factor * self.seconds
+
+    def value(self, more: float = 0.0) -> float:
+        """Return how likely it is to work, had it worked so many times *more*."""
+        return (self.worked + more + self.prior * WEIGHT) / (self.tried + more + WEIGHT)
+
+    def draw(self, dice: Callable[[], float]) -> float:
+        """Return a likelihood drawn from what is known (Thompson)."""
+        failed = self.tried - self.worked + (1.0 - self.prior) * WEIGHT
+        return drawn(self.worked + self.prior * WEIGHT, failed, dice)
 
     @property
     def cost(self) -> float:
@@ -59,34 +75,69 @@ class Score(Beta):
 
 
 class Case:
-    """Keep what is known of one signature."""
+    """Keep what is known of one signature, in little room: seven numbers for each remedy."""
 
-    __slots__ = ("credit", "dark", "scores", "seen")
+    __slots__ = ("_names", "_numbers", "credit", "dark", "is_worth_keeping", "seen")
 
     def __init__(self) -> None:
-        self.scores: dict[str, Score] = {}
+        self._names: tuple[str, ...] = ()
+        self._numbers = array("f")
         self.credit = 0.0  #: explorations that are allowed by now
         self.seen, self.dark = -1, 0  #: successes of the target at the latest lost call; lost calls since it had one
+        self.is_worth_keeping = False  #: whether anything but waiting has ever helped, or is known not to
+
+    def __len__(self) -> int:
+        """Return of how many remedies something is known."""
+        return len(self._names)
+
+    def score(self, name: str) -> Score | None:
+        """Return what is known of the remedy of that *name*."""
+        return Score(*self._numbers[self._place(name)][:KNOWN]) if name in self._names else None
+
+    def put(self, name: str, score: Score, news: tuple[int, int, float] = NO_NEWS) -> None:
+        """Keep what is known now of the remedy of that *name*; *news* are what others have not been told of it."""
+        if name not in self._names:
+            self._names = (*self._names, intern(name))
+            self._numbers.extend((0.0,) * (KNOWN + len(NO_NEWS)))
+        place = self._place(name)
+        told = [before + new for before, new in zip(self._numbers[place][KNOWN:], news, strict=True)]
+        self._numbers[place] = array("f", (score.prior, score.worked, score.tried, score.seconds, *told))
+
+    def _place(self, name: str) -> slice:
+        first = self._names.index(name) * (KNOWN + len(NO_NEWS))
+        return slice(first, first + KNOWN + len(NO_NEWS))
+
+    def scores(self) -> dict[str, Score]:
+        """Return what is known by remedy."""
+        return {name: Score(*self._numbers[self._place(name)][:KNOWN]) for name in self._names}
+
+    def take_news(self) -> list[list[Any]]:
+        """Return what is new by remedy: its prior, how often it worked and did not, in millionths of seconds."""
+        rows = []
+        for name in self._names:
+            prior, _, _, _, worked, failed, seconds = self._numbers[self._place(name)]
+            if worked or failed:
+                rows.append([name, round(prior, 6), int(worked), int(failed), round(1e6 * seconds)])
+                self._numbers[self._place(name)] = array("f", (*self._numbers[self._place(name)][:KNOWN], *NO_NEWS))
+        return rows
 
     def estimate(self, remedy: Remedy | None) -> float:
         """Return how likely *remedy* is to work."""
-        score = self.scores.get(name_of(remedy))
+        score = self.score(name_of(remedy))
         return prior_of(remedy) if score is None else score.value()
 
     def is_hopeful(self, candidates: Iterable[Remedy]) -> bool:
         """Return whether something worked now and then, or has never been tried."""
-        if any(remedy.name not in self.scores for remedy in candidates):
+        if any(self.score(remedy.name) is None for remedy in candidates):
             return True
-        tried = [score for name, score in self.scores.items() if name != GIVE_UP]
+        tried = [score for name, score in self.scores().items() if name != GIVE_UP]
         return any(score.worked >= PROVEN and score.value() >= HOPEFUL for score in tried)
 
     def in_vain(self, successes: int) -> float:
         """Return how likely repeats are to be in vain; lost calls count in full while the target has no success."""
-        score = self.scores.get(GIVE_UP)
-        if score is None:
-            return 0.0
+        score = self.score(GIVE_UP)
         dark = max(0, self.dark - DARK) if self.seen == successes else 0
-        return (score.worked + dark + score.prior * WEIGHT) / (score.tried + dark + WEIGHT)
+        return 0.0 if score is None else score.value(dark)
 
 
 NOTHING = Case()
@@ -111,7 +162,7 @@ def most_promising(case: Case, pool: Sequence[Remedy | None]) -> Remedy | None:
     """Return what to try first: the best of what is known to work, unless more is believed of something untried."""
 
     def promise(remedy: Remedy | None) -> float:
-        score = case.scores.get(name_of(remedy))
+        score = case.score(name_of(remedy))
         return case.estimate(remedy) / (TRY_COST + (0.0 if score is None else score.cost))
 
     known = [remedy for remedy in pool if is_proven(case, remedy)]
@@ -123,19 +174,19 @@ def most_promising(case: Case, pool: Sequence[Remedy | None]) -> Remedy | None:
 
 def is_proven(case: Case, remedy: Remedy | None) -> bool:
     """Return whether *remedy* has worked lately, and more often than not."""
-    score = case.scores.get(name_of(remedy))
+    score = case.score(name_of(remedy))
     return score is not None and score.worked >= PROVEN and score.value() >= TRUSTED
 
 
 def draw(case: Case, remedy: Remedy | None, dice: Callable[[], float]) -> float:
     """Return a likelihood per cost, drawn from what is known of *remedy*."""
-    score = case.scores.get(name_of(remedy)) or Score(prior_of(remedy))
+    score = case.score(name_of(remedy)) or Score(prior_of(remedy))
     return score.draw(dice) / (TRY_COST + score.cost)
 
 
 def reason(case: Case, remedy: Remedy | None) -> str:
     """Return in plain words what is known of *remedy*."""
-    score = case.scores.get(name_of(remedy))
+    score = case.score(name_of(remedy))
     if score is None or not score.tried:
         return "not tried against this before"
     worked, tried = max(0, round(score.worked)), max(1, round(score.tried))

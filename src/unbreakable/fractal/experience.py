@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from unbreakable.fractal.cases import (
     DARK,
+    NO_NEWS,
     NOTHING,
     TRUSTED,
     Case,
@@ -19,7 +20,7 @@ from unbreakable.fractal.cases import (
     reason,
     times,
 )
-from unbreakable.fractal.remedies import GIVE_UP, Remedy
+from unbreakable.fractal.remedies import GIVE_UP, WAIT, Remedy
 from unbreakable.runtime import new_lock
 
 if TYPE_CHECKING:  # most nodes have nothing to foresee
@@ -27,9 +28,9 @@ if TYPE_CHECKING:  # most nodes have nothing to foresee
 
 Row: TypeAlias = "list[Any]"
 
-MOST_SIGNATURES = 64  # the latest; what is kept of one takes some 700 bytes
+MOST_SIGNATURES = 51  # the latest; what is kept of one takes some 500 bytes
+MOST_UNHELPED = 24  # of them, against which only waiting has helped, if anything
 MOST_SCORES = 256  # of remedies, over all signatures
-MOST_NEWS = 64  # of either sort, that wait to be handed to the memory
 EXPLORE = 0.05  # share of first choices that may go to what is not known to be best
 GONE = 0.84  # how likely repeats have to be in vain, so that there are none: 5 calls in a row, or 2 that say why
 PROBE = 0.05  # share of calls that look whether repeats are in vain still
@@ -50,10 +51,8 @@ class Experience:
     def __init__(self) -> None:
         self._cases: dict[str, Case] = {}  # the one used last at the end
         self._scores = 0
-        self._news: dict[tuple[str, str], Row] = {}
         self._lock = new_lock()
         self.is_grim = False  #: whether there is a signature against which no repeat has helped
-        self.tells = False  #: whether somebody takes the news
         self.outlook: Outlook | None = None  #: when failures come back, once something has been mended
         self.foreseen = math.inf  #: the moment from which calls have to ask it what is due
         self.worked_at = -math.inf  #: when an attempt by the script began that succeeded
@@ -66,28 +65,21 @@ class Experience:
 
     def _learn(self, signature: str, name: str, prior: float, worked: bool, seconds: float = 0.0) -> None:
         with self._lock:
-            self._score(signature, name, prior).learn(worked, not worked, seconds)
-            if not self.tells:
-                return
-            row = self._news.setdefault((signature, name), [signature, name, prior, 0, 0, 0])
-            row[3 if worked else 4] += 1
-            row[5] += round(1e6 * seconds)
-            while len(self._news) > MOST_NEWS:
-                del self._news[next(iter(self._news))]
+            self._take(signature, name, prior, (int(worked), int(not worked), seconds), is_news=True)
 
     def absorb(self, lessons: Iterable[Row], lives: Iterable[Row]) -> None:
         """Take in what is known elsewhere."""
         with self._lock:
             for signature, name, prior, worked, failed, micros in lessons:
-                self._score(signature, name, prior).learn(worked, failed, micros / 1e6)
+                self._take(signature, name, prior, (worked, failed, micros / 1e6), is_news=False)
         self._look_back()
         for signature, remedy, *life in lives:
             self.looks_ahead().recall(signature, remedy, life)
 
     def take_news(self) -> tuple[list[Row], list[Row]]:
-        """Return the lessons and the lives since last time, the newest 64 of each."""
+        """Return the lessons and the lives since last time, as far as they are still known."""
         with self._lock:
-            lessons, self._news = list(self._news.values()), {}
+            lessons = [[signature, *row] for signature, case in self._cases.items() for row in case.take_news()]
         return lessons, [] if self.outlook is None else self.outlook.take_news()
 
     def looks_ahead(self) -> Outlook:
@@ -99,20 +91,29 @@ class Experience:
         return self.outlook
 
     def _case(self, signature: str) -> Case:
-        case = self._cases.pop(signature, None) or Case()
+        case = self._cases.pop(signature, None)
+        if case is None:
+            case = Case()
+            self._make_room()
         self._cases[signature] = case
-        while len(self._cases) > MOST_SIGNATURES or (self._scores > MOST_SCORES and len(self._cases) > 1):
-            oldest = next(iter(self._cases))
-            self._scores -= len(self._cases.pop(oldest).scores)
         return case
 
-    def _score(self, signature: str, name: str, prior: float) -> Score:
+    def _make_room(self) -> None:
+        """Let go of the oldest case, first of those that are not worth keeping: a flood of errors drowns no lesson."""
+        unhelped = [signature for signature, case in self._cases.items() if not case.is_worth_keeping]
+        while len(unhelped) >= MOST_UNHELPED or len(self._cases) >= MOST_SIGNATURES or self._scores >= MOST_SCORES:
+            oldest = unhelped.pop(0) if unhelped else next(iter(self._cases))
+            self._scores -= len(self._cases.pop(oldest))
+
+    def _take(self, signature: str, name: str, prior: float, tries: tuple[int, int, float], *, is_news: bool) -> None:
         case = self._case(signature)
-        score = case.scores.get(name)
+        score = case.score(name)
         if score is None:
-            score = case.scores[name] = Score(prior)
+            score = Score(prior)
             self._scores += 1
-        return score
+        score.learn(*tries)
+        case.put(name, score, tries if is_news else NO_NEWS)
+        case.is_worth_keeping = case.is_worth_keeping or (tries[0] > 0 and name not in (WAIT, GIVE_UP))
 
     def value(self, signature: str, remedy: Remedy | None) -> float:
         """Return how likely *remedy* is to work for *signature*."""
@@ -158,28 +159,34 @@ class Experience:
             from unbreakable.fractal.wording import is_final
 
             self._learn(signature, GIVE_UP, 0.75 if is_final(signature) else 0.5, worked=True)
-        self._look_back()
+            if case.in_vain(successes) >= GONE:
+                self.is_grim = case.is_worth_keeping = True
 
     def healed(self, signatures: Iterable[str]) -> None:
         """Take in a call that succeeded after failures of these *signatures*: it was right not to give up."""
         for signature in signatures:
-            score = self._cases.get(signature, NOTHING).scores.get(GIVE_UP)
+            case = self._cases.get(signature, NOTHING)
+            score = case.score(GIVE_UP)
             if score is not None:
-                self._cases[signature].dark = 0
+                case.dark = 0
                 score.relieve()
+                case.put(GIVE_UP, score)
                 self._learn(signature, GIVE_UP, score.prior, worked=False)
                 self._look_back()
 
     def _look_back(self) -> None:
         with self._lock:
-            self.is_grim = any(case.in_vain(case.seen) >= GONE for case in self._cases.values())
+            gone = [case for case in self._cases.values() if case.in_vain(case.seen) >= GONE]
+            self.is_grim = bool(gone)
+            for case in gone:
+                case.is_worth_keeping = True
 
     def gives_up(
         self, signature: str, candidates: Sequence[Remedy], successes: Callable[[], int], dice: Callable[[], float]
     ) -> str | None:
         """Return why there is to be no repeat; None where there is one, be it to see whether it is in vain still."""
         case = self._cases.get(signature, NOTHING)
-        if GIVE_UP not in case.scores or case.in_vain(successes()) < GONE or case.is_hopeful(candidates):
+        if case.score(GIVE_UP) is None or case.in_vain(successes()) < GONE or case.is_hopeful(candidates):
             return None
         if dice() < PROBE:
             return None
@@ -193,7 +200,7 @@ class Experience:
             return {
                 signature: {
                     name: {"tried": score.tried, "worked": score.worked, "estimate": score.value()}
-                    for name, score in case.scores.items()
+                    for name, score in case.scores().items()
                 }
                 for signature, case in self._cases.items()
             }

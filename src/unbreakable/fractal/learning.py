@@ -204,7 +204,6 @@ def recall(node: Any, target: Target, runtime: Runtime) -> None:
 
 def _recall(node: Any, target: Target, runtime: Runtime) -> None:
     memory: Memory = node.settings.memory
-    target.experience.tells = True
     known = memory.get(target.name)
     if known is not None:
         absorb(target, known)

@@ -28,7 +28,7 @@ from unbreakable.policies.pushback import retry_after
 
 MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
-MOST_SIGN = 240  # characters of a signature
+MOST_SIGN = 180  # characters of a signature
 
 _OURS: dict[type[Exception], Kind] = {
     AttemptTimeout: Kind.TIMEOUT,

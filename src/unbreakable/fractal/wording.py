@@ -8,7 +8,7 @@ from typing import Any
 
 from unbreakable.errors import says_nothing, told_by
 
-MOST_CHARACTERS = 120  # of a message in a signature
+MOST_CHARACTERS = 64  # of a message in a signature
 MOST_WORDS = 4  # of a body in a signature
 MOST_BODY = 8_192  # characters of a body that are looked at
 DEEPEST = 3  # how deep a body is looked into
@@ -47,7 +47,7 @@ def template(message: str) -> str:
     >>> template("GET https://api.example/v1/orders/17?page=3: limit 0 of req_8fKd93Jk2l, not 250")
     'GET url limit 0 of #, not #'
     """
-    message = message[: 4 * MOST_CHARACTERS]
+    message = message[: 8 * MOST_CHARACTERS]
     for pattern, blank in _TEMPLATE:
         message = pattern.sub(blank, message)
     return " ".join(_NUMBER.sub(_blank, message).split())[:MOST_CHARACTERS]

@@ -54,12 +54,6 @@ class Beta:
         """Return the expected share of trials that work, prior included."""
         return (self.worked + self.prior * self.weight) / (self.tried + self.weight)
 
-    def draw(self, dice: Callable[[], float]) -> float:
-        """Return a share drawn from what is believed, as Thompson sampling asks; *dice* are uniform in [0, 1)."""
-        works = _gamma(self.worked + self.prior * self.weight, dice)
-        fails = _gamma(self.tried - self.worked + (1.0 - self.prior) * self.weight, dice)
-        return works / (works + fails) if works + fails else self.prior
-
     @property
     def worked(self) -> float:
         """How many trials worked, as far as not discounted."""
@@ -89,6 +83,15 @@ class Beta:
         if beta._worked > beta._tried:
             raise ValueError(f"worked: expected at most {beta._tried} (tried), got {beta._worked}")
         return beta
+
+
+def drawn(worked: float, failed: float, dice: Callable[[], float]) -> float:
+    """Return a share drawn from the Beta distribution after so many trials, those that a prior is worth included.
+
+    Thompson sampling asks for it; *dice* give uniform numbers in [0, 1).
+    """
+    works, fails = _gamma(worked, dice), _gamma(failed, dice)
+    return works / (works + fails) if works + fails else worked / max(worked + failed, 1e-9)
 
 
 def _gamma(shape: float, dice: Callable[[], float]) -> float:

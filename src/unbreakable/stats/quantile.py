@@ -31,6 +31,8 @@ _to_bits = Struct("<I").unpack
 _TOP_HALF = slice(1 if sys.byteorder == "little" else 0, None, 2)
 _MOST_IN_FOUR_BYTES = 0xFFFF_FFFF
 
+_EMPTY = array("I", bytes(4 * SIZE))  # shared by all that have counted nothing
+
 
 class Quantile:
     """Count durations in seconds, and tell any quantile of them with at most 1.54 % relative error.
@@ -49,7 +51,7 @@ class Quantile:
 
     def __init__(self) -> None:
         self.count = 0
-        self._counts = array("I", bytes(4 * SIZE))
+        self._counts = _EMPTY
 
     def update(self, seconds: float, times: int = 1) -> None:
         """Count one duration, *times* over (a whole number ≥ 0)."""
@@ -82,6 +84,8 @@ class Quantile:
 
     def merge(self, other: Quantile) -> None:
         """Add what *other* has counted."""
+        if not other.count:
+            return
         self._make_room(other.count)
         counts = self._counts
         for bucket, times in enumerate(other._counts):
@@ -107,6 +111,8 @@ class Quantile:
 
         The cumulative counts are halved, so that a histogram of many lone observations keeps every second of them.
         """
+        if not self.count:
+            return
         below = 0
         halved = 0
         for bucket, times in enumerate(self._counts):
@@ -132,6 +138,8 @@ class Quantile:
         return quantile
 
     def _make_room(self, more: int) -> None:
+        if not self.count:
+            self._counts = array("I", _EMPTY)  # its own, and not a copy's either
         # Four bytes a bucket are plenty until the whole histogram holds 4.3 billion.
         if self.count + more > _MOST_IN_FOUR_BYTES and self._counts.typecode == "I":
             self._counts = array("Q", self._counts)

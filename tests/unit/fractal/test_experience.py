@@ -161,7 +161,6 @@ def test_a_remedy_that_helps_now_and_then_or_was_never_tried_is_hope():
 def test_what_is_new_are_counts_that_add_up():
     """Two experiences that are told of one another's lessons know the same, in whatever order they hear of it."""
     one, two, three = Experience(), Experience(), Experience()
-    one.tells = two.tells = True
     taught((REFRESH, True, 3), (None, False, 2), experience=one, seconds=0.5)
     taught((REFRESH, False, 1), (OTHER, True, 1), experience=two)
     news = [one.take_news()[0], two.take_news()[0]]
