@@ -24,7 +24,7 @@ from unbreakable.policies import (
 from unbreakable.protect import attempts, protect
 
 if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when first asked for, by __getattr__ below
-    from unbreakable import testing
+    from unbreakable import remedies, testing
     from unbreakable.fractal.incoming import incoming
     from unbreakable.fractal.outgoing import outgoing
     from unbreakable.fractal.status import NodeStatus
@@ -121,6 +121,7 @@ __all__ = [
     "outgoing",
     "priority",
     "protect",
+    "remedies",
     "testing",
 ]
 
@@ -165,6 +166,7 @@ __getattr__ = lazily.load(
         "WorkflowStatus": "unbreakable.workflow",
         "incoming": "unbreakable.fractal.incoming",
         "outgoing": "unbreakable.fractal.outgoing",
+        "remedies": "",
         "testing": "",
     },
 )

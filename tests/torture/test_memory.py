@@ -99,10 +99,7 @@ def size_of(root, *known):
 
 @pytest.mark.parametrize("helps", [None, "mend"])
 def test_what_a_node_keeps_of_distinct_errors_is_bounded(helps):
-    """After a hundred thousand distinct messages, in the lab a million, a node takes at most 64 kB, and knows the old.
-
-    What has helped before the flood is not drowned by it, unless all that comes has its remedy, too.
-    """
+    """However many messages come, a node takes at most 64 kB, and what helped before is known unless all have helped."""
     node = ub.FractalNode("target")
     experience, remedy = node.target.experience, Remedy("mend", bool, bool)
     experience.update("known | from long ago", remedy, worked=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from unbreakable.events import RemedyApplied
 from unbreakable.fractal.remedies import Remedy
@@ -20,13 +21,17 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
     """
     began = ctx.runtime.now() - failure.elapsed  # of the failed attempt; asked before the wait for our turn
     until = ctx.deadline - (1.0 - share) * ctx.left() if share < 1.0 else ctx.deadline
-    if remedy is None or not await remedy.alone.enter(ctx.runtime, until - ctx.runtime.now()):
+    if remedy is None:
+        return None
+    if remedy.apply is None:
+        return applied(ctx, failure, remedy)
+    if not await remedy.alone.enter(ctx.runtime, until - ctx.runtime.now()):
         return None
     ctx.mending = remedy
     try:
         # In a context of its own: what it does is done for the target's sake, and as often as it is needed.
         with ctx.notebook.doing("heal.fix.apply"), inside(ctx.scope()):
-            await _apply(ctx, failure, remedy, began, until)
+            await _apply(ctx, functools.partial(remedy.apply, failure), remedy, began, until)
     except Exception as error:
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
         ctx.target.experience.update(failure.signature, remedy, worked=False)
@@ -34,17 +39,23 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
     finally:
         ctx.mending = None
         remedy.alone.leave()
+    return applied(ctx, failure, remedy)
+
+
+def applied(ctx: Context, failure: Failure, remedy: Remedy) -> Remedy:
+    """Return *remedy*, which went through, having told so; the next attempts have their time by it."""
+    ctx.patience *= remedy.stretch
     ctx.notebook.remedies.append(remedy.name)
     ctx.emit(RemedyApplied, remedy=remedy.name, signature=failure.signature)
     return remedy
 
 
-async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float, until: float) -> None:
+async def _apply(ctx: Context, mend: Callable[[], Any], remedy: Remedy, began: float, until: float) -> None:
     if remedy.shared and remedy.mended_at > began:
         ctx.excused = True
         ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
         return
-    work = functools.partial(ctx.runtime.call, functools.partial(remedy.apply, failure))
+    work = functools.partial(ctx.runtime.call, mend)
     try:
         left = until - ctx.runtime.now()
         changes = await (ctx.runtime.within(left, work) if ctx.runtime.preemptive else work())
@@ -53,6 +64,5 @@ async def _apply(ctx: Context, failure: Failure, remedy: Remedy, began: float, u
     changes = changes if isinstance(changes, Mapping) else {}
     if changes:
         ctx.arguments = {**ctx.arguments, **changes}
-    ctx.patience *= remedy.stretch
     remedy.shared, remedy.mended_at = not changes, ctx.runtime.now()
     ctx.notebook.tell(f"applied remedy {remedy.name}" + (f", which changed {', '.join(changes)}" if changes else ""))

@@ -232,6 +232,14 @@ def deny(ctx: Context, failure: Failure, reason: str) -> Failure:
     return failure
 
 
+def mended_for_now(ctx: Context, failure: Failure, remedy: Remedy) -> None:
+    """Learn that *remedy* has helped, to know how long it does."""
+    experience = ctx.target.experience
+    outlook = experience.looks_ahead()
+    outlook.mended(failure.signature, remedy.name, remedy.mended_at, ctx.target.successes_of_all())
+    experience.foreseen = outlook.next()
+
+
 def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Result[Any], seconds: float) -> None:
     """Learn whether what was done between two attempts worked, a try that took *seconds*.
 
@@ -243,10 +251,8 @@ def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Resul
             return
         experience = ctx.target.experience
         experience.update(failure.signature, mended, worked=worked, seconds=seconds)
-        if worked and mended is not None and mended.shared:
-            outlook = experience.looks_ahead()
-            outlook.mended(failure.signature, mended.name, mended.mended_at, ctx.target.successes_of_all())
-            experience.foreseen = outlook.next()
+        if worked and mended is not None and mended.shared and mended.prevents:
+            mended_for_now(ctx, failure, mended)
         name = WAIT if mended is None else mended.name
         ctx.emit(RemedyConfirmed, remedy=name, signature=failure.signature, worked=worked)
         if worked:

@@ -21,7 +21,7 @@ async def prevent(ctx: Context) -> None:
         return
     due = outlook.due(ctx.runtime.now(), ctx.target.successes_of_all(), ctx.runtime.random())
     remedy = None if due is None else next((each for each in ctx.node.remedies if each.name == due.remedy), None)
-    if due is not None and (remedy is None or not remedy.shared):
+    if due is not None and (remedy is None or not (remedy.shared and remedy.prevents)):
         outlook.forget(due)
     elif due is not None and remedy is not None and remedy not in mending(ctx):
         await _prevent(ctx, outlook, due, remedy)

@@ -20,18 +20,20 @@ GIVE_UP = "give_up"
 class Remedy:
     """Something to do about failures that *matches* accepts; ``apply(failure)`` may return changed keyword arguments.
 
-    At most one call at a time applies it; whoever comes while it is at work waits and uses its result.
-    *pause* are seconds that the next attempt waits at least, *stretch* by how many times its time limit grows;
-    *goes_on* says that it may be applied once more where it has not helped, and *final* that nothing is to be repeated.
+    At most one call at a time applies it; whoever comes while it is at work waits and uses its result.  One that
+    *prevents* is applied in advance when its failure is due.  Where ``apply`` is None nothing is mended: *pause* are
+    seconds that the next attempt waits at least, *stretch* by how many times its time limit grows.  *goes_on* says that
+    it may be applied once more where it has not helped, and *final* that nothing is to be repeated.
     """
 
     def __init__(
         self,
         name: str,
         matches: Callable[[Failure], bool],
-        apply: Callable[[Failure], Any],
+        apply: Callable[[Failure], Any] | None,
         prior: float = 0.9,
         *,
+        prevents: bool = True,
         pause: float = 0.0,
         stretch: float = 1.0,
         goes_on: bool = False,
@@ -39,6 +41,7 @@ class Remedy:
     ) -> None:
         self.name, self.matches, self.apply = name, matches, apply
         self.prior = prior  #: how likely it is thought to work before anything was learned
+        self.prevents = prevents and apply is not None
         self.pause, self.stretch, self.goes_on, self.final = pause, stretch, goes_on, final
         self.alone, self.mended_at = Gate(1), float("-inf")
         self.shared = True  #: whether one application serves every call, as long as it changed no arguments

@@ -87,7 +87,9 @@ class APINode(FractalNode):
             refresh = self.asking.credentials.refresh
             self.remedies.append(Remedy("refresh_credentials", are_refused, refresh, PRIOR))
         if len(urls) > 1:
-            self.remedies.append(Remedy("other_endpoint", self.asking.may_move, self.asking.move, PRIOR))
+            self.remedies.append(
+                Remedy("other_endpoint", self.asking.may_move, self.asking.move, PRIOR, prevents=False)
+            )
         join(self, system)
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -178,7 +178,7 @@ class QuantumSimulationEngine(Closing):
                 return found
         name = which.label if isinstance(which, Identity) else which
         node = FractalNode(name, effects=effects, memory=self.memory, key=part_of)
-        node.remedies.append(Remedy("other_way", may_change, change, PRIOR))
+        node.remedies.append(Remedy("other_way", may_change, change, PRIOR, prevents=False))
         dropped = None
         with self._lock:
             found = self._jobs.setdefault((which, effects), (node, Job()))
