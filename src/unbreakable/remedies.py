@@ -2,8 +2,8 @@
 
 Each is for the sorts of failure that it makes sense for, or for those that *on* names, in the words of
 ``FractalNode.remedy``: exception types, or predicates over the ``ub.Failure``.  Which of them is tried first is learned
-for each sort of failure, from what has helped.  Those that need your code take a function, async or sync, that takes the
-failure or nothing.
+for each sort of failure, from what has helped.  Those that need your code are given a function, async or sync, that
+takes the failure or nothing.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def size_of(root, *known):
 
 @pytest.mark.parametrize("helps", [None, "mend"])
 def test_what_a_node_keeps_of_distinct_errors_is_bounded(helps):
-    """However many messages come, a node takes at most 64 kB, and what helped before is known unless all have helped."""
+    """However many messages come, a node takes 64 kB at most, and knows what helped before, unless all have."""
     node = ub.FractalNode("target")
     experience, remedy = node.target.experience, Remedy("mend", bool, bool)
     experience.update("known | from long ago", remedy, worked=True)

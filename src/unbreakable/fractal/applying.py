@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from unbreakable.errors import Foreseen
 from unbreakable.events import RemedyApplied
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, in_one_line
@@ -34,7 +35,8 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
             await _apply(ctx, functools.partial(remedy.apply, failure), remedy, began, until)
     except Exception as error:
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
-        ctx.target.experience.update(failure.signature, remedy, worked=False)
+        if not isinstance(failure.error, Foreseen):  # in advance it may fail by what will not matter then
+            ctx.target.experience.update(failure.signature, remedy, worked=False)
         return None
     finally:
         ctx.mending = None

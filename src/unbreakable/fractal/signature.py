@@ -29,6 +29,7 @@ from unbreakable.policies.pushback import retry_after
 MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_SIGN = 180  # characters of a signature
+MOST_PLACE = 80  # of them for the place; the end of a long one says most
 
 _OURS: dict[type[Exception], Kind] = {
     AttemptTimeout: Kind.TIMEOUT,
@@ -144,9 +145,8 @@ def sign(error: BaseException) -> str:
     if cause is not error:
         parts.append(f"from {type(cause).__qualname__}")
     place = place_of(error)
-    if place:
-        parts.append(f"in {place}")
-    return " | ".join(parts)[:MOST_SIGN]
+    where = f" | in {place[-MOST_PLACE:]}" if place else ""
+    return " | ".join(parts)[: MOST_SIGN - len(where)] + where
 
 
 def place_of(error: BaseException) -> str:

@@ -1,0 +1,177 @@
+"""A signature is the same for the same trouble, in every process, and another one for other trouble."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.parse
+from types import SimpleNamespace
+
+import pytest
+
+from unbreakable.fractal.signature import MOST_SIGN, sign
+from unbreakable.fractal.wording import MOST_CHARACTERS, template, words_of_body
+
+ALIKE = {
+    "numbers": ("row 17 of 300", "row 4 of 9"),
+    "decimals": ("took 1.50 s", "took 12.0 s"),
+    "quoted": ("no 'ann' here", "no 'bob smith' here"),
+    "double quoted": ('no "ann" here', 'no "" here'),
+    "addresses": ("at 0x7f12ab", "at 0xdeadbeef"),
+    "uuids": ("order 123e4567-e89b-12d3-a456-426614174000", "order 00000000-0000-0000-0000-000000000001"),
+    "hex ids": ("commit 9fceb02d0ae598e", "commit 1234567890abcdef"),
+    "mixed ids": ("request req_8fKd93Jk2l failed", "request req_0aZZ71bQ5x failed"),
+    "urls": ("GET https://a.example/v1/x?y=1 failed", "GET http://other.example:8080/ failed"),
+    "space": ("a\n  b", "a b"),
+}
+DIFFERENT = {
+    "words": ("no such table", "no such column"),
+    "a limit of none": ("limit 0 reached", "limit 250 reached"),
+    "places in words": ("read of a.b failed", "write of a.b failed"),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE.values(), ids=ALIKE)
+def test_what_differs_from_case_to_case_is_left_out(one, other):
+    """Numbers, ids, quoted words and addresses make no other trouble."""
+    assert template(one) == template(other)
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT.values(), ids=DIFFERENT)
+def test_what_says_what_it_is_is_kept(one, other):
+    """Words do, and a 0 does."""
+    assert template(one) != template(other)
+
+
+def test_a_message_takes_bounded_time_and_room():
+    """A page of text is cut, and a signature is never longer than its limit, with the code that raised at its end."""
+    assert len(template("word " * 10**6)) <= MOST_CHARACTERS
+    assert len(sign(type("E" * 500, (Exception,), {})("message " * 100))) <= MOST_SIGN
+
+
+# ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def answered(body, headers=None, **attributes):
+    """Return an error that carries an answer as requests and httpx do, whose bytes were read."""
+    error = RuntimeError("500 Server Error")
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    error.response = SimpleNamespace(status_code=500, _content=content, headers=headers or {})
+    vars(error).update(attributes)
+    return error
+
+
+BODIES = {
+    "a type in an object": ({"error": {"type": "auth_error", "message": "token 17 of Ann"}}, "auth_error"),
+    "a code": ({"code": "insufficient_quota", "id": "req-17"}, "insufficient_quota"),
+    "a number of a code": ({"code": 1045, "id": 17}, "code 1045"),
+    "a list": ({"errors": [{"code": "not_found"}, {"code": "gone"}]}, "not_found gone"),
+    "a limit of 0": ({"limit": 0, "used": 3}, "limit 0"),
+    "another limit": ({"limit": 17}, ""),
+    "prose is no code": ({"error": "the order 4711 was not found"}, ""),
+    "text": (b"auth_error: token 4711 has expired", "auth_error: token # has expired"),
+    "a page": (b"<html><body>Bad gateway</body></html>", ""),
+    "nothing": (b"", ""),
+    "no JSON": (b"\xff\xfe{", "��{"),
+    "too deep": ({"a": {"b": {"c": {"code": "deep"}}}}, ""),
+}
+
+
+@pytest.mark.parametrize(("body", "words"), BODIES.values(), ids=BODIES)
+def test_the_codes_in_a_body_are_part_of_the_trouble(body, words):
+    """Fields that are called so are read; ids, prose and pages are not."""
+    assert words == words_of_body(answered(body))
+
+
+def test_where_a_body_is_found():
+    """On the error itself, where a client has parsed it; in botocore's dictionary; a limit of 0 in a header."""
+    parsed, boto, plain = RuntimeError(), RuntimeError(), RuntimeError()
+    parsed.body = {"error": {"code": "auth_error"}}
+    boto.response = {"Error": {"Code": "AccessDenied", "Message": "no"}}
+    headers = answered(b"", headers={"x-ratelimit-limit": "0"})
+
+    assert ["auth_error", "AccessDenied", "limit 0", ""] == [
+        words_of_body(each) for each in (parsed, boto, headers, plain)
+    ]
+
+
+def test_a_body_that_was_not_read_is_left_alone():
+    """Nothing is read from a connection for the sake of a signature, and nothing that raises when asked is a word."""
+
+    class Response:
+        status_code, headers = 500, None
+
+        @property
+        def text(self):
+            raise AssertionError("this would wait for the network")
+
+        content = text
+        _content = False
+
+    error = RuntimeError("500")
+    error.response = Response()
+
+    assert "" == words_of_body(error)
+
+
+# ── places ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def raised(function, *args):
+    try:
+        function(*args)
+    except Exception as error:
+        return error
+
+
+def test_the_place_is_the_users_own():
+    """Not where deep in a library it came up, but where the user's code called it."""
+    assert sign(raised(lambda: json.loads("{"))).endswith(
+        "unit.fractal.test_signature.test_the_place_is_the_users_own.<locals>.<lambda>"
+    )
+
+
+def test_without_any_code_of_the_users_it_is_the_library_that_was_called():
+    """A library's function that is protected as it is has its place there."""
+    assert sign(raised(json.loads, "{")).endswith("in tests.unit.fractal.test_signature.raised")
+    error = raised(urllib.parse.urlsplit, "http://[")
+    error.__traceback__ = error.__traceback__.tb_next
+
+    assert " | in urllib.parse." in sign(error)
+
+
+PROGRAM = """
+from unbreakable.fractal.signature import sign
+
+def work(number):
+    raise LookupError(f"no row {number} of '{object()}'")
+
+def signature(number):
+    try:
+        work(number)
+    except LookupError as error:
+        return sign(error)
+
+if __name__ == "__main__":
+    print(signature(17))
+"""
+
+
+@pytest.mark.real
+def test_it_is_the_same_in_every_process(tmp_path):
+    """Run as a program, as a module or imported: what is learned in one process is known in the others."""
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    ways = (
+        [str(tmp_path / "program.py")],
+        ["-m", "program"],
+        ["-c", "import program; print(program.signature(4711))"],
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, *way], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
+        ).stdout
+        for way in ways
+    }
+
+    assert {"builtins.LookupError | no row # of '…' | in program.work\n"} == said
