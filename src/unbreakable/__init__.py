@@ -46,6 +46,7 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
         StreamNode,
     )
     from unbreakable.policies.limit import AdaptiveLimit
+    from unbreakable.policies.shadow import Shadow
     from unbreakable.policies.throttle import Throttle
     from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
     from unbreakable.simulation.decision import Decision
@@ -96,6 +97,7 @@ __all__ = [
     "RunResult",
     "RunStatus",
     "ScoreWeights",
+    "Shadow",
     "Slow",
     "Speedup",
     "SqliteMemory",
@@ -155,6 +157,7 @@ __getattr__ = lazily.load(
         "RunResult": "unbreakable.workflows",
         "RunStatus": "unbreakable.workflows",
         "ScoreWeights": "unbreakable.simulation",
+        "Shadow": "unbreakable.policies.shadow",
         "Speedup": "unbreakable.simulation",
         "SqliteMemory": "unbreakable.knowledge",
         "Step": "unbreakable.workflows",

@@ -123,6 +123,13 @@ class CallRejected(Event):
     reason: str
 
 
+class Shadowed(Event):
+    """A policy that only measures would have done something: refuse, open, cut, wait, repeat, copy or deny."""
+
+    policy: str
+    would: str
+
+
 # ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

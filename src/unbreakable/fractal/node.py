@@ -339,6 +339,8 @@ class FractalNode(Closing, Listening, Belonging, Paying):
                 target.gate.clear()
             target.circuit.clear()
             target.peace.clear()
+            if target.shades is not None:
+                target.shades.clear()
             target.circuit.scatter(self.drivers[0].random)
         for remedy in self.remedies:
             remedy.alone.clear()

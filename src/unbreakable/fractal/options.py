@@ -20,6 +20,7 @@ from unbreakable.policies import (
     Timeout,
 )
 from unbreakable.policies.effects import Effects
+from unbreakable.policies.shadow import Shadow
 
 Off: TypeAlias = Literal[False]
 
@@ -35,14 +36,14 @@ class Common(TypedDict, total=False):
     deadline: float | None
     key: Callable[..., Any] | None
     strategy: str | Strategy
-    retry: Retry | Off | None
-    breaker: CircuitBreaker | Off | None
-    timeout: Timeout | Off | None
-    hedge: Hedge | Off | None
-    bulkhead: Bulkhead | Off | None
-    budget: RetryBudget | Off | None
-    limit: AdaptiveLimit | Off | None
-    throttle: Throttle | Off | None
+    retry: Retry | Shadow[Retry] | Off | None
+    breaker: CircuitBreaker | Shadow[CircuitBreaker] | Off | None
+    timeout: Timeout | Shadow[Timeout] | Off | None
+    hedge: Hedge | Shadow[Hedge] | Off | None
+    bulkhead: Bulkhead | Shadow[Bulkhead] | Off | None
+    budget: RetryBudget | Shadow[RetryBudget] | Off | None
+    limit: AdaptiveLimit | Shadow[AdaptiveLimit] | Off | None
+    throttle: Throttle | Shadow[Throttle] | Off | None
     memory: Memory | None
     system: Home | None
 

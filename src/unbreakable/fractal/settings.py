@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -32,13 +33,14 @@ class Settings(Record):
     key: Callable[..., Any] | None
     strategy: str
     pinned: dict[str, Any]
+    shadows: dict[str, Any]  #: policies that only measure what they would do
     memory: Memory | None
 
     def cold(self) -> Plan:
         """Return the plan that is in force before anything was learned."""
         chosen: dict[str, Any] = {IN_A_PLAN.get(name, name): value or None for name, value in self.pinned.items()}
         deadline = COLD_DEADLINE if self.deadline is None else self.deadline
-        return Plan(**chosen, deadline=deadline, effects=self.effects, strategy=self.strategy)
+        return Plan(**chosen, deadline=deadline, effects=self.effects, strategy=self.strategy, shadows=self.shadows)
 
     def for_guests(self) -> Settings:
         """Return what holds of it for operations of which nothing is known.
@@ -55,7 +57,7 @@ class Settings(Record):
 
 
 IN_A_PLAN = {"limit": "concurrency"}  # where a limit is one of seconds
-OPTIONS = {*POLICIES, *Settings.fields, "remedies", "system"} - {"name", "pinned"}
+OPTIONS = {*POLICIES, *Settings.fields, "remedies", "system"} - {"name", "pinned", "shadows"}
 OFFERED = tuple(sorted(OPTIONS))
 
 
@@ -88,6 +90,7 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
     if not (strategy in NAMES or isinstance(strategy, Strategy)):
         raise refuse(f"{name}: strategy", f"one of {', '.join(NAMES)}, or a ub.Strategy", strategy)
     pinned = strategy.pinned() if isinstance(strategy, Strategy) else {}
+    options, shadows = without_shadows(name, options)
     for policy in POLICIES:
         fits(f"{name}: {policy}", policy, options.get(policy))
         if options.get(policy) is not None:
@@ -103,8 +106,25 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
         key=_function(name, "key", options.get("key")),
         strategy=strategy.name if isinstance(strategy, Strategy) else strategy,
         pinned=pinned,
+        shadows=shadows,
         memory=_memory(name, options.get("memory")),
     )
+
+
+def without_shadows(name: str, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return *options* with what is in force beside each ``ub.Shadow``, and the policies in the shadows."""
+    shadows: dict[str, Any] = {}
+    module: Any = sys.modules.get("unbreakable.policies.shadow")  # who has one has loaded it
+    for policy in POLICIES if module is not None else ():
+        shadow = options.get(policy)
+        if isinstance(shadow, module.Shadow):
+            path = f"{name}: {policy}: Shadow.policy"
+            if shadow.policy is None or shadow.policy is False:
+                raise refuse(path, "a policy to measure", shadow.policy)
+            fits(path, policy, shadow.policy)
+            shadows[policy] = shadow.policy
+            options = {**options, policy: shadow.beside}
+    return options, shadows
 
 
 def _function(name: str, option: str, value: Any) -> Any:

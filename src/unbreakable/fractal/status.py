@@ -32,6 +32,7 @@ class NodeStatus:
     ``key``, the most of any.  ``remedies`` says by signature how often each remedy was tried and worked lately;
     ``foresights`` by which rule a failure comes back, how often its remedy was applied before it, and how many failures
     that has prevented.
+    ``shadows`` says what policies that only measure (``ub.Shadow``) would have done, by their names.
     ``background`` says how often each background sub-operation ran.
     """
 
@@ -55,6 +56,7 @@ class NodeStatus:
     plan: Mapping[str, Any]
     foresights: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     background: Mapping[str, int] = field(default_factory=dict)
+    shadows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     children: tuple[NodeStatus, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

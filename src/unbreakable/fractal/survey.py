@@ -44,6 +44,7 @@ def survey(node: Any) -> NodeStatus:
         plan=node.target.plan.to_dict(),
         foresights=foresights_of(targets),
         background=lessons_of(targets),
+        shadows=shadows_of(own),
         children=children,
     )
 
@@ -121,6 +122,18 @@ def latency_of(targets: Sequence[Target]) -> Latency:
         latency.merge(target.in_haste)
         latency.update_many([*target.ring, *(detour.attempt for detour in list(target.detours))])
     return Latency(p50=latency.value(0.5), p90=latency.value(0.9), p99=latency.value(0.99))
+
+
+def shadows_of(targets: Sequence[Target]) -> dict[str, dict[str, int]]:
+    """Return what policies that only measure would have done, over all *targets*."""
+    found: dict[str, dict[str, int]] = {}
+    for shades in {id(target.shades): target.shades for target in targets if target.shades}.values():  # twins share
+        for name, counts in shades.value().items():
+            known = found.setdefault(name, {})
+            for what, number in counts.items():
+                together = max if what.startswith("most") else int.__add__
+                known[what] = together(known.get(what, 0), number)
+    return found
 
 
 def lessons_of(targets: Sequence[Target]) -> dict[str, int]:

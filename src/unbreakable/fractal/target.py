@@ -20,6 +20,7 @@ from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
 
 if TYPE_CHECKING:
     from unbreakable.fractal.flow import Flow
+    from unbreakable.policies.shades import Shades
 
 T = TypeVar("T")
 
@@ -97,6 +98,7 @@ class Target:
         self.is_asleep = False  #: whether its node left its circles, to come back with the next call
         if self.flow is not None and like is None:
             self.flow.when_turned = self.hurry
+        self.shades: Shades | None = shades_of(cold) if like is None else like.shades
         self.adopt(cold)
         self.circle.append(self)
 
@@ -112,9 +114,12 @@ class Target:
 
     def adopt(self, plan: Plan) -> None:
         """Put *plan* in force: calls that begin from now on follow it."""
-        around, attempt = self.layers(plan)
+        around, attempt, looks = *self.layers(plan), list[Any]()
+        if self.shades is not None:
+            around[-1:-1], attempt = self.shades.at("call"), compose(self.shades.at("copy"), attempt)
+            looks = self.shades.at("attempt")
         self.only_refuses = is_all(around, plan)
-        self.attempt = compose([KEEP_PEACE], plan.around_an_attempt(attempt))
+        self.attempt = compose([KEEP_PEACE, *looks], plan.around_an_attempt(attempt))
         self.script = compose(around, self.first_answer)
         if plan.concurrency is None and isinstance(plan.bulkhead, Bulkhead):
             self.gate = gate_of(plan.bulkhead, self.gate)
@@ -125,7 +130,8 @@ class Target:
 
     def _set_pace(self, plan: Plan) -> None:
         """Say whether calls can be made, or turned away, by arithmetic alone."""
-        slow = self.is_asleep or self.peace.kept or (self.flow is not None and self.flow.is_shedding)
+        slow = self.is_asleep or self.peace.kept or self.shades is not None
+        slow = slow or (self.flow is not None and self.flow.is_shedding)
         self.quick = {colour: not slow and plan.is_quick(preemptive=colour) for colour in (True, False)}
         self.turns_away = not slow and self.only_refuses
 
@@ -258,6 +264,15 @@ def flow_of(cold: Plan) -> Flow | None:
     from unbreakable.fractal.flow import Flow
 
     return Flow(cold)
+
+
+def shades_of(cold: Plan) -> Shades | None:
+    """Return what looks for the policies in the shadows; None where there are none."""
+    if not cold.shadows:
+        return None
+    from unbreakable.policies.shades import Shades
+
+    return Shades(cold.shadows)
 
 
 def _circuit(cold: Plan) -> Circuit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from unbreakable.policies.backoff import Backoff
@@ -29,7 +29,7 @@ class Plan:
     """Hold every setting of a protected call; a policy that is None is off.  Plans are replaced whole, never changed.
 
     ``strategy`` is the name of what was chosen, ``observations`` how many attempts the learned settings rest on; 0 for
-    a cold plan.
+    a cold plan.  ``shadows`` are the policies, by name, that only measure what they would do.
     """
 
     retry: Retry | None = Retry()  # noqa: RUF009 - frozen
@@ -44,6 +44,7 @@ class Plan:
     effects: Effects = "unknown"
     strategy: str = "adaptive"
     observations: int = 0
+    shadows: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def is_quick(self, *, preemptive: bool) -> bool:
         """Return whether a first attempt can be made without the script: only arithmetic around the user's work."""

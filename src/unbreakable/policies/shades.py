@@ -1,0 +1,280 @@
+"""What the shadows of a target have seen: for each policy that only measures, what it would have done.
+
+A shade stands where its policy would stand, and has the same decisions made by the same pure objects; but whatever they
+decide, the call goes on.  What the policy would not have let happen is not told to it: it would not know of it either.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from unbreakable.events import CircuitOpened, Event, Shadowed
+from unbreakable.outcome import Failure, Result
+from unbreakable.policies.breaker import CircuitBreaker, verdict
+from unbreakable.policies.budget import Budget, RetryBudget
+from unbreakable.policies.bulkhead import Bulkhead
+from unbreakable.policies.circuit import Circuit
+from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
+from unbreakable.policies.hedge import Hedge
+from unbreakable.policies.policy import Context, Inner, Policy
+from unbreakable.policies.retry import Retry
+from unbreakable.policies.timeout import Timeout
+from unbreakable.runtime import new_lock
+
+Place: TypeAlias = Literal["call", "attempt", "copy"]  # around the call, each attempt, each copy of an attempt
+
+
+class Shade:
+    """Count what one policy would have done."""
+
+    name: ClassVar[str]
+    place: ClassVar[Place]
+    counted: ClassVar[tuple[str, ...]]  #: all that is ever counted, so that a zero is told as one
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = new_lock()
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Count what was seen."""
+        with self._lock:
+            self._counts[what] += number
+
+    def would(self, ctx: Context, act: str) -> None:
+        """Count, and tell, what the policy would have done."""
+        self.count(f"would_{act}")
+        ctx.emit(Shadowed, policy=self.name, would=act)
+
+    def value(self) -> dict[str, int]:
+        """Return what was counted."""
+        with self._lock:
+            return {what: self._counts[what] for what in self.counted}
+
+    def stands(self) -> Mapping[Place, Policy]:
+        """Return who looks where."""
+        return {self.place: self}
+
+    def clear(self) -> None:
+        """Forget what is under way: after a fork nothing of it comes back."""
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, and look."""
+        return await inner(ctx)
+
+
+class ShadeOfBreaker(Shade):
+    """Have a circuit of its own opened by the attempts that it would have let through."""
+
+    name, place = "breaker", "attempt"
+    counted = ("attempts", "would_open", "would_refuse", "refused_in_error")
+
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        super().__init__()
+        self.circuit = Circuit(breaker)
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, let through or not; tell the circuit of what it has let through."""
+        self.count("attempts")
+        started = ctx.runtime.now()
+        stamp, event = self.circuit.admit(started)
+        self._tell(ctx, event)
+        if stamp is None:
+            self.would(ctx, "refuse")
+        says: bool | None = None
+        try:
+            result = await inner(ctx)
+            says = verdict(result, ctx)
+        finally:
+            now = ctx.runtime.now()
+            if stamp is not None:
+                self._tell(ctx, self.circuit.settle(stamp, says, now, now - started - ctx.aside))
+        if stamp is None and says:
+            self.count("refused_in_error")
+        return result
+
+    def clear(self) -> None:
+        """Forget the permits that are out."""
+        self.circuit.clear()
+
+    def _tell(self, ctx: Context, event: type[Event] | None) -> None:
+        if event is CircuitOpened:
+            self.would(ctx, "open")
+
+
+class ShadeOfBulkhead(Shade):
+    """Count the calls that would be in flight, had those been refused that came too many."""
+
+    name, place = "bulkhead", "call"
+    counted = ("calls", "would_refuse", "would_wait", "most_in_flight")
+
+    def __init__(self, bulkhead: Bulkhead) -> None:
+        super().__init__()
+        self.bulkhead, self.inside = bulkhead, 0
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, in one of the places if one is free."""
+        is_late = self._is_late()
+        if is_late:
+            self.would(ctx, "wait" if self.bulkhead.wait else "refuse")
+        try:
+            return await inner(ctx)
+        finally:
+            if not is_late:
+                with self._lock:
+                    self.inside -= 1
+
+    def clear(self) -> None:
+        """Forget who is inside."""
+        self.inside = 0
+
+    def _is_late(self) -> bool:
+        with self._lock:
+            self._counts["calls"] += 1
+            if self.inside >= self.bulkhead.most:
+                return True
+            self.inside += 1
+            self._counts["most_in_flight"] = max(self._counts["most_in_flight"], self.inside)
+            return False
+
+
+class ShadeOfTimeout(Shade):
+    """Count the attempts that took longer than the limit, and those of them that succeeded all the same."""
+
+    name, place = "timeout", "copy"
+    counted = ("attempts", "would_cut", "cut_in_error")
+
+    def __init__(self, timeout: Timeout) -> None:
+        super().__init__()
+        self.timeout = timeout
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner* to its end, and look at the clock."""
+        self.count("attempts")
+        started, result = ctx.runtime.now(), None
+        try:
+            result = await inner(ctx)
+            return result
+        finally:
+            if ctx.runtime.now() - started > self.timeout.seconds:
+                self.would(ctx, "cut")
+                self.count("cut_in_error", int(result is not None and not isinstance(result, Failure)))
+
+
+class ShadeOfRetry(Shade):
+    """Count the calls that failed and would have been repeated at least once more."""
+
+    name, place = "retry", "call"
+    counted = ("calls", "would_repeat")
+
+    def __init__(self, retry: Retry) -> None:
+        super().__init__()
+        self.retry = retry
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, and ask what would become of its failure."""
+        self.count("calls")
+        result = await inner(ctx)
+        if isinstance(result, Failure) and not ctx.is_unwanted():
+            wanted = self.retry.wants(result, remedied=False) and may_repeat(ctx.plan.effects, result)
+            if wanted and self.retry.pause(result, 1.0) < ctx.left():
+                self.would(ctx, "repeat")
+        return result
+
+
+class ShadeOfHedge(Shade):
+    """Count the copies of attempts that took long, where the effects allow one."""
+
+    name, place = "hedge", "attempt"
+    counted = ("attempts", "would_copy")
+
+    def __init__(self, hedge: Hedge) -> None:
+        super().__init__()
+        self.hedge = hedge
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, and count how many copies would have been started meanwhile."""
+        self.count("attempts")
+        started = ctx.runtime.now()
+        try:
+            return await inner(ctx)
+        finally:
+            took = ctx.runtime.now() - started - ctx.aside
+            if may_run_twice_at_once(ctx.plan.effects):
+                for number in range(1, self.hedge.most + 1):
+                    if took > number * self.hedge.after:
+                        self.would(ctx, "copy")
+
+
+class ShadeOfBudget(Shade):
+    """Pay the repeats and copies that are made from a purse of its own, as long as there is something in it."""
+
+    name, place = "budget", "copy"
+    counted = ("repeats", "would_deny")
+
+    def __init__(self, budget: RetryBudget) -> None:
+        super().__init__()
+        self.settings = budget
+        self._purse: Budget | None = None
+
+    def stands(self) -> Mapping[Place, Policy]:
+        """Return itself, and what takes note of failed calls."""
+        return {self.place: self, "call": Bearing(self)}
+
+    def purse(self, now: float) -> Budget:
+        """Return the purse, which is made with the first call: its time begins then."""
+        with self._lock:
+            self._purse = self._purse or Budget(self.settings, now)
+            return self._purse
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Pay for *inner* if it is a repeat or a copy; run it in any case."""
+        if ctx.attempt > 1 or ctx.rival:
+            self.count("repeats")
+            now = ctx.runtime.now()
+            if not self.purse(now).spend(ctx.node.payer.successes(), now):
+                self.would(ctx, "deny")
+        return await inner(ctx)
+
+
+class Bearing:
+    """Tell the purse of calls that failed: they were traffic, too."""
+
+    def __init__(self, shade: ShadeOfBudget) -> None:
+        self.shade = shade
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, and look what it came to."""
+        purse = self.shade.purse(ctx.runtime.now())
+        result = await inner(ctx)
+        if isinstance(result, Failure) and ctx.made:
+            purse.bear(ctx.runtime.now())
+        return result
+
+
+SHADES: dict[str, type[Any]] = {
+    shade.name: shade
+    for shade in (ShadeOfBreaker, ShadeOfBulkhead, ShadeOfTimeout, ShadeOfRetry, ShadeOfHedge, ShadeOfBudget)
+}
+
+
+class Shades:
+    """Hold the shades of one target, by the place where each of them looks."""
+
+    def __init__(self, shadowed: Mapping[str, Any]) -> None:
+        self.all: tuple[Shade, ...] = tuple(SHADES[name](policy) for name, policy in shadowed.items())
+
+    def at(self, place: Place) -> list[Policy]:
+        """Return those that look there."""
+        stands = [shade.stands() for shade in self.all]
+        return [each[place] for each in stands if place in each]
+
+    def clear(self) -> None:
+        """Forget what is under way."""
+        for shade in self.all:
+            shade.clear()
+
+    def value(self) -> dict[str, dict[str, int]]:
+        """Return what each of them has counted."""
+        return {shade.name: shade.value() for shade in self.all}
