@@ -6,62 +6,21 @@ decide, the call goes on.  What the policy would not have let happen is not told
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any
 
-from unbreakable.events import CircuitOpened, Event, Shadowed
+from unbreakable.events import CircuitOpened, Event
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies.breaker import CircuitBreaker, verdict
 from unbreakable.policies.budget import Budget, RetryBudget
-from unbreakable.policies.bulkhead import Bulkhead
 from unbreakable.policies.circuit import Circuit
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.policy import Context, Inner, Policy
 from unbreakable.policies.retry import Retry
+from unbreakable.policies.shade import Place, Shade
+from unbreakable.policies.shades_of_load import ShadeOfBulkhead, ShadeOfLimit, ShadeOfThrottle
 from unbreakable.policies.timeout import Timeout
-from unbreakable.runtime import new_lock
-
-Place: TypeAlias = Literal["call", "attempt", "copy"]  # around the call, each attempt, each copy of an attempt
-
-
-class Shade:
-    """Count what one policy would have done."""
-
-    name: ClassVar[str]
-    place: ClassVar[Place]
-    counted: ClassVar[tuple[str, ...]]  #: all that is ever counted, so that a zero is told as one
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._lock = new_lock()
-
-    def count(self, what: str, number: int = 1) -> None:
-        """Count what was seen."""
-        with self._lock:
-            self._counts[what] += number
-
-    def would(self, ctx: Context, act: str) -> None:
-        """Count, and tell, what the policy would have done."""
-        self.count(f"would_{act}")
-        ctx.emit(Shadowed, policy=self.name, would=act)
-
-    def value(self) -> dict[str, int]:
-        """Return what was counted."""
-        with self._lock:
-            return {what: self._counts[what] for what in self.counted}
-
-    def stands(self) -> Mapping[Place, Policy]:
-        """Return who looks where."""
-        return {self.place: self}
-
-    def clear(self) -> None:
-        """Forget what is under way: after a fork nothing of it comes back."""
-
-    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
-        """Run *inner*, and look."""
-        return await inner(ctx)
 
 
 class ShadeOfBreaker(Shade):
@@ -101,42 +60,6 @@ class ShadeOfBreaker(Shade):
     def _tell(self, ctx: Context, event: type[Event] | None) -> None:
         if event is CircuitOpened:
             self.would(ctx, "open")
-
-
-class ShadeOfBulkhead(Shade):
-    """Count the calls that would be in flight, had those been refused that came too many."""
-
-    name, place = "bulkhead", "call"
-    counted = ("calls", "would_refuse", "would_wait", "most_in_flight")
-
-    def __init__(self, bulkhead: Bulkhead) -> None:
-        super().__init__()
-        self.bulkhead, self.inside = bulkhead, 0
-
-    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
-        """Run *inner*, in one of the places if one is free."""
-        is_late = self._is_late()
-        if is_late:
-            self.would(ctx, "wait" if self.bulkhead.wait else "refuse")
-        try:
-            return await inner(ctx)
-        finally:
-            if not is_late:
-                with self._lock:
-                    self.inside -= 1
-
-    def clear(self) -> None:
-        """Forget who is inside."""
-        self.inside = 0
-
-    def _is_late(self) -> bool:
-        with self._lock:
-            self._counts["calls"] += 1
-            if self.inside >= self.bulkhead.most:
-                return True
-            self.inside += 1
-            self._counts["most_in_flight"] = max(self._counts["most_in_flight"], self.inside)
-            return False
 
 
 class ShadeOfTimeout(Shade):
@@ -255,7 +178,10 @@ class Bearing:
 
 SHADES: dict[str, type[Any]] = {
     shade.name: shade
-    for shade in (ShadeOfBreaker, ShadeOfBulkhead, ShadeOfTimeout, ShadeOfRetry, ShadeOfHedge, ShadeOfBudget)
+    for shade in (
+        *(ShadeOfThrottle, ShadeOfLimit, ShadeOfBulkhead, ShadeOfRetry),
+        *(ShadeOfBreaker, ShadeOfHedge, ShadeOfTimeout, ShadeOfBudget),
+    )
 }
 
 

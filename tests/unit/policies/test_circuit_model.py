@@ -224,7 +224,7 @@ class Pair:
         self.naive.by_hand(how)
 
 
-@settings(max_examples=most(5_000, 200))
+@settings(max_examples=most(5_000, 80))
 @given(terms, actions)
 def test_in_any_course_of_events_it_is_what_a_naive_one_says(given_terms, course):
     """State, who is let through and until when it rests are the same after every step, whatever came before."""

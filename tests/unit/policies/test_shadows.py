@@ -188,6 +188,80 @@ def test_a_bulkhead_would_refuse_who_comes_when_it_is_full(wait):
     assert [None, {"calls": 10, **late, "most_in_flight": 2}] == seen
 
 
+class Busy(Exception):
+    """A 429."""
+
+    http_status = 429
+
+
+@COLOURS
+def test_a_throttle_would_refuse_about_as_much_as_it_refuses(colour):
+    """Of a target that says of half the calls that they are too much, and later takes them all again."""
+    calls = []
+
+    def half(moment: float) -> int:
+        calls.append(moment)
+        if 10.0 < moment < 60.0 and len(calls) % 2:
+            raise Busy
+        return 7
+
+    ends, shares = [], []
+    for throttle in (ub.Throttle(0.9), ub.Shadow(ub.Throttle(0.9))):
+        course = Course(colour, half, throttle=throttle, breaker=False).calls(300, 0.3)
+        ends.append(course.ends)
+        shares.append(course.shadows.get("throttle"))
+
+    assert (300, 0) == (shares[1]["calls"], ends[1]["Throttled"])
+    assert 0.6 < shares[1]["would_refuse"] / ends[0]["Throttled"] < 1.6
+    assert 0 < shares[1]["refused_in_error"] < shares[1]["would_refuse"]
+    assert shares[1]["would_refuse"] == course.heard.count(("throttle", "refuse"))
+    assert set() == course.door.node.target.shades.all[0].unsent
+
+
+@pytest.mark.parametrize("wait", [0.0, 1.0])
+def test_a_limit_would_hold_off_who_is_too_many_and_would_try_less(wait):
+    """Who finds no place at the limit is counted; and a target that becomes slow would be tried with fewer."""
+    seconds = [0.1]
+
+    async def crowd(course: Course) -> list[Any]:
+        told = []
+        for pause in (0.1, 0.1, 0.9):
+            seconds[0] = pause
+            for _ in range(8):
+                await asyncio.gather(*(course._call() for _ in range(30)))
+            told.append(course.shadows["limit"])
+        return told
+
+    course = Course(
+        "async",
+        lambda moment: ASYNCIO.sleep(seconds[0]),
+        limit=ub.Shadow(ub.AdaptiveLimit(first=20, most=20, wait=wait)),
+        breaker=False,
+    )
+    with virtual_time():
+        first, second, last = asyncio.run(crowd(course))
+    late, other = ("would_wait", "would_refuse") if wait else ("would_refuse", "would_wait")
+
+    assert {"ok": 720} == course.ends
+    assert (240, 80, 0, 20) == tuple(first[each] for each in ("calls", late, other, "most_in_flight"))
+    assert second["would_cut"] < last["would_cut"]  # now and then it would look whether there is a queue, in any case
+
+
+def test_a_limit_would_grow_while_it_is_reached_and_the_target_is_well():
+    """Until everybody has found a place; what it would try meanwhile is not what it finds."""
+
+    async def crowd(course: Course) -> None:
+        for _ in range(50):
+            await asyncio.gather(*(course._call() for _ in range(12)))
+
+    course = Course("async", lambda moment: ASYNCIO.sleep(0.4), limit=ub.Shadow(ub.AdaptiveLimit(first=5)))
+    with virtual_time():
+        asyncio.run(crowd(course))
+
+    assert 12 == course.shadows["limit"]["most_in_flight"]
+    assert 1 >= course.shadows["limit"]["would_cut"]
+
+
 @COLOURS
 @pytest.mark.parametrize(
     "budget", [ub.RetryBudget(start=4, ratio=0.0, floor=0.0), ub.RetryBudget(start=0, ratio=1.0, floor=9.0)]
@@ -277,12 +351,14 @@ def test_each_key_has_its_own_and_the_status_adds_them_up():
 
 def test_what_was_under_way_is_forgotten_after_a_fork():
     """Neither places nor permits of calls of the parent process are held in its child."""
-    door = ub.protect(breaker=ub.Shadow(ub.CircuitBreaker(1)), bulkhead=ub.Shadow(ub.Bulkhead(1)))(lambda: 7)
-    breaker, bulkhead = sorted(door.node.target.shades.all, key=lambda shade: shade.name)
+    shadows = {"breaker": ub.CircuitBreaker(1), "bulkhead": ub.Bulkhead(1), "throttle": ub.Throttle()}
+    node = ub.FractalNode("p", **{name: ub.Shadow(policy) for name, policy in shadows.items()})
+    breaker, bulkhead, throttle = sorted(node.target.shades.all, key=lambda shade: shade.name)
     breaker.circuit.probes, bulkhead.inside = 1, 1
-    door.node.after_fork()
+    throttle.unsent.add(node)
+    node.after_fork()
 
-    assert (0, 0) == (breaker.circuit.probes, bulkhead.inside)
+    assert (0, 0, set()) == (breaker.circuit.probes, bulkhead.inside, throttle.unsent)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""What a policy in the shadow has seen, and would have done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from unbreakable.events import Shadowed
+from unbreakable.outcome import Result
+from unbreakable.policies.policy import Context, Inner, Policy
+from unbreakable.runtime import new_lock
+
+Place: TypeAlias = Literal["call", "attempt", "copy"]  # around the call, each attempt, each copy of an attempt
+
+
+class Shade:
+    """Count what one policy would have done."""
+
+    name: ClassVar[str]
+    place: ClassVar[Place]
+    counted: ClassVar[tuple[str, ...]]  #: all that is ever counted, so that a zero is told as one
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = new_lock()
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Count what was seen."""
+        with self._lock:
+            self._counts[what] += number
+
+    def would(self, ctx: Context, act: str) -> None:
+        """Count, and tell, what the policy would have done."""
+        self.count(f"would_{act}")
+        ctx.emit(Shadowed, policy=self.name, would=act)
+
+    def value(self) -> dict[str, int]:
+        """Return what was counted."""
+        with self._lock:
+            return {what: self._counts[what] for what in self.counted}
+
+    def stands(self) -> Mapping[Place, Policy]:
+        """Return who looks where."""
+        return {self.place: self}
+
+    def clear(self) -> None:
+        """Forget what is under way: after a fork nothing of it comes back."""
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, and look."""
+        return await inner(ctx)

@@ -1,0 +1,199 @@
+"""What policies in the shadow would have done that hold load off a target: throttle, bulkhead, limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from unbreakable.errors import Kind
+from unbreakable.outcome import Failure, Result
+from unbreakable.policies.breaker import verdict
+from unbreakable.policies.bulkhead import Bulkhead
+from unbreakable.policies.limit import AdaptiveLimit
+from unbreakable.policies.limiter import Limiter
+from unbreakable.policies.policy import Context, Inner, Policy
+from unbreakable.policies.priority import importance
+from unbreakable.policies.shade import Place, Shade
+from unbreakable.policies.shedding import Shedding
+from unbreakable.policies.throttle import Throttle
+
+
+class Attempts:
+    """Tell a shade what became of each attempt."""
+
+    def __init__(self, shade: ShadeOfThrottle | ShadeOfLimit) -> None:
+        self.shade = shade
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*; what we refused ourselves never came to the target."""
+        started = ctx.runtime.now()
+        result = await inner(ctx)
+        if not (isinstance(result, Failure) and (result.refused or result.kind is Kind.REJECTED)):
+            now = ctx.runtime.now()
+            self.shade.ended(ctx, result, now - started - ctx.aside, now)
+        return result
+
+
+class ShadeOfThrottle(Shade):
+    """Refuse in the shadow a share of the calls, and go by what became of the others."""
+
+    name, place = "throttle", "call"
+    counted = ("calls", "would_refuse", "refused_in_error")
+
+    def __init__(self, throttle: Throttle) -> None:
+        super().__init__()
+        self.shedding, self.due = Shedding(throttle.accept), 0.0
+        self.unsent: set[Context] = set()  #: calls that would not have been made
+
+    def stands(self) -> Mapping[Place, Policy]:
+        """Return itself, and who looks at the attempts."""
+        return {"call": self, "attempt": Attempts(self)}
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, which would have been refused when its turn has come."""
+        if not self._is_shed(ctx.runtime.now()):
+            return await inner(ctx)
+        self.would(ctx, "refuse")
+        self.unsent.add(ctx)
+        try:
+            result = await inner(ctx)
+        finally:
+            self.unsent.discard(ctx)
+        self.count("refused_in_error", int(not isinstance(result, Failure)))
+        return result
+
+    def _is_shed(self, now: float) -> bool:
+        """Return whether a call would be refused now: the shares of all are added up, and nothing is rolled."""
+        with self._lock:
+            self._counts["calls"] += 1
+            self.due += self.shedding.share(now, importance())
+            if self.due < 1.0:
+                return False
+            self.due -= 1.0
+            self.shedding.shed(now)
+            return True
+
+    def ended(self, ctx: Context, result: Result[Any], seconds: float, now: float) -> None:
+        """Take in an attempt of a call that would have been made: accepted, or too much."""
+        if ctx.whole in self.unsent:
+            return
+        with self._lock:
+            if not isinstance(result, Failure):
+                self.shedding.accept(1, now)
+            elif is_late(result) or result.kind is Kind.THROTTLED or verdict(result, ctx) is False:
+                self.shedding.refuse(now)
+
+    def clear(self) -> None:
+        """Forget which calls are under way."""
+        self.unsent.clear()
+
+
+class ShadeOfPlaces(Shade):
+    """Count the calls that would be in flight, had those not been let in that came too many."""
+
+    place = "call"
+
+    def __init__(self, wait: float) -> None:
+        super().__init__()
+        self.wait, self.inside = wait, 0
+
+    def most(self, now: float) -> int:
+        """Return how many may be in flight."""
+        return 0
+
+    def is_full(self) -> None:
+        """Be told that somebody found no place."""
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, in a place if there is one."""
+        is_late = self._is_late(ctx.runtime.now())
+        if is_late:
+            self.would(ctx, "wait" if self.wait else "refuse")
+        try:
+            return await inner(ctx)
+        finally:
+            if not is_late:
+                with self._lock:
+                    self.inside -= 1
+
+    def _is_late(self, now: float) -> bool:
+        with self._lock:
+            self._counts["calls"] += 1
+            if self.inside >= self.most(now):
+                self.is_full()
+                return True
+            self.inside += 1
+            self._counts["most_in_flight"] = max(self._counts["most_in_flight"], self.inside)
+            return False
+
+    def clear(self) -> None:
+        """Forget who is inside."""
+        self.inside = 0
+
+
+class ShadeOfBulkhead(ShadeOfPlaces):
+    """Have as many places as the bulkhead has."""
+
+    name = "bulkhead"
+    counted = ("calls", "would_refuse", "would_wait", "most_in_flight")
+
+    def __init__(self, bulkhead: Bulkhead) -> None:
+        super().__init__(bulkhead.wait)
+        self.places = bulkhead.most
+
+    def most(self, now: float) -> int:
+        """Return how many may be in flight."""
+        return self.places
+
+
+class ShadeOfLimit(ShadeOfPlaces):
+    """Look for the limit in the shadow.
+
+    A limit is found by trying less, which nobody does here: where the target has a queue it sees that it would try, and
+    not what would become of that.
+    """
+
+    name = "limit"
+    counted = ("calls", "would_refuse", "would_wait", "would_cut", "most_in_flight")
+
+    def __init__(self, limit: AdaptiveLimit) -> None:
+        super().__init__(limit.wait)
+        self.limit = limit
+        self.limiter: Limiter | None = None
+
+    def stands(self) -> Mapping[Place, Policy]:
+        """Return itself, and who looks at the attempts."""
+        return {"call": self, "attempt": Attempts(self)}
+
+    def most(self, now: float) -> int:
+        """Return how many may be in flight by now."""
+        return self._limiter(now).whole
+
+    def is_full(self) -> None:
+        """Note it: a limit that nobody reaches need not grow."""
+        if self.limiter is not None:
+            self.limiter.meter.full = True
+
+    def ended(self, ctx: Context, result: Result[Any], seconds: float, now: float) -> None:
+        """Take in an attempt, and look at the window when it is full."""
+        with self._lock:
+            limiter = self._limiter(now)
+            if not isinstance(result, Failure):
+                limiter.meter.take([seconds], now)
+            elif is_late(result):
+                limiter.meter.cut(seconds, now)
+            elif result.kind is Kind.THROTTLED:
+                limiter.meter.refuse(now)
+            change = limiter.look(now)
+        if change is not None and change.after < change.before:
+            self.would(ctx, "cut")
+
+    def _limiter(self, now: float) -> Limiter:
+        if self.limiter is None:
+            self.limiter = Limiter(self.limit.first, self.limit.least, self.limit.most, now)
+        return self.limiter
+
+
+def is_late(failure: Failure) -> bool:
+    """Return whether there was no answer in time."""
+    return failure.cut or failure.kind is Kind.TIMEOUT
