@@ -65,8 +65,6 @@ class Target:
     ) -> None:
         self.name, self.layers, self.cold = name, layers, cold
         self.circuit: Circuit = _circuit(cold) if like is None else like.circuit
-        if cold.breaker is None:
-            self.circuit.disable()
         self.flow: Flow | None = flow_of(cold) if like is None else like.flow
         self.gate: Gate | None = like.gate if like is not None else None if self.flow is None else self.flow.gate
         self.twins: dict[Sort, Target] = {}
@@ -276,4 +274,8 @@ def shades_of(cold: Plan) -> Shades | None:
 
 
 def _circuit(cold: Plan) -> Circuit:
-    return Circuit(CircuitBreaker(), off=True) if cold.breaker is None else Circuit(cold.breaker)
+    if cold.breaker is not None:
+        return Circuit(cold.breaker)
+    circuit = Circuit(CircuitBreaker(), off=True)
+    circuit.disable()
+    return circuit
