@@ -9,6 +9,7 @@ import pytest
 import unbreakable as ub
 from unbreakable.errors import Throttled
 from unbreakable.events import LeftInPeace
+from unbreakable.policies.peace import MOST_WAITING
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
@@ -323,6 +324,21 @@ def test_a_caller_who_is_cancelled_leaves_its_place():
 
     with virtual_time():
         assert (5, 0) == asyncio.run(story())
+
+
+def test_a_crowd_that_waits_already_is_not_joined(colour):
+    """Whoever comes when as many wait as there is room for is told so at once."""
+
+    async def story():
+        service = Service(colour, until=5.0)
+        door = colour.protect(service.ask, retry=ONCE)
+        for _ in range(3):
+            await colour.call(door.outcome)
+        door.node.target.peace.waiting = MOST_WAITING
+        outcome = await colour.call(door.outcome)
+        return type(outcome.error), outcome.attempts, colour.now()
+
+    assert (Throttled, 0, 0.0) == colour.play(story)
 
 
 @pytest.mark.parametrize("never", [{"retry_after": float("inf")}, {"headers": {"x-should-retry": "false"}}])

@@ -97,6 +97,14 @@ def test_a_busy_target_that_is_down_earns_no_more_than_the_floor():
     assert 5 == repeated
 
 
+def test_time_before_a_call_failed_lets_nothing_through():
+    """After a quiet hour the first call that fails earns its share from then on, and not at once."""
+    budget = Budget(RetryBudget(ratio=1.0, floor=0.1, start=0.0), now=0.0)
+    budget.bear(3_600.0)
+
+    assert [0.0, 0.5, 1.0, 1.0] == [pytest.approx(budget.level(0, 3_600.0 + wait)) for wait in (0.0, 5.0, 10.0, 99.0)]
+
+
 def test_what_failed_calls_have_earned_is_kept_within_bounds():
     """A long outage leaves no more behind than is ever kept."""
     budget = Budget(RetryBudget(ratio=0.2, floor=1.0, start=0.0, most=3.0), now=0.0)
