@@ -20,6 +20,7 @@ from unbreakable.errors import (
     ValidationFailed,
     VerificationFailed,
     known_by_type,
+    says_nothing,
     told_by,
 )
 from unbreakable.outcome import is_a
@@ -98,6 +99,8 @@ def _sort_of_all(type_: type[Exception]) -> Kind:
 
 def root_cause(error: BaseException) -> BaseException:
     """Return the deepest exception of the chain, along causes, contexts and the first of a group."""
+    if says_nothing(error) and error.__cause__ is None and error.__context__ is None:
+        return error  # most of them
     seen = {id(error)}
     for _ in range(MOST_CAUSES):
         group = members(error)[0] if members(error) else None
@@ -132,13 +135,13 @@ def sign(error: BaseException) -> str:
 
     It is the same in every process and on every machine, whatever numbers, ids, quoted words and addresses are in it.
     """
-    from unbreakable.fractal.wording import template, words_of_body  # compiles patterns, which a success needs not
+    from unbreakable.fractal.wording import words_of, words_of_body  # compiles patterns, which a success needs not
 
     parts = [f"{type(error).__module__}.{type(error).__qualname__}"]
     try:
         codes = (http_status(error), told_by(error, "errno"), told_by(error, "code"))
         parts += [str(code)[:40] for code in codes if isinstance(code, (int, str)) and code][:1]
-        parts += [words for words in (template(str(error)), words_of_body(error)) if words]
+        parts += [words for words in (words_of(str(error)), words_of_body(error)) if words]
     except Exception:
         parts.append("?")
     cause = root_cause(error)
