@@ -74,6 +74,7 @@ class Failure:
     unrepeatable: bool = False  #: one has done what must not be done twice, or may have
     doubtful: bool = False  #: nobody knows what one has done
     mendable: bool = False  #: a remedy that can be trusted is about to be applied for it
+    suspects: tuple[str, ...] = ()  #: the names of nodes that are unwell, too: the trouble may be theirs
 
     def __str__(self) -> str:
         """Return the error in one line."""

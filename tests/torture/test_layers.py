@@ -13,7 +13,7 @@ from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.testing import virtual_time
 
 sleep = ASYNCIO.sleep
-AT_ONCE = ub.Retry(3, backoff=ub.Backoff(0.0))
+AT_ONCE, ONE = ub.Retry(3, backoff=ub.Backoff(0.0)), ub.Retry(1)
 
 
 def purse(tokens):
@@ -222,6 +222,56 @@ def test_a_request_cannot_lengthen_anything(colour):
         return seen
 
     assert [5.0, 3.0] == colour.play(story)
+
+
+def test_a_call_around_the_block_knows_what_was_done_in_it(colour):
+    """A payment that is made for a request is not made again because the work around it fails."""
+
+    async def story():
+        paid = []
+
+        async def pay():
+            paid.append(1)
+
+        bank = colour.protect(pay, effects="once")
+
+        async def work():
+            with ub.incoming({}):
+                await colour.call(bank)
+            raise OSError("the mail server is down")
+
+        outcome = await colour.call(colour.protect(work, retry=AT_ONCE).outcome)
+        return len(paid), outcome.attempts
+
+    assert (1, 1) == colour.play(story)
+
+
+def test_a_call_around_the_block_knows_what_was_repeated_in_it(colour):
+    """Attempts do not multiply through it, and a stopgap inside is one for whoever asks."""
+
+    async def story():
+        calls = []
+
+        async def down():
+            calls.append(1)
+            raise ConnectionError("down")
+
+        below = colour.protect(down, retry=AT_ONCE, breaker=False)
+        patched = colour.protect(down, retry=ONE, breaker=False, fallback=lambda failure: "stopgap")
+
+        async def work():
+            with ub.incoming({}):
+                await colour.call(below)
+
+        async def patchwork():
+            with ub.incoming({}):
+                await colour.call(patched)
+            return ub.current().makeshift
+
+        await colour.call(colour.protect(work, retry=AT_ONCE, breaker=False).outcome)
+        return len(calls), await colour.call(colour.protect(patchwork))
+
+    assert (3, True) == colour.play(story)
 
 
 def test_any_client_can_pass_on_what_is_known(colour):

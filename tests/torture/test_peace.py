@@ -246,7 +246,22 @@ def test_all_sorts_of_calls_leave_it_in_peace(colour):
     assert [True] * 3 == quick
 
 
-def test_the_calls_around_do_not_count_what_they_were_told_below(colour):
+async def directly(colour, below):
+    return await colour.call(below)
+
+
+async def for_a_request(colour, below):
+    with ub.incoming({}):
+        return await colour.call(below)
+
+
+async def through_a_cache(colour, below):
+    cache = ub.CacheNode(retry=ONCE)
+    return await colour.call(cache.get if colour.is_async else cache.get_sync, "key", below)
+
+
+@pytest.mark.parametrize("way", [directly, for_a_request, through_a_cache])
+def test_the_calls_around_do_not_count_what_they_were_told_below(colour, way):
     """The one that throttles is the target below, however its error is handed on."""
 
     async def story():
@@ -255,7 +270,7 @@ def test_the_calls_around_do_not_count_what_they_were_told_below(colour):
 
         async def work():
             try:
-                await colour.call(below)
+                await way(colour, below)
             except Busy as error:
                 raise Busy from error
             except Throttled:

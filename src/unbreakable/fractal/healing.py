@@ -202,7 +202,8 @@ def in_words(failure: Failure) -> str:
     """Return *failure*, with its root cause, in a line of its call's story."""
     cause = root_cause(failure.error)
     because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
-    return f"attempt {failure.attempt} failed ({failure.kind.value}): {in_one_line(failure.error)}{because}"
+    beside = f"; unwell at the same time: {', '.join(failure.suspects)}" if failure.suspects else ""
+    return f"attempt {failure.attempt} failed ({failure.kind.value}): {in_one_line(failure.error)}{because}{beside}"
 
 
 def foresee(ctx: Context, signature: str) -> None:

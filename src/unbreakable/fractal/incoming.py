@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from unbreakable.policies import Context, Plan, current
 from unbreakable.policies.check import refuse
+from unbreakable.policies.deeds import Deeds
 from unbreakable.policies.naming import Title
 from unbreakable.policies.policy import inside
 from unbreakable.policies.received import carried_in
@@ -42,7 +43,10 @@ def incoming(headers: Headers, *, idempotency_key: str | None = None) -> Iterato
     if not (idempotency_key is None or (isinstance(idempotency_key, str) and idempotency_key)):
         raise refuse("incoming: idempotency_key", "some text, or None", idempotency_key)
     with inside(_scope(headers, idempotency_key)) as scope:
-        yield scope
+        try:
+            yield scope
+        finally:
+            tell_around(scope)
 
 
 def _is_list_of_pairs(headers: Any) -> bool:
@@ -58,8 +62,20 @@ def _scope(headers: Headers, key: str | None) -> Context:
     told, outer, now, scope = carried_in(headers), current(), BLOCKING.now(), Context()
     scope.node, scope.runtime, scope.plan, scope.above = None, BLOCKING, _PLAN, outer
     scope.started, scope.deadline = now, now + told.remaining
+    scope.own_deeds = Deeds() if outer is None else outer.deeds
     if outer is not None and outer.deadline < scope.deadline:
         scope.deadline, scope.deadline_is_ours = outer.deadline, False
     scope.attempt, scope.layers = told.attempt, max(0, told.layers - (told.attempt > 1))
     scope.title = Title(BLOCKING.entropy(10).hex() if key is None else key)
     return scope
+
+
+def tell_around(scope: Context) -> None:
+    """Let the attempt that the block stands in, if there is one, know what calls inside have said to the block.
+
+    What they have done stands in its ledger already.
+    """
+    around = scope.parent
+    if around is not None:
+        around.know_again(scope)
+        around.makeshift = around.makeshift or scope.makeshift

@@ -102,6 +102,7 @@ def announce(ctx: Context, result: Result[Any]) -> None:
 def pass_on(ctx: Context, error: Exception) -> None:
     """Let the call around this one know *error* again: it is this one's target that it speaks of."""
     if ctx.parent is not None:
+        ctx.parent.broken = (*ctx.parent.broken[-3:], ctx.node.name)
         ctx.parent.passed = (*ctx.parent.passed[-14:], id(error), id(told_by(error, "response") or error))
 
 

@@ -23,6 +23,7 @@ from unbreakable.errors import (
 from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import classify, relatives, root_cause
+from unbreakable.fractal.suspects import suspects_of
 from unbreakable.fractal.telling import has_passed
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
 from unbreakable.policies import Context, Inner, deeds
@@ -167,6 +168,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         retry_after=retry_after(error),
         exhausted=is_exhausted(error, ctx),
         inner=has_passed(ctx, error),
+        suspects=suspects_of(ctx),
         **known,
     )
     return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure

@@ -68,6 +68,7 @@ class Context(Alarm):
     made: int = 0  #: attempts made so far, copies not counted
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
     passed: tuple[int, ...] = ()  #: the ids of errors, and of answers, by which protected calls inside it ended
+    broken: tuple[str, ...] = ()  #: the names of nodes whose calls inside this attempt have failed
     own_deeds: Deeds | None = None  #: what ``deeds`` are, once somebody has asked
     undone: bool = False  #: whether all that the operation itself has done is undone, should it end now
     vouched: bool = False  #: whether it knows that the layers around it may repeat what it has done
@@ -156,7 +157,8 @@ class Context(Alarm):
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope = Context()
-        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, spent=(), passed=(), own_deeds=Deeds())
+        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, own_deeds=Deeds())
+        scope.spent = scope.passed = scope.broken = ()
         scope.makeshift = scope.refuted = scope.blameless = scope.undone = scope.vouched = False
         scope.asked = scope.given_up = scope.is_aside = False
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
@@ -249,6 +251,11 @@ class Context(Alarm):
     def is_unwanted(self) -> bool:
         """Return whether the caller has cancelled the call, and the operation made an exception of its own of that."""
         return self.runtime.cancellations() > self.cancels
+
+    def know_again(self, inner: Any) -> None:
+        """Know what calls further in ended with, as *inner*, which stood around them, does."""
+        self.spent = (*self.spent[-7:], *inner.spent)
+        self.passed = (*self.passed[-14:], *inner.passed)
 
     def leave_makeshift(self) -> None:
         """Say to the attempt around this call that it was given a fallback's answer, or what was made of one."""

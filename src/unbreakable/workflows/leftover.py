@@ -47,8 +47,8 @@ class Leftover:
         outer = None if scope is None else scope.parent
         if scope is None or outer is None:
             return
-        outer.spent = (*outer.spent[-7:], *scope.spent)
-        scope.spent = ()
+        outer.know_again(scope)
+        scope.spent = scope.passed = ()
         if scope.makeshift:
             scope.leave_makeshift()
 

@@ -32,6 +32,7 @@ class Flight:
         self.end: tuple[Context, Result[Any]] | None = None  #: None before, and when it was broken off
         self.traceback: TracebackType | None = None
         self.spent: tuple[BaseException, ...] = ()  #: what was repeated in vain, and is not to be repeated outside
+        self.passed: tuple[int, ...] = ()  #: whom what it ended in was told first
         self.deeds = Deeds()  #: what the load has done
         self.is_for_all = False  #: whether the end is an answer for those who did not begin the load, too
 
@@ -53,7 +54,7 @@ class Flight:
         sound = isinstance(result, Success) and not result.makeshift
         # That its first caller's own time is up says nothing to those who have more.
         self.is_for_all = sound or ctx.deadline_is_ours or ctx.runtime.now() < ctx.deadline
-        self.spent, self.deeds = scope.spent, scope.deeds
+        self.spent, self.passed, self.deeds = scope.spent, scope.passed, scope.deeds
         self.end = (ctx, result)  # last: what has an end has all of it
 
     @property

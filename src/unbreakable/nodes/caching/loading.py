@@ -234,9 +234,8 @@ def patience(runtime: Runtime, seconds: float) -> float:
 def tell_outside(flight: Flight) -> None:
     """Let the call around this one know what it need not repeat, and should not keep, as a call inside it does."""
     outer = current()
-    if outer is not None and flight.spent:
-        outer.spent = (*outer.spent[-7:], *flight.spent)
     if outer is not None:
+        outer.know_again(flight)
         outer.deeds.take(flight.deeds)
     if outer is not None and flight.is_makeshift:
         outer.makeshift = True
