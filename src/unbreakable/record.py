@@ -23,14 +23,14 @@ class OfTwin:
     def __get__(self, record: object, owner: type[Record]) -> Any:
         """Return what *owner*'s twin has under the name."""
         kinds = {name: kind for each in reversed(owner.__mro__) for name, kind in inspect.get_annotations(each).items()}
-        fields = [(name, kinds[name]) for name in owner.fields]
+        fields = [(name, kinds[name], owner.field_of(name)) for name in owner.fields]
         twin = dataclasses.make_dataclass(owner.__name__, fields, frozen=True, kw_only=True)
         for name in ("__dataclass_fields__", "__dataclass_params__"):
             setattr(owner, name, getattr(twin, name))  # asked once for each class
-        return getattr(twin, self.name)
+        return inspect.signature(twin) if self.name == "__signature__" else getattr(twin, self.name)
 
 
-FIELDS, PARAMS = OfTwin("__dataclass_fields__"), OfTwin("__dataclass_params__")
+FIELDS, PARAMS, SIGNATURE = OfTwin("__dataclass_fields__"), OfTwin("__dataclass_params__"), OfTwin("__signature__")
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -55,6 +55,11 @@ class Record:
         cls.__dataclass_fields__, cls.__dataclass_params__ = FIELDS, PARAMS
         own = tuple(name for name, kind in inspect.get_annotations(cls).items() if "ClassVar" not in str(kind))
         cls.fields = (*cls.fields, *own)
+
+    @classmethod
+    def field_of(cls, name: str) -> Any:  # noqa: ARG003 - for those that have defaults
+        """Return the field of that *name*, as ``dataclasses`` has it."""
+        return dataclasses.field()
 
     def __init__(self, **fields: Any) -> None:
         if fields.keys() != set(self.fields):
@@ -85,3 +90,76 @@ class Record:
     def __repr__(self) -> str:
         """Return the record as it is made."""
         return f"{type(self).__name__}({', '.join(f'{name}={self.__dict__[name]!r}' for name in self.fields)})"
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
+class Preset(Record):
+    """Hold settings: a record whose fields may have defaults, and may be given by position if they say so.
+
+    What is given is checked by ``__post_init__``, as in a dataclass.
+
+    >>> class Limit(Preset):
+    ...     most: int = dataclasses.field(default=8, kw_only=False)
+    ...     wait: float = 0.0
+    >>> Limit(3), Limit(wait=0.5)
+    (Limit(most=3, wait=0.0), Limit(most=8, wait=0.5))
+    >>> Limit(least=1)
+    Traceback (most recent call last):
+    TypeError: Limit() got an unexpected keyword argument 'least'
+    """
+
+    positional: ClassVar[tuple[str, ...]] = ()
+    defaults: ClassVar[dict[str, Any]] = {}
+    hidden: ClassVar[frozenset[str]] = frozenset()  #: fields that ``repr`` leaves out
+
+    def __init_subclass__(cls) -> None:
+        """Read the defaults, and make the fields' names free for the values."""
+        super().__init_subclass__()
+        cls.__signature__ = SIGNATURE  # type: ignore[attr-defined]
+        cls.defaults = dict(cls.defaults)
+        for name in cls.fields:
+            given = vars(cls).get(name, dataclasses.MISSING)
+            if isinstance(given, dataclasses.Field):
+                delattr(cls, name)
+                if given.kw_only is False:
+                    cls.positional = (*cls.positional, name)
+                if not given.repr:
+                    cls.hidden |= {name}
+                given = given.default
+            if given is not dataclasses.MISSING:
+                cls.defaults[name] = given
+
+    @classmethod
+    def field_of(cls, name: str) -> Any:
+        """Return the field of that *name*, as ``dataclasses`` has it."""
+        default = cls.defaults.get(name, dataclasses.MISSING)
+        return dataclasses.field(default=default, repr=name not in cls.hidden, kw_only=name not in cls.positional)
+
+    def __init__(self, *values: Any, **fields: Any) -> None:
+        kind = type(self).__name__
+        if len(values) > len(self.positional):
+            raise TypeError(f"{kind}() takes {len(self.positional)} positional arguments but {len(values)} were given")
+        for name, value in zip(self.positional, values, strict=False):
+            if name in fields:
+                raise TypeError(f"{kind}() got multiple values for argument {name!r}")
+            fields[name] = value
+        given = {**self.defaults, **fields}
+        if len(given) != len(self.fields):
+            self._refuse(given)
+        self.__dict__.update((name, given[name]) for name in self.fields)
+        self.__post_init__()
+
+    def _refuse(self, given: dict[str, Any]) -> NoReturn:
+        kind, missing = type(self).__name__, [name for name in self.fields if name not in given]
+        for name in given:
+            if name not in self.fields:
+                raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}")
+        raise TypeError(f"{kind}() missing required arguments: {', '.join(map(repr, missing))}")
+
+    def __post_init__(self) -> None:
+        """Check what was given."""
+
+    def __repr__(self) -> str:
+        """Return the settings as they are made."""
+        shown = (f"{name}={self.__dict__[name]!r}" for name in self.fields if name not in self.hidden)
+        return f"{type(self).__name__}({', '.join(shown)})"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
+import pickle
 
 import pytest
 
 import unbreakable as ub
 from unbreakable.outcome import Operation
-from unbreakable.record import OfTwin, Record
+from unbreakable.record import OfTwin, Preset, Record
 
 
 def outcome(value: object = 7) -> ub.Outcome[object]:
@@ -146,3 +148,43 @@ def test_a_cache_refuses_a_share_of_stale_answers_that_it_does_not_give(share):
     """Stale values are not served yet, and the message says so."""
     with pytest.raises(ub.errors.ConfigurationError, match=r"max_stale_ratio must be .* not served yet"):
         ub.CacheNode(max_stale_ratio=share)
+
+
+class Limit(Preset):
+    """Be a setting with one obvious field."""
+
+    most: int = dataclasses.field(default=8, kw_only=False)
+    wait: float = 0.0
+    key: str = dataclasses.field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if self.most < 1:
+            raise ValueError(self.most)
+
+
+def test_settings_are_what_a_dataclass_would_be():
+    """Defaults, one by place, checked, compared, hashed, replaced, pickled and shown."""
+    assert (Limit(3), Limit(most=3)) == (Limit(most=3, wait=0.0, key=""), Limit(3))
+    assert hash(Limit(3)) == hash(Limit(most=3)) != hash(Limit(4))
+    assert "Limit(most=8, wait=0.0)" == repr(Limit(key="secret"))
+    assert Limit(2, wait=1.0) == dataclasses.replace(Limit(5, wait=1.0), most=2)
+    assert {"most": 8, "wait": 0.0, "key": ""} == dataclasses.asdict(Limit())
+    assert "(most: 'int' = 8, *, wait: 'float' = 0.0, key: 'str' = '') -> None" == str(inspect.signature(Limit))
+    assert Limit(2) == pickle.loads(pickle.dumps(Limit(2)))
+    with pytest.raises(ValueError, match="0"):
+        Limit(0)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: Limit(1, 2.0), "takes 1 positional arguments but 2 were given"),
+        (lambda: Limit(1, most=2), "multiple values for argument 'most'"),
+        (lambda: Limit(mots=2), "unexpected keyword argument 'mots'"),
+        (lambda: ub.Timeout(), "missing required arguments: 'seconds'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(make, why):
+    """As Python names the arguments of any call that do not fit."""
+    with pytest.raises(TypeError, match=why):
+        make()

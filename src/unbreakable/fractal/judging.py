@@ -7,13 +7,14 @@ import math
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from unbreakable.errors import VerificationFailed
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
+from unbreakable.record import Preset
 from unbreakable.runtime import is_async
 
 Check: TypeAlias = Callable[[Any], object]
@@ -22,8 +23,7 @@ Shape: TypeAlias = "type | types.UnionType | Callable[[Any], Any]"
 _A_SCHEMA = "a class, a union of classes, or a function that checks the result and returns it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verify:
+class Verify(Preset):
     """Accept a result whose quality, as *check* says, is *at_least* so much.
 
     *check* returns a quality in 0..1, as a number of any kind, or anything else that is true or false.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
+from unbreakable.record import Preset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
+class Backoff(Preset):
     """Wait *first* seconds, then *factor* times as long each time, at most *most*; with *jitter* 0 up to that.
 
     Full jitter after M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): of the ways to spread

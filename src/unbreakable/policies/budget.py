@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from unbreakable.policies import check
+from unbreakable.record import Preset
 from unbreakable.runtime import new_lock
 
 OF_A_REPEAT = 2.0  # tokens that a repeat costs which is made inside another one: the layers must not multiply
@@ -12,8 +13,7 @@ ROUNDING = 1e-9  # of a token: five fifths are one, in whatever order they came
 MOST_LAYERS = 1  # of calls that repeat around one that wants to, too; inside more of them nothing is repeated
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryBudget:
+class RetryBudget(Preset):
     """Allow repeats for *ratio* of the calls; begin with *start* tokens, keep *most*.
 
     A call that succeeds earns *ratio* of a token.  One that fails earns as much, but all of them together no more than

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from unbreakable.errors import BulkheadFull
@@ -10,10 +10,10 @@ from unbreakable.outcome import Result
 from unbreakable.policies import check
 from unbreakable.policies.places import in_a_place
 from unbreakable.policies.policy import Context, Inner
+from unbreakable.record import Preset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bulkhead:
+class Bulkhead(Preset):
     """Let *most* calls in at once, over threads and event loops together; others wait *wait* seconds at most.
 
     The more important wait before the less, see ``ub.priority``.

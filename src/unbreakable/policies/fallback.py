@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from unbreakable.errors import ValidationFailed
@@ -13,13 +13,13 @@ from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a, not
 from unbreakable.policies.check import refuse
 from unbreakable.policies.deeds import cancelled, failed, has_answered
 from unbreakable.policies.policy import Context, Inner, inside
+from unbreakable.record import Preset
 from unbreakable.runtime import TimeUp
 
 GRACE = 1.0  # seconds that a fallback has beyond the deadline
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fallback:
+class Fallback(Preset):
     """Answer with ``answer(failure)``, sync or async, when the call failed; the outcome is DEGRADED, never OK.
 
     A call whose input was refused is not answered: wrong input is the caller's to mend.  If the fallback raises, the

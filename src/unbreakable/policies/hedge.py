@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from unbreakable.errors import BulkheadFull
@@ -12,11 +12,11 @@ from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
 from unbreakable.policies.deeds import failed
 from unbreakable.policies.policy import Context, Inner, enter
+from unbreakable.record import Preset
 from unbreakable.runtime import Waiter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hedge:
+class Hedge(Preset):
     """Start a copy when an attempt has taken *after* seconds, and again, *after* seconds apart, at most *most*.
 
     After J. Dean and L. Barroso, "The Tail at Scale" (CACM 2013).  Only operations that may run twice at once are

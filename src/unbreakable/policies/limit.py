@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from unbreakable.errors import BulkheadFull, LimitReached
@@ -10,10 +9,10 @@ from unbreakable.outcome import Result
 from unbreakable.policies import check
 from unbreakable.policies.places import in_a_place
 from unbreakable.policies.policy import Context, Inner
+from unbreakable.record import Preset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdaptiveLimit:
+class AdaptiveLimit(Preset):
     """Let in as many calls at once as the target takes, from *least* to *most*, over threads and event loops together.
 
     It begins with *first*.  Others wait *wait* seconds at most, within their deadline: the more important before the

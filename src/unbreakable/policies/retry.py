@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from unbreakable.errors import Kind
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies import check
 from unbreakable.policies.backoff import Backoff
 from unbreakable.policies.check import refuse
+from unbreakable.record import Preset
 
 PERMANENT = frozenset({Kind.INVALID, Kind.CREDENTIALS, Kind.REJECTED, Kind.BUG})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(Preset):
     """Make at most *attempts* attempts, the first included, on exceptions of the types *on*, pausing by *backoff*.
 
     A target that is throttling is given longer pauses, by *throttled*, than one that merely failed.  What it asks for
@@ -27,8 +27,8 @@ class Retry:
 
     attempts: int = field(default=3, kw_only=False)
     on: type[Exception] | tuple[type[Exception], ...] = Exception
-    backoff: Backoff = Backoff()  # noqa: RUF009 - frozen
-    throttled: Backoff = Backoff(1.0)  # noqa: RUF009 - frozen
+    backoff: Backoff = Backoff()
+    throttled: Backoff = Backoff(1.0)
 
     def __post_init__(self) -> None:
         check.whole("Retry.attempts", self.attempts, least=1)

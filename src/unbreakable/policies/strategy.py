@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from unbreakable.policies.breaker import CircuitBreaker
@@ -13,6 +13,7 @@ from unbreakable.policies.check import refuse
 from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.retry import Retry
 from unbreakable.policies.timeout import Timeout
+from unbreakable.record import Preset
 
 if TYPE_CHECKING:
     from unbreakable.policies.limit import AdaptiveLimit
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 NAMES = ("optimistic", "pessimistic", "conservative", "aggressive", "balanced", "adaptive", "random")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strategy:
+class Strategy(Preset):
     """Name a set of policies; one left at None is learned, False switches it off."""
 
     name: str = field(kw_only=False)

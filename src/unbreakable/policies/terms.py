@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
+from unbreakable.record import Preset
 
 MOST_LAST = 10_000  # attempts that a window of calls may hold: each costs a byte, for each key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slow:
+class Slow(Preset):
     """Open a circuit when a share of *ratio* of its recent attempts, failed or not, took more than *seconds*.
 
     Recent is what it is for ``CircuitBreaker.ratio``: at least ``minimum`` attempts of the last ``window`` seconds or
@@ -26,8 +26,7 @@ class Slow:
         check.share("Slow.ratio", self.ratio, positive=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Preset):
     """Hold them, checked; they are explained at ``CircuitBreaker``."""
 
     failures: int = field(default=5, kw_only=False)

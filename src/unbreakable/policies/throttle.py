@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from unbreakable.errors import Throttled
@@ -10,10 +10,10 @@ from unbreakable.outcome import Result
 from unbreakable.policies import check
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.priority import importance
+from unbreakable.record import Preset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Throttle:
+class Throttle(Preset):
     """Send no more than ``1 / accept`` times what the target accepts: with 0.9, one in ten of what is sent is refused.
 
     The client-side throttling of Google's "Site Reliability Engineering" (chapter 21): of the calls of the last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
@@ -12,14 +12,14 @@ from unbreakable.policies import check
 from unbreakable.policies.circuit import State
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import Context, Inner
+from unbreakable.record import Preset
 from unbreakable.runtime import TimeUp
 
 USUALLY = 0.5  # share of cut attempts after which the next one was slow, too, above which it is no accident
 MOST_DOUBLINGS = 64  # of a learned limit: by then any deadline comes first, and a float holds no more than 1023
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeout:
+class Timeout(Preset):
     """Cut an attempt after *seconds*, or at the caller's deadline if that comes first.
 
     Async attempts are cancelled, and one that goes on all the same is cancelled once more at the call's deadline; what
