@@ -128,3 +128,18 @@ async def fallback_is_no_answer_to_cancellation(peer):
     await asyncio.wait({call})
 
     assert call.cancelled()
+
+
+@behaviour(
+    "what a fallback says is kept",
+    "        return self._succeeded and not self.is_makeshift\n",
+    "        return self._succeeded\n",
+)
+async def fallback_is_not_kept(peer):
+    """What a fallback answered is not kept as if it were fresh: once the target is back, it is asked."""
+    target = Target(down=True)
+    door = peer.cached(target.ask, lambda error: "makeshift")
+    assert "makeshift" == await door()
+    target.down = False
+
+    assert "up" == await door()
