@@ -96,8 +96,8 @@ async def fallback_is_visible(peer):
 
 @behaviour(
     "the circuit takes the fallback's word",
-    "    if not isinstance(result, Failure):\n        return True\n",
-    "    if not isinstance(result, Failure) or ctx.node.settings.fallback is not None:\n        return True\n",
+    "    if ctx.blameless or result.mendable or",
+    "    if ctx.node.settings.fallback is not None or ctx.blameless or result.mendable or",
 )
 async def fallback_hides_nothing_from_the_circuit(peer):
     """A target that is down opens its circuit, though a fallback answers all callers."""

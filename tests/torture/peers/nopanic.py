@@ -68,6 +68,9 @@ class Nopanic(Peer):
     def deadline(self, work: Any, seconds: float) -> Any:
         return nopanic.deadline(seconds)(work)
 
+    def stream(self, work: Any, retry: Any) -> Any:
+        return self.protect(work, retry=retry)
+
     def defaults(self, work: Any) -> Any:
         return nopanic.retry()(work)
 

@@ -76,6 +76,9 @@ class Unbreakable(Peer):
 
         return run
 
+    def stream(self, work: Any, retry: Any) -> Any:
+        return self.protect(work, retry=retry)
+
     def defaults(self, work: Any) -> Any:
         return ub.protect(work)
 
