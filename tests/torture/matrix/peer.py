@@ -115,6 +115,7 @@ class Peer:
 
     retry = breaker = timeout = hedge = bulkhead = fallback = deadline = offers_not
     stream = offers_not  #: a generator function, guarded by a Retry
+    stream_breaker = offers_not  #: an async generator function, guarded by a Breaker
     block = offers_not  #: an async function that runs the given one as a block that a Retry guards
     sync_block = offers_not
     defaults = offers_not  #: a function protected by nothing but the defaults of a retry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.torture.matrix.behaviour import behaviour
-from tests.torture.matrix.peer import Breaker, NotOffered, Retry
+from tests.torture.matrix.peer import Breaker, Retry
 from tests.torture.matrix.target import end_of
 
 
@@ -189,10 +189,7 @@ async def cancelled_streams_are_not_opened_again(peer):
 async def failing_streams_open(peer):
     """Streams that fail in the middle open the circuit."""
     source = Source(failures=9, after=2)
-    try:
-        door = peer.protect(source.items, breaker=Breaker(3, 10.0))
-    except TypeError as refused:
-        raise NotOffered from refused
+    door = peer.stream_breaker(source.items, Breaker(3, 10.0))
     for _ in range(3):
         assert ([0, 1], OSError) == await read(door())
     ended = await end_of(read(door()))

@@ -71,6 +71,9 @@ class Nopanic(Peer):
     def stream(self, work: Any, retry: Any) -> Any:
         return self.protect(work, retry=retry)
 
+    def stream_breaker(self, work: Any, breaker: Any) -> Any:
+        return self.protect(work, breaker=breaker)
+
     def defaults(self, work: Any) -> Any:
         return nopanic.retry()(work)
 
@@ -95,7 +98,7 @@ class Nopanic(Peer):
         return testing.instant()
 
     def cached(self, work: Any, answer: Any) -> Any:
-        return nopanic.compose(nopanic.cache(ttl=60.0), nopanic.fallback(answer))(work)
+        return nopanic.compose(nopanic.fallback(answer), nopanic.cache(ttl=60.0))(work)
 
     def settings(self) -> list[Any]:
         return [nopanic.retry()]  # the other policies are what they hold, too

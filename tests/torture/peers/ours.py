@@ -79,6 +79,9 @@ class Unbreakable(Peer):
     def stream(self, work: Any, retry: Any) -> Any:
         return self.protect(work, retry=retry)
 
+    def stream_breaker(self, work: Any, breaker: Any) -> Any:
+        return self.protect(work, breaker=breaker)
+
     def defaults(self, work: Any) -> Any:
         return ub.protect(work)
 
