@@ -32,7 +32,7 @@ async def own_error_comes_out(peer):
     "    error = RuntimeError(str(result.error))\n    try:\n        note(",
 )
 def own_error_comes_out_of_plain_code(peer):
-    """The same in plain code, and under a time limit in whatever thread."""
+    """When all attempts of a plain function have failed the caller gets its own exception, the very object."""
     own = OSError("down")
 
     def work():

@@ -42,7 +42,7 @@ def renamed(door, layer):
     "    return False\n",
 )
 def nested_plain_retries_do_not_multiply(peer):
-    """The same with plain functions."""
+    """Three layers of three attempts of plain functions make at most four calls of a target that is down."""
     target = Target(down=True)
 
     def inner():
