@@ -108,6 +108,9 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     False switches it off.  Times are seconds.  Raises ConfigurationError when an option is wrong and TypeError for what
     cannot be protected.
 
+    A generator function, of either colour, is repeated until it has its first item and never after that; see
+    ``docs/generators.md``.
+
     It goes above ``@classmethod`` and ``@staticmethod``: below, Python 3.13 binds no ``.outcome`` to the class.  mypy,
     which sees neither of them, takes a protected staticmethod for a classmethod: protect a plain function instead.
 
