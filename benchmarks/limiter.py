@@ -314,7 +314,7 @@ def show_halves(name: str, scene: Scene) -> bool:
         cells = [f"{100 * statistics.median(each):6.1f} ({100 * min(each):.1f})" for each in columns]
         latency = statistics.median(sum(server.took[70:120]) / sum(server.good[70:120]) for server in servers)
         print(f"  {limit:14}" + "   ".join(f"{cell:>16}" for cell in cells) + f"{1000 * latency:8.0f}", flush=True)
-        met = met and (limit != "unbreakable" or min(map(statistics.median, columns)) >= GOAL)
+        met = met and (limit != "unbreakable" or min(map(min, columns[1:])) >= GOAL)
     return met
 
 
@@ -338,5 +338,6 @@ def show_slow() -> bool:
 
 if __name__ == "__main__":
     results = [*(show_halves(name, scene) for name, scene in HALVES.items()), show_slow()]
-    print(f"\nat least {GOAL:.0%} in the median: {results[:-1]}; no growth, and no shrinking to 1: {results[-1]}")
+    print(f"\nat least {GOAL:.0%} after each change, by every seed: {results[:-1]}")
+    print(f"no growth, and no shrinking to 1: {results[-1]}")
     sys.exit(not all(results))
