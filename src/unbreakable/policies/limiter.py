@@ -77,7 +77,7 @@ class Limiter:
         self.peak = self.limit  #: from where the limit fell
         self.is_steep = False  #: whether it does so in large steps
         self.in_trouble = 0  #: windows in a row
-        self.at_first = True
+        self.is_warm, self.at_first = False, True
         self.ebb_at = now
 
     @property
@@ -106,6 +106,9 @@ class Limiter:
         if self.trial is not None:
             trial, self.trial = self.trial, None
             return self._judge(trial, reading, now)
+        if not self.is_warm:
+            self.is_warm = True  # in the very first window the quick ones come back first
+            return ""
         if self.base is None and reading.refused < MANY:
             self.base, self.looks = reading.level, 1
             self.usual = -math.inf if reading.level is None else reading.level
