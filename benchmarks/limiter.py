@@ -191,6 +191,7 @@ class Server:
         self.queue: deque[Call] = deque()  # who waits for a worker
         self.line: deque[float] = deque()  # when each came that waits for a place
         self.good: list[int] = []  # calls that were answered in time, second by second
+        self.took: list[float] = []  #: how long those took altogether
         self.limits: list[float] = []
 
     def play(self) -> Server:
@@ -210,6 +211,7 @@ class Server:
 
     def _look(self, _: None, now: float) -> None:
         self.good.append(0)
+        self.took.append(0.0)
         self.limits.append(self.limit.limit)
 
     def _call(self, _: None, now: float) -> None:
@@ -222,6 +224,7 @@ class Server:
             call.over = True
             self.limit.took(now - call.began, self.in_flight, now)
             self.good[-1] += 1
+            self.took[-1] += now - call.began
             self.in_flight -= 1
 
     def _cut(self, call: Call, now: float) -> None:
@@ -300,15 +303,18 @@ SLOW = Scene(
 def show_halves(name: str, scene: Scene) -> bool:
     """Print how much of the optimum each limit reaches in the three minutes, from the 10th window on."""
     print(f"\nhalf of {WORKERS} workers are missing for a minute; {name}; {len(SEEDS)} seeds")
-    print("  answered in time, % of the optimum, windows 10 to 60 of each minute: median (worst seed)")
+    print(
+        "  answered in time, % of the optimum, windows 10 to 60 of each minute: median (worst seed); ms in the second"
+    )
     met = True
     for limit, make in LIMITS.items():
         minutes = [(start + RECOVERY, start + 60) for start in (0, 60, 120)]
         servers = [Server(make(), seed, scene).play() for seed in SEEDS]
         columns = [[share(server, *minute) for server in servers] for minute in minutes]
         cells = [f"{100 * statistics.median(each):6.1f} ({100 * min(each):.1f})" for each in columns]
-        print(f"  {limit:14}" + "   ".join(f"{cell:>16}" for cell in cells), flush=True)
-        met = met and (limit != "unbreakable" or min(map(min, columns)) >= GOAL)
+        latency = statistics.median(sum(server.took[70:120]) / sum(server.good[70:120]) for server in servers)
+        print(f"  {limit:14}" + "   ".join(f"{cell:>16}" for cell in cells) + f"{1000 * latency:8.0f}", flush=True)
+        met = met and (limit != "unbreakable" or min(map(min, columns[1:])) >= GOAL)
     return met
 
 
@@ -332,5 +338,6 @@ def show_slow() -> bool:
 
 if __name__ == "__main__":
     results = [*(show_halves(name, scene) for name, scene in HALVES.items()), show_slow()]
-    print(f"\nat least {GOAL:.0%} by every seed: {results[:-1]}; no growth, and no shrinking to 1: {results[-1]}")
+    print(f"\nat least {GOAL:.0%} after each change, by every seed: {results[:-1]}")
+    print(f"no growth, and no shrinking to 1: {results[-1]}")
     sys.exit(not all(results))

@@ -125,8 +125,9 @@ for code of that colour; that is no fault.
 LIMITS = """## Limits
 
 The rows were chosen by us, from what users of these libraries and of others reported, so we pass all of them: what we
-fail we mend. A library that does one thing well has many "–". The peers run in real time with pauses of tenths of a
-second; a promise that is only broken once in a while may count as kept.
+fail we mend. A library that does one thing well has many "–". The stories run in real time with pauses of tenths of a
+second; a promise that is only broken once in a while may count as kept. Nothing here is about state that several
+processes share, or about Python without its lock; how well limits, throttles and remedies learn is measured elsewhere.
 """
 
 

@@ -108,6 +108,9 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     False switches it off.  Times are seconds.  Raises ConfigurationError when an option is wrong and TypeError for what
     cannot be protected.
 
+    A generator function, of either colour, is repeated until it has its first item and never after that; see
+    ``docs/generators.md``.
+
     It goes above ``@classmethod`` and ``@staticmethod``: below, Python 3.13 binds no ``.outcome`` to the class.  mypy,
     which sees neither of them, takes a protected staticmethod for a classmethod: protect a plain function instead.
 
@@ -129,6 +132,8 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     timeout      ``ub.Timeout(seconds)`` for one attempt
     hedge        ``ub.Hedge(after, most=1)``
     bulkhead     ``ub.Bulkhead(most, wait=0.0)``
+    limit        ``ub.AdaptiveLimit(…)`` of calls in flight, which is found; None: no limit
+    throttle     ``ub.Throttle(accept=0.9)``: while the target refuses more, a share is not sent; None: no throttle
     budget       ``ub.RetryBudget(ratio=0.2, …)``
     memory       a ``ub.LocalMemory`` that nodes of the same name share
     system       the ``ub.QuantumSystem`` that the node belongs to, whose nodes learn together

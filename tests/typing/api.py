@@ -68,8 +68,8 @@ def by_tenant(tenant: str) -> str:
     timeout=ub.Timeout(2.0),
     hedge=False,
     bulkhead=ub.Bulkhead(8),
-    limit=False,
-    throttle=False,
+    limit=ub.AdaptiveLimit(most=50),
+    throttle=ub.Throttle(0.8),
     budget=False,
 )
 async def tenants(tenant: str) -> dict[str, int]:

@@ -66,7 +66,7 @@ class Door(Generic[P, T]):
     ) -> Context:
         """Open a call for the script, unless it is known that its circuit only turns it away."""
         if target is not None and refused is None:
-            turn_away_if_shut(self.node, target, runtime)
+            refused = turn_away_if_shut(self.node, target, runtime, args, kwargs)
         ctx = self._open(runtime, args, kwargs)
         ctx.refused, ctx.notebook = refused, Story(runtime.now, ctx.started)
         return ctx

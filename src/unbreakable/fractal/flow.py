@@ -54,10 +54,8 @@ class Flow:
     def failed(self, node: Any, failure: Failure, now: float, *, blamed: bool) -> None:
         """Take an attempt that failed: refused as too much, not answered in time, or else no word on how much it takes.
 
-        Quick failures are no health.  What we refused ourselves never came to the target.
+        Quick failures are no health.
         """
-        if failure.refused or failure.kind is Kind.REJECTED:
-            return
         self.pour(node, now)
         late = failure.cut or failure.kind is Kind.TIMEOUT
         with self.lock:

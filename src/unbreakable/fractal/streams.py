@@ -106,7 +106,6 @@ class Stream:
 
     def _let_go(self) -> None:
         ctx, scope = self.ctx, self.scope
-        ctx.stream = scope.stream = None
         ctx.idle = False
         if scope is not ctx:
             if not self.is_over:
@@ -128,7 +127,7 @@ class Stream:
     def _open(self, scope: Context, make: Callable[[], Any]) -> None:
         items = self._made(make, scope)
         try:
-            self._has(self.judged(scope, next(items)))
+            self._has(scope, next(items))
         except StopIteration as end:
             self.returned = end.value
         except BaseException as error:
@@ -139,7 +138,7 @@ class Stream:
     async def _open_async(self, scope: Context, make: Callable[[], Any]) -> None:
         items = self._made(make, scope)
         try:
-            self._has(self.judged(scope, await first_of(items)))
+            self._has(scope, await first_of(items))
         except StopAsyncIteration:
             pass
         except BaseException as error:
@@ -147,8 +146,19 @@ class Stream:
             raise
         self._opened(scope)
 
-    def _has(self, item: Any) -> None:
-        self.item, self.has_item = item, True
+    def _has(self, scope: Context, item: Any) -> None:
+        self.item = self._judged(scope, item) if self.node.judges else item
+        self.has_item = True
+
+    def _judged(self, scope: Context, item: Any) -> Any:
+        """Return *item* if it passes schema and verification."""
+        settings = self.node.settings
+        verify: Verify | None = settings.verify
+        if settings.schema is not None:
+            item = fitted(settings.schema, item)
+        if verify is not None:
+            accept(scope, verify, item, assess_quality(verify, item))
+        return item
 
     def take(self) -> Any:
         """Return the item to be handed on, and keep none of it; None while nobody asks for it."""
@@ -167,19 +177,20 @@ class Stream:
 
     async def keep(self, result: Success[Any]) -> None:
         """Keep the call, whose first item has come with *result*, open until nobody asks for more."""
-        self.result = result
-        self.ctx.idle = True
+        self.result, self.ctx.idle = result, True
+        for context in (self.ctx, self.scope):  # which the calls around it know, who must not keep the generator alive
+            context.stream, context.work = None, _no_more
         await hand_over()
 
     # ── the others ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def step(self, advance_items: Callable[..., Any], given: Any) -> None:
         """Ask for the next item, by giving the generator what its consumer has sent or thrown."""
-        if self._is_there() and not isinstance(given, BaseException):
+        if not self.is_awaited and self._is_there(given):
             return
         before = self._enter()
         try:
-            self._has(self.judged(self.scope, advance_items(given)))
+            self._has(self.scope, advance_items(given))
         except StopIteration as end:
             self.returned = end.value
             self.end_well()
@@ -192,12 +203,12 @@ class Stream:
 
     async def step_async(self, advance_items: Callable[..., Awaitable[Any]], given: Any) -> None:
         """Ask for the next item on an event loop; otherwise as ``step``."""
-        if self._is_there() and not isinstance(given, BaseException):
+        if not self.is_awaited and self._is_there(given):
             return
         before = self._enter()
         try:
             item = await (advance_items(given) if self.patience is None else self._in_time(advance_items, given))
-            self._has(self.judged(self.scope, item))
+            self._has(self.scope, item)
         except StopAsyncIteration:
             self.end_well()
         except BaseException as error:
@@ -207,10 +218,10 @@ class Stream:
         finally:
             self._leave(before)
 
-    def _is_there(self) -> bool:
-        """Return whether the first item waits for being asked for."""
-        waited, self.is_awaited = not self.is_awaited, True
-        return waited
+    def _is_there(self, given: Any) -> bool:
+        """Return whether the first item, which has come before it was asked for, is all that is asked for now."""
+        self.is_awaited = True
+        return not isinstance(given, BaseException)
 
     async def _in_time(self, advance_items: Callable[..., Awaitable[Any]], given: Any) -> Any:
         seconds = self.patience or math.inf
@@ -221,16 +232,6 @@ class Stream:
             raise AttemptTimeout(f"cut after waiting {seconds:.3f} s for item {self.handed + 1}") from None
         finally:
             self.scope.due = math.inf
-
-    def judged(self, scope: Context, item: Any) -> Any:
-        """Return *item* if it passes schema and verification."""
-        settings = self.node.settings
-        verify: Verify | None = settings.verify
-        if settings.schema is not None:
-            item = fitted(settings.schema, item)
-        if verify is not None:
-            accept(scope, verify, item, assess_quality(verify, item))
-        return item
 
     def close(self) -> None:
         """Close the generator, since nobody asks for more; one that is over is closed already."""
@@ -283,9 +284,9 @@ class Stream:
         """
         consumer, ctx = current(), self.ctx
         self.scope.deadline = math.inf if consumer is None else consumer.deadline
-        ctx.idle, around = False, ctx.parent
-        if around is not None:
-            around.deeds.at_work.add(ctx)  # which it no longer is where that was settled meanwhile
+        ctx.idle = False
+        if ctx.above is not None:
+            ctx.above.deeds.at_work.add(ctx)  # which it no longer is where that was settled meanwhile
         enter(self.within or self.scope)
         return consumer
 
@@ -353,6 +354,10 @@ class Stream:
         """Return how the call began: with a first item, or with the *result* of a fallback, of which *items* go on."""
         told = self.result if result is None else result
         return self.node.outcome(self.ctx, Success(items, degraded=told.degraded))  # type: ignore[no-any-return]
+
+
+def _no_more(ctx: Context) -> Callable[[], Any]:
+    raise RuntimeError("the call has its generator")
 
 
 def first_of(items: Any) -> Awaitable[Any]:

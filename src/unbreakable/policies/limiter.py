@@ -19,12 +19,11 @@ MANY, FEW = 0.1, 0.02  # share of refused attempts that is trouble, and up to wh
 OURS = 0.6  # how much of a cut the latency must follow, so that the queue was ours (1: all of it)
 TOLD_APART = 0.15  # how far the calls in flight must have fallen (ln) for a cut to say anything
 EBB, EBB_EVERY = 0.6, 60.0  # what is left of the limit when it is looked for a queue, and how many seconds apart
-GOING_BACK = 10  # windows after a cut, during which the limit may return to what it was although the target is slow
 EBB_WINDOWS = 30  # at least so many windows apart
 MOSTLY = 0.5  # share of refused attempts for which it is cut as far as it goes
 DEEPEST, LEAST_CUT = 0.5, 0.8  # what one cut leaves
 GROWTH, GROWTH_AT_FIRST = 1.1, 1.5  # in each window that is full and healthy; at first until there is trouble
-RISE = 0.005  # how much (ln) the level of a healthy target may rise at once, that is in a minute
+RISE = 0.0025  # how much (ln) the level of a healthy target may rise in a trial, that is in a minute
 FIRST_LOOKS = 10  # at a level, of which each counts as much as the others
 WEIGHT = 0.1  # of the last look at a level among all of them
 SETTLING, LONGEST_SETTLING = 2.0, 10.0  # times the usual latency, and seconds, until what began before a cut is over
@@ -77,9 +76,8 @@ class Limiter:
         self.trial: Trial | None = None
         self.peak = self.limit  #: from where the limit fell
         self.is_steep = False  #: whether it does so in large steps
-        self.since_cut = 0  #: windows
         self.in_trouble = 0  #: windows in a row
-        self.at_first = True
+        self.is_warm, self.at_first = False, True
         self.ebb_at = now
 
     @property
@@ -108,6 +106,9 @@ class Limiter:
         if self.trial is not None:
             trial, self.trial = self.trial, None
             return self._judge(trial, reading, now)
+        if not self.is_warm:
+            self.is_warm = True  # in the very first window the quick ones come back first
+            return ""
         if self.base is None and reading.refused < MANY:
             self.base, self.looks = reading.level, 1
             self.usual = -math.inf if reading.level is None else reading.level
@@ -121,9 +122,8 @@ class Limiter:
         is_used = reading.full and reading.in_flight >= self.limit / 2
         if is_used and now >= self.ebb_at and self.limit > self.least:
             why = Why.REFUSALS if reading.refused >= MANY else Why.EBB
-            self.peak, self.is_steep = max(self.peak, self.limit), False
+            self.peak, self.is_steep = self.limit, False
             return self._try(EBB * self.limit, self.limit, reading, why, now)
-        self.since_cut += 1
         self._get_used_to(reading)
         return self._grow(reading) if is_used else ""
 
@@ -150,7 +150,7 @@ class Limiter:
 
     def _try(self, limit: float, before: float, reading: Reading, why: str, now: float) -> str:
         """Cut to *limit*; should that not help, the limit is *before* again."""
-        self.in_trouble = self.since_cut = 0
+        self.in_trouble = 0
         self.limit, old = max(limit, float(self.least)), self.whole
         if self.whole < old:
             self.trial = Trial(before, reading, why)
@@ -225,7 +225,7 @@ class Limiter:
     def _grow(self, reading: Reading) -> str:
         if reading.level is None or self.base is None or reading.refused > FEW:
             return ""
-        goes_back = self.limit < self.peak and self.since_cut <= GOING_BACK
+        goes_back = self.limit < self.peak
         excess = max(0.0, reading.level - (self.usual if goes_back else self.base))
         room = 1.0 - excess / (HEALTHY + reading.error)
         if room <= 0.0:
@@ -234,5 +234,5 @@ class Limiter:
         if self.is_steep:  # it was higher once
             step = max(step, (self.peak - self.limit) / 2)
         end = self.most if not goes_back or reading.level - self.base <= HEALTHY else min(self.peak, self.most)
-        self.limit = min(self.limit + max(1.0, room * step), float(end))
+        self.limit = min(self.limit + room * max(1.0, step), float(end))
         return Why.GROWS

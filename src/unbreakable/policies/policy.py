@@ -96,7 +96,7 @@ class Context(Alarm):
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
     idle: bool = False  #: whether it waits until its caller begins the next attempt, which may never be
-    stream: Any = None  #: what hands on the items of a generator that this attempt, or call, has opened
+    stream: Any = None  #: of a generator that this attempt, or call, has just opened
     bells: Sequence[Waiter] = ()  #: of those who wait until the call is over
 
     @property
@@ -162,7 +162,7 @@ class Context(Alarm):
         scope.makeshift = scope.refuted = scope.blameless = scope.undone = scope.vouched = False
         scope.asked = scope.given_up = scope.is_aside = False
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
-        scope.idle, scope.stream = False, None
+        scope.idle = False
         scope.__dict__.pop("bells", None)  # they are rung for the call itself
         scope.__dict__.update(changes)
         return scope

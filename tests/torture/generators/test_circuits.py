@@ -125,3 +125,16 @@ def test_a_slow_first_item_counts_as_slow_and_a_slow_consumer_does_not(hand):
         return quick, other.node.breaker.state.value
 
     assert ("closed", "open") == hand.play(story)
+
+
+def test_a_failure_that_no_remedy_can_mend_any_more_is_counted(hand):
+    """A remedy is for the next attempt, which there is none of after the first item."""
+
+    async def story():
+        mended = []
+        stream = breaking(hand, after=1, breaker=ub.CircuitBreaker(1), retry=ub.Retry(3))
+        stream.remedy(ConnectionError)(lambda failure: mended.append(1))
+        await hand.until(stream())
+        return mended, stream.node.breaker.state.value
+
+    assert ([], "open") == hand.play(story)

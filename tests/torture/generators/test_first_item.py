@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 
 import pytest
 from tests.torture.generators.conftest import flaky
@@ -189,6 +190,27 @@ def test_a_later_item_that_is_not_accepted_is_raised(hand):
     assert ([1], VerificationFailed, [True], 1) == hand.play(story)
 
 
+def test_a_generator_is_closed_before_it_is_told_that_its_item_was_refused(hand):
+    """Whoever hears of it may open the next one."""
+
+    async def story():
+        closed, known = [], []
+
+        async def items():
+            try:
+                yield 1
+                yield -1
+            finally:
+                closed.append(True)
+
+        stream = hand.guard(items, verify=lambda item: item > 0)
+        stream.node.on(ub.events.Failed, lambda event: known.extend(closed))
+        await hand.until(stream())
+        return known
+
+    assert [True] == hand.play(story)
+
+
 def test_a_schema_makes_something_of_each_item(hand):
     """What the schema function returns is what is handed on."""
 
@@ -290,6 +312,32 @@ def test_a_pinned_timeout_limits_each_wait_for_an_item_and_not_the_consumer():
 
     with ub.testing.virtual_time() as clock:
         assert ([1, 2], 2, [1, 2], 2.0, 1) == asyncio.run(story(clock))
+
+
+def test_a_limit_for_one_wait_is_over_with_it():
+    """While it is closed a generator has all the time."""
+
+    async def story():
+        left = []
+
+        @ub.protect("slow", timeout=ub.Timeout(2.0))
+        async def items():
+            try:
+                yield 1
+                left.append(round(ub.current().remaining(), 3))
+                yield 2
+            finally:
+                left.append(ub.current().remaining())
+
+        stream = items()
+        await anext(stream)
+        await anext(stream)
+        await asyncio.sleep(60.0)  # noqa: TID251 - virtual
+        await stream.aclose()
+        return left
+
+    with ub.testing.virtual_time():
+        assert [2.0, math.inf] == asyncio.run(story())
 
 
 def test_a_learned_limit_is_for_the_first_item_alone():

@@ -17,6 +17,7 @@ GROUPS = (
     "hedging",
     "sharing",
     "storms",
+    "streams",
     "results",
     "shapes",
     "carrying",

@@ -191,3 +191,23 @@ async def cancelled_probe_is_no_success(peer):
     await fails(door, 1)
 
     assert not await lets_through(door, target)
+
+
+@behaviour(
+    "every rest is as long as the first",
+    "        self.rested = self.settings.rest_after(self.rests,",
+    "        self.rested = self.settings.rest_after(0,",
+)
+async def rests_in_vain_grow(peer):
+    """A circuit whose probe finds the target still down rests longer the next time."""
+    target = Target(down=True)
+    door = peer.protect(target.ask, breaker=Breaker(1, 0.2, most_rest=2.0))
+    await fails(door, 1)
+    await asyncio.sleep(0.25)
+    await fails(door, 1)
+    assert 2 == target.calls, "the probe was not let through"
+    await asyncio.sleep(0.3)
+    assert not await lets_through(door, target), "the second rest was no longer than the first"
+    await asyncio.sleep(0.2)
+
+    assert await lets_through(door, target)

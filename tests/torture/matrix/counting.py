@@ -103,9 +103,8 @@ async def open_circuit_is_not_retried(peer):
 
 @behaviour(
     "only exceptions are told to the circuit",
-    "    if not isinstance(result, Failure):\n        return True\n",
-    '    if not isinstance(result, Failure) or type(result.error).__name__ == "VerificationFailed":\n'
-    "        return True\n",
+    "    if ctx.blameless or result.mendable or",
+    '    if type(result.error).__name__ == "VerificationFailed" or ctx.blameless or result.mendable or',
 )
 async def wrong_results_open(peer):
     """Results that are not what was asked for open the circuit, though nothing is raised."""

@@ -22,7 +22,8 @@ class Retry(NamedTuple):
 class Breaker(NamedTuple):
     """Wish for a circuit that opens when *failures* of as many attempts failed, for *rest* seconds.
 
-    Then it lets *permits* probes through.  With *slow*, attempts that take so many seconds count as failed.
+    Then it lets *permits* probes through.  With *slow*, attempts that take so many seconds count as failed.  With
+    *most_rest* a rest after a probe that failed is twice as long as the last one, up to that.
     """
 
     failures: int = 1
@@ -30,6 +31,7 @@ class Breaker(NamedTuple):
     on: Any = OSError
     permits: int = 1
     slow: float | None = None
+    most_rest: float | None = None
 
 
 class Budget(NamedTuple):
@@ -83,8 +85,8 @@ class Peer:
 
     @staticmethod
     def check_plain(wish: Breaker) -> None:
-        """Refuse wishes for more than one probe, and for slow calls."""
-        if wish.permits > 1 or wish.slow is not None:
+        """Refuse wishes for more than one probe, for slow calls, and for rests that grow."""
+        if wish.permits > 1 or wish.slow is not None or wish.most_rest is not None:
             raise NotOffered
 
     def check_async(self, work: Any) -> None:
@@ -113,11 +115,14 @@ class Peer:
 
     retry = breaker = timeout = hedge = bulkhead = fallback = deadline = offers_not
     stream = offers_not  #: a generator function, guarded by a Retry
+    stream_breaker = offers_not  #: an async generator function, guarded by a Breaker
     block = offers_not  #: an async function that runs the given one as a block that a Retry guards
     sync_block = offers_not
     defaults = offers_not  #: a function protected by nothing but the defaults of a retry
     shared_budget = offers_not  #: two functions that pay for their retries from one Budget
     shared_bulkhead = offers_not  #: what guards functions, of both colours, by one bulkhead of so many places
+    cached = offers_not  #: an async function whose values are kept, and which has a fallback
+    learning = offers_not  #: a function with a Retry that learns what no retry helps against
     keyed = offers_not  #: a function with a Breaker for each of its first arguments
     force_open = offers_not  #: open the circuit of what ``protect`` returned last by hand
     told = offers_not  #: how many attempts it says that each call took, of async calls with these arguments at once

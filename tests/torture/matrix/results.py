@@ -32,7 +32,7 @@ async def own_error_comes_out(peer):
     "    error = RuntimeError(str(result.error))\n    try:\n        note(",
 )
 def own_error_comes_out_of_plain_code(peer):
-    """The same in plain code, and under a time limit in whatever thread."""
+    """When all attempts of a plain function have failed the caller gets its own exception, the very object."""
     own = OSError("down")
 
     def work():
@@ -96,8 +96,8 @@ async def fallback_is_visible(peer):
 
 @behaviour(
     "the circuit takes the fallback's word",
-    "    if not isinstance(result, Failure):\n        return True\n",
-    "    if not isinstance(result, Failure) or ctx.node.settings.fallback is not None:\n        return True\n",
+    "    if ctx.blameless or result.mendable or",
+    "    if ctx.node.settings.fallback is not None or ctx.blameless or result.mendable or",
 )
 async def fallback_hides_nothing_from_the_circuit(peer):
     """A target that is down opens its circuit, though a fallback answers all callers."""
@@ -128,3 +128,18 @@ async def fallback_is_no_answer_to_cancellation(peer):
     await asyncio.wait({call})
 
     assert call.cancelled()
+
+
+@behaviour(
+    "what a fallback says is kept",
+    "        return self._succeeded and not self.is_makeshift\n",
+    "        return self._succeeded\n",
+)
+async def fallback_is_not_kept(peer):
+    """What a fallback answered is not kept as if it were fresh: once the target is back, it is asked."""
+    target = Target(down=True)
+    door = peer.cached(target.ask, lambda error: "makeshift")
+    assert "makeshift" == await door()
+    target.down = False
+
+    assert "up" == await door()

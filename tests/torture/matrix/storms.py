@@ -42,7 +42,7 @@ def renamed(door, layer):
     "    return False\n",
 )
 def nested_plain_retries_do_not_multiply(peer):
-    """The same with plain functions."""
+    """Three layers of three attempts of plain functions make at most four calls of a target that is down."""
     target = Target(down=True)
 
     def inner():
@@ -166,6 +166,25 @@ async def pauses_past_the_deadline_are_refused(peer):
 
     assert isinstance(ended, error)
     assert (1, True) == (len(moments), peer.now() - began < 0.4)
+
+
+@behaviour("nothing is ever hopeless", "GONE = 0.84", "GONE = 2.0")
+def hopeless_errors_are_given_up(peer):
+    """What no retry has ever helped against, such as a 500 whose body says that the key is wrong, costs one attempt."""
+    calls = []
+
+    def work():
+        calls.append(1)
+        raise OSError("500: auth_error")
+
+    door = peer.learning(work, Retry(3, 0.0))
+    for _ in range(40):
+        end_of_sync(door)
+    before = len(calls)
+    for _ in range(20):
+        end_of_sync(door)
+
+    assert len(calls) - before <= 22
 
 
 class TooManyError(BaseException):

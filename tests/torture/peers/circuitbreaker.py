@@ -22,6 +22,9 @@ class OneBreaker(Peer):
         options = {"failure_threshold": wish.failures, "recovery_timeout": wish.rest, "expected_exception": wish.on}
         return circuit(name=f"circuit {next(numbers)}", **options)(work)
 
+    def stream_breaker(self, work: Any, breaker: Any) -> Any:
+        return self.protect(work, breaker=breaker)
+
     def typed(self) -> dict[str, str]:
         return {"imports": "from circuitbreaker import circuit", "decorator": "@circuit", "async_decorator": "@circuit"}
 

@@ -35,6 +35,8 @@ def config(wish: Any) -> Any:
         permitted_calls_in_half_open=wish.permits,
         max_concurrent_probes=wish.permits,
         slow_call_duration_threshold=wish.slow or 60.0,
+        wait_duration_backoff_multiplier=1.0 if wish.most_rest is None else 2.0,
+        wait_duration_in_open_max=wish.most_rest,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import nopanic
 from nopanic import testing
-from tests.torture.matrix.peer import Peer
+from tests.torture.matrix.peer import NotOffered, Peer
 
 
 def made_retry(wish: Any, *, verify: Any = None, budget: Any = None) -> Any:
@@ -26,6 +26,8 @@ def made_budget(budget: Any) -> Any:
 
 def made_breaker(wish: Any) -> Any:
     """Return a breaker that opens once as many calls as wished for have failed."""
+    if wish.most_rest is not None:
+        raise NotOffered
     return nopanic.circuit_breaker(
         min_calls=wish.failures,
         reset_timeout=wish.rest,
@@ -66,6 +68,12 @@ class Nopanic(Peer):
     def deadline(self, work: Any, seconds: float) -> Any:
         return nopanic.deadline(seconds)(work)
 
+    def stream(self, work: Any, retry: Any) -> Any:
+        return self.protect(work, retry=retry)
+
+    def stream_breaker(self, work: Any, breaker: Any) -> Any:
+        return self.protect(work, breaker=breaker)
+
     def defaults(self, work: Any) -> Any:
         return nopanic.retry()(work)
 
@@ -88,6 +96,9 @@ class Nopanic(Peer):
 
     def testing(self) -> Any:
         return testing.instant()
+
+    def cached(self, work: Any, answer: Any) -> Any:
+        return nopanic.compose(nopanic.fallback(answer), nopanic.cache(ttl=60.0))(work)
 
     def settings(self) -> list[Any]:
         return [nopanic.retry()]  # the other policies are what they hold, too

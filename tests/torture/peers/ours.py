@@ -36,7 +36,11 @@ class Unbreakable(Peer):
             options["retry"] = ub.Retry(retry.attempts, on=retry.on, backoff=pauses)
         if breaker := wishes.get("breaker"):
             options["breaker"] = ub.CircuitBreaker(
-                breaker.failures, rest=breaker.rest, permits=breaker.permits, slow=breaker.slow
+                breaker.failures,
+                rest=breaker.rest,
+                permits=breaker.permits,
+                slow=breaker.slow,
+                most_rest=breaker.most_rest,
             )
             options["retry"] = options["retry"] or ub.Retry(1, on=breaker.on)
         if budget := wishes.get("budget"):
@@ -71,6 +75,12 @@ class Unbreakable(Peer):
                     body()
 
         return run
+
+    def stream(self, work: Any, retry: Any) -> Any:
+        return self.protect(work, retry=retry)
+
+    def stream_breaker(self, work: Any, breaker: Any) -> Any:
+        return self.protect(work, breaker=breaker)
 
     def defaults(self, work: Any) -> Any:
         return ub.protect(work)
@@ -120,6 +130,17 @@ class Unbreakable(Peer):
 
     def once(self, work: Any, seconds: float) -> Any:
         return self.protect(work, effects="once", hedge=seconds)
+
+    def cached(self, work: Any, answer: Any) -> Any:
+        fares, door = ub.CacheNode(ttl=60.0), self.protect(work, fallback=answer)
+
+        async def read() -> Any:
+            return await fares.get("fares", fetch=door)
+
+        return read
+
+    def learning(self, work: Any, retry: Any) -> Any:
+        return self.protect(work, retry=retry)
 
     def settings(self) -> list[Any]:
         return [ub.Retry(), ub.CircuitBreaker(), ub.Timeout(1.0), ub.Bulkhead(), ub.Hedge(), ub.RetryBudget()]

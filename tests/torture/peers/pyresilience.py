@@ -7,6 +7,7 @@ from typing import Any
 import pyresilience
 from pyresilience import (
     BulkheadConfig,
+    CacheConfig,
     CircuitBreakerConfig,
     FallbackConfig,
     MetricsCollector,
@@ -31,7 +32,7 @@ def made_retry(wish: Any, verify: Any = None, **also: Any) -> Any:
 
 def made_breaker(wish: Any) -> Any:
     """Return the configuration of a breaker for what is wished for."""
-    if wish.permits > 1:
+    if wish.permits > 1 or wish.most_rest is not None:
         raise NotOffered
     options: dict[str, Any] = {"success_threshold": 1, "error_types": (wish.on,)}
     if wish.slow is not None:
@@ -79,6 +80,9 @@ class Pyresilience(Peer):
     def counted(self, door: Any) -> tuple[int, int]:
         (counts,) = self.metrics.get_counts().values()
         return counts.get("success", 0), counts.get("failure", 0)
+
+    def cached(self, work: Any, answer: Any) -> Any:
+        return resilient(cache=CacheConfig(ttl=60.0), fallback=FallbackConfig(handler=answer))(work)
 
     def settings(self) -> list[Any]:
         return [RetryConfig(), CircuitBreakerConfig(), TimeoutConfig(), BulkheadConfig()]

@@ -26,6 +26,9 @@ class Stamina(Peer):
     def retry(self, work: Any, wish: Any, **also: Any) -> Any:
         return stamina.retry(**options(wish, **also))(work)
 
+    def stream(self, work: Any, retry: Any) -> Any:
+        return self.protect(work, retry=retry)
+
     def defaults(self, work: Any) -> Any:
         return stamina.retry(on=Exception)(work)
 

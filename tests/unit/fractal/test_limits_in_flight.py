@@ -86,19 +86,41 @@ def test_whoever_finds_no_place_waits_and_is_refused_when_none_comes_free():
 
 
 def test_the_wait_ends_with_the_deadline():
-    """A call with less time than it might wait is refused when that is over."""
+    """A call with less time than it might wait is refused when that is over, though the place is held for longer."""
 
     async def story():
-        call = ub.protect("target", limit=ub.AdaptiveLimit(first=1, most=1, wait=60.0), deadline=2.0)(
-            Server(seconds=9.0).answer
-        )
-        with pytest.raises((LimitReached, ub.errors.DeadlineExceeded)):
-            await asyncio.gather(call(1), call(2))
-        return ASYNCIO.now()
+        inner = ub.protect("target", limit=ub.AdaptiveLimit(first=1, most=1, wait=60.0))(Server(seconds=9.0).answer)
+        outer = ub.protect("brief", deadline=2.0)(inner)
+        held = asyncio.ensure_future(inner("a"))
+        await sleep(0.1)
+        began = ASYNCIO.now()
+        results = await all_of(outer("b"))
+        waited = ASYNCIO.now() - began
+        outcome = inner.node.target.gate.inside, len(inner.node.target.gate.line)
+        return names(results), waited, outcome, await held
 
+    with virtual_time():
+        (ended,), waited, left, held = asyncio.run(story())
+
+    assert ended in ("LimitReached", "DeadlineExceeded")
+    assert waited == pytest.approx(2.0)
+    assert ((1, 0), "a") == (left, held)
+
+
+def test_plain_code_waits_no_longer_than_its_deadline():
+    """Nobody can cut a thread that stands in line, so the line lets it go in time."""
     with virtual_time() as clock:
-        asyncio.run(story())
-        assert clock.now() == pytest.approx(2.0)
+        inner = ub.protect("target", limit=ub.AdaptiveLimit(first=1, most=1, wait=60.0))(
+            Server(seconds=9.0).answer_sync
+        )
+        outer = ub.protect("brief", deadline=2.0)(inner)
+        threading.Thread(target=inner).start()
+        time.sleep(0.1)  # noqa: TID251 - virtual
+        with pytest.raises((LimitReached, ub.errors.DeadlineExceeded)):
+            outer()
+        waited = clock.now() - 0.1
+
+    assert waited == pytest.approx(2.0)
 
 
 def test_a_waiter_that_is_cancelled_leaks_nothing():

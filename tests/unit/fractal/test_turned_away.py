@@ -63,6 +63,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "falls back": {"fallback": lambda failure: "plan b"},
     "checks its input": {"validate": lambda number: False},
+    "accepts its input": {"validate": lambda number: number == 1},
     "waits": {"breaker": ub.CircuitBreaker(1, rest=10.0, wait=20.0), "retry": False},
     "timeout": {"timeout": ub.Timeout(1.0), "hedge": ub.Hedge(0.1)},
 }
@@ -84,12 +85,12 @@ def test_it_ends_as_the_script_would_end_it(options, forced, colour, monkeypatch
             figures.append((status.failure_count, status.degraded_count, status.total_executions, status.breaker))
 
     assert ends[0] == ends[1]
-    assert not forced or "fallback" in options or "validate" in options or ends[0][2]["retry_after"] is None
+    assert not forced or "fallback" in options or ends[0][2]["retry_after"] is None
     assert figures[0] == figures[1]
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
-@pytest.mark.parametrize("name", ["plain", "one attempt", "once", "places", "timeout"])
+@pytest.mark.parametrize("name", ["plain", "one attempt", "once", "places", "timeout", "accepts its input"])
 def test_the_script_is_not_opened_for_it(name, colour, monkeypatch):
     """Nobody plays a script whose end is known; where something else has a say it is played."""
     with virtual_time():
@@ -202,6 +203,18 @@ def test_it_leaves_nothing_for_the_collector():
         assert [None] == [each() for each in kept]
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_arguments_are_looked_at_once(accepts):
+    """Whoever is refused for what it gave is told so before the circuit is looked at, as ever."""
+    looks = []
+    door = ub.protect(validate=lambda number: looks.append(number) or accepts)(lambda number: number)
+    door.node.breaker.force_open()
+    end = called(door)
+
+    assert ([1], accepts) == (looks, isinstance(end, ub.errors.CircuitOpen))
+    assert accepts or isinstance(end, ub.errors.ValidationFailed)
 
 
 def test_after_the_rest_it_is_asked_again():

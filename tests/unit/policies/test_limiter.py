@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 from tests.dense import most
 
-from unbreakable.policies.limiter import Limiter, Why
+from unbreakable.policies.limiter import Limiter, Trial, Why
+from unbreakable.policies.meter import Meter, Reading
 
 SERVICE = 0.1  # seconds that a call takes at a target without a queue
 SEEDS = range(most(10, 3))
@@ -116,6 +117,31 @@ def test_half_an_hour_of_high_latency_neither_raises_the_limit_nor_ruins_it(seed
     assert sum(limits[-200:]) / 200 >= before / 2
 
 
+@pytest.mark.parametrize("times", [1.5, 8.0])
+def test_a_limit_found_below_the_first_one_does_not_return_to_it_while_the_target_is_slow(times):
+    """Where it began is no limit that the target has ever borne well."""
+    model = Model()
+    model.workers = 4.0
+    model.play(100)
+    before = max(model.limits[-30:])
+    model.slow, model.workers = times, 10_000.0
+
+    assert max(model.play(900)) <= before + 1 <= 8
+
+
+def test_an_accident_that_looked_like_a_queue_is_soon_made_up_for():
+    """What was cut and got well by itself is back where it was in large steps."""
+    model = settled()
+    before = model.limit
+    model.slow = 4.0
+    while model.limit == before:
+        model.play(1)
+    model.slow = 1.0
+    model.play(5)
+
+    assert model.limit >= 0.8 * before
+
+
 def test_a_limit_that_is_not_reached_does_not_grow():
     """Ten minutes of good answers to a few calls say nothing of many."""
     model = Model()
@@ -194,6 +220,19 @@ def test_the_lowest_latency_ever_seen_does_not_become_usual():
     assert math.exp(model.limiter.base) == pytest.approx(SERVICE, rel=0.3)
 
 
+@pytest.mark.parametrize(("luck", "base"), [(0.06, 0.0), (0.5, -0.5)])
+def test_a_little_luck_in_a_trial_is_not_the_latency_without_a_queue(luck, base):
+    """What lies within the noise of what is known changes nothing; what lies far below was never known."""
+    limiter = Limiter(10, 1, 1000, 0.0)
+    limiter.base = limiter.usual = 0.0
+    before = Reading(level=0.7, error=0.05, in_flight=20.0, refused=0.0, full=True)
+    limiter._judge(
+        Trial(20.0, before, Why.TROUBLE), Reading(level=-luck, error=0.05, in_flight=10.0, refused=0.0, full=True), 1.0
+    )
+
+    assert base == pytest.approx(limiter.base)
+
+
 def test_a_target_that_became_quicker_is_known_at_once():
     """A level far below what was known is the new one; then twice of that is trouble."""
     model = settled()
@@ -270,9 +309,45 @@ def test_it_keeps_between_least_and_most():
 
 
 def test_a_window_that_does_not_fill_begins_anew():
-    """A few calls an hour apart are no window."""
+    """A few calls an hour apart are no window, however many of them there are in the end."""
     limiter = Limiter(20, 1, 1000, 0.0)
-    for hour in range(100):
+    counts = set()
+    for hour in range(1, 80):
         limiter.meter.take([0.1], 3_600.0 * hour)
+        counts.add(limiter.meter.count)
         assert limiter.look(3_600.0 * hour) is None
-    assert limiter.meter.count <= 1
+
+    assert {1} == counts
+
+
+def test_an_attempt_that_was_cut_took_at_least_so_long():
+    """It counts once, as refused and as slow; one that the target refused has no latency."""
+    meter = Meter(0.0)
+    for _ in range(3):
+        meter.take([1.0], 1.0)
+    meter.cut(5.0, 1.0)
+    meter.refuse(1.0)
+    reading = meter.read(1.0)
+
+    assert (8.0, 0.4) == (reading.in_flight, reading.refused)
+    assert math.log(5.0) / 4 == pytest.approx(reading.level, abs=0.01)
+
+
+def test_what_began_before_a_window_is_no_part_of_it():
+    """Until calls made under the limit before have ended, nothing is taken."""
+    meter = Meter(10.0)
+    meter.take([9.0], 9.9)
+    meter.cut(9.0, 9.9)
+    meter.refuse(9.9)
+
+    assert (0, 0, 0.0) == (meter.count, meter.refused, meter.seconds)
+
+
+def test_a_window_is_bounded():
+    """Of a million attempts in a second some hundred latencies are looked at."""
+    meter = Meter(0.0)
+    for _ in range(10_000):
+        meter.take([0.1] * 100, 0.5)
+
+    assert 1_000_000 == meter.count
+    assert meter.looked_at <= 356
