@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import signal
+from pathlib import Path
 
 import numpy as np  # noqa: F401 - else a thread of ours fetches it in some test, where pytest.approx finds half of it
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.dense import most
+
+WAITING = {Path(__file__).parent / folder for folder in ("faults", "stories/api")}  # for processes, for answers
 
 gc.disable()  # until all is collected, which is made to stay
 
@@ -31,6 +35,19 @@ settings.load_profile("house")
 def looks_take_no_time(monkeypatch):
     """Let what is waited for end at a round moment: that it is looked for what follows is tested where it matters."""
     monkeypatch.setattr("unbreakable.policies.under_way.LOOK", 0.0)
+
+
+def pytest_collection_modifyitems(items):
+    """Spread the files that wait most of the time among those that compute, for a machine that has nothing to do."""
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    places = {}
+    for folder in (*WAITING, None):
+        ours = [path for path in files if folder == (path.parent if path.parent in WAITING else None)]
+        ends = [0, *itertools.accumulate(len(files[path]) for path in ours)]
+        places.update({path: end / ends[-1] for path, end in zip(ours, ends, strict=False)})
+    items[:] = [item for path in sorted(files, key=places.__getitem__) for item in files[path]]
 
 
 def pytest_collection_finish():

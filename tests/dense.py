@@ -1,6 +1,6 @@
-"""How many of very many cases are played: each fact of a product and each line of a family once a day, all in the lab.
+"""How many of very many cases are played: each fact of a product and some lines of a family each day, all in the lab.
 
-`./dev lab` sets UNBREAKABLE_DENSE, which is read here and nowhere else.
+`./dev lab` sets UNBREAKABLE_DENSE, which of all tests only this file reads; they have the disk then, too.
 """
 
 from __future__ import annotations

@@ -155,16 +155,25 @@ def matrix(folder: Path, durability: str, first: int, step: int) -> list[dict[st
 # ── at any moment ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 def rounds(folder: Path, durability: str, count: int, seed: int) -> dict[str, Any]:
     """Kill *count* processes one after the other, each at a random moment of its work on the same folder."""
     dice = random.Random(seed)
     gc.freeze()
+    acked = folder / "acked"
     for _ in range(count):
+        # Sooner or later by what it has done, and not by the clock: on a busy machine it would have done nothing yet.
+        done = size(acked) + (dice.randrange(1, 2_000) if dice.random() < 0.7 else 0)
         pid = os.fork()
         if pid == 0:
             asyncio.run(put_and_handle(folder, durability, float("inf"), size=dice.choice([10, 400, 3_000])))
             os._exit(0)
-        time.sleep(0.01 + dice.random() * 0.05)
+        while size(acked) < done:
+            time.sleep(0.001)
+        time.sleep(dice.random() * 0.02)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     asyncio.run(put_and_handle(folder, durability, 3))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.dense import most
 
 import unbreakable as ub
 from unbreakable.errors import StateError, StateGone
@@ -165,12 +166,13 @@ def test_a_child_neither_inherits_a_connection_nor_takes_the_file(place, file):
 
 def test_many_forks_in_a_row_leave_a_file_to_write_in(place, file):
     """Each of them closes the file, and each use opens it."""
-    for number in range(20):
+    count = most(20, 8)
+    for number in range(count):
         told_by(child_of(lambda: None))
         told_by(child_of(lambda: None))
         file.write([item(f"{number:02}")])
 
-    assert [f"{number:02}" for number in range(20)] == names(place)
+    assert [f"{number:02}" for number in range(count)] == names(place)
 
 
 @pytest.mark.parametrize("successor", [None, b"", b"something else" * 100])

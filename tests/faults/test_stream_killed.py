@@ -30,12 +30,13 @@ def child(verb, folder, *arguments):
 @pytest.mark.parametrize("level", LEVELS)
 def test_killed_before_or_after_any_change_of_the_disk_nothing_is_lost(place, level):
     """Also between the halves of a record; ids stay, order stays, at most a batch is handled twice."""
-    found = child("matrix", place / "m", level, 0, 1 if level == "process" else 3)
+    first, step = (0, most(1, 2)) if level == "process" else (most(0, 1), most(3, 4))
+    found = child("matrix", place / "m", level, first, step)
     wrong = [one for one in found if one["lost"] or one["two ids"] or not one["in order"]]
 
     assert [] == wrong
     assert len(found) - 1 == sum(one["died"] for one in found)
-    assert 50 < len(found)
+    assert most(50, 25) < len(found)
     assert {0} == {one["damaged"] for one in found}
     assert 3 >= max(one["again"] for one in found) > 0
 
@@ -46,7 +47,7 @@ def test_killed_again_and_again_at_any_moment_nothing_is_lost(place, level):
     found = child("rounds", place / "r", level, most(20, 10), 1)
 
     assert ([], [], True, 0) == (found["lost"], found["two ids"], found["in order"], found["damaged"])
-    assert 20 < found["acked"]  # far from all are killed before they begin
+    assert most(100, 50) < found["acked"]
 
 
 def test_a_file_that_may_not_grow_is_followed_by_the_next(tmp_path):

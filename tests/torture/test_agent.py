@@ -145,14 +145,14 @@ def test_a_megabyte_is_answered_at_once():
     ids=lambda text: repr(text[:8]),
 )
 def test_no_text_takes_for_ever_to_read(tmp_path, text):
-    """Two megabytes of whatever are read within seconds, in proportion to their length."""
-    path = tmp_path / "x.md"
-    path.write_text(text, encoding="utf-8")
+    """Megabytes of whatever are read within seconds, in proportion to their length."""
+    path, part = tmp_path / "x.md", most(1, 4)
+    path.write_text(text[: len(text) // part], encoding="utf-8")
     started = time.process_time()
     for _ in read_path(path, 2**24):
         pass
 
-    assert time.process_time() - started < 6.0
+    assert time.process_time() - started < 6.0 / part
 
 
 # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────

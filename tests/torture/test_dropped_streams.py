@@ -9,6 +9,7 @@ import threading
 import weakref
 
 import pytest
+from tests.dense import most
 
 import unbreakable as ub
 from unbreakable.runtime import ASYNCIO, world
@@ -82,7 +83,7 @@ def test_what_was_put_is_handled_before_its_stream_goes(handler):
 
 def test_an_item_is_handled_though_its_stream_is_dropped_before_anybody_is_awake(handler):
     """An idle stream that is given one item, and let go of in the same breath, handles it."""
-    for _ in range(50):
+    for _ in range(most(50, 20)):
         handled = threading.Event()
         stream = ub.StreamNode(handler(lambda _, handled=handled: handled.set()), name="brief")
         stream.start()

@@ -170,7 +170,7 @@ def test_settings_are_what_a_dataclass_would_be():
     assert Limit(2, wait=1.0) == dataclasses.replace(Limit(5, wait=1.0), most=2)
     assert {"most": 8, "wait": 0.0, "key": ""} == dataclasses.asdict(Limit())
     assert "(most: 'int' = 8, *, wait: 'float' = 0.0, key: 'str' = '') -> None" == str(inspect.signature(Limit))
-    assert Limit(2) == pickle.loads(pickle.dumps(Limit(2)))
+    assert Limit(2) == pickle.loads(pickle.dumps(Limit(2)))  # noqa: S301 - our own
     with pytest.raises(ValueError, match="0"):
         Limit(0)
 
@@ -181,7 +181,7 @@ def test_settings_are_what_a_dataclass_would_be():
         (lambda: Limit(1, 2.0), "takes 1 positional arguments but 2 were given"),
         (lambda: Limit(1, most=2), "multiple values for argument 'most'"),
         (lambda: Limit(mots=2), "unexpected keyword argument 'mots'"),
-        (lambda: ub.Timeout(), "missing required arguments: 'seconds'"),
+        (lambda: ub.Slow(ratio=0.5), "missing required arguments: 'seconds'"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(make, why):
