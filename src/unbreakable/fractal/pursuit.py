@@ -24,8 +24,8 @@ ENDS = (GeneratorExit, KeyboardInterrupt, SystemExit)  # nobody is there any mor
 CLINGS = 0.1  # seconds that a cut attempt may take to end; where one takes longer, winners are not to wait for others
 
 
-class Late(Exception):  # noqa: N818 - no error: it carries what the work came to past the end of the quick path
-    """The work of the first attempt has ended well, and its script waits for what that came to."""
+class Late(Exception):
+    """The work of the first attempt has ended well: carry what it came to past the end of the quick path."""
 
     def __init__(self, ctx: Context, value: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What goes on beside its script on an event loop: a step in a task of its own, which may be let go of or waited for."""
+"""What goes on beside its script on an event loop: a step in a task of its own, whoever waits for it."""
 
 from __future__ import annotations
 
