@@ -31,16 +31,14 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
     node: Any, target: Target, runtime: Runtime, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Context | None:
     """Admit a call by arithmetic alone; None sends it to the script, with nothing taken."""
-    stamp, look = target.circuit.stamp, target.quick[runtime.preemptive]
-    if stamp is None or look is None:
+    stamp, look, now = target.circuit.stamp, target.quick[runtime.preemptive], runtime.now()
+    if stamp is None or look is None or now >= target.experience.foreseen:
         return None
     outer = _current.get()
     while outer is not None and not outer.live:  # as current() does
         outer = outer.above
     ctx = Context()
-    ctx.started = now = runtime.now()
-    if now >= target.experience.foreseen:
-        return None
+    ctx.started = now
     ctx.plan = plan = target.plan
     ctx.deadline = deadline = now + plan.deadline
     ctx.above, ctx.unsettled = outer, outer is not None
@@ -105,7 +103,7 @@ def turn_away(ctx: Context) -> None:
     _current.set(ctx.above)
 
 
-def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as begin() is
+def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901, PLR0912 - spelled out, as begin() is
     """Count a success and return its value; raise VerificationFailed when it is not what was asked for."""
     node, target = ctx.node, ctx.target
     elapsed, is_plain = ctx.runtime.now() - ctx.started, True
@@ -114,9 +112,7 @@ def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as be
             raise Late(ctx, value)
         value = judged(ctx, value)
         is_plain = not ctx.unsettled or settled(ctx, elapsed)
-    ctx.live = False
-    if ctx.entry is not None:
-        ctx.entry = None
+    ctx.live, ctx.entry = False, None
     gate = ctx.permit
     if gate is not None:
         ctx.permit = None  # should anything be raised below, the place is not given back twice

@@ -60,6 +60,8 @@ class Target:
     derived from it later.
     """
 
+    clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
+
     def __init__(
         self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]], like: Target | None = None
     ) -> None:
@@ -93,7 +95,6 @@ class Target:
         self.told = Counter[str]()  #: what of the totals the memory was told already
         self.learned_at: float | None = None  #: when something was last learned
         self.learned: dict[str, int] = {}  # background sub-operation: times run
-        self.clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
         self.is_asleep = False  #: whether its node left its circles, to come back with the next call
         if self.flow is not None and like is None:
             self.flow.when_turned = self.hurry

@@ -64,7 +64,7 @@ def patience(ctx: Context, limit: Timeout) -> float:
 
 
 def next_look(ctx: Context) -> float:
-    """Return the moment until which an attempt that is late is waited for alone; now: another one is paid for."""
+    """Return the moment until which an attempt that is late is waited for alone; in the past: another one is paid."""
     limit, now = guess(ctx), ctx.runtime.now()
     if limit is None or now >= ctx.deadline or not may_be_followed(ctx, limit):
         return math.inf
@@ -77,7 +77,7 @@ def next_look(ctx: Context) -> float:
         return now + limit.seconds
     if ctx.excused or ctx.node.pay(ctx):
         ctx.excused = True
-        return now
+        return -math.inf
     return now + limit.seconds
 
 

@@ -197,7 +197,7 @@ class BlockingRuntime:
 
     def beside(self, step: Step[Any]) -> Beside:
         """Refuse: a learned limit costs sync code no thread."""
-        raise NotImplementedError
+        raise RuntimeError("a thread at work cannot be let go of for another one")
 
     def pursue(self, alarm: Alarm, step: Step[Any]) -> Beside | None:
         """Do nothing: a thread at work cannot be cut, should another one win."""
