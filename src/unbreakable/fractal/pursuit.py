@@ -70,7 +70,7 @@ class Pursuit:
     def ended(self, ctx: Context, error: BaseException) -> bool:
         """Tell the script how the first attempt ended; False means that *error* is the caller's, and raised at once."""
         was_cut, self.is_over = bool(ctx.cut), True
-        ours = was_cut and settle(ctx, error)
+        ours = settle(ctx, error) if was_cut else False
         if ctx.runtime.now() - self.cut_at > CLINGS:
             ctx.target.keep_apart()
         ctx.live = self.script is not None and not self.script.is_over

@@ -103,7 +103,7 @@ def turn_away(ctx: Context) -> None:
     _current.set(ctx.above)
 
 
-def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901, PLR0912 - spelled out, as begin() is
+def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as begin() is
     """Count a success and return its value; raise VerificationFailed when it is not what was asked for."""
     node, target = ctx.node, ctx.target
     elapsed, is_plain = ctx.runtime.now() - ctx.started, True

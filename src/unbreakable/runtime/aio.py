@@ -179,12 +179,12 @@ class AsyncioRuntime:
                     if task in done and isinstance(ended(task), Success):
                         return task.result()
             return ended(tasks[0])
-        except asyncio.CancelledError:
-            await _stopped(tasks)
+        except asyncio.CancelledError:  # the caller's: it waits for their clean-up, as for what it awaits itself
+            _stop(tasks)
+            await asyncio.wait(tasks)
             raise
         finally:
-            for task in tasks:
-                task.cancel()
+            _stop(tasks)
 
     def beside(self, step: Step[Any]) -> Beside:
         """Run *step* in a task of its own, which goes on when who waits for it is cut."""
@@ -237,11 +237,9 @@ def _nothing() -> None:
     pass
 
 
-async def _stopped(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Stop the tasks of a race that its caller has given up, and wait as the caller would for what it awaits."""
-    left = [task for task in tasks if task.cancel()]
-    if left:
-        await asyncio.wait(left)
+def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 class Limit(Alarm):
