@@ -76,8 +76,8 @@ async def quick_calls_have_no_copy(peer):
 
 @behaviour(
     "losers are waited for",
-    "            for task in tasks:\n                task.cancel()\n",
-    "            for task in tasks:\n                task.cancel()\n            await asyncio.wait(tasks)\n",
+    "        finally:\n            _stop(tasks)\n",
+    "        finally:\n            _stop(tasks)\n            await asyncio.wait(tasks)\n",
 )
 async def winner_at_once(peer):
     """The caller has the winner's answer at once, however long the loser takes to clear up."""
@@ -91,8 +91,8 @@ async def winner_at_once(peer):
 
 @behaviour(
     "losers go on",
-    "            for task in tasks:\n                task.cancel()\n",
-    "            pass\n",
+    "    for task in tasks:\n        task.cancel()\n",
+    "    pass\n",
 )
 async def losers_are_cancelled(peer):
     """A copy that lost is cancelled, and does not work on for nobody."""
