@@ -156,7 +156,7 @@ FAMILY = {
 }
 WORDS_OF_THE_CALL = {"name", "deadline", "effects"}  # explained where a call is protected
 # What lives beside the policies: state, words and what joins them.
-OTHERS = {"Budget", "Circuit", "Context", "Policy", "State"}
+OTHERS = {"Budget", "Circuit", "Context", "Policy", "State", "priority"}
 FOUND = [
     each
     for name, each in inspect.getmembers(policies, inspect.isclass)

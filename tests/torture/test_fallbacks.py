@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 import unbreakable as ub
 from unbreakable.testing import virtual_time
 
@@ -71,3 +73,61 @@ def test_cancelling_the_caller_cancels_the_fallback():
     with virtual_time():
         assert asyncio.run(story())
     assert ["cancelled"] == ended
+
+
+REFUSALS = {
+    "open circuit": {"breaker": ub.CircuitBreaker(1)},
+    "forced open": {},
+    "no time": {"deadline": 1e-9},
+    "repeats in vain": {"retry": ub.Retry(2, backoff=ub.Backoff(0.0))},
+    "not what was asked for": {"verify": lambda value: False},
+}
+
+
+@pytest.mark.parametrize("colour", ["async", "sync"])
+@pytest.mark.parametrize("options", REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_fallback_answers_whatever_the_call_failed_of(options, colour):
+    """A refusal of ours needs a plan B as an outage does; each is told by one event, and counted as no success."""
+    heard = []
+
+    def down() -> str:
+        raise ConnectionError("down")
+
+    async def async_down() -> str:
+        return down()
+
+    options = {"retry": False, "fallback": lambda failure: "plan b", **options}
+    door = ub.protect("target", **options)(down if colour == "sync" else async_down)
+    if not options.keys() & {"breaker", "deadline", "verify"}:
+        door.node.breaker.force_open()
+    door.node.on(ub.events.Degraded, lambda event: heard.append(event.reason))
+    ends = [door.outcome() if colour == "sync" else asyncio.run(door.outcome()) for _ in range(2)]
+    plain = door() if colour == "sync" else asyncio.run(door())
+    status = door.node.get_status()
+
+    assert [("plan b", ub.Status.DEGRADED, False)] * 2 == [(end.value, end.status, end.ok) for end in ends]
+    assert ("plan b", 3, 3) == (plain, len(heard), status.degraded_count)
+    assert (0, None) == (status.success_count, status.latency.p50)
+
+
+def test_a_fallback_that_answers_with_a_promise_answers_nothing_in_plain_code():
+    """Nobody there can wait for it: a coroutine is not handed to the caller as if it were a value."""
+
+    async def later() -> str:
+        return "plan b"
+
+    outcome = ub.protect("target", retry=False, fallback=lambda failure: later())(lambda: 1 / 0).outcome()
+
+    assert (ub.Status.FAILED, ZeroDivisionError) == (outcome.status, type(outcome.error))
+    assert "the fallback of target failed, too" in outcome.error.__notes__[0]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_ends_a_program_passes_through_a_fallback(stop):
+    """It is no answer, and no failure of one."""
+
+    def leaves(failure: ub.Failure) -> str:
+        raise stop
+
+    with pytest.raises(stop):
+        ub.protect("target", retry=False, fallback=leaves)(lambda: 1 / 0).outcome()

@@ -45,12 +45,14 @@ def once_more(ctx: Context) -> Repeat | None:
 def is_admitted(ctx: Context) -> bool:
     """Return whether an attempt that begins now is let through by arithmetic, and by what was in force before."""
     target = ctx.target
+    colour = ctx.runtime.preemptive
     is_alone = ctx.own_deeds is None  # what a call inside has done, or is at, is for the ledger
     return (
         is_alone
         and ctx.plan is target.plan
         and target.circuit.stamp is not None
-        and target.quick[ctx.runtime.preemptive]
+        and target.quick[colour] is not None
+        and not (colour and target.plan.hedges)
     )
 
 

@@ -125,6 +125,8 @@ class AsyncProtected(Door[P, T]):
 
     async def _heal(self, ctx: Context, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         """Go on after a failed first attempt: with one more, where that is all it needs, else with the script."""
+        if ctx.pursuit is not None:
+            return self.node.value(ctx, await ctx.pursuit.end(ctx))  # type: ignore[no-any-return]
         watched = NOBODY
         repeat = once_more(ctx)
         if repeat is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from unbreakable.events import AttemptFailed, RemedyConfirmed, RetryDenied, Retrying
 from unbreakable.fractal.applying import apply
 from unbreakable.fractal.choosing import choose, why_give_up
 from unbreakable.fractal.episode import Episode
+from unbreakable.fractal.overtaking import overtake
 from unbreakable.fractal.peace import heed
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
@@ -46,7 +48,7 @@ class Healing:
 
     async def _healed(self, inner: Inner, ctx: Context) -> Result[Any]:
         if ctx.first is not None:
-            result = await inner(ctx)
+            result = await _first_attempt(inner, ctx)
         else:
             if ctx.started >= ctx.target.experience.foreseen:
                 from unbreakable.fractal.preventing import prevent
@@ -62,28 +64,42 @@ class Healing:
     async def _repeated(self, inner: Inner, ctx: Context, result: Result[Any], episode: Episode) -> Result[Any]:
         while isinstance(result, Failure):
             failure = diagnose(ctx, result)
-            if failure.mendable and verdict(replace(failure, mendable=False), ctx) is False:
-                ctx.spared = ctx.stamp, ctx.runtime.now() - failure.elapsed
-            remedy = choose(ctx, failure, episode)
-            if not self._is_repeated(ctx, failure, remedy, episode):
-                return failure
-            since = ctx.runtime.now()
-            if not may_repeat(ctx.plan.effects, failure):
-                await apply(ctx, failure, remedy)  # in vain for this call, but the next one finds it mended
-                return deny(ctx, failure, why_not(ctx, failure))
-            mended = await apply(ctx, failure, remedy)
-            episode.tried(failure, remedy, mended)
-            if not await self._pace(ctx, failure, mended):
-                return failure
-            if not may_run_twice_at_once(ctx.plan.effects) and await left_at_work(ctx):
-                return deny(ctx, failure, "what the attempt had left at work must not be done twice")
-            ctx.attempt += 1
-            with ctx.notebook.doing("heal.retry.reattempt"):
-                result = await _attempt(inner, ctx)
-            if isinstance(result, Failure) and result.refused:
-                return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
-            ctx.target.take_repeat(failure, result)
-            confirm(ctx, failure, mended, result, ctx.runtime.now() - since)
+            if ctx.laggard is not None:
+                return await overtake(ctx, failure, partial(self._beside, inner, ctx, failure, episode))
+            result = await self._repeat(inner, ctx, failure, episode)
+            if result is failure:
+                break
+        return result
+
+    async def _beside(self, inner: Inner, ctx: Context, failure: Failure, episode: Episode) -> Result[Any]:
+        """Go on after a *failure* that is none yet: its attempt is late."""
+        result = await self._repeat(inner, ctx, failure, episode)
+        return result if result is failure else await self._repeated(inner, ctx, result, episode)
+
+    async def _repeat(self, inner: Inner, ctx: Context, failure: Failure, episode: Episode) -> Result[Any]:
+        """Return what one more attempt came to, or *failure* itself when there is none."""
+        if failure.mendable and verdict(replace(failure, mendable=False), ctx) is False:
+            ctx.spared = ctx.stamp, ctx.runtime.now() - failure.elapsed
+        remedy = choose(ctx, failure, episode)
+        if not self._is_repeated(ctx, failure, remedy, episode):
+            return failure
+        since = ctx.runtime.now()
+        if not may_repeat(ctx.plan.effects, failure):
+            await apply(ctx, failure, remedy)  # in vain for this call, but the next one finds it mended
+            return deny(ctx, failure, why_not(ctx, failure))
+        mended = await apply(ctx, failure, remedy)
+        episode.tried(failure, remedy, mended)
+        if not await self._pace(ctx, failure, mended):
+            return failure
+        if not may_run_twice_at_once(ctx.plan.effects) and await left_at_work(ctx):
+            return deny(ctx, failure, "what the attempt had left at work must not be done twice")
+        ctx.attempt += 1
+        with ctx.notebook.doing("heal.retry.reattempt"):
+            result = await _attempt(inner, ctx)
+        if isinstance(result, Failure) and result.refused:
+            return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
+        ctx.target.take_repeat(failure, result)
+        confirm(ctx, failure, mended, result, ctx.runtime.now() - since)
         return result
 
     def _is_repeated(self, ctx: Context, failure: Failure, remedy: Remedy | None, episode: Episode) -> bool:
@@ -110,7 +126,8 @@ class Healing:
                 deny(ctx, failure, "the caller has cancelled the call")
                 return False
             fresh = mended is not None and ctx.notebook.remedies.count(mended.name) == 1
-            pause = 0.0 if fresh else self.retry.pause(failure, ctx.runtime.random())
+            is_late = ctx.overtakes == failure.attempt  # nothing has failed that would need a rest
+            pause = 0.0 if fresh or is_late else self.retry.pause(failure, ctx.runtime.random())
             if pause == NEVER:
                 deny(ctx, failure, "its target asked not to be asked again")
                 return False
@@ -130,6 +147,22 @@ class Healing:
                 ctx.notebook.tell(f"waits {pause:.3f} s before attempt {ctx.attempt + 1}")
                 await ctx.runtime.sleep(pause)
         return True
+
+
+async def _first_attempt(inner: Inner, ctx: Context) -> Result[Any]:
+    """Return what the first attempt came to, which was made, or is under way, on the quick path."""
+    if ctx.pursuit is None:
+        return await inner(ctx)
+    try:
+        result = await inner(ctx)
+    except BaseException:
+        deeds.cancelled(ctx)
+        raise
+    if isinstance(result, Failure):
+        deeds.failed(ctx, result)
+    else:
+        deeds.succeeded(ctx)
+    return result
 
 
 async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
@@ -181,8 +214,8 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         cause = root_cause(failure.error)
     failure = replace(failure, signature=signature, cause=cause)
     foresee(ctx, signature)
-    ctx.target.take(failure, blamed=verdict(failure, ctx) is False)
-    if ctx.target.flow is not None:
+    ctx.target.take(failure, blamed=verdict(failure, ctx) is False, goes_on=ctx.laggard is not None)
+    if ctx.target.flow is not None and ctx.laggard is None:
         blamed = verdict(replace(failure, mendable=False), ctx) is False  # whatever is done about it
         ctx.target.flow.failed(ctx.node, failure, ctx.runtime.now(), blamed=blamed)
     heed(ctx, failure)

@@ -20,6 +20,7 @@ from unbreakable.fractal.listening import Listening
 from unbreakable.fractal.operation import NO_GENERATOR, NoWork, Operation, is_generator, work_with_context
 from unbreakable.fractal.paying import Paying
 from unbreakable.fractal.ports import Chooser, Memory, join
+from unbreakable.fractal.pursuit import pursue
 from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher, read_remedies
 from unbreakable.fractal.scope import set_scope
 from unbreakable.fractal.settings import Settings, check_names, settle
@@ -64,6 +65,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
     new_chooser: Callable[[Settings], Chooser] = Tuner
     mends = staticmethod(is_mendable)
     layers = staticmethod(layers)  #: what goes around a call, and what makes one attempt of it
+    pursue = staticmethod(pursue)
     speaks_of_itself = False  #: whether effects, schema, verify and fallback are said of its own operation alone
 
     def __init__(

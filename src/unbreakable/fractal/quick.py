@@ -14,6 +14,7 @@ from typing import Any
 
 from unbreakable.events import Succeeded
 from unbreakable.fractal import learning
+from unbreakable.fractal.pursuit import Late
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trying import accept, assess_quality, captured, check_input, check_shape
 from unbreakable.outcome import Failure
@@ -30,16 +31,14 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
     node: Any, target: Target, runtime: Runtime, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Context | None:
     """Admit a call by arithmetic alone; None sends it to the script, with nothing taken."""
-    stamp = target.circuit.stamp
-    if stamp is None or not target.quick[runtime.preemptive]:
+    stamp, look, now = target.circuit.stamp, target.quick[runtime.preemptive], runtime.now()
+    if stamp is None or look is None or now >= target.experience.foreseen:
         return None
     outer = _current.get()
     while outer is not None and not outer.live:  # as current() does
         outer = outer.above
     ctx = Context()
-    ctx.started = now = runtime.now()
-    if now >= target.experience.foreseen:
-        return None
+    ctx.started = now
     ctx.plan = plan = target.plan
     ctx.deadline = deadline = now + plan.deadline
     ctx.above, ctx.unsettled = outer, outer is not None
@@ -49,8 +48,10 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
             if outer.deadline <= now:
                 return None
             ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
-    due = now + target.limit
+    due = now + look
     ctx.due = due if due < ctx.deadline else ctx.deadline  # noqa: FURB136 - min() takes ten times as long
+    if due < ctx.deadline and runtime.preemptive:
+        ctx.entry = (function, args, kwargs)  # should it be late
     gate = ctx.permit = target.gate
     if gate is not None:
         if gate.line:
@@ -107,9 +108,11 @@ def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as be
     node, target = ctx.node, ctx.target
     elapsed, is_plain = ctx.runtime.now() - ctx.started, True
     if node.judges or ctx.unsettled or type(value) is CoroutineType:
+        if ctx.pursuit is not None:
+            raise Late(ctx, value)
         value = judged(ctx, value)
         is_plain = not ctx.unsettled or settled(ctx, elapsed)
-    ctx.live = False
+    ctx.live, ctx.entry = False, None
     gate = ctx.permit
     if gate is not None:
         ctx.permit = None  # should anything be raised below, the place is not given back twice
@@ -173,6 +176,9 @@ def fail(ctx: Context, error: BaseException) -> bool:
 
     The call itself goes on with ``ctx.first``: its place stays taken and its context alive until that has had its say.
     """
+    ctx.entry = None
+    if ctx.pursuit is not None:
+        return ctx.pursuit.ended(ctx, error)  # type: ignore[no-any-return]
     ctx.first = failure_of(ctx, error, ctx.started)
     if ctx.first is None:
         deeds.cancelled(ctx)

@@ -60,6 +60,8 @@ class Target:
     derived from it later.
     """
 
+    clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
+
     def __init__(
         self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]], like: Target | None = None
     ) -> None:
@@ -121,17 +123,30 @@ class Target:
         self.script = compose(around, self.first_answer)
         if plan.concurrency is None and isinstance(plan.bulkhead, Bulkhead):
             self.gate = gate_of(plan.bulkhead, self.gate)
-        soft = plan.timeout is not None and plan.timeout.learned and (plan.retry is None or plan.retry.attempts < 2)
         with self.lock:
             self._set_pace(plan)
-            self.limit, self.plan = math.inf if soft else plan.limit, plan
+            self.limit, self.plan = plan.first_look(preemptive=False), plan
 
     def _set_pace(self, plan: Plan) -> None:
-        """Say whether calls can be made, or turned away, by arithmetic alone."""
+        """Say whether calls can be made, or turned away, by arithmetic alone.
+
+        ``quick`` says by colour after how many seconds a call on the quick path is looked at; None: there is none.
+        """
         slow = self.is_asleep or self.peace.kept or self.shades is not None
         slow = slow or (self.flow is not None and self.flow.is_shedding)
-        self.quick = {colour: not slow and plan.is_quick(preemptive=colour) for colour in (True, False)}
+        looks = {colour: plan.first_look(preemptive=colour) for colour in (True, False)}
+        apart = self.clings and looks[True] < math.inf
+        self.quick: dict[bool, float | None] = {
+            colour: look if plan.is_quick(preemptive=colour) and not (slow or (colour and apart)) else None
+            for colour, look in looks.items()
+        }
         self.turns_away = not slow and self.only_refuses
+
+    def keep_apart(self) -> None:
+        """Make attempts that may be overtaken in tasks of their own from now on: they take long to end when cut."""
+        with self.lock:
+            self.clings = True
+            self._set_pace(self.plan)
 
     def hurry(self) -> None:
         """Let calls take the quick path, of every sort, unless the target is to be left in peace."""
@@ -155,7 +170,8 @@ class Target:
         """Be the innermost step of every script: the answer already in hand, else one more attempt."""
         if ctx.first is not None:
             result, ctx.first = ctx.first, None
-            return result
+            if result is not ctx.pursuit:
+                return result
         return await self.attempt(ctx)
 
     @property
@@ -211,9 +227,14 @@ class Target:
         self.folded += len(quick) + len(detours)
         return quick, detours
 
-    def take(self, failure: Failure, *, blamed: bool) -> None:
-        """Note a failed attempt: one that was cut says how long it took at least; *blamed*: the target failed."""
-        if failure.cut:
+    def take(self, failure: Failure, *, blamed: bool, goes_on: bool = False) -> None:
+        """Note a failed attempt: one that was cut says how long it took at least; *blamed*: the target failed.
+
+        One that *goes_on* is noted when it ends.
+        """
+        if goes_on:
+            self.cuts += failure.soft
+        elif failure.cut:
             self.cuts += failure.soft
             self.ages.append(failure.elapsed)
         elif blamed:
@@ -226,6 +247,10 @@ class Target:
             self.slow_again += SHARE_OF_ONE * (slow - self.slow_again)
         if not (failure.cut or (isinstance(result, Failure) and result.cut)):
             self.repeats.append(isinstance(result, Failure))
+
+    def take_in_vain(self) -> None:
+        """Note that an attempt was late and won all the same: it was overtaken in vain."""
+        self.slow_again += SHARE_OF_ONE * (1.0 - self.slow_again)
 
     def take_quick(self, attempts: int) -> None:
         """Let *attempts* that ended within the learned limit speak for it, as those slow again speak against it."""

@@ -105,7 +105,9 @@ class Attempting:
 
     async def attempt(self, ctx: Context) -> Result[Any]:
         """Return what the work returned if it passes, else the failure; only cancellations are raised."""
-        if ctx.plan.costs_threads or ctx.plan.hedges or ctx.apart:
+        if ctx.pursuit is not None:
+            return await ctx.pursuit.first_attempt(ctx)  # type: ignore[no-any-return]
+        if ctx.plan.costs_threads or ctx.plan.hedges or ctx.raced or ctx.apart:
             deeds.may_be_left(ctx)
         try:
             return await self._attempt(ctx)

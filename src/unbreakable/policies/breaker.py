@@ -45,10 +45,10 @@ class CircuitBreaker(Terms):
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* if the circuit lets it through; tell the circuit how it went."""
         circuit: Circuit = ctx.target.circuit
-        stamp = await self._admit(circuit, ctx)
+        stamp = await self._admit(circuit, ctx) if ctx.pursuit is None else ctx.stamp  # it was let through long ago
         if stamp is None:
             return ctx.refuse(refusal(ctx.node.name, circuit, max(0.0, circuit.until - ctx.runtime.now())))
-        ctx.stamp, started = stamp, ctx.runtime.now()
+        ctx.stamp, started = stamp, ctx.runtime.now() if ctx.pursuit is None else ctx.started
         try:
             result = await inner(ctx)
         except BaseException:

@@ -156,6 +156,17 @@ def cancelled(ctx: Any) -> None:
     _note(ctx, inside, done)
 
 
+def overtaken(ctx: Any) -> None:
+    """Note what the attempt *ctx* may have done by now, which is given up since another one has won.
+
+    That another one succeeded leaves no doubt of what came of the call.
+    """
+    call = _call_of(ctx)
+    doubtful = call.deeds.doubtful
+    cancelled(ctx)
+    call.deeds.doubtful = doubtful
+
+
 def _note(ctx: Any, inside: Deeds, done: Deeds) -> Deeds:
     """Note what an attempt has *done*; for what calls *inside* have, no operation vouches."""
     if ctx.undone or ctx.is_aside:

@@ -76,7 +76,7 @@ async def is_late(ctx: Context, bell: Waiter, over: Sequence[Any], seconds: floa
 
     While it waits for something of ours, a copy would do the same.
     """
-    pause = seconds
+    pause = seconds if ctx.pursuit is None else ctx.started + seconds - ctx.runtime.now()
     while not (over or await ctx.runtime.wait(bell, pause)):
         pause = seconds if ctx.is_aside else ctx.counts_from + seconds - ctx.runtime.now()
         if pause <= 0:

@@ -180,9 +180,9 @@ class Limiter:
         """Keep a limit that has helped; cut it further as long as there may be more of the queue."""
         level: Any = reading.level
         self.at_first = False
-        if self.base is None or level < self.base - 2 * reading.error:  # else it may be mere luck
+        if level < self._base - 2 * reading.error:  # else it may be mere luck
             self.base, self.looks = level, 1
-        self.usual = max(self.base, min(self.usual, level))
+        self.usual = max(self._base, min(self.usual, level))
         if trial.why is Why.EBB or level - self.usual > TROUBLED:
             self._try(EBB * self.limit, self.limit, reading, trial.why, now)
         return Why.QUEUE
@@ -201,13 +201,17 @@ class Limiter:
 
     def _learn_level(self, level: float, error: float) -> None:
         """Take in the level of a target that has no queue of ours; one that it did not have before, only slowly."""
-        if self.base is None:
-            self.base = level
         self.looks += 1
-        difference = level - self.base
+        difference = level - self._base
         rise = RISE if difference > 2 * error else math.inf if self.looks < FIRST_LOOKS else RISE
-        self.base += min(max(WEIGHT, 1.0 / self.looks) * difference, rise)
+        self.base = self._base + min(max(WEIGHT, 1.0 / self.looks) * difference, rise)
         self.usual = max(self.base, level)
+
+    @property
+    def _base(self) -> float:
+        """Return the level without a queue, which is known before there is any trial of the latency."""
+        assert self.base is not None  # noqa: S101
+        return self.base
 
     # ── all is well ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -97,7 +97,7 @@ class KeepPeace:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* when the target's peace is over; refuse it at once when that comes after the deadline."""
         peace: Peace = ctx.target.peace
-        if not peace.kept:
+        if not peace.kept or ctx.pursuit is not None:
             return await inner(ctx)
         if not await self._wait(peace, ctx):
             left = peace.left(ctx.runtime.now())

@@ -13,6 +13,7 @@ from unbreakable.policies.budget import RetryBudget
 from unbreakable.policies.bulkhead import Bulkhead
 from unbreakable.policies.effects import Effects, checked, may_run_twice_at_once
 from unbreakable.policies.hedge import Hedge
+from unbreakable.policies.patience import Patience
 from unbreakable.policies.policy import Inner, compose
 from unbreakable.policies.retry import Retry
 from unbreakable.policies.timeout import ONLY_THE_DEADLINE, Timeout, is_guessing, learned_limit, respite, vouched
@@ -49,8 +50,22 @@ class Plan:
     def is_quick(self, *, preemptive: bool) -> bool:
         """Return whether a first attempt can be made without the script: only arithmetic around the user's work."""
         if preemptive:
-            return not self.hedges
+            return not self.hedges or (self.hedge is not None and not self.hedge.threads and self.is_soft)
         return not self.costs_threads
+
+    @property
+    def is_soft(self) -> bool:
+        """Return whether no time limit but the deadline cuts an attempt: there is none, or a learned one."""
+        return self.timeout is None or self.timeout.learned
+
+    def first_look(self, *, preemptive: bool) -> float:
+        """Return after how many seconds a first attempt on the quick path is looked at: it is due, or late."""
+        limit = self.limit
+        if self.is_soft and (self.retry is None or self.retry.attempts < 2):
+            limit = math.inf
+        if preemptive and self.hedge is not None and self.hedges:
+            return min(limit, self.hedge.after)
+        return limit
 
     @property
     def costs_threads(self) -> bool:
@@ -78,10 +93,11 @@ class Plan:
         return math.inf if self.timeout is None else self.timeout.seconds
 
     def around_an_attempt(self, attempt: Inner) -> Inner:
-        """Wrap *attempt* in the policies that see every single one: breaker, hedge, time limit."""
+        """Wrap *attempt* in the policies that see every single one: breaker, patience, hedge, time limit."""
         breaker = self.breaker or CircuitBreaker()  # off: its circuit is disabled, but can be forced open by hand
         hedge = (self.hedge,) if self.hedge is not None and self.hedges else ()
-        return compose([breaker, *hedge, self.timeout or ONLY_THE_DEADLINE], attempt)
+        patience = (Patience(self.timeout),) if self.timeout is not None and self.timeout.learned else ()
+        return compose([breaker, *patience, *hedge, self.timeout or ONLY_THE_DEADLINE], attempt)
 
     def to_record(self) -> dict[str, Any]:
         """Return what was learned, JSON-ready; ``from_record`` reads it back."""

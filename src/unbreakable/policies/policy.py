@@ -18,7 +18,7 @@ from unbreakable.runtime import Alarm, Runtime, Waiter, is_async, new_lock
 
 TAKEN_OVER = (
     *("made", "waited", "arguments", "choice", "blameless", "stamp"),
-    *("excused", "prepaid", "broke"),
+    *("excused", "prepaid", "broke", "laggard"),
 )
 _NOTHING: Mapping[str, Any] = {}
 _lock = new_lock()
@@ -95,6 +95,12 @@ class Context(Alarm):
     waiting: Callable[[], float | None] | None = None  #: asked when it is due, until when its block may yet begin
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind
     in_a_thread: bool = False  #: whether a thread, which may be left behind, is at the attempt's work
+    entry: Any = None  #: function and arguments of a call on the quick path that may have to be played by the script
+    pursuit: Any = None  #: the script beside the call's first attempt, which is late
+    raced: bool = False  #: whether the attempt races on when its learned limit is over
+    laggard: Any = None  #: the attempt that is late, until the next one begins
+    overtakes: int = 0  #: the attempt beside which the next one began
+    unwanted: bool = False  #: whether the caller has cancelled the call, although not the task that asks
     idle: bool = False  #: whether it waits until its caller begins the next attempt, which may never be
     stream: Any = None  #: of a generator that this attempt, or call, has just opened
     bells: Sequence[Waiter] = ()  #: of those who wait until the call is over
@@ -161,6 +167,7 @@ class Context(Alarm):
         scope.spent = scope.passed = scope.broken = ()
         scope.makeshift = scope.refuted = scope.blameless = scope.undone = scope.vouched = False
         scope.asked = scope.given_up = scope.is_aside = False
+        scope.entry = scope.pursuit = scope.laggard = None
         scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
         scope.idle = False
         scope.__dict__.pop("bells", None)  # they are rung for the call itself
@@ -222,7 +229,8 @@ class Context(Alarm):
 
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
-        self.live, self.given, self.function, self.spent = False, ((), _NOTHING), None, ()
+        self.live = self.pursuit is not None and not self.pursuit.is_over  # its first attempt may still end
+        self.given, self.function, self.spent = ((), _NOTHING), None, ()
         self.work, self.parts = _over, None
         if self.whole is None:
             self.choice = None  # of an attempt, the call still has to know it
@@ -250,7 +258,7 @@ class Context(Alarm):
 
     def is_unwanted(self) -> bool:
         """Return whether the caller has cancelled the call, and the operation made an exception of its own of that."""
-        return self.runtime.cancellations() > self.cancels
+        return self.unwanted or self.runtime.cancellations() > self.cancels
 
     def know_again(self, inner: Any) -> None:
         """Know what calls further in ended with, as *inner*, which stood around them, does."""

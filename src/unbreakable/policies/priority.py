@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
-from typing import Final, Literal, TypeAlias, get_args
+import functools
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
 from unbreakable.policies.check import refuse
+from unbreakable.runtime import is_async
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 Priority: TypeAlias = Literal["critical", "high", "normal", "low"]
 NAMES: Final[tuple[Priority, ...]] = get_args(Priority)
@@ -16,8 +20,7 @@ RANKS: Final = {name: rank for rank, name in enumerate(NAMES, start=-NAMES.index
 _priority: contextvars.ContextVar[Priority] = contextvars.ContextVar("unbreakable_priority", default="normal")
 
 
-@contextlib.contextmanager
-def priority(name: Priority) -> Iterator[None]:
+class priority:  # noqa: N801 - read as a word: with ub.priority("low")
     """Say that the calls made in this block, or in the function that it decorates, are "critical", "high" or "low".
 
     Without it a call is "normal".  It goes with the context of the code: into the calls inside, tasks, threads of this
@@ -28,14 +31,39 @@ def priority(name: Priority) -> Iterator[None]:
     ...     importance()
     'low'
     """
-    if name not in NAMES:
-        raise refuse("priority", f"one of {', '.join(NAMES)}", name)
-    before = _priority.set(name)
-    try:
-        yield
-    finally:
+
+    def __init__(self, name: Priority) -> None:
+        if name not in NAMES:
+            raise refuse("priority", f"one of {', '.join(NAMES)}", name)
+        self.name: Priority = name
+        self._before: list[contextvars.Token[Priority]] = []
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+        self._before.append(_priority.set(self.name))
+
+    def __exit__(self, *error: object) -> None:
+        """End the block, and let through what was raised in it."""
         with contextlib.suppress(ValueError):  # a generator that was closed in another context
-            _priority.reset(before)
+            _priority.reset(self._before.pop())
+
+    def __call__(self, function: F) -> F:
+        """Return *function*, sync or async, whose calls run in such a block each."""
+        if is_async(function):
+
+            @functools.wraps(function)
+            async def in_async_block(*args: Any, **kwargs: Any) -> Any:
+                with priority(self.name):
+                    return await function(*args, **kwargs)
+
+            return cast("F", in_async_block)
+
+        @functools.wraps(function)
+        def in_block(*args: Any, **kwargs: Any) -> Any:
+            with priority(self.name):
+                return function(*args, **kwargs)
+
+        return cast("F", in_block)
 
 
 def importance() -> Priority:

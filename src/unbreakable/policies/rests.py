@@ -232,12 +232,21 @@ class Rests:
             with self._lock:
                 trouble.recover()
 
+    def late(self, name: str) -> None:
+        """Take note that way *name* takes longer than a learned limit says; it may answer yet."""
+        with self._lock:
+            self._make_room(name)
+            self._troubles.setdefault(name, Trouble())
+
+    def _make_room(self, name: str) -> None:
+        if name not in self._troubles and len(self._troubles) >= MOST_KEPT:
+            over = (other for other, trouble in self._troubles.items() if trouble.is_over())
+            self._troubles.pop(next(over, next(iter(self._troubles))))
+
     def failed(self, name: str, now: float, *, dead: bool = False, slow: bool = False) -> None:
         """Take note of a failure; *dead* when there was nobody to talk to, *slow* when a learned limit cut it short."""
         with self._lock:
-            if name not in self._troubles and len(self._troubles) >= MOST_KEPT:
-                over = (other for other, trouble in self._troubles.items() if trouble.is_over())
-                self._troubles.pop(next(over, next(iter(self._troubles))))
+            self._make_room(name)
             trouble = self._troubles.setdefault(name, Trouble())
             trouble.faults, trouble.open_since = trouble.faults + 1, math.inf
             if not slow:

@@ -15,7 +15,7 @@ class Shadow(Generic[T_co]):
     ``breaker=ub.Shadow(ub.CircuitBreaker(3))`` is ``breaker=False`` with figures: how often it would have opened, and
     how many attempts it would have refused that succeeded.  They stand in ``get_status().shadows``, and each decision
     is told by the event ``Shadowed``.  *beside* is the policy in force meanwhile: False for none, None for what is
-    learned.  A call with a shadow is played step by step, which takes some twenty times as long as one that is well
+    learned.  A call with a shadow is played step by step, which takes some thirty times as long as one that is well
     without.
     """
 

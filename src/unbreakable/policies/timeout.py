@@ -28,11 +28,11 @@ class Timeout(Preset):
     tells.
 
     A *learned* limit is a guess about a target whose next answer may be slower than all before, so it is never the
-    reason why a call fails: it doubles with every attempt, and counts only while another attempt is sure to follow, or
-    for the one call that looks whether the target of an open circuit is back.  Where what was cut is slow again most of
-    the time it counts no more; until that is seen, a few calls that take nearly their whole deadline can fail by it.
-    It costs sync code no thread.  Given with a node, it is the guess to begin with: it holds until the first limit is
-    learned.
+    reason why a call fails.  On an event loop it is soft: when it is over another attempt begins, if that is paid for,
+    and the old one races on (see ``Patience``).  It doubles with every attempt.  It cuts a probe of a half-open circuit
+    and a block; and what plain code asks how long it has is told it while another attempt is sure to follow.  There,
+    where what was cut is slow again most of the time it counts no more.  It costs sync code no thread.  Given with a
+    node, it is the guess to begin with: it holds until the first limit is learned.
     """
 
     seconds: float = field(default=math.inf, kw_only=False)
@@ -49,8 +49,9 @@ class Timeout(Preset):
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner* within the limit; our own cut is a failure that says so."""
-        started = ctx.runtime.now()
-        limit = ctx.patience * (self.patience(ctx) if self.learned else self.seconds)
+        now = ctx.runtime.now()
+        started = now if ctx.pursuit is None else ctx.started
+        limit = math.inf if ctx.raced else ctx.patience * (self.patience(ctx) if self.learned else self.seconds)
         seconds = min(limit, ctx.deadline - started)
         if seconds <= 0:
             return ctx.refuse(DeadlineExceeded("the time was up before the attempt began"))
@@ -58,7 +59,8 @@ class Timeout(Preset):
         try:
             if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.costs_threads):
                 return await inner(ctx)
-            return await ctx.runtime.within(seconds, lambda: inner(ctx), ctx.target, ctx.respite, ctx.deadline)
+            left = due - now
+            return await ctx.runtime.within(left, lambda: inner(ctx), ctx.target, ctx.respite, ctx.deadline)
         except TimeUp:
             return cut(ctx, started)
         except BulkheadFull as full:  # every worker thread is held by a call that does not come back
@@ -75,11 +77,15 @@ class Timeout(Preset):
 
         A circuit that looks whether its target is back waits longer each time that it was in vain.
         """
-        circuit = ctx.target.circuit
         if is_slow(ctx):
             return math.inf
         if not (ctx.runtime.preemptive or (is_followed(ctx, self) and (ctx.prepaid or ctx.node.may_pay()))):
             return math.inf  # nobody could put off the cut later, as a watch does
+        return self.grown(ctx)
+
+    def grown(self, ctx: Context) -> float:
+        """Return the limit in seconds as it is for this attempt: twice that of the one before."""
+        circuit = ctx.target.circuit
         doublings = ctx.attempt - 1 + (2 * (1 + circuit.in_vain) if circuit.is_probing else 0)
         return self.seconds * 2.0 ** min(doublings, MOST_DOUBLINGS)
 
@@ -157,6 +163,10 @@ def respite(ctx: Context) -> float:
     limit, now = guess(ctx), ctx.runtime.now()
     if limit is None or now >= ctx.deadline:
         return 0.0
+    if ctx.raced or ctx.pursuit is not None:
+        return ctx.deadline
+    if ctx.entry is not None and ctx.node.pursue(ctx):
+        return ctx.due
     if ctx.is_aside:
         return min(ctx.deadline, now + limit.seconds)
     ctx.due = spared(ctx, limit, now)

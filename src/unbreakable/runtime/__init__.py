@@ -7,7 +7,7 @@ from unbreakable.runtime.closing import Closing
 from unbreakable.runtime.colour import is_async, mark_as_coroutine_function, mark_with_code_of
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.line import Line, Place
-from unbreakable.runtime.protocol import Runtime, Step, TimeUp, Waiter
+from unbreakable.runtime.protocol import Beside, Runtime, Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watch, Watched, settle
 from unbreakable.runtime.world import ThreadsExhausted
 
@@ -16,6 +16,7 @@ __all__ = [
     "BLOCKING",
     "Alarm",
     "AsyncioRuntime",
+    "Beside",
     "BlockingRuntime",
     "Closing",
     "Gate",

@@ -23,7 +23,8 @@ from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
-from unbreakable.runtime.watch import Alarm, Watch, Watched, settle, take_back_forgotten
+from unbreakable.runtime.rival import Beside, contained, context_of, ended
+from unbreakable.runtime.watch import Alarm, Watch, Watched, cut, settle, take_back_forgotten
 
 T = TypeVar("T")
 
@@ -167,7 +168,7 @@ class AsyncioRuntime:
 
     async def first(self, *steps: Step[Any], owner: object = None) -> Any:
         """Run the steps as tasks; the first Success ends the race."""
-        tasks = [self._branch(_contained(step)) for step in steps]
+        tasks = [self._branch(contained(step)) for step in steps]
         pending = set(tasks)
         try:
             while pending:
@@ -175,12 +176,30 @@ class AsyncioRuntime:
                 for task in tasks:  # in the order given, so that a tie has one winner
                     if task.cancelled() and task is not tasks[0]:
                         continue  # what it waited for was cancelled: it did not take part
-                    if task in done and isinstance(_ended(task), Success):
+                    if task in done and isinstance(ended(task), Success):
                         return task.result()
-            return _ended(tasks[0])
+            return ended(tasks[0])
+        except asyncio.CancelledError:  # the caller's: it waits for their clean-up, as for what it awaits itself
+            _stop(tasks)
+            await asyncio.wait(tasks)
+            raise
         finally:
-            for task in tasks:
-                task.cancel()
+            _stop(tasks)
+
+    def beside(self, step: Step[Any]) -> Beside:
+        """Run *step* in a task of its own, which goes on when who waits for it is cut."""
+        return Beside(self._branch(contained(step)))
+
+    def pursue(self, alarm: Alarm, step: Step[Any]) -> Beside | None:
+        """Run *step* beside the work in flight that *alarm* stands for, with its context variables."""
+        task = self.watches[asyncio.get_running_loop()].alarms.get(alarm)
+        return None if task is None else Beside(context_of(task).run(self._branch, contained(step)))
+
+    def overtake(self, alarm: Alarm) -> None:
+        """Cut the work in flight that *alarm* stands for, if it is: another one has won."""
+        watch = self.watches.get(asyncio.get_running_loop())
+        if watch is not None and alarm in watch.alarms:
+            cut(alarm, watch.alarms[alarm])
 
     def _branch(self, coroutine: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)
@@ -218,28 +237,9 @@ def _nothing() -> None:
     pass
 
 
-class Stray:
-    """Carry what a branch raised that asyncio would let end the whole event loop, had it got as far as its task."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-async def _contained(step: Step[Any]) -> Any:
-    try:
-        return await step()
-    except (SystemExit, KeyboardInterrupt) as error:
-        return Stray(error)
-
-
-def _ended(task: asyncio.Task[Any]) -> Any:
-    """Return what a branch returned; raise what it raised, in whoever waits for the race."""
-    result = task.result()
-    if isinstance(result, Stray):
-        raise result.error
-    return result
+def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 class Limit(Alarm):

@@ -16,7 +16,7 @@ from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Success
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
-from unbreakable.runtime.protocol import Step, TimeUp, Waiter
+from unbreakable.runtime.protocol import Beside, Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watched
 from unbreakable.runtime.world import REAL, ThreadsExhausted
 
@@ -194,6 +194,17 @@ class BlockingRuntime:
 
     def tighten(self, owner: object, seconds: float) -> None:
         """Do nothing: a thread at work cannot be given an earlier end."""
+
+    def beside(self, step: Step[Any]) -> Beside:
+        """Refuse: a learned limit costs sync code no thread."""
+        raise RuntimeError("a thread at work cannot be let go of for another one")
+
+    def pursue(self, alarm: Alarm, step: Step[Any]) -> Beside | None:
+        """Do nothing: a thread at work cannot be cut, should another one win."""
+        return None
+
+    def overtake(self, alarm: Alarm) -> None:
+        """Do nothing, likewise."""
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* in the thread that does chores."""

@@ -29,6 +29,23 @@ class Waiter(Protocol):
         """End the wait, from any thread or event loop; more than once is the same as once."""
 
 
+class Beside(Protocol):
+    """A step that goes on by itself."""
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether it has ended."""
+
+    async def wait(self) -> Any:
+        """Return what the step returns, or raise what it raises; it goes on, should the wait be cut."""
+
+    async def gone(self) -> None:
+        """Wait until the step has ended, however."""
+
+    def stop(self) -> None:
+        """Cancel the step; nobody waits for its clean-up."""
+
+
 class Places(Protocol):
     """A number of places shared by threads and event loops alike."""
 
@@ -110,6 +127,15 @@ class Runtime(Protocol):
 
         A step that returns None did not take part.  Losers are told to stop and not waited for.
         """
+
+    def beside(self, step: Step[Any]) -> Beside:
+        """Run *step* so that it goes on when who waits for it is cut; only where ``preemptive``."""
+
+    def pursue(self, alarm: Alarm, step: Step[Any]) -> Beside | None:
+        """Run *step* beside the work in flight that *alarm* stands for; None where there is none that could be cut."""
+
+    def overtake(self, alarm: Alarm) -> None:
+        """Cut the work in flight that *alarm* stands for, if it is: another one has won."""
 
     def waiter(self) -> Waiter:
         """Return something that can be waited for in this driver."""

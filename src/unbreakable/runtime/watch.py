@@ -72,15 +72,20 @@ class Watch:
             if until > now:
                 alarm.due = until
                 continue
-            alarm.due, alarm.cut = alarm.deadline if alarm.deadline > now else math.inf, alarm.cut + 1
-            alarm.unsettled, alarm.task = True, task
-            if task is not None:
-                task.cancel()
+            alarm.due = alarm.deadline if alarm.deadline > now else math.inf
+            cut(alarm, task)
         nearest = min((alarm.due for alarm in self.alarms), default=math.inf)
         if nearest < math.inf:
             crowd = len(self.alarms)
             patience = crowd * 1e-6 if crowd > CROWD else 0.0  # keeps this scan below a few per cent of a core
             self.arm(max(nearest, now + patience))
+
+
+def cut(alarm: Alarm, task: asyncio.Task[object] | None) -> None:
+    """Cancel the *task* that *alarm* stands for; ``settle`` takes that back at the end of its work."""
+    alarm.cut, alarm.unsettled, alarm.task = alarm.cut + 1, True, task
+    if task is not None:
+        task.cancel()
 
 
 def settle(alarm: Alarm, error: BaseException | None) -> bool:

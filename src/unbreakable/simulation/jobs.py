@@ -146,6 +146,8 @@ def may_change(failure: Failure) -> bool:
     if ctx is None or not isinstance(ctx.choice, Choice):
         return False
     ways, rests = ctx.choice.ways, ctx.choice.target.rests
+    if ctx.overtakes == failure.attempt and "way" in ctx.arguments:
+        rests.late(ctx.arguments["way"])
     return rests.may_be_replaced(ctx.arguments.get("way", ""), ways, ctx.runtime.now())
 
 

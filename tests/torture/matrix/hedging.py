@@ -76,8 +76,8 @@ async def quick_calls_have_no_copy(peer):
 
 @behaviour(
     "losers are waited for",
-    "            for task in tasks:\n                task.cancel()\n",
-    "            for task in tasks:\n                task.cancel()\n            await asyncio.wait(tasks)\n",
+    "        finally:\n            _stop(tasks)\n",
+    "        finally:\n            _stop(tasks)\n            await asyncio.wait(tasks)\n",
 )
 async def winner_at_once(peer):
     """The caller has the winner's answer at once, however long the loser takes to clear up."""
@@ -91,8 +91,8 @@ async def winner_at_once(peer):
 
 @behaviour(
     "losers go on",
-    "            for task in tasks:\n                task.cancel()\n",
-    "            pass\n",
+    "    for task in tasks:\n        task.cancel()\n",
+    "    pass\n",
 )
 async def losers_are_cancelled(peer):
     """A copy that lost is cancelled, and does not work on for nobody."""
@@ -105,8 +105,8 @@ async def losers_are_cancelled(peer):
 
 @behaviour(
     "copies outlive their caller",
-    "            for task in tasks:\n                task.cancel()\n",
-    "            tasks[0].cancel()\n",
+    "    for task in tasks:\n        task.cancel()\n",
+    "    tasks[0].cancel()\n",
 )
 async def outer_cancel_stops_all(peer):
     """When the caller cancels, every copy is cancelled."""
@@ -123,7 +123,7 @@ async def outer_cancel_stops_all(peer):
 
 @behaviour(
     "whoever ends first wins",
-    "if task in done and isinstance(_ended(task), Success):",
+    "if task in done and isinstance(ended(task), Success):",
     "if task in done:",
 )
 async def failing_copy_never_wins(peer):
@@ -136,7 +136,7 @@ async def failing_copy_never_wins(peer):
 
 @behaviour(
     "whoever ends first wins",
-    "if task in done and isinstance(_ended(task), Success):",
+    "if task in done and isinstance(ended(task), Success):",
     "if task in done:",
 )
 async def failed_first_copy_waits_for_the_second(peer):
@@ -149,8 +149,8 @@ async def failed_first_copy_waits_for_the_second(peer):
 
 @behaviour(
     "the last failure is told",
-    "            return _ended(tasks[0])\n",
-    "            return _ended(tasks[-1])\n",
+    "            return ended(tasks[0])\n",
+    "            return ended(tasks[-1])\n",
 )
 async def when_all_copies_fail(peer):
     """When every copy fails, the caller gets the error of the first, and no wrapper around it."""

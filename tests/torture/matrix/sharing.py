@@ -67,8 +67,8 @@ def threads_have_their_own_attempts(peer):
 
 @behaviour(
     "attempts are counted for all callers together",
-    "            ctx.attempt += 1\n",
-    '            ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
+    "        ctx.attempt += 1\n",
+    '        ctx.attempt = ctx.node.__dict__["made"] = ctx.node.__dict__.get("made", 1) + 1\n',
 )
 async def blocks_have_their_own_attempts(peer):
     """Five tasks at one block of code that is retried have three attempts each."""

@@ -86,23 +86,23 @@ def test_on_an_event_loop_nobody_is_told_of_a_guess(form):
 
 
 @pytest.mark.parametrize("form", ["plain", "outcome"])
-def test_who_is_cut_by_a_learned_limit_has_no_time_left(form):
-    """An operation that looks what ended it finds its own time up, though the call goes on."""
-    left, latency = [], [0.01]
+def test_who_is_overtaken_has_no_time_left(form):
+    """An operation that looks what ended it finds its own time up, though the call went on."""
+    left, latency = [], []
 
     @ub.protect("partner", effects="none", hedge=False)
     async def call():
         try:
-            await sleep(latency[0])
+            await sleep(latency.pop() if latency else 0.01)
         except asyncio.CancelledError:
             left.append(ub.current().remaining())
-            latency[0] = 0.01
             raise
 
     async def main():
         await learned(call)
-        latency[0] = 9.0
+        latency.append(9.0)
         await (call() if form == "plain" else call.outcome())
+        await sleep(0.1)
 
     asyncio.run(main())
 

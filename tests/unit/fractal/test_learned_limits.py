@@ -46,14 +46,11 @@ def calls(node: ub.FractalNode, seconds: float, times: int) -> list[ub.Status]:
 
 
 def test_a_target_that_became_slower_than_its_limit_is_learned_anew():
-    """No call fails for a limit that became too short, and soon none is even repeated for it."""
+    """No call fails, or even counts as healed, for a limit that became too short."""
     node = node_that_learned(0.1)
     assert 0.5 == node.get_status().plan["timeout"]
 
-    later = calls(node, 4.0, 300)
-
-    assert (ub.Status.HEALED, {ub.Status.OK}) == (later[0], set(later[50:]))
-    assert ub.Status.FAILED not in later
+    assert {ub.Status.OK} == set(calls(node, 4.0, 300))
     limit = node.get_status().plan["timeout"]
     assert limit is None or limit > 4.0
 
@@ -244,7 +241,7 @@ def test_a_target_that_became_slow_is_no_outage_however_short_the_deadline(deadl
             await sleep(pause)
         return {end for ends in await asyncio.gather(*slow) for end in ends}
 
-    assert {ub.Status.OK, ub.Status.HEALED} == asyncio.run(main())
+    assert {ub.Status.OK} == asyncio.run(main())
 
 
 @pytest.mark.parametrize(("deadline", "seconds"), [(2.0, 1.6), (1.2, 0.75), (5.0, 4.4)])

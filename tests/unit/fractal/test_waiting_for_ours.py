@@ -102,16 +102,17 @@ def test_what_waits_for_ours_is_not_cut_by_a_limit_that_was_learned_of_the_targe
     assert line.colour == "async" or [0.5] * 20 == pytest.approx(line.left[-20:], abs=0.01)
 
 
-def test_after_the_wait_the_limit_cuts_as_ever(new_line):
-    """A target that hangs for whoever has waited is asked again."""
+def test_after_the_wait_the_limit_counts_as_ever(new_line):
+    """A target that hangs for whoever has waited is asked again; on an event loop the first one races on."""
     line = new_line()
     line.make(2 * COLD)
-    line.wait, line.latency = 2.2, 0.7
-    begun = BLOCKING.now()
+    line.wait, line.latency = 2.2, 0.7 if line.colour == "sync" else 9.0
+    begun, before = BLOCKING.now(), line.begun
     line.make(1)
 
-    assert 1 == line.status.heal_count
-    assert pytest.approx(2.2 + 0.5 + 2.2 + 0.7, abs=0.6) == BLOCKING.now() - begun
+    healed, took = (1, 2.2 + 0.5 + 2.2 + 0.7) if line.colour == "sync" else (0, 2.2 + 9.0)
+    assert (healed, True) == (line.status.heal_count, line.begun - before >= 2)
+    assert pytest.approx(took, abs=0.6) == BLOCKING.now() - begun
 
 
 def test_the_wait_is_no_part_of_the_targets_latency(new_line):

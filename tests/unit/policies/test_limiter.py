@@ -175,6 +175,26 @@ def test_noise_does_not_wear_the_limit_down(seed):
     assert sum(done) / len(done) >= 0.9
 
 
+def test_a_latency_that_rises_while_few_are_in_flight_is_not_the_limits_affair():
+    """To lower a limit that is not used would change nothing but what is let in later."""
+    model = Model()
+    model.wanted = 5.0
+    model.play(10)
+    model.slow = 10.0
+
+    assert {20} == set(model.play(60))
+
+
+def test_refusals_that_lessen_are_followed_further_down():
+    """When a cut has helped, and a tenth is refused still, there is another."""
+    model = settled()
+    for _ in range(30):
+        model.refused = max(0.0, 1.0 - 3.0 / model.limit)
+        model.play(1)
+
+    assert min(model.limits[-20:]) <= 5
+
+
 def test_one_bad_second_is_no_trouble():
     """A pause of the target, or of the machine, cuts nothing; a second one in a row does."""
     model = settled()

@@ -293,7 +293,8 @@ def test_each_copy_has_the_whole_limit_and_the_breaker_counts_the_attempt_once(b
         (Plan(timeout=Timeout(1.0, cut_threads=False)), (True, True)),
         (Plan(hedge=Hedge()), (True, True)),
         (Plan(hedge=Hedge(), effects="none"), (False, False)),
-        (Plan(hedge=Hedge(threads=False), effects="none"), (False, True)),
+        (Plan(hedge=Hedge(threads=False), effects="none"), (True, True)),
+        (Plan(hedge=Hedge(threads=False), timeout=Timeout(1.0), effects="none"), (False, False)),
         (Plan(bulkhead=Bulkhead(), retry=None, breaker=None, budget=None), (True, True)),
     ],
 )

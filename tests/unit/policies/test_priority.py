@@ -10,6 +10,7 @@ import pytest
 import unbreakable as ub
 from unbreakable.errors import ConfigurationError
 from unbreakable.policies.priority import importance, rank
+from unbreakable.runtime import ASYNCIO
 
 
 def test_the_innermost_block_counts_and_ends():
@@ -34,6 +35,32 @@ def test_a_function_can_be_decorated():
         return importance()
 
     assert ("high", "normal") == (work(), importance())
+
+
+def test_an_async_function_can_be_decorated():
+    """The block is around what it does, and not around the making of its coroutine; calls at once do not mix."""
+
+    @ub.priority("high")
+    async def work(seconds):
+        await ASYNCIO.sleep(seconds)
+        return importance()
+
+    async def story():
+        return [*await asyncio.gather(work(0.002), work(0.0)), importance()]
+
+    assert ["high", "high", "normal"] == asyncio.run(story())
+    assert "work" == work.__name__
+
+
+def test_a_block_can_be_entered_again_inside_itself():
+    """One object serves many blocks."""
+    block = ub.priority("low")
+    with block:
+        with block:
+            inside = importance()
+        still = importance()
+
+    assert ("low", "low", "normal") == (inside, still, importance())
 
 
 def test_the_lower_the_rank_the_more_important():

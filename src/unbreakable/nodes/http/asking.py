@@ -204,6 +204,8 @@ class Asking:
         last = None if ctx is None else ctx.arguments.get("endpoint")
         if ctx is None or last is None:
             return False
+        if ctx.overtakes == failure.attempt:
+            self.rests.late(last)
         kinds = (Kind.UNREACHABLE, Kind.TIMEOUT, Kind.UNVERIFIED)
         faulty = failure.kind in kinds or is_faulty(http_status(failure.error) or 0)
         return faulty and self.rests.may_be_replaced(last, self.urls, ctx.runtime.now())
@@ -213,7 +215,8 @@ class Asking:
         ctx = current()
         if ctx is None:
             return None
-        if failure.cut and isinstance(ctx.choice, Try):
+        goes_on = ctx.overtakes == failure.attempt  # it is merely late, and tells itself what comes of it
+        if failure.cut and not goes_on and isinstance(ctx.choice, Try):
             self._failed(ctx, ctx.choice, slow=failure.soft)  # what was left behind tells it too late
         others = [url for url in self._ranked(ctx) if url != ctx.arguments.get("endpoint")]
         return {"endpoint": self.rests.replacement(others, ctx.runtime.now())}  # taken, or not, when the attempt begins

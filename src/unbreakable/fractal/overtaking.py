@@ -1,0 +1,30 @@
+"""Overtaking: the next attempts of a call beside one that is late; the first good answer ends the call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from unbreakable.outcome import Failure, Result, Success
+from unbreakable.policies import Context
+from unbreakable.policies.patience import Laggard
+
+
+async def overtake(ctx: Context, failure: Failure, go_on: Callable[[], Awaitable[Result[Any]]]) -> Result[Any]:
+    """Return the first success of ``go_on()`` and of the attempt that is late; without one, what both came to.
+
+    *failure* is that of the late attempt, made up by us: it is not the last word when that has failed by itself.
+    """
+    laggard: Laggard = ctx.laggard
+    ctx.laggard, ctx.overtakes = None, failure.attempt
+    try:
+        result: Result[Any] = await ctx.runtime.first(go_on, laggard.run)
+    finally:
+        laggard.let_go()
+    if isinstance(result, Success) and result is laggard.answer:
+        ctx.attempt = failure.attempt
+        ctx.target.take_in_vain()
+        ctx.notebook.tell(f"attempt {failure.attempt} answered after all")
+    elif result is failure and laggard.answer is not None:
+        return laggard.answer
+    return result
