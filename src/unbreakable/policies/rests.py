@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from unbreakable.runtime import new_lock
 
@@ -16,7 +15,6 @@ CLEAR = 60.0  # seconds without a failure, after which a single one is news
 MOST_KEPT = 256  # ways that failed lately
 
 
-@dataclass(slots=True)
 class Trouble:
     """Hold how often in a row a way has failed, how often it has rested since it worked, and until when.
 
