@@ -60,7 +60,7 @@ class Foresight:
     """Know how one sort of failure, which *remedy* mends, comes back."""
 
     __slots__ = (
-        *("abstained", "applied", "claimed_until", "died", "falls", "fell_at", "lives", "missed", "missed_by"),
+        *("abstained", "applied", "claimed_until", "died", "falls", "fell_at", "lives", "missed"),
         *("remedy", "rule", "skips", "survived"),
     )
 
@@ -70,7 +70,6 @@ class Foresight:
         self.falls: list[tuple[float, float]] = []  #: between which moments it happened, however it was mended before
         self.rule: Rule | None = None
         self.fell_at = self.claimed_until = -math.inf
-        self.missed_by: Rule | None = None  #: the rule that foretold it last and was wrong
         self.skips = False  #: whether this time it is left to happen
         self.applied = self.missed = 0  #: remedies applied in time; failures that came all the same
         self.abstained = self.died = self.survived = 0  #: remedies left out; failures that came when due; that did not
@@ -81,13 +80,12 @@ class Foresight:
         """Take in a failure at *now*, after calls that worked until *worked_at*; return the life that ended, if any."""
         if mended.at < self.fell_at or now <= self.fell_at:
             return None  # it was not mended since: the same failure, seen by another call
-        self.fell_at, life, rule = now, None, None if self.skips else self.rule
+        self.fell_at, life, foreseen = now, None, self.rule is not None and not self.skips
         self.falls = [*self.falls, (worked_at, now)][-LIVES:]
         if worked_at > mended.at > -math.inf:
             life = Life(worked_at - mended.at, now - mended.at, successes - mended.successes)
             self.add(life)
-        if rule is not None:
-            self.missed, self.missed_by = self.missed + 1, rule
+        self.missed += foreseen
         self.died += self.skips
         self.skips = False
         self.rule = self._rule()
@@ -106,8 +104,6 @@ class Foresight:
     # ── by which rule it comes back ──────────────────────────────────────────────────────────────────────────────
 
     def _rule(self) -> Rule | None:
-        if self.missed_by is Rule.AGE and self._period() is not None:
-            return Rule.CALENDAR
         if len(self.lives) >= LEAST_LIVES:
             if self._age() is not None:
                 return Rule.AGE
