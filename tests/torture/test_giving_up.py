@@ -75,6 +75,25 @@ def test_its_like_with_another_body_is_not_given_up(colour, answer):
     assert [3] == colour.play(story)
 
 
+def test_what_is_given_up_is_not_repeated_quickly_either(colour):
+    """The plain form, whose repeats are arithmetic, gives up as well."""
+
+    async def story():
+        calls = []
+
+        async def work():
+            calls.append(1)
+            raise HttpError(*AUTH)
+
+        door = colour.protect(work, **FREE)
+        for _ in range(42):
+            with pytest.raises(HttpError):
+                await colour.call(door)
+        return len(calls)
+
+    assert 2 * 3 + 40 <= colour.play(story) <= 2 * 3 + 40 + 8
+
+
 def test_it_is_told_why_there_is_no_repeat(colour):
     """The story of the call says that no repeat has helped."""
 
@@ -84,6 +103,24 @@ def test_it_is_told_why_there_is_no_repeat(colour):
         return next(outcome.explain() for outcome in outcomes if outcome.attempts == 1)
 
     assert "no further attempt: no repeat has helped against this, call after call" in colour.play(story)
+
+
+def test_calls_that_were_not_repeated_teach_nothing(colour):
+    """Whether repeats help is learned from calls that made some: not from one attempt, nor from one failure each."""
+
+    async def story():
+        state = {"turn": 0}
+
+        async def work():
+            state["turn"] += 1
+            raise (ConnectionResetError if state["turn"] % 2 else TimeoutError)("gone")
+
+        once = colour.protect(answering({"bad": AUTH}), **FREE, retry=False)
+        twice = colour.protect(work, **FREE, retry=ub.Retry(2, backoff=ub.Backoff(0.0)))
+        await attempts_of(colour, once, 20, "bad")
+        return once.node.target.experience.is_grim, await attempts_of(colour, twice, 20)
+
+    assert (False, [2] * 20) == colour.play(story)
 
 
 def test_after_an_outage_a_hiccup_is_repeated_again(colour):

@@ -72,6 +72,7 @@ def test_wait_leaves_the_target_in_peace(clock):
     outcome = node.execute_sync()
 
     assert (("wait 5 s",), 5.0) == (outcome.remedies, outcome.elapsed)
+    assert {} == node.get_status().foresights
     assert before - 1 == pytest.approx(node.budget.level(0, clock.now()), abs=0.6)
 
 

@@ -23,7 +23,7 @@ LEAST_CALLS = 3  # in a life that is counted in calls
 ALIKE = 0.1  # of the shortest, by which ages may differ
 SAME = 0.02  # of the shortest, by which counts may differ, and of a period of the calendar, by which times may
 EARLY = 0.98  # of the age at which it was seen to work last; then the remedy is due
-PERIODS = (60.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 43_200.0, 86_400.0, 604_800.0)
+PERIODS = (604_800.0, 86_400.0, 43_200.0, 21_600.0, 7_200.0, 3_600.0, 1_800.0, 900.0, 600.0, 300.0, 60.0)
 LATE = 1.25  # times the longest life, after which what was left to die is alive
 MOST_ABSTAINED = 0.02  # share of due remedies that are left out, as a control
 ABSTAINS = 0.1  # chance of that, where the share allows it
@@ -60,7 +60,7 @@ class Foresight:
     """Know how one sort of failure, which *remedy* mends, comes back."""
 
     __slots__ = (
-        *("abstained", "applied", "claimed_until", "counted_at", "died", "falls", "fell_at", "lives", "missed"),
+        *("abstained", "applied", "claimed_until", "died", "falls", "fell_at", "lives", "missed"),
         *("remedy", "rule", "skips", "survived"),
     )
 
@@ -69,7 +69,7 @@ class Foresight:
         self.lives: list[Life] = []
         self.falls: list[tuple[float, float]] = []  #: between which moments it happened, however it was mended before
         self.rule: Rule | None = None
-        self.fell_at = self.claimed_until = self.counted_at = -math.inf
+        self.fell_at = self.claimed_until = -math.inf
         self.skips = False  #: whether this time it is left to happen
         self.applied = self.missed = 0  #: remedies applied in time; failures that came all the same
         self.abstained = self.died = self.survived = 0  #: remedies left out; failures that came when due; that did not
@@ -85,11 +85,9 @@ class Foresight:
         if worked_at > mended.at > -math.inf:
             life = Life(worked_at - mended.at, now - mended.at, successes - mended.successes)
             self.add(life)
-        self.skips = False
         self.missed += foreseen
-        self.died += life is not None and not foreseen
-        if self.missed > LIVES and self.missed > self.applied / 2:
-            self.forget()
+        self.died += self.skips
+        self.skips = False
         self.rule = self._rule()
         return life
 
@@ -127,13 +125,28 @@ class Foresight:
         return fewest if fewest >= LEAST_CALLS and most - fewest <= SAME * fewest else None
 
     def _period(self) -> float | None:
-        """Return the period of the calendar that all the times it happened fit, None when there is none."""
-        moments = [found for _, found in self.falls]
-        gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
-        if len(gaps) < LEAST_LIVES or min(gaps) <= 0.0:
+        """Return the longest period of the calendar that all the times it happened fit, None when there is none."""
+        if len(self.falls) <= LEAST_LIVES:
             return None
-        fits = [each for each in PERIODS if all(_is_multiple(gap, each) for gap in gaps)]
-        return max(fits, default=None)
+        return next((period for period in PERIODS if self._fits(period)), None)
+
+    def _fits(self, period: float) -> bool:
+        moments = [found for _, found in self.falls]
+        turns = [round((later - earlier) / period) for earlier, later in itertools.pairwise(moments)]
+        is_known_well = all(found - worked < period / 4.0 for worked, found in self.falls)
+        if not is_known_well or not all(1 <= turn <= MOST_TURNS for turn in turns):
+            return False
+        worked, found = self._turned(period)
+        return worked <= found + SAME * period
+
+    def _turned(self, period: float) -> tuple[float, float]:
+        """Return when it worked still, and when it was found dead, in the latest period, as all falls together tell."""
+        last = self.falls[-1][1]
+        turned = [round((last - found) / period) * period for _, found in self.falls]
+        return (
+            max(fall[0] + turn for fall, turn in zip(self.falls, turned, strict=True)),
+            min(fall[1] + turn for fall, turn in zip(self.falls, turned, strict=True)),
+        )
 
     # ── when it is due ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -149,20 +162,13 @@ class Foresight:
         period = self._period()
         if period is None:
             return math.inf
-        moment = self._window(mended.at, period)
+        moment = self._next_turn(mended.at, period)
         return moment + (LATE - 1.0) * period if self.skips else moment
 
-    def _window(self, mended_at: float, period: float) -> float:
-        """Return the next moment by the calendar: from when it may, and from when it must have happened again."""
-        last = self.falls[-1][1]
-        turns = [round((last - found) / period) * period for _, found in self.falls]
-        seen = max(fall[0] + turn for fall, turn in zip(self.falls, turns, strict=True))
-        found = min(fall[1] + turn for fall, turn in zip(self.falls, turns, strict=True))
-        if seen > found:
-            seen, found = self.falls[-1]
-        turn = math.floor((mended_at - seen) / period)
-        moments = [moment + each * period for each in (turn, turn + 1, turn + 2) for moment in (seen, found)]
-        return min(moment for moment in moments if moment > mended_at)
+    def _next_turn(self, mended_at: float, period: float) -> float:
+        """Return the next moment by the calendar from which it may have happened again."""
+        worked, _ = self._turned(period)
+        return worked + math.floor((mended_at - worked) / period + 1.0) * period
 
     def is_due(self, now: float, mended: Mended, successes: int) -> bool:
         """Return whether the remedy is to be applied now; nobody else is to do so for a while."""
@@ -186,27 +192,18 @@ class Foresight:
         self.claimed_until = now + PATIENCE * max(0.0, now - mended.at)
         return True
 
-    def count(self, now: float) -> None:
-        """Count a remedy that was applied at *now*, before it was needed; by the calendar, once in a period."""
-        period = self._period() if self.rule is Rule.CALENDAR else None
-        if period is None or now - self.counted_at > period / 2.0:
-            self.applied += 1
-            self.counted_at = now
+    def count(self) -> None:
+        """Count a remedy that was applied before it was needed."""
+        self.applied += 1
         self.claimed_until = -math.inf
 
     @property
     def prevented(self) -> float:
         """Return how many failures were prevented, as far as those tell that were left to happen."""
-        looked = self.died + self.survived
-        return max(0, self.applied - self.missed) * self.died / looked if looked else 0.0
+        died = LEAST_LIVES + self.died  # those that showed the rule have happened, too
+        return max(0, self.applied - self.missed) * died / (died + self.survived)
 
     def to_dict(self) -> dict[str, float | str | None]:
         """Return it JSON-ready."""
         counts = {name: getattr(self, name) for name in ("applied", "missed", "abstained", "died", "survived")}
         return {"remedy": self.remedy, "rule": self.rule and self.rule.value, **counts, "prevented": self.prevented}
-
-
-def _is_multiple(gap: float, period: float) -> bool:
-    """Return whether *gap* is one period, or a few."""
-    times = round(gap / period)
-    return 1 <= times <= MOST_TURNS and abs(gap - times * period) <= SAME * period

@@ -86,7 +86,7 @@ class Outlook:
         with self._lock:
             foresight = self._foresights.get(due.signature)
             if foresight is not None:
-                foresight.count(at)
+                foresight.count()
         self.mended(due.signature, due.remedy, at, successes)
 
     def forget(self, due: Due) -> None:

@@ -7,7 +7,7 @@ import time
 
 from tests.torture.matrix.behaviour import behaviour
 from tests.torture.matrix.peer import Breaker, NotOffered
-from tests.torture.matrix.target import Target, end_of, end_of_sync, fails, in_threads, lets_through
+from tests.torture.matrix.target import Target, either, end_of, end_of_sync, fails, in_threads, lets_through
 
 IS_STALE = "            if stamp != self.generation or self.state is State.DISABLED:\n"
 
@@ -61,6 +61,29 @@ async def stale_success_after_opening(peer):
     await old
 
     assert not await lets_through(door, target)
+
+
+@behaviour(
+    "any success closes",
+    IS_STALE,
+    "            if ok and self.state is State.OPEN:\n                return self._move(Change.RESET, now)\n"
+    + IS_STALE,
+)
+def stale_success_in_threads(peer):
+    """A success that another thread had under way when the circuit opened does not close it."""
+    target = Target()
+    door = peer.protect(target.ask_sync, breaker=Breaker(3, 10.0))
+
+    def others():
+        time.sleep(0.05)
+        for _ in range(3):
+            end_of_sync(door, 0.0, down=True)
+
+    in_threads(lambda: door(0.3), others)
+    before = target.calls
+    end_of_sync(door)
+
+    assert (4, 4) == (before, target.calls)
 
 
 @behaviour("no generations", "stamp != self.generation or self.state is", "self.state is")
@@ -160,7 +183,7 @@ async def late_success_of_a_failed_round(peer):
 async def slow_calls_open(peer):
     """A target whose answers are right, but come too late to be of use, opens the circuit."""
     target = Target()
-    door = peer.protect(target.ask, breaker=Breaker(3, 10.0, slow=0.05))
+    door = either(peer, target, breaker=Breaker(3, 10.0, slow=0.05))
     for _ in range(3):
         await end_of(door(0.1))
 
@@ -201,7 +224,7 @@ async def cancelled_probe_is_no_success(peer):
 async def rests_in_vain_grow(peer):
     """A circuit whose probe finds the target still down rests longer the next time."""
     target = Target(down=True)
-    door = peer.protect(target.ask, breaker=Breaker(1, 0.2, most_rest=2.0))
+    door = either(peer, target, breaker=Breaker(1, 0.2, most_rest=2.0))
     await fails(door, 1)
     await asyncio.sleep(0.25)
     await fails(door, 1)

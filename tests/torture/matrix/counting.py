@@ -8,7 +8,7 @@ import weakref
 
 from tests.torture.matrix.behaviour import behaviour
 from tests.torture.matrix.peer import Breaker, Retry
-from tests.torture.matrix.target import Target, end_of, end_of_sync, fails, lets_through
+from tests.torture.matrix.target import Target, either, end_of, end_of_sync, fails, lets_through
 
 
 async def cancelled_calls(door, number):
@@ -72,7 +72,7 @@ async def own_timeouts_open(peer):
 async def refusals_do_not_prolong_the_rest(peer):
     """Callers that knock at an open circuit all the time do not keep it open."""
     target = Target(down=True)
-    door = peer.protect(target.ask, breaker=Breaker(1, 0.3))
+    door = either(peer, target, breaker=Breaker(1, 0.3))
     await fails(door, 1)
     target.down = False
     for _ in range(14):
@@ -119,23 +119,44 @@ async def wrong_results_open(peer):
 @behaviour("every error counts", "return retry is None or is_a(error, UnbreakableError) or", "return True or")
 async def errors_of_other_types_do_not_open(peer):
     """An error that the circuit is not meant for, such as a caller's own mistake, does not open it."""
-    calls = []
 
-    async def work():
-        calls.append(1)
-        raise LookupError("no such customer")
+    class Shop(Target):
+        """A target that knows no such customer."""
 
-    door = peer.protect(work, breaker=Breaker(3, 10.0))
-    await fails(door, 10)
+        def _answer(self, down):
+            super()._answer(down)
+            raise LookupError("no such customer")
 
-    assert 10 == len(calls)
+    shop = Shop()
+    await fails(either(peer, shop, breaker=Breaker(3, 10.0)), 10)
+
+    assert 10 == shop.calls
+
+
+@behaviour(
+    "who finds no place has failed",
+    "        return ctx.refuse(error)\n    ctx.permit = gate\n",
+    "        ctx.target.circuit.settle(ctx.target.circuit.generation, False, ctx.runtime.now())\n"
+    "        return ctx.refuse(error)\n    ctx.permit = gate\n",
+)
+async def full_bulkhead_is_no_failure(peer):
+    """Calls that our own bulkhead refuses say nothing of the target, and do not open the circuit."""
+    target = Target()
+    door = peer.protect(target.ask, bulkhead=1, breaker=Breaker(3, 10.0, on=Exception))
+    holder = asyncio.ensure_future(door(0.3))
+    await asyncio.sleep(0.05)
+    for _ in range(5):
+        await end_of(door())
+    assert (1, "up") == (target.calls, await holder)
+
+    assert await lets_through(door, target)
 
 
 @behaviour("forced open is merely open", "self._by_hand(Change.FORCED, now=math.inf)", "self._by_hand(Change.TRIPPED)")
 async def forced_open_stays_open(peer):
     """A circuit that was opened by hand lets nobody through, however long it rests."""
     target = Target()
-    door = peer.protect(target.ask, breaker=Breaker(3, 0.1))
+    door = either(peer, target, breaker=Breaker(3, 0.1))
     await door()
     peer.force_open(door)
     await asyncio.sleep(0.25)

@@ -7,6 +7,8 @@ import threading
 import time
 from typing import Any
 
+from tests.torture.matrix.peer import NotOffered
+
 
 class Target:
     """Be asked, by async and by plain code; who asks while it is down is told so after *seconds*."""
@@ -53,6 +55,19 @@ class Target:
             return self._answer(down)
         finally:
             self._end()
+
+
+def either(peer: Any, target: Target, **wishes: Any) -> Any:
+    """Return an async function that asks the target, protected in whichever colour the library protects."""
+    try:
+        return peer.protect(target.ask, **wishes)
+    except NotOffered:
+        door = peer.protect(target.ask_sync, **wishes)
+
+    async def ask(*args: Any, **kwargs: Any) -> Any:
+        return door(*args, **kwargs)
+
+    return ask
 
 
 async def end_of(call: Any) -> Any:

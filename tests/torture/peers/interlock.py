@@ -46,6 +46,7 @@ class Interlock(Peer):
     name = "interlock-cb"
     refused = (CircuitOpenError, BulkheadFullError)
     cut = (CallTimeoutError,)
+    order = ("timeout", "bulkhead", "breaker", "retry", "fallback")  # as in its README
     breaker_takes = ("verify",)
 
     def retry(self, work: Any, wish: Any) -> Any:

@@ -17,15 +17,12 @@ class Pybreaker(Peer):
 
     def breaker(self, work: Any, wish: Any) -> Any:
         self.check_plain(wish)
-        self.last = pybreaker.CircuitBreaker(
+        breaker = pybreaker.CircuitBreaker(
             fail_max=wish.failures,
             reset_timeout=wish.rest,
             exclude=[lambda error: not isinstance(error, wish.on)],
         )
-        return self.last(work)
-
-    def force_open(self, door: Any) -> None:
-        self.last.open()
+        return breaker(work)
 
     def typed(self) -> dict[str, str]:
         return {

@@ -57,9 +57,10 @@ def test_a_remedy_that_stops_working_is_soon_demoted():
 
 def test_a_remedy_that_works_most_of_the_time_is_not_demoted_for_a_failure():
     """Three successes in four are better than nothing, whatever came last."""
-    lessons = [(REFRESH, True, 3), (REFRESH, False, 1)] * 10
+    experience = taught((None, False, 5), *[(REFRESH, True, 3), (REFRESH, False, 1)] * 10)
 
-    assert REFRESH is chosen(taught((None, False, 5), *lessons), REFRESH)
+    assert REFRESH is chosen(experience, REFRESH)
+    assert 0.65 < experience.value("timeout", REFRESH) < 0.8
 
 
 def test_of_two_that_work_the_cheaper_one_is_tried_first():
@@ -136,15 +137,18 @@ def test_an_outage_is_no_proof_for_afterwards():
     assert [True, False] == [gives_up(experience, successes=successes) for successes in (0, 1)]
 
 
-def test_one_call_that_was_healed_brings_hope_back():
+@pytest.mark.parametrize("signature", ["timeout", "500 | auth_error"])
+def test_one_call_that_was_healed_brings_hope_back(signature):
     """A repeat that has worked makes the next ones worth it, until many calls are lost again."""
-    experience = lost(50)
-    experience.healed(["timeout"])
+    experience = lost(50, signature)
+    experience.healed([signature])
 
-    assert not gives_up(experience)
+    assert not gives_up(experience, signature)
+    assert not experience.is_grim
     for number in range(50, 60):
-        experience.lost("timeout", number)
-    assert gives_up(experience)
+        experience.lost(signature, number)
+    assert gives_up(experience, signature)
+    assert experience.is_grim
 
 
 def test_a_remedy_that_helps_now_and_then_or_was_never_tried_is_hope():

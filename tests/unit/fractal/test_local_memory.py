@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import unbreakable as ub
-from unbreakable.fractal.memory import MOST_TARGETS
+from unbreakable.fractal.memory import MOST_LESSONS, MOST_TARGETS, added
 from unbreakable.fractal.target import COLD
 from unbreakable.runtime import BLOCKING
 from unbreakable.runtime.world import RealWorld
@@ -120,3 +120,13 @@ def test_whoever_has_no_plan_yet_leaves_the_known_one_in_force():
     memory.add("target", RECORD, "new")
 
     assert {"strategy": "balanced"} == memory.get("target")["plan"]
+
+
+def test_lessons_add_up_in_any_order_and_fade():
+    """What several nodes tell of a remedy is one row of sums; beyond 64 trials it counts half."""
+    one, other = ["timeout", "refresh", 0.9, 3, 1, 500], ["timeout", "refresh", 0.9, 1, 2, 250]
+    many = ["timeout", "refresh", 0.9, 60, 4, 900]
+
+    assert [["timeout", "refresh", 0.9, 4, 3, 750]] == added([one], [other]) == added([other], [one])
+    assert [["timeout", "refresh", 0.9, 31, 2, 700]] == added([many], [one])
+    assert MOST_LESSONS == len(added([], [[f"sort {number}", "refresh", 0.9, 1, 0, 1] for number in range(1_000)]))

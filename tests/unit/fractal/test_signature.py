@@ -141,6 +141,15 @@ def test_without_any_code_of_the_users_it_is_the_library_that_was_called():
     assert " | in urllib.parse." in sign(error)
 
 
+def test_what_is_installed_is_not_the_users():
+    """A package that came with the environment is passed over, wherever that lies."""
+    library: dict = {"__name__": "library.deep"}
+    for folder in ("site-packages", "dist-packages"):
+        exec(compile("def ask(): int('x')", f"/venv/lib/python3/{folder}/library/deep.py", "exec"), library)  # noqa: S102
+
+        assert sign(raised(library["ask"])).endswith("in tests.unit.fractal.test_signature.raised")
+
+
 PROGRAM = """
 from unbreakable.fractal.signature import sign
 

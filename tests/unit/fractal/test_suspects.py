@@ -46,11 +46,13 @@ def test_each_attempt_has_suspects_of_its_own():
             inner.execute_sync()
         raise LookupError("no page")
 
-    outer = ub.FractalNode("page", page, **{**FREE, "retry": ub.Retry(2)})
-    outer.remedy(lambda failure: seen.append(failure.suspects))(lambda failure: None)
-    outer.execute_sync()
+    outer = ub.protect(**{**FREE, "retry": ub.Retry(2)})(page)
+    outer.node.on(ub.events.Explained, lambda event: seen.append(event.text))
+    with pytest.raises(LookupError):
+        outer()
 
-    assert [("database",), ()] == seen[:1] + seen[-1:]
+    assert 1 == seen[0].count("unwell at the same time: database")
+    assert 2 == seen[0].count("LookupError: no page") - 1
 
 
 def test_of_the_family_those_are_named_that_keep_failing():
