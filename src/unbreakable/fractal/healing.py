@@ -109,7 +109,7 @@ class Healing:
             why = why_give_up(ctx, failure, remedy, episode)
             if why is None:
                 return True
-            reason = why
+            reason, ctx.vain = why, True
         elif failure.attempt >= self.retry.attempts:
             reason = f"all {self.retry.attempts} attempts are used"
         elif failure.exhausted:

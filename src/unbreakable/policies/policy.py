@@ -75,6 +75,7 @@ class Context(Alarm):
     refuted: bool = False  #: whether ``verify`` said no to what the attempt, with all that is in it, came to
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
+    vain: bool = False  #: whether a repeat was given up since none has ever helped
     broke: bool = False  #: whether a repeat was denied for want of budget
     prepaid: bool = False  #: whether a repeat was paid before it is known whether there will be one
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
