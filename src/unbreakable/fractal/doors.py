@@ -68,7 +68,7 @@ class Door(Generic[P, T]):
         if target is not None and refused is None:
             refused = turn_away_if_shut(self.node, target, runtime, args, kwargs)
         ctx = self._open(runtime, args, kwargs)
-        ctx.refused, ctx.notebook = refused, Story(runtime.now, ctx.started)
+        ctx.refused, ctx.notebook = refused or ctx.refused, Story(runtime.now, ctx.started)
         return ctx
 
     def _replay(self, ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
