@@ -104,6 +104,7 @@ class Context(Alarm):
     unwanted: bool = False  #: whether the caller has cancelled the call, although not the task that asks
     idle: bool = False  #: whether it waits until its caller begins the next attempt, which may never be
     stream: Any = None  #: of a generator that this attempt, or call, has just opened
+    stays: bool = False  #: whether its attempts are made where its caller is, in no task of their own: a generator's
     bells: Sequence[Waiter] = ()  #: of those who wait until the call is over
 
     @property
