@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import unbreakable as ub
+
 
 class BookingFailed(Exception):
     """What a layer makes of the trouble below it."""
@@ -61,6 +63,27 @@ def test_a_wish_is_kept_by_every_layer(colour, layer, error, moments):
         return asked
 
     assert moments == colour.play(story)
+
+
+def test_the_rest_of_a_circuit_of_ours_is_no_wish_of_a_target(colour):
+    """A layer that makes something of its own of a refusal below tries again when it would have anyway."""
+
+    async def story():
+        async def bottom():
+            raise ConnectionError("down")
+
+        inner = colour.protect(bottom, retry=False, breaker=ub.CircuitBreaker(1, rest=20.0))
+
+        async def work():
+            try:
+                await colour.call(inner)
+            except Exception as trouble:
+                from_it(trouble)
+
+        outcome = await colour.call(colour.protect(work, deadline=60.0).outcome)
+        return outcome.attempts, colour.now()
+
+    assert (3, 2.0) == colour.play(story)
 
 
 def test_what_is_known_to_be_hopeless_is_repeated_on_no_layer(colour):
