@@ -30,7 +30,11 @@ Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 NO_BACKOFF = ub.Retry(backoff=ub.Backoff(first=0.0))
 PLENTY = ub.RetryBudget(ratio=1.0, start=1e9, most=1e9)  # half of the attempts are repeats
 FULL = "unbreakable, everything on"
-EVERYTHING: dict[str, Any] = {"validate": lambda: True, "verify": lambda value: value == 7}
+EVERYTHING: dict[str, Any] = {
+    "validate": lambda: True,
+    "verify": lambda value: value == 7,
+    "limit": ub.AdaptiveLimit(first=64),
+}
 
 
 def async_work() -> Callable[[], Any]:

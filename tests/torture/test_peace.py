@@ -239,7 +239,7 @@ def test_all_sorts_of_calls_leave_it_in_peace(colour):
         for _ in range(3):
             await colour.call(door.outcome, "none")
         await colour.call(door, "idempotent")
-        return service.asked, [each.quick[colour.is_async] for each in door.node.target.circle]
+        return service.asked, [bool(each.quick[colour.is_async]) for each in door.node.target.circle]
 
     asked, quick = colour.play(story)
 

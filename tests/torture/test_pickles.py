@@ -169,3 +169,42 @@ def test_an_outcome_comes_back_from_another_process():
 
     assert isinstance(outcome.error, httpx2.HTTPStatusError)
     assert 404 == outcome.error.response.status_code
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        *(ub.Retry(3), ub.Backoff(0.5), ub.CircuitBreaker(ratio=0.5), ub.Timeout(1.0), ub.Hedge(0.1), ub.Bulkhead(3)),
+        *(ub.RetryBudget(), ub.AdaptiveLimit(), ub.Throttle(), ub.Strategy("mine", retry=ub.Retry(2)), ub.Verify(bool)),
+    ],
+    ids=lambda policy: type(policy).__name__,
+)
+def test_policies_travel(policy):
+    """What is pinned can be handed to the processes that pin it."""
+    assert policy == pickle.loads(pickle.dumps(policy))  # noqa: S301 - our own
+    assert policy == copy.deepcopy(policy)
+
+
+def test_what_is_told_of_a_call_travels():
+    """Events, the status and the failure that a fallback is given can be sent to whoever collects them."""
+    told = []
+
+    @ub.protect("down", retry=ub.Retry(2, backoff=ub.Backoff(0.0)), fallback=told.append)
+    def down():
+        raise ConnectionError("down")
+
+    down.node.on(ub.events.Event, told.append)
+    down()
+    told.append(down.node.get_status())
+    arrived = pickle.loads(pickle.dumps(told))  # noqa: S301 - our own
+
+    assert len(told) > 5
+    assert [repr(each) for each in told] == [repr(each) for each in arrived]
+
+
+def test_an_outcome_that_holds_a_generator_stays_where_it_is():
+    """A generator cannot travel, and Python says so."""
+    outcome = ub.protect("items")(lambda: (yield 1)).outcome()
+
+    with pytest.raises(TypeError, match="generator"):
+        pickle.dumps(outcome)

@@ -108,6 +108,34 @@ def test_a_child_finds_no_lock_shut():
     assert ["there", "hi", "healed", 103] == ends
 
 
+def test_a_child_keeps_the_limit_that_was_found_and_nobody_in_it():
+    """What was found of the target holds in the child, too; who is in flight, or waits, in the parent is not there."""
+    parent, child, after = in_a_program("""
+        begun, leave = threading.Event(), threading.Event()
+
+        @ub.protect("target", retry=False, limit=ub.AdaptiveLimit(first=3, wait=0.0), throttle=ub.Throttle())
+        def door(wait):
+            if wait:
+                begun.set()
+                leave.wait(10)
+
+        node = door.node
+        node.target.gate.resize(1)
+        door(False)
+        thread = in_flight(door, True)
+        begun.wait(10)
+        look = lambda: (node.get_status().limit, node.get_status().in_flight, type(door.outcome(False).error).__name__)
+        parent, child = look(), forked(look)
+        leave.set()
+        thread.join()
+        print(json.dumps([parent, child, look()]))
+    """)
+
+    assert [1, 1, "LimitReached"] == parent
+    assert [1, 0, "NoneType"] == child
+    assert [1, 0, "NoneType"] == after
+
+
 def test_a_fork_inside_a_call_leaves_both_with_exact_counts():
     """The child of a call that forks ends the call, too; neither has a place too many or too few afterwards."""
     parent, child = in_a_program("""

@@ -14,7 +14,7 @@ from unbreakable.fractal.quick import begin, begin_valid, fail, succeed
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trace import Story
-from unbreakable.fractal.turning_away import turn_away_if_shut
+from unbreakable.fractal.turning_away import outcome_if_shut, turn_away_if_shut
 from unbreakable.outcome import Outcome
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.check import refuse
@@ -68,7 +68,7 @@ class Door(Generic[P, T]):
         if target is not None and refused is None:
             refused = turn_away_if_shut(self.node, target, runtime, args, kwargs)
         ctx = self._open(runtime, args, kwargs)
-        ctx.refused, ctx.notebook = refused, Story(runtime.now, ctx.started)
+        ctx.refused, ctx.notebook = refused or ctx.refused, Story(runtime.now, ctx.started)
         return ctx
 
     def _replay(self, ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -149,6 +149,8 @@ class AsyncProtected(Door[P, T]):
     async def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
         runtime = ASYNCIO if self.node.runtime is None else self.node.runtime
+        if (refused := outcome_if_shut(self.node, runtime, args, kwargs)) is not None:
+            return refused
         ctx = self._open(runtime, args, kwargs)
         return self.node.outcome(ctx, await self.node.play(ctx))
 
@@ -223,6 +225,8 @@ class SyncProtected(Door[P, T]):
     def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
         runtime = BLOCKING if self.node.runtime is None else self.node.runtime
+        if (refused := outcome_if_shut(self.node, runtime, args, kwargs)) is not None:
+            return refused
         ctx = self._open(runtime, args, kwargs)
         return self.node.outcome(ctx, run_blocking(self.node.play(ctx)))
 

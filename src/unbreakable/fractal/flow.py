@@ -56,17 +56,20 @@ class Flow:
 
         Quick failures are no health.
         """
-        self.pour(node, now)
         late = failure.cut or failure.kind is Kind.TIMEOUT
+        too_much = late or failure.kind is Kind.THROTTLED
+        if not (too_much or (blamed and self.shedding is not None)):
+            return
+        self.pour(node, now)
         with self.lock:
             change = None
-            if self.shedding is not None and (blamed or late or failure.kind is Kind.THROTTLED):
+            if self.shedding is not None:
                 self.shedding.refuse(now)
-            if self.settings is not None:
+            if self.settings is not None and too_much:
                 limiter = self._limiter(self.settings, now)
                 if late:
                     limiter.meter.cut(failure.elapsed, now)
-                elif failure.kind is Kind.THROTTLED:
+                else:
                     limiter.meter.refuse(now)
                 change = self._look(limiter, now)
         self._tell(node, change, now)

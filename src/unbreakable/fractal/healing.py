@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from unbreakable.errors import Kind
 from unbreakable.events import AttemptFailed, RemedyConfirmed, RetryDenied, Retrying
 from unbreakable.fractal.applying import apply
 from unbreakable.fractal.choosing import choose, why_give_up
@@ -109,13 +110,13 @@ class Healing:
             why = why_give_up(ctx, failure, remedy, episode)
             if why is None:
                 return True
-            reason = why
+            reason, ctx.vain = why, True
         elif failure.attempt >= self.retry.attempts:
             reason = f"all {self.retry.attempts} attempts are used"
         elif failure.exhausted:
             reason = "a protected call inside has repeated it already"
         else:
-            reason = f"{failure.kind.value} failures of this type are not repeated"
+            reason = not_repeated(failure.kind)
         deny(ctx, failure, reason)
         return False
 
@@ -236,7 +237,22 @@ def in_words(failure: Failure) -> str:
     cause = root_cause(failure.error)
     because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
     beside = f"; unwell at the same time: {', '.join(failure.suspects)}" if failure.suspects else ""
-    return f"attempt {failure.attempt} failed ({failure.kind.value}): {in_one_line(failure.error)}{because}{beside}"
+    return f"{failed_in_words(failure.attempt, failure.kind, failure.error)}{because}{beside}"
+
+
+def failed_in_words(attempt: int, kind: Kind, error: Exception) -> str:
+    """Return in words that an attempt has failed."""
+    return f"attempt {attempt} failed ({kind.value}): {in_one_line(error)}"
+
+
+def not_again_in_words(reason: str) -> str:
+    """Return in words that there is no further attempt."""
+    return f"no further attempt: {reason}"
+
+
+def not_repeated(kind: Kind) -> str:
+    """Return why failures of that *kind* are not repeated."""
+    return f"{kind.value} failures of this type are not repeated"
 
 
 def foresee(ctx: Context, signature: str) -> None:
@@ -261,7 +277,7 @@ def why_not(ctx: Context, failure: Failure) -> str:
 def deny(ctx: Context, failure: Failure, reason: str) -> Failure:
     """Return *failure* as the last one, having told why there is no further attempt."""
     if ctx.plan.retry is not None and ctx.plan.retry.attempts > 1:
-        ctx.notebook.tell(f"no further attempt: {reason}")
+        ctx.notebook.tell(not_again_in_words(reason))
         ctx.emit(RetryDenied, reason=reason)
     return failure
 

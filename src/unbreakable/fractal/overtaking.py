@@ -17,11 +17,22 @@ async def overtake(ctx: Context, failure: Failure, go_on: Callable[[], Awaitable
     """
     laggard: Laggard = ctx.laggard
     ctx.laggard, ctx.overtakes = None, failure.attempt
+    is_under_way = True
+
+    async def others() -> Result[Any]:
+        nonlocal is_under_way
+        result = await go_on()
+        is_under_way = False
+        return result
+
     try:
-        result: Result[Any] = await ctx.runtime.first(go_on, laggard.run)
+        result: Result[Any] = await ctx.runtime.first(others, laggard.run)
     finally:
         laggard.let_go()
     if isinstance(result, Success) and result is laggard.answer:
+        ctx.made = max(
+            ctx.made, ctx.attempt if is_under_way else 0
+        )  # they tell it themselves only when they have ended
         ctx.attempt = failure.attempt
         ctx.target.take_in_vain()
         ctx.notebook.tell(f"attempt {failure.attempt} answered after all")

@@ -83,7 +83,7 @@ class Stream:
         ctx = self.node.open(runtime, self._attempt, self.given)
         if plain:
             ctx.notebook = Story(runtime.now, ctx.started)
-        ctx.function, ctx.cancels = self.function, runtime.cancellations()
+        ctx.function, ctx.cancels, ctx.stays = self.function, runtime.cancellations(), True
         self.ctx = self.scope = ctx
         self._make = work_with_arguments(self.function, *self.given)
         enter(ctx)

@@ -84,7 +84,7 @@ def announce(ctx: Context, result: Result[Any]) -> None:
         ctx.leave_makeshift()
     if isinstance(result, Failure):
         pass_on(ctx, result.error)
-        if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke):
+        if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke or ctx.vain):
             # The calls around this one need not repeat what was repeated here.
             ctx.parent.spent = (*ctx.parent.spent[-7:], result.error)
         ctx.emit(Failed, attempts=ctx.made, error=in_one_line(result.error))

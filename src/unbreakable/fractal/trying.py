@@ -16,6 +16,7 @@ from unbreakable.errors import (
     ConfigurationError,
     DeadlineExceeded,
     Kind,
+    Rejected,
     ValidationFailed,
     VerificationFailed,
     told_by,
@@ -156,7 +157,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     kind = Kind.BUG if is_misuse(error) else classify(error)
     if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
-    known = {} if ctx.own_deeds is None else ctx.own_deeds.settle().flags()
+    inner, known = has_passed(ctx, error), {} if ctx.own_deeds is None else ctx.own_deeds.settle().flags()
     if ctx.refuted:
         known["acted"] = False
     failure = Failure(
@@ -167,13 +168,22 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         elapsed=now - started - ctx.aside,
         cut=cut,
         soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
-        retry_after=retry_after(error),
+        retry_after=wish_below(error) if inner else retry_after(error),
         exhausted=is_exhausted(error, ctx),
-        inner=has_passed(ctx, error),
+        inner=inner,
         suspects=suspects_of(ctx),
         **known,
     )
     return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
+
+
+def wish_below(error: Exception) -> float | None:
+    """Return how long a target further in asked to be left in peace, however *error* hands that on.
+
+    What a circuit of ours says is no wish of a target.
+    """
+    told = (retry_after(each) for each in relatives(error) if each is error or not is_a(each, Rejected))
+    return max((each for each in told if each is not None), default=None)
 
 
 def as_raised(error: Exception, ctx: Context) -> Exception:

@@ -5,17 +5,25 @@ What the script would come to, where nothing else has a say, is known before: th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
-from unbreakable.fractal.healing import Healing
+from unbreakable.errors import CircuitOpen, Kind
+from unbreakable.fractal.healing import Healing, failed_in_words, not_again_in_words, not_repeated
 from unbreakable.fractal.telling import untried
+from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Validation, check_input
+from unbreakable.outcome import Outcome, Status, Trace
 from unbreakable.policies import Bulkhead, Plan
 from unbreakable.policies.breaker import ENDLESS, resting
 from unbreakable.policies.policy import _current
 from unbreakable.runtime import Runtime
 
+STEPS = (
+    *("try.validate.check_input", "try.validate.check_state", "try.validate.prepare"),
+    *("heal.diagnose.classify", "heal.diagnose.sign", "heal.diagnose.find_cause", "learn.store.record"),
+)
 MOST_PILED = 4_096  # calls turned away that wait to be counted
 
 
@@ -48,3 +56,40 @@ def turn_away_if_shut(
     if len(target.turned_away) >= MOST_PILED:
         target.count_turned_away()
     raise resting(node.name, circuit, rest, untried(node.name, "open" if rest < ENDLESS else "forced open"))
+
+
+def outcome_if_shut(node: Any, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any] | None:
+    """Return the outcome of a call that an open circuit turns away; None where the script has to be played."""
+    target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
+    if target is None or not target.circuit.shut or node.settings.validate is not None:
+        return None
+    retry = target.plan.retry
+    if retry is not None and retry.on is not Exception:
+        return None  # why it is not repeated is for the script to say
+    try:
+        turn_away_if_shut(node, target, runtime, args, kwargs)
+    except CircuitOpen as error:
+        del error.__notes__  # which is for those at whom it is raised
+        return _outcome(node, target.plan, error)
+    return None
+
+
+def _outcome(node: Any, plan: Plan, error: CircuitOpen) -> Outcome[Any]:
+    lines = [f"0.000 s  {failed_in_words(1, Kind.REJECTED, error)}"]
+    if plan.retry is not None and plan.retry.attempts > 1:
+        lines.append(f"0.000 s  {not_again_in_words(not_repeated(Kind.REJECTED))}")
+    steps = _steps()
+    trace = Trace(stages=steps.stages, background=steps.background, story=tuple(lines))
+    name, strategy = node.next_id(), plan.strategy
+    return Outcome(
+        id=name, node=node.name, status=Status.FAILED, error=error, attempts=0, strategy=strategy, trace=trace
+    )
+
+
+@functools.cache
+def _steps() -> Trace:
+    """Return the steps that a call takes to be turned away; how long they took is next to nothing."""
+    book = Notebook(float, 0.0)
+    for path in STEPS:
+        book.did(path)
+    return book.close()

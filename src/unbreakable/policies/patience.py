@@ -27,7 +27,7 @@ class Patience:
     """Wait for an attempt alone for as long as the learned *limit* says, then say so and let it go on.
 
     Only on an event loop, for operations that may run twice at once.  A probe of a half-open circuit is cut instead:
-    others wait for what it finds out; so is a block, which is where its caller is.
+    others wait for what it finds out; so are a block and a generator, which are where their caller is.
     """
 
     limit: Timeout
@@ -54,8 +54,8 @@ class Patience:
         return late(ctx, began)
 
     def _is_raced(self, ctx: Context) -> bool:
-        can_be = ctx.runtime.preemptive and ctx.waiting is None and not ctx.target.circuit.is_probing
-        return can_be and may_run_twice_at_once(ctx.plan.effects)
+        can_be = ctx.runtime.preemptive and ctx.waiting is None and not ctx.stays
+        return can_be and not ctx.target.circuit.is_probing and may_run_twice_at_once(ctx.plan.effects)
 
 
 def patience(ctx: Context, limit: Timeout) -> float:

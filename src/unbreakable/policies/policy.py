@@ -75,6 +75,7 @@ class Context(Alarm):
     refuted: bool = False  #: whether ``verify`` said no to what the attempt, with all that is in it, came to
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
+    vain: bool = False  #: whether a repeat was given up since none has ever helped
     broke: bool = False  #: whether a repeat was denied for want of budget
     prepaid: bool = False  #: whether a repeat was paid before it is known whether there will be one
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
@@ -103,6 +104,7 @@ class Context(Alarm):
     unwanted: bool = False  #: whether the caller has cancelled the call, although not the task that asks
     idle: bool = False  #: whether it waits until its caller begins the next attempt, which may never be
     stream: Any = None  #: of a generator that this attempt, or call, has just opened
+    stays: bool = False  #: whether its attempts are made where its caller is, in no task of their own: a generator's
     bells: Sequence[Waiter] = ()  #: of those who wait until the call is over
 
     @property

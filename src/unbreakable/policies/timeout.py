@@ -29,10 +29,10 @@ class Timeout(Preset):
 
     A *learned* limit is a guess about a target whose next answer may be slower than all before, so it is never the
     reason why a call fails.  On an event loop it is soft: when it is over another attempt begins, if that is paid for,
-    and the old one races on (see ``Patience``).  It doubles with every attempt.  It cuts a probe of a half-open circuit
-    and a block; and what plain code asks how long it has is told it while another attempt is sure to follow.  There,
-    where what was cut is slow again most of the time it counts no more.  It costs sync code no thread.  Given with a
-    node, it is the guess to begin with: it holds until the first limit is learned.
+    and the old one races on (see ``Patience``).  It doubles with every attempt.  It cuts a probe of a half-open
+    circuit, a block and a generator; and what plain code asks how long it has is told it while another attempt is sure
+    to follow.  There, where what was cut is slow again most of the time it counts no more.  It costs sync code no
+    thread.  Given with a node, it is the guess to begin with: it holds until the first limit is learned.
     """
 
     seconds: float = field(default=math.inf, kw_only=False)

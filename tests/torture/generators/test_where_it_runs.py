@@ -305,3 +305,31 @@ def test_a_generator_dropped_by_the_collector_leaves_the_code_around_it_alone():
         return before, name()
 
     assert (("around", "around"), None) == (around(), name())
+
+
+def test_a_generator_that_is_late_with_its_first_item_is_begun_anew_in_the_task_of_its_consumer():
+    """A learned limit ends such an attempt: beside its consumer's task it could not go on for long."""
+
+    async def story():
+        tasks, slow, closed = [], [], []
+
+        @ub.protect("stream", effects="idempotent", timeout=ub.Timeout(1.0, learned=True))
+        async def items():
+            tasks.append(asyncio.current_task())
+            try:
+                if slow:
+                    slow.pop()
+                    await sleep(5.0)
+                yield 1
+                tasks.append(asyncio.current_task())
+                yield 2
+            finally:
+                closed.append(asyncio.current_task())
+
+        slow.append(1)
+        came = [item async for item in items()]
+        here = asyncio.current_task()
+        return came, [task is here for task in (*tasks, *closed)], here.cancelling()
+
+    with virtual_time():
+        assert ([1, 2], [True] * 5, 0) == asyncio.run(story())

@@ -31,6 +31,7 @@ class Mutant:
     name: str
     old: str
     new: str
+    hangs: bool = False  #: whether it can do nothing but hang: the story has failed when it takes too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,13 @@ class Behaviour:
 _rows: dict[str, Behaviour] = {}
 
 
-def behaviour(mutant: str, old: str, new: str, *, real: bool = False) -> Callable[[Any], Any]:
+def behaviour(mutant: str, old: str, new: str, *, real: bool = False, hangs: bool = False) -> Callable[[Any], Any]:
     """Make a story a row of the matrix; its docstring is the promise."""
 
     def enrol(story: Any) -> Any:
         group = story.__module__.rpartition(".")[2]
         promise = inspect.cleandoc(story.__doc__)
-        row = Behaviour(group, story.__name__, promise, story, Mutant(mutant, old, new), real)
+        row = Behaviour(group, story.__name__, promise, story, Mutant(mutant, old, new, hangs), real)
         assert _rows.setdefault(row.name, row) is row, f"two rows are named {row.name}"
         return story
 

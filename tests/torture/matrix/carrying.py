@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pickle
+import sys
 import threading
 import time
 
@@ -83,7 +84,6 @@ _at_home = at_home
 @behaviour("locks stay as they were", "    os.register_at_fork(after_in_child=_open_all)\n", "    pass\n", real=True)
 def fork_in_the_middle(peer):
     """A child that is forked while threads are in the middle of calls can make calls of its own."""
-    over = threading.Event()
 
     def work(fail):
         if fail:
@@ -91,32 +91,55 @@ def fork_in_the_middle(peer):
         return "up"
 
     door = peer.protect(work, retry=Retry(2, 0.0), breaker=Breaker(1_000_000, 10.0))
-
-    def hammer():
-        while not over.is_set():
-            end_of_sync(door, fail=True)
-            end_of_sync(door, fail=False)
-
-    crowd = [threading.Thread(target=hammer, daemon=True) for _ in range(2)]
-    for one in crowd:
-        one.start()
+    crowd = Crowd(door)
     try:
-        ends = [child_of_a_fork(door) for _ in range(12)]
+        for _ in range(12):
+            assert 0 == crowd.fork()
     finally:
-        over.set()
-        for one in crowd:
+        crowd.leave()
+
+
+class Crowd:
+    """Threads that make calls all the time, except while somebody waits for a child."""
+
+    def __init__(self, door):
+        self.door, self.over, self.busy = door, False, threading.Event()
+        self.interval = sys.getswitchinterval()
+        sys.setswitchinterval(0.0005)  # in the middle of a call is anywhere in it
+        self.threads = [threading.Thread(target=self.call, daemon=True) for _ in range(5)]
+        for one in self.threads:
+            one.start()
+
+    def call(self):
+        """Make calls."""
+        while not self.over:
+            self.busy.wait()
+            end_of_sync(self.door, fail=True)
+            end_of_sync(self.door, fail=False)
+
+    def fork(self):
+        """Return how a forked child ended that makes a few calls: 0 when all was well, None when it hangs."""
+        self.busy.set()
+        time.sleep(0.01)
+        child = os.fork()
+        if not child:
+            ends = [end_of_sync(self.door, fail=number % 2 == 0) for number in range(4)]
+            os._exit(0 if [OSError, str] * 2 == [type(end) for end in ends] else 1)
+        self.busy.clear()
+        return end_of_process(child)
+
+    def leave(self):
+        """Be over."""
+        sys.setswitchinterval(self.interval)
+        self.over = True
+        self.busy.set()
+        for one in self.threads:
             one.join()
 
-    assert [0] * 12 == ends
 
-
-def child_of_a_fork(door):
-    """Return how a forked child ended that makes a few calls: 0 when all was well, None when it hangs."""
-    child = os.fork()
-    if not child:
-        ends = [end_of_sync(door, fail=number % 2 == 0) for number in range(4)]
-        os._exit(0 if [OSError, str] * 2 == [type(end) for end in ends] else 1)
-    until = time.monotonic() + 10.0
+def end_of_process(child):
+    """Return the exit code of *child*, None when it hangs."""
+    until = time.monotonic() + 5.0
     while time.monotonic() < until:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:

@@ -258,6 +258,7 @@ async def wrong_results_are_retried(peer):
     "            stack.enter_context(_event_loops_in(world))\n",
     "",
     real=True,
+    hangs=True,
 )
 def tests_do_not_wait_for_pauses(peer):
     """In a test a pause of an hour takes no time."""
@@ -277,6 +278,7 @@ def tests_do_not_wait_for_pauses(peer):
     "            stack.enter_context(_event_loops_in(world))\n",
     "",
     real=True,
+    hangs=True,
 )
 def tests_do_not_wait_for_limits(peer):
     """In a test a time limit of an hour rings, and a circuit rests for an hour, in no time."""

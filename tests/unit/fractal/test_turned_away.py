@@ -89,6 +89,34 @@ def test_it_ends_as_the_script_would_end_it(options, forced, colour, monkeypatch
     assert figures[0] == figures[1]
 
 
+def told_by(door: Any) -> Any:
+    """Return all that the outcome of a call tells, but for its name."""
+    made = door.outcome(1)
+    outcome = asyncio.run(made) if asyncio.iscoroutine(made) else made
+    ran = [(each.name, step.name, step.ran) for each in outcome.trace.stages for step in each.operations]
+    told_in = {**outcome.to_dict(), "trace": None, "id": len(outcome.id)}
+    return told_in, told(outcome.error), ran, outcome.trace.story, outcome.trace.background
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("forced", [False, True])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_its_outcome_is_what_the_script_would_tell(options, forced, colour, monkeypatch):
+    """The same story, steps and error; only what is measured of each step is not, since there is nothing to measure."""
+    with virtual_time():
+        ends = []
+        for quick in (True, False):
+            door = door_of(colour, **options)
+            if forced:
+                door.node.breaker.force_open()
+            with monkeypatch.context() as patch:
+                if not quick:
+                    patch.setattr("unbreakable.fractal.doors.outcome_if_shut", lambda *args: None)
+                ends.append((told_by(door), door.node.get_status().failure_count))
+
+    assert ends[0] == ends[1]
+
+
 @pytest.mark.parametrize("colour", ["sync", "async"])
 @pytest.mark.parametrize("name", ["plain", "one attempt", "once", "places", "timeout", "accepts its input"])
 def test_the_script_is_not_opened_for_it(name, colour, monkeypatch):
@@ -98,6 +126,7 @@ def test_the_script_is_not_opened_for_it(name, colour, monkeypatch):
         monkeypatch.setattr(ub.FractalNode, "play", None)
 
         assert isinstance(called(door), ub.errors.CircuitOpen)
+        assert name == "accepts its input" or told_by(door)
         assert isinstance(called(other), TypeError)
 
 
@@ -212,8 +241,9 @@ def test_arguments_are_looked_at_once(accepts):
     door = ub.protect(validate=lambda number: looks.append(number) or accepts)(lambda number: number)
     door.node.breaker.force_open()
     end = called(door)
+    told_by(door)
 
-    assert ([1], accepts) == (looks, isinstance(end, ub.errors.CircuitOpen))
+    assert ([1, 1], accepts) == (looks, isinstance(end, ub.errors.CircuitOpen))
     assert accepts or isinstance(end, ub.errors.ValidationFailed)
 
 
