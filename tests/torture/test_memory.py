@@ -102,9 +102,9 @@ def test_what_a_node_keeps_of_distinct_errors_is_bounded(helps):
     node = ub.FractalNode("target")
     experience, remedy = node.target.experience, Remedy("mend", bool, bool)
     experience.update("known | from long ago", remedy, worked=True)
-    for number in range(most(10**6, 10**5)):
+    for number in range(most(10**6, 30_000)):
         signature = (
-            f"builtins.ConnectionError | {word(number)} in a message of some length | in shop.orders.Orders.load"
+            f"builtins.ConnectionError | {word(number)} in a long message | in shop.orders.Orders.load, far away"
         )
         if helps is None:
             experience.lost(signature, number)
