@@ -340,6 +340,34 @@ def test_a_window_that_does_not_fill_begins_anew():
     assert {1} == counts
 
 
+def test_a_trial_that_nobody_sees_the_end_of_is_called_off():
+    """When the traffic ends with a cut limit, the next calls have what was before."""
+    model = settled()
+    before = model.limit
+    model.slow = 4.0
+    while model.limiter.trial is None:
+        model.play(1)
+    cut, model.now = model.limit, model.now + 3_600.0
+    model.limiter.meter.take([0.1], model.now)
+    change = model.limiter.look(model.now)
+
+    assert cut < before
+    assert (cut, before, Why.UNTOLD) == change
+    assert model.limiter.trial is None
+
+
+def test_slow_calls_are_given_time_to_fill_a_window():
+    """Answers that take half a minute, some forty of them a minute, find their limit, too."""
+    limiter, changes = Limiter(20, 1, 1000, 0.0), []
+    for number in range(1, 3_000):
+        limiter.meter.full = True
+        limiter.meter.take([30.0], 1.5 * number)
+        if limiter.look(1.5 * number) is not None:
+            changes.append(limiter.whole)
+
+    assert 12 in changes  # it was tried
+
+
 def test_an_attempt_that_was_cut_took_at_least_so_long():
     """It counts once, as refused and as slow; one that the target refused has no latency."""
     meter = Meter(0.0)
