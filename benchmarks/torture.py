@@ -115,7 +115,7 @@ PREFACE = """# The torture matrix
 Each row is something that went wrong for users of some library, told as one story that any of them can be played
 against; the stories are in `tests/torture/matrix`, how each library is used, by its own documentation, in
 `tests/torture/peers`. `./dev test` plays all of them against this library, and sees each fail when a mutant of it that
-is named beside the story takes its place.
+is named beside the story takes its place (`./dev lab mutants` asks mypy about mutants, too).
 
 This page is written by `./dev bench torture`, which plays them against the peers, too; nothing is entered by hand.
 "yes": the promise is kept. "**no**": it is broken, three times of three. "–": the library has no such feature, or not

@@ -110,6 +110,7 @@ def says_nothing(error: object) -> bool:
 
 
 _SILENT_KEYS = frozenset({"__notes__"})
+_ANSWERING = frozenset({"__getattr__", "__getattribute__", "__cause__", "__context__"})  # defined by a type of its own
 
 
 def known_by_type(answer: Callable[[Any], T]) -> Callable[[Any], T]:
@@ -124,7 +125,7 @@ def known_by_type(answer: Callable[[Any], T]) -> Callable[[Any], T]:
 def _is_silent(type_: type) -> bool:
     """Return whether objects of *type_* have none of the facts but what is set on each by itself."""
     mine = [vars(each) for each in type_.__mro__ if each not in (BaseException, object)]
-    answers_itself = any("__getattr__" in names or "__getattribute__" in names for names in mine)
+    answers_itself = any(not _ANSWERING.isdisjoint(names) for names in mine)
     return issubclass(type_, BaseException) and not answers_itself and not any(hasattr(type_, name) for name in FACTS)
 
 

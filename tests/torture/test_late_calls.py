@@ -313,7 +313,10 @@ def test_what_a_late_attempt_fails_with_is_the_last_word():
 class Now:
     """Tell the library's time."""
 
-    now = staticmethod(lambda: ASYNCIO.now())
+    @staticmethod
+    def now():
+        """Return its moment."""
+        return ASYNCIO.now()
 
 
 def test_a_repeat_after_a_quick_failure_gets_its_copy_too():

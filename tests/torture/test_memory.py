@@ -19,7 +19,6 @@ import unbreakable as ub
 from unbreakable import lock
 from unbreakable.fractal import memory, targets
 from unbreakable.fractal.remedies import Remedy
-from unbreakable.fractal.signature import sign
 from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.runtime.world import RealWorld
 from unbreakable.testing import virtual_time
@@ -103,13 +102,13 @@ def test_what_a_node_keeps_of_distinct_errors_is_bounded(helps):
     node = ub.FractalNode("target")
     experience, remedy = node.target.experience, Remedy("mend", bool, bool)
     experience.update("known | from long ago", remedy, worked=True)
-    for number in range(most(250_000, 10_000)):
-        signature = sign(
-            ConnectionError(f"{word(number)} in a message that is rather long: {word(7 * number)}, {number}")
+    for number in range(most(10**6, 30_000)):
+        signature = (
+            f"builtins.ConnectionError | {word(number)} in a long message | in shop.orders.Orders.load, far away"
         )
-        experience.update(signature, None, worked=False, seconds=0.25)
+        if helps is None:
+            experience.lost(signature, number)
         experience.update(signature, remedy, worked=helps is not None, seconds=0.5)
-        experience.lost(signature, number)
 
     assert size_of(node, *node.drivers, node.settings, node.new_chooser) <= 64 * 1024
     assert (helps is None) == ("known | from long ago" in experience.to_dict()) == (len(experience) == 25)

@@ -169,7 +169,7 @@ def test_a_quick_call_and_its_chores_cost_the_same_after_very_many(kind, dense, 
     young, old = young_and_old(kind, most(dense, sparse), SAMPLE)
 
     assert statistics.median(young) == pytest.approx(statistics.median(old), rel=0.02)
-    assert cheapest_chore(young) == pytest.approx(cheapest_chore(old), rel=0.02)
+    assert cheapest_chore(old) <= 1.02 * cheapest_chore(young)
 
 
 def cheapest_chore(sample):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+
 import pytest
+from tests.torture.conftest import Colour
 from tests.torture.test_remedies import crowd
 
 import unbreakable as ub
@@ -121,8 +125,6 @@ def test_a_remedy_that_fails_in_advance_fails_no_call(colour):
 
 def test_a_remedy_that_hangs_in_advance_costs_a_call_half_its_time():
     """What is done in advance is cut at half of what the call has left, and the call itself succeeds."""
-    from tests.torture.conftest import Colour
-
     colour = Colour("async")  # plain code cannot be cut
 
     async def story():
@@ -199,3 +201,40 @@ def test_calls_before_it_is_due_take_the_quick_path(colour, monkeypatch):
         return await token.live(door, 1_800.0)
 
     assert {"in"} == colour.play(story)
+
+
+KEPT = (ub.events.AttemptFailed, ub.events.Prevented, ub.events.RetryDenied, ub.events.RemedyConfirmed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_drivers_foresee_and_give_up_alike(seed):
+    """The same events at the same virtual times, whatever dies, is mended, left out, missed and given up."""
+
+    def told(name):
+        colour, dice, heard = Colour(name), random.Random(seed), []
+
+        async def story():
+            token, began, hiccups = Token(colour, life=600.0), colour.runtime.now(), []
+
+            async def work():
+                if hiccups:
+                    raise hiccups.pop()
+                return await token.call()
+
+            door = colour.protect(work, **FREE)
+            door.remedy(PermissionError, name="log in")(colour.plain(token.log_in))
+            for kind in KEPT:
+                door.node.on(kind, lambda event: heard.append((type(event).__name__, round(event.at - began, 3))))
+            for _ in range(600):
+                await colour.sleep(dice.expovariate(1 / 20.0))
+                hiccups[:] = [ConnectionResetError("gone")] * dice.choice([0] * 20 + [1, 3, 3, 3])
+                await colour.call(door.outcome)
+            return list(door.node.get_status().foresights.values())
+
+        return colour.play(story), heard
+
+    (one, heard), (other, also) = (told(name) for name in ("async", "sync"))
+    differing = next((pair for pair in itertools.zip_longest(heard, also) if pair[0] != pair[1]), None)
+
+    assert (None, one) == (differing, other)
+    assert {kind.__name__ for kind in KEPT} == {name for name, _ in heard}

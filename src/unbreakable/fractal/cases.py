@@ -97,8 +97,8 @@ class Case:
     def put(self, name: str, score: Score, news: tuple[int, int, float] = NO_NEWS) -> None:
         """Keep what is known now of the remedy of that *name*; *news* are what others have not been told of it."""
         if name not in self._names:
-            self._names = (*self._names, intern(name))
-            self._numbers.extend((0.0,) * (KNOWN + len(NO_NEWS)))
+            self._numbers.extend((score.prior, *(0.0,) * (KNOWN + len(NO_NEWS) - 1)))
+            self._names = (*self._names, intern(name))  # last: who reads meanwhile holds no lock
         place = self._place(name)
         told = [before + new for before, new in zip(self._numbers[place][KNOWN:], news, strict=True)]
         self._numbers[place] = array("f", (score.prior, score.worked, score.tried, score.seconds, *told))

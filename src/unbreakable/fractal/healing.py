@@ -8,8 +8,6 @@ from typing import Any
 
 from unbreakable.errors import Kind
 from unbreakable.events import AttemptFailed, RemedyConfirmed, RetryDenied, Retrying
-from unbreakable.fractal.applying import apply
-from unbreakable.fractal.choosing import choose, why_give_up
 from unbreakable.fractal.episode import Episode
 from unbreakable.fractal.overtaking import overtake
 from unbreakable.fractal.peace import heed
@@ -79,6 +77,9 @@ class Healing:
 
     async def _repeat(self, inner: Inner, ctx: Context, failure: Failure, episode: Episode) -> Result[Any]:
         """Return what one more attempt came to, or *failure* itself when there is none."""
+        from unbreakable.fractal.applying import apply  # success does not pay for it
+        from unbreakable.fractal.choosing import choose
+
         if failure.mendable and verdict(replace(failure, mendable=False), ctx) is False:
             ctx.spared = ctx.stamp, ctx.runtime.now() - failure.elapsed
         remedy = choose(ctx, failure, episode)
@@ -107,6 +108,8 @@ class Healing:
         if ctx.is_unwanted():
             reason = "the caller has cancelled the call"
         elif self.retry.wants(failure, remedied=remedy is not None, named=is_named(failure.error, self.retry.on)):
+            from unbreakable.fractal.choosing import why_give_up
+
             why = why_give_up(ctx, failure, remedy, episode)
             if why is None:
                 return True

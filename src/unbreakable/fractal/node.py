@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from unbreakable.fractal import learning, telling
 from unbreakable.fractal.belonging import Belonging
-from unbreakable.fractal.choosing import is_mendable
 from unbreakable.fractal.family import Family
 from unbreakable.fractal.layers import layers
 from unbreakable.fractal.listening import Listening
@@ -29,7 +28,7 @@ from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import refusal
 from unbreakable.fractal.tuner import Tuner
-from unbreakable.outcome import Outcome, Result
+from unbreakable.outcome import Failure, Outcome, Result
 from unbreakable.policies import Circuit, Context, current, deeds
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
@@ -63,7 +62,6 @@ class FractalNode(Closing, Listening, Belonging, Paying):
 
     #: Makes the choosers of nodes that are given none; the door of the house puts the simulation here.
     new_chooser: Callable[[Settings], Chooser] = Tuner
-    mends = staticmethod(is_mendable)
     layers = staticmethod(layers)  #: what goes around a call, and what makes one attempt of it
     pursue = staticmethod(pursue)
     speaks_of_itself = False  #: whether effects, schema, verify and fallback are said of its own operation alone
@@ -292,6 +290,14 @@ class FractalNode(Closing, Listening, Belonging, Paying):
             return function
 
         return register
+
+    def mends(self, failure: Failure, ctx: Context) -> bool:
+        """Return whether a remedy that can be trusted is going to be applied for *failure*, and tried."""
+        if not self.remedies:
+            return False
+        from unbreakable.fractal.choosing import is_mendable
+
+        return is_mendable(failure, ctx)
 
     # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -118,7 +118,7 @@ def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as be
         ctx.permit = None  # should anything be raised below, the place is not given back twice
         if len(gate.free) < gate.made:  # as leave() does
             gate.free.append(None)
-        if gate.line or gate.made > gate.most:
+        if gate.line or gate.surplus:
             gate.admit()
     ring, circuit = target.ring, target.circuit
     if is_plain:

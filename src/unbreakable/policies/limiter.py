@@ -26,7 +26,7 @@ GROWTH, GROWTH_AT_FIRST = 1.1, 1.5  # in each window that is full and healthy; a
 RISE = 0.0025  # how much (ln) the level of a healthy target may rise in a trial, that is in a minute
 FIRST_LOOKS = 10  # at a level, of which each counts as much as the others
 WEIGHT = 0.1  # of the last look at a level among all of them
-SETTLING, LONGEST_SETTLING = 2.0, 10.0  # times the usual latency, and seconds, until what began before a cut is over
+SETTLING, LONGEST_SETTLING = 2.0, 60.0  # times the usual latency, and seconds, until what began before a cut is over
 
 
 class Why:
@@ -89,13 +89,19 @@ class Limiter:
         """Return what the window that ends now changes; None while it goes on, or changes nothing."""
         meter = self.meter
         if not meter.is_full(now):
-            if meter.is_stale(now):
-                meter.begin(now)
-            return None
+            return self._call_off(now) if meter.is_stale(now) else None
         reading, before = meter.read(now), self.whole
         settled, why = self.limit, self._decide(reading, now)
         meter.begin(now if self.limit == settled else now + self._settling(reading))
         return Change(before, self.whole, why) if before != self.whole else None
+
+    def _call_off(self, now: float) -> Change | None:
+        """Begin anew when hardly anybody calls any more; a cut whose effect nobody will see is taken back."""
+        self.meter.begin(now)
+        if self.trial is None:
+            return None
+        cut, self.limit, self.trial = self.whole, self.trial.before, None
+        return Change(cut, self.whole, Why.UNTOLD)
 
     def _settling(self, reading: Reading) -> float:
         """Return for how many seconds calls end that began under the limit before."""

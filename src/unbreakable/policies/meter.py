@@ -10,7 +10,7 @@ JITTER = 0.001  # seconds that the machine itself adds now and then: of less not
 SECOND = 1.0  # a window lasts at least so long
 FEWEST, MOST = 30, 200  # attempts that it takes to tell a window's latency, the more the less they are alike
 FINE = 0.1  # the standard error of a window's level that is aimed at: latencies 10 % apart can be told
-STALE = 60.0  # seconds after which a window that did not fill begins anew
+STALE, STALE_FOR_SLOW = 60.0, 20.0  # seconds, and times the mean latency, after which one that is not full is dropped
 LOOKED_AT = 256  # attempts of a window whose latency is looked at; of the others only the sum
 
 
@@ -76,7 +76,7 @@ class Meter:
 
     def is_stale(self, now: float) -> bool:
         """Return whether the window began too long ago to say how the target is now."""
-        return now - self.at > STALE
+        return now - self.at > max(STALE, STALE_FOR_SLOW * self.seconds / max(1, self.count))
 
     def read(self, now: float) -> Reading:
         """Return what the window said."""

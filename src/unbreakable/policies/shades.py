@@ -44,7 +44,7 @@ class ShadeOfBreaker(Shade):
         says: bool | None = None
         try:
             result = await inner(ctx)
-            says = verdict(result, ctx)
+            says = ctx.stream is not None or verdict(result, ctx)  # it sees no more of a generator than its beginning
         finally:
             now = ctx.runtime.now()
             if stamp is not None:

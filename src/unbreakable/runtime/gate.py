@@ -28,6 +28,7 @@ class Gate:
     def __init__(self, most: int, queue: int = MOST_IN_LINE) -> None:
         self.most, self.queue = most, queue
         self.made, self.free = 0, deque[None]()
+        self.surplus = 0  #: places that are to be no more; they go with whoever leaves
         self.line: deque[Waiter] = deque()
         self.ranks: dict[Waiter, int] = {}  #: of those in line that are more important (less than 0), or less
         self.coming: set[Waiter] = set()  #: who was given a place and has not taken it yet
@@ -65,7 +66,9 @@ class Gate:
 
     def resize(self, most: int) -> None:
         """Let *most* in from now on; who is inside may stay."""
-        self.most = most
+        with self.lock:
+            self.most = most
+            self.surplus = max(0, self.made - most)
         self.admit()
 
     async def enter(
@@ -143,12 +146,12 @@ class Gate:
         """Give the place back; whoever waits longest gets it, unless the event loop was closed over their wait."""
         if len(self.free) < self.made:  # else it was taken before a fork
             self.free.append(None)
-        if self.line or self.made > self.most:
+        if self.line or self.surplus:
             self.admit()
 
     def admit(self) -> None:
         """Give what is free to those who wait longest, once there are no more places than there are to be."""
-        while self.made > self.most and self._drops_one():
+        while self.surplus and self._drops_one():
             pass
         while self.line and self._taken():
             waiter = self._next()
@@ -164,7 +167,11 @@ class Gate:
         except IndexError:
             return False
         with self.lock:
-            self.made -= 1
+            if self.surplus:
+                self.surplus -= 1
+                self.made -= 1
+            else:  # another thread has dropped the last one, or there are to be more again
+                self.free.append(None)
         return True
 
     def _next(self) -> Waiter | None:
@@ -191,7 +198,7 @@ class Gate:
 
     def clear(self) -> None:
         """Forget who is inside and who waits: after a fork none of them goes on."""
-        self.made, self.free = 0, deque()
+        self.made, self.surplus, self.free = 0, 0, deque()
         self.line.clear()
         self.ranks.clear()
         self.coming.clear()

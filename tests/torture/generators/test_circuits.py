@@ -138,3 +138,18 @@ def test_a_failure_that_no_remedy_can_mend_any_more_is_counted(hand):
         return mended, stream.node.breaker.state.value
 
     assert ([], "open") == hand.play(story)
+
+
+def test_a_breaker_that_only_measures_sees_how_generators_begin(hand):
+    """It opens, looks again and closes by first items; what comes after them it does not see."""
+
+    async def story():
+        measured = {"breaker": ub.Shadow(ub.CircuitBreaker(2, rest=5.0)), "bulkhead": ub.Shadow(ub.Bulkhead(1))}
+        stream = breaking(hand, after=0, **measured)
+        for fails, pause in ((True, 0.0), (True, 6.0), (False, 0.0), (True, 0.0), (False, 0.0)):
+            await hand.until(stream(fails))
+            await hand.sleep(pause)
+        seen = stream.node.get_status().shadows["breaker"]
+        return seen["would_open"], seen["would_refuse"]
+
+    assert (1, 0) == hand.play(story)

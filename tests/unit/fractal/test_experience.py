@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from array import array
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from unbreakable.fractal.cases import Case, Score
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.fractal.survey import remedies_of
@@ -174,3 +176,20 @@ def test_what_is_new_are_counts_that_add_up():
     assert [["timeout", "refresh", 0.9, 3, 0, 1_500_000], ["timeout", "wait", 0.5, 0, 2, 1_000_000]] == news[0]
     assert OTHER is chosen(three, REFRESH, OTHER) or REFRESH is chosen(three, REFRESH, OTHER)
     assert ([], []) == one.take_news()
+
+
+def test_a_choice_may_be_made_while_somebody_learns():
+    """Who reads in the middle of what another thread writes finds a remedy with its numbers, or none."""
+    case, seen = Case(), []
+
+    class Numbers(array):
+        def extend(self, numbers):
+            seen.append(case.score("new"))
+            super().extend(numbers)
+            seen.append(case.score("new"))
+
+    case._numbers = Numbers("f")
+    case.put("new", Score(0.9, 1.0, 1.0, 0.5))
+
+    assert [None, None] == seen
+    assert 1.0 == case.score("new").worked

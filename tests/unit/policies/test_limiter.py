@@ -10,7 +10,7 @@ import pytest
 from tests.dense import most
 
 from unbreakable.policies.limiter import Limiter, Trial, Why
-from unbreakable.policies.meter import Meter, Reading
+from unbreakable.policies.meter import Reading
 
 SERVICE = 0.1  # seconds that a call takes at a target without a queue
 SEEDS = range(most(10, 3))
@@ -340,34 +340,29 @@ def test_a_window_that_does_not_fill_begins_anew():
     assert {1} == counts
 
 
-def test_an_attempt_that_was_cut_took_at_least_so_long():
-    """It counts once, as refused and as slow; one that the target refused has no latency."""
-    meter = Meter(0.0)
-    for _ in range(3):
-        meter.take([1.0], 1.0)
-    meter.cut(5.0, 1.0)
-    meter.refuse(1.0)
-    reading = meter.read(1.0)
+def test_a_trial_that_nobody_sees_the_end_of_is_called_off():
+    """When the traffic ends with a cut limit, the next calls have what was before."""
+    model = settled()
+    before = model.limit
+    model.slow = 4.0
+    while model.limiter.trial is None:
+        model.play(1)
+    cut, model.now = model.limit, model.now + 3_600.0
+    model.limiter.meter.take([0.1], model.now)
+    change = model.limiter.look(model.now)
 
-    assert (8.0, 0.4) == (reading.in_flight, reading.refused)
-    assert math.log(5.0) / 4 == pytest.approx(reading.level, abs=0.01)
-
-
-def test_what_began_before_a_window_is_no_part_of_it():
-    """Until calls made under the limit before have ended, nothing is taken."""
-    meter = Meter(10.0)
-    meter.take([9.0], 9.9)
-    meter.cut(9.0, 9.9)
-    meter.refuse(9.9)
-
-    assert (0, 0, 0.0) == (meter.count, meter.refused, meter.seconds)
+    assert cut < before
+    assert (cut, before, Why.UNTOLD) == change
+    assert model.limiter.trial is None
 
 
-def test_a_window_is_bounded():
-    """Of a million attempts in a second some hundred latencies are looked at."""
-    meter = Meter(0.0)
-    for _ in range(10_000):
-        meter.take([0.1] * 100, 0.5)
+def test_slow_calls_are_given_time_to_fill_a_window():
+    """Answers that take half a minute, some forty of them a minute, find their limit, too."""
+    limiter, changes = Limiter(20, 1, 1000, 0.0), []
+    for number in range(1, 3_000):
+        limiter.meter.full = True
+        limiter.meter.take([30.0], 1.5 * number)
+        if limiter.look(1.5 * number) is not None:
+            changes.append(limiter.whole)
 
-    assert 1_000_000 == meter.count
-    assert meter.looked_at <= 356
+    assert 12 in changes  # it was tried
