@@ -15,6 +15,7 @@ from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.policy import enter, inside, leave
+from unbreakable.policies.under_way import is_of
 from unbreakable.runtime import TimeUp
 
 ONE_ATTEMPT = Retry(attempts=1)
@@ -132,8 +133,8 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
 
 async def left_at_work(ctx: Context) -> bool:
     """Return whether the attempts so far have left a call at work that must happen once, or may have in line."""
-    began = await ctx.runtime.until_begun(min(IN_LINE, ctx.left()))
-    return ctx.deeds.settle().unrepeatable or began is False
+    began = await ctx.runtime.until_begun(functools.partial(is_of, ctx), min(IN_LINE, ctx.left()))
+    return not began or ctx.deeds.settle().unrepeatable
 
 
 def own_up(ctx: Context) -> None:
