@@ -35,6 +35,7 @@ settings.load_profile("house")
 def looks_take_no_time(monkeypatch):
     """Let what is waited for end at a round moment: that it is looked for what follows is tested where it matters."""
     monkeypatch.setattr("unbreakable.policies.under_way.LOOK", 0.0)
+    monkeypatch.setattr("unbreakable.policies.under_way.QUIET", 0.0)
 
 
 def pytest_collection_modifyitems(items):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.runtime import ASYNCIO, BLOCKING
+from unbreakable.runtime.pool import contexts_in_line, is_busy
 
 sleep, block = ASYNCIO.sleep, BLOCKING.world.sleep
 
@@ -210,6 +213,73 @@ def test_a_fallback_further_in_leaves_no_certainty(books: Books, wrapped: bool) 
 
     undone(books, pay if wrapped else charge)
     assert [False] == books.certain
+
+
+@pytest.mark.parametrize("uses_pool", [False, True])
+def test_what_others_have_in_line_is_not_waited_for(books: Books, uses_pool: bool) -> None:
+    """A pool that is full of strangers' work, for ever, keeps neither a compensation nor a repeat waiting."""
+    stop = threading.Event()
+    made: list[int] = []
+
+    @ub.protect("charge", retry=ub.Retry(3, backoff=ub.Backoff(first=0.0)))
+    async def charge() -> None:
+        made.append(1)
+        if len(made) == 1:
+            raise ub.errors.NotSent("nobody there")
+
+    async def pay() -> None:
+        if uses_pool:
+            await asyncio.get_running_loop().run_in_executor(ThreadPoolExecutor(1), int)
+        await charge()
+
+    async def main() -> tuple[ub.RunResult, float]:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        strangers = [loop.create_task(asyncio.to_thread(stop.wait, 20.0)) for _ in range(3)]
+        await sleep(0.01)
+        started = time.perf_counter()
+        result = await ub.OrchestratorNode().orchestrate(
+            [
+                ub.Step("pay", pay, compensate=books.refund),
+                ub.Step("book", fails),
+            ]
+        )
+        took = time.perf_counter() - started
+        stop.set()
+        await asyncio.gather(*strangers)
+        return result, took
+
+    result, took = asyncio.run(main())
+    assert ub.RunStatus.COMPENSATED == result.status
+    assert 2 == len(made)
+    assert 1.0 > took
+
+
+def test_a_line_shows_with_which_variables_its_work_will_be_done() -> None:
+    """Of what was handed over without any nothing can be known; an idle pool has neither line nor work."""
+    mark = contextvars.ContextVar("mark", default=0)
+
+    async def main() -> None:
+        pool, stop = ThreadPoolExecutor(1), threading.Event()
+        asyncio.get_running_loop().set_default_executor(pool)
+        assert (False, []) == (is_busy(pool), list(contexts_in_line(pool)))
+        mark.set(7)
+        jobs = [asyncio.ensure_future(asyncio.to_thread(stop.wait, 20.0)) for _ in range(3)]
+        await sleep(0)
+        jobs.append(asyncio.get_running_loop().run_in_executor(None, int))
+        assert is_busy(pool)
+        assert [7, 7] == [context[mark] for context in contexts_in_line(pool)]
+        stop.set()
+        await asyncio.gather(*jobs)
+        await sleep(0.02)
+        assert (False, []) == (is_busy(pool), list(contexts_in_line(pool)))
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_shows_no_pool_has_no_line() -> None:
+    """Others than Python's own do not; nothing fails for that."""
+    assert [] == list(contexts_in_line(None)) == list(contexts_in_line(object()))
 
 
 def test_nothing_in_line_costs_no_wait(books: Books) -> None:

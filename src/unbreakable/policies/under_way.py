@@ -5,16 +5,18 @@ Calls are, and work of ours that is no call, such as the block of a transaction:
 
 from __future__ import annotations
 
+import contextvars
 import math
 from collections.abc import Callable, Container, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeAlias
 
 from unbreakable.policies.effects import Effects
-from unbreakable.policies.policy import Context, current
+from unbreakable.policies.policy import Context, _current, current
 from unbreakable.runtime import Runtime, Waiter
 
-QUIET, LOOK = 20, 0.001  # looks in vain, so many seconds apart, after which nothing follows
+LOOKS, LOOK, QUIET = 5, 0.001, 0.02  # so many looks in vain, seconds apart, and over all, after which nothing follows
 
 
 class Declared(NamedTuple):
@@ -70,25 +72,17 @@ Until: TypeAlias = Callable[[Any], float]  # the moment until which a call is wa
 async def all_over(scope: Context, runtime: Runtime, until: Until, besides: Container[Context] = ()) -> bool:
     """Wait until nothing is under way inside of *scope*, for each call *until* its moment; return whether nothing is.
 
-    ``until(None)`` is the moment until which work may stand in line for a thread.
-
     What was waited for may be followed by something else, or have left it under way: that is waited for, too, as is
-    what stands in line for a thread.  An attempt of the calls *besides* which nothing is to be under way does not count
-    when its time limit has cut it.
+    what stands in line for a thread, until the moment ``until(None)``.  An attempt of the calls *besides* which nothing
+    is to be under way does not count when its time limit has cut it.
     """
-    looks, in_line = 0, True
-    while True:
-        if in_line:
-            began, in_line = await runtime.until_begun(until(None) - runtime.now()), False
-            if began is False:
-                return False
-            looks = max(looks, QUIET if began else 0)
+    may_follow = False
+    while await runtime.until_begun(partial(is_of, scope), until(None) - runtime.now()):
         call = _any_under_way(scope, besides)
         if call is None:
-            if not looks:
+            may_follow = may_follow or runtime.others_at_work()
+            if not (may_follow and await _follows(scope, runtime, besides)):
                 return True
-            looks -= 1
-            await runtime.sleep(LOOK)
             continue
         left, bell = until(call) - runtime.now(), runtime.waiter()
         if left <= 0:
@@ -96,8 +90,19 @@ async def all_over(scope: Context, runtime: Runtime, until: Until, besides: Cont
         vars(call).setdefault("bells", []).append(bell)  # in one step, and before looking: threads may end it
         if call.live:
             await runtime.wait(bell, left)
-        looks = QUIET  # what follows a call in a task that waits for it begins some turns of the event loop later
-        in_line = True
+        may_follow = True  # what follows a call in a task that waits for it begins some turns of the event loop later
+    return False
+
+
+async def _follows(scope: Context, runtime: Runtime, besides: Container[Context]) -> bool:
+    """Return whether something comes to be under way inside of *scope* in the next moments."""
+    since, looks = runtime.now(), 0
+    while looks < LOOKS or runtime.now() - since < QUIET:
+        await runtime.sleep(LOOK)
+        looks += 1
+        if _any_under_way(scope, besides) is not None:
+            return True
+    return False
 
 
 def _any_under_way(scope: Context, besides: Container[Context]) -> Any:
@@ -107,6 +112,12 @@ def _any_under_way(scope: Context, besides: Container[Context]) -> Any:
         return getattr(call, "whole", None) in besides and call.given_up
 
     return next((each for each in scope.deeds.under_way(may_hang) if is_inside(each, scope)), None)
+
+
+def is_of(scope: Context, context: contextvars.Context) -> bool:
+    """Return whether what is done with the variables of *context* is done inside of *scope*."""
+    around = context.get(_current)
+    return around is not None and (around is scope or is_inside(around, scope))
 
 
 def is_inside(call: Any, scope: Context) -> bool:

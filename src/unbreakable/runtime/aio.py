@@ -22,11 +22,14 @@ from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
+from unbreakable.runtime.pool import contexts_in_line, is_busy, others_at_work
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.rival import Beside, contained, context_of, ended
 from unbreakable.runtime.watch import Alarm, Watch, Watched, cut, settle, take_back_forgotten
 
 T = TypeVar("T")
+
+BEGINNING, MOST_BEGINNING = 0.005, 0.1  # seconds after which to look whether work has begun: at first, and later
 
 
 class AsyncioRuntime:
@@ -128,24 +131,22 @@ class AsyncioRuntime:
         """Wait on the running loop."""
         await asyncio.sleep(seconds)
 
-    async def until_begun(self, seconds: float) -> bool | None:
-        """Wait until what stands in line for the running loop's threads has begun; return whether it has.
-
-        ``asyncio.to_thread`` hands work to a pool of a few threads, in which nobody knows of it before it is begun.
-        """
+    async def until_begun(self, is_ours: Callable[[contextvars.Context], bool], seconds: float) -> bool:
+        """Wait until what *is_ours* in the line for the running loop's threads has begun; return whether it has."""
         await asyncio.sleep(0)  # for tasks that were made just now
-        pool = getattr(asyncio.get_running_loop(), "_default_executor", None)
-        line = getattr(pool, "_work_queue", None)
-        if pool is None or line is None:
-            return None
-        if line.empty():
-            return True
-        try:
-            begun = asyncio.wrap_future(pool.submit(_nothing))  # first come, first served
-        except RuntimeError:  # it is shut down: what it has not begun it never will
-            return True
-        await asyncio.wait({begun}, timeout=max(0.0, seconds))
-        return begun.done() or not begun.cancel()
+        pool, until, pause = _pool_of(asyncio.get_running_loop()), self.now() + seconds, BEGINNING
+        while any(map(is_ours, contexts_in_line(pool))):
+            if self.now() >= until:
+                return False
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MOST_BEGINNING)
+        if pool is not None and is_busy(pool):
+            await asyncio.sleep(BEGINNING)  # it was handed to a thread, which has to be given the interpreter
+        return True
+
+    def others_at_work(self) -> bool:
+        """Return whether there are other threads, in which something may be about to begin."""
+        return others_at_work(_pool_of(asyncio.get_running_loop()))
 
     async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
         """Run user code of either colour; a plain function on the loop itself, or in a thread of *owner*."""
@@ -233,8 +234,9 @@ class AsyncioRuntime:
         return Gate(most)
 
 
-def _nothing() -> None:
-    pass
+def _pool_of(loop: asyncio.AbstractEventLoop) -> Any:
+    """Return the pool in which *loop* does what it is handed for a thread; None if it has none, or does not tell."""
+    return getattr(loop, "_default_executor", None)
 
 
 def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:

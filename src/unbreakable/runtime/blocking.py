@@ -6,7 +6,6 @@ import contextvars
 import inspect
 import math
 import os
-import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from types import GeneratorType
 from typing import Any, Protocol, TypeVar, cast
@@ -16,6 +15,7 @@ from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Success
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
+from unbreakable.runtime.pool import others_at_work
 from unbreakable.runtime.protocol import Beside, Step, TimeUp, Waiter
 from unbreakable.runtime.watch import Alarm, Watched
 from unbreakable.runtime.world import REAL, ThreadsExhausted
@@ -100,9 +100,13 @@ class BlockingRuntime:
             raise BranchOver
         return rang
 
-    async def until_begun(self, seconds: float) -> bool | None:
-        """Return True if there are other threads, in which something may be about to begin; no line is known."""
-        return True if threading.active_count() > 1 else None
+    async def until_begun(self, is_ours: Callable[[contextvars.Context], bool], seconds: float) -> bool:
+        """Return True: no line for threads is known here."""
+        return True
+
+    def others_at_work(self) -> bool:
+        """Return whether there are other threads, in which something may be about to begin."""
+        return others_at_work()
 
     async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
         """Run user code in this thread, which can be left behind; refuse a coroutine, which nobody here can await."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -86,11 +87,14 @@ class Runtime(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait; a branch that lost its race is woken and stopped."""
 
-    async def until_begun(self, seconds: float) -> bool | None:
-        """Wait, at most *seconds*, until what was handed to threads before has begun, and return whether it has.
+    async def until_begun(self, is_ours: Callable[[contextvars.Context], bool], seconds: float) -> bool:
+        """Wait, at most *seconds*, until what *is_ours* in the line for a thread has begun; return whether it has.
 
-        None means that there are no threads.  What is begun in one may take a moment to be seen.
+        It is told the context variables with which each piece of work will be done.
         """
+
+    def others_at_work(self) -> bool:
+        """Return whether there are other threads, in which something may be about to begin."""
 
     async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
         """Run user code and return its value; refuse a coroutine where none can be awaited.

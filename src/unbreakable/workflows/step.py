@@ -46,12 +46,12 @@ class Step:
     of what it undoes is ``ctx.state["step_key"]``.  It waits until no protected call, transaction or put into a
     stream is under way that the step has begun and left behind, whether it failed or not, in a task or a thread;
     those that are "none" aside.  So it does for a copy of the step that lost a race, and until what stands in line
-    for the threads of ``asyncio.to_thread`` has begun.  Each is waited for until 2 s after its deadline, all together
-    32 s at most.  Of what is at work then as much is undone as can be; if the compensation has ended it, that is
-    called once more, if not, the run needs attention.  Plain code that a step leaves behind is known to nobody, nor
-    is a call that it makes after that: a step should wait for what it begins.  An error that says that nothing was
-    sent, such as ConnectionRefusedError, is believed for the whole step, unless a protected call in it has done
-    something: of what plain code did before only another error tells.
+    for the threads of ``asyncio.to_thread`` has begun (on Python's own event loops).  Each is waited for until 2 s
+    after its deadline, all together 32 s at most.  Of what is at work then as much is undone as can be; if the
+    compensation has ended it, that is called once more, if not, the run needs attention.  Plain code that a step
+    leaves behind is known to nobody, nor is a call that it makes after that: a step should wait for what it begins.
+    An error that says that nothing was sent, such as ConnectionRefusedError, is believed for the whole step, unless a
+    protected call in it has done something: of what plain code did before only another error tells.
     A pivot in which a call has done something is believed to have failed for sure by an error of its own, one with
     ``in_doubt = False``, or a ``verify`` that says no to what was done; by an accident (KeyError, OSError, a
     library's error), by a result that cannot be read or does not fit its ``schema``, by what became of another
