@@ -247,6 +247,34 @@ def test_a_limit_would_hold_off_who_is_too_many_and_would_try_less(wait):
     assert second["would_cut"] < last["would_cut"]  # now and then it would look whether there is a queue, in any case
 
 
+@pytest.mark.parametrize("trouble", ["refuses", "hangs"])
+def test_a_limit_would_try_less_of_a_target_that_refuses_or_hangs(trouble):
+    """A 429, and no answer in time, are what a limit is for; a plain error is no word on how much the target takes."""
+
+    async def crowd(course: Course) -> None:
+        for _ in range(30):
+            await asyncio.gather(*(course._call() for _ in range(25)))
+
+    async def bad(moment: float) -> None:
+        await ASYNCIO.sleep(0.3)
+        if trouble == "refuses":
+            raise Busy
+        raise TimeoutError("no answer in time")
+
+    async def plain(moment: float) -> None:
+        await ASYNCIO.sleep(0.3)
+        raise ConnectionError("down")
+
+    told = []
+    for does in (bad, plain):
+        course = Course("async", does, limit=ub.Shadow(ub.AdaptiveLimit(first=20)), breaker=False)
+        with virtual_time():
+            asyncio.run(crowd(course))
+        told.append(course.shadows["limit"]["would_cut"])
+
+    assert told[0] > told[1] == 0
+
+
 def test_a_limit_would_grow_while_it_is_reached_and_the_target_is_well():
     """Until everybody has found a place; what it would try meanwhile is not what it finds."""
 
