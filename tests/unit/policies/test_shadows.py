@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from tests.shadowed import ALONE, Course
 
 import unbreakable as ub
 from unbreakable.errors import ConfigurationError
@@ -15,49 +16,6 @@ from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
 from unbreakable.testing import virtual_time
 
 COLOURS = pytest.mark.parametrize("colour", ["async", "sync"])
-ALONE = {"retry": False, "hedge": False, "budget": False, "effects": "none"}
-
-
-class Course:
-    """One function that is called as a test says, in either colour; what it does depends on the moment alone."""
-
-    def __init__(self, colour: str, does: Any, **options: Any) -> None:
-        self.colour, self.ends, self.heard, self.began = colour, Counter[str](), list[Any](), 0.0
-
-        def work(*given: Any) -> Any:
-            return does(BLOCKING.now() - self.began)
-
-        async def async_work(*given: Any) -> Any:
-            await ASYNCIO.sleep(0.0)
-            answer = does(ASYNCIO.now() - self.began)
-            return await answer if asyncio.iscoroutine(answer) else answer
-
-        self.door: Any = ub.protect("partner", **{**ALONE, **options})(work if colour == "sync" else async_work)
-        self.door.node.on(ub.events.Shadowed, lambda event: self.heard.append((event.policy, event.would)))
-
-    async def _call(self, *given: Any) -> None:
-        made = self.door.outcome(*given)
-        outcome = await made if self.colour == "async" else made
-        self.ends[type(outcome.error).__name__ if outcome.error else "ok"] += 1
-
-    async def _calls(self, number: int, pause: float) -> None:
-        runtime: Any = ASYNCIO if self.colour == "async" else BLOCKING
-        self.began = runtime.now()
-        for _ in range(number):
-            await self._call()
-            await runtime.sleep(pause)
-
-    def calls(self, number: int, pause: float) -> Course:
-        """Make so many calls, one after the other."""
-        with virtual_time():
-            asyncio.run(self._calls(number, pause)) if self.colour == "async" else run_blocking(
-                self._calls(number, pause)
-            )
-        return self
-
-    @property
-    def shadows(self) -> Any:
-        return self.door.node.get_status().shadows
 
 
 def down_for_a_while(moment: float) -> int:
@@ -162,104 +120,6 @@ def test_a_hedge_would_start_copies_where_it_may(effects, copies, colour):
     course = Course(colour, slow, hedge=ub.Shadow(ub.Hedge(0.2, most=9)), effects=effects).calls(3, 1.0)
 
     assert {"attempts": 3, "would_copy": copies} == course.shadows["hedge"]
-
-
-@pytest.mark.parametrize("wait", [0.0, 9.0])
-def test_a_bulkhead_would_refuse_who_comes_when_it_is_full(wait):
-    """As many as it refuses when it is in force; who could wait would be told to."""
-
-    async def crowd(course: Course) -> None:
-        for size in (1, 5, 3, 1):
-            await asyncio.gather(*(course._call() for _ in range(size)))
-
-    async def slow(moment: float) -> None:
-        await ASYNCIO.sleep(1.0)
-
-    refused, seen = [], []
-    for bulkhead in (ub.Bulkhead(2), ub.Shadow(ub.Bulkhead(2, wait=wait))):
-        course = Course("async", slow, bulkhead=bulkhead)
-        with virtual_time():
-            asyncio.run(crowd(course))
-        refused.append(course.ends["BulkheadFull"])
-        seen.append(course.shadows.get("bulkhead"))
-
-    late = {"would_refuse": 0, "would_wait": 4} if wait else {"would_refuse": 4, "would_wait": 0}
-    assert [4, 0] == refused
-    assert [None, {"calls": 10, **late, "most_in_flight": 2}] == seen
-
-
-class Busy(Exception):
-    """A 429."""
-
-    http_status = 429
-
-
-@COLOURS
-def test_a_throttle_would_refuse_about_as_much_as_it_refuses(colour):
-    """Of a target that says of half the calls that they are too much, and later takes them all again."""
-    calls = []
-
-    def half(moment: float) -> int:
-        calls.append(moment)
-        if 10.0 < moment < 60.0 and len(calls) % 2:
-            raise Busy
-        return 7
-
-    ends, shares = [], []
-    for throttle in (ub.Throttle(0.9), ub.Shadow(ub.Throttle(0.9))):
-        course = Course(colour, half, throttle=throttle, breaker=False).calls(300, 0.3)
-        ends.append(course.ends)
-        shares.append(course.shadows.get("throttle"))
-
-    assert (300, 0) == (shares[1]["calls"], ends[1]["Throttled"])
-    assert 0.6 < shares[1]["would_refuse"] / ends[0]["Throttled"] < 1.6
-    assert 0 < shares[1]["refused_in_error"] < shares[1]["would_refuse"]
-    assert shares[1]["would_refuse"] == course.heard.count(("throttle", "refuse"))
-    assert set() == course.door.node.target.shades.all[0].unsent
-
-
-@pytest.mark.parametrize("wait", [0.0, 1.0])
-def test_a_limit_would_hold_off_who_is_too_many_and_would_try_less(wait):
-    """Who finds no place at the limit is counted; and a target that becomes slow would be tried with fewer."""
-    seconds = [0.1]
-
-    async def crowd(course: Course) -> list[Any]:
-        told = []
-        for pause in (0.1, 0.1, 0.9):
-            seconds[0] = pause
-            for _ in range(8):
-                await asyncio.gather(*(course._call() for _ in range(30)))
-            told.append(course.shadows["limit"])
-        return told
-
-    course = Course(
-        "async",
-        lambda moment: ASYNCIO.sleep(seconds[0]),
-        limit=ub.Shadow(ub.AdaptiveLimit(first=20, most=20, wait=wait)),
-        breaker=False,
-    )
-    with virtual_time():
-        first, second, last = asyncio.run(crowd(course))
-    late, other = ("would_wait", "would_refuse") if wait else ("would_refuse", "would_wait")
-
-    assert {"ok": 720} == course.ends
-    assert (240, 80, 0, 20) == tuple(first[each] for each in ("calls", late, other, "most_in_flight"))
-    assert second["would_cut"] < last["would_cut"]  # now and then it would look whether there is a queue, in any case
-
-
-def test_a_limit_would_grow_while_it_is_reached_and_the_target_is_well():
-    """Until everybody has found a place; what it would try meanwhile is not what it finds."""
-
-    async def crowd(course: Course) -> None:
-        for _ in range(50):
-            await asyncio.gather(*(course._call() for _ in range(12)))
-
-    course = Course("async", lambda moment: ASYNCIO.sleep(0.4), limit=ub.Shadow(ub.AdaptiveLimit(first=5)))
-    with virtual_time():
-        asyncio.run(crowd(course))
-
-    assert 12 == course.shadows["limit"]["most_in_flight"]
-    assert 1 >= course.shadows["limit"]["would_cut"]
 
 
 @COLOURS
