@@ -193,7 +193,8 @@ class AsyncioRuntime:
 
     def pursue(self, alarm: Alarm, step: Step[Any]) -> Beside | None:
         """Run *step* beside the work in flight that *alarm* stands for, with its context variables."""
-        task = self.watches[asyncio.get_running_loop()].alarms.get(alarm)
+        watch = self.watches.get(asyncio.get_running_loop())
+        task = None if watch is None else watch.alarms.get(alarm)
         return None if task is None else Beside(context_of(task).run(self._branch, contained(step)))
 
     def overtake(self, alarm: Alarm) -> None:
