@@ -188,7 +188,8 @@ class Rests:
         asked = max(trouble.last, trouble.looked)
         if asked < anew or trouble.is_alone(now, self._successes):
             return 2, asked, 0.0
-        return 3, -trouble.open_since, trouble.until
+        # Where all are being looked at, a herd asks who was well last, and not who has been dead for long.
+        return 3, -trouble.open_since, trouble.until if trouble.open_since == math.inf else -trouble.last
 
     def is_down(self, name: str) -> bool:
         """Return whether way *name* had to rest, and has not worked since."""
