@@ -42,6 +42,8 @@ class Verify(Preset):
     def quality(self, value: Any) -> float:
         """Return the quality of *value* in 0..1."""
         quality = self.check(value)
+        if quality is True:
+            return 1.0
         if isinstance(quality, bool):
             return float(quality)
         refuse_awaitable(quality)
@@ -51,9 +53,12 @@ class Verify(Preset):
         return 0.0 if math.isnan(number) else min(1.0, max(0.0, number))
 
 
+_ANSWERS = frozenset({bool, int, float, type(None)})  # most are, and ``inspect`` takes long to find that out
+
+
 def refuse_awaitable(answer: object) -> None:
     """Raise TypeError for what nobody here can wait for: taken for an answer, it would always be a yes."""
-    if not inspect.isawaitable(answer):
+    if type(answer) in _ANSWERS or not inspect.isawaitable(answer):
         return
     if inspect.iscoroutine(answer):
         answer.close()

@@ -164,8 +164,13 @@ def settled(ctx: Context, elapsed: float) -> bool:
 def judged(ctx: Context, value: Any) -> Any:
     """Return *value* if it passes schema and verification, and tell who waits for the verdict."""
     settings = ctx.node.settings
-    value = check_shape(settings.schema, value)
-    accept(ctx, settings.verify, value, assess_quality(settings.verify, value))
+    verify = settings.verify
+    if settings.schema is not None or type(value) is CoroutineType:
+        value = check_shape(settings.schema, value)
+    if verify is not None:
+        quality = assess_quality(verify, value)
+        if quality < verify.at_least:
+            accept(ctx, verify, value, quality)
     if ctx.when_judged is not None:
         ctx.when_judged(ctx, ok=True)
     return value

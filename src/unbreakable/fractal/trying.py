@@ -68,6 +68,8 @@ def check_input(settings: Settings, args: Sequence[Any], kwargs: Mapping[str, An
         return None
     try:
         accepted = settings.validate(*args, **kwargs)
+        if accepted is True:
+            return None
         refuse_awaitable(accepted)
     except Exception as error:
         return refusal(f"{settings.name}: ", error)
