@@ -7,6 +7,7 @@ import concurrent.futures
 import threading
 
 import pytest
+from tests.handing_on import as_it_is, from_it, hiding_it, in_its_place
 
 import unbreakable as ub
 from unbreakable.errors import AttemptTimeout, DeadlineExceeded
@@ -14,26 +15,6 @@ from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
 sleep = ASYNCIO.sleep
-
-
-class BookingFailed(Exception):
-    """What a layer makes of the trouble below it."""
-
-
-def as_it_is(error):
-    raise error
-
-
-def from_it(error):
-    raise BookingFailed("wrapped") from error
-
-
-def in_its_place(error):
-    raise BookingFailed("in place")
-
-
-def hiding_it(error):
-    raise BookingFailed("hidden") from None
 
 
 def beside_another(error):

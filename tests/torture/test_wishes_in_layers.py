@@ -3,28 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.handing_on import as_it_is, from_it, hiding_it, in_its_place
 
 import unbreakable as ub
-
-
-class BookingFailed(Exception):
-    """What a layer makes of the trouble below it."""
-
-
-def as_it_is(error):
-    raise error
-
-
-def from_it(error):
-    raise BookingFailed("wrapped") from error
-
-
-def in_its_place(error):
-    raise BookingFailed("in place")
-
-
-def hiding_it(error):
-    raise BookingFailed("hidden") from None
 
 
 class Never(ConnectionError):

@@ -7,9 +7,10 @@ taken back.  When the generator ends, fails, is closed or dropped, the call is s
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -237,24 +238,22 @@ class Stream:
         """Close the generator, since nobody asks for more; one that is over is closed already."""
         if self.script is None:
             return
-        before = self._enter()
-        try:
+        with self._closing():
             self.items.close()
-        except BaseException as error:
-            self.end_badly(error)
-            raise
-        else:
-            self.end_well()
-        finally:
-            self._leave(before)
 
     async def close_async(self) -> None:
         """Close the generator on an event loop; otherwise as ``close``."""
         if self.script is None:
             return
+        with self._closing():
+            await self.items.aclose()
+
+    @contextlib.contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Be in the call's context in this block, which closes the generator, and end the call by how that went."""
         before = self._enter()
         try:
-            await self.items.aclose()
+            yield
         except BaseException as error:
             self.end_badly(error)
             raise

@@ -106,7 +106,7 @@ def may_be_left(ctx: Any) -> None:
 def succeeded(ctx: Any) -> None:
     """Note what the attempt *ctx* has done, which succeeded: what earlier ones have left in doubt is known by now."""
     done = has_answered(ctx)
-    _call_of(ctx).deeds.doubtful = done.doubtful
+    call_of(ctx).deeds.doubtful = done.doubtful
 
 
 def has_answered(ctx: Any) -> Deeds:
@@ -161,7 +161,7 @@ def overtaken(ctx: Any) -> None:
 
     That another one succeeded leaves no doubt of what came of the call.
     """
-    call = _call_of(ctx)
+    call = call_of(ctx)
     doubtful = call.deeds.doubtful
     cancelled(ctx)
     call.deeds.doubtful = doubtful
@@ -181,13 +181,13 @@ def _note(ctx: Any, inside: Deeds, done: Deeds) -> Deeds:
     if ctx.whole is None:  # the call's first attempt, which had no context of its own
         ctx.own_deeds = done
     else:
-        _call_of(ctx).deeds.take(done)
+        call_of(ctx).deeds.take(done)
     return done
 
 
-def _call_of(ctx: Any) -> Any:
+def call_of(ctx: Any) -> Any:
     """Return the call that *ctx* is, or is an attempt or a copy of."""
-    while ctx.whole is not None:
+    while getattr(ctx, "whole", None) is not None:  # work of ours that is no call has none
         ctx = ctx.whole
     return ctx
 

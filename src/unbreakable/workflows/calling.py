@@ -15,7 +15,7 @@ from unbreakable.fractal.heart import known_heart
 from unbreakable.fractal.operation import work_with_context
 from unbreakable.fractal.options import Options
 from unbreakable.outcome import Success
-from unbreakable.policies import Backoff, Context, Timeout, current
+from unbreakable.policies import Backoff, Context, Timeout, current, deeds
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.pushback import retry_after
 from unbreakable.runtime import Runtime, new_lock
@@ -170,14 +170,7 @@ class NodeCaller:
 
 def is_still_at_it(ctx: Context) -> bool:
     """Return whether an attempt of the call *ctx*, or a copy of one, is at work though another has ended the call."""
-    return any(each.live and is_part_of(each, ctx) for each in tuple(ctx.deeds.left))
-
-
-def is_part_of(attempt: Any, call: Context) -> bool:
-    """Return whether that is an *attempt* of *call*, or a copy of one, and no other call."""
-    while attempt is not None and attempt is not call:
-        attempt = getattr(attempt, "whole", None)
-    return attempt is call
+    return any(each.live and deeds.call_of(each) is ctx for each in tuple(ctx.deeds.left))
 
 
 def _doubt(ctx: Context) -> Doubt:
