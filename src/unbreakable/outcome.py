@@ -75,6 +75,11 @@ class Failure:
     doubtful: bool = False  #: nobody knows what one has done
     mendable: bool = False  #: a remedy that can be trusted is about to be applied for it
     suspects: tuple[str, ...] = ()  #: the names of nodes that are unwell, too: the trouble may be theirs
+    at: float | None = None  #: when the attempt ended, on ``runtime.now()``'s clock
+
+    def began(self, now: float) -> float:
+        """Return the moment at which the attempt began, *now* being late enough if nobody noted when it ended."""
+        return (now if self.at is None else self.at) - self.elapsed
 
     def __str__(self) -> str:
         """Return the error in one line."""

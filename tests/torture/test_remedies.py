@@ -109,6 +109,37 @@ def test_fifty_threads_need_one_remedy():
     assert (["in"] * 50, 1) == (ends, len(logins))
 
 
+def test_a_thread_that_loses_the_processor_between_failure_and_remedy_needs_no_other():
+    """What was mended after an attempt had failed is not mended again, however late its thread comes to ask."""
+    alive, logins, failed, mended = [], [], threading.Event(), threading.Event()
+
+    @ub.protect("target", effects="idempotent", breaker=False)
+    def door():
+        if not alive:
+            raise PermissionError("401")
+        return "in"
+
+    def one_is_slow(failure):
+        if threading.current_thread() is slow:
+            failed.set()
+            mended.wait(PATIENCE)
+        return True
+
+    @door.remedy(one_is_slow)
+    def log_in(failure):
+        logins.append(1)
+        alive.append(1)
+
+    slow = threading.Thread(target=door)
+    slow.start()
+    failed.wait(PATIENCE)
+    door()
+    mended.set()
+    slow.join()
+
+    assert len(logins) == 1
+
+
 def test_a_remedy_that_raises_is_not_the_end(colour):
     """A remedy that fails once is tried again before the next attempt; its own error is told, not raised."""
 

@@ -20,7 +20,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
 
     It may take that *share* of the time that the call still has, where it can be cut.
     """
-    began = ctx.runtime.now() - failure.elapsed  # of the failed attempt; asked before the wait for our turn
+    began = failure.began(ctx.runtime.now())
     until = ctx.deadline - (1.0 - share) * ctx.left() if share < 1.0 else ctx.deadline
     if remedy is None:
         return None

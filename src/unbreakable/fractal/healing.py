@@ -82,7 +82,7 @@ class Healing:
         from unbreakable.fractal.choosing import choose
 
         if failure.mendable and verdict(replace(failure, mendable=False), ctx) is False:
-            ctx.spared = ctx.stamp, ctx.runtime.now() - failure.elapsed
+            ctx.spared = ctx.stamp, failure.began(ctx.runtime.now())
         remedy = choose(ctx, failure, episode)
         if not self._is_repeated(ctx, failure, remedy, episode):
             return failure

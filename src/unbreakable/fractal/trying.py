@@ -168,6 +168,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         node=ctx.node.name,
         attempt=ctx.attempt,
         elapsed=now - started - ctx.aside,
+        at=now,
         cut=cut,
         soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
         retry_after=wish_below(error) if inner else retry_after(error),

@@ -94,9 +94,10 @@ def may_be_followed(ctx: Context, limit: Timeout) -> bool:
 
 def late(ctx: Context, began: float) -> Failure:
     """Return what is told of an attempt that is late and goes on."""
-    took = ctx.runtime.now() - began
+    now = ctx.runtime.now()
+    took = now - began
     error = AttemptTimeout(f"no answer after {took:.3f} s; it goes on beside another attempt")
-    facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": took - ctx.aside}
+    facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": took - ctx.aside, "at": now}
     return Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=True)
 
 

@@ -241,7 +241,8 @@ def cut(ctx: Context, started: float) -> Failure:
     """Return the failure of an attempt that we cut."""
     now, error = ctx.runtime.now(), time_is_up(ctx, started)
     ctx.given_up = True
-    facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": now - started - ctx.aside}
+    elapsed = now - started - ctx.aside
+    facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": elapsed, "at": now}
     failure = Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now, ours=True))
     return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
 
