@@ -15,6 +15,7 @@ import contextvars
 import heapq
 import math
 import random
+import sys
 import threading
 import time
 import weakref
@@ -27,7 +28,7 @@ from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.chore import quietly
 
 PATIENCE = 1.0  # real seconds that a thread may block for real before it no longer holds up virtual time
-GUEST_PATIENCE = 0.1  # the same for a thread that the user's code started: it may be a server, which waits for ever
+GUEST_PATIENCE = 0.1  # the same for one that the user's code started and that stands still: a server waits for ever
 JOB_PATIENCE = 1.0  # real seconds that work in asyncio's thread pool may take before the moment jumps without it
 SOCKET_PATIENCE = 0.02  # real seconds that open sockets are given to become ready before the moment jumps
 
@@ -61,6 +62,7 @@ class VirtualWorld:
         self.running: set[object] = set()
         self.guests: set[object] = set()  # those of them that the user's code started
         self.progress, self.jobs = time.monotonic(), 0
+        self.lines: tuple[dict[int, tuple[int, int]], float] = ({}, self.progress)  # where the guests are, and since when
         self.loops: weakref.WeakSet[Any] = weakref.WeakSet()  # the event loops that ran in it
 
     def now(self) -> float:
@@ -170,12 +172,22 @@ class VirtualWorld:
 
     def _may_go_on(self, entry: Parked) -> bool:
         if self.running:
-            patience = GUEST_PATIENCE if self.running <= self.guests else PATIENCE
-            if time.monotonic() - self.progress < patience:
+            waits = time.monotonic() - self.progress
+            if waits < GUEST_PATIENCE or (waits < PATIENCE and not self._guests_stand_still()):
                 return False
             self.running.clear()  # they block on something real: the others go on without, until they are back
         able = self._able() or self._jump()
         return bool(able) and min(able, key=Parked.place) is entry
+
+    def _guests_stand_still(self) -> bool:
+        """Return whether only guests run, and block: one that works, on a busy machine, is not gone on without."""
+        frames = sys._current_frames().items()  # noqa: SLF001 - the documented way to see what other threads do
+        lines = {thread: (id(frame), frame.f_lasti) for thread, frame in frames if thread in self.running}
+        if not self.running <= self.guests or len(lines) < len(self.running):
+            return False
+        if lines != self.lines[0]:
+            self.lines = lines, time.monotonic()
+        return time.monotonic() - self.lines[1] >= GUEST_PATIENCE
 
     def _able(self) -> list[Parked]:
         return [parked for parked in self.parked if parked.until <= self.moment or parked.ready()]

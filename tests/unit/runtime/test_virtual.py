@@ -130,6 +130,24 @@ def test_a_thread_that_is_busy_before_it_sleeps_is_not_left_behind(clock):
     assert [moment for rounds in range(20) for moment in (10.0 * rounds + 1.0, 10.0 * rounds + 10.0)] == written
 
 
+def test_a_thread_that_works_for_long_before_it_sleeps_is_not_left_behind(clock):
+    """On a busy machine a thread may need long until it waits; only one that stands still is gone on without."""
+    written, began = [], now()
+
+    def person():
+        while now() < began + 0.25:
+            pass
+        sleep(1.0)
+        written.append(clock.now())
+
+    thread = threading.Thread(target=person)
+    thread.start()
+    sleep(10.0)
+    written.append(clock.now())
+
+    assert [1.0, 10.0] == written
+
+
 def test_a_thread_that_waits_for_something_real_does_not_hold_time_up(clock):
     """A server that waits for ever costs a moment of real time once, and then no more."""
     over = threading.Event()
