@@ -62,7 +62,7 @@ class VirtualWorld:
         self.running: set[object] = set()
         self.guests: set[object] = set()  # those of them that the user's code started
         self.progress, self.jobs = time.monotonic(), 0
-        self.lines: tuple[dict[int, tuple[int, int]], float] = ({}, self.progress)  # where the guests are, and since when
+        self.lines: tuple[dict[int, tuple[int, int]], float] = ({}, self.progress)  # where they are, since when
         self.loops: weakref.WeakSet[Any] = weakref.WeakSet()  # the event loops that ran in it
 
     def now(self) -> float:
