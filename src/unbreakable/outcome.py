@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from unbreakable.errors import Kind
@@ -13,6 +13,8 @@ from unbreakable.record import Record
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+_new, _set = object.__new__, object.__setattr__
 
 
 class Status(enum.StrEnum):
@@ -48,7 +50,7 @@ class Success(Generic[T_co]):
         self.makeshift = makeshift or degraded is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
     """Hold what went wrong in one attempt; it is given to fallbacks, remedies and their predicates.
 
@@ -77,6 +79,16 @@ class Failure:
     suspects: tuple[str, ...] = ()  #: the names of nodes that are unwell, too: the trouble may be theirs
     at: float | None = None  #: when the attempt ended, on ``runtime.now()``'s clock
 
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> Failure:
+        """Return the failure of which these *facts*, ``error`` among them, are known; they become its own.
+
+        What is left out is read from the class: so it costs a tenth of what a frozen dataclass of 19 fields does.
+        """
+        failure = _new(cls)
+        _set(failure, "__dict__", facts)
+        return failure
+
     def began(self, now: float) -> float:
         """Return the moment at which the attempt began, *now* being late enough if nobody noted when it ended."""
         return (now if self.at is None else self.at) - self.elapsed
@@ -87,7 +99,7 @@ class Failure:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it JSON-ready: exceptions in one line."""
-        told = {name: plain(getattr(self, name)) for name in self.__slots__}
+        told = {each.name: plain(getattr(self, each.name)) for each in fields(self)}
         cause = None if self.cause is None else in_one_line(self.cause)
         return {**told, "error": in_one_line(self.error), "cause": cause}
 

@@ -24,7 +24,7 @@ from unbreakable.errors import (
     told_by,
 )
 from unbreakable.outcome import is_a
-from unbreakable.policies.network import http_status, meaning_of
+from unbreakable.policies.network import differs_by_error, http_status, meaning_of
 from unbreakable.policies.pushback import retry_after
 
 MOST_FRAMES = 1_000  # of a traceback: more is a recursion
@@ -55,7 +55,14 @@ _BY_STATUS = {
 
 def classify(error: BaseException) -> Kind:
     """Return what sort of failure *error* is: as it says itself, by its HTTP status, or by its type."""
-    return _sort_of(error, type(error))
+    known = _sort_of_silent(type(error)) if says_nothing(error) else None
+    return _sort_of(error, type(error)) if known is None else known
+
+
+@known_by_type
+def _sort_of_silent(type_: type[BaseException]) -> Kind | None:
+    """Return what sort all errors of *type_* are that say nothing else; None where each has to be asked."""
+    return None if differs_by_error(type_) else _sort_of(type_, type_)
 
 
 def _sort_of(error: BaseException | type[BaseException], type_: type[BaseException]) -> Kind:

@@ -34,6 +34,8 @@ from unbreakable.policies.pushback import retry_after
 from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ThreadsExhausted
 
+LIMITS = (AttemptTimeout, DeadlineExceeded)  # ours, or of a call further in
+
 
 class Validation:
     """Refuse a call whose input is wrong or whose time is up, before anything is sent."""
@@ -153,31 +155,39 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     error = as_raised(error, ctx)
     if ctx.is_unwanted():
         ctx.runtime.forgive(relatives(error))
-    now = ctx.runtime.now()
+    now, node = ctx.runtime.now(), ctx.node
     ours = cut or (ctx.asked and is_soft(ctx, now, ours=False))  # it kept to the limit that it had asked for
-    cut = ours or is_a(error, (AttemptTimeout, DeadlineExceeded))  # or by one further in
     kind = Kind.BUG if is_misuse(error) else classify(error)
     if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
-    inner, known = has_passed(ctx, error), {} if ctx.own_deeds is None else ctx.own_deeds.settle().flags()
+    facts: dict[str, Any] = {
+        "error": error,
+        "kind": kind,
+        "node": node.name,
+        "attempt": ctx.attempt,
+        "elapsed": now - started - ctx.aside,
+        "at": now,
+        "cut": ours or is_a(error, LIMITS),
+        "retry_after": retry_after(error),
+    }
+    if ours or ctx.due <= now:
+        facts["soft"] = (facts["cut"] or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours)
+    if ctx.own_deeds is not None or ctx.passed or ctx.spent:
+        facts.update(known_inside(error, ctx))
+    if ctx.broken or node.parent is not None or node.children:
+        facts["suspects"] = suspects_of(ctx)
+    failure = Failure.of(facts)
+    return replace(failure, mendable=True) if node.remedies and node.mends(failure, ctx) else failure
+
+
+def known_inside(error: Exception, ctx: Context) -> dict[str, Any]:
+    """Return what a failure by *error* is told of the protected calls inside its attempt."""
+    facts = {} if ctx.own_deeds is None else ctx.own_deeds.settle().flags()
     if ctx.refuted:
-        known["acted"] = False
-    failure = Failure(
-        error,
-        kind,
-        node=ctx.node.name,
-        attempt=ctx.attempt,
-        elapsed=now - started - ctx.aside,
-        at=now,
-        cut=cut,
-        soft=(cut or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours),
-        retry_after=wish_below(error) if inner else retry_after(error),
-        exhausted=is_exhausted(error, ctx),
-        inner=inner,
-        suspects=suspects_of(ctx),
-        **known,
-    )
-    return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
+        facts["acted"] = False
+    if has_passed(ctx, error):
+        facts.update(inner=True, retry_after=wish_below(error))
+    return {**facts, "exhausted": is_exhausted(error, ctx)}
 
 
 def wish_below(error: Exception) -> float | None:

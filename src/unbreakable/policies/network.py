@@ -193,6 +193,7 @@ _MORE_THAN_STATUS = {
     ),
 }
 
+_OF_THE_SYSTEM, _OF_A_PROCESS = _NUMBERED = ("builtins.OSError", "subprocess.CalledProcessError")
 _HUNG_UP = frozenset({"ssl.SSLEOFError", "ssl.SSLZeroReturnError", "ssl.SSLSyscallError"})
 
 
@@ -217,6 +218,14 @@ def meaning_of(error: BaseException | type[BaseException]) -> Meaning | None:
     if law is UNCONNECTED and _failed_handshake(error):
         return MISTRUSTED
     return law or _meaning_of_number(error) or otherwise
+
+
+def differs_by_error(type_: type[BaseException]) -> bool:
+    """Return whether what ``meaning_of`` says of an error of *type_* depends on more than the type."""
+    law = _law_of(type_)
+    if law is None:
+        return not _names_of(type_).isdisjoint(_NUMBERED)
+    return isinstance(law, Wrapping) or law is UNCONNECTED
 
 
 def http_status(error: BaseException | type[BaseException]) -> int | None:
@@ -255,10 +264,10 @@ def _entry(response: dict[Any, Any], part: str, name: str) -> Any:
 def _meaning_of_number(error: object) -> Meaning | None:
     """Return what the number says that *error* carries: the system's, or that with which a process ended."""
     names = _names_of(type(error))
-    number = told_by(error, "errno") if "builtins.OSError" in names else None
+    number = told_by(error, "errno") if _OF_THE_SYSTEM in names else None
     if type(number) is int and number in _AWAY:
         return BROKEN
-    code = told_by(error, "returncode") if "subprocess.CalledProcessError" in names else None
+    code = told_by(error, "returncode") if _OF_A_PROCESS in names else None
     return DIED if type(code) is int and code < 0 else None  # a signal ended it, whatever it was at
 
 
@@ -297,6 +306,6 @@ def _failed_handshake(error: object) -> bool:
         if error is None:
             return False
         names = _names_of(type(error))
-        if "builtins.OSError" in names:
+        if _OF_THE_SYSTEM in names:
             return "ssl.SSLError" in names and names.isdisjoint(_HUNG_UP)
     return False

@@ -209,7 +209,7 @@ def is_soft(ctx: Context, now: float, *, ours: bool) -> bool:
 
     It did when we cut it (*ours*), or when the attempt kept to the limit by itself.
     """
-    return guess(ctx) is not None and now < ctx.deadline and (ours or ctx.due <= now)
+    return (ours or ctx.due <= now) and now < ctx.deadline and guess(ctx) is not None
 
 
 def is_guessed(ctx: Context, error: BaseException) -> bool:
