@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from types import FrameType
+from types import CodeType, FrameType
 
 from unbreakable.errors import (
     AttemptTimeout,
@@ -30,6 +30,7 @@ from unbreakable.policies.pushback import retry_after
 MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_SIGN = 180  # characters of a signature
+MOST_SIGNED, MOST_STEPS = 256, 24  # signatures that are remembered, and frames by which
 MOST_PLACE = 80  # of them for the place; the end of a long one says most
 
 _OURS: dict[type[Exception], Kind] = {
@@ -142,6 +143,51 @@ def sign(error: BaseException) -> str:
 
     It is the same in every process and on every machine, whatever numbers, ids, quoted words and addresses are in it.
     """
+    known_by, codes = _known_by(error), _codes_of(error)
+    if known_by is None or len(codes) > MOST_STEPS:
+        return _signature_of(error)
+    key = (*known_by, *map(id, codes))
+    known = _signed.get(key)
+    if known is None:
+        if len(_signed) >= MOST_SIGNED:
+            _signed.clear()
+        known = _signed[key] = _signature_of(error), codes  # kept, so that no other has its id
+    return known[0]
+
+
+_signed: dict[tuple[object, ...], tuple[str, list[CodeType]]] = {}  # of the latest errors, by what they are known by
+
+
+def _known_by(error: BaseException) -> tuple[object, ...] | None:
+    """Return all that the signature of *error* depends on but its place; None where that is more than a few words."""
+    if not (says_nothing(error) and _is_plain(type(error)) and error.__cause__ is None and error.__context__ is None):
+        return None
+    from unbreakable.fractal.wording import words_of
+
+    number = getattr(error, "errno", None)
+    try:
+        return (type(error), words_of(str(error)), number) if number is None or type(number) is int else None
+    except Exception:
+        return None
+
+
+@known_by_type
+def _is_plain(type_: type[BaseException]) -> bool:
+    """Return whether errors of *type_* have no code, and no number but that of an OSError."""
+    numbers = vars(OSError)["errno"]
+    return not hasattr(type_, "code") and getattr(type_, "errno", numbers) is numbers
+
+
+def _codes_of(error: BaseException) -> list[CodeType]:
+    """Return the code of the frames that *error* came through, and of no more than is worth knowing it by."""
+    codes, traceback = [], error.__traceback__
+    while traceback is not None and len(codes) <= MOST_STEPS:
+        codes.append(traceback.tb_frame.f_code)
+        traceback = traceback.tb_next
+    return codes
+
+
+def _signature_of(error: BaseException) -> str:
     from unbreakable.fractal.wording import words_of, words_of_body  # compiles patterns, which a success needs not
 
     parts = [f"{type(error).__module__}.{type(error).__qualname__}"]
