@@ -39,12 +39,10 @@ class Score:
         """Take in so many tries, which took *seconds* together; the last ones of their sort, so older ones fade."""
         if failed > worked and self.value() > SURE:
             self._forget(SURPRISE)
-        self._fade(FORGET ** min(MOST_TRIALS, worked + failed))
-        self.worked, self.tried, self.seconds = (
-            self.worked + worked,
-            self.tried + worked + failed,
-            self.seconds + seconds,
-        )
+        tried = worked + failed
+        left = FORGET if tried == 1 else FORGET ** min(MOST_TRIALS, tried)
+        self.worked, self.tried = left * self.worked + worked, left * self.tried + tried
+        self.seconds = left * self.seconds + seconds
         if self.tried > MOST_TRIALS:
             self._fade(MOST_TRIALS / self.tried)
 

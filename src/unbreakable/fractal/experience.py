@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from unbreakable.fractal.cases import (
@@ -27,9 +30,11 @@ if TYPE_CHECKING:  # most nodes have nothing to foresee
     from unbreakable.fractal.outlook import Outlook
 
 Row: TypeAlias = "list[Any]"
+Try: TypeAlias = "tuple[int, int, float]"  # how often something worked and did not, and the seconds that took
 
 MOST_SIGNATURES = 51  # the latest; what is kept of one takes some 500 bytes
 MOST_UNHELPED = 24  # of them, against which only waiting has helped, if anything
+MOST_FRESH = 64  # verdicts that wait until somebody asks: to take in several alike costs little more than one
 MOST_SCORES = 256  # of remedies, over all signatures
 EXPLORE = 0.05  # share of first choices that may go to what is not known to be best
 GONE = 0.84  # how likely repeats have to be in vain, so that there are none: 5 calls in a row, or 2 that say why
@@ -49,7 +54,8 @@ class Experience:
     """
 
     def __init__(self) -> None:
-        self._cases: dict[str, Case] = {}  # the one used last at the end
+        self._taken_in: dict[str, Case] = {}  # the one used last at the end
+        self._fresh: deque[tuple[str, str, float, Try]] = deque()  # verdicts that are not, in the order they came
         self._scores = 0
         self._lock = new_lock()
         self.is_grim = False  #: whether there is a signature against which no repeat has helped
@@ -61,17 +67,33 @@ class Experience:
 
     def update(self, signature: str, remedy: Remedy | None, *, worked: bool, seconds: float = 0.0) -> None:
         """Take the verdict of the attempt after *remedy* (None: after waiting), a try that took *seconds*."""
-        self._learn(signature, name_of(remedy), prior_of(remedy), worked, seconds)
+        self._fresh.append((signature, name_of(remedy), prior_of(remedy), (int(worked), int(not worked), seconds)))
+        if len(self._fresh) >= MOST_FRESH:
+            self._catch_up()
 
-    def _learn(self, signature: str, name: str, prior: float, worked: bool, seconds: float = 0.0) -> None:
+    @property
+    def _cases(self) -> dict[str, Case]:
+        if self._fresh:
+            self._catch_up()
+        return self._taken_in
+
+    def _catch_up(self) -> None:
         with self._lock:
-            self._take(signature, name, prior, (int(worked), int(not worked), seconds), is_news=True)
+            fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]
+            for (signature, name, prior), alike in groupby(fresh, key=itemgetter(0, 1, 2)):
+                self._take(signature, name, prior, [each[3] for each in alike], is_news=True)
+
+    def _learn(self, signature: str, name: str, prior: float, *, worked: bool) -> None:
+        with self._lock:
+            self._catch_up()
+            self._take(signature, name, prior, [(int(worked), int(not worked), 0.0)], is_news=True)
 
     def absorb(self, lessons: Iterable[Row], lives: Iterable[Row]) -> None:
         """Take in what is known elsewhere."""
         with self._lock:
+            self._catch_up()
             for signature, name, prior, worked, failed, micros in lessons:
-                self._take(signature, name, prior, (worked, failed, micros / 1e6), is_news=False)
+                self._take(signature, name, prior, [(worked, failed, micros / 1e6)], is_news=False)
         self._look_back()
         for signature, remedy, *life in lives:
             self.looks_ahead().recall(signature, remedy, life)
@@ -91,29 +113,32 @@ class Experience:
         return self.outlook
 
     def _case(self, signature: str) -> Case:
-        case = self._cases.pop(signature, None)
+        case = self._taken_in.pop(signature, None)
         if case is None:
             case = Case()
             self._make_room()
-        self._cases[signature] = case
+        self._taken_in[signature] = case
         return case
 
     def _make_room(self) -> None:
         """Let go of the oldest case, first of those that are not worth keeping: a flood of errors drowns no lesson."""
-        unhelped = [signature for signature, case in self._cases.items() if not case.is_worth_keeping]
-        while len(unhelped) >= MOST_UNHELPED or len(self._cases) >= MOST_SIGNATURES or self._scores >= MOST_SCORES:
-            oldest = unhelped.pop(0) if unhelped else next(iter(self._cases))
-            self._scores -= len(self._cases.pop(oldest))
+        cases = self._taken_in
+        unhelped = [signature for signature, case in cases.items() if not case.is_worth_keeping]
+        while len(unhelped) >= MOST_UNHELPED or len(cases) >= MOST_SIGNATURES or self._scores >= MOST_SCORES:
+            oldest = unhelped.pop(0) if unhelped else next(iter(cases))
+            self._scores -= len(cases.pop(oldest))
 
-    def _take(self, signature: str, name: str, prior: float, tries: tuple[int, int, float], *, is_news: bool) -> None:
+    def _take(self, signature: str, name: str, prior: float, tries: Sequence[Try], *, is_news: bool) -> None:
         case = self._case(signature)
         score = case.score(name)
         if score is None:
             score = Score(prior)
             self._scores += 1
-        score.learn(*tries)
-        case.put(name, score, tries if is_news else NO_NEWS)
-        case.is_worth_keeping = case.is_worth_keeping or (tries[0] > 0 and name not in (WAIT, GIVE_UP))
+        for each in tries:
+            score.learn(*each)
+        worked, failed, seconds = map(sum, zip(*tries, strict=True))
+        case.put(name, score, (worked, failed, seconds) if is_news else NO_NEWS)
+        case.is_worth_keeping = case.is_worth_keeping or (worked > 0 and name not in (WAIT, GIVE_UP))
 
     def value(self, signature: str, remedy: Remedy | None) -> float:
         """Return how likely *remedy* is to work for *signature*."""
@@ -153,6 +178,7 @@ class Experience:
     def lost(self, signature: str, successes: int) -> None:
         """Take in a call that failed by *signature* after repeats; the target has had so many *successes* by now."""
         with self._lock:
+            self._catch_up()
             case = self._case(signature)
             case.seen, case.dark = successes, case.dark + 1 if case.seen == successes else 1
         if case.dark <= DARK:
@@ -165,7 +191,7 @@ class Experience:
     def healed(self, signatures: Iterable[str]) -> None:
         """Take in a call that succeeded after failures of these *signatures*: it was right not to give up."""
         for signature in signatures:
-            case = self._cases.get(signature, NOTHING)
+            case = self._taken_in.get(signature, NOTHING)  # that is all: what is fresh says nothing of giving up
             score = case.score(GIVE_UP)
             if score is not None:
                 case.dark = 0

@@ -30,7 +30,7 @@ from unbreakable.policies.pushback import retry_after
 MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_SIGN = 180  # characters of a signature
-MOST_SIGNED, MOST_STEPS = 256, 24  # signatures that are remembered, and frames by which
+MOST_SIGNED, MOST_STEPS = 64, 24  # signatures that are remembered, and frames by which
 MOST_PLACE = 80  # of them for the place; the end of a long one says most
 
 _OURS: dict[type[Exception], Kind] = {
