@@ -81,6 +81,8 @@ class Family:
     def successes(self) -> int:
         """Return how many calls of children succeeded."""
         left = self._left_behind
+        if not self.children:
+            return left.ok + left.healed
         return left.ok + left.healed + sum(int(child.successes()) for child in list(self.children))
 
     def _forget(self, child: Any, counts: Counts) -> None:

@@ -82,6 +82,8 @@ class Targets:
 
     def successes(self) -> int:
         """Return how many calls succeeded, those of targets that are no longer kept included."""
+        if not (self.by_key or self.main.twins):
+            return self.main.successes  # of most nodes that is all
         return self.left_behind.ok + self.left_behind.healed + sum(target.successes for target in self.every())
 
     def tally(self) -> Counts:

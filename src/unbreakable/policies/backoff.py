@@ -34,9 +34,11 @@ class Backoff(Preset):
 
     def pause(self, number: int, u: float) -> float:
         """Return the seconds to wait after failed attempt *number* (from 1); *u* is uniform in [0, 1)."""
-        try:
-            longest = self.first * self.factor ** (number - 1)
-        except OverflowError:
-            longest = self.most
-        longest = min(self.most, longest)
+        longest = self.first if number == 1 else self._longest(number)
         return longest * u if self.jitter else longest
+
+    def _longest(self, number: int) -> float:
+        try:
+            return min(self.most, self.first * self.factor ** (number - 1))
+        except OverflowError:
+            return self.most

@@ -97,12 +97,18 @@ class Budget:
 
     def _credit(self, successes: int, now: float) -> None:
         self._trickle(now)
-        self.tokens = min(self.settings.most, self.tokens + self.settings.ratio * max(0, successes - self.seen))
-        self.seen = max(successes, self.seen)
+        if successes > self.seen:
+            self.tokens += self.settings.ratio * (successes - self.seen)
+            self.seen = successes
+        if self.tokens > self.settings.most:
+            self.tokens = self.settings.most
 
     def _trickle(self, now: float) -> None:
         """Let through what failed calls have earned, at the pace of the floor."""
-        through = min(self.pending, self.settings.floor * max(0.0, now - self.at))
-        self.pending -= through
-        self.tokens = min(self.settings.most, self.tokens + through)
-        self.at = max(now, self.at)
+        if now <= self.at:
+            return
+        if self.pending:
+            through = min(self.pending, self.settings.floor * (now - self.at))
+            self.pending -= through
+            self.tokens = min(self.settings.most, self.tokens + through)
+        self.at = now

@@ -75,7 +75,7 @@ class Circuit:
     __slots__ = (
         *("alert", "closed_at", "followers", "generation", "in_vain", "latest", "line", "lock", "off", "phase"),
         *("probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings", "shut", "slow"),
-        *("stamp", "state", "told", "until"),
+        *("stamp", "state", "told", "too_slow", "until", "watches_successes"),
     )
 
     def __init__(self, settings: Terms, *, off: bool = False) -> None:
@@ -95,7 +95,8 @@ class Circuit:
         self.recent = self._nothing_recent()
         self.stamp: int | None = 0
         self.shut = False  #: whether nothing goes through before ``until``
-        self.alert = settings.watches_successes
+        self.too_slow, self.watches_successes = settings.fails_if_slower, settings.watches_successes
+        self.alert = self.watches_successes
 
     # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -114,15 +115,14 @@ class Circuit:
         with self.lock:
             if stamp != self.generation or self.state is State.DISABLED:
                 return None
-            most = self.settings.fails_if_slower
-            if ok and most is not None and elapsed > most:
+            if ok and self.too_slow is not None and elapsed > self.too_slow:
                 ok = False
             if self.state is State.HALF_OPEN:
                 return self._settle_probe(ok, now, elapsed)
             if ok is None or self.state not in COUNTING:
                 return None
             too_many = self._count(ok, now, elapsed)
-            self.alert = self.run > 0 or self.settings.watches_successes
+            self.alert = self.watches_successes or self.run > 0
             return self._move(Change.TRIPPED, now) if too_many else None
 
     def _lets_through(self) -> bool:
@@ -155,19 +155,27 @@ class Circuit:
         A failure that began before an attempt that has succeeded by now is no news, and does not count in a row.  A
         share of failures counts all.
         """
-        began, slow = now - elapsed, self.settings.is_slow(elapsed)
+        began = now - elapsed
         if ok:
-            self.latest, self.run = max(self.latest, began), 0
+            self.run = 0
+            if began > self.latest:
+                self.latest = began
         elif began > self.latest - NO_NEWS:
             self.run += 1
+        if (self.recent is not None or self.ramp is not None) and self._are_too_many(ok, now, elapsed):
+            return True
+        return self.run >= self.settings.failures and self.settings.ratio is None
+
+    def _are_too_many(self, ok: bool, now: float, elapsed: float) -> bool:
+        """Count an attempt among the recent ones; return whether too large a share of them failed, or was slow."""
+        slow = self.settings.is_slow(elapsed)
         if self.ramp is not None:
             self.ramp.update(failed=not ok, slow=slow)
-        if self.recent is not None:
-            self.recent.update(now, failed=not ok, slow=slow)
-            tally = self.recent.value(now)
-            if tally.calls >= self.settings.least and self.settings.is_too_much(*tally, failing=self.settings.ratio):
-                return True
-        return self.settings.ratio is None and self.run >= self.settings.failures
+        if self.recent is None:
+            return False
+        self.recent.update(now, failed=not ok, slow=slow)
+        tally = self.recent.value(now)
+        return tally.calls >= self.settings.least and self.settings.is_too_much(*tally, failing=self.settings.ratio)
 
     def _go_on(self, now: float) -> type[Event] | None:
         """Take the steps of the ramp that are over: up where it went well, down where it did not."""
@@ -215,7 +223,7 @@ class Circuit:
         self.shut = self.state in (State.OPEN, State.FORCED_OPEN)
         free = self.state in (State.CLOSED, State.DISABLED)
         self.stamp = self.generation if free else None
-        self.alert = self.settings.watches_successes or not free
+        self.alert = self.watches_successes or not free
         if free or self.ramp is not None:
             self.line.call_all()
         return EVENTS.get(self.state)
