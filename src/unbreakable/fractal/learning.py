@@ -34,19 +34,21 @@ STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end i
 def record(node: Any, ctx: Context, result: Result[Any]) -> None:
     """Count how the call ended; see to it that what piled up is learned from."""
     target: Target = ctx.target
+    counts = target.counts
     with target.lock:
         if not isinstance(result, Success):
-            target.counts.update(failed=1)
+            counts.failed += 1
         elif result.degraded is not None:
-            target.counts.update(degraded=1)
+            counts.degraded += 1
         elif ctx.attempt > 1:
-            target.counts.update(healed=1)
+            counts.healed += 1
     if isinstance(result, Success) and result.degraded is None:
-        target.experience.worked_at = ctx.runtime.now() - result.elapsed
-        target.take_detour(result.elapsed, ctx.runtime.now() - ctx.started)
+        now = ctx.runtime.now()
+        target.experience.worked_at = now - result.elapsed
+        target.take_detour(result.elapsed, now - ctx.started)
         flow = target.flow
         if flow is not None and (flow.is_shedding or len(flow.tap) >= flow.size):
-            flow.pour(node, ctx.runtime.now())
+            flow.pour(node, now)
     else:
         node.bear(ctx)
     if target.piled >= target.fold_at or target.cuts >= target.strained_at:

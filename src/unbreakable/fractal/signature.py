@@ -143,15 +143,14 @@ def sign(error: BaseException) -> str:
 
     It is the same in every process and on every machine, whatever numbers, ids, quoted words and addresses are in it.
     """
-    known_by, codes = _known_by(error), _codes_of(error)
-    if known_by is None or len(codes) > MOST_STEPS:
+    key = _known_by(error)
+    if key is None:
         return _signature_of(error)
-    key = (*known_by, *map(id, codes))
     known = _signed.get(key)
     if known is None:
         if len(_signed) >= MOST_SIGNED:
             _signed.clear()
-        known = _signed[key] = _signature_of(error), codes  # kept, so that no other has its id
+        known = _signed[key] = _signature_of(error), _codes_of(error)  # kept, so that no other has its id
     return known[0]
 
 
@@ -159,16 +158,21 @@ _signed: dict[tuple[object, ...], tuple[str, list[CodeType]]] = {}  # of the lat
 
 
 def _known_by(error: BaseException) -> tuple[object, ...] | None:
-    """Return all that the signature of *error* depends on but its place; None where that is more than a few words."""
-    if not (says_nothing(error) and _is_plain(type(error)) and error.__cause__ is None and error.__context__ is None):
+    """Return all that the signature of *error* depends on: type, number, words, way; None where there is more to it."""
+    type_, number = type(error), getattr(error, "errno", None)
+    if not (_is_plain(type_) and says_nothing(error) and error.__cause__ is None and error.__context__ is None):
         return None
     from unbreakable.fractal.wording import words_of
 
-    number = getattr(error, "errno", None)
     try:
-        return (type(error), words_of(str(error)), number) if number is None or type(number) is int else None
+        key = [type_, words_of(str(error)), number if number is None or type(number) is int else repr(number)]
     except Exception:
         return None
+    traceback = error.__traceback__
+    while traceback is not None:
+        key.append(id(traceback.tb_frame.f_code))
+        traceback = traceback.tb_next
+    return tuple(key) if len(key) <= MOST_STEPS else None
 
 
 @known_by_type
@@ -179,9 +183,8 @@ def _is_plain(type_: type[BaseException]) -> bool:
 
 
 def _codes_of(error: BaseException) -> list[CodeType]:
-    """Return the code of the frames that *error* came through, and of no more than is worth knowing it by."""
     codes, traceback = [], error.__traceback__
-    while traceback is not None and len(codes) <= MOST_STEPS:
+    while traceback is not None:
         codes.append(traceback.tb_frame.f_code)
         traceback = traceback.tb_next
     return codes

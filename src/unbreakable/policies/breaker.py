@@ -128,12 +128,13 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
         return None
     if result.soft and not ctx.target.circuit.is_probing:
         return None
-    if result.cut and is_a(result.error, Rejected):
+    is_refusal = is_a(result.error, Rejected)
+    if result.cut and is_refusal:
         ours = ctx.deadline_is_ours and result.elapsed >= MOSTLY * (ctx.deadline - ctx.started)
         return False if ours else None
     if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
         return None  # it was asked late
-    return None if is_a(result.error, Rejected) or result.kind in OUR_FAULT else False
+    return None if is_refusal or result.kind in OUR_FAULT else False
 
 
 def is_still_let_through(ctx: Context) -> bool:
@@ -145,7 +146,7 @@ def is_still_let_through(ctx: Context) -> bool:
 def is_repeatable(error: Exception, ctx: Context) -> bool:
     """Return whether *error* is of a type that the call is repeated on; others say nothing of the target's health."""
     retry = ctx.plan.retry
-    return retry is None or is_a(error, UnbreakableError) or is_a(error, retry.on)
+    return retry is None or retry.on is Exception or is_a(error, UnbreakableError) or is_a(error, retry.on)
 
 
 def tell(ctx: Context, event: type[Event] | None) -> None:

@@ -51,7 +51,8 @@ class Title:
     __slots__ = ("key", "known")
 
     def __init__(self, key: str | None = None) -> None:
-        self.key, self.known = key, dict[int, tuple[Any, str]]()
+        self.key = key
+        self.known: dict[int, tuple[Any, str]] = {}
 
 
 def title_of(ctx: Any) -> Title:

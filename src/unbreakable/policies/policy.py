@@ -20,6 +20,13 @@ TAKEN_OVER = (
     *("made", "waited", "arguments", "choice", "blameless", "stamp"),
     *("excused", "prepaid", "broke", "laggard"),
 )
+OF_ONE_ATTEMPT = frozenset(
+    {
+        *("parts", "own_deeds", "spent", "passed", "broken", "makeshift", "refuted", "blameless", "undone", "vouched"),
+        *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "when_judged", "idle"),
+        "bells",  # they are rung for the call itself
+    }
+)
 _NOTHING: Mapping[str, Any] = {}
 _lock = new_lock()
 _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
@@ -164,16 +171,11 @@ class Context(Alarm):
 
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
-        scope = Context()
-        scope.__dict__.update(self.__dict__, whole=self, above=self, parts=None, own_deeds=Deeds())
-        scope.spent = scope.passed = scope.broken = ()
-        scope.makeshift = scope.refuted = scope.blameless = scope.undone = scope.vouched = False
-        scope.asked = scope.given_up = scope.is_aside = False
-        scope.entry = scope.pursuit = scope.laggard = None
-        scope.when_judged, scope.aside, scope.counts_from = None, 0.0, -math.inf
-        scope.idle = False
-        scope.__dict__.pop("bells", None)  # they are rung for the call itself
-        scope.__dict__.update(changes)
+        scope, own = Context(), {**self.__dict__, "whole": self, "above": self}
+        for name in OF_ONE_ATTEMPT & own.keys():
+            del own[name]
+        own.update(changes)
+        scope.__dict__ = own
         return scope
 
     def beyond(self) -> Context:
@@ -236,11 +238,12 @@ class Context(Alarm):
         self.work, self.parts = _over, None
         if self.whole is None:
             self.choice = None  # of an attempt, the call still has to know it
+        elif self.whole.own_deeds is not None:
+            self.whole.own_deeds.left.discard(self)
         if self.title is not None and self.title.known:
             self.title = Title(self.title.key)
-        if self.whole is not None and self.whole.own_deeds is not None:
-            self.whole.own_deeds.left.discard(self)
-        self.ring()
+        if self.bells:
+            self.ring()
 
     def ring(self) -> None:
         """Wake those who wait for the end of the call: it is over, or nobody may ever go on with it."""

@@ -44,7 +44,7 @@ class Retry(Preset):
 
         *remedied* says that something was mended meanwhile, *named* that ``on`` means failures of just this sort.
         """
-        if failure.attempt >= self.attempts or not is_a(failure.error, self.on):
+        if failure.attempt >= self.attempts or not (self.on is Exception or is_a(failure.error, self.on)):
             return False
         is_permanent = failure.kind in PERMANENT and not (named and failure.kind is not Kind.BUG)
         return remedied or not (failure.exhausted or is_permanent)
