@@ -7,6 +7,7 @@ too, the script goes on where this leaves off, with both failures told.
 
 from __future__ import annotations
 
+from types import CoroutineType
 from typing import Any
 
 from unbreakable.fractal import learning
@@ -24,31 +25,26 @@ from unbreakable.policies.policy import enter
 from unbreakable.runtime import settle
 
 
-def once_more(ctx: Context) -> Repeat | None:
+def once_more(ctx: Context) -> Repeat | None:  # noqa: C901 - each line is a reason for the script
     """Pay for a second attempt after the first has failed; None sends the call to the script, with nothing taken."""
     failure, retry, node = ctx.first, ctx.plan.retry, ctx.node
     if node.listeners or node.remedies or ctx.above is not None or ctx.unsettled or ctx.iteration is not None:
         return None
-    if (
-        ctx.target.experience.is_grim
-        or ctx.says is not False
-        or failure.cut
-        or failure.retry_after is not None
-        or not is_admitted(ctx)
-    ):
+    if ctx.says is not False or failure.cut or failure.retry_after is not None:
         return None  # among others when its caller has cancelled it, or it is our fault
+    if ctx.target.experience.is_grim or not is_admitted(ctx):
+        return None
     if retry is None or not (retry.wants(failure, remedied=False) and may_repeat(ctx.plan.effects, failure)):
         return None
-    return Repeat(ctx) if retry.pause(failure, 1.0) < ctx.left() and node.pay(ctx) else None
+    longest = retry.pause(failure, 1.0)
+    return Repeat(ctx, longest) if longest < ctx.left() and node.pay(ctx) else None
 
 
 def is_admitted(ctx: Context) -> bool:
     """Return whether an attempt that begins now is let through by arithmetic, and by what was in force before."""
-    target = ctx.target
-    colour = ctx.runtime.preemptive
-    is_alone = ctx.own_deeds is None  # what a call inside has done, or is at, is for the ledger
+    target, colour = ctx.target, ctx.runtime.preemptive
     return (
-        is_alone
+        ctx.own_deeds is None  # what a call inside has done, or is at, is for the ledger
         and ctx.plan is target.plan
         and target.circuit.stamp is not None
         and target.quick[colour] is not None
@@ -64,9 +60,10 @@ class Repeat:
 
     __slots__ = ("began", "ctx", "ended", "in_doubt", "pause", "scope", "waits")
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, longest: float) -> None:
         self.ctx = self.scope = ctx
-        self.pause = ctx.plan.retry.pause(ctx.first, ctx.runtime.random())
+        u = ctx.runtime.random()
+        self.pause = ctx.plan.retry.pause(ctx.first, u) if longest else 0.0
         self.ended = self.began = ctx.runtime.now()
         self.in_doubt = False
         self.waits = self.pause > 0 or not may_run_twice_at_once(ctx.plan.effects)
@@ -82,7 +79,7 @@ class Repeat:
     def begin(self) -> bool:
         """Begin, after the pause; False when something has come up meanwhile that the script has to wait for."""
         ctx, limit = self.ctx, self.ctx.plan.timeout
-        if self.in_doubt or not is_admitted(ctx):
+        if self.waits and (self.in_doubt or not is_admitted(ctx)):
             deeds.failed_before(ctx, ctx.first)
             ctx.prepaid, ctx.made, ctx.notebook = True, 1, Story(ctx.runtime.now, ctx.started)
             return False
@@ -99,8 +96,8 @@ class Repeat:
     def succeed(self, value: Any) -> Any:
         """Count a call that was healed by waiting, and return its value; raise VerificationFailed if it is no good."""
         ctx, scope, now = self.ctx, self.scope, self.ctx.runtime.now()
-        value = judged(scope, value)
-        if scope.unsettled:
+        if ctx.node.judges or scope.unsettled or type(value) is CoroutineType:
+            value = judged(scope, value)
             settle(scope, None)
         result = Success(value, now - self.began - scope.aside)
         tell(ctx, ctx.target.circuit.settle(scope.stamp, True, now, result.elapsed))
@@ -132,18 +129,18 @@ class Repeat:
 
     def _learn(self, result: Result[Any]) -> None:
         """Note how both attempts ended, and whether waiting has helped: another sort of failure says nothing of it."""
-        failure, target = self.ctx.first, self.ctx.target
+        ctx, now = self.ctx, self.ctx.runtime.now()
+        failure, target = ctx.first, ctx.target
         target.take(failure, blamed=True)
         if target.flow is not None:
-            target.flow.failed(self.ctx.node, failure, self.ctx.runtime.now(), blamed=True)
+            target.flow.failed(ctx.node, failure, now, blamed=True)
         target.take_repeat(failure, result)
-        signature, worked = sign(failure.error), isinstance(result, Success)
-        self.ctx.failed_by = signature
-        if isinstance(result, Success) or result.kind is failure.kind:
-            seconds = self.ctx.runtime.now() - self.ended
-            target.experience.update(signature, None, worked=worked, seconds=seconds)
-            if worked:
-                target.experience.healed((signature,))
+        ctx.failed_by = signature = sign(failure.error)
+        worked = isinstance(result, Success)
+        if worked or result.kind is failure.kind:
+            target.experience.update(signature, None, worked=worked, seconds=now - self.ended)
+        if worked:
+            target.experience.healed((signature,))
 
     def _story(self) -> Story:
         """Return what the script would have told until now."""

@@ -36,10 +36,11 @@ class Paying:
 
     def pay(self, ctx: Context) -> bool:
         """Take the price of one repeat from the budget."""
-        if self.budget is None:
+        purse = self.payer.purse
+        if purse is None:
             return True
         cost = price(layers_around(ctx))
-        paid = cost is not None and self.budget.spend(self.payer.successes(), ctx.runtime.now(), price=cost)
+        paid = cost is not None and purse.spend(self.payer.successes(), ctx.runtime.now(), price=cost)
         ctx.broke = cost is not None and not paid
         return paid
 
