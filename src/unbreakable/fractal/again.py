@@ -137,7 +137,7 @@ class Repeat:
         target.take_repeat(failure, result)
         ctx.failed_by = signature = sign(failure.error)
         worked = isinstance(result, Success)
-        if worked or result.kind is failure.kind:
+        if isinstance(result, Success) or result.kind is failure.kind:
             target.experience.update(signature, None, worked=worked, seconds=now - self.ended)
         if worked:
             target.experience.healed((signature,))

@@ -73,7 +73,19 @@ class Circuit:
     """
 
     __slots__ = (
-        *("alert", "closed_at", "followers", "generation", "in_vain", "latest", "line", "lock", "off", "phase"),
+        *(
+            "alert",
+            "closed_at",
+            "counts",
+            "followers",
+            "generation",
+            "in_vain",
+            "latest",
+            "line",
+            "lock",
+            "off",
+            "phase",
+        ),
         *("probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings", "shut", "slow"),
         *("stamp", "state", "told", "too_slow", "until", "watches_successes"),
     )
@@ -94,6 +106,7 @@ class Circuit:
         self.ramp: Ramp | None = None
         self.recent = self._nothing_recent()
         self.stamp: int | None = 0
+        self.counts = True  #: whether failures add up
         self.shut = False  #: whether nothing goes through before ``until``
         self.too_slow, self.watches_successes = settings.fails_if_slower, settings.watches_successes
         self.alert = self.watches_successes
@@ -113,16 +126,16 @@ class Circuit:
     def settle(self, stamp: int, ok: bool | None, now: float, elapsed: float = 0.0) -> type[Event] | None:
         """Take a verdict and return what happened to the circuit; *ok* is None when it says nothing of the target."""
         with self.lock:
-            if stamp != self.generation or self.state is State.DISABLED:
+            if stamp != self.generation:
                 return None
             if ok and self.too_slow is not None and elapsed > self.too_slow:
                 ok = False
-            if self.state is State.HALF_OPEN:
-                return self._settle_probe(ok, now, elapsed)
-            if ok is None or self.state not in COUNTING:
+            if not self.counts:
+                return self._settle_probe(ok, now, elapsed) if self.state is State.HALF_OPEN else None
+            if ok is None:
                 return None
             too_many = self._count(ok, now, elapsed)
-            self.alert = self.watches_successes or self.run > 0
+            self.alert = self.run > 0 or self.watches_successes
             return self._move(Change.TRIPPED, now) if too_many else None
 
     def _lets_through(self) -> bool:
@@ -220,6 +233,7 @@ class Circuit:
             self.until = now + self.settings.rest if self.ramp is None else self.ramp.until
         if self.state is State.CLOSED:
             self.in_vain, self.closed_at = 0, now
+        self.counts = self.state in COUNTING
         self.shut = self.state in (State.OPEN, State.FORCED_OPEN)
         free = self.state in (State.CLOSED, State.DISABLED)
         self.stamp = self.generation if free else None

@@ -23,7 +23,18 @@ TAKEN_OVER = (
 OF_ONE_ATTEMPT = frozenset(
     {
         *("parts", "own_deeds", "spent", "passed", "broken", "makeshift", "refuted", "blameless", "undone", "vouched"),
-        *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "when_judged", "idle"),
+        *(
+            "asked",
+            "given_up",
+            "is_aside",
+            "aside",
+            "counts_from",
+            "entry",
+            "pursuit",
+            "laggard",
+            "when_judged",
+            "idle",
+        ),
         "bells",  # they are rung for the call itself
     }
 )
