@@ -25,7 +25,7 @@ from unbreakable.policies.policy import enter
 from unbreakable.runtime import settle
 
 
-def once_more(ctx: Context) -> Repeat | None:  # noqa: C901 - each line is a reason for the script
+def once_more(ctx: Context) -> Repeat | None:
     """Pay for a second attempt after the first has failed; None sends the call to the script, with nothing taken."""
     failure, retry, node = ctx.first, ctx.plan.retry, ctx.node
     if node.listeners or node.remedies or ctx.above is not None or ctx.unsettled or ctx.iteration is not None:

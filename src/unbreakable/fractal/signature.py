@@ -159,11 +159,12 @@ _signed: dict[tuple[object, ...], tuple[str, list[CodeType]]] = {}  # of the lat
 
 def _known_by(error: BaseException) -> tuple[object, ...] | None:
     """Return all that the signature of *error* depends on: type, number, words, way; None where there is more to it."""
-    type_, number = type(error), getattr(error, "errno", None)
+    type_ = type(error)
     if not (_is_plain(type_) and says_nothing(error) and error.__cause__ is None and error.__context__ is None):
         return None
     from unbreakable.fractal.wording import words_of
 
+    number = getattr(error, "errno", None)
     try:
         key = [type_, words_of(str(error)), number if number is None or type(number) is int else repr(number)]
     except Exception:

@@ -100,8 +100,7 @@ class Budget:
         if successes > self.seen:
             self.tokens += self.settings.ratio * (successes - self.seen)
             self.seen = successes
-        if self.tokens > self.settings.most:
-            self.tokens = self.settings.most
+        self.tokens = min(self.settings.most, self.tokens)
 
     def _trickle(self, now: float) -> None:
         """Let through what failed calls have earned, at the pace of the floor."""

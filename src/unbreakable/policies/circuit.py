@@ -73,21 +73,9 @@ class Circuit:
     """
 
     __slots__ = (
-        *(
-            "alert",
-            "closed_at",
-            "counts",
-            "followers",
-            "generation",
-            "in_vain",
-            "latest",
-            "line",
-            "lock",
-            "off",
-            "phase",
-        ),
-        *("probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings", "shut", "slow"),
-        *("stamp", "state", "told", "too_slow", "until", "watches_successes"),
+        *("alert", "closed_at", "counts", "followers", "generation", "in_vain", "latest", "line", "lock", "off"),
+        *("phase", "probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings"),
+        *("shut", "slow", "stamp", "state", "told", "too_slow", "until", "watches_successes"),
     )
 
     def __init__(self, settings: Terms, *, off: bool = False) -> None:
@@ -171,8 +159,7 @@ class Circuit:
         began = now - elapsed
         if ok:
             self.run = 0
-            if began > self.latest:
-                self.latest = began
+            self.latest = max(self.latest, began)
         elif began > self.latest - NO_NEWS:
             self.run += 1
         if (self.recent is not None or self.ramp is not None) and self._are_too_many(ok, now, elapsed):

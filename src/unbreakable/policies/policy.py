@@ -23,19 +23,8 @@ TAKEN_OVER = (
 OF_ONE_ATTEMPT = frozenset(
     {
         *("parts", "own_deeds", "spent", "passed", "broken", "makeshift", "refuted", "blameless", "undone", "vouched"),
-        *(
-            "asked",
-            "given_up",
-            "is_aside",
-            "aside",
-            "counts_from",
-            "entry",
-            "pursuit",
-            "laggard",
-            "when_judged",
-            "idle",
-        ),
-        "bells",  # they are rung for the call itself
+        *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "idle"),
+        *("when_judged", "bells"),  # the bells are rung for the call itself
     }
 )
 _NOTHING: Mapping[str, Any] = {}
@@ -183,8 +172,8 @@ class Context(Alarm):
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope, own = Context(), {**self.__dict__, "whole": self, "above": self}
-        for name in OF_ONE_ATTEMPT & own.keys():
-            del own[name]
+        for fact in OF_ONE_ATTEMPT & own.keys():
+            del own[fact]
         own.update(changes)
         scope.__dict__ = own
         return scope

@@ -9,7 +9,7 @@ from tests.torture.matrix.behaviour import behaviour
 from tests.torture.matrix.peer import Breaker, NotOffered
 from tests.torture.matrix.target import Target, either, end_of, end_of_sync, fails, in_threads, lets_through
 
-IS_STALE = "            if stamp != self.generation or self.state is State.DISABLED:\n"
+IS_STALE = "            if stamp != self.generation:\n"
 
 
 async def half_open(peer, failures=1):
@@ -86,7 +86,7 @@ def stale_success_in_threads(peer):
     assert (4, 4) == (before, target.calls)
 
 
-@behaviour("no generations", "stamp != self.generation or self.state is", "self.state is")
+@behaviour("no generations", IS_STALE, "            if self.state is State.DISABLED:\n")
 async def stale_success_after_reopening(peer):
     """A success of an earlier round is no verdict on the probe that is under way."""
     target = Target()
@@ -139,7 +139,7 @@ async def probe_that_hangs(peer):
         hung.cancel()
 
 
-@behaviour("no generations", "stamp != self.generation or self.state is", "self.state is")
+@behaviour("no generations", IS_STALE, "            if self.state is State.DISABLED:\n")
 async def late_answer_of_a_probe(peer):
     """The answer of a probe that was given up does not speak for the probe that took its place."""
     target, door = await half_open(peer, failures=3)
@@ -155,7 +155,7 @@ async def late_answer_of_a_probe(peer):
     assert not await lets_through(door, target)
 
 
-@behaviour("no generations", "stamp != self.generation or self.state is", "self.state is")
+@behaviour("no generations", IS_STALE, "            if self.state is State.DISABLED:\n")
 async def late_success_of_a_failed_round(peer):
     """Of two probes one fails and the circuit opens again: what the other one finds is no verdict in the next round."""
     target = Target()
@@ -177,8 +177,8 @@ async def late_success_of_a_failed_round(peer):
 
 @behaviour(
     "slow calls are fine",
-    "            if ok and most is not None and elapsed > most:\n",
-    "            if ok and most is not None and elapsed > 1e9:\n",
+    "            if ok and self.too_slow is not None and elapsed > self.too_slow:\n",
+    "            if ok and self.too_slow is not None and elapsed > 1e9:\n",
 )
 async def slow_calls_open(peer):
     """A target whose answers are right, but come too late to be of use, opens the circuit."""

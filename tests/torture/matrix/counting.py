@@ -52,8 +52,8 @@ async def cancelled_callers_are_no_successes(peer):
 
 @behaviour(
     "what was cut says nothing",
-    "return None if is_a(result.error, Rejected) or",
-    "return None if result.cut or is_a(result.error, Rejected) or",
+    "return None if is_refusal or",
+    "return None if result.cut or is_refusal or",
 )
 async def own_timeouts_open(peer):
     """A target that hangs into our own time limit opens the circuit."""
@@ -116,7 +116,7 @@ async def wrong_results_open(peer):
     assert not await lets_through(door, target)
 
 
-@behaviour("every error counts", "return retry is None or is_a(error, UnbreakableError) or", "return True or")
+@behaviour("every error counts", "return retry is None or retry.on is Exception or", "return True or")
 async def errors_of_other_types_do_not_open(peer):
     """An error that the circuit is not meant for, such as a caller's own mistake, does not open it."""
 
