@@ -180,7 +180,7 @@ class Stream:
         """Keep the call, whose first item has come with *result*, open until nobody asks for more."""
         self.result, self.ctx.idle = result, True
         for context in (self.ctx, self.scope):  # which the calls around it know, who must not keep the generator alive
-            context.stream, context.work = None, _no_more
+            context.stream = context.work = None
         await hand_over()
 
     # ── the others ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -353,10 +353,6 @@ class Stream:
         """Return how the call began: with a first item, or with the *result* of a fallback, of which *items* go on."""
         told = self.result if result is None else result
         return self.node.outcome(self.ctx, Success(items, degraded=told.degraded))  # type: ignore[no-any-return]
-
-
-def _no_more(ctx: Context) -> Callable[[], Any]:
-    raise RuntimeError("the call has its generator")
 
 
 def first_of(items: Any) -> Awaitable[Any]:

@@ -67,7 +67,7 @@ class Context(Alarm):
     first: Any = None  #: the answer of an attempt that was made before the script began
     says: bool | None = None  #: what that said of the target
     permit: Any = None  #: the bulkhead's gate in which this call holds a place
-    work: Callable[[Context], Callable[[], Any]]  #: makes one attempt's work, with what remedies changed
+    work: Any = None  #: makes one attempt's work, with what remedies changed; None once the call is over
     given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)  #: the caller's arguments
     function: Any = None  #: what was called with them; None for the node's own operation
     stamp: int = 0  #: the circuit's generation when the quick path let the call through
@@ -235,7 +235,7 @@ class Context(Alarm):
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
         self.live = self.pursuit is not None and not self.pursuit.is_over  # its first attempt may still end
         self.given, self.function, self.spent = ((), _NOTHING), None, ()
-        self.work, self.parts = _over, None
+        self.work = self.parts = None
         if self.whole is None:
             self.choice = None  # of an attempt, the call still has to know it
         elif self.whole.own_deeds is not None:
@@ -274,11 +274,6 @@ class Context(Alarm):
         """Say to the attempt around this call that it was given a fallback's answer, or what was made of one."""
         if self.parent is not None:
             self.parent.makeshift = True
-
-
-def _over(ctx: Context) -> Callable[[], Any]:
-    msg = "the call is over"
-    raise RuntimeError(msg)
 
 
 def current() -> Context | None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from unbreakable.events import Shadowed
-from unbreakable.outcome import Result
-from unbreakable.policies.policy import Context, Inner, Policy
+from unbreakable.policies.policy import Context, Policy
 from unbreakable.runtime import new_lock
 
 Place: TypeAlias = Literal["call", "attempt", "copy"]  # around the call, each attempt, each copy of an attempt
 
 
-class Shade:
+class Shade(Policy):
     """Count what one policy would have done."""
 
     name: ClassVar[str]
@@ -46,7 +45,3 @@ class Shade:
 
     def clear(self) -> None:
         """Forget what is under way: after a fork nothing of it comes back."""
-
-    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
-        """Run *inner*, and look."""
-        return await inner(ctx)

@@ -93,15 +93,15 @@ class ShadeOfPlaces(Shade):
 
     place = "call"
 
-    def __init__(self, wait: float) -> None:
+    def __init__(self, places: int, wait: float) -> None:
         super().__init__()
-        self.wait, self.inside = wait, 0
+        self.places, self.wait, self.inside = places, wait, 0
 
     def most(self, now: float) -> int:
         """Return how many may be in flight."""
-        return 0
+        return self.places
 
-    def is_full(self) -> None:
+    def is_full(self, now: float) -> None:
         """Be told that somebody found no place."""
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
@@ -120,7 +120,7 @@ class ShadeOfPlaces(Shade):
         with self._lock:
             self._counts["calls"] += 1
             if self.inside >= self.most(now):
-                self.is_full()
+                self.is_full(now)
                 return True
             self.inside += 1
             self._counts["most_in_flight"] = max(self._counts["most_in_flight"], self.inside)
@@ -138,12 +138,7 @@ class ShadeOfBulkhead(ShadeOfPlaces):
     counted = ("calls", "would_refuse", "would_wait", "most_in_flight")
 
     def __init__(self, bulkhead: Bulkhead) -> None:
-        super().__init__(bulkhead.wait)
-        self.places = bulkhead.most
-
-    def most(self, now: float) -> int:
-        """Return how many may be in flight."""
-        return self.places
+        super().__init__(bulkhead.most, bulkhead.wait)
 
 
 class ShadeOfLimit(ShadeOfPlaces):
@@ -157,7 +152,7 @@ class ShadeOfLimit(ShadeOfPlaces):
     counted = ("calls", "would_refuse", "would_wait", "would_cut", "most_in_flight")
 
     def __init__(self, limit: AdaptiveLimit) -> None:
-        super().__init__(limit.wait)
+        super().__init__(limit.first, limit.wait)
         self.limit = limit
         self.limiter: Limiter | None = None
 
@@ -169,10 +164,9 @@ class ShadeOfLimit(ShadeOfPlaces):
         """Return how many may be in flight by now."""
         return self._limiter(now).whole
 
-    def is_full(self) -> None:
+    def is_full(self, now: float) -> None:
         """Note it: a limit that nobody reaches need not grow."""
-        if self.limiter is not None:
-            self.limiter.meter.full = True
+        self._limiter(now).meter.full = True
 
     def ended(self, ctx: Context, result: Result[Any], seconds: float, now: float) -> None:
         """Take in an attempt, and look at the window when it is full."""

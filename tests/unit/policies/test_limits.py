@@ -181,6 +181,17 @@ def test_a_copy_that_nobody_can_pay_does_not_start(bench):
     assert ("a", 9.0, []) == bench.play(story)
 
 
+def test_a_learned_delay_costs_sync_code_no_threads(bench):
+    """There, the attempt is made alone and where its caller is; on an event loop it has its copy."""
+
+    async def story():
+        inner = bench.inner((9.0, "a"), (1.0, "b"))
+        result = await Hedge(2.0, threads=False).run(inner, bench.context())
+        return result.value, bench.clock.now(), bench.node.heard
+
+    assert (("b", 3.0, ["Hedged"]) if bench.runtime.preemptive else ("a", 9.0, [])) == bench.play(story)
+
+
 # ── bulkhead ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

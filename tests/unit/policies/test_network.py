@@ -39,6 +39,8 @@ def raised(error, cause):
     return error
 
 
+ROUND = ValueError("came from")
+raised(ROUND, raised(ValueError("itself"), ROUND))
 BROKE = theirs("requests.exceptions.ConnectionError", OSError)
 LATE = theirs("urllib3.exceptions.TimeoutError")
 
@@ -96,6 +98,8 @@ def test_sockets_and_what_comes_with_python(error, said):
         (raised(httpx2.ConnectError("TLS"), ssl.SSLError("wrong version number")), MISTRUSTED),
         (raised(httpx2.ConnectError("TLS"), ssl.SSLEOFError("hung up")), REFUSED),
         (raised(httpx2.ConnectError(""), raised(OSError("all attempts failed"), UNTRUSTED)), REFUSED),
+        (raised(httpx2.ConnectError("TLS"), raised(ValueError("wrapped"), UNTRUSTED)), MISTRUSTED),
+        (raised(httpx2.ConnectError("round"), ROUND), REFUSED),
         (httpx2.ReadError("reset"), BROKEN),
         (httpx2.WriteError("reset"), BROKEN),
         (httpx2.RemoteProtocolError("gibberish"), BROKEN),

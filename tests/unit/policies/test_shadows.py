@@ -58,6 +58,17 @@ def test_a_breaker_would_refuse_just_the_attempts_that_it_refuses(breaker, colou
 
 
 @COLOURS
+def test_of_calls_that_go_well_nothing_would_be_repeated_or_denied(colour):
+    """They are counted, and the purse in the shadow is not told that they had failed."""
+    course = Course(colour, lambda moment: 7, retry=ub.Shadow(ub.Retry(3)), budget=ub.Shadow(ub.RetryBudget()))
+
+    shadows = course.calls(5, 1.0).shadows
+
+    assert {"calls": 5, "would_repeat": 0} == shadows["retry"]
+    assert {"repeats": 0, "would_deny": 0} == shadows["budget"]
+
+
+@COLOURS
 def test_a_timeout_would_cut_what_takes_longer(colour):
     """Those that would have succeeded all the same are told apart: they are what a limit too short costs."""
 

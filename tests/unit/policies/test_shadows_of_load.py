@@ -69,6 +69,24 @@ def test_a_throttle_would_refuse_about_as_much_as_it_refuses(colour):
     assert set() == course.door.node.target.shades.all[0].unsent
 
 
+@COLOURS
+@pytest.mark.parametrize("trouble", ["refused", "wrong"])
+def test_what_a_throttle_does_not_hold_off_says_nothing_to_it(colour, trouble):
+    """Attempts that a circuit refused never came to the target; what is wrong with a request is no word on its load."""
+
+    def wrong(moment: float) -> int:
+        if moment > 10.0:
+            raise PermissionError("no") if trouble == "refused" else ValueError("wrong")
+        return 7
+
+    breaker = ub.CircuitBreaker(1, rest=1_000.0) if trouble == "refused" else False
+    retry = False if trouble == "refused" else ub.Retry(1, on=ConnectionError)
+    course = Course(colour, wrong, throttle=ub.Shadow(ub.Throttle(0.5)), breaker=breaker, retry=retry)
+    course.calls(200, 0.3)
+
+    assert (200, 0) == (course.shadows["throttle"]["calls"], course.shadows["throttle"]["would_refuse"])
+
+
 @pytest.mark.parametrize("wait", [0.0, 1.0])
 def test_a_limit_would_hold_off_who_is_too_many_and_would_try_less(wait):
     """Who finds no place at the limit is counted; and a target that becomes slow would be tried with fewer."""

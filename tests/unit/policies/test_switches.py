@@ -6,6 +6,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import ConfigurationError
+from unbreakable.policies.check import switch
 
 WRONG = [
     ("timeout", 2.0, "search: timeout must be a Timeout such as ub.Timeout(2.0), None (learned) or False (off)"),
@@ -38,6 +39,21 @@ def test_a_wrong_option_is_refused_where_it_is_written(option, value, message):
 
     assert message in str(caught.value)
     assert (option if option == "retrys" else repr(value)) in str(caught.value) or option == "remedies"
+
+
+@pytest.mark.parametrize("number", [10**400, float("nan"), True, "2"])
+def test_what_no_arithmetic_can_go_on_with_is_no_number_of_seconds(number):
+    """A number beyond all floats included, which would raise an OverflowError in the middle of a call."""
+    with pytest.raises(ConfigurationError, match=r"Timeout\.seconds must be more than 0 seconds \(or math\.inf\)"):
+        ub.Timeout(number)
+
+
+@pytest.mark.parametrize("value", [0, None, "yes"])
+def test_a_switch_is_true_or_false(value):
+    """Anything else is a mistake, also what Python would take for one of the two."""
+    assert [True, False] == [switch("carry", True), switch("carry", False)]
+    with pytest.raises(ConfigurationError, match="carry must be True or False, not "):
+        switch("carry", value)
 
 
 @pytest.mark.parametrize("name", ["", 7, b"search"])

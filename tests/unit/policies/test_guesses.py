@@ -1,0 +1,160 @@
+"""A learned limit is a guess: what becomes of an attempt for which it is over, and what is told to one that asks."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from unbreakable.policies import Circuit, CircuitBreaker, Plan, Retry, Timeout
+
+LIMIT = Timeout(2.0, learned=True)
+ON_A_LOOP = pytest.mark.parametrize("bench", ["asyncio"], indirect=True)
+IN_PLAIN_CODE = pytest.mark.parametrize("bench", ["blocking"], indirect=True)
+SLOW_AGAIN, OPEN, PROBING, BROKE = object(), object(), object(), object()
+
+
+def attempt(bench, *facts, limit=LIMIT, retry=Retry(3), effects="none", due=0.0, deadline=60.0, **fields):  # noqa: B008 - frozen
+    """Return an attempt whose limit is over *due* seconds from now; what it pays is in ``bench.paid``."""
+    now, target = bench.runtime.now(), bench.target
+    bench.paid = []
+    if PROBING in facts:
+        target.circuit = Circuit(CircuitBreaker(1, rest=1.0))
+        target.circuit.settle(0, False, now - 5.0)
+        fields = {"stamp": target.circuit.admit(now)[0], **fields}
+    if OPEN in facts:
+        target.circuit.force_open()
+    target.slow_again = 0.6 if SLOW_AGAIN in facts else 0.5
+    bench.node.pay = bench.node.prepay = lambda *_: BROKE not in facts and not bench.paid.append(1)
+    fields = {name: now + value if name == "counts_from" else value for name, value in fields.items()}
+    plan = Plan(timeout=limit, retry=retry, effects=effects)
+    return bench.context(plan=plan, due=now + due, deadline=now + deadline, live=fields.pop("live", True), **fields)
+
+
+@ON_A_LOOP
+@pytest.mark.parametrize(
+    ("facts", "fields", "until", "paid"),
+    [
+        ((), {}, 0.0, 1),
+        ((), {"excused": True}, 0.0, 0),
+        ((BROKE,), {}, 60.0, 0),
+        ((BROKE,), {"limit": Timeout(2.0)}, 0.0, 0),
+        ((BROKE,), {"limit": None}, 60.0, 0),
+        ((BROKE,), {"deadline": 0.0}, 0.0, 0),
+        ((), {"raced": True}, 60.0, 0),
+        ((), {"pursuit": object()}, 60.0, 0),
+        ((), {"is_aside": True}, 2.0, 0),
+        ((), {"is_aside": True, "deadline": 1.0}, 1.0, 0),
+        ((), {"aside": 5.0, "counts_from": -0.5}, 1.5, 0),
+        ((), {"aside": 5.0, "counts_from": -0.5, "attempt": 2}, 3.5, 0),
+        ((), {"aside": 5.0, "counts_from": -0.5, "deadline": 1.0}, 1.0, 0),
+        ((), {"aside": 5.0, "counts_from": -2.0}, 0.0, 1),
+        ((), {"counts_from": -0.5}, 0.0, 1),
+        ((BROKE,), {"rival": 1}, 0.0, 0),
+        ((BROKE, PROBING), {}, 0.0, 0),
+        ((PROBING,), {"stamp": 7}, 2.0, 0),
+        ((), {"attempt": 2}, 0.0, 1),
+        ((), {"attempt": 3}, 60.0, 0),
+        ((), {"retry": None}, 60.0, 0),
+        ((), {"retry": Retry(3, on=ValueError)}, 60.0, 0),
+        ((), {"effects": "unknown"}, 60.0, 0),
+        ((), {"effects": "once"}, 60.0, 0),
+        ((), {"effects": "idempotent"}, 0.0, 1),
+        ((SLOW_AGAIN,), {}, 60.0, 0),
+        ((), {"deadline": 2.0}, 2.0, 0),
+        ((), {"deadline": 2.1}, 0.0, 1),
+        ((OPEN,), {}, 2.0, 0),
+        ((OPEN,), {"deadline": 2.1}, 2.0, 0),
+    ],
+)
+def test_an_attempt_that_is_due_is_spared_unless_another_is_sure_to_follow(bench, facts, fields, until, paid):
+    """In seconds from now; zero is a cut, which is paid for with the attempt that follows."""
+
+    async def story():
+        ctx = attempt(bench, *facts, **fields)
+        spared = ctx.respite()
+        return (round(spared - bench.runtime.now(), 6) if spared else 0.0), len(bench.paid), ctx.given_up
+
+    learned = fields.get("limit", LIMIT) is LIMIT and fields.get("deadline", 60.0) > 0.0
+    assert (until, paid, until == 0.0 and learned) == bench.play(story)
+
+
+@ON_A_LOOP
+def test_an_attempt_that_was_cut_once_is_not_paid_for_again(bench):
+    """It is excused from then on."""
+
+    async def story():
+        ctx = attempt(bench)
+        return [ctx.respite(), ctx.respite()], len(bench.paid), ctx.excused
+
+    assert ([0.0, 0.0], 1, True) == bench.play(story)
+
+
+@ON_A_LOOP
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({}, 60.0),
+        ({"given_up": True}, 1.0),
+        ({"limit": Timeout(2.0)}, 1.0),
+        ({"is_aside": True}, 60.0),
+        ({"limit": None}, 60.0),
+        ({"due": math.inf}, 60.0),
+    ],
+)
+def test_on_an_event_loop_no_guess_is_told(bench, fields, left):
+    """What a pinned limit leaves is told, and what was cut is."""
+
+    async def story():
+        return round(attempt(bench, **{"due": 1.0, **fields}).remaining(), 6), bench.paid
+
+    assert (left, []) == bench.play(story)
+
+
+@IN_PLAIN_CODE
+@pytest.mark.parametrize(
+    ("facts", "fields", "left", "paid"),
+    [
+        ((), {}, 1.0, 1),
+        ((), {"due": -1.0}, -1.0, 1),
+        ((), {"prepaid": True}, 1.0, 0),
+        ((BROKE,), {}, 60.0, 0),
+        ((BROKE,), {"prepaid": True}, 1.0, 0),
+        ((BROKE,), {"limit": Timeout(2.0)}, 1.0, 0),
+        ((BROKE,), {"live": False}, 1.0, 0),
+        ((BROKE,), {"due": 0.0, "asked": True}, 0.0, 0),
+        ((BROKE,), {"asked": True}, 60.0, 0),
+        ((BROKE,), {"due": 0.0}, 60.0, 0),
+        ((), {"is_aside": True}, 60.0, 0),
+        ((), {"is_aside": True, "given_up": True}, 1.0, 0),
+        ((BROKE,), {"rival": 1}, 1.0, 0),
+        ((BROKE, PROBING), {}, 1.0, 0),
+        ((PROBING,), {"stamp": 7}, 60.0, 0),
+        ((OPEN,), {}, 60.0, 0),
+        ((), {"attempt": 3}, 60.0, 0),
+        ((SLOW_AGAIN,), {}, 60.0, 0),
+        ((), {"effects": "unknown"}, 60.0, 0),
+    ],
+)
+def test_plain_code_is_told_a_guess_only_if_another_attempt_is_paid_for(bench, facts, fields, left, paid):
+    """In advance, since it may end by itself when that time is over; else it has the time to the deadline."""
+
+    async def story():
+        ctx = attempt(bench, *facts, **{"due": 1.0, **fields})
+        return round(ctx.remaining(), 6), len(bench.paid)
+
+    assert (left, paid) == bench.play(story)
+
+
+@IN_PLAIN_CODE
+@pytest.mark.parametrize(("facts", "lefts"), [((), [1.0, -1.0, -1.0]), ((BROKE,), [60.0, 58.0, 58.0])])
+def test_what_was_told_once_stays_true(bench, facts, lefts):
+    """Who may end by a guess is not told later that he has more time, nor is he who may not that he has less."""
+
+    async def story():
+        ctx = attempt(bench, *facts, due=1.0)
+        told = [ctx.remaining()]
+        await bench.runtime.sleep(2.0)
+        return [round(left, 6) for left in (*told, ctx.remaining(), ctx.remaining())], ctx.asked, ctx.due < ctx.deadline
+
+    assert (lefts, not facts, not facts) == bench.play(story)
