@@ -31,7 +31,7 @@ def main() -> None:
     mutants = [mutant for file in files for mutant in mutants_of(file.resolve())]
     if options.only:
         mutants = [mutant for mutant in mutants if options.only in mutant.key]
-    record, verdicts = judged_in_place(mutants, options.jobs)
+    record, verdicts = judged_in_place(mutants, options)
     again = {
         number: mutant for number, mutant in enumerate(mutants) if verdicts.get(number, ANEW) in {ANEW, "survived"}
     }
@@ -48,11 +48,12 @@ def asked() -> argparse.Namespace:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: all of src/unbreakable/policies")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--only", default="", help="only the mutants in whose text this is")
+    parser.add_argument("--stale", action="store_true", help="trust what was recorded of the tests on other code")
     parser.add_argument("--bar", type=float, default=BAR, help="the score in per cent below which it fails")
     return parser.parse_args()
 
 
-def judged_in_place(mutants: list[Mutant], jobs: int) -> tuple[object, dict[int, str]]:
+def judged_in_place(mutants: list[Mutant], options: argparse.Namespace) -> tuple[object, dict[int, str]]:
     """Return what is known of the tests, and their verdicts.
 
     They come from another process: in this one nothing of the library may have been imported.
@@ -62,7 +63,7 @@ def judged_in_place(mutants: list[Mutant], jobs: int) -> tuple[object, dict[int,
         child = os.fork()
         if not child:
             try:
-                court = Court(mutants, jobs, CACHE)
+                court = Court(mutants, options.jobs, CACHE, stale=options.stale)
                 code = pytest.main([*OPTIONS, *JUDGES], plugins=[court])
                 if code == 0:
                     court.record.players = {file: dict(lines) for file, lines in court.record.players.items()}

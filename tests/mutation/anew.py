@@ -90,7 +90,7 @@ def meet(mutant: Mutant, names: list[str]) -> str:
 
 def tests_of(mutant: Mutant, record: Record) -> list[str]:
     """Return the tests that play the line; for one that is played at import, those that play a use of its name."""
-    if mutant.owner is not None and (players := record.of_lines(mutant.file, mutant.lines)):
+    if mutant.owner is not None and (players := record.of_mutant(mutant)):
         return within_files(record.in_order(players, AGAIN))
     users = set()
     for file in LIBRARY.rglob("*.py"):

@@ -11,6 +11,7 @@ import gc
 import hashlib
 import json
 import sys
+import time
 import types
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -19,16 +20,17 @@ from typing import Any
 import coverage
 import pytest
 from hypothesis import settings
-from tests.mutation.children import each_forked
+from tests.mutation.children import HANGS, each_forked
 from tests.mutation.mutants import Mutant
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "src" / "unbreakable"
-JUDGES = ["tests/house/test_examples.py", "tests/unit/policies", "tests/unit/fractal", "tests/torture"]
+JUDGES = ["tests/house/test_examples.py", "tests/contracts", "tests/unit/policies", "tests/unit/fractal"]
+JUDGES += ["tests/unit/nodes", "tests/stories", "tests/torture"]
 OPTIONS = ["-x", "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:xdist", "-m", "not real"]
 OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is here already
 SLOWEST = 0.5  # seconds that a test may take which judges
-ENOUGH = 8.0  # seconds of tests that one mutant meets, the quickest first
+ENOUGH = 6.0  # seconds of tests that one mutant meets, those first that play little else
 ANEW = "anew"
 
 
@@ -38,6 +40,7 @@ class Record:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.players: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self.breadth: Counter[str] = Counter()  #: how many lines each of them plays
         self.kills: Counter[str] = Counter()
 
     def add(self, told: dict[str, Any]) -> None:
@@ -45,21 +48,33 @@ class Record:
         self.seconds.update(told["seconds"])
         for file, lines in told["lines"].items():
             for line, tests in lines.items():
-                self.players[file][int(line)].update(set(tests) & told["seconds"].keys())
+                fit = set(tests) & told["seconds"].keys()
+                self.players[file][int(line)].update(fit)
+                self.breadth.update(fit)
+
+    def leave_out(self, tests: list[str]) -> None:
+        """Forget *tests*."""
+        for lines in self.players.values():
+            for players in lines.values():
+                players.difference_update(tests)
 
     def of_lines(self, file: Path, lines: Any) -> set[str]:
         """Return the tests that play one of *lines*."""
         played = self.players.get(str(file), {})
         return set().union(*(played.get(line, ()) for line in lines))
 
+    def of_mutant(self, mutant: Mutant) -> set[str]:
+        """Return the tests that play its line; those of its function if what was recorded knows the line not."""
+        return self.of_lines(mutant.file, mutant.lines) or self.of_lines(mutant.file, mutant.around)
+
     def of_file(self, file: Path) -> set[str]:
         """Return the tests that play anything in *file*."""
         return self.of_lines(file, list(self.players.get(str(file), ())))
 
     def in_order(self, tests: set[str], enough: float = ENOUGH) -> list[str]:
-        """Return *tests*, those first that have found most and then the quickest, as far as there is time for them."""
+        """Return *tests*, those first that have found most, then those that play least: as far as there is time."""
         chosen, left = [], enough
-        for test in sorted(tests, key=lambda name: (-self.kills[name], self.seconds[name])):
+        for test in sorted(tests, key=lambda name: (-self.kills[name], self.breadth[name])):
             left -= self.seconds[test]
             if left < 0 and chosen:
                 break
@@ -74,8 +89,8 @@ class Record:
 class Court:
     """A plugin of pytest that judges *mutants* with the tests that it has collected."""
 
-    def __init__(self, mutants: list[Mutant], jobs: int, cache: Path) -> None:
-        self.mutants, self.jobs, self.cache = mutants, jobs, cache
+    def __init__(self, mutants: list[Mutant], jobs: int, cache: Path, *, stale: bool) -> None:
+        self.mutants, self.jobs, self.cache, self.stale = mutants, jobs, cache, stale
         self.record, self.verdicts = Record(), {}
         self.failed: list[str] = []
         self.tests: dict[str, pytest.Item] = {}
@@ -102,6 +117,7 @@ class Court:
                 self.functions[code.co_filename, code.co_qualname, code.co_firstlineno].append(each)
         gc.collect()
         gc.freeze()
+        self._check_themselves()
         self._judge()
         return True
 
@@ -114,6 +130,8 @@ class Court:
             files[item.path].append(name)
         base = digest(*LIBRARY.rglob("*.py"), *(ROOT / "tests").glob("*.py"), *(ROOT / "tests").rglob("conftest.py"))
         places = {file: self.cache / f"{digest(file)}-{base}.json" for file in files}
+        if self.stale:
+            places = {file: next(self.cache.glob(f"{digest(file)}-*.json"), place) for file, place in places.items()}
         unknown = [file for file in files if not places[file].exists()]
         if unknown:
             print(f"recording what the tests of {len(unknown)} files play ...", file=sys.stderr, flush=True)
@@ -143,20 +161,28 @@ class Court:
 
     def _play(self, names: list[str], each: Any = None, seconds: dict[str, float] | None = None) -> None:
         """Run the tests of those *names*, until one fails if nothing is to be known of all of them."""
-        import time
-
         items = [self.tests[name] for name in names]
         for item, following in zip(items, [*items[1:], None], strict=True):
             if each is not None:
                 each(item.nodeid)
-            began = time.perf_counter()
+            began = time.process_time()
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             if seconds is not None:
-                seconds[item.nodeid] = time.perf_counter() - began
+                seconds[item.nodeid] = time.process_time() - began
             elif self.failed and each is None:
                 return
 
     # ── what they say of a mutant ────────────────────────────────────────────────────────
+
+    def _check_themselves(self) -> None:
+        """Leave out the tests that fail without a mistake when they are played as judges are."""
+        files = sorted({mutant.file for mutant in self.mutants})
+        names = {file: self.record.in_order(self.record.of_file(file)) for file in files}
+        work = lambda file: self._play(names[file], seconds={}) or " ".join(self.failed)
+        for file, failed in each_forked(files, work, lambda file: self.record.limit(names[file]), self.jobs):
+            if failed:
+                print(f"not fit to judge {file.name}: {failed}", file=sys.stderr, flush=True)
+            self.record.leave_out(names[file] if failed == HANGS else failed.split())
 
     def _judge(self) -> None:
         chosen: dict[int, list[str]] = {}
@@ -164,7 +190,7 @@ class Court:
         def tests_of(number: int) -> list[str]:
             if number not in chosen:
                 mutant = self.mutants[number]
-                chosen[number] = self.record.in_order(self.record.of_lines(mutant.file, mutant.lines))
+                chosen[number] = self.record.in_order(self.record.of_mutant(mutant))
             return chosen[number]
 
         numbers = [number for number, mutant in enumerate(self.mutants) if mutant.owner is not None]
@@ -185,7 +211,7 @@ class Court:
         """Make the mistake, here and now, and play the tests of those *names*."""
         mutant.swap()
         code = code_of(compile(mutant.tree, str(mutant.file), "exec", dont_inherit=True), mutant)
-        functions = self.functions[str(mutant.file), mutant.owner, mutant.starts]
+        functions = self.functions[str(mutant.file), mutant.owner, mutant.around.start]
         if (
             not names
             or not functions
@@ -204,7 +230,7 @@ def code_of(module: types.CodeType, mutant: Mutant) -> types.CodeType | None:
     """Return the code of the function in *module* that the mistake is in."""
     for each in module.co_consts:
         if isinstance(each, types.CodeType):
-            if (each.co_qualname, each.co_firstlineno) == (mutant.owner, mutant.starts):
+            if (each.co_qualname, each.co_firstlineno) == (mutant.owner, mutant.around.start):
                 return each
             if (found := code_of(each, mutant)) is not None:
                 return found

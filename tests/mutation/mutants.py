@@ -26,8 +26,8 @@ class Mutant:
     place: tuple[ast.AST, str, int | None]
     node: ast.AST
     owner: str | None  #: the outermost function that it is in; None: it is made when the file is imported
-    starts: int  #: the first line of that function, decorators included
-    lines: range
+    around: range  #: the lines of that function, decorators included
+    lines: range  #: those of its statement
     was: str = ""
     now: str = ""
 
@@ -59,7 +59,7 @@ class Where:
 
     path: str = ""
     owner: str | None = None
-    starts: int = 0
+    around: range = range(0)
     stmt: Any = None
 
 
@@ -79,7 +79,7 @@ def walk(node: ast.AST, here: Where, found: Any) -> None:
         inside = here
         if field == "body" and here.owner is None and isinstance(node, FUNCTIONS):
             starts = min(each.lineno for each in (node, *node.decorator_list))
-            inside = Where(here.path, here.path, starts, here.stmt)
+            inside = Where(here.path, here.path, range(starts, (node.end_lineno or 0) + 1), here.stmt)
         for index, child in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(child, ast.AST) and not is_unseen(child, node):
                 meet(child, (node, field, index if isinstance(value, list) else None), inside, found)
@@ -89,7 +89,7 @@ def meet(node: ast.AST, place: Any, here: Where, found: Any) -> None:
     """Find the mutants of *node* itself, then those below it."""
     stmt = node if isinstance(node, ast.stmt) else here.stmt
     path = ".".join(filter(None, (here.path, getattr(node, "name", None)))) if hasattr(node, "body") else here.path
-    here = Where(path, here.owner, here.starts, stmt)
+    here = Where(path, here.owner, here.around, stmt)
     for mistake in mistakes(node, *place[:2], in_function=here.owner is not None):
         found(place, ast.fix_missing_locations(ast.copy_location(mistake, node)), here)
     walk(node, here, found)
@@ -99,7 +99,7 @@ def mutant(file: Path, tree: ast.Module, place: Any, node: ast.AST, here: Where)
     """Write down one mutant, with how the statement around it reads before and after."""
     body = getattr(here.stmt, "body", None)
     end = max(here.stmt.lineno, body[0].lineno - 1) if body else here.stmt.end_lineno
-    made = Mutant(file, tree, place, node, here.owner, here.starts, range(here.stmt.lineno, end + 1))
+    made = Mutant(file, tree, place, node, here.owner, here.around, range(here.stmt.lineno, end + 1))
     made.was = heading(here.stmt)
     is_whole = place[0] is not here.stmt and isinstance(node, ast.stmt)
     made.swap()
