@@ -41,4 +41,4 @@ class Backoff(Preset):
         try:
             return min(self.most, self.first * self.factor ** (number - 1))
         except OverflowError:
-            return self.most
+            return self.most if self.first else 0.0

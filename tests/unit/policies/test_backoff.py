@@ -27,6 +27,12 @@ def test_without_jitter_each_pause_is_the_factor_times_the_one_before():
     assert [0.5, 1.0, 2.0, 3.0, 3.0] == [backoff.pause(number, u=0.9) for number in range(1, 6)]
 
 
+@pytest.mark.parametrize("number", [1, 100, 1024, 1025, 5000])
+def test_no_pause_stays_none(number):
+    """Nothing doubled is nothing, also where the factor alone is more than a float can hold."""
+    assert 0.0 == Backoff(0.0).pause(number, u=0.9)
+
+
 @given(backoffs(), numbers, shares)
 def test_a_pause_is_never_negative_and_never_longer_than_the_longest(backoff, number, u):
     """Whatever the settings, and however often it is asked."""
