@@ -269,7 +269,7 @@ def test_who_can_pay_later_is_overtaken_later():
         async def main():
             late = asyncio.ensure_future(call())
             await sleep(3.0)
-            call.node.budget.give_back()
+            call.node.budget.give_back(1.0)
             return await late, clock.now()
 
         assert ("b", 5.0) == asyncio.run(main())

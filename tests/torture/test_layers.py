@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -46,6 +47,36 @@ def test_repeats_for_a_request_that_is_a_repeat_cost_double(colour, headers, att
         return outcome.attempts, door.node.budget.level(0, colour.runtime.now())
 
     assert (attempts, left) == colour.play(story)
+
+
+@pytest.mark.parametrize(
+    ("headers", "attempts", "left"),
+    [
+        ({}, 3, 6.0),
+        ({"Unbreakable-Attempt": "1;layers=1"}, 3, 4.0),
+        ({"Unbreakable-Attempt": "2;layers=2"}, 1, 8.0),
+    ],
+)
+@pytest.mark.parametrize("form", ["plain", "outcome"])
+def test_what_is_paid_in_advance_costs_the_same(headers, attempts, left, form):
+    """Plain code that asks how long it has pays for its repeats beforehand, and gets back all that it did not need."""
+    made = []
+
+    def work():
+        ub.current().remaining()
+        made.append(1)
+        if len(made) > 1:
+            raise ConnectionError("down")
+
+    guess = ub.Timeout(5.0, cut_threads=False, learned=True)
+    door = ub.protect("asks", effects="none", retry=AT_ONCE, budget=purse(8.0), breaker=False, timeout=guess)(work)
+    with virtual_time() as clock, ub.incoming(headers):
+        door() if form == "plain" else door.outcome()
+        with contextlib.suppress(ConnectionError):
+            door() if form == "plain" else door.outcome()
+        assert left == door.node.budget.level(0, clock.now())
+
+    assert 1 + attempts == len(made)
 
 
 def second_try(colour, door):

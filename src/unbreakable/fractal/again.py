@@ -19,6 +19,7 @@ from unbreakable.fractal.trace import Story
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell
+from unbreakable.policies.budget import PRICE
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.policy import enter
@@ -81,7 +82,7 @@ class Repeat:
         ctx, limit = self.ctx, self.ctx.plan.timeout
         if self.waits and (self.in_doubt or not is_admitted(ctx)):
             deeds.failed_before(ctx, ctx.first)
-            ctx.prepaid, ctx.made, ctx.notebook = True, 1, Story(ctx.runtime.now, ctx.started)
+            ctx.prepaid, ctx.made, ctx.notebook = PRICE, 1, Story(ctx.runtime.now, ctx.started)
             return False
         title_of(ctx)  # before there is a copy, which would name its work differently
         ctx.attempt = ctx.made = 2

@@ -46,7 +46,7 @@ def is_mendable(failure: Failure, ctx: Context) -> bool:
     retry = ctx.plan.retry
     if not ctx.node.remedies or retry is None or not retry.wants(failure, remedied=True) or ctx.left() <= 0:
         return False
-    if not (may_repeat(ctx.plan.effects, failure) and (ctx.prepaid or ctx.node.may_pay())):
+    if not (may_repeat(ctx.plan.effects, failure) and (ctx.prepaid or ctx.node.may_pay(ctx))):
         return False
     failure = replace(failure, signature=sign(failure.error), cause=root_cause(failure.error))
     trusts = ctx.target.experience.trusts

@@ -143,7 +143,7 @@ class Healing:
             if not (ctx.excused or ctx.prepaid or ctx.node.pay(ctx)):
                 deny(ctx, failure, ctx.node.why_unpaid(ctx))
                 return False
-            ctx.prepaid, ctx.excused = ctx.prepaid and ctx.excused, False
+            ctx.prepaid, ctx.excused = ctx.prepaid * ctx.excused, False
             ctx.emit(Retrying, attempt=ctx.attempt + 1, pause=pause)
             if mended is None:
                 ctx.notebook.did("heal.fix.apply")  # waiting is the remedy that is always at hand

@@ -6,9 +6,14 @@ from unbreakable.fractal.family import Family
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.targets import Targets
 from unbreakable.policies import Budget, Context
-from unbreakable.policies.budget import price, small
+from unbreakable.policies.budget import PRICE, price, small
 from unbreakable.policies.carried import layers_around
 from unbreakable.runtime import Runtime
+
+
+def price_of(ctx: Context) -> float | None:
+    """Return what a repeat of *ctx* costs; None: it is not to be made."""
+    return price(layers_around(ctx))
 
 
 class Paying:
@@ -39,7 +44,7 @@ class Paying:
         purse = self.payer.purse
         if purse is None:
             return True
-        cost = price(layers_around(ctx))
+        cost = price_of(ctx)
         paid = cost is not None and purse.spend(self.payer.successes(), ctx.runtime.now(), price=cost)
         ctx.broke = cost is not None and not paid
         return paid
@@ -53,22 +58,30 @@ class Paying:
         if self.budget is not None and ctx.made:
             self.budget.bear(ctx.runtime.now())
 
-    def may_pay(self) -> bool:
-        """Return whether the budget has a repeat left."""
-        return self.budget is None or self.budget.level(self.payer.successes(), self.drivers[0].now()) >= 1.0
-
-    def prepay(self) -> bool:
-        """Take the price of a repeat that may be needed, as long as half of the starting budget is left for others."""
-        purse = self.budget
+    def may_pay(self, ctx: Context) -> bool:
+        """Return whether the budget has the price of a repeat of *ctx* left."""
+        purse = self.payer.purse
         if purse is None:
             return True
-        return purse.spend(self.payer.successes(), self.drivers[0].now(), keep=purse.reserve)
+        cost = price_of(ctx)
+        return cost is not None and purse.level(self.payer.successes(), ctx.runtime.now()) >= cost
+
+    def prepay(self, ctx: Context) -> bool:
+        """Take the price of a repeat that may be needed, as long as half of the starting budget is left for others."""
+        purse, cost = self.payer.purse, price_of(ctx)
+        if purse is None:
+            ctx.prepaid = PRICE
+        elif cost is not None and purse.spend(
+            self.payer.successes(), ctx.runtime.now(), keep=purse.reserve, price=cost
+        ):
+            ctx.prepaid = cost
+        return ctx.prepaid > 0
 
     def give_back(self, ctx: Context) -> None:
         """Take back the price of a repeat that was paid in advance, if it was, and not needed."""
         if ctx.prepaid and self.budget is not None:
-            self.budget.give_back()
-        ctx.prepaid = False
+            self.budget.give_back(ctx.prepaid)
+        ctx.prepaid = 0.0
 
     def may_hedge(self, ctx: Context) -> bool:
         """Take the price of a second copy, as long as half of the starting budget is left for repeats.

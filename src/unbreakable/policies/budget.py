@@ -8,6 +8,7 @@ from unbreakable.policies import check
 from unbreakable.record import Preset
 from unbreakable.runtime import new_lock
 
+PRICE = 1.0  # tokens that a repeat costs
 OF_A_REPEAT = 2.0  # tokens that a repeat costs which is made inside another one: the layers must not multiply
 ROUNDING = 1e-9  # of a token: five fifths are one, in whatever order they came
 MOST_LAYERS = 1  # of calls that repeat around one that wants to, too; inside more of them nothing is repeated
@@ -48,7 +49,7 @@ def price(layers: int) -> float | None:
     """
     if layers > MOST_LAYERS:
         return None
-    return OF_A_REPEAT if layers else 1.0
+    return OF_A_REPEAT if layers else PRICE
 
 
 class Budget:
@@ -78,10 +79,10 @@ class Budget:
             self.tokens -= price
             return True
 
-    def give_back(self) -> None:
-        """Put back one token that was taken and not needed."""
+    def give_back(self, tokens: float) -> None:
+        """Put back *tokens* that were taken and not needed."""
         with self.lock:
-            self.tokens += 1.0  # no more than the most, once it is asked for
+            self.tokens += tokens  # no more than the most, once it is asked for
 
     def bear(self, now: float) -> None:
         """Take note of a call that reached its target and failed all the same: it was real traffic, too."""

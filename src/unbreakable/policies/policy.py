@@ -84,7 +84,7 @@ class Context(Alarm):
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     vain: bool = False  #: whether a repeat was given up since none has ever helped
     broke: bool = False  #: whether a repeat was denied for want of budget
-    prepaid: bool = False  #: whether a repeat was paid before it is known whether there will be one
+    prepaid: float = 0.0  #: tokens paid for a repeat before it is known whether there will be one
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
     spared: tuple[int, float] | None = None  #: stamp and beginning of an attempt that is not blamed for a remedy's sake
     error: Exception | None = None  #: the last failure, kept when a fallback answers

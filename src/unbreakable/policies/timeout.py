@@ -79,7 +79,7 @@ class Timeout(Preset):
         """
         if is_slow(ctx):
             return math.inf
-        if not (ctx.runtime.preemptive or (is_followed(ctx, self) and (ctx.prepaid or ctx.node.may_pay()))):
+        if not (ctx.runtime.preemptive or (is_followed(ctx, self) and (ctx.prepaid or ctx.node.may_pay(ctx)))):
             return math.inf  # nobody could put off the cut later, as a watch does
         return self.grown(ctx)
 
@@ -132,9 +132,9 @@ def is_paid(ctx: Context) -> bool:
 
     Many who ask at the same time must not all count on the same tokens; who did not need his gives it back.
     """
-    if not ctx.prepaid and ctx.node.prepay():
-        ctx.prepaid = ctx.unsettled = True
-    return ctx.prepaid
+    if not ctx.prepaid and ctx.node.prepay(ctx):
+        ctx.unsettled = True
+    return ctx.prepaid > 0
 
 
 def guess(ctx: Context) -> Timeout | None:

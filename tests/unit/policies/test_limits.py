@@ -101,7 +101,7 @@ def test_a_guess_costs_sync_code_no_thread_whoever_made_it(bench):
     async def story():
         limit = Timeout(2.0, learned=True)
         plan = Plan(timeout=limit, retry=Retry(attempts=3), effects="none")
-        bench.node.may_pay = lambda: True
+        bench.node.may_pay = lambda ctx: True
         bench.node.pay = lambda ctx: False
         result = await limit.run(
             bench.inner((5.0, "late")), bench.context(plan=plan, deadline=bench.runtime.now() + 60.0)
@@ -138,7 +138,7 @@ def test_a_learned_limit_grows_beyond_no_number(bench, attempt, in_vain):
         bench.target.slow_again = 0.0
         circuit.state, circuit.in_vain = (State.HALF_OPEN if in_vain else State.CLOSED), in_vain
         plan = Plan(retry=Retry(attempts=10_000), effects="none")
-        bench.node.may_pay = lambda: True
+        bench.node.may_pay = lambda ctx: True
         ctx = bench.context(deadline=bench.runtime.now() + 60.0, attempt=attempt, plan=plan)
         return await Timeout(2.0, cut_threads=False, learned=True).run(bench.inner((30.0, "late")), ctx)
 
