@@ -17,6 +17,7 @@ from tests.dense import DENSE, most
 
 import unbreakable as ub
 from unbreakable import lock
+from unbreakable.errors import BulkheadFull, CircuitOpen
 from unbreakable.fractal import memory, targets
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.runtime import ASYNCIO, BLOCKING
@@ -127,6 +128,46 @@ def test_targets_are_bounded_over_many_keys():
 
     assert 5_000 == status.success_count
     assert len(door.node.targets.every()) <= 1_001
+
+
+def test_a_key_in_use_is_not_forgotten_for_others(monkeypatch):
+    """Whoever chooses the keys chooses neither how many calls are at work at once, nor when a circuit is forgotten."""
+    monkeypatch.setattr(targets, "MOST_KEYS", 50)
+
+    @ub.protect("tenant", key=lambda who, seconds: who, bulkhead=ub.Bulkhead(1, wait=0.0), retry=False)
+    async def work(who, seconds):
+        await sleep(seconds)
+        if who == "down":
+            raise ConnectionError("down")
+
+    async def story():
+        first = asyncio.create_task(work.outcome("A", 60.0))
+        downs = [await work.outcome("down", 0.0) for _ in range(5)]
+        for number in range(200):
+            await work(number, 0.0)
+        second, refused = await work.outcome("A", 1.0), await work.outcome("down", 0.0)
+        await first
+        return downs[-1], second, refused, len(work.node.targets.by_key)
+
+    with virtual_time():
+        down, second, refused, kept = asyncio.run(story())
+
+    assert (ConnectionError, BulkheadFull, CircuitOpen) == tuple(type(one.error) for one in (down, second, refused))
+    assert kept == 50
+
+
+def test_keys_that_are_all_refused_are_bounded_too(monkeypatch):
+    """A thousand dead hosts do not cost the memory of ten thousand."""
+    monkeypatch.setattr(targets, "MOST_KEYS", 50)
+
+    @ub.protect("host", key=lambda host: host, breaker=ub.CircuitBreaker(1), retry=False)
+    def ask(host):
+        raise ConnectionError("down")
+
+    for host in range(300):
+        ask.outcome(host)
+
+    assert len(ask.node.targets.by_key) == 50
 
 
 def test_what_keys_are_known_by_is_bounded(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
+from unbreakable.events import CircuitOpened, Event
 from unbreakable.fractal import learning, telling
 from unbreakable.fractal.belonging import Belonging
 from unbreakable.fractal.family import Family
@@ -96,6 +98,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         self.serial, self.stem = itertools.count(1), self._new_stem()
         self.targets = Targets(name, self.settings.key, self._new_target)
         self.target = self.targets.main
+        self.target.circuit.when_switched = self._tell_of_switch
         self._open_purses(parent)
         self.remedies.extend(read_remedies(name, given.get("remedies")))
         _nodes.add(self)
@@ -261,6 +264,11 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         With ``key`` it is that of calls whose key is None; what is done to it by hand is done to that of every key.
         """
         return self.target.circuit
+
+    def _tell_of_switch(self, event: type[Event]) -> None:
+        if self.hears(event):
+            rest = {"rest": math.inf} if event is CircuitOpened else {}
+            self.tell(event(at=self.drivers[0].now(), node=self.name, **rest))
 
     def create_child(
         self, name: str, operation: Operation[Any] | None = None, **options: Unpack[Options]

@@ -13,6 +13,7 @@ from unbreakable.runtime import new_lock
 from unbreakable.stats import Counts
 
 MOST_KEYS = 1_000
+CHANCES = 32  # targets whose circuits are not closed that are passed over in search of one to let go of
 
 
 class Make(Protocol):
@@ -63,12 +64,24 @@ class Targets:
         with self.lock:
             target = self.by_key.setdefault(key, fresh)
             fresh.circuit.take_after(self.main.circuit)
-            while len(self.by_key) > MOST_KEYS:
-                old = self.by_key.popitem(last=False)[1]
-                for each in (old, *old.twins.values()):
-                    self.left_behind.merge(each.tally())
-                    each.ear = None  # it needs no more news
+            self._drop()
         return target
+
+    def _drop(self) -> None:
+        """Let go of the targets used least lately that are too many: rather of one at rest than of what it refuses.
+
+        One whose places are taken is in use.  Whoever chooses the keys must not choose how much is done at once.
+        """
+        for chance in range(2 * CHANCES):
+            if len(self.by_key) <= MOST_KEYS:
+                return
+            key, old = self.by_key.popitem(last=False)
+            if has_calls_inside(old) or (chance < CHANCES and not old.circuit.is_closed):
+                self.by_key[key] = old
+                continue
+            for each in (old, *old.twins.values()):
+                self.left_behind.merge(each.tally())
+                each.ear = None  # it needs no more news
 
     def _circuits_of_keys(self) -> list[Circuit]:
         with self.lock:
@@ -93,3 +106,8 @@ class Targets:
         for target in self.every():
             counts.merge(target.tally())
         return counts
+
+
+def has_calls_inside(target: Target) -> bool:
+    """Return whether calls are at work on *target* that its bulkhead, or its limit, counts."""
+    return target.gate is not None and target.gate.inside > 0

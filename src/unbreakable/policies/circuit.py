@@ -35,7 +35,7 @@ class Change(enum.Enum):
     """What moves a circuit."""
 
     TRIPPED = "tripped"  #: too many failures
-    RESTED = "rested"  #: the rest is over, or a permit never came back
+    RESTED = "rested"  #: the rest is over
     BACK = "back"  #: every permit succeeded; how much the target bears is to be seen
     PROVEN = "proven"  #: every permit succeeded, or every step of the ramp went well
     FORCED = "forced"
@@ -47,7 +47,6 @@ CHANGES: dict[tuple[State, Change], State] = {
     (State.CLOSED, Change.TRIPPED): State.OPEN,
     (State.OPEN, Change.RESTED): State.HALF_OPEN,
     (State.HALF_OPEN, Change.TRIPPED): State.OPEN,
-    (State.HALF_OPEN, Change.RESTED): State.HALF_OPEN,
     (State.HALF_OPEN, Change.BACK): State.RAMPING,
     (State.HALF_OPEN, Change.PROVEN): State.CLOSED,
     (State.RAMPING, Change.TRIPPED): State.OPEN,
@@ -61,6 +60,8 @@ EVENTS: dict[State, type[Event]] = {
     State.HALF_OPEN: CircuitHalfOpened,
     State.RAMPING: CircuitRamping,
     State.CLOSED: CircuitClosed,
+    State.FORCED_OPEN: CircuitOpened,
+    State.DISABLED: CircuitClosed,
 }
 COUNTING = (State.CLOSED, State.RAMPING)  # in which failures add up until there are too many
 
@@ -73,15 +74,16 @@ class Circuit:
     """
 
     __slots__ = (
-        *("alert", "closed_at", "counts", "followers", "generation", "in_vain", "latest", "line", "lock", "off"),
+        *("alert", "closed_at", "counts", "followers", "generation", "held", "in_vain", "latest", "line", "lock", "off"),
         *("phase", "probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings"),
-        *("shut", "slow", "stamp", "state", "told", "too_slow", "until", "watches_successes"),
+        *("shut", "slow", "stamp", "state", "told", "too_slow", "until", "watches_successes", "when_switched"),
     )
 
     def __init__(self, settings: Terms, *, off: bool = False) -> None:
         self.settings, self.off, self.lock = settings, off, new_lock()
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = self.slow = 0
+        self.held = settings.rest  #: seconds after which a permit that has not come back is given out anew
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.latest = -math.inf  #: when the attempt began that succeeded lately
         self.probing_since = -math.inf  #: since when attempts go through to see whether the target is back, if they do
@@ -90,6 +92,7 @@ class Circuit:
         self.phase = 0.0  #: where among the rests of other processes its own fall
         self.line = Line()  #: who waits for the circuit, first come, first served
         self.followers: Callable[[], Iterable[Circuit]] = tuple  #: the circuits that do what is done to this by hand
+        self.when_switched: Callable[[type[Event]], None] | None = None  #: told of what was done to it by hand
         self.told = -math.inf, ""  #: of what rest whoever was turned away was told last, and how
         self.ramp: Ramp | None = None
         self.recent = self._nothing_recent()
@@ -105,8 +108,10 @@ class Circuit:
         """Return the stamp of a permit, None when there is none, and what happened to the circuit, if anything did."""
         with self.lock:
             event = None
-            if self.state in (State.OPEN, State.HALF_OPEN) and now >= self.until:
+            if self.state is State.OPEN and now >= self.until:
                 event = self._move(Change.RESTED, now)
+            elif self.state is State.HALF_OPEN and now >= self.until:
+                self._give_out_anew(now)
             elif self.state is State.RAMPING:
                 event = self._go_on(now)
             return (self.generation if self._lets_through() else None), event
@@ -115,6 +120,8 @@ class Circuit:
         """Take a verdict and return what happened to the circuit; *ok* is None when it says nothing of the target."""
         with self.lock:
             if stamp != self.generation:
+                if ok and self.is_probing:
+                    self._wait_longer(now, elapsed)
                 return None
             if ok and self.too_slow is not None and elapsed > self.too_slow:
                 ok = False
@@ -149,6 +156,20 @@ class Circuit:
         if self.settings.is_too_much(permits, 0, self.slow, failing=None):
             return self._move(Change.TRIPPED, now)
         return self._move(Change.BACK if self.settings.ramp else Change.PROVEN, now)
+
+    def _give_out_anew(self, now: float) -> None:
+        """Give out the permits that have not come back; what was proven stays."""
+        self.generation += 1
+        self.probes, self.until = self.proven, now + self.held
+
+    def _wait_longer(self, now: float, elapsed: float) -> None:
+        """Keep the permits that are out for as long as answers take: one came in the end whose own was given up.
+
+        Otherwise a target that is well, but takes longer than a rest, would never be let through again.
+        """
+        if elapsed > self.held:
+            self.held = 2.0 * elapsed
+            self.until = now + self.held
 
     def _count(self, ok: bool, now: float, elapsed: float) -> bool:
         """Count an attempt; return whether there are too many failures, or slow ones, by now.
@@ -200,16 +221,22 @@ class Circuit:
                 self.line.call_all()
 
     @property
+    def is_closed(self) -> bool:
+        """Return whether every attempt goes through, and nothing says that the target is down."""
+        return self.stamp is not None
+
+    @property
     def is_probing(self) -> bool:
         """Return whether attempts are let through only to see whether the target is back."""
         return self.state is State.HALF_OPEN
 
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _move(self, change: Change, now: float) -> type[Event] | None:
+    def _move(self, change: Change, now: float) -> type[Event]:
         before, self.state = self.state, CHANGES[self.state, change]
         self.generation += 1
         self.run = self.probes = self.proven = self.slow = 0
+        self.held = self.settings.rest
         self.probing_since = now if self.is_probing else -math.inf
         self.ramp = Ramp(self.settings.ramp, now) if self.state is State.RAMPING else None
         if before not in COUNTING or self.state not in COUNTING:
@@ -217,7 +244,7 @@ class Circuit:
         if self.state is State.OPEN:
             self._rest(before, now)
         else:
-            self.until = now + self.settings.rest if self.ramp is None else self.ramp.until
+            self.until = now + self.held if self.ramp is None else self.ramp.until
         if self.state is State.CLOSED:
             self.in_vain, self.closed_at = 0, now
         self.counts = self.state in COUNTING
@@ -227,7 +254,7 @@ class Circuit:
         self.alert = self.watches_successes or not free
         if free or self.ramp is not None:
             self.line.call_all()
-        return EVENTS.get(self.state)
+        return EVENTS[self.state]
 
     def _rest(self, before: State, now: float) -> None:
         """Begin a rest: longer than the last one, unless the target was well meanwhile for at least as long."""
@@ -279,8 +306,10 @@ class Circuit:
 
     def _by_hand(self, change: Change, now: float = 0.0) -> None:
         with self.lock:
-            self._move(change, now)
+            before, event = self.state, self._move(change, now)
             self.recent = self._nothing_recent()
             self.rests, self.rested, self.closed_at = 0, 0.0, -math.inf
         for follower in self.followers():
             follower._by_hand(change, now)  # noqa: SLF001
+        if self.when_switched is not None and self.state is not before:
+            self.when_switched(event)

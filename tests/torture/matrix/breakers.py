@@ -125,8 +125,8 @@ async def stale_failure_after_recovery(peer):
 
 @behaviour(
     "permits are for ever",
-    "if self.state in (State.OPEN, State.HALF_OPEN) and",
-    "if self.state is State.OPEN and",
+    "self.state is State.HALF_OPEN and now",
+    "self.state is State.DISABLED and now",
 )
 async def probe_that_hangs(peer):
     """A probe that never returns does not keep the circuit shut for ever: after more rests another one goes through."""

@@ -46,8 +46,12 @@ class Naive:
 
     def admit(self, now: float) -> object | None:
         if self.state in ("open", "half-open") and now >= self.until:
-            self.begin("half-open", now)
-            self.until = now + self.terms.rest
+            if self.state == "half-open":
+                self.era, self.out = object(), self.proofs[:]
+            else:
+                self.begin("half-open", now)
+                self.hold = self.terms.rest
+            self.until = now + self.hold
         elif self.state == "ramping":
             self.take_steps(now)
         lets = {
@@ -92,6 +96,9 @@ class Naive:
 
     def settle(self, era: object, ok: bool | None, now: float, elapsed: float) -> None:
         if era is not self.era or self.state == "disabled":
+            if self.state == "half-open" and ok and elapsed > self.hold:
+                self.hold = elapsed * 2
+                self.until = now + self.hold
             return
         if ok and isinstance(self.terms.slow, float) and elapsed > self.terms.slow:
             ok = False
