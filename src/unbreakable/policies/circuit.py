@@ -74,8 +74,8 @@ class Circuit:
     """
 
     __slots__ = (
-        *("alert", "closed_at", "counts", "followers", "generation", "held", "in_vain", "latest", "line", "lock", "off"),
-        *("phase", "probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings"),
+        *("alert", "closed_at", "counts", "followers", "generation", "held", "in_vain", "latest", "line", "lock"),
+        *("off", "phase", "probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings"),
         *("shut", "slow", "stamp", "state", "told", "too_slow", "until", "watches_successes", "when_switched"),
     )
 
