@@ -16,7 +16,7 @@ from unbreakable.fractal.quick import close, failure_of, judged
 from unbreakable.fractal.remedies import WAIT
 from unbreakable.fractal.signature import sign
 from unbreakable.fractal.trace import Story
-from unbreakable.outcome import Result, Success
+from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell
 from unbreakable.policies.budget import PRICE
@@ -100,13 +100,15 @@ class Repeat:
         if ctx.node.judges or scope.unsettled or type(value) is CoroutineType:
             value = judged(scope, value)
             settle(scope, None)
-        result = Success(value, now - self.began - scope.aside)
-        tell(ctx, ctx.target.circuit.settle(scope.stamp, True, now, result.elapsed))
-        self._learn(result)
+        seconds = now - self.began - scope.aside
+        event = ctx.target.circuit.settle(scope.stamp, True, now, seconds)
+        if event is not None:
+            tell(ctx, event)
+        self._learn(seconds, None)
         ctx.first = None
         scope.end()
         close(ctx)
-        learning.record(ctx.node, ctx, result)
+        learning.record_success(ctx.node, ctx, seconds)
         return value
 
     def fail(self, error: BaseException) -> bool:
@@ -121,26 +123,28 @@ class Repeat:
             return False
         deeds.failed_before(ctx, ctx.first)
         deeds.failed(scope, result)
-        self._learn(result)
+        self._learn(result.elapsed, result)
         ctx.notebook = self._story()
         ctx.take_over(scope)
         scope.end()
         ctx.first = result
         return True
 
-    def _learn(self, result: Result[Any]) -> None:
-        """Note how both attempts ended, and whether waiting has helped: another sort of failure says nothing of it."""
+    def _learn(self, seconds: float, again: Failure | None) -> None:
+        """Note how both attempts ended, the second, after so many *seconds*, by failing *again* or by a success.
+
+        That says whether waiting has helped, unless it is another sort of failure.
+        """
         ctx, now = self.ctx, self.ctx.runtime.now()
         failure, target = ctx.first, ctx.target
         target.take(failure, blamed=True)
         if target.flow is not None:
             target.flow.failed(ctx.node, failure, now, blamed=True)
-        target.take_repeat(failure, result)
+        target.take_repeat(failure, seconds, again)
         ctx.failed_by = signature = sign(failure.error)
-        worked = isinstance(result, Success)
-        if isinstance(result, Success) or result.kind is failure.kind:
-            target.experience.update(signature, None, worked=worked, seconds=now - self.ended)
-        if worked:
+        if again is None or again.kind is failure.kind:
+            target.experience.update(signature, None, worked=again is None, seconds=now - self.ended)
+        if again is None:
             target.experience.healed((signature,))
 
     def _story(self) -> Story:

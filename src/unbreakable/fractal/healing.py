@@ -101,7 +101,7 @@ class Healing:
             result = await _attempt(inner, ctx)
         if isinstance(result, Failure) and result.refused:
             return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
-        ctx.target.take_repeat(failure, result)
+        ctx.target.take_repeat(failure, result.elapsed, result if isinstance(result, Failure) else None)
         confirm(ctx, failure, mended, result, ctx.runtime.now() - since)
         return result
 

@@ -33,25 +33,33 @@ STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end i
 
 def record(node: Any, ctx: Context, result: Result[Any]) -> None:
     """Count how the call ended; see to it that what piled up is learned from."""
-    target: Target = ctx.target
-    counts = target.counts
-    with target.lock:
-        if not isinstance(result, Success):
-            counts.failed += 1
-        elif result.degraded is not None:
-            counts.degraded += 1
-        elif ctx.attempt > 1:
-            counts.healed += 1
     if isinstance(result, Success) and result.degraded is None:
-        now = ctx.runtime.now()
-        target.experience.worked_at = now - result.elapsed
-        target.take_detour(result.elapsed, now - ctx.started)
-        flow = target.flow
-        if flow is not None and (flow.is_shedding or len(flow.tap) >= flow.size):
-            flow.pour(node, now)
-    else:
-        node.bear(ctx)
-    if target.piled >= target.fold_at or target.cuts >= target.strained_at:
+        record_success(node, ctx, result.elapsed)
+        return
+    target: Target = ctx.target
+    with target.lock:
+        if isinstance(result, Success):
+            target.counts.degraded += 1
+        else:
+            target.counts.failed += 1
+    node.bear(ctx)
+    if target.is_behind():
+        learn_soon(node, target, ctx.runtime)
+
+
+def record_success(node: Any, ctx: Context, seconds: float) -> None:
+    """Count a call whose last attempt succeeded after so many *seconds*."""
+    target: Target = ctx.target
+    now = ctx.runtime.now()
+    if ctx.attempt > 1:
+        with target.lock:
+            target.counts.healed += 1
+    target.experience.worked_at = now - seconds
+    target.take_detour(seconds, now - ctx.started)
+    flow = target.flow
+    if flow is not None and (flow.is_shedding or len(flow.tap) >= flow.size):
+        flow.pour(node, now)
+    if target.is_behind():
         learn_soon(node, target, ctx.runtime)
 
 

@@ -181,7 +181,8 @@ def fail(ctx: Context, error: BaseException) -> bool:
 
     The call itself goes on with ``ctx.first``: its place stays taken and its context alive until that has had its say.
     """
-    ctx.entry = None
+    if ctx.entry is not None:
+        ctx.entry = None
     if ctx.pursuit is not None:
         return ctx.pursuit.ended(ctx, error)  # type: ignore[no-any-return]
     ctx.first = failure_of(ctx, error, ctx.started)
@@ -204,7 +205,9 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Failure | No
     ctx.due = math.inf
     elapsed = now - began - ctx.aside
     ctx.says = None if failure is None else verdict(failure, ctx)
-    tell(ctx, ctx.target.circuit.settle(ctx.stamp, ctx.says, now, elapsed))
+    event = ctx.target.circuit.settle(ctx.stamp, ctx.says, now, elapsed)
+    if event is not None:
+        tell(ctx, event)
     if failure is None:
         ctx.target.ages.append(elapsed)
     return failure

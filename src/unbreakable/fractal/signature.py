@@ -31,6 +31,7 @@ MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
 MOST_SIGN = 180  # characters of a signature
 MOST_SIGNED, MOST_STEPS = 64, 24  # signatures that are remembered, and frames by which
+MOST_MESSAGE = 200  # characters of one whose words are remembered
 MOST_PLACE = 80  # of them for the place; the end of a long one says most
 
 _OURS: dict[type[Exception], Kind] = {
@@ -64,6 +65,13 @@ def classify(error: BaseException) -> Kind:
 def _sort_of_silent(type_: type[BaseException]) -> Kind | None:
     """Return what sort all errors of *type_* are that say nothing else; None where each has to be asked."""
     return None if differs_by_error(type_) else _sort_of(type_, type_)
+
+
+def told_of(error: BaseException) -> tuple[Kind, float | None]:
+    """Return what sort of failure *error* is, and how many seconds its target asked us to wait, if it did."""
+    if says_nothing(error):
+        return _sort_of_silent(type(error)) or _sort_of(error, type(error)), None
+    return _sort_of(error, type(error)), retry_after(error)
 
 
 def _sort_of(error: BaseException | type[BaseException], type_: type[BaseException]) -> Kind:
@@ -162,8 +170,6 @@ def _known_by(error: BaseException) -> tuple[object, ...] | None:
     type_ = type(error)
     if not (_is_plain(type_) and says_nothing(error) and error.__cause__ is None and error.__context__ is None):
         return None
-    from unbreakable.fractal.wording import words_of
-
     number = getattr(error, "errno", None)
     try:
         key = [type_, words_of(str(error)), number if number is None or type(number) is int else repr(number)]
@@ -183,6 +189,18 @@ def _is_plain(type_: type[BaseException]) -> bool:
     return not hasattr(type_, "code") and getattr(type_, "errno", numbers) is numbers
 
 
+def words_of(message: str) -> str:
+    """Return *message* without details; what came of it is remembered if it is short: most failures come again."""
+    return _template_of(message) if len(message) <= MOST_MESSAGE else _template_of.__wrapped__(message)
+
+
+@functools.lru_cache(256)
+def _template_of(message: str) -> str:
+    from unbreakable.fractal.wording import template
+
+    return template(message)
+
+
 def _codes_of(error: BaseException) -> list[CodeType]:
     codes, traceback = [], error.__traceback__
     while traceback is not None:
@@ -192,7 +210,7 @@ def _codes_of(error: BaseException) -> list[CodeType]:
 
 
 def _signature_of(error: BaseException) -> str:
-    from unbreakable.fractal.wording import words_of, words_of_body  # compiles patterns, which a success needs not
+    from unbreakable.fractal.wording import words_of_body  # compiles patterns, which a success needs not
 
     parts = [f"{type(error).__module__}.{type(error).__qualname__}"]
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, Ty
 
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.turning_away import is_all
-from unbreakable.outcome import Failure, Result
+from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.peace import KEEP_PEACE, Peace
@@ -194,6 +194,10 @@ class Target:
         """Return how many attempts wait to be learned from."""
         return len(self.ring) + len(self.detours) + len(self.faults) + len(self.ages)
 
+    def is_behind(self) -> bool:
+        """Return whether it is time to learn from what has piled up."""
+        return self.piled >= self.fold_at or self.cuts >= self.strained_at
+
     def take_detour(self, attempt: float, call: float) -> None:
         """Note a call by the script that succeeded, with the seconds of its last attempt and of all of it."""
         self.detours.append(Detour(attempt, call, len(self.ring)))
@@ -240,13 +244,16 @@ class Target:
         elif blamed:
             self.faults.append(failure.elapsed)
 
-    def take_repeat(self, failure: Failure, result: Result[Any]) -> None:
-        """Note what an attempt after a failed one came to; one that was cut, before or now, says nothing of that."""
+    def take_repeat(self, failure: Failure, seconds: float, again: Failure | None) -> None:
+        """Note what the attempt after a failed one came to, in so many *seconds*: *again* a failure, or a success.
+
+        One that was cut, before or now, says nothing of whether repeats help.
+        """
+        was_cut = again is not None and again.cut
         if failure.soft:
-            slow = (isinstance(result, Failure) and result.cut) or result.elapsed > failure.elapsed
-            self.slow_again += SHARE_OF_ONE * (slow - self.slow_again)
-        if not (failure.cut or (isinstance(result, Failure) and result.cut)):
-            self.repeats.append(isinstance(result, Failure))
+            self.slow_again += SHARE_OF_ONE * ((was_cut or seconds > failure.elapsed) - self.slow_again)
+        if not (failure.cut or was_cut):
+            self.repeats.append(again is not None)
 
     def take_in_vain(self) -> None:
         """Note that an attempt was late and won all the same: it was overtaken in vain."""

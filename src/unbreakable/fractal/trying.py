@@ -23,7 +23,7 @@ from unbreakable.errors import (
 )
 from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.signature import classify, relatives, root_cause
+from unbreakable.fractal.signature import relatives, root_cause, told_of
 from unbreakable.fractal.suspects import suspects_of
 from unbreakable.fractal.telling import has_passed
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
@@ -157,7 +157,9 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         ctx.runtime.forgive(relatives(error))
     now, node = ctx.runtime.now(), ctx.node
     ours = cut or (ctx.asked and is_soft(ctx, now, ours=False))  # it kept to the limit that it had asked for
-    kind = Kind.BUG if is_misuse(error) else classify(error)
+    kind, wish = told_of(error)
+    if is_misuse(error):
+        kind = Kind.BUG
     if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
     facts: dict[str, Any] = {
@@ -168,7 +170,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
         "elapsed": now - started - ctx.aside,
         "at": now,
         "cut": ours or is_a(error, LIMITS),
-        "retry_after": retry_after(error),
+        "retry_after": wish,
     }
     if ours or ctx.due <= now:
         facts["soft"] = (facts["cut"] or ctx.runtime.preemptive) and is_soft(ctx, now, ours=ours)

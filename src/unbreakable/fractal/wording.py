@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +10,6 @@ from unbreakable.errors import says_nothing, told_by
 
 MOST_CHARACTERS = 64  # of a message in a signature
 MOST_WORDS = 4  # of a body in a signature
-MOST_KNOWN = 200  # characters of a message whose words are remembered
 MOST_BODY = 8_192  # characters of a body that are looked at
 DEEPEST = 3  # how deep a body is looked into
 
@@ -41,11 +39,6 @@ def is_final(signature: str) -> bool:
     return any(word in said for word in FINAL)
 
 
-def words_of(message: str) -> str:
-    """Return the template of *message*, which is remembered if it is short: most failures come again and again."""
-    return _known(message) if len(message) <= MOST_KNOWN else template(message)
-
-
 def template(message: str) -> str:
     """Return *message* without what differs from case to case; a lone 0 is kept, for a limit of 0 is no other limit.
 
@@ -58,9 +51,6 @@ def template(message: str) -> str:
     for pattern, blank in _TEMPLATE:
         message = pattern.sub(blank, message)
     return " ".join(_NUMBER.sub(_blank, message).split())[:MOST_CHARACTERS]
-
-
-_known = functools.lru_cache(256)(template)
 
 
 def _blank(number: re.Match[str]) -> str:

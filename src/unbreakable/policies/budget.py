@@ -97,7 +97,10 @@ class Budget:
             return self.tokens
 
     def _credit(self, successes: int, now: float) -> None:
-        self._trickle(now)
+        if self.pending:
+            self._trickle(now)
+        elif now > self.at:
+            self.at = now
         if successes > self.seen:
             self.tokens += self.settings.ratio * (successes - self.seen)
             self.seen = successes
@@ -107,8 +110,7 @@ class Budget:
         """Let through what failed calls have earned, at the pace of the floor."""
         if now <= self.at:
             return
-        if self.pending:
-            through = min(self.pending, self.settings.floor * (now - self.at))
-            self.pending -= through
-            self.tokens = min(self.settings.most, self.tokens + through)
+        through = min(self.pending, self.settings.floor * (now - self.at))
+        self.pending -= through
+        self.tokens = min(self.settings.most, self.tokens + through)
         self.at = now

@@ -172,8 +172,9 @@ class Context(Alarm):
     def scope(self, **changes: Any) -> Context:
         """Return the context of one attempt or copy, which may be left behind and numbers the calls inside it anew."""
         scope, own = Context(), {**self.__dict__, "whole": self, "above": self}
-        for fact in OF_ONE_ATTEMPT & own.keys():
-            del own[fact]
+        if not OF_ONE_ATTEMPT.isdisjoint(own):
+            for fact in OF_ONE_ATTEMPT & own.keys():
+                del own[fact]
         own.update(changes)
         scope.__dict__ = own
         return scope

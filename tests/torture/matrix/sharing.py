@@ -112,8 +112,8 @@ async def attempts_told_are_true(peer):
 
 @behaviour(
     "failures are not counted",
-    "            counts.failed += 1\n",
-    "            counts.failed += counts.failed < 199\n",
+    "            target.counts.failed += 1\n",
+    "            target.counts.failed += target.counts.failed < 199\n",
 )
 def counts_are_exact(peer):
     """After eight threads have made a hundred calls each, a quarter of them failing, the counts are exact."""

@@ -274,7 +274,7 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "check_shape": (trying, "check_shape", lambda schema, value: value),
     "assess_quality": (trying, "assess_quality", lambda verify, value: 1.0),
     "accept": (trying, "accept", _no),
-    "classify": (trying, "classify", lambda error: Kind.UNKNOWN),
+    "classify": (trying, "told_of", lambda error: (Kind.UNKNOWN, None)),
     "sign": (healing, "sign", lambda error: "trouble"),
     "find_cause": (healing, "root_cause", lambda error: error),
     "recall": (choosing, "candidates_for", lambda failure, ctx, tell=None: ctx.node.remedies),
