@@ -34,9 +34,16 @@ FINAL = (
 
 
 def is_final(signature: str) -> bool:
-    """Return whether *signature* holds the word of a target that repeating is in vain."""
-    said = signature.lower()
-    return any(word in said for word in FINAL)
+    """Return whether the target says in *signature* that repeating is in vain; names of types and places say nothing.
+
+    >>> is_final("shop.Failed | 500 | auth_error | in shop.ask"), is_final("shop.Failed | gone | in shop.forbidden.ask")
+    (True, False)
+    """
+    said = signature.lower().split(" | ")[1:]
+    for opening in ("in ", "from "):  # the place, and before it the type of the root cause
+        if said and said[-1].startswith(opening):
+            said.pop()
+    return any(word in part for part in said for word in FINAL)
 
 
 def template(message: str) -> str:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from unbreakable.fractal.signature import MOST_SIGN, sign
-from unbreakable.fractal.wording import MOST_CHARACTERS, template, words_of_body
+from unbreakable.fractal.wording import MOST_CHARACTERS, is_final, template, words_of_body
 
 ALIKE = {
     "numbers": ("row 17 of 300", "row 4 of 9"),
@@ -30,6 +30,12 @@ DIFFERENT = {
     "a limit of none": ("limit 0 reached", "limit 250 reached"),
     "places in words": ("read of a.b failed", "write of a.b failed"),
 }
+
+
+def from_another(error, cause):
+    """Return *error*, as it is when *cause* has led to it."""
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(("one", "other"), ALIKE.values(), ids=ALIKE)
@@ -60,6 +66,31 @@ def answered(body, headers=None, **attributes):
     error.response = SimpleNamespace(status_code=500, _content=content, headers=headers or {})
     vars(error).update(attributes)
     return error
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "final"),
+    [
+        ("ask", RuntimeError("Forbidden for this account"), True),
+        ("ask", type("Quota", (Exception,), {"code": "insufficient_quota"})(), True),
+        ("ask", answered({"error": {"type": "auth_error"}}), True),
+        ("ask", RuntimeError("sent | in vain | forbidden"), True),
+        ("fetch_forbidden_words", ConnectionResetError("peer went away"), False),
+        ("fetch_forbidden_words", ConnectionResetError(), False),
+        ("ask", type("UnauthorizedShelf", (Exception,), {})("peer went away"), False),
+        ("ask", from_another(RuntimeError("gone"), type("AccessDenied", (Exception,), {})()), False),
+    ],
+)
+def test_only_what_an_answer_says_is_final(name, error, final):
+    """Words of its message, its code or its body are, and no name of a type or of a function."""
+    place = {"__name__": "shop.forbidden", "error": error}
+    exec(compile(f"def {name}(): raise error", "/home/me/shop/forbidden.py", "exec"), place)  # noqa: S102
+
+    with pytest.raises(type(error)) as caught:
+        place[name]()
+
+    assert sign(caught.value).endswith(f" | in shop.forbidden.{name}")
+    assert final is is_final(sign(caught.value))
 
 
 BODIES = {
