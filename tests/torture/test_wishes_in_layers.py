@@ -32,6 +32,7 @@ def test_a_wish_is_kept_by_every_layer(colour, layer, error, moments):
             asked.append(colour.now())
             raise error("down")
 
+        at_once = ub.Retry(3, backoff=ub.Backoff(0.0), throttled=ub.Backoff(0.0))
         inner = colour.protect(bottom, deadline=10.0)
 
         async def work():
@@ -40,7 +41,7 @@ def test_a_wish_is_kept_by_every_layer(colour, layer, error, moments):
             except Exception as trouble:
                 layer(trouble)
 
-        await colour.call(colour.protect(work, deadline=60.0).outcome)
+        await colour.call(colour.protect(work, deadline=60.0, retry=at_once).outcome)
         return asked
 
     assert moments == colour.play(story)

@@ -132,7 +132,7 @@ class Healing:
                 return False
             fresh = mended is not None and ctx.notebook.remedies.count(mended.name) == 1
             is_late = ctx.overtakes == failure.attempt  # nothing has failed that would need a rest
-            pause = 0.0 if fresh or is_late else self.retry.pause(failure, ctx.runtime.random())
+            pause = 0.0 if fresh or is_late else self.retry.pause(failure, ctx.runtime.random(), ctx.left())
             if pause == NEVER:
                 deny(ctx, failure, "its target asked not to be asked again")
                 return False

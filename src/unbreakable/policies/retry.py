@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
 
 from unbreakable.errors import Kind
@@ -18,7 +19,8 @@ class Retry(Preset):
     """Make at most *attempts* attempts, the first included, on exceptions of the types *on*, pausing by *backoff*.
 
     A target that is throttling is given longer pauses, by *throttled*, than one that merely failed.  What it asks for
-    itself (Retry-After and the like) is kept in either case; one that asks not to be repeated is not.
+    itself (Retry-After and the like) is kept in either case, and the pause comes on top of it; one that asks not to be
+    repeated is not.
 
     What repeating does not change (a request that the target calls wrong, credentials that it refuses, our own
     refusals) is not repeated unless a remedy changes something first, or *on* names it by a type that always stands for
@@ -49,11 +51,17 @@ class Retry(Preset):
         is_permanent = failure.kind in PERMANENT and not (named and failure.kind is not Kind.BUG)
         return remedied or not (failure.exhausted or is_permanent)
 
-    def pause(self, failure: Failure, u: float) -> float:
-        """Return the seconds to wait before the next attempt: what the target asked for, else the backoff's.
+    def pause(self, failure: Failure, u: float, left: float = math.inf) -> float:
+        """Return the seconds to wait before the next attempt, of those *left*: the backoff's; *u* is its chance.
 
-        They are ``math.inf`` when the target does not want to be asked again.
+        They begin when what the target asked for is over, or all whom it told the same would come back at once; a pause
+        without jitter is the longer of the two.  It is ``math.inf`` when the target does not want to be asked again.
         """
-        backoff = self.throttled if failure.kind is Kind.THROTTLED else self.backoff
-        pause = backoff.pause(failure.attempt, u)
-        return pause if failure.retry_after is None else max(pause, failure.retry_after)
+        backoff, asked = self.throttled if failure.kind is Kind.THROTTLED else self.backoff, failure.retry_after
+        if asked is None:
+            return backoff.pause(failure.attempt, u)
+        if asked >= left:
+            return asked
+        if not backoff.jitter:
+            return max(asked, backoff.pause(failure.attempt, u))
+        return asked + u * min(backoff.pause(failure.attempt, 1.0), (left - asked) / 2)

@@ -86,8 +86,8 @@ def test_a_busy_server_that_says_when_it_is_back_throttles(headers, kind):
 
 @pytest.mark.parametrize("error", [Throttling(), of_urllib(429, Retry_After="2"), of_urllib(503, Retry_After="2")])
 def test_a_repeat_waits_for_as_long_as_it_was_asked_to(error):
-    """Two repeats wait for two seconds each."""
-    node = ub.FractalNode("partner", retry=ub.Retry(3, backoff=ub.Backoff(0.01)))
+    """Two repeats wait for two seconds each, and no longer where nobody else has to be kept out of the way."""
+    node = ub.FractalNode("partner", retry=ub.Retry(3, throttled=ub.Backoff(0.0)))
 
     def operation() -> None:
         raise error
@@ -96,3 +96,24 @@ def test_a_repeat_waits_for_as_long_as_it_was_asked_to(error):
         outcome = node.execute_sync(operation)
 
     assert (3, 4.0) == (outcome.attempts, outcome.elapsed)
+
+
+def test_a_herd_that_was_told_the_same_does_not_come_back_at_once():
+    """Of fifty processes that are told "five seconds" none comes sooner, and they come one after another."""
+    came = []
+
+    def operation() -> None:
+        came.append(clock.now())
+        raise ClientResponseError(429, {"Retry-After": "5"})
+
+    with virtual_time() as clock:
+        for number in range(50):
+            began = clock.now()
+            ub.FractalNode(f"partner of {number}", retry=ub.Retry(2), deadline=7.0).execute_sync(operation)
+            came[-1] -= began
+    back = came[1::2]
+
+    assert (50, 5.0) <= (len(back), min(back))
+    assert max(back) < 7.0
+    assert max(sum(begins <= each < begins + 0.1 for each in back) for begins in back) < 15
+    assert len(set(back)) > 40

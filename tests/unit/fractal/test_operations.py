@@ -113,7 +113,7 @@ def capture() -> ub.Outcome[Any]:
     class Busy(Exception):
         retry_after = 9.0
 
-    end = outcome(ub.FractalNode("n"), Busy("later"), 7, seconds=1.0)
+    end = outcome(ub.FractalNode("n", retry=ub.Retry(backoff=ub.Backoff(0.0))), Busy("later"), 7, seconds=1.0)
     assert 11.0 == pytest.approx(end.elapsed, abs=0.01)
     return end
 

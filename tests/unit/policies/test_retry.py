@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 
 import pytest
@@ -67,11 +68,21 @@ def test_what_was_repeated_below_is_repeated_only_when_something_was_mended():
 
 @given(st.floats(0.0, 100.0), st.one_of(st.none(), st.floats(0.0, 1000.0)), st.floats(0.0, 1.0, exclude_max=True))
 def test_the_target_is_given_the_time_it_asked_for(first, asked, u):
-    """The pause is what the backoff says, but never shorter than what the target asked for."""
+    """The pause is what the backoff says, after what the target asked for: else all that it told come at once."""
     backoff = Backoff(first, most=100.0)
     failure = Failure(OSError(), retry_after=asked)
 
-    assert max(backoff.pause(1, u), asked or 0.0) == Retry(backoff=backoff).pause(failure, u)
+    assert (asked or 0.0) + first * u == pytest.approx(Retry(backoff=backoff).pause(failure, u))
+    assert (asked or 0.0) <= Retry(backoff=backoff).pause(failure, u)
+
+
+@given(st.floats(0.0, 100.0), st.floats(0.0, 60.0), st.floats(0.0, 1.0, exclude_max=True))
+def test_chance_lets_nobody_come_too_late(asked, left, u):
+    """Whoever has time for what the target asked for has time for the pause; whoever has not is told the former."""
+    pause = Retry(backoff=Backoff(30.0)).pause(Failure(OSError(), retry_after=asked), u, left)
+
+    assert pause == asked if asked >= left else asked <= pause <= left
+    assert math.inf == Retry().pause(Failure(OSError(), retry_after=math.inf), u, left)
 
 
 @pytest.mark.parametrize("kind", Kind)
