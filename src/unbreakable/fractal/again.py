@@ -38,7 +38,7 @@ def once_more(ctx: Context) -> Repeat | None:
     if retry is None or not (retry.wants(failure, remedied=False) and may_repeat(ctx.plan.effects, failure)):
         return None
     longest = retry.pause(failure, 1.0)
-    return Repeat(ctx, longest) if longest < ctx.left() and node.pay(ctx) else None
+    return Repeat(ctx, longest) if longest < ctx.deadline - failure.at and node.pay(ctx) else None
 
 
 def is_admitted(ctx: Context) -> bool:
@@ -65,7 +65,7 @@ class Repeat:
         self.ctx = self.scope = ctx
         u = ctx.runtime.random()
         self.pause = ctx.plan.retry.pause(ctx.first, u) if longest else 0.0
-        self.ended = self.began = ctx.runtime.now()
+        self.ended = self.began = ctx.first.at
         self.in_doubt = False
         self.waits = self.pause > 0 or not may_run_twice_at_once(ctx.plan.effects)
 
@@ -97,18 +97,20 @@ class Repeat:
     def succeed(self, value: Any) -> Any:
         """Count a call that was healed by waiting, and return its value; raise VerificationFailed if it is no good."""
         ctx, scope, now = self.ctx, self.scope, self.ctx.runtime.now()
+        ended = now
         if ctx.node.judges or scope.unsettled or type(value) is CoroutineType:
             value = judged(scope, value)
             settle(scope, None)
+            ended = ctx.runtime.now()
         seconds = now - self.began - scope.aside
         event = ctx.target.circuit.settle(scope.stamp, True, now, seconds)
         if event is not None:
             tell(ctx, event)
-        self._learn(seconds, None)
+        self._learn(ended, seconds, None)
         ctx.first = None
         scope.end()
         close(ctx)
-        learning.record_success(ctx.node, ctx, seconds)
+        learning.record_success(ctx.node, ctx, seconds, ended)
         return value
 
     def fail(self, error: BaseException) -> bool:
@@ -123,20 +125,19 @@ class Repeat:
             return False
         deeds.failed_before(ctx, ctx.first)
         deeds.failed(scope, result)
-        self._learn(result.elapsed, result)
+        self._learn(ctx.runtime.now(), result.elapsed, result)
         ctx.notebook = self._story()
         ctx.take_over(scope)
         scope.end()
         ctx.first = result
         return True
 
-    def _learn(self, seconds: float, again: Failure | None) -> None:
+    def _learn(self, now: float, seconds: float, again: Failure | None) -> None:
         """Note how both attempts ended, the second, after so many *seconds*, by failing *again* or by a success.
 
         That says whether waiting has helped, unless it is another sort of failure.
         """
-        ctx, now = self.ctx, self.ctx.runtime.now()
-        failure, target = ctx.first, ctx.target
+        ctx, failure, target = self.ctx, self.ctx.first, self.ctx.target
         target.take(failure, blamed=True)
         if target.flow is not None:
             target.flow.failed(ctx.node, failure, now, blamed=True)

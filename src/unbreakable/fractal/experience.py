@@ -58,6 +58,7 @@ class Experience:
         self._fresh: deque[tuple[str, Remedy | None, bool, float]] = deque()  # verdicts that are not yet
         self._scores = 0
         self._lock = new_lock()
+        self._may_be_in_vain = False  # whether it was ever learned of any that repeats are, or may be
         self.is_grim = False  #: whether there is a signature against which no repeat has helped
         self.outlook: Outlook | None = None  #: when failures come back, once something has been mended
         self.foreseen = math.inf  #: the moment from which calls have to ask it what is due
@@ -135,6 +136,7 @@ class Experience:
         if score is None:
             score = Score(prior)
             self._scores += 1
+            self._may_be_in_vain = self._may_be_in_vain or name == GIVE_UP
         for each in tries:
             score.learn(*each)
         worked, failed, seconds = map(sum, zip(*tries, strict=True))
@@ -191,7 +193,7 @@ class Experience:
 
     def healed(self, signatures: Iterable[str]) -> None:
         """Take in a call that succeeded after failures of these *signatures*: it was right not to give up."""
-        for signature in signatures:
+        for signature in signatures if self._may_be_in_vain else ():
             case = self._taken_in.get(signature, NOTHING)  # that is all: what is fresh says nothing of giving up
             score = case.score(GIVE_UP)
             if score is not None:

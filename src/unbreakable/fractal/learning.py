@@ -34,7 +34,7 @@ STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end i
 def record(node: Any, ctx: Context, result: Result[Any]) -> None:
     """Count how the call ended; see to it that what piled up is learned from."""
     if isinstance(result, Success) and result.degraded is None:
-        record_success(node, ctx, result.elapsed)
+        record_success(node, ctx, result.elapsed, ctx.runtime.now())
         return
     target: Target = ctx.target
     with target.lock:
@@ -47,10 +47,9 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
         learn_soon(node, target, ctx.runtime)
 
 
-def record_success(node: Any, ctx: Context, seconds: float) -> None:
-    """Count a call whose last attempt succeeded after so many *seconds*."""
+def record_success(node: Any, ctx: Context, seconds: float, now: float) -> None:
+    """Count a call whose last attempt succeeded *now*, after so many *seconds*."""
     target: Target = ctx.target
-    now = ctx.runtime.now()
     if ctx.attempt > 1:
         with target.lock:
             target.counts.healed += 1

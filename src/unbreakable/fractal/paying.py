@@ -13,7 +13,7 @@ from unbreakable.runtime import Runtime
 
 def price_of(ctx: Context) -> float | None:
     """Return what a repeat of *ctx* costs; None: it is not to be made."""
-    return price(layers_around(ctx))
+    return PRICE if ctx.above is None and not ctx.layers else price(layers_around(ctx))
 
 
 class Paying:

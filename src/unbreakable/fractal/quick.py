@@ -197,14 +197,14 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Failure | No
     """Tell the circuit how the attempt that began then ended, and return its failure; None for a cancellation."""
     was_cut = bool(ctx.cut)
     ours = was_cut and settle(ctx, error)
-    now, failure = ctx.runtime.now(), None
+    now, failure, wanted = ctx.runtime.now(), None, not ctx.is_unwanted()
     if ours:
         failure = cut(ctx, began)
     elif isinstance(error, Exception):
-        failure = captured(error, ctx, began, cut=was_cut)
+        failure = captured(error, ctx, began, cut=was_cut, wanted=wanted)
     ctx.due = math.inf
     elapsed = now - began - ctx.aside
-    ctx.says = None if failure is None else verdict(failure, ctx)
+    ctx.says = None if failure is None else verdict(failure, ctx, wanted=wanted)
     event = ctx.target.circuit.settle(ctx.stamp, ctx.says, now, elapsed)
     if event is not None:
         tell(ctx, event)
@@ -215,7 +215,8 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Failure | No
 
 def close(ctx: Context) -> None:
     """End a call of which no script knows: give back its place, and what it has paid for and not needed."""
-    ctx.node.give_back(ctx)
+    if ctx.prepaid:
+        ctx.node.give_back(ctx)
     ctx.end()
     if ctx.permit is not None:
         ctx.permit.leave()

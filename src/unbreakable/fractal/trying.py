@@ -148,12 +148,15 @@ class Attempting:
         return Success(value, elapsed, quality, makeshift=ctx.makeshift)
 
 
-def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False) -> Failure:
-    """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut."""
+def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False, wanted: bool = False) -> Failure:
+    """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut.
+
+    *wanted* says that the caller is known not to have cancelled the call.
+    """
     if ctx.when_judged is not None:  # the work itself ended well
         ctx.when_judged(ctx, ok=False)
     error = as_raised(error, ctx)
-    if ctx.is_unwanted():
+    if not wanted and ctx.is_unwanted():
         ctx.runtime.forgive(relatives(error))
     now, node = ctx.runtime.now(), ctx.node
     ours = cut or (ctx.asked and is_soft(ctx, now, ours=False))  # it kept to the limit that it had asked for

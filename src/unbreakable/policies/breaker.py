@@ -113,8 +113,8 @@ def resting(name: str, circuit: Circuit, rest: float, note: str | None = None) -
     return error
 
 
-def verdict(result: Result[Any], ctx: Context) -> bool | None:
-    """Return what an attempt says about its target; None for nothing.
+def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool | None:
+    """Return what an attempt says about its target; None for nothing; *wanted*: its caller has not cancelled it.
 
     A refusal, ours or further in, a caller's deadline or cancellation, and a request, or credentials, that the target
     rightly calls wrong say nothing; nor does what a remedy is about to mend, nor the first item of a generator, whose
@@ -124,7 +124,9 @@ def verdict(result: Result[Any], ctx: Context) -> bool | None:
     """
     if not isinstance(result, Failure):
         return None if ctx.stream is not None and not ctx.target.circuit.is_probing else True
-    if ctx.blameless or result.mendable or ctx.is_unwanted() or not is_repeatable(result.error, ctx):
+    if ctx.blameless or result.mendable or (not wanted and ctx.is_unwanted()):
+        return None
+    if not is_repeatable(result.error, ctx):
         return None
     if result.soft and not ctx.target.circuit.is_probing:
         return None

@@ -61,7 +61,7 @@ class Budget:
     __slots__ = ("at", "lock", "pending", "seen", "settings", "tokens")
 
     def __init__(self, settings: RetryBudget, now: float) -> None:
-        self.settings, self.tokens = settings, settings.start  # no more than the most, once it is asked for
+        self.settings, self.tokens = settings, min(settings.start, settings.most)
         self.pending = 0.0  #: what failed calls have earned and the floor has not let through yet
         self.seen, self.at, self.lock = 0, now, new_lock()
 
@@ -82,7 +82,7 @@ class Budget:
     def give_back(self, tokens: float) -> None:
         """Put back *tokens* that were taken and not needed."""
         with self.lock:
-            self.tokens += tokens  # no more than the most, once it is asked for
+            self.tokens = min(self.settings.most, self.tokens + tokens)
 
     def bear(self, now: float) -> None:
         """Take note of a call that reached its target and failed all the same: it was real traffic, too."""
@@ -102,9 +102,8 @@ class Budget:
         elif now > self.at:
             self.at = now
         if successes > self.seen:
-            self.tokens += self.settings.ratio * (successes - self.seen)
-            self.seen = successes
-        self.tokens = min(self.settings.most, self.tokens)
+            earned = self.settings.ratio * (successes - self.seen)
+            self.tokens, self.seen = min(self.settings.most, self.tokens + earned), successes
 
     def _trickle(self, now: float) -> None:
         """Let through what failed calls have earned, at the pace of the floor."""

@@ -28,6 +28,7 @@ OF_ONE_ATTEMPT = frozenset(
     }
 )
 _NOTHING: Mapping[str, Any] = {}
+_NOTHING_GIVEN: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)
 _lock = new_lock()
 _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
 
@@ -68,7 +69,7 @@ class Context(Alarm):
     says: bool | None = None  #: what that said of the target
     permit: Any = None  #: the bulkhead's gate in which this call holds a place
     work: Any = None  #: makes one attempt's work, with what remedies changed; None once the call is over
-    given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)  #: the caller's arguments
+    given: tuple[tuple[Any, ...], Mapping[str, Any]] = _NOTHING_GIVEN  #: the caller's arguments
     function: Any = None  #: what was called with them; None for the node's own operation
     stamp: int = 0  #: the circuit's generation when the quick path let the call through
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
@@ -235,7 +236,7 @@ class Context(Alarm):
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
         self.live = self.pursuit is not None and not self.pursuit.is_over  # its first attempt may still end
-        self.given, self.function, self.spent = ((), _NOTHING), None, ()
+        self.given, self.function, self.spent = _NOTHING_GIVEN, None, ()
         self.work = self.parts = None
         if self.whole is None:
             self.choice = None  # of an attempt, the call still has to know it
