@@ -188,3 +188,18 @@ def test_settings_that_do_not_fit_are_named(make, why):
     """As Python names the arguments of any call that do not fit."""
     with pytest.raises(TypeError, match=why):
         make()
+
+
+def test_a_failure_made_of_what_is_known_is_like_any_other():
+    """What is left out is what the class says: it is equal, prints, is replaced and is told as one made by position."""
+    error = OSError("down")
+    facts = {"error": error, "attempt": 2, "at": 1.5}
+    made, other = ub.Failure.of(dict(facts)), ub.Failure(error, attempt=2, at=1.5)
+    changed = dataclasses.replace(made, attempt=3)
+
+    assert (other, hash(other), repr(other), other.to_dict()) == (made, hash(made), repr(made), made.to_dict())
+    assert (error, 3, 1.5) == (changed.error, changed.attempt, changed.at)
+    sent = pickle.loads(pickle.dumps(made))  # noqa: S301 - made here
+    assert (2, 1.5, "down") == (sent.attempt, sent.at, str(sent.error))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.attempt = 4

@@ -193,3 +193,42 @@ def test_a_choice_may_be_made_while_somebody_learns():
 
     assert [None, None] == seen
     assert 1.0 == case.score("new").worked
+
+
+# ── what is taken in late ────────────────────────────────────────────────────────────────────────────────────────────
+
+VERDICTS = [(None, True)] * 70 + [(REFRESH, False), (None, False), (REFRESH, True), (None, True), (None, True)]
+READERS = {
+    "value": lambda experience: experience.value("timeout", REFRESH),
+    "value of waiting": lambda experience: experience.value("timeout", None),
+    "choose": lambda experience: chosen(experience, REFRESH, OTHER),
+    "len": len,
+    "to_dict": lambda experience: experience.to_dict(),
+    "take_news": lambda experience: experience.take_news(),
+    "gives_up": gives_up,
+    "absorb": lambda experience: experience.absorb([["timeout", "wait", 0.5, 0, 9, 0]], ()) or experience.to_dict(),
+    "lost": lambda experience: [experience.lost("timeout", 3), experience.to_dict()],
+    "healed": lambda experience: [experience.healed(["timeout"]), experience.to_dict()],
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_verdicts_that_nobody_has_asked_about_yet_count_for_whoever_asks(read):
+    """They wait, and are taken in together, in order: whoever asks finds what asking after each would have shown."""
+    late, asked = Experience(), Experience()
+    for remedy, worked in VERDICTS:
+        for experience in (late, asked):
+            experience.update("timeout", remedy, worked=worked, seconds=0.25)
+        asked.to_dict()
+
+    assert read(asked) == read(late)
+
+
+def test_verdicts_that_wait_are_few():
+    """Where nobody ever asks they take no more room than a few tuples."""
+    experience = Experience()
+    for number in range(1_000):
+        experience.update(f"trouble {number}", None, worked=True)
+
+    assert len(experience._fresh) < 64
+    assert 24 == len(experience)

@@ -1,0 +1,40 @@
+"""What an attempt's context has from its call, and what it begins anew."""
+
+from __future__ import annotations
+
+from unbreakable.policies import Context
+from unbreakable.policies.policy import OF_ONE_ATTEMPT
+
+
+def call(**facts):
+    """Return the context of a call of which these *facts* are known."""
+    ctx = Context()
+    vars(ctx).update(deadline=7.0, arguments={"page": 2}, **facts)
+    return ctx
+
+
+def test_an_attempt_begins_with_what_the_class_says_of_it():
+    """Whatever an attempt before has left on the call, the next one knows nothing of it."""
+    left = object()
+    scope = call(**dict.fromkeys(OF_ONE_ATTEMPT, left)).scope()
+
+    assert [] == [fact for fact in OF_ONE_ATTEMPT if getattr(scope, fact) is not getattr(Context, fact)]
+
+
+def test_an_attempt_has_the_rest_from_its_call():
+    """It knows its deadline, and what a remedy has changed; what is said of it alone changes nothing of the call."""
+    ctx = call()
+    scope = ctx.scope(due=3.0, idle=True)
+    facts = (scope.whole, scope.above, scope.deadline, scope.arguments, scope.due, scope.idle)
+
+    assert (ctx, ctx, 7.0, {"page": 2}, 3.0, True) == facts
+    assert (float("inf"), False) == (ctx.due, ctx.idle)
+
+
+def test_what_is_done_in_an_attempt_is_its_own():
+    """Two attempts of one call, and the call itself, have ledgers of their own, made when they are first asked for."""
+    ctx = call()
+    one, other = ctx.scope(), ctx.scope()
+
+    assert 3 == len({id(each.deeds) for each in (ctx, one, other)})
+    assert one.deeds is one.deeds
