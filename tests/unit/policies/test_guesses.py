@@ -25,7 +25,8 @@ def attempt(bench, *facts, limit=LIMIT, retry=Retry(3), effects="none", due=0.0,
     if OPEN in facts:
         target.circuit.force_open()
     target.slow_again = 0.6 if SLOW_AGAIN in facts else 0.5
-    bench.node.pay = bench.node.prepay = lambda *_: BROKE not in facts and not bench.paid.append(1)
+    bench.node.pay = lambda *_: BROKE not in facts and not bench.paid.append(1)
+    bench.node.prepay = lambda ctx: vars(ctx).update(prepaid=float(bench.node.pay(ctx))) or ctx.prepaid > 0
     fields = {name: now + value if name == "counts_from" else value for name, value in fields.items()}
     plan = Plan(timeout=limit, retry=retry, effects=effects)
     return bench.context(plan=plan, due=now + due, deadline=now + deadline, live=fields.pop("live", True), **fields)
