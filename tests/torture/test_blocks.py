@@ -8,6 +8,7 @@ import gc
 import pytest
 
 import unbreakable as ub
+from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
 AGAIN = ub.Retry(3, backoff=ub.Backoff(0.0))
@@ -293,3 +294,33 @@ def test_what_a_block_cannot_have_is_refused_at_once(options, words):
     """Not when it would first be needed."""
     with pytest.raises(ub.errors.ConfigurationError, match=words):
         ub.attempts("n", **options)
+
+
+def test_attempts_are_iterated_over_once():
+    """A second loop over them would be another call, which has to be made as one."""
+    attempts = ub.attempts("once")
+    for attempt in attempts:
+        with attempt:
+            pass
+
+    with pytest.raises(RuntimeError, match=r"call ub\.attempts\(\) again"):
+        iter(attempts)
+
+
+def test_a_block_in_sync_code_has_no_time_limit():
+    """Nobody could cut it; a deadline says how long the whole may take."""
+    with pytest.raises(ub.errors.ConfigurationError, match="a block in sync code cannot be cut.*use a deadline"):
+        iter(ub.attempts("uncut", timeout=ub.Timeout(1.0)))
+
+
+def test_a_block_that_is_wrong_and_late_is_told_that_it_is_wrong():
+    """The mistake of the program comes first: it will be there the next time, too."""
+
+    async def story():
+        async for attempt in ub.attempts("late", deadline=1.0):
+            await ASYNCIO.sleep(2.0)
+            with attempt:
+                raise AssertionError("begun all the same")
+
+    with virtual_time(), pytest.raises(RuntimeError, match='must begin with "async with attempt:"'):
+        asyncio.run(story())

@@ -238,3 +238,37 @@ def test_both_drivers_foresee_and_give_up_alike(seed):
 
     assert (None, one) == (differing, other)
     assert {kind.__name__ for kind in KEPT} == {name for name, _ in heard}
+
+
+def test_a_remedy_that_the_program_no_longer_has_is_foreseen_no_more(colour):
+    """What was foreseen with it is forgotten when it is due; the calls go on."""
+
+    async def story():
+        token = Token(colour)
+        door = token.door()
+        await token.live(door, 3 * 3_600.0 + 900)
+        known = list(door.node.get_status().foresights.values())
+        door.node.remedies.clear()
+        await colour.sleep(token.born + 3_580 - colour.now())
+        return await colour.call(door), known[0]["rule"], door.node.get_status().foresights, len(token.logins)
+
+    assert ("in", "age", {}, 3) == colour.play(story)
+
+
+def test_nothing_is_mended_in_advance_for_calls_that_are_not_made(colour):
+    """A circuit that is open refuses them; what is due is still due for the first one that it lets through."""
+
+    async def story():
+        token = Token(colour)
+        door = token.door(breaker=ub.CircuitBreaker())
+        await token.live(door, 3 * 3_600.0 + 900)
+        await colour.sleep(token.born + 3_580 - colour.now())
+        logins, ends = len(token.logins), []
+        door.node.breaker.force_open()
+        ends.append((await colour.call(door.outcome)).ok)
+        logins_while_open = len(token.logins) - logins
+        door.node.breaker.reset()
+        ends.append((await colour.call(door.outcome)).ok)
+        return ends, logins_while_open, len(token.logins) - logins
+
+    assert ([False, True], 0, 1) == colour.play(story)

@@ -157,8 +157,6 @@ class Attempts:
 
     def _give_up(self) -> None:
         scope = self._scope
-        if self._script is None:
-            return
         self._close()
         too_late = DeadlineExceeded if scope.runtime.now() >= scope.deadline else AttemptTimeout
         error = too_late(f"{self.node.name}: the attempt's time was up before its block began")

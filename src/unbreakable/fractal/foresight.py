@@ -160,8 +160,7 @@ class Foresight:
             longest = LATE * max(life.most for life in self.lives)
             return mended.at + (longest if self.skips else EARLY * (self._age() or math.inf))
         period = self._period()
-        if period is None:
-            return math.inf
+        assert period is not None  # noqa: S101 - the rule says so
         moment = self._next_turn(mended.at, period)
         return moment + (LATE - 1.0) * period if self.skips else moment
 

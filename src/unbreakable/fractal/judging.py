@@ -92,8 +92,6 @@ def checked_schema(path: str, schema: Any) -> Any:
 
 def _can_be_asked(kind: Any) -> bool:
     """Return whether isinstance works with *kind*: not for list[int], a TypedDict, Any, most Protocols."""
-    if isinstance(kind, types.GenericAlias):
-        return False
     try:
         isinstance(None, kind)
     except TypeError:

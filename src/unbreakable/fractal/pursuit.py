@@ -9,7 +9,6 @@ is told to the script, which has the say from then on.  When another attempt win
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from unbreakable.fractal.operation import work_with_arguments
@@ -18,7 +17,7 @@ from unbreakable.fractal.trying import accept, assess_quality, captured, check_s
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context
 from unbreakable.policies.timeout import cut
-from unbreakable.runtime import settle
+from unbreakable.runtime import Beside, settle
 
 ENDS = (GeneratorExit, KeyboardInterrupt, SystemExit)  # nobody is there any more who could wait for anything
 CLINGS = 0.1  # seconds that a cut attempt may take to end; where one takes longer, winners are not to wait for others
@@ -37,13 +36,13 @@ class Pursuit:
 
     __slots__ = ("answer", "bell", "cut_at", "error", "is_over", "script")
 
-    def __init__(self, ctx: Context, script: Callable[[], Any]) -> None:
+    def __init__(self, ctx: Context, script: Beside) -> None:
         self.answer: Result[Any] | BaseException | None = None  #: what the first attempt came to
         self.is_over = False  #: whether it has ended
         self.error: BaseException | None = None  #: what the caller has ended it by
         self.cut_at = math.inf
         self.bell = ctx.runtime.waiter()
-        self.script = ctx.runtime.pursue(ctx, script)
+        self.script = script
 
     # ── the script's side ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -73,7 +72,7 @@ class Pursuit:
         ours = settle(ctx, error) if was_cut else False
         if ctx.runtime.now() - self.cut_at > CLINGS:
             ctx.target.keep_apart()
-        ctx.live = self.script is not None and not self.script.is_over
+        ctx.live = not self.script.is_over
         ctx.unwanted = not ours and ctx.is_unwanted()
         if isinstance(error, ENDS) or (ctx.unwanted and not isinstance(error, Exception)):
             self.error = error
@@ -92,12 +91,10 @@ class Pursuit:
 
     def stop(self) -> None:
         """Cancel the script."""
-        if self.script is not None:
-            self.script.stop()
+        self.script.stop()
 
     async def end(self, ctx: Context) -> Result[Any]:
         """Return what the script came to, once it is over; raise what the caller was ended by."""
-        assert self.script is not None  # noqa: S101 - see pursue()
         try:
             await self.script.gone()
         except BaseException:
@@ -128,12 +125,12 @@ def _judged(ctx: Context, value: Any) -> Result[Any]:
 def pursue(ctx: Context) -> bool:
     """Let the script of *ctx* go on beside its first attempt, which is under way; return whether it does."""
     function, args, kwargs = ctx.entry
-    pursuit = Pursuit(ctx, lambda: ctx.node.play(ctx))
-    if pursuit.script is None:
+    script = ctx.runtime.pursue(ctx, lambda: ctx.node.play(ctx))
+    if script is None:
         return False
     ctx.entry, ctx.function, ctx.given = None, function, (args, kwargs)
     ctx.work = work_with_arguments(function, args, kwargs)
     ctx.made, ctx.unsettled, ctx.notebook = 1, True, Story(ctx.runtime.now, ctx.started)
-    ctx.pursuit = ctx.first = pursuit
+    ctx.pursuit = ctx.first = Pursuit(ctx, script)
     ctx.due = ctx.deadline
     return True

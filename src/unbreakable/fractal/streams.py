@@ -235,16 +235,12 @@ class Stream:
             self.scope.due = math.inf
 
     def close(self) -> None:
-        """Close the generator, since nobody asks for more; one that is over is closed already."""
-        if self.script is None:
-            return
+        """Close the generator, since nobody asks for more."""
         with self._closing():
             self.items.close()
 
     async def close_async(self) -> None:
         """Close the generator on an event loop; otherwise as ``close``."""
-        if self.script is None:
-            return
         with self._closing():
             await self.items.aclose()
 
@@ -342,8 +338,8 @@ class Stream:
     def _close(self) -> None:
         self.is_over = True
         script, self.script = self.script, None
-        if script is not None:
-            script.close()
+        assert script is not None  # noqa: S101 - a call ends once
+        script.close()
 
     def value(self, result: Result[Any]) -> Any:
         """Return the items that a fallback gave instead; raise the error of a call without a first item."""

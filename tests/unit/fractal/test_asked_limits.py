@@ -159,6 +159,18 @@ def test_a_repeat_that_was_not_needed_is_given_back(form):
     assert 10.0 == tokens(call)
 
 
+def test_without_a_budget_a_repeat_is_free():
+    """Who asks is told the limit, since another attempt follows."""
+    service = Service()
+    call = ub.protect("partner", effects="none", budget=False)(service.ask_now)
+    for _ in range(2 * COLD):
+        call()
+    service.latency = 0.7
+    outcome = call.outcome()
+
+    assert ("healed", [0.5, 1.0]) == (outcome.status.value, pytest.approx(service.told[-2:], abs=0.01))
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_call_that_is_not_repeated_gives_it_back_too(error):
     """Its failure is none to repeat on, or is the caller's own end."""

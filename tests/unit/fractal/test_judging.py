@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 import typing
@@ -49,6 +50,41 @@ def test_a_check_that_has_to_be_awaited_is_refused_where_it_is_written(option, c
     """As far as can be seen from outside."""
     with pytest.raises(ConfigurationError, match="plain function"):
         ub.protect("target", **{option: check})(lambda: 7)
+
+
+def test_a_quality_is_not_waited_for_either():
+    """It is refused where it is written, too."""
+    with pytest.raises(ConfigurationError, match="verify must be a plain function"):
+        ub.Verify(waits)
+
+
+class Promise:
+    """Something to be awaited that is no coroutine, and cannot be closed."""
+
+    def __await__(self):
+        yield
+
+
+@pytest.mark.parametrize("option", ["verify", "validate", "schema"])
+def test_a_promise_is_no_yes(option):
+    """Whatever has to be awaited is refused, as a coroutine is."""
+    error = ended(**{option: lambda *_: Promise()}).error
+
+    assert "give a plain function" in str(error)
+
+
+@pytest.mark.parametrize(("verify", "ok"), [(lambda value: value == 7, True), (lambda value: value == 8, False)])
+def test_who_wants_to_know_is_told_how_its_value_was_judged(verify, ok):
+    """Once, by what the call is verified with; such as who chose the way by which it came."""
+    told = []
+
+    async def work():
+        ub.current().when_judged = lambda ctx, ok: told.append(ok)
+        return 7
+
+    outcome = asyncio.run(ub.protect("target", retry=False, verify=verify)(work).outcome())
+
+    assert ([ok], ok) == (told, outcome.ok)
 
 
 @pytest.mark.filterwarnings("error")

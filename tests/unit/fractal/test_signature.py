@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from unbreakable.fractal.signature import MOST_SIGN, sign
+from unbreakable.fractal.signature import MOST_CAUSES, MOST_FRAMES, MOST_SIGN, relatives, root_cause, sign
 from unbreakable.fractal.wording import MOST_CHARACTERS, is_final, template, words_of_body
 
 ALIKE = {
@@ -215,3 +215,40 @@ def test_it_is_the_same_in_every_process(tmp_path):
     }
 
     assert {"builtins.LookupError | no row # of '…' | in program.work\n"} == said
+
+
+# ── bounds ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def chain(length):
+    """Return errors each of which came from the next one."""
+    errors = [KeyError(number) for number in range(length)]
+    for error, cause in zip(errors, errors[1:], strict=False):
+        error.__cause__ = cause
+    return errors
+
+
+def test_a_chain_is_followed_for_a_bounded_length():
+    """One that is longer, or that is a loop, is an accident: its root is as far as it was followed."""
+    short, long, loop = chain(MOST_CAUSES - 1), chain(10 * MOST_CAUSES), chain(2)
+    loop[1].__cause__ = loop[0]
+
+    assert short[-1] is root_cause(short[0])
+    assert long[MOST_CAUSES] is root_cause(long[0])
+    assert loop[1] is root_cause(loop[0])
+    assert [short, MOST_CAUSES, loop] == [relatives(short[0]), len(relatives(long[0])), relatives(loop[0])]
+
+
+def test_a_traceback_is_followed_for_a_bounded_length():
+    """The code in which an endless recursion began is its place, and a longer traceback takes no more time."""
+    deep: dict = {"__name__": "program"}
+    source = "def begin(n): return dive(n)\ndef dive(n): return dive(n - 1) if n else end()\ndef end(): int('x')"
+    exec(compile(source, "/srv/program.py", "exec"), deep)  # noqa: S102
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(3 * MOST_FRAMES)
+    try:
+        places = [sign(raised(deep["begin"], depth)) for depth in (10, MOST_FRAMES)]
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert [True, True] == [places[0].endswith("in program.end"), places[1].endswith("in program.dive")]
