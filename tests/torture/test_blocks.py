@@ -309,7 +309,7 @@ def test_attempts_are_iterated_over_once():
 
 def test_a_block_in_sync_code_has_no_time_limit():
     """Nobody could cut it; a deadline says how long the whole may take."""
-    with pytest.raises(ub.errors.ConfigurationError, match="a block in sync code cannot be cut.*use a deadline"):
+    with pytest.raises(ub.errors.ConfigurationError, match=r"a block in sync code cannot be cut.*use a deadline"):
         iter(ub.attempts("uncut", timeout=ub.Timeout(1.0)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -223,7 +224,7 @@ def test_it_is_the_same_in_every_process(tmp_path):
 def chain(length):
     """Return errors each of which came from the next one."""
     errors = [KeyError(number) for number in range(length)]
-    for error, cause in zip(errors, errors[1:], strict=False):
+    for error, cause in itertools.pairwise(errors):
         error.__cause__ = cause
     return errors
 

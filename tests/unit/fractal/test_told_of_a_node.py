@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from types import SimpleNamespace
+
+import pytest
 
 import unbreakable as ub
 from unbreakable.fractal import learning
@@ -83,3 +86,17 @@ def test_a_memory_names_what_it_knows_in_the_order_in_which_it_was_learned():
         memory.add(name, record, None)
 
     assert ["b", "a"] == memory.targets()
+
+
+def test_a_call_that_was_refused_names_its_outcome_to_whoever_looks_it_up():
+    """There was nothing to tell of, and the note does not make anything up."""
+    door, told = ub.protect("x", bulkhead=ub.Bulkhead(1))(lambda: 1), []
+    door.node.on(ub.events.Event, told.append)
+    door.node.target.gate.enter_nowait()
+
+    with pytest.raises(ub.errors.BulkheadFull) as caught:
+        door()
+
+    pattern = r"unbreakable: x failed after 0 attempts in \d\.\d{3} s; circuit closed; outcome \w+"
+    assert re.fullmatch(pattern, caught.value.__notes__[-1])
+    assert caught.value.__notes__[-1].rpartition(" ")[2] in {getattr(event, "id", None) for event in told}
