@@ -65,8 +65,7 @@ def story_of(ctx: Context) -> str:
     parts[0] += f" in {ctx.runtime.now() - ctx.started:.3f} s"
     if ctx.notebook.remedies:
         parts.append(f"tried {', '.join(ctx.notebook.remedies)}")
-    if ctx.notebook.lines:
-        parts.append(ctx.notebook.lines[-1].split("  ", 1)[-1])
+    parts += [line.split("  ", 1)[-1] for line in ctx.notebook.lines[-1:]]
     parts.append(f"circuit {ctx.target.circuit.state.value}")
     if ctx.outcome_id is not None:
         parts.append(f"outcome {ctx.outcome_id}")

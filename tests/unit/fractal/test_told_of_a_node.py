@@ -89,7 +89,7 @@ def test_a_memory_names_what_it_knows_in_the_order_in_which_it_was_learned():
 
 
 def test_a_call_that_was_refused_names_its_outcome_to_whoever_looks_it_up():
-    """There was nothing to tell of, and the note does not make anything up."""
+    """Beside why it was, which is all that there is to tell."""
     door, told = ub.protect("x", bulkhead=ub.Bulkhead(1))(lambda: 1), []
     door.node.on(ub.events.Event, told.append)
     door.node.target.gate.enter_nowait()
@@ -97,6 +97,6 @@ def test_a_call_that_was_refused_names_its_outcome_to_whoever_looks_it_up():
     with pytest.raises(ub.errors.BulkheadFull) as caught:
         door()
 
-    pattern = r"unbreakable: x failed after 0 attempts in \d\.\d{3} s; circuit closed; outcome \w+"
+    pattern = r"unbreakable: x failed after 0 attempts in \d\.\d{3} s; refused: 1 calls to x are in flight; circuit closed; outcome \w+"
     assert re.fullmatch(pattern, caught.value.__notes__[-1])
     assert caught.value.__notes__[-1].rpartition(" ")[2] in {getattr(event, "id", None) for event in told}
