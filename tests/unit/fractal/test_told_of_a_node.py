@@ -97,6 +97,7 @@ def test_a_call_that_was_refused_names_its_outcome_to_whoever_looks_it_up():
     with pytest.raises(ub.errors.BulkheadFull) as caught:
         door()
 
-    pattern = r"unbreakable: x failed after 0 attempts in \d\.\d{3} s; refused: 1 calls to x are in flight; circuit closed; outcome \w+"
+    why = "refused: 1 calls to x are in flight"
+    pattern = rf"unbreakable: x failed after 0 attempts in \d\.\d{{3}} s; {why}; circuit closed; outcome \w+"
     assert re.fullmatch(pattern, caught.value.__notes__[-1])
     assert caught.value.__notes__[-1].rpartition(" ")[2] in {getattr(event, "id", None) for event in told}
