@@ -10,7 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from unbreakable.fractal.again import once_more
 from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
-from unbreakable.fractal.quick import begin, begin_valid, fail, succeed
+from unbreakable.fractal.quick import begin, fail, succeed
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trace import Story
@@ -99,17 +99,12 @@ class AsyncProtected(Door[P, T]):
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
-        node, runtime = self.node, ASYNCIO if self.node.runtime is None else self.node.runtime
+        node = self.node
+        runtime = node.runtime or ASYNCIO
         target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
-        ctx = refused = None
-        if target is None:
-            pass
-        elif node.settings.validate is None:
-            ctx = begin(node, target, runtime, self.function, args, kwargs)
-        else:
-            ctx, refused = begin_valid(node, target, runtime, self.function, args, kwargs)
-        if ctx is None:
-            ctx = self._open_plain(target, runtime, args, kwargs, refused)
+        ctx = None if target is None else begin(node, target, runtime, self.function, args, kwargs)
+        if type(ctx) is not Context:
+            ctx = self._open_plain(target, runtime, args, kwargs, ctx)
             return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
         watched = NOBODY
         try:
@@ -187,17 +182,12 @@ class SyncProtected(Door[P, T]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
-        node, runtime = self.node, BLOCKING if self.node.runtime is None else self.node.runtime
+        node = self.node
+        runtime = node.runtime or BLOCKING
         target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
-        ctx = refused = None
-        if target is None:
-            pass
-        elif node.settings.validate is None:
-            ctx = begin(node, target, runtime, self.function, args, kwargs)
-        else:
-            ctx, refused = begin_valid(node, target, runtime, self.function, args, kwargs)
-        if ctx is None:
-            ctx = self._open_plain(target, runtime, args, kwargs, refused)
+        ctx = None if target is None else begin(node, target, runtime, self.function, args, kwargs)
+        if type(ctx) is not Context:
+            ctx = self._open_plain(target, runtime, args, kwargs, ctx)
             return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
         try:
             return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]

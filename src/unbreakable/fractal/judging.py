@@ -41,16 +41,18 @@ class Verify(Preset):
 
     def quality(self, value: Any) -> float:
         """Return the quality of *value* in 0..1."""
-        quality = self.check(value)
-        if quality is True:
-            return 1.0
-        if isinstance(quality, bool):
-            return float(quality)
-        refuse_awaitable(quality)
-        if not hasattr(type(quality), "__float__"):
-            return 1.0 if quality else 0.0
-        number = float(quality)  # type: ignore[arg-type] # so it is with numpy's numbers, Decimal and Fraction, too
-        return 0.0 if math.isnan(number) else min(1.0, max(0.0, number))
+        return quality_of(self.check(value))
+
+
+def quality_of(answer: object) -> float:
+    """Return as a quality in 0..1 what a check has answered."""
+    if isinstance(answer, bool):
+        return float(answer)
+    refuse_awaitable(answer)
+    if not hasattr(type(answer), "__float__"):
+        return 1.0 if answer else 0.0
+    number = float(answer)  # type: ignore[arg-type] # so it is with numpy's numbers, Decimal and Fraction, too
+    return 0.0 if math.isnan(number) else min(1.0, max(0.0, number))
 
 
 _ANSWERS = frozenset({bool, int, float, type(None)})  # most are, and ``inspect`` takes long to find that out

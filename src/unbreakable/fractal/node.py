@@ -89,7 +89,10 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         self.settings: Settings = settle(name, given)
         self.runtime: Runtime | None = runtime
         self.drivers: tuple[Runtime, ...] = (ASYNCIO, BLOCKING) if runtime is None else (runtime,)
-        self.judges = self.settings.verify is not None or self.settings.schema is not None
+        self.validate, self.schema, verify = self.settings.validate, self.settings.schema, self.settings.verify
+        self.check = None if verify is None else verify.check
+        self.judges = verify is not None or self.schema is not None
+        self.listeners = ()
         self.new_chooser: Callable[[Settings], Chooser] = (parent or type(self)).new_chooser
         self.chooser: Chooser | None = None  #: made when there is something to choose from
         self.remedies: list[Remedy] = []

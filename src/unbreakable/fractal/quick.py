@@ -14,13 +14,14 @@ from typing import Any
 
 from unbreakable.events import Succeeded
 from unbreakable.fractal import learning
+from unbreakable.fractal.judging import quality_of
 from unbreakable.fractal.pursuit import Late
 from unbreakable.fractal.target import Target
-from unbreakable.fractal.trying import accept, assess_quality, captured, check_input, check_shape
+from unbreakable.fractal.trying import accept, captured, check_shape, refusal, refused_by, unjudged
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell, verdict
-from unbreakable.policies.policy import _current
+from unbreakable.policies.policy import enter, innermost
 from unbreakable.policies.timeout import cut
 from unbreakable.runtime import Runtime, settle
 
@@ -29,29 +30,33 @@ NO_TIME = 0.001  # seconds that a look at the arguments may take before anybody 
 
 def begin(  # noqa: C901 - spelled out: every function call less is a twentieth of the whole
     node: Any, target: Target, runtime: Runtime, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Context | None:
-    """Admit a call by arithmetic alone; None sends it to the script, with nothing taken."""
-    stamp, look, now = target.circuit.stamp, target.quick[runtime.preemptive], runtime.now()
-    if stamp is None or look is None or now >= target.experience.foreseen:
+) -> Context | Exception | None:
+    """Admit a call by arithmetic alone; return why ``validate`` refuses it, or None to have it played by the script.
+
+    Then nothing is taken; with None nobody has looked at the arguments either.
+    """
+    stamp, colour = target.circuit.stamp, runtime.preemptive
+    look, clock = target.quick[colour], runtime.now
+    if stamp is None or look is None or (now := clock()) >= target.experience.foreseen:
         return None
-    outer = _current.get()
+    outer = innermost()
     while outer is not None and not outer.live:  # as current() does
         outer = outer.above
     ctx = Context()
-    ctx.started = now
-    ctx.plan = plan = target.plan
-    ctx.deadline = deadline = now + plan.deadline
+    ctx.started, ctx.plan = now, target.plan
+    deadline, due = now + ctx.plan.deadline, now + look
     ctx.above, ctx.unsettled = outer, outer is not None
     if outer is not None:
         ctx.function, ctx.given = function, (args, kwargs)  # its key is made of them, should anybody ask for it
         if outer.deadline < deadline:
             if outer.deadline <= now:
                 return None
-            ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
-    due = now + look
-    ctx.due = due if due < ctx.deadline else ctx.deadline  # noqa: FURB136 - min() takes ten times as long
-    if due < ctx.deadline and runtime.preemptive:
-        ctx.entry = (function, args, kwargs)  # should it be late
+            deadline, ctx.deadline_is_ours = outer.deadline, False
+    ctx.deadline = ctx.due = deadline
+    if due < deadline:
+        ctx.due = due
+        if colour:
+            ctx.entry = (function, args, kwargs)  # should it be late
     gate = ctx.permit = target.gate
     if gate is not None:
         if gate.line:
@@ -61,36 +66,32 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
         except IndexError:
             if not gate.makes_one():
                 return None
-    ctx.node, ctx.runtime, ctx.stamp = node, runtime, stamp
-    ctx.target = ctx.owner = target
+    ctx.node, ctx.runtime, ctx.target, ctx.stamp = node, runtime, target, stamp
     if outer is not None:
         outer.deeds.at_work.add(ctx)
-    _current.set(ctx)
-    return ctx
+    enter(ctx)
+    return ctx if node.validate is None else validated(ctx, args, kwargs)
 
 
-def begin_valid(
-    node: Any, target: Target, runtime: Runtime, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Context | None, Exception | None]:
-    """Admit a call as ``begin`` does if ``validate`` accepts its arguments; otherwise return the refusal, too.
-
-    Nothing is taken then.  Without either, nobody has looked at the arguments yet.
-    """
-    ctx = begin(node, target, runtime, function, args, kwargs)
-    if ctx is None:
-        return None, None
+def validated(ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context | Exception:
+    """Return the call if ``validate`` accepts its arguments, else the refusal, with nothing taken any more."""
+    validate = ctx.node.validate
     try:
-        refused = check_input(node.settings, args, kwargs)
+        accepted = validate(*args, **kwargs)
+        refused = None if accepted is True else refused_by(ctx.node.name, accepted)
+    except Exception as error:
+        refused = refusal(f"{ctx.node.name}: ", error)
     except BaseException:  # such as a KeyboardInterrupt
         turn_away(ctx)
         raise
     if refused is not None:
         turn_away(ctx)
-        return None, refused
-    spent = runtime.now() - ctx.started
+        return refused
+    clock = ctx.runtime.now
+    spent = clock() - ctx.started
     if spent > NO_TIME:  # it has asked somebody; that is no part of how long the target takes
         ctx.aside, ctx.unsettled, ctx.due = spent, True, min(ctx.due + spent, ctx.deadline)
-    return ctx, None
+    return ctx
 
 
 def turn_away(ctx: Context) -> None:
@@ -100,15 +101,15 @@ def turn_away(ctx: Context) -> None:
     if ctx.above is not None:
         ctx.above.deeds.at_work.discard(ctx)
     ctx.end()
-    _current.set(ctx.above)
+    enter(ctx.above)
 
 
 def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as begin() is
     """Count a success and return its value; raise VerificationFailed when it is not what was asked for."""
-    node, target = ctx.node, ctx.target
-    elapsed, is_plain = ctx.runtime.now() - ctx.started, True
+    node, target, clock, is_plain = ctx.node, ctx.target, ctx.runtime.now, True
+    elapsed = clock() - ctx.started
     if node.judges or ctx.unsettled or type(value) is CoroutineType:
-        if ctx.pursuit is not None:
+        if ctx.unsettled and ctx.pursuit is not None:
             raise Late(ctx, value)
         value = judged(ctx, value)
         is_plain = not ctx.unsettled or settled(ctx, elapsed)
@@ -163,15 +164,19 @@ def settled(ctx: Context, elapsed: float) -> bool:
 
 def judged(ctx: Context, value: Any) -> Any:
     """Return *value* if it passes schema and verification, and tell who waits for the verdict."""
-    settings = ctx.node.settings
-    verify = settings.verify
-    if settings.schema is not None or type(value) is CoroutineType:
-        value = check_shape(settings.schema, value)
-    if verify is not None:
-        quality = assess_quality(verify, value)
-        if quality < verify.at_least:
-            accept(ctx, verify, value, quality)
-    if ctx.when_judged is not None:
+    node = ctx.node
+    if node.schema is not None or type(value) is CoroutineType:
+        value = check_shape(node.schema, value)
+    check = node.check
+    if check is not None:
+        try:
+            answer = check(value)
+            quality = 1.0 if answer is True else quality_of(answer)
+        except Exception as error:
+            raise unjudged(error) from error
+        if answer is not True:
+            accept(ctx, node.settings.verify, value, quality)
+    if ctx.unsettled and ctx.when_judged is not None:
         ctx.when_judged(ctx, ok=True)
     return value
 

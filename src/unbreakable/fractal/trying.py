@@ -69,13 +69,15 @@ def check_input(settings: Settings, args: Sequence[Any], kwargs: Mapping[str, An
     if settings.validate is None:
         return None
     try:
-        accepted = settings.validate(*args, **kwargs)
-        if accepted is True:
-            return None
-        refuse_awaitable(accepted)
+        return refused_by(settings.name, settings.validate(*args, **kwargs))
     except Exception as error:
         return refusal(f"{settings.name}: ", error)
-    return ValidationFailed(f"{settings.name}: the input was refused by validate") if is_refusal(accepted) else None
+
+
+def refused_by(name: str, accepted: object) -> Exception | None:
+    """Return the refusal of a call of which ``validate`` has said whether it is *accepted*."""
+    refuse_awaitable(accepted)
+    return ValidationFailed(f"{name}: the input was refused by validate") if is_refusal(accepted) else None
 
 
 def refusal(opening: str, error: Exception) -> Exception:
@@ -253,10 +255,15 @@ def assess_quality(verify: Verify | None, value: Any) -> float:
         return 1.0
     try:
         return verify.quality(value)
-    except VerificationFailed:
-        raise  # the program's own word
     except Exception as error:
-        raise VerificationFailed(f"verify failed on the result: {in_one_line(error)}", judged=False) from error
+        raise unjudged(error) from error
+
+
+def unjudged(error: Exception) -> VerificationFailed:
+    """Return what a result comes to whose check has raised *error*."""
+    if isinstance(error, VerificationFailed):
+        return error  # the program's own word
+    return VerificationFailed(f"verify failed on the result: {in_one_line(error)}", judged=False)
 
 
 def accept(ctx: Context, verify: Verify | None, value: Any, quality: float) -> None:

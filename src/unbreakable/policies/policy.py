@@ -7,7 +7,7 @@ import contextvars
 import functools
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, final
 
 from unbreakable.errors import Kind, Rejected
 from unbreakable.events import CallRejected, Event
@@ -33,6 +33,7 @@ _lock = new_lock()
 _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
 
 
+@final
 class Context(Alarm):
     """Tell an operation about the call that it is part of; ``ub.current()`` returns the innermost.
 
@@ -290,7 +291,7 @@ def current() -> Context | None:
     return context
 
 
-enter = _current.set
+enter, innermost = _current.set, _current.get
 
 
 @contextlib.contextmanager

@@ -35,9 +35,8 @@ BEGINNING, MOST_BEGINNING = 0.005, 0.1  # seconds after which to look whether wo
 class AsyncioRuntime:
     """Run scripts on whichever event loop is running; one object serves them all."""
 
-    preemptive = True
-
     def __init__(self, now: Callable[[], float] = time.monotonic, random: Callable[[], float] | None = None) -> None:
+        self.preemptive = True
         self.now, self.random, self.entropy = now, random or new_dice(), os.urandom
         self.watches: dict[asyncio.AbstractEventLoop, Watch] = {}
         self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
@@ -109,7 +108,7 @@ class AsyncioRuntime:
     ) -> T:
         """Return what *step* returns, or cut it after *seconds*, and if need be at the *deadline*; raise TimeUp."""
         alarm = Alarm() if respite is None else Limit(respite)
-        alarm.owner, alarm.started = owner, self.now()
+        alarm.target, alarm.started = owner, self.now()
         alarm.due, alarm.deadline = alarm.started + seconds, deadline
         watched = self.watch(alarm)
         try:

@@ -68,9 +68,8 @@ class World(Protocol):
 class BlockingRuntime:
     """Run scripts in the caller's thread; only races and pinned time limits cost threads."""
 
-    preemptive = False
-
     def __init__(self, world: World = REAL, random: Callable[[], float] | None = None) -> None:
+        self.preemptive = False
         self.random, self.entropy = random or new_dice(), os.urandom
         self.enter(world)
 

@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import math
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from unbreakable.errors import told_by
 from unbreakable.runtime.mark import GROUPS_FORGET, OwnTask
@@ -28,7 +28,7 @@ class Alarm:
     cut: int = 0  #: how often
     deadline: float = math.inf  #: the moment at which it is cut once more, should it have gone on
     started: float = 0.0
-    owner: object = None  #: whose limit it is
+    target: Any = None  #: whose limit it is
     unsettled: bool = False  #: whether something came in between that a success has to settle
 
     def respite(self) -> float:
@@ -60,7 +60,7 @@ class Watch:
     def tighten(self, owner: object, seconds: float) -> None:
         """Let the attempts of *owner* in flight take *seconds* at most: a limit learned meanwhile counts."""
         for alarm in self.alarms:
-            if alarm.owner is owner and alarm.started + seconds < alarm.due and not alarm.cut:
+            if alarm.target is owner and alarm.started + seconds < alarm.due and not alarm.cut:
                 alarm.due = alarm.started + seconds
                 if alarm.due < self.alarm_at:
                     self.arm(alarm.due)
