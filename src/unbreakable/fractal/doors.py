@@ -109,8 +109,8 @@ class AsyncProtected(Door[P, T]):
         watched = NOBODY
         try:
             watched = runtime.watch(ctx)
-            value = await self.function(*args, **kwargs)
-            watched.pop(ctx, None)
+            value = await (self.function(*args, **kwargs) if kwargs else self.function(*args))  # the half costs half
+            del watched[ctx]
             return succeed(ctx, value)  # type: ignore[no-any-return]
         except BaseException as error:
             watched.pop(ctx, None)
@@ -190,7 +190,8 @@ class SyncProtected(Door[P, T]):
             ctx = self._open_plain(target, runtime, args, kwargs, ctx)
             return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
         try:
-            return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]
+            value = self.function(*args, **kwargs) if kwargs else self.function(*args)  # the half costs half as much
+            return succeed(ctx, value)  # type: ignore[no-any-return]
         except BaseException as error:
             if not fail(ctx, error):
                 raise

@@ -43,15 +43,12 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
     while outer is not None and not outer.live:  # as current() does
         outer = outer.above
     ctx = Context()
-    ctx.started, ctx.plan = now, target.plan
+    ctx.started, ctx.plan, ctx.unsettled = now, target.plan, outer is not None
     deadline, due = now + ctx.plan.deadline, now + look
-    ctx.above, ctx.unsettled = outer, outer is not None
     if outer is not None:
-        ctx.function, ctx.given = function, (args, kwargs)  # its key is made of them, should anybody ask for it
-        if outer.deadline < deadline:
-            if outer.deadline <= now:
-                return None
-            deadline, ctx.deadline_is_ours = outer.deadline, False
+        deadline = inside(ctx, outer, deadline, function, (args, kwargs))
+        if deadline <= now:
+            return None
     ctx.deadline = ctx.due = deadline
     if due < deadline:
         ctx.due = due
@@ -70,14 +67,23 @@ def begin(  # noqa: C901 - spelled out: every function call less is a twentieth 
     if outer is not None:
         outer.deeds.at_work.add(ctx)
     enter(ctx)
-    return ctx if node.validate is None else validated(ctx, args, kwargs)
+    validate = node.validate
+    return ctx if validate is None else validated(ctx, validate, args, kwargs)
 
 
-def validated(ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context | Exception:
-    """Return the call if ``validate`` accepts its arguments, else the refusal, with nothing taken any more."""
-    validate = ctx.node.validate
+def inside(ctx: Context, outer: Context, deadline: float, function: Any, given: tuple[Any, ...]) -> float:
+    """Make *ctx* a call inside the attempt *outer*, and return its deadline; its own would be *deadline*."""
+    ctx.above, ctx.function, ctx.given = outer, function, given  # its key is made of them, should anybody ask for it
+    if outer.deadline >= deadline:
+        return deadline
+    ctx.deadline_is_ours = False
+    return outer.deadline
+
+
+def validated(ctx: Context, validate: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context | Exception:
+    """Return the call if *validate* accepts its arguments, else the refusal, with nothing taken any more."""
     try:
-        accepted = validate(*args, **kwargs)
+        accepted = validate(*args, **kwargs) if kwargs else validate(*args)  # the half costs half as much
         refused = None if accepted is True else refused_by(ctx.node.name, accepted)
     except Exception as error:
         refused = refusal(f"{ctx.node.name}: ", error)
@@ -108,11 +114,19 @@ def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as be
     """Count a success and return its value; raise VerificationFailed when it is not what was asked for."""
     node, target, clock, is_plain = ctx.node, ctx.target, ctx.runtime.now, True
     elapsed = clock() - ctx.started
-    if node.judges or ctx.unsettled or type(value) is CoroutineType:
-        if ctx.unsettled and ctx.pursuit is not None:
+    if ctx.unsettled or node.schema is not None or type(value) is CoroutineType:
+        if ctx.pursuit is not None:
             raise Late(ctx, value)
         value = judged(ctx, value)
         is_plain = not ctx.unsettled or settled(ctx, elapsed)
+    elif node.check is not None:
+        check = node.check
+        try:
+            answer = check(value)
+        except Exception as error:
+            raise unjudged(error) from error
+        if answer is not True:
+            weigh(ctx, value, answer)
     ctx.live, ctx.entry = False, None
     gate = ctx.permit
     if gate is not None:
@@ -167,18 +181,24 @@ def judged(ctx: Context, value: Any) -> Any:
     node = ctx.node
     if node.schema is not None or type(value) is CoroutineType:
         value = check_shape(node.schema, value)
-    check = node.check
-    if check is not None:
+    if node.check is not None:
         try:
-            answer = check(value)
-            quality = 1.0 if answer is True else quality_of(answer)
+            answer = node.check(value)
         except Exception as error:
             raise unjudged(error) from error
-        if answer is not True:
-            accept(ctx, node.settings.verify, value, quality)
-    if ctx.unsettled and ctx.when_judged is not None:
+        weigh(ctx, value, answer)
+    if ctx.when_judged is not None:
         ctx.when_judged(ctx, ok=True)
     return value
+
+
+def weigh(ctx: Context, value: Any, answer: object) -> None:
+    """Raise VerificationFailed if *answer*, what was said of *value*, is no yes, and no good enough quality."""
+    try:
+        quality = quality_of(answer)
+    except Exception as error:
+        raise unjudged(error) from error
+    accept(ctx, ctx.node.settings.verify, value, quality)
 
 
 def fail(ctx: Context, error: BaseException) -> bool:

@@ -9,10 +9,14 @@ import functools
 import inspect
 import math
 import os
+import sys
 import time
 from asyncio import current_task
+from asyncio.tasks import _current_tasks
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from threading import get_ident
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from unbreakable.outcome import Failure, Success
@@ -29,6 +33,11 @@ from unbreakable.runtime.watch import Alarm, Watch, Watched, cut, settle, take_b
 
 T = TypeVar("T")
 
+# Before 3.12 it asks the kernel each time whether the process was forked to find out which loop runs.  A loop of the
+# standard library says in which thread it does: whether it is the one that ran last is known in half the time.
+LOOKS_LONG = sys.version_info < (3, 12)
+NO_LOOP = SimpleNamespace(_thread_id=None)
+
 BEGINNING, MOST_BEGINNING = 0.005, 0.1  # seconds after which to look whether work has begun: at first, and later
 
 
@@ -38,13 +47,18 @@ class AsyncioRuntime:
     def __init__(self, now: Callable[[], float] = time.monotonic, random: Callable[[], float] | None = None) -> None:
         self.preemptive = True
         self.now, self.random, self.entropy = now, random or new_dice(), os.urandom
-        self.watches: dict[asyncio.AbstractEventLoop, Watch] = {}
-        self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
-        self.broom = Broom()
+        self.forget()
 
     def forget(self) -> None:
         """Start afresh in a forked child, which inherits no running loop."""
-        self.watches, self.branches, self.broom = {}, set(), Broom()
+        self.forget_watches()
+        self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
+        self.broom = Broom()
+
+    def forget_watches(self) -> None:
+        """Let every loop have a new watch, if it needs one."""
+        self.watches: dict[asyncio.AbstractEventLoop, Watch] = {}
+        self.latest: tuple[Any, Watch | None] = NO_LOOP, None  #: the loop that was watched last, and its watch
 
     # ── time limits ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -53,11 +67,14 @@ class AsyncioRuntime:
 
         That alone holds the task: held by the alarm, the two would be a circle for the collector.
         """
-        task = current_task()
-        if task is None:
+        loop, watch = self.latest
+        if loop._thread_id == get_ident():
+            task = _current_tasks.get(loop)
+        else:
+            task = current_task()
+            watch = None if task is None else self._watch_of(task.get_loop())
+        if task is None or watch is None:
             return {alarm: None}  # driven by hand, outside any task: nothing could be cancelled
-        loop = task.get_loop()
-        watch = self.watches.get(loop) or self._new_watch(loop)
         alarm.cancels = task.cancelling()
         alarms = watch.alarms
         alarms[alarm] = task
@@ -88,12 +105,20 @@ class AsyncioRuntime:
         """Let go of what was in flight on event loops that are closed: then the collector finds it."""
         for old in [old for old in list(self.watches) if old.is_closed()]:
             self.watches.pop(old, None)
+            if self.latest[0] is old:
+                self.latest = NO_LOOP, None
         self.branches.difference_update([task for task in list(self.branches) if task.get_loop().is_closed()])
         self.broom.swept(len(self.branches))
 
-    def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
-        self.forget_closed()
-        return self.watches.setdefault(loop, Watch(loop, self._moment))
+    def _watch_of(self, loop: asyncio.AbstractEventLoop) -> Watch:
+        """Return the watch of *loop*, which runs in this thread, and expect it to be the next one's, too."""
+        watch = self.watches.get(loop)
+        if watch is None:
+            self.forget_closed()
+            watch = self.watches.setdefault(loop, Watch(loop, self._moment))
+        if LOOKS_LONG and hasattr(loop, "_thread_id"):
+            self.latest = loop, watch
+        return watch
 
     def _moment(self) -> float:
         return self.now()  # looked up each time: virtual time swaps it

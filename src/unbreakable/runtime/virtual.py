@@ -351,7 +351,7 @@ def _go_on_from(world: VirtualWorld, real: Any) -> None:
         real.now = shifted
     for loop in list(world.loops):
         loop.time = _library_time  # its timers were set by a clock that may be ahead, and goes on from there
-    ASYNCIO.watches.clear()
+    ASYNCIO.forget_watches()
 
 
 def _library_time() -> float:
