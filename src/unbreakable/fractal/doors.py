@@ -10,7 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from unbreakable.fractal.again import once_more
 from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
-from unbreakable.fractal.quick import begin, fail, succeed
+from unbreakable.fractal.quick import NO_WAYS, fail, ways
 from unbreakable.fractal.remedies import Matcher
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trace import Story
@@ -101,8 +101,9 @@ class AsyncProtected(Door[P, T]):
         """Call the function, protected; return its value or raise its own exception."""
         node = self.node
         runtime = node.runtime or ASYNCIO
-        target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
-        ctx = None if target is None else begin(node, target, runtime, self.function, args, kwargs)
+        target = node.targets.only or node.targets.if_any(args, kwargs)
+        begin, succeed = NO_WAYS if target is None else target.on_loops or ways(node, target, runtime)
+        ctx = begin(self.function, args, kwargs)
         if type(ctx) is not Context:
             ctx = self._open_plain(target, runtime, args, kwargs, ctx)
             return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
@@ -183,10 +184,11 @@ class SyncProtected(Door[P, T]):
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, protected; return its value or raise its own exception."""
         node = self.node
-        runtime = node.runtime or BLOCKING
-        target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
-        ctx = None if target is None else begin(node, target, runtime, self.function, args, kwargs)
+        target = node.targets.only or node.targets.if_any(args, kwargs)
+        begin, succeed = NO_WAYS if target is None else target.in_threads or ways(node, target, node.runtime or BLOCKING)
+        ctx = begin(self.function, args, kwargs)
         if type(ctx) is not Context:
+            runtime = node.runtime or BLOCKING
             ctx = self._open_plain(target, runtime, args, kwargs, ctx)
             return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
         try:
@@ -195,7 +197,7 @@ class SyncProtected(Door[P, T]):
         except BaseException as error:
             if not fail(ctx, error):
                 raise
-        return self._heal(ctx, runtime, args, kwargs)
+        return self._heal(ctx, ctx.runtime, args, kwargs)
 
     def _heal(self, ctx: Context, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         """Go on after a failed first attempt: with one more, where that is all it needs, else with the script."""

@@ -356,6 +356,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         for target in self.targets.every():
             if target.gate is not None:
                 target.gate.clear()
+                target.on_loops = target.in_threads = None
             target.circuit.clear()
             target.peace.clear()
             if target.shades is not None:

@@ -9,8 +9,9 @@ script is played with the first answer in hand.  Both ways tell the same story; 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypeAlias
 
 from unbreakable.events import Succeeded
 from unbreakable.fractal import learning
@@ -25,59 +26,83 @@ from unbreakable.policies.policy import enter, innermost
 from unbreakable.policies.timeout import cut
 from unbreakable.runtime import Runtime, settle
 
+Begin: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], Context | Exception | None]
+Succeed: TypeAlias = Callable[[Context, Any], Any]
+Ways: TypeAlias = tuple[Begin, Succeed]
 NO_TIME = 0.001  # seconds that a look at the arguments may take before anybody reckons with it
 
 
-def begin(  # noqa: C901 - spelled out: every function call less is a twentieth of the whole
-    node: Any, target: Target, runtime: Runtime, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Context | Exception | None:
-    """Admit a call by arithmetic alone; return why ``validate`` refuses it, or None to have it played by the script.
+def ways(node: Any, target: Target, runtime: Runtime) -> Ways:
+    """Return how calls come in and go out under the plan in force: functions that look up nothing that is known now."""
+    with target.lock:  # no other plan comes in force meanwhile
+        made = way_in(node, target, runtime), way_out(node, target, runtime)
+        if runtime.preemptive:
+            target.on_loops = made
+        else:
+            target.in_threads = made
+    return made
 
-    Then nothing is taken; with None nobody has looked at the arguments either.
+
+def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 - spelled out: each call counts
+    """Return what admits a call by arithmetic alone.
+
+    That returns the context of the call, or why ``validate`` refuses it, or None to have it played by the script.  Then
+    nothing is taken; with None nobody has looked at the arguments either.
     """
-    stamp, colour = target.circuit.stamp, runtime.preemptive
-    look, clock = target.quick[colour], runtime.now
-    if stamp is None or look is None or (now := clock()) >= target.experience.foreseen:
-        return None
-    outer = innermost()
-    while outer is not None and not outer.live:  # as current() does
-        outer = outer.above
-    ctx = Context()
-    ctx.started, ctx.plan, ctx.unsettled = now, target.plan, outer is not None
-    deadline, due = now + ctx.plan.deadline, now + look
-    if outer is not None:
-        deadline = inside(ctx, outer, deadline, function, (args, kwargs))
-        if deadline <= now:
+    circuit, experience, gate, plan = target.circuit, target.experience, target.gate, target.plan
+    free = None if gate is None else gate.free
+    seconds, look, validate = plan.deadline, target.quick[runtime.preemptive], node.validate
+    if look is None:
+        return never
+    soon, may_be_late = min(look, seconds), runtime.preemptive and look < seconds
+
+    def begin(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context | Exception | None:
+        stamp, clock = circuit.stamp, runtime.now
+        if stamp is None or (now := clock()) >= experience.foreseen:
             return None
-    ctx.deadline = ctx.due = deadline
-    if due < deadline:
-        ctx.due = due
-        if colour:
-            ctx.entry = (function, args, kwargs)  # should it be late
-    gate = ctx.permit = target.gate
-    if gate is not None:
-        if gate.line:
+        outer = innermost()
+        while outer is not None and not outer.live:  # as current() does
+            outer = outer.above
+        ctx = Context()
+        ctx.above, ctx.unsettled = outer, False
+        ctx.started, ctx.deadline, ctx.due = now, now + seconds, now + soon
+        if may_be_late:
+            ctx.entry = (function, args, kwargs)
+        if outer is not None and not has_time_inside(ctx, outer, function, (args, kwargs)):
             return None
-        try:
-            gate.free.pop()
-        except IndexError:
-            if not gate.makes_one():
+        if free is not None:
+            if gate.line:
                 return None
-    ctx.node, ctx.runtime, ctx.target, ctx.stamp = node, runtime, target, stamp
-    if outer is not None:
-        outer.deeds.at_work.add(ctx)
-    enter(ctx)
-    validate = node.validate
-    return ctx if validate is None else validated(ctx, validate, args, kwargs)
+            try:
+                free.pop()
+            except IndexError:
+                if not gate.makes_one():
+                    return None
+        ctx.node, ctx.target, ctx.plan = node, target, plan
+        ctx.runtime, ctx.permit, ctx.stamp = runtime, gate, stamp
+        if outer is not None:
+            outer.deeds.at_work.add(ctx)
+        enter(ctx)
+        return ctx if validate is None else validated(ctx, validate, args, kwargs)
+
+    return begin
 
 
-def inside(ctx: Context, outer: Context, deadline: float, function: Any, given: tuple[Any, ...]) -> float:
-    """Make *ctx* a call inside the attempt *outer*, and return its deadline; its own would be *deadline*."""
-    ctx.above, ctx.function, ctx.given = outer, function, given  # its key is made of them, should anybody ask for it
-    if outer.deadline >= deadline:
-        return deadline
-    ctx.deadline_is_ours = False
-    return outer.deadline
+def never(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Have every call played by the script."""
+
+
+NO_WAYS: Ways = never, lambda _, value: value  # of a call that has no target, since it has no key
+
+
+def has_time_inside(ctx: Context, outer: Context, function: Any, given: tuple[Any, ...]) -> bool:
+    """Make *ctx* a call inside the attempt *outer*, and return whether that has any time left."""
+    ctx.unsettled, ctx.function, ctx.given = True, function, given  # its key is made of them, should anybody ask for it
+    if outer.deadline < ctx.deadline:
+        ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
+        if ctx.due >= ctx.deadline:
+            ctx.due, ctx.entry = ctx.deadline, None
+    return ctx.started < outer.deadline
 
 
 def validated(ctx: Context, validate: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context | Exception:
@@ -110,48 +135,52 @@ def turn_away(ctx: Context) -> None:
     enter(ctx.above)
 
 
-def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901 - spelled out, as begin() is
-    """Count a success and return its value; raise VerificationFailed when it is not what was asked for."""
-    node, target, clock, is_plain = ctx.node, ctx.target, ctx.runtime.now, True
-    elapsed = clock() - ctx.started
-    if ctx.unsettled or node.schema is not None or type(value) is CoroutineType:
-        if ctx.pursuit is not None:
-            raise Late(ctx, value)
-        value = judged(ctx, value)
-        is_plain = not ctx.unsettled or settled(ctx, elapsed)
-    elif node.check is not None:
-        check = node.check
-        try:
-            answer = check(value)
-        except Exception as error:
-            raise unjudged(error) from error
-        if answer is not True:
-            weigh(ctx, value, answer)
-    ctx.live, ctx.entry = False, None
-    gate = ctx.permit
-    if gate is not None:
-        ctx.permit = None  # should anything be raised below, the place is not given back twice
-        if len(gate.free) < gate.made:  # as leave() does
-            gate.free.append(None)
-        if gate.line or gate.surplus:
-            gate.admit()
-    ring, circuit = target.ring, target.circuit
-    if is_plain:
-        ring.append(elapsed)
-        flow = target.flow
-        if flow is not None:
-            flow.tap.append(elapsed)
-            if len(flow.tap) >= flow.size:
-                flow.pour(node, ctx.started + elapsed)
-    if circuit.alert:
-        tell(ctx, circuit.settle(ctx.stamp, True, ctx.started + elapsed, elapsed - ctx.aside))
-    elif ctx.started > circuit.latest:
-        circuit.latest = ctx.started
-    if len(ring) >= target.fold_at:
-        learning.learn_soon(node, target, ctx.runtime)
-    if node.listeners:
-        ctx.emit(Succeeded, elapsed=elapsed)
-    return value
+def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C901 - spelled out, as begin() is
+    """Return what counts a success and returns its value, or raises VerificationFailed if it is no good."""
+    circuit, ring, schema, check = target.circuit, target.ring, node.schema, node.check
+    gate = target.gate
+    free = None if gate is None else gate.free  # after a fork that is another one, in which nobody's place is missed
+    flow = target.flow
+    tap = None if flow is None else flow.tap
+
+    def succeed(ctx: Context, value: Any) -> Any:
+        clock, started, is_plain = runtime.now, ctx.started, True
+        elapsed = clock() - started
+        if ctx.unsettled or schema is not None or type(value) is CoroutineType:
+            if ctx.pursuit is not None:
+                raise Late(ctx, value)
+            value = judged(ctx, value)
+            is_plain = not ctx.unsettled or settled(ctx, elapsed)
+        elif check is not None:
+            try:
+                answer = check(value)
+            except Exception as error:
+                raise unjudged(error) from error
+            if answer is not True:
+                weigh(ctx, value, answer)
+        ctx.live, ctx.entry = False, None
+        if free is not None:
+            ctx.permit = None  # should anything be raised below, the place is not given back twice
+            free.append(None)
+            if gate.line or gate.surplus:
+                gate.admit()
+        if is_plain:
+            ring.append(elapsed)
+            if tap is not None:
+                tap.append(elapsed)
+                if len(tap) >= flow.size:
+                    flow.pour(node, started + elapsed)
+        if circuit.alert:
+            tell(ctx, circuit.settle(ctx.stamp, True, started + elapsed, elapsed - ctx.aside))
+        elif started > circuit.latest:
+            circuit.latest = started
+        if len(ring) >= target.fold_at:
+            learning.learn_soon(node, target, runtime)
+        if node.listeners:
+            ctx.emit(Succeeded, elapsed=elapsed)
+        return value
+
+    return succeed
 
 
 def settled(ctx: Context, elapsed: float) -> bool:

@@ -141,6 +141,7 @@ class Target:
             for colour, look in looks.items()
         }
         self.turns_away = not slow and self.only_refuses
+        self.on_loops = self.in_threads = None
 
     def keep_apart(self) -> None:
         """Make attempts that may be overtaken in tasks of their own from now on: they take long to end when cut."""

@@ -33,12 +33,12 @@ class Targets:
         self.by_key: OrderedDict[Any, Target] = OrderedDict()
         self.main.circuit.followers = self._circuits_of_keys
         self.effects_of: Callable[..., Effects] | None = None
-        self.only_one = key is None  #: whether every call belongs to the main one
+        self.only = self.main if key is None else None  #: the main one, if every call belongs to it
         self.left_behind = Counts()  #: the calls of targets that were dropped for newer keys
 
     def tell_effects(self, effects_of: Callable[..., Effects]) -> None:
         """Let ``effects_of(*arguments)`` say what each single call does: the circuit is the same, the plan fits."""
-        self.effects_of, self.only_one = effects_of, False
+        self.effects_of, self.only = effects_of, None
 
     def of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, is_guest: bool = False) -> Target:
         """Return the target that a call with these arguments belongs to; a guest's is told from the node's own."""

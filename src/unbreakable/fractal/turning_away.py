@@ -60,7 +60,7 @@ def turn_away_if_shut(
 
 def outcome_if_shut(node: Any, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any] | None:
     """Return the outcome of a call that an open circuit turns away; None where the script has to be played."""
-    target = node.target if node.targets.only_one else node.targets.if_any(args, kwargs)
+    target = node.targets.only or node.targets.if_any(args, kwargs)
     if target is None or not target.circuit.shut or node.settings.validate is not None:
         return None
     retry = target.plan.retry

@@ -189,7 +189,7 @@ class Loading:
     def _deadline(self, key: Hashable) -> float:
         """Return how many seconds a load of *key* may take."""
         node = self.node
-        target = node.target if node.targets.only_one else node.targets.if_any((key,), {}) or node.target
+        target = node.targets.only or node.targets.if_any((key,), {}) or node.target
         return target.plan.deadline
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────────
