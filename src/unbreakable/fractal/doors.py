@@ -7,14 +7,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
+from unbreakable.errors import CircuitOpen
 from unbreakable.fractal.again import once_more
 from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
 from unbreakable.fractal.quick import NO_WAYS, fail, ways
 from unbreakable.fractal.remedies import Matcher
-from unbreakable.fractal.target import Target
 from unbreakable.fractal.trace import Story
-from unbreakable.fractal.turning_away import outcome_if_shut, turn_away_if_shut
+from unbreakable.fractal.turning_away import outcome_if_shut
 from unbreakable.outcome import Outcome
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.check import refuse
@@ -57,16 +57,9 @@ class Door(Generic[P, T]):
         return ctx
 
     def _open_plain(
-        self,
-        target: Target | None,
-        runtime: Runtime,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        refused: Exception | None,
+        self, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any], refused: Exception | None
     ) -> Context:
-        """Open a call for the script, unless it is known that its circuit only turns it away."""
-        if target is not None and refused is None:
-            refused = turn_away_if_shut(self.node, target, runtime, args, kwargs)
+        """Open a call for the script, which has perhaps been *refused* for its arguments."""
         ctx = self._open(runtime, args, kwargs)
         ctx.refused, ctx.notebook = refused or ctx.refused, Story(runtime.now, ctx.started)
         return ctx
@@ -105,12 +98,17 @@ class AsyncProtected(Door[P, T]):
         begin, succeed = NO_WAYS if target is None else target.on_loops or ways(node, target, runtime)
         ctx = begin(self.function, args, kwargs)
         if type(ctx) is not Context:
-            ctx = self._open_plain(target, runtime, args, kwargs, ctx)
+            if type(ctx) is CircuitOpen:
+                try:
+                    raise ctx
+                finally:
+                    del ctx  # its traceback holds this frame
+            ctx = self._open_plain(runtime, args, kwargs, ctx)
             return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
         watched = NOBODY
         try:
             watched = runtime.watch(ctx)
-            value = await (self.function(*args, **kwargs) if kwargs else self.function(*args))  # the half costs half
+            value = await (self.function(*args, **kwargs) if kwargs else self.function(*args))  # half the time
             del watched[ctx]
             return succeed(ctx, value)  # type: ignore[no-any-return]
         except BaseException as error:
@@ -185,14 +183,23 @@ class SyncProtected(Door[P, T]):
         """Call the function, protected; return its value or raise its own exception."""
         node = self.node
         target = node.targets.only or node.targets.if_any(args, kwargs)
-        begin, succeed = NO_WAYS if target is None else target.in_threads or ways(node, target, node.runtime or BLOCKING)
+        begin, succeed = (
+            NO_WAYS if target is None else target.in_threads or ways(node, target, node.runtime or BLOCKING)
+        )
         ctx = begin(self.function, args, kwargs)
         if type(ctx) is not Context:
+            if type(ctx) is CircuitOpen:
+                try:
+                    raise ctx
+                finally:
+                    del ctx  # its traceback holds this frame
             runtime = node.runtime or BLOCKING
-            ctx = self._open_plain(target, runtime, args, kwargs, ctx)
+            ctx = self._open_plain(runtime, args, kwargs, ctx)
             return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
         try:
-            value = self.function(*args, **kwargs) if kwargs else self.function(*args)  # the half costs half as much
+            value = (
+                self.function(*args, **kwargs) if kwargs else self.function(*args)
+            )  # without any it takes half as long
             return succeed(ctx, value)  # type: ignore[no-any-return]
         except BaseException as error:
             if not fail(ctx, error):

@@ -1,14 +1,16 @@
 """The quick path: while all is well, a protected call is arithmetic around the user's work.
 
 ``begin``, the user's work, then ``succeed`` or ``fail``: plain functions without a colour, written once; the doors
-spell the sandwich.  Whatever is out of the ordinary (an open circuit, no place, no time, a policy that needs a race)
-makes ``begin`` answer None, and the call is played by the script from the start.  When the work ends badly, the
-script is played with the first answer in hand.  Both ways tell the same story; a test plays each story both ways.
+spell the sandwich.  The first two are made when a plan comes in force, and look up nothing that is known by then.
+Whatever is out of the ordinary (an open circuit, no place, no time, a policy that needs a race) makes ``begin`` answer
+None, and the call is played by the script from the start.  When the work ends badly, the script is played with the
+first answer in hand.  Both ways tell the same story; a test plays each story both ways.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from types import CoroutineType
 from typing import Any, TypeAlias
@@ -19,6 +21,7 @@ from unbreakable.fractal.judging import quality_of
 from unbreakable.fractal.pursuit import Late
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trying import accept, captured, check_shape, refusal, refused_by, unjudged
+from unbreakable.fractal.turning_away import way_back
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell, verdict
@@ -29,6 +32,7 @@ from unbreakable.runtime import Runtime, settle
 Begin: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], Context | Exception | None]
 Succeed: TypeAlias = Callable[[Context, Any], Any]
 Ways: TypeAlias = tuple[Begin, Succeed]
+NOTHING = deque[Any](maxlen=0)
 NO_TIME = 0.001  # seconds that a look at the arguments may take before anybody reckons with it
 
 
@@ -43,22 +47,24 @@ def ways(node: Any, target: Target, runtime: Runtime) -> Ways:
     return made
 
 
-def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 - spelled out: each call counts
+def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 - as its only part is
     """Return what admits a call by arithmetic alone.
 
     That returns the context of the call, or why ``validate`` refuses it, or None to have it played by the script.  Then
     nothing is taken; with None nobody has looked at the arguments either.
     """
-    circuit, experience, gate, plan = target.circuit, target.experience, target.gate, target.plan
-    free = None if gate is None else gate.free
+    circuit, experience, plan, gate = target.circuit, target.experience, target.plan, target.gate
+    free, refusal_if_shut = (NOTHING if gate is None else gate.free), way_back(node, target, runtime)
     seconds, look, validate = plan.deadline, target.quick[runtime.preemptive], node.validate
     if look is None:
-        return never
+        return lambda _, args, kwargs: refusal_if_shut(args, kwargs)
     soon, may_be_late = min(look, seconds), runtime.preemptive and look < seconds
 
-    def begin(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context | Exception | None:
+    def begin(function: Any, args: Any, kwargs: Any) -> Context | Exception | None:  # noqa: C901 - a call takes time
         stamp, clock = circuit.stamp, runtime.now
-        if stamp is None or (now := clock()) >= experience.foreseen:
+        if stamp is None:
+            return refusal_if_shut(args, kwargs)
+        if (now := clock()) >= experience.foreseen:
             return None
         outer = innermost()
         while outer is not None and not outer.live:  # as current() does
@@ -70,7 +76,7 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
             ctx.entry = (function, args, kwargs)
         if outer is not None and not has_time_inside(ctx, outer, function, (args, kwargs)):
             return None
-        if free is not None:
+        if gate is not None:
             if gate.line:
                 return None
             try:
@@ -83,16 +89,12 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
         if outer is not None:
             outer.deeds.at_work.add(ctx)
         enter(ctx)
-        return ctx if validate is None else validated(ctx, validate, args, kwargs)
+        return ctx if validate is None else validated(ctx, validate, args, kwargs, clock)
 
     return begin
 
 
-def never(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Have every call played by the script."""
-
-
-NO_WAYS: Ways = never, lambda _, value: value  # of a call that has no target, since it has no key
+NO_WAYS: Ways = lambda *_: None, lambda _, value: value  # of a call that has no target, since it has no key
 
 
 def has_time_inside(ctx: Context, outer: Context, function: Any, given: tuple[Any, ...]) -> bool:
@@ -105,10 +107,12 @@ def has_time_inside(ctx: Context, outer: Context, function: Any, given: tuple[An
     return ctx.started < outer.deadline
 
 
-def validated(ctx: Context, validate: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context | Exception:
+def validated(
+    ctx: Context, validate: Any, args: tuple[Any, ...], kwargs: dict[str, Any], clock: Callable[[], float]
+) -> Context | Exception:
     """Return the call if *validate* accepts its arguments, else the refusal, with nothing taken any more."""
     try:
-        accepted = validate(*args, **kwargs) if kwargs else validate(*args)  # the half costs half as much
+        accepted = validate(*args, **kwargs) if kwargs else validate(*args)  # half as long
         refused = None if accepted is True else refused_by(ctx.node.name, accepted)
     except Exception as error:
         refused = refusal(f"{ctx.node.name}: ", error)
@@ -118,7 +122,6 @@ def validated(ctx: Context, validate: Any, args: tuple[Any, ...], kwargs: dict[s
     if refused is not None:
         turn_away(ctx)
         return refused
-    clock = ctx.runtime.now
     spent = clock() - ctx.started
     if spent > NO_TIME:  # it has asked somebody; that is no part of how long the target takes
         ctx.aside, ctx.unsettled, ctx.due = spent, True, min(ctx.due + spent, ctx.deadline)
@@ -135,22 +138,20 @@ def turn_away(ctx: Context) -> None:
     enter(ctx.above)
 
 
-def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C901 - spelled out, as begin() is
-    """Return what counts a success and returns its value, or raises VerificationFailed if it is no good."""
-    circuit, ring, schema, check = target.circuit, target.ring, node.schema, node.check
-    gate = target.gate
-    free = None if gate is None else gate.free  # after a fork that is another one, in which nobody's place is missed
-    flow = target.flow
-    tap = None if flow is None else flow.tap
+def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C901 - as its only part is
+    """Return what counts a success and returns its value, or raises VerificationFailed if it is no good.
 
-    def succeed(ctx: Context, value: Any) -> Any:
+    After a fork what is free is another deque: no place comes back there that was taken before.
+    """
+    circuit, ring, schema, check = target.circuit, target.ring, node.schema, node.check
+    flow, gate = target.flow, target.gate
+    tap, free = (NOTHING if flow is None else flow.tap), (NOTHING if gate is None else gate.free)
+
+    def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901, PLR0912 - spelled out, as begin() is
         clock, started, is_plain = runtime.now, ctx.started, True
         elapsed = clock() - started
         if ctx.unsettled or schema is not None or type(value) is CoroutineType:
-            if ctx.pursuit is not None:
-                raise Late(ctx, value)
-            value = judged(ctx, value)
-            is_plain = not ctx.unsettled or settled(ctx, elapsed)
+            value, is_plain = settled(ctx, value, elapsed)
         elif check is not None:
             try:
                 answer = check(value)
@@ -159,14 +160,14 @@ def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C9
             if answer is not True:
                 weigh(ctx, value, answer)
         ctx.live, ctx.entry = False, None
-        if free is not None:
+        if gate is not None:
             ctx.permit = None  # should anything be raised below, the place is not given back twice
             free.append(None)
             if gate.line or gate.surplus:
                 gate.admit()
         if is_plain:
             ring.append(elapsed)
-            if tap is not None:
+            if flow is not None:
                 tap.append(elapsed)
                 if len(tap) >= flow.size:
                     flow.pour(node, started + elapsed)
@@ -183,12 +184,17 @@ def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C9
     return succeed
 
 
-def settled(ctx: Context, elapsed: float) -> bool:
-    """Settle what came in between, and return whether the success says how long its target takes, and no more.
+def settled(ctx: Context, value: Any, elapsed: float) -> tuple[Any, bool]:
+    """Judge *value*, settle what came in between, and say whether this tells how long the target takes, and no more.
 
     The call was cut, or made inside another, or has calls inside it; or it waited for what is ours, or has paid for a
     repeat in advance.
     """
+    if ctx.pursuit is not None:
+        raise Late(ctx, value)
+    value = judged(ctx, value)
+    if not ctx.unsettled:
+        return value, True
     settle(ctx, None)  # it swallowed our cancellation and finished all the same: the value counts
     ctx.node.give_back(ctx)
     if ctx.makeshift:
@@ -198,11 +204,11 @@ def settled(ctx: Context, elapsed: float) -> bool:
     if ctx.above is not None or ctx.parts is not None:
         ctx.end()
     if not ctx.aside:
-        return True
+        return value, True
     ctx.target.take_detour(elapsed - ctx.aside, elapsed)
     if ctx.target.piled >= ctx.target.fold_at:
         learning.learn_soon(ctx.node, ctx.target, ctx.runtime)
-    return False
+    return value, False
 
 
 def judged(ctx: Context, value: Any) -> Any:

@@ -60,6 +60,9 @@ class Target:
     derived from it later.
     """
 
+    #: how calls come in and go out on the quick path (see there), by colour; None until one is made under this plan
+    on_loops: Any
+    in_threads: Any
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
 
     def __init__(
@@ -121,9 +124,9 @@ class Target:
         self.only_refuses = is_all(around, plan)
         self.attempt = compose([KEEP_PEACE, *looks], plan.around_an_attempt(attempt))
         self.script = compose(around, self.first_answer)
-        if plan.concurrency is None and isinstance(plan.bulkhead, Bulkhead):
-            self.gate = gate_of(plan.bulkhead, self.gate)
         with self.lock:
+            if plan.concurrency is None and isinstance(plan.bulkhead, Bulkhead):
+                self.gate = gate_of(plan.bulkhead, self.gate)
             self._set_pace(plan)
             self.limit, self.plan = plan.first_look(preemptive=False), plan
 
@@ -141,7 +144,7 @@ class Target:
             for colour, look in looks.items()
         }
         self.turns_away = not slow and self.only_refuses
-        self.on_loops = self.in_threads = None
+        self.on_loops = self.in_threads = None  # to be made anew
 
     def keep_apart(self) -> None:
         """Make attempts that may be overtaken in tasks of their own from now on: they take long to end when cut."""

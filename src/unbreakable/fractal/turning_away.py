@@ -6,10 +6,10 @@ What the script would come to, where nothing else has a say, is known before: th
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
-from unbreakable.errors import CircuitOpen, Kind
+from unbreakable.errors import Kind
 from unbreakable.fractal.healing import Healing, failed_in_words, not_again_in_words, not_repeated
 from unbreakable.fractal.telling import untried
 from unbreakable.fractal.trace import Notebook
@@ -17,13 +17,14 @@ from unbreakable.fractal.trying import Validation, check_input
 from unbreakable.outcome import Outcome, Status, Trace
 from unbreakable.policies import Bulkhead, Plan
 from unbreakable.policies.breaker import ENDLESS, resting
-from unbreakable.policies.policy import _current
+from unbreakable.policies.policy import innermost
 from unbreakable.runtime import Runtime
 
 STEPS = (
     *("try.validate.check_input", "try.validate.check_state", "try.validate.prepare"),
     *("heal.diagnose.classify", "heal.diagnose.sign", "heal.diagnose.find_cause", "learn.store.record"),
 )
+WayBack: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Exception | None]
 MOST_PILED = 4_096  # calls turned away that wait to be counted
 
 
@@ -35,46 +36,56 @@ def is_all(around: Sequence[object], plan: Plan) -> bool:
     return all(type(layer) in (Validation, Bulkhead, Healing) or layer in open_to_all for layer in around)
 
 
-def turn_away_if_shut(
-    node: Any, target: Any, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Exception | None:
-    """Raise CircuitOpen as the script would, if that is all that it would do; else take nothing.
+def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
+    """Return what turns a call away as the script would, if that is all that it would do, and takes nothing else.
 
-    Return what is wrong with the arguments, if they were looked at and refused.
+    That returns the CircuitOpen to be raised, or what is wrong with the arguments, if they were looked at and refused,
+    or None.
     """
-    circuit, outer, gate = target.circuit, _current.get(), target.gate
-    if not (circuit.shut and target.turns_away) or node.listeners:
-        return None
-    if (outer is not None and outer.live) or (gate is not None and gate.is_full):
-        return None
-    if node.settings.validate is not None and (refused := check_input(node.settings, args, kwargs)) is not None:
-        return refused
-    rest = circuit.until - runtime.now()
-    if rest <= 0.0:
-        return None
-    target.turned_away.append(None)  # atomic with and without a GIL, as the ring of successes
-    if len(target.turned_away) >= MOST_PILED:
-        target.count_turned_away()
-    raise resting(node.name, circuit, rest, untried(node.name, "open" if rest < ENDLESS else "forced open"))
+    circuit, gate, validate, turned_away = target.circuit, target.gate, node.validate, target.turned_away
+    if not target.turns_away:
+        return nowhere
+    notes = [untried(node.name, "open")], [untried(node.name, "forced open")]
+
+    def refusal_if_shut(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
+        outer, clock = innermost(), runtime.now
+        if not circuit.shut or node.listeners or (outer is not None and outer.live):
+            return None
+        if gate is not None and (gate.line or not (gate.free or gate.made < gate.most)):  # as gate.is_full says
+            return None
+        if validate is not None and (refused := check_input(node.settings, args, kwargs)) is not None:
+            return refused
+        rest = circuit.until - clock()
+        if rest <= 0.0:
+            return None
+        turned_away.append(None)  # atomic with and without a GIL, as the ring of successes
+        if len(turned_away) >= MOST_PILED:
+            target.count_turned_away()
+        return resting(node.name, circuit, rest, notes[rest == ENDLESS])
+
+    return refusal_if_shut
+
+
+def nowhere(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Turn nobody away."""
 
 
 def outcome_if_shut(node: Any, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any] | None:
     """Return the outcome of a call that an open circuit turns away; None where the script has to be played."""
     target = node.targets.only or node.targets.if_any(args, kwargs)
-    if target is None or not target.circuit.shut or node.settings.validate is not None:
+    if target is None or not target.circuit.shut or node.validate is not None:
         return None
     retry = target.plan.retry
     if retry is not None and retry.on is not Exception:
         return None  # why it is not repeated is for the script to say
-    try:
-        turn_away_if_shut(node, target, runtime, args, kwargs)
-    except CircuitOpen as error:
-        del error.__notes__  # which is for those at whom it is raised
-        return _outcome(node, target.plan, error)
-    return None
+    error = way_back(node, target, runtime)(args, kwargs)
+    if error is None:
+        return None
+    del error.__notes__  # which is for those at whom it is raised
+    return _outcome(node, target.plan, error)
 
 
-def _outcome(node: Any, plan: Plan, error: CircuitOpen) -> Outcome[Any]:
+def _outcome(node: Any, plan: Plan, error: Exception) -> Outcome[Any]:
     lines = [f"0.000 s  {failed_in_words(1, Kind.REJECTED, error)}"]
     if plan.retry is not None and plan.retry.attempts > 1:
         lines.append(f"0.000 s  {not_again_in_words(not_repeated(Kind.REJECTED))}")

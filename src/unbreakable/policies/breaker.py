@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
@@ -97,7 +98,7 @@ def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:
     return CircuitOpen(f"the circuit of {name} is half-open: a call is finding out whether its target is back")
 
 
-def resting(name: str, circuit: Circuit, rest: float, note: str | None = None) -> CircuitOpen:
+def resting(name: str, circuit: Circuit, rest: float, notes: Sequence[str] = ()) -> CircuitOpen:
     """Return what a caller is told while the circuit rests, which is all that there is to do then.
 
     Made by hand, with words that were used within this millisecond: it takes half the time.
@@ -107,9 +108,8 @@ def resting(name: str, circuit: Circuit, rest: float, note: str | None = None) -
         words = f"the circuit of {name} " + ("was forced open" if rest == ENDLESS else f"is open for {rest:.3f} s more")
         circuit.told = rest, words
     error = _new(CircuitOpen, words)
-    error.retry_after = None if rest == ENDLESS else rest
-    if note is not None:
-        error.__notes__ = [note]
+    told_when = None if rest == ENDLESS else rest
+    error.__dict__ = {"retry_after": told_when, "__notes__": [*notes]} if notes else {"retry_after": told_when}
     return error
 
 

@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from asyncio import current_task
-from asyncio.tasks import _current_tasks
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from threading import get_ident
@@ -37,6 +36,7 @@ T = TypeVar("T")
 # standard library says in which thread it does: whether it is the one that ran last is known in half the time.
 LOOKS_LONG = sys.version_info < (3, 12)
 NO_LOOP = SimpleNamespace(_thread_id=None)
+_current_tasks: dict[Any, asyncio.Task[Any]] = getattr(asyncio.tasks, "_current_tasks", {})
 
 BEGINNING, MOST_BEGINNING = 0.005, 0.1  # seconds after which to look whether work has begun: at first, and later
 
@@ -68,7 +68,7 @@ class AsyncioRuntime:
         That alone holds the task: held by the alarm, the two would be a circle for the collector.
         """
         loop, watch = self.latest
-        if loop._thread_id == get_ident():
+        if loop._thread_id == get_ident():  # noqa: SLF001
             task = _current_tasks.get(loop)
         else:
             task = current_task()

@@ -49,7 +49,9 @@ def told(end: Any) -> Any:
 def by_the_script(door: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return what a plain call ends in when nobody is turned away by arithmetic."""
     with monkeypatch.context() as patch:
-        patch.setattr("unbreakable.fractal.doors.turn_away_if_shut", lambda *args: None)
+        patch.setattr(door.node.target, "turns_away", False)
+        for ways in ("on_loops", "in_threads"):
+            patch.setattr(door.node.target, ways, None)  # to be built anew
         return called(door)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
 import math
+import threading
+import weakref
 
 import pytest
 
@@ -193,3 +197,42 @@ def test_driven_outside_any_task_a_step_is_not_cut_and_not_lost():
         return await done
 
     assert 7 == play(story)
+
+
+def test_a_loop_that_has_moved_to_another_thread_is_not_taken_for_the_one_that_runs_here():
+    """What is late here is cut here, also when the loop that was watched last runs elsewhere by now."""
+    moved, release = asyncio.new_event_loop(), threading.Event()
+
+    async def at_once():
+        return await ASYNCIO.within(60.0, functools.partial(ASYNCIO.sleep, 0))
+
+    async def busy():
+        release.wait(5.0)  # its task is the running one of its loop
+
+    async def late():
+        with pytest.raises(TimeUp):
+            await asyncio.wait_for(ASYNCIO.within(0.01, stuck), 2.0)
+
+    moved.run_until_complete(at_once())
+    thread = threading.Thread(target=moved.run_until_complete, args=(busy(),))
+    thread.start()
+    try:
+        asyncio.run(late())
+    finally:
+        release.set()
+        thread.join()
+        moved.close()
+
+
+def test_a_loop_that_is_closed_is_not_held():
+    """Neither by its watch nor as the one that was watched last."""
+
+    async def story():
+        await ASYNCIO.within(60.0, functools.partial(ASYNCIO.sleep, 0))
+        return weakref.ref(asyncio.get_running_loop())
+
+    first = asyncio.run(story())
+    asyncio.run(story())
+    gc.collect()
+
+    assert first() is None
