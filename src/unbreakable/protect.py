@@ -223,36 +223,36 @@ def attempts(name: str, **options: Unpack[Common]) -> Attempts:
     >>> tries
     [1, 2]
 
-    Every place in your code that calls this has a node of its own, which remembers and learns from call to call; what
-    the options say is settled by the first call from there.  The last failure is raised.
+    Every place in your code that calls this has a node of its own for each set of settings that it calls this with; it
+    remembers and learns from call to call.  Functions (``validate``, ``key``, ``remedies``) are those of the call at
+    hand and may use its variables: ``validate`` and ``key`` take nothing here.  The last failure is raised.
     """
+    from unbreakable.fractal.own import BlockNode, Own  # when there are blocks
+
     frame = sys._getframe(1)  # noqa: SLF001 - the place decides which node it is
     given: dict[str, Any] = {**options}
     if given.get("hedge") is None:  # learned, and learned is that a block cannot run twice at once
         given["hedge"] = False
-    place = (name, frame.f_code, frame.f_lasti, *_plain(given))
+    check_names(name, options, attempts)
+    own = Own(name, given)
+    place = (name, frame.f_code, frame.f_lasti, own.sort, *_plain(given))
     with _places_lock:
-        node = _places.get(place) or _places.setdefault(place, _new_node(name, given))
+        node = _places.get(place) or _places.setdefault(place, BlockNode(name, **given, **own.settings()))
         _places.move_to_end(place)
         dropped = [_places.popitem(last=False)[1] for _ in range(len(_places) - MOST_PLACES)]
     for each in dropped:
         each.aclose_sync()
-    return Attempts(node)
-
-
-def _new_node(name: str, options: Any) -> FractalNode:
-    check_names(name, options, attempts)
-    return FractalNode(name, **options)
+    return Attempts(node, own)
 
 
 def _plain(options: Any) -> list[tuple[str, Any]]:
-    """Return the options that can be compared: functions are made anew at every call."""
-    plain = []
+    """Return the options that nodes are told apart by; what cannot be compared is refused by whoever checks it."""
+    plain: list[tuple[str, Any]] = []
     for name, value in sorted(options.items()):
         try:
             hash(value)
         except TypeError:
-            continue
-        if not callable(value):
-            plain.append((name, value))
+            plain.append((name, type(value)))
+        else:
+            plain.append((name, "a function" if callable(value) else value))
     return plain

@@ -134,4 +134,5 @@ def _calling(name: str, function: Any, matches: Callable[[Failure], bool], *, pr
         takes_none = False  # a builtin does not say
     if not takes_none:
         takes_one(f"remedies.{name}: function", function)
-    return Remedy(name, matches, (lambda failure: function()) if takes_none else function, prevents=prevents)
+    apply = (lambda failure: function()) if takes_none else function
+    return Remedy(name, matches, apply, prevents=prevents, source=function)

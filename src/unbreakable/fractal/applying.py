@@ -26,9 +26,9 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
         return None
     if remedy.apply is None:
         return applied(ctx, failure, remedy)
-    if not await remedy.alone.enter(ctx.runtime, until - ctx.runtime.now()):
+    if not await remedy.turn.alone.enter(ctx.runtime, until - ctx.runtime.now()):
         return None
-    ctx.mending = remedy
+    ctx.mending = remedy.turn
     try:
         # In a context of its own: what it does is done for the target's sake, and as often as it is needed.
         with ctx.notebook.doing("heal.fix.apply"), inside(ctx.scope()):
@@ -40,7 +40,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
         return None
     finally:
         ctx.mending = None
-        remedy.alone.leave()
+        remedy.turn.alone.leave()
     return applied(ctx, failure, remedy)
 
 
@@ -53,7 +53,8 @@ def applied(ctx: Context, failure: Failure, remedy: Remedy) -> Remedy:
 
 
 async def _apply(ctx: Context, mend: Callable[[], Any], remedy: Remedy, began: float, until: float) -> None:
-    if remedy.shared and remedy.mended_at > began:
+    turn = remedy.turn
+    if turn.shared and turn.mended_at > began:
         ctx.excused = True
         ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
         return
@@ -66,5 +67,5 @@ async def _apply(ctx: Context, mend: Callable[[], Any], remedy: Remedy, began: f
     changes = changes if isinstance(changes, Mapping) else {}
     if changes:
         ctx.arguments = {**ctx.arguments, **changes}
-    remedy.shared, remedy.mended_at = not changes, ctx.runtime.now()
+    turn.shared, turn.mended_at = not changes, ctx.runtime.now()
     ctx.notebook.tell(f"applied remedy {remedy.name}" + (f", which changed {', '.join(changes)}" if changes else ""))

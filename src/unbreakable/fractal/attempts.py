@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from unbreakable.errors import AttemptTimeout, ConfigurationError, DeadlineExceeded, Kind
 from unbreakable.fractal.floor import advance, advance_async, hand_over
@@ -20,6 +20,9 @@ from unbreakable.policies import Context
 from unbreakable.policies.policy import enter
 from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime
+
+if TYPE_CHECKING:  # loaded by whoever makes one
+    from unbreakable.fractal.own import Own
 
 
 class Block:
@@ -75,7 +78,7 @@ class Attempts:
     ``outcome`` tells how it went, once the loop is over.
     """
 
-    def __init__(self, node: FractalNode) -> None:
+    def __init__(self, node: FractalNode, own: Own) -> None:
         if node.settings.fallback is not None or node.judges:
             msg = f"{node.name}: a block has no value, so fallback, verify and schema have no place in attempts()"
             raise ConfigurationError(msg)
@@ -83,7 +86,7 @@ class Attempts:
             raise ConfigurationError(
                 f"{node.name}: a block cannot run twice at once, so hedge must be False in attempts()"
             )
-        self.node = node
+        self.node, self._own = node, own
         self.outcome: Outcome[None] | None = None
         self._script: Coroutine[Any, Any, Result[Any]] | None = None
         self._number = 0
@@ -102,7 +105,7 @@ class Attempts:
             msg = f"{self.node.name}: a block in sync code cannot be cut, so timeout has no place here; use a deadline"
             raise ConfigurationError(msg)
         self._block = block
-        self.context = self._scope = self.node.open(runtime, self._hand_over, ((), {}))
+        self.context = self._scope = self._own.open(self.node, runtime, self._hand_over)
         self.context.waiting = self._wait_for_block
         self._script = self.node.play(self.context)
 
@@ -164,6 +167,7 @@ class Attempts:
 
     def _finish(self, result: Result[Any]) -> bool:
         self._script = None
+        self.context.waiting = self._scope.waiting = None  # the last context of a thread is looked at for long
         self.outcome = self.node.outcome(self.context, result)
         return self.outcome.ok
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from unbreakable.fractal.cases import name_of
@@ -10,6 +10,7 @@ from unbreakable.fractal.episode import Episode
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.fractal.signature import root_cause, sign
+from unbreakable.fractal.turn import Turn
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context
 from unbreakable.policies.effects import may_repeat
@@ -44,7 +45,7 @@ def why_give_up(ctx: Context, failure: Failure, remedy: Remedy | None, episode: 
 def is_mendable(failure: Failure, ctx: Context) -> bool:
     """Return whether a remedy that can be trusted is going to be applied for *failure*, and followed by an attempt."""
     retry = ctx.plan.retry
-    if not ctx.node.remedies or retry is None or not retry.wants(failure, remedied=True) or ctx.left() <= 0:
+    if not remedies_of(ctx) or retry is None or not retry.wants(failure, remedied=True) or ctx.left() <= 0:
         return False
     if not (may_repeat(ctx.plan.effects, failure) and (ctx.prepaid or ctx.node.may_pay(ctx))):
         return False
@@ -56,9 +57,9 @@ def is_mendable(failure: Failure, ctx: Context) -> bool:
 def candidates_for(failure: Failure, ctx: Context, tell: Callable[[str], None] | None = None) -> list[Remedy]:
     """Return the remedies that are meant for *failure*; a predicate that raises means no, and is told."""
     found, busy = [], mending(ctx)
-    for remedy in ctx.node.remedies:
+    for remedy in remedies_of(ctx):
         try:
-            if remedy not in busy and remedy.matches(failure):
+            if remedy.turn not in busy and remedy.matches(failure):
                 found.append(remedy)
         except Exception as error:
             if tell is not None:
@@ -66,8 +67,13 @@ def candidates_for(failure: Failure, ctx: Context, tell: Callable[[str], None] |
     return found
 
 
-def mending(ctx: Context) -> set[Remedy]:
-    """Return the remedies at work in the calls around this one: a remedy is not healed by itself."""
+def remedies_of(ctx: Context) -> Sequence[Remedy]:
+    """Return the remedies of the call: those given with it, else its node's."""
+    return ctx.remedies or ctx.node.remedies
+
+
+def mending(ctx: Context) -> set[Turn]:
+    """Return the turns of remedies at work in the calls around this one: a remedy is not healed by itself."""
     found, scope = set(), ctx.parent
     while scope is not None:
         if scope.mending is not None:

@@ -55,7 +55,7 @@ class Experience:
 
     def __init__(self) -> None:
         self._taken_in: dict[str, Case] = {}  # the one used last at the end
-        self._fresh: deque[tuple[str, Remedy | None, bool, float]] = deque()  # verdicts that are not yet
+        self._fresh: deque[tuple[str, str, float, bool, float]] = deque()  # verdicts that are not yet
         self._scores = 0
         self._lock = new_lock()
         self._may_be_in_vain = False  # whether it was ever learned of any that repeats are, or may be
@@ -68,7 +68,7 @@ class Experience:
 
     def update(self, signature: str, remedy: Remedy | None, *, worked: bool, seconds: float = 0.0) -> None:
         """Take the verdict of the attempt after *remedy* (None: after waiting), a try that took *seconds*."""
-        self._fresh.append((signature, remedy, worked, seconds))
+        self._fresh.append((signature, name_of(remedy), prior_of(remedy), worked, seconds))
         if len(self._fresh) >= MOST_FRESH:
             self._catch_up()
 
@@ -81,9 +81,9 @@ class Experience:
     def _catch_up(self) -> None:
         with self._lock:
             fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]
-            for (signature, remedy), alike in groupby(fresh, key=itemgetter(0, 1)):
-                tries = [(int(worked), int(not worked), seconds) for _, _, worked, seconds in alike]
-                self._take(signature, name_of(remedy), prior_of(remedy), tries, is_news=True)
+            for (signature, name, prior), alike in groupby(fresh, key=itemgetter(0, 1, 2)):
+                tries = [(int(worked), int(not worked), seconds) for *_, worked, seconds in alike]
+                self._take(signature, name, prior, tries, is_news=True)
 
     def _learn(self, signature: str, name: str, prior: float, *, worked: bool) -> None:
         with self._lock:

@@ -290,7 +290,7 @@ def mended_for_now(ctx: Context, failure: Failure, remedy: Remedy) -> None:
     """Learn that *remedy* has helped, to know how long it does."""
     experience = ctx.target.experience
     outlook = experience.looks_ahead()
-    outlook.mended(failure.signature, remedy.name, remedy.mended_at, ctx.target.successes_of_all())
+    outlook.mended(failure.signature, remedy.name, remedy.turn.mended_at, ctx.target.successes_of_all())
     experience.foreseen = outlook.next()
 
 
@@ -305,7 +305,7 @@ def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Resul
             return
         experience = ctx.target.experience
         experience.update(failure.signature, mended, worked=worked, seconds=seconds)
-        if worked and mended is not None and mended.shared and mended.prevents:
+        if worked and mended is not None and mended.turn.shared and mended.prevents:
             mended_for_now(ctx, failure, mended)
         name = WAIT if mended is None else mended.name
         ctx.emit(RemedyConfirmed, remedy=name, signature=failure.signature, worked=worked)

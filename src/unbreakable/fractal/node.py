@@ -304,7 +304,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
 
     def mends(self, failure: Failure, ctx: Context) -> bool:
         """Return whether a remedy that can be trusted is going to be applied for *failure*, and tried."""
-        if not self.remedies:
+        if not (self.remedies or ctx.remedies):
             return False
         from unbreakable.fractal.choosing import is_mendable
 
@@ -363,7 +363,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
                 target.shades.clear()
             target.circuit.scatter(self.drivers[0].random)
         for remedy in self.remedies:
-            remedy.alone.clear()
+            remedy.turn.alone.clear()
 
 
 def _check(name: object, operation: object, parent: object, runtime: object, options: Any, taker: type) -> None:

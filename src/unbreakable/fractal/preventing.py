@@ -5,7 +5,7 @@ from __future__ import annotations
 from unbreakable.errors import Foreseen
 from unbreakable.events import Prevented
 from unbreakable.fractal.applying import apply
-from unbreakable.fractal.choosing import mending
+from unbreakable.fractal.choosing import mending, remedies_of
 from unbreakable.fractal.outlook import Due, Outlook
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure
@@ -20,10 +20,10 @@ async def prevent(ctx: Context) -> None:
     if outlook is None or ctx.target.circuit.stamp is None or ctx.left() <= 0:
         return
     due = outlook.due(ctx.runtime.now(), ctx.target.successes_of_all(), ctx.runtime.random())
-    remedy = None if due is None else next((each for each in ctx.node.remedies if each.name == due.remedy), None)
-    if due is not None and (remedy is None or not (remedy.shared and remedy.prevents)):
+    remedy = None if due is None else next((each for each in remedies_of(ctx) if each.name == due.remedy), None)
+    if due is not None and (remedy is None or not (remedy.turn.shared and remedy.prevents)):
         outlook.forget(due)
-    elif due is not None and remedy is not None and remedy not in mending(ctx):
+    elif due is not None and remedy is not None and remedy.turn not in mending(ctx):
         await _prevent(ctx, outlook, due, remedy)
     ctx.target.experience.foreseen = outlook.next()
 
@@ -33,6 +33,6 @@ async def _prevent(ctx: Context, outlook: Outlook, due: Due, remedy: Remedy) -> 
     ctx.notebook.tell(f"a failure that {remedy.name} mends is due by its {due.rule}")
     applied = await apply(ctx, Failure(error, signature=due.signature, node=ctx.node.name), remedy, SHARE)
     ctx.excused = False
-    if applied is not None and remedy.shared:
-        outlook.prevented(due, remedy.mended_at, ctx.target.successes_of_all())
+    if applied is not None and remedy.turn.shared:
+        outlook.prevented(due, remedy.turn.mended_at, ctx.target.successes_of_all())
         ctx.emit(Prevented, remedy=remedy.name, signature=due.signature, rule=due.rule)

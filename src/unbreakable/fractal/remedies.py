@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
 from unbreakable.fractal.operation import qualified_name, takes_one
+from unbreakable.fractal.turn import Turn
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import Gate
 
 Matcher: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...] | Callable[[Failure], object]"
 
@@ -38,13 +39,20 @@ class Remedy:
         stretch: float = 1.0,
         goes_on: bool = False,
         final: bool = False,
+        source: Any = None,
     ) -> None:
         self.name, self.matches, self.apply = name, matches, apply
         self.prior = prior  #: how likely it is thought to work before anything was learned
         self.prevents = prevents and apply is not None
         self.pause, self.stretch, self.goes_on, self.final = pause, stretch, goes_on, final
-        self.alone, self.mended_at = Gate(1), float("-inf")
-        self.shared = True  #: whether one application serves every call, as long as it changed no arguments
+        self.turn = Turn()
+        self.source = apply if source is None else source  #: the user's function that it calls
+
+    def serving(self, turn: Turn, *, of_all: bool) -> Remedy:
+        """Return it for those that share this *turn*; unless they are all, when they fail tells nothing of others."""
+        other = copy.copy(self)
+        other.turn, other.prevents = turn, self.prevents and of_all
+        return other
 
 
 def matcher(what: tuple[Matcher, ...]) -> Callable[[Failure], bool]:

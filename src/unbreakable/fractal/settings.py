@@ -98,12 +98,12 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
     return Settings(
         name=name,
         effects=checked(options.get("effects", "unknown")),
-        validate=_function(name, "validate", options.get("validate")),
+        validate=plain_function(name, "validate", options.get("validate")),
         schema=checked_schema(f"{name}: schema", options.get("schema")),
         verify=_verification(options.get("verify")),
         fallback=_fallback(name, options.get("fallback")),
         deadline=_deadline(name, options.get("deadline")),
-        key=_function(name, "key", options.get("key")),
+        key=plain_function(name, "key", options.get("key")),
         strategy=strategy.name if isinstance(strategy, Strategy) else strategy,
         pinned=pinned,
         shadows=shadows,
@@ -127,7 +127,8 @@ def without_shadows(name: str, options: dict[str, Any]) -> tuple[dict[str, Any],
     return options, shadows
 
 
-def _function(name: str, option: str, value: Any) -> Any:
+def plain_function(name: str, option: str, value: Any) -> Any:
+    """Return the function given as *option*, or None; refuse anything else, and what has to be awaited."""
     if value is not None and not callable(value):
         raise refuse(f"{name}: {option}", "a function", value)
     if value is not None and is_async(value):
@@ -138,7 +139,7 @@ def _function(name: str, option: str, value: Any) -> Any:
 def _verification(value: Any) -> Verify | None:
     if value is None or isinstance(value, Verify):
         return value
-    return Verify(_function("verify", "check", value) if callable(value) else value)
+    return Verify(plain_function("verify", "check", value) if callable(value) else value)
 
 
 def _fallback(name: str, value: Any) -> Fallback | None:

@@ -5,10 +5,10 @@ Verification defines success: a value that does not pass is a failure for retry,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import CoroutineType
-from typing import Any
+from typing import Any, Protocol
 
 from unbreakable.errors import (
     AttemptTimeout,
@@ -64,7 +64,19 @@ class Validation:
         return await inner(ctx)
 
 
-def check_input(settings: Settings, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Exception | None:
+class Validated(Protocol):
+    """Have a name, and perhaps a function that looks at the input."""
+
+    @property
+    def name(self) -> str:
+        """Return what refusals call it."""
+
+    @property
+    def validate(self) -> Callable[..., object] | None:
+        """Return the function, None for none."""
+
+
+def check_input(settings: Validated, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Exception | None:
     """Return the refusal of a call whose arguments ``validate`` does not accept."""
     validate = settings.validate
     if validate is None:
@@ -186,7 +198,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     if ctx.broken or node.parent is not None or node.children:
         facts["suspects"] = suspects_of(ctx)
     failure = Failure.of(facts)
-    return replace(failure, mendable=True) if node.remedies and node.mends(failure, ctx) else failure
+    return replace(failure, mendable=True) if (node.remedies or ctx.remedies) and node.mends(failure, ctx) else failure
 
 
 def known_inside(error: Exception, ctx: Context) -> dict[str, Any]:

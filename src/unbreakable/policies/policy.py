@@ -92,7 +92,8 @@ class Context(Alarm):
     error: Exception | None = None  #: the last failure, kept when a fallback answers
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
     when_judged: Callable[..., None] | None = None  #: told ``ok=`` whether the attempt's value was accepted
-    mending: Any = None  #: the remedy that is being applied
+    mending: Any = None  #: the turn of the remedy that is being applied
+    remedies: Sequence[Any] = ()  #: those that were given with this call, a block's
     outcome_id: str | None = None  #: the name under which the call's end was told
     parts: dict[str, int] | None = None  #: how often calls that are alike were named inside this attempt
     title: Title | None = None  #: the name of the call
@@ -239,6 +240,8 @@ class Context(Alarm):
         self.live = self.pursuit is not None and not self.pursuit.is_over  # its first attempt may still end
         self.given, self.function, self.spent = _NOTHING_GIVEN, None, ()
         self.work = self.parts = None
+        if self.remedies:
+            self.remedies = ()
         if self.whole is None:
             self.choice = None  # of an attempt, the call still has to know it
         elif self.whole.own_deeds is not None:

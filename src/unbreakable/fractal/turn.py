@@ -1,0 +1,52 @@
+"""Whose turn it is to apply a remedy: one call at a time, for all that it serves."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from unbreakable.runtime import Gate
+
+
+class Turn:
+    """Let one call at a time apply a remedy, and know when that last went through."""
+
+    __slots__ = ("__weakref__", "alone", "mended_at", "shared")
+
+    def __init__(self) -> None:
+        self.alone, self.mended_at = Gate(1), float("-inf")
+        self.shared = True  #: whether one application serves every call, as long as it changed no arguments
+
+
+class Turns:
+    """Keep a turn for each owner, such as the client whose token a remedy fetches anew, and as long as that lives.
+
+    An owner that nobody can refer to weakly has a new turn each time.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, tuple[weakref.ref[Any], Turn]] = {}
+
+    def of(self, owner: object) -> Turn:
+        """Return the turn of *owner*."""
+        place = id(owner)
+        known = self._by_id.get(place)
+        if known is not None and known[0]() is owner:
+            return known[1]
+        by_id = self._by_id
+
+        def forget(gone: weakref.ref[Any]) -> None:
+            if (kept := by_id.get(place)) is not None and kept[0] is gone:
+                del by_id[place]
+
+        try:
+            fresh = (weakref.ref(owner, forget), Turn())
+        except TypeError:
+            return Turn()
+        if known is not None:  # of what was at this place in memory before
+            forget(known[0])
+        return by_id.setdefault(place, fresh)[1]
+
+    def clear(self) -> None:
+        """Forget all turns: after a fork nobody holds one."""
+        self._by_id.clear()
