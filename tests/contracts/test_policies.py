@@ -154,6 +154,18 @@ FAMILY = {
     ),
     Timeout: Member(Timeout(), Timeout(2.0), wrong_seconds("seconds", positive=True, endless=True)),
 }
+# What is promised to whoever says nothing: as the pages have it, not the code.
+CIRCUIT = "failures=5, ratio=None, window=30.0, last=None, minimum=10, rest=30.0, most_rest=None, jitter=0.0, permits=1"
+DEFAULTS = {
+    AdaptiveLimit: "least=1, most=1000, first=20, wait=1.0",
+    Backoff: "first=0.1, factor=2.0, most=30.0, jitter=True",
+    Bulkhead: "most=64, wait=0.0",
+    CircuitBreaker: f"{CIRCUIT}, ramp=0.0, slow=None, wait=0.0",
+    Hedge: "after=0.05, most=1",
+    RetryBudget: "ratio=0.2, floor=0.1, start=10.0, most=100.0",
+    Throttle: "accept=0.9",
+    Timeout: "seconds=inf",
+}
 WORDS_OF_THE_CALL = {"name", "deadline", "effects"}  # explained where a call is protected
 # What lives beside the policies: state, words and what joins them.
 OTHERS = {"Budget", "Circuit", "Context", "Policy", "State", "priority"}
@@ -216,6 +228,12 @@ def test_is_documented_setting_by_setting(policy):
     assert doc[0].isupper()
     assert doc.endswith((".", "]"))
     assert [] == [name for name in sorted(names) if name not in doc and f"{name}: " not in commented(source)]
+
+
+@pytest.mark.parametrize("policy", DEFAULTS)
+def test_is_what_the_pages_promise_where_nothing_is_said(policy):
+    """A default is part of the contract: whoever changes one changes what runs in other people's systems."""
+    assert f"{policy.__name__}({DEFAULTS[policy]})" == repr(policy())
 
 
 def commented(source):
