@@ -13,6 +13,7 @@ import json
 import sys
 import time
 import types
+import warnings
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,8 @@ class Court:
         tracer.start()
         self._play(names, each=tracer.switch_context)
         tracer.stop()
-        data = tracer.get_data()
+        with warnings.catch_warnings(action="ignore"):  # that there is none: tests with a tracer of their own
+            data = tracer.get_data()
         lines = {file: data.contexts_by_lineno(file) for file in data.measured_files()}
         seconds: dict[str, float] = {}
         self.failed.clear()
