@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.mutation import anew
 from tests.mutation.children import HANGS
-from tests.mutation.court import ANEW, JUDGES, LIBRARY, OPTIONS, ROOT, Court
+from tests.mutation.court import ANEW, ENOUGH, JUDGES, LIBRARY, OPTIONS, ROOT, Court
 from tests.mutation.mutants import Mutant, mutants_of
 
 CACHE = ROOT / ".cache" / "mutation"
@@ -31,13 +31,17 @@ def main() -> None:
     mutants = [mutant for file in files for mutant in mutants_of(file.resolve())]
     if options.only:
         mutants = [mutant for mutant in mutants if options.only in mutant.key]
-    record, verdicts = judged_in_place(mutants, options)
-    again = {
-        number: mutant for number, mutant in enumerate(mutants) if verdicts.get(number, ANEW) in {ANEW, "survived"}
-    }
-    print(f"{len(again)} of {len(mutants)} with an import of their own ...", file=sys.stderr, flush=True)
     for name in WARM:
         __import__(name)
+    record, verdicts = judged_in_place(mutants, options)
+    at_import = anew.lines_at_import()
+    again = {
+        number: mutant
+        for number, mutant in enumerate(mutants)
+        if verdicts.get(number, ANEW) == ANEW
+        or (verdicts[number] == "survived" and at_import.get(str(mutant.file), set()).intersection(mutant.lines))
+    }
+    print(f"{len(again)} of {len(mutants)} with an import of their own ...", file=sys.stderr, flush=True)
     verdicts.update(anew.judge(again, record, options.jobs))
     sys.exit(report(mutants, verdicts, options.bar))
 
@@ -48,6 +52,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: all of src/unbreakable/policies")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--only", default="", help="only the mutants in whose text this is")
+    parser.add_argument("--enough", type=float, default=ENOUGH, help="seconds of tests that a mutant meets")
     parser.add_argument("--stale", action="store_true", help="trust what was recorded of the tests on other code")
     parser.add_argument("--bar", type=float, default=BAR, help="the score in per cent below which it fails")
     return parser.parse_args()
@@ -63,7 +68,7 @@ def judged_in_place(mutants: list[Mutant], options: argparse.Namespace) -> tuple
         child = os.fork()
         if not child:
             try:
-                court = Court(mutants, options.jobs, CACHE, stale=options.stale)
+                court = Court(mutants, options, CACHE)
                 code = pytest.main([*OPTIONS, *JUDGES], plugins=[court])
                 if code == 0:
                     court.record.players = {file: dict(lines) for file, lines in court.record.players.items()}
@@ -89,8 +94,7 @@ def report(mutants: list[Mutant], verdicts: dict[int, str], bar: float) -> int:
             kind = "excused"
         counts[mutant.file.name][kind] += 1
         if kind == "survived":
-            print(f"{mutant.file.relative_to(ROOT)}:{mutant.lines.start} in {mutant.owner or 'the module'}")
-            print(f"- {mutant.was}\n+ {mutant.now}")
+            print(f"{mutant} in {mutant.owner or 'the module'}")
     total = sum(counts.values(), Counter())
     print(f"\n{'file':24}{'killed':>8}{'timeout':>9}{'survived':>10}{'equivalent':>12}{'score':>9}{'without':>10}")
     for name, count in [*counts.items(), ("all", total)]:

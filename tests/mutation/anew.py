@@ -1,18 +1,21 @@
 """Judge a mutant in a process that imports the library with the mistake in it.
 
-So it is with what is made at import, such as a threshold, and once more with every survivor of the quicker way.
+So it is with what is made at import, such as a threshold, and with who has survived the quicker way in what runs then.
 """
 
 from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import json
 import re
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import coverage
 import pytest
 from tests.mutation.children import each_forked
 from tests.mutation.court import ENOUGH, LIBRARY, OPTIONS, Record, repeatable
@@ -62,6 +65,29 @@ class Mistaken(importlib.machinery.SourceFileLoader):
         return compile(self.mutant.tree, self.path, "exec", dont_inherit=True)
 
 
+def lines_at_import() -> dict[str, set[int]]:
+    """Return the lines of the policies that run when the library is imported."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "lines"
+        for _, said in each_forked([place], trace_import, lambda _: 60.0, 1):
+            if said != "done":
+                raise RuntimeError("the library cannot be imported")
+        return {file: set(lines) for file, lines in json.loads(place.read_text()).items()}
+
+
+def trace_import(place: Path) -> str:
+    """Import the policies, and write down which lines that runs."""
+    tracer = coverage.Coverage(data_file=None, include=[f"{LIBRARY}/policies/*"])
+    tracer.start()
+    importlib.import_module("unbreakable")
+    for file in (LIBRARY / "policies").glob("[!_]*.py"):
+        importlib.import_module(f"unbreakable.policies.{file.stem}")
+    tracer.stop()
+    data = tracer.get_data()
+    place.write_text(json.dumps({file: data.lines(file) for file in data.measured_files()}))
+    return "done"
+
+
 def judge(mutants: dict[int, Mutant], record: Record, jobs: int) -> dict[int, str]:
     """Return what the tests say of each of *mutants*."""
     chosen = {number: tests_of(mutant, record) for number, mutant in mutants.items()}
@@ -73,6 +99,8 @@ def judge(mutants: dict[int, Mutant], record: Record, jobs: int) -> dict[int, st
         jobs,
     ):
         verdicts[number] = said or "killed by its death"
+        if said == "survived":
+            print(mutants[number], file=sys.stderr, flush=True)
     return verdicts
 
 

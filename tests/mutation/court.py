@@ -47,9 +47,10 @@ class Record:
     def add(self, told: dict[str, Any]) -> None:
         """Add what was recorded of one file of tests."""
         self.seconds.update(told["seconds"])
+        names = {name: name for name in told["seconds"]}  # each once: a process that is large is slow to fork
         for file, lines in told["lines"].items():
             for line, tests in lines.items():
-                fit = set(tests) & told["seconds"].keys()
+                fit = {names[test] for test in tests if test in names}
                 self.players[file][int(line)].update(fit)
                 self.breadth.update(fit)
 
@@ -90,8 +91,9 @@ class Record:
 class Court:
     """A plugin of pytest that judges *mutants* with the tests that it has collected."""
 
-    def __init__(self, mutants: list[Mutant], jobs: int, cache: Path, *, stale: bool) -> None:
-        self.mutants, self.jobs, self.cache, self.stale = mutants, jobs, cache, stale
+    def __init__(self, mutants: list[Mutant], options: Any, cache: Path) -> None:
+        self.mutants, self.cache, self.enough = mutants, cache, options.enough
+        self.jobs, self.stale = options.jobs, options.stale
         self.record, self.verdicts = Record(), {}
         self.failed: list[str] = []
         self.tests: dict[str, pytest.Item] = {}
@@ -192,7 +194,7 @@ class Court:
         def tests_of(number: int) -> list[str]:
             if number not in chosen:
                 mutant = self.mutants[number]
-                chosen[number] = self.record.in_order(self.record.of_mutant(mutant))
+                chosen[number] = self.record.in_order(self.record.of_mutant(mutant), self.enough)
             return chosen[number]
 
         numbers = [number for number, mutant in enumerate(self.mutants) if mutant.owner is not None]
@@ -208,6 +210,8 @@ class Court:
                 print(f"judging {last.name} ...", file=sys.stderr, flush=True)
             self.record.kills.update([said.partition("killed by ")[2]] if said.startswith("killed by ") else [])
             self.verdicts[number] = said or "killed by its death"
+            if said == "survived":
+                print(self.mutants[number], file=sys.stderr, flush=True)
 
     def _meet(self, mutant: Mutant, names: list[str]) -> str:
         """Make the mistake, here and now, and play the tests of those *names*."""

@@ -14,6 +14,7 @@ from tests.mutation.operators import mistakes
 UNSEEN = {"annotation", "returns", "decorator_list", "type_params", "format_spec", "ctx"}  # by whoever runs the code
 SAID = {"__all__", "__slots__"}
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "decorator_list", "cases")
+AROUND = 90  # characters of a line that are shown on both sides of a mistake
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -46,6 +47,16 @@ class Mutant:
     def names(self) -> list[str]:
         """Return what a statement of a module or of a class binds."""
         return re.findall(r"^(\w+)(?::[^=]*)? = ", self.was)
+
+    def __str__(self) -> str:
+        """Return what was changed in the line, with no more around it than shows where."""
+        same = alike(self.was, self.now)
+        tail = alike(self.was[same:][::-1], self.now[same:][::-1])
+        was, now = self.was[same : len(self.was) - tail], self.now[same : len(self.now) - tail]
+        before, after = self.was[:same], self.was[len(self.was) - tail :]
+        before = before if len(before) < AROUND else "…" + before[-AROUND:]
+        after = after if len(after) < AROUND else after[:AROUND] + "…"
+        return f"{self.file.name}:{self.lines.start}\n- {before}{was}{after}\n+ {before}{now}{after}"
 
     @property
     def key(self) -> str:
@@ -135,3 +146,9 @@ def is_unseen(node: ast.AST, parent: ast.AST) -> bool:
 def is_type(node: ast.AST, parent: ast.AST) -> bool:
     """Return whether *node* is the type that ``cast`` is told, which does nothing."""
     return isinstance(parent, ast.Call) and ast.unparse(parent.func) == "cast" and node is parent.args[0]
+
+
+def alike(one: str, other: str) -> int:
+    """Return with how many characters both begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))

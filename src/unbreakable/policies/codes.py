@@ -29,7 +29,7 @@ STATUS_OF = {
 
 def is_of_grpc(error: object) -> bool:
     """Return whether *error* is one of grpcio's, which need not be installed."""
-    kinds = getattr(type(error), "__mro__", ())
+    kinds = type(error).__mro__
     return any(kind.__name__ == "RpcError" and told_by(kind, "__module__") == "grpc" for kind in kinds)
 
 
