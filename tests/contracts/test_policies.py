@@ -257,6 +257,16 @@ def test_refuses_what_is_wrong_and_says_what_was_expected(policy, name, value, e
     assert message.endswith(f"not {value!r}")
 
 
+@pytest.mark.parametrize("name", ["AdaptiveLimit.wait", "Bulkhead.wait", "CircuitBreaker.wait", "Timeout.seconds"])
+def test_waits_for_ever_where_that_makes_sense_and_says_so(name):
+    """Whoever gives a wrong length of time is told that endless is one of the right ones."""
+    policy, setting = getattr(policies, name.split(".")[0]), name.split(".")[1]
+
+    assert ENDLESS == getattr(policy(**{setting: ENDLESS}), setting)
+    with pytest.raises(ConfigurationError, match=r"seconds \(or math\.inf\), not -1"):
+        policy(**{setting: -1})
+
+
 # ── those that run ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -106,11 +106,17 @@ def test_an_attempt_says_which_it_is_and_how_long_it_is_waited_for(fields, heade
 
 
 @pytest.mark.parametrize(
-    ("timeout", "left"), [(None, "9.000"), (Timeout(2.0), "2.000"), (Timeout(2.0, learned=True), "9.000")]
+    ("timeout", "due", "left"),
+    [
+        (None, 102.0, "9.000"),
+        (Timeout(2.0), 102.0, "2.000"),
+        (Timeout(12.0), 112.0, "9.000"),
+        (Timeout(2.0, learned=True), 102.0, "9.000"),
+    ],
 )
-def test_a_limit_that_is_a_guess_is_not_told(timeout, left):
+def test_a_limit_that_is_a_guess_is_not_told(timeout, due, left):
     """The answer to an attempt that is merely slow may still be taken."""
-    ctx = context(deadline=109.0, due=102.0, plan=Plan(timeout=timeout))
+    ctx = context(deadline=109.0, due=due, plan=Plan(timeout=timeout))
 
     assert left == headers_of(ctx)["Unbreakable-Deadline"]
 
