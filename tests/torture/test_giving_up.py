@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from types import SimpleNamespace
 
 import pytest
 
 import unbreakable as ub
+from unbreakable.testing import virtual_time
 
 
 class HttpError(Exception):
@@ -146,6 +148,57 @@ def test_after_an_outage_a_hiccup_is_repeated_again(colour):
     assert 3 == down[0]
     assert down[10:].count(1) > 20
     assert (1, "healed") == (up, end)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_many_outages_a_hiccup_is_repeated_again(seed):
+    """Five outages of two minutes, and an hour of health after each: every call that one repeat heals is healed."""
+    state = {"down": False, "hiccup": False}
+
+    def work():
+        if state["down"] or state.pop("hiccup", False):
+            raise ConnectionResetError("gone")
+
+    with virtual_time(seed=seed) as clock:
+        door = ub.protect("partner", effects="idempotent")(work)
+
+        def calls(times):
+            for _ in range(times):
+                clock.advance(10)
+                with contextlib.suppress(ConnectionResetError, ub.errors.CircuitOpen):
+                    door()
+
+        for _ in range(5):
+            calls(360)
+            state["down"] = True
+            calls(12)
+            state["down"] = False
+        calls(360)
+        ends = []
+        for _ in range(10):
+            calls(10)
+            state["hiccup"] = True
+            ends.append(door.outcome().status.value)
+
+    assert ["healed"] * 10 == ends
+
+
+@pytest.mark.parametrize("others", [1, 3])
+def test_a_request_that_fails_for_ever_costs_one_attempt_while_others_succeed(colour, others):
+    """Its target says nothing but that it failed, and answers other requests between any two that it does not."""
+
+    async def story():
+        door = colour.protect(answering({"bad": CRASHED}), **FREE)
+        taken = []
+        for _ in range(50):
+            await attempts_of(colour, door, others, "good")
+            taken += await attempts_of(colour, door, 1, "bad")
+        return taken
+
+    taken = colour.play(story)
+
+    assert [3, 1] == [taken[0], min(taken[:6])]
+    assert 35 <= taken[6:].count(1)
 
 
 def test_what_was_permanent_and_is_no_more_is_found_out(colour):

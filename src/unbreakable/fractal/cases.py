@@ -19,7 +19,9 @@ TRUSTED = 0.5  # how likely a remedy has to be to work, so that it need not be d
 PROVEN = 0.5  # successes remembered, from which on a remedy counts as known to work
 TRY_COST = 0.5  # seconds that a try costs besides the time it takes: a failed attempt is never free
 HOPEFUL = 0.2  # how likely any remedy has to be to work, so that there are repeats all the same
-DARK = 2  # lost calls between two successes of the target that count for long: an outage is no proof for afterwards
+SAID = 0.75  # how likely repeats are in vain before it was tried, where the target says so itself
+DARK = {True: 2, False: 1}  # lost calls that count for long, of those between two successes: an outage is no proof
+HEALTH = 200.0  # successes of the target that leave half of the evidence that repeats are in vain, unless it says so
 RELIEF = 0.25  # what a call that was healed leaves of the evidence that none can be
 
 
@@ -44,7 +46,12 @@ class Score:
         self.worked, self.tried = left * self.worked + worked, left * self.tried + tried
         self.seconds = left * self.seconds + seconds
         if self.tried > MOST_TRIALS:
-            self._fade(MOST_TRIALS / self.tried)
+            self.fade(MOST_TRIALS / self.tried)
+
+    @property
+    def is_said(self) -> bool:
+        """Return whether it is of giving up, and the target says so itself."""
+        return self.prior >= SAID
 
     def relieve(self) -> None:
         """Forget most of the successes."""
@@ -54,7 +61,8 @@ class Score:
         gone = share * self.worked
         self.worked, self.tried = self.worked - gone, self.tried - gone
 
-    def _fade(self, factor: float) -> None:
+    def fade(self, factor: float) -> None:
+        """Let all that is remembered count for a *factor* of it."""
         self.worked, self.tried, self.seconds = factor * self.worked, factor * self.tried, factor * self.seconds
 
     def value(self, more: float = 0.0) -> float:
@@ -134,8 +142,24 @@ class Case:
     def in_vain(self, successes: int) -> float:
         """Return how likely repeats are to be in vain; lost calls count in full while the target has no success."""
         score = self.score(GIVE_UP)
-        dark = max(0, self.dark - DARK) if self.seen == successes else 0
-        return 0.0 if score is None else score.value(dark)
+        if score is None:
+            return 0.0
+        if self.seen == successes:
+            return score.value(max(0, self.dark - DARK[score.is_said]))
+        self._recover(score, successes)
+        return score.value()
+
+    def lose(self, successes: int) -> None:
+        """Take in a call that was lost; the target has had so many *successes* by now."""
+        score = self.score(GIVE_UP)
+        if score is not None and self.seen != successes:
+            self._recover(score, successes)
+            self.put(GIVE_UP, score)
+        self.seen, self.dark = successes, self.dark + 1 if self.seen == successes else 1
+
+    def _recover(self, score: Score, successes: int) -> None:
+        if not score.is_said:
+            score.fade(0.5 ** (max(0, successes - self.seen) / HEALTH))
 
 
 NOTHING = Case()

@@ -13,6 +13,7 @@ from unbreakable.fractal.cases import (
     DARK,
     NO_NEWS,
     NOTHING,
+    SAID,
     TRUSTED,
     Case,
     Score,
@@ -37,7 +38,7 @@ MOST_UNHELPED = 24  # of them, against which only waiting has helped, if anythin
 MOST_FRESH = 64  # verdicts that wait until somebody asks: to take in several alike costs little more than one
 MOST_SCORES = 256  # of remedies, over all signatures
 EXPLORE = 0.05  # share of first choices that may go to what is not known to be best
-GONE = 0.84  # how likely repeats have to be in vain, so that there are none: 5 calls in a row, or 2 that say why
+GONE = 0.835  # how likely repeats have to be in vain, so that there are none: 5 calls in a row, or 2 that say why
 PROBE = 0.05  # share of calls that look whether repeats are in vain still
 
 
@@ -85,16 +86,19 @@ class Experience:
                 tries = [(int(worked), int(not worked), seconds) for *_, worked, seconds in alike]
                 self._take(signature, name, prior, tries, is_news=True)
 
-    def _learn(self, signature: str, name: str, prior: float, *, worked: bool) -> None:
+    def _give_up(self, signature: str, prior: float, *, right: bool) -> None:
+        """Take the verdict on giving up; others are told of it only where the target says so: it may be an outage."""
         with self._lock:
             self._catch_up()
-            self._take(signature, name, prior, [(int(worked), int(not worked), 0.0)], is_news=True)
+            self._take(signature, GIVE_UP, prior, [(int(right), int(not right), 0.0)], is_news=prior >= SAID)
 
     def absorb(self, lessons: Iterable[Row], lives: Iterable[Row]) -> None:
         """Take in what is known elsewhere."""
         with self._lock:
             self._catch_up()
             for signature, name, prior, worked, failed, micros in lessons:
+                if name == GIVE_UP and prior < SAID:
+                    continue  # was told by an older version
                 self._take(signature, name, prior, [(worked, failed, micros / 1e6)], is_news=False)
         self._look_back()
         for signature, remedy, *life in lives:
@@ -183,13 +187,15 @@ class Experience:
         with self._lock:
             self._catch_up()
             case = self._case(signature)
-            case.seen, case.dark = successes, case.dark + 1 if case.seen == successes else 1
-        if case.dark <= DARK:
+            case.lose(successes)
+        if case.dark <= max(DARK.values()):
             from unbreakable.fractal.wording import is_final
 
-            self._learn(signature, GIVE_UP, 0.75 if is_final(signature) else 0.5, worked=True)
-            if case.in_vain(successes) >= GONE:
-                self.is_grim = case.is_worth_keeping = True
+            is_said = is_final(signature)
+            if case.dark <= DARK[is_said]:
+                self._give_up(signature, SAID if is_said else 0.5, right=True)
+        if case.in_vain(successes) >= GONE:
+            self.is_grim = case.is_worth_keeping = True
 
     def healed(self, signatures: Iterable[str]) -> None:
         """Take in a call that succeeded after failures of these *signatures*: it was right not to give up."""
@@ -200,12 +206,13 @@ class Experience:
                 case.dark = 0
                 score.relieve()
                 case.put(GIVE_UP, score)
-                self._learn(signature, GIVE_UP, score.prior, worked=False)
+                self._give_up(signature, score.prior, right=False)
                 self._look_back()
 
-    def _look_back(self) -> None:
+    def _look_back(self, successes: int | None = None) -> None:
         with self._lock:
-            gone = [case for case in self._cases.values() if case.in_vain(case.seen) >= GONE]
+            cases = list(self._cases.values())
+            gone = [case for case in cases if case.in_vain(case.seen if successes is None else successes) >= GONE]
             self.is_grim = bool(gone)
             for case in gone:
                 case.is_worth_keeping = True
@@ -215,7 +222,11 @@ class Experience:
     ) -> str | None:
         """Return why there is to be no repeat; None where there is one, be it to see whether it is in vain still."""
         case = self._cases.get(signature, NOTHING)
-        if case.score(GIVE_UP) is None or case.in_vain(successes()) < GONE or case.is_hopeful(candidates):
+        if not self.is_grim:
+            return None
+        so_far = successes()
+        if case.in_vain(so_far) < GONE or case.is_hopeful(candidates):
+            self._look_back(so_far)
             return None
         if dice() < PROBE:
             return None

@@ -139,6 +139,49 @@ def test_an_outage_is_no_proof_for_afterwards():
     assert [True, False] == [gives_up(experience, successes=successes) for successes in (0, 1)]
 
 
+@pytest.mark.parametrize(
+    ("signature", "outages", "calls"),
+    [("timeout", 50, 200), ("timeout", 200, 50), ("timeout", 1, 1), ("down | in shop.forbidden", 50, 200)],
+)
+def test_outages_do_not_add_up(signature, outages, calls):
+    """However many there were, of ten lost calls each, the first hiccup of the health after them is repeated."""
+    experience, successes = Experience(), 0
+    for _ in range(outages):
+        successes += calls
+        for _ in range(10):
+            experience.lost(signature, successes)
+        assert gives_up(experience, signature, successes)
+
+    assert not gives_up(experience, signature, successes + 1_000)
+    assert calls < 200 or not gives_up(experience, signature, successes + 1)
+
+
+@pytest.mark.parametrize("between", [0, 1, 4, 10])
+def test_a_request_that_fails_while_others_succeed_is_given_up(between):
+    """Its target is well, so it is the request: that it failed five times is enough, and holds while it comes again."""
+    experience = lost(5, between=between)
+    for number in range(5, 50):
+        assert gives_up(experience, successes=between * number)
+        experience.lost("timeout", between * number)
+
+
+def test_what_says_itself_that_it_is_final_stays_so():
+    """No health speaks against what a target has said of a request."""
+    experience = lost(2, "500 | auth_error")
+
+    assert gives_up(experience, "500 | auth_error", successes=10**6)
+
+
+def test_that_repeats_were_in_vain_is_told_to_others_only_where_the_answer_says_so():
+    """A process that has just begun does not give up for what was an outage of another one's."""
+    for signature, known in (("timeout", False), ("500 | auth_error", True)):
+        heir, experience = Experience(), lost(10, signature)
+        heir.absorb(experience.take_news()[0], ())
+        assert known is gives_up(heir, signature, successes=5)
+        heir.absorb([[signature, "give_up", 0.5, 10, 0, 0]], ())  # as others have told it before
+        assert known is gives_up(heir, signature, successes=5)
+
+
 @pytest.mark.parametrize("signature", ["timeout", "500 | auth_error"])
 def test_one_call_that_was_healed_brings_hope_back(signature):
     """A repeat that has worked makes the next ones worth it, until many calls are lost again."""
