@@ -1,4 +1,4 @@
-"""What may be done twice, and when nobody knows what was done: one word of an error, one flag of a failure at a time."""
+"""What may be done twice, and when nobody knows what was done: one word of an error, one flag of a failure at once."""
 
 from __future__ import annotations
 
