@@ -25,12 +25,11 @@ class Attempts:
         self.shade = shade
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
-        """Run *inner*; what we refused ourselves never came to the target."""
+        """Run *inner*, and tell of it."""
         started = ctx.runtime.now()
         result = await inner(ctx)
-        if not (isinstance(result, Failure) and (result.refused or result.kind is Kind.REJECTED)):
-            now = ctx.runtime.now()
-            self.shade.ended(ctx, result, now - started - ctx.aside, now)
+        now = ctx.runtime.now()
+        self.shade.ended(ctx, result, now - started - ctx.aside, now)
         return result
 
 

@@ -35,3 +35,17 @@ def test_what_is_no_kind_of_event_or_no_listener_is_refused(make, kind, listener
 def test_who_may_listen_is_given_back(make):
     """So that the form of a decorator works, too."""
     assert print is make().on(ub.events.Event, print)
+
+
+def test_who_listens_no_more_is_told_nothing_more():
+    """Whatever kinds of events it was given for; others are."""
+    node, told, others = ub.FractalNode("n", lambda: 1), [], []
+    node.on(ub.events.Succeeded, told.append)
+    node.on(ub.events.Event, told.append)
+    node.on(ub.events.Event, others.append)
+    node.execute_sync()
+    before = len(told)
+    node.off(told.append)
+    node.execute_sync()
+
+    assert (2, 2, 2) == (before, len(told), len(others))

@@ -76,7 +76,7 @@ def test_what_a_throttle_does_not_hold_off_says_nothing_to_it(colour, trouble):
 
     def wrong(moment: float) -> int:
         if moment > 10.0:
-            raise PermissionError("no") if trouble == "refused" else ValueError("wrong")
+            raise ConnectionError("down") if trouble == "refused" else ValueError("wrong")
         return 7
 
     breaker = ub.CircuitBreaker(1, rest=1_000.0) if trouble == "refused" else False
