@@ -203,6 +203,65 @@ def test_calls_before_it_is_due_take_the_quick_path(colour, monkeypatch):
     assert {"in"} == colour.play(story)
 
 
+class Quota:
+    """A service that refuses whoever has made 300 calls since he logged in."""
+
+    def __init__(self, colour):
+        self.colour, self.used, self.met = colour, 0, 0
+        self.dice, self.pace = random.Random(1).random, 1.0
+
+    async def call(self):
+        if self.used >= 300:
+            self.met += 1
+            raise PermissionError("401 the quota is used up")
+        self.used += 1
+
+    async def log_in(self, failure):
+        self.used, self.pace = 0, 10.0 * self.dice()
+
+    def door(self):
+        """Return the protected call."""
+        door = self.colour.protect(self.call, **FREE)
+        door.remedy(PermissionError, name="log in")(self.colour.plain(self.log_in))
+        return door
+
+    async def use(self, door, times, by_script=0):
+        """Make so many calls, each life's at another pace; one of so many *by_script*."""
+        for number in range(times):
+            if number % 10 == 0:
+                await self.colour.sleep(self.pace)
+            await self.colour.call(door.outcome if by_script and number % by_script == 0 else door)
+
+
+@pytest.mark.parametrize("by_script", [0, 7])
+def test_what_dies_after_so_many_calls_is_mended_in_time(colour, by_script):
+    """Of seven quotas three are used up, however calls are made and learned from meanwhile."""
+
+    async def story():
+        quota = Quota(colour)
+        door = quota.door()
+        await quota.use(door, 8 * 300, by_script)
+        (told,) = door.node.get_status().foresights.values()
+        return quota.met, told["rule"], told["applied"]
+
+    assert (3, "count", 4) == colour.play(story)
+
+
+def test_calls_before_a_quota_is_used_up_take_the_quick_path(colour, monkeypatch):
+    """Only those near the end ask whether it has come."""
+
+    async def story():
+        quota = Quota(colour)
+        door = quota.door()
+        await quota.use(door, 4 * 300 + 2)
+        assert 3 == quota.met
+        monkeypatch.setattr(ub.FractalNode, "play", None)
+        await quota.use(door, 270)
+        return door.node.get_status().failure_count
+
+    assert 0 == colour.play(story)
+
+
 KEPT = (ub.events.AttemptFailed, ub.events.Prevented, ub.events.RetryDenied, ub.events.RemedyConfirmed)
 
 

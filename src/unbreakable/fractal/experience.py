@@ -63,6 +63,7 @@ class Experience:
         self.is_grim = False  #: whether there is a signature against which no repeat has helped
         self.outlook: Outlook | None = None  #: when failures come back, once something has been mended
         self.foreseen = math.inf  #: the moment from which calls have to ask it what is due
+        self.counted = math.inf  #: the number of successes from which they have to
         self.worked_at = -math.inf  #: when an attempt by the script began that succeeded
 
     # ── what works ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,6 +118,11 @@ class Experience:
         with self._lock:
             self.outlook = self.outlook or Outlook()
         return self.outlook
+
+    def look_ahead(self, successes: int) -> None:
+        """See from when on calls have to ask what is due, the target having had so many *successes*."""
+        if self.outlook is not None:
+            self.foreseen, self.counted = self.outlook.next(successes), self.outlook.near(successes)
 
     def _case(self, signature: str) -> Case:
         case = self._taken_in.pop(signature, None)

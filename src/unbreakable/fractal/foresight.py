@@ -19,6 +19,7 @@ from typing import NamedTuple
 LIVES = 4  # the latest, which decide
 LEAST_LIVES = 2
 MOST_TURNS = 100  # of a period, between two times it was seen to happen
+NEAR = 16  # calls before the end of such a life, from which on each asks whether it has come
 LEAST_CALLS = 3  # in a life that is counted in calls
 ALIKE = 0.1  # of the shortest, by which ages may differ
 SAME = 0.02  # of the shortest, by which counts may differ, and of a period of the calendar, by which times may
@@ -150,12 +151,22 @@ class Foresight:
 
     # ── when it is due ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def due_at(self, mended: Mended) -> float:
-        """Return the moment from which a call is to apply the remedy first; -inf by count, ``math.inf`` for never."""
+    def near(self, mended: Mended) -> float:
+        """Return after how many successes calls begin to ask for it; ``math.inf`` where no count decides."""
+        if self.rule is not Rule.COUNT or mended.at < self.fell_at or mended.at == -math.inf:
+            return math.inf
+        return mended.successes + self._due_after() - NEAR
+
+    def _due_after(self) -> float:
+        fewest = self._calls() or 0
+        return LATE * fewest if self.skips else fewest
+
+    def due_at(self, mended: Mended, successes: int) -> float:
+        """Return the moment from which a call is to apply the remedy first; -inf for now, ``math.inf`` for never."""
         if self.rule is None or mended.at < self.fell_at or mended.at == -math.inf:
             return math.inf
         if self.rule is Rule.COUNT:
-            return -math.inf
+            return -math.inf if successes >= self.near(mended) else math.inf
         if self.rule is Rule.AGE:
             longest = LATE * max(life.most for life in self.lives)
             return mended.at + (longest if self.skips else EARLY * (self._age() or math.inf))
@@ -171,12 +182,9 @@ class Foresight:
 
     def is_due(self, now: float, mended: Mended, successes: int) -> bool:
         """Return whether the remedy is to be applied now; nobody else is to do so for a while."""
-        if now < self.due_at(mended) or now < self.claimed_until:
+        if now < self.due_at(mended, successes) or now < self.claimed_until:
             return False
-        if self.rule is Rule.COUNT:
-            fewest = self._calls() or 0
-            return successes - mended.successes >= (LATE * fewest if self.skips else fewest)
-        return True
+        return self.rule is not Rule.COUNT or successes - mended.successes >= self._due_after()
 
     def claim(self, now: float, mended: Mended, u: float) -> bool:
         """Return whether the remedy, which is due, is to be applied; *u*, uniform, may decide to leave it out."""

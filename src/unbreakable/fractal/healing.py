@@ -265,7 +265,7 @@ def foresee(ctx: Context, signature: str) -> None:
     if experience.outlook is not None:
         worked_at = max(target.circuit.latest, experience.worked_at)
         experience.outlook.fell(signature, ctx.runtime.now(), worked_at, target.successes_of_all())
-        experience.foreseen = experience.outlook.next()
+        target.look_ahead()
 
 
 # ── retry ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -291,7 +291,7 @@ def mended_for_now(ctx: Context, failure: Failure, remedy: Remedy) -> None:
     experience = ctx.target.experience
     outlook = experience.looks_ahead()
     outlook.mended(failure.signature, remedy.name, remedy.turn.mended_at, ctx.target.successes_of_all())
-    experience.foreseen = outlook.next()
+    ctx.target.look_ahead()
 
 
 def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Result[Any], seconds: float) -> None:

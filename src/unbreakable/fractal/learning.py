@@ -66,6 +66,7 @@ def learn_soon(node: Any, target: Target, runtime: Runtime) -> None:
     """Ask for ``learn`` in the background; ask again only when as much has piled up once more."""
     wait_for = MOST_PILED if target.fold_if_behind() else FOLD
     target.fold_at = target.piled + wait_for
+    target.count_down()
     target.strained_at = target.cuts + STRAIN
     runtime.background(functools.partial(learn, node, target, runtime))
 
@@ -129,6 +130,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
                 BLOCKING.background(functools.partial(learn_anew, node, target, runtime))
             persist(target, node.settings.memory, node, batch, forgets=drifted)
         target.fold_at = FOLD if target.plan.observations else COLD
+        target.count_down()
     finally:
         target.learning.release()
 

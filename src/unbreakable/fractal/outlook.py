@@ -65,11 +65,17 @@ class Outlook:
     def _last(self, foresight: Foresight) -> Mended:
         return self._mended.get(foresight.remedy, NEVER)
 
-    def next(self) -> float:
-        """Return the moment from which something may be due; ``math.inf`` for never."""
+    def next(self, successes: int) -> float:
+        """Return the moment from which something may be due, after so many *successes*; ``math.inf`` for never."""
         with self._lock:
-            moments = [foresight.due_at(self._last(foresight)) for foresight in self._foresights.values()]
+            moments = [foresight.due_at(self._last(foresight), successes) for foresight in self._foresights.values()]
         return min(moments, default=math.inf)
+
+    def near(self, successes: int) -> float:
+        """Return after how many more than these *successes* something else may be due; ``math.inf`` for never."""
+        with self._lock:
+            counts = [foresight.near(self._last(foresight)) for foresight in self._foresights.values()]
+        return min((count for count in counts if count > successes), default=math.inf)
 
     def due(self, now: float, successes: int, u: float) -> Due | None:
         """Return the remedy that is to be applied now, before its failure; None for none, or for its control."""

@@ -25,7 +25,7 @@ async def prevent(ctx: Context) -> None:
         outlook.forget(due)
     elif due is not None and remedy is not None and remedy.turn not in mending(ctx):
         await _prevent(ctx, outlook, due, remedy)
-    ctx.target.experience.foreseen = outlook.next()
+    ctx.target.look_ahead()
 
 
 async def _prevent(ctx: Context, outlook: Outlook, due: Due, remedy: Remedy) -> None:

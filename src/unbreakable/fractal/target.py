@@ -202,9 +202,27 @@ class Target:
         """Return whether it is time to learn from what has piled up."""
         return self.piled >= self.fold_at or self.cuts >= self.strained_at
 
+    def look_ahead(self) -> None:
+        """See from when on calls have to ask whether a failure is due that can be prevented."""
+        self.experience.look_ahead(self.successes_of_all())
+        for each in tuple(self.circle):
+            each.count_down()
+
+    def count_down(self) -> None:
+        """Have those who count successes come by when there are as many as a failure is due after."""
+        if self.experience.counted == math.inf:
+            return
+        so_far = self.successes_of_all()
+        if so_far >= self.experience.counted:
+            self.experience.look_ahead(so_far)
+        else:
+            share = (self.experience.counted - so_far) // len(self.circle)
+            self.fold_at = min(self.fold_at, len(self.ring) + max(1, int(share)))
+
     def take_detour(self, attempt: float, call: float) -> None:
         """Note a call by the script that succeeded, with the seconds of its last attempt and of all of it."""
         self.detours.append(Detour(attempt, call, len(self.ring)))
+        self.count_down()
         if self.flow is not None:
             self.flow.tap.append(attempt)
 
@@ -213,6 +231,7 @@ class Target:
         with self.lock:
             quick, detours = self._counted()
             in_haste, self.in_haste = self.in_haste, NOTHING
+        self.count_down()
         return quick, detours, in_haste
 
     def fold_if_behind(self) -> bool:

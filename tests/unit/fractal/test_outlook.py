@@ -28,10 +28,10 @@ def test_what_is_foreseen_no_more_is_due_no_more():
     for life in ([9.9, 10.0, 5], [9.9, 10.0, 6], [9.9, 10.1, 7]):
         outlook.recall("trouble", "mend", life)
     outlook.mended("trouble", "mend", 0.0, 0)
-    before = outlook.next()
+    before = outlook.next(0)
     due = Due("trouble", "mend", "age")
     outlook.forget(due)
-    after, told = outlook.next(), outlook.to_dict()
+    after, told = outlook.next(0), outlook.to_dict()
     outlook.prevented(due, 10.0, 5)
 
     assert before < math.inf == after
