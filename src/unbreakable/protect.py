@@ -145,6 +145,11 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     attempt around it fails counts by its effects: what must not run twice at once, as by default, keeps the attempt
     from being repeated, as do a transaction that is open and a put that waits for room in a stream.  What may be lost
     or doubled, such as a metric sent in the background, is "none".
+
+    Effects are declared of all that a call does.  Who declares "none" or "idempotent" vouches for what is inside: the
+    call may be repeated, and run beside a copy of itself, whatever those inside declare.  And "once" is a word about
+    one request: of two, that the connection of the second was refused says nothing of the first; protect each by
+    itself.
     """
     if callable(name) or isinstance(name, classmethod):
         return protected(name, None, options)

@@ -24,8 +24,9 @@ from unbreakable.errors import (
     told_by,
 )
 from unbreakable.outcome import is_a
+from unbreakable.policies.mistakes import mistake
 from unbreakable.policies.network import differs_by_error, http_status, meaning_of
-from unbreakable.policies.pushback import retry_after
+from unbreakable.policies.pushback import longest, retry_after
 
 MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
@@ -56,7 +57,41 @@ _BY_STATUS = {
 
 
 def classify(error: BaseException) -> Kind:
-    """Return what sort of failure *error* is: as it says itself, by its HTTP status, or by its type."""
+    """Return what sort of failure *error* is: as it says itself, by its HTTP status, or by its type.
+
+    One that says nothing is of the sort that it was raised ``from``, if that is an answer by which a target said no; a
+    group is, if all its members are.
+    """
+    kind = _kind_of(error)
+    if kind is not Kind.UNKNOWN or not _sources(error, contexts=False):
+        return kind
+    kinds = {_kind_of(each) if (http_status(each) or 500) < 500 else kind for each in origins(error)}
+    return kinds.pop() if len(kinds) == 1 else kind
+
+
+def origins(error: BaseException, *, contexts: bool = False) -> list[BaseException]:
+    """Return those that speak for *error*: itself, or, if one cannot say what it is, what it was made of; at most 20.
+
+    That is what it was raised ``from``, or the members of a group; with *contexts* also what it came up in.
+    """
+    met, found = [error], []
+    for each in met:
+        sources = _sources(each, contexts=contexts) if _kind_of(each) is Kind.UNKNOWN else ()
+        room = max(0, MOST_CAUSES + 1 - len(met))
+        met += [source for source in sources[:room] if not any(source is known for known in met)]
+        if not sources:
+            found.append(each)
+    return found
+
+
+def _sources(error: BaseException, *, contexts: bool) -> tuple[BaseException, ...]:
+    cause = told_by(error, "__cause__")
+    if cause is None and contexts and not told_by(error, "__suppress_context__"):
+        cause = told_by(error, "__context__")
+    return members(error) or (() if cause is None else (cause,))
+
+
+def _kind_of(error: BaseException) -> Kind:
     known = _sort_of_silent(type(error)) if says_nothing(error) else None
     return _sort_of(error, type(error)) if known is None else known
 
@@ -68,10 +103,19 @@ def _sort_of_silent(type_: type[BaseException]) -> Kind | None:
 
 
 def told_of(error: BaseException) -> tuple[Kind, float | None]:
-    """Return what sort of failure *error* is, and how many seconds its target asked us to wait, if it did."""
+    """Return what sort of failure *error* is, and how many seconds its target asked us to wait, if it did.
+
+    The wish of an error that says nothing is the longest of those that it came up of.
+    """
     if says_nothing(error):
-        return _sort_of_silent(type(error)) or _sort_of(error, type(error)), None
-    return _sort_of(error, type(error)), retry_after(error)
+        kind, wish = _sort_of_silent(type(error)) or _sort_of(error, type(error)), None
+        if error.__cause__ is None and error.__context__ is None and not members(error):
+            return kind, wish  # most of them
+    else:
+        kind, wish = _sort_of(error, type(error)), retry_after(error)
+    if kind is not Kind.UNKNOWN:
+        return kind, wish
+    return classify(error), longest(retry_after(each) for each in origins(error, contexts=True))
 
 
 def _sort_of(error: BaseException | type[BaseException], type_: type[BaseException]) -> Kind:
@@ -86,8 +130,11 @@ def _sort_of(error: BaseException | type[BaseException], type_: type[BaseExcepti
     if status is not None:
         return _classify_status(status, error)
     meaning = meaning_of(error)
-    if meaning is not None:
-        return meaning.kind
+    known = mistake(error) if meaning is None else meaning.kind
+    return known or _sort_of_system(type_)
+
+
+def _sort_of_system(type_: type[BaseException]) -> Kind:
     if issubclass(type_, PermissionError):
         return Kind.CREDENTIALS
     return Kind.TRANSIENT if issubclass(type_, OSError) else Kind.UNKNOWN

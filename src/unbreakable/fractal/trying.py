@@ -30,7 +30,7 @@ from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
 from unbreakable.policies import Context, Inner, deeds
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.network import http_status
-from unbreakable.policies.pushback import retry_after
+from unbreakable.policies.pushback import longest, retry_after
 from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ThreadsExhausted
 
@@ -216,8 +216,7 @@ def wish_below(error: Exception) -> float | None:
 
     What a circuit of ours says is no wish of a target.
     """
-    told = (retry_after(each) for each in relatives(error) if each is error or not is_a(each, Rejected))
-    return max((each for each in told if each is not None), default=None)
+    return longest(retry_after(each) for each in relatives(error) if each is error or not is_a(each, Rejected))
 
 
 def as_raised(error: Exception, ctx: Context) -> Exception:

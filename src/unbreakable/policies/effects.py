@@ -20,6 +20,7 @@ LIBRARIES = frozenset(
         *("psycopg", "psycopg2", "pymongo", "pymysql", "redis", "requests", "sqlalchemy", "unbreakable", "urllib3"),
     }
 )
+NOT_LOST = (Kind.INVALID, Kind.CREDENTIALS, Kind.THROTTLED, Kind.BUG)  # the target said no, or was not asked
 MOST_CAUSES = 20  # that are asked whether they leave a doubt: more is a loop or an accident
 
 
@@ -129,11 +130,17 @@ def leaves_doubt(failure: Failure) -> bool:
         return is_cut(failure)
     if is_lost(failure.error) or told_by(failure.error, "judged") is False:
         return True
-    if failure.kind is Kind.UNKNOWN:
+    if failure.kind is Kind.UNKNOWN or (failure.kind in NOT_LOST and not _speaks(failure.error)):
         return _came_from_doubt(failure.error)
     meaning = meaning_of(failure.error)
     lost = failure.kind in {Kind.TIMEOUT, Kind.UNREACHABLE} or (meaning is not None and meaning.kind is failure.kind)
     return lost and not never_left(failure)
+
+
+def _speaks(error: BaseException) -> bool:
+    """Return whether *error* says itself what sort it is, and not what it came from or the rules of its target."""
+    told = http_status(error) is not None or isinstance(told_by(error, "kind"), Kind)
+    return told or is_a(error, (UnbreakableError, OSError, TypeError)) or meaning_of(error) is not None
 
 
 def _word_of(error: BaseException) -> bool | None:

@@ -20,7 +20,7 @@ The finer word wins over the coarser one, in this order from the second on; a no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from unbreakable.errors import says_nothing, told_by
@@ -46,6 +46,11 @@ def retry_after(error: BaseException | type[BaseException]) -> float | None:
     status = told_by(told_by(error, "response"), "status_code") or told_by(error, "status")
     wishes = (wish_in(headers, status) for headers in _headers_of(error))
     return next((found for found in wishes if found is not None), None)
+
+
+def longest(wishes: Iterable[float | None]) -> float | None:
+    """Return the longest of *wishes*, None if there is none."""
+    return max((each for each in wishes if each is not None), default=None)
 
 
 def _said_by_itself(seconds: Any) -> float | None:
