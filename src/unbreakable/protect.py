@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeAlias, Typ
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
+from unbreakable.fractal.methods import fitted, outfit
 from unbreakable.fractal.operation import is_generator, qualified_name, takes_one
+from unbreakable.fractal.remedies import read_remedies
 from unbreakable.fractal.settings import check_names
 from unbreakable.introductions import introduce
 from unbreakable.outcome import Failure
@@ -117,12 +119,13 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     ============ =====================================================================================================
     effects      what it does to the world: "none", "idempotent", "unknown" (the default), "once"; decides what may be
                  repeated: declare "once" for anything that pays
-    validate     takes the call's arguments, without a method's ``self`` (a node's takes the ``ub.Context``, whose
-                 ``input`` was passed), and raises, or returns False, to refuse the call
+    validate     takes the call's arguments (a node's takes the ``ub.Context``, whose ``input`` was passed), and raises,
+                 or returns False, to refuse the call
     schema       a class, or a union of classes, that the result must be of; or a function that checks and parses it
     verify       takes the result and returns a bool or a quality in 0..1; ``ub.Verify(check, at_least=0.5)``
     fallback     takes the ``ub.Failure`` and answers instead
-    remedies     pairs of (exception types or a predicate, function); or use ``.remedy(…)`` as a decorator
+    remedies     pairs of (exception types or a predicate, function that takes the ``ub.Failure`` or nothing); or use
+                 ``.remedy(…)`` as a decorator
     deadline     seconds for the whole call, repeats included; None: max(30, 20 · p99); sync code is not cut by it
     key          takes what ``validate`` takes; circuit, bulkhead and lessons are kept for each key, the last 1,000
     strategy     "adaptive", which is learned; "optimistic", "pessimistic", "conservative", "aggressive", "balanced" or
@@ -138,6 +141,11 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     memory       a ``ub.LocalMemory`` that nodes of the same name share
     system       the ``ub.QuantumSystem`` that the node belongs to, whose nodes learn together
     ============ =====================================================================================================
+
+    What is given to a method may take the instance first: ``key`` and ``validate`` as ``(self, *args)``, ``fallback``
+    and remedies as ``(self, failure)``, by that name or by taking one argument more.  Such a remedy heals each instance
+    by itself.  What the method knows of its target (circuit, limit, budget, lessons) is one thing for all instances;
+    where they have targets of their own, ``key=lambda self, *args: self.base_url`` tells those apart.
 
     A protected call inside another knows of it wherever the context of the code goes: in the same task or thread, and
     in those that copy the context, as ``asyncio.to_thread`` does.  The plain ``submit`` of an executor does not; what
@@ -191,13 +199,15 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
         from unbreakable.fractal.generators import guard
 
         return guard(function, name or own, options)
-    answer = options.get("fallback")
+    given, method = fitted(function, own, options)
+    answer = given.get("fallback")
     if answer is not None:
         takes_one(f"{own}: fallback", answer)
     if answer is not None and is_async(answer) and not is_async(function):
         raise refuse(f"{own}: the fallback of a plain function", "a plain function, too", answer)
-    node = FractalNode(name or own, **options)
-    node.speaks_of_itself = True  # what is declared is declared of this function
+    remedies = read_remedies(name or own, given.pop("remedies", None))
+    node = FractalNode(name or own, **given)
+    outfit(node, method, remedies)  # what is declared is declared of this function
     door: Any = (AsyncProtected if is_async(function) else SyncProtected)(function, node)
     node.be_held_by(door)
     return door

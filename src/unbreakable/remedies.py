@@ -3,7 +3,8 @@
 Each is for the sorts of failure that it makes sense for, or for those that *on* names, in the words of
 ``FractalNode.remedy``: exception types, or predicates over the ``ub.Failure``.  Which of them is tried first is learned
 for each sort of failure, from what has helped.  Those that need your code are given a function, async or sync, that
-takes the failure or nothing.
+takes the failure or nothing: what it requires decides, and a parameter that may be left out is given the failure only
+where its name or type says so.  For a method it may take the instance first.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
 from unbreakable.fractal import Remedy, on_kinds
-from unbreakable.fractal.operation import signature_of, takes_one
+from unbreakable.fractal.operation import signature_of
 from unbreakable.fractal.remedies import GIVE_UP, WAIT, Matcher, matcher
+from unbreakable.fractal.taking import caller_of, what_it_takes
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, check, current
 from unbreakable.policies.check import refuse
@@ -128,11 +130,7 @@ def _was_cut(failure: Failure) -> bool:
 def _calling(name: str, function: Any, matches: Callable[[Failure], bool], *, prevents: bool = True) -> Remedy:
     if not callable(function):
         raise refuse(f"remedies.{name}: function", "a function that takes the failure or nothing", function)
-    try:
-        takes_none = not inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        takes_none = False  # a builtin does not say
-    if not takes_none:
-        takes_one(f"remedies.{name}: function", function)
-    apply = (lambda failure: function()) if takes_none else function
-    return Remedy(name, matches, apply, prevents=prevents, source=function)
+    takes = what_it_takes(f"remedies.{name}: function", function)
+    is_for_one = takes is not None and takes.instance
+    apply = caller_of(function, takes)
+    return Remedy(name, matches, apply, prevents=prevents, source=function, takes_instance=is_for_one)

@@ -191,7 +191,7 @@ def test_a_wrong_call_is_the_callers_mistake() -> None:
 
 
 def test_a_remedy_or_fallback_that_cannot_work_is_refused_at_once() -> None:
-    """What takes no failure, or is async beside a plain function, would only fail when it is needed."""
+    """What takes more than the failure, or is async beside a plain function, would only fail when it is needed."""
 
     @ub.protect("plain")
     def plain() -> None:
@@ -201,7 +201,7 @@ def test_a_remedy_or_fallback_that_cannot_work_is_refused_at_once() -> None:
         """Wait."""
 
     with pytest.raises(ub.errors.ConfigurationError, match="takes the failure"):
-        plain.remedy(ValueError)(lambda: None)
+        plain.remedy(ValueError)(lambda failure, more: None)
     with pytest.raises(ub.errors.ConfigurationError, match="plain function"):
         plain.remedy(ValueError)(later)
     with pytest.raises(ub.errors.ConfigurationError, match="plain function"):

@@ -164,7 +164,7 @@ def test_give_up_makes_no_further_attempt():
         (lambda: ub.remedies.wait("5"), "seconds"),
         (lambda: ub.remedies.longer_timeout(1.0), "a number above 1"),
         (lambda: ub.remedies.reconnect(None), "a function that takes the failure or nothing"),
-        (lambda: ub.remedies.reconnect(lambda one, two: None), "takes the failure and nothing else"),
+        (lambda: ub.remedies.reconnect(lambda one, two, three: None), "takes the failure and nothing else"),
         (lambda: ub.remedies.smaller_batch("a b"), "the name of an argument"),
         (lambda: ub.remedies.smaller_batch("size", factor=1.0), "between 0 and 1"),
         (lambda: ub.remedies.smaller_batch("size", least=0), "a whole number from 1 up"),

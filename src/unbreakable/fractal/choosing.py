@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from unbreakable.fractal.cases import name_of
 from unbreakable.fractal.episode import Episode
 from unbreakable.fractal.experience import Experience
+from unbreakable.fractal.methods import remedies_of
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.fractal.signature import root_cause, sign
 from unbreakable.fractal.turn import Turn
@@ -65,11 +66,6 @@ def candidates_for(failure: Failure, ctx: Context, tell: Callable[[str], None] |
             if tell is not None:
                 tell(f"asking whether {remedy.name} is for this failed: {in_one_line(error)}")
     return found
-
-
-def remedies_of(ctx: Context) -> Sequence[Remedy]:
-    """Return the remedies of the call: those given with it, else its node's."""
-    return ctx.remedies or ctx.node.remedies
 
 
 def mending(ctx: Context) -> set[Turn]:

@@ -9,10 +9,11 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from unbreakable.errors import CircuitOpen
 from unbreakable.fractal.again import once_more
+from unbreakable.fractal.methods import bound, register
 from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
 from unbreakable.fractal.quick import NO_WAYS, fail, ways
-from unbreakable.fractal.remedies import Matcher
+from unbreakable.fractal.remedies import Matcher, matcher
 from unbreakable.fractal.trace import Story
 from unbreakable.fractal.turning_away import outcome_if_shut
 from unbreakable.outcome import Outcome
@@ -44,12 +45,30 @@ class Door(Generic[P, T]):
 
     def remedy(self, *what: Matcher, name: str | None = None) -> Callable[[F], F]:
         """Register the decorated function as a remedy; see ``FractalNode.remedy``."""
-        return self.node.remedy(*what, name=name)
+        matcher(what)  # refuses what is none, here
+
+        def add(function: F) -> F:
+            register(self, what, function, name)
+            return function
+
+        return add
 
     def _bound(self, instance: object, owner: type | None) -> Self:
         bind = getattr(type(self.function), "__get__", None)
         function = self.function if bind is None else bind(self.function, instance, owner)
-        return self if function is self.function else type(self)(function, self.node)
+        if function is self.function:
+            return self
+        method = self.node.of_method
+        if method is not None and inspect.ismethod(function):
+            method.is_one = True
+            if method.cares:
+                return bound(self, function)  # type: ignore[no-any-return]
+        return type(self)(function, self.node)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Know that it stands in a class: what it is called with through the class begins with the instance."""
+        if self.node.of_method is not None:
+            self.node.of_method.is_one = True
 
     def _open(self, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Context:
         ctx = self.node.open(runtime, work_with_arguments(self.function, args, kwargs), (args, kwargs))

@@ -14,8 +14,10 @@ from unbreakable.fractal.doors import Door, SyncProtected
 from unbreakable.fractal.healing import Healing
 from unbreakable.fractal.instead import Instead, each_of
 from unbreakable.fractal.layers import layers
+from unbreakable.fractal.methods import fitted, outfit
 from unbreakable.fractal.node import FractalNode
 from unbreakable.fractal.operation import function_of, is_async_generator
+from unbreakable.fractal.remedies import read_remedies
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.streams import Stream
 from unbreakable.outcome import Failure, Outcome, Result, Success
@@ -61,11 +63,13 @@ KEEPING = Keeping()
 def guard(function: Any, name: str, options: dict[str, Any]) -> Any:
     """Return *function*, which gives a generator, behind a door of its colour, with a node of its own."""
     in_async = is_async_generator(function)
-    given = {**options, "hedge": _no_hedge(name, options)}
-    if options.get("fallback") is not None:
-        given["fallback"] = Instead(name, options["fallback"], in_async=in_async)
+    given, method = fitted(function, name, options)
+    given["hedge"] = _no_hedge(name, options)
+    if given.get("fallback") is not None:
+        given["fallback"] = Instead(name, given["fallback"], in_async=in_async)
+    remedies = read_remedies(name, given.pop("remedies", None))
     node = GeneratorNode(name, **given)
-    node.speaks_of_itself = True
+    outfit(node, method, remedies)
     timeout = node.target.plan.timeout
     if not in_async and timeout is not None and timeout.costs_threads:
         msg = (

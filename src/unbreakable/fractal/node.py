@@ -18,6 +18,7 @@ from unbreakable.fractal.belonging import Belonging
 from unbreakable.fractal.family import Family
 from unbreakable.fractal.layers import layers
 from unbreakable.fractal.listening import Listening
+from unbreakable.fractal.methods import Method, admitted
 from unbreakable.fractal.operation import NO_GENERATOR, NoWork, Operation, is_generator, work_with_context
 from unbreakable.fractal.paying import Paying
 from unbreakable.fractal.ports import Chooser, Memory, join
@@ -66,6 +67,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
     new_chooser: Callable[[Settings], Chooser] = Tuner
     layers = staticmethod(layers)  #: what goes around a call, and what makes one attempt of it
     pursue = staticmethod(pursue)
+    of_method: Method | None = None  #: what is known of the protected function as one
     speaks_of_itself = False  #: whether effects, schema, verify and fallback are said of its own operation alone
 
     def __init__(
@@ -103,7 +105,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         self.target = self.targets.main
         self.target.circuit.when_switched = self._tell_of_switch
         self._open_purses(parent)
-        self.remedies.extend(read_remedies(name, given.get("remedies")))
+        self.remedies.extend(admitted(name, None, each) for each in read_remedies(name, given.get("remedies")))
         _nodes.add(self)
         if parent is not None:
             parent.family.add(self)
@@ -291,13 +293,13 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         """Register the decorated function as a remedy for these exception types, or what a predicate accepts.
 
         *what* are exception types, tuples of them, or predicates over the ``ub.Failure``; *name* is how outcomes and
-        figures call the remedy, the function's own name if None.  The function takes the ``ub.Failure``, is async or
-        sync, and may return keyword arguments to change for the next attempts.
+        figures call the remedy, the function's own name if None.  The function takes the ``ub.Failure`` or nothing, is async
+        or sync, and may return keyword arguments to change for the next attempts.
         """
         matches = matcher(what)
 
         def register(function: F) -> F:
-            self.remedies.append(made_remedy(self.name, matches, function, name))
+            self.remedies.append(admitted(self.name, self.of_method, made_remedy(self.name, matches, function, name)))
             return function
 
         return register
@@ -363,7 +365,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
                 target.shades.clear()
             target.circuit.scatter(self.drivers[0].random)
         for remedy in self.remedies:
-            remedy.turn.alone.clear()
+            remedy.after_fork()
 
 
 def _check(name: object, operation: object, parent: object, runtime: object, options: Any, taker: type) -> None:

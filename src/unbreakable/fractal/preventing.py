@@ -5,7 +5,8 @@ from __future__ import annotations
 from unbreakable.errors import Foreseen
 from unbreakable.events import Prevented
 from unbreakable.fractal.applying import apply
-from unbreakable.fractal.choosing import mending, remedies_of
+from unbreakable.fractal.choosing import mending
+from unbreakable.fractal.methods import remedies_of
 from unbreakable.fractal.outlook import Due, Outlook
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
-from unbreakable.fractal.operation import qualified_name, takes_one
-from unbreakable.fractal.turn import Turn
+from unbreakable.fractal.operation import qualified_name
+from unbreakable.fractal.taking import caller_of, what_it_takes
+from unbreakable.fractal.turn import Turn, Turns
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
 
@@ -40,6 +41,7 @@ class Remedy:
         goes_on: bool = False,
         final: bool = False,
         source: Any = None,
+        takes_instance: bool = False,
     ) -> None:
         self.name, self.matches, self.apply = name, matches, apply
         self.prior = prior  #: how likely it is thought to work before anything was learned
@@ -47,6 +49,15 @@ class Remedy:
         self.pause, self.stretch, self.goes_on, self.final = pause, stretch, goes_on, final
         self.turn = Turn()
         self.source = apply if source is None else source  #: the user's function that it calls
+        self.takes_instance = takes_instance  #: of the method that is called, before the failure
+        self.turns: Turns | None = None  #: of the instances, where each is served for itself
+        self.registered: tuple[Any, ...] | None = None  #: what tells it from others, where it is registered many times
+
+    def after_fork(self) -> None:
+        """Forget who applied it in the parent process."""
+        self.turn.alone.clear()
+        if self.turns is not None:
+            self.turns.clear()
 
     def serving(self, turn: Turn, *, of_all: bool) -> Remedy:
         """Return it for those that share this *turn*; unless they are all, when they fail tells nothing of others."""
@@ -81,8 +92,10 @@ def made_remedy(
     node: str, matches: Callable[[Failure], bool], function: Callable[..., Any], label: str | None = None
 ) -> Remedy:
     """Return *function* as a remedy of *node*; ConfigurationError when it cannot be one."""
-    takes_one(f"{node}: a remedy", function)
-    return Remedy(label or qualified_name(function).rpartition(".")[2], matches, function)
+    takes = what_it_takes(f"{node}: a remedy", function)
+    name = label or qualified_name(function).rpartition(".")[2]
+    is_for_one = takes is not None and takes.instance
+    return Remedy(name, matches, caller_of(function, takes), source=function, takes_instance=is_for_one)
 
 
 def read_remedies(node: str, given: Any) -> list[Remedy]:

@@ -93,8 +93,10 @@ def _digest(ctx: Any, known: dict[int, tuple[Any, str]]) -> str:
     args, kwargs = ctx.given
     if args and type(args[0]) is type(ctx):
         args = (ctx.input,)  # an operation that takes the context
-    look = Look(known, ctx.node)
-    look.at_function(ctx.function)
+    look, function = Look(known, ctx.node), ctx.function
+    if ctx.node.of_method is not None and ctx.node.of_method.splits(args) and isinstance(function, FunctionType):
+        function, args = MethodType(function, args[0]), args[1:]
+    look.at_function(function)
     look.at((*args, dict(kwargs)), 0)
     return blake2b("".join(look.words).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 

@@ -1,0 +1,199 @@
+"""A method's functions: what is given to a protected method may take the instance that it is called for.
+
+A door between class and instance binds the function, so that nobody inside would know for whom a call is made.  Where
+anything that was given cares, the call is made as through the class, with the instance as its first argument.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import FunctionType
+from typing import Any
+
+from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher
+from unbreakable.fractal.taking import INSTANCE, Takes, caller_of, parameters_of, required, what_it_takes
+from unbreakable.fractal.turn import Turns
+from unbreakable.outcome import Failure
+from unbreakable.policies import Context, current
+from unbreakable.policies.check import refuse
+from unbreakable.runtime import is_async
+
+
+class Method:
+    """Know whether a protected function is a method, and whether what was given to it cares for whom it is called."""
+
+    def __init__(self, function: Any, inner: FunctionType) -> None:
+        self.is_one = isinstance(function, classmethod) or is_named_so(inner)
+        self.cares = False
+        self.most = takes_at_most(inner)  #: arguments by place, the instance not counted
+
+    def splits(self, args: tuple[Any, ...]) -> bool:
+        """Return whether the first of a call's arguments is the instance."""
+        return self.is_one and bool(args) and not isinstance(args[0], Context)
+
+
+class ForArguments:
+    """Call ``key`` or ``validate`` with the arguments of a method's call, and with the instance if it takes that."""
+
+    def __init__(self, function: Callable[..., Any], method: Method) -> None:
+        self.function, self.method = function, method
+        parameters = parameters_of(function) or []
+        named = bool(parameters) and parameters[0].name in INSTANCE
+        self.takes_instance = named or required(parameters) > method.most
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
+        if self.method.splits(args) and not self.takes_instance:
+            args = args[1:]
+        return self.function(*args, **kwargs)
+
+
+class ForInstance:
+    """Call a remedy or a fallback with the instance that the call at hand is made for, and with the failure."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.is_async = function, is_async(function)
+
+    def __call__(self, failure: Failure) -> Any:
+        """Call it."""
+        return self.function(instance_of(current()), failure)
+
+
+def instance_of(ctx: Context | None) -> Any:
+    """Return the instance that the call is made for; TypeError when it is not a method's."""
+    if ctx is None or ctx.node.of_method is None or not ctx.node.of_method.splits(ctx.given[0]):
+        raise TypeError("it takes the instance of a method, and this is not the call of one")
+    return ctx.given[0][0]
+
+
+def method_of(function: Any) -> Method | None:
+    """Return what is known of *function* as a method; None when it can be none."""
+    inner = None if isinstance(function, staticmethod) else inspect.unwrap(function)
+    if not isinstance(inner, FunctionType):
+        return None
+    around = inner.__qualname__.rpartition(".")[0]
+    stands_in_a_class = bool(around) and not around.endswith("<locals>")
+    return Method(function, inner) if stands_in_a_class or is_named_so(inner) else None
+
+
+def is_named_so(function: FunctionType) -> bool:
+    """Return whether the first parameter of *function* says that it is a method."""
+    return function.__code__.co_varnames[: function.__code__.co_argcount][:1] == ("self",)
+
+
+def takes_at_most(function: FunctionType) -> float:
+    """Return how many arguments the method *function* takes by place, the instance not counted."""
+    code = function.__code__
+    return math.inf if code.co_flags & inspect.CO_VARARGS else code.co_argcount - 1
+
+
+# ── what is given ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fitted(function: Any, own: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], Method | None]:
+    """Return the *options* of the *function* of that name, made to be called for methods if it may be one."""
+    given, method = dict(options), method_of(function)
+    if method is None:
+        return given, None
+    for name in ("key", "validate"):
+        if callable(given.get(name)) and not is_async(given[name]):
+            given[name], method.cares = ForArguments(given[name], method), True
+    answer = given.get("fallback")
+    if callable(answer) and takes_instance(f"{own}: fallback", answer):
+        given["fallback"], method.cares = ForInstance(answer), True
+    return given, method
+
+
+def takes_instance(what: str, function: Any) -> bool:
+    """Return whether *function*, which is given the failure, takes the instance, too."""
+    takes = what_it_takes(what, function)
+    return takes is not None and takes.instance
+
+
+def outfit(node: Any, method: Method | None, remedies: Iterable[Remedy]) -> None:
+    """Make *node* that of one function, perhaps a *method*, with these *remedies*: its options speak of that alone."""
+    node.speaks_of_itself, node.of_method = True, method
+    node.remedies.extend(admitted(node.name, method, each) for each in remedies)
+
+
+def admitted(node: str, method: Method | None, remedy: Remedy) -> Remedy:
+    """Return *remedy* as it serves the node of that name: each instance of its own, if it takes one."""
+    if not remedy.takes_instance:
+        return remedy
+    if method is None:
+        raise refuse(f"{node}: a remedy", "a function that takes the failure and nothing else", remedy.source)
+    method.cares = True
+    apply: Any = remedy.apply
+    remedy = copy.copy(remedy)
+    remedy.apply, remedy.turns = ForInstance(apply), Turns()
+    return remedy
+
+
+def register(door: Any, what: tuple[Matcher, ...], function: Any, label: str | None) -> None:
+    """Add *function* to the remedies of the *door*'s node.
+
+    A method of the instance that the door was bound to is registered for every instance, each with its own, and once:
+    constructors do so, and nobody is kept alive by it.
+    """
+    node, mine = door.node, door.function
+    remedy = made_remedy(node.name, matcher(what), function, label)
+    if inspect.ismethod(mine) and inspect.ismethod(function) and function.__self__ is mine.__self__:
+        takes = what_it_takes(label or "", function)
+        remedy.source, remedy.takes_instance = function.__func__, True
+        remedy.apply = caller_of(function.__func__, Takes(instance=True, failure=takes is None or takes.failure))
+        remedy.registered = (function.__func__, label, *(getattr(each, "__code__", each) for each in what))
+        if any(each.registered == remedy.registered for each in node.remedies):
+            return
+    node.remedies.append(admitted(node.name, node.of_method, remedy))
+
+
+def remedies_of(ctx: Context) -> Sequence[Remedy]:
+    """Return the remedies of the call: those given with it, else its node's, as they serve the instance."""
+    if ctx.remedies:
+        return ctx.remedies
+    every: list[Remedy] = ctx.node.remedies
+    return every if ctx.node.of_method is None else [serving(ctx, each) for each in every]
+
+
+def serving(ctx: Context, remedy: Remedy) -> Remedy:
+    """Return *remedy* as it serves the instance that the call is made for."""
+    if remedy.turns is None or not ctx.node.of_method.splits(ctx.given[0]):
+        return remedy
+    return remedy.serving(remedy.turns.of(ctx.given[0][0]), of_all=ctx.node.settings.key is not None)
+
+
+# ── doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Bound:
+    """What the door of a method is where what was given to it cares for the instance: a call through the class."""
+
+    whole: Any  #: the door that takes the instance as its first argument
+    instance: Any
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method, protected."""
+        return self.whole(self.instance, *args, **kwargs)
+
+    def outcome(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method, protected; return how it ended."""
+        return self.whole.outcome(self.instance, *args, **kwargs)
+
+
+@functools.cache
+def bound_sort(door: Any) -> Any:
+    """Return the class of doors like *door* that are bound to an instance."""
+    return type(door.__name__, (Bound, door), {"__doc__": door.__doc__})
+
+
+def bound(door: Any, function: Any) -> Any:
+    """Return *door* with the method *function*, which it was bound to."""
+    sort: Any = type(door)
+    made: Any = bound_sort(sort)(function, door.node)
+    made.instance = function.__self__
+    made.whole = door if function.__func__ is door.function else type(door)(function.__func__, door.node)
+    return made

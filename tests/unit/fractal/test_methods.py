@@ -1,0 +1,228 @@
+"""What is given to a protected method may take the instance that it is called for."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
+
+
+class Client:
+    """A client of one tenant, whose token has expired."""
+
+    def __init__(self, name, base="https://fine"):
+        self.name, self.base, self.token, self.refreshed = name, base, "expired", 0
+
+    @ub.protect("client", effects="idempotent")
+    def get(self, path):
+        """Return this tenant's data."""
+        if self.token == "expired":
+            raise PermissionError("401")
+        return self.name + path
+
+    @get.remedy(PermissionError)
+    def refresh(self, failure):
+        """Fetch a new token."""
+        assert isinstance(failure, ub.Failure)
+        self.refreshed += 1
+        self.token = "fresh"
+
+    @ub.protect("client", effects="idempotent")
+    async def get_async(self, path):
+        """Return this tenant's data."""
+        if self.token == "expired":
+            raise PermissionError("401")
+        return self.name + path
+
+    @get_async.remedy(PermissionError)
+    async def refresh_async(self):
+        """Fetch a new token, whatever the failure."""
+        await ASYNCIO.sleep(0)
+        self.refreshed += 1
+        self.token = "fresh"
+
+    @ub.protect(
+        "page",
+        key=lambda self, path: self.base,
+        validate=lambda self, path: path != self.name,
+        fallback=lambda self, failure: f"cached {self.name}",
+        retry=False,
+    )
+    def page(self, path):
+        """Return a page of this host."""
+        if "down" in self.base:
+            raise ConnectionError(self.base)
+        return self.base + path
+
+    @ub.protect("plain", key=lambda path: path, validate=lambda path: path != "")
+    def plain(self, path):
+        """Return the path."""
+        return path
+
+    @ub.protect("rows", effects="none", remedies=[(PermissionError, lambda self, failure: self.refresh(failure))])
+    def rows(self, count):
+        """Yield rows."""
+        if self.token == "expired":
+            raise PermissionError("401")
+        yield from range(count)
+
+    @ub.protect("made", fallback=lambda cls, failure: cls)
+    @classmethod
+    def made(cls):
+        """Make nothing."""
+        raise PermissionError("401")
+
+
+def test_a_remedy_heals_the_instance_that_calls():
+    """Each tenant's refusal refreshes its own token."""
+    with virtual_time():
+        clients = [Client("A"), Client("B")]
+
+        assert [each.get("/x") for each in clients] == ["A/x", "B/x"]
+        assert [each.refreshed for each in clients] == [1, 1]
+
+
+async def test_calls_of_one_instance_share_a_remedy_and_others_do_not():
+    """Of calls that are refused at once one refreshes the token of its instance, for those of that instance."""
+    clients = [Client("A"), Client("B")]
+
+    found = await asyncio.gather(*(each.get_async("/x") for each in clients for _ in range(3)))
+
+    assert found == ["A/x"] * 3 + ["B/x"] * 3
+    assert [each.refreshed for each in clients] == [1, 1]
+
+
+def test_key_fallback_and_validate_see_the_instance():
+    """A host that is down shuts the circuit of its own instances, and each answers for itself."""
+    with virtual_time():
+        down, fine = Client("A", "https://down"), Client("B")
+
+        assert [down.page("/x") for _ in range(6)] == ["cached A"] * 6
+        assert fine.page("/x") == "https://fine/x"
+        with pytest.raises(ub.errors.ValidationFailed):
+            fine.page("B")
+        assert down.page.outcome("/x").status is ub.Status.DEGRADED
+
+
+@pytest.mark.parametrize("call", [lambda client, *args: client.plain(*args), Client.plain], ids=["bound", "class"])
+def test_a_call_through_the_class_is_the_same(call):
+    """What takes only the arguments is given only these, whichever way the method is called."""
+    with virtual_time():
+        client = Client("A")
+
+        assert call(client, "X") == "X"
+        with pytest.raises(ub.errors.ValidationFailed):
+            call(client, "")
+    assert {"X"} <= set(Client.plain.node.targets.by_key)
+
+
+def test_a_call_through_the_class_is_healed():
+    """The instance is found among the arguments."""
+    with virtual_time():
+        client = Client("A")
+
+        assert Client.get(client, "/x") == "A/x"
+        assert client.refreshed == 1
+
+
+def test_generators_and_classmethods_know_theirs():
+    """A generator's remedy has its instance, and a classmethod's fallback the class."""
+    with virtual_time():
+        client = Client("A")
+
+        assert list(client.rows(2)) == [0, 1]
+        assert client.refreshed == 1
+        assert Client.made() is Client
+        assert client.made() is Client
+
+
+def test_a_constructor_registers_for_each_instance_its_own():
+    """What is registered through an instance heals that one, once, and keeps none alive."""
+
+    class Registering:
+        def __init__(self):
+            self.token = "expired"
+            self.get.remedy(PermissionError)(self.renew)
+
+        @ub.protect("registering", effects="idempotent")
+        def get(self):
+            if self.token == "expired":
+                raise PermissionError("401")
+            return self.token
+
+        def renew(self, failure):
+            self.token = "fresh"
+
+    with virtual_time():
+        made = [Registering() for _ in range(5)]
+
+        assert [each.get() for each in made] == ["fresh"] * 5
+        assert len(Registering.get.node.remedies) == 1
+    known = [weakref.ref(each) for each in made]
+    made.clear()
+    gc.collect()
+    assert [each() for each in known] == [None] * 5
+
+
+def test_names_of_inner_calls_are_the_same_either_way():
+    """A call through the class has the idempotency key of one through the instance, whatever changes in it."""
+    keys = []
+
+    class Inner:
+        def __init__(self):
+            self.count = 0
+
+        @ub.protect("inner", effects="idempotent", key=lambda self: None)
+        def send(self):
+            keys.append(ub.current().idempotency_key)
+            self.count += 1
+
+    inner = Inner()
+    calls = [inner.send, lambda: Inner.send(inner)]
+
+    @ub.protect("outer", effects="idempotent", retry=ub.Retry(2, backoff=ub.Backoff(0.0)))
+    def outer():
+        calls[ub.current().attempt - 1]()
+        if ub.current().attempt == 1:
+            raise ConnectionError("down")
+
+    with virtual_time():
+        outer()
+    assert keys[0] == keys[1]
+
+
+def test_what_is_no_method_has_no_instance():
+    """A remedy that takes two is refused where there is nothing to give it."""
+    with pytest.raises(ub.errors.ConfigurationError, match="takes the failure and nothing else"):
+
+        @ub.protect("function", remedies=[(OSError, lambda first, second: None)])
+        def function():
+            """Do nothing."""
+
+    with pytest.raises(ub.errors.ConfigurationError, match="takes the failure and nothing else"):
+        ub.FractalNode("node").remedy(OSError)(lambda self, failure: None)
+
+
+def test_a_remedy_of_ours_takes_the_instance():
+    """What is made by ``ub.remedies`` may take it, too."""
+
+    class Store:
+        stale = True
+
+        @ub.protect("store", effects="none", remedies=[ub.remedies.reconnect(lambda self: self.connect())])
+        def load(self):
+            if self.stale:
+                raise ConnectionRefusedError("down")
+            return "loaded"
+
+        def connect(self):
+            self.stale = False
+
+    with virtual_time():
+        assert Store().load() == "loaded"
