@@ -293,8 +293,8 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         """Register the decorated function as a remedy for these exception types, or what a predicate accepts.
 
         *what* are exception types, tuples of them, or predicates over the ``ub.Failure``; *name* is how outcomes and
-        figures call the remedy, the function's own name if None.  The function takes the ``ub.Failure`` or nothing, is async
-        or sync, and may return keyword arguments to change for the next attempts.
+        figures call the remedy, the function's own name if None.  The function takes the ``ub.Failure`` or nothing,
+        is async or sync, and may return keyword arguments to change for the next attempts.
         """
         matches = matcher(what)
 
