@@ -92,7 +92,7 @@ class Target:
         self.peace: Peace = Peace() if like is None else like.peace  #: for how long it wants to be left alone
         self.circle: list[Target] = [] if like is None else like.circle  #: itself, and the same for other sorts
         self.owns_arms = like is None  #: whether it is this target that remembers them
-        self.bad_seen = 0
+        self.bad_seen = self.counted = 0  #: calls that went wrong, and that succeeded, as far as taken in elsewhere
         self.cuts = self.cuts_seen = 0  #: attempts that a learned limit has cut; those that were learned from
         self.slow_again = 0.0  #: share of attempts after such a cut that took longer than the limit, too, lately
         self.told = Counter[str]()  #: what of the totals the memory was told already
