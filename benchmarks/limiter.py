@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from benchmarks import _full
+
 from unbreakable.policies.limiter import Limiter
 
 WORKERS, SERVICE, PATIENCE = 40, 0.1, 1.0
@@ -340,4 +342,6 @@ if __name__ == "__main__":
     results = [*(show_halves(name, scene) for name, scene in HALVES.items()), show_slow()]
     print(f"\nat least {GOAL:.0%} after each change, by every seed: {results[:-1]}")
     print(f"no growth, and no shrinking to 1: {results[-1]}")
+    results.append(_full.show())
+    print(f"\nwhat refuses is used to at least {_full.GOAL:.0%}, by every seed, and an outage is seen: {results[-1]}")
     sys.exit(not all(results))

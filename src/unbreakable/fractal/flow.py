@@ -10,6 +10,7 @@ from unbreakable.errors import Kind
 from unbreakable.events import LimitChanged, SheddingBegan, SheddingEnded
 from unbreakable.outcome import Failure
 from unbreakable.policies import AdaptiveLimit, Plan
+from unbreakable.policies.full import Serving, says_full
 from unbreakable.policies.limiter import Change, Limiter
 from unbreakable.policies.priority import Priority
 from unbreakable.policies.shedding import Shedding
@@ -29,7 +30,7 @@ class Flow:
         self.size = LEAST  #: of the pile that is taken at once
         self.limiter: Limiter | None = None
         self.shedding = None if plan.throttle is None else Shedding(plan.throttle.accept)
-        self.is_shedding = False
+        self.is_shedding, self.serving = False, Serving()
         self.gate = None if plan.concurrency is None else Gate(first(plan.concurrency, plan))
         self.most = None if plan.concurrency is None else most(plan.concurrency, plan)
         self.lock, self.poured_at = new_lock(), 0.0
@@ -40,8 +41,10 @@ class Flow:
     def pour(self, node: Any, now: float) -> None:
         """Take what has piled up."""
         with self.lock:
-            self._resize_batch(now)
             took = [self.tap.popleft() for _ in range(len(self.tap))]
+            if len(took) >= self.size:  # else a failure came first
+                self._resize_batch(now)
+            self.serving.take(took)
             change = None
             if self.shedding is not None:
                 self.shedding.accept(len(took), now)
@@ -57,7 +60,7 @@ class Flow:
         Quick failures are no health.
         """
         late = failure.cut or failure.kind is Kind.TIMEOUT
-        too_much = late or failure.kind is Kind.THROTTLED
+        too_much = late or says_full(failure)
         if not (too_much or (blamed and self.shedding is not None)):
             return
         self.pour(node, now)
@@ -73,6 +76,13 @@ class Flow:
                     limiter.meter.refuse(now)
                 change = self._look(limiter, now)
         self._tell(node, change, now)
+
+    def serves_others(self, failure: Failure, successes: int, now: float, *, most: float) -> bool:
+        """Return whether *failure* says that the target is full, while others are answered, for all that is known.
+
+        There were so many *successes* by now; the next one is waited for *most* seconds at most.
+        """
+        return says_full(failure) and self.serving.is_on(successes, now, most=most)
 
     def is_full(self) -> None:
         """Note that somebody found no place."""

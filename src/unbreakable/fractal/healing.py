@@ -15,7 +15,7 @@ from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.outcome import Failure, Result, Success, in_one_line
 from unbreakable.policies import Context, Inner, Retry, deeds
-from unbreakable.policies.breaker import tell, verdict
+from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
@@ -81,7 +81,8 @@ class Healing:
         from unbreakable.fractal.applying import apply  # success does not pay for it
         from unbreakable.fractal.choosing import choose
 
-        if failure.mendable and verdict(replace(failure, mendable=False), ctx) is False:
+        says = failure.mendable and verdict(replace(failure, mendable=False), ctx)
+        if failure.mendable and spared(says, failure, ctx, ctx.target.circuit) is False:
             ctx.spared = ctx.stamp, failure.began(ctx.runtime.now())
         remedy = choose(ctx, failure, episode)
         if not self._is_repeated(ctx, failure, remedy, episode):

@@ -19,6 +19,8 @@ def heed(ctx: Context, failure: Failure) -> None:
     if wished is None or wished == NEVER or failure.kind is not Kind.THROTTLED or failure.inner or failure.mendable:
         return
     target, now = ctx.target, ctx.runtime.now()
+    if target.serves_others(failure, now):
+        return
     if target.peace.wish(wished, target.successes_of_all(), now):
         target.hurry()
         ctx.emit(LeftInPeace, seconds=target.peace.left(now))

@@ -24,7 +24,7 @@ from unbreakable.fractal.trying import accept, captured, check_shape, refusal, r
 from unbreakable.fractal.turning_away import way_back
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
-from unbreakable.policies.breaker import tell, verdict
+from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.policy import enter, innermost
 from unbreakable.policies.timeout import cut
 from unbreakable.runtime import Runtime, settle
@@ -265,7 +265,10 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Failure | No
     ctx.due = math.inf
     elapsed = now - began - ctx.aside
     ctx.says = None if failure is None else verdict(failure, ctx, wanted=wanted)
-    event = ctx.target.circuit.settle(ctx.stamp, ctx.says, now, elapsed)
+    circuit, says = ctx.target.circuit, ctx.says
+    if ctx.target.flow is not None:
+        says = spared(says, failure, ctx, circuit)
+    event = circuit.settle(ctx.stamp, says, now, elapsed)
     if event is not None:
         tell(ctx, event)
     if failure is None:

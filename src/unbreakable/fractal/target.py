@@ -219,6 +219,15 @@ class Target:
             share = (self.experience.counted - so_far) // len(self.circle)
             self.fold_at = min(self.fold_at, len(self.ring) + max(1, int(share)))
 
+    def serves_others(self, failure: Failure, now: float) -> bool:
+        """Return whether *failure* says that the target is full, while others are answered, for all that is known.
+
+        That is asked where a limit, or a throttle, sees to it.
+        """
+        if self.flow is None:
+            return False
+        return self.flow.serves_others(failure, self.successes_of_all(), now, most=self.circuit.settings.rest)
+
     def take_detour(self, attempt: float, call: float) -> None:
         """Note a call by the script that succeeded, with the seconds of its last attempt and of all of it."""
         self.detours.append(Detour(attempt, call, len(self.ring)))

@@ -56,7 +56,8 @@ class CircuitBreaker(Terms):
             tell(ctx, circuit.settle(stamp, None, ctx.runtime.now()))
             raise
         now = ctx.runtime.now()
-        tell(ctx, circuit.settle(stamp, verdict(result, ctx), now, now - started - ctx.aside))
+        says = spared(verdict(result, ctx), result, ctx, circuit)
+        tell(ctx, circuit.settle(stamp, says, now, now - started - ctx.aside))
         return result
 
     async def _admit(self, circuit: Circuit, ctx: Context) -> int | None:
@@ -137,6 +138,17 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool 
     if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
         return None  # it was asked late
     return None if is_refusal or result.kind in OUR_FAULT else False
+
+
+def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit: Circuit) -> bool | None:
+    """Return what a *circuit* is told of an attempt of which *says* is the verdict.
+
+    That is nothing where a target is full, and serves others: a limit or a throttle, if there is one, sees to that.  A
+    probe, beside which there are no others of ours, counts.
+    """
+    if says is not False or not isinstance(result, Failure) or ctx.target.flow is None or circuit.is_probing:
+        return says
+    return None if ctx.target.serves_others(result, ctx.runtime.now()) else False
 
 
 def is_still_let_through(ctx: Context) -> bool:

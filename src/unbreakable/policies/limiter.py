@@ -20,9 +20,11 @@ OURS = 0.6  # how much of a cut the latency must follow, so that the queue was o
 TOLD_APART = 0.15  # how far the calls in flight must have fallen (ln) for a cut to say anything
 EBB, EBB_EVERY = 0.6, 60.0  # what is left of the limit when it is looked for a queue, and how many seconds apart
 EBB_WINDOWS = 30  # at least so many windows apart
+HELPED = 0.7  # share of the refusals that is left, so that they were for want of a limit
 MOSTLY = 0.5  # share of refused attempts for which it is cut as far as it goes
 DEEPEST, LEAST_CUT = 0.5, 0.8  # what one cut leaves
 GROWTH, GROWTH_AT_FIRST = 1.1, 1.5  # in each window that is full and healthy; at first until there is trouble
+LONGEST_HOLD = 4  # windows for which a limit stays as it is, after the target refused what came of raising it
 RISE = 0.0025  # how much (ln) the level of a healthy target may rise in a trial, that is in a minute
 FIRST_LOOKS = 10  # at a level, of which each counts as much as the others
 WEIGHT = 0.1  # of the last look at a level among all of them
@@ -77,6 +79,9 @@ class Limiter:
         self.peak = self.limit  #: from where the limit fell
         self.is_steep = False  #: whether it does so in large steps
         self.in_trouble = 0  #: windows in a row
+        self.raised_from: float | None = None  #: the limit before this window, if it was raised then
+        self.hold = self.held = 0  #: windows before it is raised again, as a rule and this time
+        self.pace: float | None = None  #: by how much it is raised, once the target has refused what was too much
         self.is_warm, self.at_first = False, True
         self.ebb_at = now
 
@@ -120,6 +125,8 @@ class Limiter:
             self.usual = -math.inf if reading.level is None else reading.level
             return ""
         why = self._trouble(reading)
+        if self.raised_from is not None and self._is_too_high(self.raised_from, refused=why is Why.REFUSALS):
+            return why
         self.in_trouble = self.in_trouble + 1 if why else 0
         if self.in_trouble >= IN_A_ROW:
             return self._cut(reading, why, now)
@@ -137,10 +144,10 @@ class Limiter:
 
     def _trouble(self, reading: Reading) -> str:
         """Return what is wrong, "" if nothing is, or it is not for want of a limit."""
-        if not reading.full and reading.in_flight < self.limit / 2:
-            return ""
         if reading.refused >= max(MANY, 1.5 * self.usual_refused):
             return Why.REFUSALS
+        if not reading.full and reading.in_flight < self.limit / 2:
+            return ""
         if reading.level is not None and self.base is not None and self._excess(reading) > TROUBLED + reading.error:
             return Why.TROUBLE
         return ""
@@ -149,9 +156,12 @@ class Limiter:
         return -math.inf if reading.level is None else reading.level - self.usual
 
     def _cut(self, reading: Reading, why: str, now: float) -> str:
-        share = DEEPEST if why is Why.REFUSALS else min(max(math.exp(-self._excess(reading)), DEEPEST), LEAST_CUT)
-        in_use = self.limit if reading.full else min(self.limit, reading.in_flight)
         self.peak, self.is_steep = self.limit, True
+        if why is Why.REFUSALS:  # to as many as it has answered at once
+            answered = min(max(DEEPEST * self.limit, reading.in_flight), LEAST_CUT * self.limit)
+            return self._try(answered, self.limit, reading, why, now)
+        share = min(max(math.exp(-self._excess(reading)), DEEPEST), LEAST_CUT)
+        in_use = self.limit if reading.full else min(self.limit, reading.in_flight)
         return self._try(share * in_use, self.limit, reading, why, now)
 
     def _try(self, limit: float, before: float, reading: Reading, why: str, now: float) -> str:
@@ -170,6 +180,8 @@ class Limiter:
         self.ebb_at = now + max(EBB_EVERY, EBB_WINDOWS * (now - self.meter.at))
         if trial.why is Why.REFUSALS:
             return self._judge_refusals(trial, reading, now)
+        if reading.refused > HELPED * trial.reading.refused:  # with fewer in flight, too
+            self.usual_refused = max(self.usual_refused, min(reading.refused, MANY))
         fallen = math.log(max(trial.reading.in_flight, 1e-9) / max(reading.in_flight, 1e-9))
         if reading.level is None or trial.reading.level is None or fallen < TOLD_APART:
             self.limit = trial.before
@@ -194,9 +206,9 @@ class Limiter:
         return Why.QUEUE
 
     def _judge_refusals(self, trial: Trial, reading: Reading, now: float) -> str:
-        helped = reading.refused <= 0.7 * trial.reading.refused
+        helped = reading.refused <= HELPED * trial.reading.refused
         if helped:
-            self.at_first = False
+            self.at_first, self.peak, self.pace = False, self.limit, GROWTH
             if reading.refused >= MANY:
                 self._try(0.7 * self.limit, self.limit, reading, Why.REFUSALS, now)
             return Why.REFUSALS
@@ -222,7 +234,8 @@ class Limiter:
     # ── all is well ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _get_used_to(self, reading: Reading) -> None:
-        self.usual_refused = min(self.usual_refused, reading.refused)
+        if reading.refused < self.usual_refused:
+            self.usual_refused += WEIGHT * (reading.refused - self.usual_refused)
         if reading.level is None or self.base is None:
             return
         if reading.level < self.base - HEALTHY - 3 * reading.error:
@@ -233,16 +246,35 @@ class Limiter:
             self.usual += WEIGHT * (reading.level - self.usual)
 
     def _grow(self, reading: Reading) -> str:
-        if reading.level is None or self.base is None or reading.refused > FEW:
+        few = max(FEW, min(1.5 * self.usual_refused, MANY))  # it is known that so many are not for want of a limit
+        if reading.level is None or self.base is None or reading.refused > few:
+            return ""
+        if self.held:
+            self.held -= 1
             return ""
         goes_back = self.limit < self.peak
         excess = max(0.0, reading.level - (self.usual if goes_back else self.base))
         room = 1.0 - excess / (HEALTHY + reading.error)
         if room <= 0.0:
             return ""
-        step = self.limit * ((GROWTH_AT_FIRST if self.at_first else GROWTH) - 1.0)
+        step = self.limit * ((self.pace or (GROWTH_AT_FIRST if self.at_first else GROWTH)) - 1.0)
         if self.is_steep:  # it was higher once
             step = max(step, (self.peak - self.limit) / 2)
         end = self.most if not goes_back or reading.level - self.base <= HEALTHY else min(self.peak, self.most)
-        self.limit = min(self.limit + room * max(1.0, step), float(end))
+        self.raised_from, self.limit = self.limit, min(self.limit + room * max(1.0, step), float(end))
         return Why.GROWS
+
+    def _is_too_high(self, before: float, *, refused: bool) -> bool:
+        """Return whether the limit is *before* again, since the target has *refused* what came of raising it.
+
+        That is known at once, and needs no trial.  Then it is raised ever more rarely, and less; else, sooner and more.
+        """
+        self.raised_from = None
+        if not refused:
+            self.hold, self.held = 0, 0
+            self.pace = self.pace and min(self.pace * self.pace, GROWTH_AT_FIRST)
+            return False
+        self.limit = self.peak = before
+        self.hold = self.held = min(2 * self.hold + 1, LONGEST_HOLD)
+        self.at_first, self.pace, self.in_trouble = False, GROWTH, 0
+        return True

@@ -13,7 +13,7 @@ from typing import Any
 from unbreakable.errors import AttemptTimeout, Kind
 from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import deeds
-from unbreakable.policies.breaker import tell, verdict
+from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.timeout import Timeout, guess, is_let_through, is_slow
@@ -121,7 +121,9 @@ class Laggard:
         self.answer = answer
         scope, now = self.scope, self.scope.runtime.now()
         says = verdict(answer, scope)
-        tell(scope, scope.target.circuit.settle(scope.stamp, says, now, now - self.began - scope.aside))
+        circuit = scope.target.circuit
+        told = spared(says, answer, scope, circuit)
+        tell(scope, circuit.settle(scope.stamp, told, now, now - self.began - scope.aside))
         if isinstance(answer, Success):
             deeds.succeeded(scope)
         else:

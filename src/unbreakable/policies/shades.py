@@ -11,7 +11,7 @@ from typing import Any
 
 from unbreakable.events import CircuitOpened, Event
 from unbreakable.outcome import Failure, Result
-from unbreakable.policies.breaker import CircuitBreaker, verdict
+from unbreakable.policies.breaker import CircuitBreaker, spared, verdict
 from unbreakable.policies.budget import Budget, RetryBudget
 from unbreakable.policies.circuit import Circuit
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
@@ -45,6 +45,7 @@ class ShadeOfBreaker(Shade):
         try:
             result = await inner(ctx)
             says = ctx.stream is not None or verdict(result, ctx)  # it sees no more of a generator than its beginning
+            says = spared(says, result, ctx, self.circuit)
         finally:
             now = ctx.runtime.now()
             if stamp is not None:

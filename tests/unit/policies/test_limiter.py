@@ -314,7 +314,7 @@ def test_a_dead_target_is_tried_with_one_call_at_a_time_and_then_as_before():
     limits = model.play(60)
 
     assert 1 == min(limits)
-    assert before == limits[-1]
+    assert 0.9 * before <= limits[-1] <= before
 
 
 def test_it_keeps_between_least_and_most():

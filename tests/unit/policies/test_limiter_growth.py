@@ -63,14 +63,51 @@ def test_good_windows_are_what_it_gets_used_to(level, base, usual):
     assert pytest.approx((base, usual)) == (course.limiter.base, course.limiter.usual)
 
 
-def test_fewer_refusals_are_what_it_gets_used_to_at_once():
-    """And more of them never."""
+def test_fewer_refusals_are_what_it_gets_used_to_slowly():
+    """A window of few, among those of a target that always refuses some, is luck; and more of them never."""
     course = humbled()
     course.limiter.usual_refused = 0.3
     course.see(refused=0.05)
-    course.see(refused=0.08)
+    course.see(refused=0.28)
 
-    assert 0.05 == course.limiter.usual_refused
+    assert pytest.approx(0.275) == course.limiter.usual_refused
+
+
+@pytest.mark.parametrize(("usual", "refused", "grows"), [(0.0, 0.02, True), (0.0, 0.03, False), (0.04, 0.06, True)])
+def test_it_grows_in_spite_of_refusals_that_are_usual(usual, refused, grows):
+    """Two in a hundred, or half as many more as there are whatever is in flight; a tenth at most."""
+    course = humbled()
+    course.limiter.usual_refused = usual
+    course.see(refused=refused)
+
+    assert grows == (course.limit > 20.0)
+
+
+def test_a_raise_that_is_refused_is_taken_back_and_the_next_one_waits():
+    """After one window, three, and then four each; each of them by a tenth."""
+    course, limits = humbled(), []
+    for _ in range(24):
+        course.see(refused=0.2 if course.limit > 20.5 else 0.0)
+        limits.append(course.limit)
+    raised = [index for index, limit in enumerate(limits) if limit > 20.5]
+
+    assert [0, 3, 8, 14, 20] == raised
+    assert {20.0, 22.0} == {round(limit, 6) for limit in limits}
+
+
+def test_raises_that_are_borne_become_larger():
+    """Once the target has refused what was too much: by a tenth, a fifth, and so on up to a half."""
+    course = humbled()
+    course.see()
+    course.see(refused=0.2)
+    course.see()
+    limits = []
+    for _ in range(5):
+        course.see()
+        limits.append(course.limit)
+    shares = [later / sooner for sooner, later in zip([20.0, *limits], limits, strict=False)]
+
+    assert pytest.approx([1.1, 1.21, 1.21**2, 1.5, 1.5]) == shares
 
 
 # ── growth ───────────────────────────────────────────────────────────────────────────────

@@ -307,7 +307,7 @@ def test_a_tenth_of_refusals_is_trouble(refused, why):
     """Three windows of it halve the limit."""
     course = humbled()
     course.limiter.most = 20
-    whys = [course.see(refused=refused, in_flight=20.0) for _ in range(3)]
+    whys = [course.see(refused=refused, in_flight=10.0) for _ in range(3)]
 
     assert [None, None, why] == whys
     assert (10.0 if why else 20.0) == course.limit
@@ -319,7 +319,7 @@ def test_refusals_that_are_usual_are_trouble_from_half_as_many_more(refused, lim
     course = humbled()
     course.limiter.most, course.limiter.usual_refused = 20, 0.2
     for _ in range(3):
-        course.see(refused=refused, in_flight=20.0)
+        course.see(refused=refused, in_flight=10.0)
 
     assert limit == course.limit
 
@@ -338,11 +338,31 @@ def test_a_cut_for_refusals_is_judged_by_what_is_refused_then(after, limit, why)
     """Seven tenths of them or less: it has helped, and goes on from a tenth up; half of all: as far as it goes."""
     course = humbled()
     for _ in range(3):
-        course.see(refused=0.4, in_flight=20.0)
+        course.see(refused=0.4, in_flight=10.0)
     found = course.see(refused=after)
 
     assert (why, pytest.approx(limit)) == (found, course.limit)
     assert course.limiter.usual_refused == (after if why is Why.FOREIGN else 0.0)
+
+
+@pytest.mark.parametrize(("answered", "limit"), [(4.0, 10.0), (13.0, 13.0), (19.0, 16.0)])
+def test_refusals_cut_to_what_was_answered_at_once(answered, limit):
+    """By a fifth at least, by half at most, whether or not anybody has waited."""
+    course = humbled()
+    for _ in range(3):
+        course.see(refused=0.4, in_flight=answered, full=False)
+
+    assert limit == course.limit
+
+
+@pytest.mark.parametrize(("before", "after", "usual"), [(0.08, 0.06, 0.06), (0.08, 0.05, 0.0)])
+def test_what_a_trial_leaves_of_the_refusals_is_usual(before, after, usual):
+    """They stay when less is in flight; more than three tenths less, and they were for want of a limit."""
+    course = warm()
+    course.see(refused=before)
+    course.see(refused=after)
+
+    assert usual == course.limiter.usual_refused
 
 
 def test_refusals_of_whatever_is_in_flight_are_followed_down_and_then_no_more():
@@ -350,7 +370,7 @@ def test_refusals_of_whatever_is_in_flight_are_followed_down_and_then_no_more():
     course = humbled()
     limits = []
     for _ in range(9):
-        course.see(refused=1.0, in_flight=20.0)
+        course.see(refused=1.0, in_flight=10.0)
         limits.append(course.limit)
 
     assert [20.0, 20.0, 10.0, 5.0, 2.5, 1.25, 20.0, 20.0, 20.0] == limits
