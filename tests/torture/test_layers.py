@@ -79,6 +79,86 @@ def test_what_is_paid_in_advance_costs_the_same(headers, attempts, left, form):
     assert 1 + attempts == len(made)
 
 
+@pytest.mark.parametrize(("layers", "left"), [("", 4.0), (";layers=1", 8.0)])
+def test_a_repeat_of_what_was_repeated_inside_costs_double(colour, layers, left):
+    """Also where the layer makes an error of its own of it, which leads nobody back to what was repeated."""
+
+    async def story():
+        calls = []
+
+        async def down():
+            calls.append(1)
+            raise ConnectionError("down")
+
+        inner = colour.protect(down, retry=AT_ONCE, budget=purse(100.0), breaker=False)
+
+        async def work():
+            if not (await colour.call(inner.outcome)).ok:
+                raise RuntimeError("ill")
+
+        outer = colour.protect(work, retry=AT_ONCE, budget=purse(8.0), breaker=False)
+        with ub.incoming({"Unbreakable-Attempt": f"1{layers}"}):
+            await colour.call(outer.outcome)
+        return outer.node.budget.level(0, colour.runtime.now())
+
+    assert left == colour.play(story)
+
+
+def test_a_repeat_of_what_was_not_repeated_inside_costs_one(colour):
+    """A failure of the layer's own, in an attempt whose calls went well, is paid as any other."""
+
+    async def story():
+        tries = []
+
+        async def bottom():
+            if not tries:
+                raise ConnectionError("down")
+
+        inner = colour.protect(bottom, retry=ub.Retry(2, backoff=ub.Backoff(0.0)), budget=purse(100.0), breaker=False)
+
+        async def work():
+            await colour.call(inner.outcome)
+            tries.append(1)
+            raise RuntimeError("mine")
+
+        outer = colour.protect(work, retry=AT_ONCE, budget=purse(8.0), breaker=False)
+        await colour.call(outer.outcome)
+        return outer.node.budget.level(0, colour.runtime.now())
+
+    assert 8.0 - 2.0 - 1.0 == colour.play(story)
+
+
+def test_layers_that_leave_no_trail_multiply_little(colour):
+    """Three layers of three attempts, each with an error of its own, are paid twice: by what they began with."""
+
+    async def story():
+        calls = []
+
+        async def bottom():
+            calls.append(1)
+            raise ConnectionError("down")
+
+        def above(door):
+            async def work():
+                if not (await colour.call(door.outcome)).ok:
+                    raise RuntimeError("ill")
+
+            return colour.protect(work, retry=AT_ONCE, breaker=False)
+
+        top = above(above(colour.protect(bottom, retry=AT_ONCE, breaker=False)))
+        taken = []
+        for _ in range(20):
+            before = len(calls)
+            await colour.call(top.outcome)
+            taken.append(len(calls) - before)
+        return taken
+
+    taken = colour.play(story)
+
+    assert taken[0] <= 11
+    assert [1] * 15 == taken[-15:]
+
+
 def second_try(colour, door):
     """Return a protected call that reaches *door* in its second attempt."""
     tries = []

@@ -12,8 +12,13 @@ from unbreakable.runtime import Runtime
 
 
 def price_of(ctx: Context) -> float | None:
-    """Return what a repeat of *ctx* costs; None: it is not to be made."""
-    return PRICE if ctx.above is None and not ctx.layers else price(layers_around(ctx))
+    """Return what a repeat of *ctx* costs; None: it is not to be made.
+
+    Calls that were repeated in vain inside it count as a layer: the error may be its own, but more often it is theirs.
+    """
+    if ctx.above is None and not (ctx.layers or ctx.over_others):
+        return PRICE
+    return price(layers_around(ctx) + ctx.over_others)
 
 
 class Paying:
@@ -51,7 +56,9 @@ class Paying:
 
     def why_unpaid(self, ctx: Context) -> str:
         """Return why a repeat could not be paid."""
-        return "the retry budget is spent" if ctx.broke else "several calls around this one are repeating already"
+        if ctx.broke:
+            return "the retry budget is spent"
+        return f"several calls around this one{' and inside it' * ctx.over_others} are repeating already"
 
     def bear(self, ctx: Context) -> None:
         """Count a call that reached its target and failed all the same as the traffic that it was."""

@@ -204,6 +204,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
 def known_inside(error: Exception, ctx: Context) -> dict[str, Any]:
     """Return what a failure by *error* is told of the protected calls inside its attempt."""
     facts = {} if ctx.own_deeds is None else ctx.own_deeds.settle().flags()
+    ctx.over_others = bool(ctx.spent)
     if ctx.refuted:
         facts["acted"] = False
     if has_passed(ctx, error):

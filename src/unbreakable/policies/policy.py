@@ -18,13 +18,13 @@ from unbreakable.runtime import Alarm, Runtime, Waiter, is_async, new_lock
 
 TAKEN_OVER = (
     *("made", "waited", "arguments", "choice", "blameless", "stamp"),
-    *("excused", "prepaid", "broke", "laggard"),
+    *("excused", "prepaid", "broke", "laggard", "over_others"),
 )
 OF_ONE_ATTEMPT = frozenset(
     {
         *("parts", "own_deeds", "spent", "passed", "broken", "makeshift", "refuted", "blameless", "undone", "vouched"),
         *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "idle"),
-        *("when_judged", "bells"),  # the bells are rung for the call itself
+        *("over_others", "when_judged", "bells"),  # the bells are rung for the call itself
     }
 )
 _NOTHING: Mapping[str, Any] = {}
@@ -85,6 +85,7 @@ class Context(Alarm):
     makeshift: bool = False  #: whether a fallback answered a call inside this attempt
     refused: Exception | None = None  #: why the call is refused before anything else is asked
     vain: bool = False  #: whether a repeat was given up since none has ever helped
+    over_others: bool = False  #: whether calls inside the attempt that failed were repeated in vain
     broke: bool = False  #: whether a repeat was denied for want of budget
     prepaid: float = 0.0  #: tokens paid for a repeat before it is known whether there will be one
     excused: bool = False  #: whether the next attempt is free: the last one failed by what another call has mended
