@@ -53,7 +53,7 @@ class CircuitBreaker(Terms):
         try:
             result = await inner(ctx)
         except BaseException:
-            tell(ctx, circuit.settle(stamp, None, ctx.runtime.now()))
+            circuit.settle(stamp, None, ctx.runtime.now())
             raise
         now = ctx.runtime.now()
         says = spared(verdict(result, ctx), result, ctx, circuit)
