@@ -34,14 +34,12 @@ class Own(Exception):
         vars(self).update(words)
 
 
-class Silent(Exception):
-    """A program's own error that cannot be written on."""
+class Closed(NotSent):
+    """An error on which nothing can be written."""
 
-    __module__ = "shop.orders"
-    __slots__ = ()
-
-    def __setattr__(self, name, value):
-        raise TypeError(name)
+    @property
+    def __dict__(self):
+        raise TypeError("closed")
 
 
 def of(name, module, base=Exception):
@@ -327,6 +325,6 @@ def test_the_last_error_says_what_is_known_of_all_attempts(error, effects, doubt
 def test_the_members_of_a_group_say_it_too():
     """Somebody may catch them one by one; an error that holds nothing is left alone."""
     member = NotSent("no line")
-    tell_of_all(Failure(ExceptionGroup("two", [Silent(), member])), "unknown", doubtful=True)
+    tell_of_all(Failure(ExceptionGroup("two", [Closed(), member])), "unknown", doubtful=True)
 
     assert member.may_have_arrived is True
