@@ -53,6 +53,7 @@ def half_open(breaker, now=0.0):
         (Failure(OSError("no"), Kind.CREDENTIALS), {}, None, None),
         (Failure(OSError("no"), Kind.BUG), {}, None, None),
         (Failure(OSError("no"), Kind.TIMEOUT), {}, False, False),
+        (Failure(LATE, elapsed=9.5), {}, None, None),
         (Failure(LATE, cut=True, elapsed=9.0), {}, False, False),
         (Failure(LATE, cut=True, elapsed=8.9), {}, None, None),
         (Failure(LATE, cut=True, elapsed=9.0), {"deadline_is_ours": False}, None, None),
@@ -72,6 +73,8 @@ def test_an_attempt_says_only_what_it_can_know_of_its_target(result, fields, cal
             setattr(ctx, name, value)
 
         assert expected is verdict(result, ctx)
+        if "unwanted" in fields:
+            assert verdict(result, ctx, wanted=True) is False  # whoever asks knows better
 
 
 @pytest.mark.parametrize(
@@ -108,6 +111,8 @@ def test_words_are_used_again_for_less_than_a_millisecond():
 
     assert "as before" == str(resting("bank", circuit, 0.5))
     assert "as before" == str(resting("bank", circuit, 0.4995))
+    circuit.told = 0.001, "as before"
+    assert "the circuit of bank is open for 0.000 s more" == str(resting("bank", circuit, 0.0))
     assert "the circuit of bank is open for 0.499 s more" == str(resting("bank", circuit, 0.499))
 
 
@@ -236,11 +241,12 @@ def test_what_happens_to_the_circuit_is_told(bench, answer, settings, told):
 def test_a_call_waits_as_long_as_it_may(bench, wait, fields, took):
     """Less what it has waited already, within its deadline, and until it is let through."""
     breaker = CircuitBreaker(1, rest=20.0, wait=wait)
-    found, seconds, ctx, _ = run(bench, breaker, Success(1), circuit=opened(breaker), **fields)
+    found, seconds, ctx, events = run(bench, breaker, Success(1), circuit=opened(breaker), **fields)
 
     assert pytest.approx(took) == seconds
     assert pytest.approx(fields.get("waited", 0.0) + took) == ctx.waited
     assert (took == 20.0) is isinstance(found, Success)
+    assert (took == 20.0) is (["CircuitHalfOpened", "CircuitClosed"] == [type(event).__name__ for event in events])
     if took < 20.0:
         assert pytest.approx(20.0 - took) == found.error.retry_after
 
@@ -252,6 +258,24 @@ def test_a_line_has_an_end(bench, line, waits):
     _, seconds, _, _ = run(bench, breaker, Success(1), circuit=opened(breaker), line=line)
 
     assert (1_000, waits) == (MOST_WAITING, seconds > 0.0)
+
+
+def test_whoever_is_first_in_line_looks_at_most_once_a_millisecond():
+    """A wait that ends a little early, as clocks have it, is no reason to ask all the time."""
+    breaker, pauses, moments = CircuitBreaker(1, rest=5.0), [], iter([4.9999999, 5.1])
+
+    async def wait(waiter, seconds):
+        pauses.append(seconds)
+
+    ctx = Context()
+    waiter = lambda: SimpleNamespace(alive=lambda: True)
+    ctx.runtime = SimpleNamespace(now=moments.__next__, wait=wait, waiter=waiter)
+    circuit = opened(breaker)
+    ctx.node, ctx.target = SimpleNamespace(listeners=()), SimpleNamespace(circuit=circuit)
+    place = circuit.line.join(ctx.runtime)
+    stamp = asyncio.run(breaker._wait_in_line(circuit, ctx, place, 60.0))
+
+    assert ([pytest.approx(0.001)], 2) == (pauses, stamp)
 
 
 def test_a_rest_that_ends_while_its_caller_is_refused_is_over():

@@ -42,9 +42,16 @@ class Closed(NotSent):
         raise TypeError("closed")
 
 
-def of(name, module, base=Exception):
-    """Return an error of a type that *module* has."""
-    return type(name, (base,), {"__module__": module})("odd")
+def saying(error, **words):
+    """Return *error* with *words* of its own."""
+    for name, value in words.items():
+        setattr(error, name, value)
+    return error
+
+
+def of(name, module, **words):
+    """Return an error of a type that *module* has, with *words* of its own."""
+    return saying(type(name, (Exception,), {"__module__": module})("odd"), **words)
 
 
 def came(error, cause, *, said=False, hidden=False):
@@ -107,10 +114,7 @@ def test_a_request_that_provably_never_left_is_known_by_its_error(error, unsent)
 @pytest.mark.parametrize("words", [{"may_have_arrived": True}, {"in_doubt": True}])
 def test_who_says_that_it_may_have_arrived_has_the_last_word(words):
     """Even NotSent, when an earlier attempt was lost."""
-    error = NotSent("no line")
-    vars(error).update(words)
-
-    assert is_unsent(error) is False
+    assert is_unsent(saying(NotSent("no line"), **words)) is False
 
 
 @pytest.mark.parametrize(
@@ -171,19 +175,22 @@ def test_an_accident_is_told_from_what_a_program_says(error, accident):
 )
 def test_a_refusal_is_a_word_whoever_passes_it_on(words, accident):
     """Unless it was given to a look."""
-    error = of("HTTPStatusError", "httpx")
-    vars(error).update(words)
-
-    assert accident is is_accident(error)
+    assert accident is is_accident(of("HTTPStatusError", "httpx", **words))
 
 
 def test_a_member_of_a_group_that_knows_what_was_done_is_no_accident():
     """It has said so itself; the others are asked."""
-    sure = KeyError("typo")
-    sure.in_doubt = False
+    sure = saying(KeyError("typo"), in_doubt=False)
 
     assert is_accident(ExceptionGroup("one", [sure])) is False
     assert is_accident(ExceptionGroup("two", [sure, KeyError("typo")])) is True
+
+
+def test_a_group_that_does_not_tell_its_members_has_none():
+    """Somebody's own kind of group may raise when it is asked."""
+    kind = type("Odd", (ExceptionGroup,), {"exceptions": property(lambda self: 1 / 0)})
+
+    assert is_accident(kind("one", [KeyError("typo")])) is False
 
 
 # ── whether nobody knows ─────────────────────────────────────────────────────────────────
@@ -219,6 +226,9 @@ def test_a_member_of_a_group_that_knows_what_was_done_is_no_accident():
         (NotSent("no line"), {"kind": Kind.UNREACHABLE}, False),
         (NotSent("no line"), {"kind": Kind.UNREACHABLE, "acted": True}, True),
         (ConnectionResetError(), {"kind": Kind.UNREACHABLE}, True),
+        (ConnectionResetError(), {"kind": Kind.BUG}, False),
+        (of("Odd", "httpx", refused=True, may_have_arrived=False), {"acted": True}, True),
+        (of("Odd", "httpx", refused=True), {"acted": True}, False),
         (ConnectionRefusedError(), {"kind": Kind.UNREACHABLE}, False),
         (WorkerLost("gone"), {"kind": Kind.TRANSIENT}, True),
     ],
@@ -250,6 +260,9 @@ def test_a_doubt_is_left_where_nobody_can_know(error, flags, doubt):
         (came(Own(), ExceptionGroup("two", [Own(), ConnectionResetError()])), True),
         (came(Own(), ExceptionGroup("two", [Own(), ConnectionRefusedError()])), False),
         (came(came(Own(), Own(status=503)), Own(), said=True), False),
+        (came(Own(), saying(ConnectionResetError(), in_doubt=False)), False),
+        (came(Own(), Own(status=503, in_doubt=False)), False),
+        (came(saying(Own(), __cause__=ConnectionResetError()), Own()), True),
     ],
 )
 def test_of_a_programs_own_error_what_it_came_from_is_asked(error, doubt):
