@@ -257,7 +257,8 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Failure | No
     """Tell the circuit how the attempt that began then ended, and return its failure; None for a cancellation."""
     was_cut = bool(ctx.cut)
     ours = was_cut and settle(ctx, error)
-    now, failure, wanted = ctx.runtime.now(), None, not ctx.is_unwanted()
+    now, failure = ctx.runtime.now(), None
+    wanted = isinstance(error, Exception) and not ctx.is_unwanted()
     if ours:
         failure = cut(ctx, began)
     elif isinstance(error, Exception):
