@@ -25,6 +25,11 @@ class Told(Exception):
     pass
 
 
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("do not ask")
+
+
 def telling(status):
     """Return an error of a type that says nothing, of which this one says its status."""
     error = Told("no")
@@ -58,6 +63,7 @@ ERRORS = {
     "from another": lambda: from_another(Told("no"), KeyError()),
     "from one of another type": lambda: from_another(Told("no"), ValueError()),
     "from none": lambda: Told("no"),
+    "without words": Mute,
     "too long to be remembered": lambda: Told("word " * 100),
 }
 
