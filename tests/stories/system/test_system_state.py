@@ -48,7 +48,7 @@ class Journey:
 
     def __init__(self) -> None:
         self.done: list[str] = []
-        self.blocked = True
+        self.blocked, self.waits = True, False
         self.steps = [ub.Step("first", self.first), ub.Step("second", self.second)]
 
     async def first(self, ctx: ub.Context) -> str:
@@ -57,6 +57,7 @@ class Journey:
 
     async def second(self, ctx: ub.Context) -> str:
         if self.blocked:
+            self.waits = True
             await asyncio.Event().wait()
         self.done.append("second")
         return "b"
@@ -66,7 +67,7 @@ class Journey:
         system = ub.QuantumSystem(state)
         workflow = await system.create_quantum_workflow("w", workflow=self.steps, grace=0.0, effects="idempotent")
         task = asyncio.ensure_future(workflow.run_once({"n": 1}, run_id="r1"))
-        while not self.done:
+        while not self.waits:  # for then the end of the first step is written down
             await nap(SOON)
         for place in workflow.parts.orchestrator._places():
             place.task.cancel()
