@@ -7,7 +7,7 @@ call, the old attempt included, and the others are cancelled then.  The attempt 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import field
 from typing import Any
 
 from unbreakable.errors import AttemptTimeout, Kind
@@ -17,20 +17,20 @@ from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.timeout import Timeout, guess, is_let_through, is_slow
+from unbreakable.record import Preset
 from unbreakable.runtime import Beside, TimeUp
 
 DOUBTED = 4.0  # times the learned limit, where who was overtaken won most of the time
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Preset):
     """Wait for an attempt alone for as long as the learned *limit* says, then say so and let it go on.
 
     Only on an event loop, for operations that may run twice at once.  A probe of a half-open circuit is cut instead:
     others wait for what it finds out; so are a block and a generator, which are where their caller is.
     """
 
-    limit: Timeout
+    limit: Timeout = field(kw_only=False)
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Return what *inner* returns, or a soft failure if it is late; ``ctx.laggard`` is then what goes on."""
