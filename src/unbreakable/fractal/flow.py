@@ -77,12 +77,12 @@ class Flow:
                 change = self._look(limiter, now)
         self._tell(node, change, now)
 
-    def serves_others(self, failure: Failure, successes: int, now: float, *, most: float) -> bool:
+    def serves_others(self, failure: Failure, successes: Callable[[], int], now: float, *, most: float) -> bool:
         """Return whether *failure* says that the target is full, while others are answered, for all that is known.
 
-        There were so many *successes* by now; the next one is waited for *most* seconds at most.
+        *successes* counts them, if need be; the next one is waited for *most* seconds at most.
         """
-        return says_full(failure) and self.serving.is_on(successes, now, most=most)
+        return says_full(failure) and self.serving.is_on(successes(), now, most=most)
 
     def is_full(self) -> None:
         """Note that somebody found no place."""

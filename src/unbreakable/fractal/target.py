@@ -226,7 +226,7 @@ class Target:
         """
         if self.flow is None:
             return False
-        return self.flow.serves_others(failure, self.successes_of_all(), now, most=self.circuit.settings.rest)
+        return self.flow.serves_others(failure, self.successes_of_all, now, most=self.circuit.settings.rest)
 
     def take_detour(self, attempt: float, call: float) -> None:
         """Note a call by the script that succeeded, with the seconds of its last attempt and of all of it."""
