@@ -14,7 +14,7 @@ What ``AdaptiveTransport`` raises of these to a client of httpx2 or httpx is a T
     │   ├── BufferFull              neither memory nor disk has room for an item
     │   ├── LimitReached            the learned limit of calls in flight is reached
     │   ├── Throttled               shed in proportion to what the target refuses
-    │   ├── BudgetSpent             the budget for repeats is spent
+    │   ├── BudgetSpent             a budget of your own is spent; a call that ours denies a repeat keeps its error
     │   ├── DeadlineExceeded        the caller's time is up
     │   ├── ValidationFailed        the call's input was refused
     │   └── RunInProgress           a run of that id is at work already
@@ -164,7 +164,11 @@ class Throttled(Rejected):
 
 
 class BudgetSpent(Rejected):
-    """Say that the budget for repeating calls is spent."""
+    """Say that a budget of your own is spent; the library itself does not raise it.
+
+    A repeat that its retry budget cannot pay is not made, and the call fails with its own error: the story tells why,
+    and so does ``events.RetryDenied``.  An operation that raises this is not repeated, and its target not blamed.
+    """
 
 
 class DeadlineExceeded(Rejected):

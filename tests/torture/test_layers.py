@@ -274,6 +274,28 @@ def test_calls_that_were_never_made_earn_nothing(colour):
     assert 2.0 == colour.play(story)
 
 
+def test_a_call_that_is_denied_a_repeat_keeps_its_own_error(colour):
+    """That the budget is spent is told in its story; only a program's own word is raised as such, and believed."""
+
+    async def story():
+        calls = []
+
+        async def work(error):
+            calls.append(1)
+            raise error
+
+        door = colour.protect(work, budget=purse(0.0), breaker=ub.CircuitBreaker(1))
+        own = await colour.call(door.outcome, ub.errors.BudgetSpent("no money left"))
+        state = door.node.breaker.state.value
+        denied = await colour.call(door.outcome, ConnectionError("down"))
+        return len(calls), type(own.error), state, type(denied.error), denied.trace.story[-1].split("  ")[-1]
+
+    told = colour.play(story)
+
+    assert (2, ub.errors.BudgetSpent, "closed", ConnectionError) == told[:4]
+    assert "no further attempt: the retry budget is spent" == told[4]
+
+
 # ── what a request brings along ─────────────────────────────────────────────────────────────────────────────────────
 
 
