@@ -20,7 +20,7 @@ UNIT = 1 << 30
 
 
 class Decayed:
-    """Average observations, and count them per second, with exponentially fading memory.
+    """Average observations, with exponentially fading memory.
 
     *half_life* and every *now* are seconds of one clock. NaN and infinity are refused with ValueError.
 
@@ -31,7 +31,7 @@ class Decayed:
     3.0
     """
 
-    __slots__ = ("_newest", "_since", "_slots", "half_life")
+    __slots__ = ("_newest", "_slots", "half_life")
 
     def __init__(self, half_life: float) -> None:
         if not 0.0 < half_life < math.inf:
@@ -39,7 +39,6 @@ class Decayed:
         self.half_life = float(half_life)
         self._slots: dict[int, tuple[int, int]] = {}
         self._newest: int | None = None
-        self._since: int | None = None
 
     def update(self, x: float, now: float) -> None:
         """Take in the observation *x*, made at *now*."""
@@ -53,8 +52,6 @@ class Decayed:
             raise ValueError(f"cannot merge half-lives {self.half_life} and {other.half_life}")
         for slot, (count, total) in list(other._slots.items()):
             self._add(slot, count, total)
-        if self._since is not None and other._since is not None:
-            self._since = min(self._since, other._since)
 
     def value(self) -> float | None:
         """Return the weighted mean; None when empty. It does not depend on when it is asked."""
@@ -64,25 +61,10 @@ class Decayed:
         total = math.fsum(weight * (total / UNIT) for weight, _, total in weighed)
         return total / math.fsum(weight * count for weight, count, _ in weighed)
 
-    def rate(self, now: float) -> float:
-        """Return the weighted number of observations per second, as at *now*.
-
-        Seen for less than a slot (a quarter of a half-life), observations are spread over a whole one.
-        """
-        if self._newest is None or self._since is None:
-            return 0.0
-        place = max(now * SLOTS_PER_HALF_LIFE / self.half_life, float(self._newest))
-        slot = math.floor(place)
-        weight = math.fsum(_weight(each - slot) * self._slots[each][0] for each in sorted(self._slots))
-        # The slots since the first, weighed in the same way: full ones, a geometric series, then the one that runs.
-        ratio = _weight(-1)
-        time = ratio * (1.0 - _weight(self._since - slot)) / (1.0 - ratio) + place - slot
-        return weight / (max(time, 1.0) * self.half_life / SLOTS_PER_HALF_LIFE)
-
     def to_dict(self) -> dict[str, Any]:
         """Return the record of this mean: [slot, count, sum] of each slot in use, rising."""
         slots = [[slot, *self._slots[slot]] for slot in sorted(self._slots)]
-        return {"half_life": self.half_life, "since": self._since, "slots": slots}
+        return {"half_life": self.half_life, "slots": slots}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -92,15 +74,12 @@ class Decayed:
             if count < 1:
                 raise ValueError(f"slots: expected a count ≥ 1, got {count!r}")
             decayed._add(slot, count, total)
-        if decayed._slots:
-            decayed._since = min(record.integer(data, "since"), *decayed._slots)
         return decayed
 
     def _slot(self, now: float) -> int:
         return math.floor(now * SLOTS_PER_HALF_LIFE / self.half_life)
 
     def _add(self, slot: int, count: int, total: int) -> None:
-        self._since = slot if self._since is None else min(self._since, slot)
         if self._newest is None or slot > self._newest:
             self._newest = slot
             for old in [each for each in self._slots if each <= slot - MOST_SLOTS]:

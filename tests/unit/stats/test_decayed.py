@@ -19,32 +19,11 @@ def test_weighs_an_observation_half_after_each_half_life():
     assert 2.0 == decayed.value()
 
 
-def test_tells_the_rate_of_a_steady_stream():
-    """Ten observations a second read as ten a second, early and late."""
-    decayed = Decayed(half_life=60.0)
-    for tick in range(10 * 300):
-        decayed.update(1.0, now=tick / 10)
-        if tick in (300, 1000):
-            assert 10.0 == pytest.approx(decayed.rate(now=tick / 10), rel=0.02)
-
-    assert 10.0 == pytest.approx(decayed.rate(now=300.0), rel=0.02)
-
-
-def test_the_rate_of_a_stream_that_stopped_falls():
-    """After one half-life of silence half the rate is left."""
-    decayed = Decayed(half_life=10.0)
-    for tick in range(2000):
-        decayed.update(1.0, now=tick / 10)
-
-    assert 5.0 == pytest.approx(decayed.rate(now=210.0), rel=0.1)
-
-
 def test_knows_nothing_when_empty():
-    """No observation has no mean, and no rate."""
+    """No observation has no mean."""
     decayed = Decayed(half_life=1.0)
 
     assert None is decayed.value()
-    assert 0.0 == decayed.rate(now=5.0)
 
 
 @pytest.mark.parametrize("nonsense", [(math.nan, 0.0), (math.inf, 0.0), (1.0, math.nan), (1.0, -math.inf)])
@@ -86,11 +65,3 @@ def test_refuses_to_merge_other_half_lives():
 
     with pytest.raises(ValueError, match="cannot merge half-lives"):
         Decayed(1.0).merge(Decayed(2.0))
-
-
-def test_a_time_before_the_newest_observation_is_no_trouble():
-    """A reader whose clock was read a moment earlier gets the newest rate."""
-    decayed = Decayed(half_life=0.001)
-    decayed.update(1.0, now=1000.0)
-
-    assert decayed.rate(now=1000.0) == decayed.rate(now=0.0)
