@@ -34,6 +34,24 @@ def test_every_success_is_counted_in_the_end(keys):
     assert 2 * keys + 1 == [work.node.successes() for _ in range(80)][-1]
 
 
+def test_a_key_that_two_calls_bring_up_at_once_is_counted_once():
+    """Of the targets that both have made one is kept."""
+    node = keyed({}).node
+    make, made = node.targets.make, []
+
+    def make_meanwhile(name):
+        made.append(name)
+        if len(made) == 1:
+            assert node.targets.of(("new",), {}) is not node.target
+        return make(name)
+
+    node.targets.make = make_meanwhile
+    target = node.targets.of(("new",), {})
+    target.ring.extend([0.1] * 3)
+
+    assert (2, 3) == (len(made), node.successes())
+
+
 def test_a_failed_call_asks_a_few_keys_and_not_all_of_them(monkeypatch):
     """What a payment costs does not grow with the keys."""
     work, asked = keyed(dict.fromkeys(range(500), 1)), []
