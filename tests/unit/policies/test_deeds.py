@@ -164,6 +164,17 @@ def test_a_success_says_what_came_of_the_attempts_before_it():
         assert known == told(one.deeds)
 
 
+def test_a_success_has_left_calls_at_work_on_purpose():
+    """They leave no doubt of it, and only what must happen once is not to be begun again."""
+    for effects, known in (("unknown", "T"), ("once", "TU")):
+        one = call()
+        scope, left = attempt(one), call(effects)
+        scope.deeds.at_work.add(left)
+        succeeded(scope)
+
+        assert (known, {left}) == (told(one.deeds), one.deeds.left)
+
+
 @pytest.mark.parametrize(("before", "known"), [(SAID, "TU"), (LOST, "TDU")])
 def test_who_was_overtaken_leaves_no_new_doubt(before, known):
     """Another has won, so what came of the call is known; but it may have done it twice."""
