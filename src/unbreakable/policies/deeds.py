@@ -170,7 +170,7 @@ def overtaken(ctx: Any) -> None:
 def _note(ctx: Any, inside: Deeds, done: Deeds) -> Deeds:
     """Note what an attempt has *done*; for what calls *inside* have, no operation vouches."""
     if ctx.undone or ctx.is_aside:
-        done.touched, done.acted = done.touched and inside.touched, inside.acted
+        done.touched, done.acted = inside.touched, inside.acted
         done.doubtful = done.doubtful and inside.doubtful
     if ctx.undone or ctx.is_aside or ctx.vouched:
         done.unrepeatable = done.unrepeatable and inside.unrepeatable

@@ -170,3 +170,11 @@ def test_threads_never_spend_a_token_twice():
         taken = sum(pool.map(lambda _: spent(budget, tries=200), range(8)))
 
     assert (500, 0.0) == (taken, budget.level(0, 0.0))
+
+
+@pytest.mark.parametrize(("start", "most", "kept"), [(2.0, 100.0, 2.0), (0.5, 100.0, 1.0), (50.0, 20.0, 20.0)])
+def test_a_small_budget_holds_no_more_than_it_began_with(start, most, kept):
+    """Or than one repeat costs, within what it may hold at all."""
+    budget = RetryBudget(start=start, most=most)
+
+    assert RetryBudget(start=start, most=kept) == small(budget)

@@ -95,6 +95,7 @@ def attempt(of, inside="", **fields):
         ("unknown", "TU", {"undone": True}, "TU"),
         ("unknown", "TU", {"is_aside": True}, "TU"),
         ("once", "TU", {"vouched": True}, "TAU"),
+        ("idempotent", "TU", {"vouched": True}, "TA"),
     ],
 )
 def test_a_success_has_done_what_its_effects_say_and_what_calls_inside_have(effects, inside, fields, known):

@@ -313,6 +313,15 @@ def test_a_tenth_of_refusals_is_trouble(refused, why):
     assert (10.0 if why else 20.0) == course.limit
 
 
+def test_a_target_that_refuses_from_the_beginning_is_given_less_at_once():
+    """Its level is not known yet, so what began before the cut is given twice the latency of now."""
+    course = Course()
+    whys = [course.see(refused=0.5) for _ in range(4)]
+
+    assert [None, None, None, Why.REFUSALS] == whys
+    assert pytest.approx(course.now + 2.0) == course.limiter.meter.begun[-1]
+
+
 @pytest.mark.parametrize(("refused", "limit"), [(0.29, 20.0), (0.31, 10.0)])
 def test_refusals_that_are_usual_are_trouble_from_half_as_many_more(refused, limit):
     """A target that refuses a fifth whatever is in flight is not cut for it again and again."""
