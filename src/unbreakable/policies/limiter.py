@@ -129,14 +129,14 @@ class Limiter:
             return why
         self.in_trouble = self.in_trouble + 1 if why else 0
         if self.in_trouble >= IN_A_ROW:
-            return self._cut(reading, why, now)
+            return self._cut(reading, why)
         if why:
             return ""
         is_used = reading.full and reading.in_flight >= self.limit / 2
         if is_used and now >= self.ebb_at and self.limit > self.least:
             why = Why.REFUSALS if reading.refused >= MANY else Why.EBB
             self.peak, self.is_steep = self.limit, False
-            return self._try(EBB * self.limit, self.limit, reading, why, now)
+            return self._try(EBB * self.limit, self.limit, reading, why)
         self._get_used_to(reading)
         return self._grow(reading) if is_used else ""
 
@@ -155,16 +155,16 @@ class Limiter:
     def _excess(self, reading: Reading) -> float:
         return -math.inf if reading.level is None else reading.level - self.usual
 
-    def _cut(self, reading: Reading, why: str, now: float) -> str:
+    def _cut(self, reading: Reading, why: str) -> str:
         self.peak, self.is_steep = self.limit, True
         if why is Why.REFUSALS:  # to as many as it has answered at once
             answered = min(max(DEEPEST * self.limit, reading.in_flight), LEAST_CUT * self.limit)
-            return self._try(answered, self.limit, reading, why, now)
+            return self._try(answered, self.limit, reading, why)
         share = min(max(math.exp(-self._excess(reading)), DEEPEST), LEAST_CUT)
         in_use = self.limit if reading.full else min(self.limit, reading.in_flight)
-        return self._try(share * in_use, self.limit, reading, why, now)
+        return self._try(share * in_use, self.limit, reading, why)
 
-    def _try(self, limit: float, before: float, reading: Reading, why: str, now: float) -> str:
+    def _try(self, limit: float, before: float, reading: Reading, why: str) -> str:
         """Cut to *limit*; should that not help, the limit is *before* again."""
         self.in_trouble = 0
         self.limit, old = max(limit, float(self.least)), self.whole
@@ -179,7 +179,7 @@ class Limiter:
     def _judge(self, trial: Trial, reading: Reading, now: float) -> str:
         self.ebb_at = now + max(EBB_EVERY, EBB_WINDOWS * (now - self.meter.at))
         if trial.why is Why.REFUSALS:
-            return self._judge_refusals(trial, reading, now)
+            return self._judge_refusals(trial, reading)
         if reading.refused > HELPED * trial.reading.refused:  # with fewer in flight, too
             self.usual_refused = max(self.usual_refused, min(reading.refused, MANY))
         fallen = math.log(max(trial.reading.in_flight, 1e-9) / max(reading.in_flight, 1e-9))
@@ -188,13 +188,13 @@ class Limiter:
             return Why.UNTOLD
         relief = trial.reading.level - reading.level
         if relief >= OURS * fallen:
-            return self._go_on(trial, reading, now)
+            return self._go_on(trial, reading)
         surely = relief > 2 * math.hypot(trial.reading.error, reading.error)
         self.limit = max(self.limit, trial.before * math.exp(-relief)) if surely else trial.before
         self._learn_level(reading.level, reading.error)
         return Why.FOREIGN
 
-    def _go_on(self, trial: Trial, reading: Reading, now: float) -> str:
+    def _go_on(self, trial: Trial, reading: Reading) -> str:
         """Keep a limit that has helped; cut it further as long as there may be more of the queue."""
         level: Any = reading.level
         self.at_first = False
@@ -202,20 +202,20 @@ class Limiter:
             self.base, self.looks = level, 1
         self.usual = max(self._base, min(self.usual, level))
         if trial.why is Why.EBB or level - self.usual > TROUBLED:
-            self._try(EBB * self.limit, self.limit, reading, trial.why, now)
+            self._try(EBB * self.limit, self.limit, reading, trial.why)
         return Why.QUEUE
 
-    def _judge_refusals(self, trial: Trial, reading: Reading, now: float) -> str:
+    def _judge_refusals(self, trial: Trial, reading: Reading) -> str:
         helped = reading.refused <= HELPED * trial.reading.refused
         if helped:
             self.at_first, self.peak, self.pace = False, self.limit, GROWTH
             if reading.refused >= MANY:
-                self._try(0.7 * self.limit, self.limit, reading, Why.REFUSALS, now)
+                self._try(0.7 * self.limit, self.limit, reading, Why.REFUSALS)
             return Why.REFUSALS
         if reading.refused < MOSTLY or self.whole <= self.least:
             self.limit, self.usual_refused = trial.before, reading.refused
             return Why.FOREIGN
-        return self._try(DEEPEST * self.limit, trial.before, trial.reading, Why.REFUSALS, now)
+        return self._try(DEEPEST * self.limit, trial.before, trial.reading, Why.REFUSALS)
 
     def _learn_level(self, level: float, error: float) -> None:
         """Take in the level of a target that has no queue of ours; one that it did not have before, only slowly."""
