@@ -36,6 +36,9 @@ class Flow:
         self.lock, self.poured_at = new_lock(), 0.0
         self.when_turned: Callable[[], None] = lambda: None  #: called when the first, or no more, calls are refused
 
+    #: tells whether a failure says that there was too much for its target
+    says_full = staticmethod(says_full)
+
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def pour(self, node: Any, now: float) -> None:

@@ -146,8 +146,11 @@ def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit:
     That is nothing where a target is full, and serves others: a limit or a throttle, if there is one, sees to that.  A
     probe, beside which there are no others of ours, counts.
     """
-    if says is not False or not isinstance(result, Failure) or ctx.target.flow is None or circuit.is_probing:
+    flow = ctx.target.flow
+    if says is not False or not isinstance(result, Failure) or flow is None or circuit.is_probing:
         return says
+    if not flow.says_full(result):
+        return False  # as most failures
     return None if ctx.target.serves_others(result, ctx.runtime.now()) else False
 
 

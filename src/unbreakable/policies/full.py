@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from unbreakable.errors import BufferFull, BulkheadFull, Kind, LimitReached, Throttled
+from unbreakable.errors import BufferFull, BulkheadFull, Kind, LimitReached, Throttled, says_nothing
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.network import http_status
 
@@ -23,8 +23,10 @@ def says_full(failure: Failure) -> bool:
     """Return whether the target refused the attempt as too much: by 429 or 503, or as one of our limits does."""
     if failure.refused:
         return False  # it never got there
-    full = failure.kind is Kind.THROTTLED or http_status(failure.error) == UNAVAILABLE
-    return full or is_a(failure.error, OURS)
+    error = failure.error
+    if failure.kind is Kind.THROTTLED or is_a(error, OURS):
+        return True
+    return not says_nothing(error) and http_status(error) == UNAVAILABLE
 
 
 class Serving:
