@@ -30,7 +30,7 @@ JUDGES = ["tests/house/test_examples.py", "tests/contracts", "tests/unit/policie
 JUDGES += ["tests/unit/nodes", "tests/stories", "tests/torture"]
 OPTIONS = ["-x", "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:xdist", "-m", "not real"]
 OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is here already
-SLOWEST = 0.5  # seconds that a test may take which judges
+SLOWEST = 2.0  # seconds that a test may take which judges
 ENOUGH = 6.0  # seconds of tests that one mutant meets, those first that play little else
 ANEW = "anew"
 
@@ -38,9 +38,10 @@ ANEW = "anew"
 class Record:
     """What is known of the tests: the lines that each plays, and the seconds that it takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_stale: bool = False) -> None:
         self.seconds: dict[str, float] = {}
         self.players: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self.is_stale = is_stale
         self.breadth: Counter[str] = Counter()  #: how many lines each of them plays
         self.kills: Counter[str] = Counter()
 
@@ -66,8 +67,12 @@ class Record:
         return set().union(*(played.get(line, ()) for line in lines))
 
     def of_mutant(self, mutant: Mutant) -> set[str]:
-        """Return the tests that play its line; those of its function if what was recorded knows the line not."""
-        return self.of_lines(mutant.file, mutant.lines) or self.of_lines(mutant.file, mutant.around)
+        """Return the tests that play its line; if the lines may have moved, those of its function, and of its name."""
+        found = self.of_lines(mutant.file, mutant.lines)
+        if self.is_stale:
+            found |= self.of_lines(mutant.file, mutant.around)
+            found |= {name for name in self.of_file(mutant.file) if f"test_{mutant.file.stem}" in name}
+        return found
 
     def of_file(self, file: Path) -> set[str]:
         """Return the tests that play anything in *file*."""
@@ -94,7 +99,7 @@ class Court:
     def __init__(self, mutants: list[Mutant], options: Any, cache: Path) -> None:
         self.mutants, self.cache, self.enough = mutants, cache, options.enough
         self.jobs, self.stale = options.jobs, options.stale
-        self.record, self.verdicts = Record(), {}
+        self.record, self.verdicts = Record(is_stale=options.stale), {}
         self.failed: list[str] = []
         self.tests: dict[str, pytest.Item] = {}
 
@@ -251,7 +256,7 @@ def repeatable() -> None:
 
 def digest(*files: Path) -> str:
     """Return what changes with the contents of *files*."""
-    found = hashlib.sha256(f"{sys.version} {SLOWEST}".encode())
+    found = hashlib.sha256(f"{sys.version} 0.5".encode())
     for file in sorted(files):
         found.update(file.read_bytes())
     return found.hexdigest()[:20]

@@ -15,6 +15,7 @@ from unbreakable.policies.limiter import Why
     [
         (0.019, 1, 0.0095),  # within twice the error: the mean of all looks
         (0.019, 20, 0.0019),  # a tenth of the way
+        (0.025, 1, 0.0025),
         (0.3, 1, 0.0025),  # a level that it did not have before, only slowly
         (-0.3, 1, -0.15),
     ],
@@ -57,10 +58,11 @@ def test_after_ten_looks_even_what_may_be_noise_raises_the_level_slowly(looks, r
 def test_good_windows_are_what_it_gets_used_to(level, base, usual):
     """A level far below is the new one at once, a healthy one ends what was put up with, and one between slowly."""
     course = humbled()
-    course.limiter.usual = 0.3
+    course.limiter.usual, course.limiter.looks = 0.3, 5
     course.see(level)
 
     assert pytest.approx((base, usual)) == (course.limiter.base, course.limiter.usual)
+    assert (1 if base else 5) == course.limiter.looks
 
 
 def test_fewer_refusals_are_what_it_gets_used_to_slowly():

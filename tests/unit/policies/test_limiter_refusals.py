@@ -44,24 +44,29 @@ def test_refusals_that_are_usual_are_trouble_from_half_as_many_more(refused, lim
 
 
 @pytest.mark.parametrize(
-    ("after", "limit", "why"),
+    ("after", "limit", "why", "awaited", "at_first"),
     [
-        (0.05, 10.0, None),
-        (0.27, 7.0, Why.REFUSALS),
-        (0.29, 20.0, Why.FOREIGN),
-        (0.49, 20.0, Why.FOREIGN),
-        (0.5, 5.0, Why.REFUSALS),
+        (0.05, 10.0, None, None, False),
+        (0.1, 7.0, Why.REFUSALS, (10.0, 0.1), False),
+        (0.27, 7.0, Why.REFUSALS, (10.0, 0.27), False),
+        (0.29, 20.0, Why.FOREIGN, None, True),
+        (0.49, 20.0, Why.FOREIGN, None, True),
+        (0.5, 5.0, Why.REFUSALS, (20.0, 0.4), True),
     ],
 )
-def test_a_cut_for_refusals_is_judged_by_what_is_refused_then(after, limit, why):
+def test_a_cut_for_refusals_is_judged_by_what_is_refused_then(after, limit, why, awaited, at_first):
     """Seven tenths of them or less: it has helped, and goes on from a tenth up; half of all: as far as it goes."""
     course = humbled()
+    course.limiter.at_first = True
     for _ in range(3):
         course.see(refused=0.4, in_flight=10.0)
-    found = course.see(refused=after)
+    found, trial = course.see(refused=after), course.limiter.trial
 
     assert (why, pytest.approx(limit)) == (found, course.limit)
     assert course.limiter.usual_refused == (after if why is Why.FOREIGN else 0.0)
+    assert awaited == (trial and (trial.before, trial.reading.refused))
+    assert trial is None or trial.why is Why.REFUSALS
+    assert at_first is course.limiter.at_first
 
 
 @pytest.mark.parametrize(("answered", "limit"), [(4.0, 10.0), (13.0, 13.0), (19.0, 16.0)])

@@ -134,6 +134,7 @@ FALLEN = math.log(20.0 / 12.0)
     [
         (0.0, 20.0, Why.FOREIGN),
         (0.028, 20.0, Why.FOREIGN),  # within twice the error of both windows, 0.0283
+        (0.035, 20.0 * math.exp(-0.035), Why.FOREIGN),
         (0.05, 20.0 * math.exp(-0.05), Why.FOREIGN),
         (0.59 * FALLEN, 20.0 * math.exp(-0.59 * FALLEN), Why.FOREIGN),
         (0.61 * FALLEN, 0.6 * 12.0, Why.QUEUE),
@@ -186,6 +187,39 @@ def test_an_empty_window_before_a_cut_is_no_error():
     course.limiter.trial = course.limiter.trial._replace(reading=reading)
 
     assert Why.UNTOLD == course.see()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "relief", "limit"), [(20.0, 0.5, 2.0, 12.0), (0.5, 0.25, 0.5, 7.2), (20.0, 0.5, 2.3, 7.2)]
+)
+def test_less_than_one_call_in_flight_counts_as_what_it_is(before, after, relief, limit):
+    """On average there may be half a call at a target."""
+    course = warm()
+    course.see()
+    reading = course.limiter.trial.reading._replace(in_flight=before)
+    course.limiter.trial = course.limiter.trial._replace(reading=reading)
+    course.see(-relief, in_flight=after)
+
+    assert pytest.approx(limit) == course.limit
+
+
+def test_a_trial_that_began_without_a_level_tells_nothing():
+    """There is nothing to compare with."""
+    course = warm()
+    course.see(None)
+
+    assert (Why.UNTOLD, 20.0) == (course.see(), course.limit)
+
+
+def test_a_helpful_cut_is_judged_against_what_is_usual():
+    """Where the level lies, far up or down, says nothing."""
+    course = warm(level=0.4)
+    course.see(0.4), course.see(0.4)
+    for _ in range(3):
+        course.see(3.0, in_flight=20.0)
+    course.see(0.6, in_flight=2.0)
+
+    assert (10.0, None) == (course.limit, course.limiter.trial)
 
 
 def test_a_trial_whose_end_nobody_sees_is_taken_back():
@@ -304,7 +338,8 @@ def test_what_a_helpful_cut_shows_is_the_level_unless_it_may_be_luck(level, base
     course = grown()
     for _ in range(3):
         course.see(1.5, in_flight=20.0)
-    course.limiter.usual = 1.5
+    course.limiter.usual, course.limiter.looks = 1.5, 5
     course.see(level, in_flight=4.0)
 
     assert pytest.approx((base, usual)) == (course.limiter.base, course.limiter.usual)
+    assert (1 if base else 5) == course.limiter.looks
