@@ -141,7 +141,8 @@ def register(door: Any, what: tuple[Matcher, ...], function: Any, label: str | N
     """
     node, mine = door.node, door.function
     remedy = made_remedy(node.name, matcher(what), function, label)
-    if inspect.ismethod(mine) and inspect.ismethod(function) and function.__self__ is mine.__self__:
+    is_bound = node.of_method is not None and inspect.ismethod(mine)  # not one that was bound before it was protected
+    if is_bound and inspect.ismethod(function) and function.__self__ is mine.__self__:
         takes = what_it_takes(label or "", function)
         remedy.source, remedy.takes_instance = function.__func__, True
         remedy.apply = caller_of(function.__func__, Takes(instance=True, failure=takes is None or takes.failure))
