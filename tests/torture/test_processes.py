@@ -66,7 +66,7 @@ EVERY_LOCK_HELD = """
         door("hi")
         target, node = door.node.target, door.node
         held = [target.lock, target.learning._lock, target.gate.lock, target.circuit.lock, node.budget.lock]
-        held += [memory._lock, target.experience._lock, node.targets.lock, *(r.alone.lock for r in node.remedies)]
+        held += [memory._lock, target.experience._lock, node.targets.lock, *(r.turn.alone.lock for r in node.remedies)]
         from unbreakable.runtime import BLOCKING
         held.append(BLOCKING.world.lock)
         began, leave = threading.Event(), threading.Event()
