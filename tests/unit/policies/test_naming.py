@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import enum
 import functools
+import pathlib
+import re
+import uuid
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
 
 import unbreakable as ub
-from unbreakable.policies.naming import MOST_PARTS, _numbered, essence
+from unbreakable.policies.naming import (
+    MOST_DEPTH,
+    MOST_KNOWN,
+    MOST_PARTS,
+    MOST_VALUES,
+    Look,
+    Unnameable,
+    _numbered,
+    essence,
+)
 
 ASKED = []
 
@@ -50,6 +64,16 @@ class Money:
 
     amount: int
 
+    def pay(self, *given):
+        ask(*given)
+
+
+@dataclasses.dataclass(frozen=True)
+class Weight:
+    """Another amount."""
+
+    amount: int
+
 
 class Local:
     """Hold classes that nobody finds by their name."""
@@ -70,6 +94,17 @@ class Local:
         ([1, [2]], [1, 2]),
         ({"a": 1}, {"a": 2}),
         ({1, 2}, {1, 3}),
+        ([1, 2], (1, 2)),
+        (Money(1), Weight(1)),
+        (Decimal("1.0"), Decimal("1.00")),
+        (uuid.UUID(int=1), uuid.UUID(int=2)),
+        (dt.date(2026, 11, 27), dt.date(2026, 11, 28)),
+        (pathlib.PurePosixPath("/a"), pathlib.PurePosixPath("/b")),
+        (ask, sorted),
+        (lambda: 1, lambda: 2),
+        (Money(1).pay, Money(2).pay),
+        (Money(1).pay, Weight(1)),
+        ("\ud800", "\ud801"),
         (1, 1.0),
         (1, True),
         ("ab", b"ab"),
@@ -192,3 +227,141 @@ def test_an_attempt_numbers_a_thousand_different_calls():
 
     assert ("call-7", None, "call-7#2") == (known[7], _numbered(attempt, "another"), _numbered(attempt, "call-7"))
     assert MOST_PARTS == len(attempt.parts)
+
+
+# ── the form of a name ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_name_is_made_of_the_nodes_and_sixteen_digits():
+    """Of the outermost call, of one inside it, and of one that cannot be told from others."""
+    inside = []
+    order = ub.FractalNode("order")
+
+    def work(ctx):
+        inside.append(ctx.idempotency_key)
+        for given in (1, list(range(MOST_VALUES))):
+            ASK(given)
+            inside.append(ASKED[-1])
+
+    order.execute_sync(work).unwrap()
+
+    assert re.fullmatch(r"order-[0-9a-f]{19}0001", inside[0])
+    assert re.fullmatch(re.escape(inside[0]) + r"/pay-[0-9a-f]{16}", inside[1])
+    assert re.fullmatch(re.escape(inside[0]) + r"/pay-[0-9a-f]{23}", inside[2])
+
+
+def test_the_input_of_an_operation_is_its_argument():
+    """It is what the context tells; of the context itself nothing counts."""
+    node, named = ub.FractalNode("pay"), []
+
+    def pay(ctx):
+        named.append(ctx.idempotency_key)
+
+    def several():
+        for given in ({"to": "ann"}, {"to": "bob"}, {"to": "ann"}):
+            node.execute_sync(pay, given)
+
+    ub.FractalNode("order").execute_sync(several).unwrap()
+
+    assert named[0] != named[1]
+    assert f"{named[0]}#2" == named[2]
+
+
+def test_a_function_keeps_its_name_when_its_code_changes_and_one_without_a_name_is_its_code():
+    """A program may be mended between two attempts; of two lambdas nothing but the code tells which is which."""
+
+    def first():
+        def pay():
+            ask(1)
+
+        return pay
+
+    def mended():
+        def pay():
+            ask(2)
+
+        pay.__qualname__ = pay.__qualname__.replace("mended", "first")
+        return pay
+
+    doors = [ub.protect("pay")(function) for function in (first(), mended(), lambda: ask(1), lambda: ask(2))]
+    names = [part(door=door) for door in doors]
+
+    assert names[0] == names[1]
+    assert 3 == len(set(names))
+    assert names == [part(door=door) for door in doors]
+
+
+def test_a_method_counts_with_what_it_is_a_method_of():
+    """As long as that cannot change."""
+    doors = [ub.protect("pay")(money.pay) for money in (Money(1), Money(1), Money(2))]
+    names = [part(door=door) for door in doors]
+
+    assert names[0] == names[1] != names[2]
+
+
+def test_what_a_function_holds_on_to_and_may_change_counts_as_itself():
+    """A dictionary, and a list, that the function shares with others."""
+
+    def paying(held):
+        def pay():
+            ask(held)
+
+        return ub.protect("pay")(pay)
+
+    named, shared = [], {"a": 1}
+
+    def several():
+        for held in (shared, {"a": 1}, shared, [1], [1]):
+            shared["a"] += 1
+            paying(held)()
+            named.append(ASKED[-1])
+
+    ub.FractalNode("order").execute_sync(several).unwrap()
+
+    assert f"{named[0]}#2" == named[2]
+    assert 5 == len(set(named))
+    assert 1 == sum("#" in name for name in named)
+
+
+# ── bounds ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def nested(depth):
+    value = ()
+    for _ in range(depth):
+        value = (value,)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("fits", "too_much"),
+    [([0] * (MOST_VALUES - 1), [0] * MOST_VALUES), (nested(MOST_DEPTH), nested(MOST_DEPTH + 1))],
+    ids=["many", "deep"],
+)
+def test_so_much_is_looked_at_and_no_more(fits, too_much):
+    """A call with more to look at has a name of its own."""
+    Look({}, None).at(fits, 0)
+    with pytest.raises(Unnameable):
+        Look({}, None).at(too_much, 0)
+
+
+def test_so_many_things_are_remembered_and_no_more():
+    """Those that are known go on to be told apart from others."""
+    node = SimpleNamespace(next_id=iter(map(str, range(10 * MOST_KNOWN))).__next__)
+    things, known = [object() for _ in range(MOST_KNOWN)], {}
+    for thing in things:
+        Look(known, node).at(thing, 0)
+    again = Look(known, node)
+    again.at(things[7], 0)
+
+    assert "7" in again.words[-1]
+    with pytest.raises(Unnameable):
+        Look(known, node).at(object(), 0)
+
+
+def test_who_numbers_its_calls_has_something_to_settle():
+    """An attempt on the quick path is told so, since a repeat must number them anew."""
+    attempt = SimpleNamespace(parts=None, unsettled=False)
+    _numbered(attempt, "call")
+
+    assert ({"call": 1}, True) == (attempt.parts, attempt.unsettled)
