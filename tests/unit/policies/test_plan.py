@@ -8,7 +8,7 @@ import math
 import pytest
 
 import unbreakable as ub
-from unbreakable.policies import Backoff, Hedge, Plan, Retry
+from unbreakable.policies import AdaptiveLimit, Backoff, Bulkhead, Hedge, Plan, Retry, RetryBudget, Throttle, Timeout
 from unbreakable.policies.timeout import learned_limit
 
 LEARNED = Plan(
@@ -67,3 +67,99 @@ def test_a_call_knows_which_strategy_it_follows():
     ]
 
     assert ["careful", "balanced"] == told
+
+
+# ── what a plan allows ──────────────────────────────────────────────────────────────────────────────────────────────
+
+LIMIT, PINNED = Timeout(2.0, learned=True), Timeout(2.0)
+COPIES, COPIES_IN_THREADS = Hedge(0.5, threads=False), Hedge(0.5)
+
+
+@pytest.mark.parametrize(
+    ("plan", "quick", "looks", "threads", "hedges"),
+    [
+        (Plan(), (True, True), (math.inf, math.inf), False, False),
+        (Plan(timeout=LIMIT), (True, True), (2.0, 2.0), False, False),
+        (Plan(timeout=LIMIT, retry=None), (True, True), (math.inf, math.inf), False, False),
+        (Plan(timeout=LIMIT, retry=Retry(1)), (True, True), (math.inf, math.inf), False, False),
+        (Plan(timeout=LIMIT, retry=Retry(2)), (True, True), (2.0, 2.0), False, False),
+        (Plan(timeout=PINNED), (True, False), (2.0, 2.0), True, False),
+        (Plan(timeout=PINNED, retry=None), (True, False), (2.0, 2.0), True, False),
+        (Plan(timeout=Timeout(2.0, cut_threads=False)), (True, True), (2.0, 2.0), False, False),
+        (Plan(hedge=COPIES), (True, True), (math.inf, math.inf), False, False),
+        (Plan(hedge=COPIES, effects="none"), (True, True), (0.5, math.inf), False, True),
+        (Plan(hedge=COPIES_IN_THREADS, effects="none"), (False, False), (0.5, math.inf), True, True),
+        (Plan(hedge=COPIES_IN_THREADS, effects="once"), (True, True), (math.inf, math.inf), False, False),
+        (Plan(hedge=COPIES, effects="idempotent", timeout=PINNED), (False, False), (0.5, 2.0), True, True),
+        (Plan(hedge=COPIES, effects="none", timeout=LIMIT), (True, True), (0.5, 2.0), False, True),
+        (Plan(hedge=Hedge(3.0, threads=False), effects="none", timeout=LIMIT), (True, True), (2.0, 2.0), False, True),
+        (Plan(hedge=COPIES, effects="none", timeout=LIMIT, retry=None), (True, True), (0.5, math.inf), False, True),
+    ],
+)
+def test_what_a_plan_makes_of_a_call(plan, quick, looks, threads, hedges):
+    """On an event loop and in plain code: whether arithmetic is enough, when it is looked at, what it costs."""
+    assert quick == tuple(plan.is_quick(preemptive=colour) for colour in (True, False))
+    assert looks == tuple(plan.first_look(preemptive=colour) for colour in (True, False))
+    assert (threads, hedges) == (plan.costs_threads, plan.hedges)
+
+
+@pytest.mark.parametrize(
+    ("plan", "soft", "limit"),
+    [(Plan(), True, math.inf), (Plan(timeout=LIMIT), True, 2.0), (Plan(timeout=PINNED), False, 2.0)],
+)
+def test_only_a_limit_that_was_pinned_is_hard(plan, soft, limit):
+    """Without one only the deadline counts."""
+    assert (soft, limit) == (plan.is_soft, plan.limit)
+
+
+def test_a_plan_is_told_in_plain_numbers():
+    """None is off, whatever it is that is off."""
+    cold = {
+        "strategy": "adaptive",
+        "attempts": 3,
+        "timeout": None,
+        "hedge": None,
+        "breaker": 5,
+        "bulkhead": None,
+        "limit": None,
+        "throttle": None,
+        "budget": 0.2,
+        "deadline": 30.0,
+        "effects": "unknown",
+        "observations": 0,
+    }
+    full = Plan(
+        retry=Retry(4),
+        breaker=ub.CircuitBreaker(6),
+        timeout=LIMIT,
+        hedge=COPIES,
+        bulkhead=Bulkhead(7),
+        concurrency=AdaptiveLimit(most=80),
+        throttle=Throttle(0.8),
+        budget=RetryBudget(ratio=0.3),
+        deadline=9.0,
+        effects="none",
+        strategy="careful",
+        observations=50,
+    )
+    bare = Plan(retry=None, breaker=None, budget=None, deadline=math.inf, hedge=COPIES)
+
+    assert cold == Plan().to_dict()
+    assert ["careful", 4, 2.0, 0.5, 6, 7, 80, 0.8, 0.3, 9.0, "none", 50] == list(full.to_dict().values())
+    assert {**cold, "attempts": 1, "breaker": None, "budget": None, "deadline": None} == bare.to_dict()
+
+
+def test_a_record_of_a_plan_is_plain_numbers_too():
+    """What is learned, and not what is pinned."""
+    assert {
+        "strategy": "careful",
+        "effects": "idempotent",
+        "retry": {"attempts": 5, "first": 0.2, "factor": 3.0, "most": 9.0, "jitter": False},
+        "timeout": 1.5,
+        "hedge": [0.25, 2],
+        "deadline": 45.0,
+        "observations": 77,
+    } == LEARNED.to_record()
+    assert (None, None, None, None) == tuple(
+        BARE.to_record()[name] for name in ("retry", "timeout", "hedge", "deadline")
+    )
