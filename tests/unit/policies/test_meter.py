@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from unbreakable.policies.meter import Meter
+from unbreakable.policies.meter import JITTER, Meter
 
 
 def test_an_attempt_that_was_cut_took_at_least_so_long():
@@ -40,3 +40,90 @@ def test_a_window_is_bounded():
 
     assert 1_000_000 == meter.count
     assert meter.looked_at <= 356
+
+
+@pytest.mark.parametrize(
+    ("spread", "count", "refused", "now", "full"),
+    [
+        (0.0, 30, 0, 1.0, True),
+        (0.0, 29, 0, 1.0, False),
+        (0.0, 29, 1, 1.0, True),
+        (0.0, 1_000, 0, 0.99, False),
+        (1.0, 100, 0, 1.0, True),
+        (1.0, 99, 0, 1.0, False),
+        (1.2, 143, 0, 1.0, False),
+        (1.2, 145, 0, 1.0, True),
+        (5.0, 200, 0, 9.0, True),
+        (5.0, 199, 0, 9.0, False),
+    ],
+)
+def test_a_window_is_full_when_its_latency_can_be_told(spread, count, refused, now, full):
+    """Thirty attempts that are alike, up to two hundred that are not, and a second."""
+    meter = Meter(0.0)
+    meter.spread = spread
+    meter.take([0.1] * count, 0.5)
+    for _ in range(refused):
+        meter.refuse(0.5)
+
+    assert full is meter.is_full(now)
+
+
+@pytest.mark.parametrize(
+    ("took", "now", "stale"),
+    [
+        ([], 60.0, False),
+        ([], 60.1, True),
+        ([0.1], 60.1, True),
+        ([2.0, 6.0], 80.0, False),
+        ([2.0, 6.0], 80.1, True),
+    ],
+)
+def test_a_window_is_stale_after_a_minute_or_twenty_latencies(took, now, stale):
+    """Whichever is longer: a target that takes four seconds needs its time to show anything."""
+    meter = Meter(0.0)
+    meter.take(took, 0.0)
+
+    assert stale is meter.is_stale(now)
+
+
+def test_a_window_is_read_in_logarithms():
+    """By hand: two latencies a factor of e² apart, of which the spread is 1, in a window of four seconds."""
+    meter = Meter(10.0)
+    nothing = meter.read(10.0)
+    low = math.e - JITTER
+    meter.take([low, low * math.e**2 + JITTER * (math.e**2 - 1)], 12.0)
+    meter.full = True
+    reading = meter.read(14.0)
+
+    assert (None, math.inf, 0.0, 0.0, False) == nothing
+    assert (2.0, 1.0 / math.sqrt(2), True) == (
+        pytest.approx(reading.level),
+        pytest.approx(reading.error),
+        reading.full,
+    )
+    assert (math.e + math.e**3) / 4 == pytest.approx(reading.in_flight, rel=1e-3)
+    assert 1.0 == pytest.approx(meter.spread)
+
+
+def test_latencies_that_are_alike_are_believed_little_by_little():
+    """The error is never less than half of the spread that was seen lately, of which each reading is a third."""
+    meter = Meter(0.0)
+    meter.take([0.999] * 4, 0.5)
+    errors = [meter.read(1.0).error for _ in range(2)]
+
+    assert [0.7 / 4, 0.49 / 4] == pytest.approx(errors)
+    assert 0.49 == pytest.approx(meter.spread)
+
+
+def test_a_window_that_begins_anew_knows_nothing_but_how_spread_latencies_are():
+    """From its moment on."""
+    meter = Meter(0.0)
+    meter.take([1.0, 2.0], 0.0)
+    meter.cut(3.0, 0.0)
+    meter.full, meter.spread = True, 0.7
+    meter.begin(5.0)
+
+    assert (5.0, 0, 0, 0, 0.0, 0.0, 0.0, False, 0.7) == (
+        *(meter.at, meter.count, meter.looked_at, meter.refused, meter.sum, meter.squares, meter.seconds),
+        *(meter.full, meter.spread),
+    )

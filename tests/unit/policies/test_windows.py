@@ -45,3 +45,18 @@ def test_slowness_is_not_counted_where_nobody_asks():
     recent.update(0.0, failed=True, slow=True)
 
     assert Tally(1, 1, 0) == recent.value(0.0)
+
+
+def test_the_oldest_is_forgotten_first():
+    """Call by call, round and round."""
+    recent, told = LastCalls(3), []
+    for number in range(9):
+        recent.update(0.0, failed=number % 3 < 2, slow=number in (1, 4))
+        told.append(tuple(recent.value(0.0)))
+    for _ in range(3):
+        recent.update(0.0, failed=False, slow=False)
+        told.append(tuple(recent.value(0.0)))
+
+    slow = [0, 1, 1, 1, 1, 1, 1, 0, 0]
+    failed = [1, 2, 2, 2, 2, 2, 2, 2, 2]
+    assert [*zip([1, 2, *[3] * 7], failed, slow, strict=True), (3, 1, 0), (3, 0, 0), (3, 0, 0)] == told
