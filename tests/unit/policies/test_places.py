@@ -1,0 +1,106 @@
+"""A call runs in a place of its target's, stands in line for one, or is told that there is none."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from unbreakable.errors import BulkheadFull, LimitReached
+from unbreakable.policies import Plan
+from unbreakable.policies.places import in_a_place
+from unbreakable.policies.priority import priority
+from unbreakable.runtime import Gate
+
+
+class Counted(Gate):
+    """A gate that writes down how it was asked, and has room after so many seconds."""
+
+    def __init__(self, most, comes_free):
+        super().__init__(most)
+        self.comes_free, self.asked = comes_free, []
+
+    async def enter(self, runtime, seconds, *, rank=0):
+        self.asked.append((seconds, rank))
+        await runtime.sleep(min(seconds, self.comes_free))
+        if self.comes_free <= seconds:
+            self.leave()
+        return await super().enter(runtime, 0.0, rank=rank)
+
+
+def play(bench, *, wait, comes_free=99.0, deadline=60.0, taken=2, full=BulkheadFull, **fields):
+    """Return what a call comes to that wants one of two places, of which some are taken."""
+
+    async def story():
+        gate = bench.target.gate = Counted(2, comes_free)
+        for _ in range(taken):
+            assert gate.enter_nowait()
+        ctx = bench.context(deadline=bench.runtime.now() + deadline, plan=Plan(deadline=deadline), **fields)
+        result = await in_a_place(bench.inner((1.0, "in")), ctx, wait, full)
+        lines = [line.split("  ")[-1] for line in ctx.notebook.lines]
+        return result, gate, lines, bench.clock.now(), ctx.permit
+
+    return bench.play(story)
+
+
+def test_a_free_place_is_taken_and_given_back(bench):
+    """Nobody stands in line, and there is nothing to tell."""
+    result, gate, lines, at, permit = play(bench, wait=5.0, taken=1)
+
+    assert ("in", 1, [], [], 1.0, None) == (result.value, gate.inside, gate.asked, lines, at, permit)
+
+
+@pytest.mark.parametrize(("wait", "deadline", "asked"), [(5.0, 60.0, 5.0), (60.0, 5.0, 5.0)])
+def test_a_place_that_comes_free_in_time_is_taken(bench, wait, deadline, asked):
+    """The story tells for how long it was waited; whoever looks for a limit is told that there was no room."""
+    bench.target.flow = SimpleNamespace(is_full=lambda: bench.node.heard.append("full"))
+    result, gate, lines, at, _ = play(bench, wait=wait, deadline=deadline, comes_free=2.5)
+
+    assert ("in", 1, 3.5, ["full"]) == (result.value, gate.inside, at, bench.node.heard)
+    assert [pytest.approx(asked)] == [seconds for seconds, _ in gate.asked]
+    assert ["waited 2.500 s for one of 2 places"] == lines
+
+
+def test_a_place_that_is_free_by_then_was_not_waited_for(bench):
+    """There is nothing to tell."""
+    result, _, lines, at, _ = play(bench, wait=5.0, comes_free=0.0)
+
+    assert ("in", [], 1.0) == (result.value, lines, at)
+
+
+@pytest.mark.parametrize(
+    ("wait", "deadline", "at", "waited"),
+    [
+        (0.0, 60.0, 0.0, ""),
+        (0.5, 60.0, 0.5, ", and none came free in 0.5 s"),
+        (5.0, 60.0, 5.0, ", and none came free in 5 s"),
+        (60.0, 5.0, 5.0, ", and none came free in 5 s"),
+    ],
+)
+@pytest.mark.parametrize("full", [BulkheadFull, LimitReached])
+def test_who_finds_no_place_is_told_how_many_there_are(bench, wait, deadline, at, waited, full):
+    """And for how long none came free."""
+    result, gate, lines, when, _ = play(bench, wait=wait, deadline=deadline, full=full)
+    message = f"2 calls to stub are in flight{waited}"
+
+    assert (full, True, message) == (type(result.error), result.refused, str(result.error))
+    assert (2, [f"refused: {message}"], at) == (gate.inside, lines, when)
+
+
+def test_the_more_important_stand_in_front(bench):
+    """By the priority of the code that calls."""
+    asked = []
+    for name in ("critical", "normal", "low"):
+        with priority(name):
+            asked += play(bench, wait=5.0)[1].asked
+
+    assert [rank for _, rank in asked] == sorted({rank for _, rank in asked})
+
+
+def test_a_place_that_the_quick_path_took_is_used(bench):
+    """It is given back to the gate that it is a place of."""
+    held = Gate(1)
+    held.enter_nowait()
+    result, gate, _, _, permit = play(bench, wait=0.0, permit=held)
+
+    assert ("in", 0, 2, None) == (result.value, held.inside, gate.inside, permit)
