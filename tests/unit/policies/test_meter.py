@@ -141,3 +141,11 @@ def test_a_window_that_begins_anew_knows_nothing_but_how_spread_latencies_are():
         *(meter.at, meter.count, meter.looked_at, meter.refused, meter.sum, meter.squares, meter.seconds),
         *(meter.full, meter.spread),
     )
+
+
+def test_a_share_is_one_of_all_that_were_sent():
+    """Also where there was one alone, and it was refused."""
+    meter = Meter(0.0)
+    meter.refuse(0.5)
+
+    assert (1.0, None) == (meter.read(1.0).refused, meter.read(1.0).level)
