@@ -110,7 +110,6 @@ class Local:
         ("ab", b"ab"),
         (("a", "bc"), ("ab", "c")),
     ],
-    ids=repr,
 )
 def test_what_is_equal_has_one_name_and_what_is_not_has_another(one, other):
     """In every call and every process; numbers of two kinds are not the same, nor are texts cut elsewhere."""
