@@ -1,0 +1,160 @@
+"""What a circuit counts and what it does not, one verdict at a time."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from tests.unit.policies.test_circuit import half_open, opened
+
+from unbreakable.events import CircuitClosed, CircuitOpened
+from unbreakable.policies import Circuit, CircuitBreaker, Slow, State
+
+
+def ramping(**settings):
+    """Return a circuit that has begun to close by steps at second 10, and its stamp."""
+    circuit = Circuit(CircuitBreaker(3, rest=10.0, ramp=8.0, **settings))
+    for _ in range(3):
+        circuit.settle(0, False, 0.0)
+    circuit.settle(circuit.admit(10.0)[0], True, 10.0)
+    assert State.RAMPING is circuit.state
+    return circuit, circuit.generation
+
+
+def test_a_new_circuit_is_closed_and_has_never_been_anything_else():
+    """What others read of it says so."""
+    new = Circuit(CircuitBreaker())
+
+    assert (State.CLOSED, 0, 0, False, True) == (new.state, new.stamp, new.generation, new.shut, new.counts)
+    assert (0.0, 0, -math.inf, -math.inf) == (new.until, new.in_vain, new.latest, new.probing_since)
+    assert (None, 0) == (new.ramp, len(new.line))
+
+
+def test_looks_in_vain_are_counted_until_it_closes():
+    """The failure that opened it was no look."""
+    circuit = Circuit(CircuitBreaker(1, rest=10.0))
+    counts = [circuit.in_vain]
+    circuit.settle(0, False, 0.0)
+    for moment in (10.0, 20.0, 30.0):
+        counts.append(circuit.in_vain)
+        stamp, _ = circuit.admit(moment)
+        circuit.settle(stamp, moment == 30.0, moment)
+
+    assert ([0, 0, 1, 2], 0) == (counts, circuit.in_vain)
+
+
+def test_a_late_success_does_not_make_a_rest_longer():
+    """It says how long answers take, which matters only while a permit is out."""
+    circuit = opened(rest=10.0)
+    circuit.settle(0, True, 5.0, 50.0)
+
+    assert 10.0 == circuit.until
+
+
+@pytest.mark.parametrize(("elapsed", "until"), [(10.0, 20.0), (10.5, 46.0)])
+def test_a_late_success_that_took_longer_than_a_permit_is_given_has_it_waited_for(elapsed, until):
+    """Twice as long as that took, from now on; one that took as long as it is given says nothing new."""
+    circuit, _ = half_open(now=10.0)
+    circuit.settle(0, True, 25.0, elapsed)
+
+    assert until == circuit.until
+
+
+def test_permits_that_do_not_come_back_are_given_out_once_a_rest():
+    """And not again at once."""
+    circuit, _ = half_open(now=10.0)
+    stamps = [circuit.admit(moment)[0] is not None for moment in (19.9, 20.0, 20.1, 29.9, 30.0)]
+
+    assert [False, True, False, False, True] == stamps
+
+
+def test_what_says_nothing_is_not_too_slow():
+    """A verdict of None is none, however long it took."""
+    circuit = Circuit(CircuitBreaker(1, slow=1.0))
+
+    assert None is circuit.settle(0, None, 10.0, 5.0)
+    assert State.CLOSED is circuit.state
+
+
+def test_a_permit_that_comes_back_is_offered_to_whoever_waits():
+    """Each of them looks."""
+    woken = []
+    waiter = SimpleNamespace(alive=lambda: True, wake=lambda: woken.append(1))
+    circuit, stamp = half_open()
+    circuit.line.join(SimpleNamespace(waiter=lambda: waiter))
+    circuit.settle(stamp, None, 11.0)
+
+    assert [1] == woken
+
+
+@pytest.mark.parametrize(
+    ("took", "event"),
+    [
+        ((2.0, 0.1), CircuitOpened),
+        ((0.1, 2.0), CircuitOpened),
+        ((0.1, 1.0), CircuitClosed),
+        ((2.0, 2.0), CircuitOpened),
+    ],
+)
+def test_permits_that_are_slow_count_by_their_share(took, event):
+    """Half of them is as much as is borne."""
+    circuit, stamp = half_open(permits=2, slow=Slow(1.0, ratio=0.5))
+    circuit.admit(10.0)
+    events = [circuit.settle(stamp, True, 12.0, seconds) for seconds in took]
+
+    assert [None, event] == events
+    assert circuit.until == (12.0 + circuit.settings.rest if event is CircuitOpened else circuit.until)
+
+
+@pytest.mark.parametrize(("settings", "alert"), [({}, False), ({"ratio": 0.5}, True), ({"slow": 1.0}, False)])
+def test_a_success_is_asked_for_only_where_it_may_change_something(settings, alert):
+    """After failures in a row, or where shares are counted."""
+    circuit = Circuit(CircuitBreaker(5, **settings))
+    circuit.settle(0, False, 1.0)
+    after_failure = circuit.alert
+    circuit.settle(0, True, 2.0)
+
+    assert after_failure is True
+    assert circuit.alert is circuit.watches_successes
+    assert alert is circuit.watches_successes or "slow" in settings
+
+
+@pytest.mark.parametrize(("failed_at", "counted"), [(9.999, False), (9.9995, True), (10.0, True)])
+def test_a_failure_that_began_before_a_success_is_no_news(failed_at, counted):
+    """By a thousandth of a second, as clocks are read one after the other."""
+    circuit = Circuit(CircuitBreaker(1))
+    circuit.settle(0, True, 10.0)
+    circuit.settle(0, False, failed_at)
+
+    assert counted is (circuit.state is State.OPEN)
+
+
+def test_a_success_that_began_early_makes_no_failure_news():
+    """The latest beginning of all that succeeded is what counts."""
+    circuit = Circuit(CircuitBreaker(1))
+    circuit.settle(0, True, 11.0, 1.0)
+    circuit.settle(0, True, 12.0, 7.0)
+    circuit.settle(0, False, 12.0, 5.0)
+
+    assert State.CLOSED is circuit.state
+
+
+@pytest.mark.parametrize(("oks", "event"), [((True, True), None), ((False, False), CircuitOpened)])
+def test_a_step_of_a_ramp_is_judged_by_its_share_of_failures(oks, event):
+    """At its end: up where it went well, and from the first one back to a rest where it did not."""
+    circuit, stamp = ramping()
+    for ok in oks:
+        assert None is circuit.settle(stamp, ok, 10.5)
+
+    assert event is circuit.admit(circuit.until)[1]
+    assert circuit.state is (State.RAMPING if event is None else State.OPEN)
+
+
+@pytest.mark.parametrize(("elapsed", "event"), [(0.5, None), (2.0, CircuitOpened)])
+def test_a_step_of_a_ramp_is_judged_by_its_share_of_slow_attempts_too(elapsed, event):
+    """What succeeds slowly is no proof."""
+    circuit, stamp = ramping(slow=Slow(1.0, ratio=0.5))
+    circuit.settle(stamp, True, 10.5, elapsed)
+
+    assert event is circuit.admit(circuit.until)[1]
