@@ -199,15 +199,15 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
         from unbreakable.fractal.generators import guard
 
         return guard(function, name or own, options)
-    given, method = fitted(function, own, options)
+    given, method = fitted(function, name or own, options)
     answer = given.get("fallback")
-    if answer is not None:
-        takes_one(f"{own}: fallback", answer)
     if answer is not None and is_async(answer) and not is_async(function):
         raise refuse(f"{own}: the fallback of a plain function", "a plain function, too", answer)
+    if answer is not None:
+        takes_one(f"{own}: fallback", answer)
     remedies = read_remedies(name or own, given.pop("remedies", None))
     node = FractalNode(name or own, **given)
-    outfit(node, method, remedies)  # what is declared is declared of this function
+    outfit(node, function, method, remedies)  # what is declared is declared of this function
     door: Any = (AsyncProtected if is_async(function) else SyncProtected)(function, node)
     node.be_held_by(door)
     return door

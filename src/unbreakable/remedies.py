@@ -87,12 +87,14 @@ def smaller_batch(argument: str, *, factor: float = 0.5, least: int = 1, on: Mat
 
     def shrink(failure: Failure) -> dict[str, int]:
         size = argument_of(argument)
+        if size is None:
+            raise ValueError(f"the call has no argument {argument!r}")
         if type(size) is not int or size <= least:
             raise ValueError(f"{argument} is {size!r}, which cannot be made smaller than {least}")
         return {argument: max(least, int(size * factor))}
 
     matches = _on(on, Kind.INVALID, Kind.TIMEOUT, Kind.TRANSIENT, Kind.THROTTLED)
-    return Remedy("smaller_batch", matches, shrink, goes_on=True)
+    return Remedy("smaller_batch", matches, shrink, goes_on=True, needs=argument)
 
 
 def give_up(on: Matcher) -> Remedy:

@@ -69,7 +69,7 @@ def guard(function: Any, name: str, options: dict[str, Any]) -> Any:
         given["fallback"] = Instead(name, given["fallback"], in_async=in_async)
     remedies = read_remedies(name, given.pop("remedies", None))
     node = GeneratorNode(name, **given)
-    outfit(node, method, remedies)
+    outfit(node, function, method, remedies)
     timeout = node.target.plan.timeout
     if not in_async and timeout is not None and timeout.costs_threads:
         msg = (

@@ -139,7 +139,7 @@ class Healing:
                 return False
             pause = pause if mended is None else max(pause, mended.pause)
             if pause >= ctx.left():
-                deny(ctx, failure, f"the deadline comes before the next attempt, which is {pause:.3f} s away")
+                deny(ctx, failure, too_late(ctx.left(), pause))
                 return False
             if not (ctx.excused or ctx.prepaid or ctx.node.pay(ctx)):
                 deny(ctx, failure, ctx.node.why_unpaid(ctx))
@@ -257,7 +257,12 @@ def not_again_in_words(reason: str) -> str:
 
 def not_repeated(kind: Kind) -> str:
     """Return why failures of that *kind* are not repeated."""
-    return f"{kind.value} failures of this type are not repeated"
+    return f"a failure of this kind ({kind.value}) is not repeated unless a remedy changes something first"
+
+
+def too_late(left: float, pause: float) -> str:
+    """Return why there is no time for an attempt after a *pause*."""
+    return f"the deadline comes before the next attempt, which is {pause:.3f} s away" if left > 0 else "no time is left"
 
 
 def foresee(ctx: Context, signature: str) -> None:

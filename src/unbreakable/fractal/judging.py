@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any, TypeAlias
 
 from unbreakable.errors import VerificationFailed
+from unbreakable.fractal.operation import can_take_one
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
@@ -21,6 +22,11 @@ Check: TypeAlias = Callable[[Any], object]
 Shape: TypeAlias = "type | types.UnionType | Callable[[Any], Any]"
 
 _A_SCHEMA = "a class, a union of classes, or a function that checks the result and returns it"
+NO_WAITING = (
+    "a plain function, which does not wait for anything: what has to ask somebody does so in the operation, and raises "
+    "ub.errors.VerificationFailed there"
+)
+SAID_NOTHING = float("0")  # the quality where a check returned None: this very object, for who tells of it
 
 
 class Verify(Preset):
@@ -36,7 +42,9 @@ class Verify(Preset):
         if not callable(self.check):
             raise refuse("verify", "a function of the result that returns a bool or a quality in 0..1", self.check)
         if is_async(self.check):
-            raise refuse("verify", "a plain function, which does not wait for anything", self.check)
+            raise refuse("verify", NO_WAITING, self.check)
+        if not can_take_one(self.check):
+            raise refuse("verify", "a function that takes the result and nothing else", self.check)
         check.share("Verify.at_least", self.at_least)
 
     def quality(self, value: Any) -> float:
@@ -48,6 +56,8 @@ def quality_of(answer: object) -> float:
     """Return as a quality in 0..1 what a check has answered."""
     if isinstance(answer, bool):
         return float(answer)
+    if answer is None:
+        return SAID_NOTHING
     refuse_awaitable(answer)
     if not hasattr(type(answer), "__float__"):
         return 1.0 if answer else 0.0

@@ -14,13 +14,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
+from unbreakable.errors import ConfigurationError
+from unbreakable.fractal.operation import function_of
 from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher
+from unbreakable.fractal.settings import nearest
 from unbreakable.fractal.taking import INSTANCE, Takes, caller_of, parameters_of, required, what_it_takes
 from unbreakable.fractal.turn import Turns
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import is_async
+
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Method:
@@ -97,6 +102,9 @@ def takes_at_most(function: FunctionType) -> float:
 def fitted(function: Any, own: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], Method | None]:
     """Return the *options* of the *function* of that name, made to be called for methods if it may be one."""
     given, method = dict(options), method_of(function)
+    for name in ("key", "validate"):
+        if callable(given.get(name)):
+            check_arguments(f"{own}: {name}", given[name], function)
     if method is None:
         return given, None
     for name in ("key", "validate"):
@@ -114,10 +122,32 @@ def takes_instance(what: str, function: Any) -> bool:
     return takes is not None and takes.instance
 
 
-def outfit(node: Any, method: Method | None, remedies: Iterable[Remedy]) -> None:
-    """Make *node* that of one function, perhaps a *method*, with these *remedies*: its options speak of that alone."""
+def outfit(node: Any, function: Any, method: Method | None, remedies: Iterable[Remedy]) -> None:
+    """Make *node* that of one *function*, perhaps a *method*, with *remedies*: its options speak of that alone."""
+    for each in remedies:
+        if each.needs is not None:
+            check_argument(f"{node.name}: remedies: {each.name}", function, each.needs)
     node.speaks_of_itself, node.of_method = True, method
     node.remedies.extend(admitted(node.name, method, each) for each in remedies)
+
+
+def check_argument(what: str, function: Any, name: str) -> None:
+    """Refuse the *name* of an argument that the protected *function* does not have."""
+    parameters = parameters_of(function_of(function))
+    if parameters is None or any(each.name == name or each.kind is each.VAR_KEYWORD for each in parameters):
+        return
+    offered = [each.name for each in parameters]
+    others = nearest(name, offered) if offered else " and no other"
+    raise ConfigurationError(f"{what}: the function has no argument {name!r}{others}")
+
+
+def check_arguments(what: str, given: Any, function: Any) -> None:
+    """Refuse *given*, a ``key`` or ``validate``, that requires more arguments than the protected *function* takes."""
+    wanted, offered = parameters_of(given), parameters_of(function_of(function))
+    if wanted is None or offered is None or any(each.kind in VARIABLE for each in offered):
+        return
+    if required(wanted) > len(offered):
+        raise refuse(what, "a function that takes the arguments of the one that is protected", given)
 
 
 def admitted(node: str, method: Method | None, remedy: Remedy) -> Remedy:

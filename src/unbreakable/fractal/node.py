@@ -19,13 +19,13 @@ from unbreakable.fractal.family import Family
 from unbreakable.fractal.layers import layers
 from unbreakable.fractal.listening import Listening
 from unbreakable.fractal.methods import Method, admitted
-from unbreakable.fractal.operation import NO_GENERATOR, NoWork, Operation, is_generator, work_with_context
+from unbreakable.fractal.operation import NoWork, Operation, check_operation, is_generator, work_with_context
 from unbreakable.fractal.paying import Paying
 from unbreakable.fractal.ports import Chooser, Memory, join
 from unbreakable.fractal.pursuit import pursue
 from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher, read_remedies
 from unbreakable.fractal.scope import set_scope
-from unbreakable.fractal.settings import Settings, check_names, settle
+from unbreakable.fractal.settings import Settings, check_hedge, check_names, settle
 from unbreakable.fractal.target import GUESTS, Sort, Target
 from unbreakable.fractal.targets import Targets
 from unbreakable.fractal.trace import Notebook
@@ -371,10 +371,8 @@ class FractalNode(Closing, Listening, Belonging, Paying):
 def _check(name: object, operation: object, parent: object, runtime: object, options: Any, taker: type) -> None:
     if not isinstance(name, str) or not name:
         raise refuse("name", "a word", name)
-    if not (operation is None or callable(operation)):
-        raise refuse(f"{name}: operation", "a function, a node or None", operation)
-    if is_generator(operation):
-        raise refuse(f"{name}: operation", NO_GENERATOR, operation)
+    if operation is not None:
+        check_operation(f"{name}: operation", operation)
     if not (parent is None or isinstance(parent, FractalNode)):
         raise refuse(f"{name}: parent", "a FractalNode or None", parent)
     if not (runtime is None or (isinstance(runtime, Runtime) and not isinstance(runtime, type))):
@@ -382,6 +380,8 @@ def _check(name: object, operation: object, parent: object, runtime: object, opt
     if parent is not None:
         parent.family.make_room()
     check_names(name, options, taker)
+    if taker is FractalNode:  # others know by themselves what they do
+        check_hedge(name, options.get("effects", "unknown"), options.get("hedge"))
 
 
 def living_nodes() -> list[FractalNode]:

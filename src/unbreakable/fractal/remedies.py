@@ -42,6 +42,7 @@ class Remedy:
         final: bool = False,
         source: Any = None,
         takes_instance: bool = False,
+        needs: str | None = None,
     ) -> None:
         self.name, self.matches, self.apply = name, matches, apply
         self.prior = prior  #: how likely it is thought to work before anything was learned
@@ -49,6 +50,7 @@ class Remedy:
         self.pause, self.stretch, self.goes_on, self.final = pause, stretch, goes_on, final
         self.turn = Turn()
         self.source = apply if source is None else source  #: the user's function that it calls
+        self.needs = needs  #: the argument that it changes
         self.takes_instance = takes_instance  #: of the method that is called, before the failure
         self.turns: Turns | None = None  #: of the instances, where each is served for itself
         self.registered: tuple[Any, ...] | None = None  #: what tells it from others, where it is registered many times

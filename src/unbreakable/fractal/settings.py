@@ -11,9 +11,9 @@ from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.judging import Shape, Verify, checked_schema
 from unbreakable.fractal.operation import takes_one
 from unbreakable.fractal.ports import Memory
-from unbreakable.policies import Fallback, Plan, Strategy, check
+from unbreakable.policies import Fallback, Hedge, Plan, Strategy, check
 from unbreakable.policies.check import refuse
-from unbreakable.policies.effects import Effects, checked
+from unbreakable.policies.effects import Effects, checked, may_run_twice_at_once
 from unbreakable.policies.plan import COLD_DEADLINE
 from unbreakable.policies.strategy import NAMES, POLICIES, fits
 from unbreakable.record import Record
@@ -100,7 +100,7 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
         effects=checked(options.get("effects", "unknown")),
         validate=plain_function(name, "validate", options.get("validate")),
         schema=checked_schema(f"{name}: schema", options.get("schema")),
-        verify=_verification(options.get("verify")),
+        verify=_verification(name, options.get("verify")),
         fallback=_fallback(name, options.get("fallback")),
         deadline=_deadline(name, options.get("deadline")),
         key=plain_function(name, "key", options.get("key")),
@@ -136,10 +136,20 @@ def plain_function(name: str, option: str, value: Any) -> Any:
     return value
 
 
-def _verification(value: Any) -> Verify | None:
+def _verification(name: str, value: Any) -> Verify | None:
     if value is None or isinstance(value, Verify):
         return value
-    return Verify(plain_function("verify", "check", value) if callable(value) else value)
+    try:
+        return Verify(value)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+
+
+def check_hedge(name: str, effects: Any, hedge: Any) -> None:
+    """Refuse copies of what may not be known to run twice at once: there would be none, and nobody would be told."""
+    if isinstance(hedge, Hedge) and not may_run_twice_at_once(checked(effects)):
+        expected = 'given with effects="none" or "idempotent", which say that it may run twice at once,'
+        raise ConfigurationError(f'{name}: hedge must be {expected} not with effects="{effects}"')
 
 
 def _fallback(name: str, value: Any) -> Fallback | None:

@@ -21,7 +21,7 @@ from unbreakable.errors import (
     VerificationFailed,
     told_by,
 )
-from unbreakable.fractal.judging import Verify, fitted, is_refusal, refuse_awaitable
+from unbreakable.fractal.judging import SAID_NOTHING, Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import relatives, root_cause, told_of
 from unbreakable.fractal.suspects import suspects_of
@@ -286,4 +286,7 @@ def accept(ctx: Context, verify: Verify | None, value: Any, quality: float) -> N
         ctx.refuted = True
         text = repr(value) if type(value) in (int, float, str, bool, type(None)) else f"a {type(value).__name__}"
         shown = text if len(text) <= 80 else f"{text[:79]}…"
-        raise VerificationFailed(f"quality {quality:.2f} of {shown} is below {verify.at_least:.2f}", judged=True)
+        why = f"quality {quality:.2f} of {shown} is below {verify.at_least:.2f}"
+        if quality is SAID_NOTHING:
+            why = f"verify returned None of {shown}, which is no: give a bool or a quality in 0..1"
+        raise VerificationFailed(why, judged=True)

@@ -29,6 +29,7 @@ class Backoff(Preset):
         check.seconds("Backoff.most", self.most)
         if self.most < self.first:
             raise refuse("Backoff.most", f"at least the first pause, {self.first} seconds", self.most)
+        check.switch("Backoff.jitter", self.jitter)
         if not (check.is_number(self.factor) and self.factor >= 1):
             raise refuse("Backoff.factor", "1 or more", self.factor)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import field, replace
 
 from unbreakable.policies import check
+from unbreakable.policies.check import refuse
 from unbreakable.record import Preset
 from unbreakable.runtime import new_lock
 
 PRICE = 1.0  # tokens that a repeat costs
 OF_A_REPEAT = 2.0  # tokens that a repeat costs which is made inside another one: the layers must not multiply
 ROUNDING = 1e-9  # of a token: five fifths are one, in whatever order they came
+START = 10.0  # tokens; a smaller *most* begins with less
 MOST_LAYERS = 1  # of calls that repeat around one that wants to, too; inside more of them nothing is repeated
 
 
@@ -28,12 +30,14 @@ class RetryBudget(Preset):
 
     ratio: float = field(default=0.2, kw_only=False)
     floor: float = 0.1
-    start: float = 10.0
+    start: float = START
     most: float = 100.0
 
     def __post_init__(self) -> None:
         for name in ("ratio", "floor", "start", "most"):
             check.amount(f"RetryBudget.{name}", getattr(self, name))
+        if self.start > max(self.most, START):  # as it is, more than the most is not kept
+            raise refuse("RetryBudget.most", f"at least the {self.start} tokens to start with", self.most)
 
 
 def small(budget: RetryBudget) -> RetryBudget:

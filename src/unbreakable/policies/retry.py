@@ -13,6 +13,10 @@ from unbreakable.policies.check import refuse
 from unbreakable.record import Preset
 
 PERMANENT = frozenset({Kind.INVALID, Kind.CREDENTIALS, Kind.REJECTED, Kind.BUG})
+ONLY_EXCEPTIONS = (
+    "a subclass of Exception or a tuple of them (what only stops a program, such as KeyboardInterrupt or a "
+    "cancellation, is never repeated)"
+)
 
 
 class Retry(Preset):
@@ -36,7 +40,7 @@ class Retry(Preset):
         check.whole("Retry.attempts", self.attempts, least=1)
         types = self.on if isinstance(self.on, tuple) else (self.on,)
         if not types or not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in types):
-            raise refuse("Retry.on", "an exception type or a tuple of them", self.on)
+            raise refuse("Retry.on", ONLY_EXCEPTIONS, self.on)
         for name in ("backoff", "throttled"):
             if not isinstance(getattr(self, name), Backoff):
                 raise refuse(f"Retry.{name}", "a Backoff", getattr(self, name))

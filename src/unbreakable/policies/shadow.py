@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from unbreakable.policies.check import refuse
+from unbreakable.record import Preset
+
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -21,3 +24,7 @@ class Shadow(Generic[T_co]):
 
     policy: T_co = field(kw_only=False)
     beside: Any | Literal[False] | None = False
+
+    def __post_init__(self) -> None:
+        if self.policy is not None and self.policy is not False and not isinstance(self.policy, Preset):
+            raise refuse("Shadow.policy", "a policy to measure, such as ub.CircuitBreaker()", self.policy)

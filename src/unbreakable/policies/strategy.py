@@ -58,9 +58,19 @@ POLICIES: dict[str, type | str] = {
     "budget": RetryBudget,
 }
 
+EXAMPLES = {
+    "timeout": "Timeout(2.0)",
+    "retry": "Retry(3)",
+    "hedge": "Hedge(0.1)",
+    "bulkhead": "Bulkhead(10)",
+    "limit": "AdaptiveLimit(most=10)",
+    "throttle": "Throttle(0.9)",
+}
+NOT_LEARNED = frozenset({"bulkhead", "limit", "throttle"})  # there is none until somebody asks for it
+
 
 def fits(path: str, name: str, value: object) -> None:
-    """Refuse what is neither None (learned), False (off) nor a policy of the kind that *name* says."""
+    """Refuse what is neither None (learned, or none), False (off) nor a policy of the kind that *name* says."""
     if value is None or value is False:
         return
     kind = POLICIES[name]
@@ -68,7 +78,6 @@ def fits(path: str, name: str, value: object) -> None:
         kind = getattr(importlib.import_module("unbreakable.policies"), kind)
     if not isinstance(value, kind):
         article = "an" if name == "limit" else "a"
-        example = {"timeout": "Timeout(2.0)", "retry": "Retry(3)", "hedge": "Hedge(0.1)"}.get(
-            name, f"{kind.__name__}()"
-        )
-        raise refuse(path, f"{article} {kind.__name__} such as ub.{example}, None (learned) or False (off)", value)
+        example = EXAMPLES.get(name, f"{kind.__name__}()")
+        otherwise = "None or False (none)" if name in NOT_LEARNED else "None (learned) or False (off)"
+        raise refuse(path, f"{article} {kind.__name__} such as ub.{example}, {otherwise}", value)
