@@ -13,7 +13,7 @@ from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProte
 from unbreakable.fractal.methods import fitted, outfit
 from unbreakable.fractal.operation import is_generator, qualified_name, takes_one
 from unbreakable.fractal.remedies import read_remedies
-from unbreakable.fractal.settings import check_names
+from unbreakable.fractal.settings import check_hedge, check_names
 from unbreakable.introductions import introduce
 from unbreakable.outcome import Failure
 from unbreakable.policies.check import refuse
@@ -205,6 +205,7 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
         raise refuse(f"{own}: the fallback of a plain function", "a plain function, too", answer)
     if answer is not None:
         takes_one(f"{own}: fallback", answer)
+    check_hedge(name or own, given.get("effects", "unknown"), given.get("hedge"))
     remedies = read_remedies(name or own, given.pop("remedies", None))
     node = FractalNode(name or own, **given)
     outfit(node, function, method, remedies)  # what is declared is declared of this function

@@ -84,6 +84,13 @@ def pinned(kind: Any) -> Any:
     return st.one_of(st.none(), st.just(False), kind)
 
 
+def allowed(options: dict[str, Any]) -> dict[str, Any]:
+    """Return *options* that nothing is refused of: a hedge that may make no copies comes with a strategy."""
+    if not options.get("hedge") or options["effects"] in ("none", "idempotent"):
+        return options
+    return {**options, "hedge": None, "strategy": ub.Strategy("hedged", hedge=options["hedge"])}
+
+
 def options(odd: float, *, cuts: bool = True) -> Any:
     """Draw the settings of one node, every policy included; *cuts*: those that leave work behind, too."""
     backoff = st.builds(ub.Backoff, moments(0.000141421356237 + odd), most=st.just(30.0), jitter=st.booleans())
@@ -121,7 +128,7 @@ def options(odd: float, *, cuts: bool = True) -> Any:
                 [None, lambda value: value != "poor", lambda value: 0.9 if value == "good" else 0.2]
             ),
         }
-    )
+    ).map(allowed)
 
 
 # A thread that is left behind goes on, where a task is cancelled: what protected calls inside it do then is no part of

@@ -181,7 +181,8 @@ def test_what_must_not_happen_twice_at_once_is_never_copied(colour, effects):
 
     async def story():
         work, starts = copies((100, "a"), (1, "b"))
-        door = colour.protect(work, effects=effects, hedge=ub.Hedge(2.0), deadline=1000.0)
+        hedged = ub.Strategy("hedged", hedge=ub.Hedge(2.0))  # given by itself it is refused
+        door = colour.protect(work, effects=effects, strategy=hedged, deadline=1000.0)
         return await colour.call(door, colour), starts
 
     assert ("a", [0.0]) == colour.play(story)

@@ -228,7 +228,11 @@ def test_nothing_is_kept_of_a_late_call():
 
 
 @pytest.mark.parametrize("effects", ["unknown", "once"])
-@pytest.mark.parametrize("options", [{"hedge": HEDGE}, {"timeout": LIMIT, "hedge": False}], ids=["copy", "limit"])
+@pytest.mark.parametrize(
+    "options",
+    [{"strategy": ub.Strategy("hedged", hedge=HEDGE)}, {"timeout": LIMIT, "hedge": False}],
+    ids=["copy", "limit"],
+)
 def test_what_must_not_happen_twice_at_once_is_neither_copied_nor_overtaken(effects, options):
     """A guess is no permission."""
     begun, heard = [], []

@@ -373,6 +373,8 @@ def _check(name: object, operation: object, parent: object, runtime: object, opt
         raise refuse("name", "a word", name)
     if operation is not None:
         check_operation(f"{name}: operation", operation)
+    if operation is not None and taker is FractalNode:  # others know by themselves what they do
+        check_hedge(name, options.get("effects", "unknown"), options.get("hedge"))
     if not (parent is None or isinstance(parent, FractalNode)):
         raise refuse(f"{name}: parent", "a FractalNode or None", parent)
     if not (runtime is None or (isinstance(runtime, Runtime) and not isinstance(runtime, type))):
@@ -380,8 +382,6 @@ def _check(name: object, operation: object, parent: object, runtime: object, opt
     if parent is not None:
         parent.family.make_room()
     check_names(name, options, taker)
-    if taker is FractalNode:  # others know by themselves what they do
-        check_hedge(name, options.get("effects", "unknown"), options.get("hedge"))
 
 
 def living_nodes() -> list[FractalNode]:

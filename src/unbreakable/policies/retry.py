@@ -14,8 +14,8 @@ from unbreakable.record import Preset
 
 PERMANENT = frozenset({Kind.INVALID, Kind.CREDENTIALS, Kind.REJECTED, Kind.BUG})
 ONLY_EXCEPTIONS = (
-    "a subclass of Exception or a tuple of them (what only stops a program, such as KeyboardInterrupt or a "
-    "cancellation, is never repeated)"
+    "an exception type or a tuple of them, each a subclass of Exception (what only stops a program, such as a "
+    "KeyboardInterrupt or a cancellation, is never repeated)"
 )
 
 

@@ -26,5 +26,5 @@ class Shadow(Generic[T_co]):
     beside: Any | Literal[False] | None = False
 
     def __post_init__(self) -> None:
-        if self.policy is not None and self.policy is not False and not isinstance(self.policy, Preset):
+        if self.policy is not None and self.policy is not False and not isinstance(self.policy, (Preset, Shadow)):
             raise refuse("Shadow.policy", "a policy to measure, such as ub.CircuitBreaker()", self.policy)

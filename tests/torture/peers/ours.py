@@ -129,7 +129,8 @@ class Unbreakable(Peer):
         return outcome.value, outcome.ok
 
     def once(self, work: Any, seconds: float) -> Any:
-        return self.protect(work, effects="once", hedge=seconds)
+        hedged = ub.Strategy("hedged", hedge=ub.Hedge(seconds))  # by itself it would be refused
+        return ub.protect(**{**self.options(effects="once"), "hedge": None}, strategy=hedged)(work)
 
     def cached(self, work: Any, answer: Any) -> Any:
         fares, door = ub.CacheNode(ttl=60.0), self.protect(work, fallback=answer)

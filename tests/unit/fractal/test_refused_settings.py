@@ -51,7 +51,10 @@ CASES = [
         lambda: ub.FractalNode("node", lambda one, two: 1),
         "node: operation must be a function that takes the context or",
     ),
-    (lambda: ub.Retry(on=BaseException), "Retry.on must be a subclass of Exception.*is never repeated"),
+    (
+        lambda: ub.Retry(on=BaseException),
+        "Retry.on must be an exception type.*each a subclass of Exception.*is never repeated",
+    ),
     (lambda: ub.Shadow(5), r"Shadow.policy must be a policy to measure, such as ub.CircuitBreaker\(\), not 5"),
 ]
 

@@ -49,7 +49,7 @@ def test_a_hedge_is_affordable_with_a_purse_smaller_than_its_start():
     """Half of what the purse can hold is kept for repeats, not half of what it could never hold."""
     copies = []
 
-    @ub.protect(effects="none", hedge=ub.Hedge(0.1), budget=ub.RetryBudget(start=100, most=20))
+    @ub.protect(effects="none", hedge=ub.Hedge(0.1), budget=ub.RetryBudget(most=2))
     async def door() -> None:
         copies.append(1)
         await ASYNCIO.sleep(1.0)
