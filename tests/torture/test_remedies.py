@@ -185,7 +185,12 @@ def test_a_remedy_that_hangs_is_cut_by_the_deadline_of_the_call():
         ends = await asyncio.gather(*(door.outcome() for _ in range(50)))
         seconds = asyncio.get_running_loop().time() - began
         (remedy,) = door.node.remedies
-        return {type(end.error) for end in ends}, round(seconds, 3), remedy.turn.alone.inside, len(remedy.turn.alone.line)
+        return (
+            {type(end.error) for end in ends},
+            round(seconds, 3),
+            remedy.turn.alone.inside,
+            len(remedy.turn.alone.line),
+        )
 
     with virtual_time():
         assert ({PermissionError}, 10.0, 0, 0) == asyncio.run(story())
