@@ -116,6 +116,8 @@ class Repeat:
     def fail(self, error: BaseException) -> bool:
         """Settle an attempt that ended badly, or a pause; the script goes on with ``ctx.first``, if True."""
         ctx, scope = self.ctx, self.scope
+        if ctx.first is None:
+            return False  # it has succeeded; then a signal's exception came up
         result = None if scope is ctx else failure_of(scope, error, self.began)
         enter(ctx)
         if result is None:

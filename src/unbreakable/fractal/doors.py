@@ -18,8 +18,10 @@ from unbreakable.fractal.trace import Story
 from unbreakable.fractal.turning_away import outcome_if_shut
 from unbreakable.outcome import Outcome
 from unbreakable.policies import Context, deeds
+from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Watched, is_async, mark_as_coroutine_function, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Watched, is_async, mark_as_coroutine_function
+from unbreakable.runtime import play_blocking, run_blocking
 
 NOBODY: Watched = {}
 
@@ -80,7 +82,11 @@ class Door(Generic[P, T]):
     ) -> Context:
         """Open a call for the script, which has perhaps been *refused* for its arguments."""
         ctx = self._open(runtime, args, kwargs)
-        ctx.refused, ctx.notebook = refused or ctx.refused, Story(runtime.now, ctx.started)
+        try:
+            ctx.refused, ctx.notebook = refused or ctx.refused, Story(runtime.now, ctx.started)
+        except BaseException:
+            abandon(ctx)
+            raise
         return ctx
 
     def _replay(self, ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -115,26 +121,29 @@ class AsyncProtected(Door[P, T]):
         runtime = node.runtime or ASYNCIO
         target = node.targets.only or node.targets.if_any(args, kwargs)
         begin, succeed = NO_WAYS if target is None else target.on_loops or ways(node, target, runtime)
-        ctx = begin(self.function, args, kwargs)
-        if type(ctx) is not Context:
-            if type(ctx) is CircuitOpen:
-                try:
-                    raise ctx
-                finally:
-                    del ctx  # its traceback holds this frame
-            ctx = self._open_plain(runtime, args, kwargs, ctx)
-            return node.value(ctx, await node.play(ctx))  # type: ignore[no-any-return]
-        watched = NOBODY
+        ctx, watched = begin(self.function, args, kwargs), NOBODY
         try:
-            watched = runtime.watch(ctx)
-            value = await (self.function(*args, **kwargs) if kwargs else self.function(*args))  # half the time
-            del watched[ctx]
-            return succeed(ctx, value)  # type: ignore[no-any-return]
-        except BaseException as error:
-            watched.pop(ctx, None)
-            if not fail(ctx, error):
-                raise
-        return await self._heal(ctx, runtime, args, kwargs)
+            if type(ctx) is Context:
+                try:
+                    watched = runtime.watch(ctx)
+                    value = await (self.function(*args, **kwargs) if kwargs else self.function(*args))  # half the time
+                    del watched[ctx]
+                    return succeed(ctx, value)  # type: ignore[no-any-return]
+                except BaseException as error:
+                    watched.pop(ctx, None)
+                    if not fail(ctx, error):
+                        raise
+                return await self._heal(ctx, runtime, args, kwargs)
+        except BaseException:
+            abandon(ctx)
+            raise
+        if type(ctx) is CircuitOpen:
+            try:
+                raise ctx
+            finally:
+                del ctx  # its traceback holds this frame
+        opened = self._open_plain(runtime, args, kwargs, ctx)
+        return node.value(opened, await node.play(opened))  # type: ignore[no-any-return]
 
     async def _heal(self, ctx: Context, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         """Go on after a failed first attempt: with one more, where that is all it needs, else with the script."""
@@ -206,24 +215,25 @@ class SyncProtected(Door[P, T]):
             NO_WAYS if target is None else target.in_threads or ways(node, target, node.runtime or BLOCKING)
         )
         ctx = begin(self.function, args, kwargs)
-        if type(ctx) is not Context:
-            if type(ctx) is CircuitOpen:
-                try:
-                    raise ctx
-                finally:
-                    del ctx  # its traceback holds this frame
-            runtime = node.runtime or BLOCKING
-            ctx = self._open_plain(runtime, args, kwargs, ctx)
-            return node.value(ctx, run_blocking(node.play(ctx)))  # type: ignore[no-any-return]
         try:
-            value = (
-                self.function(*args, **kwargs) if kwargs else self.function(*args)
-            )  # without any it takes half as long
-            return succeed(ctx, value)  # type: ignore[no-any-return]
-        except BaseException as error:
-            if not fail(ctx, error):
-                raise
-        return self._heal(ctx, ctx.runtime, args, kwargs)
+            if type(ctx) is Context:
+                try:
+                    value = self.function(*args, **kwargs) if kwargs else self.function(*args)  # half the time
+                    return succeed(ctx, value)  # type: ignore[no-any-return]
+                except BaseException as error:
+                    if not fail(ctx, error):
+                        raise
+                return self._heal(ctx, ctx.runtime, args, kwargs)
+        except BaseException:
+            abandon(ctx)
+            raise
+        if type(ctx) is CircuitOpen:
+            try:
+                raise ctx
+            finally:
+                del ctx  # its traceback holds this frame
+        opened = self._open_plain(node.runtime or BLOCKING, args, kwargs, ctx)
+        return node.value(opened, play_blocking(node.play, opened))  # type: ignore[no-any-return]
 
     def _heal(self, ctx: Context, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         """Go on after a failed first attempt: with one more, where that is all it needs, else with the script."""
@@ -239,7 +249,7 @@ class SyncProtected(Door[P, T]):
                     raise
         self._replay(ctx, args, kwargs)
         # The result holds an exception, whose traceback holds this frame; so no name is given to it.
-        return self.node.value(ctx, run_blocking(self.node.play(ctx)))  # type: ignore[no-any-return]
+        return self.node.value(ctx, play_blocking(self.node.play, ctx))  # type: ignore[no-any-return]
 
     def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Call the function, protected; return how it ended, with its trace; never raise an Exception."""
@@ -247,7 +257,7 @@ class SyncProtected(Door[P, T]):
         if (refused := outcome_if_shut(self.node, runtime, args, kwargs)) is not None:
             return refused
         ctx = self._open(runtime, args, kwargs)
-        return self.node.outcome(ctx, run_blocking(self.node.play(ctx)))
+        return self.node.outcome(ctx, play_blocking(self.node.play, ctx))
 
     @overload  # a classmethod, of a class or an object; mypy takes every method of a class for one
     def __get__(

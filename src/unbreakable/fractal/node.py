@@ -33,10 +33,11 @@ from unbreakable.fractal.trying import refusal
 from unbreakable.fractal.tuner import Tuner
 from unbreakable.outcome import Failure, Outcome, Result
 from unbreakable.policies import Circuit, Context, current, deeds
+from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.policy import enter
-from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, play_blocking, run_blocking
 
 if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a node is doing
     from unbreakable.fractal.options import Options
@@ -136,7 +137,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
     def execute_sync(self, operation: Callable[..., T] | None = None, context: Any = None, **scope: Any) -> Outcome[T]:
         """Run *operation*, which is a plain function, in this thread; otherwise as ``execute``."""
         ctx = self._opened(self.runtime or BLOCKING, operation, context, scope)
-        return self.outcome(ctx, run_blocking(self.play(ctx)))
+        return self.outcome(ctx, play_blocking(self.play, ctx))
 
     def __call__(self, ctx: Context, **changed: Any) -> Any:
         """Be another node's operation: run this one's own inside the call of *ctx*; return its value or raise.
@@ -188,23 +189,31 @@ class FractalNode(Closing, Listening, Belonging, Paying):
             ctx.target, ctx.refused = self.target, refusal(f"{self.name}: no key: ", error)
         ctx.plan, ctx.started = ctx.target.plan, now
         ctx.deadline = now + ctx.plan.deadline
+        ctx.notebook = Notebook(runtime.now, now)
         if outer is not None:
-            outer.deeds.at_work.add(ctx)
             if outer.deadline < ctx.deadline:
                 ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
-        ctx.notebook = Notebook(runtime.now, now)
+            try:
+                outer.deeds.at_work.add(ctx)
+            except BaseException:
+                abandon(ctx)
+                raise
         return ctx
 
     async def play(self, ctx: Context) -> Result[Any]:
         """Play the script of a call from its start; ``ctx.first`` is taken as the answer of the first attempt."""
-        enter(ctx)
-        if ctx.first is None:
-            ctx.cancels = ctx.runtime.cancellations()
         try:
-            result: Result[Any] = await ctx.target.script(ctx)
-        finally:
-            deeds.tell_outside(ctx)
-            ctx.end()
+            try:
+                enter(ctx)
+                if ctx.first is None:
+                    ctx.cancels = ctx.runtime.cancellations()
+                result: Result[Any] = await ctx.target.script(ctx)
+            finally:
+                deeds.tell_outside(ctx)
+                ctx.end()
+        except BaseException:
+            abandon(ctx)
+            raise
         self.close_call(ctx, result)
         return result
 

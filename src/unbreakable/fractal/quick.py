@@ -24,6 +24,7 @@ from unbreakable.fractal.trying import accept, captured, check_shape, refusal, r
 from unbreakable.fractal.turning_away import way_back
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
+from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.policy import enter, innermost
 from unbreakable.policies.timeout import cut
@@ -76,6 +77,8 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
             ctx.entry = (function, args, kwargs)
         if outer is not None and not has_time_inside(ctx, outer, function, (args, kwargs)):
             return None
+        ctx.node, ctx.target, ctx.plan = node, target, plan
+        ctx.runtime, ctx.stamp = runtime, stamp
         if gate is not None:
             if gate.line:
                 return None
@@ -84,12 +87,20 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
             except IndexError:
                 if not gate.makes_one():
                     return None
-        ctx.node, ctx.target, ctx.plan = node, target, plan
-        ctx.runtime, ctx.permit, ctx.stamp = runtime, gate, stamp
-        if outer is not None:
-            outer.deeds.at_work.add(ctx)
-        enter(ctx)
-        return ctx if validate is None else validated(ctx, validate, args, kwargs, clock)
+            except BaseException as error:
+                if not isinstance(error, RecursionError):  # a signal's: that comes up once the place is taken
+                    free.append(None)
+                raise
+            ctx.permit = gate
+        try:
+            if outer is not None:
+                outer.deeds.at_work.add(ctx)
+            enter(ctx)
+            return ctx if validate is None else validated(ctx, validate, args, kwargs, clock)
+        except BaseException:
+            ctx.undone = True
+            abandon(ctx)
+            raise
 
     return begin
 
@@ -116,9 +127,6 @@ def validated(
         refused = None if accepted is True else refused_by(ctx.node.name, accepted)
     except Exception as error:
         refused = refusal(f"{ctx.node.name}: ", error)
-    except BaseException:  # such as a KeyboardInterrupt
-        turn_away(ctx)
-        raise
     if refused is not None:
         turn_away(ctx)
         return refused
@@ -131,7 +139,7 @@ def validated(
 def turn_away(ctx: Context) -> None:
     """Take back what ``begin`` has done."""
     if ctx.permit is not None:
-        ctx.permit.leave()
+        ctx.permit.leave(ctx)
     if ctx.above is not None:
         ctx.above.deeds.at_work.discard(ctx)
     ctx.end()
@@ -161,7 +169,7 @@ def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C9
                 weigh(ctx, value, answer)
         ctx.live, ctx.entry = False, None
         if gate is not None:
-            ctx.permit = None  # should anything be raised below, the place is not given back twice
+            ctx.permit = None  # and in the same step, as far as a signal can tell:
             free.append(None)
             if gate.line or gate.surplus:
                 gate.admit()
@@ -245,6 +253,8 @@ def fail(ctx: Context, error: BaseException) -> bool:
         ctx.entry = None
     if ctx.pursuit is not None:
         return ctx.pursuit.ended(ctx, error)  # type: ignore[no-any-return]
+    if not ctx.live:
+        return False  # it has succeeded; then a signal's exception came up
     ctx.first = failure_of(ctx, error, ctx.started)
     if ctx.first is None:
         deeds.cancelled(ctx)
@@ -283,4 +293,4 @@ def close(ctx: Context) -> None:
         ctx.node.give_back(ctx)
     ctx.end()
     if ctx.permit is not None:
-        ctx.permit.leave()
+        ctx.permit.leave(ctx)

@@ -15,7 +15,6 @@ async def in_a_place(inner: Inner, ctx: Context, wait: float, full: type[Rejecte
     """Run *inner* in a place at the target's gate; refuse the call if none comes free within *wait* seconds."""
     gate = ctx.permit or ctx.target.gate
     if ctx.permit is None and not (gate.enter_nowait() or await stood_in_line(gate, ctx, wait)):
-        ASYNCIO.forget_closed()  # whose calls may hold the places, and must not be held for ever themselves
         waited = f", and none came free in {min(wait, ctx.plan.deadline):g} s" if wait > 0 else ""
         error = full(f"{gate.most} calls to {ctx.node.name} are in flight{waited}")
         ctx.notebook.tell(f"refused: {error}")
@@ -24,16 +23,19 @@ async def in_a_place(inner: Inner, ctx: Context, wait: float, full: type[Rejecte
     try:
         return await inner(ctx)
     finally:
-        ctx.permit = None
-        gate.leave()
+        gate.leave(ctx)
 
 
 async def stood_in_line(gate: Any, ctx: Context, wait: float) -> bool:
     """Return whether a place came free in time."""
+    if ASYNCIO.collect_closed() and gate.enter_nowait():
+        return True
     if ctx.target.flow is not None:
         ctx.target.flow.is_full()
     since = ctx.runtime.now()
     entered: bool = await gate.enter(ctx.runtime, min(wait, ctx.left()), rank=rank())
+    if entered:
+        ctx.permit = gate
     waited = ctx.runtime.now() - since
     if entered and waited > 0:
         ctx.notebook.tell(f"waited {waited:.3f} s for one of {gate.most} places")

@@ -335,5 +335,14 @@ class Policy(Protocol):
 def compose(policies: Sequence[Policy], core: Inner) -> Inner:
     """Wrap *core* so that the first policy is the outermost."""
     for policy in reversed(policies):
-        core = functools.partial(policy.run, core)
+        core = _around(policy, core)
     return core
+
+
+def _around(policy: Policy, inner: Inner) -> Inner:
+    """Return what runs *inner* within *policy*: no ``partial``, from which a signal's exception could come up."""
+
+    def run(ctx: Context) -> Awaitable[Result[Any]]:
+        return policy.run(inner, ctx)
+
+    return run

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import gc
 import inspect
 import math
 import os
@@ -54,6 +55,7 @@ class AsyncioRuntime:
         self.forget_watches()
         self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
         self.broom = Broom()
+        self.has_litter = False  #: whether the collector is to find what was let go of with a closed event loop
 
     def forget_watches(self) -> None:
         """Let every loop have a new watch, if it needs one."""
@@ -103,12 +105,22 @@ class AsyncioRuntime:
 
     def forget_closed(self) -> None:
         """Let go of what was in flight on event loops that are closed: then the collector finds it."""
+        closed = []
         for old in [old for old in list(self.watches) if old.is_closed()]:
-            self.watches.pop(old, None)
+            closed.append(self.watches.pop(old, None))
             if self.latest[0] is old:
                 self.latest = NO_LOOP, None
-        self.branches.difference_update([task for task in list(self.branches) if task.get_loop().is_closed()])
+        over = [task for task in list(self.branches) if task.get_loop().is_closed()]
+        self.branches.difference_update(over)
         self.broom.swept(len(self.branches))
+        if over or any(watch is not None and watch.alarms for watch in closed):
+            self.has_litter = True
+
+    def collect_closed(self) -> bool:
+        """End what was in flight on event loops that are closed, and may hold places; return whether anything was."""
+        self.forget_closed()
+        has_litter, self.has_litter = self.has_litter, False
+        return has_litter and gc.collect() > 0
 
     def _watch_of(self, loop: asyncio.AbstractEventLoop) -> Watch:
         """Return the watch of *loop*, which runs in this thread, and expect it to be the next one's, too."""

@@ -21,6 +21,7 @@ from unbreakable.runtime.watch import Alarm, Watched
 from unbreakable.runtime.world import REAL, ThreadsExhausted
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 class BranchOver(BaseException):
@@ -270,7 +271,15 @@ class EventWaiter:
 
 def run_blocking(script: Awaitable[T]) -> T:
     """Run a script that never suspends, and say so loudly if it does."""
-    coroutine = cast("Coroutine[Any, Any, T]", script)
+    return play_blocking(_itself, script)
+
+
+def play_blocking(play: Callable[[S], Awaitable[T]], subject: S) -> T:
+    """Run the script that *play* makes for *subject* as ``run_blocking`` does.
+
+    It is made here, where no signal's exception can come up before it has begun: nobody would have awaited it.
+    """
+    coroutine = cast("Coroutine[Any, Any, T]", play(subject))
     try:
         coroutine.send(None)
     except StopIteration as finished:
@@ -278,6 +287,10 @@ def run_blocking(script: Awaitable[T]) -> T:
     coroutine.close()
     msg = "a script suspended under the blocking driver: something in it awaited an asyncio object"
     raise RuntimeError(msg)
+
+
+def _itself(script: Awaitable[T]) -> Awaitable[T]:
+    return script
 
 
 BLOCKING = BlockingRuntime()

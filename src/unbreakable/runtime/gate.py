@@ -2,6 +2,9 @@
 
 Between any two lines the collector may come, in the same thread and under the same lock, and close a coroutine whose
 event loop is gone, which then leaves.  So what is given is taken in one step, and whoever looked before looks again.
+
+A signal's exception may come up there, too, but only once a step is done that calls something: what such a step has
+taken is put back.
 """
 
 from __future__ import annotations
@@ -10,12 +13,19 @@ import contextlib
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from unbreakable.lock import new_lock
 from unbreakable.runtime.protocol import Runtime, Waiter
 
 LOOK_AGAIN = 1.0  # seconds
 MOST_IN_LINE = 10_000
+
+
+class Holder(Protocol):
+    """Who holds a place."""
+
+    permit: Any  #: the gate in which that is
 
 
 class Gate:
@@ -49,20 +59,35 @@ class Gate:
         return not self.line and self._taken()
 
     def _taken(self) -> bool:
+        return self._frees_one() or self.makes_one()
+
+    def _frees_one(self) -> bool:
+        """Take a place that is free; return whether one was."""
         try:
             self.free.pop()
         except IndexError:
-            return self.makes_one()
+            return False
+        except RecursionError:  # it was not even tried
+            raise
+        except BaseException:
+            self.free.append(None)
+            raise
         return True
 
     def makes_one(self) -> bool:
         """Take a place that nobody had before, as long as there are not as many as allowed."""
-        with self.lock:
-            self.made += 1  # before we look whether that is one too many
-            if self.made <= self.most:
-                return True
-            self.made -= 1
-            return False
+        is_made = False
+        try:
+            with self.lock:
+                self.made += 1  # before we look whether that is one too many
+                is_made = self.made <= self.most
+                if not is_made:
+                    self.made -= 1
+        except BaseException:
+            if is_made:
+                self.free.append(None)
+            raise
+        return is_made
 
     def resize(self, most: int) -> None:
         """Let *most* in from now on; who is inside may stay."""
@@ -84,16 +109,16 @@ class Gate:
         if seconds <= 0 or not (len(self.line) < self.queue or self._turns_away(rank)):
             return False
         waiter = runtime.waiter()
-        self._line_up(waiter, rank)
-        self.admit()  # a place may have come free since we looked
         try:
+            self._line_up(waiter, rank)
+            self.admit()  # a place may have come free since we looked
             if not waiter.given:
                 await self._wait(waiter, runtime, seconds, look)
+            return self._arrived(waiter)
         except BaseException:
             if self._arrived(waiter):
                 self.leave()
             raise
-        return self._arrived(waiter)
 
     async def _wait(self, waiter: Waiter, runtime: Runtime, seconds: float, look: Callable[[], object] | None) -> None:
         if look is None:
@@ -133,18 +158,28 @@ class Gate:
                 with contextlib.suppress(ValueError):  # it was given to us at this very moment
                     self.line.remove(waiter)
             self.ranks.pop(waiter, None)
-            return self._is_taken(waiter)
+        return self._is_taken(waiter)
 
     def _is_taken(self, waiter: Waiter) -> bool:
         """Take what *waiter* was given; return whether nobody did before."""
-        with contextlib.suppress(KeyError):
+        try:
             self.coming.remove(waiter)
-            return True
-        return False
+        except KeyError:
+            return False
+        except BaseException:
+            self.coming.add(waiter)
+            raise
+        return True
 
-    def leave(self) -> None:
-        """Give the place back; whoever waits longest gets it, unless the event loop was closed over their wait."""
-        if len(self.free) < self.made:  # else it was taken before a fork
+    def leave(self, holder: Holder | None = None) -> None:
+        """Give the place back; whoever waits longest gets it, unless the event loop was closed over their wait.
+
+        Of a *holder*, whose ``permit`` this gate is, it is taken in the same step, so that nobody does so again.
+        """
+        is_missed = len(self.free) < self.made  # else it was taken before a fork
+        if holder is not None:
+            holder.permit = None
+        if is_missed:
             self.free.append(None)
         if self.line or self.surplus:
             self.admit()
@@ -154,17 +189,23 @@ class Gate:
         while self.surplus and self._drops_one():
             pass
         while self.line and self._taken():
-            waiter = self._next()
-            if waiter is None:
-                self.free.append(None)
-            else:
-                waiter.wake()
+            waiter = None
+            try:
+                with self.lock:
+                    waiter = self._first()
+                    if waiter is not None:
+                        self.coming.add(waiter)
+                        waiter.given = True
+            finally:
+                if waiter is not None and waiter.given:
+                    waiter.wake()
+                else:  # nobody waits for one any more
+                    self.coming.discard(waiter)  # type: ignore[arg-type]
+                    self.free.append(None)
 
     def _drops_one(self) -> bool:
         """Let a place that is free be no more."""
-        try:
-            self.free.pop()
-        except IndexError:
+        if not self._frees_one():
             return False
         with self.lock:
             if self.surplus:
@@ -173,15 +214,6 @@ class Gate:
             else:  # another thread has dropped the last one, or there are to be more again
                 self.free.append(None)
         return True
-
-    def _next(self) -> Waiter | None:
-        """Return who was given a place just now, None if nobody waits for one any more."""
-        with self.lock:
-            waiter = self._first()
-            if waiter is not None:
-                self.coming.add(waiter)
-                waiter.given = True
-            return waiter
 
     def _first(self) -> Waiter | None:
         """Return who waits longest, out of the line; None if nobody does, or the event loop was closed over it."""

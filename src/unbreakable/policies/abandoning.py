@@ -1,0 +1,60 @@
+"""A call is broken off between two lines of ours: by a signal's exception (Ctrl-C, a time limit), or for want of stack.
+
+What it holds is given back then, and nothing of it is in force any more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unbreakable.policies import deeds
+from unbreakable.policies.effects import may_run_twice_at_once
+from unbreakable.policies.policy import Context, _current
+
+
+def abandon(ctx: Any) -> None:
+    """End the call *ctx*, which an exception has left, unless that was done; do nothing if it is no call.
+
+    What has to be comes first, and calls nothing of ours: where the stack is used up, there is no room for more.
+    """
+    if not isinstance(ctx, Context) or ctx.pursuit is not None:
+        return  # of one that is pursued, the script has yet to end
+    gate, was_live, ctx.live = ctx.permit, ctx.live, False
+    if gate is not None:
+        is_missed = len(gate.free) < gate.made  # as Gate.leave() does
+        ctx.permit = None
+        if is_missed:
+            gate.free.append(None)
+    _end_attempts(ctx)
+    if was_live:
+        _own_up(ctx)
+    if gate is not None and gate.line:
+        gate.admit()
+    if ctx.prepaid:
+        ctx.node.give_back(ctx)
+
+
+def _end_attempts(ctx: Any) -> None:
+    """End the attempts of the call that the code which runs here is still in."""
+    within = _current.get()
+    while within is not None and within is not ctx:
+        whole = within.whole
+        if whole is not None and (whole is ctx or whole.whole is ctx) and not within.in_a_thread:
+            within.live = False
+        within = within.above
+
+
+def _own_up(ctx: Any) -> None:
+    """Tell the attempt around the call that nobody knows what was done in it."""
+    try:
+        deeds.cancelled(ctx)
+        deeds.tell_outside(ctx)
+        ctx.end()
+    except RecursionError:
+        outer = ctx.above
+        if outer is not None and outer.own_deeds is not None:
+            told, effects = outer.own_deeds, ctx.plan.effects
+            if effects != "none" and not ctx.undone:
+                told.touched = told.doubtful = True
+                told.unrepeatable |= not may_run_twice_at_once(effects)
+            told.at_work.discard(ctx)

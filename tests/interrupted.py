@@ -1,0 +1,83 @@
+"""A signal's exception comes up between two steps of the library's code, wherever Python lets one in."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import os
+import sys
+
+import unbreakable
+
+OURS = os.path.dirname(unbreakable.__file__) + os.sep
+# After these Python looks whether a signal has come; a call of a Python function is entered, and returned from, without.
+CALLS, EVER = {"CALL", "CALL_KW"}, {"CALL_FUNCTION_EX", "JUMP_BACKWARD"}
+AWAITED = 2  # what RESUME has for an argument, or more, where a coroutine goes on after an await
+
+
+@functools.cache
+def looks_after(code):
+    """Return after which instructions of *code* a signal is let in; True: also when a Python function has returned."""
+    found = {}
+    for step in dis.get_instructions(code):
+        if step.opname in EVER or (step.opname == "RESUME" and (step.arg or 0) & 3 < AWAITED):
+            found[step.offset] = True
+        elif step.opname in CALLS:
+            found[step.offset] = False
+    return found
+
+
+@functools.cache
+def opcodes(code):
+    """Return the instructions of *code* by where they are."""
+    return {step.offset: step.opname for step in dis.get_instructions(code)}
+
+
+class Interrupted:
+    """Raise *error* at the place number *at*, of those where a signal could in this thread; count the places."""
+
+    def __init__(self, error, at):
+        self.error, self.at, self.places, self.where = error, at, 0, None
+        self._steps, self._returned = {}, False
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        sys.settrace(self._begin)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(self._before)
+        self._steps.clear()
+
+    @property
+    def came(self):
+        """Return whether there was such a place."""
+        return self.places >= self.at
+
+    def _begin(self, frame, event, _):
+        if not frame.f_code.co_filename.startswith(OURS):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        self._steps[frame] = None
+        return self._look
+
+    def _look(self, frame, event, _):
+        if event == "opcode":
+            last, self._steps[frame] = self._steps.get(frame), frame.f_lasti
+            returned, self._returned = self._returned, False
+            looks = None if last is None else looks_after(frame.f_code).get(last)
+            if looks is False and opcodes(frame.f_code).get(frame.f_lasti) == "GET_AWAITABLE":
+                looks = None  # what makes a coroutine returns, too, without telling us
+            if looks or (looks is False and not returned):
+                self._pass(frame)
+        elif event == "return":
+            self._steps.pop(frame, None)
+            self._returned = True
+        return self._look
+
+    def _pass(self, frame):
+        self.places += 1
+        if self.places == self.at:
+            sys.settrace(self._before)
+            self.where = f"{frame.f_code.co_filename.removeprefix(OURS)}:{frame.f_lineno} {frame.f_code.co_name}"
+            raise self.error
