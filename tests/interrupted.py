@@ -6,12 +6,16 @@ import dis
 import functools
 import os
 import sys
+from pathlib import Path
 
 import unbreakable
+from unbreakable.policies.policy import compose
+from unbreakable.runtime import play_blocking
 
-OURS = os.path.dirname(unbreakable.__file__) + os.sep
-# After these Python looks whether a signal has come; a call of a Python function is entered, and returned from, without.
+OURS = str(Path(unbreakable.__file__).parent) + os.sep
+# After these Python looks whether a signal has come; a Python function is called, and returns, without.
 CALLS, EVER = {"CALL", "CALL_KW"}, {"CALL_FUNCTION_EX", "JUMP_BACKWARD"}
+MAKERS = {play_blocking.__code__, compose([None], None).__code__}  # they make a coroutine and do no more themselves
 AWAITED = 2  # what RESUME has for an argument, or more, where a coroutine goes on after an await
 
 
@@ -28,9 +32,14 @@ def looks_after(code):
 
 
 @functools.cache
-def opcodes(code):
-    """Return the instructions of *code* by where they are."""
-    return {step.offset: step.opname for step in dis.get_instructions(code)}
+def awaits(code):
+    """Return the instructions of *code* that come after a coroutine was made."""
+    return {step.offset for step in dis.get_instructions(code) if step.opname == "GET_AWAITABLE"}
+
+
+def makes_coroutine(frame):
+    """Return whether what *frame* has called was an async function, which returns at once without telling us."""
+    return frame.f_code in MAKERS or frame.f_lasti in awaits(frame.f_code)
 
 
 class Interrupted:
@@ -66,9 +75,7 @@ class Interrupted:
             last, self._steps[frame] = self._steps.get(frame), frame.f_lasti
             returned, self._returned = self._returned, False
             looks = None if last is None else looks_after(frame.f_code).get(last)
-            if looks is False and opcodes(frame.f_code).get(frame.f_lasti) == "GET_AWAITABLE":
-                looks = None  # what makes a coroutine returns, too, without telling us
-            if looks or (looks is False and not returned):
+            if looks or (looks is False and not returned and not makes_coroutine(frame)):
                 self._pass(frame)
         elif event == "return":
             self._steps.pop(frame, None)

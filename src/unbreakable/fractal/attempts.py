@@ -17,6 +17,7 @@ from unbreakable.fractal.node import FractalNode
 from unbreakable.fractal.telling import story_of
 from unbreakable.outcome import Failure, Outcome, Result, note
 from unbreakable.policies import Context
+from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.policy import enter
 from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime
@@ -60,8 +61,12 @@ class Attempt:
         return self._enter("async with attempt:")
 
     def _enter(self, block: str) -> Self:
-        self._attempts.begin_block(block)
-        enter(self.context)
+        try:
+            self._attempts.begin_block(block)
+            enter(self.context)
+        except BaseException:
+            self._attempts.break_off()
+            raise
         return self
 
     async def __aexit__(
@@ -158,6 +163,13 @@ class Attempts:
         if script is not None:
             script.close()
 
+    def break_off(self) -> None:
+        """End the call, which an exception has left; one that is over is so already."""
+        try:
+            self._close()
+        finally:
+            abandon(self.context)
+
     def _give_up(self) -> None:
         scope = self._scope
         self._close()
@@ -182,10 +194,14 @@ class Attempts:
         """Return the next attempt, or stop when one succeeded."""
         if self._script is None:
             raise StopIteration
-        if self._number == 0:
-            self._advance(None)
-            self._raise_if_refused()
-        return self._attempt()
+        try:
+            if self._number == 0:
+                self._advance(None)
+                self._raise_if_refused()
+            return self._attempt()
+        except BaseException:
+            self.break_off()
+            raise
 
     def ended(self, error: BaseException | None) -> bool:
         """Go on with the script after a block; return whether its exception is swallowed."""
@@ -235,10 +251,14 @@ class Attempts:
         """Return the next attempt, or stop when one succeeded."""
         if self._script is None:
             raise StopAsyncIteration
-        if self._number == 0:
-            await self._advance_async(None)
-            self._raise_if_refused()
-        return self._attempt()
+        try:
+            if self._number == 0:
+                await self._advance_async(None)
+                self._raise_if_refused()
+            return self._attempt()
+        except BaseException:
+            self.break_off()
+            raise
 
     async def ended_async(self, error: BaseException | None) -> bool:
         """Go on with the script after a block; return whether its exception is swallowed."""

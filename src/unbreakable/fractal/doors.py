@@ -20,8 +20,16 @@ from unbreakable.outcome import Outcome
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Watched, is_async, mark_as_coroutine_function
-from unbreakable.runtime import play_blocking, run_blocking
+from unbreakable.runtime import (
+    ASYNCIO,
+    BLOCKING,
+    Runtime,
+    Watched,
+    is_async,
+    mark_as_coroutine_function,
+    play_blocking,
+    run_blocking,
+)
 
 NOBODY: Watched = {}
 

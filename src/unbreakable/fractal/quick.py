@@ -61,7 +61,7 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
         return lambda _, args, kwargs: refusal_if_shut(args, kwargs)
     soon, may_be_late = min(look, seconds), runtime.preemptive and look < seconds
 
-    def begin(function: Any, args: Any, kwargs: Any) -> Context | Exception | None:  # noqa: C901 - a call takes time
+    def begin(function: Any, args: Any, kwargs: Any) -> Context | Exception | None:  # noqa: C901, PLR0912 - time
         stamp, clock = circuit.stamp, runtime.now
         if stamp is None:
             return refusal_if_shut(args, kwargs)

@@ -25,6 +25,7 @@ from unbreakable.fractal.trace import Story
 from unbreakable.fractal.trying import accept, assess_quality, captured
 from unbreakable.outcome import Outcome, Result, Success, in_one_line, note
 from unbreakable.policies import Context, current, deeds
+from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.breaker import tell, verdict
 from unbreakable.policies.effects import tell_of_all
 from unbreakable.policies.policy import enter, leave
@@ -58,11 +59,11 @@ class Stream:
     def begin(self, *, plain: bool) -> Result[Any] | None:
         """Play the script until there is a first item (None), or the call is over; *plain*: nobody asks for a trace."""
         self.is_awaited, before = plain, current()
-        script = self._opening(plain)
         try:
+            script = self._opening(plain)
             return self._begun(advance(script))
         except BaseException:
-            self.script = None
+            self._break_off()
             raise
         finally:
             leave(self.ctx, before)
@@ -70,11 +71,11 @@ class Stream:
     async def begin_async(self, *, plain: bool) -> Result[Any] | None:
         """Begin on an event loop; otherwise as ``begin``."""
         self.is_awaited, before = plain, current()
-        script = self._opening(plain)
         try:
+            script = self._opening(plain)
             return self._begun(await advance_async(script))
         except BaseException:
-            self.script = None
+            self._break_off()
             raise
         finally:
             leave(self.ctx, before)
@@ -189,35 +190,45 @@ class Stream:
         """Ask for the next item, by giving the generator what its consumer has sent or thrown."""
         if not self.is_awaited and self._is_there(given):
             return
-        before = self._enter()
+        consumer = current()
         try:
-            self._has(self.scope, advance_items(given))
-        except StopIteration as end:
-            self.returned = end.value
-            self.end_well()
-        except BaseException as error:
-            self._end(self.items, error)
-            self.end_badly(error, given)
+            self._enter(consumer)
+            try:
+                self._has(self.scope, advance_items(given))
+            except StopIteration as end:
+                self.returned = end.value
+                self.end_well()
+            except BaseException as error:
+                self._end(self.items, error)
+                self.end_badly(error, given)
+                raise
+            finally:
+                self._leave(consumer)
+        except BaseException:
+            self._break_off()
             raise
-        finally:
-            self._leave(before)
 
     async def step_async(self, advance_items: Callable[..., Awaitable[Any]], given: Any) -> None:
         """Ask for the next item on an event loop; otherwise as ``step``."""
         if not self.is_awaited and self._is_there(given):
             return
-        before = self._enter()
+        consumer = current()
         try:
-            item = await (advance_items(given) if self.patience is None else self._in_time(advance_items, given))
-            self._has(self.scope, item)
-        except StopAsyncIteration:
-            self.end_well()
-        except BaseException as error:
-            await self._end_async(self.items, error)
-            self.end_badly(error, given)
+            self._enter(consumer)
+            try:
+                item = await (advance_items(given) if self.patience is None else self._in_time(advance_items, given))
+                self._has(self.scope, item)
+            except StopAsyncIteration:
+                self.end_well()
+            except BaseException as error:
+                await self._end_async(self.items, error)
+                self.end_badly(error, given)
+                raise
+            finally:
+                self._leave(consumer)
+        except BaseException:
+            self._break_off()
             raise
-        finally:
-            self._leave(before)
 
     def _is_there(self, given: Any) -> bool:
         """Return whether the first item, which has come before it was asked for, is all that is asked for now."""
@@ -247,16 +258,21 @@ class Stream:
     @contextlib.contextmanager
     def _closing(self) -> Iterator[None]:
         """Be in the call's context in this block, which closes the generator, and end the call by how that went."""
-        before = self._enter()
+        consumer = current()
         try:
-            yield
-        except BaseException as error:
-            self.end_badly(error)
+            self._enter(consumer)
+            try:
+                yield
+            except BaseException as error:
+                self.end_badly(error)
+                raise
+            else:
+                self.end_well()
+            finally:
+                self._leave(consumer)
+        except BaseException:
+            self._break_off()
             raise
-        else:
-            self.end_well()
-        finally:
-            self._leave(before)
 
     def _end(self, items: Any, error: BaseException) -> None:
         try:
@@ -272,18 +288,17 @@ class Stream:
 
     # ── in the call, and out of it ───────────────────────────────────────────────────────────────────────────────
 
-    def _enter(self) -> Context | None:
-        """Be in the call, where the generator runs; return where the consumer is.
+    def _enter(self, consumer: Context | None) -> None:
+        """Be in the call, where the generator runs, although the consumer is elsewhere.
 
         Whoever asks for an item, in which task and call ever, has it made in his own time.
         """
-        consumer, ctx = current(), self.ctx
+        ctx = self.ctx
         self.scope.deadline = math.inf if consumer is None else consumer.deadline
         ctx.idle = False
         if ctx.above is not None:
             ctx.above.deeds.at_work.add(ctx)  # which it no longer is where that was settled meanwhile
         enter(self.within or self.scope)
-        return consumer
 
     def _leave(self, consumer: Context | None) -> None:
         self.within = current()
@@ -340,6 +355,13 @@ class Stream:
         script, self.script = self.script, None
         assert script is not None  # noqa: S101 - a call ends once
         script.close()
+
+    def _break_off(self) -> None:
+        """End the call, which an exception has left; one that was settled is over already."""
+        try:
+            self._close()
+        finally:
+            abandon(self.ctx)
 
     def value(self, result: Result[Any]) -> Any:
         """Return the items that a fallback gave instead; raise the error of a call without a first item."""

@@ -5,6 +5,7 @@ What it holds is given back then, and nothing of it is in force any more.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from unbreakable.policies import deeds
@@ -19,7 +20,8 @@ def abandon(ctx: Any) -> None:
     """
     if not isinstance(ctx, Context) or ctx.pursuit is not None:
         return  # of one that is pursued, the script has yet to end
-    gate, was_live, ctx.live = ctx.permit, ctx.live, False
+    gate, was_live = ctx.permit, ctx.live
+    ctx.live, ctx.due = False, math.inf
     if gate is not None:
         is_missed = len(gate.free) < gate.made  # as Gate.leave() does
         ctx.permit = None

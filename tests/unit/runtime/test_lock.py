@@ -8,7 +8,6 @@ import threading
 
 import unbreakable as ub
 from unbreakable import lock as locks
-from unbreakable.errors import BulkheadFull
 from unbreakable.runtime import ASYNCIO, Gate, Latch, new_lock
 
 PATIENCE = 5.0  # real seconds, of a test that fails
@@ -94,7 +93,7 @@ def test_a_call_of_a_closed_event_loop_gives_its_place_back_whenever_it_is_colle
 
 
 def test_calls_of_a_closed_event_loop_keep_no_bulkhead_full():
-    """The first who finds no place lets go of them, and the next one after the collector came by has it."""
+    """Who finds no place free has them ended first, and theirs is free then."""
 
     async def hang():
         await asyncio.Event().wait()
@@ -106,7 +105,5 @@ def test_calls_of_a_closed_event_loop_keep_no_bulkhead_full():
     loop.close()
     task._log_destroy_pending = False
     del task, loop
-    refused = node.execute_sync(lambda: 1).error
-    gc.collect()
 
-    assert (BulkheadFull, 1) == (type(refused), node.execute_sync(lambda: 1).value)
+    assert 1 == node.execute_sync(lambda: 1).value

@@ -1,0 +1,156 @@
+"""A signal's exception, of Ctrl-C or of a soft time limit, comes up between any two steps of a protected call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+
+import pytest
+from tests.dense import lines
+from tests.interrupted import Interrupted
+
+import unbreakable as ub
+
+AT_ONCE = ub.Retry(3, backoff=ub.Backoff(0.0))
+PLACES = ub.Bulkhead(2)
+
+
+class SoftTimeLimit(Exception):
+    """What the handler of a signal raises in a job that has taken too long."""
+
+
+class Job:
+    """A protected operation that fails so often before it succeeds; within it, perhaps, is another."""
+
+    def __init__(self, fails, *, inner=False, **options):
+        self.fails, self.inner, self.made = fails, inner, 0
+        self.options = {"bulkhead": PLACES, "effects": "idempotent", "retry": AT_ONCE, "budget": False, **options}
+        self.leaf = ub.protect("leaf", bulkhead=PLACES)(lambda: None)
+
+    def work(self):
+        self.made += 1
+        if self.made <= self.fails:
+            raise OSError
+        if self.inner:
+            self.leaf()
+
+    def gates(self):
+        return [node.target.gate for node in (self.node, self.leaf.node)]
+
+
+class Plain(Job):
+    def __init__(self, *args, remedy=False, **options):
+        super().__init__(*args, **options)
+        self.call = ub.protect("plain", **self.options)(self.work)
+        self.node = self.call.node
+        if remedy:
+            self.call.remedy(OSError)(lambda failure: None)
+
+
+class Told(Plain):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.call = self.call.outcome
+
+
+class OnALoop(Job):
+    """It is told of coroutines that were never awaited: the user's own, which the last step before has made."""
+
+    def __init__(self, *args, remedy=False, **options):
+        super().__init__(*args, **options)
+
+        async def mend(failure):
+            pass
+
+        self.door = ub.protect("on a loop", **self.options)(self.work_async)
+        self.node = self.door.node
+        if remedy:
+            self.door.remedy(OSError)(mend)
+
+    async def work_async(self):
+        self.work()
+
+    def call(self):
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(self.door())
+        finally:
+            loop.close()
+
+
+class InBlocks(Job):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.node = self.attempts().node
+
+    def attempts(self):
+        return ub.attempts("blocks", **self.options)
+
+    def call(self):
+        for attempt in self.attempts():
+            with attempt:
+                self.work()
+
+
+class Items(Job):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.door = ub.protect("items", **self.options)(self.items)
+        self.node = self.door.node
+
+    def items(self):
+        self.work()
+        yield 1
+        yield 2
+
+    def call(self):
+        for _ in self.door():
+            pass
+
+
+def interrupted(job, error, at):
+    """Call *job*, which *error* interrupts at the place number *at*; return what came up, and what is left of it."""
+    came_up = None
+    with Interrupted(error, at) as signal:
+        try:
+            job.call()
+        except (error, OSError, ub.errors.ValidationFailed) as raised:
+            came_up = type(raised)
+    left = [gate.made - len(gate.free) for gate in job.gates()], ub.current()
+    job.fails = 0
+    job.call()
+    return signal, came_up, left
+
+
+SORTS = [
+    (Plain, {}),
+    (Plain, {"inner": True}),
+    (Plain, {"remedy": True}),
+    (Plain, {"bulkhead": None, "limit": ub.AdaptiveLimit(first=2, most=2, wait=0.0)}),
+    (Plain, {"validate": lambda: True, "verify": lambda value: True}),
+    (Told, {}),
+    (OnALoop, {}),
+    (OnALoop, {"inner": True}),
+    (OnALoop, {"remedy": True}),
+    (InBlocks, {}),
+    (Items, {}),
+]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'OnALoop.work_async' was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SoftTimeLimit])
+@pytest.mark.parametrize("fails", [0, 1, 2])
+@pytest.mark.parametrize("sort", range(len(SORTS)))
+def test_an_interrupted_call_leaves_nothing_behind(sort, fails, error):
+    """No place is lost, nothing of the call is in force, the next one succeeds; a KeyboardInterrupt comes up."""
+    make, options = SORTS[sort]
+    first, stride = lines(7 * sort + fails, 40, sparse=5)
+    for at in itertools.count(1 + first, stride):
+        job = make(fails, **options)
+        signal, came_up, left = contextvars.Context().run(interrupted, job, error, at)
+        assert ([0, 0], None) == left, signal.where
+        assert came_up is (error if signal.came else None) or error is SoftTimeLimit, signal.where
+        if not signal.came:
+            break
