@@ -122,3 +122,19 @@ def test_what_the_collector_closes_does_not_take_a_call_out_of_the_one_around_it
         return await inner()
 
     assert asyncio.run(outer())
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_whoever_finds_no_place_has_calls_of_closed_event_loops_give_theirs_back(between):
+    """The first call on the next loop has a place, without a wait, also when another node's call went before it."""
+    hung = ub.protect("hung", bulkhead=ub.Bulkhead(2, wait=1e6), effects="none")(forever)
+    other = ub.protect("other")(ASYNCIO.sleep)
+    for number in range(2):
+        abandon(hung, number)
+
+    async def asked():
+        if between:
+            await other(0)
+        return (await hung.node.execute(lambda: 7)).value, hung.node.target.gate.inside
+
+    assert (7, 0) == asyncio.run(asked())

@@ -33,7 +33,7 @@ from unbreakable.fractal.trying import refusal
 from unbreakable.fractal.tuner import Tuner
 from unbreakable.outcome import Failure, Outcome, Result
 from unbreakable.policies import Circuit, Context, current, deeds
-from unbreakable.policies.abandoning import abandon
+from unbreakable.policies.abandoning import abandon, begin_inside
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.policy import enter
@@ -158,8 +158,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         return is_async(self.operation)
 
     def _opened(self, runtime: Runtime, operation: Any, context: Any, scope: Mapping[str, Any]) -> Context:
-        is_guest = operation is not None
-        ctx = self.open(runtime, *self._work(operation), context=context, is_guest=is_guest, **scope)
+        ctx = self.open(runtime, *self._work(operation), context=context, is_guest=operation is not None, **scope)
         ctx.function = operation
         return ctx
 
@@ -188,16 +187,8 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         except Exception as error:
             ctx.target, ctx.refused = self.target, refusal(f"{self.name}: no key: ", error)
         ctx.plan, ctx.started = ctx.target.plan, now
-        ctx.deadline = now + ctx.plan.deadline
-        ctx.notebook = Notebook(runtime.now, now)
-        if outer is not None:
-            if outer.deadline < ctx.deadline:
-                ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
-            try:
-                outer.deeds.at_work.add(ctx)
-            except BaseException:
-                abandon(ctx)
-                raise
+        ctx.deadline, ctx.notebook = now + ctx.plan.deadline, Notebook(runtime.now, now)
+        begin_inside(ctx, outer)
         return ctx
 
     async def play(self, ctx: Context) -> Result[Any]:

@@ -61,7 +61,7 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
         return lambda _, args, kwargs: refusal_if_shut(args, kwargs)
     soon, may_be_late = min(look, seconds), runtime.preemptive and look < seconds
 
-    def begin(function: Any, args: Any, kwargs: Any) -> Context | Exception | None:  # noqa: C901, PLR0912 - time
+    def begin(function: Any, args: Any, kwargs: Any) -> Context | Exception | None:  # noqa: C901 - a call takes time
         stamp, clock = circuit.stamp, runtime.now
         if stamp is None:
             return refusal_if_shut(args, kwargs)
@@ -79,33 +79,34 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
             return None
         ctx.node, ctx.target, ctx.plan = node, target, plan
         ctx.runtime, ctx.stamp = runtime, stamp
-        if gate is not None:
-            if gate.line:
-                return None
-            try:
-                free.pop()
-            except IndexError:
-                if not gate.makes_one():
-                    return None
-            except BaseException as error:
-                if not isinstance(error, RecursionError):  # a signal's: that comes up once the place is taken
-                    free.append(None)
-                raise
-            ctx.permit = gate
         try:
+            if gate is not None:
+                if gate.line:
+                    return None
+                free.pop()
+                ctx.permit = gate
             if outer is not None:
                 outer.deeds.at_work.add(ctx)
             enter(ctx)
             return ctx if validate is None else validated(ctx, validate, args, kwargs, clock)
-        except BaseException:
-            ctx.undone = True
-            abandon(ctx)
-            raise
+        except BaseException as error:
+            return begin(function, args, kwargs) if makes_room(ctx, gate, error) else None
 
     return begin
 
 
 NO_WAYS: Ways = lambda *_: None, lambda _, value: value  # of a call that has no target, since it has no key
+
+
+def makes_room(ctx: Context, gate: Any, error: BaseException) -> bool:
+    """Return whether there is a place now where none was free; raise any other *error*, with nothing taken."""
+    has_none = gate is not None and ctx.permit is None
+    if has_none and isinstance(error, IndexError):
+        return gate.grows()  # type: ignore[no-any-return]
+    if has_none and not isinstance(error, RecursionError):  # a signal's: that comes up once the place is taken
+        gate.free.append(None)
+    abandon(ctx, has_begun=False)
+    raise error
 
 
 def has_time_inside(ctx: Context, outer: Context, function: Any, given: tuple[Any, ...]) -> bool:

@@ -359,7 +359,8 @@ class Stream:
     def _break_off(self) -> None:
         """End the call, which an exception has left; one that was settled is over already."""
         try:
-            self._close()
+            if self.script is not None:
+                self._close()
         finally:
             abandon(self.ctx)
 

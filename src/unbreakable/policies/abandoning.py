@@ -13,7 +13,7 @@ from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import Context, _current
 
 
-def abandon(ctx: Any) -> None:
+def abandon(ctx: Any, *, has_begun: bool = True) -> None:
     """End the call *ctx*, which an exception has left, unless that was done; do nothing if it is no call.
 
     What has to be comes first, and calls nothing of ours: where the stack is used up, there is no room for more.
@@ -22,6 +22,8 @@ def abandon(ctx: Any) -> None:
         return  # of one that is pursued, the script has yet to end
     gate, was_live = ctx.permit, ctx.live
     ctx.live, ctx.due = False, math.inf
+    if not has_begun:
+        ctx.undone = True
     if gate is not None:
         is_missed = len(gate.free) < gate.made  # as Gate.leave() does
         ctx.permit = None
@@ -34,6 +36,19 @@ def abandon(ctx: Any) -> None:
         gate.admit()
     if ctx.prepaid:
         ctx.node.give_back(ctx)
+
+
+def begin_inside(ctx: Any, outer: Context | None) -> None:
+    """Let the call *ctx* be one that the attempt *outer* makes, if any does, in its time."""
+    if outer is None:
+        return
+    if outer.deadline < ctx.deadline:
+        ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
+    try:
+        outer.deeds.at_work.add(ctx)
+    except BaseException:
+        abandon(ctx, has_begun=False)
+        raise
 
 
 def _end_attempts(ctx: Any) -> None:

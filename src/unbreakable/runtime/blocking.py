@@ -279,11 +279,11 @@ def play_blocking(play: Callable[[S], Awaitable[T]], subject: S) -> T:
 
     It is made here, where no signal's exception can come up before it has begun: nobody would have awaited it.
     """
-    coroutine = cast("Coroutine[Any, Any, T]", play(subject))
+    coroutine: Coroutine[Any, Any, T] = play(subject)  # type: ignore[assignment]
     try:
         coroutine.send(None)
     except StopIteration as finished:
-        return cast("T", finished.value)
+        return finished.value  # type: ignore[no-any-return]
     coroutine.close()
     msg = "a script suspended under the blocking driver: something in it awaited an asyncio object"
     raise RuntimeError(msg)

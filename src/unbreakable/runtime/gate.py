@@ -67,12 +67,18 @@ class Gate:
             self.free.pop()
         except IndexError:
             return False
-        except RecursionError:  # it was not even tried
-            raise
-        except BaseException:
-            self.free.append(None)
+        except BaseException as error:
+            if not isinstance(error, RecursionError):  # then it was not even tried; a signal's comes once it is done
+                self.free.append(None)
             raise
         return True
+
+    def grows(self) -> bool:
+        """Make a place that nobody had before, and is free, as long as there are not as many as allowed."""
+        is_made = self.makes_one()
+        if is_made:
+            self.free.append(None)
+        return is_made
 
     def makes_one(self) -> bool:
         """Take a place that nobody had before, as long as there are not as many as allowed."""
