@@ -206,7 +206,7 @@ class Gate:
                 if waiter is not None and waiter.given:
                     waiter.wake()
                 else:  # nobody waits for one any more
-                    self.coming.discard(waiter)  # type: ignore[arg-type]
+                    self.coming.discard(waiter)
                     self.free.append(None)
 
     def _drops_one(self) -> bool:
