@@ -168,7 +168,7 @@ async def pauses_past_the_deadline_are_refused(peer):
     assert (1, True) == (len(moments), peer.now() - began < 0.4)
 
 
-@behaviour("nothing is ever hopeless", "GONE = 0.84", "GONE = 2.0")
+@behaviour("nothing is ever hopeless", "GONE = 0.835", "GONE = 2.0")
 def hopeless_errors_are_given_up(peer):
     """What no retry has ever helped against, such as a 500 whose body says that the key is wrong, costs one attempt."""
     calls = []
