@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.torture.matrix.behaviour import behaviour
+from tests.torture.matrix.breaking import AWAITED, MINE
 from tests.torture.matrix.peer import Retry
 from tests.torture.matrix.target import Target, end_of, end_of_sync
 
@@ -22,12 +23,8 @@ async def cancel_after(seconds, call):
 
 @behaviour(
     "a cancellation is a failure",
-    "\n            value = await self.function(*args, **kwargs)\n",
-    "\n"
-    "            try:\n"
-    "                value = await self.function(*args, **kwargs)\n"
-    '            except __import__("asyncio").CancelledError as error:\n'
-    '                raise OSError("cancelled") from error\n',
+    AWAITED,
+    f"await {MINE}.fails_when_cancelled(self.function(*args, **kwargs))\n",
 )
 async def cancelled_call_is_not_retried(peer):
     """A call that its caller cancels ends, and is not tried again, whatever types are retried."""
@@ -56,15 +53,8 @@ async def cancelled_in_the_pause(peer):
 
 @behaviour(
     "a cancellation is eaten",
-    "\n            value = await self.function(*args, **kwargs)\n",
-    "\n"
-    '            task = __import__("asyncio").ensure_future(self.function(*args, **kwargs))\n'
-    "            try:\n"
-    "                value = await task\n"
-    "            except BaseException:\n"
-    "                if not task.done() or task.cancelled():\n"
-    "                    raise\n"
-    "                value = task.result()\n",
+    AWAITED,
+    f"await {MINE}.eats_cancellations(self.function(*args, **kwargs))\n",
 )
 async def cancelled_as_the_answer_arrives(peer):
     """A cancellation that comes in the very moment of the answer is not lost."""
@@ -125,12 +115,8 @@ async def cancelled_while_a_cut_attempt_clears_up(peer):
 
 @behaviour(
     "a cancellation is a failure",
-    "\n            value = await self.function(*args, **kwargs)\n",
-    "\n"
-    "            try:\n"
-    "                value = await self.function(*args, **kwargs)\n"
-    '            except __import__("asyncio").CancelledError as error:\n'
-    '                raise OSError("cancelled") from error\n',
+    AWAITED,
+    f"await {MINE}.fails_when_cancelled(self.function(*args, **kwargs))\n",
 )
 async def callers_own_time_limit(peer):
     """``asyncio.timeout`` around a protected call ends it in time, in the caller's TimeoutError."""
@@ -151,8 +137,8 @@ async def callers_own_time_limit(peer):
 
 @behaviour(
     "the cut attempt is left behind",
-    "\n            value = await self.function(*args, **kwargs)\n",
-    '\n            value = await __import__("asyncio").shield(self.function(*args, **kwargs))\n',
+    AWAITED,
+    'await __import__("asyncio").shield(self.function(*args, **kwargs))\n',
 )
 async def cut_attempt_ends_before_the_next(peer):
     """The next attempt begins when the one that was cut has cleared up: never two at once."""

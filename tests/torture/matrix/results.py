@@ -7,6 +7,7 @@ import gc
 import weakref
 
 from tests.torture.matrix.behaviour import behaviour
+from tests.torture.matrix.breaking import AWAITED, MINE
 from tests.torture.matrix.peer import Breaker, Retry
 from tests.torture.matrix.target import Target, end_of, end_of_sync, lets_through
 
@@ -111,12 +112,8 @@ async def fallback_hides_nothing_from_the_circuit(peer):
 
 @behaviour(
     "a cancellation is a failure",
-    "\n            value = await self.function(*args, **kwargs)\n",
-    "\n"
-    "            try:\n"
-    "                value = await self.function(*args, **kwargs)\n"
-    '            except __import__("asyncio").CancelledError as error:\n'
-    '                raise OSError("cancelled") from error\n',
+    AWAITED,
+    f"await {MINE}.fails_when_cancelled(self.function(*args, **kwargs))\n",
 )
 async def fallback_is_no_answer_to_cancellation(peer):
     """A call that is cancelled ends as cancelled, and not in the fallback's answer."""

@@ -7,6 +7,7 @@ import threading
 import time
 
 from tests.torture.matrix.behaviour import behaviour
+from tests.torture.matrix.breaking import AWAITED, MINE
 from tests.torture.matrix.peer import Breaker, Retry
 from tests.torture.matrix.target import Target, end_of, end_of_sync, in_threads
 
@@ -136,10 +137,8 @@ def counts_are_exact(peer):
 
 @behaviour(
     "a lock of the first event loop",
-    "\n            value = await self.function(*args, **kwargs)\n",
-    "\n"
-    '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n'
-    "                value = await self.function(*args, **kwargs)\n",
+    AWAITED,
+    f"await {MINE}.behind_a_lock(self.node, self.function(*args, **kwargs))\n",
 )
 def one_event_loop_after_another(peer):
     """What was used on an event loop that is closed by now works on the next one."""
@@ -155,10 +154,8 @@ def one_event_loop_after_another(peer):
 
 @behaviour(
     "a lock of the first event loop",
-    "\n            value = await self.function(*args, **kwargs)\n",
-    "\n"
-    '            async with node.__dict__.setdefault("its_lock", __import__("asyncio").Lock()):\n'
-    "                value = await self.function(*args, **kwargs)\n",
+    AWAITED,
+    f"await {MINE}.behind_a_lock(self.node, self.function(*args, **kwargs))\n",
 )
 def two_event_loops_at_once(peer):
     """Two threads, each with an event loop of its own, share a protected function."""

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from tests.torture.matrix.behaviour import behaviour
+from tests.torture.matrix.breaking import CALLED, MINE
 from tests.torture.matrix.peer import Breaker, Budget, Retry
 from tests.torture.matrix.target import Target, end_of, end_of_sync, fails, lets_through
 
@@ -193,12 +194,8 @@ class TooManyError(BaseException):
 
 @behaviour(
     "attempts without end",
-    "            return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]\n",
-    "            while True:\n"
-    "                try:\n"
-    "                    return succeed(ctx, self.function(*args, **kwargs))  # type: ignore[no-any-return]\n"
-    "                except Exception:\n"
-    "                    continue\n",
+    CALLED,
+    f"value = {MINE}.until_it_succeeds(self.function, *args, **kwargs)\n",
 )
 def defaults_are_bounded(peer):
     """With nothing but the defaults a call that always fails ends after at most ten attempts."""

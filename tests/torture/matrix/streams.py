@@ -82,8 +82,8 @@ async def generators_are_not_left_alone(peer):
 
 @behaviour(
     "generators have one attempt",
-    'given = {**options, "hedge"',
-    'given = {**options, "retry": False, "hedge"',
+    '    given["hedge"] = _no_hedge(name, options)\n',
+    '    given["hedge"], given["retry"] = _no_hedge(name, options), False\n',
 )
 async def streams_are_retried_before_the_first_item(peer):
     """A stream that fails before its first item is opened again."""
@@ -96,8 +96,8 @@ async def streams_are_retried_before_the_first_item(peer):
 
 @behaviour(
     "generators have one attempt",
-    'given = {**options, "hedge"',
-    'given = {**options, "retry": False, "hedge"',
+    '    given["hedge"] = _no_hedge(name, options)\n',
+    '    given["hedge"], given["retry"] = _no_hedge(name, options), False\n',
 )
 def plain_streams_are_retried_before_the_first_item(peer):
     """A plain generator that fails before its first item is opened again."""
