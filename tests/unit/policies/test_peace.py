@@ -93,3 +93,21 @@ def test_no_more_callers_wait_than_there_is_room_for():
     assert [True, False] == [peace.enter(), peace.enter()]
     peace.clear()
     assert peace.enter()
+
+
+def test_a_first_wish_is_one_of_three_whatever_has_succeeded():
+    """Nothing came before it, and the pause is as long as from the last of them to the end of the longest."""
+    for successes in (0, 1, 5):
+        peace = Peace()
+        told = [(peace.wish(5.0, successes, now), peace.row) for now in (100.0, 101.0, 102.0)]
+        assert [(False, 1), (False, 2), (True, 3)] == told
+        assert (0, 107.0, 5.0) == (peace.waiting, peace.until, peace.length)
+    assert 0.0 == peace.left(108.0)
+    assert 0.0 == Peace().length
+
+
+def test_a_wish_for_just_as_long_changes_nothing():
+    """It is over at the same moment as before, so nobody has to wait longer."""
+    peace = asked(*[(5.0, 0, 0.0)] * ENOUGH)
+
+    assert (False, 5.0) == (peace.wish(4.0, 0, 1.0), peace.length)
