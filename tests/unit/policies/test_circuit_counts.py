@@ -31,6 +31,13 @@ def test_a_new_circuit_is_closed_and_has_never_been_anything_else():
     assert (None, 0) == (new.ramp, len(new.line))
 
 
+def test_a_circuit_is_closed_while_every_attempt_goes_through():
+    """Not while it rests, or one of them finds out, or some go through."""
+    circuits = [Circuit(CircuitBreaker()), opened(), half_open()[0], ramping()[0]]
+
+    assert [True, False, False, False] == [circuit.is_closed for circuit in circuits]
+
+
 def test_looks_in_vain_are_counted_until_it_closes():
     """The failure that opened it was no look."""
     circuit = Circuit(CircuitBreaker(1, rest=10.0))

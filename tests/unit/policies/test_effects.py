@@ -270,6 +270,26 @@ def test_of_a_programs_own_error_what_it_came_from_is_asked(error, doubt):
     assert doubt is leaves_doubt(Failure(error))
 
 
+@pytest.mark.parametrize("kind", [Kind.INVALID, Kind.CREDENTIALS, Kind.THROTTLED, Kind.BUG])
+@pytest.mark.parametrize(
+    ("error", "doubt"),
+    [
+        (Own(), True),
+        (KeyError("typo"), True),
+        (Own(kind="invalid"), True),
+        (Own(kind=Kind.INVALID), False),
+        (Own(status=404), False),
+        (Rejected("ours"), False),
+        (OSError("the system's"), False),
+        (TypeError("a wrong call"), False),
+        (of("ReadTimeout", "httpx"), False),
+    ],
+)
+def test_an_error_that_says_what_sort_it_is_is_believed_and_its_cause_not_asked(kind, error, doubt):
+    """Of one that the rules of a target alone call so what it came from is asked."""
+    assert doubt is leaves_doubt(Failure(came(error, ConnectionResetError()), kind))
+
+
 @pytest.mark.parametrize(("between", "doubt"), [(MOST_CAUSES - 1, True), (MOST_CAUSES, False)])
 def test_a_long_chain_is_followed_as_far_as_is_sensible(between, doubt):
     """Twenty of them are asked."""
