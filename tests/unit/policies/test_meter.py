@@ -88,6 +88,7 @@ def test_a_window_is_full_when_its_latency_can_be_told(spread, count, refused, n
         ([], 60.0, False),
         ([], 60.1, True),
         ([0.1], 60.1, True),
+        ([4.0], 80.0, False),
         ([2.0, 6.0], 80.0, False),
         ([2.0, 6.0], 80.1, True),
     ],

@@ -104,3 +104,19 @@ def test_a_place_that_the_quick_path_took_is_used(bench):
     result, gate, _, _, permit = play(bench, wait=0.0, permit=held)
 
     assert ("in", 0, 2, None) == (result.value, held.inside, gate.inside, permit)
+
+
+def test_who_is_in_knows_its_place(bench):
+    """Whoever waited half a second for it, too; so that it is not taken twice further in."""
+    seen = []
+
+    async def inner(ctx):
+        seen.append((ctx.permit, len(ctx.notebook.lines)))
+
+    async def story():
+        gate = bench.target.gate = Counted(1, 0.5)
+        assert gate.enter_nowait()
+        await in_a_place(inner, bench.context(deadline=bench.runtime.now() + 60.0), 5.0, BulkheadFull)
+        return gate
+
+    assert [(bench.play(story), 1)] == seen
