@@ -282,7 +282,7 @@ def test_of_a_programs_own_error_what_it_came_from_is_asked(error, doubt):
         (Rejected("ours"), False),
         (OSError("the system's"), False),
         (TypeError("a wrong call"), False),
-        (of("LocalProtocolError", "httpx"), False),
+        (of("NetworkError", "httpx"), False),
     ],
 )
 def test_an_error_that_says_what_sort_it_is_is_believed_and_its_cause_not_asked(kind, error, doubt):
