@@ -165,3 +165,17 @@ def test_a_step_of_a_ramp_is_judged_by_its_share_of_slow_attempts_too(elapsed, e
     circuit.settle(stamp, True, 10.5, elapsed)
 
     assert event is circuit.admit(circuit.until)[1]
+
+
+def test_rests_with_a_jitter_fall_evenly_from_where_the_first_one_does():
+    """The k-th lies k times the golden ratio further on, so no two of them are near each other."""
+    circuit, now, rests = Circuit(CircuitBreaker(1, rest=10.0, jitter=0.5)), 0.0, []
+    circuit.scatter(lambda: 0.25)
+    circuit.settle(0, False, now)
+    for _ in range(3):
+        rests.append(circuit.rested)
+        now = circuit.until
+        circuit.settle(circuit.admit(now)[0], False, now)
+
+    places = [0.25, (0.25 + 0.6180339887) % 1.0, (0.25 + 2 * 0.6180339887) % 1.0]
+    assert [pytest.approx(10.0 * (1.0 + 0.5 * place)) for place in places] == rests
