@@ -18,7 +18,7 @@ settings_of = st.builds(
     RetryBudget,
     ratio=st.floats(0.0, 2.0),
     floor=st.floats(0.0, 5.0),
-    start=st.floats(0.0, 50.0),
+    start=st.floats(0.0, 10.0),  # more than the most is refused from the default on
     most=st.floats(1.0, 200.0),
 )
 
@@ -172,7 +172,7 @@ def test_threads_never_spend_a_token_twice():
     assert (500, 0.0) == (taken, budget.level(0, 0.0))
 
 
-@pytest.mark.parametrize(("start", "most", "kept"), [(2.0, 100.0, 2.0), (0.5, 100.0, 1.0), (50.0, 20.0, 20.0)])
+@pytest.mark.parametrize(("start", "most", "kept"), [(2.0, 100.0, 2.0), (0.5, 100.0, 1.0), (10.0, 5.0, 5.0)])
 def test_a_small_budget_holds_no_more_than_it_began_with(start, most, kept):
     """Or than one repeat costs, within what it may hold at all."""
     budget = RetryBudget(start=start, most=most)
