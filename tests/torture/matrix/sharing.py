@@ -188,7 +188,7 @@ def one_bulkhead_for_threads_and_loops(peer):
 
 
 @behaviour(
-    "places are lost", "    ctx.end()\n    if ctx.permit is not None:\n        ctx.permit.leave()\n", "    ctx.end()\n"
+    "places are lost", "    if ctx.permit is not None:\n        ctx.permit.leave(ctx)\n", "    ctx.permit = None\n"
 )
 async def cancelled_calls_give_their_place_back(peer):
     """Calls that are cancelled, or fail, leave their place in the bulkhead to the next."""
@@ -204,7 +204,7 @@ async def cancelled_calls_give_their_place_back(peer):
     assert ["up"] * 2 == await asyncio.gather(*(end_of(door(0.05)) for _ in range(2)))
 
 
-@behaviour("whoever comes is let in", "if self.made <= self.most:", "if self.made:")
+@behaviour("whoever comes is let in", "is_made = self.made <= self.most", "is_made = True")
 async def full_bulkhead_refuses(peer):
     """A full bulkhead refuses the next call at once, and says so."""
     target = Target()

@@ -175,8 +175,8 @@ def hung_calls_leave_room(peer):
 
 @behaviour(
     "calls inside know of no deadline",
-    "\n    if outer.deadline < ctx.deadline:\n",
-    "\n    if outer.deadline < -1.0:\n",
+    "        ctx.deadline, ctx.deadline_is_ours = outer.deadline, False\n        if ctx.due",
+    "        if ctx.due",
 )
 def deadline_reaches_inner_calls(peer):
     """A deadline around plain code ends the retries of the calls inside it, which nobody could cut."""
