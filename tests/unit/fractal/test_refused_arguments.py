@@ -32,7 +32,7 @@ def test_a_runtime_is_taken(runtime):
     ("wrong", "message"),
     [
         ({"name": 7}, "name must be a word, not 7"),
-        ({"operation": 7}, "n: operation must be a function, a node or None, not 7"),
+        ({"operation": 7}, "n: operation must be a function that takes the context or nothing, not 7"),
         ({"parent": "p"}, "n: parent must be a FractalNode or None, not 'p'"),
         ({"system": 7}, "n: system must be a ub.QuantumSystem or None, not 7"),
     ],
