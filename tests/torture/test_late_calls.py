@@ -17,6 +17,7 @@ sleep = ASYNCIO.sleep
 asked_by = contextvars.ContextVar("asked_by", default="nobody")
 HEDGE = ub.Hedge(2.0, threads=False)  # as a learned one is
 LIMIT = ub.Timeout(2.0, learned=True)
+HEDGED = ub.Strategy("hedged", hedge=HEDGE)
 
 
 def asks(answers, clock, begun, stopped):
@@ -228,11 +229,7 @@ def test_nothing_is_kept_of_a_late_call():
 
 
 @pytest.mark.parametrize("effects", ["unknown", "once"])
-@pytest.mark.parametrize(
-    "options",
-    [{"strategy": ub.Strategy("hedged", hedge=HEDGE)}, {"timeout": LIMIT, "hedge": False}],
-    ids=["copy", "limit"],
-)
+@pytest.mark.parametrize("options", [{"strategy": HEDGED}, {"timeout": LIMIT, "hedge": False}], ids=["copy", "limit"])
 def test_what_must_not_happen_twice_at_once_is_neither_copied_nor_overtaken(effects, options):
     """A guess is no permission."""
     begun, heard = [], []
