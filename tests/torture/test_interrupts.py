@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
+import threading
 
 import pytest
 from tests.dense import lines
@@ -110,6 +111,18 @@ class Items(Job):
 
 
 def interrupted(job, error, at):
+    """Do what ``interrupted_here`` does in a thread of its own.
+
+    A tracer that raises may leave Python with an error that it takes for handled ever after, in that thread.
+    """
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(interrupted_here(job, error, at)))
+    thread.start()
+    thread.join()
+    return ended[0]
+
+
+def interrupted_here(job, error, at):
     """Call *job*, which *error* interrupts at the place number *at*; return what came up, and what is left of it."""
     came_up = None
     with Interrupted(error, at) as signal:

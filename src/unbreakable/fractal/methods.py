@@ -77,7 +77,10 @@ def instance_of(ctx: Context | None) -> Any:
 
 def method_of(function: Any) -> Method | None:
     """Return what is known of *function* as a method; None when it can be none."""
-    inner = None if isinstance(function, staticmethod) else inspect.unwrap(function)
+    try:
+        inner = None if isinstance(function, staticmethod) else inspect.unwrap(function)
+    except ValueError:  # a stub, which has whatever it is asked for
+        return None
     if not isinstance(inner, FunctionType):
         return None
     around = inner.__qualname__.rpartition(".")[0]

@@ -51,7 +51,8 @@ def ways(node: Any, target: Target, runtime: Runtime) -> Ways:
 def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 - as its only part is
     """Return what admits a call by arithmetic alone.
 
-    That returns the context of the call, or why ``validate`` refuses it, or None to have it played by the script.  Then
+    Nothing here calls itself by its name: it would be garbage for the collector when the next plan comes in force.
+    What admits returns the context of the call, or why ``validate`` refuses it, or None to have it played by the script.  Then
     nothing is taken; with None nobody has looked at the arguments either.
     """
     circuit, experience, plan, gate = target.circuit, target.experience, target.plan, target.gate
@@ -90,7 +91,7 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
             enter(ctx)
             return ctx if validate is None else validated(ctx, validate, args, kwargs, clock)
         except BaseException as error:
-            return begin(function, args, kwargs) if makes_room(ctx, gate, error) else None
+            return ways(node, target, runtime)[0](function, args, kwargs) if makes_room(ctx, gate, error) else None
 
     return begin
 

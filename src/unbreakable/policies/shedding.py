@@ -43,6 +43,7 @@ class Shedding:
     def __init__(self, accept: float) -> None:
         self.multiple = 1.0 / accept
         self.buckets: deque[Bucket] = deque()
+        self.start = 0.0  #: when the first of them began: what is decided does not depend on what the clock says
         self.in_a_row = 0  #: accepted, since the last one was refused
 
     def accept(self, count: int, now: float) -> None:
@@ -95,12 +96,17 @@ class Shedding:
 
     def _bucket(self, now: float) -> Bucket:
         self._forget(now)
-        slot = math.floor(now * BUCKETS / SECONDS)
+        if not self.buckets:
+            self.start = now
+        slot = self._slot(now)
         if not self.buckets or self.buckets[-1].slot < slot:
             self.buckets.append(Bucket(slot))
         return self.buckets[-1]
 
     def _forget(self, now: float) -> None:
-        oldest = math.floor(now * BUCKETS / SECONDS) - BUCKETS
+        oldest = self._slot(now) - BUCKETS
         while self.buckets and self.buckets[0].slot <= oldest:
             self.buckets.popleft()
+
+    def _slot(self, now: float) -> int:
+        return math.floor((now - self.start) * BUCKETS / SECONDS)

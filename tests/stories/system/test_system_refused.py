@@ -97,7 +97,7 @@ API = {"id": "api", "type": "api", "endpoint": "https://partner.example"}
         ({"remedies": 3}, "remedies must be a list of pairs of exception types, or a predicate, and a function, not 3"),
         ({"remedies": [3]}, "remedies must be a list of pairs"),
         ({"remedies": "ab"}, "remedies must be a list of pairs"),
-        ({"remedies": [(ValueError, search)]}, "a remedy must be a function that takes the failure and nothing else"),
+        ({"remedies": [(ValueError, lambda one, two: None)]}, "a remedy must be a function that takes the failure"),
         ({"interval": 10**400}, "interval must be 0 or more seconds"),
         ({"interval": float("nan")}, "interval must be 0 or more seconds"),
         ({"grace": 10**400}, "grace must be 0 or more seconds"),
