@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeAlias, Typ
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
-from unbreakable.fractal.methods import fitted, outfit
 from unbreakable.fractal.operation import is_generator, qualified_name, takes_one
 from unbreakable.fractal.remedies import read_remedies
 from unbreakable.fractal.settings import check_hedge, check_names
@@ -199,6 +198,8 @@ def protected(function: Any, name: str | None, options: Any) -> Any:
         from unbreakable.fractal.generators import guard
 
         return guard(function, name or own, options)
+    from unbreakable.fractal.methods import fitted, outfit
+
     given, method = fitted(function, name or own, options)
     answer = given.get("fallback")
     if answer is not None and is_async(answer) and not is_async(function):

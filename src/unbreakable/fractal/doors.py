@@ -9,7 +9,6 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from unbreakable.errors import CircuitOpen
 from unbreakable.fractal.again import once_more
-from unbreakable.fractal.methods import bound, register
 from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
 from unbreakable.fractal.quick import NO_WAYS, fail, ways
@@ -58,6 +57,8 @@ class Door(Generic[P, T]):
         matcher(what)  # refuses what is none, here
 
         def add(function: F) -> F:
+            from unbreakable.fractal.methods import register
+
             register(self, what, function, name)
             return function
 
@@ -72,6 +73,8 @@ class Door(Generic[P, T]):
         if method is not None and inspect.ismethod(function):
             method.is_one = True
             if method.cares:
+                from unbreakable.fractal.methods import bound
+
                 return bound(self, function)  # type: ignore[no-any-return]
         return type(self)(function, self.node)
 

@@ -18,12 +18,11 @@ from unbreakable.fractal.belonging import Belonging
 from unbreakable.fractal.family import Family
 from unbreakable.fractal.layers import layers
 from unbreakable.fractal.listening import Listening
-from unbreakable.fractal.methods import Method, admitted
 from unbreakable.fractal.operation import NoWork, Operation, check_operation, is_generator, work_with_context
 from unbreakable.fractal.paying import Paying
 from unbreakable.fractal.ports import Chooser, Memory, join
 from unbreakable.fractal.pursuit import pursue
-from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher, read_remedies
+from unbreakable.fractal.remedies import Matcher, Remedy, admitted, made_remedy, matcher, read_remedies
 from unbreakable.fractal.scope import set_scope
 from unbreakable.fractal.settings import Settings, check_hedge, check_names, settle
 from unbreakable.fractal.target import GUESTS, Sort, Target
@@ -40,6 +39,7 @@ from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, play_blocking, run_blocking
 
 if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a node is doing
+    from unbreakable.fractal.methods import Method
     from unbreakable.fractal.options import Options
     from unbreakable.fractal.status import NodeStatus
 

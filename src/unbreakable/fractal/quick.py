@@ -52,8 +52,8 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
     """Return what admits a call by arithmetic alone.
 
     Nothing here calls itself by its name: it would be garbage for the collector when the next plan comes in force.
-    What admits returns the context of the call, or why ``validate`` refuses it, or None to have it played by the script.  Then
-    nothing is taken; with None nobody has looked at the arguments either.
+    What admits returns the context of the call, or why ``validate`` refuses it, or None to have it played by the
+    script.  Then nothing is taken; with None nobody has looked at the arguments either.
     """
     circuit, experience, plan, gate = target.circuit, target.experience, target.plan, target.gate
     free, refusal_if_shut = (NOTHING if gate is None else gate.free), way_back(node, target, runtime)

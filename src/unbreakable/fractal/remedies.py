@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
 from unbreakable.fractal.operation import qualified_name
-from unbreakable.fractal.taking import caller_of, what_it_takes
 from unbreakable.fractal.turn import Turn, Turns
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
@@ -94,10 +93,21 @@ def made_remedy(
     node: str, matches: Callable[[Failure], bool], function: Callable[..., Any], label: str | None = None
 ) -> Remedy:
     """Return *function* as a remedy of *node*; ConfigurationError when it cannot be one."""
+    from unbreakable.fractal.taking import caller_of, what_it_takes
+
     takes = what_it_takes(f"{node}: a remedy", function)
     name = label or qualified_name(function).rpartition(".")[2]
     is_for_one = takes is not None and takes.instance
     return Remedy(name, matches, caller_of(function, takes), source=function, takes_instance=is_for_one)
+
+
+def admitted(node: str, method: Any, remedy: Remedy) -> Remedy:
+    """Return *remedy* as it serves the node of that name, whose function is *method*, if it is one."""
+    if not remedy.takes_instance:
+        return remedy
+    from unbreakable.fractal import methods
+
+    return methods.admitted(node, method, remedy)
 
 
 def read_remedies(node: str, given: Any) -> list[Remedy]:

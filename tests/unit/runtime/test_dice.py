@@ -10,7 +10,7 @@ from unbreakable.runtime import dice
 def test_a_forked_child_does_not_throw_what_its_parent_throws():
     """Until the fork two sets of dice in one state throw alike; after it ours are seeded anew."""
     ours, parent = dice.new_dice(), random.Random()
-    parent.setstate(ours.__self__.getstate())
+    parent.setstate((3, ours.__self__.getstate(), None))
 
     assert parent.random() == ours()
     dice._after_fork()
