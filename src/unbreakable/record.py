@@ -77,26 +77,30 @@ class Record:
 
     def __eq__(self, other: object) -> bool:
         """Compare by kind and value."""
-        return type(other) is type(self) and self.__dict__ == other.__dict__
+        return type(other) is type(self) and self._values() == other._values()
 
     def __hash__(self) -> int:
         """Hash by kind and value."""
-        return hash((type(self), *(self.__dict__[name] for name in self.fields)))
+        return hash((type(self), self._values()))
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.fields)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as a JSON-ready dictionary."""
-        return {name: plain(value) for name, value in self.__dict__.items()}
+        return {name: plain(getattr(self, name)) for name in self.fields}
 
     def __repr__(self) -> str:
         """Return the record as it is made."""
-        return f"{type(self).__name__}({', '.join(f'{name}={self.__dict__[name]!r}' for name in self.fields)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.fields)})"
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
 class Preset(Record):
-    """Hold settings: a record whose fields may have defaults, and may be given by position if they say so.
+    """Be a record whose fields may have defaults, and may be given by position if they, or the class, say so.
 
-    What is given is checked by ``__post_init__``, as in a dataclass.
+    A default is also what the class has under the name.  What is given is checked by ``__post_init__``, as in a
+    dataclass; ``kw_only=False`` stands for the same word of every field.
 
     >>> class Limit(Preset):
     ...     most: int = dataclasses.field(default=8, kw_only=False)
@@ -112,8 +116,8 @@ class Preset(Record):
     defaults: ClassVar[dict[str, Any]] = {}
     hidden: ClassVar[frozenset[str]] = frozenset()  #: fields that ``repr`` leaves out
 
-    def __init_subclass__(cls) -> None:
-        """Read the defaults, and make the fields' names free for the values."""
+    def __init_subclass__(cls, *, kw_only: bool = True) -> None:
+        """Read the defaults."""
         super().__init_subclass__()
         cls.__signature__ = SIGNATURE  # type: ignore[attr-defined]
         cls.defaults = dict(cls.defaults)
@@ -121,6 +125,8 @@ class Preset(Record):
             given = vars(cls).get(name, dataclasses.MISSING)
             if isinstance(given, dataclasses.Field):
                 delattr(cls, name)
+                if given.default is not dataclasses.MISSING:
+                    setattr(cls, name, given.default)
                 if given.kw_only is False:
                     cls.positional = (*cls.positional, name)
                 if not given.repr:
@@ -128,6 +134,8 @@ class Preset(Record):
                 given = given.default
             if given is not dataclasses.MISSING:
                 cls.defaults[name] = given
+        if not kw_only:
+            cls.positional = cls.fields
 
     @classmethod
     def field_of(cls, name: str) -> Any:
@@ -161,5 +169,5 @@ class Preset(Record):
 
     def __repr__(self) -> str:
         """Return the settings as they are made."""
-        shown = (f"{name}={self.__dict__[name]!r}" for name in self.fields if name not in self.hidden)
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.fields if name not in self.hidden)
         return f"{type(self).__name__}({', '.join(shown)})"

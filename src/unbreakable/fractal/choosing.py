@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from unbreakable.fractal.cases import name_of
 from unbreakable.fractal.episode import Episode
@@ -50,7 +49,7 @@ def is_mendable(failure: Failure, ctx: Context) -> bool:
         return False
     if not (may_repeat(ctx.plan.effects, failure) and (ctx.prepaid or ctx.node.may_pay(ctx))):
         return False
-    failure = replace(failure, signature=sign(failure.error), cause=root_cause(failure.error))
+    failure = failure.but(signature=sign(failure.error), cause=root_cause(failure.error))
     trusts = ctx.target.experience.trusts
     return any(trusts(failure.signature, remedy) for remedy in candidates_for(failure, ctx))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -81,7 +80,7 @@ class Healing:
         from unbreakable.fractal.applying import apply  # success does not pay for it
         from unbreakable.fractal.choosing import choose
 
-        says = failure.mendable and verdict(replace(failure, mendable=False), ctx)
+        says = failure.mendable and verdict(failure.but(mendable=False), ctx)
         if failure.mendable and spared(says, failure, ctx, ctx.target.circuit) is False:
             ctx.spared = ctx.stamp, failure.began(ctx.runtime.now())
         remedy = choose(ctx, failure, episode)
@@ -218,11 +217,11 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         signature = sign(failure.error)
     with book.doing("heal.diagnose.find_cause"):
         cause = root_cause(failure.error)
-    failure = replace(failure, signature=signature, cause=cause)
+    failure = failure.but(signature=signature, cause=cause)
     foresee(ctx, signature)
     ctx.target.take(failure, blamed=verdict(failure, ctx) is False, goes_on=ctx.laggard is not None)
     if ctx.target.flow is not None and ctx.laggard is None:
-        blamed = verdict(replace(failure, mendable=False), ctx) is False  # whatever is done about it
+        blamed = verdict(failure.but(mendable=False), ctx) is False  # whatever is done about it
         ctx.target.flow.failed(ctx.node, failure, ctx.runtime.now(), blamed=blamed)
     heed(ctx, failure)
     book.trouble = in_one_line(failure.error)

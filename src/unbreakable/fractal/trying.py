@@ -6,7 +6,6 @@ Verification defines success: a value that does not pass is a failure for retry,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import CoroutineType
 from typing import Any, Protocol
 
@@ -198,7 +197,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
     if ctx.broken or node.parent is not None or node.children:
         facts["suspects"] = suspects_of(ctx)
     failure = Failure.of(facts)
-    return replace(failure, mendable=True) if (node.remedies or ctx.remedies) and node.mends(failure, ctx) else failure
+    return failure.but(mendable=True) if (node.remedies or ctx.remedies) and node.mends(failure, ctx) else failure
 
 
 def known_inside(error: Exception, ctx: Context) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Any
 
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
@@ -244,7 +244,7 @@ def cut(ctx: Context, started: float) -> Failure:
     elapsed = now - started - ctx.aside
     facts: dict[str, Any] = {"node": ctx.node.name, "attempt": ctx.attempt, "elapsed": elapsed, "at": now}
     failure = Failure(error, Kind.TIMEOUT, **facts, cut=True, soft=is_soft(ctx, now, ours=True))
-    return replace(failure, mendable=True) if ctx.node.mends(failure, ctx) else failure
+    return failure.but(mendable=True) if ctx.node.mends(failure, ctx) else failure
 
 
 ONLY_THE_DEADLINE = Timeout(math.inf)
