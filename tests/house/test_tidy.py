@@ -16,7 +16,7 @@ EVERYTHING = SOURCES + TESTS + sorted((ROOT / "benchmarks").rglob("*.py"))
 MOST_LINES_PER_FILE = 400
 MOST_LINES_PER_FUNCTION = 40  # the docstring is not counted
 EMPTY_NAMES = {"Manager", "Handler", "Helper", "Helpers", "Util", "Utils", "Base", "Mixin"}
-UNFINISHED = re.compile(r"\b(T[O]DO|FIX[M]E|XX[X])\b|raise NotImplemented[E]rror|pragma: n[o] cover")
+UNFINISHED = re.compile(r"\b(T[O]DO|FIX[M]E|XX[X]|NotImplemented[E]rror)\b|pragma: n[o] cover")
 
 # rule -> place -> reason. This list may only shrink: an entry that is no longer needed fails its test.
 EXCEPTIONS: dict[str, dict[str, str]] = {

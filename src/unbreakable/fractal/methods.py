@@ -16,7 +16,7 @@ from typing import Any
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.operation import function_of
-from unbreakable.fractal.remedies import Matcher, Remedy, made_remedy, matcher
+from unbreakable.fractal.remedies import Matcher, Remedy, admitted, made_remedy, matcher
 from unbreakable.fractal.settings import nearest
 from unbreakable.fractal.taking import INSTANCE, Takes, caller_of, parameters_of, required, what_it_takes
 from unbreakable.fractal.turn import Turns
@@ -153,10 +153,8 @@ def check_arguments(what: str, given: Any, function: Any) -> None:
         raise refuse(what, "a function that takes the arguments of the one that is protected", given)
 
 
-def admitted(node: str, method: Method | None, remedy: Remedy) -> Remedy:
-    """Return *remedy* as it serves the node of that name: each instance of its own, if it takes one."""
-    if not remedy.takes_instance:
-        return remedy
+def for_each_instance(node: str, method: Method | None, remedy: Remedy) -> Remedy:
+    """Return *remedy*, which takes the instance, as it serves the node of that name: each instance for itself."""
     if method is None:
         raise refuse(f"{node}: a remedy", "a function that takes the failure and nothing else", remedy.source)
     method.cares = True

@@ -8,9 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from unbreakable.fractal.methods import admitted
 from unbreakable.fractal.node import FractalNode
-from unbreakable.fractal.remedies import Remedy, read_remedies
+from unbreakable.fractal.remedies import Remedy, admitted, read_remedies
 from unbreakable.fractal.settings import plain_function
 from unbreakable.fractal.trying import check_input
 from unbreakable.fractal.turn import Turns

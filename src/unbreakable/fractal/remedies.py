@@ -105,9 +105,9 @@ def admitted(node: str, method: Any, remedy: Remedy) -> Remedy:
     """Return *remedy* as it serves the node of that name, whose function is *method*, if it is one."""
     if not remedy.takes_instance:
         return remedy
-    from unbreakable.fractal import methods
+    from unbreakable.fractal.methods import for_each_instance
 
-    return methods.admitted(node, method, remedy)
+    return for_each_instance(node, method, remedy)
 
 
 def read_remedies(node: str, given: Any) -> list[Remedy]:

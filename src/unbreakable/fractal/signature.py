@@ -24,6 +24,7 @@ from unbreakable.errors import (
     told_by,
 )
 from unbreakable.outcome import is_a
+from unbreakable.policies.chain import behind, members
 from unbreakable.policies.mistakes import mistake
 from unbreakable.policies.network import differs_by_error, http_status, meaning_of
 from unbreakable.policies.pushback import longest, retry_after
@@ -63,7 +64,7 @@ def classify(error: BaseException) -> Kind:
     group is, if all its members are.
     """
     kind = _kind_of(error)
-    if kind is not Kind.UNKNOWN or not _sources(error, contexts=False):
+    if kind is not Kind.UNKNOWN or not behind(error, contexts=False):
         return kind
     kinds = {_kind_of(each) if (http_status(each) or 500) < 500 else kind for each in origins(error)}
     return kinds.pop() if len(kinds) == 1 else kind
@@ -76,19 +77,12 @@ def origins(error: BaseException, *, contexts: bool = False) -> list[BaseExcepti
     """
     met, found = [error], []
     for each in met:
-        sources = _sources(each, contexts=contexts) if _kind_of(each) is Kind.UNKNOWN else ()
+        sources = behind(each, contexts=contexts) if _kind_of(each) is Kind.UNKNOWN else ()
         room = max(0, MOST_CAUSES + 1 - len(met))
         met += [source for source in sources[:room] if not any(source is known for known in met)]
         if not sources:
             found.append(each)
     return found
-
-
-def _sources(error: BaseException, *, contexts: bool) -> tuple[BaseException, ...]:
-    cause = told_by(error, "__cause__")
-    if cause is None and contexts and not told_by(error, "__suppress_context__"):
-        cause = told_by(error, "__context__")
-    return members(error) or (() if cause is None else (cause,))
 
 
 def _kind_of(error: BaseException) -> Kind:
@@ -174,11 +168,6 @@ def root_cause(error: BaseException) -> BaseException:
         seen.add(id(deeper))
         error = deeper
     return error
-
-
-def members(error: BaseException) -> tuple[BaseException, ...]:
-    """Return what a group consists of; nothing for any other exception."""
-    return (told_by(error, "exceptions") or ()) if is_a(error, BaseExceptionGroup) else ()
 
 
 def relatives(error: BaseException) -> list[BaseException]:

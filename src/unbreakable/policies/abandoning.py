@@ -10,7 +10,7 @@ from typing import Any
 
 from unbreakable.policies import deeds
 from unbreakable.policies.effects import may_run_twice_at_once
-from unbreakable.policies.policy import Context, _current
+from unbreakable.policies.policy import Context, innermost
 
 
 def abandon(ctx: Any, *, has_begun: bool = True) -> None:
@@ -53,7 +53,7 @@ def begin_inside(ctx: Any, outer: Context | None) -> None:
 
 def _end_attempts(ctx: Any) -> None:
     """End the attempts of the call that the code which runs here is still in."""
-    within = _current.get()
+    within = innermost()
     while within is not None and within is not ctx:
         whole = within.whole
         if whole is not None and (whole is ctx or whole.whole is ctx) and not within.in_a_thread:

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 from unbreakable.errors import Kind, NotSent, UnbreakableError, VerificationFailed, says_nothing, told_by
 from unbreakable.outcome import Failure, is_a
+from unbreakable.policies.chain import behind, members
 from unbreakable.policies.check import refuse
 from unbreakable.policies.network import http_status, meaning_of
 
@@ -65,7 +66,7 @@ def tell_of_all(failure: Failure, effects: Effects, *, doubtful: bool) -> None:
     word on what other calls have done, as ``in_doubt`` is that a program sets.
     """
     is_clear = not doubtful and leaves_doubt(failure)
-    for error in (failure.error, *_members(failure.error)):
+    for error in (failure.error, *members(failure.error)):
         with contextlib.suppress(Exception):  # it may be somebody else's, and hold nothing
             if doubtful and is_unsent(error):
                 vars(error).update(may_have_arrived=True)
@@ -91,7 +92,7 @@ def is_accident(error: BaseException) -> bool:
     What we found out about one call's result is no word on what another one has done.
     """
     if is_a(error, BaseExceptionGroup):
-        return any(is_accident(each) for each in _members(error) if _word_of(each) is not False)
+        return any(is_accident(each) for each in members(error) if _word_of(each) is not False)
     if type(error) is VerificationFailed:
         return error.judged is not None
     if type(error) in SAYINGS or (_is_refusal(error) and told_by(error, "may_have_arrived") is not False):
@@ -103,10 +104,6 @@ def is_accident(error: BaseException) -> bool:
 def _is_refusal(error: BaseException) -> bool:
     """Return whether *error* is an answer by which somebody says no."""
     return 400 <= (http_status(error) or 0) < 500 or told_by(error, "refused") is True
-
-
-def _members(error: BaseException) -> tuple[BaseException, ...]:
-    return told_by(error, "exceptions") or () if is_a(error, BaseExceptionGroup) else ()
 
 
 def leaves_doubt(failure: Failure) -> bool:
@@ -165,16 +162,8 @@ def _came_from_doubt(error: BaseException) -> bool:
         if told is True or (told is None and is_lost(each)):
             return True
         if told is None and not is_a(each, UnbreakableError) and len(asked) < MOST_CAUSES:
-            asked += [other for other in _behind(each) if not any(other is known for known in asked)]
+            asked += [other for other in behind(each) if not any(other is known for known in asked)]
     return False
-
-
-def _behind(error: BaseException) -> list[BaseException]:
-    """Return what *error* came from, as its traceback tells it."""
-    cause = told_by(error, "__cause__")
-    if cause is None and not told_by(error, "__suppress_context__"):
-        cause = told_by(error, "__context__")
-    return [each for each in (*_members(error), cause) if each is not None]
 
 
 def may_repeat(effects: Effects, failure: Failure) -> bool:

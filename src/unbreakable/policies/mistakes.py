@@ -5,7 +5,7 @@ from __future__ import annotations
 from unbreakable.errors import Kind, known_by_type, told_by
 
 _NO_SUCH_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
-_UNWRITTEN = (NameError, ImportError, SyntaxError, NotImplementedError)
+_UNWRITTEN = (NameError, ImportError, SyntaxError)
 
 # Databases name their errors after PEP 249, and so do the layers over them.
 _OF_A_DATABASE = "DatabaseError"
@@ -18,7 +18,7 @@ def mistake(error: BaseException | type[BaseException]) -> Kind | None:
     A path that is not there is one where the error names it: a socket that is not there names none, and may come back.
     Of a missing key or attribute nobody knows: an answer may have been cut off.
 
-    >>> mistake(NotImplementedError()), mistake(KeyError("price"))
+    >>> mistake(NameError()), mistake(KeyError("price"))
     (<Kind.BUG: 'bug'>, None)
     """
     type_: type[BaseException] = error if issubclass(type(error), type) else type(error)  # type: ignore[assignment]

@@ -169,7 +169,6 @@ WrapperDatabaseError = type("DatabaseError", (Wrapper,), {})
         (type("DataError", (WrapperDatabaseError,), {})(), Kind.INVALID),
         (type("OperationalError", (WrapperDatabaseError,), {})(), Kind.UNKNOWN),
         (type("IntegrityError", (Exception,), {})(), Kind.UNKNOWN),  # nobody knows whose that is
-        (NotImplementedError(), Kind.BUG),
         (UnboundLocalError(), Kind.BUG),
         (ModuleNotFoundError(), Kind.BUG),
         (KeyError("price"), Kind.UNKNOWN),  # perhaps of an answer that was cut off
