@@ -35,7 +35,7 @@ from unbreakable.policies import Circuit, Context, current, deeds
 from unbreakable.policies.abandoning import abandon, begin_inside
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
-from unbreakable.policies.policy import enter
+from unbreakable.policies.policy import end_here, enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, play_blocking, run_blocking
 
 if TYPE_CHECKING:  # what only a type checker needs, or somebody who asks how a node is doing
@@ -201,7 +201,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
                 result: Result[Any] = await ctx.target.script(ctx)
             finally:
                 deeds.tell_outside(ctx)
-                ctx.end()
+                end_here(ctx)
         except BaseException:
             abandon(ctx)
             raise

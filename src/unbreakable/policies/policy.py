@@ -298,6 +298,13 @@ def current() -> Context | None:
 enter, innermost = _current.set, _current.get
 
 
+def end_here(ctx: Context) -> None:
+    """End the call *ctx*, and be where its caller is: its first attempt, in another task, may still be in it."""
+    ctx.end()
+    if ctx.live:
+        enter(ctx.above)
+
+
 @contextlib.contextmanager
 def inside(scope: Context) -> Iterator[Context]:
     """Be in *scope* in this block, and end it."""
