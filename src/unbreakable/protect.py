@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, Unpack, final, overload
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
@@ -24,6 +24,11 @@ if TYPE_CHECKING:  # only type checkers read the table of keywords, and see a ge
 
     Empty: TypeAlias = list[Never] | dict[Never, Never] | set[Never]
 
+    @final
+    class Nobody:
+        """Be what no function returns, but one that returns Any may: pyright would take that for a coroutine."""
+
+
 P = ParamSpec("P")
 T = TypeVar("T")
 U = TypeVar("U")
@@ -38,6 +43,8 @@ class Plain:
     def __init__(self, name: str | None, options: Options) -> None:
         self.name, self.options = name, options
 
+    @overload
+    def __call__(self, function: Callable[P, Nobody]) -> SyncProtected[P, Any]: ...
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T]: ...  # type: ignore[overload-overlap]
     @overload
@@ -55,6 +62,8 @@ class WithFallback(Generic[U_co]):
     def __init__(self, name: str | None, options: Options) -> None:
         self.name, self.options = name, options
 
+    @overload
+    def __call__(self, function: Callable[P, Nobody]) -> SyncProtected[P, Any]: ...
     @overload  # nothing in a list adds no type; mypy would want it named wherever the function is called
     def __call__(self: WithFallback[Empty], function: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T]: ...  # type: ignore[overload-overlap]
     @overload
@@ -78,6 +87,8 @@ class WithFallback(Generic[U_co]):
         return protected(function, self.name, self.options)
 
 
+@overload
+def protect(name: Callable[P, Nobody]) -> SyncProtected[P, Any]: ...
 @overload
 def protect(name: Callable[P, Coroutine[Any, Any, T]]) -> AsyncProtected[P, T]: ...  # type: ignore[overload-overlap]
 @overload

@@ -3,8 +3,9 @@
 What holds for every run:
 
 - It ends COMMITTED, COMPENSATED or NEEDS_ATTENTION.  ``orchestrate`` returns how; it does not raise what steps raise.
-- Cancelling the caller turns the run back and never interrupts an undo.  The caller gets its CancelledError once
+- Cancelling the caller, be it twice, turns the run back and interrupts no undo.  It gets its CancelledError once
   everything is undone, at most ``grace`` seconds later; what is not done by then goes on in the background.
+- The end of the event loop cuts even an undo; ``pending`` knows of it.  Leave by ``async with`` or ``aclose``: they wait.
 - With a state file, a run that was accepted is there after a crash: ``pending`` lists it, and ``orchestrate`` with the
   same ``run_id`` goes on with it.  What is on record as done is never done again.
 - A run at work holds its state file: whoever closes what, nobody else gets it before the last step has ended.
@@ -15,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import math
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +38,7 @@ from unbreakable.policies import check
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, run_blocking
 from unbreakable.runtime.mark import Mark
+from unbreakable.runtime.wait_out import wait_out
 from unbreakable.storage.turn import when_free
 from unbreakable.workflows import PendingRun, RunResult, RunStatus, Step
 from unbreakable.workflows.calling import NodeCaller, StepNodes
@@ -189,6 +190,7 @@ class OrchestratorNode(Closing):
         except BaseException:
             place.leave()
             raise
+        task.add_done_callback(place.warn_if_lost)
         task.add_done_callback(lambda _: crew.at_rest(place.leave))
         try:
             return place.handed_over(await self._shielded(engine, task))
@@ -204,7 +206,7 @@ class OrchestratorNode(Closing):
             task.add_done_callback(lambda task: task.cancelled() or task.exception())
             if not task.done():
                 engine.cancel()
-                await asyncio.wait({task}, timeout=None if self.grace == math.inf else self.grace)
+                await wait_out(task, self.grace)
             raise
 
     async def _waited_for(self, run_id: str, task: asyncio.Task[RunResult]) -> RunResult:

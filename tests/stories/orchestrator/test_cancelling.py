@@ -57,7 +57,7 @@ def test_a_time_limit_around_a_run_undoes_it(async_stage):
 
 
 def test_cancelling_twice_does_not_interrupt_the_undo(async_stage):
-    """The caller goes at once; the undo goes on without it."""
+    """The caller waits for it as after the first time, for a time limit around another one cancels twice."""
     orchestrator = async_stage.orchestrator()
 
     async def story():
@@ -73,7 +73,22 @@ def test_cancelling_twice_does_not_interrupt_the_undo(async_stage):
 
     asyncio.run(story())
 
-    assert [(2.05, "gone"), (2.1, "undo b done"), (2.1, "undo a"), (2.2, "undo a done")] == async_stage.story[-4:]
+    assert [(2.1, "undo b done"), (2.1, "undo a"), (2.2, "undo a done"), (2.2, "gone")] == async_stage.story[-4:]
+
+
+def test_two_time_limits_around_a_run_undo_it(async_stage):
+    """Each of them gets its own TimeoutError in the end, and the undo its time."""
+    orchestrator = async_stage.orchestrator()
+
+    async def story():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2.15), asyncio.timeout(2):
+                await orchestrator.orchestrate(two_steps(async_stage))
+        assert not asyncio.current_task().cancelling()
+
+    asyncio.run(story())
+
+    assert (2.2, "undo a done") == async_stage.story[-1]
 
 
 def test_grace_bounds_how_long_a_cancelled_caller_waits(async_stage):
@@ -299,3 +314,21 @@ def test_the_error_of_a_cancelled_run_says_so(async_stage):
 
     assert RunStatus.COMPENSATED == result.status
     assert isinstance(result.error, RunCancelled)
+
+
+def test_what_the_end_of_the_event_loop_cuts_is_told(async_stage, state, caplog):
+    """A warning names what is left if no state file knows of it; in this process it can be taken up in any case."""
+    orchestrator = async_stage.orchestrator(state=state)
+    runs = []
+
+    async def story():
+        runs.append(asyncio.ensure_future(orchestrator.orchestrate(two_steps(async_stage), run_id="r")))
+        await ASYNCIO.sleep(3)
+
+    asyncio.run(story())
+
+    told = [record.getMessage() for record in caplog.records if record.name == "unbreakable"]
+    assert ["run 'r' was cut by the end of its event loop, and not undone: a, b"] * (state is None) == [
+        message.partition(";")[0] for message in told
+    ]
+    assert ["r"] == [run.run_id for run in orchestrator.pending()]

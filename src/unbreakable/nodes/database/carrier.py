@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from typing import Any, Protocol
 
 from unbreakable.nodes.database.lane import Job
+from unbreakable.runtime.wait_out import wait_out
 
 GRACE = 5.0  # seconds that a cancelled caller waits for SQLite to stop and undo, before others see to it
 
@@ -56,14 +57,8 @@ class OffLoop:
 
     async def finish(self, work: Callable[[], None]) -> None:
         """Do *work*; wait for its end, at most GRACE; only then raise what cancelled the caller meanwhile."""
-        loop, cancelled = asyncio.get_running_loop(), None
-        future = loop.run_in_executor(self.threads, work)
-        until = loop.time() + GRACE
-        while not future.done() and loop.time() < until:
-            try:
-                await asyncio.wait({future}, timeout=until - loop.time())
-            except asyncio.CancelledError as error:
-                cancelled = error
+        future = asyncio.get_running_loop().run_in_executor(self.threads, work)
+        cancelled = await wait_out(future, GRACE)
         if cancelled is not None:
             raise cancelled
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
 import os
 import threading
 import weakref
@@ -98,6 +99,18 @@ class Place:
             return
         with contextlib.suppress(RuntimeError):  # its event loop is closed at this very moment
             self.loop.call_soon_threadsafe(_cut, self.engine, self.task, self.owner.name)
+
+    def warn_if_lost(self, task: asyncio.Task[RunResult]) -> None:
+        """Say so if *task* was cut by the end of its event loop, and only memory knows what its steps did."""
+        if not (task.cancelled() and self.engine and isinstance(self.journal, MemoryJournal)):
+            return
+        saga = self.engine.saga
+        if left := [step for step in saga.ledger if saga.must_undo(step)]:
+            logging.getLogger("unbreakable").warning(
+                "run %r was cut by the end of its event loop, and not undone: %s; only this process knows (pending); close "
+                "%r (async with, aclose) before the loop ends, or give it a state file, which outlives the process",
+                *(self.run_id, ", ".join(left), self.owner.name),
+            )
 
     def scopes(self) -> list[Context]:
         """Return the contexts that there are."""
