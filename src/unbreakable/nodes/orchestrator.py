@@ -5,7 +5,7 @@ What holds for every run:
 - It ends COMMITTED, COMPENSATED or NEEDS_ATTENTION.  ``orchestrate`` returns how; it does not raise what steps raise.
 - Cancelling the caller, be it twice, turns the run back and interrupts no undo.  It gets its CancelledError once
   everything is undone, at most ``grace`` seconds later; what is not done by then goes on in the background.
-- The end of the event loop cuts even an undo; ``pending`` knows of it.  Leave by ``async with`` or ``aclose``: they wait.
+- The end of the event loop cuts even an undo; ``pending`` knows of it.  ``async with`` and ``aclose`` wait.
 - With a state file, a run that was accepted is there after a crash: ``pending`` lists it, and ``orchestrate`` with the
   same ``run_id`` goes on with it.  What is on record as done is never done again.
 - A run at work holds its state file: whoever closes what, nobody else gets it before the last step has ended.

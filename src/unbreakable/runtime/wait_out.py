@@ -8,7 +8,7 @@ from typing import Any
 
 
 async def wait_out(future: asyncio.Future[Any], seconds: float) -> asyncio.CancelledError | None:
-    """Wait until *future* is done, at most *seconds*; return what cancelled us meanwhile, which is the caller's to raise.
+    """Wait until *future* is done, at most *seconds*; return what cancelled us meanwhile, for the caller to raise.
 
     Two time limits, one around the other, cancel twice: the second one is no reason to leave earlier than the first.
     """

@@ -107,8 +107,8 @@ class Place:
         saga = self.engine.saga
         if left := [step for step in saga.ledger if saga.must_undo(step)]:
             logging.getLogger("unbreakable").warning(
-                "run %r was cut by the end of its event loop, and not undone: %s; only this process knows (pending); close "
-                "%r (async with, aclose) before the loop ends, or give it a state file, which outlives the process",
+                "run %r was cut by the end of its event loop, and not undone: %s; only this process knows (pending). "
+                "Close %r (async with, aclose) before the loop ends, or give it a state file, which outlives the process",
                 *(self.run_id, ", ".join(left), self.owner.name),
             )
 
