@@ -112,7 +112,7 @@ class Preset(Record):
     TypeError: Limit() got an unexpected keyword argument 'least'
     """
 
-    positional: ClassVar[tuple[str, ...]] = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()
     defaults: ClassVar[dict[str, Any]] = {}
     hidden: ClassVar[frozenset[str]] = frozenset()  #: fields that ``repr`` leaves out
 
@@ -128,26 +128,28 @@ class Preset(Record):
                 if given.default is not dataclasses.MISSING:
                     setattr(cls, name, given.default)
                 if given.kw_only is False:
-                    cls.positional = (*cls.positional, name)
+                    cls.__match_args__ = (*cls.__match_args__, name)  # type: ignore[misc]
                 if not given.repr:
                     cls.hidden |= {name}
                 given = given.default
             if given is not dataclasses.MISSING:
                 cls.defaults[name] = given
         if not kw_only:
-            cls.positional = cls.fields
+            cls.__match_args__ = cls.fields  # type: ignore[misc]
 
     @classmethod
     def field_of(cls, name: str) -> Any:
         """Return the field of that *name*, as ``dataclasses`` has it."""
         default = cls.defaults.get(name, dataclasses.MISSING)
-        return dataclasses.field(default=default, repr=name not in cls.hidden, kw_only=name not in cls.positional)
+        return dataclasses.field(default=default, repr=name not in cls.hidden, kw_only=name not in cls.__match_args__)
 
     def __init__(self, *values: Any, **fields: Any) -> None:
         kind = type(self).__name__
-        if len(values) > len(self.positional):
-            raise TypeError(f"{kind}() takes {len(self.positional)} positional arguments but {len(values)} were given")
-        for name, value in zip(self.positional, values, strict=False):
+        if len(values) > len(self.__match_args__):
+            raise TypeError(
+                f"{kind}() takes {len(self.__match_args__)} positional arguments but {len(values)} were given"
+            )
+        for name, value in zip(self.__match_args__, values, strict=False):
             if name in fields:
                 raise TypeError(f"{kind}() got multiple values for argument {name!r}")
             fields[name] = value

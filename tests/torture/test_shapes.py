@@ -252,3 +252,36 @@ def test_a_protected_function_can_be_a_default_or_a_class_attribute():
         action = staticmethod(sync_function)
 
     assert "hi" == Holder().action("hi") == Holder.action("hi")
+
+
+class Unhashable:
+    """Has methods, and an equality by value, and so no hash."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return type(other) is Unhashable
+
+    @ub.protect
+    def first(self):
+        return 1
+
+    @ub.protect
+    def second(self):
+        return 2
+
+
+def test_the_same_method_of_the_same_object_is_equal():
+    """So that who subscribed one can take it away again, as with any method; also of what cannot be hashed."""
+    account, one = Account("Ada"), Unhashable()
+    called = [account.method, one.first, one.second]
+
+    called.remove(one.first)
+
+    assert [account.method, one.second] == called
+    assert {account.method, one.first} == {one.first, account.method}
+    assert one.first != Unhashable().first
+    assert one.first != one.second
+    assert Unhashable.first == Unhashable.first != Unhashable.second
+    assert account.class_inside == Account.class_inside
+    assert one.first not in (one, None)

@@ -171,6 +171,9 @@ def test_settings_are_what_a_dataclass_would_be():
     assert {"most": 8, "wait": 0.0, "key": ""} == dataclasses.asdict(Limit())
     assert "(most: 'int' = 8, *, wait: 'float' = 0.0, key: 'str' = '') -> None" == str(inspect.signature(Limit))
     assert Limit(2) == pickle.loads(pickle.dumps(Limit(2)))  # noqa: S301 - our own
+    match Limit(3):
+        case Limit(most):
+            assert 3 == most
     with pytest.raises(ValueError, match="0"):
         Limit(0)
 

@@ -108,6 +108,16 @@ class Door(Generic[P, T]):
             ctx.made, ctx.notebook = 1, Story(ctx.runtime.now, ctx.started)
             deeds.failed(ctx, ctx.first)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare as functions and bound methods do: what is asked of an object twice is the same method."""
+        if type(other) is not type(self) or other.node is not self.node:
+            return False
+        return other.function is self.function or (inspect.ismethod(self.function) and other.function == self.function)
+
+    def __hash__(self) -> int:
+        """Hash as they do, whether or not the object of a method can be hashed."""
+        return hash(self.function) if inspect.ismethod(self.function) else id(self.function)
+
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Pickle by name, as functions are; a bound method by its object and name."""
         if inspect.ismethod(self.function):
