@@ -40,24 +40,6 @@ def price(flight: str) -> float:
     return float(len(flight))
 
 
-@ub.protect("documents")
-def load(text: str) -> Any:
-    """Return whatever there is: no coroutine to a checker, either."""
-    return text
-
-
-@ub.protect
-def untyped(text: Any) -> Any:
-    """Be decorated without arguments."""
-    return text
-
-
-@ub.protect("documents", fallback=lambda failure: "{}")
-def load_or_nothing(text: str) -> Any:
-    """Have a fallback besides."""
-    return text
-
-
 @ub.protect()
 async def nameless() -> None:
     """Take every default."""
@@ -104,9 +86,6 @@ async def one_call() -> None:
     assert_type(await search_or_remember("CAI"), list[str])
     assert_type(await tenants("acme"), dict[str, int])
     assert_type(price("MS 777"), float)
-    assert_type(load("{}"), Any)
-    assert_type(untyped("{}"), Any)
-    assert_type(load_or_nothing("{}"), Any)
     assert_type(price.outcome("MS 777"), ub.Outcome[float])
     await nameless()
 
