@@ -26,6 +26,8 @@ URL = "https://api.test/v1"
         ({"endpoint": "ftp://api.test"}, "endpoint must be an absolute URL"),
         ({"endpoint": "https://"}, "endpoint must be an absolute URL"),
         ({"endpoint": "https://api.test\n"}, "endpoint must be an absolute URL"),
+        ({"endpoint": "http://api.test:99999"}, "endpoint must be an absolute URL"),
+        ({"endpoint": "http://api.test:0"}, "endpoint must be an absolute URL"),
         ({"endpoint": 7}, "endpoint must be an absolute URL"),
         ({"endpoints": []}, r"endpoints must be a list of at least one URL"),
         ({"endpoint": URL, "endpoints": []}, r"endpoints must be a list of at least one URL"),

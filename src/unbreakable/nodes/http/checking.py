@@ -15,6 +15,7 @@ from unbreakable.nodes.http.request import checked as checked_headers
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 
+PORTS = 65_536
 EXAMPLE = "an absolute URL such as 'https://api.example.com/v1'"
 
 
@@ -34,7 +35,8 @@ def _url(path: str, url: Any) -> str:
         parsed = httpx2.URL(url)
     except (httpx2.InvalidURL, TypeError) as error:
         raise refuse(path, EXAMPLE, url) from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    has_port = parsed.port is None or 0 < parsed.port < PORTS
+    if parsed.scheme not in ("http", "https") or not (parsed.host and has_port):
         raise refuse(path, EXAMPLE, url)
     return str(url)
 
