@@ -156,6 +156,30 @@ def test_a_key_in_use_is_not_forgotten_for_others(monkeypatch):
     assert kept == 50
 
 
+def test_keys_that_are_all_in_use_are_all_kept_until_they_are_not(monkeypatch):
+    """However many there are more than may be kept, none has two calls at work where one may be."""
+    monkeypatch.setattr(targets, "MOST_KEYS", 70)  # more than are looked at in search of one to let go of
+
+    @ub.protect("tenant", key=lambda who, seconds: who, bulkhead=ub.Bulkhead(1, wait=0.0), deadline=90.0)
+    async def work(who, seconds):
+        await sleep(seconds)
+
+    async def story():
+        tasks = [asyncio.create_task(work(who, 60.0)) for who in range(200)]
+        await sleep(1.0)
+        seconds = [await work.outcome(who, 0.0) for who in range(200)]
+        await asyncio.gather(*tasks)
+        for number in range(200):
+            await work(-1 - number, 0.0)
+        return seconds, len(work.node.targets.by_key)
+
+    with virtual_time():
+        seconds, kept = asyncio.run(story())
+
+    assert {BulkheadFull} == {type(one.error) for one in seconds}
+    assert 70 == kept
+
+
 def test_keys_that_are_all_refused_are_bounded_too(monkeypatch):
     """A thousand dead hosts do not cost the memory of ten thousand."""
     monkeypatch.setattr(targets, "MOST_KEYS", 50)

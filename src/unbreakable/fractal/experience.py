@@ -121,8 +121,8 @@ class Experience:
 
     def look_ahead(self, successes: int) -> None:
         """See from when on calls have to ask what is due, the target having had so many *successes*."""
-        if self.outlook is not None:
-            self.foreseen, self.counted = self.outlook.next(successes), self.outlook.near(successes)
+        outlook = self.looks_ahead()
+        self.foreseen, self.counted = outlook.next(successes), outlook.near(successes)
 
     def _case(self, signature: str) -> Case:
         case = self._taken_in.pop(signature, None)

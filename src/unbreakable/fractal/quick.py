@@ -101,7 +101,7 @@ NO_WAYS: Ways = lambda *_: None, lambda _, value: value  # of a call that has no
 
 def makes_room(ctx: Context, gate: Any, error: BaseException) -> bool:
     """Return whether there is a place now where none was free; raise any other *error*, with nothing taken."""
-    has_none = gate is not None and ctx.permit is None
+    has_none = gate is not None and ctx.permit is None and not ctx.undone
     if has_none and isinstance(error, IndexError):
         return gate.grows()  # type: ignore[no-any-return]
     if has_none and not isinstance(error, RecursionError):  # a signal's: that comes up once the place is taken
@@ -139,7 +139,8 @@ def validated(
 
 
 def turn_away(ctx: Context) -> None:
-    """Take back what ``begin`` has done."""
+    """Take back what ``begin`` has done, which knows it as undone, should a signal's exception come up meanwhile."""
+    ctx.undone = True
     if ctx.permit is not None:
         ctx.permit.leave(ctx)
     if ctx.above is not None:

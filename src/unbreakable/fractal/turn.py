@@ -34,17 +34,12 @@ class Turns:
         if known is not None and known[0]() is owner:
             return known[1]
         by_id = self._by_id
-
-        def forget(gone: weakref.ref[Any]) -> None:
-            if (kept := by_id.get(place)) is not None and kept[0] is gone:
-                del by_id[place]
-
         try:
-            fresh = (weakref.ref(owner, forget), Turn())
+            fresh = (weakref.ref(owner, lambda _: by_id.pop(place, None)), Turn())
         except TypeError:
             return Turn()
-        if known is not None:  # of what was at this place in memory before
-            forget(known[0])
+        if known is not None:  # of what was at this place in memory before, and whose end we were not told of
+            by_id.pop(place, None)
         return by_id.setdefault(place, fresh)[1]
 
     def clear(self) -> None:

@@ -9,7 +9,6 @@ import math
 from typing import Any
 
 from unbreakable.policies import deeds
-from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import Context, innermost
 
 
@@ -73,5 +72,5 @@ def _own_up(ctx: Any) -> None:
             told, effects = outer.own_deeds, ctx.plan.effects
             if effects != "none" and not ctx.undone:
                 told.touched = told.doubtful = True
-                told.unrepeatable |= not may_run_twice_at_once(effects)
+                told.unrepeatable |= effects != "idempotent"  # and no function is called to find that out
             told.at_work.discard(ctx)

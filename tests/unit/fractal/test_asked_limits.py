@@ -43,6 +43,18 @@ class Service:
             raise TimeoutError("no answer in time")
 
 
+class Interrupting(list):
+    """A list into which nothing is written before Ctrl-C comes."""
+
+    def __init__(self, interrupts: list) -> None:
+        self.interrupts = interrupts
+
+    def append(self, left: float) -> None:
+        assert left < 1.0  # it was told of the learned limit, so another attempt is paid for
+        self.interrupts.append(KeyboardInterrupt())
+        raise KeyboardInterrupt
+
+
 # ── async ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -184,6 +196,30 @@ def test_a_call_that_is_not_repeated_gives_it_back_too(error):
         call.node.execute_sync(fails)
 
     assert 10.0 == tokens(call)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_interrupted_call_gives_it_back_too(monkeypatch, again):
+    """Ctrl-C comes while the work is done, and perhaps once more while the call is ended for it."""
+    interrupts = []
+
+    def look():
+        if again and interrupts:
+            monkeypatch.undo()
+            raise interrupts.pop()
+        return BLOCKING.world.now()
+
+    service = Service()
+    call = learned_in_sync(service)
+    monkeypatch.setattr(BLOCKING, "now", look)
+    service.latency = 0.0
+    service.told = Interrupting(interrupts)
+
+    with pytest.raises(KeyboardInterrupt):
+        call()
+
+    assert 10.0 == tokens(call)
+    assert not (again and interrupts)
 
 
 def test_a_repeat_is_paid_once():

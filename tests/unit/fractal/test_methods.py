@@ -226,3 +226,13 @@ def test_a_remedy_of_ours_takes_the_instance():
 
     with virtual_time():
         assert Store().load() == "loaded"
+
+
+def test_whoever_names_the_instance_is_told_that_nobody_knows_it_for_one():
+    """Through the class and by name it is an argument like others: the fallback cannot be given it, and says so."""
+    client = Client("A", base="https://down by name")
+    outcome = Client.page.outcome(self=client, path="/")
+
+    assert "cached A" == Client.page(client, "/") == client.page(path="/")
+    assert isinstance(outcome.error, ConnectionError)
+    assert "the fallback failed, too: TypeError: it takes the instance of a method" in outcome.trace.story[-1]
