@@ -34,13 +34,13 @@ class State(enum.StrEnum):
 class Change(enum.Enum):
     """What moves a circuit."""
 
-    TRIPPED = "tripped"  #: too many failures
-    RESTED = "rested"  #: the rest is over
-    BACK = "back"  #: every permit succeeded; how much the target bears is to be seen
-    PROVEN = "proven"  #: every permit succeeded, or every step of the ramp went well
-    FORCED = "forced"
-    SWITCHED_OFF = "switched off"
-    RESET = "reset"
+    TRIPPED = enum.auto()  #: too many failures
+    RESTED = enum.auto()  #: the rest is over
+    BACK = enum.auto()  #: every permit succeeded; how much the target bears is to be seen
+    PROVEN = enum.auto()  #: every permit succeeded, or every step of the ramp went well
+    FORCED = enum.auto()
+    SWITCHED_OFF = enum.auto()
+    RESET = enum.auto()
 
 
 CHANGES: dict[tuple[State, Change], State] = {
@@ -112,8 +112,8 @@ class Circuit:
                 event = self._move(Change.RESTED, now)
             elif self.state is State.HALF_OPEN and now >= self.until:
                 self._give_out_anew(now)
-            elif self.state is State.RAMPING:
-                event = self._go_on(now)
+            elif self.ramp is not None:
+                event = self._go_on(self.ramp, now)
             return (self.generation if self._lets_through() else None), event
 
     def settle(self, stamp: int, ok: bool | None, now: float, elapsed: float = 0.0) -> type[Event] | None:
@@ -198,17 +198,17 @@ class Circuit:
         tally = self.recent.value(now)
         return tally.calls >= self.settings.least and self.settings.is_too_much(*tally, failing=self.settings.ratio)
 
-    def _go_on(self, now: float) -> type[Event] | None:
+    def _go_on(self, ramp: Ramp, now: float) -> type[Event] | None:
         """Take the steps of the ramp that are over: up where it went well, down where it did not."""
         failing = HALF if self.settings.ratio is None else self.settings.ratio
-        while self.ramp is not None and now >= self.ramp.until:
-            tally = self.ramp.tally
+        while now >= ramp.until:
+            tally = ramp.tally
             if tally.calls and self.settings.is_too_much(*tally, failing=failing):
-                if not self.ramp.descend():
+                if not ramp.descend():
                     return self._move(Change.TRIPPED, now)
-            elif not self.ramp.climb():
+            elif not ramp.climb():
                 return self._move(Change.PROVEN, now)
-            self.until = self.ramp.until
+            self.until = ramp.until
         return None
 
     def wake(self, now: float) -> None:
@@ -217,7 +217,7 @@ class Circuit:
             return
         with self.lock:
             if self.state is State.OPEN:
-                self.until = min(self.until, now)
+                self.until = now
                 self.line.call_all()
 
     @property

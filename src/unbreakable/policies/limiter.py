@@ -148,7 +148,7 @@ class Limiter:
             return Why.REFUSALS
         if not reading.full and reading.in_flight < self.limit / 2:
             return ""
-        if reading.level is not None and self.base is not None and self._excess(reading) > TROUBLED + reading.error:
+        if self.base is not None and self._excess(reading) > TROUBLED + reading.error:
             return Why.TROUBLE
         return ""
 
@@ -160,7 +160,7 @@ class Limiter:
         if why is Why.REFUSALS:  # to as many as it has answered at once
             answered = min(max(DEEPEST * self.limit, reading.in_flight), LEAST_CUT * self.limit)
             return self._try(answered, self.limit, reading, why)
-        share = min(max(math.exp(-self._excess(reading)), DEEPEST), LEAST_CUT)
+        share = max(math.exp(-self._excess(reading)), DEEPEST)  # it is trouble, so it is less than LEAST_CUT
         in_use = self.limit if reading.full else min(self.limit, reading.in_flight)
         return self._try(share * in_use, self.limit, reading, why)
 
@@ -260,7 +260,7 @@ class Limiter:
         step = self.limit * ((self.pace or (GROWTH_AT_FIRST if self.at_first else GROWTH)) - 1.0)
         if self.is_steep:  # it was higher once
             step = max(step, (self.peak - self.limit) / 2)
-        end = self.most if not goes_back or reading.level - self.base <= HEALTHY else min(self.peak, self.most)
+        end = self.most if not goes_back or reading.level - self.base <= HEALTHY else self.peak
         self.raised_from, self.limit = self.limit, min(self.limit + room * max(1.0, step), float(end))
         return Why.GROWS
 
@@ -276,5 +276,5 @@ class Limiter:
             return False
         self.limit = self.peak = before
         self.hold = self.held = min(2 * self.hold + 1, LONGEST_HOLD)
-        self.at_first, self.pace, self.in_trouble = False, GROWTH, 0
+        self.pace, self.in_trouble = GROWTH, 0
         return True

@@ -78,7 +78,7 @@ def _headers_of(error: BaseException | type[BaseException]) -> Iterator[Any]:
 def _metadata(error: Any) -> dict[str, str] | None:
     """Return what a gRPC server sent after it had failed."""
     try:
-        return {str(name): str(value) for name, value in error.trailing_metadata() or ()}
+        return {str(name): str(value) for name, value in error.trailing_metadata()}
     except Exception:
         return None
 
@@ -99,7 +99,7 @@ def _wish_in(header: Headers, status: Any) -> float | None:
         return NEVER
     for name in _MILLISECONDS:
         value = header(name)
-        if value and (seconds := seconds_in(value)) is not None:
+        if (seconds := seconds_in(value)) is not None:
             return seconds / 1_000
         if value and name.startswith("grpc"):
             return NEVER
@@ -156,7 +156,7 @@ def _limit_in(header: Headers, status: Any) -> float | None:
     for name in _LIMITS:
         told = _members(header(name))
         if told:
-            return max((reset for left, reset in told if left == 0), default=None)
+            return longest(reset for left, reset in told if left == 0)
         left, reset = header(f"{name}-Remaining").strip(), header(f"{name}-Reset").strip()
         if _is_decimal(reset) and (left == "0" or (not left and status == 429)):
             return wish(float(reset)) if float(reset) < SINCE_1970 else _since_1970(float(reset), header("Date"))

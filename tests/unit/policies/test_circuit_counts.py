@@ -179,3 +179,58 @@ def test_rests_with_a_jitter_fall_evenly_from_where_the_first_one_does():
 
     places = [0.25, (0.25 + 0.6180339887) % 1.0, (0.25 + 2 * 0.6180339887) % 1.0]
     assert [pytest.approx(10.0 * (1.0 + 0.5 * place)) for place in places] == rests
+
+
+def test_a_state_is_told_in_words():
+    """They are what a status shows, and what others compare it with."""
+    words = ["closed", "open", "half-open", "ramping", "forced open", "disabled"]
+
+    assert words == [str(state) for state in State]
+
+
+def test_a_success_whose_time_nobody_says_is_not_slow():
+    """Nor did it begin before it ended."""
+    circuit = Circuit(CircuitBreaker(1, slow=0.5))
+    circuit.settle(0, True, 7.0)
+
+    assert (State.CLOSED, 7.0) == (circuit.state, circuit.latest)
+
+
+@pytest.mark.parametrize("ramp", [0.0, 8.0])
+def test_who_waits_is_called_when_attempts_go_through_again(ramp):
+    """When the rest is ended, when all do, or the first of a ramp; not when it opens again."""
+    circuit, called = opened(rest=10.0, ramp=ramp), []
+    circuit.line.call_all = lambda: called.append(circuit.state)
+    circuit.wake(3.0)
+    stamp, _ = circuit.admit(3.0)
+    circuit.settle(stamp, False, 3.0)
+    stamp, _ = circuit.admit(circuit.until)
+    circuit.settle(stamp, True, 30.0)
+
+    assert [State.OPEN, State.RAMPING if ramp else State.CLOSED] == called
+
+
+def test_since_when_it_is_looked_whether_the_target_is_back_is_known():
+    """Only while it is."""
+    circuit = opened(rest=10.0)
+    since = [circuit.probing_since]
+    stamp, _ = circuit.admit(12.0)
+    since.append(circuit.probing_since)
+    circuit.settle(stamp, True, 13.0)
+
+    assert [-math.inf, 12.0, -math.inf] == [*since, circuit.probing_since]
+
+
+@pytest.mark.parametrize("deed", ["reset", "disable"])
+def test_by_hand_it_forgets_how_long_it_has_rested(deed):
+    """The next failure begins with the first rest, at the moment that it happens."""
+    circuit = Circuit(CircuitBreaker(1, rest=10.0, most_rest=80.0))
+    circuit.settle(circuit.generation, False, 0.0)
+    for moment in (10.0, 30.0):
+        circuit.settle(circuit.admit(moment)[0], False, moment)
+    rests = circuit.rests
+    getattr(circuit, deed)()
+    circuit.reset()
+    circuit.settle(circuit.generation, False, 31.0)
+
+    assert (3, 1, 41.0) == (rests, circuit.rests, circuit.until)

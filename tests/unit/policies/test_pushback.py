@@ -27,6 +27,10 @@ NOON_SINCE_1970 = 1_795_435_200
         ({"grpc-retry-pushback-ms": "-1"}, NEVER),
         ({"grpc-retry-pushback-ms": "soon"}, NEVER),
         ({"retry-after-ms": "soon"}, None),
+        ({"Retry-After": "7.5"}, 7.5),
+        ({"Retry-After": "7."}, None),
+        ({"Retry-After": "\u0667"}, None),
+        ({"Retry-After": "999999999"}, 365 * 24 * 3_600.0),
         ({"retry-after-ms": "soon", "Retry-After": "2"}, 2.0),
         ({"retry-after-ms": "-5", "Retry-After": "2"}, 2.0),
         ({"Retry-After": "2", "retry-after-ms": "1750"}, 1.75),
@@ -68,6 +72,9 @@ def test_each_service_has_its_word_for_it(headers, seconds):
         ({"RateLimit": "limit=100, remaining=9, reset=50"}, 429, None),
         ({"RateLimit": "plenty", "RateLimit-Reset": "3"}, 429, 3.0),
         ({"RateLimit": '"default";r=0;t=999999999999'}, 429, LONGEST_WISH),
+        ({"RateLimit": '"a";r=0, "b";t=90, "c";w=60, "d";r=0;t=7'}, 429, 7.0),
+        ({"RateLimit-Reset": "99999999"}, 429, LONGEST_WISH),
+        ({"RateLimit-Reset": "100000000"}, 429, None),
     ],
 )
 def test_a_limit_that_is_used_up_says_when_it_is_renewed(headers, status, seconds):
