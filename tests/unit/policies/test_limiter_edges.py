@@ -128,7 +128,7 @@ def test_a_limit_that_is_where_it_was_grows_by_the_level_of_a_healthy_target():
     [(19.0, HEALTHY, 20.9), (19.0, HEALTHY + 0.01, 20.0), (20.0, HEALTHY + 0.01, 21.0)],
 )
 def test_a_limit_goes_beyond_where_it_was_only_where_the_target_is_healthy(limit, level, after):
-    """Where it has not fallen there is nothing to go back to: then it grows by a place at least, as far as there is room."""
+    """Where it has not fallen there is nothing to go back to: then it grows a little, as there is room."""
     course = humbled(limit=limit, peak=20.0)
     course.limiter.usual = 1.0 if limit < 20.0 else 0.0
     course.see(level, error=0.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 
 import pytest
 
@@ -108,3 +109,37 @@ def test_another_word_is_refused(name):
         ub.priority(name),
     ):
         pass
+
+
+def test_a_decorated_function_gets_what_it_is_called_with():
+    """By place and by name, in either colour."""
+
+    @ub.priority("high")
+    def work(*args, **kwargs):
+        return args, kwargs
+
+    @ub.priority("high")
+    async def work_async(*args, **kwargs):
+        return args, kwargs
+
+    assert ((1,), {"two": 2}) == work(1, two=2) == asyncio.run(work_async(1, two=2))
+
+
+def test_a_block_in_a_generator_may_be_closed_elsewhere():
+    """The collector closes it in whatever context it runs, where there is nothing to go back to."""
+
+    def items():
+        with ub.priority("low"):
+            yield 1
+
+    here = items()
+    contextvars.Context().run(next, here)
+    here.close()
+
+    assert "normal" == importance()
+
+
+def test_another_word_is_named_in_the_refusal():
+    """With those that there are."""
+    with pytest.raises(ConfigurationError, match="one of critical, high, normal, low.*, not 'urgent'"):
+        ub.priority("urgent")
