@@ -141,5 +141,5 @@ def test_a_block_in_a_generator_may_be_closed_elsewhere():
 
 def test_another_word_is_named_in_the_refusal():
     """With those that there are."""
-    with pytest.raises(ConfigurationError, match="one of critical, high, normal, low.*, not 'urgent'"):
+    with pytest.raises(ConfigurationError, match=r"one of critical, high, normal, low.*, not 'urgent'"):
         ub.priority("urgent")
