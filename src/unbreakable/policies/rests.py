@@ -27,7 +27,7 @@ class Trouble:
 
     faults: int = 0
     rests: int = 0
-    until: float = 0.0
+    until: float = -math.inf
     last: float = -math.inf
     looked: float = -math.inf
     early: float = -math.inf
@@ -60,7 +60,7 @@ class Trouble:
 
     def recover(self) -> None:
         """Begin anew; when it failed last is remembered."""
-        self.faults, self.rests, self.until, self.slow, self.open_since = 0, 0, 0.0, True, math.inf
+        self.faults, self.rests, self.until, self.slow, self.open_since = 0, 0, -math.inf, True, math.inf
 
     def is_over(self) -> bool:
         """Return whether it worked since it failed."""
@@ -170,8 +170,8 @@ class Rests:
         )
 
     def _may_be_back(self, name: str, now: float, anew: float) -> bool:
-        trouble = self._troubles.get(name)
-        if trouble is None or trouble.successes != self._successes or max(trouble.last, trouble.looked) < anew:
+        trouble = self._troubles[name]  # of others it is known that they may work
+        if trouble.successes != self._successes or max(trouble.last, trouble.looked) < anew:
             return True
         return trouble.open_since <= now and not self._in_vain(trouble, now)
 
@@ -179,15 +179,15 @@ class Rests:
         """Return whether somebody who looks at a way waits for longer than it would take if it were back."""
         return now - trouble.open_since >= min(FIRST_REST, max(LEAST_PATIENCE, 3.0 * self._longest))
 
-    def _turn(self, trouble: Trouble, now: float, anew: float = -math.inf) -> tuple[int, float, float]:
+    def _turn(self, trouble: Trouble, now: float, anew: float = -math.inf) -> tuple[float, ...]:
         """Return the place in the order in which ways are looked at that are all down."""
         if trouble.slow:
-            return 0, trouble.until, 0.0
+            return 0, trouble.until
         if not (trouble.seems_dead() or self._in_vain(trouble, now)):
-            return 1, trouble.until, 0.0
+            return 1, trouble.until
         asked = max(trouble.last, trouble.looked)
         if asked < anew or trouble.is_alone(now, self._successes):
-            return 2, asked, 0.0
+            return 2, asked
         # Where all are being looked at, a herd asks who was well last, and not who has been dead for long.
         return 3, -trouble.open_since, trouble.until if trouble.open_since == math.inf else -trouble.last
 

@@ -1,0 +1,175 @@
+"""What is known of a single way: how long it rests, whether it may work, and who is asked in its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from unbreakable.policies.rests import MOST_KEPT, Rests
+
+A, B, C = "a", "b", "c"
+
+
+@pytest.fixture
+def rests() -> Rests:
+    """Return what is known of ways that all work."""
+    return Rests()
+
+
+def shaky(rests: Rests, name: str, times: int) -> None:
+    """Let way *name*, which fails now and then, fail so many times in a row, at second 10."""
+    rests.failed(name, 0.0)
+    rests.worked(name)
+    for _ in range(times):
+        rests.failed(name, 10.0)
+
+
+def test_a_rest_is_not_made_shorter_by_who_looked_at_the_clock_before(rests):
+    """Threads report in another order than they looked."""
+    rests.failed(A, 10.0, dead=True)
+    rests.failed(A, 8.0, dead=True)
+
+    assert [True, False] == [rests.is_resting(A, moment) for moment in (14.9, 15.0)]
+
+
+@pytest.mark.parametrize("began", [-1_000.0, 0.0, 1e9])
+@pytest.mark.parametrize("before", [0, 1])
+def test_the_first_rest_takes_five_seconds_whatever_the_clock_says(rests, began, before):
+    """Also of one that has rested before, and worked since."""
+    for _ in range(before):
+        rests.failed(A, began - 100.0, dead=True)
+        rests.worked(A)
+    rests.failed(A, began, dead=True)
+
+    assert [True, False] == [rests.is_resting(A, began + seconds) for seconds in (4.9, 5.0)]
+
+
+def test_a_way_that_is_dead_for_days_rests_for_a_minute_each_time(rests):
+    """However often it was looked at."""
+    rests.failed(A, 0.0, dead=True)
+    for minute in range(1, 2_000):
+        rests.take(A, 100.0 * minute)
+        rests.failed(A, 100.0 * minute, dead=True)
+
+    assert [True, False] == [rests.is_resting(A, 199_900.0 + seconds) for seconds in (59.9, 60.0)]
+
+
+def test_the_room_of_a_way_that_works_again_is_given_to_another_one(rests):
+    """Before that of one that is down, whichever is known longer."""
+    for number in range(MOST_KEPT):
+        rests.failed(str(number), 0.0, dead=True)
+    rests.worked("7")
+    rests.failed("new", 0.0, dead=True)
+
+    assert [True, True] == [rests.is_down(name) for name in ("0", "new")]
+
+
+# ── may it work ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("moment", "since", "may"), [(4.9, 1.0, False), (5.0, 1.0, True), (5.0, 0.0, False)])
+def test_a_way_may_work_once_it_has_rested_if_it_failed_before(rests, moment, since, may):
+    """What failed while something was under way elsewhere was no choice for that."""
+    rests.failed(A, 0.0, dead=True)
+
+    assert may is rests.may_work(A, moment, since)
+
+
+def test_a_way_that_has_failed_and_did_not_rest_does_not_work(rests):
+    """Only of one that was merely slow nothing worse is known."""
+    rests.failed(A, 5.0)
+    rests.failed(B, 5.0, slow=True)
+
+    assert [False, True, True] == [rests.may_work(name, 11.0, 10.0) for name in (A, B, C)]
+
+
+def test_a_way_that_keeps_who_looks_waiting_does_not_work(rests):
+    """It has rested by then, too."""
+    rests.failed(A, 0.0, dead=True)
+    rests.take(A, 5.0)
+
+    assert (False, False) == (rests.is_resting(A, 16.0), rests.may_work(A, 16.0, 1.0))
+
+
+@pytest.mark.parametrize(("faults", "may"), [(1, False), (2, False), (3, True), (6, True)])
+def test_who_rests_is_a_hope_only_where_the_one_that_failed_rests_or_seems_dead(rests, faults, may):
+    """As long as it fails now and then, it is asked again."""
+    rests.failed(B, 10.0, dead=True)
+    shaky(rests, A, faults)
+    rests.worked(C)
+
+    assert may is rests.others_may([A, B], A, 10.5, since=0.0)
+
+
+def test_of_a_way_that_nothing_is_known_of_another_one_is_not_the_reason(rests):
+    """It has not failed at all, so who rests is no hope; one that works is."""
+    rests.failed(B, 10.0, dead=True)
+    rests.worked(C)
+
+    assert (False, True) == (
+        rests.others_may([A, B], A, 10.5, since=0.0),
+        rests.others_may([A, B, C], A, 10.5, since=0.0),
+    )
+
+
+def test_a_way_that_has_rested_could_have_done_it(rests):
+    """Whatever became of the one that failed."""
+    rests.failed(B, 0.0, dead=True)
+    rests.failed(A, 9.0)
+
+    assert [True, False] == [rests.others_may([A, B], A, 10.0, since=since) for since in (1.0, 0.0)]
+
+
+def test_a_look_since_it_was_begun_to_look_for_any_tells_of_a_way(rests):
+    """It keeps waiting who looks, so it is not back; before, nobody knew."""
+    rests.failed(A, 5.0, dead=True)
+    rests.failed(B, 5.0, dead=True)
+    rests.take(B, 12.0)
+
+    assert [True, False] == [rests.others_may([A, B], A, 14.0, since=5.0, anew=anew) for anew in (13.0, 10.0)]
+
+
+# ── in its place ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_in_its_place_comes_one_that_is_slow_and_does_not_rest(rests):
+    """Of which nothing says that it is dead."""
+    rests.failed(A, 10.0, slow=True)
+
+    assert A == rests.replacement([A, B], 11.0)
+
+
+def test_in_its_place_comes_none_that_rests(rests):
+    """Not even if it was merely slow, as long as another one fails now and then."""
+    shaky(rests, A, 1)
+    for _ in range(3):
+        rests.failed(B, 10.0, slow=True)
+
+    assert (A, C) == (rests.replacement([B, A], 11.0), rests.replacement([B, C], 11.0))
+
+
+def test_where_all_seem_dead_the_one_comes_that_was_asked_least_lately(rests):
+    """Whichever ranks first."""
+    rests.failed(A, 10.0, dead=True)
+    rests.failed(B, 5.0, dead=True)
+
+    assert B == rests.replacement([A, B], 20.0)
+
+
+def test_who_looks_anew_is_sent_where_nobody_has_looked_since(rests):
+    """And takes note of it."""
+    for name in (A, B):
+        rests.failed(name, 0.0, dead=True)
+    rests.take(A, 6.0)
+    rests.take(B, 7.0)
+
+    assert [B, A] == [rests.choose([B, A], 7.5), rests.choose([B, A], 7.5, anew=6.5)]
+
+
+def test_where_all_are_down_one_that_is_slow_is_looked_at_first(rests):
+    """Then one that fails now and then, then the dead, although these have rested for longer."""
+    rests.failed(C, 9.0, dead=True)
+    shaky(rests, A, 3)
+    for _ in range(3):
+        rests.failed(B, 11.0, slow=True)
+
+    assert [B, A, C] == [rests.best(ways, 12.0) for ways in ([C, A, B], [C, A], [C])]
