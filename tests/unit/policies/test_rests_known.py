@@ -173,3 +173,24 @@ def test_where_all_are_down_one_that_is_slow_is_looked_at_first(rests):
         rests.failed(B, 11.0, slow=True)
 
     assert [B, A, C] == [rests.best(ways, 12.0) for ways in ([C, A, B], [C, A], [C])]
+
+
+def test_who_may_be_asked_is_whoever_does_not_rest_and_whoever_is_slow(rests):
+    """Another one that rests may be asked once in three seconds."""
+    rests.failed(A, 10.0)
+    rests.failed(C, 10.0, dead=True)
+    for _ in range(3):
+        rests.failed(B, 10.0, slow=True)
+
+    assert [True, True, False, True] == [rests.may_be_asked(name, 11.0) for name in (A, B, C, "new")]
+    assert [True, True, True] == [rests.may_be_asked(name, 13.0) for name in (A, B, C)]
+
+
+def test_others_work_as_long_as_one_of_them_does_not_rest(rests):
+    """Or rests only since it was slow."""
+    rests.failed(A, 10.0, dead=True)
+    rests.failed(C, 10.0, dead=True)
+    for _ in range(3):
+        rests.failed(B, 10.0, slow=True)
+
+    assert [False, True, True] == [rests.others_work(names, A, 11.0) for names in ([A, C], [A, B], [A, "new"])]
