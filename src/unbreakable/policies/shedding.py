@@ -54,7 +54,6 @@ class Shedding:
         self.in_a_row += count
         if self._is_back():
             self.buckets.clear()
-            self.in_a_row = 0
 
     def refuse(self, now: float) -> None:
         """Take a call that was sent, and refused."""
@@ -81,9 +80,9 @@ class Shedding:
     def _is_back(self) -> bool:
         sent, accepted, _ = self._sums()
         before = sent - self.in_a_row
-        if self.in_a_row < FEWEST_IN_A_ROW or before <= 0 or accepted == sent:
+        if self.in_a_row < FEWEST_IN_A_ROW or before <= 0:
             return False
-        usual = max(0, accepted - self.in_a_row) / before
+        usual = (accepted - self.in_a_row) / before
         return usual <= 0.0 or self.in_a_row * math.log(usual) < math.log(BY_CHANCE)
 
     def _sums(self) -> tuple[int, int, int]:

@@ -148,3 +148,70 @@ def test_it_is_bounded():
         shedding.accept(1, 86_400.0 * day + 29.0)
 
     assert len(shedding.buckets) <= 11
+
+
+# ── one call at a time ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def told(calls, now=0.0, shedding=None):
+    """Return what is decided after so many *calls*: "+" is one that was accepted, "-" one that was refused."""
+    shedding = shedding or Shedding(0.9)
+    for call in calls:
+        if call == "+":
+            shedding.accept(1, now)
+        else:
+            shedding.refuse(now)
+    return shedding
+
+
+@pytest.mark.parametrize(("calls", "refuses"), [(9, False), (10, True)])
+def test_ten_calls_are_enough_to_tell(calls, refuses):
+    """Of fewer nothing is known."""
+    assert refuses is (told("-" * calls).share(0.0) > 0.0)
+
+
+@pytest.mark.parametrize(
+    ("calls", "is_back"),
+    [
+        ("-" * 20 + "++", False),
+        ("-" * 20 + "+++", True),
+        ("-" * 20 + "++-++", False),
+        ("+-" * 10 + "+" * 19, False),
+        ("+-" * 10 + "+" * 20, True),
+        ("+++-" * 10 + "+" * 48, False),
+        ("+++-" * 10 + "+" * 49, True),
+    ],
+)
+def test_a_target_is_back_when_so_many_accepted_in_a_row_are_no_luck_any_more(calls, is_back):
+    """After three where none was accepted before, after twenty where every other one was."""
+    shedding = told(calls, shedding=Shedding(0.99))
+    told("-" * 8, shedding=shedding)
+
+    assert is_back is (shedding.share(0.0) == 0.0)
+
+
+def test_a_single_refusal_is_forgotten_after_three_that_were_accepted():
+    """So that it does not count among the next ten."""
+    assert 0.0 == told("-" * 6, shedding=told("-+++")).share(0.0)
+
+
+def test_what_was_accepted_all_along_is_no_news():
+    """Nothing is forgotten for it, so it counts when there are refusals."""
+    shedding = told("-" * 10, shedding=told("+" * 90))
+
+    assert (100 - 90 / 0.9) / 101 == pytest.approx(shedding.share(0.0))
+
+
+@pytest.mark.parametrize("began", [0.0, 2.9, 1e6, -7.3])
+def test_half_a_minute_is_remembered_whatever_the_clock_says(began):
+    """From the first call on."""
+    shedding = told("-" * 20, now=began)
+
+    assert [True, False] == [shedding.share(began + seconds) > 0.0 for seconds in (29.9, 30.1)]
+
+
+def test_it_is_forgotten_little_by_little():
+    """Three seconds at a time."""
+    shedding = told("-+" * 10, now=15.0, shedding=told("-" * 10, now=0.0))
+
+    assert [(30 - 10 / 0.9) / 31, (20 - 10 / 0.9) / 21] == pytest.approx([shedding.share(now) for now in (29.0, 31.0)])
