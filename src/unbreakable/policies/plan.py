@@ -50,7 +50,7 @@ class Plan:
     def is_quick(self, *, preemptive: bool) -> bool:
         """Return whether a first attempt can be made without the script: only arithmetic around the user's work."""
         if preemptive:
-            return not self.hedges or (self.hedge is not None and not self.hedge.threads and self.is_soft)
+            return self._copies is None or (not self._copies.threads and self.is_soft)
         return not self.costs_threads
 
     @property
@@ -63,20 +63,24 @@ class Plan:
         limit = self.limit
         if self.is_soft and (self.retry is None or self.retry.attempts < 2):
             limit = math.inf
-        if preemptive and self.hedge is not None and self.hedges:
-            return min(limit, self.hedge.after)
+        if preemptive and self._copies is not None:
+            return min(limit, self._copies.after)
         return limit
 
     @property
     def costs_threads(self) -> bool:
         """Return whether plain functions run in worker threads, where alone they can be left behind or raced."""
-        hedged = self.hedge is not None and self.hedges and self.hedge.threads
+        hedged = self._copies is not None and self._copies.threads
         return hedged or (self.timeout is not None and self.timeout.costs_threads)
 
     @property
     def hedges(self) -> bool:
         """Return whether slow attempts get a second copy."""
-        return self.hedge is not None and may_run_twice_at_once(self.effects)
+        return self._copies is not None
+
+    @property
+    def _copies(self) -> Hedge | None:
+        return self.hedge if may_run_twice_at_once(self.effects) else None
 
     #: decides when an attempt is due whether it is cut
     respite = staticmethod(respite)
@@ -95,7 +99,7 @@ class Plan:
     def around_an_attempt(self, attempt: Inner) -> Inner:
         """Wrap *attempt* in the policies that see every single one: breaker, patience, hedge, time limit."""
         breaker = self.breaker or CircuitBreaker()  # off: its circuit is disabled, but can be forced open by hand
-        hedge = (self.hedge,) if self.hedge is not None and self.hedges else ()
+        hedge = () if self._copies is None else (self._copies,)
         patience = (Patience(self.timeout),) if self.timeout is not None and self.timeout.learned else ()
         return compose([breaker, *patience, *hedge, self.timeout or ONLY_THE_DEADLINE], attempt)
 
@@ -135,7 +139,7 @@ class Plan:
             "strategy": self.strategy,
             "attempts": 1 if self.retry is None else self.retry.attempts,
             "timeout": None if self.limit == math.inf else self.limit,
-            "hedge": self.hedge.after if self.hedge is not None and self.hedges else None,
+            "hedge": None if self._copies is None else self._copies.after,
             "breaker": None if self.breaker is None else self.breaker.failures,
             "bulkhead": None if self.bulkhead is None else self.bulkhead.most,
             "limit": None if self.concurrency is None else self.concurrency.most,

@@ -8,7 +8,20 @@ import math
 import pytest
 
 import unbreakable as ub
-from unbreakable.policies import AdaptiveLimit, Backoff, Bulkhead, Hedge, Plan, Retry, RetryBudget, Throttle, Timeout
+from unbreakable.outcome import Success
+from unbreakable.policies import (
+    AdaptiveLimit,
+    Backoff,
+    Bulkhead,
+    Circuit,
+    CircuitBreaker,
+    Hedge,
+    Plan,
+    Retry,
+    RetryBudget,
+    Throttle,
+    Timeout,
+)
 from unbreakable.policies.timeout import learned_limit
 
 LEARNED = Plan(
@@ -110,6 +123,29 @@ def test_what_a_plan_makes_of_a_call(plan, quick, looks, threads, hedges):
 def test_only_a_limit_that_was_pinned_is_hard(plan, soft, limit):
     """Without one only the deadline counts."""
     assert (soft, limit) == (plan.is_soft, plan.limit)
+
+
+@pytest.mark.parametrize(("effects", "copies"), [("none", 2), ("once", 1)])
+def test_an_attempt_is_made_as_the_plan_says(bench, effects, copies):
+    """It waits for the circuit as long as that says, and has a copy only if it may."""
+    plan = Plan(breaker=CircuitBreaker(1, rest=3.0, wait=5.0), hedge=COPIES_IN_THREADS, effects=effects)
+    made = []
+
+    async def work(ctx):
+        made.append(bench.runtime.now())
+        await bench.runtime.sleep(1.0)
+        return Success(7)
+
+    async def story():
+        began = bench.runtime.now()
+        bench.target.circuit = Circuit(plan.breaker)
+        bench.target.circuit.settle(0, False, began)
+        result = await plan.around_an_attempt(work)(bench.context(plan=plan, deadline=began + 30.0))
+        return result.value, [moment - began for moment in made]
+
+    value, moments = bench.play(story)
+    assert (7, copies) == (value, len(moments))
+    assert [3.0, 3.5][:copies] == pytest.approx(moments, abs=0.01)
 
 
 def test_a_plan_is_told_in_plain_numbers():
