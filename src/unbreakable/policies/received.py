@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from unbreakable.policies.carried import ATTEMPT, DEADLINE
@@ -42,13 +43,13 @@ def carried_in(headers: Any) -> Carried:
     >>> carried_in({"unbreakable-attempt": "2;layers=1", "grpc-timeout": "1500m"}).to_dict()
     {'attempt': 2, 'layers': 1, 'remaining': 1.5}
     """
-    told = dict(_plain(headers))
+    told = defaultdict(str, _plain(headers))
     attempt, layers = _attempt(told)
     return Carried(attempt=attempt, layers=layers, remaining=_remaining(told))
 
 
 def _plain(headers: Any) -> Iterable[tuple[str, str]]:
-    pairs = headers.items() if isinstance(headers, Mapping) or hasattr(headers, "items") else headers
+    pairs = headers.items() if hasattr(headers, "items") else headers
     for name, value in pairs:
         if isinstance(name, (str, bytes)) and isinstance(value, (str, bytes)):
             spelt = _text(name).lower().replace("_", "-").removeprefix("http-")
@@ -59,15 +60,15 @@ def _text(said: str | bytes) -> str:
     return said if isinstance(said, str) else said.decode("latin-1")
 
 
-def _attempt(told: Mapping[str, str]) -> tuple[int, int]:
+def _attempt(told: defaultdict[str, str]) -> tuple[int, int]:
     """Return the number of the attempt, and how many layers repeat."""
-    ours = _ATTEMPT.fullmatch(told.get(ATTEMPT.lower(), ""))
+    ours = _ATTEMPT.fullmatch(told[ATTEMPT.lower()])
     if ours is not None:
         attempt = _bounded(ours[1])
         return attempt, min(MOST, int(ours[2])) if ours[2] else int(attempt > 1)
-    previous = told.get("grpc-previous-rpc-attempts", "")
-    count = told.get("x-envoy-attempt-count", "")
-    attempt = _bounded(previous) + 1 if _is_number(previous) and int(previous) else _bounded(count or "1")
+    previous = told["grpc-previous-rpc-attempts"]
+    count = told["x-envoy-attempt-count"]
+    attempt = _bounded(previous) + 1 if _is_number(previous) and int(previous) else _bounded(count)
     return attempt, int(attempt > 1)
 
 
@@ -79,10 +80,10 @@ def _is_number(said: str) -> bool:
     return said.isascii() and said.isdigit() and len(said) <= 9
 
 
-def _remaining(told: Mapping[str, str]) -> float:
+def _remaining(told: defaultdict[str, str]) -> float:
     """Return the seconds left, the fewest that anybody says."""
-    ours, envoys = told.get(DEADLINE.lower(), ""), told.get("x-envoy-expected-rq-timeout-ms", "")
-    grpcs = _GRPC.fullmatch(told.get("grpc-timeout", ""))
+    ours, envoys = told[DEADLINE.lower()], told["x-envoy-expected-rq-timeout-ms"]
+    grpcs = _GRPC.fullmatch(told["grpc-timeout"])
     found = [
         float(ours) if _NUMBER.fullmatch(ours) else math.inf,
         float(envoys) / 1_000 if _NUMBER.fullmatch(envoys) else math.inf,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 from types import SimpleNamespace
 
@@ -21,6 +22,16 @@ def context(above=None, **fields):
     for name, value in fields.items():
         setattr(ctx, name, value)
     return ctx
+
+
+class Items:
+    """Hand out pairs, as some libraries' headers do."""
+
+    def __init__(self, headers):
+        self.headers = headers
+
+    def items(self):
+        return self.headers.items()
 
 
 @pytest.mark.parametrize(
@@ -139,3 +150,25 @@ def test_what_goes_on_beyond_an_attempt_is_no_second_layer():
     call = context(request, attempt=2)
 
     assert [2, 3] == [layers_around(context(each)) for each in (request.beyond(), call.beyond())]
+
+
+@pytest.mark.parametrize(
+    ("headers", "attempt"),
+    [
+        ({"grpc-previous-rpc-attempts": "0"}, 1),
+        ({"grpc-previous-rpc-attempts": "1"}, 2),
+        ({"grpc-previous-rpc-attempts": "0", "x-envoy-attempt-count": "3"}, 3),
+        ({"grpc-previous-rpc-attempts": "2", "x-envoy-attempt-count": "9"}, 3),
+        ({"x-envoy-attempt-count": ""}, 1),
+        ({}, 1),
+    ],
+)
+def test_attempts_before_it_are_counted_and_where_there_were_none_the_proxies(headers, attempt):
+    """The count of gRPC begins with none."""
+    assert (attempt, int(attempt > 1)) == (carried_in(headers).attempt, carried_in(headers).layers)
+
+
+@pytest.mark.parametrize("form", [dict, lambda headers: [*headers.items()], collections.UserDict, Items])
+def test_headers_are_read_in_whatever_form_a_library_has_them(form):
+    """Pairs, mappings, and what has items without being one."""
+    assert 4 == carried_in(form({"Unbreakable-Attempt": "4;layers=2"})).attempt

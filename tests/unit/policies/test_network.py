@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import subprocess
 import urllib.error
 
 import httpx2
@@ -16,7 +17,7 @@ from unbreakable.fractal.signature import classify
 from unbreakable.nodes.http.raising import shared
 from unbreakable.outcome import Failure
 from unbreakable.policies.effects import is_unsent, leaves_doubt, may_repeat
-from unbreakable.policies.network import meaning_of
+from unbreakable.policies.network import differs_by_error, meaning_of
 
 UNTRUSTED = ssl.SSLCertVerificationError("self-signed certificate")
 MISTRUSTED, REFUSED, NOT_IN_TIME = (Kind.CREDENTIALS, True), (Kind.UNREACHABLE, True), (Kind.TIMEOUT, True)
@@ -316,3 +317,28 @@ def test_a_programs_own_words_do_not_say_that_nothing_was_sent():
     assert not is_unsent(error)
     assert not may_repeat("once", Failure(error))
     assert may_repeat("once", Failure(raised(ub.errors.NotSent("refused"), ConnectionRefusedError())))
+
+
+@pytest.mark.parametrize(
+    ("type_", "differs"),
+    [
+        (httpx2.ConnectError, True),
+        (urllib.error.URLError, True),
+        (theirs("requests.exceptions.ConnectionError", OSError), True),
+        (subprocess.CalledProcessError, True),
+        (OSError, True),
+        (ConnectionRefusedError, False),
+        (httpx2.ReadTimeout, False),
+        (ValueError, False),
+        (BookingFailed, False),
+    ],
+)
+def test_of_some_types_one_error_says_another_thing_than_the_next(type_, differs):
+    """It depends on the number that it carries, on the error that it holds, or on what it came from."""
+    assert differs is differs_by_error(type_)
+
+
+def test_a_connection_that_was_there_is_no_matter_of_trust():
+    """Whatever came up before it broke."""
+    assert BROKEN == meaning_of(raised(ConnectionResetError(), UNTRUSTED))
+    assert BROKEN == meaning_of(raised(httpx2.ReadError("reset"), UNTRUSTED))

@@ -111,3 +111,13 @@ def test_a_wish_for_just_as_long_changes_nothing():
     peace = asked(*[(5.0, 0, 0.0)] * ENOUGH)
 
     assert (False, 5.0) == (peace.wish(4.0, 0, 1.0), peace.length)
+
+
+def test_after_a_fork_there_is_room_for_all_again():
+    """None of those who waited comes back."""
+    peace = Peace()
+    room = [sum(peace.enter() for _ in range(2 * MOST_WAITING))]
+    peace.clear()
+    room.append(sum(peace.enter() for _ in range(2 * MOST_WAITING)))
+
+    assert [MOST_WAITING] * 2 == room

@@ -254,3 +254,11 @@ def test_strategies_have_no_shadows():
     """A strategy says what is done."""
     with pytest.raises(ConfigurationError, match=r"Strategy\.breaker must be"):
         ub.Strategy("careful", breaker=ub.Shadow(ub.CircuitBreaker()))
+
+
+@pytest.mark.parametrize("policy", [True, 3, "breaker", ub.CircuitBreaker])
+def test_what_is_no_policy_cannot_be_measured(policy):
+    """That is told where it is written; of none at all it is told where it is given, with the name of that place."""
+    with pytest.raises(ub.errors.ConfigurationError, match=r"Shadow.policy must be a policy to measure"):
+        ub.Shadow(policy)
+    assert [None, False] == [ub.Shadow(none).policy for none in (None, False)]
