@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import Any
 
+from unbreakable.errors import Kind
 from unbreakable.fractal import learning
 from unbreakable.fractal.healing import in_words, left_at_work
 from unbreakable.fractal.quick import close, failure_of, judged
@@ -24,6 +25,8 @@ from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import settle
+
+TIMEOUT = Kind.TIMEOUT  # which Python takes long to find in its class
 
 
 def once_more(ctx: Context) -> Repeat | None:
@@ -96,12 +99,13 @@ class Repeat:
 
     def succeed(self, value: Any) -> Any:
         """Count a call that was healed by waiting, and return its value; raise VerificationFailed if it is no good."""
-        ctx, scope, now = self.ctx, self.scope, self.ctx.runtime.now()
-        ended = now
+        ctx, scope, clock = self.ctx, self.scope, self.ctx.runtime.now
+        ended = now = clock()
         if ctx.node.judges or scope.unsettled or type(value) is CoroutineType:
             value = judged(scope, value)
-            settle(scope, None)
-            ended = ctx.runtime.now()
+            if scope.unsettled:
+                settle(scope, None)
+            ended = clock()
         seconds = now - self.began - scope.aside
         event = ctx.target.circuit.settle(scope.stamp, True, now, seconds)
         if event is not None:
@@ -141,8 +145,8 @@ class Repeat:
         """
         ctx, failure, target = self.ctx, self.ctx.first, self.ctx.target
         target.take(failure, blamed=True)
-        if target.flow is not None:
-            target.flow.failed(ctx.node, failure, now, blamed=True)
+        if target.flow is not None and (failure.kind is TIMEOUT or target.flow.shedding is not None):
+            target.flow.failed(ctx.node, failure, now, blamed=True)  # it does not say that its target is full
         target.take_repeat(failure, seconds, again)
         ctx.failed_by = signature = sign(failure.error)
         if again is None or again.kind is failure.kind:

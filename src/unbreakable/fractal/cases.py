@@ -37,16 +37,17 @@ class Score:
     def __init__(self, prior: float, worked: float = 0.0, tried: float = 0.0, seconds: float = 0.0) -> None:
         self.prior, self.worked, self.tried, self.seconds = prior, worked, tried, seconds
 
-    def learn(self, worked: int, failed: int, seconds: float) -> None:
-        """Take in so many tries, which took *seconds* together; the last ones of their sort, so older ones fade."""
-        if failed > worked and self.value() > SURE:
-            self._forget(SURPRISE)
-        tried = worked + failed
-        left = FORGET if tried == 1 else FORGET ** min(MOST_TRIALS, tried)
-        self.worked, self.tried = left * self.worked + worked, left * self.tried + tried
-        self.seconds = left * self.seconds + seconds
-        if self.tried > MOST_TRIALS:
-            self.fade(MOST_TRIALS / self.tried)
+    def learn(self, tries: Iterable[tuple[int, int, float]]) -> None:
+        """Take in *tries*: how many worked, how many failed and their seconds together; older ones fade each time."""
+        for worked, failed, seconds in tries:
+            if failed > worked and self.value() > SURE:
+                self._forget(SURPRISE)
+            tried = worked + failed
+            left = FORGET if tried == 1 else FORGET ** min(MOST_TRIALS, tried)
+            self.worked, self.tried = left * self.worked + worked, left * self.tried + tried
+            self.seconds = left * self.seconds + seconds
+            if self.tried > MOST_TRIALS:
+                self.fade(MOST_TRIALS / self.tried)
 
     @property
     def is_said(self) -> bool:

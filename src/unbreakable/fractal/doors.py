@@ -178,7 +178,7 @@ class AsyncProtected(Door[P, T]):
                     await repeat.wait()
                 if repeat.begin():
                     watched = runtime.watch(repeat.scope)
-                    value = await self.function(*args, **kwargs)
+                    value = await (self.function(*args, **kwargs) if kwargs else self.function(*args))
                     watched.pop(repeat.scope, None)
                     return repeat.succeed(value)  # type: ignore[no-any-return]
             except BaseException as error:
@@ -264,7 +264,8 @@ class SyncProtected(Door[P, T]):
                 if repeat.waits:
                     run_blocking(repeat.wait())
                 if repeat.begin():
-                    return repeat.succeed(self.function(*args, **kwargs))  # type: ignore[no-any-return]
+                    value = self.function(*args, **kwargs) if kwargs else self.function(*args)
+                    return repeat.succeed(value)  # type: ignore[no-any-return]
             except BaseException as error:
                 if not repeat.fail(error):
                     raise

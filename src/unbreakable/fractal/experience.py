@@ -42,6 +42,7 @@ GONE = 0.835  # how likely repeats have to be in vain, so that there are none: 5
 PROBE = 0.05  # share of calls that look whether repeats are in vain still
 
 
+WAITING = name_of(None), prior_of(None)
 NOT_YET: Mapping[str, int] = {}
 
 
@@ -70,7 +71,8 @@ class Experience:
 
     def update(self, signature: str, remedy: Remedy | None, *, worked: bool, seconds: float = 0.0) -> None:
         """Take the verdict of the attempt after *remedy* (None: after waiting), a try that took *seconds*."""
-        self._fresh.append((signature, name_of(remedy), prior_of(remedy), worked, seconds))
+        name, prior = WAITING if remedy is None else (remedy.name, remedy.prior)
+        self._fresh.append((signature, name, prior, worked, seconds))
         if len(self._fresh) >= MOST_FRESH:
             self._catch_up()
 
@@ -147,8 +149,7 @@ class Experience:
             score = Score(prior)
             self._scores += 1
             self._may_be_in_vain = self._may_be_in_vain or name == GIVE_UP
-        for each in tries:
-            score.learn(*each)
+        score.learn(tries)
         worked, failed, seconds = map(sum, zip(*tries, strict=True))
         case.put(name, score, (worked, failed, seconds) if is_news else NO_NEWS)
         case.is_worth_keeping = case.is_worth_keeping or (worked > 0 and name not in (WAIT, GIVE_UP))

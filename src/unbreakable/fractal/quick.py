@@ -232,7 +232,8 @@ def judged(ctx: Context, value: Any) -> Any:
             answer = node.check(value)
         except Exception as error:
             raise unjudged(error) from error
-        weigh(ctx, value, answer)
+        if answer is not True:
+            weigh(ctx, value, answer)
     if ctx.when_judged is not None:
         ctx.when_judged(ctx, ok=True)
     return value
@@ -275,13 +276,12 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Failure | No
     if ours:
         failure = cut(ctx, began)
     elif isinstance(error, Exception):
-        failure = captured(error, ctx, began, cut=was_cut, wanted=wanted)
+        failure = captured(error, ctx, began, cut=was_cut, wanted=wanted, now=now)
     ctx.due = math.inf
-    elapsed = now - began - ctx.aside
-    ctx.says = None if failure is None else verdict(failure, ctx, wanted=wanted)
-    circuit, says = ctx.target.circuit, ctx.says
-    if ctx.target.flow is not None:
-        says = spared(says, failure, ctx, circuit)
+    elapsed, circuit, flow = now - began - ctx.aside, ctx.target.circuit, ctx.target.flow
+    ctx.says = says = None if failure is None else verdict(failure, ctx, wanted=wanted)
+    if says is False and flow is not None and flow.says_full(failure):
+        ctx.says, says = None, spared(says, failure, ctx, circuit)  # nor is a repeat so simple
     event = circuit.settle(ctx.stamp, says, now, elapsed)
     if event is not None:
         tell(ctx, event)

@@ -103,8 +103,8 @@ def told_of(error: BaseException) -> tuple[Kind, float | None]:
     """
     if says_nothing(error):
         kind, wish = _sort_of_silent(type(error)) or _sort_of(error, type(error)), None
-        if error.__cause__ is None and error.__context__ is None and not members(error):
-            return kind, wish  # most of them
+        if error.__cause__ is None and error.__context__ is None:
+            return kind, wish  # most of them; a group has its members to tell
     else:
         kind, wish = _sort_of(error, type(error)), retry_after(error)
     if kind is not Kind.UNKNOWN:

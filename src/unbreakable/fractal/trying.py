@@ -29,7 +29,7 @@ from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
 from unbreakable.policies import Context, Inner, deeds
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.network import http_status
-from unbreakable.policies.pushback import longest, retry_after
+from unbreakable.policies.pushback import THROTTLED, longest, retry_after
 from unbreakable.policies.timeout import is_soft
 from unbreakable.runtime import ThreadsExhausted
 
@@ -163,22 +163,24 @@ class Attempting:
         return Success(value, elapsed, quality, makeshift=ctx.makeshift)
 
 
-def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False, wanted: bool = False) -> Failure:
+def captured(
+    error: Exception, ctx: Context, started: float, *, cut: bool = False, wanted: bool = False, now: float | None = None
+) -> Failure:
     """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut.
 
-    *wanted* says that the caller is known not to have cancelled the call.
+    *wanted* says that the caller is known not to have cancelled the call, *now* when it ended, if that is known.
     """
     if ctx.when_judged is not None:  # the work itself ended well
         ctx.when_judged(ctx, ok=False)
     error = as_raised(error, ctx)
     if not wanted and ctx.is_unwanted():
         ctx.runtime.forgive(relatives(error))
-    now, node = ctx.runtime.now(), ctx.node
+    now, node = ctx.runtime.now() if now is None else now, ctx.node
     ours = cut or (ctx.asked and is_soft(ctx, now, ours=False))  # it kept to the limit that it had asked for
     kind, wish = told_of(error)
     if is_misuse(error):
         kind = Kind.BUG
-    if kind is Kind.THROTTLED and (http_status(error) or 0) < 500:
+    if kind is THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
     facts: dict[str, Any] = {
         "error": error,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from unbreakable.errors import BufferFull, BulkheadFull, Kind, LimitReached, Throttled, says_nothing
+from unbreakable.errors import BufferFull, BulkheadFull, LimitReached, Throttled, says_nothing
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.network import http_status
+from unbreakable.policies.pushback import THROTTLED
 
 OURS = (BulkheadFull, BufferFull, LimitReached, Throttled)  # said by a protected call further in
 UNAVAILABLE = 503
@@ -21,12 +22,10 @@ FADING = 0.95  # of the longest one, with each batch of others
 
 def says_full(failure: Failure) -> bool:
     """Return whether the target refused the attempt as too much: by 429 or 503, or as one of our limits does."""
-    if failure.refused:
-        return False  # it never got there
     error = failure.error
-    if failure.kind is Kind.THROTTLED or is_a(error, OURS):
-        return True
-    return not says_nothing(error) and http_status(error) == UNAVAILABLE
+    is_said = failure.kind is THROTTLED or is_a(error, OURS)
+    is_said = is_said or (not says_nothing(error) and http_status(error) == UNAVAILABLE)
+    return is_said and not failure.refused  # else it never got there
 
 
 class Serving:

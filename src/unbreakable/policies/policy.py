@@ -239,13 +239,13 @@ class Context(Alarm):
     def end(self) -> None:
         """Say that the call is over; let go of its arguments, for a context may be looked at for long."""
         self.live = self.pursuit is not None and not self.pursuit.is_over  # its first attempt may still end
-        self.given, self.function, self.spent = _NOTHING_GIVEN, None, ()
-        self.work = self.parts = None
-        if self.remedies:
-            self.remedies = ()
-        if self.whole is None:
+        if self.given is not _NOTHING_GIVEN or self.work is not None:
+            self.given, self.function, self.work = _NOTHING_GIVEN, None, None
+        if self.spent or self.parts is not None or self.remedies:
+            self.spent, self.parts, self.remedies = (), None, ()
+        if self.whole is None and self.choice is not None:
             self.choice = None  # of an attempt, the call still has to know it
-        elif self.whole.own_deeds is not None:
+        if self.whole is not None and self.whole.own_deeds is not None:
             self.whole.own_deeds.left.discard(self)
         if self.title is not None and self.title.known:
             self.title = Title(self.title.key)

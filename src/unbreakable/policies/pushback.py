@@ -23,9 +23,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from unbreakable.errors import says_nothing, told_by
+from unbreakable.errors import Kind, says_nothing, told_by
 from unbreakable.policies.codes import is_of_grpc
 
+THROTTLED = Kind.THROTTLED  #: the same, without a look into its class, which takes longer than all else that is asked
 NEVER = math.inf  #: what is wished by who does not want to be asked again
 LONGEST_WISH = 365 * 86_400.0  # seconds that a target may ask us to wait; more is taken as that: no clock is so patient
 SINCE_1970 = 1e8  # seconds; more is a date: nobody says so long beforehand that he has enough for three years

@@ -10,6 +10,7 @@ from unbreakable.outcome import Failure, is_a
 from unbreakable.policies import check
 from unbreakable.policies.backoff import Backoff
 from unbreakable.policies.check import refuse
+from unbreakable.policies.pushback import THROTTLED
 from unbreakable.record import Preset
 
 PERMANENT = frozenset({Kind.INVALID, Kind.CREDENTIALS, Kind.REJECTED, Kind.BUG})
@@ -61,7 +62,7 @@ class Retry(Preset):
         They begin when what the target asked for is over, or all whom it told the same would come back at once; a pause
         without jitter is the longer of the two.  It is ``math.inf`` when the target does not want to be asked again.
         """
-        backoff, asked = self.throttled if failure.kind is Kind.THROTTLED else self.backoff, failure.retry_after
+        backoff, asked = self.throttled if failure.kind is THROTTLED else self.backoff, failure.retry_after
         if asked is None:
             return backoff.pause(failure.attempt, u)
         if asked >= left:

@@ -86,8 +86,9 @@ class AsyncioRuntime:
 
     def cancellations(self) -> int:
         """Return how many cancellations were asked of the running task, and not taken back."""
+        loop, _ = self.latest
         try:
-            task = asyncio.current_task()
+            task = _current_tasks.get(loop) if loop._thread_id == get_ident() else current_task()  # noqa: SLF001
         except RuntimeError:  # no event loop runs: the collector closes a coroutine whose loop is gone
             return 0
         return 0 if task is None else task.cancelling()
