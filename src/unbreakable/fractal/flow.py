@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import repeat, starmap
 from typing import Any
 
 from unbreakable.errors import Kind
@@ -44,7 +45,7 @@ class Flow:
     def pour(self, node: Any, now: float) -> None:
         """Take what has piled up."""
         with self.lock:
-            took = [self.tap.popleft() for _ in range(len(self.tap))]
+            took = [*starmap(self.tap.popleft, repeat((), len(self.tap)))]  # others may go on adding to it
             if len(took) >= self.size:  # else a failure came first
                 self._resize_batch(now)
             self.serving.take(took)
