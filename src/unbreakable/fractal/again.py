@@ -52,7 +52,7 @@ def is_admitted(ctx: Context) -> bool:
         and ctx.plan is target.plan
         and target.circuit.stamp is not None
         and target.quick[colour] is not None
-        and not (colour and target.plan.hedges)
+        and (target.plan.hedge is None or not (colour and target.plan.hedges))
     )
 
 

@@ -89,14 +89,7 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
             if outer is not None:
                 outer.deeds.at_work.add(ctx)
             enter(ctx)
-            if validate is None:
-                return ctx
-            try:
-                accepted = validate(*args, **kwargs) if kwargs else validate(*args)  # half as long
-            except Exception as error:
-                return turn_away(ctx, refusal(f"{node.name}: ", error))
-            spent = clock() - now
-            return ctx if accepted is True and spent <= NO_TIME else looked_at(ctx, accepted, spent)
+            return ctx if validate is None else validated(ctx, validate, args, kwargs, clock)
         except BaseException as error:
             return ways(node, target, runtime)[0](function, args, kwargs) if makes_room(ctx, gate, error) else None
 
@@ -127,20 +120,25 @@ def has_time_inside(ctx: Context, outer: Context, function: Any, given: tuple[An
     return ctx.started < outer.deadline
 
 
-def looked_at(ctx: Context, accepted: object, spent: float) -> Context | Exception:
-    """Return the call if its arguments were *accepted*, else the refusal; the look took *spent* seconds."""
+def validated(
+    ctx: Context, validate: Any, args: tuple[Any, ...], kwargs: dict[str, Any], clock: Callable[[], float]
+) -> Context | Exception:
+    """Return the call if *validate* accepts its arguments, else the refusal, with nothing taken any more."""
     try:
+        accepted = validate(*args, **kwargs) if kwargs else validate(*args)  # half as long
         refused = None if accepted is True else refused_by(ctx.node.name, accepted)
     except Exception as error:
         refused = refusal(f"{ctx.node.name}: ", error)
     if refused is not None:
-        return turn_away(ctx, refused)
+        turn_away(ctx)
+        return refused
+    spent = clock() - ctx.started
     if spent > NO_TIME:  # it has asked somebody; that is no part of how long the target takes
         ctx.aside, ctx.unsettled, ctx.due = spent, True, min(ctx.due + spent, ctx.deadline)
     return ctx
 
 
-def turn_away(ctx: Context, refused: Exception) -> Exception:
+def turn_away(ctx: Context) -> None:
     """Take back what ``begin`` has done, which knows it as undone, should a signal's exception come up meanwhile."""
     ctx.undone = True
     if ctx.permit is not None:
@@ -149,7 +147,6 @@ def turn_away(ctx: Context, refused: Exception) -> Exception:
         ctx.above.deeds.at_work.discard(ctx)
     ctx.end()
     enter(ctx.above)
-    return refused
 
 
 def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C901 - as its only part is

@@ -194,8 +194,8 @@ def plain_functions_are_hedged(peer):
 
 @behaviour(
     "effects do not matter",
-    "return self.hedge is not None and may_run_twice_at_once(self.effects)",
-    "return self.hedge is not None",
+    "return self.hedge if may_run_twice_at_once(self.effects) else None",
+    "return self.hedge",
 )
 async def once_is_never_twice(peer):
     """What is declared to be something that must not happen twice is never hedged, though hedging is asked for."""
