@@ -146,7 +146,7 @@ class Repeat:
         ctx, failure, target = self.ctx, self.ctx.first, self.ctx.target
         target.take(failure, blamed=True)
         if target.flow is not None and (failure.kind is TIMEOUT or target.flow.shedding is not None):
-            target.flow.failed(ctx.node, failure, now, blamed=True)  # it does not say that its target is full
+            target.flow.failed(ctx.node, failure, now)  # it does not say that its target is full
         target.take_repeat(failure, seconds, again)
         ctx.failed_by = signature = sign(failure.error)
         if again is None or again.kind is failure.kind:

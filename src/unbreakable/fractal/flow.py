@@ -7,11 +7,10 @@ from collections.abc import Callable
 from itertools import repeat, starmap
 from typing import Any
 
-from unbreakable.errors import Kind
 from unbreakable.events import LimitChanged, SheddingBegan, SheddingEnded
 from unbreakable.outcome import Failure
 from unbreakable.policies import AdaptiveLimit, Plan
-from unbreakable.policies.full import Serving, says_full
+from unbreakable.policies.full import Serving, is_late, says_full
 from unbreakable.policies.limiter import Change, Limiter
 from unbreakable.policies.priority import Priority
 from unbreakable.policies.shedding import Shedding
@@ -58,20 +57,21 @@ class Flow:
                 change = self._look(limiter, now)
         self._tell(node, change, now)
 
-    def failed(self, node: Any, failure: Failure, now: float, *, blamed: bool) -> None:
+    def failed(self, node: Any, failure: Failure, now: float) -> None:
         """Take an attempt that failed: refused as too much, not answered in time, or else no word on how much it takes.
 
-        Quick failures are no health.
+        Quick failures are no health to a limit, whose target they may cost less than an answer would; a throttle asks
+        whether they were taken in, and they were.
         """
-        late = failure.cut or failure.kind is Kind.TIMEOUT
+        late = is_late(failure)
         too_much = late or says_full(failure)
-        if not (too_much or (blamed and self.shedding is not None)):
+        if not too_much and (self.shedding is None or failure.refused):
             return
         self.pour(node, now)
         with self.lock:
             change = None
             if self.shedding is not None:
-                self.shedding.refuse(now)
+                (self.shedding.refuse if too_much else self.shedding.fail)(now)
             if self.settings is not None and too_much:
                 limiter = self._limiter(self.settings, now)
                 if late:

@@ -221,8 +221,7 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
     foresee(ctx, signature)
     ctx.target.take(failure, blamed=verdict(failure, ctx) is False, goes_on=ctx.laggard is not None)
     if ctx.target.flow is not None and ctx.laggard is None:
-        blamed = verdict(failure.but(mendable=False), ctx) is False  # whatever is done about it
-        ctx.target.flow.failed(ctx.node, failure, ctx.runtime.now(), blamed=blamed)
+        ctx.target.flow.failed(ctx.node, failure, ctx.runtime.now())
     heed(ctx, failure)
     book.trouble = in_one_line(failure.error)
     book.tell(in_words(failure))

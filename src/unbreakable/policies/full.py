@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from unbreakable.errors import BufferFull, BulkheadFull, LimitReached, Throttled, says_nothing
+from unbreakable.errors import BufferFull, BulkheadFull, Kind, LimitReached, Throttled, says_nothing
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.network import http_status
 from unbreakable.policies.pushback import THROTTLED
@@ -26,6 +26,11 @@ def says_full(failure: Failure) -> bool:
     is_said = failure.kind is THROTTLED or is_a(error, OURS)
     is_said = is_said or (not says_nothing(error) and http_status(error) == UNAVAILABLE)
     return is_said and not failure.refused  # else it never got there
+
+
+def is_late(failure: Failure) -> bool:
+    """Return whether there was no answer in time."""
+    return failure.cut or failure.kind is Kind.TIMEOUT
 
 
 class Serving:

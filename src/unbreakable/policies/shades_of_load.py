@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from unbreakable.errors import Kind
 from unbreakable.outcome import Failure, Result
-from unbreakable.policies.breaker import verdict
 from unbreakable.policies.bulkhead import Bulkhead
+from unbreakable.policies.full import is_late, says_full
 from unbreakable.policies.limit import AdaptiveLimit
 from unbreakable.policies.limiter import Limiter
 from unbreakable.policies.policy import Context, Inner, Policy
@@ -79,8 +78,10 @@ class ShadeOfThrottle(Shade):
         with self._lock:
             if not isinstance(result, Failure):
                 self.shedding.accept(1, now)
-            elif is_late(result) or result.kind is Kind.THROTTLED or verdict(result, ctx) is False:
+            elif is_late(result) or says_full(result):
                 self.shedding.refuse(now)
+            elif not result.refused:
+                self.shedding.fail(now)
 
     def clear(self) -> None:
         """Forget which calls are under way."""
@@ -175,7 +176,7 @@ class ShadeOfLimit(ShadeOfPlaces):
                 limiter.meter.take([seconds], now)
             elif is_late(result):
                 limiter.meter.cut(seconds, now)
-            elif result.kind is Kind.THROTTLED:
+            elif says_full(result):
                 limiter.meter.refuse(now)
             change = limiter.look(now)
         if change is not None and change.after < change.before:
@@ -185,8 +186,3 @@ class ShadeOfLimit(ShadeOfPlaces):
         if self.limiter is None:
             self.limiter = Limiter(self.limit.first, self.limit.least, self.limit.most, now)
         return self.limiter
-
-
-def is_late(failure: Failure) -> bool:
-    """Return whether there was no answer in time."""
-    return failure.cut or failure.kind is Kind.TIMEOUT

@@ -56,9 +56,15 @@ class Shedding:
             self.buckets.clear()
 
     def refuse(self, now: float) -> None:
-        """Take a call that was sent, and refused."""
+        """Take a call that was sent, and refused as too much."""
         self._bucket(now).sent += 1
         self.in_a_row = 0
+
+    def fail(self, now: float) -> None:
+        """Take a call that was sent and failed, and not as too much: accepted, but no proof that the target is back."""
+        bucket = self._bucket(now)
+        bucket.sent += 1
+        bucket.accepted += 1
 
     def shed(self, now: float) -> None:
         """Take a call that was not sent."""

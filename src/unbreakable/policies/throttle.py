@@ -18,7 +18,8 @@ class Throttle(Preset):
 
     The client-side throttling of Google's "Site Reliability Engineering" (chapter 21): of the calls of the last
     half minute a share of ``(calls - accepted / accept) / (calls + 1)`` is refused here, with Throttled, nine of ten at
-    most, so that it is seen when the target is back.  See ``shedding`` for what is counted.
+    most, so that it is seen when the target is back.  Not accepted is what the target calls too much, as by 429 or 503,
+    and what it does not answer in time; other failures are no word on how much it takes.
     """
 
     accept: float = field(default=0.9, kw_only=False)

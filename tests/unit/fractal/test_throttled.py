@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 import time
 
 import pytest
@@ -144,11 +145,20 @@ def test_every_attempt_counts_and_not_every_call():
     assert service.asked > 4
 
 
+def answer(status):
+    return type("Answer", (Exception,), {"http_status": status})()
+
+
 @pytest.mark.parametrize(
-    ("error", "counts"), [(Busy(), 1), (TimeoutError("late"), 1), (type("No", (Exception,), {"http_status": 404})(), 0)]
+    ("accepted", "error"),
+    [
+        *[(0, each) for each in (Busy(), answer(429), TimeoutError("late"), ub.errors.BulkheadFull("further in"))],
+        *[(1, each) for each in (answer(404), answer(500), ConnectionError("gone"), KeyError("mine"))],
+    ],
+    ids=lambda each: f"{type(each).__name__}-{getattr(each, 'http_status', '')}" if isinstance(each, Exception) else "",
 )
-def test_what_the_target_rightly_calls_wrong_is_no_refusal(error, counts):
-    """A 404 says nothing of how much it takes; what counts for the circuit counts here."""
+def test_refused_is_what_the_target_calls_too_much_or_does_not_answer_in_time(accepted, error):
+    """Whatever else goes wrong is no word on how much it takes."""
 
     async def work():
         raise error
@@ -156,10 +166,75 @@ def test_what_the_target_rightly_calls_wrong_is_no_refusal(error, counts):
     async def story():
         door = ub.protect("service", **options())(work)
         await asyncio.gather(door(), return_exceptions=True)
-        return door.node.target.flow.shedding._sums()[0]
+        return door.node.target.flow.shedding._sums()
 
     with virtual_time():
-        assert counts == asyncio.run(story())
+        assert (1, accepted, 0) == asyncio.run(story())
+
+
+def test_what_an_open_circuit_refuses_is_no_word_from_the_target():
+    """It was not asked."""
+
+    async def work():
+        raise ConnectionError("gone")
+
+    async def story():
+        door = ub.protect("service", **options(breaker=ub.CircuitBreaker(1, rest=60.0)))(work)
+        ends = [type((await door.outcome()).error).__name__ for _ in range(3)]
+        return ends, door.node.target.flow.shedding._sums()
+
+    with virtual_time():
+        assert (["ConnectionError", "CircuitOpen", "CircuitOpen"], (1, 1, 0)) == asyncio.run(story())
+
+
+@pytest.mark.parametrize("retry", [False, ub.Retry(2, backoff=ub.Backoff(0.0))])
+def test_a_target_that_fails_at_random_is_asked_as_often_as_without_a_throttle(retry):
+    """What has nothing to do with how much it is asked does not become less by asking less."""
+    dice, asked = random.Random(1), []
+
+    async def work():
+        asked.append(ASYNCIO.now())
+        if dice.random() < 0.3:
+            raise ConnectionResetError
+
+    async def story():
+        door = ub.protect("service", **options(retry=retry))(work)
+        for _ in range(300):
+            await door.outcome()
+            await sleep(0.05)
+
+    with virtual_time():
+        asyncio.run(story())
+
+    assert len(asked) >= 300
+
+
+def test_a_full_target_that_also_fails_at_random_is_given_what_it_takes():
+    """Of thirty calls a second it takes ten, and fails in half of them: these were not too much."""
+    dice, full, taken = random.Random(1), [], []
+
+    async def work():
+        now = ASYNCIO.now()
+        if sum(moment > now - 1.0 for moment in taken[-10:]) == 10:
+            full.append(now)
+            raise Busy
+        taken.append(now)
+        if dice.random() < 0.5:
+            raise ConnectionResetError
+
+    async def story():
+        door = ub.protect("service", **options())(work)
+        began = ASYNCIO.now()
+        for _ in range(1_500):
+            await door.outcome()
+            await sleep(1 / 30)
+        return [sum(moment > began + 25.0 for moment in each) / 25.0 for each in (taken, full)]
+
+    with virtual_time(seed=1):
+        took, refused = asyncio.run(story())
+
+    assert took > 6.0
+    assert refused < 2.0
 
 
 def test_low_traffic_is_refused_first():

@@ -45,6 +45,12 @@ class Busy(Exception):
     http_status = 429
 
 
+class Full(Exception):
+    """A 503."""
+
+    http_status = 503
+
+
 @COLOURS
 def test_a_throttle_would_refuse_about_as_much_as_it_refuses(colour):
     """Of a target that says of half the calls that they are too much, and later takes them all again."""
@@ -70,13 +76,13 @@ def test_a_throttle_would_refuse_about_as_much_as_it_refuses(colour):
 
 
 @COLOURS
-@pytest.mark.parametrize("trouble", ["refused", "wrong"])
+@pytest.mark.parametrize("trouble", ["refused", "wrong", "broken"])
 def test_what_a_throttle_does_not_hold_off_says_nothing_to_it(colour, trouble):
-    """Attempts that a circuit refused never came to the target; what is wrong with a request is no word on its load."""
+    """Attempts that a circuit refused never came to the target; other failures are no word on how much it takes."""
 
     def wrong(moment: float) -> int:
         if moment > 10.0:
-            raise ConnectionError("down") if trouble == "refused" else ValueError("wrong")
+            raise ValueError("wrong") if trouble == "wrong" else ConnectionError("down")
         return 7
 
     breaker = ub.CircuitBreaker(1, rest=1_000.0) if trouble == "refused" else False
@@ -116,9 +122,9 @@ def test_a_limit_would_hold_off_who_is_too_many_and_would_try_less(wait):
     assert second["would_cut"] < last["would_cut"]  # now and then it would look whether there is a queue, in any case
 
 
-@pytest.mark.parametrize("trouble", ["refuses", "hangs"])
+@pytest.mark.parametrize("trouble", ["refuses", "is full", "hangs"])
 def test_a_limit_would_try_less_of_a_target_that_refuses_or_hangs(trouble):
-    """A 429, and no answer in time, are what a limit is for; a plain error is no word on how much the target takes."""
+    """A 429, a 503 and no answer in time are what a limit is for; a plain error is no word on how much it takes."""
 
     async def crowd(course: Course) -> None:
         for _ in range(30):
@@ -126,8 +132,8 @@ def test_a_limit_would_try_less_of_a_target_that_refuses_or_hangs(trouble):
 
     async def bad(moment: float) -> None:
         await ASYNCIO.sleep(0.3)
-        if trouble == "refuses":
-            raise Busy
+        if trouble != "hangs":
+            raise (Busy if trouble == "refuses" else Full)
         raise TimeoutError("no answer in time")
 
     async def plain(moment: float) -> None:

@@ -215,3 +215,17 @@ def test_it_is_forgotten_little_by_little():
     shedding = told("-+" * 10, now=15.0, shedding=told("-" * 10, now=0.0))
 
     assert [(30 - 10 / 0.9) / 31, (20 - 10 / 0.9) / 21] == pytest.approx([shedding.share(now) for now in (29.0, 31.0)])
+
+
+def test_a_failure_that_is_no_refusal_was_accepted_and_proves_nothing():
+    """Alone it refuses nobody; after an outage it lessens the share as any accepted call does, and ends nothing."""
+    alone, after = Shedding(0.9), Shedding(0.9)
+    for _ in range(50):
+        alone.fail(1.0)
+        after.refuse(1.0)
+    full = after.share(1.0)
+    for _ in range(50):
+        after.fail(2.0)
+
+    assert (0.0, 0.9) == (alone.share(1.0), full)
+    assert 0.4 < after.share(2.0) < 0.5
