@@ -148,7 +148,8 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     limit        ``ub.AdaptiveLimit(…)`` of calls in flight, which is found; None: no limit
     throttle     ``ub.Throttle(accept=0.9)``: while the target refuses more, a share is not sent; None: no throttle
     budget       ``ub.RetryBudget(ratio=0.2, …)``
-    memory       a ``ub.LocalMemory`` that nodes of the same name share
+    memory       a ``ub.LocalMemory`` that nodes of the same name share, or a ``ub.SqliteMemory``, which survives the
+                 process
     system       the ``ub.QuantumSystem`` that the node belongs to, whose nodes learn together
     ============ =====================================================================================================
 
