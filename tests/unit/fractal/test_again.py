@@ -197,3 +197,27 @@ def test_a_healed_call_lets_go_of_its_exception() -> None:
         assert kept[0]() is None
     finally:
         gc.enable()
+
+
+def test_a_repeat_that_finishes_although_it_was_cut_has_healed_the_call():
+    """It made a value of our cancellation, which counts; the task is none that anybody has cancelled."""
+    made, cancellings = [], []
+
+    @ub.protect("n", effects="none", timeout=ub.Timeout(1.0), retry=ub.Retry(2, backoff=ub.Backoff(0.0)))
+    async def work():
+        made.append(1)
+        if len(made) == 1:
+            raise ConnectionResetError
+        try:
+            await asyncio.sleep(9.0)  # noqa: TID251 - virtual
+        except asyncio.CancelledError:
+            return "what there was"
+
+    async def story():
+        value = await work()
+        cancellings.append(asyncio.current_task().cancelling())
+        return value
+
+    with virtual_time():
+        assert "what there was" == asyncio.run(story())
+    assert ([0], 1) == (cancellings, work.node.get_status().success_count)
