@@ -151,3 +151,17 @@ def test_who_waits_for_the_end_of_a_call_is_woken_by_it(bench):
     call.end()
 
     assert [0, 1] == woken
+
+
+@pytest.mark.parametrize(
+    "held",
+    [{"given": ((1,), {})}, {"work": print}, {"spent": (OSError(),)}, {"parts": {"pay": 1}}, {"remedies": (print,)}],
+    ids=lambda held: next(iter(held)),
+)
+def test_each_thing_that_a_call_holds_is_let_go_of(bench, held):
+    """Also if it is all that it holds."""
+    call = bench.context(**held)
+    call.end()
+
+    assert ((), {}) == call.given
+    assert (None, (), None, ()) == (call.work, call.spent, call.parts, call.remedies)

@@ -194,3 +194,16 @@ def test_others_work_as_long_as_one_of_them_does_not_rest(rests):
         rests.failed(B, 10.0, slow=True)
 
     assert [False, True, True] == [rests.others_work(names, A, 11.0) for names in ([A, C], [A, B], [A, "new"])]
+
+
+def test_the_room_for_ways_that_were_merely_late_is_no_larger(rests):
+    """One that is known takes no more of it when it fails again."""
+    for number in range(3 * MOST_KEPT):
+        rests.late(str(number))
+    latest = str(3 * MOST_KEPT - 1)
+    for _ in range(3):
+        rests.failed(latest, 0.0)
+        rests.late(latest)
+
+    assert MOST_KEPT == len(rests._troubles)
+    assert rests.is_down(latest)
