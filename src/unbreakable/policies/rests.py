@@ -142,7 +142,7 @@ class Rests:
     def is_resting(self, name: str, now: float) -> bool:
         """Return whether way *name* is left in peace."""
         trouble = self._troubles.get(name)
-        return trouble is not None and trouble.rests > 0 and trouble.until > now
+        return trouble is not None and trouble.until > now
 
     def may_work(self, name: str, now: float, since: float) -> bool:
         """Return whether way *name*, as far as is known, could have done what was begun at *since*.

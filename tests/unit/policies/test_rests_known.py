@@ -134,8 +134,9 @@ def test_a_look_since_it_was_begun_to_look_for_any_tells_of_a_way(rests):
 def test_in_its_place_comes_one_that_is_slow_and_does_not_rest(rests):
     """Of which nothing says that it is dead."""
     rests.failed(A, 10.0, slow=True)
+    shaky(rests, B, 1)
 
-    assert A == rests.replacement([A, B], 11.0)
+    assert [A, A] == [rests.replacement([A, other], 11.0) for other in (B, C)]
 
 
 def test_in_its_place_comes_none_that_rests(rests):
