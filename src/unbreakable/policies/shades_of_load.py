@@ -89,13 +89,14 @@ class ShadeOfThrottle(Shade):
 
 
 class ShadeOfPlaces(Shade):
-    """Count the calls that would be in flight, had those not been let in that came too many."""
+    """Count the calls that would be in flight, had those not been let in that came too many; and all that are."""
 
     place = "call"
 
     def __init__(self, places: int, wait: float) -> None:
         super().__init__()
-        self.places, self.wait, self.inside = places, wait, 0
+        self.places, self.wait = places, wait
+        self.inside = self.in_flight = 0  #: those that would have been let in, and all
 
     def most(self, now: float) -> int:
         """Return how many may be in flight."""
@@ -107,28 +108,29 @@ class ShadeOfPlaces(Shade):
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner*, in a place if there is one."""
         is_late = self._is_late(ctx.runtime.now())
-        if is_late:
-            self.would(ctx, "wait" if self.wait else "refuse")
         try:
+            if is_late:
+                self.would(ctx, "wait" if self.wait else "refuse")
             return await inner(ctx)
         finally:
-            if not is_late:
-                with self._lock:
-                    self.inside -= 1
+            with self._lock:
+                self.in_flight -= 1
+                self.inside -= not is_late
 
     def _is_late(self, now: float) -> bool:
         with self._lock:
             self._counts["calls"] += 1
+            self.in_flight += 1
+            self._counts["most_in_flight"] = max(self._counts["most_in_flight"], self.in_flight)
             if self.inside >= self.most(now):
                 self.is_full(now)
                 return True
             self.inside += 1
-            self._counts["most_in_flight"] = max(self._counts["most_in_flight"], self.inside)
             return False
 
     def clear(self) -> None:
-        """Forget who is inside."""
-        self.inside = 0
+        """Forget who is in flight."""
+        self.inside = self.in_flight = 0
 
 
 class ShadeOfBulkhead(ShadeOfPlaces):

@@ -225,11 +225,11 @@ def test_what_was_under_way_is_forgotten_after_a_fork():
     shadows = {"breaker": ub.CircuitBreaker(1), "bulkhead": ub.Bulkhead(1), "throttle": ub.Throttle()}
     node = ub.FractalNode("p", **{name: ub.Shadow(policy) for name, policy in shadows.items()})
     breaker, bulkhead, throttle = sorted(node.target.shades.all, key=lambda shade: shade.name)
-    breaker.circuit.probes, bulkhead.inside = 1, 1
+    breaker.circuit.probes = bulkhead.inside = bulkhead.in_flight = 1
     throttle.unsent.add(node)
     node.after_fork()
 
-    assert (0, 0, set()) == (breaker.circuit.probes, bulkhead.inside, throttle.unsent)
+    assert (0, 0, 0, set()) == (breaker.circuit.probes, bulkhead.inside, bulkhead.in_flight, throttle.unsent)
 
 
 @pytest.mark.parametrize(
