@@ -181,7 +181,7 @@ def test_calls_wait_for_the_circuit_in_line_within_their_deadline():
         budget = door.node.get_status().budget
         herd = [asyncio.ensure_future(door()) for _ in range(100)]
         outcome = await hasty.outcome()
-        await sleep(5.05)
+        await sleep(10.05)
         asked = len(calls)
         broken.clear()
         ends = await asyncio.gather(*herd)
@@ -190,8 +190,30 @@ def test_calls_wait_for_the_circuit_in_line_within_their_deadline():
 
     refused, waited, asked, ends, calls, free = play(story)
 
-    assert (True, 5.0) == (refused, waited)
+    assert (True, 0.0) == (refused, waited)
     assert (1, {"up"}, 100, True) == (asked, ends, calls, free)
+
+
+def test_whoever_finds_in_line_that_the_rest_has_become_too_long_leaves_it():
+    """A look in vain is followed by a longer rest: who has no time for that need not stand there until the end."""
+
+    async def story():
+        async def work():
+            await sleep(5.0)
+            raise OSError
+
+        breaker = ub.CircuitBreaker(1, rest=10.0, most_rest=40.0, wait=100.0)
+        door = ub.protect("target", retry=False, deadline=200.0, breaker=breaker)(work)
+        hasty = ub.protect("hasty", retry=False, deadline=25.0, breaker=False)(door)
+        await door.outcome()
+        probe = asyncio.ensure_future(door.outcome())
+        await sleep(1.0)
+        late = await hasty.outcome()
+        state = door.node.breaker.state.value
+        await probe
+        return type(late.error).__name__, round(late.elapsed, 3), round(late.error.retry_after, 3), state
+
+    assert ("CircuitOpen", 19.0, 15.0, "open") == play(story)
 
 
 def test_a_circuit_that_closes_before_the_call_stands_in_line_is_noticed():

@@ -8,7 +8,7 @@ from typing import Any
 from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
 from unbreakable.events import CircuitOpened, CircuitRamping, Event
 from unbreakable.outcome import Failure, Result, is_a
-from unbreakable.policies.circuit import Circuit
+from unbreakable.policies.circuit import Circuit, State
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.terms import Terms
 from unbreakable.runtime import Place
@@ -37,8 +37,8 @@ class CircuitBreaker(Terms):
     *most_rest* each rest in vain is followed by one twice as long, up to that; who was well for as long as the last one
     begins with *rest* again.  *jitter* is the share by which a rest may be longer, so that not all processes look at
     once.  With *ramp* it closes step by step within so many seconds: 10, 20, 40, 80 % of the attempts go through, as
-    long as fewer than *ratio* of them fail, or half.  A call waits at most *wait* seconds, within its deadline, for an
-    open circuit to let attempts through again; waiting costs no budget.
+    long as fewer than *ratio* of them fail, or half.  A call waits at most *wait* seconds for an open circuit to let
+    attempts through again, and not at all where the rest ends after its deadline; waiting costs no budget.
     """
 
     __slots__ = ()  # a dataclass as its terms are: to be made one anew would take a millisecond of every import
@@ -66,7 +66,7 @@ class CircuitBreaker(Terms):
         stamp, event = circuit.admit(now)
         tell(ctx, event)
         until = min(now + self.wait - ctx.waited, ctx.deadline)
-        if stamp is not None or until <= now or len(circuit.line) >= MOST_WAITING:
+        if stamp is not None or until <= now or rests_too_long(circuit, ctx) or len(circuit.line) >= MOST_WAITING:
             return stamp
         place = circuit.line.join(ctx.runtime)
         try:
@@ -81,11 +81,16 @@ class CircuitBreaker(Terms):
             now = ctx.runtime.now()
             stamp, event = circuit.admit(now)  # also at once: it may have closed before we stood in line
             tell(ctx, event)
-            if stamp is not None or now >= until:
+            if stamp is not None or now >= until or rests_too_long(circuit, ctx):
                 return stamp
             is_first = circuit.line.is_first(place)
             moment = min(until, max(circuit.until, now + LEAST_REST)) if is_first else until
             await place.wait(ctx.runtime, moment - now)
+
+
+def rests_too_long(circuit: Circuit, ctx: Context) -> bool:
+    """Return whether the call would stand in line in vain: the rest, whose end is known, is over after its deadline."""
+    return circuit.state is State.OPEN and circuit.until >= ctx.deadline
 
 
 def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:

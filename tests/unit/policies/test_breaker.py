@@ -233,13 +233,16 @@ def test_what_happens_to_the_circuit_is_told(bench, answer, settings, told):
         (5.0, {}, 5.0),
         (5.0, {"waited": 3.0}, 2.0),
         (5.0, {"waited": 6.0}, 0.0),
-        (5.0, {"deadline": 1.0}, 1.0),
+        (30.0, {"deadline": 1.0}, 0.0),
+        (30.0, {"deadline": 20.0}, 0.0),
+        (5.0, {"deadline": 20.1}, 5.0),
+        (30.0, {"deadline": 20.1}, 20.0),
         (30.0, {}, 20.0),
     ],
 )
 @pytest.mark.usefixtures("looks_take_no_time")
 def test_a_call_waits_as_long_as_it_may(bench, wait, fields, took):
-    """Less what it has waited already, within its deadline, and until it is let through."""
+    """Less what it has waited already, until it is let through; not at all where the rest ends after its deadline."""
     breaker = CircuitBreaker(1, rest=20.0, wait=wait)
     found, seconds, ctx, events = run(bench, breaker, Success(1), circuit=opened(breaker), **fields)
 
