@@ -175,3 +175,98 @@ def test_what_makes_no_sense_is_refused(make, message):
     """Each says what it expected."""
     with pytest.raises(ConfigurationError, match=message):
         make()
+
+
+# ── what is at hand ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Link:
+    """Something that breaks, and is mended by a method that all of its like have."""
+
+    def __init__(self, name):
+        self.name, self.up = name, True
+
+    def reconnect(self, _):
+        self.up = True
+
+    def ask(self):
+        if not self.up:
+            raise ConnectionError(f"{self.name} is down")
+
+
+WANTED = {"retry": ub.Retry(4, backoff=ub.Backoff(0)), "budget": False, "breaker": False, "effects": "none"}
+
+
+def remedies_of_one_name(links, form):
+    if form == "built in":
+        return [ub.remedies.reconnect(lambda link=link: link.reconnect(None)) for link in links]
+    if form == "lambdas":
+        return [(ConnectionError, lambda failure, link=link: link.reconnect(failure)) for link in links]
+    return [(ConnectionError, link.reconnect) for link in links]
+
+
+@pytest.mark.parametrize("form", ["methods", "built in", "lambdas"])
+@pytest.mark.parametrize("is_given", [True, False])
+def test_remedies_of_one_name_are_told_apart(form, is_given):
+    """Each has lessons of its own: both are tried, and the one that helps comes first the next time."""
+    links = [Link("database"), Link("queue")]
+    remedies = remedies_of_one_name(links, form)
+
+    @ub.protect("links", remedies=remedies if is_given or form == "built in" else (), **WANTED)
+    def ask():
+        for link in links:
+            link.ask()
+
+    for what, fix in () if is_given or form == "built in" else remedies:
+        ask.remedy(what)(fix)
+
+    applied = []
+    for _ in range(3):
+        links[1].up = False
+        applied.append(ask.outcome().remedies)
+
+    name = applied[0][0]
+    assert [(name, f"{name}#2"), (f"{name}#2",), (f"{name}#2",)] == applied
+
+
+def test_remedies_of_one_name_are_told_apart_in_blocks():
+    """There they are given anew with each call."""
+    links = [Link("database"), Link("queue")]
+    for tries in (3, 2, 2):
+        links[1].up = False
+        made = 0
+        for attempt in ub.attempts("links", remedies=remedies_of_one_name(links, "methods"), **WANTED):
+            with attempt:
+                made += 1
+                links[1].ask()
+        assert tries == made
+
+
+@pytest.mark.parametrize("calls", [6, 20, 60, 400])
+def test_credentials_are_refreshed_again_once_the_outage_of_their_service_is_over(calls, clock):
+    """Where nothing but a remedy can help, waiting does not take its place; each twentieth call looks at the latest."""
+    refreshed, valid, works = [], True, False
+
+    @ub.protect("api", effects="none", breaker=False, budget=False)
+    def ask():
+        if not valid:
+            raise PermissionError("401")
+
+    @ask.remedy(PermissionError)
+    def refresh(failure):
+        nonlocal valid
+        refreshed.append(works)
+        valid = works
+
+    def lose():
+        nonlocal valid
+        valid = False
+        return not ask.outcome().ok
+
+    assert 0 == sum(not ask.outcome().ok for _ in range(50))
+    lost = sum(lose() for _ in range(calls))
+    assert calls == lost
+    assert len(refreshed) <= 10 + calls / 10
+    works = True
+    assert sum(lose() for _ in range(20)) < 20
+    assert 0 == sum(lose() for _ in range(20))

@@ -22,7 +22,7 @@ HOPEFUL = 0.2  # how likely any remedy has to be to work, so that there are repe
 SAID = 0.75  # how likely repeats are in vain before it was tried, where the target says so itself
 DARK = {True: 2, False: 1}  # lost calls that count for long, of those between two successes: an outage is no proof
 HEALTH = 200.0  # successes of the target that leave half of the evidence that repeats are in vain, unless it says so
-RELIEF = 0.25  # what a call that was healed leaves of the evidence that none can be
+RELIEF = 0.25  # what a call that was healed leaves of the evidence that none can be, or not by what did it
 
 
 KNOWN = 4  # numbers that a score consists of
@@ -42,6 +42,8 @@ class Score:
         for worked, failed, seconds in tries:
             if failed > worked and self.value() > SURE:
                 self._forget(SURPRISE)
+            elif worked > failed and self.value() < HOPEFUL:
+                self.fade(RELIEF)
             tried = worked + failed
             left = FORGET if tried == 1 else FORGET ** min(MOST_TRIALS, tried)
             self.worked, self.tried = left * self.worked + worked, left * self.tried + tried
@@ -84,12 +86,13 @@ class Score:
 class Case:
     """Keep what is known of one signature, in little room: seven numbers for each remedy."""
 
-    __slots__ = ("_names", "_numbers", "credit", "dark", "is_worth_keeping", "seen")
+    __slots__ = ("_names", "_numbers", "credit", "dark", "denied", "is_worth_keeping", "seen")
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
         self._numbers = array("f")
         self.credit = 0.0  #: explorations that are allowed by now
+        self.denied = 0  #: calls that were not repeated, since that is in vain
         self.seen, self.dark = -1, 0  #: successes of the target at the latest lost call; lost calls since it had one
         self.is_worth_keeping = False  #: whether anything but waiting has ever helped, or is known not to
 

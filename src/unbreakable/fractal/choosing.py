@@ -9,7 +9,7 @@ from unbreakable.fractal.episode import Episode
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.methods import remedies_of
 from unbreakable.fractal.remedies import Remedy
-from unbreakable.fractal.signature import root_cause, sign
+from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.fractal.turn import Turn
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context
@@ -17,7 +17,7 @@ from unbreakable.policies.effects import may_repeat
 
 
 def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
-    """Return the remedy that is most likely to work for *failure*; None is waiting."""
+    """Return the remedy that is most likely to work for *failure*; None is waiting, or doing nothing."""
     if failure.refused or ctx.left() <= 0:
         return None  # our own refusal is nothing that a remedy for the target's errors should see
     with ctx.notebook.doing("heal.fix.recall"):
@@ -27,19 +27,22 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
         if not candidates:
             return None
         experience: Experience = ctx.target.experience
-        chosen, why = experience.choose(failure.signature, candidates, ctx.runtime.random, tried)
-        ctx.notebook.tell(f"chose {name_of(chosen)}: {why}")
-        return chosen
+        dice, retry = ctx.runtime.random, ctx.plan.retry
+        can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
+        choice = experience.choose(failure.signature, candidates, dice, tried, can_wait=can_wait)
+        episode.is_look = choice.is_look
+        ctx.notebook.tell(f"chose {name_of(choice.remedy) if choice.remedy or can_wait else 'nothing'}: {choice.why}")
+        return choice.remedy
 
 
 def why_give_up(ctx: Context, failure: Failure, remedy: Remedy | None, episode: Episode) -> str | None:
     """Return why a repeat that could be made is not; None when it is."""
     if remedy is not None and remedy.final:
         return f"{remedy.name} is the remedy for this"
-    if failure.refused:
+    if failure.refused or episode.is_look:
         return None
     experience: Experience = ctx.target.experience
-    return experience.gives_up(failure.signature, episode.candidates, ctx.target.successes_of_all, ctx.runtime.random)
+    return experience.gives_up(failure.signature, episode.candidates, ctx.target.successes_of_all)
 
 
 def is_mendable(failure: Failure, ctx: Context) -> bool:

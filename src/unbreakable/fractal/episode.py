@@ -18,12 +18,13 @@ class Episode:
     It may have failed *before* by a signature, "" for none.
     """
 
-    __slots__ = ("candidates", "failures", "tries")
+    __slots__ = ("candidates", "failures", "is_look", "tries")
 
     def __init__(self, before: str) -> None:
         self.failures = Counter([before] if before else ())
         self.tries: dict[str, Counter[str]] = {}
         self.candidates: Sequence[Remedy] = ()  #: for the latest failure
+        self.is_look = False  #: whether what was chosen against it is to see whether it helps again
 
     def failed(self, failure: Failure, candidates: Sequence[Remedy]) -> Mapping[str, int]:
         """Take in a *failure* and what may mend it; return how often each remedy was tried against it."""

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from unbreakable.fractal.cases import (
     DARK,
+    HOPEFUL,
     NO_NEWS,
     NOTHING,
     SAID,
@@ -39,11 +40,22 @@ MOST_FRESH = 64  # verdicts that wait until somebody asks: to take in several al
 MOST_SCORES = 256  # of remedies, over all signatures
 EXPLORE = 0.05  # share of first choices that may go to what is not known to be best
 GONE = 0.835  # how likely repeats have to be in vain, so that there are none: 5 calls in a row, or 2 that say why
-PROBE = 0.05  # share of calls that look whether repeats are in vain still
+LOOK = 20  # of so many calls that are not repeated, one looks whether that is in vain still
 
 
 WAITING = name_of(None), prior_of(None)
 NOT_YET: Mapping[str, int] = {}
+
+
+class Choice(NamedTuple):
+    """What is to be tried, None for waiting or giving up; why; whether only to see if it helps again."""
+
+    remedy: Remedy | None
+    why: str
+    is_look: bool = False
+
+
+NO_USE = Choice(None, "nothing at hand promises to help")
 
 
 class Experience:
@@ -168,24 +180,44 @@ class Experience:
         candidates: Sequence[Remedy],
         dice: Callable[[], float],
         tried: Mapping[str, int] = NOT_YET,
-    ) -> tuple[Remedy | None, str]:
+        *,
+        can_wait: bool = True,
+    ) -> Choice:
         """Return the most promising candidate, None for waiting, and why.
 
-        Of the candidates those are asked that were *tried* least often in this call.
+        Of the candidates those are asked that were *tried* least often in this call; waiting is one of them unless
+        nobody repeats such a failure for having waited.
         """
         least = min((times(option, tried) for option in candidates), default=0)
-        pool = [*(option for option in candidates if times(option, tried) == least), None]
+        pool: list[Remedy | None] = [option for option in candidates if times(option, tried) == least]
         case = self._cases.get(signature, NOTHING)
+        if not can_wait:
+            return self._choose_or_give_up(case, pool, again=least > 0)
+        pool.append(None)
         best = most_promising(case, pool)
         if case is NOTHING or least or len(pool) < 2:
-            return best, reason(case, best)
+            return Choice(best, reason(case, best))
         with self._lock:
             case.credit = min(1.0, case.credit + EXPLORE)
             if case.credit < 1.0:
-                return best, reason(case, best)
+                return Choice(best, reason(case, best))
             drawn = max(pool, key=lambda option: draw(case, option, dice))
             case.credit -= drawn is not best
-        return drawn, reason(case, drawn) + ("" if drawn is best else "; to see whether it is the better one")
+        return Choice(drawn, reason(case, drawn) + ("" if drawn is best else "; to see whether it is the better one"))
+
+    def _choose_or_give_up(self, case: Case, pool: Sequence[Remedy | None], *, again: bool) -> Choice:
+        """Return the best of *pool*, None where too many tries with it were in vain.
+
+        One call in twenty looks then, not *again* and again, whether it helps: what was down is mended some day.
+        """
+        best = most_promising(case, pool)
+        if case is NOTHING or case.estimate(best) >= HOPEFUL:
+            return Choice(best, reason(case, best))
+        with self._lock:
+            case.credit = min(1.0, case.credit + EXPLORE * (not again))
+            is_look = case.credit >= 1.0 and not again
+            case.credit -= is_look
+        return Choice(best, reason(case, best) + "; to see whether it does now", is_look=True) if is_look else NO_USE
 
     # ── whether anything works ───────────────────────────────────────────────────────────────────────────────────
 
@@ -224,10 +256,8 @@ class Experience:
             for case in gone:
                 case.is_worth_keeping = True
 
-    def gives_up(
-        self, signature: str, candidates: Sequence[Remedy], successes: Callable[[], int], dice: Callable[[], float]
-    ) -> str | None:
-        """Return why there is to be no repeat; None where there is one, be it to see whether it is in vain still."""
+    def gives_up(self, signature: str, candidates: Sequence[Remedy], successes: Callable[[], int]) -> str | None:
+        """Return why there is to be no repeat; None where there is one, as in each twentieth call: that looks again."""
         case = self._cases.get(signature, NOTHING)
         if not self.is_grim:
             return None
@@ -235,8 +265,10 @@ class Experience:
         if case.in_vain(so_far) < GONE or case.is_hopeful(candidates):
             self._look_back(so_far)
             return None
-        if dice() < PROBE:
-            return None
+        with self._lock:
+            case.denied += 1
+            if case.denied % LOOK == 0:
+                return None
         return "no repeat has helped against this, call after call"
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from unbreakable.fractal.node import FractalNode
-from unbreakable.fractal.remedies import Remedy, admitted, read_remedies
+from unbreakable.fractal.remedies import Remedy, admitted, enlist, read_remedies
 from unbreakable.fractal.settings import plain_function
 from unbreakable.fractal.trying import check_input
 from unbreakable.fractal.turn import Turns
@@ -37,7 +37,10 @@ class Own:
         self.name = name
         self.validate: Callable[[], object] | None = plain_function(name, "validate", given.pop("validate", None))
         self.key: Callable[[], Any] | None = plain_function(name, "key", given.pop("key", None))
-        self.remedies = [admitted(name, None, each) for each in read_remedies(name, given.pop("remedies", None))]
+        self.remedies: list[Remedy] = []
+        enlist(
+            self.remedies, *(admitted(name, None, each) for each in read_remedies(name, given.pop("remedies", None)))
+        )
         self.sort = (self.key is not None, bool(self.remedies))  #: what tells apart the nodes of one place
 
     def settings(self) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
@@ -99,6 +100,27 @@ def made_remedy(
     name = label or qualified_name(function).rpartition(".")[2]
     is_for_one = takes is not None and takes.instance
     return Remedy(name, matches, caller_of(function, takes), source=function, takes_instance=is_for_one)
+
+
+def enlist(remedies: list[Remedy], *others: Remedy) -> None:
+    """Add *others* to *remedies*, each under a name of its own, for what was learned goes by names.
+
+    >>> found = [Remedy("reconnect", bool, None)]
+    >>> enlist(found, Remedy("reconnect", bool, None), Remedy("reconnect", bool, None))
+    >>> [remedy.name for remedy in found]
+    ['reconnect', 'reconnect#2', 'reconnect#3']
+    """
+    for other in others:
+        taken = {remedy.name for remedy in remedies} | (set() if other.apply is None else {WAIT, GIVE_UP})
+        remedies.append(other if other.name not in taken else renamed(other, taken))
+
+
+def renamed(remedy: Remedy, taken: Collection[str]) -> Remedy:
+    """Return *remedy* under a name that is not *taken*: another node may have it under its own."""
+    names = (f"{remedy.name}#{number}" for number in itertools.count(2))
+    remedy = copy.copy(remedy)
+    remedy.name = next(name for name in names if name not in taken)
+    return remedy
 
 
 def admitted(node: str, method: Any, remedy: Remedy) -> Remedy:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 from unbreakable.fractal import FractalNode, Remedy
 from unbreakable.fractal.options import Options
 from unbreakable.fractal.ports import join
+from unbreakable.fractal.remedies import enlist
 from unbreakable.fractal.settings import check_names
 from unbreakable.nodes.doors import AsyncOperation, SyncOperation
 from unbreakable.nodes.http.credentials import are_refused
@@ -85,11 +86,10 @@ class APINode(FractalNode):
             self.targets.tell_effects(self._effects)
         if self.asking.credentials is not None:
             refresh = self.asking.credentials.refresh
-            self.remedies.append(Remedy("refresh_credentials", are_refused, refresh, PRIOR))
+            enlist(self.remedies, Remedy("refresh_credentials", are_refused, refresh, PRIOR))
         if len(urls) > 1:
-            self.remedies.append(
-                Remedy("other_endpoint", self.asking.may_move, self.asking.move, PRIOR, prevents=False)
-            )
+            move = self.asking.move
+            enlist(self.remedies, Remedy("other_endpoint", self.asking.may_move, move, PRIOR, prevents=False))
         join(self, system)
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────

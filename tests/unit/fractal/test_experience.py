@@ -109,8 +109,8 @@ def test_what_several_targets_know_of_a_remedy_is_weighed_by_how_much_that_is():
 # ── giving up ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def gives_up(experience, signature="timeout", successes=0, dice=lambda: 0.9):
-    return experience.gives_up(signature, [], lambda: successes, dice) is not None
+def gives_up(experience, signature="timeout", successes=0):
+    return any(experience.gives_up(signature, [], lambda: successes) for _ in range(2))  # one in twenty only looks
 
 
 def lost(times, signature="timeout", between=1):
@@ -121,9 +121,29 @@ def lost(times, signature="timeout", between=1):
 
 
 def test_what_no_repeat_ever_helped_against_is_not_repeated():
-    """Five calls lost after repeats are enough, four are not; now and then it is looked whether it is so still."""
+    """Five calls lost after repeats are enough, four are not; each twentieth call looks whether it is so still."""
     assert [False, True] == [gives_up(lost(times)) for times in (4, 5)]
-    assert not gives_up(lost(20), dice=lambda: 0.04)
+    experience = lost(20)
+    said = [experience.gives_up("timeout", [], lambda: 0) for _ in range(40)]
+    assert [19, 39] == [number for number, why in enumerate(said) if why is None]
+
+
+def test_waiting_is_no_choice_where_nobody_repeats_for_it():
+    """A remedy that was in vain through an outage is not pushed aside by what cannot be done, nor forgotten."""
+    experience = taught((REFRESH, False, 3))
+
+    def told(tried=None):
+        return experience.choose("timeout", [REFRESH], random.Random(1).random, tried or {}, can_wait=False)
+
+    assert None is chosen(taught((REFRESH, False, 3)), REFRESH)
+    assert (REFRESH, REFRESH) == (told()[0], told({"refresh": 2})[0])
+    for _ in range(6):
+        experience.update("timeout", REFRESH, worked=False)
+    looks = [told().is_look for _ in range(40)]
+    assert [19, 39] == [number for number, is_look in enumerate(looks) if is_look]
+    assert None is told({"refresh": 1})[0] is told()[0]
+    experience.update("timeout", REFRESH, worked=True)
+    assert REFRESH is told()[0]
 
 
 @pytest.mark.parametrize("words", ["auth_error", "limit 0"])
@@ -201,7 +221,7 @@ def test_a_remedy_that_helps_now_and_then_or_was_never_tried_is_hope():
     helps = taught((OTHER, True, 2), (OTHER, False, 1), experience=lost(50))
 
     assert not gives_up(helps)
-    assert None is lost(50).gives_up("timeout", [THIRD], lambda: 0, lambda: 0.9)
+    assert None is lost(50).gives_up("timeout", [THIRD], lambda: 0)
 
 
 # ── what is told to others ───────────────────────────────────────────────────────────────────────────────────────────
