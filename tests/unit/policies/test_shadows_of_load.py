@@ -89,7 +89,10 @@ def test_what_a_throttle_does_not_hold_off_says_nothing_to_it(colour, trouble):
     retry = False if trouble == "refused" else ub.Retry(1, on=ConnectionError)
     course = Course(colour, wrong, throttle=ub.Shadow(ub.Throttle(0.5)), breaker=breaker, retry=retry)
     course.calls(200, 0.3)
+    sent, accepted, _ = course.door.node.target.shades.all[0].shedding._sums()
 
+    assert ((0, 0) if trouble == "refused" else (sent, sent)) == (sent, accepted)
+    assert (sent > 0) is (trouble != "refused")
     assert (200, 0) == (course.shadows["throttle"]["calls"], course.shadows["throttle"]["would_refuse"])
 
 
