@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import unbreakable as ub
 
@@ -27,6 +27,7 @@ def nodes_in_nodes() -> None:
     with outer as node, loop as running:
         assert_type(node, ub.FractalNode)
         assert_type(running, ub.QuantumLoop)
+    assert_type(inner.execute_sync(), ub.Outcome[Any])
     assert_type(outer.breaker.state, ub.State)
     assert_type(loop.state, ub.LoopState)
     assert_type(loop.get_status().healing["survival_mode"].tried, int)

@@ -93,9 +93,8 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         self.runtime: Runtime | None = runtime
         self.drivers: tuple[Runtime, ...] = (ASYNCIO, BLOCKING) if runtime is None else (runtime,)
         self.validate, self.schema, verify = self.settings.validate, self.settings.schema, self.settings.verify
-        self.check = None if verify is None else verify.check
         self.judges = verify is not None or self.schema is not None
-        self.listeners = ()
+        self.check, self.listeners = None if verify is None else verify.check, ()
         self.new_chooser: Callable[[Settings], Chooser] = (parent or type(self)).new_chooser
         self.chooser: Chooser | None = None  #: made when there is something to choose from
         self.remedies: list[Remedy] = []
@@ -134,16 +133,17 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         ctx = self._opened(self.runtime or ASYNCIO, operation, context, scope)
         return self.outcome(ctx, await self.play(ctx))
 
-    def execute_sync(self, operation: Callable[..., T] | None = None, context: Any = None, **scope: Any) -> Outcome[T]:
+    @overload
+    def execute_sync(self, operation: Callable[..., T], context: Any = None, **scope: Any) -> Outcome[T]: ...
+    @overload
+    def execute_sync(self, operation: None = None, context: Any = None, **scope: Any) -> Outcome[Any]: ...
+    def execute_sync(self, operation: Any = None, context: Any = None, **scope: Any) -> Outcome[Any]:
         """Run *operation*, which is a plain function, in this thread; otherwise as ``execute``."""
         ctx = self._opened(self.runtime or BLOCKING, operation, context, scope)
         return self.outcome(ctx, play_blocking(self.play, ctx))
 
     def __call__(self, ctx: Context, **changed: Any) -> Any:
-        """Be another node's operation: run this one's own inside the call of *ctx*; return its value or raise.
-
-        In async code that is to be awaited.
-        """
+        """Be another node's operation, inside the call of *ctx*; return its value, in async code to be awaited."""
         script = self._inside(ctx, changed)
         return script if ctx.runtime.preemptive else run_blocking(script)
 

@@ -31,15 +31,15 @@ def read_address(connection: Any) -> Path | None:
         raise ConfigurationError(f"connection must be {EXAMPLE}; {url.drivername!r} is not offered yet")
     shown = url.render_as_string()
     if url.host or url.username or url.port:
-        raise refuse("connection", f"{EXAMPLE}, with three slashes before the path,", shown)
+        raise refuse("connection", f"{EXAMPLE}, with three slashes before the path", shown)
     if url.query:
-        raise refuse("connection", f"{EXAMPLE}, without anything after a question mark,", shown)
+        raise refuse("connection", f"{EXAMPLE}, without anything after a question mark", shown)
     path = url.database or MEMORY
     if "\0" in path or path.startswith("file:"):
-        raise refuse("connection", f"{EXAMPLE}, with a plain path,", shown)
+        raise refuse("connection", f"{EXAMPLE}, with a plain path", shown)
     if path == MEMORY:
         return None
     place = Path(path).resolve()
     if place.is_dir():
-        raise refuse("connection", f"{EXAMPLE}, with a file and not a folder,", shown)
+        raise refuse("connection", f"{EXAMPLE}, with a file and not a folder", shown)
     return place
