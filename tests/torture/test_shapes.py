@@ -7,6 +7,7 @@ import copy
 import functools
 import inspect
 import pickle
+from unittest.mock import ANY
 
 import pytest
 
@@ -285,3 +286,4 @@ def test_the_same_method_of_the_same_object_is_equal():
     assert Unhashable.first == Unhashable.first != Unhashable.second
     assert account.class_inside == Account.class_inside
     assert one.first not in (one, None)
+    assert {"callback": one.first} == {"callback": ANY}

@@ -270,3 +270,85 @@ def test_credentials_are_refreshed_again_once_the_outage_of_their_service_is_ove
     works = True
     assert sum(lose() for _ in range(20)) < 20
     assert 0 == sum(lose() for _ in range(20))
+
+
+def test_after_an_outage_one_look_tries_all_that_is_at_hand(clock):
+    """Not one remedy in each twentieth call: the one that works may be the last of them."""
+
+    @ub.protect("api", breaker=False, budget=False, effects="none", retry=ub.Retry(4, backoff=ub.Backoff(0)))
+    def ask():
+        raise PermissionError("401")
+
+    done = []
+    for number in range(3):
+        ask.remedy(PermissionError, name=f"fix {number}")(lambda failure, number=number: done.append(number))
+    for _ in range(200):
+        ask.outcome()
+    tried = [len(set(ask.outcome().remedies)) for _ in range(60)]
+    assert [3, 3] == [remedies for remedies in tried if remedies][-2:]
+
+
+def test_what_is_repaired_for_the_next_call_is_never_left_out(clock):
+    """Where the effects forbid the repeat nobody learns whether it helped, so a failed outage says nothing for ever."""
+    left, is_up = 0, False
+
+    @ub.protect("pay", effects="once", breaker=False)
+    def pay():
+        nonlocal left
+        if left <= 0:
+            raise PermissionError("expired")
+        left -= 1
+
+    @pay.remedy(PermissionError)
+    def refresh(failure):
+        nonlocal left
+        if not is_up:
+            raise ConnectionError("down")
+        left = 10
+
+    for _ in range(30):
+        pay.outcome()
+    is_up = True
+    assert 10 >= sum(not pay.outcome().ok for _ in range(100))
+
+
+def test_one_instance_that_is_sick_takes_no_remedy_from_the_others(clock):
+    """They share what was learned, and the remedy mends each for itself."""
+
+    class Client:
+        def __init__(self, is_sick=False):
+            self.is_sick, self.left = is_sick, 0
+
+        @ub.protect("api", effects="none", breaker=False, budget=False)
+        def get(self):
+            if self.left <= 0:
+                raise PermissionError("expired")
+            self.left -= 1
+
+        @get.remedy(PermissionError)
+        def refresh(self, failure):
+            if self.is_sick:
+                raise ConnectionError("down")
+            self.left = 5
+
+    sick, *well = Client(is_sick=True), Client(), Client(), Client()
+    lost = 0
+    for _ in range(200):
+        sick.get.outcome()
+        lost += sum(not client.get.outcome().ok for client in well)
+    assert lost <= 6
+
+
+def test_one_function_for_two_sorts_of_failures_is_one_remedy():
+    """It keeps its name, and is not applied twice for being registered twice."""
+
+    @ub.protect("api", effects="none", budget=False, breaker=False, retry=ub.Retry(3, backoff=ub.Backoff(0)))
+    def ask():
+        raise ConnectionResetError("down")
+
+    @ask.remedy(ConnectionError)
+    @ask.remedy(OSError)
+    def fix(failure):
+        pass
+
+    assert {"fix"} == set(ask.outcome().remedies)

@@ -18,6 +18,7 @@ from unbreakable.policies.effects import may_repeat
 
 def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
     """Return the remedy that is most likely to work for *failure*; None is waiting, or doing nothing."""
+    episode.is_look = False
     if failure.refused or ctx.left() <= 0:
         return None  # our own refusal is nothing that a remedy for the target's errors should see
     with ctx.notebook.doing("heal.fix.recall"):
@@ -29,7 +30,8 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
         experience: Experience = ctx.target.experience
         dice, retry = ctx.runtime.random, ctx.plan.retry
         can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
-        choice = experience.choose(failure.signature, candidates, dice, tried, can_wait=can_wait)
+        options = {"can_wait": can_wait, "is_judged": may_repeat(ctx.plan.effects, failure)}
+        choice = experience.choose(failure.signature, candidates, dice, tried, **options)
         episode.is_look = choice.is_look
         ctx.notebook.tell(f"chose {name_of(choice.remedy) if choice.remedy or can_wait else 'nothing'}: {choice.why}")
         return choice.remedy

@@ -182,17 +182,21 @@ class Experience:
         tried: Mapping[str, int] = NOT_YET,
         *,
         can_wait: bool = True,
+        is_judged: bool = True,
     ) -> Choice:
         """Return the most promising candidate, None for waiting, and why.
 
         Of the candidates those are asked that were *tried* least often in this call; waiting is one of them unless
-        nobody repeats such a failure for having waited.
+        nobody repeats such a failure for having waited.  What *is_judged* by no attempt after it is never left out.
         """
         least = min((times(option, tried) for option in candidates), default=0)
         pool: list[Remedy | None] = [option for option in candidates if times(option, tried) == least]
         case = self._cases.get(signature, NOTHING)
         if not can_wait:
-            return self._choose_or_give_up(case, pool, again=least > 0)
+            before = [option for option in candidates if least == 0 < times(option, tried)]
+            if is_judged and case is not NOTHING:
+                return self._choose_or_give_up(case, pool, before, again=least > 0)
+            return Choice(best := most_promising(case, pool), reason(case, best))
         pool.append(None)
         best = most_promising(case, pool)
         if case is NOTHING or least or len(pool) < 2:
@@ -205,18 +209,24 @@ class Experience:
             case.credit -= drawn is not best
         return Choice(drawn, reason(case, drawn) + ("" if drawn is best else "; to see whether it is the better one"))
 
-    def _choose_or_give_up(self, case: Case, pool: Sequence[Remedy | None], *, again: bool) -> Choice:
+    def _choose_or_give_up(
+        self, case: Case, pool: Sequence[Remedy | None], before: Sequence[Remedy], *, again: bool
+    ) -> Choice:
         """Return the best of *pool*, None where too many tries with it were in vain.
 
-        One call in twenty looks then, not *again* and again, whether it helps: what was down is mended some day.
+        One call in twenty looks then, not *again* and again, whether it helps: what was down is mended some day.  With
+        one of them tried *before*, that call tries the others, too.  What serves one instance is judged by all of them,
+        and so it is tried once in each call.
         """
         best = most_promising(case, pool)
-        if case is NOTHING or case.estimate(best) >= HOPEFUL:
+        serves_one = best is not None and best.turns is not None and not again
+        if serves_one or case.estimate(best) >= HOPEFUL:
             return Choice(best, reason(case, best))
+        is_looking = any(case.estimate(each) < HOPEFUL for each in before)
         with self._lock:
-            case.credit = min(1.0, case.credit + EXPLORE * (not again))
-            is_look = case.credit >= 1.0 and not again
-            case.credit -= is_look
+            case.credit = min(1.0, case.credit + EXPLORE * (not again and not is_looking))
+            is_look = is_looking or (case.credit >= 1.0 and not again)
+            case.credit -= is_look and not is_looking
         return Choice(best, reason(case, best) + "; to see whether it does now", is_look=True) if is_look else NO_USE
 
     # ── whether anything works ───────────────────────────────────────────────────────────────────────────────────

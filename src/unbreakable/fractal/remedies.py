@@ -111,12 +111,13 @@ def enlist(remedies: list[Remedy], *others: Remedy) -> None:
     ['reconnect', 'reconnect#2', 'reconnect#3']
     """
     for other in others:
-        taken = {remedy.name for remedy in remedies} | (set() if other.apply is None else {WAIT, GIVE_UP})
+        unlike = {remedy.name for remedy in remedies if remedy.source is None or remedy.source != other.source}
+        taken = unlike | (set() if other.apply is None else {WAIT, GIVE_UP})
         remedies.append(other if other.name not in taken else renamed(other, taken))
 
 
 def renamed(remedy: Remedy, taken: Collection[str]) -> Remedy:
-    """Return *remedy* under a name that is not *taken*: another node may have it under its own."""
+    """Return *remedy* under a name that is not *taken* by another one: another node may have it under its own."""
     names = (f"{remedy.name}#{number}" for number in itertools.count(2))
     remedy = copy.copy(remedy)
     remedy.name = next(name for name in names if name not in taken)

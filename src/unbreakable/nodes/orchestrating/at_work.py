@@ -108,7 +108,7 @@ class Place:
         if left := [step for step in saga.ledger if saga.must_undo(step)]:
             logging.getLogger("unbreakable").warning(
                 "run %r was cut by the end of its event loop, and not undone: %s; only this process knows (pending). "
-                "Close %r (async with, aclose) before the loop ends, or give it a state file, which outlives it",
+                "Close %r in time (async with, aclose; grace), or give it a state file, which outlives the loop",
                 *(self.run_id, ", ".join(left), self.owner.name),
             )
 
