@@ -92,7 +92,7 @@ class Case:
         self._names: tuple[str, ...] = ()
         self._numbers = array("f")
         self.credit = 0.0  #: explorations that are allowed by now
-        self.denied = 0  #: calls that were not repeated, since that is in vain
+        self.denied = 0  #: calls for which there was little hope, those that looked again included
         self.seen, self.dark = -1, 0  #: successes of the target at the latest lost call; lost calls since it had one
         self.is_worth_keeping = False  #: whether anything but waiting has ever helped, or is known not to
 

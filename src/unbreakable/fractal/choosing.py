@@ -30,8 +30,8 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
         experience: Experience = ctx.target.experience
         dice, retry = ctx.runtime.random, ctx.plan.retry
         can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
-        options = {"can_wait": can_wait, "is_judged": may_repeat(ctx.plan.effects, failure)}
-        choice = experience.choose(failure.signature, candidates, dice, tried, **options)
+        is_judged = may_repeat(ctx.plan.effects, failure)
+        choice = experience.choose(failure.signature, candidates, dice, tried, can_wait=can_wait, is_judged=is_judged)
         episode.is_look = choice.is_look
         ctx.notebook.tell(f"chose {name_of(choice.remedy) if choice.remedy or can_wait else 'nothing'}: {choice.why}")
         return choice.remedy

@@ -112,10 +112,9 @@ class Door(Generic[P, T]):
         """Compare as functions and bound methods do: what is asked of an object twice is the same method."""
         if not isinstance(other, Door):
             return NotImplemented
-        is_same = other.function is self.function
-        return other.node is self.node and (
-            is_same or (inspect.ismethod(self.function) and other.function == self.function)
-        )
+        if other.node is not self.node:
+            return False
+        return other.function is self.function or (inspect.ismethod(self.function) and other.function == self.function)
 
     def __hash__(self) -> int:
         """Hash as they do, whether or not the object of a method can be hashed."""

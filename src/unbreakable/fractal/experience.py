@@ -40,7 +40,7 @@ MOST_FRESH = 64  # verdicts that wait until somebody asks: to take in several al
 MOST_SCORES = 256  # of remedies, over all signatures
 EXPLORE = 0.05  # share of first choices that may go to what is not known to be best
 GONE = 0.835  # how likely repeats have to be in vain, so that there are none: 5 calls in a row, or 2 that say why
-LOOK = 20  # of so many calls that are not repeated, one looks whether that is in vain still
+LOOK = 20  # of so many calls for which nothing more is done, one looks whether that is in vain still
 
 
 WAITING = name_of(None), prior_of(None)
@@ -192,12 +192,10 @@ class Experience:
         least = min((times(option, tried) for option in candidates), default=0)
         pool: list[Remedy | None] = [option for option in candidates if times(option, tried) == least]
         case = self._cases.get(signature, NOTHING)
-        if not can_wait:
-            before = [option for option in candidates if least == 0 < times(option, tried)]
-            if is_judged and case is not NOTHING:
-                return self._choose_or_give_up(case, pool, before, again=least > 0)
-            return Choice(best := most_promising(case, pool), reason(case, best))
-        pool.append(None)
+        if not can_wait and is_judged and case is not NOTHING:
+            before = [option for option in candidates if times(option, tried) > least]
+            return self._choose_or_give_up(case, pool, before, again=least > 0)
+        pool += [None] * can_wait
         best = most_promising(case, pool)
         if case is NOTHING or least or len(pool) < 2:
             return Choice(best, reason(case, best))
@@ -223,11 +221,15 @@ class Experience:
         if serves_one or case.estimate(best) >= HOPEFUL:
             return Choice(best, reason(case, best))
         is_looking = any(case.estimate(each) < HOPEFUL for each in before)
+        if is_looking or not (again or self._is_denied(case)):
+            return Choice(best, reason(case, best) + "; to see whether it does now", is_look=True)
+        return NO_USE
+
+    def _is_denied(self, case: Case) -> bool:
+        """Return whether a call for which there is little hope is given up; each twentieth one looks again."""
         with self._lock:
-            case.credit = min(1.0, case.credit + EXPLORE * (not again and not is_looking))
-            is_look = is_looking or (case.credit >= 1.0 and not again)
-            case.credit -= is_look and not is_looking
-        return Choice(best, reason(case, best) + "; to see whether it does now", is_look=True) if is_look else NO_USE
+            case.denied += 1
+            return case.denied % LOOK > 0
 
     # ── whether anything works ───────────────────────────────────────────────────────────────────────────────────
 
@@ -275,11 +277,7 @@ class Experience:
         if case.in_vain(so_far) < GONE or case.is_hopeful(candidates):
             self._look_back(so_far)
             return None
-        with self._lock:
-            case.denied += 1
-            if case.denied % LOOK == 0:
-                return None
-        return "no repeat has helped against this, call after call"
+        return "no repeat has helped against this, call after call" if self._is_denied(case) else None
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
 

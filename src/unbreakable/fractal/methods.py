@@ -16,7 +16,7 @@ from typing import Any
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.operation import function_of
-from unbreakable.fractal.remedies import Matcher, Remedy, admitted, enlist, made_remedy, matcher
+from unbreakable.fractal.remedies import Matcher, Remedy, enlist, made_remedy, matcher
 from unbreakable.fractal.settings import nearest
 from unbreakable.fractal.taking import INSTANCE, Takes, caller_of, parameters_of, required, what_it_takes
 from unbreakable.fractal.turn import Turns
@@ -131,7 +131,7 @@ def outfit(node: Any, function: Any, method: Method | None, remedies: Iterable[R
         if each.needs is not None:
             check_argument(f"{node.name}: remedies: {each.name}", function, each.needs)
     node.speaks_of_itself, node.of_method = True, method
-    enlist(node.remedies, *(admitted(node.name, method, each) for each in remedies))
+    enlist(node, *remedies)
 
 
 def check_argument(what: str, function: Any, name: str) -> None:
@@ -180,7 +180,7 @@ def register(door: Any, what: tuple[Matcher, ...], function: Any, label: str | N
         remedy.registered = (function.__func__, label, *(getattr(each, "__code__", each) for each in what))
         if any(each.registered == remedy.registered for each in node.remedies):
             return
-    enlist(node.remedies, admitted(node.name, node.of_method, remedy))
+    enlist(node, remedy)
 
 
 def remedies_of(ctx: Context) -> Sequence[Remedy]:

@@ -22,7 +22,7 @@ from unbreakable.fractal.operation import NoWork, Operation, check_operation, is
 from unbreakable.fractal.paying import Paying
 from unbreakable.fractal.ports import Chooser, Memory, join
 from unbreakable.fractal.pursuit import pursue
-from unbreakable.fractal.remedies import Matcher, Remedy, admitted, enlist, made_remedy, matcher, read_remedies
+from unbreakable.fractal.remedies import Matcher, Remedy, enlist, made_remedy, matcher, read_remedies
 from unbreakable.fractal.scope import set_scope
 from unbreakable.fractal.settings import Settings, check_hedge, check_names, settle
 from unbreakable.fractal.target import GUESTS, Sort, Target
@@ -105,7 +105,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         self.target = self.targets.main
         self.target.circuit.when_switched = self._tell_of_switch
         self._open_purses(parent)
-        enlist(self.remedies, *(admitted(name, None, each) for each in read_remedies(name, given.get("remedies"))))
+        enlist(self, *read_remedies(name, given.get("remedies")))
         _nodes.add(self)
         if parent is not None:
             parent.family.add(self)
@@ -299,7 +299,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         matches = matcher(what)
 
         def register(function: F) -> F:
-            enlist(self.remedies, admitted(self.name, self.of_method, made_remedy(self.name, matches, function, name)))
+            enlist(self, made_remedy(self.name, matches, function, name))
             return function
 
         return register

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from unbreakable.fractal.node import FractalNode
-from unbreakable.fractal.remedies import Remedy, admitted, enlist, read_remedies
+from unbreakable.fractal.remedies import Remedy, enlist, read_remedies
 from unbreakable.fractal.settings import plain_function
 from unbreakable.fractal.trying import check_input
 from unbreakable.fractal.turn import Turns
@@ -33,14 +33,14 @@ class BlockNode(FractalNode):
 class Own:
     """Hold the functions given with one call of a block."""
 
+    of_method = None  #: a block belongs to no instance
+
     def __init__(self, name: str, given: dict[str, Any]) -> None:
         self.name = name
         self.validate: Callable[[], object] | None = plain_function(name, "validate", given.pop("validate", None))
         self.key: Callable[[], Any] | None = plain_function(name, "key", given.pop("key", None))
         self.remedies: list[Remedy] = []
-        enlist(
-            self.remedies, *(admitted(name, None, each) for each in read_remedies(name, given.pop("remedies", None)))
-        )
+        enlist(self, *read_remedies(name, given.pop("remedies", None)))
         self.sort = (self.key is not None, bool(self.remedies))  #: what tells apart the nodes of one place
 
     def settings(self) -> dict[str, Any]:

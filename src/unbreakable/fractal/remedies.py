@@ -102,18 +102,16 @@ def made_remedy(
     return Remedy(name, matches, caller_of(function, takes), source=function, takes_instance=is_for_one)
 
 
-def enlist(remedies: list[Remedy], *others: Remedy) -> None:
-    """Add *others* to *remedies*, each under a name of its own, for what was learned goes by names.
+def enlist(owner: Any, *others: Remedy) -> None:
+    """Add *others* to the remedies of *owner*, a node or a block's call, each under a name of its own.
 
-    >>> found = [Remedy("reconnect", bool, None)]
-    >>> enlist(found, Remedy("reconnect", bool, None), Remedy("reconnect", bool, None))
-    >>> [remedy.name for remedy in found]
-    ['reconnect', 'reconnect#2', 'reconnect#3']
+    For what was learned goes by names: two functions ``reconnect`` are told apart as ``reconnect`` and ``reconnect#2``.
     """
     for other in others:
-        unlike = {remedy.name for remedy in remedies if remedy.source is None or remedy.source != other.source}
+        unlike = {each.name for each in owner.remedies if each.source is None or each.source != other.source}
         taken = unlike | (set() if other.apply is None else {WAIT, GIVE_UP})
-        remedies.append(other if other.name not in taken else renamed(other, taken))
+        named = renamed(other, taken) if other.name in taken else other
+        owner.remedies.append(admitted(owner.name, owner.of_method, named))
 
 
 def renamed(remedy: Remedy, taken: Collection[str]) -> Remedy:

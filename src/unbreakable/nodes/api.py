@@ -86,10 +86,10 @@ class APINode(FractalNode):
             self.targets.tell_effects(self._effects)
         if self.asking.credentials is not None:
             refresh = self.asking.credentials.refresh
-            enlist(self.remedies, Remedy("refresh_credentials", are_refused, refresh, PRIOR))
+            enlist(self, Remedy("refresh_credentials", are_refused, refresh, PRIOR))
         if len(urls) > 1:
             move = self.asking.move
-            enlist(self.remedies, Remedy("other_endpoint", self.asking.may_move, move, PRIOR, prevents=False))
+            enlist(self, Remedy("other_endpoint", self.asking.may_move, move, PRIOR, prevents=False))
         join(self, system)
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
