@@ -53,7 +53,7 @@ def begin_inside(ctx: Any, outer: Context | None) -> None:
 def _end_attempts(ctx: Any) -> None:
     """End the attempts of the call that the code which runs here is still in."""
     within = innermost()
-    while within is not None and within is not ctx:
+    while within is not None:
         whole = within.whole
         if whole is not None and (whole is ctx or whole.whole is ctx) and not within.in_a_thread:
             within.live = False

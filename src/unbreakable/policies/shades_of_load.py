@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -93,17 +94,14 @@ class ShadeOfPlaces(Shade):
 
     place = "call"
 
-    def __init__(self, places: int, wait: float) -> None:
+    def __init__(self, wait: float) -> None:
         super().__init__()
-        self.places, self.wait = places, wait
+        self.wait = wait
         self.inside = self.in_flight = 0  #: those that would have been let in, and all
 
-    def most(self, now: float) -> int:
-        """Return how many may be in flight."""
-        return self.places
-
-    def is_full(self, now: float) -> None:
-        """Be told that somebody found no place."""
+    @abstractmethod
+    def has_room(self, now: float) -> bool:
+        """Return whether one more would be let in."""
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner*, in a place if there is one."""
@@ -122,11 +120,9 @@ class ShadeOfPlaces(Shade):
             self._counts["calls"] += 1
             self.in_flight += 1
             self._counts["most_in_flight"] = max(self._counts["most_in_flight"], self.in_flight)
-            if self.inside >= self.most(now):
-                self.is_full(now)
-                return True
-            self.inside += 1
-            return False
+            has_room = self.has_room(now)
+            self.inside += has_room
+            return not has_room
 
     def clear(self) -> None:
         """Forget who is in flight."""
@@ -140,7 +136,12 @@ class ShadeOfBulkhead(ShadeOfPlaces):
     counted = ("calls", "would_refuse", "would_wait", "most_in_flight")
 
     def __init__(self, bulkhead: Bulkhead) -> None:
-        super().__init__(bulkhead.most, bulkhead.wait)
+        super().__init__(bulkhead.wait)
+        self.most = bulkhead.most
+
+    def has_room(self, now: float) -> bool:
+        """Return whether one more would be let in."""
+        return self.inside < self.most
 
 
 class ShadeOfLimit(ShadeOfPlaces):
@@ -154,7 +155,7 @@ class ShadeOfLimit(ShadeOfPlaces):
     counted = ("calls", "would_refuse", "would_wait", "would_cut", "most_in_flight")
 
     def __init__(self, limit: AdaptiveLimit) -> None:
-        super().__init__(limit.first, limit.wait)
+        super().__init__(limit.wait)
         self.limit = limit
         self.limiter: Limiter | None = None
 
@@ -162,13 +163,12 @@ class ShadeOfLimit(ShadeOfPlaces):
         """Return itself, and who looks at the attempts."""
         return {"call": self, "attempt": Attempts(self)}
 
-    def most(self, now: float) -> int:
-        """Return how many may be in flight by now."""
-        return self._limiter(now).whole
-
-    def is_full(self, now: float) -> None:
-        """Note it: a limit that nobody reaches need not grow."""
-        self._limiter(now).meter.full = True
+    def has_room(self, now: float) -> bool:
+        """Return whether one more would be let in; note it if not: a limit that nobody reaches need not grow."""
+        limiter = self._limiter(now)
+        has_room = self.inside < limiter.whole
+        limiter.meter.full |= not has_room
+        return has_room
 
     def ended(self, ctx: Context, result: Result[Any], seconds: float, now: float) -> None:
         """Take in an attempt, and look at the window when it is full."""
