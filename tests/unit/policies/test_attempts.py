@@ -5,11 +5,20 @@ from __future__ import annotations
 from unbreakable.policies import Context
 from unbreakable.policies.policy import OF_ONE_ATTEMPT
 
+ANEW = {
+    "what it and the calls in it have done": {"own_deeds", "undone", "vouched", "refuted", "makeshift"},
+    "what those calls are named, and ended with": {"parts", "spent", "passed", "broken", "over_others"},
+    "how long it takes": {"asked", "given_up", "is_aside", "aside", "counts_from", "laggard", "pursuit", "idle"},
+    "who is told of it": {"blameless", "when_judged", "bells"},
+    "how it was begun": {"entry"},
+}
+PLACE = {"whole", "above"}
+
 
 def call(**facts):
     """Return the context of a call of which these *facts* are known."""
     ctx = Context()
-    vars(ctx).update(deadline=7.0, arguments={"page": 2}, **facts)
+    vars(ctx).update({"deadline": 7.0, "arguments": {"page": 2}, **facts})
     return ctx
 
 
@@ -19,6 +28,14 @@ def test_an_attempt_begins_with_what_the_class_says_of_it():
     scope = call(**dict.fromkeys(OF_ONE_ATTEMPT, left)).scope()
 
     assert [] == [fact for fact in OF_ONE_ATTEMPT if getattr(scope, fact) is not getattr(Context, fact)]
+
+
+def test_an_attempt_knows_all_of_its_call_but_what_is_of_one_attempt():
+    """Each fact of a context is one or the other."""
+    facts, known = {*vars(Context)["__annotations__"], "due", "cut"}, object()
+    scope = call(**dict.fromkeys(facts, known)).scope()
+
+    assert set().union(*ANEW.values()) == {fact for fact in facts if vars(scope).get(fact) is not known} - PLACE
 
 
 def test_an_attempt_has_the_rest_from_its_call():

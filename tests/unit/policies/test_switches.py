@@ -8,6 +8,7 @@ import unbreakable as ub
 from unbreakable.errors import ConfigurationError
 from unbreakable.policies.check import switch
 
+STRATEGIES = "optimistic, pessimistic, conservative, aggressive, balanced, adaptive, random"
 WRONG = [
     ("timeout", 2.0, "search: timeout must be a Timeout such as ub.Timeout(2.0), None (learned) or False (off)"),
     ("retry", 3, "search: retry must be a Retry such as ub.Retry(3)"),
@@ -23,7 +24,7 @@ WRONG = [
     ("schema", 7, "search: schema must be a class, a union of classes, or a function"),
     ("verify", 7, "verify must be a function"),
     ("fallback", [], "fallback must be a function that takes the failure"),
-    ("strategy", "brave", "search: strategy must be one of optimistic, pessimistic"),
+    ("strategy", "brave", f"search: strategy must be one of {STRATEGIES}, or a ub.Strategy"),
     ("limit", 5, "search: limit must be an AdaptiveLimit such as ub.AdaptiveLimit(most=10)"),
     ("throttle", 0.9, "search: throttle must be a Throttle such as ub.Throttle(0.9)"),
     ("remedies", [7], "search: remedies must be"),
