@@ -119,6 +119,16 @@ def test_a_call_that_is_over_holds_on_to_nothing_that_it_was_given(bench):
     assert (chosen, None) == (attempt.choice, call.choice)
 
 
+def test_an_attempt_that_is_over_has_the_name_of_its_call_also_when_nobody_had_asked_for_it(bench):
+    """What was left behind may ask late, and is no other call."""
+    call = bench.context(title=Title())
+    bench.node.next_id = iter(("one", "two")).__next__
+    late = part_of(call)
+    late.end()
+
+    assert ["stub-one"] * 2 == [late.idempotency_key, call.idempotency_key]
+
+
 @pytest.mark.parametrize(("is_over", "live"), [(True, False), (False, True)])
 def test_a_call_whose_first_attempt_is_pursued_lives_as_long_as_that(bench, is_over, live):
     """Whoever made it is back where they were before it, meanwhile."""

@@ -118,6 +118,7 @@ def test_on_an_event_loop_no_guess_is_told(bench, fields, left):
     [
         ((), {}, 1.0, 1),
         ((), {"due": -1.0}, -1.0, 1),
+        ((), {"due": 60.0}, 60.0, 0),
         ((), {"prepaid": True}, 1.0, 0),
         ((BROKE,), {}, 60.0, 0),
         ((BROKE,), {"prepaid": True}, 1.0, 0),
