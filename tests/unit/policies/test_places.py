@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from unbreakable.errors import BulkheadFull, LimitReached
-from unbreakable.policies import Plan
+from unbreakable.policies import Plan, places
 from unbreakable.policies.places import in_a_place
 from unbreakable.policies.priority import priority
 from unbreakable.runtime import Gate
@@ -120,3 +120,18 @@ def test_who_is_in_knows_its_place(bench):
         return gate
 
     assert [(bench.play(story), 1)] == seen
+
+
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_a_place_that_a_closed_loop_gives_back_is_taken_at_once(bench, monkeypatch, gives_back):
+    """There may be calls that nobody goes on with; if none of them held a place there is still none."""
+
+    async def story():
+        gate = bench.target.gate = Gate(1)
+        assert gate.enter_nowait()
+        collect = lambda: [gate.leave()] if gives_back else True
+        monkeypatch.setattr(places, "ASYNCIO", SimpleNamespace(collect_closed=collect))
+        found = await in_a_place(bench.inner("in"), bench.context(), 0.0, BulkheadFull)
+        return getattr(found, "value", None), gate.inside
+
+    assert (("in", 0) if gives_back else (None, 1)) == bench.play(story)

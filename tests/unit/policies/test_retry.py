@@ -85,6 +85,27 @@ def test_chance_lets_nobody_come_too_late(asked, left, u):
     assert math.inf == Retry().pause(Failure(OSError(), retry_after=math.inf), u, left)
 
 
+@pytest.mark.parametrize(
+    ("jitter", "asked", "left", "pause"),
+    [
+        (True, None, 6.0, 15.0),
+        (True, 2.0, math.inf, 17.0),
+        (True, 2.0, 6.0, 3.0),
+        (True, 6.0, 6.0, 6.0),
+        (False, None, 6.0, 30.0),
+        (False, 2.0, 60.0, 30.0),
+        (False, 40.0, 60.0, 40.0),
+        (False, 6.0, 6.0, 6.0),
+        (False, 7.0, 6.0, 7.0),
+    ],
+)
+def test_a_pause_is_made_of_what_was_asked_for_and_what_the_backoff_says(jitter, asked, left, pause):
+    """By chance, of no more than half of the time that is left then; without it, the longer of the two."""
+    backoff = Backoff(30.0, jitter=jitter)
+
+    assert pause == Retry(backoff=backoff).pause(Failure(OSError(), retry_after=asked), 0.5, left)
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_a_target_that_throttles_is_given_longer_pauses(kind):
     """The first pause is a second there, a tenth of one after any other failure; what is asked for counts in both."""

@@ -133,6 +133,7 @@ def test_a_slow_attempt_takes_longer_than_is_said(slow, seconds, expected):
         (Terms(rest=10.0, most_rest=60.0), 2, 0.5, 40.0),
         (Terms(rest=10.0, most_rest=60.0), 3, 0.5, 60.0),
         (Terms(rest=10.0, most_rest=60.0), 10**6, 0.5, 60.0),
+        (Terms(rest=10.0, most_rest=1e300), 10**6, 0.5, 10.0 * 2.0**64),
         (Terms(rest=10.0, jitter=0.2), 0, 0.0, 10.0),
         (Terms(rest=10.0, jitter=0.2), 0, 0.5, 11.0),
         (Terms(rest=10.0, jitter=0.2), 0, 1.0, 12.0),
