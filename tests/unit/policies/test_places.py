@@ -80,11 +80,11 @@ def test_a_place_that_is_free_by_then_was_not_waited_for(bench):
 @pytest.mark.parametrize("full", [BulkheadFull, LimitReached])
 def test_who_finds_no_place_is_told_how_many_there_are(bench, wait, deadline, at, waited, full):
     """And for how long none came free."""
-    result, gate, lines, when, _ = play(bench, wait=wait, deadline=deadline, full=full)
+    result, gate, lines, when, permit = play(bench, wait=wait, deadline=deadline, full=full)
     message = f"2 calls to stub are in flight{waited}"
 
     assert (full, True, message) == (type(result.error), result.refused, str(result.error))
-    assert (2, [f"refused: {message}"], at) == (gate.inside, lines, when)
+    assert (2, [f"refused: {message}"], at, None) == (gate.inside, lines, when, permit)
 
 
 def test_the_more_important_stand_in_front(bench):
@@ -135,3 +135,21 @@ def test_a_place_that_a_closed_loop_gives_back_is_taken_at_once(bench, monkeypat
         return getattr(found, "value", None), gate.inside
 
     assert (("in", 0) if gives_back else (None, 1)) == bench.play(story)
+
+
+def test_a_place_that_was_waited_for_is_known_before_anything_is_said_of_it(bench):
+    """Should a signal's exception come up then, whoever ends the call gives it back."""
+
+    def tell(line):
+        raise KeyboardInterrupt
+
+    async def story():
+        bench.target.gate = Counted(1, 0.5)
+        assert bench.target.gate.enter_nowait()
+        ctx = bench.context(deadline=bench.runtime.now() + 60.0, notebook=SimpleNamespace(tell=tell))
+        try:
+            await in_a_place(bench.inner("in"), ctx, 5.0, BulkheadFull)
+        except KeyboardInterrupt:
+            return ctx.permit
+
+    assert isinstance(bench.play(story), Counted)
