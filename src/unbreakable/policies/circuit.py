@@ -86,7 +86,6 @@ class Circuit:
         self.settings, self.off, self.lock = settings, off, new_lock()
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = self.slow = 0
-        self.held = settings.rest  #: seconds after which a permit that has not come back is given out anew
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.latest = -math.inf  #: when the attempt began that succeeded lately
         self.probing_since = -math.inf  #: since when attempts go through to see whether the target is back, if they do
@@ -239,11 +238,9 @@ class Circuit:
         before, self.state = self.state, CHANGES[self.state, change]
         self.generation += 1
         self.run = self.probes = self.proven = self.slow = 0
-        self.held = self.settings.rest
+        self.held: float = self.settings.rest  #: seconds after which a permit that has not come back is given out anew
         self.probing_since = now if self.is_probing else -math.inf
         self.ramp = Ramp(self.settings.ramp, now) if self.state is State.RAMPING else None
-        if before not in COUNTING or self.state not in COUNTING:
-            self.recent = self._nothing_recent()
         if self.state is State.OPEN:
             self._rest(before, now)
         else:
@@ -267,6 +264,7 @@ class Circuit:
         self.rested = self.settings.rest_after(self.rests, (self.phase + self.rests * GOLDEN) % 1.0)
         self.rests += 1
         self.until = now + self.rested
+        self.recent = self._nothing_recent()
 
     def _nothing_recent(self) -> Recent | None:
         settings = self.settings
@@ -307,11 +305,10 @@ class Circuit:
         elif other.state is State.DISABLED:
             self.disable()
 
-    def _by_hand(self, change: Change, now: float = 0.0) -> None:
+    def _by_hand(self, change: Change, now: float = -math.inf) -> None:  # long ago: no rest goes on, nor counts
         with self.lock:
             before, event = self.state, self._move(change, now)
             self.recent = self._nothing_recent()
-            self.rests, self.rested, self.closed_at = 0, 0.0, -math.inf
         for follower in self.followers():
             follower._by_hand(change, now)  # noqa: SLF001
         if self.when_switched is not None and self.state is not before:

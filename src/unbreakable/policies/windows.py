@@ -70,7 +70,7 @@ class LastSeconds:
 
     __slots__ = ("_failed", "_since", "_slow")
 
-    def __init__(self, seconds: float, *, watches_slowness: bool = True) -> None:
+    def __init__(self, seconds: float, *, watches_slowness: bool) -> None:
         self._failed = Window(seconds)
         self._slow = Window(seconds) if watches_slowness else None
         self._since: float | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
-from tests.unit.policies.test_circuit import half_open
+from tests.unit.policies.test_circuit import half_open, opened
 
 from unbreakable.policies import Circuit, CircuitBreaker, State
 
@@ -43,3 +44,25 @@ def test_after_a_fork_nobody_waits_and_no_permit_is_out():
 
     assert (0, 0) == (circuit.probes, len(circuit.line))
     assert circuit.admit(11.0)[0] is not None
+
+
+@pytest.mark.parametrize(("deed", "ends"), [("force_open", math.inf), ("disable", -math.inf), ("reset", -math.inf)])
+def test_what_is_done_by_hand_ends_the_rest_that_goes_on_or_begins_one_without_an_end(deed, ends):
+    """Whoever reads how long it rests at that moment is told neither of the old rest nor of a new one."""
+    circuit = opened(now=5.0)
+    getattr(circuit, deed)()
+
+    assert ends == circuit.until
+
+
+def test_how_often_it_rested_before_it_was_switched_off_and_on_again_is_forgotten():
+    """Also where it fails at once, long before the last rest would count as made up for."""
+    circuit = opened(now=0.0, most_rest=80.0)
+    for moment in (10.0, 30.0):
+        circuit.settle(circuit.admit(moment)[0], False, moment)
+    circuit.disable()
+    circuit.reset()
+    circuit.settle(circuit.generation, False, 31.0)
+    circuit.settle(circuit.admit(41.0)[0], False, 41.0)
+
+    assert (2, 61.0) == (circuit.rests, circuit.until)

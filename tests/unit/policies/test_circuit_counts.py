@@ -234,3 +234,46 @@ def test_by_hand_it_forgets_how_long_it_has_rested(deed):
     circuit.settle(circuit.generation, False, 31.0)
 
     assert (3, 1, 41.0) == (rests, circuit.rests, circuit.until)
+
+
+@pytest.mark.parametrize(
+    ("settings", "calm"), [({}, False), ({"ratio": 0.5, "minimum": 1}, True), ({"slow": 1.0}, True)]
+)
+def test_every_success_is_asked_for_until_it_has_closed_again(settings, calm):
+    """While it rests, or finds out, one that comes late may matter; a circuit that is closed, or off, is as before."""
+    circuit, told = Circuit(CircuitBreaker(1, rest=10.0, **settings)), []
+    circuit.settle(0, False, 0.0)
+    told.append(circuit.alert)
+    stamp, _ = circuit.admit(10.0)
+    told.append(circuit.alert)
+    circuit.settle(stamp, True, 10.0)
+    told.append(circuit.alert)
+    circuit.settle(circuit.stamp, False, 30.0)
+    circuit.disable()
+
+    assert ([True, True, calm], calm) == (told, circuit.alert)
+
+
+@pytest.mark.parametrize(("elapsed", "event"), [(1.0, None), (1.1, CircuitOpened)])
+def test_slow_attempts_of_the_last_seconds_open_it_where_no_failure_does(elapsed, event):
+    """By their share alone."""
+    circuit = Circuit(CircuitBreaker(slow=Slow(1.0, ratio=0.5), minimum=2))
+
+    assert [None, event] == [circuit.settle(0, True, moment, elapsed) for moment in (10.0, 11.0)]
+
+
+@pytest.mark.parametrize("ramp", [0.0, 8.0])
+def test_what_opened_it_is_not_counted_again_when_it_has_closed(ramp):
+    """What was counted on the way back is."""
+    circuit = Circuit(CircuitBreaker(ratio=0.5, minimum=4, rest=1.0, window=100.0, ramp=ramp))
+    for _ in range(4):
+        circuit.settle(0, False, 0.0)
+    circuit.settle(circuit.admit(1.0)[0], True, 1.0)
+    for _ in range(2):
+        circuit.settle(circuit.generation, True, 2.0)
+    circuit.admit(20.0)
+
+    assert [State.CLOSED, None, CircuitOpened] == [
+        circuit.state,
+        *(circuit.settle(circuit.stamp, False, 21.0) for _ in range(2)),
+    ]

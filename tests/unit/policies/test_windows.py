@@ -11,7 +11,9 @@ from unbreakable.policies.windows import LastCalls, LastSeconds, Tally
 attempts = st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40)
 
 
-@pytest.mark.parametrize("recent", [LastCalls(3), LastSeconds(10.0), LastSeconds(10.0, watches_slowness=False)])
+@pytest.mark.parametrize(
+    "recent", [LastCalls(3), LastSeconds(10.0, watches_slowness=True), LastSeconds(10.0, watches_slowness=False)]
+)
 def test_before_the_first_attempt_there_is_nothing(recent):
     """A tally of nothing, and no share of it."""
     assert Tally(0, 0, 0) == recent.value(5.0)
@@ -30,7 +32,7 @@ def test_the_last_calls_are_the_last_calls(course, most):
 
 def test_the_last_seconds_forget_a_tenth_at_a_time():
     """They are cut from the first attempt on, whatever the clock says."""
-    recent = LastSeconds(10.0)
+    recent = LastSeconds(10.0, watches_slowness=True)
     for moment in (1_000.5, 1_001.4, 1_005.5):
         recent.update(moment, failed=True, slow=moment > 1_005.0)
 
