@@ -81,6 +81,7 @@ class Circuit:
         *("off", "phase", "probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings"),
         *("shut", "slow", "stamp", "state", "told", "too_slow", "until", "watches_successes", "when_switched"),
     )
+    held: float  #: seconds after which a permit that has not come back is given out anew
 
     def __init__(self, settings: Terms, *, off: bool = False) -> None:
         self.settings, self.off, self.lock = settings, off, new_lock()
@@ -238,7 +239,7 @@ class Circuit:
         before, self.state = self.state, CHANGES[self.state, change]
         self.generation += 1
         self.run = self.probes = self.proven = self.slow = 0
-        self.held: float = self.settings.rest  #: seconds after which a permit that has not come back is given out anew
+        self.held = self.settings.rest
         self.probing_since = now if self.is_probing else -math.inf
         self.ramp = Ramp(self.settings.ramp, now) if self.state is State.RAMPING else None
         if self.state is State.OPEN:
