@@ -31,6 +31,8 @@ _BY_TEXT = frozenset(
         *("decimal.Decimal", "fractions.Fraction", "uuid.UUID"),
         *("datetime.date", "datetime.time", "datetime.datetime", "datetime.timedelta"),
         *("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath"),
+        *("pathlib._local.PosixPath", "pathlib._local.WindowsPath"),  # where Python 3.13 has them
+        *("pathlib._local.PurePosixPath", "pathlib._local.PureWindowsPath"),
     }
 )  # by type, or by its name where the module may never be imported; their ``repr`` says everything
 
@@ -57,7 +59,7 @@ class Title:
 
 def title_of(ctx: Any) -> Title:
     """Return the title of the call that *ctx* is, or is an attempt of."""
-    return ctx.title or ctx.__dict__.setdefault("title", Title())  # type: ignore[no-any-return]
+    return ctx.__dict__.setdefault("title", Title())  # type: ignore[no-any-return]
 
 
 def name(ctx: Any) -> str:
@@ -98,7 +100,7 @@ def _digest(ctx: Any, known: dict[int, tuple[Any, str]]) -> str:
         function, args = MethodType(function, args[0]), args[1:]
     look.at_function(function)
     look.at((*args, dict(kwargs)), 0)
-    return blake2b("".join(look.words).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return blake2b("".join(look.words).encode(), digest_size=8).hexdigest()
 
 
 class Look:
@@ -184,8 +186,9 @@ def _members(value: Any, *, lasting: bool) -> list[Any] | None:
 
 def _path_of(value: Any) -> str | None:
     """Return the path under which everybody finds a class or function, as pickle does."""
-    module, path = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    if not (callable(value) and isinstance(module, str) and isinstance(path, str)):
+    module: Any = getattr(value, "__module__", None)
+    path = getattr(value, "__qualname__", None)
+    if not isinstance(path, str):
         return None
     found: Any = sys.modules.get(module)
     for step in path.split("."):
@@ -197,8 +200,7 @@ def essence(code: object) -> str:
     """Return what *code* does as text that is the same in every process: no addresses, no places in files, no order."""
     if isinstance(code, CodeType):
         takes = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _OPEN_ENDED)
-        parts = (*code.co_consts, code.co_code, code.co_names, code.co_varnames, code.co_freevars, takes)
-        return f"({', '.join(map(essence, parts))})"
+        return essence((*code.co_consts, code.co_code, code.co_names, code.co_varnames, code.co_freevars, takes))
     if isinstance(code, tuple):
         return f"({', '.join(map(essence, code))})"
     if isinstance(code, frozenset):

@@ -14,7 +14,7 @@ from unbreakable.events import CallRejected, Event
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies.deeds import Deeds
 from unbreakable.policies.naming import Title, name
-from unbreakable.runtime import Alarm, Runtime, Waiter, is_async, new_lock
+from unbreakable.runtime import Alarm, Runtime, Waiter, is_async
 
 TAKEN_OVER = (
     *("made", "waited", "arguments", "choice", "blameless", "stamp"),
@@ -29,7 +29,6 @@ OF_ONE_ATTEMPT = frozenset(
 )
 _NOTHING: Mapping[str, Any] = {}
 _NOTHING_GIVEN: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), _NOTHING)
-_lock = new_lock()
 _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbreakable_context", default=None)
 
 
@@ -126,10 +125,10 @@ class Context(Alarm):
     @property
     def deeds(self) -> Deeds:
         """Return what the calls inside this attempt have done so far; of a call, what its attempts have."""
-        if self.own_deeds is None:
-            with _lock:  # several threads may be at work in the attempt
-                self.own_deeds = self.own_deeds or Deeds()
-        return self.own_deeds
+        deeds = self.own_deeds
+        if deeds is None:  # in one step, for several threads may be at work in the attempt
+            deeds = self.__dict__.setdefault("own_deeds", Deeds())
+        return deeds
 
     @property
     def strategy(self) -> str:

@@ -51,7 +51,7 @@ class Retry(Preset):
 
         *remedied* says that something was mended meanwhile, *named* that ``on`` means failures of just this sort.
         """
-        if failure.attempt >= self.attempts or not (self.on is Exception or is_a(failure.error, self.on)):
+        if failure.attempt >= self.attempts or not is_a(failure.error, self.on):
             return False
         is_permanent = failure.kind in PERMANENT and not (named and failure.kind is not Kind.BUG)
         return remedied or not (failure.exhausted or is_permanent)
@@ -65,8 +65,7 @@ class Retry(Preset):
         backoff, asked = self.throttled if failure.kind is THROTTLED else self.backoff, failure.retry_after
         if asked is None:
             return backoff.pause(failure.attempt, u)
+        longest = backoff.pause(failure.attempt, 1.0)
         if asked >= left:
             return asked
-        if not backoff.jitter:
-            return max(asked, backoff.pause(failure.attempt, u))
-        return asked + u * min(backoff.pause(failure.attempt, 1.0), (left - asked) / 2)
+        return asked + u * min(longest, (left - asked) / 2) if backoff.jitter else max(asked, longest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from unbreakable.policies import Context
 from unbreakable.policies.policy import OF_ONE_ATTEMPT
 
@@ -20,6 +22,14 @@ def call(**facts):
     ctx = Context()
     vars(ctx).update({"deadline": 7.0, "arguments": {"page": 2}, **facts})
     return ctx
+
+
+def test_of_a_call_that_begins_nothing_is_known():
+    """It has all the time that there is, and its first attempt is its own."""
+    facts = {fact: getattr(Context, fact) for fact in vars(Context)["__annotations__"] if hasattr(Context, fact)}
+    told = {"live": True, "deadline": math.inf, "deadline_is_ours": True, "attempt": 1, "patience": 1.0}
+
+    assert {**told, "given": ((), {}), "counts_from": -math.inf} == {fact: it for fact, it in facts.items() if it}
 
 
 def test_an_attempt_begins_with_what_the_class_says_of_it():
