@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import get_args
 
 import pytest
 
@@ -11,7 +12,16 @@ import unbreakable as ub
 from unbreakable.errors import Kind
 from unbreakable.outcome import Failure
 from unbreakable.policies import Plan
-from unbreakable.policies.shades import ShadeOfBreaker, ShadeOfBudget, ShadeOfHedge, ShadeOfRetry, ShadeOfTimeout
+from unbreakable.policies.shade import Place
+from unbreakable.policies.shades import (
+    SHADES,
+    ShadeOfBreaker,
+    ShadeOfBudget,
+    ShadeOfHedge,
+    ShadeOfRetry,
+    ShadeOfTimeout,
+    Shades,
+)
 
 DOWN = ConnectionError("down")
 
@@ -40,6 +50,16 @@ def waiting(bench, seconds, aside, answer=7):
         return result
 
     return inner
+
+
+def test_shades_stand_at_the_places_that_there_are():
+    """Around the call, each attempt and each copy somebody looks, and nowhere else; none of them looks everywhere."""
+    presets = (ub.Throttle(), ub.AdaptiveLimit(), ub.Bulkhead(), ub.Retry(), ub.CircuitBreaker(), ub.Hedge())
+    shades = Shades(dict(zip(SHADES, (*presets, ub.Timeout(), ub.RetryBudget()), strict=True)))
+    stands = [set(shade.stands()) for shade in shades.all]
+
+    assert {*get_args(Place)} == set().union(*stands) == {"call", "attempt", "copy"}
+    assert {"call": 5, "attempt": 4, "copy": 2} == {place: len(shades.at(place)) for place in get_args(Place)}
 
 
 # ── a breaker ────────────────────────────────────────────────────────────────────────────

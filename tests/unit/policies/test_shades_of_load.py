@@ -41,6 +41,19 @@ def called(bench, number, *ends, answer=7, of_the_unsent=None):
     return shade, late
 
 
+@pytest.mark.parametrize(
+    ("shade", "name", "places"),
+    [
+        (ShadeOfThrottle(ub.Throttle()), "throttle", ["call", "attempt"]),
+        (ShadeOfBulkhead(ub.Bulkhead()), "bulkhead", ["call"]),
+        (ShadeOfLimit(ub.AdaptiveLimit()), "limit", ["call", "attempt"]),
+    ],
+)
+def test_each_looks_where_its_policy_stands(shade, name, places):
+    """Around the call; what goes by the answers looks at each attempt, too."""
+    assert (name, places, shade) == (shade.name, [*shade.stands()], shade.stands()["call"])
+
+
 # ── a throttle ───────────────────────────────────────────────────────────────────────────
 
 
@@ -93,27 +106,73 @@ def test_an_attempt_of_a_call_that_would_not_have_been_made_says_nothing(bench, 
 # ── places ───────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    "shade_of", [lambda: ShadeOfBulkhead(ub.Bulkhead(2)), lambda: ShadeOfLimit(ub.AdaptiveLimit(first=2, wait=0.0))]
-)
-def test_who_would_not_have_been_let_in_takes_no_place(bench, shade_of):
-    """Of five inside of each other two have one; and all are free again however they ended."""
-    shade = shade_of()
+def nested(bench, shade, deep, happens=lambda number: None):
+    """Return a call inside of which there are others, so many in all; inside of each of them something *happens*."""
 
-    async def nested(ctx):
+    async def inner(ctx):
         ctx.made += 1
-        if ctx.made == 5:
-            raise KeyboardInterrupt
-        return await shade.run(nested, ctx)
+        happens(ctx.made)
+        return await shade.run(inner, ctx) if ctx.made < deep else WELL
+
+    return shade.run(inner, bench.context())
+
+
+def interrupt(number):
+    """Break off the fifth one."""
+    if number == 5:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("wait", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "shade_of",
+    [lambda wait: ShadeOfBulkhead(ub.Bulkhead(2, wait=wait)), lambda wait: ShadeOfLimit(limit_of(2, wait=wait))],
+    ids=["bulkhead", "limit"],
+)
+def test_who_would_not_have_been_let_in_takes_no_place(bench, shade_of, wait):
+    """Of five inside of each other two have one; and all are free again however they ended."""
+    shade, late = shade_of(wait), "would_wait" if wait else "would_refuse"
 
     async def story():
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                await shade.run(nested, bench.context())
+                await nested(bench, shade, 5, interrupt)
 
     bench.play(story)
     told = shade.value()
-    assert (10, 6, 5) == tuple(told[each] for each in ("calls", "would_refuse", "most_in_flight"))
+    assert 0 == told.pop("would_cut", 0)
+    assert {"calls": 10, "would_refuse": 0, "would_wait": 0, "most_in_flight": 5} | {late: 6} == told
+
+
+def test_after_a_fork_all_places_are_free_again(bench):
+    """And nobody is in flight: none of them comes back."""
+    shade = ShadeOfBulkhead(ub.Bulkhead(2))
+    bench.play(lambda: nested(bench, shade, 5, lambda number: shade.clear() if number == 2 else None))
+
+    assert {"calls": 5, "would_refuse": 1, "would_wait": 0, "most_in_flight": 3} == shade.value()
+
+
+def limit_of(first, wait=0.0):
+    """Return a limit that begins with so many."""
+    return ub.AdaptiveLimit(first=first, wait=wait)
+
+
+@pytest.mark.parametrize(("crowd", "late"), [(12, 0), (3, 7)])
+def test_a_limit_grows_only_while_somebody_finds_no_place(bench, crowd, late):
+    """How many of twelve would be late in the end: nobody has asked for more places where three came at a time."""
+    shade = ShadeOfLimit(limit_of(5))
+
+    async def story():
+        for _ in range(12):
+            for _ in range(40):
+                shade.ended(bench.context(), WELL, 0.4, bench.runtime.now())
+            await nested(bench, shade, crowd)
+            await bench.runtime.sleep(2.0)
+        before = shade.value()["would_refuse"]
+        await nested(bench, shade, 12)
+        return shade.value()["would_refuse"] - before
+
+    assert late == bench.play(story)
 
 
 # ── a limit ──────────────────────────────────────────────────────────────────────────────
@@ -131,7 +190,9 @@ def test_a_limit_is_told_of_what_its_target_cannot_take(end, cuts):
         for number in range(40):
             shade.ended(node, end if now > 2 and number % 2 else WELL, 0.1, 2.0 * now)
 
-    assert cuts == (shade.value()["would_cut"] > 0)
+    told = shade.value()
+    assert cuts == (told["would_cut"] > 0)
+    assert {"calls", "would_refuse", "would_wait", "would_cut", "most_in_flight"} == {*told}
 
 
 @pytest.mark.parametrize("aside", [0.0, 1.5])
