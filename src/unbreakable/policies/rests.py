@@ -33,8 +33,8 @@ class Trouble:
     early: float = -math.inf
     open_since: float = math.inf
     successes: int = 0
+    shaky: bool  # nobody asks before the first failure in earnest
     slow: bool = True
-    shaky: bool = False
 
     def rest(self, now: float) -> None:
         """Begin a rest, or a longer one."""

@@ -125,7 +125,42 @@ def test_a_look_since_it_was_begun_to_look_for_any_tells_of_a_way(rests):
     rests.failed(B, 5.0, dead=True)
     rests.take(B, 12.0)
 
-    assert [True, False] == [rests.others_may([A, B], A, 14.0, since=5.0, anew=anew) for anew in (13.0, 10.0)]
+    anew = (13.0, 12.001, 12.0, 10.0)
+    assert [True, True, False, False] == [rests.others_may([A, B], A, 14.0, since=5.0, anew=since) for since in anew]
+
+
+def test_whoever_has_just_begun_to_look_may_find_that_it_is_back(rests):
+    """Nobody has waited in vain so far."""
+    rests.failed(A, 5.0, dead=True)
+    rests.failed(B, 5.0, dead=True)
+    before = rests.others_may([A, B], A, 12.0, since=5.0)
+    rests.take(B, 12.0)
+
+    assert (False, True) == (before, rests.others_may([A, B], A, 12.0, since=5.0))
+
+
+@pytest.mark.parametrize(("pause", "dead"), [(59.9, False), (60.0, True)])
+def test_a_failure_after_a_minute_without_one_is_news(rests, pause, dead):
+    """Then whoever rests is a hope, as nothing more is expected of the one that failed."""
+    rests.failed(A, 100.0)
+    rests.worked(A)
+    rests.failed(B, 100.0, dead=True)
+    rests.worked(C)
+    rests.failed(A, 100.0 + pause)
+
+    assert dead is rests.others_may([A, B], A, 100.0 + pause, since=0.0)
+
+
+def test_how_long_a_success_takes_is_forgotten_little_by_little(rests):
+    """By a hundredth with each that is quicker; who looks is waited for three times as long."""
+    for name in (A, B):
+        rests.failed(name, 5.0, dead=True)
+    rests.worked(C, 1.0)
+    rests.worked(C, 0.1)
+    rests.failed(A, 20.0)
+    rests.take(B, 20.0)
+
+    assert [True, False] == [rests.others_may([A, B], A, 20.0 + waited, since=0.0) for waited in (2.96, 2.98)]
 
 
 # ── in its place ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,6 +189,38 @@ def test_where_all_seem_dead_the_one_comes_that_was_asked_least_lately(rests):
     rests.failed(B, 5.0, dead=True)
 
     assert B == rests.replacement([A, B], 20.0)
+
+
+def both_asked_just_now(rests: Rests) -> None:
+    """Let A rest until 16 since it failed at 6, for the second time, and B until 13 since it failed at 8."""
+    rests.failed(A, 0.0, dead=True)
+    rests.take(A, 5.0)
+    rests.failed(A, 6.0)
+    rests.failed(B, 8.0, dead=True)
+
+
+def test_where_all_were_asked_just_now_the_one_comes_that_has_rested_enough_soonest(rests):
+    """Not the one that was asked least lately, as it has rested more often."""
+    both_asked_just_now(rests)
+
+    assert [B, A] == [rests.replacement([A, B], moment) for moment in (8.5, 9.0)]
+
+
+def test_what_was_asked_when_it_was_begun_to_look_was_asked_since(rests):
+    """A moment later it would be its turn."""
+    both_asked_just_now(rests)
+
+    assert [B, A] == [rests.best([A, B], 8.5, anew=anew) for anew in (6.0, 6.001)]
+
+
+def test_where_somebody_looks_at_every_one_the_one_comes_that_failed_last(rests):
+    """It was well last, too."""
+    rests.failed(A, 1.0, dead=True)
+    rests.failed(B, 2.0, dead=True)
+    for name in (A, B):
+        rests.take(name, 7.5)
+
+    assert B == rests.best([A, B], 8.0)
 
 
 def test_who_looks_anew_is_sent_where_nobody_has_looked_since(rests):
@@ -208,3 +275,32 @@ def test_the_room_for_ways_that_were_merely_late_is_no_larger(rests):
 
     assert MOST_KEPT == len(rests._troubles)
     assert rests.is_down(latest)
+
+
+def test_a_way_that_is_slow_may_be_asked_while_somebody_else_asks_it(rests):
+    """It answers in the end."""
+    for _ in range(3):
+        rests.failed(A, 10.0, slow=True)
+    rests.take(A, 10.5)
+
+    assert rests.may_be_asked(A, 11.0)
+
+
+def test_two_failures_are_borne_and_the_third_is_not(rests):
+    """From the first one on that a way ever had."""
+    down = []
+    for _ in range(3):
+        rests.failed(A, 0.0)
+        down.append(rests.is_down(A))
+
+    assert [False, False, True] == down
+
+
+def test_so_many_ways_are_remembered_that_failed(rests):
+    """Of one more than 256 the first is not known any more."""
+    for number in range(256):
+        rests.failed(str(number), 0.0, dead=True)
+    before = rests.is_down("0")
+    rests.failed("256", 0.0, dead=True)
+
+    assert (True, False) == (before, rests.is_down("0"))
