@@ -66,7 +66,7 @@ class CircuitBreaker(Terms):
         stamp, event = circuit.admit(now)
         tell(ctx, event)
         until = min(now + self.wait - ctx.waited, ctx.deadline)
-        if stamp is not None or until <= now or rests_too_long(circuit, ctx) or len(circuit.line) >= MOST_WAITING:
+        if stamp is not None or until <= now or len(circuit.line) >= MOST_WAITING:
             return stamp
         place = circuit.line.join(ctx.runtime)
         try:

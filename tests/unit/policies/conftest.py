@@ -66,6 +66,7 @@ class Bench:
         left = list(answers)
 
         async def inner(ctx: Context) -> Any:
+            assert isinstance(ctx, Context)
             answer = left.pop(0)
             seconds, answer = answer if isinstance(answer, tuple) else (0.0, answer)
             await self.runtime.sleep(seconds)

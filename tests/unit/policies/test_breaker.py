@@ -11,7 +11,7 @@ import pytest
 from unbreakable.errors import CircuitOpen, DeadlineExceeded, Kind, VerificationFailed
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Context, Plan, Retry, Timeout
-from unbreakable.policies.breaker import MOST_WAITING, is_still_let_through, refusal, resting, verdict
+from unbreakable.policies.breaker import is_still_let_through, refusal, resting, verdict
 
 DOWN = Failure(OSError("down"))
 LATE = DeadlineExceeded("too late")
@@ -254,13 +254,33 @@ def test_a_call_waits_as_long_as_it_may(bench, wait, fields, took):
         assert pytest.approx(20.0 - took) == found.error.retry_after
 
 
-@pytest.mark.parametrize(("line", "waits"), [(MOST_WAITING - 1, True), (MOST_WAITING, False)])
+@pytest.mark.parametrize(("line", "waits"), [(999, True), (1_000, False)])
 def test_a_line_has_an_end(bench, line, waits):
     """A thousand wait; whoever comes then is refused at once."""
     breaker = CircuitBreaker(1, rest=20.0, wait=5.0)
     _, seconds, _, _ = run(bench, breaker, Success(1), circuit=opened(breaker), line=line)
 
-    assert (1_000, waits) == (MOST_WAITING, seconds > 0.0)
+    assert waits is (seconds > 0.0)
+
+
+@pytest.mark.usefixtures("looks_take_no_time")
+def test_a_call_waits_for_whoever_finds_out_until_its_deadline(bench):
+    """That may be over at any moment, however long the permit is given for."""
+    breaker = CircuitBreaker(1, rest=20.0, wait=30.0)
+    circuit, _ = half_open(breaker)
+    found, seconds, *_ = run(bench, breaker, Success(1), circuit=circuit, deadline=7.0)
+
+    assert (CircuitOpen, pytest.approx(7.0)) == (type(found.error), seconds)
+
+
+@pytest.mark.parametrize(("full", "state"), [(True, "closed"), (False, "open")])
+def test_a_target_that_is_full_and_serves_others_is_not_down(bench, full, state):
+    """It is asked of the failure itself, and of this moment."""
+    bench.target.flow = SimpleNamespace(says_full=lambda failure: full and failure is DOWN)
+    bench.target.serves_others = lambda failure, now: failure is DOWN and now == bench.runtime.now()
+    run(bench, CircuitBreaker(1), DOWN)
+
+    assert state == bench.target.circuit.state
 
 
 def test_whoever_is_first_in_line_looks_at_most_once_a_millisecond():

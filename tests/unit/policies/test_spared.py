@@ -19,7 +19,7 @@ def told(says=False, result=FULL, *, is_full=True, serves=True, is_limited=True,
     if is_probing:
         circuit.settle(0, False, 0.0)
         circuit.admit(1.0)
-    flow = SimpleNamespace(says_full=lambda failure: is_full) if is_limited else None
+    flow = SimpleNamespace(says_full=lambda failure: is_full and failure.error is FULL.error) if is_limited else None
     target = SimpleNamespace(flow=flow, serves_others=lambda failure, now: serves and failure is FULL and now == 7.0)
     return spared(says, result, SimpleNamespace(target=target, runtime=SimpleNamespace(now=lambda: 7.0)), circuit)
 
