@@ -213,7 +213,7 @@ def test_whoever_finds_in_line_that_the_rest_has_become_too_long_leaves_it():
         await probe
         return type(late.error).__name__, round(late.elapsed, 3), round(late.error.retry_after, 3), state
 
-    assert ("CircuitOpen", 19.0, 15.0, "open") == play(story)
+    assert ("CircuitOpen", 14.0, 20.0, "open") == play(story)
 
 
 def test_a_circuit_that_closes_before_the_call_stands_in_line_is_noticed():

@@ -32,7 +32,8 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
     try:
         # In a context of its own: what it does is done for the target's sake, and as often as it is needed.
         with ctx.notebook.doing("heal.fix.apply"), inside(ctx.scope()):
-            await _apply(ctx, functools.partial(remedy.apply, failure), remedy, began, until)
+            mend = functools.partial(remedy.apply, failure)
+            await _apply(ctx, mend, failure, remedy, began, until)
     except Exception as error:
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
         if not isinstance(failure.error, Foreseen):  # in advance it may fail by what will not matter then
@@ -52,10 +53,12 @@ def applied(ctx: Context, failure: Failure, remedy: Remedy) -> Remedy:
     return remedy
 
 
-async def _apply(ctx: Context, mend: Callable[[], Any], remedy: Remedy, began: float, until: float) -> None:
+async def _apply(
+    ctx: Context, mend: Callable[[], Any], failure: Failure, remedy: Remedy, began: float, until: float
+) -> None:
     turn = remedy.turn
     if turn.shared and turn.mended_at > began:
-        ctx.excused = True
+        ctx.excused = ctx.target.experience.trusts(failure.signature, remedy)  # else its repeats would cost nothing
         ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
         return
     work = functools.partial(ctx.runtime.call, mend)

@@ -138,7 +138,7 @@ class Case:
 
     def is_hopeful(self, candidates: Iterable[Remedy]) -> bool:
         """Return whether something worked now and then, or has never been tried."""
-        if any(self.score(remedy.name) is None for remedy in candidates):
+        if any(self.score(remedy.name) is None for remedy in candidates if not remedy.final):
             return True
         tried = [score for name, score in self.scores().items() if name != GIVE_UP]
         return any(score.worked >= PROVEN and score.value() >= HOPEFUL for score in tried)
@@ -179,9 +179,30 @@ def prior_of(remedy: Remedy | None) -> float:
     return 0.5 if remedy is None else remedy.prior
 
 
-def times(remedy: Remedy, tried: Mapping[str, int]) -> int:
-    """Return how often *remedy* was *tried*; what goes on where it stopped, such as to halve a batch, always may."""
-    return 0 if remedy.goes_on else tried.get(remedy.name, 0)
+def in_turn(remedies: Sequence[Remedy], tried: Mapping[str, int]) -> list[Remedy]:
+    """Return those of *remedies* that were *tried* least often."""
+    least = min((tried.get(each.name, 0) for each in remedies), default=0)
+    return [each for each in remedies if tried.get(each.name, 0) == least]
+
+
+def until_final(remedies: Sequence[Remedy], tried: Mapping[str, int]) -> tuple[Sequence[Remedy], Remedy | None]:
+    """Return those that come before the first *final* one and were not yet *tried*, and that; all where there is none.
+
+    What is final mends nothing, and so it does not compete: it is what is done once nothing else is left.
+    """
+    final = next((each for each in remedies if each.final), None)
+    if final is None:
+        return remedies, None
+    return [each for each in remedies[: remedies.index(final)] if not tried.get(each.name)], final
+
+
+def may_help(case: Case, remedy: Remedy, tried: Mapping[str, int]) -> bool:
+    """Return whether there is hope in *remedy*.
+
+    What serves one instance is judged by all of them, so that each call tries it once, whatever became of others.
+    """
+    serves_one = remedy.turns is not None and not tried.get(remedy.name)
+    return serves_one or case.estimate(remedy) >= HOPEFUL
 
 
 def most_promising(case: Case, pool: Sequence[Remedy | None]) -> Remedy | None:

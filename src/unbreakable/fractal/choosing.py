@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from unbreakable.fractal.cases import name_of
+from unbreakable.fractal.cases import name_of, until_final
 from unbreakable.fractal.episode import Episode
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.methods import remedies_of
@@ -18,7 +18,6 @@ from unbreakable.policies.effects import may_repeat
 
 def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
     """Return the remedy that is most likely to work for *failure*; None is waiting, or doing nothing."""
-    episode.is_look = False
     if failure.refused or ctx.left() <= 0:
         return None  # our own refusal is nothing that a remedy for the target's errors should see
     with ctx.notebook.doing("heal.fix.recall"):
@@ -31,8 +30,11 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
         dice, retry = ctx.runtime.random, ctx.plan.retry
         can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
         is_judged = may_repeat(ctx.plan.effects, failure)
-        choice = experience.choose(failure.signature, candidates, dice, tried, can_wait=can_wait, is_judged=is_judged)
-        episode.is_look = choice.is_look
+        signature, looks = failure.signature, episode.looks.get(failure.signature)
+        choice = experience.choose(
+            signature, candidates, dice, tried, can_wait=can_wait, is_judged=is_judged, looks=looks
+        )
+        episode.looks[signature] = choice.looks
         ctx.notebook.tell(f"chose {name_of(choice.remedy) if choice.remedy or can_wait else 'nothing'}: {choice.why}")
         return choice.remedy
 
@@ -41,10 +43,13 @@ def why_give_up(ctx: Context, failure: Failure, remedy: Remedy | None, episode: 
     """Return why a repeat that could be made is not; None when it is."""
     if remedy is not None and remedy.final:
         return f"{remedy.name} is the remedy for this"
-    if failure.refused or episode.is_look:
+    if failure.refused or episode.is_in_the_middle(failure.signature):
         return None
     experience: Experience = ctx.target.experience
-    return experience.gives_up(failure.signature, episode.candidates, ctx.target.successes_of_all)
+    given_up = experience.gives_up(failure.signature, episode.candidates, ctx.target.successes_of_all)
+    if given_up is False and remedy is not None:
+        episode.looks[failure.signature] = True
+    return "no repeat has helped against this, call after call" if given_up else None
 
 
 def is_mendable(failure: Failure, ctx: Context) -> bool:
@@ -55,8 +60,8 @@ def is_mendable(failure: Failure, ctx: Context) -> bool:
     if not (may_repeat(ctx.plan.effects, failure) and (ctx.prepaid or ctx.node.may_pay(ctx))):
         return False
     failure = failure.but(signature=sign(failure.error), cause=root_cause(failure.error))
-    trusts = ctx.target.experience.trusts
-    return any(trusts(failure.signature, remedy) for remedy in candidates_for(failure, ctx))
+    trusts, (candidates, _) = ctx.target.experience.trusts, until_final(candidates_for(failure, ctx), {})
+    return any(trusts(failure.signature, remedy) for remedy in candidates)
 
 
 def candidates_for(failure: Failure, ctx: Context, tell: Callable[[str], None] | None = None) -> list[Remedy]:

@@ -18,13 +18,14 @@ class Episode:
     It may have failed *before* by a signature, "" for none.
     """
 
-    __slots__ = ("candidates", "failures", "is_look", "tries")
+    __slots__ = ("candidates", "failures", "looks", "tries", "under_way")
 
     def __init__(self, before: str) -> None:
         self.failures = Counter([before] if before else ())
         self.tries: dict[str, Counter[str]] = {}
         self.candidates: Sequence[Remedy] = ()  #: for the latest failure
-        self.is_look = False  #: whether what was chosen against it is to see whether it helps again
+        self.looks: dict[str, bool | None] = {}  #: by signature, whether it is to see if what was in vain helps by now
+        self.under_way: dict[str, tuple[Remedy, float]] = {}  #: what goes on and was not enough so far, and its seconds
 
     def failed(self, failure: Failure, candidates: Sequence[Remedy]) -> Mapping[str, int]:
         """Take in a *failure* and what may mend it; return how often each remedy was tried against it."""
@@ -33,13 +34,38 @@ class Episode:
         return self.tries.get(failure.signature, NOT_YET)
 
     def tried(self, failure: Failure, remedy: Remedy | None, mended: Remedy | None) -> None:
-        """Take in that *remedy* was chosen, and that *mended* went through: None is waiting."""
-        tries = self.tries.setdefault(failure.signature, Counter())
-        tries.update({name_of(remedy), name_of(mended)})
+        """Take in that *remedy* was chosen, and that *mended* went through: None is waiting.
 
-    def end(self, target: Any, result: Result[Any]) -> None:
-        """Let the *target* learn whether repeats are of any use."""
+        What goes on where it stopped, such as to halve a batch, has not been tried as long as it goes through.
+        """
+        if mended is None:
+            self.under_way.pop(failure.signature, None)  # it went as far as it goes, which was told by itself
+        if mended is None or not mended.goes_on:
+            self.tries.setdefault(failure.signature, Counter()).update({name_of(remedy), name_of(mended)})
+
+    def is_in_the_middle(self, signature: str) -> bool:
+        """Return whether what was begun in this call against *signature* is to be seen through."""
+        return bool(self.looks.get(signature)) or signature in self.under_way
+
+    def confirm(self, target: Any, failure: Failure, mended: Remedy | None, *, worked: bool, seconds: float) -> bool:
+        """Let the *target* learn from the attempt after *mended*, a try that took *seconds*; return whether it did.
+
+        What goes on is judged as a whole: by a success, or when no attempts are left for more of it.
+        """
+        _, before = self.under_way.pop(failure.signature, (None, 0.0))
+        if mended is not None and mended.goes_on and not worked:
+            self.under_way[failure.signature] = mended, before + seconds
+            return False
+        whole = before if mended is not None and mended.goes_on else 0.0
+        target.experience.update(failure.signature, mended, worked=worked, seconds=whole + seconds)
+        return True
+
+    def end(self, target: Any, result: Result[Any], most: int) -> None:
+        """Let the *target* learn whether repeats are of any use; a call has *most* attempts."""
         if not isinstance(result, Failure):
             target.experience.healed(self.failures)
-        elif self.failures[result.signature] > 1:
+            return
+        for signature, (remedy, seconds) in self.under_way.items() if result.attempt >= most else ():
+            target.experience.update(signature, remedy, worked=False, seconds=seconds)
+        if self.failures[result.signature] > 1:
             target.experience.lost(result.signature, target.successes_of_all())

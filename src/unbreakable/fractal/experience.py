@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from unbreakable.fractal.cases import (
     DARK,
-    HOPEFUL,
     NO_NEWS,
     NOTHING,
     SAID,
@@ -19,11 +18,13 @@ from unbreakable.fractal.cases import (
     Case,
     Score,
     draw,
+    in_turn,
+    may_help,
     most_promising,
     name_of,
     prior_of,
     reason,
-    times,
+    until_final,
 )
 from unbreakable.fractal.remedies import GIVE_UP, WAIT, Remedy
 from unbreakable.runtime import new_lock
@@ -48,14 +49,14 @@ NOT_YET: Mapping[str, int] = {}
 
 
 class Choice(NamedTuple):
-    """What is to be tried, None for waiting or giving up; why; whether only to see if it helps again."""
+    """What is to be tried, None for waiting or nothing; why; whether its call looks if what was in vain helps now."""
 
     remedy: Remedy | None
     why: str
-    is_look: bool = False
+    looks: bool | None = None
 
 
-NO_USE = Choice(None, "nothing at hand promises to help")
+NO_USE = "nothing at hand promises to help"
 
 
 class Experience:
@@ -183,50 +184,43 @@ class Experience:
         *,
         can_wait: bool = True,
         is_judged: bool = True,
+        looks: bool | None = None,
     ) -> Choice:
-        """Return the most promising candidate, None for waiting, and why.
+        """Return the most promising candidate, None for waiting or for nothing, and why.
 
         Of the candidates those are asked that were *tried* least often in this call; waiting is one of them unless
-        nobody repeats such a failure for having waited.  What *is_judged* by no attempt after it is never left out.
+        nobody repeats such a failure for having waited.  Where it is not, those without hope are passed over when it
+        is their turn, but for one call in twenty, which *looks* whether they help by now (None: this call was not asked
+        yet).  What *is_judged* by no attempt after it is never passed over.
         """
-        least = min((times(option, tried) for option in candidates), default=0)
-        pool: list[Remedy | None] = [option for option in candidates if times(option, tried) == least]
         case = self._cases.get(signature, NOTHING)
-        if not can_wait and is_judged and case is not NOTHING:
-            before = [option for option in candidates if times(option, tried) > least]
-            return self._choose_or_give_up(case, pool, before, again=least > 0)
-        pool += [None] * can_wait
+        left, final = until_final(candidates, tried)
+        waits = can_wait and final is None
+        turn = in_turn(left, tried)
+        if turn and is_judged and not waits and not any(may_help(case, each, tried) for each in turn):
+            looks = not self._is_denied(case) if looks is None else looks
+            left = [each for each in left if may_help(case, each, tried) or (looks and not tried.get(each.name))]
+            turn = in_turn(left, tried)
+        pool: list[Remedy | None] = [*turn, *[None] * waits]
+        if not pool:
+            return Choice(final, NO_USE if final is None else "the remedies before it were tried, if any", looks)
         best = most_promising(case, pool)
-        if case is NOTHING or least or len(pool) < 2:
-            return Choice(best, reason(case, best))
+        is_doubted = looks and best is not None and not may_help(case, best, tried)
+        why = reason(case, best) + "; to see whether it does now" * bool(is_doubted)
+        if case is NOTHING or tried or len(pool) < 2:
+            return Choice(best, why, looks)
         with self._lock:
             case.credit = min(1.0, case.credit + EXPLORE)
             if case.credit < 1.0:
-                return Choice(best, reason(case, best))
+                return Choice(best, why, looks)
             drawn = max(pool, key=lambda option: draw(case, option, dice))
             case.credit -= drawn is not best
-        return Choice(drawn, reason(case, drawn) + ("" if drawn is best else "; to see whether it is the better one"))
-
-    def _choose_or_give_up(
-        self, case: Case, pool: Sequence[Remedy | None], before: Sequence[Remedy], *, again: bool
-    ) -> Choice:
-        """Return the best of *pool*, None where too many tries with it were in vain.
-
-        One call in twenty looks then, not *again* and again, whether it helps: what was down is mended some day.  With
-        one of them tried *before*, that call tries the others, too.  What serves one instance is judged by all of them,
-        and so it is tried once in each call.
-        """
-        best = most_promising(case, pool)
-        serves_one = best is not None and best.turns is not None and not again
-        if serves_one or case.estimate(best) >= HOPEFUL:
-            return Choice(best, reason(case, best))
-        is_looking = any(case.estimate(each) < HOPEFUL for each in before)
-        if is_looking or not (again or self._is_denied(case)):
-            return Choice(best, reason(case, best) + "; to see whether it does now", is_look=True)
-        return NO_USE
+        if drawn is not best:
+            why = reason(case, drawn) + "; to see whether it is the better one"
+        return Choice(drawn, why, looks)
 
     def _is_denied(self, case: Case) -> bool:
-        """Return whether a call for which there is little hope is given up; each twentieth one looks again."""
+        """Return whether a call does without what has been in vain; each twentieth one looks again."""
         with self._lock:
             case.denied += 1
             return case.denied % LOOK > 0
@@ -268,8 +262,11 @@ class Experience:
             for case in gone:
                 case.is_worth_keeping = True
 
-    def gives_up(self, signature: str, candidates: Sequence[Remedy], successes: Callable[[], int]) -> str | None:
-        """Return why there is to be no repeat; None where there is one, as in each twentieth call: that looks again."""
+    def gives_up(self, signature: str, candidates: Sequence[Remedy], successes: Callable[[], int]) -> bool | None:
+        """Return whether there is no repeat where all are in vain; None where they are not.
+
+        Each twentieth call looks again.
+        """
         case = self._cases.get(signature, NOTHING)
         if not self.is_grim:
             return None
@@ -277,7 +274,7 @@ class Experience:
         if case.in_vain(so_far) < GONE or case.is_hopeful(candidates):
             self._look_back(so_far)
             return None
-        return "no repeat has helped against this, call after call" if self._is_denied(case) else None
+        return self._is_denied(case)
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -57,7 +57,7 @@ class Healing:
         if isinstance(result, Failure):
             episode = Episode(ctx.failed_by)
             result = await self._repeated(inner, ctx, result, episode)
-            episode.end(ctx.target, result)
+            episode.end(ctx.target, result, self.retry.attempts)
         return result
 
     async def _repeated(self, inner: Inner, ctx: Context, result: Result[Any], episode: Episode) -> Result[Any]:
@@ -102,7 +102,7 @@ class Healing:
         if isinstance(result, Failure) and result.refused:
             return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
         ctx.target.take_repeat(failure, result.elapsed, result if isinstance(result, Failure) else None)
-        confirm(ctx, failure, mended, result, ctx.runtime.now() - since)
+        confirm(ctx, failure, mended, result, ctx.runtime.now() - since, episode)
         return result
 
     def _is_repeated(self, ctx: Context, failure: Failure, remedy: Remedy | None, episode: Episode) -> bool:
@@ -298,7 +298,9 @@ def mended_for_now(ctx: Context, failure: Failure, remedy: Remedy) -> None:
     ctx.target.look_ahead()
 
 
-def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Result[Any], seconds: float) -> None:
+def confirm(
+    ctx: Context, failure: Failure, mended: Remedy | None, result: Result[Any], seconds: float, episode: Episode
+) -> None:
     """Learn whether what was done between two attempts worked, a try that took *seconds*.
 
     Another sort of failure says nothing about it.
@@ -306,9 +308,10 @@ def confirm(ctx: Context, failure: Failure, mended: Remedy | None, result: Resul
     with ctx.notebook.doing("heal.retry.confirm"):
         worked = isinstance(result, Success)
         if isinstance(result, Failure) and result.kind is not failure.kind:
+            episode.under_way.pop(failure.signature, None)
             return
-        experience = ctx.target.experience
-        experience.update(failure.signature, mended, worked=worked, seconds=seconds)
+        if not episode.confirm(ctx.target, failure, mended, worked=worked, seconds=seconds):
+            return
         if worked and mended is not None and mended.turn.shared and mended.prevents:
             mended_for_now(ctx, failure, mended)
         name = WAIT if mended is None else mended.name

@@ -188,7 +188,16 @@ def remedies_of(ctx: Context) -> Sequence[Remedy]:
     if ctx.remedies:
         return ctx.remedies
     every: list[Remedy] = ctx.node.remedies
-    return every if ctx.node.of_method is None else [serving(ctx, each) for each in every]
+    return every if ctx.node.of_method is None else [serving(ctx, each) for each in every if is_for(ctx, each)]
+
+
+def is_for(ctx: Context, remedy: Remedy) -> bool:
+    """Return whether *remedy* is the instance's own: in a subclass another method may stand in its place."""
+    if remedy.registered is None or not ctx.node.of_method.splits(ctx.given[0]):
+        return True
+    function = remedy.registered[0]
+    mine = getattr(type(ctx.given[0][0]), function.__name__, function)
+    return getattr(mine, "__func__", mine) is function
 
 
 def serving(ctx: Context, remedy: Remedy) -> Remedy:

@@ -253,7 +253,7 @@ class Circuit:
         free = self.state in (State.CLOSED, State.DISABLED)
         self.stamp = self.generation if free else None
         self.alert = self.watches_successes or not free
-        if free or self.ramp is not None:
+        if self.state is not State.HALF_OPEN:  # who is in line goes on, or finds that the rest outlasts his deadline
             self.line.call_all()
         return EVENTS[self.state]
 

@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 
+import unbreakable as ub
 from unbreakable.fractal.cases import Case, Score
+from unbreakable.fractal.episode import Episode
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.fractal.survey import remedies_of
+from unbreakable.outcome import Failure
 
 REFRESH, OTHER, THIRD = (
     Remedy(name, lambda failure: True, lambda failure: None) for name in ("refresh", "other", "third")
 )
 BATCH = Remedy("batch", lambda failure: True, lambda failure: None, goes_on=True)
+LAST = ub.remedies.give_up(Exception)
+FAILED = Failure(TimeoutError("too much"), signature="timeout")
 
 
 def taught(*lessons, seconds=0.0, experience=None):
@@ -81,9 +86,46 @@ def test_what_was_tried_in_this_call_waits_for_the_rest():
     assert REFRESH is chosen(experience, REFRESH, OTHER, tried={"refresh": 1, "wait": 1, "other": 1})
 
 
+def episode_of(*steps):
+    """Return an episode in which *steps* were applied; where one is None, halving a batch did not go through."""
+    episode = Episode("")
+    for mended in steps:
+        episode.tried(FAILED, mended or BATCH, mended)
+    return episode
+
+
 def test_what_goes_on_where_it_stopped_may_be_tried_again():
-    """Half a batch that is still too large is halved once more."""
-    assert BATCH is chosen(taught((BATCH, True, 9)), BATCH, OTHER, tried={"batch": 3})
+    """Half a batch that is still too large is halved once more, until it cannot be."""
+    experience = taught((BATCH, True, 9))
+    halved, least = (episode_of(*steps).failed(FAILED, []) for steps in ((BATCH, BATCH), (BATCH, None)))
+
+    assert [BATCH, OTHER] == [chosen(experience, BATCH, OTHER, tried=tried) for tried in (halved, least)]
+
+
+@pytest.mark.parametrize(("most", "verdicts"), [(3, (1, 0)), (4, (0, 0))])
+def test_what_goes_on_is_judged_as_a_whole(most, verdicts):
+    """Each step that is not enough is no failure; that all were not is one, if no attempts were left for more."""
+    target: Any = SimpleNamespace(experience=Experience(), successes_of_all=lambda: 0)
+    episode = episode_of(BATCH, BATCH)
+    told = [episode.confirm(target, FAILED, BATCH, worked=False, seconds=2.0) for _ in range(2)]
+    assert ([False, False], True, 0) == (told, episode.is_in_the_middle("timeout"), len(target.experience))
+
+    episode.end(target, FAILED.but(attempt=3), most)
+    failed = Experience.to_dict(target.experience).get("timeout", {}).get("batch", {"tried": 0, "worked": 0})
+    assert verdicts == (failed["tried"], failed["worked"])
+
+
+def test_a_success_is_that_of_all_steps_before_it():
+    """It costs as long as they took together, and nothing is left to be judged."""
+    target: Any = SimpleNamespace(experience=Experience())
+    episode = episode_of(BATCH, BATCH)
+    told = [episode.confirm(target, FAILED, BATCH, worked=worked, seconds=2.0) for worked in (False, False, True)]
+
+    assert [False, False, True] == told
+    assert not episode.is_in_the_middle("timeout")
+    told = target.experience.to_dict()
+    assert (1.0, 1.0) == (told["timeout"]["batch"]["tried"], told["timeout"]["batch"]["worked"])
+    assert 6.0 == target.experience._cases["timeout"].score("batch").cost
 
 
 @pytest.mark.parametrize("known", [(REFRESH, True, 50), (REFRESH, False, 50)])
@@ -125,7 +167,7 @@ def test_what_no_repeat_ever_helped_against_is_not_repeated():
     assert [False, True] == [gives_up(lost(times)) for times in (4, 5)]
     experience = lost(20)
     said = [experience.gives_up("timeout", [], lambda: 0) for _ in range(40)]
-    assert [19, 39] == [number for number, why in enumerate(said) if why is None]
+    assert [19, 39] == [number for number, is_given_up in enumerate(said) if not is_given_up]
 
 
 def test_waiting_is_no_choice_where_nobody_repeats_for_it():
@@ -139,11 +181,55 @@ def test_waiting_is_no_choice_where_nobody_repeats_for_it():
     assert (REFRESH, REFRESH) == (told()[0], told({"refresh": 2})[0])
     for _ in range(6):
         experience.update("timeout", REFRESH, worked=False)
-    looks = [told().is_look for _ in range(40)]
+    looks = [told().looks for _ in range(40)]
     assert [19, 39] == [number for number, is_look in enumerate(looks) if is_look]
     assert None is told({"refresh": 1})[0] is told()[0]
     experience.update("timeout", REFRESH, worked=True)
     assert REFRESH is told()[0]
+
+
+def deciding(experience, *candidates, tried=None, **options):
+    """Return what is chosen where nobody waits."""
+    dice = random.Random(1).random
+    return experience.choose("timeout", candidates, dice, tried or {}, **{"can_wait": False, **options})
+
+
+def test_what_has_no_hope_takes_no_turn_from_what_has():
+    """Whose turn it is, being in vain, is passed over; a call that looks tries it, and goes on looking."""
+    experience = taught((REFRESH, True, 5), (OTHER, False, 12))
+    tried = {"refresh": 1}
+
+    assert REFRESH is deciding(experience, REFRESH, OTHER).remedy
+    assert (REFRESH, False) == deciding(experience, REFRESH, OTHER, tried=tried)[::2]
+    assert (OTHER, True) == deciding(experience, REFRESH, OTHER, tried=tried, looks=True)[::2]
+    assert "to see whether it does now" in deciding(experience, REFRESH, OTHER, tried=tried, looks=True).why
+    assert OTHER is deciding(experience, REFRESH, OTHER, tried=tried, is_judged=False).remedy
+    assert [19] == [n for n in range(1, 21) if deciding(experience, REFRESH, OTHER, tried=tried).looks]
+
+
+def test_where_nobody_waits_others_are_explored_as_well():
+    """A remedy that was unlucky at first has its chance, though another works more often than not."""
+    experience, dice = taught((REFRESH, False, 2), (REFRESH, True, 3), (OTHER, False, 4)), random.Random(3).random
+    others = sum(
+        experience.choose("timeout", [REFRESH, OTHER], dice, can_wait=False).remedy is OTHER for _ in range(2_000)
+    )
+
+    assert 10 <= others <= 100
+
+
+@pytest.mark.parametrize("can_wait", [True, False])
+def test_giving_up_as_it_is_given_comes_after_what_is_given_before_it(can_wait):
+    """It competes with none, however well they do; what comes after it, or waiting, never has its turn."""
+    experience = taught((OTHER, False, 2), (LAST, True, 9))
+    order = [
+        deciding(experience, OTHER, LAST, REFRESH, tried=tried, can_wait=can_wait).remedy
+        for tried in ({}, {"other": 1}, {"other": 1, "wait": 1})
+    ]
+
+    assert [OTHER, LAST, LAST] == order
+    assert LAST is deciding(taught((OTHER, False, 12)), OTHER, LAST, can_wait=can_wait).remedy
+    assert LAST is deciding(Experience(), LAST, can_wait=can_wait).remedy
+    assert OTHER is deciding(taught((OTHER, False, 12)), OTHER, LAST, can_wait=can_wait, looks=True).remedy
 
 
 @pytest.mark.parametrize("words", ["auth_error", "limit 0"])

@@ -198,7 +198,7 @@ def test_a_success_whose_time_nobody_says_is_not_slow():
 
 @pytest.mark.parametrize("ramp", [0.0, 8.0])
 def test_who_waits_is_called_when_attempts_go_through_again(ramp):
-    """When the rest is ended, when all do, or the first of a ramp; not when it opens again."""
+    """When the rest is ended, when all do, or the first of a ramp; and to hear of a new rest when it opens again."""
     circuit, called = opened(rest=10.0, ramp=ramp), []
     circuit.line.call_all = lambda: called.append(circuit.state)
     circuit.wake(3.0)
@@ -207,7 +207,7 @@ def test_who_waits_is_called_when_attempts_go_through_again(ramp):
     stamp, _ = circuit.admit(circuit.until)
     circuit.settle(stamp, True, 30.0)
 
-    assert [State.OPEN, State.RAMPING if ramp else State.CLOSED] == called
+    assert [State.OPEN, State.OPEN, State.RAMPING if ramp else State.CLOSED] == called
 
 
 def test_since_when_it_is_looked_whether_the_target_is_back_is_known():
