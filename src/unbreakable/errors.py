@@ -208,8 +208,8 @@ class NotSent(UnbreakableError):
 
     Raise it yourself from an operation whose ``effects`` are "once" to allow a repeat.  A refused connection, a name
     that means no host, a connection that was not there in time and a failed handshake count the same when the operation
-    raises what httpx2, httpx, requests, aiohttp, urllib, urllib3 or a socket says of them; that speaks for the last
-    request which it made, redirects included.
+    raises what httpx2, httpx, requests, aiohttp, urllib, urllib3 or a socket says of them.  That speaks for the last
+    request which it made; one that was answered by a redirect has left, whatever becomes of the next.
     """
 
 

@@ -238,3 +238,28 @@ def test_what_a_constructor_registers_is_the_instance_s_own():
     for sort in (Client, OAuth, OAuth, Client):
         sort().get()
     assert ["plain", "OAuth", "OAuth", "plain"] == applied
+
+
+def test_what_is_repaired_for_the_next_call_is_judged_by_it():
+    """Of two remedies after which the effects forbid an attempt, the one that helps is found all the same."""
+    left = 0
+
+    @ub.protect("pay", effects="once", breaker=False)
+    def pay():
+        nonlocal left
+        if left <= 0:
+            raise PermissionError("expired")
+        left -= 1
+
+    @pay.remedy(PermissionError)
+    def reconnect(failure):
+        pass
+
+    @pay.remedy(PermissionError)
+    def refresh(failure):
+        nonlocal left
+        left = 5
+
+    lost = [not pay.outcome().ok for _ in range(120)]
+    assert sum(lost) <= 35
+    assert sum(lost[60:]) <= 11

@@ -8,6 +8,7 @@ from typing import Any
 
 from unbreakable.errors import Foreseen
 from unbreakable.events import RemedyApplied
+from unbreakable.fractal.operation import has_argument
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context
@@ -67,8 +68,12 @@ async def _apply(
         changes = await (ctx.runtime.within(left, work) if ctx.runtime.preemptive else work())
     except TimeUp:
         raise TimeoutError("the caller's deadline came first") from None
-    changes = changes if isinstance(changes, Mapping) else {}
+    told = changes if isinstance(changes, Mapping) else {}
+    changes = {name: value for name, value in told.items() if has_argument(ctx, name)}
     if changes:
         ctx.arguments = {**ctx.arguments, **changes}
     turn.shared, turn.mended_at = not changes, ctx.runtime.now()
-    ctx.notebook.tell(f"applied remedy {remedy.name}" + (f", which changed {', '.join(changes)}" if changes else ""))
+    others = ", ".join(str(name)[:40] for name in told if name not in changes)[:200]
+    did = f", which changed {', '.join(changes)}" * bool(changes)
+    did += f"; it returned {others} as well, which is no argument of the call" * bool(others)
+    ctx.notebook.tell(f"applied remedy {remedy.name}{did}")

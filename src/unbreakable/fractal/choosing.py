@@ -30,6 +30,8 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
         dice, retry = ctx.runtime.random, ctx.plan.retry
         can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
         is_judged = may_repeat(ctx.plan.effects, failure)
+        if not is_judged:
+            experience.settle(failure.signature, failure.began(ctx.runtime.now()), ctx.target.successes_of_all())
         signature, looks = failure.signature, episode.looks.get(failure.signature)
         choice = experience.choose(
             signature, candidates, dice, tried, can_wait=can_wait, is_judged=is_judged, looks=looks

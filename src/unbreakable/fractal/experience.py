@@ -71,6 +71,7 @@ class Experience:
     def __init__(self) -> None:
         self._taken_in: dict[str, Case] = {}  # the one used last at the end
         self._fresh: deque[tuple[str, str, float, bool, float]] = deque()  # verdicts that are not yet
+        self._owed: dict[str, tuple[Remedy, float, int]] = {}  # verdicts that only the next failure can give
         self._scores = 0
         self._lock = new_lock()
         self._may_be_in_vain = False  # whether it was ever learned of any that repeats are, or may be
@@ -88,6 +89,18 @@ class Experience:
         self._fresh.append((signature, name, prior, worked, seconds))
         if len(self._fresh) >= MOST_FRESH:
             self._catch_up()
+
+    def owe(self, signature: str, remedy: Remedy, now: float, successes: int) -> None:
+        """Remember that *remedy* was applied *now*, after so many *successes*, with no attempt after it to judge it."""
+        if len(self._owed) >= MOST_SIGNATURES:
+            self._owed.clear()
+        self._owed[signature] = remedy, now, successes
+
+    def settle(self, signature: str, began: float, successes: int) -> None:
+        """Judge what is owed by the next failure of that *signature*, of an attempt that *began* after it."""
+        owed = self._owed.get(signature)
+        if owed is not None and began >= owed[1] and self._owed.pop(signature, None) is owed:
+            self.update(signature, owed[0], worked=successes > owed[2])
 
     @property
     def _cases(self) -> dict[str, Case]:
@@ -191,11 +204,11 @@ class Experience:
         Of the candidates those are asked that were *tried* least often in this call; waiting is one of them unless
         nobody repeats such a failure for having waited.  Where it is not, those without hope are passed over when it
         is their turn, but for one call in twenty, which *looks* whether they help by now (None: this call was not asked
-        yet).  What *is_judged* by no attempt after it is never passed over.
+        yet).  What *is_judged* by no attempt after it is never passed over, and nobody waits before none.
         """
         case = self._cases.get(signature, NOTHING)
         left, final = until_final(candidates, tried)
-        waits = can_wait and final is None
+        waits = can_wait and is_judged and final is None
         turn = in_turn(left, tried)
         if turn and is_judged and not waits and not any(may_help(case, each, tried) for each in turn):
             looks = not self._is_denied(case) if looks is None else looks

@@ -88,7 +88,9 @@ class Healing:
             return failure
         since = ctx.runtime.now()
         if not may_repeat(ctx.plan.effects, failure):
-            await apply(ctx, failure, remedy)  # in vain for this call, but the next one finds it mended
+            if await apply(ctx, failure, remedy):  # in vain for this call, but the next one finds it mended
+                experience, successes = ctx.target.experience, ctx.target.successes_of_all()
+                experience.owe(failure.signature, remedy, ctx.runtime.now(), successes)
             return deny(ctx, failure, why_not(ctx, failure))
         mended = await apply(ctx, failure, remedy)
         episode.tried(failure, remedy, mended)

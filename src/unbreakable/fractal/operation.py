@@ -107,6 +107,19 @@ def work_with_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwa
     return work
 
 
+def has_argument(ctx: Context, name: object) -> bool:
+    """Return whether the call has an argument of that *name*: by its signature, or among what else it was given.
+
+    Where nobody can say, it counts as one: an operation's arguments are all a remedy's.
+    """
+    try:
+        parameters = signature_of(ctx.function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    named = {each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
+    return name in named or name in ctx.given[1]
+
+
 def _change(bound: inspect.BoundArguments, name: str, value: Any) -> None:
     """Set argument *name*, which may have been passed by place, by name or among ``**others``."""
     parameter = bound.signature.parameters.get(name)

@@ -5,8 +5,8 @@ A process or a thread that is asked for an answer, and gives none, is no other t
 The libraries are known by the names of their classes alone, since none of them has to be installed.  The law of this
 file: *unsent* is only what its library raises before the first byte of a request can have left; whatever else it raises
 leaves in doubt what the target did.  A library that repeats by itself tells of its last try only, so nothing is unsent
-for one that does so unasked (botocore); of an operation that makes several requests, or follows redirects, the error
-speaks for the last of them.
+for one that does so unasked (botocore); of an operation that makes several requests the error speaks for the last of
+them.  Whether a redirect was followed is told elsewhere: ``redirects``.
 """
 
 from __future__ import annotations

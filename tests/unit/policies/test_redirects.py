@@ -1,0 +1,114 @@
+"""A request that was answered by a redirect has left, whatever becomes of the one that it was sent on by."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import types
+import urllib.request
+
+import httpx2
+import pytest
+
+import unbreakable as ub
+from unbreakable.policies.redirects import MOST_FRAMES, was_sent_on
+from unbreakable.runtime.virtual import virtual_time
+
+
+@pytest.fixture(scope="module")
+def urls():
+    """Return where a payment is taken and answered by a redirect to nobody, and where nobody is."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{probe.getsockname()[1]}/receipt"
+
+    class Redirecting(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.server.payments.append(self.path)
+            self.send_response(303)
+            self.send_header("Location", nobody)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        server.payments = []
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/pay", nobody, server.payments
+        server.shutdown()
+        thread.join()
+
+
+CLIENTS = {
+    "httpx2": lambda url: httpx2.post(url, follow_redirects=True, trust_env=False),
+    "urllib": lambda url: urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, b"", timeout=5),
+}
+
+
+@pytest.mark.parametrize("post", CLIENTS.values(), ids=CLIENTS)
+def test_a_payment_is_not_made_again_because_its_receipt_is_out_of_reach(urls, post):
+    """The connection that was refused is that of the second request."""
+    pays, nobody, payments = urls
+    payments.clear()
+    with virtual_time():
+        pay = ub.protect("pay", effects="once", timeout=False, budget=False)(post)
+        redirected, refused = pay.outcome(pays), pay.outcome(nobody)
+
+    assert (1, 1, 3) == (len(payments), redirected.attempts, refused.attempts)
+
+
+def raised_in(module, source):
+    """Return the error that *source*, a function ``f`` of that *module*, raises."""
+    there = types.ModuleType(module).__dict__
+    exec(compile(source, module, "exec"), there)  # noqa: S102 - nobody else says in which module a frame is
+    with pytest.raises(ConnectionRefusedError) as caught:
+        there["f"]()
+    return caught.value
+
+
+FOLLOWING = "def {0}({1}):\n    raise ConnectionRefusedError\ndef f():\n    {0}({2})\n"
+TRIES = "retries=__import__('types').SimpleNamespace(history=[__import__('types').SimpleNamespace(status={})])"
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "given", "is_sent_on"),
+    [
+        ("requests.sessions", "resolve_redirects", "", True),
+        ("urllib.request", "http_error_302", "", True),
+        ("urllib3.connectionpool", "urlopen", TRIES.format(303), True),
+        ("urllib3.connectionpool", "urlopen", TRIES.format(None), False),
+        ("urllib3.connectionpool", "urlopen", "retries=None", False),
+        ("urllib3.connectionpool", "urlopen", "", False),
+        ("aiohttp.client", "_request", "history=[1]", True),
+        ("aiohttp.client", "_request", "history=()", False),
+        ("httpx._client", "_send_handling_redirects", "history=[1]", True),
+        ("httpx2._client", "_send_handling_redirects", "history=[]", False),
+        ("httpx2._client", "send", "history=[1]", False),
+        ("requests.sessions", "send", "history=[1]", False),
+        ("shop", "resolve_redirects", "", False),
+        ("shop", "urlopen", TRIES.format(303), False),
+        ("shop", "_request", "history=[1]", False),
+    ],
+)
+def test_what_a_frame_says_of_a_redirect(module, function, given, is_sent_on):
+    """Of each library one function does, of which the programs' own are told."""
+    source = FOLLOWING.format(function, given.partition("=")[0], given)
+
+    assert is_sent_on is was_sent_on(raised_in(module, source))
+
+
+def test_of_a_recursion_only_the_first_frames_are_looked_at():
+    """An error is asked in bounded time."""
+    deep = "def f(depth={}):\n    f(depth - 1) if depth else resolve_redirects()\n"
+    deep += "def resolve_redirects():\n    raise ConnectionRefusedError\n"
+    shallow, beyond = (raised_in("requests.sessions", deep.format(depth)) for depth in (5, 5))
+    frames = [shallow.__traceback__]
+    beyond.__traceback__ = None
+    for _ in range(MOST_FRAMES):
+        beyond.__traceback__ = types.TracebackType(beyond.__traceback__, frames[0].tb_frame, 0, 1)
+
+    assert [True, False] == [was_sent_on(shallow), was_sent_on(beyond)]
