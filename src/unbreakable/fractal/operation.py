@@ -110,9 +110,11 @@ def work_with_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwa
 def has_argument(ctx: Context, name: object) -> bool:
     """Return whether the call has an argument of that *name*: by its signature, or among what else it was given.
 
-    Where nobody can say, it counts as one: an operation's arguments are all a remedy's.
+    Where nobody can say, it counts as one, as with a node's operation, which is given nothing but by remedies.
     """
     try:
+        if not ctx.node.speaks_of_itself:
+            return True
         parameters = signature_of(ctx.function).parameters.values()
     except (TypeError, ValueError):
         return True
