@@ -246,12 +246,11 @@ def http_status(error: BaseException | type[BaseException]) -> int | None:
         return meant or _status(_entry(response, "ResponseMetadata", "HTTPStatusCode"))
     if is_of_grpc(error):
         return status_of_grpc(error)
-    is_of_xmlrpc = issubclass(type(error), Exception) and _name(type(error)) == "xmlrpc.ProtocolError"
-    return _status(told_by(error, "errcode")) if is_of_xmlrpc else None
+    return _status(told_by(error, "errcode")) if _name(type(error)) == "xmlrpc.ProtocolError" else None
 
 
 def _status(found: Any) -> int | None:
-    if issubclass(type(found), int) and type(found) is not bool and 100 <= int(found) < 600:
+    if issubclass(type(found), int) and 100 <= int(found) < 600:
         return int(found)
     return None
 

@@ -11,8 +11,8 @@ import pytest
 
 from unbreakable.policies import Context
 from unbreakable.policies.policy import enter
-from unbreakable.policies.under_way import UnderWay, all_over, under_way
-from unbreakable.runtime import ASYNCIO
+from unbreakable.policies.under_way import LOOKS, UnderWay, all_over, under_way
+from unbreakable.runtime import ASYNCIO, run_blocking
 from unbreakable.testing import virtual_time
 
 
@@ -60,6 +60,60 @@ def test_what_begins_soon_after_something_ended_is_waited_for_too(pause, ends):
     (over, ended), _ = play(story)
 
     assert (True, ends) == (over, pytest.approx(ended, abs=0.06))
+
+
+class Slow:
+    """A runtime whose every look takes so many seconds, on a loop that has much to do; at one of them work begins."""
+
+    def __init__(self, seconds, others=True, begins=None):
+        self.seconds, self.others, self.begins = seconds, others, begins or {}
+        self.moment, self.looks = 0.0, 0
+
+    def now(self):
+        return self.moment
+
+    def others_at_work(self):
+        return self.others
+
+    async def until_begun(self, is_ours, left):
+        return True
+
+    async def sleep(self, seconds):
+        self.looks += 1
+        self.moment += self.seconds
+        self.begins.get(self.looks, int)()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "others", "looks"), [(1.0, True, LOOKS), (0.003, True, 7), (0.003, False, 0), (1.0, False, 0)]
+)
+def test_it_is_looked_several_times_whether_something_follows(seconds, others, looks):
+    """Five times at least, and for 20 ms; not at all where nobody else is at work, who could begin anything."""
+    runtime = Slow(seconds, others)
+
+    assert run_blocking(all_over(Context(), runtime, lambda _: 9.0))
+    assert looks == runtime.looks
+
+
+@pytest.mark.parametrize(("look", "over"), [(1, False), (LOOKS, False), (LOOKS + 1, True)])
+def test_what_others_begin_while_it_is_looked_is_under_way(look, over):
+    """Though nothing was at first; it is not over when the moment comes until which it would have been waited for."""
+    scope = Context()
+    runtime = Slow(1.0, begins={look: lambda: UnderWay("once", scope)})
+    runtime.waiter = object
+
+    assert over is run_blocking(all_over(scope, runtime, lambda call: 0.5))
+
+
+def test_who_has_little_time_waits_that_long():
+    """What ends in the last second is over."""
+
+    async def story(at):
+        work = UnderWay("once", Context())
+        asyncio.get_running_loop().call_later(0.5, work.end)
+        return await all_over(work.above, ASYNCIO, lambda _: at(0.9))
+
+    assert play(story)[0]
 
 
 def test_what_ends_while_somebody_looks_is_not_waited_for():
@@ -116,6 +170,7 @@ def test_by_when_it_may_be_expected_to_be_over(endless, deadline):
         enter(None)
 
     assert (scope, deadline, {work}) == (work.above, work.deadline, scope.deeds.at_work)
+    assert "idempotent" == work.plan.effects
     work.end()
     work.end()
     assert (False, set()) == (work.live, scope.deeds.at_work)
