@@ -56,6 +56,23 @@ def test_after_three_wishes_the_next_caller_waits(colour, status):
     assert 5.0 < asked[3] == then <= 6.25
 
 
+@pytest.mark.parametrize(("rest", "then"), [(4.9, 5.0), (5.0, 0.0), (30.0, 0.0)])
+def test_a_circuit_that_rests_as_long_has_the_say(colour, rest, then):
+    """Whoever would wait for the target only to be refused by the circuit is refused at once."""
+
+    async def story():
+        service = Service(colour, until=math.inf, status=503)
+        door = colour.protect(service.ask, retry=ONCE, breaker=ub.CircuitBreaker(3, rest=rest))
+        for _ in range(3):
+            await colour.call(door.outcome)
+        outcome = await colour.call(door.outcome)
+        return type(outcome.error), colour.now()
+
+    error, now = colour.play(story)
+    assert error is (Busy if then else ub.errors.CircuitOpen)
+    assert then <= now <= 1.25 * then
+
+
 @pytest.mark.parametrize("wishes", [1, 2])
 def test_fewer_wishes_delay_nobody_else(colour, wishes):
     """What one call was told is that call's own business."""

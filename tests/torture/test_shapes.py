@@ -271,6 +271,11 @@ class Unhashable:
     def second(self):
         return 2
 
+    @ub.protect("outer")
+    @ub.protect("inner")
+    def twice(self):
+        return 2
+
 
 def test_the_same_method_of_the_same_object_is_equal():
     """So that who subscribed one can take it away again, as with any method; also of what cannot be hashed."""
@@ -287,3 +292,5 @@ def test_the_same_method_of_the_same_object_is_equal():
     assert account.class_inside == Account.class_inside
     assert one.first not in (one, None)
     assert {"callback": one.first} == {"callback": ANY}
+    assert one.twice == one.twice != Unhashable().twice
+    assert {one.twice} == {one.twice}

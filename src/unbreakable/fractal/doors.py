@@ -114,11 +114,15 @@ class Door(Generic[P, T]):
             return NotImplemented
         if other.node is not self.node:
             return False
-        return other.function is self.function or (inspect.ismethod(self.function) and other.function == self.function)
+        return other.function is self.function or (self._is_bound() and other.function == self.function)
 
     def __hash__(self) -> int:
         """Hash as they do, whether or not the object of a method can be hashed."""
-        return hash(self.function) if inspect.ismethod(self.function) else id(self.function)
+        return hash(self.function) if self._is_bound() else id(self.function)
+
+    def _is_bound(self) -> bool:
+        """Return whether it protects a method, perhaps a protected one, which is made anew when it is asked for."""
+        return inspect.ismethod(self.function) or isinstance(self.function, Door)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Pickle by name, as functions are; a bound method by its object and name."""

@@ -110,7 +110,7 @@ class KeepPeace:
         if not peace.enter():
             return False
         try:
-            while peace.left(ctx.runtime.now()):
+            while peace.left(ctx.runtime.now()) and not rests_longer(ctx.target.circuit, peace):
                 if peace.until >= ctx.deadline:
                     return False
                 await ctx.runtime.sleep(peace.turn(ctx.deadline, ctx.runtime.random()) - ctx.runtime.now())
@@ -119,6 +119,11 @@ class KeepPeace:
         if peace.end(ctx.runtime.now()):
             ctx.target.hurry()
         return True
+
+
+def rests_longer(circuit: Any, peace: Peace) -> bool:
+    """Return whether *circuit* lets nobody through for longer than that: it has the say, and says so at once."""
+    return bool(circuit.shut and circuit.until >= peace.until)
 
 
 KEEP_PEACE = KeepPeace()
