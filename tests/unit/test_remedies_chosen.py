@@ -263,3 +263,38 @@ def test_what_is_repaired_for_the_next_call_is_judged_by_it():
     lost = [not pay.outcome().ok for _ in range(120)]
     assert sum(lost) <= 35
     assert sum(lost[60:]) <= 11
+
+
+def test_a_subclass_has_its_own_remedy_and_its_own_fallback():
+    """As with any method of the name: what takes less, or is no method, among them."""
+
+    class Client:
+        def __init__(self, *, mends):
+            self.mends, self.is_fresh = mends, False
+
+        def cached(self, failure):
+            return "plain"
+
+        @ub.protect("api", fallback=cached, **PATIENT)
+        def get(self):
+            if not self.is_fresh:
+                raise PermissionError("401")
+            return "fresh"
+
+        @get.remedy(PermissionError)
+        def refresh(self, failure):
+            self.is_fresh = self.mends
+
+    class OAuth(Client):
+        def cached(self, failure):
+            return "OAuth"
+
+        def refresh(self):
+            self.is_fresh = self.mends and "by OAuth"
+
+    class Odd(Client):
+        refresh = "none"
+
+    clients = [sort(mends=mends) for sort in (Client, OAuth, Odd) for mends in (True, False)]
+    assert ["fresh", "plain", "fresh", "OAuth", "fresh", "plain"] == [client.get() for client in clients]
+    assert "by OAuth" == clients[2].is_fresh

@@ -58,14 +58,29 @@ class ForArguments:
 
 
 class ForInstance:
-    """Call a remedy or a fallback with the instance that the call at hand is made for, and with the failure."""
+    """Call a remedy or a fallback with the instance that the call at hand is made for, and with the failure.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    Where it is a method, that is the one of this name that the instance has: a subclass may have its own.
+    """
+
+    def __init__(self, function: Callable[..., Any], source: Any = None) -> None:
         self.function, self.is_async = function, is_async(function)
+        self.source = function if source is None else source  #: the user's, of which *function* may be a form
 
     def __call__(self, failure: Failure) -> Any:
         """Call it."""
-        return self.function(instance_of(current()), failure)
+        instance = instance_of(current())
+        own = own_method(type(instance), self.source)
+        if own is self.source:
+            return self.function(instance, failure)
+        return caller_of(own, what_it_takes(own.__qualname__, own))(instance, failure)
+
+
+def own_method(kind: type, function: Any) -> Any:
+    """Return the method that stands in the place of the method *function* in the class *kind*: itself, or another."""
+    name = getattr(function, "__name__", "")
+    found = [vars(each)[name] for each in kind.__mro__ if name in vars(each)]
+    return found[0] if function in found and isinstance(found[0], FunctionType) else function
 
 
 def instance_of(ctx: Context | None) -> Any:
@@ -160,7 +175,7 @@ def for_each_instance(node: str, method: Method | None, remedy: Remedy) -> Remed
     method.cares = True
     apply: Any = remedy.apply
     remedy = copy.copy(remedy)
-    remedy.apply, remedy.turns = ForInstance(apply), Turns()
+    remedy.apply, remedy.turns = ForInstance(apply, remedy.source), Turns()
     return remedy
 
 
@@ -196,8 +211,7 @@ def is_for(ctx: Context, remedy: Remedy) -> bool:
     if remedy.registered is None or not ctx.node.of_method.splits(ctx.given[0]):
         return True
     function = remedy.registered[0]
-    mine = getattr(type(ctx.given[0][0]), function.__name__, function)
-    return getattr(mine, "__func__", mine) is function
+    return getattr(type(ctx.given[0][0]), function.__name__, function) is function
 
 
 def serving(ctx: Context, remedy: Remedy) -> Remedy:
