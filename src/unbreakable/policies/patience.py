@@ -66,7 +66,7 @@ def patience(ctx: Context, limit: Timeout) -> float:
 def next_look(ctx: Context) -> float:
     """Return the moment until which an attempt that is late is waited for alone; in the past: another one is paid."""
     limit, now = guess(ctx), ctx.runtime.now()
-    if limit is None or now >= ctx.deadline or not may_be_followed(ctx, limit):
+    if limit is None or not may_be_followed(ctx, limit):
         return math.inf
     if ctx.is_aside:
         return now + limit.seconds

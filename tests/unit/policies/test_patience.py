@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +12,7 @@ from unbreakable.errors import AttemptTimeout, Kind
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Plan, Retry, Timeout
 from unbreakable.policies.patience import Patience, late, may_be_followed, next_look, patience
+from unbreakable.runtime import TimeUp
 
 GUESS = Timeout(2.0, learned=True)
 pytestmark = pytest.mark.parametrize("bench", ["asyncio"], indirect=True)
@@ -151,3 +154,37 @@ def test_one_that_is_late_and_not_paid_for_is_waited_for(bench):
         return (await Patience(GUESS).run(bench.inner((9.0, "done")), ctx)).value, ctx.laggard, bench.clock.now()
 
     assert ("done", None, 9.0) == bench.play(story)
+
+
+def test_one_that_answers_at_the_very_moment_that_it_is_late_has_answered(bench):
+    """Its time was up when nobody had taken its answer yet: there is no other attempt to begin."""
+
+    async def within(seconds, step, *details):
+        await step()
+        raise TimeUp
+
+    async def story():
+        ctx = attempt(bench)
+        ctx.runtime = SimpleNamespace(
+            preemptive=True, now=bench.runtime.now, beside=bench.runtime.beside, within=within
+        )
+        return await Patience(GUESS).run(bench.inner((2.0, "done")), ctx), ctx.laggard
+
+    result, laggard = bench.play(story)
+
+    assert ("done", None) == (result.value, laggard)
+
+
+def test_what_is_learned_meanwhile_counts_for_one_that_is_under_way(bench):
+    """It is the limit of its target that is tightened."""
+
+    async def story():
+        ctx = attempt(bench, limit=(slack := Timeout(30.0, learned=True)))
+        running = asyncio.ensure_future(Patience(slack).run(bench.inner((9.0, "done")), ctx))
+        await bench.runtime.sleep(1.0)
+        bench.runtime.tighten(bench.target, 3.0)
+        result = await running
+        ctx.laggard.let_go()
+        return type(result), bench.clock.now()
+
+    assert (Failure, 3.0) == bench.play(story)
