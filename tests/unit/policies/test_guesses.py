@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
 
 from unbreakable.policies import Circuit, CircuitBreaker, Plan, Retry, Timeout
+from unbreakable.policies.timeout import learned_limit
 
 LIMIT = Timeout(2.0, learned=True)
 ON_A_LOOP = pytest.mark.parametrize("bench", ["asyncio"], indirect=True)
@@ -160,3 +162,79 @@ def test_what_was_told_once_stays_true(bench, facts, lefts):
         return [round(left, 6) for left in (*told, ctx.remaining(), ctx.remaining())], ctx.asked, ctx.due < ctx.deadline
 
     assert (lefts, not facts, not facts) == bench.play(story)
+
+
+@pytest.mark.parametrize(
+    ("facts", "fields", "may_pay", "in_plain_code", "on_a_loop"),
+    [
+        ((), {}, True, 2.0, 2.0),
+        ((), {}, False, math.inf, 2.0),
+        ((), {"prepaid": True}, False, 2.0, 2.0),
+        ((), {"attempt": 2}, True, 4.0, 4.0),
+        ((), {"attempt": 3}, True, math.inf, 8.0),
+        ((), {"attempt": 3, "prepaid": True}, False, math.inf, 8.0),
+        ((SLOW_AGAIN,), {}, True, math.inf, math.inf),
+        ((PROBING,), {}, True, 8.0, 8.0),
+        ((PROBING, SLOW_AGAIN), {}, True, 8.0, 8.0),
+    ],
+)
+def test_a_guess_counts_where_it_can_be_put_off_or_another_attempt_can_be_paid(
+    bench, facts, fields, may_pay, in_plain_code, on_a_loop
+):
+    """In seconds: twice as long with each attempt, four times for a probe, endless where a call would fail by it."""
+
+    async def story():
+        ctx = attempt(bench, *facts, **fields)
+        bench.node.may_pay = lambda payer: may_pay and payer is ctx
+        return LIMIT.patience(ctx)
+
+    assert (on_a_loop if bench.runtime.preemptive else in_plain_code) == bench.play(story)
+
+
+def test_a_probe_has_more_time_each_time_that_it_was_in_vain(bench):
+    """Four times as much, until no float could hold more."""
+
+    async def story():
+        ctx, seconds = attempt(bench, PROBING), []
+        for ctx.target.circuit.in_vain in (0, 1, 2, 30, 31, 32, 1_000):
+            seconds.append(LIMIT.grown(ctx))
+        return seconds
+
+    assert [2.0 * 2.0**doublings for doublings in (2, 4, 6, 62, 64, 64, 64)] == bench.play(story)
+
+
+@pytest.mark.parametrize(("seconds", "deadline", "learned"), [(2.0, 2.1, True), (2.0, 2.0, False), (2.0, 1.0, False)])
+def test_a_limit_is_learned_if_it_comes_before_the_deadline(seconds, deadline, learned):
+    """It costs no thread, and is known as a guess."""
+    found = learned_limit(seconds, deadline)
+
+    assert (Timeout(2.0, cut_threads=False, learned=True) if learned else None) == found
+    assert learned is (found is not None and (found.learned and not found.cut_threads))
+
+
+@IN_PLAIN_CODE
+@pytest.mark.parametrize(("affords", "prepaid", "unsettled"), [(1, 0.0, True), (1, 1.0, False), (0, 0.0, False)])
+def test_who_pays_in_advance_has_something_to_settle(bench, affords, prepaid, unsettled):
+    """What was not needed is given back in the end; who could not pay, or had paid, owes nothing new."""
+
+    async def story():
+        ctx = attempt(bench, *[BROKE] * (not affords), due=1.0, prepaid=prepaid, unsettled=False)
+        ctx.remaining()
+        return ctx.unsettled
+
+    assert unsettled is bench.play(story)
+
+
+@ON_A_LOOP
+def test_a_limit_learned_meanwhile_counts_for_an_attempt_that_is_under_way(bench):
+    """It is the limit of its target that is tightened."""
+
+    async def story():
+        slack = Timeout(30.0, learned=True)
+        ctx = attempt(bench, limit=slack)
+        running = asyncio.ensure_future(slack.run(bench.inner((9.0, "done")), ctx))
+        await bench.runtime.sleep(1.0)
+        bench.runtime.tighten(bench.target, 3.0)
+        return (await running).soft, bench.clock.now()
+
+    assert (True, 3.0) == bench.play(story)

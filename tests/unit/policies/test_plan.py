@@ -148,6 +148,41 @@ def test_an_attempt_is_made_as_the_plan_says(bench, effects, copies):
     assert [3.0, 3.5][:copies] == pytest.approx(moments, abs=0.01)
 
 
+def test_a_plan_can_be_a_key_whatever_it_only_measures():
+    """Shadows change nothing of what a plan does."""
+    measuring = Plan(timeout=PINNED, shadows={"retry": Retry(9)})
+
+    assert 2.0 == {measuring: measuring.limit}[measuring]
+    assert hash(Plan(timeout=PINNED)) == hash(measuring) != hash(Plan(timeout=PINNED, retry=Retry(9)))
+
+
+@pytest.mark.parametrize(
+    ("limit", "effects", "value", "seconds"),
+    [
+        (None, "none", 7, 9.0),
+        (PINNED, "none", None, 2.0),
+        (LIMIT, "none", None, 2.0),
+        (LIMIT, "once", 7, 9.0),
+    ],
+)
+@pytest.mark.parametrize("bench", ["asyncio"], indirect=True)
+def test_an_attempt_without_a_breaker_has_the_time_that_its_limit_says(bench, limit, effects, value, seconds):
+    """A learned one overtakes what may run twice, and cuts nothing; without one there is the deadline."""
+
+    async def story():
+        ctx = bench.context(
+            plan=Plan(breaker=None, timeout=limit, effects=effects), deadline=bench.runtime.now() + 30.0
+        )
+        bench.node.pay = lambda ctx: True
+        result = await ctx.plan.around_an_attempt(bench.inner((9.0, 7)))(ctx)
+        moment = bench.clock.now()
+        if ctx.laggard is not None:
+            ctx.laggard.let_go()
+        return getattr(result, "value", None), moment, ctx.laggard is not None
+
+    assert (value, seconds, (limit, value) == (LIMIT, None)) == bench.play(story)
+
+
 def test_a_plan_is_told_in_plain_numbers():
     """None is off, whatever it is that is off."""
     cold = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unbreakable.policies.pushback import LONGEST_WISH, NEVER, retry_after, wish_in
+from unbreakable.policies.pushback import LONGEST_WISH, NEVER, longest, retry_after, wish_in
 
 NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")
 NOON_SINCE_1970 = 1_795_435_200
@@ -153,3 +153,12 @@ class BrokenRpcError(RpcError):
 def test_the_wish_is_found_where_a_library_keeps_it(error, seconds):
     """An exception's own word comes first; then its answer's headers, botocore's dictionary, gRPC's trailers."""
     assert seconds == retry_after(error)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [([], None), ([None, None], None), ([None, 2.0, 0.0], 2.0), ([1.0, NEVER], NEVER), ([0.0], 0.0)],
+)
+def test_the_longest_of_several_wishes_is_what_counts(wishes, expected):
+    """Who wishes nothing does not count, and no wish at all is none."""
+    assert expected == longest(wishes)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
-from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
+from unbreakable.errors import AttemptTimeout, BulkheadFull, ConfigurationError, DeadlineExceeded, Kind
 from unbreakable.outcome import Success
 from unbreakable.policies import Circuit, CircuitBreaker, Context, Plan, Timeout
 from unbreakable.policies.timeout import cut, is_guessed, is_guessing, is_let_through, is_soft, time_is_up
@@ -274,3 +275,45 @@ def test_a_step_that_answers_within_its_limit_is_what_it_answers(bench):
     result, ages, due = bench.play(story)
 
     assert (Success, "done", [], float("inf")) == (type(result), result.value, ages, due)
+
+
+@pytest.mark.parametrize("runs_on", [False, True])
+def test_who_was_cut_is_due_from_then_on(bench, runs_on):
+    """It may go on in a thread, where it finds its time up at that very moment; who ended before has no limit now."""
+
+    async def story():
+        ctx = attempt(bench, limit=PINNED)
+        await PINNED.run(bench.inner((9.0 if runs_on else 1.5, "done")), ctx)
+        return ctx.due - ctx.started
+
+    assert (2.0 if runs_on else float("inf")) == bench.play(story)
+
+
+@pytest.mark.parametrize("bench", ["blocking"], indirect=True)
+@pytest.mark.parametrize(
+    ("limit", "aside"), [(Timeout(), False), (PINNED, True), (Timeout(2.0, cut_threads=False), False), (GUESS, False)]
+)
+def test_plain_code_is_in_a_thread_of_its_own_only_where_it_may_be_left_behind(bench, limit, aside):
+    """A pinned limit costs that; a deadline, a cooperative limit and a guess do not."""
+
+    async def inner(ctx):
+        return Success(threading.get_ident())
+
+    async def story():
+        bench.node.may_pay = lambda ctx: True
+        return (await limit.run(inner, attempt(bench, limit=limit))).value != threading.get_ident()
+
+    assert aside is bench.play(story)
+
+
+def test_a_limit_is_told_as_it_was_given():
+    """Whether it was learned, and whether it costs threads, is nobody's business."""
+    assert "Timeout(seconds=2.0)" == repr(Timeout(2.0, cut_threads=False, learned=True))
+    assert Timeout() == Timeout(float("inf"))
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), "2"])
+def test_a_limit_is_a_time(seconds):
+    """More than nothing; without an end is allowed."""
+    with pytest.raises(ConfigurationError, match=r"Timeout\.seconds"):
+        Timeout(seconds)
