@@ -22,7 +22,6 @@ from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell
 from unbreakable.policies.budget import PRICE
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
-from unbreakable.policies.naming import title_of
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import settle
 
@@ -56,6 +55,19 @@ def is_admitted(ctx: Context) -> bool:
     )
 
 
+def attempt_of(ctx: Context) -> Context:
+    """Return the context of one more attempt of a call with which nothing was ever out of the ordinary.
+
+    So it has all that ``Context.scope()`` would find, without a look at all that a call can have.
+    """
+    scope, target = Context(), ctx.target
+    scope.whole = scope.above = ctx
+    scope.node, scope.target, scope.plan, scope.runtime = ctx.node, target, ctx.plan, ctx.runtime
+    scope.started, scope.deadline, scope.due, scope.unsettled = ctx.started, ctx.deadline, ctx.deadline, False
+    scope.stamp, scope.attempt, scope.made = target.circuit.stamp, ctx.attempt, ctx.made
+    return scope
+
+
 class Repeat:
     """The second attempt of a call, whose first has failed.
 
@@ -87,10 +99,9 @@ class Repeat:
             deeds.failed_before(ctx, ctx.first)
             ctx.prepaid, ctx.made, ctx.notebook = PRICE, 1, Story(ctx.runtime.now, ctx.started)
             return False
-        title_of(ctx)  # before there is a copy, which would name its work differently
         ctx.attempt = ctx.made = 2
         self.began = now = ctx.runtime.now()
-        self.scope = scope = ctx.scope(stamp=ctx.target.circuit.stamp, due=ctx.deadline, first=None)
+        self.scope = scope = attempt_of(ctx)
         if limit is not None:
             seconds = limit.patience(scope) if limit.learned else limit.seconds
             scope.due = min(ctx.deadline, now + seconds)

@@ -58,7 +58,9 @@ class Title:
 
 
 def title_of(ctx: Any) -> Title:
-    """Return the title of the call that *ctx* is, or is an attempt of."""
+    """Return the title of the call that *ctx* is, or is an attempt of; that has its own hold on it, or none yet."""
+    if ctx.title is None and ctx.whole is not None:
+        return title_of(ctx.whole)
     return ctx.__dict__.setdefault("title", Title())  # type: ignore[no-any-return]
 
 

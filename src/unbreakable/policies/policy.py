@@ -13,7 +13,7 @@ from unbreakable.errors import Kind, Rejected
 from unbreakable.events import CallRejected, Event
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies.deeds import Deeds
-from unbreakable.policies.naming import Title, name
+from unbreakable.policies.naming import Title, name, title_of
 from unbreakable.runtime import Alarm, Runtime, Waiter, is_async
 
 TAKEN_OVER = (
@@ -185,7 +185,7 @@ class Context(Alarm):
     def beyond(self) -> Context:
         """Return a context for what goes on whatever becomes of this attempt's time; what it does is told to it."""
         free = {"deadline": math.inf, "deadline_is_ours": False, "due": math.inf, "cut": 0}
-        return self.scope(whole=None, attempt=1, rival=0, layers=0, **free)
+        return self.scope(whole=None, title=title_of(self), attempt=1, rival=0, layers=0, **free)
 
     def take_over(self, scope: Context) -> None:
         """Keep what an attempt found out that the next one, or the caller, has to know."""

@@ -221,3 +221,21 @@ def test_a_repeat_that_finishes_although_it_was_cut_has_healed_the_call():
     with virtual_time():
         assert "what there was" == asyncio.run(story())
     assert ([0], 1) == (cancellings, work.node.get_status().success_count)
+
+
+def test_the_second_attempt_has_from_its_call_what_an_attempt_of_the_script_has(repeats: list[Repeat]) -> None:
+    """But for the place, the first answer, what that said of the target and how it was paid, which are the call's."""
+    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+    @ub.protect("partner", effects="none", bulkhead=ub.Bulkhead(1), retry=ub.Retry(backoff=ub.Backoff(first=0.0)))
+    def call() -> None:
+        if not repeats:
+            raise ConnectionResetError
+        repeat = repeats[0]
+        found.append((dict(vars(repeat.scope)), vars(repeat.ctx.scope(due=repeat.scope.due))))
+
+    call()
+    ((quick, other),) = found
+
+    assert {"permit", "first", "says", "broke"} == other.keys() - quick.keys()
+    assert quick == {fact: other[fact] for fact in quick}

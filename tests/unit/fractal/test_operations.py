@@ -14,7 +14,7 @@ from unbreakable.fractal import applying, choosing, healing, trying
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.trace import IN_THE_BACKGROUND, STAGES
 from unbreakable.policies.retry import Retry
-from unbreakable.runtime import AsyncioRuntime, Gate
+from unbreakable.runtime import BLOCKING, AsyncioRuntime, Gate
 from unbreakable.testing import virtual_time
 
 PATHS = [f"{stage}.{name}" for stage, names in STAGES.items() if stage[:5] != "learn" for name in names]
@@ -73,23 +73,20 @@ def check_state() -> ub.Outcome[Any]:
 
 
 def prepare() -> ub.Outcome[Any]:
-    """Give every copy and attempt of a call one idempotency key, whenever it is asked for."""
-    node, keys = ub.FractalNode("n", effects="idempotent", hedge=ub.Hedge(0.5)), []
+    """Let an attempt that was left behind name what it does as the next one does, even when the call is over."""
+    node, thing, starts, keys = ub.FractalNode("n", effects="idempotent", timeout=ub.Timeout(1.0)), object(), [], []
+    pay = ub.protect("pay")(lambda _: keys.append(ub.current().idempotency_key))
 
-    async def work(ctx: ub.Context) -> None:
-        await asyncio.sleep(1)  # noqa: TID251 - virtual
-        keys.append(ctx.idempotency_key)
-        await asyncio.sleep(1)  # noqa: TID251 - virtual
-        if len(keys) < 4:
-            raise OSError
+    def work() -> None:
+        starts.append(1)
+        if len(starts) == 1:
+            BLOCKING.world.sleep(20.0)
+        pay(thing)
 
-    end = asyncio.run(_executed(node, work))
-    assert (4, 1) == (len(keys), len(set(keys)))
+    end = node.execute_sync(work)
+    CLOCK[-1].advance(60.0)
+    assert (2, 1) == (len(keys), len(set(keys)))
     return end
-
-
-async def _executed(node: ub.FractalNode, work: Callable[..., Any]) -> ub.Outcome[Any]:
-    return await node.execute(work)
 
 
 def acquire() -> ub.Outcome[Any]:
