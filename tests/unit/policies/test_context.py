@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
 from types import SimpleNamespace
 
@@ -99,6 +100,16 @@ def test_what_calls_further_in_ended_with_is_known_in_its_order_and_within_bound
 
     assert errors[3:] == ctx.spent
     assert (*range(6, 22),) == ctx.passed
+
+
+def test_who_looks_at_the_variables_of_a_context_finds_ours_by_its_name():
+    """As a debugger does."""
+
+    def names():
+        enter(Context())
+        return {variable.name for variable in contextvars.copy_context()}
+
+    assert "unbreakable_context" in contextvars.Context().run(names)
 
 
 # ── over ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,16 +15,9 @@ from types import SimpleNamespace
 import pytest
 
 import unbreakable as ub
-from unbreakable.policies.naming import (
-    MOST_DEPTH,
-    MOST_KNOWN,
-    MOST_PARTS,
-    MOST_VALUES,
-    Look,
-    Unnameable,
-    _numbered,
-    essence,
-)
+from unbreakable.policies.naming import Look, Unnameable, _numbered, essence
+
+MOST_VALUES, MOST_DEPTH, MOST_KNOWN, MOST_PARTS = 2_000, 40, 1_000, 1_000
 
 ASKED = []
 
