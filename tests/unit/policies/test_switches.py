@@ -9,13 +9,14 @@ from unbreakable.errors import ConfigurationError
 from unbreakable.policies.check import switch
 
 STRATEGIES = "optimistic, pessimistic, conservative, aggressive, balanced, adaptive, random"
+LEARNED, NONE = "None (learned) or False (off)", "None or False (none)"
 WRONG = [
-    ("timeout", 2.0, "search: timeout must be a Timeout such as ub.Timeout(2.0), None (learned) or False (off)"),
-    ("retry", 3, "search: retry must be a Retry such as ub.Retry(3)"),
-    ("breaker", True, "search: breaker must be a CircuitBreaker such as ub.CircuitBreaker()"),
-    ("hedge", 0.1, "search: hedge must be a Hedge such as ub.Hedge(0.1)"),
-    ("bulkhead", 64, "search: bulkhead must be a Bulkhead such as ub.Bulkhead(10)"),
-    ("budget", 0.2, "search: budget must be a RetryBudget such as ub.RetryBudget()"),
+    ("timeout", 2.0, f"search: timeout must be a Timeout such as ub.Timeout(2.0), {LEARNED}"),
+    ("retry", 3, f"search: retry must be a Retry such as ub.Retry(3), {LEARNED}"),
+    ("breaker", True, f"search: breaker must be a CircuitBreaker such as ub.CircuitBreaker(), {LEARNED}"),
+    ("hedge", 0.1, f"search: hedge must be a Hedge such as ub.Hedge(0.1), {LEARNED}"),
+    ("bulkhead", 64, f"search: bulkhead must be a Bulkhead such as ub.Bulkhead(10), {NONE}"),
+    ("budget", 0.2, f"search: budget must be a RetryBudget such as ub.RetryBudget(), {LEARNED}"),
     ("effects", "harmless", "effects must be one of 'none', 'idempotent', 'unknown', 'once'"),
     ("deadline", 0, "search: deadline must be more than 0 seconds (or math.inf)"),
     ("deadline", "soon", "search: deadline must be"),
@@ -25,8 +26,8 @@ WRONG = [
     ("verify", 7, "verify must be a function"),
     ("fallback", [], "fallback must be a function that takes the failure"),
     ("strategy", "brave", f"search: strategy must be one of {STRATEGIES}, or a ub.Strategy"),
-    ("limit", 5, "search: limit must be an AdaptiveLimit such as ub.AdaptiveLimit(most=10)"),
-    ("throttle", 0.9, "search: throttle must be a Throttle such as ub.Throttle(0.9)"),
+    ("limit", 5, f"search: limit must be an AdaptiveLimit such as ub.AdaptiveLimit(most=10), {NONE}"),
+    ("throttle", 0.9, f"search: throttle must be a Throttle such as ub.Throttle(0.9), {NONE}"),
     ("remedies", [7], "search: remedies must be"),
     ("retrys", 3, "did you mean 'retry'?"),
 ]
