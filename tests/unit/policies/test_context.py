@@ -92,6 +92,18 @@ def test_a_refusal_says_whose_it_is_and_of_which_attempt(bench, error, kind):
     )
 
 
+@pytest.mark.parametrize(
+    ("unwanted", "asked_for", "answer"),
+    [(False, 1, False), (True, 1, True), (False, 2, True), (True, 2, True)],
+)
+def test_a_call_is_unwanted_once_its_caller_cancels_it_or_the_task_that_it_is_in(unwanted, asked_for, answer):
+    """The cancellations asked for before it began are not its own."""
+    ctx = Context()
+    ctx.runtime, ctx.cancels, ctx.unwanted = SimpleNamespace(cancellations=lambda: asked_for), 1, unwanted
+
+    assert answer is ctx.is_unwanted()
+
+
 def test_what_calls_further_in_ended_with_is_known_in_its_order_and_within_bounds(bench):
     """The last seven errors, and twice as many names, before those of the latest."""
     errors = tuple(OSError(number) for number in range(12))
