@@ -298,3 +298,25 @@ def test_a_subclass_has_its_own_remedy_and_its_own_fallback():
     clients = [sort(mends=mends) for sort in (Client, OAuth, Odd) for mends in (True, False)]
     assert ["fresh", "plain", "fresh", "OAuth", "fresh", "plain"] == [client.get() for client in clients]
     assert "by OAuth" == clients[2].is_fresh
+
+
+def test_a_token_of_what_is_never_repeated_is_foreseen_as_well(clock):
+    """The calls between two deaths say that it was mended."""
+    born, deaths = clock.now(), 0
+
+    @ub.protect("pay", effects="once", breaker=False)
+    def pay():
+        nonlocal deaths
+        if clock.now() - born >= 3600:
+            deaths += 1
+            raise PermissionError("expired")
+
+    @pay.remedy(PermissionError)
+    def refresh(failure):
+        nonlocal born
+        born = clock.now()
+
+    for _ in range(10 * 60):
+        clock.advance(60)
+        pay.outcome()
+    assert 3 == deaths

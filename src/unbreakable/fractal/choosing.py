@@ -30,8 +30,6 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
         dice, retry = ctx.runtime.random, ctx.plan.retry
         can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
         is_judged = may_repeat(ctx.plan.effects, failure)
-        if not is_judged:
-            experience.settle(failure.signature, failure.began(ctx.runtime.now()), ctx.target.successes_of_all())
         signature, looks = failure.signature, episode.looks.get(failure.signature)
         choice = experience.choose(
             signature, candidates, dice, tried, can_wait=can_wait, is_judged=is_judged, looks=looks
@@ -63,7 +61,7 @@ def is_mendable(failure: Failure, ctx: Context) -> bool:
         return False
     failure = failure.but(signature=sign(failure.error), cause=root_cause(failure.error))
     trusts, (candidates, _) = ctx.target.experience.trusts, until_final(candidates_for(failure, ctx), {})
-    return any(trusts(failure.signature, remedy) for remedy in candidates)
+    return any(trusts(failure.signature, remedy) for remedy in candidates if remedy.apply is not None)
 
 
 def candidates_for(failure: Failure, ctx: Context, tell: Callable[[str], None] | None = None) -> list[Remedy]:

@@ -95,12 +95,21 @@ class Experience:
         if len(self._owed) >= MOST_SIGNATURES:
             self._owed.clear()
         self._owed[signature] = remedy, now, successes
+        if self.outlook is not None and self.trusts(signature, remedy):  # else the next one is due when it has failed
+            self._mended(signature, remedy, now, successes)
 
-    def settle(self, signature: str, began: float, successes: int) -> None:
+    def settle(self, signature: str, began: float, count: Callable[[], int]) -> None:
         """Judge what is owed by the next failure of that *signature*, of an attempt that *began* after it."""
         owed = self._owed.get(signature)
         if owed is not None and began >= owed[1] and self._owed.pop(signature, None) is owed:
-            self.update(signature, owed[0], worked=successes > owed[2])
+            (remedy, applied_at, before), successes = owed, count()
+            self.update(signature, remedy, worked=successes > before)
+            if successes > before:
+                self._mended(signature, remedy, applied_at, before)
+
+    def _mended(self, signature: str, remedy: Remedy, at: float, successes: int) -> None:
+        if remedy.turn.shared and remedy.prevents:
+            self.looks_ahead().mended(signature, remedy.name, at, successes)
 
     @property
     def _cases(self) -> dict[str, Case]:

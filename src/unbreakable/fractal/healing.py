@@ -88,9 +88,7 @@ class Healing:
             return failure
         since = ctx.runtime.now()
         if not may_repeat(ctx.plan.effects, failure):
-            if await apply(ctx, failure, remedy):  # in vain for this call, but the next one finds it mended
-                experience, successes = ctx.target.experience, ctx.target.successes_of_all()
-                experience.owe(failure.signature, remedy, ctx.runtime.now(), successes)
+            mended_for_the_next(ctx, failure, await apply(ctx, failure, remedy))  # in vain for this call
             return deny(ctx, failure, why_not(ctx, failure))
         mended = await apply(ctx, failure, remedy)
         episode.tried(failure, remedy, mended)
@@ -132,7 +130,9 @@ class Healing:
             if ctx.is_unwanted():
                 deny(ctx, failure, "the caller has cancelled the call")
                 return False
-            fresh = mended is not None and ctx.notebook.remedies.count(mended.name) == 1
+            fresh = False  #: whether something was mended just now, for the first time in this call
+            if mended is not None and mended.apply is not None:
+                fresh = ctx.notebook.remedies.count(mended.name) == 1
             is_late = ctx.overtakes == failure.attempt  # nothing has failed that would need a rest
             pause = 0.0 if fresh or is_late else self.retry.pause(failure, ctx.runtime.random(), ctx.left())
             if pause == NEVER:
@@ -220,7 +220,7 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
     with book.doing("heal.diagnose.find_cause"):
         cause = root_cause(failure.error)
     failure = failure.but(signature=signature, cause=cause)
-    foresee(ctx, signature)
+    foresee(ctx, failure)
     ctx.target.take(failure, blamed=verdict(failure, ctx) is False, goes_on=ctx.laggard is not None)
     if ctx.target.flow is not None and ctx.laggard is None:
         ctx.target.flow.failed(ctx.node, failure, ctx.runtime.now())
@@ -265,12 +265,13 @@ def too_late(left: float, pause: float) -> str:
     return f"the deadline comes before the next attempt, which is {pause:.3f} s away" if left > 0 else "no time is left"
 
 
-def foresee(ctx: Context, signature: str) -> None:
-    """Learn when a failure that has been mended before came back."""
-    target, experience = ctx.target, ctx.target.experience
+def foresee(ctx: Context, failure: Failure) -> None:
+    """Learn when a failure that has been mended before came back, and so whether that was mended."""
+    target, experience, now = ctx.target, ctx.target.experience, ctx.runtime.now()
+    experience.settle(failure.signature, failure.began(now), target.successes_of_all)
     if experience.outlook is not None:
         worked_at = max(target.circuit.latest, experience.worked_at)
-        experience.outlook.fell(signature, ctx.runtime.now(), worked_at, target.successes_of_all())
+        experience.outlook.fell(failure.signature, now, worked_at, target.successes_of_all())
         target.look_ahead()
 
 
@@ -294,10 +295,18 @@ def deny(ctx: Context, failure: Failure, reason: str) -> Failure:
 
 def mended_for_now(ctx: Context, failure: Failure, remedy: Remedy) -> None:
     """Learn that *remedy* has helped, to know how long it does."""
-    experience = ctx.target.experience
-    outlook = experience.looks_ahead()
-    outlook.mended(failure.signature, remedy.name, remedy.turn.mended_at, ctx.target.successes_of_all())
+    experience, successes = ctx.target.experience, ctx.target.successes_of_all()
+    experience.looks_ahead().mended(failure.signature, remedy.name, remedy.turn.mended_at, successes)
     ctx.target.look_ahead()
+
+
+def mended_for_the_next(ctx: Context, failure: Failure, remedy: Remedy | None) -> None:
+    """Have the next call judge whether *remedy*, which went through, has helped: there is no attempt after it."""
+    target = ctx.target
+    if remedy is not None:
+        target.experience.owe(failure.signature, remedy, ctx.runtime.now(), target.successes_of_all())
+        if target.experience.outlook is not None:
+            target.look_ahead()
 
 
 def confirm(

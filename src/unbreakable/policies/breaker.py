@@ -76,13 +76,27 @@ class CircuitBreaker(Terms):
             ctx.waited += ctx.runtime.now() - now
 
     async def _wait_in_line(self, circuit: Circuit, ctx: Context, place: Place, until: float) -> int | None:
-        """Wait to be called; who is first in line also looks at the clock, so that one caller asks and not a herd."""
+        """Wait to be called; who is first in line also looks at the clock, so that one caller asks and not a herd.
+
+        A ramp counts each call once, when that asks first.  Who is not let through then waits until it is over; when it
+        went well those in line do not go all at once, but draw that out by as long as the ramp was.
+        """
+        has_asked = circuit.ramp is not None
         while True:
             now = ctx.runtime.now()
-            stamp, event = circuit.admit(now)  # also at once: it may have closed before we stood in line
+            if has_asked and circuit.is_closed:
+                await ctx.runtime.sleep(ctx.runtime.random() * max(0.0, min(self.ramp, (until - now) / 2)))
+                now = ctx.runtime.now()
+            if has_asked and circuit.ramp is not None:
+                stamp, event = None, circuit.go_on(now)
+            else:  # also at once: it may have closed before we stood in line
+                stamp, event = circuit.admit(now)
+                has_asked = circuit.ramp is not None
             tell(ctx, event)
             if stamp is not None or now >= until or rests_too_long(circuit, ctx):
                 return stamp
+            if circuit.is_closed:
+                continue
             is_first = circuit.line.is_first(place)
             moment = min(until, max(circuit.until, now + LEAST_REST)) if is_first else until
             await place.wait(ctx.runtime, moment - now)

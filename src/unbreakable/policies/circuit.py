@@ -115,8 +115,8 @@ class Circuit:
                 event = self._move(Change.RESTED, now)
             elif self.state is State.HALF_OPEN and now >= self.until:
                 self._give_out_anew(now)
-            elif self.ramp is not None:
-                event = self._go_on(self.ramp, now)
+            else:
+                event = self._go_on(now)
             return (self.generation if self._lets_through() else None), event
 
     def settle(self, stamp: int, ok: bool | None, now: float, elapsed: float = 0.0) -> type[Event] | None:
@@ -135,6 +135,11 @@ class Circuit:
             too_many = self._count(ok, now, elapsed)
             self.alert = self.run > 0 or self.watches_successes
             return self._move(Change.TRIPPED, now) if too_many else None
+
+    def go_on(self, now: float) -> type[Event] | None:
+        """Take the steps of the ramp that are over, for who was counted by it; return what happened to the circuit."""
+        with self.lock:
+            return self._go_on(now)
 
     def _lets_through(self) -> bool:
         if self.state is State.HALF_OPEN and self.probes < self.settings.permits:
@@ -201,10 +206,10 @@ class Circuit:
         tally = self.recent.value(now)
         return tally.calls >= self.settings.least and self.settings.is_too_much(*tally, failing=self.settings.ratio)
 
-    def _go_on(self, ramp: Ramp, now: float) -> type[Event] | None:
-        """Take the steps of the ramp that are over: up where it went well, down where it did not."""
-        failing = HALF if self.settings.ratio is None else self.settings.ratio
-        while now >= ramp.until:
+    def _go_on(self, now: float) -> type[Event] | None:
+        """Take the steps of the ramp, if there is one, that are over: up where it went well, down where it did not."""
+        ramp, failing = self.ramp, HALF if self.settings.ratio is None else self.settings.ratio
+        while ramp is not None and now >= ramp.until:
             tally = ramp.tally
             if tally.calls and self.settings.is_too_much(*tally, failing=failing):
                 if not ramp.descend():

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+
+import pytest
+
+import unbreakable as ub
 from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitRamping
+from unbreakable.outcome import Failure
 from unbreakable.policies import Circuit, CircuitBreaker, Slow, State
 from unbreakable.policies.breaker import refusal
+from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
+
+sleep = ASYNCIO.sleep
+DOWN = Failure(OSError("down"))
 
 
 def ramping(**settings):
@@ -117,8 +129,8 @@ def test_whoever_is_refused_is_told_why():
     )
 
 
-def test_a_call_that_may_wait_goes_through_by_the_end_of_the_ramp(bench):
-    """It is looked at again at each step, and when the circuit closes everybody goes."""
+def test_a_call_that_may_wait_goes_through_after_the_ramp(bench):
+    """The circuit closes then, whoever looks first; who stood in line does not go at once."""
 
     async def story():
         circuit = bench.target.circuit = Circuit(breaker := CircuitBreaker(1, rest=10.0, ramp=40.0, wait=100.0))
@@ -130,4 +142,56 @@ def test_a_call_that_may_wait_goes_through_by_the_end_of_the_ramp(bench):
             ends.append((end.value, round(bench.runtime.now() - began, 3)))
         return ends, circuit.state
 
-    assert ([("up", 10.0), ("up", 0.0), ("up", 30.0)], State.RAMPING) == bench.play(story)
+    (*before, (last, seconds)), state = bench.play(story)
+    assert ([("up", 10.0), ("up", 0.0)], "up", State.CLOSED) == (before, last, state)
+    assert 40.0 < seconds <= 70.0
+
+
+def test_a_ramp_that_fails_sends_nobody_on(bench):
+    """Who stood in line through it waits for the next one."""
+
+    async def story():
+        circuit = bench.target.circuit = Circuit(breaker := CircuitBreaker(1, rest=10.0, ramp=40.0, wait=15.0))
+        circuit.settle(0, False, bench.runtime.now())
+        ends = []
+        for answer in ("up", DOWN, "up"):
+            began = bench.runtime.now()
+            await breaker.run(bench.inner(answer), bench.context())
+            ends.append(round(bench.runtime.now() - began, 3))
+        return ends, circuit.state
+
+    assert ([10.0, 0.0, 10.0], State.RAMPING) == bench.play(story)
+
+
+@pytest.mark.parametrize("wait", [0.0, 5.0, 60.0])
+def test_those_who_wait_are_counted_once_and_come_one_after_the_other(wait):
+    """At each step the share goes through that it says, and after the last one those in line are no herd."""
+    is_up, began = False, []
+
+    async def ask():
+        began.append(clock.now())
+        if not is_up:
+            raise ConnectionError
+        await sleep(0.05)
+
+    breaker = CircuitBreaker(3, rest=10.0, ramp=20.0, wait=wait)
+    door = ub.protect("target", retry=False, timeout=False, deadline=100.0, breaker=breaker)(ask)
+
+    async def story():
+        nonlocal is_up
+        for _ in range(3):
+            await door.outcome()
+        is_up = True
+        await sleep(9.99)
+        began.clear()
+        calls = []
+        for _ in range(800):
+            calls.append(asyncio.ensure_future(door.outcome()))
+            await sleep(0.05)
+        await asyncio.gather(*calls)
+
+    with virtual_time() as clock:
+        asyncio.run(story())
+    steps = [sum(began[0] <= moment - 5.0 * step < began[0] + 5.0 for moment in began) for step in range(4)]
+    assert [10, 20, 40, 80] == pytest.approx(steps, abs=3)
+    assert max(Counter(round(moment, 3) for moment in began).values()) <= 3
