@@ -120,6 +120,10 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     False switches it off.  Times are seconds.  Raises ConfigurationError when an option is wrong and TypeError for what
     cannot be protected.
 
+    A plain function has to have its result when it returns.  What is still to be awaited (a coroutine, a Future, what
+    the ``get`` of an aiohttp session returns) is refused with a TypeError, for its work would go on unprotected: make
+    it an async function that awaits it.
+
     A generator function, of either colour, is repeated until it has its first item and never after that; see
     ``docs/generators.md``.
 

@@ -7,7 +7,6 @@ too, the script goes on where this leaves off, with both failures told.
 
 from __future__ import annotations
 
-from types import CoroutineType
 from typing import Any
 
 from unbreakable.errors import Kind
@@ -23,7 +22,7 @@ from unbreakable.policies.breaker import tell
 from unbreakable.policies.budget import PRICE
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.policy import enter
-from unbreakable.runtime import settle
+from unbreakable.runtime import RESULTS, settle
 
 TIMEOUT = Kind.TIMEOUT  # which Python takes long to find in its class
 
@@ -112,7 +111,7 @@ class Repeat:
         """Count a call that was healed by waiting, and return its value; raise VerificationFailed if it is no good."""
         ctx, scope, clock = self.ctx, self.scope, self.ctx.runtime.now
         ended = now = clock()
-        if ctx.node.judges or scope.unsettled or type(value) is CoroutineType:
+        if ctx.node.judges or scope.unsettled or type(value) not in RESULTS[ctx.runtime.preemptive]:
             value = judged(scope, value)
             if scope.unsettled:
                 settle(scope, None)

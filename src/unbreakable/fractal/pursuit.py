@@ -112,7 +112,7 @@ class Pursuit:
 def _judged(ctx: Context, value: Any) -> Result[Any]:
     settings = ctx.node.settings
     try:
-        value = check_shape(settings.schema, value)
+        value = check_shape(settings.schema, value, on_loop=True)
         quality = assess_quality(settings.verify, value)
         accept(ctx, settings.verify, value, quality)
     except Exception as error:

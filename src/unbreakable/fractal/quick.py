@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from types import CoroutineType
 from typing import Any, TypeAlias
 
 from unbreakable.events import Succeeded
@@ -28,7 +27,7 @@ from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.policy import enter, innermost
 from unbreakable.policies.timeout import cut
-from unbreakable.runtime import Runtime, settle
+from unbreakable.runtime import RESULTS, Runtime, settle
 
 Begin: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], Context | Exception | None]
 Succeed: TypeAlias = Callable[[Context, Any], Any]
@@ -155,13 +154,13 @@ def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C9
     After a fork what is free is another deque: no place comes back there that was taken before.
     """
     circuit, ring, schema, check = target.circuit, target.ring, node.schema, node.check
-    flow, gate = target.flow, target.gate
+    flow, gate, results = target.flow, target.gate, RESULTS[runtime.preemptive]
     tap, free = (NOTHING if flow is None else flow.tap), (NOTHING if gate is None else gate.free)
 
     def succeed(ctx: Context, value: Any) -> Any:  # noqa: C901, PLR0912 - spelled out, as begin() is
         clock, started, is_plain = runtime.now, ctx.started, True
         elapsed = clock() - started
-        if ctx.unsettled or schema is not None or type(value) is CoroutineType:
+        if ctx.unsettled or schema is not None or type(value) not in results:
             value, is_plain = settled(ctx, value, elapsed)
         elif check is not None:
             try:
@@ -225,8 +224,7 @@ def settled(ctx: Context, value: Any, elapsed: float) -> tuple[Any, bool]:
 def judged(ctx: Context, value: Any) -> Any:
     """Return *value* if it passes schema and verification, and tell who waits for the verdict."""
     node = ctx.node
-    if node.schema is not None or type(value) is CoroutineType:
-        value = check_shape(node.schema, value)
+    value = check_shape(node.schema, value, on_loop=ctx.runtime.preemptive)
     if node.check is not None:
         try:
             answer = node.check(value)

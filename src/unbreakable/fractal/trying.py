@@ -6,7 +6,6 @@ Verification defines success: a value that does not pass is a failure for retry,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import CoroutineType
 from typing import Any, Protocol
 
 from unbreakable.errors import (
@@ -31,7 +30,7 @@ from unbreakable.policies.naming import title_of
 from unbreakable.policies.network import http_status
 from unbreakable.policies.pushback import THROTTLED, longest, retry_after
 from unbreakable.policies.timeout import is_soft
-from unbreakable.runtime import ThreadsExhausted
+from unbreakable.runtime import ThreadsExhausted, refuse_unawaited
 
 LIMITS = (AttemptTimeout, DeadlineExceeded)  # ours, or of a call further in
 
@@ -150,7 +149,7 @@ class Attempting:
         book.did("try.execute.capture")
         try:
             with book.doing("try.verify.check_shape"):
-                value = check_shape(self.schema, value)
+                value = check_shape(self.schema, value, on_loop=ctx.runtime.preemptive)
             with book.doing("try.verify.assess_quality"):
                 quality = assess_quality(self.verify, value)
             with book.doing("try.verify.accept"):
@@ -256,11 +255,12 @@ def is_the_same(one: BaseException, other: BaseException) -> bool:
     return one is other or (answer is not None and answer is told_by(other, "response"))
 
 
-def check_shape(schema: Any, value: Any) -> Any:
-    """Return *value*, or what a *schema* function makes of it; raise VerificationFailed when it does not fit."""
-    if isinstance(value, CoroutineType):
-        value.close()
-        raise TypeError("the operation returned a coroutine instead of running it: make it an async function")
+def check_shape(schema: Any, value: Any, *, on_loop: bool) -> Any:
+    """Return *value*, or what a *schema* function makes of it; raise VerificationFailed when it does not fit.
+
+    What is still to be awaited is a TypeError: on an event loop a coroutine, in threads whatever it is.
+    """
+    refuse_unawaited(value, on_loop=on_loop)
     return value if schema is None else fitted(schema, value)
 
 

@@ -8,6 +8,7 @@ from unbreakable.runtime.colour import is_async, mark_as_coroutine_function, mar
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.line import Line, Place
 from unbreakable.runtime.protocol import Beside, Runtime, Step, TimeUp, Waiter
+from unbreakable.runtime.unawaited import RESULTS, refuse_unawaited
 from unbreakable.runtime.watch import Alarm, Watch, Watched, settle
 from unbreakable.runtime.world import ThreadsExhausted
 
@@ -23,6 +24,7 @@ __all__ = [
     "Latch",
     "Line",
     "Place",
+    "RESULTS",
     "Runtime",
     "Step",
     "ThreadsExhausted",
@@ -35,6 +37,7 @@ __all__ = [
     "mark_with_code_of",
     "new_lock",
     "play_blocking",
+    "refuse_unawaited",
     "run_blocking",
     "settle",
 ]

@@ -13,10 +13,12 @@ from typing import Any, Protocol, TypeVar, cast
 from unbreakable.bell import Bell
 from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Success
+from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.pool import others_at_work
 from unbreakable.runtime.protocol import Beside, Step, TimeUp, Waiter
+from unbreakable.runtime.unawaited import refuse_unawaited
 from unbreakable.runtime.watch import Alarm, Watched
 from unbreakable.runtime.world import REAL, ThreadsExhausted
 
@@ -109,15 +111,17 @@ class BlockingRuntime:
         return others_at_work()
 
     async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
-        """Run user code in this thread, which can be left behind; refuse a coroutine, which nobody here can await."""
+        """Run user code in this thread, which can be left behind; refuse what nobody here can await."""
         value = work()
-        if inspect.isawaitable(value):
-            if isinstance(value, GeneratorType):
-                return await value  # the script hands the floor to a block of the user's code
-            if inspect.iscoroutine(value):
-                value.close()
+        if type(value) is GeneratorType and inspect.isawaitable(value):
+            return await value  # the script hands the floor to a block of the user's code
+        try:
+            refuse_unawaited(value, on_loop=False)
+        except TypeError:
+            if not is_async(work):
+                raise
             msg = "an async function was given where nothing can be awaited: await the call, or give a plain function"
-            raise TypeError(msg)
+            raise TypeError(msg) from None
         return value
 
     async def within(

@@ -97,7 +97,7 @@ class Runtime(Protocol):
         """Return whether there are other threads, in which something may be about to begin."""
 
     async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
-        """Run user code and return its value; refuse a coroutine where none can be awaited.
+        """Run user code and return its value; refuse what nobody could await here.
 
         With an *owner*, what is cut or raced here can be left behind: on an event loop a plain function runs in a
         thread then.
