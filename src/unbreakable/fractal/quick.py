@@ -22,7 +22,7 @@ from unbreakable.fractal.target import Target
 from unbreakable.fractal.trying import accept, captured, check_shape, refusal, refused_by, unjudged
 from unbreakable.fractal.turning_away import way_back
 from unbreakable.outcome import Failure
-from unbreakable.policies import Context, deeds
+from unbreakable.policies import Context, current, deeds
 from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.policy import enter, innermost
@@ -39,7 +39,9 @@ NO_TIME = 0.001  # seconds that a look at the arguments may take before anybody 
 def ways(node: Any, target: Target, runtime: Runtime) -> Ways:
     """Return how calls come in and go out under the plan in force: functions that look up nothing that is known now."""
     with target.lock:  # no other plan comes in force meanwhile
-        made = way_in(node, target, runtime), way_out(node, target, runtime)
+        look = target.quick[runtime.preemptive]
+        come_in = way_of_script(node, target, runtime) if look is None else way_in(node, target, runtime, look)
+        made = come_in, way_out(node, target, runtime)
         if runtime.preemptive:
             target.on_loops = made
         else:
@@ -47,8 +49,14 @@ def ways(node: Any, target: Target, runtime: Runtime) -> Ways:
     return made
 
 
-def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 - as its only part is
-    """Return what admits a call by arithmetic alone.
+def way_of_script(node: Any, target: Target, runtime: Runtime) -> Begin:
+    """Return what turns a call away where an open circuit does so, and leaves every other one to the script."""
+    refusal_if_shut = way_back(node, target, runtime)
+    return lambda _, args, kwargs: refusal_if_shut(args, kwargs)
+
+
+def way_in(node: Any, target: Target, runtime: Runtime, look: float) -> Begin:  # noqa: C901 - as its only part is
+    """Return what admits a call by arithmetic alone, which is looked at after so many seconds.
 
     Nothing here calls itself by its name: it would be garbage for the collector when the next plan comes in force.
     What admits returns the context of the call, or why ``validate`` refuses it, or None to have it played by the
@@ -56,9 +64,7 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
     """
     circuit, experience, plan, gate = target.circuit, target.experience, target.plan, target.gate
     free, refusal_if_shut = (NOTHING if gate is None else gate.free), way_back(node, target, runtime)
-    seconds, look, validate = plan.deadline, target.quick[runtime.preemptive], node.validate
-    if look is None:
-        return lambda _, args, kwargs: refusal_if_shut(args, kwargs)
+    seconds, validate = plan.deadline, node.validate
     soon, may_be_late = min(look, seconds), runtime.preemptive and look < seconds
 
     def begin(function: Any, args: Any, kwargs: Any) -> Context | Exception | None:  # noqa: C901 - a call takes time
@@ -67,14 +73,10 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
             return refusal_if_shut(args, kwargs)
         if (now := clock()) >= experience.foreseen:
             return None
-        outer = innermost()
-        while outer is not None and not outer.live:  # as current() does
-            outer = outer.above
-        ctx = Context()
+        outer, ctx = innermost() and current(), Context()
         ctx.above, ctx.unsettled = outer, False
         ctx.started, ctx.deadline, ctx.due = now, now + seconds, now + soon
-        if may_be_late:
-            ctx.entry = (function, args, kwargs)
+        ctx.entry = (function, args, kwargs) if may_be_late else None
         if outer is not None and not has_time_inside(ctx, outer, function, (args, kwargs)):
             return None
         ctx.node, ctx.target, ctx.plan = node, target, plan
@@ -88,7 +90,13 @@ def way_in(node: Any, target: Target, runtime: Runtime) -> Begin:  # noqa: C901 
             if outer is not None:
                 outer.deeds.at_work.add(ctx)
             enter(ctx)
-            return ctx if validate is None else validated(ctx, validate, args, kwargs, clock)
+            if validate is None:
+                return ctx
+            try:
+                accepted = validate(*args, **kwargs) if kwargs else validate(*args)  # half as long
+            except Exception as error:
+                return turned_away(ctx, refusal(f"{node.name}: ", error))
+            return ctx if accepted is True and clock() - now <= NO_TIME else weighed(ctx, accepted, clock)
         except BaseException as error:
             return ways(node, target, runtime)[0](function, args, kwargs) if makes_room(ctx, gate, error) else None
 
@@ -119,26 +127,25 @@ def has_time_inside(ctx: Context, outer: Context, function: Any, given: tuple[An
     return ctx.started < outer.deadline
 
 
-def validated(
-    ctx: Context, validate: Any, args: tuple[Any, ...], kwargs: dict[str, Any], clock: Callable[[], float]
-) -> Context | Exception:
-    """Return the call if *validate* accepts its arguments, else the refusal, with nothing taken any more."""
+def weighed(ctx: Context, accepted: object, clock: Callable[[], float]) -> Context | Exception:
+    """Return the call of which ``validate`` has said whether it is *accepted*, or why it is refused for that."""
     try:
-        accepted = validate(*args, **kwargs) if kwargs else validate(*args)  # half as long
         refused = None if accepted is True else refused_by(ctx.node.name, accepted)
     except Exception as error:
         refused = refusal(f"{ctx.node.name}: ", error)
     if refused is not None:
-        turn_away(ctx)
-        return refused
+        return turned_away(ctx, refused)
     spent = clock() - ctx.started
     if spent > NO_TIME:  # it has asked somebody; that is no part of how long the target takes
         ctx.aside, ctx.unsettled, ctx.due = spent, True, min(ctx.due + spent, ctx.deadline)
     return ctx
 
 
-def turn_away(ctx: Context) -> None:
-    """Take back what ``begin`` has done, which knows it as undone, should a signal's exception come up meanwhile."""
+def turned_away(ctx: Context, refused: Exception) -> Exception:
+    """Return why the call is *refused*, with nothing taken any more.
+
+    What ``begin`` has done is taken back; it knows that as undone, should a signal's exception come up meanwhile.
+    """
     ctx.undone = True
     if ctx.permit is not None:
         ctx.permit.leave(ctx)
@@ -146,6 +153,7 @@ def turn_away(ctx: Context) -> None:
         ctx.above.deeds.at_work.discard(ctx)
     ctx.end()
     enter(ctx.above)
+    return refused
 
 
 def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C901 - as its only part is
