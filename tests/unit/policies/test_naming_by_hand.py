@@ -12,7 +12,7 @@ from types import MethodType, SimpleNamespace
 import pytest
 
 from unbreakable.policies import Context
-from unbreakable.policies.naming import Look, Unnameable, essence, name
+from unbreakable.policies.naming import Look, Title, Unnameable, essence, name, title_of
 
 
 class Colour(enum.Enum):
@@ -68,6 +68,15 @@ def test_the_name_of_a_call_is_the_same_in_the_next_release():
     named = called(order(), pay, *given, [1, (2,)], {"a": {1}}, frozenset({3, 4}), int, len, pay, to=["ann"])
 
     assert "pay-f5f44c2083284be9" == named
+
+
+def test_an_attempt_has_the_title_of_its_call_or_one_that_it_was_given():
+    """Whoever asks first."""
+    call, own = Context(), Title("own")
+    attempt, copy, other = call.scope(), call.scope(rival=1), call.scope(title=own)
+    first = title_of(attempt)
+
+    assert (first, first, own, first) == (title_of(call), title_of(copy), title_of(other), title_of(call.scope()))
 
 
 @pytest.mark.parametrize("is_method", [True, False, None])
