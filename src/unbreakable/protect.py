@@ -105,6 +105,14 @@ def protect(
 def protect(
     name: str | None = None, *, fallback: Callable[[Failure], U], **options: Unpack[Common]
 ) -> WithFallback[U]: ...
+@overload  # in a class, where it may take the instance first
+def protect(
+    name: str | None = None, *, fallback: Callable[[Any, Failure], Coroutine[Any, Any, U]], **options: Unpack[Common]
+) -> WithFallback[U]: ...
+@overload
+def protect(
+    name: str | None = None, *, fallback: Callable[[Any, Failure], U], **options: Unpack[Common]
+) -> WithFallback[U]: ...
 def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     """Protect a function: try, heal, learn; without arguments everything is learned.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import assert_type
 
 import unbreakable as ub
@@ -48,6 +49,61 @@ async def news() -> str:
 def same(flight: str) -> float:
     """Return a price, or the last one."""
     return float(len(flight))
+
+
+class Client:
+    """A class whose fallbacks take the instance: what it had last is what there is instead."""
+
+    last: str = "yesterday's"
+
+    @ub.protect("api", fallback=lambda self, failure: self.last)
+    def get(self, path: str) -> str:
+        """Ask the partner."""
+        return path
+
+    def kept(self, failure: ub.Failure) -> bytes:
+        """Answer with another type."""
+        return self.last.encode()
+
+    @ub.protect("api", fallback=kept)
+    def get_or_kept(self, path: str) -> str:
+        """Have a method as the fallback."""
+        return path
+
+    async def looked_up(self, failure: ub.Failure) -> bytes:
+        """Answer with another type, from somewhere that has to be asked."""
+        return self.last.encode()
+
+    @ub.protect("api", fallback=looked_up)
+    async def get_or_looked_up(self, path: str) -> str:
+        """Have an async method as the fallback."""
+        return path
+
+    def kept_lines(self, failure: ub.Failure) -> list[bytes]:
+        """Answer with items of another type."""
+        return [self.last.encode()]
+
+    @ub.protect("api", fallback=kept_lines)
+    async def lines(self, path: str) -> AsyncIterator[str]:
+        """Be a generator with such a fallback."""
+        yield path
+
+
+def too_much(instance: object, failure: ub.Failure, more: int) -> str:
+    """Take what nobody gives."""
+    return ""
+
+
+async def ask(client: Client) -> None:
+    """The instance is bound, and both types are there."""
+    got: str = client.get("/")
+    print(got)
+    assert_type(client.get_or_kept("/"), str | bytes)
+    assert_type(client.get_or_kept.outcome("/"), ub.Outcome[str | bytes])
+    assert_type(await client.get_or_looked_up("/"), str | bytes)
+    assert_type(client.lines("/"), AsyncIterator[str | bytes])
+    client.get(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ub.protect("api", fallback=too_much)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 async def read() -> None:
