@@ -95,7 +95,7 @@ def too_much(instance: object, failure: ub.Failure, more: int) -> str:
 
 
 async def ask(client: Client) -> None:
-    """The instance is bound, and both types are there."""
+    """Bind the instance, and have both types."""
     got: str = client.get("/")
     print(got)
     assert_type(client.get_or_kept("/"), str | bytes)
