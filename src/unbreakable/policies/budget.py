@@ -101,19 +101,14 @@ class Budget:
             return self.tokens
 
     def _credit(self, successes: int, now: float) -> None:
-        if self.pending:
-            self._trickle(now)
-        elif now > self.at:
-            self.at = now
+        self._trickle(now)
         if successes > self.seen:
             earned = self.settings.ratio * (successes - self.seen)
             self.tokens, self.seen = min(self.settings.most, self.tokens + earned), successes
 
     def _trickle(self, now: float) -> None:
         """Let through what failed calls have earned, at the pace of the floor."""
-        if now <= self.at:
-            return
-        through = min(self.pending, self.settings.floor * (now - self.at))
+        through = min(self.pending, self.settings.floor * max(0.0, now - self.at))
         self.pending -= through
         self.tokens = min(self.settings.most, self.tokens + through)
-        self.at = now
+        self.at = max(self.at, now)

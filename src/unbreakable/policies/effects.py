@@ -82,8 +82,8 @@ def is_unrepeatable(effects: Effects, *, inside: bool) -> bool:
 
 def is_lost(error: BaseException) -> bool:
     """Return whether *error* is an answer that was given in the place of one who may have done the work."""
-    status = http_status(error) or 0
-    return status >= 500 or status == 408
+    status = http_status(error)
+    return status is not None and (status >= 500 or status == 408)
 
 
 def is_accident(error: BaseException) -> bool:
@@ -104,7 +104,8 @@ def is_accident(error: BaseException) -> bool:
 
 def _is_refusal(error: BaseException) -> bool:
     """Return whether *error* is an answer by which somebody says no."""
-    return 400 <= (http_status(error) or 0) < 500 or told_by(error, "refused") is True
+    status = http_status(error)
+    return (status is not None and 400 <= status < 500) or told_by(error, "refused") is True
 
 
 def leaves_doubt(failure: Failure) -> bool:

@@ -178,3 +178,23 @@ def test_a_small_budget_holds_no_more_than_it_began_with(start, most, kept):
     budget = RetryBudget(start=start, most=most)
 
     assert RetryBudget(start=start, most=kept) == small(budget)
+
+
+@pytest.mark.parametrize(("taken", "kept"), [(0, 5.0), (1, 5.0), (3, 4.0)])
+def test_what_is_given_back_fills_the_purse_and_no_more(taken, kept):
+    """What was earned meanwhile may have taken its place."""
+    budget = Budget(RetryBudget(ratio=0.0, floor=0.0, start=5.0, most=5.0), now=0.0)
+    spent(budget, tries=taken)
+    budget.give_back(2.0)
+
+    assert kept == budget.level(0, 0.0)
+
+
+def test_what_failed_calls_have_earned_fills_the_purse_and_no_more():
+    """Also where nothing was taken from it meanwhile."""
+    budget = Budget(RetryBudget(ratio=1.0, floor=1.0, start=5.0, most=5.0), now=0.0)
+    for _ in range(3):
+        budget.bear(0.0)
+
+    assert [5.0, 5.0] == [budget.level(0, now) for now in (1.0, 9.0)]
+    assert (5, 0) == (spent(budget, now=9.0), spent(budget, now=99.0))
