@@ -300,23 +300,62 @@ def test_a_subclass_has_its_own_remedy_and_its_own_fallback():
     assert "by OAuth" == clients[2].is_fresh
 
 
-def test_a_token_of_what_is_never_repeated_is_foreseen_as_well(clock):
-    """The calls between two deaths say that it was mended."""
-    born, deaths = clock.now(), 0
+@pytest.mark.parametrize("effects", ["once", "unknown"])
+def test_that_others_succeed_says_nothing_for_a_remedy_that_helps_nobody(clock, effects):
+    """One customer among many is refused for good: no remedy is believed to mend that, or is applied in advance."""
 
-    @ub.protect("pay", effects="once", breaker=False)
-    def pay():
-        nonlocal deaths
-        if clock.now() - born >= 3600:
-            deaths += 1
-            raise PermissionError("expired")
+    @ub.protect("pay", effects=effects, breaker=False)
+    def pay(customer):
+        if customer == 0:
+            raise PermissionError("the account is closed")
 
-    @pay.remedy(PermissionError)
-    def refresh(failure):
-        nonlocal born
-        born = clock.now()
-
-    for _ in range(10 * 60):
+    events = []
+    pay.node.on(ub.events.Prevented, events.append)
+    pay.remedy(PermissionError)(lambda failure: None)
+    for number in range(400):
         clock.advance(60)
-        pay.outcome()
-    assert 3 == deaths
+        pay.outcome(number % 10)
+    (told,) = pay.node.get_status().remedies.values() or ({},)
+    assert (0, []) == (told.get("<lambda>", {"worked": 0})["worked"], events)
+
+
+class Registering:
+    """Give its remedies in its constructor: a protected method, and a classmethod."""
+
+    is_open = False
+
+    def __init__(self):
+        self.is_fresh = False
+        self.get.remedy(PermissionError)(self.refresh)
+        self.get.remedy(ConnectionError)(self.reopen)
+
+    @ub.protect("api", **PATIENT)
+    def get(self):
+        if not self.is_fresh:
+            raise PermissionError("401")
+        if not self.is_open:
+            raise ConnectionError("closed")
+
+    @ub.protect("token server")
+    def refresh(self, failure):
+        self.is_fresh = True
+
+    @classmethod
+    def reopen(cls):
+        cls.is_open = True
+
+
+class RegisteringItsOwn(Registering):
+    @ub.protect("token server")
+    def refresh(self):
+        self.is_fresh = "by its own"
+
+
+def test_a_protected_remedy_and_a_classmethod_are_registered_once():
+    """Constructors give them as well, and each instance is mended by its own."""
+    clients = [sort() for sort in (Registering, RegisteringItsOwn) * 2]
+    for client in clients:
+        client.get()
+
+    assert [True, "by its own"] * 2 == [client.is_fresh for client in clients]
+    assert ["refresh", "reopen", "refresh#2"] == [remedy.name for remedy in Registering.get.node.remedies]

@@ -59,6 +59,15 @@ class Choice(NamedTuple):
 NO_USE = "nothing at hand promises to help"
 
 
+class Owed(NamedTuple):
+    """Say which remedy was applied for the next call, when, after how many successes; and whether none had helped."""
+
+    remedy: Remedy
+    at: float
+    successes: int
+    is_lasting: bool
+
+
 class Experience:
     """How often each remedy worked for each signature: bounded, fading; what is new are counts, which add up.
 
@@ -71,7 +80,8 @@ class Experience:
     def __init__(self) -> None:
         self._taken_in: dict[str, Case] = {}  # the one used last at the end
         self._fresh: deque[tuple[str, str, float, bool, float]] = deque()  # verdicts that are not yet
-        self._owed: dict[str, tuple[Remedy, float, int]] = {}  # verdicts that only the next failure can give
+        self._owed: dict[str, Owed] = {}  # verdicts that only the next failure can give
+        self._lasting: dict[str, bool] = {}  # whether nothing has succeeded between the latest two failures
         self._scores = 0
         self._lock = new_lock()
         self._may_be_in_vain = False  # whether it was ever learned of any that repeats are, or may be
@@ -92,24 +102,23 @@ class Experience:
 
     def owe(self, signature: str, remedy: Remedy, now: float, successes: int) -> None:
         """Remember that *remedy* was applied *now*, after so many *successes*, with no attempt after it to judge it."""
-        if len(self._owed) >= MOST_SIGNATURES:
-            self._owed.clear()
-        self._owed[signature] = remedy, now, successes
-        if self.outlook is not None and self.trusts(signature, remedy):  # else the next one is due when it has failed
-            self._mended(signature, remedy, now, successes)
+        for known in (self._owed, self._lasting):
+            if len(known) >= MOST_SIGNATURES:
+                known.clear()
+        self._owed[signature] = Owed(remedy, now, successes, is_lasting=self._lasting.pop(signature, False))
 
     def settle(self, signature: str, began: float, count: Callable[[], int]) -> None:
-        """Judge what is owed by the next failure of that *signature*, of an attempt that *began* after it."""
-        owed = self._owed.get(signature)
-        if owed is not None and began >= owed[1] and self._owed.pop(signature, None) is owed:
-            (remedy, applied_at, before), successes = owed, count()
-            self.update(signature, remedy, worked=successes > before)
-            if successes > before:
-                self._mended(signature, remedy, applied_at, before)
+        """Judge what is owed by the next failure of that *signature*, of an attempt that *began* after it.
 
-    def _mended(self, signature: str, remedy: Remedy, at: float, successes: int) -> None:
-        if remedy.turn.shared and remedy.prevents:
-            self.looks_ahead().mended(signature, remedy.name, at, successes)
+        A success in between is its doing only where there had been none since the failure before it: else others may
+        succeed all the time.
+        """
+        owed = self._owed.get(signature)
+        if owed is not None and began >= owed.at and self._owed.pop(signature, None) is owed:
+            has_worked = count() > owed.successes
+            self._lasting[signature] = not has_worked
+            if owed.is_lasting or not has_worked:
+                self.update(signature, owed.remedy, worked=has_worked)
 
     @property
     def _cases(self) -> dict[str, Case]:

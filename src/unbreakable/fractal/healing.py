@@ -88,7 +88,9 @@ class Healing:
             return failure
         since = ctx.runtime.now()
         if not may_repeat(ctx.plan.effects, failure):
-            mended_for_the_next(ctx, failure, await apply(ctx, failure, remedy))  # in vain for this call
+            mended = await apply(ctx, failure, remedy)  # in vain for this call, but the next one finds it mended
+            if mended is not None:
+                ctx.target.experience.owe(failure.signature, mended, ctx.runtime.now(), ctx.target.successes_of_all())
             return deny(ctx, failure, why_not(ctx, failure))
         mended = await apply(ctx, failure, remedy)
         episode.tried(failure, remedy, mended)
@@ -298,15 +300,6 @@ def mended_for_now(ctx: Context, failure: Failure, remedy: Remedy) -> None:
     experience, successes = ctx.target.experience, ctx.target.successes_of_all()
     experience.looks_ahead().mended(failure.signature, remedy.name, remedy.turn.mended_at, successes)
     ctx.target.look_ahead()
-
-
-def mended_for_the_next(ctx: Context, failure: Failure, remedy: Remedy | None) -> None:
-    """Have the next call judge whether *remedy*, which went through, has helped: there is no attempt after it."""
-    target = ctx.target
-    if remedy is not None:
-        target.experience.owe(failure.signature, remedy, ctx.runtime.now(), target.successes_of_all())
-        if target.experience.outlook is not None:
-            target.look_ahead()
 
 
 def confirm(

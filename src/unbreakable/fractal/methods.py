@@ -18,7 +18,7 @@ from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.operation import function_of
 from unbreakable.fractal.remedies import Matcher, Remedy, enlist, made_remedy, matcher
 from unbreakable.fractal.settings import nearest
-from unbreakable.fractal.taking import INSTANCE, Takes, caller_of, parameters_of, required, what_it_takes
+from unbreakable.fractal.taking import INSTANCE, caller_of, parameters_of, required, what_it_takes
 from unbreakable.fractal.turn import Turns
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
@@ -70,17 +70,35 @@ class ForInstance:
     def __call__(self, failure: Failure) -> Any:
         """Call it."""
         instance = instance_of(current())
-        own = own_method(type(instance), self.source)
-        if own is self.source:
-            return self.function(instance, failure)
-        return caller_of(own, what_it_takes(own.__qualname__, own))(instance, failure)
+        own = own_method(instance, self.source)
+        return self.function(instance, failure) if own is None else call_with(own, failure)
 
 
-def own_method(kind: type, function: Any) -> Any:
-    """Return the method that stands in the place of the method *function* in the class *kind*: itself, or another."""
-    name = getattr(function, "__name__", "")
-    found = [vars(each)[name] for each in kind.__mro__ if name in vars(each)]
-    return found[0] if function in found and isinstance(found[0], FunctionType) else function
+def own_method(instance: Any, function: Any) -> Any:
+    """Return what *instance* has in the place of its class's method *function*; None where that is it."""
+    name, mine = getattr(function, "__name__", ""), innermost(function)
+    kind = instance if isinstance(instance, type) else type(instance)
+    known = [innermost(vars(each)[name]) for each in kind.__mro__ if name in vars(each)]
+    if known[:1] == [mine] or not any(each is mine for each in known):
+        return None
+    own = getattr(instance, name)
+    return own if callable(own) else None
+
+
+def innermost(function: Any) -> Any:
+    """Return the function behind a method, and behind what was put around it, such as a protection."""
+    inner = inspect.unwrap(function)
+    return inspect.unwrap(inner.__func__) if hasattr(inner, "__func__") else inner
+
+
+def call_method(name: str, instance: Any, failure: Failure) -> Any:
+    """Call the method of that *name*, whatever stands there."""
+    return call_with(getattr(instance, name), failure)
+
+
+def call_with(function: Any, failure: Failure) -> Any:
+    """Call *function*, which takes the failure or nothing."""
+    return caller_of(function, what_it_takes(function.__qualname__, function))(failure)
 
 
 def instance_of(ctx: Context | None) -> Any:
@@ -185,16 +203,15 @@ def register(door: Any, what: tuple[Matcher, ...], function: Any, label: str | N
     A method of the instance that the door was bound to is registered for every instance, each with its own, and once:
     constructors do so, and nobody is kept alive by it.
     """
-    node, mine = door.node, door.function
+    node, mine, name = door.node, door.function, getattr(function, "__name__", "")
     remedy = made_remedy(node.name, matcher(what), function, label)
     is_bound = node.of_method is not None and inspect.ismethod(mine)  # not one that was bound before it was protected
-    if is_bound and inspect.ismethod(function) and function.__self__ is mine.__self__:
-        takes = what_it_takes(label or "", function)
-        remedy.source, remedy.takes_instance = function.__func__, True
-        remedy.apply = caller_of(function.__func__, Takes(instance=True, failure=takes is None or takes.failure))
-        remedy.registered = (function.__func__, label, *(getattr(each, "__code__", each) for each in what))
+    if is_bound and getattr(mine.__self__, name, None) == function and not isinstance(function, FunctionType):
+        remedy.registered = (innermost(function), label, *(getattr(each, "__code__", each) for each in what))
         if any(each.registered == remedy.registered for each in node.remedies):
             return
+        remedy.source, remedy.takes_instance = remedy.registered[0], True
+        remedy.apply = functools.partial(call_method, name)  # with the instance, by ForInstance
     enlist(node, remedy)
 
 
@@ -211,7 +228,7 @@ def is_for(ctx: Context, remedy: Remedy) -> bool:
     if remedy.registered is None or not ctx.node.of_method.splits(ctx.given[0]):
         return True
     function = remedy.registered[0]
-    return getattr(type(ctx.given[0][0]), function.__name__, function) is function
+    return innermost(getattr(ctx.given[0][0], function.__name__, function)) is function
 
 
 def serving(ctx: Context, remedy: Remedy) -> Remedy:

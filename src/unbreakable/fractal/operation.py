@@ -110,16 +110,21 @@ def work_with_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwa
 def has_argument(ctx: Context, name: object) -> bool:
     """Return whether the call has an argument of that *name*: by its signature, or among what else it was given.
 
-    Where nobody can say, it counts as one, as with a node's operation, which is given nothing but by remedies.
+    Where nobody can say, every word counts as one; so it does for an operation that takes any, since what it is given
+    comes from remedies alone.
     """
+    function = ctx.function if ctx.function is not None else ctx.node.operation
+    while function is not None and hasattr(function, "operation"):
+        function = function.operation  # a node hands on what it is given
     try:
-        if not ctx.node.speaks_of_itself:
-            return True
-        parameters = signature_of(ctx.function).parameters.values()
+        parameters = signature_of(function).parameters.values()
     except (TypeError, ValueError):
-        return True
+        return isinstance(name, str)
+    args, kwargs = ctx.given
+    if args and isinstance(args[0], Context) and any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return isinstance(name, str)
     named = {each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
-    return name in named or name in ctx.given[1]
+    return name in named or name in kwargs
 
 
 def _change(bound: inspect.BoundArguments, name: str, value: Any) -> None:

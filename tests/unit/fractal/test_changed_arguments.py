@@ -61,6 +61,27 @@ def test_what_a_remedy_returns_beside_the_arguments_is_passed_to_nobody(function
     assert "which changed city; it returned access_token, tokn as well, which is no argument" in outcome.explain()
 
 
+@pytest.mark.parametrize("is_own", [True, False])
+def test_an_operation_is_passed_only_what_it_takes(is_own):
+    """Whether it is the node's own or handed to it; names that are no words are for nobody."""
+    is_fresh = False
+
+    def refresh():
+        nonlocal is_fresh
+        is_fresh = True
+        return {"access_token": "secret", 7: "seven", "size": 5}
+
+    def ask(ctx, size=100):
+        if not is_fresh:
+            raise PermissionError("401")
+        return size
+
+    node = ub.FractalNode("n", ask if is_own else None, remedies=[ub.remedies.refresh_credentials(refresh)])
+    outcome = node.execute_sync(None if is_own else ask)
+    assert 5 == outcome.value
+    assert "it returned access_token, 7 as well" in outcome.explain()
+
+
 def test_what_does_not_say_what_it_takes_is_given_what_a_remedy_returns():
     """Nobody can tell then what is meant for it."""
     given = []
