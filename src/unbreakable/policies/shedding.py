@@ -6,6 +6,7 @@ import math
 from collections import deque
 
 from unbreakable.policies.priority import Priority
+from unbreakable.policies.quota import Quota
 
 SECONDS, BUCKETS = 30.0, 10  # what is counted, and how finely it is forgotten
 MINIMUM = 10  # calls before any is refused: of fewer nothing can be told
@@ -28,7 +29,8 @@ class Shedding:
     """Decide over *now* how much to refuse, for *accept*, the share of what is sent that the target is to accept.
 
     A target that is back is noticed by calls that it accepts in a row: as soon as there are more of them than chance
-    gives at the share that it accepted before, what was is forgotten, and all calls are sent again at once.
+    gives at the share that it accepted before, and the row lasts longer than those of a quota do, what was is
+    forgotten, and all calls are sent again at once.
 
     >>> shedding = Shedding(0.9)
     >>> shedding.accept(5, now=1.0)
@@ -45,19 +47,24 @@ class Shedding:
         self.buckets: deque[Bucket] = deque()
         self.start = 0.0  #: when the first of them began: what is decided does not depend on what the clock says
         self.in_a_row = 0  #: accepted, since the last one was refused
+        self.quota = Quota()
 
     def accept(self, count: int, now: float) -> None:
         """Take so many calls that the target accepted."""
+        if not self.in_a_row:
+            self.quota.begin(now, shedding=self.share(now) > 0.0)
         bucket = self._bucket(now)
         bucket.sent += count
         bucket.accepted += count
         self.in_a_row += count
-        if self._is_back():
+        if self._is_back() and not self.quota.explains(now):
             self.buckets.clear()
 
     def refuse(self, now: float) -> None:
         """Take a call that was sent, and refused as too much."""
         self._bucket(now).sent += 1
+        if self.in_a_row:
+            self.quota.end(now)
         self.in_a_row = 0
 
     def fail(self, now: float) -> None:
@@ -84,10 +91,12 @@ class Shedding:
         return min(max(0.0, (calls - multiple * accepted) / (calls + 1)), MOST)
 
     def _is_back(self) -> bool:
-        sent, accepted, _ = self._sums()
+        sent, accepted, shed = self._sums()
         before = sent - self.in_a_row
-        if self.in_a_row < FEWEST_IN_A_ROW or before <= 0:
+        if self.in_a_row < FEWEST_IN_A_ROW:
             return False
+        if before <= 0:  # nothing else is remembered: what was not sent is all that still calls for shedding
+            return shed > 0
         usual = (accepted - self.in_a_row) / before
         return usual <= 0.0 or self.in_a_row * math.log(usual) < math.log(BY_CHANCE)
 
