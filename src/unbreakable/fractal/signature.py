@@ -27,7 +27,7 @@ from unbreakable.outcome import is_a
 from unbreakable.policies.chain import behind, members
 from unbreakable.policies.mistakes import mistake
 from unbreakable.policies.network import differs_by_error, http_status, meaning_of
-from unbreakable.policies.pushback import longest, retry_after
+from unbreakable.policies.pushback import is_of_limit, longest, retry_after
 
 MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
@@ -46,9 +46,10 @@ _OURS: dict[type[Exception], Kind] = {
     NotSent: Kind.UNREACHABLE,
 }
 
+FORBIDDEN = 403
 _BY_STATUS = {
     401: Kind.CREDENTIALS,
-    403: Kind.CREDENTIALS,
+    FORBIDDEN: Kind.CREDENTIALS,
     407: Kind.CREDENTIALS,
     408: Kind.TIMEOUT,
     425: Kind.TRANSIENT,
@@ -136,6 +137,8 @@ def _sort_of_system(type_: type[BaseException]) -> Kind:
 
 def _classify_status(status: int, error: BaseException | type[BaseException]) -> Kind:
     known = _BY_STATUS.get(status)
+    if status == FORBIDDEN and is_of_limit(error):
+        return Kind.THROTTLED  # as GitHub's limits say it
     if known is not None:
         return known
     if 400 <= status < 500:

@@ -49,6 +49,22 @@ def retry_after(error: BaseException | type[BaseException]) -> float | None:
     return next((found for found in wishes if found is not None), None)
 
 
+def is_of_limit(error: BaseException | type[BaseException]) -> bool:
+    """Return whether the answer by which *error* came says that a limit is used up: when it ends, or none is left.
+
+    A no for good is none of a limit, which is renewed.
+    """
+    wished = retry_after(error)
+    return wished != NEVER if wished is not None else any(map(_has_none_left, _headers_of(error)))
+
+
+def _has_none_left(headers: Any) -> bool:
+    try:
+        return any(_header(headers, f"{name}-Remaining").strip() == "0" for name in _LIMITS)
+    except Exception:
+        return False  # no headers at all
+
+
 def longest(wishes: Iterable[float | None]) -> float | None:
     """Return the longest of *wishes*, None if there is none."""
     return max((each for each in wishes if each is not None), default=None)

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unbreakable.errors import Kind
+from unbreakable.fractal.signature import told_of
 from unbreakable.policies.pushback import LONGEST_WISH, NEVER, longest, retry_after, wish_in
 
 NOON, LATER = ("Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:07 GMT")
@@ -162,3 +164,30 @@ def test_the_wish_is_found_where_a_library_keeps_it(error, seconds):
 def test_the_longest_of_several_wishes_is_what_counts(wishes, expected):
     """Who wishes nothing does not count, and no wish at all is none."""
     assert expected == longest(wishes)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kind", "seconds"),
+    [
+        (403, {"Retry-After": "5"}, Kind.THROTTLED, 5.0),
+        (
+            403,
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOON_SINCE_1970 + 9), "Date": NOON},
+            Kind.THROTTLED,
+            9.0,
+        ),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOON_SINCE_1970 + 9)}, Kind.THROTTLED, None),
+        (403, {"ratelimit-remaining": " 0 "}, Kind.THROTTLED, None),
+        (403, {"X-RateLimit-Remaining": "4999", "X-RateLimit-Reset": "30"}, Kind.CREDENTIALS, None),
+        (403, {"x-should-retry": "false"}, Kind.CREDENTIALS, NEVER),
+        (403, {}, Kind.CREDENTIALS, None),
+        (403, "none", Kind.CREDENTIALS, None),
+        (401, {"Retry-After": "5", "X-RateLimit-Remaining": "0"}, Kind.CREDENTIALS, 5.0),
+        (404, {"X-RateLimit-Remaining": "0"}, Kind.INVALID, None),
+    ],
+)
+def test_a_forbidden_answer_of_a_limit_that_is_used_up_is_one_of_429(status, headers, kind, seconds):
+    """GitHub says its limits by 403; whose word is a no for good, or who has calls left, was forbidden the thing."""
+    alone, inside = Told(status_code=status, headers=headers), Told(response=Told(status_code=status, headers=headers))
+
+    assert [(kind, seconds)] * 2 == [told_of(alone), told_of(inside)]

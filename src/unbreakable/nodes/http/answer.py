@@ -125,12 +125,9 @@ def refusal(response: httpx2.Response) -> httpx2.HTTPStatusError:
     said = excerpt(response)
     what = f"{status} {response.reason_phrase}{': ' if said else ''}{said} ({request.method} '{where}')"
     error = httpx2.HTTPStatusError(what, request=request, response=response)
-    pause = wish_in(response.headers, status)
-    facts: dict[str, Any] = {"http_status": status, "retry_after": pause}
+    facts: dict[str, Any] = {"http_status": status, "retry_after": wish_in(response.headers, status)}
     if status < 400:
         facts["kind"] = Kind.INVALID  # a redirect that is not followed leads there the next time, too
-    elif status == 403 and pause is not None:
-        facts["kind"] = Kind.THROTTLED
     elif status == 401:
         facts["refused"] = True  # RFC 9110: "the request has not been applied"
     vars(error).update(facts)
