@@ -94,6 +94,7 @@ FACTS = (
         "returncode",
         "exceptions",
         "trailing_metadata",
+        *("sqlstate", "pgcode", "orig"),
     ),
 )
 

@@ -28,6 +28,7 @@ from unbreakable.policies.chain import behind, members
 from unbreakable.policies.mistakes import mistake
 from unbreakable.policies.network import differs_by_error, http_status, meaning_of
 from unbreakable.policies.pushback import is_of_limit, longest, retry_after
+from unbreakable.policies.sqlstates import said_by_database
 
 MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 MOST_CAUSES = 20  # how far an exception chain is followed: a longer one is a loop or an accident
@@ -125,7 +126,7 @@ def _sort_of(error: BaseException | type[BaseException], type_: type[BaseExcepti
     if status is not None:
         return _classify_status(status, error)
     meaning = meaning_of(error)
-    known = mistake(error) if meaning is None else meaning.kind
+    known = said_by_database(error) or mistake(error) if meaning is None else meaning.kind
     return known or _sort_of_system(type_)
 
 

@@ -10,6 +10,7 @@ _UNWRITTEN = (NameError, ImportError, SyntaxError)
 # Databases name their errors after PEP 249, and so do the layers over them.
 _OF_A_DATABASE = "DatabaseError"
 _UNTRUE = frozenset({"IntegrityError", "DataError", "ProgrammingError", "NotSupportedError"})
+_OF_MONGO, _THERE_ALREADY = "PyMongoError", "DuplicateKeyError"
 
 
 def mistake(error: BaseException | type[BaseException]) -> Kind | None:
@@ -30,4 +31,5 @@ def mistake(error: BaseException | type[BaseException]) -> Kind | None:
 @known_by_type
 def _of_database(type_: type[BaseException]) -> Kind | None:
     names = {each.__name__ for each in type_.__mro__}
-    return Kind.INVALID if _OF_A_DATABASE in names and not _UNTRUE.isdisjoint(names) else None
+    untrue = _OF_A_DATABASE in names and not _UNTRUE.isdisjoint(names)
+    return Kind.INVALID if untrue or {_OF_MONGO, _THERE_ALREADY} <= names else None

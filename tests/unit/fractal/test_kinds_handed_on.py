@@ -165,7 +165,7 @@ WrapperDatabaseError = type("DatabaseError", (Wrapper,), {})
         (of(opened, "/"), Kind.INVALID),
         (FileNotFoundError(2, "No such file or directory"), Kind.TRANSIENT),  # a socket of a server that restarts
         (of(duplicate), Kind.INVALID),
-        (of(missing_table), Kind.UNKNOWN),
+        (of(missing_table), Kind.INVALID),
         (type("DataError", (WrapperDatabaseError,), {})(), Kind.INVALID),
         (type("OperationalError", (WrapperDatabaseError,), {})(), Kind.UNKNOWN),
         (type("IntegrityError", (Exception,), {})(), Kind.UNKNOWN),  # nobody knows whose that is

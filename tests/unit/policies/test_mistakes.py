@@ -34,3 +34,11 @@ def test_a_database_says_whose_mistake_it_is(name, kind):
 def test_an_error_of_that_name_that_is_no_databases_says_nothing():
     """Other programs have data, too."""
     assert mistake(type("DataError", (Exception,), {})) is None
+
+
+def test_a_document_that_is_there_already_is_a_mistake():
+    """The name that pymongo gives it, which knows nothing of PEP 249, says nothing in another library."""
+    of_mongo = type("DuplicateKeyError", (type("PyMongoError", (Exception,), {}),), {})
+
+    assert [Kind.INVALID, None] == [mistake(of_mongo), mistake(type("DuplicateKeyError", (Exception,), {}))]
+    assert mistake(of_mongo.__base__) is None
