@@ -262,3 +262,8 @@ def test_what_is_no_policy_cannot_be_measured(policy):
     with pytest.raises(ub.errors.ConfigurationError, match=r"Shadow.policy must be a policy to measure"):
         ub.Shadow(policy)
     assert [None, False] == [ub.Shadow(none).policy for none in (None, False)]
+
+
+def test_a_shadow_of_a_more_special_policy_may_stand_for_one_of_a_general_one():
+    """Type checkers are told so: whatever takes a shadow of some policy takes one of its kinds, too."""
+    assert ["+T_co"] == [repr(parameter) for parameter in ub.Shadow.__parameters__]
