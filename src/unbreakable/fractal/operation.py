@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from unbreakable.errors import ConfigurationError
 from unbreakable.policies import Context
 from unbreakable.policies.check import refuse
+from unbreakable.runtime import gives_async_generator, gives_generator
 
 T = TypeVar("T")
 
@@ -185,17 +186,12 @@ def qualified_name(function: Any) -> str:
 
 def is_generator(function: Any) -> bool:
     """Return whether calling *function* gives a generator of either colour."""
-    return _gives(function, inspect.isgeneratorfunction) or is_async_generator(function)
+    return gives_generator(function_of(function)) or is_async_generator(function)
 
 
 def is_async_generator(function: Any) -> bool:
     """Return whether calling *function* gives an async generator."""
-    return _gives(function, inspect.isasyncgenfunction)
-
-
-def _gives(function: Any, asked: Callable[[Any], bool]) -> bool:
-    function = function_of(function)
-    return asked(function) or asked(inspect.getattr_static(type(function), "__call__", None))
+    return gives_async_generator(function_of(function))
 
 
 def function_of(function: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -29,7 +28,7 @@ from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.breaker import tell, verdict
 from unbreakable.policies.effects import tell_of_all
 from unbreakable.policies.policy import enter, leave
-from unbreakable.runtime import Runtime, TimeUp
+from unbreakable.runtime import Runtime, TimeUp, first_of
 
 
 class Stream:
@@ -372,17 +371,3 @@ class Stream:
         """Return how the call began: with a first item, or with the *result* of a fallback, of which *items* go on."""
         told = self.result if result is None else result
         return self.node.outcome(self.ctx, Success(items, degraded=told.degraded))  # type: ignore[no-any-return]
-
-
-def first_of(items: Any) -> Awaitable[Any]:
-    """Ask an async generator for its first item, without the event loop's taking notice of it.
-
-    It closes the generators around this one, which close this one: should it close both at once, one would be told
-    that the other is at it already.
-    """
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
-    try:
-        return items.asend(None)  # type: ignore[no-any-return]
-    finally:
-        sys.set_asyncgen_hooks(*hooks)

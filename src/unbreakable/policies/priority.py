@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import is_async
+from unbreakable.runtime import first_of, gives_async_generator, gives_generator, is_async
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,9 +23,10 @@ _priority: contextvars.ContextVar[Priority] = contextvars.ContextVar("unbreakabl
 class priority:  # noqa: N801 - read as a word: with ub.priority("low")
     """Say that the calls made in this block, or in the function that it decorates, are "critical", "high" or "low".
 
-    Without it a call is "normal".  It goes with the context of the code: into the calls inside, tasks, threads of this
-    library and ``asyncio.to_thread``; not into the plain ``submit`` of an executor.  The innermost block counts.
-    Raises ConfigurationError for another word.
+    Without it a call is "normal".  Of a generator that is each step, and not what its consumer does in between.  It
+    goes with the context of the code: into the calls inside, tasks, threads of this library and
+    ``asyncio.to_thread``; not into the plain ``submit`` of an executor.  The innermost block counts.  Raises
+    ConfigurationError for another word.
 
     >>> with priority("low"):
     ...     importance()
@@ -48,7 +49,11 @@ class priority:  # noqa: N801 - read as a word: with ub.priority("low")
             _priority.reset(self._before.pop())
 
     def __call__(self, function: F) -> F:
-        """Return *function*, sync or async, whose calls run in such a block each."""
+        """Return *function*, sync or async, whose calls run in such a block each; a generator's steps do."""
+        if gives_generator(function):
+            return cast("F", _in_each_step(function, self.name))
+        if gives_async_generator(function):
+            return cast("F", _in_each_async_step(function, self.name))
         if is_async(function):
 
             @functools.wraps(function)
@@ -64,6 +69,56 @@ class priority:  # noqa: N801 - read as a word: with ub.priority("low")
                 return function(*args, **kwargs)
 
         return cast("F", in_block)
+
+
+def _in_each_step(function: Callable[..., Any], name: Priority) -> Callable[..., Any]:
+    """Return the generator *function* with each step in a block; what is sent, thrown in and returned goes through."""
+
+    @functools.wraps(function)
+    def in_blocks(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        items, inside, given = function(*args, **kwargs), name, None
+        step = items.send
+        while True:
+            try:
+                with priority(inside):
+                    item = step(given)
+                    inside = importance()  # a block of its own goes on behind an item
+            except StopIteration as end:
+                return end.value
+            finally:
+                given = None  # if it was thrown in, its traceback holds this frame
+            try:
+                given = yield item
+                step = items.send
+            except BaseException as thrown:
+                step, given = items.throw, thrown
+
+    return in_blocks
+
+
+def _in_each_async_step(function: Callable[..., Any], name: Priority) -> Callable[..., Any]:
+    """Return the async generator *function*; otherwise as ``_in_each_step``."""
+
+    @functools.wraps(function)
+    async def in_blocks(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        items, inside = function(*args, **kwargs), name
+        step, given = first_of, items  # nothing is sent before there is a first item
+        while True:
+            try:
+                with priority(inside):
+                    item = await step(given)
+                    inside = importance()
+            except StopAsyncIteration:
+                return
+            finally:
+                given = None
+            try:
+                given = yield item
+                step = items.asend
+            except BaseException as thrown:
+                step, given = items.athrow, thrown
+
+    return in_blocks
 
 
 def importance() -> Priority:

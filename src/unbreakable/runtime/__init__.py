@@ -6,6 +6,7 @@ from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, play_blockin
 from unbreakable.runtime.closing import Closing
 from unbreakable.runtime.colour import is_async, mark_as_coroutine_function, mark_with_code_of
 from unbreakable.runtime.gate import Gate
+from unbreakable.runtime.generators import first_of, gives_async_generator, gives_generator
 from unbreakable.runtime.line import Line, Place
 from unbreakable.runtime.protocol import Beside, Runtime, Step, TimeUp, Waiter
 from unbreakable.runtime.unawaited import RESULTS, refuse_unawaited
@@ -32,6 +33,9 @@ __all__ = [
     "Waiter",
     "Watch",
     "Watched",
+    "first_of",
+    "gives_async_generator",
+    "gives_generator",
     "is_async",
     "mark_as_coroutine_function",
     "mark_with_code_of",
