@@ -105,7 +105,7 @@ def says_nothing(error: object) -> bool:
     Most exceptions are such, and to ask each of them for everything is what a failed call would spend its time on.
     """
     try:
-        return _is_silent(type(error)) and error.__dict__.keys() <= _SILENT_KEYS
+        return _is_silent(type(error)) and (not error.__dict__ or error.__dict__.keys() <= _SILENT_KEYS)
     except Exception:
         return False
 
@@ -137,7 +137,7 @@ class UnbreakableError(Exception):
 class Rejected(UnbreakableError):
     """Say that a call was not made, or not made again."""
 
-    retry_after: float | None
+    retry_after: float | None = None
 
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)

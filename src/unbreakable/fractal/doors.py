@@ -46,6 +46,7 @@ class Door(Generic[P, T]):
         copied = ("__dict__",) if inspect.isroutine(function) and not isinstance(function, Door) else ()
         functools.update_wrapper(self, function, updated=copied)  # type: ignore[arg-type]
         self.function, self.node = function, node  # last: a function's own attributes never take their place
+        self.__dict__ = {**self.__dict__}  # one of its own: what shares its keys with others is slower to look into
 
     @property
     def __signature__(self) -> inspect.Signature:

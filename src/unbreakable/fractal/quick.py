@@ -22,7 +22,7 @@ from unbreakable.fractal.target import Target
 from unbreakable.fractal.trying import accept, captured, check_shape, refusal, refused_by, unjudged
 from unbreakable.fractal.turning_away import way_back
 from unbreakable.outcome import Failure
-from unbreakable.policies import Context, current, deeds
+from unbreakable.policies import Context, deeds
 from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.policy import enter, innermost
@@ -69,11 +69,11 @@ def way_in(node: Any, target: Target, runtime: Runtime, look: float) -> Begin:  
 
     def begin(function: Any, args: Any, kwargs: Any) -> Context | Exception | None:  # noqa: C901 - a call takes time
         stamp, clock = circuit.stamp, runtime.now
-        if stamp is None:
-            return refusal_if_shut(args, kwargs)
-        if (now := clock()) >= experience.foreseen:
-            return None
-        outer, ctx = innermost() and current(), Context()
+        if stamp is None or (now := clock()) >= experience.foreseen:
+            return refusal_if_shut(args, kwargs) if stamp is None else None
+        outer, ctx = innermost(), Context()
+        while outer is not None and not outer.live:  # as current() does
+            outer = outer.above
         ctx.above, ctx.unsettled = outer, False
         ctx.started, ctx.deadline, ctx.due = now, now + seconds, now + soon
         ctx.entry = (function, args, kwargs) if may_be_late else None

@@ -34,6 +34,7 @@ SHARE_OF_ONE = 0.2  # weight of the last attempt after a cut one among all of th
 HALF_LIFE = 60.0  # seconds after which what was seen counts half in the forecast
 GUESTS: Final = "guests"  # operations that are handed to a node which speaks of its own alone
 Sort: TypeAlias = Effects | Literal["guests"]
+_new_tuple = tuple.__new__  # of a named one it is three times as quick
 NOTHING = Quantile()  # nothing was folded in haste: most targets need no histogram for it
 
 
@@ -230,7 +231,7 @@ class Target:
 
     def take_detour(self, attempt: float, call: float) -> None:
         """Note a call by the script that succeeded, with the seconds of its last attempt and of all of it."""
-        self.detours.append(Detour(attempt, call, len(self.ring)))
+        self.detours.append(_new_tuple(Detour, (attempt, call, len(self.ring))))
         self.count_down()
         if self.flow is not None:
             self.flow.tap.append(attempt)

@@ -23,8 +23,8 @@ FADING = 0.95  # of the longest one, with each batch of others
 def says_full(failure: Failure) -> bool:
     """Return whether the target refused the attempt as too much: by 429 or 503, or as one of our limits does."""
     error = failure.error
-    is_said = failure.kind is THROTTLED or is_a(error, OURS)
-    is_said = is_said or (not says_nothing(error) and http_status(error) == UNAVAILABLE)
+    is_said = failure.kind is THROTTLED
+    is_said = is_said or (not says_nothing(error) and (is_a(error, OURS) or http_status(error) == UNAVAILABLE))
     return is_said and not failure.refused  # else it never got there
 
 
