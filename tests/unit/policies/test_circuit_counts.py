@@ -183,9 +183,12 @@ def test_rests_with_a_jitter_fall_evenly_from_where_the_first_one_does():
 
 def test_a_state_is_told_in_words():
     """They are what a status shows, and what others compare it with."""
-    words = ["closed", "open", "half-open", "ramping", "forced open", "disabled"]
+    circuits = [Circuit(CircuitBreaker()), opened(), half_open()[0], ramping()[0], opened(), opened()]
+    circuits[-2].force_open()
+    circuits[-1].disable()
 
-    assert words == [str(state) for state in State]
+    words = ["closed", "open", "half-open", "ramping", "forced open", "disabled"]
+    assert words == [str(circuit.state) for circuit in circuits] == [str(state) for state in State]
 
 
 def test_a_success_whose_time_nobody_says_is_not_slow():
@@ -277,3 +280,14 @@ def test_what_opened_it_is_not_counted_again_when_it_has_closed(ramp):
         circuit.state,
         *(circuit.settle(circuit.stamp, False, 21.0) for _ in range(2)),
     ]
+
+
+def test_the_end_of_each_step_of_a_ramp_is_known():
+    """Whoever waits looks again then."""
+    circuit, _ = ramping()
+    ends = [circuit.until]
+    for _ in range(3):
+        circuit.go_on(circuit.until)
+        ends.append(circuit.until)
+
+    assert [12.0, 14.0, 16.0, 18.0] == ends
