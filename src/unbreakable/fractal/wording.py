@@ -27,10 +27,11 @@ _NAMES = frozenset({"code", "type", "error", "errors", "error_code", "errorcode"
 
 #: Words by which targets say that repeating is in vain; what they mean is learned sooner, and tested all the same.
 FINAL = (
-    *("limit 0", "auth_error", "autherror", "invalid_api_key", "invalid_grant", "insufficient_quota", "quota_exceeded"),
+    *("auth_error", "autherror", "invalid_api_key", "invalid_grant", "insufficient_quota", "quota_exceeded"),
     *("access_denied", "accessdenied", "unauthorized", "forbidden", "not_supported"),
     *("account_suspended", "account_deactivated", "account_disabled"),
 )
+_LIMIT_0 = re.compile(r"\blimit(?: of| is|[:=])? ?0(?![\w.,])")
 
 
 def is_final(signature: str) -> bool:
@@ -43,7 +44,7 @@ def is_final(signature: str) -> bool:
     for opening in ("in ", "from "):  # the place, and before it the type of the root cause
         if said and said[-1].startswith(opening):
             said.pop()
-    return any(word in part for part in said for word in FINAL)
+    return any(word in part for part in said for word in FINAL) or any(map(_LIMIT_0.search, said))
 
 
 def template(message: str) -> str:

@@ -30,6 +30,7 @@ THROTTLED = Kind.THROTTLED  #: the same, without a look into its class, which ta
 NEVER = math.inf  #: what is wished by who does not want to be asked again
 LONGEST_WISH = 365 * 86_400.0  # seconds that a target may ask us to wait; more is taken as that: no clock is so patient
 SINCE_1970 = 1e8  # seconds; more is a date: nobody says so long beforehand that he has enough for three years
+IN_MILLISECONDS = 1e11  # a date that is larger is told in these: in seconds it would be three thousand years away
 
 _MILLISECONDS = ("grpc-retry-pushback-ms", "retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after")
 _LIMITS = ("RateLimit", "X-RateLimit")
@@ -200,6 +201,7 @@ def _members(header: str) -> list[tuple[int, float]]:
 def _since_1970(seconds: float, here: str) -> float | None:
     from email.utils import parsedate_to_datetime
 
+    seconds = seconds / 1_000 if seconds >= IN_MILLISECONDS else seconds
     try:
         return wish(max(0.0, seconds - parsedate_to_datetime(here).timestamp()))
     except Exception:

@@ -232,7 +232,7 @@ def test_giving_up_as_it_is_given_comes_after_what_is_given_before_it(can_wait):
     assert OTHER is deciding(taught((OTHER, False, 12)), OTHER, LAST, can_wait=can_wait, looks=True).remedy
 
 
-@pytest.mark.parametrize("words", ["auth_error", "limit 0"])
+@pytest.mark.parametrize("words", ["auth_error", "limit 0", "Limit: 0", "limit=0", "a limit of 0", "the limit is 0"])
 def test_what_says_itself_that_it_is_final_is_believed_sooner(words):
     """Two lost calls are enough where the answer says why."""
     assert [False, True] == [gives_up(lost(times, f"429 | {words}"), f"429 | {words}") for times in (1, 2)]
