@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +130,11 @@ def tests_of(mutant: Mutant, record: Record) -> list[str]:
     named = {name for name in everybody if mutant.file.stem in Path(name.partition("::")[0]).stem}
     few = ENOUGH / 3
     order = [*record.in_order(named, few), *record.in_order(users, few), *record.in_order(everybody, few)]
-    return within_files(list(dict.fromkeys(order)))
+    return within_files(list(dict.fromkeys(order)), record.in_order(named, few))
 
 
-def within_files(names: list[str]) -> list[str]:
-    """Return those of *names* that are in the files which have the most of them."""
+def within_files(names: list[str], first: Sequence[str] = ()) -> list[str]:
+    """Return those of *names* that are in the files of the *first*, and in others which have the most of them."""
     counts = Counter(name.partition("::")[0] for name in names)
-    files = {file for file, _ in counts.most_common(MOST_FILES)}
+    files = {name.partition("::")[0] for name in first} | {file for file, _ in counts.most_common(MOST_FILES)}
     return [name for name in names if name.partition("::")[0] in files]

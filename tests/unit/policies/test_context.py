@@ -10,7 +10,7 @@ import pytest
 
 from unbreakable.errors import BulkheadFull, ConfigurationError, Kind
 from unbreakable.policies import Context, Plan, Timeout, current
-from unbreakable.policies.naming import Title
+from unbreakable.policies.naming import Title, title_of
 from unbreakable.policies.policy import end_here, enter, innermost
 
 GUESS, PINNED = Timeout(2.0, learned=True), Timeout(2.0)
@@ -28,10 +28,11 @@ def test_what_goes_beyond_an_attempt_has_no_limit_and_is_no_attempt(bench):
     """It is a call's first, in nobody's time, and told to the attempt that it came from."""
     tight = {"deadline": 5.0, "due": 3.0, "cut": 2, "attempt": 3, "rival": 1, "layers": 4}
     attempt = part_of(bench.context(), **tight)
-    free = attempt.beyond()
+    free, title = attempt.beyond(), title_of(attempt)
 
     assert (math.inf, False, math.inf, 0) == (free.deadline, free.deadline_is_ours, free.due, free.cut)
     assert (None, attempt, 1, 0, 0) == (free.whole, free.above, free.attempt, free.rival, free.layers)
+    assert title is title_of(free)
 
 
 @pytest.mark.parametrize(("limit", "deadline", "due"), [(GUESS, 60.0, 5.0), (GUESS, 4.0, 4.0), (PINNED, 60.0, 2.0)])

@@ -1,4 +1,4 @@
-"""What an attempt's context has from its call, and what it begins anew."""
+"""What the context of an attempt has from its call, and what it begins anew."""
 
 from __future__ import annotations
 
