@@ -8,6 +8,7 @@ from typing import Any
 
 from unbreakable.errors import Foreseen
 from unbreakable.events import RemedyApplied
+from unbreakable.fractal.cases import SURE_ENOUGH
 from unbreakable.fractal.operation import has_argument
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, in_one_line
@@ -59,7 +60,8 @@ async def _apply(
 ) -> None:
     turn = remedy.turn
     if turn.shared and turn.mended_at > began:
-        ctx.excused = ctx.target.experience.trusts(failure.signature, remedy)  # else its repeats would cost nothing
+        # else repeats would cost nothing where most calls succeed by chance
+        ctx.excused = ctx.target.experience.value(failure.signature, remedy) >= SURE_ENOUGH
         ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
         return
     work = functools.partial(ctx.runtime.call, mend)

@@ -16,6 +16,7 @@ MOST_TRIALS = 20  # that are remembered; more would take long to be unlearned
 SURE = 0.8  # how likely a remedy has to be to work, so that a failure is a surprise
 SURPRISE = 0.5  # what a surprise leaves of the successes before it
 TRUSTED = 0.5  # how likely a remedy has to be to work, so that it need not be doubted
+SURE_ENOUGH = 0.9  # how likely a remedy has to be to work, so that repeats after it need not be paid: as at first
 PROVEN = 0.5  # successes remembered, from which on a remedy counts as known to work
 TRY_COST = 0.5  # seconds that a try costs besides the time it takes: a failed attempt is never free
 HOPEFUL = 0.2  # how likely any remedy has to be to work, so that there are repeats all the same

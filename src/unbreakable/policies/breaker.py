@@ -53,7 +53,8 @@ class CircuitBreaker(Terms):
         try:
             result = await inner(ctx)
         except BaseException:
-            circuit.settle(stamp, None, ctx.runtime.now())
+            now = ctx.runtime.now()
+            circuit.settle(stamp, None, now, now - started)
             raise
         now = ctx.runtime.now()
         says = spared(verdict(result, ctx), result, ctx, circuit)
@@ -63,7 +64,7 @@ class CircuitBreaker(Terms):
     async def _admit(self, circuit: Circuit, ctx: Context) -> int | None:
         """Return the stamp of a permit, waiting for one as long as allowed; None when there is none."""
         now = ctx.runtime.now()
-        stamp, event = circuit.admit(now)
+        stamp, event = admitted(circuit, ctx, now)
         tell(ctx, event)
         until = min(now + self.wait - ctx.waited, ctx.deadline)
         if stamp is not None or until <= now or len(circuit.line) >= MOST_WAITING:
@@ -90,7 +91,7 @@ class CircuitBreaker(Terms):
             if has_asked and circuit.ramp is not None:
                 stamp, event = None, circuit.go_on(now)
             else:  # also at once: it may have closed before we stood in line
-                stamp, event = circuit.admit(now)
+                stamp, event = admitted(circuit, ctx, now)
                 has_asked = circuit.ramp is not None
             tell(ctx, event)
             if stamp is not None or now >= until or rests_too_long(circuit, ctx):
@@ -100,6 +101,11 @@ class CircuitBreaker(Terms):
             is_first = circuit.line.is_first(place)
             moment = min(until, max(circuit.until, now + LEAST_REST)) if is_first else until
             await place.wait(ctx.runtime, moment - now)
+
+
+def admitted(circuit: Circuit, ctx: Context, now: float) -> tuple[int | None, type[Event] | None]:
+    """Return the stamp of a permit, None when there is none or it is of no use to this call, and what happened."""
+    return circuit.admit(now) if circuit.has_time(now, ctx.started, ctx.deadline) else (None, None)
 
 
 def rests_too_long(circuit: Circuit, ctx: Context) -> bool:

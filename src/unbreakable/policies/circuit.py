@@ -17,6 +17,7 @@ from unbreakable.runtime import Line, new_lock
 
 NO_NEWS = 0.001  # seconds: a failure that began so much before a success says no more than that does
 GOLDEN = 0.618033988749895  # its multiples, less the whole numbers, fall evenly between 0 and 1
+MORE_TIME = 2.0  # times as long as a probe had that told nothing, which the next one should have
 HALF = 0.5  # share of failures that a ramp does not go on with, where no ratio is set
 
 
@@ -78,8 +79,19 @@ class Circuit:
 
     __slots__ = (
         *("alert", "closed_at", "counts", "followers", "generation", "held", "in_vain", "latest", "line", "lock"),
-        *("off", "phase", "probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run", "settings"),
-        *("shut", "slow", "stamp", "state", "told", "too_slow", "until", "watches_successes", "when_switched"),
+        *("needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run"),
+        *(
+            "settings",
+            "shut",
+            "slow",
+            "stamp",
+            "state",
+            "told",
+            "too_slow",
+            "until",
+            "watches_successes",
+            "when_switched",
+        ),
     )
     held: float  #: seconds after which a permit that has not come back is given out anew
 
@@ -87,6 +99,7 @@ class Circuit:
         self.settings, self.off, self.lock = settings, off, new_lock()
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = self.slow = 0
+        self.needs = 0.0  #: seconds that a probe should have, since one with less ended without a verdict
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.latest = -math.inf  #: when the attempt began that succeeded lately
         self.probing_since = -math.inf  #: since when attempts go through to see whether the target is back, if they do
@@ -136,6 +149,14 @@ class Circuit:
             self.alert = self.run > 0 or self.watches_successes
             return self._move(Change.TRIPPED, now) if too_many else None
 
+    def has_time(self, now: float, started: float, deadline: float) -> bool:
+        """Return whether a call has enough time to be a probe, should it be one: if half of it is left, in any case.
+
+        Else those in line whose deadline is near would follow one another, each cut before it can tell anything.
+        """
+        left = deadline - now
+        return self.stamp is not None or self.ramp is not None or left > min(self.needs, (deadline - started) / 2.0)
+
     def go_on(self, now: float) -> type[Event] | None:
         """Take the steps of the ramp that are over, for who was counted by it; return what happened to the circuit."""
         with self.lock:
@@ -151,7 +172,7 @@ class Circuit:
 
     def _settle_probe(self, ok: bool | None, now: float, elapsed: float) -> type[Event] | None:
         if ok is None:
-            self.probes -= 1
+            self.probes, self.needs = self.probes - 1, max(self.needs, MORE_TIME * elapsed)
             self.line.call_all()
             return None
         if not ok:
@@ -244,7 +265,7 @@ class Circuit:
         before, self.state = self.state, CHANGES[self.state, change]
         self.generation += 1
         self.run = self.probes = self.proven = self.slow = 0
-        self.held = self.settings.rest
+        self.held, self.needs = self.settings.rest, 0.0
         self.probing_since = now if self.is_probing else -math.inf
         self.ramp = Ramp(self.settings.ramp, now) if self.state is State.RAMPING else None
         if self.state is State.OPEN:

@@ -291,3 +291,38 @@ def test_the_end_of_each_step_of_a_ramp_is_known():
         ends.append(circuit.until)
 
     assert [12.0, 14.0, 16.0, 18.0] == ends
+
+
+@pytest.mark.parametrize(
+    ("started", "deadline", "has_time"),
+    [
+        (0.0, 13.0, False),
+        (0.0, 13.1, True),
+        (8.0, 11.0, True),
+        (7.0, 12.9, False),
+        (7.0, 13.1, True),
+        (0.0, 10.0, False),
+    ],
+)
+def test_a_probe_without_a_verdict_is_followed_by_one_with_twice_the_time(started, deadline, has_time):
+    """Or by one that has half of its time left, whatever that is; in a circuit that is closed everybody has enough."""
+    circuit = opened(rest=10.0)
+    stamp, _ = circuit.admit(10.0)
+    circuit.settle(stamp, None, 10.0, 1.0)
+    circuit.settle(circuit.admit(10.0)[0], None, 10.0, 1.5)
+    circuit.settle(circuit.admit(10.0)[0], None, 10.0, 0.5)
+    told = circuit.has_time(10.0, started, deadline)
+    circuit.settle(circuit.admit(10.0)[0], True, 10.0)
+
+    assert (has_time, True) == (told, circuit.has_time(10.0, 0.0, 10.0))
+
+
+def test_what_a_probe_needs_is_forgotten_when_the_circuit_opens_again():
+    """The next look finds out by itself."""
+    circuit = opened(rest=10.0)
+    circuit.settle(circuit.admit(10.0)[0], None, 10.0, 1.0)
+    circuit.settle(circuit.admit(10.0)[0], False, 10.0)
+    circuit.admit(20.0)
+
+    assert circuit.has_time(20.0, 0.0, 20.1)
+    assert not circuit.has_time(20.0, 0.0, 20.0)
