@@ -121,6 +121,7 @@ def test_words_are_used_again_for_less_than_a_millisecond():
     [
         (5.0, None, "the circuit of bank is open for 5.000 s more", 5.0),
         (math.inf, ["and a word more"], "the circuit of bank was forced open", None),
+        (5.0, ["and a word more"], "the circuit of bank is open for 5.000 s more", 5.0),
     ],
 )
 def test_a_refusal_says_how_long_to_wait(rest, note, words, after):
