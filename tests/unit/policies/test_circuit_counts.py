@@ -298,7 +298,7 @@ def test_the_end_of_each_step_of_a_ramp_is_known():
     [
         (0.0, 13.0, False),
         (0.0, 13.1, True),
-        (8.0, 11.0, True),
+        (8.0, 12.1, True),
         (7.0, 12.9, False),
         (7.0, 13.1, True),
         (0.0, 10.0, False),
