@@ -36,7 +36,7 @@ class Attempts:
 class ShadeOfThrottle(Shade):
     """Refuse in the shadow a share of the calls, and go by what became of the others."""
 
-    name, place = "throttle", "call"
+    name = "throttle"
     counted = ("calls", "would_refuse", "refused_in_error")
 
     def __init__(self, throttle: Throttle) -> None:

@@ -42,15 +42,17 @@ def called(bench, number, *ends, answer=7, of_the_unsent=None):
 
 
 @pytest.mark.parametrize(
-    ("shade", "name", "places"),
+    ("shade_of", "name", "places"),
     [
-        (ShadeOfThrottle(ub.Throttle()), "throttle", ["call", "attempt"]),
-        (ShadeOfBulkhead(ub.Bulkhead()), "bulkhead", ["call"]),
-        (ShadeOfLimit(ub.AdaptiveLimit()), "limit", ["call", "attempt"]),
+        (lambda: ShadeOfThrottle(ub.Throttle()), "throttle", ["call", "attempt"]),
+        (lambda: ShadeOfBulkhead(ub.Bulkhead()), "bulkhead", ["call"]),
+        (lambda: ShadeOfLimit(ub.AdaptiveLimit()), "limit", ["call", "attempt"]),
     ],
 )
-def test_each_looks_where_its_policy_stands(shade, name, places):
+def test_each_looks_where_its_policy_stands(shade_of, name, places):
     """Around the call; what goes by the answers looks at each attempt, too."""
+    shade = shade_of()
+
     assert (name, places, shade) == (shade.name, [*shade.stands()], shade.stands()["call"])
 
 

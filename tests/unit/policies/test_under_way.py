@@ -11,7 +11,7 @@ import pytest
 
 from unbreakable.policies import Context
 from unbreakable.policies.policy import enter
-from unbreakable.policies.under_way import LOOKS, UnderWay, all_over, under_way
+from unbreakable.policies.under_way import UnderWay, all_over, under_way
 from unbreakable.runtime import ASYNCIO, run_blocking
 from unbreakable.testing import virtual_time
 
@@ -85,7 +85,7 @@ class Slow:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "others", "looks"), [(1.0, True, LOOKS), (0.003, True, 7), (0.003, False, 0), (1.0, False, 0)]
+    ("seconds", "others", "looks"), [(1.0, True, 5), (0.003, True, 7), (0.003, False, 0), (1.0, False, 0)]
 )
 def test_it_is_looked_several_times_whether_something_follows(seconds, others, looks):
     """Five times at least, and for 20 ms; not at all where nobody else is at work, who could begin anything."""
@@ -95,7 +95,7 @@ def test_it_is_looked_several_times_whether_something_follows(seconds, others, l
     assert looks == runtime.looks
 
 
-@pytest.mark.parametrize(("look", "over"), [(1, False), (LOOKS, False), (LOOKS + 1, True)])
+@pytest.mark.parametrize(("look", "over"), [(1, False), (5, False), (6, True)])
 def test_what_others_begin_while_it_is_looked_is_under_way(look, over):
     """Though nothing was at first; it is not over when the moment comes until which it would have been waited for."""
     scope = Context()
@@ -174,6 +174,14 @@ def test_by_when_it_may_be_expected_to_be_over(endless, deadline):
     work.end()
     work.end()
     assert (False, set()) == (work.live, scope.deeds.at_work)
+
+
+def test_nothing_goes_on_for_ever_unless_it_says_so():
+    """It is over by the deadline of what it is part of."""
+    scope = Context()
+    scope.deadline = 7.0
+
+    assert 7.0 == UnderWay("once", scope).deadline
 
 
 def test_outside_of_any_call_nobody_is_told():
