@@ -66,3 +66,16 @@ def test_how_often_it_rested_before_it_was_switched_off_and_on_again_is_forgotte
     circuit.settle(circuit.admit(41.0)[0], False, 41.0)
 
     assert (2, 61.0) == (circuit.rests, circuit.until)
+
+
+def test_half_of_its_time_is_enough_for_a_probe_and_any_for_who_is_let_through_anyway():
+    """However long one should have, since another one ended without a verdict; of a new circuit none has."""
+    circuit, _ = half_open()
+    circuit.needs = 4.0
+    told = [circuit.has_time(now, 8.0, 14.0) for now in (10.5, 11.0)]
+    ramp = half_open(ramp=8.0)[0]
+    before = ramp.has_time(10.0, 0.0, 10.0)
+    ramp.settle(ramp.generation, True, 10.0)
+
+    assert ([True, False], False, True) == (told, before, ramp.has_time(10.0, 0.0, 10.0))
+    assert 0.0 == Circuit(CircuitBreaker()).needs
