@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 
 import unbreakable
+from unbreakable.fractal.streams import Stream
 from unbreakable.policies.policy import compose
 from unbreakable.runtime import play_blocking
 
 OURS = str(Path(unbreakable.__file__).parent) + os.sep
 # After these Python looks whether a signal has come; a Python function is called, and returns, without.
 CALLS, EVER = {"CALL", "CALL_KW"}, {"CALL_FUNCTION_EX", "JUMP_BACKWARD"}
-MAKERS = {play_blocking.__code__, compose([None], None).__code__}  # they make a coroutine and do no more themselves
+# They make a coroutine and do no more themselves:
+MAKERS = {play_blocking.__code__, compose([None], None).__code__, Stream._written.__code__}
 AWAITED = 2  # what RESUME has for an argument, or more, where a coroutine goes on after an await
 
 

@@ -41,6 +41,7 @@ class Stream:
         self.items: Any = function(*args, **kwargs)  #: nothing runs yet, but wrong arguments are refused at the call
         self.is_fresh = True  #: whether nobody has asked for the first item yet
         self.ctx = self.scope = Context()  #: the call, and the attempt that has opened it
+        self.ctx.live = False  # it is none before it is opened
         self.within: Context | None = None  #: where the generator was, such as in a block of ``ub.attempts``
         self.script: Script | None = None  #: at rest while items are handed on
         self.item: Any = None  #: the next one to be handed on
@@ -59,25 +60,27 @@ class Stream:
         """Play the script until there is a first item (None), or the call is over; *plain*: nobody asks for a trace."""
         self.is_awaited, before = plain, current()
         try:
-            script = self._opening(plain)
-            return self._begun(advance(script))
+            try:
+                script = self._opening(plain)
+                return self._begun(advance(script))
+            finally:
+                leave(self.ctx, before)
         except BaseException:
             self._break_off()
             raise
-        finally:
-            leave(self.ctx, before)
 
     async def begin_async(self, *, plain: bool) -> Result[Any] | None:
         """Begin on an event loop; otherwise as ``begin``."""
         self.is_awaited, before = plain, current()
         try:
-            script = self._opening(plain)
-            return self._begun(await advance_async(script))
+            try:
+                script = self._opening(plain)
+                return self._begun(await advance_async(script))
+            finally:
+                leave(self.ctx, before)
         except BaseException:
             self._break_off()
             raise
-        finally:
-            leave(self.ctx, before)
 
     def _opening(self, plain: bool) -> Script:
         runtime = self.runtime
@@ -88,6 +91,9 @@ class Stream:
         self.ctx = self.scope = ctx
         self._make = work_with_arguments(self.function, *self.given)
         enter(ctx)
+        return self._written(ctx)
+
+    def _written(self, ctx: Context) -> Script:
         self.script = self._course(ctx)
         return self.script
 
@@ -189,8 +195,8 @@ class Stream:
         """Ask for the next item, by giving the generator what its consumer has sent or thrown."""
         if not self.is_awaited and self._is_there(given):
             return
-        consumer = current()
         try:
+            consumer = current()
             self._enter(consumer)
             try:
                 self._has(self.scope, advance_items(given))
@@ -211,8 +217,8 @@ class Stream:
         """Ask for the next item on an event loop; otherwise as ``step``."""
         if not self.is_awaited and self._is_there(given):
             return
-        consumer = current()
         try:
+            consumer = current()
             self._enter(consumer)
             try:
                 item = await (advance_items(given) if self.patience is None else self._in_time(advance_items, given))
@@ -257,8 +263,8 @@ class Stream:
     @contextlib.contextmanager
     def _closing(self) -> Iterator[None]:
         """Be in the call's context in this block, which closes the generator, and end the call by how that went."""
-        consumer = current()
         try:
+            consumer = current()
             self._enter(consumer)
             try:
                 yield
