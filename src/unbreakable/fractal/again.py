@@ -32,6 +32,8 @@ def once_more(ctx: Context) -> Repeat | None:
     failure, retry, node = ctx.first, ctx.plan.retry, ctx.node
     if node.listeners or node.remedies or ctx.above is not None or ctx.unsettled or ctx.iteration is not None:
         return None
+    if ctx.layers:
+        return None  # a repeat has another price then
     if ctx.says is not False or failure.cut or failure.retry_after is not None:
         return None  # among others when its caller has cancelled it, or it is our fault
     if ctx.target.experience.is_grim or not is_admitted(ctx):
@@ -39,7 +41,10 @@ def once_more(ctx: Context) -> Repeat | None:
     if retry is None or not (retry.wants(failure, remedied=False) and may_repeat(ctx.plan.effects, failure)):
         return None
     longest = retry.pause(failure, 1.0)
-    return Repeat(ctx, longest) if longest < ctx.deadline - failure.at and node.pay(ctx) else None
+    if not longest < ctx.deadline - failure.at:
+        return None
+    purse = node.payer.purse
+    return Repeat(ctx, longest) if purse is None or purse.spend(node.payer.successes(), failure.at) else None
 
 
 def is_admitted(ctx: Context) -> bool:
@@ -77,8 +82,7 @@ class Repeat:
 
     def __init__(self, ctx: Context, longest: float) -> None:
         self.ctx = self.scope = ctx
-        u = ctx.runtime.random()
-        self.pause = ctx.plan.retry.pause(ctx.first, u) if longest else 0.0
+        self.pause = ctx.plan.retry.pause(ctx.first, ctx.runtime.random()) if longest else 0.0
         self.ended = self.began = ctx.first.at
         self.in_doubt = False
         self.waits = self.pause > 0 or not may_run_twice_at_once(ctx.plan.effects)
@@ -115,6 +119,7 @@ class Repeat:
             value = judged(scope, value)
             if scope.unsettled:
                 settle(scope, None)
+                ctx.node.give_back(scope)
             ended = clock()
         seconds = now - self.began - scope.aside
         event = ctx.target.circuit.settle(scope.stamp, True, now, seconds)

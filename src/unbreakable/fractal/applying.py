@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from unbreakable.errors import Foreseen
 from unbreakable.events import RemedyApplied
 from unbreakable.fractal.cases import SURE_ENOUGH
-from unbreakable.fractal.operation import has_argument
+from unbreakable.fractal.operation import arguments_of
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context
@@ -71,11 +72,18 @@ async def _apply(
     except TimeUp:
         raise TimeoutError("the caller's deadline came first") from None
     told = changes if isinstance(changes, Mapping) else {}
-    changes = {name: value for name, value in told.items() if has_argument(ctx, name)}
+    words, known = {name: value for name, value in told.items() if isinstance(name, str)}, arguments_of(ctx)
+    changes = words if known is None else {name: value for name, value in words.items() if name in known}
     if changes:
         ctx.arguments = {**ctx.arguments, **changes}
     turn.shared, turn.mended_at = not changes, ctx.runtime.now()
-    others = ", ".join(str(name)[:40] for name in told if name not in changes)[:200]
-    did = f", which changed {', '.join(changes)}" * bool(changes)
-    did += f"; it returned {others} as well, which is no argument of the call" * bool(others)
+    did = f", which changed {in_a_row(changes)}" * bool(changes)
+    if len(changes) < len(told):
+        others = in_a_row(name for name in told if name not in changes)
+        did += f"; it returned {others} as well, which is no argument of the call"
     ctx.notebook.tell(f"applied remedy {remedy.name}{did}")
+
+
+def in_a_row(names: Iterable[object]) -> str:
+    """Return the first of *names*, and as much of them as can be read."""
+    return ", ".join(str(name)[:40] for name in itertools.islice(names, 10))

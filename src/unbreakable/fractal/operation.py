@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from unbreakable.errors import ConfigurationError
@@ -108,11 +108,11 @@ def work_with_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwa
     return work
 
 
-def has_argument(ctx: Context, name: object) -> bool:
-    """Return whether the call has an argument of that *name*: by its signature, or among what else it was given.
+def arguments_of(ctx: Context) -> Collection[str] | None:
+    """Return the names of the call's arguments: those of its signature, and what else it was given.
 
-    Where nobody can say, every word counts as one; so it does for an operation that takes any, since what it is given
-    comes from remedies alone.
+    None stands for every word: where nobody can say, and for an operation that takes any, since what it is given comes
+    from remedies alone.
     """
     function = ctx.function if ctx.function is not None else ctx.node.operation
     while function is not None and hasattr(function, "operation"):
@@ -120,12 +120,12 @@ def has_argument(ctx: Context, name: object) -> bool:
     try:
         parameters = signature_of(function).parameters.values()
     except (TypeError, ValueError):
-        return isinstance(name, str)
+        return None
     args, kwargs = ctx.given
     if args and isinstance(args[0], Context) and any(each.kind is each.VAR_KEYWORD for each in parameters):
-        return isinstance(name, str)
+        return None
     named = {each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
-    return name in named or name in kwargs
+    return named.union(kwargs)
 
 
 def _change(bound: inspect.BoundArguments, name: str, value: Any) -> None:

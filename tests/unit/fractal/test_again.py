@@ -224,7 +224,7 @@ def test_a_repeat_that_finishes_although_it_was_cut_has_healed_the_call():
 
 
 def test_the_second_attempt_has_from_its_call_what_an_attempt_of_the_script_has(repeats: list[Repeat]) -> None:
-    """But for the place, the first answer, what that said of the target and how it was paid, which are the call's."""
+    """But for the place, the first answer and what that said of the target, which are the call's."""
     found: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
     @ub.protect("partner", effects="none", bulkhead=ub.Bulkhead(1), retry=ub.Retry(backoff=ub.Backoff(first=0.0)))
@@ -237,5 +237,30 @@ def test_the_second_attempt_has_from_its_call_what_an_attempt_of_the_script_has(
     call()
     ((quick, other),) = found
 
-    assert {"permit", "first", "says", "broke"} == other.keys() - quick.keys()
+    assert {"permit", "first", "says"} == other.keys() - quick.keys()
     assert quick == {fact: other[fact] for fact in quick}
+
+
+@pytest.mark.parametrize("asks_in", [0, 1, 2])
+def test_what_an_attempt_has_paid_in_advance_is_given_back(asks_in: int) -> None:
+    """Plain code that asks how long it has is promised another attempt, which it may not need."""
+    made: list[int] = []
+
+    @ub.protect(
+        "partner",
+        effects="none",
+        retry=ub.Retry(backoff=ub.Backoff(first=0.0)),
+        timeout=ub.Timeout(5.0, learned=True),
+        budget=ub.RetryBudget(ratio=0.0, floor=0.0, start=10.0),
+    )
+    def call() -> None:
+        made.append(1)
+        context = ub.current()
+        assert context is not None
+        if len(made) == asks_in:
+            context.remaining()
+        if len(made) == 1:
+            raise ConnectionResetError
+
+    call()
+    assert 9.0 == call.node.get_status().budget
