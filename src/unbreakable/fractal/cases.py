@@ -40,17 +40,20 @@ class Score:
 
     def learn(self, tries: Iterable[tuple[int, int, float]]) -> None:
         """Take in *tries*: how many worked, how many failed and their seconds together; older ones fade each time."""
+        believed = self.prior * WEIGHT
+        good, all_, spent = self.worked, self.tried, self.seconds
         for worked, failed, seconds in tries:
-            if failed > worked and self.value() > SURE:
-                self._forget(SURPRISE)
-            elif worked > failed and self.value() < HOPEFUL:
-                self.fade(RELIEF)
-            tried = worked + failed
+            likely, tried = (good + believed) / (all_ + WEIGHT), worked + failed
+            if failed > worked and likely > SURE:
+                good, all_ = good - SURPRISE * good, all_ - SURPRISE * good
+            elif worked > failed and likely < HOPEFUL:
+                good, all_, spent = RELIEF * good, RELIEF * all_, RELIEF * spent
             left = FORGET if tried == 1 else FORGET ** min(MOST_TRIALS, tried)
-            self.worked, self.tried = left * self.worked + worked, left * self.tried + tried
-            self.seconds = left * self.seconds + seconds
-            if self.tried > MOST_TRIALS:
-                self.fade(MOST_TRIALS / self.tried)
+            good, all_, spent = left * good + worked, left * all_ + tried, left * spent + seconds
+            if all_ > MOST_TRIALS:
+                share = MOST_TRIALS / all_
+                good, all_, spent = share * good, share * all_, share * spent
+        self.worked, self.tried, self.seconds = good, all_, spent
 
     @property
     def is_said(self) -> bool:
@@ -59,10 +62,7 @@ class Score:
 
     def relieve(self) -> None:
         """Forget most of the successes."""
-        self._forget(1.0 - RELIEF)
-
-    def _forget(self, share: float) -> None:
-        gone = share * self.worked
+        gone = (1.0 - RELIEF) * self.worked
         self.worked, self.tried = self.worked - gone, self.tried - gone
 
     def fade(self, factor: float) -> None:

@@ -106,7 +106,7 @@ class Targets:
         Of many targets a few are asked each time, in turn: what the others have done since theirs is counted later.
         """
         if not (self.by_key or self.main.twins):
-            return self.main.successes  # of most nodes that is all
+            return self.main.successes_so_far  # of most nodes that is all
         with self.lock:
             for _ in range(min(len(self.turns), ASKED)):
                 self._count(self.turns[0])

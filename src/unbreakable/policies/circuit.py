@@ -172,7 +172,8 @@ class Circuit:
 
     def _settle_probe(self, ok: bool | None, now: float, elapsed: float) -> type[Event] | None:
         if ok is None:
-            self.probes, self.needs = self.probes - 1, max(self.needs, MORE_TIME * elapsed)
+            self.probes -= 1
+            self.needs = max(self.needs, MORE_TIME * elapsed)
             self.line.call_all()
             return None
         if not ok:
