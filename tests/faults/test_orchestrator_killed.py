@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.dense import most
+from tests.dense import DENSE, most
 
 from unbreakable.errors import StateOwned
 from unbreakable.nodes import OrchestratorNode
@@ -49,7 +49,7 @@ def asked_twice(found):
     return [one["moments"] for one in found if len(one["done"]) != len(set(one["done"]))]
 
 
-@pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
+@pytest.mark.parametrize("is_async", [True, *[False] * DENSE])
 def test_a_run_that_may_be_repeated_always_commits(place, is_async):
     """Killed before or after any record or any effect, the run is finished under the same keys."""
     found = matrix(place, effects="idempotent", is_async=is_async)
@@ -59,7 +59,7 @@ def test_a_run_that_may_be_repeated_always_commits(place, is_async):
     assert len(found) - 1 == sum(one["died"] for one in found) >= 16
 
 
-@pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
+@pytest.mark.parametrize("is_async", [False, *[True] * DENSE])
 def test_a_run_that_must_not_be_repeated_is_done_once_or_undone(place, is_async):
     """No effect is ever asked for twice; what nobody knows about is undone."""
     found = matrix(place, effects="unknown", is_async=is_async)
@@ -69,7 +69,7 @@ def test_a_run_that_must_not_be_repeated_is_done_once_or_undone(place, is_async)
     assert [] == asked_twice(found)
 
 
-@pytest.mark.parametrize("effects", ["idempotent", "unknown"])
+@pytest.mark.parametrize("effects", ["unknown", *["idempotent"] * DENSE])
 def test_a_run_that_fails_is_undone_whenever_it_is_killed(place, effects):
     """Also in the middle of being undone; it never goes forward again from there."""
     found = matrix(place, effects=effects, is_async=True, failing="d")

@@ -29,6 +29,7 @@ from unbreakable.runtime.chore import quietly
 
 PATIENCE = 1.0  # real seconds that a thread may block for real before it no longer holds up virtual time
 GUEST_PATIENCE = 0.1  # the same for one that the user's code started and that stands still: a server waits for ever
+LOOKS = 50  # at which such a thread stands still: where nobody is let run for a while, nor are they taken
 JOB_PATIENCE = 1.0  # real seconds that work in asyncio's thread pool may take before the moment jumps without it
 SOCKET_PATIENCE = 0.02  # real seconds that open sockets are given to become ready before the moment jumps
 
@@ -62,7 +63,8 @@ class VirtualWorld:
         self.running: set[object] = set()
         self.guests: set[object] = set()  # those of them that the user's code started
         self.progress, self.jobs = time.monotonic(), 0
-        self.lines: tuple[dict[int, tuple[int, int]], float] = ({}, self.progress)  # where they are, since when
+        # where they are, since when, and how often they were seen there
+        self.lines: tuple[dict[int, tuple[int, int]], float, int] = ({}, self.progress, 0)
         self.loops: weakref.WeakSet[Any] = weakref.WeakSet()  # the event loops that ran in it
 
     def now(self) -> float:
@@ -185,9 +187,11 @@ class VirtualWorld:
         lines = {thread: (id(frame), frame.f_lasti) for thread, frame in frames if thread in self.running}
         if not self.running <= self.guests or len(lines) < len(self.running):
             return False
-        if lines != self.lines[0]:
-            self.lines = lines, time.monotonic()
-        return time.monotonic() - self.lines[1] >= GUEST_PATIENCE
+        seen, since, looks = self.lines
+        if lines != seen:
+            seen, since, looks = lines, time.monotonic(), 0
+        self.lines = seen, since, looks + 1
+        return looks >= LOOKS and time.monotonic() - since >= GUEST_PATIENCE
 
     def _able(self) -> list[Parked]:
         return [parked for parked in self.parked if parked.until <= self.moment or parked.ready()]
