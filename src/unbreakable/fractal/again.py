@@ -32,8 +32,6 @@ def once_more(ctx: Context) -> Repeat | None:
     failure, retry, node = ctx.first, ctx.plan.retry, ctx.node
     if node.listeners or node.remedies or ctx.above is not None or ctx.unsettled or ctx.iteration is not None:
         return None
-    if ctx.layers:
-        return None  # a repeat has another price then
     if ctx.says is not False or failure.cut or failure.retry_after is not None:
         return None  # among others when its caller has cancelled it, or it is our fault
     if ctx.target.experience.is_grim or not is_admitted(ctx):

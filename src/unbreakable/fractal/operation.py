@@ -134,12 +134,8 @@ def _change(bound: inspect.BoundArguments, name: str, value: Any) -> None:
     if parameter is not None:
         bound.arguments[name] = value
         return
-    for other in bound.signature.parameters.values():
-        if other.kind is inspect.Parameter.VAR_KEYWORD:
-            bound.arguments.setdefault(other.name, {})[name] = value
-            return
-    msg = f"a remedy changed the argument {name!r}, which the function does not have"
-    raise TypeError(msg)
+    others = next(each for each in bound.signature.parameters.values() if each.kind is each.VAR_KEYWORD)
+    bound.arguments.setdefault(others.name, {})[name] = value
 
 
 def check_operation(what: str, operation: Any) -> None:

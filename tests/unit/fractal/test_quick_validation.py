@@ -111,3 +111,18 @@ def test_a_long_look_is_no_part_of_how_long_the_target_takes() -> None:
     p50 = work.node.get_status().latency.p50
     assert p50 is not None
     assert 1.1 > p50
+
+
+def test_a_look_at_the_arguments_that_would_have_to_be_awaited_is_none():
+    """It would always be a yes; nobody is called, and no place is taken."""
+
+    async def look(number):
+        return True
+
+    called = []
+    quick = ub.protect("quick", validate=lambda number: look(number + 1), bulkhead=ub.Bulkhead(1))(called.append)
+    for _ in range(2):
+        with pytest.raises(ub.errors.ValidationFailed, match="it returned something to be awaited"):
+            quick(1)
+
+    assert ([], 0) == (called, quick.node.get_status().in_flight)

@@ -183,3 +183,39 @@ def test_what_was_thrown_in_is_freed_with_its_last_holder():
         assert None is story()()
     finally:
         gc.enable()
+
+
+def test_arguments_and_what_is_returned_and_sent_go_through():
+    """By place and by name; after what was thrown in, too."""
+
+    @ub.priority("high")
+    def items(first, *, then):
+        told = []
+        told.append((yield first))
+        try:
+            yield then
+        except KeyError:
+            told.append("thrown")
+        told.append((yield 3))
+        return told
+
+    stepping = items(1, then=2)
+    seen = [next(stepping), stepping.send("sent"), stepping.throw(KeyError())]
+    with pytest.raises(StopIteration) as end:
+        stepping.send("sent again")
+
+    assert ([1, 2, 3], ["sent", "thrown", "sent again"]) == (seen, end.value.value)
+
+
+def test_the_arguments_of_an_async_one_go_through():
+    """By place and by name."""
+
+    @ub.priority("high")
+    async def items(first, *, then):
+        yield first
+        yield then
+
+    async def main():
+        return [item async for item in items(1, then=2)]
+
+    assert [1, 2] == asyncio.run(main())
