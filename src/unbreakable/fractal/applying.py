@@ -9,7 +9,6 @@ from typing import Any
 
 from unbreakable.errors import Foreseen
 from unbreakable.events import RemedyApplied
-from unbreakable.fractal.cases import SURE_ENOUGH
 from unbreakable.fractal.operation import arguments_of
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, in_one_line
@@ -62,7 +61,7 @@ async def _apply(
     turn = remedy.turn
     if turn.shared and turn.mended_at > began:
         # else repeats would cost nothing where most calls succeed by chance
-        ctx.excused = ctx.target.experience.value(failure.signature, remedy) >= SURE_ENOUGH
+        ctx.excused = ctx.target.experience.surely_mends(failure.signature, remedy)
         ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
         return
     work = functools.partial(ctx.runtime.call, mend)

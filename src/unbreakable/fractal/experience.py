@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from unbreakable.fractal.cases import (
     DARK,
+    FEW,
     NO_NEWS,
     NOTHING,
     SAID,
+    SURE_ENOUGH,
     TRUSTED,
     Case,
     Score,
@@ -205,6 +207,13 @@ class Experience:
     def trusts(self, signature: str, remedy: Remedy | None) -> bool:
         """Return whether *remedy* is more likely to work for *signature* than not."""
         return self.value(signature, remedy) >= TRUSTED
+
+    def surely_mends(self, signature: str, remedy: Remedy) -> bool:
+        """Return whether *remedy* mends what has that *signature*, and not by chance; at first it is believed."""
+        score = self._cases.get(signature, NOTHING).score(remedy.name)
+        if score is None or score.value() >= SURE_ENOUGH:
+            return True
+        return score.tried < FEW and score.value() >= TRUSTED
 
     def choose(
         self,

@@ -34,6 +34,7 @@ from unbreakable.simulation.model import Model
 
 LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
 LEAST_SPAN, LEAST_ONLY_PAUSE = 0.7, 0.3  # seconds that all pauses of a call come to, or its only one
+ENOUGH = 1.01  # times that, at most
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 Free = Callable[[str], bool]
 
@@ -102,9 +103,16 @@ def paced(first: float, count: int) -> Backoff:
     """
     if count < 2:
         return Backoff(first=max(first, LEAST_ONLY_PAUSE))
-    factor = Backoff().factor
-    while sum(first * factor**number for number in range(count)) < LEAST_SPAN:
-        factor *= 1.01
+
+    def total(factor: float) -> float:
+        return sum(first * factor**number for number in range(count))
+
+    low = factor = Backoff().factor
+    while total(factor) < LEAST_SPAN:
+        low, factor = factor, 2.0 * factor
+    while low < factor and total(factor) > ENOUGH * LEAST_SPAN:
+        middle = (low + factor) / 2.0
+        low, factor = (low, middle) if total(middle) >= LEAST_SPAN else (middle, factor)
     return Backoff(first=first, factor=factor)
 
 
