@@ -1,7 +1,8 @@
 """Whether an error of the network came up after its request had been answered by a redirect, and sent on.
 
 No library says so by its errors.  But the frames that they came through do: each follows redirects in one function of
-its own, in which an error is raised either before the first answer or after it.
+its own, in which an error is raised either before the first answer or after it.  What came up in another process has
+left them there.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from types import FrameType
 
 from unbreakable.errors import told_by
 
+ELSEWHERE = ("_RemoteTraceback", "RemoteTraceback")  # what stands for the frames of an error from a pool's process
 MOST_FRAMES = 1_000  # of a traceback: more is a recursion
 
 
 def was_sent_on(error: BaseException) -> bool:
-    """Return whether a request had reached a target, which answered with a redirect, when *error* came up.
+    """Return whether a request had reached a target, which answered with a redirect, when *error* came up, or may have.
 
     >>> was_sent_on(ConnectionRefusedError())
     False
     """
-    return any(_follows(frame) for frame in _frames(error))
+    return type(told_by(error, "__cause__")).__name__ in ELSEWHERE or any(_follows(frame) for frame in _frames(error))
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
@@ -42,4 +44,6 @@ def _follows(frame: FrameType) -> bool:
         return any(told_by(each, "status") is not None for each in tries or ())
     if library in ("aiohttp", "httpx", "httpx2") and function in ("_request", "_send_handling_redirects"):
         return bool(frame.f_locals.get("history"))
-    return False
+    if (library, function) == ("httplib2", "_request"):
+        return "response" in frame.f_locals
+    return (library, function) == ("tornado", "on_redirect_done")

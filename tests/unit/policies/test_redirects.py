@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import concurrent.futures.process
 import http.server
+import pickle
 import socket
 import threading
 import types
 import urllib.request
+from multiprocessing import pool
 
 import httpx2
 import pytest
 
 import unbreakable as ub
+from unbreakable.policies.effects import is_unsent
 from unbreakable.policies.redirects import MOST_FRAMES, was_sent_on
 from unbreakable.runtime.virtual import virtual_time
 
@@ -89,6 +93,13 @@ TRIES = "retries=__import__('types').SimpleNamespace(history=[__import__('types'
         ("httpx2._client", "_send_handling_redirects", "history=[]", False),
         ("httpx2._client", "send", "history=[1]", False),
         ("requests.sessions", "send", "history=[1]", False),
+        ("tornado.simple_httpclient", "on_redirect_done", "", True),
+        ("tornado.simple_httpclient", "run", "", False),
+        ("httplib2", "_request", "response=1", True),
+        ("httplib2", "_request", "", False),
+        ("httplib2", "request", "response=1", False),
+        ("shop", "on_redirect_done", "", False),
+        ("shop", "_request", "response=1", False),
         ("shop", "resolve_redirects", "", False),
         ("shop", "urlopen", TRIES.format(303), False),
         ("shop", "_request", "history=[1]", False),
@@ -112,3 +123,12 @@ def test_of_a_recursion_only_the_first_frames_are_looked_at():
         beyond.__traceback__ = types.TracebackType(beyond.__traceback__, frames[0].tb_frame, 0, 1)
 
     assert [True, False] == [was_sent_on(shallow), was_sent_on(beyond)]
+
+
+@pytest.mark.parametrize("pooled", [concurrent.futures.process._ExceptionWithTraceback, pool.ExceptionWithTraceback])
+def test_of_an_error_from_a_process_pool_nobody_can_tell(pooled):
+    """Its frames stayed in the other process, so that the request may have been answered by a redirect."""
+    here = raised_in("shop", "def f():\n    raise ConnectionRefusedError\n")
+    there = pickle.loads(pickle.dumps(pooled(here, here.__traceback__)))  # noqa: S301 - as the pools do
+
+    assert [False, True] == [is_unsent(there), is_unsent(here)]
