@@ -11,7 +11,7 @@ from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.chain import behind, members
 from unbreakable.policies.check import refuse
 from unbreakable.policies.network import http_status, meaning_of
-from unbreakable.policies.redirects import was_sent_on
+from unbreakable.policies.sent_before import was_sent_before
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
 
@@ -55,7 +55,7 @@ def is_unsent(error: BaseException) -> bool:
     meaning = meaning_of(error)
     if told_by(error, "may_have_arrived") is True or _word_of(error) is True:
         return False
-    return is_a(error, NotSent) or (meaning is not None and meaning.unsent and not was_sent_on(error))
+    return is_a(error, NotSent) or (meaning is not None and meaning.unsent and not was_sent_before(error))
 
 
 def tell_of_all(failure: Failure, effects: Effects, *, doubtful: bool) -> None:

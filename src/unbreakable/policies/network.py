@@ -5,8 +5,8 @@ A process or a thread that is asked for an answer, and gives none, is no other t
 The libraries are known by the names of their classes alone, since none of them has to be installed.  The law of this
 file: *unsent* is only what its library raises before the first byte of a request can have left; whatever else it raises
 leaves in doubt what the target did.  A library that repeats by itself tells of its last try only, so nothing is unsent
-for one that does so unasked (botocore); of an operation that makes several requests the error speaks for the last of
-them.  Whether a redirect was followed is told elsewhere: ``redirects``.
+for one that does so unasked and leaves no trace of it (botocore); of an operation that makes several requests the error
+speaks for the last of them.  Whether a redirect was followed, or a library repeated, is told by ``sent_before``.
 """
 
 from __future__ import annotations
@@ -285,6 +285,16 @@ def _names_of(type_: type) -> frozenset[str]:
 
 def _name(type_: type) -> str:
     return f"{str(told_by(type_, '__module__')).partition('.')[0]}.{type_.__name__}"
+
+
+def unwrapped(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error*, the error that it was given first when it was made, what that was given, and so on."""
+    held: BaseException | None = error
+    for _ in range(MOST_WRAPPINGS):
+        if held is None:
+            return
+        yield held
+        held = next(_held_by(held), None)
 
 
 def _held_by(error: object) -> Iterator[BaseException]:

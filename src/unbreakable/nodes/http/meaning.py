@@ -10,8 +10,8 @@ from unbreakable.fractal.signature import MOST_CAUSES
 from unbreakable.policies import Context
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.network import meaning_of
-from unbreakable.policies.redirects import was_sent_on
 from unbreakable.policies.retry import PERMANENT
+from unbreakable.policies.sent_before import was_sent_before
 from unbreakable.policies.timeout import time_is_up
 
 EFFECTS: dict[str, Effects] = {
@@ -50,7 +50,7 @@ def translated(error: Exception, ctx: Context, started: float) -> Exception:
         return error  # also of another transport of ours: what it means has been said
     if any(kind.__name__ == "PoolTimeout" for kind in type(error).__mro__):
         ctx.blameless = True  # the connections are ours, and the target has nothing to do with how many we have
-    if meaning.unsent and not was_sent_on(error):
+    if meaning.unsent and not was_sent_before(error):
         trouble = NotSent(f"{type(error).__name__}{_place(error)}: {str(deepest(error)) or error}")
         if meaning.kind in PERMANENT:
             vars(trouble).update(kind=meaning.kind)

@@ -1,4 +1,4 @@
-"""A request that was answered by a redirect has left, whatever becomes of the one that it was sent on by."""
+"""A request that was answered by a redirect, or sent again unasked, has left, whatever becomes of its next one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import threading
 import types
 import urllib.request
+import xmlrpc.client
 from multiprocessing import pool
 
 import httpx2
@@ -16,7 +17,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.policies.effects import is_unsent
-from unbreakable.policies.redirects import MOST_FRAMES, was_sent_on
+from unbreakable.policies.sent_before import MOST_FRAMES, was_sent_before
 from unbreakable.runtime.virtual import virtual_time
 
 
@@ -65,6 +66,28 @@ def test_a_payment_is_not_made_again_because_its_receipt_is_out_of_reach(urls, p
     assert (1, 1, 3) == (len(payments), redirected.attempts, refused.attempts)
 
 
+def test_a_payment_that_its_library_repeats_by_itself_is_not_made_a_third_time():
+    """The standard library's XML-RPC sends again what nobody has answered, and is refused then."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, virtual_time():
+        place = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        def hang_up():
+            taken, _ = listener.accept()
+            listener.close()
+            while b"</methodCall>" not in taken.recv(65_536):
+                pass
+            taken.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        ended = ub.protect("pay", effects="once", timeout=False, budget=False)(
+            xmlrpc.client.ServerProxy(place).pay
+        ).outcome(1)
+        thread.join()
+
+    assert (1, ConnectionRefusedError) == (ended.attempts, type(ended.error))
+
+
 def raised_in(module, source):
     """Return the error that *source*, a function ``f`` of that *module*, raises."""
     there = types.ModuleType(module).__dict__
@@ -74,21 +97,29 @@ def raised_in(module, source):
     return caught.value
 
 
-FOLLOWING = "def {0}({1}):\n    raise ConnectionRefusedError\ndef f():\n    {0}({2})\n"
-TRIES = "retries=__import__('types').SimpleNamespace(history=[__import__('types').SimpleNamespace(status={})])"
+TRIES = (
+    "retries=__import__('types').SimpleNamespace(history=[__import__('types').SimpleNamespace(status={}, error={})])"
+)
+KEEPS = "self=__import__('types').SimpleNamespace(_retry_connection={}); method={!r}; retry_persistent_connection={}"
 
 
 @pytest.mark.parametrize(
-    ("module", "function", "given", "is_sent_on"),
+    ("module", "function", "given", "left_before"),
     [
         ("requests.sessions", "resolve_redirects", "", True),
         ("urllib.request", "http_error_302", "", True),
-        ("urllib3.connectionpool", "urlopen", TRIES.format(303), True),
-        ("urllib3.connectionpool", "urlopen", TRIES.format(None), False),
+        ("urllib3.connectionpool", "urlopen", TRIES.format(303, None), True),
+        ("urllib3.connectionpool", "urlopen", TRIES.format(None, "ConnectionRefusedError()"), False),
+        ("urllib3.connectionpool", "urlopen", TRIES.format(None, "ConnectionResetError()"), True),
+        ("urllib3.connectionpool", "urlopen", TRIES.format(None, "ValueError()"), True),
         ("urllib3.connectionpool", "urlopen", "retries=None", False),
         ("urllib3.connectionpool", "urlopen", "", False),
         ("aiohttp.client", "_request", "history=[1]", True),
         ("aiohttp.client", "_request", "history=()", False),
+        ("aiohttp.client", "_request", KEEPS.format(True, "PUT", False), True),
+        ("aiohttp.client", "_request", KEEPS.format(True, "PUT", True), False),
+        ("aiohttp.client", "_request", KEEPS.format(True, "POST", False), False),
+        ("aiohttp.client", "_request", KEEPS.format(False, "PUT", False), False),
         ("httpx._client", "_send_handling_redirects", "history=[1]", True),
         ("httpx2._client", "_send_handling_redirects", "history=[]", False),
         ("httpx2._client", "send", "history=[1]", False),
@@ -98,18 +129,23 @@ TRIES = "retries=__import__('types').SimpleNamespace(history=[__import__('types'
         ("httplib2", "_request", "response=1", True),
         ("httplib2", "_request", "", False),
         ("httplib2", "request", "response=1", False),
+        ("httplib2", "_conn_request", "seen_bad_status_line=True", True),
+        ("httplib2", "_conn_request", "seen_bad_status_line=False", False),
+        ("xmlrpc.client", "request", "i=1", True),
+        ("xmlrpc.client", "request", "i=0", False),
+        ("shop", "request", "i=1", False),
         ("shop", "on_redirect_done", "", False),
         ("shop", "_request", "response=1", False),
         ("shop", "resolve_redirects", "", False),
-        ("shop", "urlopen", TRIES.format(303), False),
+        ("shop", "urlopen", TRIES.format(303, None), False),
         ("shop", "_request", "history=[1]", False),
     ],
 )
-def test_what_a_frame_says_of_a_redirect(module, function, given, is_sent_on):
-    """Of each library one function does, of which the programs' own are told."""
-    source = FOLLOWING.format(function, given.partition("=")[0], given)
+def test_what_a_frame_says_of_what_was_before(module, function, given, left_before):
+    """Of each library one function does or two, of which the programs' own are told."""
+    source = f"def {function}():\n    {given}\n    raise ConnectionRefusedError\ndef f():\n    {function}()\n"
 
-    assert is_sent_on is was_sent_on(raised_in(module, source))
+    assert left_before is was_sent_before(raised_in(module, source))
 
 
 def test_of_a_recursion_only_the_first_frames_are_looked_at():
@@ -122,7 +158,7 @@ def test_of_a_recursion_only_the_first_frames_are_looked_at():
     for _ in range(MOST_FRAMES):
         beyond.__traceback__ = types.TracebackType(beyond.__traceback__, frames[0].tb_frame, 0, 1)
 
-    assert [True, False] == [was_sent_on(shallow), was_sent_on(beyond)]
+    assert [True, False] == [was_sent_before(shallow), was_sent_before(beyond)]
 
 
 @pytest.mark.parametrize("pooled", [concurrent.futures.process._ExceptionWithTraceback, pool.ExceptionWithTraceback])
@@ -132,3 +168,13 @@ def test_of_an_error_from_a_process_pool_nobody_can_tell(pooled):
     there = pickle.loads(pickle.dumps(pooled(here, here.__traceback__)))  # noqa: S301 - as the pools do
 
     assert [False, True] == [is_unsent(there), is_unsent(here)]
+
+
+def test_an_error_that_was_made_of_another_is_asked_for_the_frames_of_that():
+    """Requests makes one of urllib3's, which tells of the tries before."""
+    source = "def urlopen():\n    {}\n    raise ConnectionRefusedError\ndef f():\n    urlopen()\n"
+    held = raised_in("urllib3.connectionpool", source.format(TRIES.format(None, "ConnectionResetError()")))
+    ring = ConnectionRefusedError()
+    ring.args = (ring,)
+
+    assert [True, False] == [was_sent_before(ConnectionError(each)) for each in (held, ring)]
