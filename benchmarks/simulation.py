@@ -6,66 +6,92 @@ The *oracle* is the best of some hundreds of static rules, found in the very wor
 count failures at the deadline, the others are of successes; cells are mean and standard deviation over the seeds.
 
     python -m benchmarks.simulation --worlds W1 --seeds 2 --calls 10000
+    python -m benchmarks.simulation --random 50 --seed 7 --seeds 3
 """
 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import json
 import multiprocessing
 import os
 import statistics
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 
+from benchmarks.truth.atlas import world_of
 from benchmarks.truth.contest import OURS, Result, Task, contest
 from benchmarks.truth.goals import Results
-from benchmarks.truth.table import conclude, show
-from benchmarks.truth.worlds import WORLDS, world_of
+from benchmarks.truth.oracle import oracle
+from benchmarks.truth.rule import Rule
+from benchmarks.truth.table import conclude, line, show
+from benchmarks.truth.worlds import WORLDS
 
 
 def asked_for() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--calls", type=int, default=30_000)
-    parser.add_argument("--worlds", default=",".join(WORLDS), help="names, with commas")
+    parser.add_argument("--seeds", type=int, default=20, help="runs of each world")
+    parser.add_argument("--calls", type=int, default=30_000, help="of a run")
+    parser.add_argument("--worlds", help="names, with commas: W1 to W9, R7.12 for the twelfth that seed 7 draws")
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="draw so many worlds instead")
+    parser.add_argument("--seed", type=int, default=1, help="of the worlds that are drawn")
+    parser.add_argument("--no-oracle", action="store_true", help="do without the search for the best static rule")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--json", action="store_true", help="print figures as JSON instead")
+    parser.add_argument("--json", action="store_true", help="print every run as JSON instead")
     return parser.parse_args()
 
 
-def played(names: list[str], seeds: range, calls: int, jobs: int) -> Iterator[tuple[str, Results]]:
-    """Yield what came of each world, as soon as it is known."""
-    fork = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=fork) as pool:
-        runs = {name: [pool.submit(contest, Task(name, calls, seed)) for seed in seeds] for name in names}
+def names_of(asked: argparse.Namespace) -> list[str]:
+    """Return the names of the worlds that are asked for."""
+    named = asked.worlds.split(",") if asked.worlds else []
+    drawn = [f"R{asked.seed}.{number}" for number in range(1, asked.random + 1)]
+    names = [*named, *drawn] or list(WORLDS)
+    for name in names:
+        world_of(name)  # a name that means nothing is refused before anything is played
+    return names
+
+
+def played(names: list[str], asked: argparse.Namespace) -> Iterator[tuple[str, Rule | None, Results]]:
+    """Yield what came of each world, and the rule of its oracle, in their order."""
+    seeds = range(1, asked.seeds + 1)
+    with ProcessPoolExecutor(asked.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        best = {name: pool.submit(oracle, name) for name in names if not asked.no_oracle}
+        runs = dict[str, list[Future[dict[str, Result]]]]()
+        for name in names:
+            rule = best[name].result() if name in best else None
+            runs[name] = [pool.submit(contest, Task(name, asked.calls, seed, rule)) for seed in seeds]
         for name, each in runs.items():
             found = [run.result() for run in each]
-            yield name, {rule: [one[rule] for one in found] for rule in found[0]}
+            yield name, best[name].result() if name in best else None, {r: [one[r] for one in found] for r in found[0]}
 
 
 def plain(result: Result) -> dict[str, object]:
     """Return a result as JSON has it."""
-    return {"figures": result.figures._asdict(), "score": result.score._asdict(), "microseconds": result.cost}
+    return {
+        "figures": result.figures._asdict(),
+        "score": result.score._asdict(),
+        "microseconds": result.cost,
+        "errors": result.errors,
+    }
 
 
 def main() -> int:
     """Play the worlds that are asked for."""
     asked = asked_for()
-    seeds, names = range(1, asked.seeds + 1), asked.worlds.split(",")
+    names = names_of(asked)
     if not asked.json:
-        print(f"{asked.calls} calls a run, seeds {seeds[0]} to {seeds[-1]}; milliseconds", flush=True)
+        print(f"{asked.calls} calls a run, seeds 1 to {asked.seeds}; milliseconds", flush=True)
     found = dict[str, Results]()
-    for name, results in played(names, seeds, asked.calls, asked.jobs):
+    for name, rule, results in played(names, asked):
         found[name] = results
         if not asked.json:
-            show(world_of(name), results)
+            (line if asked.random else show)(world_of(name), results, rule)
             sys.stdout.flush()
     if asked.json:
         whole = {name: {rule: [plain(one) for one in each] for rule, each in of.items()} for name, of in found.items()}
-        print(json.dumps({"seeds": list(seeds), "calls": asked.calls, "worlds": whole}))
+        print(json.dumps({"seeds": list(range(1, asked.seeds + 1)), "calls": asked.calls, "worlds": whole}))
         return 0
     conclude(found)
     cost = statistics.fmean(one.cost for results in found.values() for one in results[OURS])

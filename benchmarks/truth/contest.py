@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from benchmarks.truth.atlas import world_of
 from benchmarks.truth.figures import Figures, Score, figures, score
 from benchmarks.truth.luck import Luck
+from benchmarks.truth.oracle import play
 from benchmarks.truth.ours import ours
 from benchmarks.truth.peers import peers
-from benchmarks.truth.play import Player
 from benchmarks.truth.rule import Rule
-from benchmarks.truth.worlds import world_of
 
-OURS, ORACLE = "ours", "oracle"
+OURS = "ours"
 
 
 class Task(NamedTuple):
@@ -26,11 +26,12 @@ class Task(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Hold what came of one rule with one seed; *cost* is microseconds of CPU a call."""
+    """Hold what came of one rule with one seed; *cost* is microseconds of CPU a call, *errors* what ours raised."""
 
     figures: Figures
     score: Score
     cost: float
+    errors: dict[str, int]
 
 
 def contest(task: Task) -> dict[str, Result]:
@@ -40,9 +41,10 @@ def contest(task: Task) -> dict[str, Result]:
     base: Figures | None = None
     for rule in [*peers(world), *([] if task.oracle is None else [task.oracle]), None]:
         began = time.process_time()
-        run = ours(luck) if rule is None else Player(luck, rule).run()
+        run = ours(luck) if rule is None else play(luck, rule)
         cost = 1e6 * (time.process_time() - began) / luck.calls
         mine = figures(run, world)
         base = base or mine  # one attempt comes first
-        found[OURS if rule is None else rule.name] = Result(mine, score(mine, base, luck.calls), cost)
+        name = OURS if rule is None else rule.name
+        found[name] = Result(mine, score(mine, base, luck.calls), cost, dict(run.errors))
     return found

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.truth.contest import OURS, Result
+from benchmarks.truth.oracle import ORACLE
 
 Results = Mapping[str, Sequence[Result]]  # of each rule, a seed each
 Value = Callable[[Results], float]
@@ -51,8 +52,8 @@ def _success(least: float) -> Goal:
 
 
 def _regret(most: float) -> Goal:
-    ours, oracle = mean(lambda each: each.score.total), mean(lambda each: each.score.total, "oracle")
-    return Goal("regret", lambda results: oracle(results) - ours(results) if "oracle" in results else math.nan, most)
+    ours, oracle = mean(lambda each: each.score.total), mean(lambda each: each.score.total, ORACLE)
+    return Goal("regret", lambda results: oracle(results) - ours(results) if ORACLE in results else math.nan, most)
 
 
 def _recovery(most: float) -> Goal:

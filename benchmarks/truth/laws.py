@@ -52,3 +52,8 @@ def stragglers(body: Law, share: float, factor: float) -> Law:
 def inherent_stragglers(body: Law, share: float, factor: float) -> Law:
     """Let every request of that *share* of the calls take *factor* times as long: no copy escapes it."""
     return lambda dice, inherent: body(dice, inherent) * np.where(inherent < share, factor, 1.0)
+
+
+def shifted(law: Law, by: float) -> Law:
+    """Return the same law, with so many seconds on top."""
+    return lambda dice, inherent: by + law(dice, inherent)

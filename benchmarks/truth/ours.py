@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import numpy as np  # at hand when the first plan is made, so that every run has the same course
@@ -19,7 +20,7 @@ Ask = Callable[[int], Awaitable[None]]
 
 def ours(luck: Luck) -> Run:
     """Return what becomes of the calls when they are protected, nothing but the deadline being set."""
-    took, fine = np.zeros(luck.calls), np.zeros(luck.calls, bool)
+    took, fine, errors = np.zeros(luck.calls), np.zeros(luck.calls, bool), Counter[str]()
 
     async def main() -> Service:
         loop = asyncio.get_running_loop()
@@ -32,8 +33,8 @@ def ours(luck: Luck) -> Run:
             try:
                 await call(number)
                 fine[number] = True
-            except (ub.errors.UnbreakableError, OSError):  # ConnectionError and TimeoutError are of the latter
-                pass
+            except (ub.errors.UnbreakableError, OSError) as error:  # ConnectionError and TimeoutError are of the latter
+                errors[type(error).__name__] += 1
             took[number] = loop.time() - began
 
         tasks = list[asyncio.Task[None]]()
@@ -45,7 +46,7 @@ def ours(luck: Luck) -> Run:
 
     with virtual_time(luck.seed):
         service = asyncio.run(main())
-    return Run(luck.comes, took, fine, np.asarray(service.made), np.asarray(service.begun))
+    return Run(luck.comes, took, fine, np.asarray(service.made), np.asarray(service.begun), errors)
 
 
 def request(service: Service, begin: float, endpoint: int) -> Ask:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ class Run(NamedTuple):
     fine: Any
     made: Any  #: requests for each call
     begun: Any  #: the moment of each request
+    errors: Mapping[str, int] = MappingProxyType({})  #: what ours raised, how often
 
 
 class Heap:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Roll = Callable[[int], Any]  # the uniform number of a call, or of each, for its n-th pause
-Pause = Callable[[int, Roll], Any]  # seconds after the n-th failed attempt, from 1
 
 
 class Tokens(NamedTuple):
@@ -52,6 +51,9 @@ class Decorrelated(NamedTuple):
     def _reach(self, nth: int, roll: Roll) -> Any:
         at = nth + roll(nth + 1)
         return 2.0**at * np.tanh(np.sqrt(4.0 * at))
+
+
+Pause = Doubling | Decorrelated
 
 
 class Rule(NamedTuple):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.truth.contest import ORACLE, OURS, Result
+from benchmarks.truth.contest import OURS, Result
 from benchmarks.truth.goals import GOALS, Results
+from benchmarks.truth.oracle import ORACLE
+from benchmarks.truth.rule import Rule
 from benchmarks.truth.worlds import World
 
 Of = Callable[[Result], float]
@@ -38,17 +41,51 @@ JUDGED: dict[str, tuple[Of, float]] = {  # what a cell is lost by: more is bette
 }
 
 
-def show(world: World, results: Results) -> None:
+def show(world: World, results: Results, oracle: Rule | None) -> None:
     """Print the figures of one world, a rule a line, mean and standard deviation over the seeds, and its goals."""
     print(f"\n{world.name}  {world.title}; {world.rate:g} calls/s, deadline {world.deadline:g} s")
     print(f"{'':14}" + "".join(f"{name:>{_width(digits)}}" for name, (_, digits) in COLUMNS.items()))
     for rule, each in results.items():
         cells = (_cell([of(one) for one in each], digits) for of, digits in COLUMNS.values())
         print(f"{rule:14}" + "".join(cells))
+    if oracle is not None:
+        print(f"  oracle: {described(oracle)}")
+    errors = sum((Counter(each.errors) for each in results[OURS]), Counter())
+    if errors:
+        print(f"  ours raised: {', '.join(f'{name} {count}' for name, count in errors.most_common())}")
     for goal in GOALS.get(world.name, []):
         met, value = goal.judged(results)
         sign = ">=" if goal.at_least else "<="
         print(f"  {met!s:5}  {goal.what}: {value:.5g}{goal.unit} ({sign} {goal.bound:g}{goal.unit})")
+
+
+def line(world: World, results: Results, oracle: Rule | None) -> None:
+    """Print what matters of one world in a line: scores and successes of the best static rule, ours and the oracle."""
+    peers = [rule for rule in results if rule not in {OURS, ORACLE}]
+    best = max(peers, key=lambda rule: _mean(results[rule], "score"))
+    cells = [
+        (rule, _mean(results[rule], "score"), _mean(results[rule], "success"))
+        for rule in (best, OURS, ORACLE)
+        if rule in results
+    ]
+    text = ", ".join(f"{rule} {score:.2f} ({success:.3%})" for rule, score, success in cells)
+    mark = "  LOST" if cells[1][1] < cells[0][1] else ""
+    print(f"{world.name:8}{text}, load {results[OURS][0].figures.load:.3f}{mark}")
+    print(f"{'':8}{world.title}; {world.rate:g} calls/s, deadline {world.deadline:g} s")
+
+
+def described(rule: Rule) -> str:
+    """Return a rule in words."""
+    parts = [f"{rule.attempts} attempts"]
+    if rule.attempts > 1:
+        set_ = [f"{name} {value:g}" for name, value in rule.pause._asdict().items() if value and value < math.inf]
+        parts.append(f"pauses: {', '.join(set_) or 'none'}")
+    if rule.copies:
+        parts.append(
+            f"copies after {', '.join(f'{1e3 * after:.1f}' for after in rule.copies)} ms, share {rule.share:g}"
+        )
+    parts.append(f"endpoints {rule.first}, again {rule.again}, copies {rule.aside}")
+    return "; ".join(parts)
 
 
 def _width(digits: int) -> int:

@@ -76,8 +76,3 @@ def _worlds() -> list[World]:
 
 
 WORLDS = {world.name: world for world in _worlds()}
-
-
-def world_of(name: str) -> World:
-    """Return the world of that name."""
-    return WORLDS[name]
