@@ -203,16 +203,51 @@ def register(door: Any, what: tuple[Matcher, ...], function: Any, label: str | N
     A method of the instance that the door was bound to is registered for every instance, each with its own, and once:
     constructors do so, and nobody is kept alive by it.
     """
-    node, mine, name = door.node, door.function, getattr(function, "__name__", "")
+    node, mine = door.node, door.function
     remedy = made_remedy(node.name, matcher(what), function, label)
     is_bound = node.of_method is not None and inspect.ismethod(mine)  # not one that was bound before it was protected
-    if is_bound and getattr(mine.__self__, name, None) == function and not isinstance(function, FunctionType):
-        remedy.registered = (innermost(function), label, *(getattr(each, "__code__", each) for each in what))
+    name = attribute_of(mine.__self__, function) if is_bound and not isinstance(function, FunctionType) else ""
+    if name:
+        tests: list[Any] = [one for each in what for one in (each if isinstance(each, tuple) else (each,))]
+        tests = [attribute_of(mine.__self__, each) or each if inspect.ismethod(each) else each for each in tests]
+        remedy.registered = (name, innermost(function), label, *map(told_apart, tests))
         if any(each.registered == remedy.registered for each in node.remedies):
             return
-        remedy.source, remedy.takes_instance = remedy.registered[0], True
+        if any(isinstance(each, str) for each in tests):
+            remedy.matches, remedy.matches_of = of_nobody, functools.partial(matcher_of, tests)
+        remedy.source, remedy.takes_instance = remedy.registered[1], True
         remedy.apply = functools.partial(call_method, name)  # with the instance, by ForInstance
     enlist(node, remedy)
+
+
+def attribute_of(instance: Any, method: Any) -> str:
+    """Return under which name *instance* has its *method*, which may be private, or be wrapped; "" if it has not."""
+    name = getattr(method, "__name__", "")
+    if getattr(instance, name, None) == method:
+        return name
+    known = ((name, it) for each in type(instance).__mro__ for name, it in vars(each).items())
+    alike = (name for name, it in known if isinstance(it, (FunctionType, classmethod)) or isinstance(method, type(it)))
+    return next((name for name in alike if getattr(instance, name, None) == method), "")
+
+
+def told_apart(test: Any) -> Any:
+    """Return what tells *test* from others: of a function what it is made of, since each instance makes it anew."""
+    if isinstance(test, functools.partial):
+        return (test.func, *test.keywords, *map(id, (*test.args, *test.keywords.values())))
+    if isinstance(test, FunctionType):
+        held = *(test.__closure__ or ()), *(test.__defaults__ or ()), *(test.__kwdefaults__ or {}).values()
+        return (test.__code__, *map(id, held))
+    return test
+
+
+def of_nobody(failure: Failure) -> bool:
+    """Return False: of whose call it is, no method can be asked."""
+    return False
+
+
+def matcher_of(tests: Iterable[Any], instance: Any) -> Callable[[Failure], bool]:
+    """Return the predicate of *tests*, of which those are its methods for *instance* that are told by their names."""
+    return matcher(tuple(getattr(instance, each) if isinstance(each, str) else each for each in tests))
 
 
 def remedies_of(ctx: Context) -> Sequence[Remedy]:
@@ -227,15 +262,18 @@ def is_for(ctx: Context, remedy: Remedy) -> bool:
     """Return whether *remedy* is the instance's own: in a subclass another method may stand in its place."""
     if remedy.registered is None or not ctx.node.of_method.splits(ctx.given[0]):
         return True
-    function = remedy.registered[0]
-    return innermost(getattr(ctx.given[0][0], function.__name__, function)) is function
+    name, function, *_ = remedy.registered
+    return innermost(getattr(ctx.given[0][0], name, function)) is function
 
 
 def serving(ctx: Context, remedy: Remedy) -> Remedy:
     """Return *remedy* as it serves the instance that the call is made for."""
     if remedy.turns is None or not ctx.node.of_method.splits(ctx.given[0]):
         return remedy
-    return remedy.serving(remedy.turns.of(ctx.given[0][0]), of_all=ctx.node.settings.key is not None)
+    served = remedy.serving(remedy.turns.of(ctx.given[0][0]), of_all=ctx.node.settings.key is not None)
+    if served.matches_of is not None:
+        served.matches = served.matches_of(ctx.given[0][0])
+    return served
 
 
 # ── doors ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -53,6 +53,7 @@ class Remedy:
         self.needs = needs  #: the argument that it changes
         self.takes_instance = takes_instance  #: of the method that is called, before the failure
         self.turns: Turns | None = None  #: of the instances, where each is served for itself
+        self.matches_of: Callable[[Any], Callable[[Failure], bool]] | None = None  #: by instance, where that judges
         self.registered: tuple[Any, ...] | None = None  #: what tells it from others, where it is registered many times
 
     def after_fork(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import weakref
 
@@ -168,6 +169,110 @@ def test_a_constructor_registers_for_each_instance_its_own():
     made.clear()
     gc.collect()
     assert [each() for each in known] == [None] * 5
+
+
+class Expired(Exception):
+    def __init__(self, code):
+        self.code = code
+
+
+def has_code(code, failure):
+    return failure.error.code == code
+
+
+def wrapped_by_nobody_s_name(method):
+    def wrapper(self, failure):
+        return method(self, failure)
+
+    return wrapper
+
+
+class Partner:
+    """Whose token is renewed by what a constructor registers."""
+
+    def __init__(self, code):
+        self.code, self.token = code, "expired"
+        self.register()
+
+    def register(self):
+        self.get.remedy(Expired)(self.__renew)
+
+    @ub.protect("partner", effects="idempotent", budget=False, retry=ub.Retry(2, backoff=ub.Backoff(0.0)))
+    def get(self):
+        if self.token == "expired":
+            raise Expired(self.code)
+        return self.token
+
+    def __renew(self, failure):
+        self.token = "fresh"
+
+    def renew(self, failure):
+        self.token = "fresh"
+
+    renews = wrapped_by_nobody_s_name(renew)
+
+    @classmethod
+    def __renewed_for_all(cls, failure):
+        """Not be the method of that name but for its class."""
+
+    @ub.protect("renewing")
+    def __renew_protected(self, failure):
+        self.token = "fresh"
+
+    def is_mine(self, failure):
+        return failure.error.code == self.code
+
+    def register_wrapped(self):
+        self.get.remedy((Expired, KeyError))(self.renews)
+
+    def register_protected(self):
+        self.get.remedy(Expired)(self.__renew_protected)
+        self.get.remedy(KeyError)(self.__renewed_for_all)
+
+    def register_a_method(self):
+        self.get.remedy((self.is_mine, KeyError))(self.renew)
+
+    def register_a_partial(self):
+        self.get.remedy(functools.partial(has_code, 498))(self.renew)
+        self.get.remedy(functools.partial(has_code, 499))(self.renew)
+
+    def register_what_holds_nothing(self):
+        self.get.remedy(lambda failure, code=498: failure.error.code >= code)(self.renew)
+
+    def register_what_holds_the_instance(self):
+        self.get.remedy(lambda failure: failure.error.code == self.code)(self.renew)
+
+
+@pytest.mark.parametrize(
+    ("register", "remedies", "lives_on"),
+    [
+        ("register", 1, False),
+        ("register_wrapped", 1, False),
+        ("register_protected", 2, False),
+        ("register_a_method", 1, False),
+        ("register_a_partial", 2, False),
+        ("register_what_holds_nothing", 1, False),
+        ("register_what_holds_the_instance", 4, True),
+    ],
+)
+def test_each_instance_is_judged_and_mended_by_its_own(register, remedies, lives_on):
+    """Whatever the method is called, and its predicate is made of; only what holds the instance is there for each."""
+    node = Partner.get.node
+    node.remedies.clear()
+    with virtual_time(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Partner, "register", getattr(Partner, register))
+        partners = [Partner(code) for code in (498, 499, 498, 499)]
+        told = [each.get.outcome().value for each in partners]
+        partners[0].token = "expired"
+        is_healed = Partner.get.outcome(self=partners[0]).ok
+    known = [weakref.ref(each) for each in partners]
+    partners.clear()
+    gc.collect()
+
+    assert (["fresh"] * 4, remedies) == (told, len(node.remedies))
+    assert [lives_on] * 4 == [each() is not None for each in known]
+    assert not is_healed
+    node.remedies.clear()
 
 
 def test_names_of_inner_calls_are_the_same_either_way():
