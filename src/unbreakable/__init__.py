@@ -45,6 +45,7 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
         Rows,
         StreamNode,
     )
+    from unbreakable.observe.calls import record_trace
     from unbreakable.policies.limit import AdaptiveLimit
     from unbreakable.policies.shadow import Shadow
     from unbreakable.policies.throttle import Throttle
@@ -123,6 +124,7 @@ __all__ = [
     "outgoing",
     "priority",
     "protect",
+    "record_trace",
     "remedies",
     "testing",
 ]
@@ -169,6 +171,7 @@ __getattr__ = lazily.load(
         "WorkflowStatus": "unbreakable.workflow",
         "incoming": "unbreakable.fractal.incoming",
         "outgoing": "unbreakable.fractal.outgoing",
+        "record_trace": "unbreakable.observe.calls",
         "remedies": "",
         "testing": "",
     },

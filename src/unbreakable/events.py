@@ -130,6 +130,53 @@ class Shadowed(Event):
     would: str
 
 
+# ── on request ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class AttemptMade(Record):
+    """Tell of one attempt, or *copy* of one (0 for the first), that began so many seconds after its call.
+
+    *ended* is "ok", "failed" or "cut": then it was given up, and *seconds* is for how long it was seen.  Of one that
+    failed: its *kind* and *signature*; *unsent*: even what must not happen twice may be repeated after it; *in_doubt*:
+    only what is known to bear that may be; *exhausted*: a call inside has repeated it; *covered*: retries are for
+    errors of its type; *retry_after*: how long its target asked us to wait.
+    """
+
+    attempt: int
+    copy: int
+    began: float
+    seconds: float
+    ended: str
+    kind: str | None
+    signature: str
+    unsent: bool
+    in_doubt: bool
+    exhausted: bool
+    covered: bool
+    retry_after: float | None
+
+
+class CallEnded(Record):
+    """Tell of a call that has ended: what its attempts were, under which settings; of functions, not of blocks.
+
+    It is told to those who listen for it by name, and is none of the events that ``Event`` stands for.  *status* is
+    that of its outcome, or "left" when its caller has cancelled it; *seconds* is how long it had until its deadline,
+    *plan* the settings in force, of which the *pinned* ones were not learned, *target* what of the node it was made
+    to, and *preemptive* whether its attempts could be cut.  Calls that ``validate`` refuses are not told.
+    """
+
+    at: float
+    node: str
+    target: str
+    began: float
+    seconds: float
+    status: str
+    plan: Any
+    pinned: tuple[str, ...]
+    preemptive: bool
+    attempts: tuple[AttemptMade, ...]
+
+
 # ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

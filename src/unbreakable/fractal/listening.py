@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.events import Event, Listener, ListenerFailed
+from unbreakable.events import CallEnded, Event, Listener, ListenerFailed
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.check import refuse
+from unbreakable.record import Record
 from unbreakable.runtime import is_async
 
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=Record)
 
 MOST_LISTENERS = 100
 
@@ -21,14 +22,15 @@ class Listening:
     """What can be listened to."""
 
     name: str
-    listeners: tuple[tuple[type[Event], Listener], ...] = ()
+    listeners: tuple[tuple[type[Any], Listener], ...] = ()
+    born_with: tuple[tuple[type[Any], Listener], ...] = ()  #: the listeners of those that are made from now on
 
     def on(self, kind: type[E], listener: Callable[[E], None]) -> Callable[[E], None]:
         """Call *listener* with every event of that *kind*; ``ub.events.Event`` stands for all.  Returns the listener.
 
         A listener is called where the event happens and must not wait.  One that raises is dropped, with an event.
         """
-        if not (isinstance(kind, type) and issubclass(kind, Event)):
+        if not (isinstance(kind, type) and issubclass(kind, (Event, CallEnded))):
             raise refuse(f"{self.name}: on", "a kind of event, such as ub.events.Healed, before the listener", kind)
         if not callable(listener) or is_async(listener):
             raise refuse(f"{self.name}: a listener", "a plain function that takes the event", listener)
@@ -41,11 +43,11 @@ class Listening:
         """Call *listener* no more, whatever kinds of events it was given for."""
         self.listeners = tuple(entry for entry in self.listeners if entry[1] != listener)
 
-    def hears(self, kind: type[Event]) -> bool:
+    def hears(self, kind: type[Record]) -> bool:
         """Return whether anybody listens to events of that *kind*."""
         return any(issubclass(kind, wanted) for wanted, _ in self.listeners)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Any) -> None:
         """Tell the listeners."""
         for entry in self.listeners:
             if isinstance(event, entry[0]):

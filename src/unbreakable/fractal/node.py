@@ -87,14 +87,13 @@ class FractalNode(Closing, Listening, Belonging, Paying):
             runtime = runtime or parent.runtime
             if given.get("deadline") is None:
                 given["deadline"] = parent.settings.deadline
-        self.name: str = name
-        self.operation, self.parent = operation, parent
+        self.name, self.operation, self.parent = name, operation, parent
         self.settings: Settings = settle(name, given)
         self.runtime: Runtime | None = runtime
         self.drivers: tuple[Runtime, ...] = (ASYNCIO, BLOCKING) if runtime is None else (runtime,)
         self.validate, self.schema, verify = self.settings.validate, self.settings.schema, self.settings.verify
         self.judges = verify is not None or self.schema is not None
-        self.check, self.listeners = None if verify is None else verify.check, ()
+        self.check, self.listeners = None if verify is None else verify.check, self.born_with
         self.new_chooser: Callable[[Settings], Chooser] = (parent or type(self)).new_chooser
         self.chooser: Chooser | None = None  #: made when there is something to choose from
         self.remedies: list[Remedy] = []
@@ -204,6 +203,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
                 end_here(ctx)
         except BaseException:
             abandon(ctx)
+            telling.announce_left(ctx)
             raise
         self.close_call(ctx, result)
         return result

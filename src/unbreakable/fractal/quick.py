@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from unbreakable.events import Succeeded
 from unbreakable.fractal import learning
 from unbreakable.fractal.judging import quality_of
 from unbreakable.fractal.pursuit import Late
+from unbreakable.fractal.recounting import tell_left, tell_success
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trying import accept, captured, check_shape, refusal, refused_by, unjudged
 from unbreakable.fractal.turning_away import way_back
@@ -196,7 +196,7 @@ def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C9
         if len(ring) >= target.fold_at:
             learning.learn_soon(node, target, runtime)
         if node.listeners:
-            ctx.emit(Succeeded, elapsed=elapsed)
+            tell_success(ctx, elapsed)
         return value
 
     return succeed
@@ -269,6 +269,8 @@ def fail(ctx: Context, error: BaseException) -> bool:
     if ctx.first is None:
         deeds.cancelled(ctx)
         deeds.tell_outside(ctx)
+        if ctx.node.listeners:
+            tell_left(ctx)
         close(ctx)
     return ctx.first is not None
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from unbreakable.fractal.experience import Experience
+from unbreakable.fractal.recounting import recount_first
 from unbreakable.fractal.turning_away import is_all
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
@@ -176,6 +177,8 @@ class Target:
         if ctx.first is not None:
             result, ctx.first = ctx.first, None
             if result is not ctx.pursuit:
+                if ctx.node.listeners:
+                    recount_first(ctx, result)
                 return result
         return await self.attempt(ctx)
 

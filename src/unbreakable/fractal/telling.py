@@ -6,6 +6,7 @@ from typing import Any
 
 from unbreakable.errors import told_by
 from unbreakable.events import Explained, Failed, Healed, Succeeded
+from unbreakable.fractal.recounting import tell_end, tell_left
 from unbreakable.fractal.signature import relatives
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Context
@@ -93,9 +94,17 @@ def announce(ctx: Context, result: Result[Any]) -> None:
             ctx.emit(Healed, attempts=ctx.made, remedies=tuple(ctx.notebook.remedies), elapsed=elapsed)
         else:
             ctx.emit(Succeeded, elapsed=elapsed)
+    if ctx.node.listeners:
+        tell_end(ctx, result, status_of(ctx, result))
     if status_of(ctx, result) is not Status.OK and ctx.node.hears(Explained):
         outcome = outcome_of(ctx, result)
         ctx.emit(Explained, id=outcome.id, status=outcome.status.value, text=outcome.explain())
+
+
+def announce_left(ctx: Context) -> None:
+    """Tell whoever listens that the caller has cancelled the call."""
+    if ctx.node.listeners:
+        tell_left(ctx)
 
 
 def pass_on(ctx: Context, error: Exception) -> None:

@@ -5,7 +5,7 @@ Verification defines success: a value that does not pass is a failure for retry,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from unbreakable.errors import (
@@ -19,7 +19,9 @@ from unbreakable.errors import (
     VerificationFailed,
     told_by,
 )
+from unbreakable.events import CallEnded
 from unbreakable.fractal.judging import SAID_NOTHING, Verify, fitted, is_refusal, refuse_awaitable
+from unbreakable.fractal.recounting import recounted
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import relatives, root_cause, told_of
 from unbreakable.fractal.suspects import suspects_of
@@ -122,8 +124,13 @@ class Attempting:
     def __init__(self, settings: Settings) -> None:
         self.schema, self.verify = settings.schema, settings.verify
 
-    async def attempt(self, ctx: Context) -> Result[Any]:
+    def attempt(self, ctx: Context) -> Awaitable[Result[Any]]:
         """Return what the work returned if it passes, else the failure; only cancellations are raised."""
+        if ctx.node.listeners and ctx.node.hears(CallEnded):
+            return recounted(self._made, ctx)
+        return self._made(ctx)
+
+    async def _made(self, ctx: Context) -> Result[Any]:
         if ctx.pursuit is not None:
             return await ctx.pursuit.first_attempt(ctx)  # type: ignore[no-any-return]
         if ctx.plan.costs_threads or ctx.plan.hedges or ctx.raced or ctx.apart:

@@ -72,6 +72,7 @@ class Context(Alarm):
     given: tuple[tuple[Any, ...], Mapping[str, Any]] = _NOTHING_GIVEN  #: the caller's arguments
     function: Any = None  #: what was called with them; None for the node's own operation
     stamp: int = 0  #: the circuit's generation when the quick path let the call through
+    recount: list[Any] | None = None  #: what its attempts were, where somebody asked to be told
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
     made: int = 0  #: attempts made so far, copies not counted
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
