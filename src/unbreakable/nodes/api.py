@@ -156,6 +156,11 @@ class APINode(FractalNode):
         """How much faster answers come than from the first endpoint alone; None when that cannot be told."""
         return self.asking.watch.value()
 
+    @property
+    def gain(self) -> Speedup | None:
+        """The same, be it measurable or not; None while there are too few answers."""
+        return self.asking.watch.estimate()
+
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _let_go(self, runtime: Runtime) -> None:

@@ -46,6 +46,12 @@ class Beside(Protocol):
     def stop(self) -> None:
         """Cancel the step; nobody waits for its clean-up."""
 
+    def stop_soon(self) -> None:
+        """Cancel the step, from any thread or event loop."""
+
+    def when_over(self, tell: Callable[[], object]) -> None:
+        """Let ``tell()`` be called when the step has ended."""
+
 
 class Places(Protocol):
     """A number of places shared by threads and event loops alike."""

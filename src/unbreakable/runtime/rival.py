@@ -62,6 +62,15 @@ class Beside:
         with contextlib.suppress(RuntimeError):  # its event loop may be closed
             self.task.cancel()
 
+    def stop_soon(self) -> None:
+        """Cancel the step, from any thread."""
+        with contextlib.suppress(RuntimeError):
+            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+
+    def when_over(self, tell: Callable[[], object]) -> None:
+        """Let ``tell()`` be called when the step has ended."""
+        self.task.add_done_callback(lambda _: tell())
+
 
 def context_of(task: asyncio.Task[Any]) -> contextvars.Context:
     """Return a copy of the context variables of *task*, as they stand.

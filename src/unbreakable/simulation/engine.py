@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -21,6 +22,7 @@ from unbreakable.simulation.chooser import Rules, Simulating
 from unbreakable.simulation.identity import Identity, identity_of
 from unbreakable.simulation.jobs import PRIMARY, Job, Order, change, may_change, part_of
 from unbreakable.simulation.ledger import Ledger
+from unbreakable.simulation.pairs import TAIL
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.simulation.speedup import Speedup, together
 from unbreakable.simulation.status import QuantumStats
@@ -152,11 +154,15 @@ class QuantumSimulationEngine(Closing):
 
     async def _run(self, node: FractalNode, order: Order, context: Any, runtime: Runtime) -> Any:
         ctx = node.open(runtime, order, None, context=context)
-        result = await node.play(ctx)
+        try:
+            result = await node.play(ctx)
+        except BaseException as error:
+            await order.trial.given_up(error)
+            raise
         with self._lock:
             self._executions += 1
-        if isinstance(result, Success) and result.degraded is None:
-            order.job.watch.calls.append(runtime.now() - ctx.started)
+        is_good = isinstance(result, Success) and result.degraded is None
+        order.trial.over(ctx, runtime.now() - ctx.started if is_good else math.inf, order.job.running)
         return node.value(ctx, result)
 
     def _prepared(
@@ -183,10 +189,11 @@ class QuantumSimulationEngine(Closing):
         with self._lock:
             found = self._jobs.setdefault((which, effects), (node, Job()))
             if len(self._jobs) > MOST_JOBS:
-                _, (dropped, _) = self._jobs.popitem(last=False)
+                _, (dropped, old) = self._jobs.popitem(last=False)
         if found[0] is node:
             self.choose_for(node)
         if dropped is not None:
+            old.running.stop()
             dropped.aclose_sync()  # what it has learned is kept in the memory
         return found
 
@@ -207,7 +214,7 @@ class QuantumSimulationEngine(Closing):
 
     def left(self, node: FractalNode, counts: Counts) -> None:
         """Let go of *node*, which was closed, and keep how many calls it made and what was gained."""
-        gain: Speedup | None = getattr(node, "speedup", None)
+        gain = _gain_of(node)
         with self._lock:
             if node not in self._nodes:
                 return
@@ -265,12 +272,13 @@ class QuantumSimulationEngine(Closing):
         with self._lock:
             jobs, nodes = [job for _, job in self._jobs.values()], list(self._nodes)
             executions, gained = self._executions, list(self._gained.values())
-        gains = [*(job.watch.value() for job in jobs), *(getattr(node, "speedup", None) for node in nodes), *gained]
-        measured = [gain for gain in gains if gain is not None]
+        gains = [*(job.pairs.estimate() for job in jobs), *(_gain_of(node) for node in nodes), *gained]
+        tails = [job.pairs.estimate(TAIL) for job in jobs]
         return QuantumStats(
             total_simulations=self.ledger.plans,
             total_executions=executions + sum(counts_of(node).finished for node in nodes),
-            avg_speedup=together(measured),
+            avg_speedup=together([gain for gain in gains if gain is not None]),
+            p99_speedup=together([gain for gain in tails if gain is not None]),
             best_strategies=dict(self.ledger.chosen),
             calibration=self.ledger.calibration(),
             extra_load=self.ledger.extra_load(),
@@ -285,14 +293,20 @@ class QuantumSimulationEngine(Closing):
     def aclose_sync(self) -> None:
         """Hand to the memory what was not learned yet and forget the jobs, from sync code."""
         with self._lock:
-            nodes, adopted = [node for node, _ in self._jobs.values()], list(self._nodes)
-        for node in nodes:
+            jobs, adopted = list(self._jobs.values()), list(self._nodes)
+        for node, job in jobs:
+            job.running.stop()
             node.aclose_sync()
         for node in adopted:
             self.left(node, counts_of(node))
             node.part_from(self)
         with self._lock:
             self._jobs.clear()
+
+
+def _gain_of(node: Any) -> Speedup | None:
+    """Return how the calls of *node* compare with their baseline, if it knows, be it measurable or not."""
+    return getattr(node, "gain", None)
 
 
 def _check_key(key: Any) -> None:

@@ -15,10 +15,13 @@ from unbreakable.policies import Context, current
 from unbreakable.policies.timeout import is_guessed
 from unbreakable.runtime import run_blocking
 from unbreakable.simulation import select
-from unbreakable.simulation.speedup import LEAST, Stopwatch
+from unbreakable.simulation.pairs import Pairs
+from unbreakable.simulation.trial import RUN_ON, Running, Trial, may_be_overtaken
 
 PRIMARY = "primary"
-CONTROL, FIRST_CONTROL = 0.02, 0.05  # share of calls that measure the primary way: later, and until there is a baseline
+# Share of the calls that would go another way and measure the primary one: later, and until there is a baseline.
+CONTROL, FIRST_CONTROL = 0.02, 0.05
+BASELINE = 12  # calls of which it is known what the primary way would have come to, by which there is one
 
 
 class Choice(NamedTuple):
@@ -69,6 +72,7 @@ class Order:
 
     def __init__(self, job: Job, ways: Mapping[str, Callable[..., Any]], key: Any) -> None:
         self.job, self.ways, self.key = job, ways, key
+        self.trial = Trial(job.pairs)
 
     def __call__(self, ctx: Context) -> Callable[[], Any]:
         """Return one attempt."""
@@ -77,7 +81,7 @@ class Order:
     def _operate(self, ctx: Context, way: str | None = None) -> Any:
         choice = Choice(self.ways, ctx.target)
         ctx.choice = ctx.choice if ctx.rival else choice
-        script = self.job.attempt(ctx, choice, way)
+        script = self.job.attempt(ctx, choice, self.trial, way)
         return script if ctx.runtime.preemptive else run_blocking(script)
 
 
@@ -93,48 +97,78 @@ class Job:
     """Do one job in several ways, and measure what is gained by choosing; how each did is kept with its target."""
 
     def __init__(self) -> None:
-        self.watch = Stopwatch(f"the {PRIMARY} operation alone")
-        self.controls = 0  # calls that measured the primary way
+        self.pairs = Pairs(f"the {PRIMARY} operation alone")
+        self.running = Running()
+        self.controls = 0  # calls that were sent the primary way to measure it
 
-    async def attempt(self, ctx: Context, choice: Choice, way: str | None) -> Any:
+    async def attempt(self, ctx: Context, choice: Choice, trial: Trial, way: str | None) -> Any:
         """Make one attempt by *way*, unless it rests; else by the best one, which is chosen anew for each copy."""
         if ctx.rival and ctx.choice.measures:
             raise NotSent("a call that measures the baseline is not raced")
         if ctx.rival or way is None:
-            way = self._choose(choice, ctx)
+            way = self._choose(choice, ctx, trial)
         began = ctx.runtime.now()
         if not choice.target.rests.may_be_asked(way, began):
             way = choice.best(list(choice.ways), ctx)
         choice.target.rests.take(way, began)
         ctx.arguments = {"way": way}
+        is_first, trial.sent = not trial.sent, trial.sent + 1
         try:
-            value = await ctx.call(self._work(choice.ways[way], ctx))
+            value = await self._call(ctx, choice, trial if is_first else None, way)
         except BaseException as error:
             # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
             if isinstance(error, Exception) or ctx.remaining() <= 0:
                 choice.failed(way, began, ctx, error)
                 ctx.blameless = choice.others_may(way, began, ctx.runtime.now())
+            if is_first:
+                await trial.ended_badly(ctx, error, is_primary=way == PRIMARY)
             raise
         seconds = choice.worked(way, began, ctx.runtime.now())
-        if way == PRIMARY and not ctx.rival:
-            self.watch.alone.append(seconds)
+        if is_first and way == PRIMARY:
+            trial.worked(seconds)
         return value
 
-    def _choose(self, choice: Choice, ctx: Context) -> str:
-        """Return the best way, or now and then the primary one: there is no speed-up without a baseline."""
-        names = list(choice.ways)
-        may_measure = len(names) > 1 and not (ctx.rival or choice.target.rests.is_down(PRIMARY))
-        if not (may_measure and self._is_control(ctx.runtime.random())):
-            return choice.best(names, ctx)
+    async def _call(self, ctx: Context, choice: Choice, first: Trial | None, way: str) -> Any:
+        """Do the work of an attempt; the *first* one is watched."""
+        work = self._work(choice.ways[way], ctx)
+        if first is None:
+            return await ctx.call(work)
+        if way != PRIMARY:
+            first.age = 0.0
+            first.is_compared = not choice.target.rests.is_down(PRIMARY)
+            return await ctx.call(work)
+        return await first.call(ctx, work, goes_on=self._goes_on(ctx, is_control=first.age == 0.0))
+
+    def _goes_on(self, ctx: Context, *, is_control: bool) -> bool:
+        """Return whether the first attempt of *ctx* goes on, should another one win."""
+        if not (may_be_overtaken(ctx) and self._may_run_on(ctx)):
+            return False
+        return is_control or ctx.runtime.random() < RUN_ON
+
+    def _may_run_on(self, ctx: Context) -> bool:
+        """Return whether an attempt may go on after its call: nobody stands around it who waits for all of it."""
+        return ctx.parent is None and self.running.has_room(ctx.runtime.now())
+
+    def _choose(self, choice: Choice, ctx: Context, trial: Trial) -> str:
+        """Return the best way; where that is another one, now and then the primary one all the same.
+
+        There is no speed-up without a baseline.  Chance alone decides which calls measure it.
+        """
+        best = choice.best(list(choice.ways), ctx)
+        if best == PRIMARY or ctx.rival or trial.sent or choice.target.rests.is_down(PRIMARY):
+            return best
+        if not self._is_control(ctx.runtime.random()):
+            return best
         self.controls += 1
-        ctx.choice = choice._replace(measures=True)
+        trial.age = 0.0
+        ctx.choice = choice._replace(measures=may_be_overtaken(ctx) and not self._may_run_on(ctx))
         return PRIMARY
 
     def _is_control(self, dice: float) -> bool:
         """Return whether a call measures the primary way: until there is a baseline, whatever the dice say."""
-        if len(self.watch.alone) >= LEAST:
+        if self.pairs.controls >= BASELINE:
             return dice < CONTROL
-        return dice < FIRST_CONTROL or self.controls + 1 < FIRST_CONTROL * len(self.watch.calls)
+        return dice < FIRST_CONTROL or self.controls + 1 < FIRST_CONTROL * self.pairs.added
 
     def _work(self, operation: Callable[..., Any], ctx: Context) -> Callable[[], Any]:
         return functools.partial(operation, ctx) if takes_context(operation) else operation

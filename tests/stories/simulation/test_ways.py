@@ -188,7 +188,7 @@ def test_what_a_way_does_for_one_key_says_nothing_of_another():
     assert 3 >= ended["bob"].index("CircuitOpen")
 
 
-@pytest.mark.parametrize(("succeeds", "measured"), [(True, 8), (False, 3)])
+@pytest.mark.parametrize(("succeeds", "measured"), [(True, 13), (False, 3)])
 def test_the_primary_way_is_measured_whatever_the_dice_say(monkeypatch, succeeds, measured):
     """One call in twenty goes there until there is a baseline; none is sent to be measured while it is down."""
     engine, seen = ub.QuantumSimulationEngine(), []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import random
 
+import pytest
+
 from unbreakable.simulation.speedup import Speedup, Stopwatch, speedup, together
 
 
@@ -65,7 +67,27 @@ def test_several_are_told_as_their_geometric_mean():
 
     whole = together([two, eight])
     assert whole is not None
-    assert (4.0, 3.0, 6.0, 50, "a") == (
-        round(whole.ratio, 9), round(whole.low, 9), round(whole.high, 9), whole.n, whole.baseline
-    )  # fmt: skip
+    assert (4.0, 50, "a") == (round(whole.ratio, 9), whole.n, whole.baseline)
+    assert 3.0 < whole.low < 4.0 * (1.5 / 2.0) ** 0.5  # they were measured by themselves: not both are off by as much
+    assert 4.0 * (12.0 / 8.0) ** 0.5 < whole.high < 6.0
     assert None is together([])
+
+
+def test_what_is_not_measurable_by_itself_belongs_to_the_mean():
+    """Of ten jobs that gain nothing one may look as if it did; with the others it does not."""
+    lucky = Speedup(ratio=1.2, low=1.02, high=1.4, n=20, baseline="a")
+    others = [Speedup(ratio=1.0, low=0.9, high=1.1, n=20, baseline="b")] * 9
+
+    assert 1.02 == pytest.approx(together([lucky]).low)
+    assert None is together([lucky, *others])
+
+
+def test_what_was_counted_of_some_is_told_weighed_by_their_calls():
+    """A share of which nobody knows anything does not count as none."""
+    some = Speedup(ratio=2.0, low=1.5, high=3.0, n=30, baseline="a", estimator="paired", rescued=0.1, extra_load=0.2)
+    more = Speedup(ratio=2.0, low=1.5, high=3.0, n=10, baseline="a", estimator="paired", rescued=0.5, extra_load=0.0)
+    others = Speedup(ratio=2.0, low=1.5, high=3.0, n=60, baseline="a")
+
+    whole = together([some, more, others])
+    assert (0.2, 0.15) == (round(whole.rescued, 9), round(whole.extra_load, 9))
+    assert "paired, or two samples" == whole.estimator
