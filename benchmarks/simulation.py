@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import statistics
 import sys
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
@@ -27,6 +28,9 @@ from benchmarks.truth.oracle import oracle
 from benchmarks.truth.rule import Rule
 from benchmarks.truth.table import conclude, line, show
 from benchmarks.truth.worlds import WORLDS
+
+AHEAD = 2  # worlds that are played while one is waited for
+Played = tuple[str, Rule | None, Results]
 
 
 def asked_for() -> argparse.Namespace:
@@ -53,18 +57,24 @@ def names_of(asked: argparse.Namespace) -> list[str]:
     return names
 
 
-def played(names: list[str], asked: argparse.Namespace) -> Iterator[tuple[str, Rule | None, Results]]:
-    """Yield what came of each world, and the rule of its oracle, in their order."""
+def played(names: list[str], asked: argparse.Namespace) -> Iterator[Played]:
+    """Yield what came of each world, in their order, while those after it are played."""
     seeds = range(1, asked.seeds + 1)
     with ProcessPoolExecutor(asked.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         best = {name: pool.submit(oracle, name) for name in names if not asked.no_oracle}
-        runs = dict[str, list[Future[dict[str, Result]]]]()
+        waiting = deque[tuple[str, Rule | None, list[Future[dict[str, Result]]]]]()
         for name in names:
             rule = best[name].result() if name in best else None
-            runs[name] = [pool.submit(contest, Task(name, asked.calls, seed, rule)) for seed in seeds]
-        for name, each in runs.items():
-            found = [run.result() for run in each]
-            yield name, best[name].result() if name in best else None, {r: [one[r] for one in found] for r in found[0]}
+            waiting.append((name, rule, [pool.submit(contest, Task(name, asked.calls, seed, rule)) for seed in seeds]))
+            if len(waiting) > AHEAD:
+                yield collected(*waiting.popleft())
+        yield from (collected(*each) for each in waiting)
+
+
+def collected(name: str, rule: Rule | None, runs: list[Future[dict[str, Result]]]) -> Played:
+    """Return the name, the rule of the oracle, and what came of each rule when all seeds are played."""
+    found = [run.result() for run in runs]
+    return name, rule, {each: [one[each] for one in found] for each in found[0]}
 
 
 def plain(result: Result) -> dict[str, object]:
