@@ -90,6 +90,17 @@ class Paying:
             self.budget.give_back(ctx.prepaid)
         ctx.prepaid = 0.0
 
+    def could_hedge(self, ctx: Context) -> bool:
+        """Return whether the price of a second copy is there, as ``may_hedge`` takes it."""
+        purse, copies = self.payer.purse, self.payer.purse_for_copies
+        if purse is None or copies is None:
+            return True
+        cost = price(layers_around(ctx) + (ctx.attempt > 1))
+        successes, now = self.payer.successes(), ctx.runtime.now()
+        if cost is None or copies.level(successes, now) < 1.0:
+            return False
+        return purse.level(successes, now) >= cost + purse.reserve
+
     def may_hedge(self, ctx: Context) -> bool:
         """Take the price of a second copy, as long as half of the starting budget is left for repeats.
 

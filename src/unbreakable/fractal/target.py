@@ -119,18 +119,25 @@ class Target:
 
     def adopt(self, plan: Plan) -> None:
         """Put *plan* in force: calls that begin from now on follow it."""
-        around, attempt, looks = *self.layers(plan), list[Any]()
+        around, _ = self.layers(plan)
         if self.shades is not None:
-            around[-1:-1], attempt = self.shades.at("call"), compose(self.shades.at("copy"), attempt)
-            looks = self.shades.at("attempt")
+            around[-1:-1] = self.shades.at("call")
         self.only_refuses = is_all(around, plan)
-        self.attempt = compose([KEEP_PEACE, *looks], plan.around_an_attempt(attempt))
+        self.attempt = self.attempt_under(plan)
         self.script = compose(around, self.first_answer)
         with self.lock:
             if plan.concurrency is None and isinstance(plan.bulkhead, Bulkhead):
                 self.gate = gate_of(plan.bulkhead, self.gate)
             self._set_pace(plan)
             self.limit, self.plan = plan.first_look(preemptive=False), plan
+
+    def attempt_under(self, plan: Plan) -> Inner:
+        """Return what makes one attempt under *plan*."""
+        _, attempt = self.layers(plan)
+        looks: list[Any] = []
+        if self.shades is not None:
+            attempt, looks = compose(self.shades.at("copy"), attempt), self.shades.at("attempt")
+        return compose([KEEP_PEACE, *looks], plan.around_an_attempt(attempt))
 
     def _set_pace(self, plan: Plan) -> None:
         """Say whether calls can be made, or turned away, by arithmetic alone.
@@ -180,6 +187,8 @@ class Target:
                 if ctx.node.listeners:
                     recount_first(ctx, result)
                 return result
+        if ctx.race is not None and ctx.attempt == 1:
+            return await self.attempt_under(ctx.plan)(ctx)
         return await self.attempt(ctx)
 
     @property

@@ -61,6 +61,7 @@ class Context(Alarm):
     results: Mapping[str, Any] = _NOTHING
     state: Any = None
     choice: Any = None  #: among which ways to do its job the call chooses
+    race: Any = None  #: of those that its first attempt goes at once
     tick: Any = None
     iteration: int | None = None
     layers: int = 0  #: how many calls repeat around a request that came from another process

@@ -191,6 +191,11 @@ class Rests:
         # Where all are being looked at, a herd asks who was well last, and not who has been dead for long.
         return 3, -trouble.open_since, trouble.until if trouble.open_since == math.inf else -trouble.last
 
+    def is_well(self, name: str) -> bool:
+        """Return whether way *name* has worked since it failed last."""
+        trouble = self._troubles.get(name)
+        return trouble is None or trouble.is_over()
+
     def is_down(self, name: str) -> bool:
         """Return whether way *name* had to rest, and has not worked since."""
         trouble = self._troubles.get(name)

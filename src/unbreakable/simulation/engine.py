@@ -23,6 +23,7 @@ from unbreakable.simulation.identity import Identity, identity_of
 from unbreakable.simulation.jobs import PRIMARY, Job, Order, change, may_change, part_of
 from unbreakable.simulation.ledger import Ledger
 from unbreakable.simulation.pairs import TAIL
+from unbreakable.simulation.race import check_race, line_up, with_copies
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.simulation.speedup import Speedup, together
 from unbreakable.simulation.status import QuantumStats
@@ -130,8 +131,9 @@ class QuantumSimulationEngine(Closing):
         *context* becomes ``ctx.input``, *effects* says what repeating does.  *key*, a value or a function of the
         ``ub.Context`` that returns one, partitions circuit and learning (1,000 keys); None is the whole target.
         *alternatives* are other implementations of the same job, by name, of which the best is learned; the operation
-        itself is "primary".  *race* has one value as yet.  Raises the operation's own exception, with a note that tells
-        the story; ConfigurationError for wrong settings.
+        itself is "primary".  *race*, for effects "none" alone, asks the best two at once, or the only one twice, where
+        a copy can be paid and all is well: the first good answer wins.  Raises the operation's own exception, with a
+        note that tells the story; ConfigurationError for wrong settings.
         """
         node, order = self._prepared(operation, name, effects, alternatives, key, race)
         return await self._run(node, order, context, ASYNCIO)
@@ -154,6 +156,8 @@ class QuantumSimulationEngine(Closing):
 
     async def _run(self, node: FractalNode, order: Order, context: Any, runtime: Runtime) -> Any:
         ctx = node.open(runtime, order, None, context=context)
+        if order.race:
+            line_up(ctx, order)
         try:
             result = await node.play(ctx)
         except BaseException as error:
@@ -170,11 +174,10 @@ class QuantumSimulationEngine(Closing):
     ) -> tuple[FractalNode, Order]:
         """Return the node, and what it runs; ConfigurationError for what cannot be run."""
         ways = _checked_ways(operation, alternatives)
-        if race is not False:
-            raise refuse("race", "False: strategies are weighed in a model, not by running them", race)
+        check_race(race, effects)
         _check_key(key)
         node, job = self._job(identity_of(operation) if name is None else name, effects)
-        return node, Order(job, ways, key)
+        return node, Order(job, ways, key, race=bool(race))
 
     def _job(self, which: str | Identity, effects: Effects) -> tuple[FractalNode, Job]:
         with self._lock:
@@ -187,7 +190,7 @@ class QuantumSimulationEngine(Closing):
         node.remedies.append(Remedy("other_way", may_change, change, PRIOR, prevents=False))
         dropped = None
         with self._lock:
-            found = self._jobs.setdefault((which, effects), (node, Job()))
+            found = self._jobs.setdefault((which, effects), (node, Job(self.ledger)))
             if len(self._jobs) > MOST_JOBS:
                 _, (dropped, old) = self._jobs.popitem(last=False)
         if found[0] is node:
@@ -274,14 +277,16 @@ class QuantumSimulationEngine(Closing):
             executions, gained = self._executions, list(self._gained.values())
         gains = [*(job.pairs.estimate() for job in jobs), *(_gain_of(node) for node in nodes), *gained]
         tails = [job.pairs.estimate(TAIL) for job in jobs]
+        calls = executions + sum(counts_of(node).finished for node in nodes)
         return QuantumStats(
             total_simulations=self.ledger.plans,
-            total_executions=executions + sum(counts_of(node).finished for node in nodes),
+            total_executions=calls,
             avg_speedup=together([gain for gain in gains if gain is not None]),
             p99_speedup=together([gain for gain in tails if gain is not None]),
             best_strategies=dict(self.ledger.chosen),
             calibration=self.ledger.calibration(),
-            extra_load=self.ledger.extra_load(),
+            extra_load=with_copies(self.ledger.extra_load(), self.ledger.copies, calls),
+            raced=self.ledger.copies,
         )
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,10 +12,13 @@ from unbreakable.fractal.signature import classify
 from unbreakable.fractal.target import Target
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
+from unbreakable.policies.breaker import OUR_FAULT
 from unbreakable.policies.timeout import is_guessed
 from unbreakable.runtime import run_blocking
 from unbreakable.simulation import select
+from unbreakable.simulation.ledger import Ledger
 from unbreakable.simulation.pairs import Pairs
+from unbreakable.simulation.race import Race
 from unbreakable.simulation.trial import RUN_ON, Running, Trial, may_be_overtaken
 
 PRIMARY = "primary"
@@ -34,13 +37,14 @@ class Choice(NamedTuple):
     def best(self, names: Sequence[str], ctx: Context) -> str:
         """Return the best of the ways *names* that are not left in peace."""
         anew = self.target.circuit.probing_since
-        return self.target.rests.best(self._ranked(names, ctx), ctx.runtime.now(), anew=anew)
+        return self.target.rests.best(self.ranked(names, ctx), ctx.runtime.now(), anew=anew)
 
     def replacement(self, names: Sequence[str], ctx: Context) -> str:
         """Return which of the ways *names* to go in place of one that has just failed."""
-        return self.target.rests.replacement(self._ranked(names, ctx), ctx.runtime.now())
+        return self.target.rests.replacement(self.ranked(names, ctx), ctx.runtime.now())
 
-    def _ranked(self, names: Sequence[str], ctx: Context) -> list[str]:
+    def ranked(self, names: Sequence[str], ctx: Context) -> list[str]:
+        """Return *names*, the one to ask first."""
         return select.order(self.target.arms, names, ctx.runtime.random)
 
     def worked(self, way: str, began: float, now: float) -> float:
@@ -70,19 +74,37 @@ class Choice(NamedTuple):
 class Order:
     """Be the work of one call: the *job*, done by one of *ways*; *key*, a value or a function, says for which part."""
 
-    def __init__(self, job: Job, ways: Mapping[str, Callable[..., Any]], key: Any) -> None:
-        self.job, self.ways, self.key = job, ways, key
+    def __init__(self, job: Job, ways: Mapping[str, Callable[..., Any]], key: Any, *, race: bool = False) -> None:
+        self.job, self.ways, self.key, self.race = job, ways, key, race
         self.trial = Trial(job.pairs)
 
     def __call__(self, ctx: Context) -> Callable[[], Any]:
-        """Return one attempt."""
-        return functools.partial(self._operate, ctx, **ctx.arguments)
+        """Return one attempt, of the colour of its call: no thread has to be taken for what is awaited."""
+        operate = self._operate if ctx.runtime.preemptive else self._operate_plainly
+        return functools.partial(operate, ctx, **ctx.arguments)
 
-    def _operate(self, ctx: Context, way: str | None = None) -> Any:
+    async def _operate(self, ctx: Context, way: str | None = None) -> Any:
         choice = Choice(self.ways, ctx.target)
-        ctx.choice = ctx.choice if ctx.rival else choice
-        script = self.job.attempt(ctx, choice, self.trial, way)
-        return script if ctx.runtime.preemptive else run_blocking(script)
+        ctx.choice = ctx.choice if ctx.rival or ctx.race else choice
+        return await self.job.attempt(ctx, choice, self.trial, way)
+
+    def _operate_plainly(self, ctx: Context, way: str | None = None) -> Any:
+        return run_blocking(self._operate(ctx, way))
+
+    def line_up(self, ctx: Context) -> Race | None:
+        """Return the race of the best two ways, or of the only one with itself; None for an ordinary call.
+
+        Nothing is raced by a way that has not worked since it failed.  Where the primary way is measured, which chance
+        decides, it goes first, or alone if it could not go on when it has lost.
+        """
+        ctx.choice = choice = Choice(self.ways, ctx.target)
+        ranked = choice.ranked(list(self.ways), ctx)
+        fit = [name for name in ranked if ctx.target.rests.is_well(name)]
+        if len(fit) < min(2, len(ranked)):
+            return None
+        first = self.job.choose(choice, ctx, self.trial)
+        others = [name for name in fit if name != first or len(ranked) == 1]
+        return Race(first, *others[:1]) if first in fit and not ctx.choice.measures else Race(first)
 
 
 def part_of(ctx: Context) -> Any:
@@ -96,7 +118,8 @@ def part_of(ctx: Context) -> Any:
 class Job:
     """Do one job in several ways, and measure what is gained by choosing; how each did is kept with its target."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
         self.pairs = Pairs(f"the {PRIMARY} operation alone")
         self.running = Running()
         self.controls = 0  # calls that were sent the primary way to measure it
@@ -105,28 +128,53 @@ class Job:
         """Make one attempt by *way*, unless it rests; else by the best one, which is chosen anew for each copy."""
         if ctx.rival and ctx.choice.measures:
             raise NotSent("a call that measures the baseline is not raced")
-        if ctx.rival or way is None:
-            way = self._choose(choice, ctx, trial)
-        began = ctx.runtime.now()
-        if not choice.target.rests.may_be_asked(way, began):
-            way = choice.best(list(choice.ways), ctx)
+        race: Race | None = ctx.race if ctx.attempt == 1 else None
+        way, began = self._way(choice, ctx, trial, way, race), ctx.runtime.now()
         choice.target.rests.take(way, began)
         ctx.arguments = {"way": way}
         is_first, trial.sent = not trial.sent, trial.sent + 1
         try:
             value = await self._call(ctx, choice, trial if is_first else None, way)
         except BaseException as error:
-            # Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
-            if isinstance(error, Exception) or ctx.remaining() <= 0:
-                choice.failed(way, began, ctx, error)
-                ctx.blameless = choice.others_may(way, began, ctx.runtime.now())
+            self._failed(choice, way, began, ctx, error, race)
             if is_first:
                 await trial.ended_badly(ctx, error, is_primary=way == PRIMARY)
             raise
         seconds = choice.worked(way, began, ctx.runtime.now())
+        if race is not None:
+            race.worked(ctx, seconds)
         if is_first and way == PRIMARY:
             trial.worked(seconds)
         return value
+
+    def _way(self, choice: Choice, ctx: Context, trial: Trial, wanted: str | None, race: Race | None) -> str:
+        """Return by which way to make an attempt: the one *wanted*, or of the *race*, unless it rests."""
+        if race is not None and ctx.rival < len(race.ways):
+            way = race.ways[ctx.rival]
+            if ctx.rival:
+                self.ledger.note_copy()
+        else:
+            way = self.choose(choice, ctx, trial) if ctx.rival or wanted is None else wanted
+        if choice.target.rests.may_be_asked(way, ctx.runtime.now()):
+            return way
+        return choice.best(list(choice.ways), ctx)
+
+    def _failed(
+        self, choice: Choice, way: str, began: float, ctx: Context, error: BaseException, race: Race | None
+    ) -> None:
+        """Take in that an attempt by *way*, which began then, ended in *error*.
+
+        Who is cancelled by the caller says nothing; who had no time left was too slow, and who lost a race is slower
+        than that.
+        """
+        now = ctx.runtime.now()
+        if isinstance(error, Exception) or ctx.remaining() <= 0:
+            choice.failed(way, began, ctx, error)
+            ctx.blameless = choice.others_may(way, began, now)
+            if race is not None and classify(error) not in OUR_FAULT:
+                race.failed(ctx, now - began)
+        elif race is not None and race.is_won:
+            select.outlasted(choice.target.arms, way, now - began)
 
     async def _call(self, ctx: Context, choice: Choice, first: Trial | None, way: str) -> Any:
         """Do the work of an attempt; the *first* one is watched."""
@@ -149,7 +197,7 @@ class Job:
         """Return whether an attempt may go on after its call: nobody stands around it who waits for all of it."""
         return ctx.parent is None and self.running.has_room(ctx.runtime.now())
 
-    def _choose(self, choice: Choice, ctx: Context, trial: Trial) -> str:
+    def choose(self, choice: Choice, ctx: Context, trial: Trial) -> str:
         """Return the best way; where that is another one, now and then the primary one all the same.
 
         There is no speed-up without a baseline.  Chance alone decides which calls measure it.

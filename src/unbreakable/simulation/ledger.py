@@ -54,7 +54,7 @@ class Ledger:
     """Count plans by strategy, and compare predictions with what is observed, for the 1,000 targets planned last."""
 
     def __init__(self) -> None:
-        self.plans = 0
+        self.plans = self.copies = 0
         self.chosen: Counter[str] = Counter()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._lock = new_lock()
@@ -69,6 +69,11 @@ class Ledger:
             self._entries.move_to_end(target)
             while len(self._entries) > MOST_TARGETS:
                 self._entries.popitem(last=False)
+
+    def note_copy(self) -> None:
+        """Take in that a race has sent a second copy."""
+        with self._lock:
+            self.copies += 1
 
     def compare(self, target: str, took: Sequence[float], failed: int) -> None:
         """Compare calls at *target* with what was predicted of them."""

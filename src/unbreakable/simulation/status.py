@@ -18,7 +18,8 @@ class QuantumStats:
     ``avg_speedup`` is measured at the median, ``p99_speedup`` at the 99th percentile, against each job's primary
     operation alone, one attempt with the call's deadline; None when it cannot be told from none.
     ``best_strategies`` says how often each strategy was chosen, ``calibration`` by target how well predictions held,
-    ``extra_load`` what share of extra requests the plans in force are predicted to make, None without any.
+    ``raced`` how many second copies races have sent, ``extra_load`` what share of extra requests the plans in force are
+    predicted to make, with those of the races; None without any plan or race.
     """
 
     total_simulations: int
@@ -28,6 +29,7 @@ class QuantumStats:
     best_strategies: Mapping[str, int]
     calibration: Mapping[str, Calibration]
     extra_load: float | None
+    raced: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
@@ -39,4 +41,5 @@ class QuantumStats:
             "best_strategies": dict(self.best_strategies),
             "calibration": {target: each.to_dict() for target, each in self.calibration.items()},
             "extra_load": self.extra_load,
+            "raced": self.raced,
         }
