@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import statistics
@@ -26,7 +27,7 @@ from benchmarks.truth.contest import OURS, Result, Task, contest
 from benchmarks.truth.goals import Results
 from benchmarks.truth.oracle import oracle
 from benchmarks.truth.rule import Rule
-from benchmarks.truth.table import conclude, line, show
+from benchmarks.truth.table import conclude, described, line, show
 from benchmarks.truth.worlds import WORLDS
 
 AHEAD = 2  # worlds that are played while one is waited for
@@ -78,13 +79,11 @@ def collected(name: str, rule: Rule | None, runs: list[Future[dict[str, Result]]
 
 
 def plain(result: Result) -> dict[str, object]:
-    """Return a result as JSON has it."""
-    return {
-        "figures": result.figures._asdict(),
-        "score": result.score._asdict(),
-        "microseconds": result.cost,
-        "errors": result.errors,
-    }
+    """Return a result as JSON has it: None where there is no number, or no end."""
+    numbers = {name: value for name, value in result.figures._asdict().items() if name != "recovery"}
+    recovery = result.figures.recovery if math.isfinite(result.figures.recovery) else None
+    figures = {**numbers, "recovery": recovery}
+    return {"figures": figures, "score": result.score._asdict(), "microseconds": result.cost, "errors": result.errors}
 
 
 def main() -> int:
@@ -93,15 +92,16 @@ def main() -> int:
     names = names_of(asked)
     if not asked.json:
         print(f"{asked.calls} calls a run, seeds 1 to {asked.seeds}; milliseconds", flush=True)
-    found = dict[str, Results]()
+    found, told = dict[str, Results](), dict[str, object]()
     for name, rule, results in played(names, asked):
         found[name] = results
+        runs = {other: [plain(one) for one in each] for other, each in results.items()}
+        told[name] = {"oracle": rule and described(rule), "rules": runs}
         if not asked.json:
             (line if asked.random else show)(world_of(name), results, rule)
             sys.stdout.flush()
     if asked.json:
-        whole = {name: {rule: [plain(one) for one in each] for rule, each in of.items()} for name, of in found.items()}
-        print(json.dumps({"seeds": list(range(1, asked.seeds + 1)), "calls": asked.calls, "worlds": whole}))
+        print(json.dumps({"seeds": list(range(1, asked.seeds + 1)), "calls": asked.calls, "worlds": told}))
         return 0
     conclude(found)
     cost = statistics.fmean(one.cost for results in found.values() for one in results[OURS])

@@ -50,9 +50,8 @@ def show(world: World, results: Results, oracle: Rule | None) -> None:
         print(f"{rule:14}" + "".join(cells))
     if oracle is not None:
         print(f"  oracle: {described(oracle)}")
-    errors = sum((Counter(each.errors) for each in results[OURS]), Counter())
-    if errors:
-        print(f"  ours raised: {', '.join(f'{name} {count}' for name, count in errors.most_common())}")
+    if raised := _raised(results[OURS]):
+        print(f"  ours raised: {raised}")
     for goal in GOALS.get(world.name, []):
         met, value = goal.judged(results)
         sign = ">=" if goal.at_least else "<="
@@ -71,7 +70,12 @@ def line(world: World, results: Results, oracle: Rule | None) -> None:
     text = ", ".join(f"{rule} {score:.2f} ({success:.3%})" for rule, score, success in cells)
     mark = "  LOST" if cells[1][1] < cells[0][1] else ""
     print(f"{world.name:8}{text}, load {results[OURS][0].figures.load:.3f}{mark}")
-    print(f"{'':8}{world.title}; {world.rate:g} calls/s, deadline {world.deadline:g} s")
+    print(f"{'':8}{world.title}; {world.rate:g} calls/s, deadline {world.deadline:g} s; {_raised(results[OURS])}")
+
+
+def _raised(results: Sequence[Result]) -> str:
+    errors = sum((Counter(each.errors) for each in results), Counter[str]())
+    return ", ".join(f"{name} {count}" for name, count in errors.most_common())
 
 
 def described(rule: Rule) -> str:
@@ -114,8 +118,16 @@ def lost(results: Results) -> Iterator[str]:
 
 def _beats(theirs: Sequence[Result], mine: Sequence[Result], of: Of, sign: float) -> bool:
     gaps = [sign * (of(his) - of(our)) for his, our in zip(theirs, mine, strict=True)]
-    spread = statistics.stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else 0.0
-    return statistics.fmean(gaps) > max(2.1 * spread, 1e-9)
+    return statistics.fmean(gaps) > max(half_width(gaps), 1e-9)
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Return half of the 95 % interval of the mean of *values*, by Student's t (Cornish and Fisher); 0 of one."""
+    if len(values) < 2:
+        return 0.0
+    free = len(values) - 1
+    student = 1.959964 + 2.372271 / free + 2.822497 / free**2 + 2.555850 / free**3
+    return student * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def conclude(played: dict[str, Results]) -> None:
