@@ -304,3 +304,13 @@ def test_so_many_ways_are_remembered_that_failed(rests):
     rests.failed("256", 0.0, dead=True)
 
     assert (True, False) == (before, rests.is_down("0"))
+
+
+def test_a_way_is_well_that_has_worked_since_it_failed():
+    """Of one that never failed nothing is known that would speak against it."""
+    rests = Rests()
+    rests.failed("a", now=0.0)
+
+    assert [False, True] == [rests.is_well("a"), rests.is_well("b")]
+    rests.worked("a")
+    assert rests.is_well("a")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 
-from unbreakable.simulation.select import learn, order
+import pytest
+
+from unbreakable.simulation.select import learn, order, outlasted
 from unbreakable.stats import Arms
 
 
@@ -56,3 +59,28 @@ def test_nothing_is_drawn_where_there_is_nothing_to_choose():
     learn(arms, "only", 1.0, ok=True)
 
     assert ["only"] == order(arms, ["only"], lambda: 1 / 0)
+
+
+def test_of_two_that_are_raced_the_slower_is_not_taken_for_as_fast():
+    """Only the sooner of two answers is ever seen; what is learned of both comes near to what is so all the same."""
+    dice, arms = random.Random(1), Arms()
+    for _ in range(3_000):
+        took = {"slow": 0.2 * dice.lognormvariate(0.0, 0.6), "fast": 0.1 * dice.lognormvariate(0.0, 0.6)}
+        winner = min(took, key=took.__getitem__)
+        learn(arms, winner, took[winner], ok=True)
+        outlasted(arms, "slow" if winner == "fast" else "fast", took[winner])
+
+    known = {name: arms.value(name)[0] for name in ("slow", "fast")}
+    assert known["slow"] == pytest.approx(math.log(0.2), abs=0.3)
+    assert known["fast"] == pytest.approx(math.log(0.1), abs=0.3)
+    assert known["slow"] - known["fast"] > 0.4
+
+
+def test_an_arm_of_which_only_an_age_is_known_takes_longer_than_that():
+    """However long that was, it costs no more than a failure."""
+    arms = Arms()
+    outlasted(arms, "young", 0.1)
+    outlasted(arms, "ancient", 1e9)
+
+    assert arms.value("young")[0] > math.log(0.1)
+    assert arms.value("ancient")[0] == pytest.approx(math.log(60.0))
