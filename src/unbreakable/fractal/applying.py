@@ -76,6 +76,7 @@ async def _apply(
     if changes:
         ctx.arguments = {**ctx.arguments, **changes}
     turn.shared, turn.mended_at = not changes, ctx.runtime.now()
+    turn.through += 1
     did = f", which changed {in_a_row(changes)}" * bool(changes)
     if len(changes) < len(told):
         others = in_a_row(name for name in told if name not in changes)

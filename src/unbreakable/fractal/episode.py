@@ -18,13 +18,16 @@ class Episode:
     It may have failed *before* by a signature, "" for none.
     """
 
-    __slots__ = ("candidates", "failures", "looks", "tries", "under_way")
+    __slots__ = ("candidates", "failures", "looks", "through", "tries", "under_way")
 
     def __init__(self, before: str) -> None:
         self.failures = Counter([before] if before else ())
         self.tries: dict[str, Counter[str]] = {}
         self.candidates: Sequence[Remedy] = ()  #: for the latest failure
         self.looks: dict[str, bool | None] = {}  #: by signature, whether it is to see if what was in vain helps by now
+        self.through = (
+            0  #: the number of times that what was tried last had gone through, if it served other calls, too
+        )
         self.under_way: dict[str, tuple[Remedy, float]] = {}  #: what goes on and was not enough so far, and its seconds
 
     def failed(self, failure: Failure, candidates: Sequence[Remedy]) -> Mapping[str, int]:
@@ -38,6 +41,7 @@ class Episode:
 
         What goes on where it stopped, such as to halve a batch, has not been tried as long as it goes through.
         """
+        self.through = mended.turn.through if mended is not None and mended.turn.shared else 0
         if mended is None:
             self.under_way.pop(failure.signature, None)  # it went as far as it goes, which was told by itself
         if mended is None or not mended.goes_on:
@@ -50,8 +54,11 @@ class Episode:
     def confirm(self, target: Any, failure: Failure, mended: Remedy | None, *, worked: bool, seconds: float) -> bool:
         """Let the *target* learn from the attempt after *mended*, a try that took *seconds*; return whether it did.
 
-        What goes on is judged as a whole: by a success, or when no attempts are left for more of it.
+        What goes on is judged as a whole: by a success, or when no attempts are left for more of it.  Calls
+        that were served by the same application, and agree on it, are one verdict: it happened once.
         """
+        if mended is not None and self.through and not mended.turn.is_news(self.through, worked=worked):
+            return True
         _, before = self.under_way.pop(failure.signature, (None, 0.0))
         if mended is not None and mended.goes_on and not worked:
             self.under_way[failure.signature] = mended, before + seconds

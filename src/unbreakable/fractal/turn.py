@@ -11,11 +11,22 @@ from unbreakable.runtime import Gate
 class Turn:
     """Let one call at a time apply a remedy, and know when that last went through."""
 
-    __slots__ = ("__weakref__", "alone", "mended_at", "shared")
+    __slots__ = ("__weakref__", "alone", "judged", "mended_at", "shared", "through", "verdict")
 
     def __init__(self) -> None:
         self.alone, self.mended_at = Gate(1), float("-inf")
+        self.through = self.judged = 0  #: how often it went through, and the latest of these times that was judged
+        self.verdict: bool | None = None  #: whether that helped; None where calls do not agree: they succeed by chance
         self.shared = True  #: whether one application serves every call, as long as it changed no arguments
+
+    def is_news(self, time: int, *, worked: bool) -> bool:
+        """Return whether that it *worked* tells anything new of that *time* that it went through."""
+        if time > self.judged:
+            self.judged, self.verdict = time, worked
+            return True
+        if time == self.judged and worked is not self.verdict:
+            self.verdict = None
+        return time == self.judged and self.verdict is None
 
 
 class Turns:

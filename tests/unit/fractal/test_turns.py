@@ -131,3 +131,38 @@ def test_who_comes_to_lie_where_another_has_lain_does_not_get_its_turn(monkeypat
     assert turns.of(owners[-1]) is turns.of(owners[-1])
     owners.clear()
     assert not turns._by_id
+
+
+def test_calls_that_agree_on_what_served_them_all_are_one_verdict():
+    """Only where they do not, as where most succeed by chance, each of them tells something."""
+    served = turn.Turn()
+    told = [(1, False), (1, False), (2, True), (1, False), (2, True), (2, False), (2, True), (2, False), (3, False)]
+    news = [served.is_news(time, worked=worked) for time, worked in told]
+
+    assert [True, False, True, False, False, True, True, True, True] == news
+
+
+def test_one_unlucky_refresh_loses_none_of_the_calls_that_it_served():
+    """The identity server gave thirty callers its old token once more: that was in vain once, not thirty times."""
+    known = {"valid": False, "refreshed": 0}
+
+    @ub.protect("partner", effects="idempotent")
+    async def ask():
+        is_valid = known["valid"]
+        await ASYNCIO.sleep(0.1)
+        if not is_valid:
+            raise PermissionError("401")
+
+    @ask.remedy(PermissionError)
+    async def refresh(failure):
+        await ASYNCIO.sleep(0.3)
+        known["refreshed"] += 1
+        known["valid"] = known["refreshed"] > 1
+
+    async def story():
+        return [outcome.ok for outcome in await asyncio.gather(*(ask.outcome() for _ in range(30)))]
+
+    with virtual_time():
+        assert [True] * 30 == asyncio.run(story())
+    ((told,),) = (each.values() for each in ask.node.get_status().remedies.values())
+    assert told["tried"] < 3
