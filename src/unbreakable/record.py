@@ -52,6 +52,7 @@ class Record:
 
     def __init_subclass__(cls) -> None:
         """Add the annotations of the class to its fields."""
+        super().__init_subclass__()  # of Generic, where it is one
         cls.__dataclass_fields__, cls.__dataclass_params__ = FIELDS, PARAMS
         own = tuple(name for name, kind in inspect.get_annotations(cls).items() if "ClassVar" not in str(kind))
         cls.fields = (*cls.fields, *own)

@@ -206,3 +206,8 @@ def test_a_failure_made_of_what_is_known_is_like_any_other():
     assert (2, 1.5, "down") == (sent.attempt, sent.at, str(sent.error))
     with pytest.raises(dataclasses.FrozenInstanceError):
         made.attempt = 4
+
+
+def test_a_generic_record_can_be_subscripted_when_a_program_is_read() -> None:
+    """An annotation such as ``-> ub.Outcome[int]`` is evaluated, unless the module puts that off."""
+    assert (int,) == ub.Outcome[int].__args__
