@@ -88,13 +88,12 @@ class Healing:
             return failure
         since = ctx.runtime.now()
         if not may_repeat(ctx.plan.effects, failure):
-            mended = await apply(ctx, failure, remedy)  # in vain for this call, but the next one finds it mended
-            if mended is not None:
-                ctx.target.experience.owe(failure.signature, mended, ctx.runtime.now(), ctx.target.successes_of_all())
+            owe(ctx, failure, await apply(ctx, failure, remedy))  # in vain for this call, but the next finds it mended
             return deny(ctx, failure, why_not(ctx, failure))
         mended = await apply(ctx, failure, remedy)
         episode.tried(failure, remedy, mended)
         if not await self._pace(ctx, failure, mended):
+            owe(ctx, failure, mended)
             return failure
         if not may_run_twice_at_once(ctx.plan.effects) and await left_at_work(ctx):
             return deny(ctx, failure, "what the attempt had left at work must not be done twice")
@@ -300,6 +299,12 @@ def mended_for_now(ctx: Context, failure: Failure, remedy: Remedy) -> None:
     experience, successes = ctx.target.experience, ctx.target.successes_of_all()
     experience.looks_ahead().mended(failure.signature, remedy.name, remedy.turn.mended_at, successes)
     ctx.target.look_ahead()
+
+
+def owe(ctx: Context, failure: Failure, mended: Remedy | None) -> None:
+    """Leave it to the next failure of this sort to tell whether *mended* has helped: no attempt follows it here."""
+    if mended is not None:
+        ctx.target.experience.owe(failure.signature, mended, ctx.runtime.now(), ctx.target.successes_of_all())
 
 
 def confirm(

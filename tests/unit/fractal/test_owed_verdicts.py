@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unbreakable as ub
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.remedies import Remedy
+from unbreakable.testing import virtual_time
 
 REFRESH = Remedy("refresh", lambda failure: True, lambda failure: None)
 
@@ -31,3 +33,26 @@ def test_a_success_counts_for_a_repair_only_where_nothing_had_succeeded_before_i
     assert [(0, 0), (1.0, 0.0), (1.95, 1.0)] == verdicts[:3]
     assert verdicts[3][1] < 1.0 < verdicts[3][0]
     assert verdicts[4][0] > verdicts[3][0]
+
+
+def test_a_remedy_after_which_no_attempt_can_be_paid_is_judged_by_the_next_call():
+    """Else the first of two would be applied call after call, and the one that helps never."""
+    valid, applied = [], []
+
+    @ub.protect("partner", effects="idempotent", breaker=False, budget=ub.RetryBudget(start=0, floor=0))
+    def ask():
+        if not valid:
+            raise PermissionError("401")
+
+    @ask.remedy(PermissionError)
+    def clear_session(failure):
+        applied.append("clear_session")
+
+    @ask.remedy(PermissionError)
+    def refresh(failure):
+        applied.append("refresh")
+        valid.append(True)
+
+    with virtual_time():
+        assert [False, False, True] == [ask.outcome().ok for _ in range(3)]
+    assert ["clear_session", "refresh"] == applied
