@@ -100,7 +100,10 @@ def work_with_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwa
     def work(ctx: Context) -> Callable[[], Any]:
         if not ctx.arguments:
             return functools.partial(function, *args, **kwargs)
-        bound = signature_of(function).bind(*args, **kwargs)
+        try:
+            bound = signature_of(function).bind(*args, **kwargs)
+        except TypeError:  # a decorator gives it what its caller does not
+            return functools.partial(function, *args, **{**kwargs, **ctx.arguments})
         for name, value in ctx.arguments.items():
             _change(bound, name, value)
         return functools.partial(function, *bound.args, **bound.kwargs)

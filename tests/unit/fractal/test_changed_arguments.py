@@ -123,3 +123,18 @@ def test_what_nobody_can_say_of_a_call_is_refused():
     expected = "execute() has no argument 'tock'; expected one of ['iteration', 'nodes', 'results', 'state', 'tick']"
     with pytest.raises(TypeError, match=re.escape(expected)):
         ub.FractalNode("n").execute_sync(lambda: 1, tock=1)
+
+
+def test_below_a_decorator_that_puts_an_argument_in_a_change_goes_by_name():
+    """The signature is that of the function inside, which takes more than its caller gives."""
+
+    @functools.wraps(by_session)
+    def with_session(*args, **kwargs):
+        return by_session("session", "key", *args, **kwargs)
+
+    assert ("CAI", "new") == mended(with_session, {"token": "new"}, "CAI").value
+    assert ("CAI", "new") == mended(with_session, {"token": "new"}, city="CAI", token="old").value
+
+
+def by_session(session, key, city, token="old"):  # noqa: S107
+    return known(city, token)
