@@ -16,8 +16,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 Priority: TypeAlias = Literal["critical", "high", "normal", "low"]
 NAMES: Final[tuple[Priority, ...]] = get_args(Priority)
 RANKS: Final = {name: rank for rank, name in enumerate(NAMES, start=-NAMES.index("normal"))}  # normal: 0
+MOST_OPEN = 100  # blocks of a context, one in another: more were left open, by generators that were closed elsewhere
 
 _priority: contextvars.ContextVar[Priority] = contextvars.ContextVar("unbreakable_priority", default="normal")
+_open: contextvars.ContextVar[tuple[tuple[priority, contextvars.Token[Priority]], ...]] = contextvars.ContextVar(
+    "unbreakable_open_blocks", default=()
+)
 
 
 class priority:  # noqa: N801 - read as a word: with ub.priority("low")
@@ -37,16 +41,19 @@ class priority:  # noqa: N801 - read as a word: with ub.priority("low")
         if name not in NAMES:
             raise refuse("priority", f"one of {', '.join(NAMES)}", name)
         self.name: Priority = name
-        self._before: list[contextvars.Token[Priority]] = []
 
     def __enter__(self) -> None:
         """Begin the block."""
-        self._before.append(_priority.set(self.name))
+        _open.set((*_open.get()[-MOST_OPEN:], (self, _priority.set(self.name))))
 
     def __exit__(self, *error: object) -> None:
         """End the block, and let through what was raised in it."""
-        with contextlib.suppress(ValueError):  # a generator that was closed in another context
-            _priority.reset(self._before.pop())
+        blocks = _open.get()
+        mine = max((place for place, (block, _) in enumerate(blocks) if block is self), default=None)
+        if mine is not None:  # else a generator is closed in another context, and so where a token is of another one
+            _open.set((*blocks[:mine], *blocks[mine + 1 :]))
+            with contextlib.suppress(ValueError):
+                _priority.reset(blocks[mine][1])
 
     def __call__(self, function: F) -> F:
         """Return *function*, sync or async, whose calls run in such a block each; a generator's steps do."""

@@ -10,8 +10,9 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import ConfigurationError
-from unbreakable.policies.priority import importance, rank
+from unbreakable.policies.priority import MOST_OPEN, _open, importance, rank
 from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
 
 
 def test_the_innermost_block_counts_and_ends():
@@ -51,6 +52,36 @@ def test_an_async_function_can_be_decorated():
 
     assert ["high", "high", "normal"] == asyncio.run(story())
     assert "work" == work.__name__
+
+
+def test_one_block_serves_tasks_at_the_same_time():
+    """Each ends its own: what was before holds again in both, whichever ends first."""
+    low = ub.priority("low")
+
+    async def work(begins, takes):
+        await ASYNCIO.sleep(begins)
+        with low:
+            await ASYNCIO.sleep(takes)
+        return importance()
+
+    async def story():
+        return await asyncio.gather(work(0.0, 2.0), work(1.0, 2.0))
+
+    with virtual_time():
+        assert ["normal", "normal"] == asyncio.run(story())
+
+
+def test_blocks_that_are_left_elsewhere_are_forgotten_here():
+    """As those of generators that another thread ends: there they say nothing, and here they do not add up."""
+    block = ub.priority("low")
+
+    def leave_open():
+        for _ in range(3 * MOST_OPEN):
+            block.__enter__()
+            contextvars.copy_context().run(block.__exit__)
+        return len(_open.get())
+
+    assert contextvars.copy_context().run(leave_open) <= MOST_OPEN + 1
 
 
 def test_a_block_can_be_entered_again_inside_itself():
