@@ -114,7 +114,7 @@ def argument_of(name: str) -> Any:
     is_the_callers = not (args and isinstance(args[0], Context))  # a node's operation takes the context
     try:
         parameters = signature_of(function)
-        given = parameters.bind_partial(*args, **kwargs).arguments if is_the_callers else {}
+        given = {**kwargs, **parameters.bind_partial(*args, **kwargs).arguments} if is_the_callers else {}
     except (TypeError, ValueError):
         return None
     default = parameters.parameters.get(name)

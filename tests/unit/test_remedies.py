@@ -107,7 +107,7 @@ def test_a_longer_timeout_is_for_what_we_have_cut():
     assert [True, False] == [remedy.matches(ub.Failure(AttemptTimeout(), cut=cut)) for cut in (True, False)]
 
 
-@pytest.mark.parametrize("form", ["by place", "by name", "by default", "node"])
+@pytest.mark.parametrize("form", ["by place", "by name", "by default", "among others", "node"])
 def test_a_smaller_batch_is_halved_until_it_fits(form):
     """The argument is found however it was passed, and halved with each attempt of the call."""
     sizes = []
@@ -121,11 +121,15 @@ def test_a_smaller_batch_is_halved_until_it_fits(form):
     door = ub.protect("loader", remedies=[ub.remedies.smaller_batch("size")], **FREE)(
         lambda first=None, size=100: load(first, size)
     )
+    among_others = ub.protect("loader", remedies=[ub.remedies.smaller_batch("size")], **FREE)(
+        lambda **others: load(None, others["size"])
+    )
     node = ub.FractalNode("loader", load, remedies=[ub.remedies.smaller_batch("size")], **FREE)
     calls = {
         "by place": lambda: door(None, 100),
         "by name": lambda: door(size=100),
         "by default": door,
+        "among others": lambda: among_others(size=100),
         "node": lambda: node.execute_sync().unwrap(),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
 from unbreakable.events import CircuitOpened, CircuitRamping, Event
 from unbreakable.outcome import Failure, Result, is_a
-from unbreakable.policies.circuit import Circuit, State
+from unbreakable.policies.circuit import Circuit
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.terms import Terms
 from unbreakable.runtime import Place
@@ -109,8 +109,8 @@ def admitted(circuit: Circuit, ctx: Context, now: float) -> tuple[int | None, ty
 
 
 def rests_too_long(circuit: Circuit, ctx: Context) -> bool:
-    """Return whether the call would stand in line in vain: the rest, whose end is known, is over after its deadline."""
-    return circuit.state is State.OPEN and circuit.until >= ctx.deadline
+    """Return whether the call would stand in line in vain: the rest is over after its deadline, or never by itself."""
+    return circuit.shut and circuit.until >= ctx.deadline
 
 
 def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:

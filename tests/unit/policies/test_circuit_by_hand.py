@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 from tests.unit.policies.test_circuit import half_open, opened
 
+import unbreakable as ub
 from unbreakable.policies import Circuit, CircuitBreaker, State
+from unbreakable.testing import virtual_time
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,13 @@ def test_half_of_its_time_is_enough_for_a_probe_and_any_for_who_is_let_through_a
 
     assert ([True, False], False, True) == (told, before, ramp.has_time(10.0, 0.0, 10.0))
     assert 0.0 == Circuit(CircuitBreaker()).needs
+
+
+def test_a_circuit_that_was_forced_open_keeps_nobody_in_line():
+    """Its rest has no end to wait for: every call is refused at once, whatever ``wait`` says."""
+    with virtual_time() as clock:
+        call = ub.protect("call", breaker=ub.CircuitBreaker(wait=60.0), effects="none")(lambda: 1)
+        call.node.breaker.force_open()
+        refused = call.outcome()
+
+        assert (0.0, ub.errors.CircuitOpen) == (clock.now(), type(refused.error))
