@@ -40,11 +40,12 @@ class Score(NamedTuple):
 
 def figures(run: Run, world: World) -> Figures:
     """Return the figures of *run*."""
+    everyone = quantiles(np.where(run.fine, run.took, world.deadline), world.deadline)
     late = run.made[LEARNED:] if len(run.made) > 2 * LEARNED else run.made[len(run.made) // 2 :]
     return Figures(
         success=float(run.fine.mean()),
-        ok=quantiles(run.took[run.fine], world.deadline),
-        all=quantiles(np.where(run.fine, run.took, world.deadline), world.deadline),
+        ok=everyone if run.fine.all() else quantiles(run.took[run.fine], world.deadline),
+        all=everyone,
         load=float(run.made.mean()),
         late=float(late.mean()),
         worst=worst(run, world.rate),
@@ -62,8 +63,8 @@ def quantiles(took: Any, nothing: float) -> tuple[float, ...]:
 def worst(run: Run, rate: float) -> float:
     """Return requests a call in the worst second (of more, where few calls come)."""
     width = max(SMALLEST, CROWD / rate)
-    edges = np.arange(0.0, float(run.comes[-1]) + width, width)
-    came, made = np.histogram(run.comes, edges)[0], np.histogram(run.begun, edges)[0]
+    count = int(float(run.comes[-1]) / width) + 1
+    came, made = (np.histogram(each, count, (0.0, count * width))[0] for each in (run.comes, run.begun))
     whole = came >= CROWD / 4.0
     return float((made[whole] / came[whole]).max()) if whole.any() else math.nan
 
