@@ -36,6 +36,13 @@ class Hedge(Preset):
         """Race the attempt against its copies."""
         if not ctx.runtime.preemptive and not self.threads:
             return await inner(ctx)
+        try:
+            return await self.race(inner, ctx)
+        except BulkheadFull as full:  # every worker thread is held by a call that does not come back
+            return ctx.refuse(full)
+
+    async def race(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Return the first success of the attempt and its copies; BulkheadFull if there is no thread for the first."""
         bells: list[Waiter] = []
         over: list[Result[Any]] = []
 
@@ -47,10 +54,7 @@ class Hedge(Preset):
             return result
 
         rivals = [self._rival(number, inner, ctx, bells, over) for number in range(1, self.most + 1)]
-        try:
-            return await ctx.runtime.first(leader, *rivals, owner=ctx.target)  # type: ignore[no-any-return]
-        except BulkheadFull as full:  # every worker thread is held by a call that does not come back
-            return ctx.refuse(full)
+        return await ctx.runtime.first(leader, *rivals, owner=ctx.target)  # type: ignore[no-any-return]
 
     def _rival(
         self, number: int, inner: Inner, ctx: Context, bells: list[Waiter], over: list[Result[Any]]

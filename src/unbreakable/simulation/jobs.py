@@ -18,7 +18,7 @@ from unbreakable.runtime import run_blocking
 from unbreakable.simulation import select
 from unbreakable.simulation.ledger import Ledger
 from unbreakable.simulation.pairs import Pairs
-from unbreakable.simulation.race import Race
+from unbreakable.simulation.race import Left, Race
 from unbreakable.simulation.trial import RUN_ON, Running, Trial, may_be_overtaken
 
 PRIMARY = "primary"
@@ -91,8 +91,8 @@ class Order:
     def _operate_plainly(self, ctx: Context, way: str | None = None) -> Any:
         return run_blocking(self._operate(ctx, way))
 
-    def line_up(self, ctx: Context) -> Race | None:
-        """Return the race of the best two ways, or of the only one with itself; None for an ordinary call.
+    def line_up(self, ctx: Context) -> tuple[str, ...]:
+        """Return the best two ways, or the only one twice; none for an ordinary call.
 
         Nothing is raced by a way that has not worked since it failed.  Where the primary way is measured, which chance
         decides, it goes first, or alone if it could not go on when it has lost.
@@ -100,11 +100,11 @@ class Order:
         ctx.choice = choice = Choice(self.ways, ctx.target)
         ranked = choice.ranked(list(self.ways), ctx)
         fit = [name for name in ranked if ctx.target.rests.is_well(name)]
-        if len(fit) < min(2, len(ranked)):
-            return None
+        if len(fit) < min(2, len(ranked)) or not self.job.left.has_room(ctx.runtime.now()):
+            return ()
         first = self.job.choose(choice, ctx, self.trial)
         others = [name for name in fit if name != first or len(ranked) == 1]
-        return Race(first, *others[:1]) if first in fit and not ctx.choice.measures else Race(first)
+        return (first, *others[:1]) if first in fit and not ctx.choice.measures else (first,)
 
 
 def part_of(ctx: Context) -> Any:
@@ -121,7 +121,7 @@ class Job:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.pairs = Pairs(f"the {PRIMARY} operation alone")
-        self.running = Running()
+        self.running, self.left = Running(), Left()
         self.controls = 0  # calls that were sent the primary way to measure it
 
     async def attempt(self, ctx: Context, choice: Choice, trial: Trial, way: str | None) -> Any:
@@ -143,6 +143,7 @@ class Job:
         seconds = choice.worked(way, began, ctx.runtime.now())
         if race is not None:
             race.worked(ctx, seconds)
+            self.left.look(race, ctx)
         if is_first and way == PRIMARY:
             trial.worked(seconds)
         return value
@@ -150,7 +151,7 @@ class Job:
     def _way(self, choice: Choice, ctx: Context, trial: Trial, wanted: str | None, race: Race | None) -> str:
         """Return by which way to make an attempt: the one *wanted*, or of the *race*, unless it rests."""
         if race is not None and ctx.rival < len(race.ways):
-            way = race.ways[ctx.rival]
+            way, race.sent = race.ways[ctx.rival], race.sent + 1
             if ctx.rival:
                 self.ledger.note_copy()
         else:
@@ -164,17 +165,15 @@ class Job:
     ) -> None:
         """Take in that an attempt by *way*, which began then, ended in *error*.
 
-        Who is cancelled by the caller says nothing; who had no time left was too slow, and who lost a race is slower
-        than that.
+        Who is cancelled by the caller, or lost a race, says nothing; who had no time left was too slow.
         """
         now = ctx.runtime.now()
         if isinstance(error, Exception) or ctx.remaining() <= 0:
             choice.failed(way, began, ctx, error)
             ctx.blameless = choice.others_may(way, began, now)
-            if race is not None and classify(error) not in OUR_FAULT:
-                race.failed(ctx, now - began)
-        elif race is not None and race.is_won:
-            select.outlasted(choice.target.arms, way, now - began)
+        if race is not None:
+            race.failed(ctx, now - began, blamed=isinstance(error, Exception) and classify(error) not in OUR_FAULT)
+            self.left.look(race, ctx)
 
     async def _call(self, ctx: Context, choice: Choice, first: Trial | None, way: str) -> Any:
         """Do the work of an attempt; the *first* one is watched."""

@@ -5,49 +5,96 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from unbreakable.errors import ConfigurationError
-from unbreakable.policies import Context, Hedge
+from unbreakable.errors import BulkheadFull, ConfigurationError
+from unbreakable.outcome import Result
+from unbreakable.policies import Context, Hedge, Inner
 from unbreakable.policies.check import refuse
 from unbreakable.policies.circuit import State
 from unbreakable.policies.effects import checked
+from unbreakable.simulation.select import outlasted
 
 if TYPE_CHECKING:
     from unbreakable.simulation.jobs import Order
 
-TWO_AT_ONCE = Hedge(0.0)
+MOST_LEFT = 8  # losers of one job that are at work in threads: beyond that its calls are ordinary ones
+
+
+class TwoAtOnce(Hedge):
+    """Begin a copy with the attempt: on an event loop of what is awaited there, in plain code in threads.
+
+    Where no thread is to be had for the two, one attempt is made as usual.
+    """
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Race the two copies."""
+        try:
+            return await self.race(inner, ctx)
+        except BulkheadFull:
+            return await inner(ctx)
+
+
+TWO_AT_ONCE = TwoAtOnce(0.0, threads=False)  # what is plain stays on its event loop
 
 
 class Race:
     """Hold by which ways the first attempt of a call is made at once, one or two, and how the copies ended so far."""
 
-    __slots__ = ("fault", "is_won", "ways")
-
     def __init__(self, *ways: str) -> None:
         self.ways, self.is_won = ways, False
+        self.sent = self.ended = 0  # copies
         self.fault: float | None = None  #: seconds after which the first copy failed
 
     @property
-    def has_rivals(self) -> bool:
-        """Return whether two copies are made."""
-        return len(self.ways) > 1
+    def is_at_work(self) -> bool:
+        """Return whether a copy is under way."""
+        return self.sent > self.ended
 
     def worked(self, ctx: Context, seconds: float) -> None:
         """Take in a good answer after so many *seconds*, of which the call tells its target if it is the first one.
 
         One of a thread that was left behind came later; so the target knows at least how long it took.
         """
+        self.ended += 1
         if self.is_won:
             ctx.target.ages.append(seconds)
-        elif ctx.rival and self.fault is not None:
-            ctx.target.faults.append(self.fault)
+            return
         self.is_won = True
+        if ctx.rival and self.fault is not None:
+            ctx.target.faults.append(self.fault)
+        if self.is_at_work:
+            outlasted(ctx.target.arms, self.ways[1 - ctx.rival], seconds)
 
-    def failed(self, ctx: Context, seconds: float) -> None:
-        """Take in a failure after so many *seconds*; the first copy's is the call's, unless the other one wins."""
-        if ctx.rival or self.is_won:
+    def failed(self, ctx: Context, seconds: float, *, blamed: bool) -> None:
+        """Take in a failure after so many *seconds*; the first copy's is the call's, unless the other one wins.
+
+        *blamed* says that it is the target that failed.
+        """
+        self.ended += 1
+        if blamed and (ctx.rival or self.is_won):
             ctx.target.faults.append(seconds)
-        else:
+        elif blamed:
             self.fault = seconds
+
+
+class Left:
+    """The races of one job whose losers are at work in threads although the calls are over."""
+
+    def __init__(self) -> None:
+        self._until: dict[Race, float] = {}  #: and until when: a thread that hangs, or was there before a fork
+
+    def has_room(self, now: float) -> bool:
+        """Return whether one more may be left so."""
+        for each, until in list(self._until.items()):
+            if until < now:
+                self._until.pop(each, None)
+        return len(self._until) < MOST_LEFT
+
+    def look(self, race: Race, ctx: Context) -> None:
+        """See whether a copy of *race*, of which the one of *ctx* has ended, is left at work."""
+        if race.is_won and race.is_at_work and not ctx.runtime.preemptive:
+            self._until[race] = ctx.deadline
+        else:
+            self._until.pop(race, None)
 
 
 def check_race(race: object, effects: Any) -> None:
@@ -67,8 +114,9 @@ def line_up(ctx: Context, order: Order) -> None:
     if not (is_calm(ctx) and ctx.node.could_hedge(ctx)):
         return
     plan, ctx.plan = ctx.plan, replace(ctx.plan, hedge=TWO_AT_ONCE)
-    ctx.race = order.line_up(ctx)
-    if ctx.race is None or not ctx.race.has_rivals:
+    ways = order.line_up(ctx)
+    ctx.race = Race(*ways) if ways else None
+    if len(ways) < 2:
         ctx.plan = plan
 
 

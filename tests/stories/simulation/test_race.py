@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
 from tests.racing import Ways, of, play, sleep
@@ -202,9 +204,37 @@ def test_a_copy_that_fails_is_known_to_have_failed(fails, winner):
         ways, engine = Ways(primary=1.0, replica=1.0), ub.QuantumSimulationEngine()
         ways.seconds[winner], ways.errors[fails] = 2.0, OSError(fails)
         assert winner == await ways.ask(engine)
-        return list(of(engine).target.faults), of(engine).get_status().success_count
+        target = of(engine).target
+        return list(target.faults), round(target.arms.value(fails)[1]), of(engine).get_status().success_count
 
-    assert ([1.0], 1) == play(story)
+    assert ([1.0], 1, 1) == play(story)
+
+
+def test_a_copy_that_is_told_that_the_request_is_wrong_says_nothing_against_the_target():
+    """It answered, and was right, for all that is known."""
+
+    class NotFound(Exception):
+        http_status = 404
+
+    async def story(clock):
+        ways, engine = Ways(primary=2.0, replica=1.0), ub.QuantumSimulationEngine()
+        ways.errors["replica"] = NotFound()
+        await ways.ask(engine)
+        return list(of(engine).target.faults)
+
+    assert [] == play(story)
+
+
+def test_of_a_way_that_always_loses_something_is_known():
+    """It was never waited for: all that can be told is that it takes longer."""
+
+    async def story(clock):
+        ways, engine = Ways(primary=1e4, replica=0.1), ub.QuantumSimulationEngine()
+        await ways.often(engine, 3)
+        arms = of(engine).target.arms
+        return arms.value("primary")[0] > arms.value("replica")[0]
+
+    assert play(story)
 
 
 def test_a_caller_who_cancels_takes_both_copies_with_him():
@@ -251,3 +281,39 @@ def test_without_budget_a_plain_function_stays_in_its_thread():
 
         engine.execute_quantum_sync(who, name="job", effects="none", race=True)
     assert [True] == threads
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_race_for_which_there_is_no_thread_is_an_ordinary_call(monkeypatch, is_async):
+    """Those that there are may be held by calls that hang; this one needs none."""
+    monkeypatch.setattr("unbreakable.runtime.world.MOST_THREADS_EACH", 0)
+    engine, how = ub.QuantumSimulationEngine(), {"name": "job", "effects": "none", "race": True}
+
+    def work() -> int:
+        return threading.get_ident()
+
+    found = asyncio.run(engine.execute_quantum(work, **how)) if is_async else engine.execute_quantum_sync(work, **how)
+    assert threading.get_ident() == found
+
+
+def test_so_many_losers_are_left_in_threads_and_no_more():
+    """A way that hangs does not take a thread with each race; when time is up for those that did there may be more."""
+    engine = ub.QuantumSimulationEngine()
+
+    def primary() -> None:
+        time.sleep(1e4 if ub.current().race else 0.3)  # noqa: TID251 - virtual time
+
+    def replica() -> None:
+        time.sleep(0.1)  # noqa: TID251 - virtual time
+
+    def raced(times: int, *, race: bool = True) -> int:
+        before, how = engine.get_quantum_stats().raced, {"name": "job", "effects": "none", "race": race}
+        for _ in range(times):
+            engine.execute_quantum_sync(primary, alternatives={"replica": replica}, **how)
+        return engine.get_quantum_stats().raced - before
+
+    with virtual_time() as clock:
+        raced(60, race=False)
+        assert 8 == raced(30)
+        clock.advance(100.0)
+        assert raced(5) > 0
