@@ -176,9 +176,9 @@ class Foresight:
         return moment + (LATE - 1.0) * period if self.skips else moment
 
     def _next_turn(self, mended_at: float, period: float) -> float:
-        """Return the next moment by the calendar from which it may have happened again."""
+        """Return the next moment by the calendar from which it may have happened again: just after it still worked."""
         worked, _ = self._turned(period)
-        return worked + math.floor((mended_at - worked) / period + 1.0) * period
+        return math.nextafter(worked + math.floor((mended_at - worked) / period + 1.0) * period, math.inf)
 
     def is_due(self, now: float, mended: Mended, successes: int) -> bool:
         """Return whether the remedy is to be applied now; nobody else is to do so for a while."""

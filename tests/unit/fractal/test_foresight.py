@@ -94,6 +94,19 @@ def test_what_dies_by_the_calendar_is_mended_after_the_hour(between):
     assert world.foresight.prevented <= 100 - len(world.met)
 
 
+def test_what_still_works_on_the_stroke_of_the_clock_is_not_yet_mended():
+    """Calls that come on each full hour find it alive at the last one before: then it is too early."""
+    night, nights = 86_400.0, {1, 2, 4, 5, 7, 11, 12, 14, 15, 18, 19, 21, 22, 25, 27}
+    world = World(lambda world: world.now / night in nights and world.born < world.now)
+    for hour in range(1, 24 * 30):
+        world.now = 3_600.0 * hour
+        world.call()
+
+    assert Rule.CALENDAR is world.foresight.rule
+    assert {0.0} == {moment % night for moment in world.applied}
+    assert len(world.met) <= 6
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_what_dies_by_chance_is_not_foreseen_for_long(seed):
     """Deaths without a rule cost next to no remedies that nobody needs."""
