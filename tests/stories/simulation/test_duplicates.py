@@ -8,7 +8,7 @@ import pytest
 from benchmarks._doors import RULES, Scene, inside, mutated
 from tests.dense import most
 
-SEEDS = range(1, 1 + most(40, 6))
+SEEDS = range(1, 1 + most(40, 4))
 
 
 def played(seeds: range, rule: str | None = None, kinds=()) -> tuple[Counter[str], Counter[tuple[str, str, str]]]:
@@ -27,9 +27,9 @@ def test_nothing_unsafe_is_doubled():
     counts, breaches = played(SEEDS)
 
     assert {} == breaches
-    assert counts["repeats"] > 20
-    assert counts["cut"] > 20
-    assert counts["cancelled"] > 20
+    assert counts["repeats"] > 15
+    assert counts["cut"] > 15
+    assert counts["cancelled"] > 15
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_nothing_unsafe_is_doubled():
 )
 def test_a_rule_that_is_missing_is_noticed(rule, kinds):
     """Without the mask of repeats, of what was cut, of copies or of what was done inside something is doubled."""
-    assert {} != played(range(1, 4), rule, kinds)[1]
+    assert {} != played(range(1, 3), rule, kinds)[1]
