@@ -32,11 +32,12 @@ class Turn:
 class Turns:
     """Keep a turn for each owner, such as the client whose token a remedy fetches anew, and as long as that lives.
 
-    An owner that nobody can refer to weakly has a new turn each time.
+    Of an owner that nobody can refer to weakly, as long as somebody holds the turn: a call of its that is being healed.
     """
 
     def __init__(self) -> None:
         self._by_id: dict[int, tuple[weakref.ref[Any], Turn]] = {}
+        self._held: weakref.WeakValueDictionary[int, Turn] = weakref.WeakValueDictionary()
 
     def of(self, owner: object) -> Turn:
         """Return the turn of *owner*."""
@@ -48,7 +49,7 @@ class Turns:
         try:
             fresh = (weakref.ref(owner, lambda _: by_id.pop(place, None)), Turn())
         except TypeError:
-            return Turn()
+            return self._held.setdefault(place, Turn())
         if known is not None:  # of what was at this place in memory before, and whose end we were not told of
             by_id.pop(place, None)
         return by_id.setdefault(place, fresh)[1]
@@ -56,3 +57,4 @@ class Turns:
     def clear(self) -> None:
         """Forget all turns: after a fork nobody holds one."""
         self._by_id.clear()
+        self._held.clear()

@@ -63,11 +63,13 @@ def test_a_method_with_arguments_in_advance_serves_its_object():
     assert ([2] * 5, 1) == (outcome_of_five(client), client.refreshed)
 
 
-def test_whom_nobody_can_refer_to_weakly_is_healed_by_every_call_for_itself():
-    """A class with slots takes part, only that nothing is shared."""
-    client = Slotted()
+def test_whom_nobody_can_refer_to_weakly_shares_with_the_calls_under_way():
+    """A class with slots takes part, and nothing is kept of its turn once no call holds it."""
+    client, turns = Slotted(), Turns()
 
-    assert ([2] * 5, 5) == (outcome_of_five(client), client.refreshed)
+    assert ([2] * 5, 1) == (outcome_of_five(client), client.refreshed)
+    assert turns.of(client) is not None
+    assert not turns._held
 
 
 def test_a_remedy_that_only_waits_serves_nobody():
