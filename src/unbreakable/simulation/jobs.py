@@ -85,7 +85,8 @@ class Order:
 
     async def _operate(self, ctx: Context, way: str | None = None) -> Any:
         choice = Choice(self.ways, ctx.target)
-        ctx.choice = ctx.choice if ctx.rival or ctx.race else choice
+        was_lined_up = ctx.race is not None and ctx.attempt == 1
+        ctx.choice = ctx.choice if ctx.rival or was_lined_up else choice
         return await self.job.attempt(ctx, choice, self.trial, way)
 
     def _operate_plainly(self, ctx: Context, way: str | None = None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from tests.racing import Ways, of, play, sleep
@@ -175,6 +176,25 @@ def test_the_primary_way_that_is_measured_goes_first_and_on(monkeypatch):
         return ways.begun, ways.ended, job.pairs.controls - known
 
     assert (["primary", "replica"], ["replica", "primary"], 1) == play(story)
+
+
+def test_only_the_attempt_that_measures_the_baseline_has_no_rival(monkeypatch):
+    """The next one of the same call is copied when it is late, as any other."""
+    monkeypatch.setattr("unbreakable.simulation.trial.MOST_RUNNING", 0)  # it could not go on, so it goes alone
+
+    async def story(clock):
+        ways, engine = Ways(primary=0.2, replica=0.1), ub.QuantumSimulationEngine()
+        await ways.often(engine, 20, race=False)
+        target = of(engine).target
+        target.adopt(replace(target.plan, hedge=ub.Hedge(0.2)))
+        ways.seconds["replica"], ways.errors["primary"] = 5.0, OSError()
+        ways.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(ASYNCIO, "random", lambda: 0.0)
+            await ways.ask(engine)
+        return ways.begun
+
+    assert ["primary", "replica", "replica"] == play(story)
 
 
 # ── both teach ───────────────────────────────────────────────────────────────────────────────────────────────────────
