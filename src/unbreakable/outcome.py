@@ -32,10 +32,11 @@ class Status(enum.StrEnum):
 class Success(Generic[T_co]):
     """Hold the verified value of one attempt that took *elapsed* seconds; *degraded*: a fallback gave it, and why.
 
-    *makeshift* says whether a fallback's answer, this call's or that of one inside it, may have gone into the value.
+    *makeshift* says whether a fallback's answer, this call's or that of one inside it, may have gone into the value,
+    ``beside`` whether it is a copy's, of an attempt that was late.
     """
 
-    __slots__ = ("degraded", "elapsed", "makeshift", "quality", "value")
+    __slots__ = ("beside", "degraded", "elapsed", "makeshift", "quality", "value")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Success(Generic[T_co]):
     ) -> None:
         self.value, self.elapsed, self.quality, self.degraded = value, elapsed, quality, degraded
         self.makeshift = makeshift or degraded is not None
+        self.beside = False
 
 
 class Failure(Preset, kw_only=False):

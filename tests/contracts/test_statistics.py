@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unbreakable.stats
-from unbreakable.stats import Arms, Beta, Counts, Decayed, Drift, Quantile, Traffic, Window
+from unbreakable.stats import Arms, Beta, Counts, Decayed, Drift, Lags, Quantile, Traffic, Window
 
 seconds = st.floats(min_value=0.0, max_value=1e6)
 moments = st.floats(min_value=0.0, max_value=1000.0)
@@ -47,10 +47,21 @@ FAMILY = {
     Counts: Member(Counts, calls(ok=few, healed=few, degraded=few, failed=few), lambda counts: counts.value()),
     Decayed: Member(lambda: Decayed(60.0), calls(seconds, moments), lambda decayed: decayed.value()),
     Drift: Member(lambda: Drift(minimum=2, threshold=3.0), calls(seconds), lambda drift: drift.value(), False),
+    Lags: Member(
+        Lags, calls(seconds, st.floats(0.0, 1e3), failed=st.booleans()), lambda lags: (lags.value(), lags.quiet)
+    ),
     Quantile: Member(Quantile, calls(seconds, times=few), lambda quantile: quantile.value(0.9)),
     Traffic: Member(
         Traffic,
-        calls(ok=durations, failed=durations, cut=durations, repeats=few, repeats_failed=few),
+        calls(
+            ok=durations,
+            failed=durations,
+            cut=durations,
+            beside=durations,
+            beside_cut=durations,
+            repeats=few,
+            repeats_failed=few,
+        ),
         lambda traffic: traffic.value(),
     ),
     Window: Member(lambda: Window(30.0), calls(st.booleans(), moments), lambda window: window.value(1000.0)),

@@ -161,8 +161,8 @@ def figures(node: ub.FractalNode) -> Any:
         status.budget is None or round(status.budget, 6),
         status.remedies,
         status.signatures,
-        list(node.target.repeats),
-        list(node.target.faults),
+        [(round(lag, 6), failed) for lag, failed in node.target.repeats],
+        [(fault.after, round(fault.seconds, 6)) for fault in node.target.faults],
     )
 
 

@@ -160,7 +160,7 @@ class Repeat:
         target.take(failure, blamed=True)
         if target.flow is not None and (failure.kind is TIMEOUT or target.flow.shedding is not None):
             target.flow.failed(ctx.node, failure, now)  # it does not say that its target is full
-        target.take_repeat(failure, seconds, again)
+        target.take_repeat(failure, self.began, seconds, again)
         ctx.failed_by = signature = sign(failure.error)
         if again is None or again.kind is failure.kind:
             target.experience.update(signature, None, worked=again is None, seconds=now - self.ended)

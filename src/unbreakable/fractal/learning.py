@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from unbreakable.events import DriftDetected, PlanPublished
+from unbreakable.fractal.aftermath import Fault
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Target, taken
@@ -22,7 +23,7 @@ from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import learned_limit
 from unbreakable.runtime import BLOCKING, Runtime
 from unbreakable.runtime.chore import quietly
-from unbreakable.stats import Arms, Quantile, Traffic
+from unbreakable.stats import Arms, Lags, Quantile, Traffic
 
 GROWN = 1.25  # a plan is made anew when what it rests on has grown by so much
 STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end is so many times too short
@@ -34,7 +35,7 @@ STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end i
 def record(node: Any, ctx: Context, result: Result[Any]) -> None:
     """Count how the call ended; see to it that what piled up is learned from."""
     if isinstance(result, Success) and result.degraded is None:
-        record_success(node, ctx, result.elapsed, ctx.runtime.now())
+        record_success(node, ctx, result.elapsed, ctx.runtime.now(), beside=result.beside)
         return
     target: Target = ctx.target
     with target.lock:
@@ -47,14 +48,14 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
         learn_soon(node, target, ctx.runtime)
 
 
-def record_success(node: Any, ctx: Context, seconds: float, now: float) -> None:
-    """Count a call whose last attempt succeeded *now*, after so many *seconds*."""
+def record_success(node: Any, ctx: Context, seconds: float, now: float, *, beside: bool = False) -> None:
+    """Count a call whose last attempt, or a copy *beside* it, succeeded *now*, after so many *seconds*."""
     target: Target = ctx.target
     if ctx.attempt > 1:
         with target.lock:
             target.counts.healed += 1
     target.experience.worked_at = now - seconds
-    target.take_detour(seconds, now - ctx.started)
+    target.take_detour(seconds, now - ctx.started, beside=beside)
     flow = target.flow
     if flow is not None and (flow.is_shedding or len(flow.tap) >= flow.size):
         flow.pour(node, now)
@@ -84,25 +85,31 @@ class Batch(NamedTuple):
     """
 
     ok: list[float]
+    quick: int  #: of those of ``ok``, how many succeeded at once
     folded: Quantile
-    failed: list[float]
+    faults: list[Fault]
     cut: list[float]
-    repeats: list[bool]
+    beside: list[float]
+    beside_cut: list[float]
+    repeats: list[tuple[float, bool]]
     calls: list[float]
     failed_calls: int
     limited: int  #: of those that were cut, how many a learned limit has cut
 
-    def traffic(self) -> Traffic:
-        """Return the attempts as a statistic."""
+    def traffic(self, lags: Lags) -> Traffic:
+        """Return the attempts as a statistic, together with what came after failures."""
         traffic = Traffic()
         traffic.update(
             ok=self.ok,
-            failed=self.failed,
+            failed=[fault.seconds for fault in self.faults],
             cut=self.cut,
+            beside=self.beside,
+            beside_cut=self.beside_cut,
             repeats=len(self.repeats),
-            repeats_failed=sum(self.repeats),
+            repeats_failed=sum(failed for _, failed in self.repeats),
         )
         traffic.ok.merge(self.folded)
+        traffic.lags.merge(lags)
         return traffic
 
     @property
@@ -117,9 +124,10 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         return  # somebody is at it
     try:
         batch = drain(target)
-        if batch.succeeded or batch.failed or batch.cut:
+        if batch.calls or batch.folded.count or batch.faults or batch.cut:
+            fresh = batch.traffic(lags_of(target, batch, runtime.now()))
             drifted = detect_drift(node, target, batch.ok, runtime.now())
-            aggregate(target, batch, runtime.now())
+            aggregate(target, batch, fresh, runtime.now())
             target.take_quick(sum(seconds < target.plan.limit for seconds in batch.ok))
             if target.plan.observations and not batch.folded.count:  # else the good calls would not be all there
                 chooser_of(node).compare(target.name, batch.calls, batch.failed_calls)
@@ -128,7 +136,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
             optimize(node, target, runtime, drifted=drifted, strained=is_strained(batch))
             if target.latency.count >= COLD and not target.plan.observations:  # what a plan needs is on its way
                 BLOCKING.background(functools.partial(learn_anew, node, target, runtime))
-            persist(target, node.settings.memory, node, batch, forgets=drifted)
+            persist(target, node.settings.memory, node, fresh, forgets=drifted)
         target.fold_at = FOLD if target.plan.observations else COLD
         target.count_down()
     finally:
@@ -142,15 +150,28 @@ def drain(target: Target) -> Batch:
     target.bad_seen, new = bad, max(0, bad - target.bad_seen)
     limited, target.cuts_seen = target.cuts - target.cuts_seen, target.cuts
     return Batch(
-        ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours]),
+        ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours if not detour.beside]),
+        quick=len(quick),
         folded=folded,
-        failed=taken(target.faults),
+        faults=taken(target.faults),
         cut=taken(target.ages),
+        beside=taken(target.beside),
+        beside_cut=taken(target.beside_cut),
         repeats=taken(target.repeats),
         calls=in_order(quick, [(detour.after, detour.call) for detour in detours]),
         failed_calls=new,
         limited=limited,
     )
+
+
+def lags_of(target: Target, batch: Batch, now: float) -> Lags:
+    """Return how long after failures the attempts of *batch* began."""
+    lags = Lags()
+    target.aftermath.follow(lags, batch.faults, batch.quick + batch.folded.count, target.circuit.relieved, now)
+    for lag, failed in batch.repeats:
+        if not failed:  # else it is among the faults
+            lags.update(lag)
+    return lags
 
 
 def in_order(quick: Sequence[float], others: Iterable[tuple[int, float]]) -> list[float]:
@@ -167,7 +188,7 @@ def in_order(quick: Sequence[float], others: Iterable[tuple[int, float]]) -> lis
     return [*merged, *quick[done:]]
 
 
-def persist(target: Target, memory: Memory | None, node: Any, batch: Batch, *, forgets: bool) -> None:
+def persist(target: Target, memory: Memory | None, node: Any, fresh: Traffic, *, forgets: bool) -> None:
     """Hand what is new to the memory, which keeps it and tells whoever learns about the same target.
 
     A record that *forgets* takes the place of the attempts known so far: the target is no longer what it was.
@@ -175,7 +196,6 @@ def persist(target: Target, memory: Memory | None, node: Any, batch: Batch, *, f
     did(target, "learn.store.persist")
     lessons, lives = target.experience.take_news()
     if memory is not None:
-        fresh = batch.traffic()
         record = {
             "traffic": fresh.to_dict(),
             "forgets": forgets,
@@ -183,7 +203,7 @@ def persist(target: Target, memory: Memory | None, node: Any, batch: Batch, *, f
             "lives": lives,
             "plan": target.plan.to_record() if target.plan.observations else None,
             "arms": (target.arms if target.owns_arms else Arms()).to_dict(),
-            "totals": news_of(target, fresh.count),
+            "totals": news_of(target, fresh.requests),
         }
         memory.add(target.name, record, node)
 
@@ -267,10 +287,10 @@ def absorb(target: Target, known: dict[str, Any]) -> None:
 # ── patterns ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def aggregate(target: Target, batch: Batch, now: float) -> None:
-    """Add the batch to the statistics; what is old loses weight."""
+def aggregate(target: Target, batch: Batch, fresh: Traffic, now: float) -> None:
+    """Add the batch, as a statistic *fresh*, to the others; what is old loses weight."""
     did(target, "learn.patterns.aggregate")
-    target.traffic.merge(batch.traffic())
+    target.traffic.merge(fresh)
     target.learned_at = now
     if target.latency.count > AGE_AT:
         target.traffic.halve()
@@ -295,7 +315,7 @@ def detect_drift(node: Any, target: Target, batch: Sequence[float], now: float) 
 
 def is_strained(batch: Batch) -> bool:
     """Return whether the learned time limit cuts more attempts than it lets end: then it learns nothing of them."""
-    return batch.limited >= STRAIN and batch.limited > batch.succeeded + len(batch.failed)
+    return batch.limited >= STRAIN and batch.limited > batch.succeeded + len(batch.faults)
 
 
 def predict(target: Target) -> None:

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
+from unbreakable.fractal.aftermath import Aftermath, Fault
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.recounting import recount_first
 from unbreakable.fractal.turning_away import is_all
@@ -45,6 +46,7 @@ class Detour(NamedTuple):
     attempt: float
     call: float
     after: int  #: successes by arithmetic alone that waited to be learned from then
+    beside: bool = False  #: whether a copy has won
 
 
 class Forecast(Record):
@@ -78,9 +80,13 @@ class Target:
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
         self.detours: deque[Detour] = deque()  #: of those by the script
         self.turned_away: deque[None] = deque()  #: calls that an open circuit refused by arithmetic alone
-        self.faults: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts failed
+        self.faults: deque[Fault] = deque(maxlen=MOST_PILED)  #: attempts that failed
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
-        self.repeats: deque[bool] = deque(maxlen=MOST_PILED)  #: whether attempts after a failed one failed, too
+        self.beside: deque[float] = deque(maxlen=MOST_PILED)  #: seconds that copies took
+        self.beside_cut: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which copies were given up
+        #: after how many seconds attempts followed a failed one, and whether they failed, too
+        self.repeats: deque[tuple[float, bool]] = deque(maxlen=MOST_PILED)
+        self.aftermath = Aftermath()
         self.in_haste = NOTHING  #: seconds of successes that nobody came to learn from before there were too many
         self.fold_at, self.strained_at, self.folded = COLD, STRAIN, 0
         self.lock, self.learning = new_lock(), Latch()
@@ -246,9 +252,9 @@ class Target:
             return False
         return self.flow.serves_others(failure, self.successes_of_all, now, most=self.circuit.settings.rest)
 
-    def take_detour(self, attempt: float, call: float) -> None:
+    def take_detour(self, attempt: float, call: float, *, beside: bool = False) -> None:
         """Note a call by the script that succeeded, with the seconds of its last attempt and of all of it."""
-        self.detours.append(_new_tuple(Detour, (attempt, call, len(self.ring))))
+        self.detours.append(_new_tuple(Detour, (attempt, call, len(self.ring), beside)))
         self.count_down()
         if self.flow is not None:
             self.flow.tap.append(attempt)
@@ -273,7 +279,7 @@ class Target:
             if self.in_haste is NOTHING:
                 self.in_haste = Quantile()
             self.in_haste.update_many(quick)
-            self.in_haste.update_many(detour.attempt for detour in detours)
+            self.in_haste.update_many(detour.attempt for detour in detours if not detour.beside)
         return True
 
     def _counted(self) -> tuple[list[float], list[Detour]]:
@@ -292,10 +298,13 @@ class Target:
             self.cuts += failure.soft
             self.ages.append(failure.elapsed)
         elif blamed:
-            self.faults.append(failure.elapsed)
+            began = failure.at - failure.elapsed
+            self.faults.append(Fault(len(self.ring), began, failure.elapsed, self.circuit.relieved))
 
-    def take_repeat(self, failure: Failure, seconds: float, again: Failure | None) -> None:
-        """Note what the attempt after a failed one came to, in so many *seconds*: *again* a failure, or a success.
+    def take_repeat(self, failure: Failure, began: float, seconds: float, again: Failure | None) -> None:
+        """Note what the attempt after a failed one came to, which *began* then and took so many *seconds*.
+
+        *again* is its failure, None a success.
 
         One that was cut, before or now, says nothing of whether repeats help.
         """
@@ -303,7 +312,7 @@ class Target:
         if failure.soft:
             self.slow_again += SHARE_OF_ONE * ((was_cut or seconds > failure.elapsed) - self.slow_again)
         if not (failure.cut or was_cut):
-            self.repeats.append(again is not None)
+            self.repeats.append((max(0.0, began - failure.at + failure.elapsed), again is not None))
 
     def take_in_vain(self) -> None:
         """Note that an attempt was late and won all the same: it was overtaken in vain."""

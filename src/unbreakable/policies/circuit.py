@@ -79,7 +79,8 @@ class Circuit:
 
     __slots__ = (
         *("alert", "closed_at", "counts", "followers", "generation", "held", "in_vain", "latest", "line", "lock"),
-        *("needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent", "rested", "rests", "run"),
+        *("needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent", "relieved", "rested"),
+        *("rests", "run"),
         *(
             "settings",
             "shut",
@@ -102,6 +103,7 @@ class Circuit:
         self.needs = 0.0  #: seconds that a probe should have, since one with less ended without a verdict
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.latest = -math.inf  #: when the attempt began that succeeded lately
+        self.relieved = -math.inf  #: when the attempt began that was the first to succeed after failures
         self.probing_since = -math.inf  #: since when attempts go through to see whether the target is back, if they do
         self.rests, self.rested = 0, 0.0  #: how many rests came before without a time of health, and the last one's
         self.closed_at = -math.inf
@@ -209,6 +211,8 @@ class Circuit:
         """
         began = now - elapsed
         if ok:
+            if self.run:
+                self.relieved = began
             self.run = 0
             self.latest = max(self.latest, began)
         elif began > self.latest - NO_NEWS:

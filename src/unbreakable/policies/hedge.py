@@ -70,6 +70,9 @@ class Hedge(Preset):
             result = await inner(twin)
             if isinstance(result, Failure):
                 failed(twin, result)  # should the first copy fail, it is the one that is told of
+            else:
+                result.beside = True
+                ctx.target.beside.append(result.elapsed)
             return result
 
         return rival

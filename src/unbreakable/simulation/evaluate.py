@@ -1,14 +1,15 @@
 """What would become of a thousand requests under each of several plans: played in the model, never on the target.
 
 Every plan meets the same universes (common random numbers), so that differences between plans are theirs and not
-luck's.  The slowest tenth of first attempts gets half of the universes, and weights undo it: the tail is where plans
-differ.  An attempt is played as the policies play it: copies start while the leader is under way, each has the time
-limit to itself, the first success ends the race.
+luck's.  Whether an attempt fails is not left to luck: both ends are played on, each with the weight of its chance
+(conditional Monte Carlo), so that a thousand universes tell one failure in a million calls.  What is likely after a
+failure follows by Bayes's rule from the model's spells of trouble.  An attempt is played as the policies play it:
+copies start while the first is under way, each has the time limit to itself, the first success ends the race; a learned
+limit lets the next attempt begin beside the one that is late.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,21 +19,13 @@ import numpy as np
 from unbreakable.policies import Plan
 from unbreakable.simulation.model import POINTS, Model
 from unbreakable.simulation.prediction import Prediction
+from unbreakable.simulation.universes import LATER, MOST_ATTEMPTS, MOST_COPIES, UNIVERSES, Luck, Universes, universes
 
-UNIVERSES = 1_000
-MOST_ATTEMPTS = 8  # later ones are not played: hardly any request lives that long
-MOST_COPIES = 3  # of one attempt, the original included
-TAIL, SHARE = 0.1, 0.5  # the slowest tenth of first attempts gets half of the universes
-SEED = 20_131  # of the universes: the same in every process
-
-
-class Universes(NamedTuple):
-    """Hold uniform numbers for each attempt and copy in each universe, and how much each universe weighs."""
-
-    places: Any  # (attempts, copies, universes): which of the model's equally likely durations
-    luck: Any  # (attempts, copies, universes): whether it fails
-    pauses: Any  # (attempts, universes)
-    weights: Any  # (universes,)
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+FINE = 5  # bits: 32 buckets to each doubling of a duration
+LOWEST, HIGHEST = -17, 15  # powers of two, in seconds
+FOR_EVER = np.float32(math.inf)
+LONG = 1e9  # seconds: no deadline
 
 
 class Columns(NamedTuple):
@@ -43,6 +36,7 @@ class Columns(NamedTuple):
     soft: Any
     after: Any
     copies: Any
+    share: Any
     first: Any
     factor: Any
     most: Any
@@ -50,71 +44,163 @@ class Columns(NamedTuple):
     repeats_cut: Any
 
 
-def evaluate(model: Model, plans: Sequence[Plan], deadline: float) -> list[Prediction]:
-    """Return what each of *plans* would do to calls that have *deadline* seconds."""
-    met = universes()
-    took, fine, made = _play(model, _columns(plans), met, min(deadline, 1e9))
-    weights = met.weights
-    load, success = made @ weights, fine @ weights
+class Ends(NamedTuple):
+    """Hold how calls end well: after how many seconds, and with which weight; a row for each plan."""
+
+    took: Any
+    weights: Any
+
+
+def evaluate(model: Model, plans: Sequence[Plan], deadline: float, count: int = UNIVERSES) -> list[Prediction]:
+    """Return what each of *plans* would do to calls that have *deadline* seconds, played in *count* universes."""
+    ends, load = _play(model, _columns(plans), universes(count), np.float32(min(deadline, LONG)))
+    success, quantiles = _summary(ends)
     return [
-        Prediction(
-            success=min(1.0, float(success[row])),
-            load=max(1.0, float(load[row])),
-            **_quantiles(took[row][good], weights[good]),
-        )
-        for row in range(len(plans))
-        for good in (fine[row],)
+        Prediction(success=min(1.0, float(good)), load=max(1.0, float(requests)), **dict(zip(QUANTILES, row, strict=True)))
+        for good, requests, row in zip(success, load, quantiles.tolist(), strict=True)
     ]
 
 
-def _play(model: Model, plan: Columns, universes: Universes, deadline: float) -> tuple[Any, Any, Any]:
-    """Return for each plan and universe how long the call took, whether it succeeded, how many requests it made."""
-    shape = (len(plan.attempts), len(universes.weights))
-    clock, fine, made = np.zeros(shape), np.zeros(shape, bool), np.zeros(shape)
-    alive = np.ones(shape, bool)
-    for number in range(min(MOST_ATTEMPTS, int(plan.attempts.max()))):
-        here = np.flatnonzero(alive.any(axis=0))  # after the first attempt few universes are left
-        if not here.size:
+# ── playing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _play(model: Model, plan: Columns, met: Universes, deadline: Any) -> tuple[list[Ends], Any]:
+    """Return how calls end well under each plan, and how many requests each makes."""
+    hard = np.minimum(np.where(plan.soft, FOR_EVER, plan.timeout), deadline)
+    first = model.answers[(met.first * POINTS).astype(np.intp)]
+    slow, trouble = met.first >= model.slow_from, model.trouble
+    beside = trouble.fails_well + (trouble.fails_in_trouble - trouble.fails_well) * trouble.share  # those of a good one
+    best, sent = _race(model, plan, first, met.beside, hard, likely=np.float32(beside), slow=slow, rising=True)
+    fine = 1.0 - model.fails
+    ends = [_within(best, met.weights * np.float32(fine), deadline)]
+    load = fine * (sent @ met.weights)
+    if model.fails or (plan.timeout < deadline).any():
+        more, requests = _after_failures(model, plan, met, deadline, hard, best[:, met.quarter])
+        ends, load = ends + more, load + requests
+    return ends, load
+
+
+def _race(model: Model, plan: Columns, first: Any, luck: Luck, hard: Any, *, likely: Any, slow: Any, rising: bool = False) -> tuple[Any, Any]:
+    """Return after how long an attempt that does not fail, or others beside it, succeed, and how many were sent.
+
+    *first* is how long its own answer takes; *likely* is how often those beside it fail; *slow* says where the call is
+    of the slow sort.
+    """
+    best = np.where(first <= hard, first, FOR_EVER)
+    sent = np.ones(best.shape, np.float32)
+    copies = min(MOST_COPIES, int(plan.copies.max()))
+    for number, (start, may) in enumerate(_beside(plan, hard, copies, len(luck.place))):
+        least = start[may].min() if may.any() else FOR_EVER
+        here = slice(int(np.searchsorted(first, least, "right")) if rising else 0 if least < FOR_EVER else len(slow), None)
+        if here.start == len(slow):
+            continue
+        had, limit = best[:, here], hard if hard.shape[1] == 1 else hard[:, here]
+        going = (np.minimum(had, first[here]) > start) & may
+        if number < copies - 1:
+            going &= luck.sent[number, here] < plan.share
+        length, chance = _drawn(model, luck, number, slow, here), likely if likely.ndim == 0 else likely[:, here]
+        won = going & (luck.fails[number, here] >= chance) & (length <= limit)
+        best[:, here] = np.where(won, np.minimum(had, start + length), had)
+        sent[:, here] += going
+    return best, sent
+
+
+def _beside(plan: Columns, hard: Any, copies: int, most: int) -> list[tuple[Any, Any]]:
+    """Return when each request beside the first one begins, and under which plans there is one."""
+    found = [(plan.after * np.float32(number), plan.copies > number) for number in range(1, copies)]
+    if plan.soft.any():
+        found += [
+            (plan.timeout * np.float32(2.0**number - 1.0), plan.soft & (plan.attempts > number))
+            for number in range(1, 1 + LATER)
+        ]
+    return found[:most]
+
+
+def _drawn(model: Model, luck: Luck, number: int, slow: Any, here: Any = slice(None)) -> Any:
+    """Return how long that request's answer takes, *here*; requests of one call tend to be of the same sort."""
+    place = luck.place[number, here]
+    if model.alike:
+        border = np.float32(model.slow_from)
+        same = np.where(slow[here], border + (1 - border) * place, border * place)
+        place = np.where(luck.alike[number, here] < model.alike, same, place)
+    return model.answers[(place * POINTS).astype(np.intp)]
+
+
+def _after_failures(
+    model: Model, plan: Columns, met: Universes, deadline: Any, hard: Any, best: Any
+) -> tuple[list[Ends], Any]:
+    """Return how calls end well whose first attempt failed, or was cut, and how many requests they make.
+
+    *best* is when first attempts that do not fail are answered.
+    """
+    weights, place = met.weights_of_quarter, met.first[met.quarter]
+    slow = place >= model.slow_from
+    cut = (best == FOR_EVER) & (hard < deadline)
+    chance = np.where(cut, np.float32(1.0), np.float32(model.fails)) * weights
+    clock = np.where(cut, hard, model.faults[(met.faults[0] * POINTS).astype(np.intp)])
+    load = np.full(plan.attempts.shape[0], model.fails)
+    goes_on = np.where(cut, plan.repeats_cut, True)
+    trouble = model.trouble
+    share, well, ill = (np.float32(each) for each in trouble[:3])
+    bad, began = share * ill / np.maximum(np.float32(model.fails), np.float32(1e-9)), np.zeros_like(clock)
+    ends = []
+    for number in range(1, min(MOST_ATTEMPTS, int(plan.attempts.max()))):
+        pause = np.minimum(plan.most, plan.first * plan.factor ** np.float32(number - 1))
+        start = clock + np.where(plan.jitter, pause * met.pauses[number], pause)
+        alive = goes_on & (plan.attempts > number) & (start < deadline)
+        chance = np.where(alive, chance, np.float32(0.0))
+        if not alive.any():
             break
-        going, at = alive[:, here], clock[:, here]
-        end, won, cut, requests = _attempt(model, plan, universes, number, here, deadline - at)
-        late = at + end > deadline
-        won &= ~late
-        clock[:, here] = np.where(going, np.minimum(at + end, deadline), at)
-        fine[:, here] |= going & won
-        made[:, here] += np.where(going, requests, 0.0)
-        pause = np.minimum(plan.most, plan.first * plan.factor**number)
-        pause = pause * np.where(plan.jitter, universes.pauses[number, here], 1.0)
-        again = going & ~won & ~late & (plan.attempts > number + 1) & (plan.repeats_cut | ~cut)
-        again &= clock[:, here] + pause < deadline
-        clock[:, here] += np.where(again, pause, 0.0)
-        alive[:, here] = again
-    return clock, fine, made
+        bad = share + (bad - share) * np.exp((began - start) / np.float32(trouble.memory))
+        fails = well + (ill - well) * bad
+        likely = np.float32(model.stubborn) + (1 - np.float32(model.stubborn)) * fails
+        luck = met.after[number - 1]
+        left = np.minimum(hard, deadline - start)
+        took, sent = _race(model, plan, _drawn(model, luck, 0, slow), _others(luck), left, likely=fails, slow=slow)
+        ends.append(_within(start + took, chance * (1 - likely), deadline))
+        load = load + (chance * (1 + (1 - likely) * (sent - 1))).sum(axis=1)
+        late = took == FOR_EVER
+        chance = chance * np.where(late, np.float32(1.0), likely)
+        clock = start + np.where(late, left, model.faults[(met.faults[number] * POINTS).astype(np.intp)])
+        goes_on = alive & np.where(late, plan.repeats_cut, True)
+        bad, began = bad * ill / np.maximum(fails, np.float32(1e-9)), start
+    return ends, load
 
 
-def _attempt(
-    model: Model, plan: Columns, universes: Universes, number: int, here: Any, left: Any
-) -> tuple[Any, Any, Any, Any]:
-    """Return how long one attempt takes, whether it succeeds, whether it was cut, how many copies were sent."""
-    fails = model.fails if number == 0 else model.fails_again
-    # A learned limit doubles with every attempt, and the last one has what is left of the deadline.
-    patience = np.where(plan.attempts > number + 1, plan.timeout * 2.0**number, math.inf)
-    limit = np.minimum(np.where(plan.soft, patience, plan.timeout), np.maximum(left, 0.0))
-    best = np.full((len(plan.attempts), len(here)), math.inf)
-    last, sent = np.zeros_like(best), np.zeros_like(best)
-    leader, cut = best, None
-    for copy in range(min(MOST_COPIES, int(plan.copies.max()))):
-        place, failed = universes.places[number, copy, here], universes.luck[number, copy, here] < fails
-        length = np.where(failed, model.faults[place], model.answers[place])
-        start = copy * plan.after
-        going = (plan.copies > copy) & (leader > start) & (best > start) if copy else np.ones_like(best, dtype=bool)
-        end = np.where(copy > 0, start, 0.0) + np.minimum(length, limit)
-        best = np.minimum(best, np.where(going & ~failed & (length <= limit), end, math.inf))
-        last, sent = np.maximum(last, np.where(going, end, 0.0)), sent + going
-        if cut is None:
-            leader, cut = end, length > limit
-    won = best < math.inf
-    return np.where(won, best, last), won, cut, sent
+def _others(luck: Luck) -> Luck:
+    return Luck(*(rows[1:] for rows in luck))
+
+
+def _within(took: Any, weights: Any, deadline: Any) -> Ends:
+    return Ends(took, np.where(took <= deadline, weights, np.float32(0.0)))
+
+
+# ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _summary(ends: list[Ends]) -> tuple[Any, Any]:
+    """Return the share of successes under each plan, and the quantiles of their durations.
+
+    The durations are counted in buckets cut from the bits of a float, as in ``stats.Quantile``, only finer.
+    """
+    took = np.ascontiguousarray(np.concatenate([end.took for end in ends], axis=1), np.float32)
+    weights = np.concatenate([end.weights for end in ends], axis=1)
+    rows, size = len(took), (HIGHEST - LOWEST) << FINE
+    lowest = (127 + LOWEST) << FINE
+    buckets = np.clip((took.view(np.int32) >> (23 - FINE)) - lowest, 0, size - 1)
+    buckets += (np.arange(rows, dtype=np.int32) * size)[:, None]
+    mass = np.bincount(buckets.ravel(), weights.ravel(), rows * size).reshape(rows, size)
+    reached = np.cumsum(mass, axis=1)
+    success = reached[:, -1]
+    found = np.full((rows, len(QUANTILES)), math.inf)
+    for row in np.flatnonzero(success > 0):
+        wanted = np.array(list(QUANTILES.values())) * success[row]
+        at = np.searchsorted(reached[row], wanted)
+        below = np.where(at > 0, reached[row, at - 1], 0.0)
+        part = (wanted - below) / np.maximum(mass[row, at], 1e-30)
+        power, step = np.divmod(at, 1 << FINE)
+        found[row] = np.ldexp(1.0 + (step + np.clip(part, 0.0, 1.0)) / (1 << FINE), power + LOWEST)
+    return success, found
 
 
 def _columns(plans: Sequence[Plan]) -> Columns:
@@ -122,53 +208,20 @@ def _columns(plans: Sequence[Plan]) -> Columns:
         (
             1 if plan.retry is None or plan.effects == "once" else plan.retry.attempts,
             plan.limit,
-            plan.timeout is not None and plan.timeout.learned,
+            plan.timeout is not None and plan.timeout.learned and plan.effects in ("none", "idempotent"),
             plan.hedge.after if plan.hedge is not None and plan.hedges else 0.0,
             1 + plan.hedge.most if plan.hedge is not None and plan.hedges else 1,
+            1.0,
             *((0.0, 1.0, 0.0, False) if plan.retry is None else _pacing(plan)),
             plan.effects != "unknown",
         )
         for plan in plans
     ]
-    return Columns(*(np.array(column)[:, None] for column in zip(*rows, strict=True)))
+    kinds = (int, np.float32, bool, np.float32, int, np.float32, np.float32, np.float32, np.float32, bool, bool)
+    return Columns(*(np.array(column, kind)[:, None] for column, kind in zip(zip(*rows, strict=True), kinds, strict=True)))
 
 
 def _pacing(plan: Plan) -> tuple[float, float, float, bool]:
     assert plan.retry is not None  # noqa: S101 - asked for plans that repeat
     backoff = plan.retry.backoff
     return backoff.first, backoff.factor, backoff.most, backoff.jitter
-
-
-def _quantiles(took: Any, weights: Any) -> dict[str, float]:
-    if not took.size:
-        return dict.fromkeys(("p50", "p90", "p99"), math.inf)
-    rising = np.argsort(took)
-    reached = np.cumsum(weights[rising])
-    at = np.searchsorted(reached, np.array([0.5, 0.9, 0.99]) * reached[-1])
-    values = took[rising[np.minimum(at, took.size - 1)]]
-    return {name: float(value) for name, value in zip(("p50", "p90", "p99"), values, strict=True)}
-
-
-@functools.cache
-def universes() -> Universes:
-    """Return the universes that every plan meets; making them takes some 10 ms, once."""
-    dice = np.random.default_rng(SEED)
-    tail = int(UNIVERSES * SHARE)
-    body = UNIVERSES - tail
-
-    def even() -> Any:
-        """Return places that are spread evenly over the body and over the tail alike, in an order of their own."""
-        return np.concatenate([dice.permutation((np.arange(size) + 0.5) / size) for size in (body, tail)])
-
-    first = np.concatenate(
-        [(np.arange(body) + 0.5) / body * (1.0 - TAIL), 1.0 - TAIL + (np.arange(tail) + 0.5) / tail * TAIL]
-    )
-    shape = (MOST_ATTEMPTS, MOST_COPIES)
-    places = np.array([[even() for _ in range(shape[1])] for _ in range(shape[0])])
-    places[0, 0] = first
-    return Universes(
-        places=(places * POINTS).astype(int),
-        luck=np.array([[even() for _ in range(shape[1])] for _ in range(shape[0])]),
-        pauses=dice.random((MOST_ATTEMPTS, UNIVERSES)),
-        weights=np.concatenate([np.full(body, (1.0 - TAIL) / body), np.full(tail, TAIL / tail)]),
-    )

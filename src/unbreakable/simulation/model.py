@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from unbreakable.simulation.spells import Spells, spells
 from unbreakable.stats import Quantile, Traffic
 from unbreakable.stats.quantile import edges
 
 POINTS = 4096  # equally likely durations that stand for a distribution
 SUPPORT = 5.0  # observations beyond a quantile that it takes to believe it
 NOTHING_SEEN = 0.01  # seconds that a failure is taken to need before one was seen
+FEW_COPIES = 20.0  # that say nothing, beside those that were seen: so chance makes no copies alike
+BORDERS = (0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98)  # where slow answers may begin, as shares
+LONG_AGO = 3600.0  # seconds that trouble lasts where it comes at any time: then nothing is learned from a failure
 _P = (np.arange(POINTS) + 0.5) / POINTS
 _EDGES = np.array(edges())
 
@@ -26,18 +30,22 @@ class Model:
     """Answer what an attempt at a target is like; durations are seconds.
 
     ``answers`` and ``faults`` are tables of equally likely durations, ``math.inf`` for an answer that never comes.
-    ``fails`` is how likely an attempt is to fail, ``fails_again`` how likely one that follows a failure is.
+    ``fails`` is how likely an attempt is to fail.  Where failures come in spells, ``trouble`` tells of these.
+    ``stubborn`` is the share of failures that belong to the request: however often it is repeated, it fails.
+    ``alike`` is how often the requests of one call are of the same sort, beyond chance: all slow, among the slowest
+    from the share ``slow_from`` up, or all not.
     """
 
     def __init__(self, traffic: Traffic) -> None:
         self.observations: int = traffic.count
         ended = traffic.ok.count + traffic.failed.count
         self.fails: float = traffic.failed.count / ended if ended else 0.0
-        # Until repeats have been seen, they are thought to fail no more often than others.
-        self.fails_again: float = (traffic.repeats_failed + 2.0 * self.fails) / (traffic.repeats + 2.0)
+        self.trouble: Spells = spells(traffic.lags, self.fails) or Spells(0.0, self.fails, self.fails, LONG_AGO)
         self._mass = _survivors(traffic.ok, traffic.cut)
         self.answers: Any = _table(self._mass)
-        self.faults: Any = _table(_counts(traffic.failed)) if traffic.failed.count else np.full(POINTS, NOTHING_SEEN)
+        self.faults: Any = _table(_counts(traffic.failed)) if traffic.failed.count else _same(NOTHING_SEEN)
+        self.alike, self.slow_from = _alike(traffic, self._mass)
+        self.stubborn: float = _stubborn(traffic, self.trouble, self.fails)
 
     def quantile(self, p: float) -> float:
         """Return what a share *p* of the answers does not exceed, as far as there is evidence that far out."""
@@ -71,6 +79,38 @@ def _table(mass: Any) -> Any:
     """Return POINTS equally likely durations of a distribution given by the mass in each bucket."""
     total = mass.sum()
     if total <= 0:
-        return np.full(POINTS, math.inf)
+        return _same(math.inf)
     cumulated = np.append(0.0, np.cumsum(mass[:-1])) / total
-    return np.where(cumulated[-1] >= _P, np.interp(_P, cumulated, _EDGES), math.inf)
+    return np.where(cumulated[-1] >= _P, np.interp(_P, cumulated, _EDGES), math.inf).astype(np.float32)
+
+
+def _same(seconds: float) -> Any:
+    return np.full(POINTS, seconds, np.float32)
+
+
+def _alike(traffic: Traffic, mass: Any) -> tuple[float, float]:
+    """Return how often copies of slow attempts are slow by their nature, at least, and from which share up.
+
+    Of the borders between slow and not, that is taken which the copies tell apart best.
+    """
+    seen = traffic.beside.count + traffic.beside_cut.count
+    if seen < FEW_COPIES:
+        return 0.0, BORDERS[-1]
+    reached, copies = np.cumsum(mass[:-1]), np.cumsum(_survivors(traffic.beside, traffic.beside_cut)[:-1])
+    at = np.minimum(np.searchsorted(reached, BORDERS), len(reached) - 1)
+    by_chance, slow = 1.0 - reached[at], 1.0 - copies[at]
+    believed = (slow * seen + by_chance * FEW_COPIES) / (seen + FEW_COPIES)
+    least = believed - np.sqrt(np.maximum(believed * (1.0 - believed), 1e-4) / (seen + FEW_COPIES))
+    share = (least - by_chance) / np.maximum(1.0 - by_chance, 1e-9)
+    best = int(np.argmax(share))
+    return max(0.0, float(share[best])), float(reached[at[best]])
+
+
+def _stubborn(traffic: Traffic, trouble: Spells, fails: float) -> float:
+    """Return the share of failures that repeats do not help, at least, beyond what spells of trouble explain."""
+    if not traffic.repeats:
+        return 0.0
+    expected = trouble.fails_in_trouble if trouble.share else fails
+    believed = (traffic.repeats_failed + 2.0 * expected) / (traffic.repeats + 2.0)
+    least = believed - math.sqrt(max(believed * (1.0 - believed), 1e-4) / (traffic.repeats + 2.0))
+    return min(1.0, max(0.0, (least - expected) / max(1.0 - expected, 1e-9)))

@@ -15,4 +15,5 @@ class Prediction(Record):
     p50: float
     p90: float
     p99: float
+    p999: float
     load: float

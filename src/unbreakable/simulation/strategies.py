@@ -30,6 +30,7 @@ from unbreakable.fractal.tuner import HEDGE_FLOOR, TIMEOUT_FLOOR
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.timeout import learned_limit
+from unbreakable.simulation.hedging import best_delay
 from unbreakable.simulation.model import Model
 
 LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
@@ -40,11 +41,14 @@ Free = Callable[[str], bool]
 
 
 class Shape(NamedTuple):
-    """Describe a plan by quantiles of its target; ``limit`` and ``copy_at`` are None for none."""
+    """Describe a plan by quantiles of its target; ``limit`` and ``copy_at`` are None for none.
+
+    ``pause`` is the first one, None to wait until trouble is likely to be over.
+    """
 
     attempts: int
     limit: tuple[float, float] | None  # (factor, quantile)
-    pause: tuple[float, float]  # (factor, quantile)
+    pause: tuple[float, float] | None  # (factor, quantile)
     copy_at: float | None = None
     copies: int = 1
 
@@ -56,11 +60,8 @@ SHAPES: dict[str, Shape] = {
     "aggressive": Shape(4, (1.5, 0.99), (0.5, 0.5), 0.9, 2),
     "balanced": Shape(3, (1.5, 0.999), (1.0, 0.5), 0.95),
 }
-GRID = tuple(  # of those that score the same the first is taken: one that would survive what was not seen yet
-    Shape(4, limit, (0.5, 0.5), copy_at, copies)
-    for limit in ((1.5, 0.999), (1.5, 0.99), None)
-    for copy_at, copies in ((None, 1), (0.97, 1), (0.93, 1), (0.9, 1), (0.9, 2))
-)
+# Of those that score the same the first is taken: one that would survive what was not seen yet.
+GRID = tuple(Shape(4, limit, pause) for limit in ((1.5, 0.999), None) for pause in ((0.5, 0.5), None))
 
 
 def candidates(model: Model, before: Plan, free: Free, u: float) -> Iterator[Plan]:
@@ -70,8 +71,12 @@ def candidates(model: Model, before: Plan, free: Free, u: float) -> Iterator[Pla
     """
     for name, shape in SHAPES.items():
         yield shaped(name, shape, model, before, free)
+    best = best_delay(model) if free("hedge") and may_run_twice_at_once(before.effects) else None
     for shape in GRID:
-        yield shaped("adaptive", shape, model, before, free)
+        plan = shaped("adaptive", shape, model, before, free)
+        yield plan
+        if best is not None and best.after >= HEDGE_FLOOR / 2:
+            yield replace(plan, hedge=Hedge(best.after, most=best.copies, threads=False))
     everything = (*SHAPES.values(), *GRID)
     yield shaped("random", everything[int(u * len(everything))], model, before, free)
 
@@ -80,9 +85,7 @@ def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> P
     """Return *before* with whatever is free set as *shape* says."""
     plan = replace(before, strategy=name, observations=model.observations)
     if free("retry"):
-        factor, quantile = shape.pause
-        pause = min(LONGEST_FIRST_PAUSE, max(LEAST_PAUSE, factor * model.quantile(quantile)))
-        plan = replace(plan, retry=Retry(shape.attempts, backoff=paced(pause, shape.attempts - 1)))
+        plan = replace(plan, retry=Retry(shape.attempts, backoff=_backoff(shape, model, before.deadline)))
     if not may_run_twice_at_once(before.effects):
         return plan
     if free("timeout"):
@@ -90,6 +93,16 @@ def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> P
     if free("hedge"):
         plan = replace(plan, hedge=_hedge(shape, model))
     return plan
+
+
+def _backoff(shape: Shape, model: Model, deadline: float) -> Backoff:
+    """Return the pauses of *shape*: the first is short, or as long as trouble lasts."""
+    if shape.pause is None:
+        first = min(max(LEAST_PAUSE, model.trouble.memory if model.trouble.share else 0.1), deadline / (2 * shape.attempts))
+        return Backoff(first=first, factor=2.0)
+    factor, quantile = shape.pause
+    first = min(LONGEST_FIRST_PAUSE, max(LEAST_PAUSE, factor * model.quantile(quantile)))
+    return paced(first, shape.attempts - 1)
 
 
 def paced(first: float, count: int) -> Backoff:

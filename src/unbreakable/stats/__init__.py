@@ -5,8 +5,9 @@ from unbreakable.stats.beta import Beta
 from unbreakable.stats.counts import Counts
 from unbreakable.stats.decayed import Decayed
 from unbreakable.stats.drift import Drift
+from unbreakable.stats.lags import Lags
 from unbreakable.stats.quantile import Quantile
 from unbreakable.stats.traffic import Traffic
 from unbreakable.stats.window import Window
 
-__all__ = ["Arms", "Beta", "Counts", "Decayed", "Drift", "Quantile", "Traffic", "Window"]
+__all__ = ["Arms", "Beta", "Counts", "Decayed", "Drift", "Lags", "Quantile", "Traffic", "Window"]

@@ -1,4 +1,4 @@
-"""How long the attempts at a target took: those that succeeded, those that failed, and those cut before their end."""
+"""How the attempts at a target went: those that succeeded, those that failed, and those cut before their end."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from unbreakable.stats import record
+from unbreakable.stats.lags import Lags
 from unbreakable.stats.quantile import Quantile
+
+HISTOGRAMS = ("ok", "failed", "cut", "beside", "beside_cut")
 
 
 class Traffic:
     """Keep what a model of a target is made from; every duration is in seconds.
 
     ``ok`` and ``failed`` are attempts that ended by themselves; ``cut`` holds the ages at which others were given up,
-    so that only "longer than this" is known of them.  ``repeats`` are attempts that followed a failed one.
+    so that only "longer than this" is known of them.  ``repeats`` are attempts that followed a failed one.  Copies,
+    which were sent since another attempt was late, are counted apart, in ``beside`` and ``beside_cut``: where requests
+    are slow by their nature, or all of a time, the copies of slow ones are slow, too.  ``lags`` tell whether failures
+    come in spells.
 
     >>> seen = Traffic()
     >>> seen.update(ok=[0.1, 0.1, 0.2], failed=[0.01], cut=[2.0], repeats=1)
@@ -21,11 +27,13 @@ class Traffic:
     0.6
     """
 
-    __slots__ = ("cut", "failed", "ok", "repeats", "repeats_failed")
+    __slots__ = (*HISTOGRAMS, "lags", "repeats", "repeats_failed")
 
     def __init__(self) -> None:
         self.ok, self.failed, self.cut = Quantile(), Quantile(), Quantile()
+        self.beside, self.beside_cut = Quantile(), Quantile()
         self.repeats = self.repeats_failed = 0
+        self.lags = Lags()
 
     def update(
         self,
@@ -33,6 +41,8 @@ class Traffic:
         ok: Iterable[float] = (),
         failed: Iterable[float] = (),
         cut: Iterable[float] = (),
+        beside: Iterable[float] = (),
+        beside_cut: Iterable[float] = (),
         repeats: int = 0,
         repeats_failed: int = 0,
     ) -> None:
@@ -42,20 +52,28 @@ class Traffic:
         self.ok.update_many(ok)
         self.failed.update_many(failed)
         self.cut.update_many(cut)
+        self.beside.update_many(beside)
+        self.beside_cut.update_many(beside_cut)
         self.repeats += repeats
         self.repeats_failed += repeats_failed
 
     def merge(self, other: Traffic) -> None:
         """Add what *other* has seen."""
-        for mine, theirs in ((self.ok, other.ok), (self.failed, other.failed), (self.cut, other.cut)):
-            mine.merge(theirs)
+        for name in HISTOGRAMS:
+            getattr(self, name).merge(getattr(other, name))
+        self.lags.merge(other.lags)
         self.repeats += other.repeats
         self.repeats_failed += other.repeats_failed
 
     @property
     def count(self) -> int:
-        """How many attempts were seen."""
+        """How many attempts were seen, copies left out."""
         return self.ok.count + self.failed.count + self.cut.count
+
+    @property
+    def requests(self) -> int:
+        """How many attempts and copies were seen."""
+        return self.count + self.beside.count + self.beside_cut.count
 
     def value(self) -> float | None:
         """Return the share of attempts that succeeded; None before the first."""
@@ -63,17 +81,15 @@ class Traffic:
 
     def halve(self) -> None:
         """Age what was seen: half of it, with the same shares and quantiles."""
-        for each in (self.ok, self.failed, self.cut):
-            each.halve()
+        for name in (*HISTOGRAMS, "lags"):
+            getattr(self, name).halve()
         self.repeats //= 2
         self.repeats_failed //= 2
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record of this traffic."""
         return {
-            "ok": self.ok.to_dict(),
-            "failed": self.failed.to_dict(),
-            "cut": self.cut.to_dict(),
+            **{name: getattr(self, name).to_dict() for name in (*HISTOGRAMS, "lags")},
             "repeats": self.repeats,
             "repeats_failed": self.repeats_failed,
         }
@@ -82,7 +98,12 @@ class Traffic:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the traffic whose record *data* is; ValueError if it is none."""
         traffic = cls()
-        for name in ("ok", "failed", "cut"):
+        for name in HISTOGRAMS[:3]:
             setattr(traffic, name, Quantile.from_dict(record.table(data, name)))
+        for name in HISTOGRAMS[3:]:
+            if name in data:  # else an older version wrote it
+                setattr(traffic, name, Quantile.from_dict(record.table(data, name)))
+        if "lags" in data:
+            traffic.lags = Lags.from_dict(record.table(data, "lags"))
         traffic.repeats, traffic.repeats_failed = record.whole(data, "repeats"), record.whole(data, "repeats_failed")
         return traffic

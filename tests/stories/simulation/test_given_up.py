@@ -86,4 +86,4 @@ def test_copies_that_lost_their_race_count_as_longer():
     assert losers == pytest.approx(CALLS / (EVERY - 1), rel=0.05)
     assert CALLS == door.node.get_status().success_count
     assert prediction.p50 == pytest.approx(QUICK, rel=0.05)
-    assert prediction.success == pytest.approx(1 - 1 / EVERY, abs=0.02)
+    assert prediction.success == pytest.approx(1 - 1 / (EVERY - 1), abs=0.02)  # of first attempts: no copy hangs

@@ -58,7 +58,7 @@ def attempt(
         start = copy * plan.hedge.after if copy and plan.hedge else 0.0
         if copy and min(best, leader) <= start:
             break
-        failed = dice.random() < (found.fails_again if number else found.fails)
+        failed = dice.random() < found.fails
         length = tables[failed][int(dice.random() * POINTS)]
         ends.append(start + min(length, limit))
         leader = ends[0]

@@ -49,11 +49,13 @@ def test_what_nobody_waited_long_enough_for_is_taken_to_never_come():
 
 
 def test_failures_are_counted_apart_from_answers():
-    """The chance to fail is that of attempts that ended, and it may be another one after a failure."""
-    model = Model(seen(ok=[0.1] * 90, failed=[0.01] * 10, repeats=10, repeats_failed=8))
+    """The chance to fail is that of attempts that ended, and some failures stay whatever is repeated."""
+    model = Model(seen(ok=[0.1] * 900, failed=[0.01] * 100, repeats=100, repeats_failed=80))
+    helped = Model(seen(ok=[0.1] * 900, failed=[0.01] * 100, repeats=100, repeats_failed=12))
 
     assert 0.1 == model.fails
-    assert (8 + 0.2) / 12 == pytest.approx(model.fails_again)
+    assert 0.7 < model.stubborn < 0.8
+    assert 0.0 == helped.stubborn
 
 
 def test_a_quantile_is_not_believed_further_out_than_there_is_evidence():

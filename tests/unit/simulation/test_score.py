@@ -10,7 +10,7 @@ from unbreakable.errors import ConfigurationError
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.simulation.score import ScoreWeights, score
 
-ALONE = Prediction(success=0.99, p50=0.1, p90=0.2, p99=1.0, load=1.0)
+ALONE = Prediction(success=0.99, p50=0.1, p90=0.2, p99=1.0, p999=1.0, load=1.0)
 
 
 def points(weights: ScoreWeights | None = None, **changed: float) -> float:
@@ -21,7 +21,7 @@ def points(weights: ScoreWeights | None = None, **changed: float) -> float:
 def test_as_fast_as_alone_is_fifty():
     """The baseline itself has a time score of 50, and 15 points more for each halving."""
     same = score(ALONE, ALONE, 1000, ScoreWeights())
-    half = Prediction(success=0.99, p50=0.05, p90=0.1, p99=0.5, load=1.0)
+    half = Prediction(success=0.99, p50=0.05, p90=0.1, p99=0.5, p999=0.5, load=1.0)
 
     assert 50.0 == pytest.approx(same.time)
     assert 65.0 == pytest.approx(score(half, ALONE, 1000, ScoreWeights()).time, abs=0.1)
@@ -45,7 +45,7 @@ def test_no_more_nines_are_claimed_than_were_seen():
 
 def test_what_never_answers_is_worth_nothing():
     """Without a success there is neither time nor quality."""
-    never = Prediction(success=0.0, p50=math.inf, p90=math.inf, p99=math.inf, load=3.0)
+    never = Prediction(success=0.0, p50=math.inf, p90=math.inf, p99=math.inf, p999=math.inf, load=3.0)
 
     assert 0.0 == score(never, ALONE, 1000, ScoreWeights()).total
 

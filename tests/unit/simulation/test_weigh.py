@@ -199,7 +199,7 @@ def test_a_strategy_of_the_user_s_own_is_weighed_with_the_others():
 
 def judged(strategy: str, total: float, *, sure: bool = True) -> Weighed:
     """Return a strategy with so many points."""
-    prediction = Prediction(success=1.0, p50=0.1, p90=0.2, p99=0.3, load=1.0)
+    prediction = Prediction(success=1.0, p50=0.1, p90=0.2, p99=0.3, p999=0.3, load=1.0)
     return Weighed(Plan(strategy=strategy), prediction, Scores(total, total, total, total), sure)
 
 

@@ -1,0 +1,76 @@
+"""What came after failures: attempts are told apart by how long ago another one had failed.
+
+Nothing is noted of a success when it comes, but that it came: it lies between two failures, whose moments are known,
+and the first one after a failure is known, too.  Between those they are taken to be spread evenly; where the first one
+comes much sooner than they would then, calls come in bunches, and they are taken to follow one another as closely.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from unbreakable.stats import Lags
+from unbreakable.stats.lags import spread
+
+MOST_RECENT = 8  # failures after which attempts are told apart
+QUIET = 2.0  # seconds after which a failure is one of others
+BUNCHED = 4.0  # times closer than evenly spread: calls that come in bunches
+NEW = 0.1  # what the latest gap weighs in their mean
+
+
+class Fault(NamedTuple):
+    """Hold a failed attempt: successes that piled up before it, when it began, its seconds, the last success then.
+
+    ``relieved`` is when the attempt began that was the first to succeed after earlier failures.
+    """
+
+    after: int
+    began: float
+    seconds: float
+    relieved: float
+
+
+class Aftermath:
+    """Follow the failures of one target; used by who learns, one at a time."""
+
+    def __init__(self) -> None:
+        self.recent: list[float] = []  #: when failed attempts began: the newest, and ever fewer of older ones
+        self.seen_until: float | None = None
+        self.gap: float | None = None  #: seconds between a failure and the first success after it, as a mean
+        self._thinned = 0
+
+    def follow(self, lags: Lags, faults: Sequence[Fault], good: int, relieved: float, now: float) -> None:
+        """Count in *lags* so many *good* attempts and *faults* until *now*; the last relief came at *relieved*."""
+        at, before = self.seen_until, 0
+        for fault in sorted(faults, key=lambda each: (each.after, each.began)):
+            self._between(lags, fault.after - before, at, fault.began, fault.relieved)
+            self._failed(lags, fault.began)
+            at, before = fault.began, max(before, fault.after)
+        self._between(lags, good - before, at, now, relieved)
+        self.seen_until = now
+
+    def _between(self, lags: Lags, good: int, begin: float | None, end: float, relieved: float) -> None:
+        if good <= 0 or begin is None or end <= begin:
+            return
+        if self.recent and self.recent[-1] < relieved <= end and begin == self.recent[-1]:
+            gap = relieved - begin
+            self.gap = gap if self.gap is None else self.gap + NEW * (gap - self.gap)
+            if self.gap * good * BUNCHED < end - begin:
+                end = begin + self.gap * good
+        spread(lags, good, begin, end, [each for each in self.recent if each <= begin])
+        quiet_from = self.recent[-1] + QUIET if self.recent else -math.inf
+        if end > quiet_from:
+            lags.update(times=good * min(1.0, (end - quiet_from) / max(end - begin, 1e-9)))
+
+    def _failed(self, lags: Lags, began: float) -> None:
+        for each in self.recent:
+            if each <= began:
+                lags.update(began - each, failed=True)
+        if not self.recent or began - self.recent[-1] > QUIET:
+            lags.update(failed=True)
+        self.recent.append(began)
+        if len(self.recent) > MOST_RECENT:
+            del self.recent[1 + self._thinned % (MOST_RECENT - 2)]  # from the middle: old ones tell of long spells
+            self._thinned += 1

@@ -1,0 +1,52 @@
+"""Whether failures come in spells: a target that is now well, now in trouble, as it shows in how repeats would fare.
+
+Two states that follow one another at random (E. N. Gilbert, "Capacity of a burst-noise channel", BSTJ 39, 1960) make
+failures follow failures the less often the later: c(lag) = f + A exp(-lag / tau), fitted by weighted least squares.
+With g, how often attempts fail in quiet, the rest follows: x = A f / (f - g) + (f - g) more fail in trouble.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from unbreakable.stats import Lags
+
+PAIRED = 15.0  # failures after failures that it takes to see any spell
+EVIDENCE = 9.0  # of chi squared: three standard deviations
+LEAST = 0.03  # by which failures have to be likelier right after others
+TAUS = 0.01 * 2.0 ** np.arange(0.0, 14.0, 0.5)
+SURE_TO_FAIL = 0.999
+
+
+class Spells(NamedTuple):
+    """Describe a target's trouble: its share of the time, how likely attempts fail without and within, its memory.
+
+    ``memory`` is in seconds: after so many, what is known of the state has lost two thirds of its worth.
+    """
+
+    share: float
+    fails_well: float
+    fails_in_trouble: float
+    memory: float
+
+
+def spells(lags: Lags, fails: float) -> Spells | None:
+    """Return the spells of a target whose attempts fail that often; None: it fails at any time, or nobody knows."""
+    lag, seen, failed = np.array(lags.value()).T
+    if fails <= 0.0 or failed.sum() < PAIRED:
+        return None
+    excess = (failed + fails) / (seen + 1.0) - fails
+    certainty = seen / np.maximum(0.02, (excess + fails) * (1.0 - excess - fails))
+    shape = np.exp(-lag[None, :] / TAUS[:, None])
+    height = (shape * certainty * excess).sum(axis=1) / np.maximum((shape**2 * certainty).sum(axis=1), 1e-12)
+    height = np.clip(height, 0.0, 1.0 - fails)
+    error = (certainty * (excess - height[:, None] * shape) ** 2).sum(axis=1)
+    best = int(np.argmin(error))
+    if height[best] < LEAST or (certainty * excess**2).sum() - error[best] < EVIDENCE:
+        return None
+    quiet, quiet_failed = lags.quiet
+    well = min(quiet_failed / max(quiet, 1.0), 0.9 * fails)
+    trouble = min(SURE_TO_FAIL, well + float(height[best]) * fails / (fails - well) + (fails - well))
+    return Spells((fails - well) / (trouble - well), well, trouble, float(TAUS[best]))

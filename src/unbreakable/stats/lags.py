@@ -1,0 +1,122 @@
+"""How likely an attempt is to fail so many seconds after another one failed: whether failures come in spells.
+
+Counts of attempts by their lag behind a failure, in bins that double from 2 ms, and of those that no failure came
+shortly before.  What they add up to is a retry-success curve; whole numbers in units of 1/256, so that merging is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from unbreakable.stats import record
+
+BINS = 16
+SHORTEST = 0.002  # seconds: the first bin ends at twice that; the last one has no end
+LONGEST = SHORTEST * 2.0**BINS  # seconds, two minutes: what comes later comes after no failure
+UNIT = 256
+
+
+class Lags:
+    """Count attempts by how long ago another one had failed, and which of them failed.
+
+    ``value()`` is a row for each bin: its middle in seconds, the attempts, those that failed.
+
+    >>> lags = Lags()
+    >>> lags.update(0.003, failed=True)
+    >>> lags.update(0.5, times=3.0)
+    >>> [(round(seconds, 4), seen, failed) for seconds, seen, failed in lags.value() if seen]
+    [(0.0028, 1.0, 1.0), (0.7241, 3.0, 0.0)]
+    """
+
+    __slots__ = ("_failed", "_quiet", "_quiet_failed", "_seen")
+
+    def __init__(self) -> None:
+        self._seen, self._failed = [0] * BINS, [0] * BINS
+        self._quiet = self._quiet_failed = 0
+
+    def update(self, lag: float = math.inf, times: float = 1.0, *, failed: bool = False) -> None:
+        """Count attempts that began *lag* seconds after a failure, ``math.inf`` for none: so many *times*."""
+        if not (lag >= 0.0 and 0.0 <= times < math.inf):
+            raise ValueError(f"expected a lag and a number of times ≥ 0, got {lag!r}, {times!r}")
+        units = round(times * UNIT)
+        if lag >= LONGEST:
+            self._quiet += units
+            self._quiet_failed += units * failed
+        else:
+            place = bin_of(lag)
+            self._seen[place] += units
+            self._failed[place] += units * failed
+
+    def merge(self, other: Lags) -> None:
+        """Add what *other* has counted."""
+        for mine, theirs in ((self._seen, other._seen), (self._failed, other._failed)):
+            for place, units in enumerate(theirs):
+                mine[place] += units
+        self._quiet += other._quiet
+        self._quiet_failed += other._quiet_failed
+
+    def value(self) -> list[tuple[float, float, float]]:
+        """Return for each bin its middle in seconds, how many attempts fell into it, how many of them failed."""
+        return [
+            (SHORTEST * 2.0 ** (place + 0.5), seen / UNIT, failed / UNIT)
+            for place, (seen, failed) in enumerate(zip(self._seen, self._failed, strict=True))
+        ]
+
+    @property
+    def quiet(self) -> tuple[float, float]:
+        """Return how many attempts came after no failure, and how many of them failed."""
+        return self._quiet / UNIT, self._quiet_failed / UNIT
+
+    def halve(self) -> None:
+        """Age what was counted: half of it."""
+        self._seen, self._failed = [each // 2 for each in self._seen], [each // 2 for each in self._failed]
+        self._quiet, self._quiet_failed = self._quiet // 2, self._quiet_failed // 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record of these counts, in units of 1/256: [bin, attempts, failed] of each bin in use."""
+        rows = enumerate(zip(self._seen, self._failed, strict=True))
+        return {
+            "bins": [[place, seen, failed] for place, (seen, failed) in rows if seen],
+            "quiet": [[self._quiet, self._quiet_failed]],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the counts whose record *data* is; ValueError if it is none."""
+        lags = cls()
+        for place, seen, failed in record.rows(data, "bins", 3):
+            if not (0 <= place < BINS and 0 <= failed <= seen):
+                raise ValueError(f"bins: expected one of {BINS} bins with failed ≤ seen, got {[place, seen, failed]!r}")
+            lags._seen[place] += seen
+            lags._failed[place] += failed
+        for seen, failed in record.rows(data, "quiet", 2):
+            if not 0 <= failed <= seen:
+                raise ValueError(f"quiet: expected failed ≤ seen, got {[seen, failed]!r}")
+            lags._quiet += seen
+            lags._quiet_failed += failed
+        return lags
+
+
+def bin_of(lag: float) -> int:
+    """Return the number of the bin that *lag*, in seconds, falls into."""
+    return max(0, min(BINS - 1, math.frexp(lag / SHORTEST)[1] - 1))
+
+
+def spread(lags: Lags, count: float, begin: float, end: float, failures: Sequence[float]) -> None:
+    """Count *count* good attempts that began evenly between *begin* and *end*, after each of *failures* before that."""
+    for failed_at in failures:
+        low, high = max(0.0, begin - failed_at), max(0.0, end - failed_at)
+        if low >= LONGEST or count <= 0.0:
+            continue
+        width = max(high - low, 1e-12)
+        at = low
+        for place in range(bin_of(low), BINS):
+            edge = min(high, SHORTEST * 2.0 ** (place + 1))
+            if edge > at or place == bin_of(high):
+                share = (edge - at) / width if high > low else 1.0
+                lags.update(max(at, SHORTEST * 2.0**place) if place else at, count * share)
+                at = edge
+            if at >= high:
+                break
