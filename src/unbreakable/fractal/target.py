@@ -298,7 +298,7 @@ class Target:
             self.cuts += failure.soft
             self.ages.append(failure.elapsed)
         elif blamed:
-            began = failure.at - failure.elapsed
+            began = (failure.at or 0.0) - failure.elapsed
             self.faults.append(Fault(len(self.ring), began, failure.elapsed, self.circuit.relieved))
 
     def take_repeat(self, failure: Failure, began: float, seconds: float, again: Failure | None) -> None:
@@ -312,7 +312,8 @@ class Target:
         if failure.soft:
             self.slow_again += SHARE_OF_ONE * ((was_cut or seconds > failure.elapsed) - self.slow_again)
         if not (failure.cut or was_cut):
-            self.repeats.append((max(0.0, began - failure.at + failure.elapsed), again is not None))
+            lag = began - (failure.at or began) + failure.elapsed
+            self.repeats.append((max(0.0, lag), again is not None))
 
     def take_in_vain(self) -> None:
         """Note that an attempt was late and won all the same: it was overtaken in vain."""

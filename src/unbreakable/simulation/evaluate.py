@@ -56,7 +56,9 @@ def evaluate(model: Model, plans: Sequence[Plan], deadline: float, count: int = 
     ends, load = _play(model, _columns(plans), universes(count), np.float32(min(deadline, LONG)))
     success, quantiles = _summary(ends)
     return [
-        Prediction(success=min(1.0, float(good)), load=max(1.0, float(requests)), **dict(zip(QUANTILES, row, strict=True)))
+        Prediction(
+            success=min(1.0, float(good)), load=max(1.0, float(requests)), **dict(zip(QUANTILES, row, strict=True))
+        )
         for good, requests, row in zip(success, load, quantiles.tolist(), strict=True)
     ]
 
@@ -80,7 +82,9 @@ def _play(model: Model, plan: Columns, met: Universes, deadline: Any) -> tuple[l
     return ends, load
 
 
-def _race(model: Model, plan: Columns, first: Any, luck: Luck, hard: Any, *, likely: Any, slow: Any, rising: bool = False) -> tuple[Any, Any]:
+def _race(
+    model: Model, plan: Columns, first: Any, luck: Luck, hard: Any, *, likely: Any, slow: Any, rising: bool = False
+) -> tuple[Any, Any]:
     """Return after how long an attempt that does not fail, or others beside it, succeed, and how many were sent.
 
     *first* is how long its own answer takes; *likely* is how often those beside it fail; *slow* says where the call is
@@ -91,7 +95,9 @@ def _race(model: Model, plan: Columns, first: Any, luck: Luck, hard: Any, *, lik
     copies = min(MOST_COPIES, int(plan.copies.max()))
     for number, (start, may) in enumerate(_beside(plan, hard, copies, len(luck.place))):
         least = start[may].min() if may.any() else FOR_EVER
-        here = slice(int(np.searchsorted(first, least, "right")) if rising else 0 if least < FOR_EVER else len(slow), None)
+        here = slice(
+            int(np.searchsorted(first, least, "right")) if rising else 0 if least < FOR_EVER else len(slow), None
+        )
         if here.start == len(slow):
             continue
         had, limit = best[:, here], hard if hard.shape[1] == 1 else hard[:, here]
@@ -218,7 +224,9 @@ def _columns(plans: Sequence[Plan]) -> Columns:
         for plan in plans
     ]
     kinds = (int, np.float32, bool, np.float32, int, np.float32, np.float32, np.float32, np.float32, bool, bool)
-    return Columns(*(np.array(column, kind)[:, None] for column, kind in zip(zip(*rows, strict=True), kinds, strict=True)))
+    return Columns(
+        *(np.array(column, kind)[:, None] for column, kind in zip(zip(*rows, strict=True), kinds, strict=True))
+    )
 
 
 def _pacing(plan: Plan) -> tuple[float, float, float, bool]:

@@ -75,7 +75,10 @@ def best_delay(model: Model) -> Hedging | None:
     first, second = (waiting.together(number * delays, delays, number - 1)[:, 0] for number in (1, 2))
     copies = np.where(second <= LITTLE, 2, 1)
     late = np.where((copies == 2)[:, None], *(waiting.together(moments, delays, number) for number in (2, 1)))
-    alone, worth = waiting.alone(moments), -LOAD * np.minimum((first + np.where(copies == 2, second, 0.0)) / HEADROOM, 1.0) ** 2
+    alone, worth = (
+        waiting.alone(moments),
+        -LOAD * np.minimum((first + np.where(copies == 2, second, 0.0)) / HEADROOM, 1.0) ** 2,
+    )
     for tail in TAILS:
         worth = worth + TIME * np.log10(_reached(alone, tail, moments) / _reached(late, tail, moments))
     best = int(np.argmax(worth))

@@ -98,7 +98,9 @@ def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> P
 def _backoff(shape: Shape, model: Model, deadline: float) -> Backoff:
     """Return the pauses of *shape*: the first is short, or as long as trouble lasts."""
     if shape.pause is None:
-        first = min(max(LEAST_PAUSE, model.trouble.memory if model.trouble.share else 0.1), deadline / (2 * shape.attempts))
+        first = min(
+            max(LEAST_PAUSE, model.trouble.memory if model.trouble.share else 0.1), deadline / (2 * shape.attempts)
+        )
         return Backoff(first=first, factor=2.0)
     factor, quantile = shape.pause
     first = min(LONGEST_FIRST_PAUSE, max(LEAST_PAUSE, factor * model.quantile(quantile)))

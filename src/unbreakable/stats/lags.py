@@ -1,7 +1,7 @@
 """How likely an attempt is to fail so many seconds after another one failed: whether failures come in spells.
 
 Counts of attempts by their lag behind a failure, in bins that double from 2 ms, and of those that no failure came
-shortly before.  What they add up to is a retry-success curve; whole numbers in units of 1/256, so that merging is exact.
+shortly before.  They add up to a retry-success curve; whole numbers in units of 1/256, so that merging is exact.
 """
 
 from __future__ import annotations
