@@ -17,7 +17,7 @@ from unbreakable.events import DriftDetected, PlanPublished
 from unbreakable.fractal.aftermath import Fault
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Target, taken
+from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Repeat, Target, taken
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import learned_limit
@@ -91,7 +91,7 @@ class Batch(NamedTuple):
     cut: list[float]
     beside: list[float]
     beside_cut: list[float]
-    repeats: list[tuple[float, bool]]
+    repeats: list[Repeat]
     calls: list[float]
     failed_calls: int
     limited: int  #: of those that were cut, how many a learned limit has cut

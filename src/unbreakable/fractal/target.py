@@ -49,6 +49,9 @@ class Detour(NamedTuple):
     beside: bool = False  #: whether a copy has won
 
 
+Repeat = tuple[float, bool]  #: after how many seconds an attempt followed a failed one, and whether it failed, too
+
+
 class Forecast(Record):
     """Say what the next calls are expected to be like: share of good ones, median and 99th percentile in seconds."""
 
@@ -82,11 +85,8 @@ class Target:
         self.turned_away: deque[None] = deque()  #: calls that an open circuit refused by arithmetic alone
         self.faults: deque[Fault] = deque(maxlen=MOST_PILED)  #: attempts that failed
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
-        self.beside: deque[float] = deque(maxlen=MOST_PILED)  #: seconds that copies took
-        self.beside_cut: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which copies were given up
-        #: after how many seconds attempts followed a failed one, and whether they failed, too
-        self.repeats: deque[tuple[float, bool]] = deque(maxlen=MOST_PILED)
-        self.aftermath = Aftermath()
+        self.beside, self.beside_cut = (deque[float](maxlen=MOST_PILED) for _ in range(2))  #: the same of copies
+        self.repeats, self.aftermath = deque[Repeat](maxlen=MOST_PILED), Aftermath()  #: what came after failures
         self.in_haste = NOTHING  #: seconds of successes that nobody came to learn from before there were too many
         self.fold_at, self.strained_at, self.folded = COLD, STRAIN, 0
         self.lock, self.learning = new_lock(), Latch()

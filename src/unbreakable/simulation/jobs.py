@@ -27,6 +27,11 @@ CONTROL, FIRST_CONTROL = 0.02, 0.05
 BASELINE = 12  # calls of which it is known what the primary way would have come to, by which there is one
 
 
+def as_believed() -> float:
+    """Throw dice that show what is believed: a copy is to help, not to find out."""
+    return 0.25
+
+
 class Choice(NamedTuple):
     """Hold what one call has to choose from; the *target* knows how each way did; *measures*: it is the baseline's."""
 
@@ -45,7 +50,7 @@ class Choice(NamedTuple):
 
     def ranked(self, names: Sequence[str], ctx: Context) -> list[str]:
         """Return *names*, the one to ask first."""
-        return select.order(self.target.arms, names, ctx.runtime.random)
+        return select.order(self.target.arms, names, as_believed if ctx.rival else ctx.runtime.random)
 
     def worked(self, way: str, began: float, now: float) -> float:
         """Take in that *way*, which began then, succeeded; return how many seconds it took.

@@ -152,7 +152,7 @@ def test_a_race_makes_no_more_copies_than_two():
         for number in range(80):
             ways.seconds["primary"] = 0.05 if number % 10 else 1.0
             await ways.ask(engine, race=False)
-        ways.seconds["primary"] = 5.0
+        ways.seconds["primary"] = 1.2
         ways.clear()
         await ways.ask(engine)
         return ways.begun
@@ -207,7 +207,7 @@ def test_a_loser_is_known_to_take_longer_than_it_was_waited_for():
         ways, engine = Ways(primary=0.3, replica=0.1), ub.QuantumSimulationEngine()
         await ways.often(engine, 150)
         target, raced = of(engine).target, engine.get_quantum_stats().raced
-        ages = target.traffic.cut.count + len(target.ages)
+        ages = target.traffic.cut.count + target.traffic.beside_cut.count + len(target.ages) + len(target.beside_cut)
         return target.arms.value("primary")[0], target.arms.value("replica")[0], ages, raced
 
     slow, fast, ages, raced = play(story)
