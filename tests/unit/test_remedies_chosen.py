@@ -51,6 +51,47 @@ def test_credentials_are_refreshed_again_once_the_outage_of_their_service_is_ove
     assert 0 == sum(lose() for _ in range(20))
 
 
+@pytest.mark.parametrize(
+    ("attempts", "raises", "others", "told"),
+    [
+        (3, 9, 0, (1, 2, 0, False)),
+        (3, 1, 0, (2, 2, 0, True)),
+        (3, 9, 1, (2, 1, 1, True)),
+        (2, 9, 1, (1, 1, 0, False)),
+    ],
+)
+def test_no_attempt_follows_a_remedy_that_has_raised_where_only_a_remedy_helps(attempts, raises, others, told, clock):
+    """The same credentials are not refused again: the next remedy is tried, or the same once more."""
+    asked, refreshed, cleared, valid = [], [], [], False
+
+    @ub.protect("api", effects="idempotent", retry=ub.Retry(attempts))
+    def ask():
+        asked.append(1)
+        if not valid:
+            raise PermissionError("401")
+
+    @ask.remedy(PermissionError)
+    def refresh(failure):
+        nonlocal valid
+        refreshed.append(1)
+        if len(refreshed) <= raises:
+            raise ConnectionError("the identity server is down")
+        valid = True
+
+    def clear(failure):
+        nonlocal valid
+        cleared.append(1)
+        valid = True
+
+    for _ in range(others):
+        ask.remedy(PermissionError)(clear)
+    outcome = ask.outcome()
+
+    assert told == (len(asked), len(refreshed), len(cleared), outcome.ok)
+    assert "wait" not in outcome.remedies
+    assert all("wait" not in known for known in ask.node.get_status().remedies.values())
+
+
 def test_after_an_outage_one_look_tries_all_that_is_at_hand(clock):
     """Not one remedy in each twentieth call: the one that works may be the last of them."""
 

@@ -92,6 +92,8 @@ class Healing:
             return deny(ctx, failure, why_not(ctx, failure))
         mended = await apply(ctx, failure, remedy)
         episode.tried(failure, remedy, mended)
+        if mended is None and not self._wants(failure, remedied=False):
+            return await self._instead(inner, ctx, failure, episode)
         if not await self._pace(ctx, failure, mended):
             owe(ctx, failure, mended)
             return failure
@@ -107,10 +109,23 @@ class Healing:
         confirm(ctx, failure, mended, result, ctx.runtime.now() - since, episode)
         return result
 
+    async def _instead(self, inner: Inner, ctx: Context, failure: Failure, episode: Episode) -> Result[Any]:
+        """Go on after a remedy that has raised, where an attempt makes no sense unless something was changed.
+
+        The next one is tried, or the same once more: for each there is an attempt less.
+        """
+        now_later = failure.but(attempt=failure.attempt + 1, mendable=False)
+        pause = self.retry.pause(failure, ctx.runtime.random(), ctx.left())
+        if now_later.attempt >= self.retry.attempts or pause >= ctx.left():
+            return deny(ctx, failure, not_repeated(failure.kind))
+        await ctx.runtime.sleep(pause)
+        result = await self._repeat(inner, ctx, now_later, episode)
+        return failure if result is now_later else result
+
     def _is_repeated(self, ctx: Context, failure: Failure, remedy: Remedy | None, episode: Episode) -> bool:
         if ctx.is_unwanted():
             reason = "the caller has cancelled the call"
-        elif self.retry.wants(failure, remedied=remedy is not None, named=is_named(failure.error, self.retry.on)):
+        elif self._wants(failure, remedied=remedy is not None):
             from unbreakable.fractal.choosing import why_give_up
 
             why = why_give_up(ctx, failure, remedy, episode)
@@ -125,6 +140,9 @@ class Healing:
             reason = not_repeated(failure.kind)
         deny(ctx, failure, reason)
         return False
+
+    def _wants(self, failure: Failure, *, remedied: bool) -> bool:
+        return self.retry.wants(failure, remedied=remedied, named=is_named(failure.error, self.retry.on))
 
     async def _pace(self, ctx: Context, failure: Failure, mended: Remedy | None) -> bool:
         """Wait before the next attempt; False when the caller has no time for it or the budget is spent."""
