@@ -63,7 +63,9 @@ def quantiles(took: Any, nothing: float) -> tuple[float, ...]:
 def worst(run: Run, rate: float) -> float:
     """Return requests a call in the worst second (of more, where few calls come)."""
     width = max(SMALLEST, CROWD / rate)
-    count = int(float(run.comes[-1]) / width) + 1
+    count = int(float(run.comes[-1]) / width)  # a last one that is not whole would hold too few calls
+    if not count:
+        return math.nan
     came, made = (np.histogram(each, count, (0.0, count * width))[0] for each in (run.comes, run.begun))
     whole = came >= CROWD / 4.0
     return float((made[whole] / came[whole]).max()) if whole.any() else math.nan

@@ -146,8 +146,9 @@ def conclude(played: dict[str, Results]) -> None:
     if ORACLE in rules:
         each = statistics.fmean(max(_mean(results[rule], "score") for rule in peers) for results in played.values())
         for name, floor in (("best single rule", score[best]), ("best rule of each world", each)):
-            gap = score[ORACLE] - floor
-            print(f"gap from the {name} to the oracle: {gap:.2f}, closed: {(score[OURS] - floor) / gap:.1%}")
+            gap, gained = score[ORACLE] - floor, score[OURS] - floor
+            closed = f"closed: {gained / gap:.1%}" if gap > 0.005 else f"ours gains {gained:.2f}"
+            print(f"gap from the {name} to the oracle: {gap:.2f}, {closed}")
     print("\ncells lost to static rules beyond the paired 95 % interval:")
     for name, results in played.items():
         print(f"  {name}: {'; '.join(lost(results)) or 'none'}")

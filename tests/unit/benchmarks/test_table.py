@@ -62,6 +62,14 @@ def test_the_share_of_the_gap_that_is_closed_is_told(capsys):
     assert "and on success: False" in told
 
 
+def test_where_there_is_no_gap_none_is_closed(capsys):
+    """An oracle that is no better than a static rule leaves nothing to be divided by."""
+    runs = dict(zip(RULES, ([result(each)] * 2 for each in (60.0, 80.0, 80.0, 78.0)), strict=True))
+    conclude({"W9": runs})
+
+    assert "gap from the best single rule to the oracle: 0.00, ours gains -2.00" in capsys.readouterr().out
+
+
 def test_failing_costs_what_the_calls_can_show():
     """No failure in a thousand calls is not taken for certainty."""
     sure, figures = result(0.0).figures, result(0.0, success=0.999).figures

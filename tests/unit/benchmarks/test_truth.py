@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from benchmarks.truth.atlas import world_of
 from benchmarks.truth.batch import Batch
-from benchmarks.truth.figures import Figures, score
+from benchmarks.truth.figures import Figures, score, worst
 from benchmarks.truth.luck import Luck
 from benchmarks.truth.oracle import grid, ranked
 from benchmarks.truth.ours import ours
 from benchmarks.truth.peers import answers, peers
-from benchmarks.truth.play import Player
+from benchmarks.truth.play import Player, Run
 from benchmarks.truth.rule import Bucket, Decorrelated, Doubling, Rule, Tokens
 from benchmarks.truth.worlds import WORLDS, Endpoint, Servers, World
 
@@ -109,6 +109,15 @@ def test_the_frontier_of_the_research_is_met():
 
     assert float(np.quantile(run.took, 0.99)) == pytest.approx(0.0239, rel=0.04)
     assert run.made.mean() == pytest.approx(1.05, abs=0.004)
+
+
+def test_the_worst_second_is_a_whole_one():
+    """Requests of a second are counted beside its calls; what comes after the last whole second is not."""
+    comes = np.concatenate([np.linspace(0.0, 3.0, 300, endpoint=False), np.linspace(3.0, 3.1, 10)])
+    begun = np.concatenate([comes, np.full(50, 1.5), np.full(500, 3.09)])
+    run = Run(comes, comes, comes > 0, comes, begun)
+
+    assert worst(run, 100.0) == pytest.approx(1.5)
 
 
 def test_the_score_has_the_exchange_rates_that_are_printed():
