@@ -201,21 +201,24 @@ def register(door: Any, what: tuple[Matcher, ...], function: Any, label: str | N
     """Add *function* to the remedies of the *door*'s node.
 
     A method of the instance that the door was bound to is registered for every instance, each with its own, and once:
-    constructors do so, and nobody is kept alive by it.
+    constructors do so, and nobody is kept alive by it.  Any other function is registered once as well.
     """
     node, mine = door.node, door.function
     remedy = made_remedy(node.name, matcher(what), function, label)
     is_bound = node.of_method is not None and inspect.ismethod(mine)  # not one that was bound before it was protected
     name = attribute_of(mine.__self__, function) if is_bound and not isinstance(function, FunctionType) else ""
+    tests: list[Any] = [one for each in what for one in (each if isinstance(each, tuple) else (each,))]
     if name:
-        tests: list[Any] = [one for each in what for one in (each if isinstance(each, tuple) else (each,))]
         tests = [attribute_of(mine.__self__, each) or each if inspect.ismethod(each) else each for each in tests]
-        remedy.registered = (name, innermost(function), label, *map(told_apart, tests))
+    source = innermost(function) if name else function
+    if is_bound:
+        remedy.registered = (name, source, label, *map(told_apart, tests))
         if any(each.registered == remedy.registered for each in node.remedies):
             return
+    if name:
         if any(isinstance(each, str) for each in tests):
             remedy.matches, remedy.matches_of = of_nobody, functools.partial(matcher_of, tests)
-        remedy.source, remedy.takes_instance = remedy.registered[1], True
+        remedy.source, remedy.takes_instance = source, True
         remedy.apply = functools.partial(call_method, name)  # with the instance, by ForInstance
     enlist(node, remedy)
 
@@ -263,7 +266,7 @@ def is_for(ctx: Context, remedy: Remedy) -> bool:
     if remedy.registered is None or not ctx.node.of_method.splits(ctx.given[0]):
         return True
     name, function, *_ = remedy.registered
-    return innermost(getattr(ctx.given[0][0], name, function)) is function
+    return not name or innermost(getattr(ctx.given[0][0], name, function)) is function
 
 
 def serving(ctx: Context, remedy: Remedy) -> Remedy:

@@ -275,6 +275,36 @@ def test_each_instance_is_judged_and_mended_by_its_own(register, remedies, lives
     node.remedies.clear()
 
 
+def test_a_function_that_each_constructor_registers_is_registered_once():
+    """It is no method of the instance, and heals them all; for other failures it is another remedy."""
+    token = ["expired"]
+
+    def renew(failure):
+        token[:] = ["fresh"]
+
+    class Registering:
+        def __init__(self):
+            self.get.remedy(PermissionError)(renew)
+            self.get.remedy(lambda failure: failure.error.args == (401,))(renew)
+            self.get.remedy(KeyError)(self.of_all)
+            self.get.remedy(KeyError)(functools.partial(renew))
+
+        @staticmethod
+        def of_all(failure):
+            """Mend nothing."""
+
+        @ub.protect("registering a function", effects="idempotent")
+        def get(self):
+            if token == ["expired"]:
+                raise PermissionError("401")
+            return token[0]
+
+    with virtual_time():
+        made = [Registering() for _ in range(5)]
+        assert "fresh" == made[0].get()
+    assert 3 + 5 == len(Registering.get.node.remedies)
+
+
 def test_names_of_inner_calls_are_the_same_either_way():
     """A call through the class has the idempotency key of one through the instance, whatever changes in it."""
     keys = []
