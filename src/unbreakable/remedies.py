@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
 from unbreakable.fractal import Remedy, on_kinds
-from unbreakable.fractal.operation import signature_of
+from unbreakable.fractal.operation import bound_to
 from unbreakable.fractal.remedies import GIVE_UP, WAIT, Matcher, matcher
-from unbreakable.fractal.taking import caller_of, what_it_takes
+from unbreakable.fractal.taking import caller_of, parameters_of, what_it_takes
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, check, current
 from unbreakable.policies.check import refuse
@@ -112,13 +112,13 @@ def argument_of(name: str) -> Any:
     args, kwargs = ctx.given
     function = ctx.function if ctx.function is not None else ctx.node.operation
     is_the_callers = not (args and isinstance(args[0], Context))  # a node's operation takes the context
-    try:
-        parameters = signature_of(function)
-        given = {**kwargs, **parameters.bind_partial(*args, **kwargs).arguments} if is_the_callers else {}
-    except (TypeError, ValueError):
-        return None
-    default = parameters.parameters.get(name)
-    return given.get(name, None if default is None or default.default is inspect.Parameter.empty else default.default)
+    bound = bound_to(function, args, kwargs) if is_the_callers else None
+    if bound is not None and name in bound.arguments:
+        return bound.arguments[name]
+    default = next(
+        (each.default for each in parameters_of(function) or () if each.name == name), inspect.Parameter.empty
+    )
+    return kwargs.get(name, None if default is inspect.Parameter.empty else default)
 
 
 def _on(on: Matcher | None, *kinds: Kind) -> Callable[[Failure], bool]:

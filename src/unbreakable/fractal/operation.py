@@ -21,6 +21,9 @@ Work: TypeAlias = Callable[[Context], Callable[[], Any]]
 
 NO_GENERATOR = "a function that returns: calling a generator does nothing (ub.protect guards generators)"
 
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+ANY = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+
 _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
@@ -64,9 +67,8 @@ def _look(operation: Callable[..., Any]) -> bool:
     first = next(iter(parameters), None)
     if first is not None and first.name in ("ctx", "context"):
         return True
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return any(
-        (parameter.kind in positional and parameter.default is inspect.Parameter.empty)
+        (parameter.kind in POSITIONAL and parameter.default is inspect.Parameter.empty)
         or parameter.kind is inspect.Parameter.VAR_POSITIONAL
         for parameter in parameters
     )
@@ -98,17 +100,29 @@ def work_with_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwa
     """Return what makes an attempt of a function that was called with arguments; remedies may have changed some."""
 
     def work(ctx: Context) -> Callable[[], Any]:
-        if not ctx.arguments:
-            return functools.partial(function, *args, **kwargs)
-        try:
-            bound = signature_of(function).bind(*args, **kwargs)
-        except TypeError:  # a decorator gives it what its caller does not
+        bound = bound_to(function, args, kwargs) if ctx.arguments else None
+        if bound is None:
             return functools.partial(function, *args, **{**kwargs, **ctx.arguments})
-        for name, value in ctx.arguments.items():
-            _change(bound, name, value)
-        return functools.partial(function, *bound.args, **bound.kwargs)
+        by_name = {name: value for name, value in ctx.arguments.items() if not _change(function, bound, name, value)}
+        return functools.partial(function, *bound.args, **{**bound.kwargs, **by_name})
 
     return work
+
+
+def bound_to(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments | None:
+    """Return which arguments a call of *function* is given; None where they do not fit, or it does not say.
+
+    What a decorator that takes any by place does with them, only what it decorates can say: it may put in some of its
+    own, and then they do not fit, as a rule.
+    """
+    try:
+        said, taken = signature_of(function), inspect.signature(function, follow_wrapped=False)
+        takes_any = any(each.kind is each.VAR_POSITIONAL for each in taken.parameters.values())
+        return (said if takes_any else taken).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return None
 
 
 def arguments_of(ctx: Context) -> Collection[str] | None:
@@ -127,18 +141,31 @@ def arguments_of(ctx: Context) -> Collection[str] | None:
     args, kwargs = ctx.given
     if args and isinstance(args[0], Context) and any(each.kind is each.VAR_KEYWORD for each in parameters):
         return None
-    named = {each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
-    return named.union(kwargs)
+    named = [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    if args and ctx.function is not None and bound_to(function, args, kwargs) is None:
+        by_place = sum(each.kind in POSITIONAL and each.default is each.empty for each in parameters)
+        del named[
+            : max(by_place, len(args) + 1)
+        ]  # a decorator has put in some: nobody can say which of these are whose
+    return {*named, *kwargs}
 
 
-def _change(bound: inspect.BoundArguments, name: str, value: Any) -> None:
-    """Set argument *name*, which may have been passed by place, by name or among ``**others``."""
-    parameter = bound.signature.parameters.get(name)
-    if parameter is not None:
+def _change(function: Callable[..., Any], bound: inspect.BoundArguments, name: str, value: Any) -> bool:
+    """Set argument *name* and return True; or leave it out, so that it and what follows it goes by name.
+
+    It does where a decorator takes any: if that has put in some of its own, Python refuses the call, instead of what
+    was meant for one parameter being passed as another.
+    """
+    said, taken = bound.signature.parameters, inspect.signature(function, follow_wrapped=False).parameters
+    if name in said and (
+        not {each.kind for each in taken.values()} >= ANY
+        or said[name].kind is inspect.Parameter.POSITIONAL_ONLY
+        or any(said[each].kind is inspect.Parameter.VAR_POSITIONAL for each in bound.arguments)
+    ):
         bound.arguments[name] = value
-        return
-    others = next(each for each in bound.signature.parameters.values() if each.kind is each.VAR_KEYWORD)
-    bound.arguments.setdefault(others.name, {})[name] = value
+        return True
+    bound.arguments.pop(name, None)
+    return False
 
 
 def check_operation(what: str, operation: Any) -> None:

@@ -6,14 +6,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from unbreakable.fractal.operation import signature_of
+from unbreakable.fractal.operation import POSITIONAL, signature_of
 from unbreakable.outcome import Failure
 from unbreakable.policies.check import refuse
 from unbreakable.record import Record
 
 INSTANCE = frozenset({"self", "cls"})
 FAILURE = frozenset({"failure", "error", "exception", "exc", "err", "fail", "f", "e", ""})
-POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Takes(Record):

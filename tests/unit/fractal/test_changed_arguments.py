@@ -52,6 +52,54 @@ def test_an_argument_is_changed_however_it_was_passed(function, args, kwargs, va
     assert value == mended(function, {"token": "new"}, *args, **kwargs).unwrap()
 
 
+def first_of(city, token="old", *others):  # noqa: S107
+    return known(city, token)
+
+
+def in_a_session(session, city, token="old"):  # noqa: S107
+    return known(city, token)
+
+
+def handed_on(function, *put_in):
+    return functools.wraps(function)(lambda *args, **kwargs: function(*put_in, *args, **kwargs))
+
+
+def by_place_alone(function):
+    return functools.wraps(function)(lambda *args: function(*list(args)))
+
+
+def put_in_by_name(function):
+    return functools.wraps(function)(lambda city, **others: function("session", city, **others))
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "kwargs", "told"),
+    [
+        (handed_on(by_name), ("CAI", "old"), {}, "new"),
+        (handed_on(by_place), ("CAI", "old"), {}, "new"),
+        (handed_on(first_of), ("CAI", "old", 7), {}, "new"),
+        (by_place_alone(by_name), ("CAI", "old"), {}, "new"),
+        (handed_on(in_a_session, "session"), ("CAI",), {}, "new"),
+        (handed_on(in_a_session, "session"), (), {"city": "CAI", "token": "old"}, "new"),
+        (handed_on(in_a_session, "session"), ("CAI", "old"), {}, "got multiple values for argument 'token'"),
+        (put_in_by_name(in_a_session), ("CAI",), {}, "new"),
+    ],
+)
+def test_a_decorator_is_passed_what_it_takes(function, args, kwargs, told):
+    """It may hand on all, or put in more: then nothing is passed to a parameter that it was not meant for."""
+    outcome = mended(function, {"token": "new"}, *args, **kwargs)
+
+    assert (outcome.value == ("CAI", told)) if told == "new" else told in str(outcome.error)
+
+
+def test_what_a_decorator_may_have_taken_for_another_stays_as_it_was():
+    """The call ends in its own error, and the story tells why."""
+    outcome = mended(handed_on(in_a_session, "session"), {"city": "LXR"}, "CAI")
+
+    assert "401" == str(outcome.error)
+    assert "it returned city as well, which is no argument of the call" in outcome.explain()
+
+
 @pytest.mark.parametrize(("function", "others"), [(by_name, {}), (among_others, {"page": 2})])
 def test_what_a_remedy_returns_beside_the_arguments_is_passed_to_nobody(function, others):
     """Such as the answer of a token's server, which clients return from their refresh: the story tells of it."""
