@@ -52,7 +52,7 @@ class Simulating:
             return replace(before, strategy=first)
         if not numbers.at_hand():
             return replace(self.tuner.plan(target, before, traffic, dice), observations=0)  # as good as none
-        winner = self._weigh(before, traffic, dice())[1]
+        winner = self._weigh(target, before, traffic, dice())[1]
         self.ledger.note(target, winner.plan.strategy, winner.prediction)
         return winner.plan
 
@@ -69,20 +69,24 @@ class Simulating:
         seen = Traffic() if cold else traffic
         if cold:
             seen.update(ok=LIKELY, failed=FAILING)
-        weighed, winner = self._weigh(before, seen, 0.5)
+        weighed, winner = self._weigh(target, before, seen, 0.5)
         named = self.settings.strategy != "adaptive"
         if cold and not named:
-            winner = next(one for one in weighed if one.plan.strategy == FIRST)
+            winner = named_first(weighed)
+        distrust = None if cold or named else self.ledger.distrust(target)
         return Decision(
             target=target,
-            universes=shown(weighed, winner, self.rules.universe_count, learned=not cold, named=named),
+            universes=shown(
+                weighed, winner, self.rules.universe_count, learned=not cold, named=named, distrust=distrust
+            ),
             winner=winner.plan.strategy,
             model_age=None if cold else age,
             observations=0 if cold else traffic.count,
             plan=(before if cold else winner.plan).to_dict(),
+            distrust=distrust,
         )
 
-    def _weigh(self, before: Plan, traffic: Traffic, u: float) -> tuple[list[Weighed], Weighed]:
+    def _weigh(self, target: str, before: Plan, traffic: Traffic, u: float) -> tuple[list[Weighed], Weighed]:
         from unbreakable.simulation.model import Model
         from unbreakable.simulation.strategies import SHAPES, shaped
         from unbreakable.simulation.weigh import pick, weigh
@@ -94,7 +98,8 @@ class Simulating:
         others = [replace(left_open, strategy=one.name, **self._set_by(one)) for one in self.rules.strategies]
         weighed = weigh(model, base, settings.leaves, weights=self.rules.weights, u=u, others=others)
         if settings.strategy == "adaptive":
-            return weighed, pick(weighed, before.strategy)
+            trusted = self.ledger.distrust(target) is None
+            return weighed, pick(weighed, before.strategy) if trusted else named_first(weighed)
         if settings.strategy in NAMES or settings.strategy in {one.name for one in self.rules.strategies}:
             return weighed, next(one for one in weighed if one.plan.strategy == settings.strategy)
         best = pick(weighed, before.strategy)  # what a Strategy of the user's own leaves free
@@ -104,3 +109,8 @@ class Simulating:
     def _set_by(self, strategy: Strategy) -> dict[str, Any]:
         """Return what *strategy* sets of that which was not pinned."""
         return {name: value or None for name, value in strategy.pinned().items() if self.settings.leaves(name)}
+
+
+def named_first(weighed: list[Weighed]) -> Weighed:
+    """Return the strategy that is in force while nothing is known, or what is known is not to be trusted."""
+    return next(one for one in weighed if one.plan.strategy == FIRST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,8 @@ class Decision(Record):
     ``model_age`` is how many seconds ago the model last learned, None before it learned anything; then the universes
     rest on a guess of what targets are like, and the winner is "balanced", which is in force until something is known.
     ``plan`` holds the winner's settings; ``observations`` is the number of attempts that the model rests on.
+    ``distrust`` is which share of the latest calls was as fast as 90 % should have been, if that is below 80 %: then
+    the model is not trusted, and the winner is "balanced"; None where it is.
     """
 
     target: str
@@ -24,23 +27,41 @@ class Decision(Record):
     model_age: float | None
     observations: int
     plan: Mapping[str, Any]
+    distrust: float | None
+
+    def _repr_html_(self) -> str:
+        """Return the decision as a table for a notebook."""
+        heads = ("strategy", "score", "time", "quality", "risk", "success", "p50", "p99", "load", "why")
+        cells = (map(html.escape, _cells(each)) for each in self.universes)
+        rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
+        head = "".join(f"<th>{each}</th>" for each in heads)
+        return f"<table><caption>{html.escape(self._title())}</caption><tr>{head}</tr>{rows}</table>"
 
     def explain(self) -> str:
         """Return the decision as a table in plain text."""
-        seen = "a guess: nothing was learned yet" if self.model_age is None else f"{self.observations} attempts"
-        lines = [f"{self.target}: {self.winner}, from {seen}"]
+        lines = [self._title()]
         lines.append(f"  {'strategy':<13} score   time  quality  risk   success      p50      p99   load")
         for each in self.universes:
-            guess = each.prediction
+            name, score, time, quality, risk, success, p50, p99, load, why = _cells(each)
             lines.append(
-                f"  {each.strategy:<13} {each.score:5.1f}  {each.time_score:5.1f}   {each.quality_score:5.1f}  "
-                f"{each.risk_score:5.1f}  {guess.success:7.3%}  {_time(guess.p50)}  {_time(guess.p99)}  "
-                f"{guess.load:5.3f}  {each.why}"
+                f"  {name:<13} {score:>5}  {time:>5}   {quality:>5}  {risk:>5}  {success:>7}  {p50:>7}  {p99:>7}  "
+                f"{load}  {why}"
             )
         return "\n".join(lines)
+
+    def _title(self) -> str:
+        seen = "a guess: nothing was learned yet" if self.model_age is None else f"{self.observations} attempts"
+        return f"{self.target}: {self.winner}, from {seen}"
+
+
+def _cells(universe: Universe) -> tuple[str, ...]:
+    scores = (universe.score, universe.time_score, universe.quality_score, universe.risk_score)
+    guess = universe.prediction
+    shares = f"{guess.success:.3%}", _time(guess.p50), _time(guess.p99), f"{guess.load:.3f}"
+    return universe.strategy, *(f"{score:.1f}" for score in scores), *shares, universe.why
 
 
 def _time(seconds: float) -> str:
     if seconds == math.inf:
-        return "  never"
-    return f"{seconds:5.2f} s" if seconds >= 1.0 else f"{seconds * 1e3:4.0f} ms"
+        return "never"
+    return f"{seconds:.2f} s" if seconds >= 1.0 else f"{seconds * 1e3:.0f} ms"

@@ -11,6 +11,8 @@ from unbreakable.runtime import new_lock
 from unbreakable.simulation.prediction import Prediction
 
 MOST_TARGETS = 1_000
+JUDGED, RECENT = 200, 2_000  # calls that it takes to judge a model; after so many the older half counts half
+TRUSTED = 0.8  # share of calls within a 90 % band below which a model is not trusted
 
 
 class Calibration(Record):
@@ -31,13 +33,14 @@ class Calibration(Record):
 class Entry:
     """Keep the prediction in force for one target, and how later calls compare with it."""
 
-    __slots__ = ("expected", "failed", "ok", "prediction", "within")
+    __slots__ = ("expected", "failed", "ok", "prediction", "recent", "recent_within", "within")
 
     def __init__(self) -> None:
         self.prediction: Prediction | None = None
         self.ok = self.failed = 0
         self.expected = 0.0
         self.within = [0, 0, 0]
+        self.recent = self.recent_within = 0
 
     def compare(self, took: Sequence[float], failed: int) -> None:
         """Take in calls that took so many seconds, and a number of *failed* ones."""
@@ -48,6 +51,15 @@ class Entry:
         bounds = (self.prediction.p50, self.prediction.p90, self.prediction.p99)
         for place, bound in enumerate(bounds):
             self.within[place] += sum(seconds <= bound for seconds in took)
+        self.recent += len(took)
+        self.recent_within += sum(seconds <= self.prediction.p90 for seconds in took)
+        if self.recent > RECENT:
+            self.recent, self.recent_within = self.recent // 2, self.recent_within // 2
+
+    @property
+    def within_band(self) -> float | None:
+        """Return which share of the latest calls was as fast as nine in ten should be; None while nobody knows."""
+        return self.recent_within / self.recent if self.recent >= JUDGED else None
 
 
 class Ledger:
@@ -81,6 +93,16 @@ class Ledger:
             entry = self._entries.get(target)
             if entry is not None:
                 entry.compare(took, failed)
+
+    def distrust(self, target: str) -> float | None:
+        """Return which share of the latest calls at *target* was as fast as nine in ten should be, if it is too small.
+
+        None: its model is trusted.
+        """
+        with self._lock:
+            entry = self._entries.get(target)
+            share = None if entry is None else entry.within_band
+        return share if share is not None and share < TRUSTED else None
 
     def calibration(self) -> dict[str, Calibration]:
         """Return by target how well predictions held, where calls were compared with any."""

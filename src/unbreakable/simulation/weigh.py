@@ -81,18 +81,25 @@ def pick(weighed: list[Weighed], incumbent: str) -> Weighed:
 
 
 def shown(
-    weighed: list[Weighed], winner: Weighed, count: int, *, learned: bool, named: bool = False
+    weighed: list[Weighed],
+    winner: Weighed,
+    count: int,
+    *,
+    learned: bool,
+    named: bool = False,
+    distrust: float | None = None,
 ) -> tuple[Universe, ...]:
     """Return *count* universes, the winner first, then the best, each with the reason of its place.
 
-    Before anything was *learned*, those are preferred that need no learning; *named*: the winner is its user's choice.
+    Before anything was *learned*, those are preferred that need no learning; *named*: the winner is its user's choice;
+    *distrust*: so few of the latest calls were as fast as nine in ten should have been.
     """
     last = ("random",) if learned else ("adaptive", "random")
     kept = sorted(weighed, key=lambda one: (one is not winner, one.plan.strategy in last))[:count]
     universes = []
     for one in [winner, *(other for other in weighed if other is not winner)]:
         if any(one is each for each in kept):
-            scores = one.scores if named else _cut(one.scores, winner.scores.total)
+            scores = one.scores if named or distrust is not None else _cut(one.scores, winner.scores.total)
             universes.append(
                 Universe(
                     strategy=one.plan.strategy,
@@ -101,7 +108,9 @@ def shown(
                     quality_score=scores.quality,
                     risk_score=scores.risk,
                     score=scores.total,
-                    why=_won(one, weighed[0], learned, named) if one is winner else _lost(one, winner, learned),
+                    why=_won(one, weighed[0], learned, named, distrust)
+                    if one is winner
+                    else _lost(one, winner, learned and distrust is None),
                 )
             )
     return tuple(universes)
@@ -115,9 +124,11 @@ def _cut(scores: Scores, most: float) -> Scores:
     return Scores(scores.time * share, scores.quality * share, scores.risk * share, most)
 
 
-def _won(winner: Weighed, best: Weighed, learned: bool, named: bool) -> str:
+def _won(winner: Weighed, best: Weighed, learned: bool, named: bool, distrust: float | None) -> str:
     if named:
         return "named by its user"
+    if distrust is not None:
+        return f"the model is not trusted: {distrust:.0%} of calls were as fast as 90 % should be"
     if not learned:
         return "in force as long as nothing was learned"
     return "won" if winner is best else f"kept: {best.plan.strategy} would be no better but for noise"
