@@ -18,6 +18,7 @@ from tests.dense import crossed
 from tests.faults.test_run_command_ends import children
 
 import unbreakable
+from unbreakable.observe.calls import read_trace
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="these are signals of POSIX")]
 
@@ -284,6 +285,18 @@ def test_what_cannot_be_run_is_said_once(tmp_path, program, name, message):
     assert 2 == process.returncode
     assert message in said
     assert "started again" not in said
+
+
+def test_calls_are_recorded_where_that_is_asked_for(tmp_path):
+    """Those of the program's nodes; a file of somebody else is refused before anything runs."""
+    (tmp_path / "program.py").write_text(textwrap.dedent(FINITE))
+    (tmp_path / "poem").write_text("a poem")
+    ran, _ = ask(tmp_path, "run", "program.py", "--trace", "calls")
+    refused, said = ask(tmp_path, "run", "program.py", "--trace", "poem")
+
+    assert (0, 2) == (ran, refused)
+    assert read_trace(tmp_path / "calls").calls
+    assert "poem is no trace of calls" in said
 
 
 def test_a_missing_file_is_said(tmp_path):

@@ -11,6 +11,7 @@ VERBS = {
     "explain": "unbreakable.cli.explain:explain",
     "run": "unbreakable.cli.run:run",
     "status": "unbreakable.cli.status:status",
+    "whatif": "unbreakable.cli.whatif:whatif",
 }
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from unbreakable.cli.saying import say
+from unbreakable.cli.saying import Unusable, say
+from unbreakable.errors import StateError
 from unbreakable.loops.start import command, users_path
 from unbreakable.loops.supervisor import Supervisor
 
@@ -25,9 +26,14 @@ WORKER = "unbreakable.cli.worker"
     show_default=True,
     help="Where a system keeps its state that names no place itself; one that does keeps it there.",
 )
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Record there what the calls of all nodes are like, for `unbreakable whatif`.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON, a line each, on standard output.")
 @click.pass_context
-def run(context: click.Context, target: str, state: Path, as_json: bool) -> None:
+def run(context: click.Context, target: str, state: Path, trace: Path | None, as_json: bool) -> None:
     """Run what NAME in FILE is: a QuantumSystem, a QuantumLoopEngine, a workflow, or a function that makes one.
 
     Without NAME that is the first of system, engine and workflow that has something to run, else main, a function
@@ -41,5 +47,18 @@ def run(context: click.Context, target: str, state: Path, as_json: bool) -> None
     """
     asked = context.get_parameter_source("state") is not ParameterSource.DEFAULT
     words = ["--worker", target, str(state), *(["asked"] if asked else []), *(["json"] if as_json else [])]
+    if trace is not None:
+        words.append(f"trace={_usable(trace)}")
     worker = command([sys.executable], WORKER, words, [str(Path.cwd()), *users_path()])
     sys.exit(Supervisor(worker, partial(say, as_json=as_json)).run())
+
+
+def _usable(trace: Path) -> Path:
+    """Return where calls are to be recorded; refuse what cannot be written, or is somebody else's."""
+    from unbreakable.observe.calls import Recorder
+
+    try:
+        Recorder(trace)
+    except StateError as error:
+        raise Unusable(str(error)) from error
+    return trace.absolute()

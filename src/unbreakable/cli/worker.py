@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,6 +16,7 @@ from unbreakable.cli.told import tell_of
 from unbreakable.errors import ConfigurationError, StateFull, StateLocked, StateNotOurs, StateOwned, StateTooNew
 from unbreakable.loops.supervisor import FINISHED, IN_VAIN, follow, tell
 
+TRACE = "trace="
 STARTING = 5.0  # seconds after which a function runs that has started no loop
 PASSES_BY_ITSELF = (StateLocked, StateFull)
 NEVER_PASSES = (StateNotOurs, StateTooNew, StateOwned)
@@ -22,9 +25,16 @@ NEVER_PASSES = (StateNotOurs, StateTooNew, StateOwned)
 def main(role: str, target: str, state: str, *words: str) -> NoReturn:
     """Run *target*, with *state* for a system that names none; *role* is there for who lists processes.
 
-    Among the *words* "asked" says that somebody named that place, and "json" that what is said is to be JSON.
+    Among the *words* "asked" says that somebody named that place, "json" that what is said is to be JSON, and "trace="
+    in which file calls are recorded.
     """
     follow()
+    trace = next((word.removeprefix(TRACE) for word in words if word.startswith(TRACE)), None)
+    with _recorded(trace):
+        _run(target, state, words)
+
+
+def _run(target: str, state: str, words: Sequence[str]) -> NoReturn:
     as_json, file = "json" in words, target.partition(":")[0]
     path = Path(file).resolve()  # the program may change its directory as soon as it is loaded
     sys.argv[:] = [file]
@@ -47,6 +57,15 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
         tell_of(error, path, f"{found} {'ended' if runs else 'failed before anything ran'}", as_json=as_json)
         _end(error, in_vain=isinstance(error, NEVER_PASSES) or not (runs or isinstance(error, PASSES_BY_ITSELF)))
     _finish()
+
+
+def _recorded(trace: str | None) -> contextlib.AbstractContextManager[object]:
+    """Return a block in which calls are recorded, if that was asked for."""
+    if trace is None:
+        return contextlib.nullcontext()
+    from unbreakable.observe.calls import record_trace
+
+    return record_trace(trace)
 
 
 def _finish() -> NoReturn:
