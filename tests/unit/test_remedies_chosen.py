@@ -73,7 +73,7 @@ def test_no_attempt_follows_a_remedy_that_has_raised_where_only_a_remedy_helps(a
     @ask.remedy(PermissionError)
     def refresh(failure):
         nonlocal valid
-        refreshed.append(1)
+        refreshed.append(clock.now())
         if len(refreshed) <= raises:
             raise ConnectionError("the identity server is down")
         valid = True
@@ -88,6 +88,8 @@ def test_no_attempt_follows_a_remedy_that_has_raised_where_only_a_remedy_helps(a
     outcome = ask.outcome()
 
     assert told == (len(asked), len(refreshed), len(cleared), outcome.ok)
+    assert len(refreshed) == len(set(refreshed))  # there is a pause between
+    assert outcome.ok or "is not repeated unless a remedy changes something first" in outcome.explain()
     assert "wait" not in outcome.remedies
     assert all("wait" not in known for known in ask.node.get_status().remedies.values())
 

@@ -144,9 +144,7 @@ def arguments_of(ctx: Context) -> Collection[str] | None:
     named = [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     if args and ctx.function is not None and bound_to(function, args, kwargs) is None:
         by_place = sum(each.kind in POSITIONAL and each.default is each.empty for each in parameters)
-        del named[
-            : max(by_place, len(args) + 1)
-        ]  # a decorator has put in some: nobody can say which of these are whose
+        del named[:by_place]  # a decorator has put in some: nobody can say which of these are whose
     return {*named, *kwargs}
 
 

@@ -72,6 +72,10 @@ def put_in_by_name(function):
     return functools.wraps(function)(lambda city, **others: function("session", city, **others))
 
 
+def named_by_itself(function):
+    return functools.wraps(function)(lambda city, token: function("session", city, token))
+
+
 @pytest.mark.parametrize(
     ("function", "args", "kwargs", "told"),
     [
@@ -83,6 +87,7 @@ def put_in_by_name(function):
         (handed_on(in_a_session, "session"), (), {"city": "CAI", "token": "old"}, "new"),
         (handed_on(in_a_session, "session"), ("CAI", "old"), {}, "got multiple values for argument 'token'"),
         (put_in_by_name(in_a_session), ("CAI",), {}, "new"),
+        (named_by_itself(in_a_session), ("CAI", "old"), {}, "new"),
     ],
 )
 def test_a_decorator_is_passed_what_it_takes(function, args, kwargs, told):
