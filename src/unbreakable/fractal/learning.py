@@ -17,7 +17,7 @@ from unbreakable.events import DriftDetected, PlanPublished
 from unbreakable.fractal.aftermath import Fault
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Repeat, Target, taken
+from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Detour, Forecast, Repeat, Target, taken
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import learned_limit
@@ -43,6 +43,7 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
             target.counts.degraded += 1
         else:
             target.counts.failed += 1
+        target.lost += ctx.made > 0
     node.bear(ctx)
     if target.is_behind():
         learn_soon(node, target, ctx.runtime)
@@ -51,11 +52,13 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
 def record_success(node: Any, ctx: Context, seconds: float, now: float, *, beside: bool = False) -> None:
     """Count a call whose last attempt, or a copy *beside* it, succeeded *now*, after so many *seconds*."""
     target: Target = ctx.target
+    alone = ctx.first_came_to
     if ctx.attempt > 1:
         with target.lock:
             target.counts.healed += 1
+        alone = alone if alone < 0 else math.inf
     target.experience.worked_at = now - seconds
-    target.take_detour(seconds, now - ctx.started, beside=beside)
+    target.take_detour(seconds, now - ctx.started, beside=beside, alone=alone)
     flow = target.flow
     if flow is not None and (flow.is_shedding or len(flow.tap) >= flow.size):
         flow.pour(node, now)
@@ -94,6 +97,9 @@ class Batch(NamedTuple):
     repeats: list[Repeat]
     calls: list[float]
     failed_calls: int
+    at_once: list[float]  #: seconds of calls by arithmetic alone
+    detours: list[Detour]
+    lost: int  #: calls that failed, and not for being refused
     limited: int  #: of those that were cut, how many a learned limit has cut
 
     def traffic(self, lags: Lags) -> Traffic:
@@ -131,6 +137,8 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
             target.take_quick(sum(seconds < target.plan.limit for seconds in batch.ok))
             if target.plan.observations and not batch.folded.count:  # else the good calls would not be all there
                 chooser_of(node).compare(target.name, batch.calls, batch.failed_calls)
+            if not batch.folded.count:
+                chooser_of(node).measure(target.name, batch.at_once, batch.detours, batch.lost)
             share(target)
             predict(target)
             optimize(node, target, runtime, drifted=drifted, strained=is_strained(batch))
@@ -148,6 +156,7 @@ def drain(target: Target) -> Batch:
     quick, detours, folded = target.take_successes()
     bad = target.counts.failed + target.counts.degraded
     target.bad_seen, new = bad, max(0, bad - target.bad_seen)
+    lost, target.lost_seen = target.lost - target.lost_seen, target.lost
     limited, target.cuts_seen = target.cuts - target.cuts_seen, target.cuts
     return Batch(
         ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours if not detour.beside]),
@@ -161,6 +170,9 @@ def drain(target: Target) -> Batch:
         calls=in_order(quick, [(detour.after, detour.call) for detour in detours]),
         failed_calls=new,
         limited=limited,
+        at_once=quick,
+        detours=detours,
+        lost=lost,
     )
 
 

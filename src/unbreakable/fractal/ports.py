@@ -45,6 +45,22 @@ def join(node: Any, home: Home | None) -> None:
     home.adopt(node)
 
 
+class Gone(Protocol):
+    """Tell how a call went that was played by the script; see ``Detour``."""
+
+    @property
+    def call(self) -> float:
+        """Return how many seconds it took."""
+
+    @property
+    def after(self) -> int:
+        """Return how many quick ones stood before it."""
+
+    @property
+    def alone(self) -> float:
+        """Return how many its first attempt took."""
+
+
 class Chooser(Protocol):
     """Turn what was learned into the settings that are in force.
 
@@ -59,3 +75,9 @@ class Chooser(Protocol):
 
     def compare(self, target: str, took: Sequence[float], failed: int) -> None:
         """Take in what came of the plan in force: calls that *took* so many seconds, and a number of *failed* ones."""
+
+    def measure(self, target: str, quick: Sequence[float], detours: Sequence[Gone], lost: int) -> None:
+        """Take in calls beside what their first attempts came to: *quick* ones took so many seconds, as did these.
+
+        *detours* are others that succeeded, and *lost* is the number of those that failed, as their first attempts did.
+        """

@@ -41,12 +41,17 @@ NOTHING = Quantile()  # nothing was folded in haste: most targets need no histog
 
 
 class Detour(NamedTuple):
-    """Hold how a call by the script went: seconds of its last attempt, and of all of it; how many stood before it."""
+    """Hold how a call by the script went: seconds of its last attempt, and of all of it; how many stood before it.
+
+    ``alone`` are the seconds of its first attempt, where that was not the last one: ``math.inf`` if it failed, negative
+    if it was given up, and would have taken longer; else 0.
+    """
 
     attempt: float
     call: float
     after: int  #: successes by arithmetic alone that waited to be learned from then
     beside: bool = False  #: whether a copy has won
+    alone: float = 0.0
 
 
 Repeat = tuple[float, bool]  #: after how many seconds an attempt followed a failed one, and whether it failed, too
@@ -100,6 +105,7 @@ class Target:
         self.peace: Peace = Peace() if like is None else like.peace  #: for how long it wants to be left alone
         self.circle: list[Target] = [] if like is None else like.circle  #: itself, and the same for other sorts
         self.owns_arms = like is None  #: whether it is this target that remembers them
+        self.lost = self.lost_seen = 0  #: calls that were made and failed; those that were compared
         self.bad_seen = self.counted = 0  #: calls that went wrong, and that succeeded, as far as taken in elsewhere
         self.cuts = self.cuts_seen = 0  #: attempts that a learned limit has cut; those that were learned from
         self.slow_again = 0.0  #: share of attempts after such a cut that took longer than the limit, too, lately
@@ -252,9 +258,9 @@ class Target:
             return False
         return self.flow.serves_others(failure, self.successes_of_all, now, most=self.circuit.settings.rest)
 
-    def take_detour(self, attempt: float, call: float, *, beside: bool = False) -> None:
-        """Note a call by the script that succeeded, with the seconds of its last attempt and of all of it."""
-        self.detours.append(_new_tuple(Detour, (attempt, call, len(self.ring), beside)))
+    def take_detour(self, attempt: float, call: float, *, beside: bool = False, alone: float = 0.0) -> None:
+        """Note a call by the script that succeeded; all in seconds, as in ``Detour``."""
+        self.detours.append(_new_tuple(Detour, (attempt, call, len(self.ring), beside, alone)))
         self.count_down()
         if self.flow is not None:
             self.flow.tap.append(attempt)

@@ -27,7 +27,7 @@ from unbreakable.fractal.signature import relatives, root_cause, told_of
 from unbreakable.fractal.suspects import suspects_of
 from unbreakable.fractal.telling import has_passed
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
-from unbreakable.policies import Context, Inner, deeds
+from unbreakable.policies import Context, Inner, deeds, firsts
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.network import http_status
 from unbreakable.policies.pushback import THROTTLED, longest, retry_after
@@ -131,16 +131,24 @@ class Attempting:
         return self._made(ctx)
 
     async def _made(self, ctx: Context) -> Result[Any]:
-        if ctx.pursuit is not None:
-            return await ctx.pursuit.first_attempt(ctx)  # type: ignore[no-any-return]
+        try:
+            result = await (self._attempt(ctx) if ctx.pursuit is None else ctx.pursuit.first_attempt(ctx))
+        except BaseException:
+            firsts.given_up(ctx)
+            raise
+        if isinstance(result, Failure):
+            firsts.failed(ctx, result)
+        return result
+
+    async def _attempt(self, ctx: Context) -> Result[Any]:
         if ctx.plan.costs_threads or ctx.plan.hedges or ctx.raced or ctx.apart:
             deeds.may_be_left(ctx)
         try:
-            return await self._attempt(ctx)
+            return await self._judged(ctx)
         finally:
             ctx.end_attempt()
 
-    async def _attempt(self, ctx: Context) -> Result[Any]:
+    async def _judged(self, ctx: Context) -> Result[Any]:
         book = ctx.notebook
         started = ctx.runtime.now()
         ctx.made += ctx.rival == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from unbreakable.fractal.ports import Gone
 from unbreakable.fractal.settings import Settings
 from unbreakable.policies import Hedge, Plan
 from unbreakable.policies.effects import may_run_twice_at_once
@@ -41,6 +42,9 @@ class Tuner:
 
     def compare(self, target: str, took: Sequence[float], failed: int) -> None:
         """Take no notice: this chooser predicts nothing."""
+
+    def measure(self, target: str, quick: Sequence[float], detours: Sequence[Gone], lost: int) -> None:
+        """Take no notice: nobody can ask this chooser what was gained."""
 
 
 def with_learned_deadline(settings: Settings, plan: Plan, p99: float) -> Plan:

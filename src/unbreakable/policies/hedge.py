@@ -11,6 +11,7 @@ from unbreakable.events import Hedged
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
 from unbreakable.policies.deeds import failed
+from unbreakable.policies.firsts import given_up
 from unbreakable.policies.policy import Context, Inner, enter
 from unbreakable.record import Preset
 from unbreakable.runtime import Waiter
@@ -54,7 +55,10 @@ class Hedge(Preset):
             return result
 
         rivals = [self._rival(number, inner, ctx, bells, over) for number in range(1, self.most + 1)]
-        return await ctx.runtime.first(leader, *rivals, owner=ctx.target)  # type: ignore[no-any-return]
+        result: Result[Any] = await ctx.runtime.first(leader, *rivals, owner=ctx.target)
+        if not over:
+            given_up(ctx)
+        return result
 
     def _rival(
         self, number: int, inner: Inner, ctx: Context, bells: list[Waiter], over: list[Result[Any]]

@@ -15,6 +15,7 @@ from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import deeds
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.effects import may_run_twice_at_once
+from unbreakable.policies.firsts import given_up
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.timeout import Timeout, guess, is_let_through, is_slow
 from unbreakable.record import Preset
@@ -136,4 +137,5 @@ class Laggard:
         if self.answer is None:
             self.scope.given_up, self.scope.due = True, self.scope.runtime.now()  # it finds its time up
             deeds.overtaken(self.scope)
+            given_up(self.scope)
             self.attempt.stop()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from unbreakable.fractal.ports import Gone
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.target import COLD
 from unbreakable.fractal.tuner import Tuner, with_learned_deadline
@@ -13,6 +14,7 @@ from unbreakable.policies import Plan, Strategy
 from unbreakable.policies.strategy import NAMES
 from unbreakable.record import Record
 from unbreakable.simulation import numbers
+from unbreakable.simulation.gains import Gains
 from unbreakable.simulation.ledger import Ledger
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.stats import Traffic
@@ -37,8 +39,9 @@ class Rules(Record):
 class Simulating:
     """Choose the plans of one node; a strategy that its user named is taken as it is."""
 
-    def __init__(self, settings: Settings, rules: Rules, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, rules: Rules, ledger: Ledger, gains: Gains | None = None) -> None:
         self.settings, self.rules, self.ledger = settings, rules, ledger
+        self.gains = gains  #: where it is kept what was gained; None: nobody asks, or it is measured elsewhere
         self.tuner = Tuner(settings)  # serves until numpy is there
 
     def plan(self, target: str, before: Plan, traffic: Traffic, dice: Callable[[], float]) -> Plan:
@@ -59,6 +62,11 @@ class Simulating:
     def compare(self, target: str, took: Sequence[float], failed: int) -> None:
         """Take in how calls went that began after the last plan."""
         self.ledger.compare(target, took, failed)
+
+    def measure(self, target: str, quick: Sequence[float], detours: Sequence[Gone], lost: int) -> None:
+        """Take in calls beside what their first attempts came to."""
+        if self.gains is not None:
+            self.gains.take(target, quick, detours, lost)
 
     def decide(self, target: str, before: Plan, traffic: Traffic, age: float | None) -> Decision:
         """Return what would be chosen now, and why."""

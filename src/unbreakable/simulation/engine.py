@@ -19,6 +19,7 @@ from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, new_lock, run_blocking
 from unbreakable.simulation.chooser import Rules, Simulating
+from unbreakable.simulation.gains import Gains
 from unbreakable.simulation.identity import Identity, identity_of
 from unbreakable.simulation.jobs import PRIMARY, Job, Order, change, may_change, part_of
 from unbreakable.simulation.ledger import Ledger
@@ -81,7 +82,7 @@ class QuantumSimulationEngine(Closing):
                 raise refuse(f"strategies: {one.name}: {policy}", "None: it is the node's, where it can be pinned", one)
         settle("memory", {"memory": memory})
         self.rules = Rules(weights=weights or ScoreWeights(), universe_count=universe_count, strategies=own)
-        self.ledger, self.memory, self._executions = Ledger(), memory, 0
+        self.ledger, self.gains, self.memory, self._executions = Ledger(), Gains(), memory, 0
         self._jobs: OrderedDict[tuple[Hashable, Effects], tuple[FractalNode, Job]] = OrderedDict()
         self._nodes: dict[FractalNode, None] = {}  #: adopted and in use, in the order in which they came
         self._gained: OrderedDict[str, Speedup] = OrderedDict()  #: by those that are not, the last ones
@@ -210,7 +211,7 @@ class QuantumSimulationEngine(Closing):
         """
         close_unheld()
         heart = known_heart(node)
-        self.choose_for(heart)
+        self._choose_for(heart, self.gains)
         heart.belong_to(self)
         with self._lock:
             self._nodes[heart] = None
@@ -238,8 +239,10 @@ class QuantumSimulationEngine(Closing):
 
     def choose_for(self, node: FractalNode | HasNode) -> None:
         """Choose the plans of *node*, and of the children that it will have, from now on; otherwise as ``adopt``."""
-        node = known_heart(node)
-        node.new_chooser = lambda settings: Simulating(settings, self.rules, self.ledger)
+        self._choose_for(known_heart(node), None)
+
+    def _choose_for(self, node: FractalNode, gains: Gains | None) -> None:
+        node.new_chooser = lambda settings: Simulating(settings, self.rules, self.ledger, gains)
         node.chooser = chooser = node.new_chooser(node.settings)
         target = node.target
         if not target.plan.observations:
@@ -275,8 +278,10 @@ class QuantumSimulationEngine(Closing):
         with self._lock:
             jobs, nodes = [job for _, job in self._jobs.values()], list(self._nodes)
             executions, gained = self._executions, list(self._gained.values())
-        gains = [*(job.pairs.estimate() for job in jobs), *(_gain_of(node) for node in nodes), *gained]
-        tails = [job.pairs.estimate(TAIL) for job in jobs]
+        own = {node.target.name: gain for node in nodes if (gain := _gain_of(node)) is not None}
+        pairs = [*(job.pairs for job in jobs), *(each for name, each in self.gains.every() if name not in own)]
+        gains = [*(each.estimate() for each in pairs), *own.values(), *gained]
+        tails = [each.estimate(TAIL) for each in pairs]
         calls = executions + sum(counts_of(node).finished for node in nodes)
         return QuantumStats(
             total_simulations=self.ledger.plans,

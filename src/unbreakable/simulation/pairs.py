@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 
 from unbreakable.runtime import new_lock
 from unbreakable.simulation.speedup import PAIRED, Speedup
@@ -21,8 +22,9 @@ class Pairs:
     Seconds are kept as floats of 32 bits, whose error is a ten-millionth.  Any thread may add to it, or ask.
     """
 
-    def __init__(self, baseline: str) -> None:
+    def __init__(self, baseline: str, *, counts: bool = True) -> None:
         self.baseline, self.added, self.controls = baseline, 0, 0
+        self.counts = counts  #: whether requests are counted
         #: seconds of calls, of the same alone, from which chance decides, and requests, negative where rescued
         self._piles = array("f"), array("f"), array("f"), array("f")
         self._told: dict[float, tuple[int, Speedup | None]] = {}  #: by quantile, when it was reckoned, and to what
@@ -44,6 +46,17 @@ class Pairs:
                     pile[place] = value
                 else:
                     pile.append(value)
+
+    def add_alike(self, calls: Sequence[float]) -> None:
+        """Take in *calls*, in seconds, that were made by one attempt: alone they would have taken the same."""
+        newest = array("f", calls[-MOST_KEPT:])
+        news = (newest, newest, array("f", [UNKNOWN]) * len(newest), array("f", [1.0]) * len(newest))
+        with self._lock:
+            place, self.added = self.added % MOST_KEPT, self.added + len(newest)
+            room = MOST_KEPT - place
+            for pile, new in zip(self._piles, news, strict=True):
+                pile[place : place + len(new[:room])] = new[:room]  # at the end it grows
+                pile[: len(new[room:])] = new[room:]
 
     def estimate(self, quantile: float = MEDIAN) -> Speedup | None:
         """Return how the calls compare at that *quantile*, be it measurable or not; None if too little is known."""
@@ -78,5 +91,5 @@ class Pairs:
             quantile=quantile,
             estimator=PAIRED,
             rescued=float(np.mean(sent < 0)),
-            extra_load=float(np.mean(np.abs(sent))) - 1.0,
+            extra_load=float(np.mean(np.abs(sent))) - 1.0 if self.counts else None,
         )

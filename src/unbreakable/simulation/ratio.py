@@ -99,6 +99,8 @@ class Paired:
         q, x = self._quantile(p), self._quantile_alone(p)
         if not (0.0 < q < math.inf and 0.0 < x < math.inf) or self._worth(x, p) * min(p, 1.0 - p) < ENOUGH:
             return None
+        if not self.groups and np.array_equal(self.call, self.alone):
+            return Interval(1.0, 1.0, 1.0)  # nothing has come between a call and its first attempt
         near, ratio = self._near(p), x / q
         sure = Z * math.sqrt(self._clumps(near, ratio))
         low = farthest(lambda r: self.deviation(p, near, r, 1.0) < -sure, ratio, -1.0)

