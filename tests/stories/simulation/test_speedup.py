@@ -40,6 +40,8 @@ class Pinned(ub.QuantumSimulationEngine):
 
     def compare(self, *_: object) -> None: ...
 
+    measure = compare
+
     @property
     def job(self):
         ((_, job),) = self._jobs.values()
