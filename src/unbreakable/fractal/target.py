@@ -76,6 +76,8 @@ class Target:
     on_loops: Any
     in_threads: Any
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
+    lost = 0  #: calls that failed, and not for being refused
+    lost_seen = 0  #: those of them that were set beside what they would have come to without us
 
     def __init__(
         self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]], like: Target | None = None
@@ -105,7 +107,6 @@ class Target:
         self.peace: Peace = Peace() if like is None else like.peace  #: for how long it wants to be left alone
         self.circle: list[Target] = [] if like is None else like.circle  #: itself, and the same for other sorts
         self.owns_arms = like is None  #: whether it is this target that remembers them
-        self.lost = self.lost_seen = 0  #: calls that were made and failed; those that were compared
         self.bad_seen = self.counted = 0  #: calls that went wrong, and that succeeded, as far as taken in elsewhere
         self.cuts = self.cuts_seen = 0  #: attempts that a learned limit has cut; those that were learned from
         self.slow_again = 0.0  #: share of attempts after such a cut that took longer than the limit, too, lately
