@@ -14,7 +14,9 @@ from typing import NamedTuple
 from unbreakable.stats import Lags
 from unbreakable.stats.lags import spread
 
-MOST_RECENT = 8  # failures after which attempts are told apart
+MOST_KEPT = 16  # failures after which attempts are told apart
+SPARSEST = 64  # one failure in so many is kept where there are very many
+KEPT_FOR = 20.0  # seconds: what fails later has other reasons
 QUIET = 2.0  # seconds after which a failure is one of others
 BUNCHED = 4.0  # times closer than evenly spread: calls that come in bunches
 NEW = 0.1  # what the latest gap weighs in their mean
@@ -36,10 +38,13 @@ class Aftermath:
     """Follow the failures of one target; used by who learns, one at a time."""
 
     def __init__(self) -> None:
-        self.recent: list[float] = []  #: when failed attempts began: the newest, and ever fewer of older ones
+        #: when failed attempts began, of those kept: whether one is, and for how long, must not depend on what follows,
+        #: else those are kept after which nothing failed
+        self.kept: list[float] = []
+        self.latest = -math.inf  #: when the latest failed attempt began
+        self.count, self.stride = 0, 1
         self.seen_until: float | None = None
         self.gap: float | None = None  #: seconds between a failure and the first success after it, as a mean
-        self._thinned = 0
 
     def follow(self, lags: Lags, faults: Sequence[Fault], good: int, relieved: float, now: float) -> None:
         """Count in *lags* so many *good* attempts and *faults* until *now*; the last relief came at *relieved*."""
@@ -54,23 +59,28 @@ class Aftermath:
     def _between(self, lags: Lags, good: int, begin: float | None, end: float, relieved: float) -> None:
         if good <= 0 or begin is None or end <= begin:
             return
-        if self.recent and self.recent[-1] < relieved <= end and begin == self.recent[-1]:
+        if begin == self.latest < relieved <= end:
             gap = relieved - begin
             self.gap = gap if self.gap is None else self.gap + NEW * (gap - self.gap)
             if self.gap * good * BUNCHED < end - begin:
                 end = begin + self.gap * good
-        spread(lags, good, begin, end, [each for each in self.recent if each <= begin])
-        quiet_from = self.recent[-1] + QUIET if self.recent else -math.inf
+        spread(lags, good, begin, end, [each for each in self.kept if 0.0 <= begin - each < KEPT_FOR])
+        quiet_from = self.latest + QUIET
         if end > quiet_from:
             lags.update(times=good * min(1.0, (end - quiet_from) / max(end - begin, 1e-9)))
 
     def _failed(self, lags: Lags, began: float) -> None:
-        for each in self.recent:
-            if each <= began:
-                lags.update(began - each, failed=True)
-        if not self.recent or began - self.recent[-1] > QUIET:
+        self.kept = [each for each in self.kept if 0.0 <= began - each < KEPT_FOR]
+        for each in self.kept:
+            lags.update(began - each, failed=True)
+        if began - self.latest > QUIET:
             lags.update(failed=True)
-        self.recent.append(began)
-        if len(self.recent) > MOST_RECENT:
-            del self.recent[1 + self._thinned % (MOST_RECENT - 2)]  # from the middle: old ones tell of long spells
-            self._thinned += 1
+        self.latest = began
+        self.count += 1
+        if self.count % self.stride == 0:
+            if len(self.kept) < MOST_KEPT:
+                self.kept.append(began)
+            else:
+                self.stride = min(SPARSEST, 2 * self.stride)
+        if len(self.kept) < MOST_KEPT // 2:
+            self.stride = max(1, self.stride // 2)

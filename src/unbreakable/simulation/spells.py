@@ -18,6 +18,9 @@ EVIDENCE = 9.0  # of chi squared: three standard deviations
 LEAST = 0.03  # by which failures have to be likelier right after others
 TAUS = 0.01 * 2.0 ** np.arange(0.0, 14.0, 0.5)
 SURE_TO_FAIL = 0.999
+BEGIN_NONE = (
+    0.5  # share of failures out of quiet that are not the first of a spell: nobody knows, and half is never far
+)
 
 
 class Spells(NamedTuple):
@@ -47,6 +50,6 @@ def spells(lags: Lags, fails: float) -> Spells | None:
     if height[best] < LEAST or (certainty * excess**2).sum() - error[best] < EVIDENCE:
         return None
     quiet, quiet_failed = lags.quiet
-    well = min(quiet_failed / max(quiet, 1.0), 0.9 * fails)
+    well = min(BEGIN_NONE * quiet_failed / max(quiet, 1.0), 0.9 * fails)
     trouble = min(SURE_TO_FAIL, well + float(height[best]) * fails / (fails - well) + (fails - well))
     return Spells((fails - well) / (trouble - well), well, trouble, float(TAUS[best]))

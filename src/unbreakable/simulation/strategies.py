@@ -41,14 +41,11 @@ Free = Callable[[str], bool]
 
 
 class Shape(NamedTuple):
-    """Describe a plan by quantiles of its target; ``limit`` and ``copy_at`` are None for none.
-
-    ``pause`` is the first one, None to wait until trouble is likely to be over.
-    """
+    """Describe a plan by quantiles of its target; ``limit`` and ``copy_at`` are None for none."""
 
     attempts: int
     limit: tuple[float, float] | None  # (factor, quantile)
-    pause: tuple[float, float] | None  # (factor, quantile)
+    pause: tuple[float, float]  # (factor, quantile), of the first one
     copy_at: float | None = None
     copies: int = 1
 
@@ -61,7 +58,10 @@ SHAPES: dict[str, Shape] = {
     "balanced": Shape(3, (1.5, 0.999), (1.0, 0.5), 0.95),
 }
 # Of those that score the same the first is taken: one that would survive what was not seen yet.
-GRID = tuple(Shape(4, limit, pause) for limit in ((1.5, 0.999), None) for pause in ((0.5, 0.5), None))
+GRID = tuple(Shape(4, limit, (0.5, 0.5)) for limit in ((1.5, 0.999), None))
+# Where failures come in spells: attempts, the first pause as a share of the time that is worth waiting, its growth.
+WAITS = ((4, 0.125, 2.0), (4, 0.2, 1.5), (6, 0.1, 1.4), (8, 0.1, 1.15))
+WORTH_WAITING = 4.0  # times as long as trouble is remembered: then it is over, or something else than a spell
 
 
 def candidates(model: Model, before: Plan, free: Free, u: float) -> Iterator[Plan]:
@@ -74,9 +74,10 @@ def candidates(model: Model, before: Plan, free: Free, u: float) -> Iterator[Pla
     best = best_delay(model) if free("hedge") and may_run_twice_at_once(before.effects) else None
     for shape in GRID:
         plan = shaped("adaptive", shape, model, before, free)
-        yield plan
-        if best is not None and best.after >= HEDGE_FLOOR / 2:
-            yield replace(plan, hedge=Hedge(best.after, most=best.copies, threads=False))
+        for patient in (plan, *_waiting(plan, model, free)):
+            yield patient
+            if best is not None and best.after >= HEDGE_FLOOR / 2:
+                yield replace(patient, hedge=Hedge(best.after, most=best.copies, threads=False))
     everything = (*SHAPES.values(), *GRID)
     yield shaped("random", everything[int(u * len(everything))], model, before, free)
 
@@ -85,7 +86,9 @@ def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> P
     """Return *before* with whatever is free set as *shape* says."""
     plan = replace(before, strategy=name, observations=model.observations)
     if free("retry"):
-        plan = replace(plan, retry=Retry(shape.attempts, backoff=_backoff(shape, model, before.deadline)))
+        factor, quantile = shape.pause
+        pause = min(LONGEST_FIRST_PAUSE, max(LEAST_PAUSE, factor * model.quantile(quantile)))
+        plan = replace(plan, retry=Retry(shape.attempts, backoff=paced(pause, shape.attempts - 1)))
     if not may_run_twice_at_once(before.effects):
         return plan
     if free("timeout"):
@@ -95,16 +98,14 @@ def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> P
     return plan
 
 
-def _backoff(shape: Shape, model: Model, deadline: float) -> Backoff:
-    """Return the pauses of *shape*: the first is short, or as long as trouble lasts."""
-    if shape.pause is None:
-        first = min(
-            max(LEAST_PAUSE, model.trouble.memory if model.trouble.share else 0.1), deadline / (2 * shape.attempts)
-        )
-        return Backoff(first=first, factor=2.0)
-    factor, quantile = shape.pause
-    first = min(LONGEST_FIRST_PAUSE, max(LEAST_PAUSE, factor * model.quantile(quantile)))
-    return paced(first, shape.attempts - 1)
+def _waiting(plan: Plan, model: Model, free: Free) -> Iterator[Plan]:
+    """Yield *plan* with its attempts spread over the time that trouble may last."""
+    if model.trouble.share and free("retry"):
+        span = min(plan.deadline, WORTH_WAITING * model.trouble.memory)
+        for attempts, share, factor in WAITS:
+            yield replace(
+                plan, retry=Retry(attempts, backoff=Backoff(first=max(LEAST_PAUSE, share * span), factor=factor))
+            )
 
 
 def paced(first: float, count: int) -> Backoff:

@@ -1,0 +1,102 @@
+"""Attempts are told apart by how long ago another one had failed, and nothing of it is noted while they succeed."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from unbreakable.fractal.aftermath import MOST_KEPT, Aftermath, Fault
+from unbreakable.simulation.spells import spells
+from unbreakable.stats import Lags
+
+NEVER = -math.inf
+
+
+def rows(lags: Lags) -> list[tuple[float, float, float]]:
+    return [row for row in lags.value() if row[1]]
+
+
+def test_successes_between_failures_are_spread_evenly():
+    """Of a hundred in the second after a failure, half come in its second half."""
+    lags, after = Lags(), Aftermath()
+    after.follow(lags, [Fault(0, 10.0, 0.1, NEVER)], 0, NEVER, 10.0)
+    after.follow(lags, [], 100, NEVER, 11.024)
+
+    assert sum(seen for _, seen, _ in lags.value()) == pytest.approx(100, abs=0.5)
+    assert 50.0 == pytest.approx(next(seen for lag, seen, _ in lags.value() if 0.6 < lag < 0.8), rel=0.02)
+    assert (1.0, 1.0) == lags.quiet
+
+
+def test_a_failure_after_another_one_is_counted_by_its_lag():
+    """And it is not one out of a quiet time; one long after is."""
+    lags, after = Lags(), Aftermath()
+    faults = [Fault(0, 10.0, 0.1, NEVER), Fault(3, 10.5, 0.1, NEVER), Fault(9, 90.0, 0.1, NEVER)]
+    after.follow(lags, faults, 9, NEVER, 90.0)
+
+    assert (2.0, 1.0) == (lags.quiet[1], sum(failed for _, _, failed in lags.value()))
+    assert 1.0 == next(failed for lag, _, failed in lags.value() if 0.3 < lag < 0.4)
+
+
+def test_calls_that_come_in_bunches_are_not_spread_over_the_time_between():
+    """Ten calls at once each minute: the first one after a failure tells how soon the others came."""
+    lags, after = Lags(), Aftermath()
+    for minute in range(20):
+        now = 60.0 * minute
+        after.follow(lags, [Fault(3, now, 0.01, now - 59.98)], 3, now - 59.98, now)
+        after.follow(lags, [], 6, now + 0.02, now + 59.9)
+
+    close = sum(seen for lag, seen, _ in lags.value() if lag < 0.3)
+    assert close > 60
+
+
+@pytest.mark.parametrize(("bad", "within"), [(0.8, 0.12), (0.05, None)])
+def test_spells_of_trouble_are_found_where_there_are_any(bad, within):
+    """Twenty good seconds, half a bad one, twenty calls a second: how likely calls fail then, and how long it lasts."""
+    dice, lags, after, now, batch, good = random.Random(4), Lags(), Aftermath(), 0.0, [], 0
+    failed, until, trouble, relieved = 0, 20.0, False, NEVER
+    for number in range(40_000):
+        now += dice.expovariate(20.0)
+        while now > until:
+            trouble = not trouble
+            until += dice.expovariate(2.0 if trouble else 0.05)
+        if dice.random() < (bad if trouble or bad < 0.1 else 0.002):
+            batch.append(Fault(good, now, 0.003, relieved))
+            failed += 1
+        else:
+            if batch and batch[-1].after == good:
+                relieved = now
+            good += 1
+        if number % 256 == 255:
+            after.follow(lags, batch, good, relieved, now)
+            batch, good = [], 0
+    found = spells(lags, failed / 40_000)
+
+    if within is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.fails_in_trouble == pytest.approx(bad, abs=within)
+        assert 0.3 < found.memory < 0.8
+        assert found.share * found.fails_in_trouble == pytest.approx(failed / 40_000, rel=0.2)
+
+
+def test_what_is_remembered_is_bounded():
+    """Of a thousand failures a handful is kept, none for longer than twenty seconds."""
+    lags, after = Lags(), Aftermath()
+    for number in range(1_000):
+        after.follow(lags, [Fault(0, float(number), 0.1, NEVER)], 0, NEVER, number + 0.5)
+
+    assert 1 <= len(after.kept) <= MOST_KEPT
+    assert min(after.kept) > 999.0 - 21.0
+    assert 999.0 == after.latest
+
+
+def test_a_clock_that_steps_back_counts_nothing_twice():
+    """Whatever the moments say, no count is negative."""
+    lags, after = Lags(), Aftermath()
+    after.follow(lags, [Fault(0, 100.0, 0.1, NEVER)], 5, NEVER, 100.0)
+    after.follow(lags, [Fault(2, 40.0, 0.1, 90.0)], 7, 90.0, 41.0)
+
+    assert all(0.0 <= failed <= seen for _, seen, failed in lags.value())
