@@ -55,6 +55,9 @@ class Standing:
     def compare(self, *_: Any) -> None:
         """Predict nothing."""
 
+    def measure(self, *_: Any) -> None:
+        """Gain nothing."""
+
 
 class Replayed(FractalNode):
     """Be a node whose settings are those that were recorded."""
