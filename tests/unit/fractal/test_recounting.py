@@ -9,6 +9,8 @@ import pytest
 import unbreakable as ub
 from unbreakable.errors import ValidationFailed
 from unbreakable.events import CallEnded
+from unbreakable.fractal.recounting import recounted
+from unbreakable.policies import Context
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
@@ -57,6 +59,11 @@ TWICE = {"effects": "idempotent"}
             [(9.0, None), (0.2, None)],
             {"timeout": ub.Timeout(2.0), **TWICE},
             ("healed", [(1, 0, 0.0, 2.0, "cut"), (2, 0, 3.0, 0.2, "ok")]),
+        ),
+        (
+            [(0.5, GONE), (9.0, None), (0.2, None)],
+            {"timeout": ub.Timeout(2.0), **TWICE},
+            ("healed", [(1, 0, 0.0, 0.5, "unreachable"), (2, 0, 1.5, 2.0, "cut"), (3, 0, 5.5, 0.2, "ok")]),
         ),
         (
             [(9.0, None), (0.2, None)],
@@ -139,6 +146,37 @@ def test_what_a_failure_allows_is_told():
     assert [(False, False), (True, False), (False, True)] == [
         (call.attempts[0].unsent, call.attempts[0].in_doubt) for call in calls
     ]
+
+
+def test_what_a_failure_says_of_repeats_is_told():
+    """How long its target wants to be left in peace, whether it is repeated for, whether that was in vain inside."""
+    wish, inner = ConnectionError("busy"), ub.FractalNode("inner", retry=ub.Retry(2, backoff=ub.Backoff(0.0)))
+    wish.retry_after = 3.0
+    told = told_of([(0.1, wish), (0.1, ValueError("no"))], calls=2, retry=ub.Retry(1, on=ConnectionError))
+
+    def fail():
+        raise GONE
+
+    outer = ub.FractalNode("outer", lambda: inner.execute_sync(fail).unwrap(), retry=False)
+    outer.on(CallEnded, told.append)
+    outer.execute_sync()
+
+    assert [(3.0, True, False), (None, False, False), (None, True, True)] == [
+        (made.retry_after, made.covered, made.exhausted) for call in told for made in call.attempts
+    ]
+
+
+def test_an_attempt_that_was_not_made_is_not_told():
+    """For want of a thread, say."""
+    ctx = Context()
+    ctx.node, ctx.runtime, ctx.recount = ub.FractalNode("n"), ASYNCIO, None
+
+    async def refused(ctx):
+        return ctx.refuse(ub.errors.BulkheadFull("no thread"))
+
+    asyncio.run(recounted(refused, ctx))
+
+    assert [] == ctx.recount
 
 
 def test_a_call_that_is_refused_for_its_arguments_is_not_told():

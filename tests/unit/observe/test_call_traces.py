@@ -14,7 +14,7 @@ import pytest
 from tests.forking import SOURCE, in_a_program
 
 import unbreakable as ub
-from unbreakable.errors import ConfigurationError, StateBroken, StateError, StateNotOurs, StateTooNew
+from unbreakable.errors import ConfigurationError, StateBroken, StateError, StateLocked, StateNotOurs, StateTooNew
 from unbreakable.observe.calls import read_trace
 from unbreakable.observe.calls.recorder import LEAST_BYTES, MOST_WAITING
 
@@ -123,9 +123,12 @@ def test_calls_that_come_too_fast_are_counted(tmp_path):
     [
         ("", StateNotOurs),
         ("a poem\nof two lines", StateNotOurs),
-        ('{"unbreakable": "calls", "version": 2}\n', StateTooNew),
-        ('{"unbreakable": "calls", "version": 1}\n' + "[]\n" * 9, StateBroken),
-        ('{"unbreakable": "calls", "version": 1}\n["p","a"]\n' + '["c",1,1,0.0,1.0,"ok",0.1]\n' * 9, StateBroken),
+        ('{"unbreakable": "calls", "version": 2, "half": ""}\n', StateTooNew),
+        ('{"unbreakable": "calls", "version": 1, "half": ""}\n' + "[]\n" * 9, StateBroken),
+        (
+            '{"unbreakable": "calls", "version": 1, "half": ""}\n["p","a"]\n' + '["c",1,1,0.0,1.0,"ok",0.1]\n' * 9,
+            StateBroken,
+        ),
     ],
 )
 def test_a_file_that_is_no_trace_is_refused(tmp_path, text, error):
@@ -182,6 +185,40 @@ def test_a_line_that_was_torn_costs_no_other(tmp_path):
     trace = read_trace(path)
 
     assert (["n0", "n1"], 2) == ([call.node for call in trace.calls], trace.broken)
+    assert 2 == len({call.process for call in trace.calls})
+
+
+def test_who_finds_a_new_file_tells_anew_what_has_to_be_known(tmp_path):
+    """Whoever has put it there: what is in the file before may be dropped."""
+    path, calls = tmp_path / "calls", told_by(node_that(name="a"), node_that(name="b"))
+    with ub.record_trace(path, most_bytes=LEAST_BYTES) as one, ub.record_trace(path, most_bytes=LEAST_BYTES) as other:
+        one.note(calls[0])
+        one.flush()
+        for _ in range(1_200):
+            other.note(calls[1])
+        other.flush()
+        one.note(calls[0])
+    trace = read_trace(path)
+
+    assert (0, 1) == (trace.broken, trace.nodes()["a"])
+
+
+def test_a_file_is_not_written_to_while_somebody_else_is_at_it(tmp_path, monkeypatch):
+    """After some seconds that is told, and what is missing counted."""
+    with ub.record_trace(tmp_path / "calls", node := node_that()) as recorder:
+        held = recorder._file
+
+        def is_held(*_):
+            raise BlockingIOError
+
+        with monkeypatch.context() as patch:
+            patch.setattr("unbreakable.observe.calls.file.fcntl.lockf", is_held)
+            patch.setattr("unbreakable.observe.calls.file.PATIENCE", 0.02)
+            with pytest.raises(StateLocked, match="at work on it"):
+                held.append(lambda *_: b"[]\n")
+        node.execute_sync()
+
+    assert 1 == len(read_trace(tmp_path / "calls").calls)
 
 
 def test_flipped_bytes_are_told_or_cost_their_line(tmp_path):
@@ -267,5 +304,5 @@ def test_a_line_of_the_file_is_what_its_description_says(tmp_path):
         node.execute_sync()
     header, *lines = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
 
-    assert {"unbreakable": "calls", "version": 1} == header
+    assert {"unbreakable": "calls", "version": 1} == {name: header[name] for name in ("unbreakable", "version")}
     assert ["p", "s", "c"] == [line[0] for line in lines]

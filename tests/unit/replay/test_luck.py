@@ -7,7 +7,8 @@ import statistics
 import pytest
 
 from unbreakable.observe.calls import Call, Ended, Tried
-from unbreakable.replay.luck import BESIDE, NEVER, Luck, Seen, chance, draw, situation_of
+from unbreakable.replay.luck import BESIDE, NEVER, Luck, Seen, around, chance, draw, situation_of
+from unbreakable.replay.tilt import Tilts
 
 BAD = Ended("transient", 0, unsent=False, in_doubt=False, exhausted=False, covered=True, retry_after=None)
 
@@ -81,6 +82,7 @@ def test_a_call_is_not_drawn_from_itself():
     failed = [luck.of(number, 2, 0, float(number), 1)[1] is not None for number in range(7, 8_000, 20)]
 
     assert 0.05 == pytest.approx(statistics.mean(failed), abs=0.025)
+    assert 7 not in {each.call for each in around([Seen(float(n), n, 1.0, False, None) for n in range(99)], 7.0, 16, 7)}
 
 
 def test_what_failed_before_fails_again_where_that_was_seen():
@@ -118,6 +120,13 @@ def test_what_has_to_be_assumed_is_counted():
     luck.of(0, 1, 1, 0.0, BESIDE)
 
     assert {"again, assumed": 1, "beside, assumed": 1} == luck.drawn
+
+
+def test_each_failure_beyond_those_that_were_seen_says_as_much_as_the_last():
+    """Up to a bound; where nothing was seen none says anything, and that is known to be assumed."""
+    assert [(2.0, True), (4.0, False), (7.0, False)] == [Tilts((2.0,)).after(failures) for failures in (1, 2, 9)]
+    assert [(1.0, True), (0.0, False)] == [Tilts((2.0, 1.0)).after(failures) for failures in (2, 3)]
+    assert (0.0, False) == Tilts(()).after(3)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,16 @@ from click.testing import CliRunner
 import unbreakable as ub
 from unbreakable.cli.main import main
 from unbreakable.errors import ConfigurationError
-from unbreakable.observe.calls import read_trace
+from unbreakable.observe.calls import Ended, read_trace
+from unbreakable.observe.calls.lines import settings_of
+from unbreakable.policies import Plan, Timeout
+from unbreakable.policies.effects import may_repeat
+from unbreakable.policies.pushback import retry_after
 from unbreakable.replay import Changes, what_if
+from unbreakable.replay.failures import Covered, Recorded, error_of
 from unbreakable.replay.luck import Luck
 from unbreakable.replay.play import play
+from unbreakable.replay.settings import plan_of
 from unbreakable.replay.telling import text_of
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
@@ -103,6 +109,7 @@ def test_fewer_attempts_do_what_was_seen(tmp_path):
     first = [call.attempts[0].failure is None for call in read_trace(path).calls]
     found = what_if(path, Changes(["retry=off"]), **FEW)
 
+    assert (1.0, True) == (found.before.success.value, 0.9 < found.before.success.low < 1.0)
     assert sum(first) / len(first) == pytest.approx(found.after.success.value)
     assert (1.0, ()) == (found.after.requests.value, found.assumed)
 
@@ -155,6 +162,87 @@ def test_processes_and_keys_have_circuits_of_their_own(tmp_path):
 
     assert [call.status == "ok" for call in calls] == played.ok
     assert 18 == played.requests.count(0)
+
+
+def test_a_call_that_had_less_time_has_no_more_in_a_replay(tmp_path):
+    """It was made inside another one, whose deadline came first."""
+    path, left = tmp_path / "calls", iter([0.01, 5.0] * 30)
+
+    async def work():
+        await ASYNCIO.sleep(next(left))
+
+    inner = ub.FractalNode("n", work, retry=False)
+    outer = ub.FractalNode("m", inner, deadline=0.5, retry=False, breaker=False)
+
+    async def live():
+        for _ in range(60):
+            await outer.execute()
+
+    with virtual_time(), ub.record_trace(path, inner):
+        asyncio.run(live())
+    calls = read_trace(path).calls
+    played = play(calls, Changes([]), Luck(calls, 1), 1)
+
+    assert [call.status == "ok" for call in calls] == played.ok
+    assert 0.6 > max(played.seconds)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, (True, False, None, Covered)),
+        ({"unsent": True}, (True, True, None, Covered)),
+        ({"in_doubt": True}, (False, False, None, Covered)),
+        ({"retry_after": 2.0}, (True, False, 2.0, Covered)),
+        ({"covered": False}, (True, False, None, Recorded)),
+    ],
+)
+def test_a_recorded_failure_says_what_was_known_of_it(facts, expected):
+    """What may be repeated after it, how long it wants peace, whether it is repeated for."""
+    ended = Ended(
+        "throttled",
+        1,
+        **{**dict.fromkeys(("unsent", "in_doubt", "exhausted"), False), "covered": True, "retry_after": None, **facts},
+    )
+    failure = ub.FractalNode("n", retry=False).execute_sync(raising(error_of(ended))).error
+    told = ub.Failure(failure, ub.errors.Kind(failure.kind))
+
+    assert expected[:2] == tuple(may_repeat(effects, told) for effects in ("unknown", "once"))
+    assert (expected[2], True) == (retry_after(failure), isinstance(failure, expected[3]))
+    assert expected[3] is Covered or not isinstance(failure, Covered)
+
+
+def raising(error):
+    """Return a function that raises *error*."""
+
+    def work():
+        raise error
+
+    return work
+
+
+def test_what_was_repeated_inside_is_not_repeated_in_a_replay():
+    """A recorded failure that was exhausted is."""
+    ended, told = Ended("unreachable", 1, False, False, True, True, None), []
+    node = ub.FractalNode("n", retry=ub.Retry(3, backoff=ub.Backoff(0.0)))
+    node.on(ub.events.RetryDenied, told.append)
+
+    def work():
+        raise error_of(ended)
+
+    assert 1 == node.execute_sync(work).attempts
+    assert "inside has repeated it" in told[0].reason
+
+
+def test_plain_code_has_no_learned_limits():
+    """Nobody cuts it for a guess, or sends a copy beside it; what is pinned holds."""
+    learned = Plan(timeout=Timeout(2.0, learned=True), hedge=ub.Hedge(0.1, threads=False))
+    told = {"preemptive": False, **settings_of(learned)}
+    pinned = {"preemptive": False, **settings_of(Plan(timeout=Timeout(2.0), hedge=ub.Hedge(0.1)))}
+
+    assert (None, None) == ((plan := plan_of(told)).timeout, plan.hedge)
+    assert learned == plan_of({**told, "preemptive": True})
+    assert (Timeout(2.0), ub.Hedge(0.1)) == ((plan := plan_of(pinned)).timeout, plan.hedge)
 
 
 def test_a_strategy_is_followed_from_what_it_learns(flaky):

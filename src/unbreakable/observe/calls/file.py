@@ -31,17 +31,21 @@ def old_of(path: Path) -> Path:
     return path.with_name(path.name + ".old")
 
 
-def check_header(path: Path, line: bytes) -> None:
-    """Raise StateError unless *line*, the first one of the file at *path*, is that of a trace we can read."""
+def check_header(path: Path, line: bytes) -> str:
+    """Return the name of the half that begins with *line*, in the file at *path*.
+
+    Raises StateError when it is not that of a trace that we can read.
+    """
     try:
         told = json.loads(line)
-        ours, version = told["unbreakable"] == HEADER["unbreakable"], int(told["version"])
+        ours, version, name = told["unbreakable"] == HEADER["unbreakable"], int(told["version"]), str(told["half"])
     except (ValueError, TypeError, KeyError):
-        ours, version = False, 0
+        ours, version, name = False, 0, ""
     if not ours:
         raise StateNotOurs(f"{path} is no trace of calls: its first line would be {json.dumps(HEADER)}")
     if version > VERSION:
         raise StateTooNew(f"{path} was written by a newer version of Unbreakable (trace {version}, here {VERSION})")
+    return name
 
 
 class TraceFile:
@@ -49,7 +53,7 @@ class TraceFile:
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         self.path, self._most = path, most_bytes // 2
-        self._known = (0, 0)  # the file that was written to last
+        self._known = ""  # the half that was written to last: a file's number is used again once it is gone
         with self._opened() as descriptor:
             self._begin(descriptor)
 
@@ -72,13 +76,13 @@ class TraceFile:
 
     def _begin(self, descriptor: int) -> tuple[int, bool]:
         """Return the size, and whether it is another file than last time; see to it that a line can begin."""
-        found = os.fstat(descriptor)
-        size, this = found.st_size, (found.st_dev, found.st_ino)
+        size = os.fstat(descriptor).st_size
         if size == 0:
-            _write(descriptor, json.dumps(HEADER).encode() + b"\n")
+            this = os.urandom(8).hex()
+            _write(descriptor, json.dumps({**HEADER, "half": this}).encode() + b"\n")
             size = os.fstat(descriptor).st_size
         else:
-            check_header(self.path, os.pread(descriptor, LONGEST_HEADER, 0).partition(b"\n")[0])
+            this = check_header(self.path, os.pread(descriptor, LONGEST_HEADER, 0).partition(b"\n")[0])
             if os.pread(descriptor, 1, size - 1) != b"\n":
                 _write(descriptor, b"\n")  # somebody was killed in the middle of a line
         is_new, self._known = this != self._known, this

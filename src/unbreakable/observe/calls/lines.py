@@ -1,6 +1,6 @@
 """The lines of a trace: what is known of a call becomes a few numbers, without a word of what it was about.
 
-A trace is text, a JSON array a line.  The first line is the HEADER.  Then:
+A trace is text, a JSON array a line.  The first line is the HEADER, with a name for the ``half``.  Then:
 
 * ``["p", process]``: the lines from here to the next one like it are that process's;
 * ``["s", number, {…}]``: settings in force, with the name of the node; calls name them by number;
