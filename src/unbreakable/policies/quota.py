@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LONGER = 2.0  # times as long as the rows of a quota is what no quota explains: a window may pass without a refusal
 ROWS = 2  # that are needed: one alone is as well an outage that came back
-LONGEST_ROW = 120.0  # seconds: what was accepted for longer was health, not the window of a quota
+LONGEST_ROW = 15.0  # seconds: what was accepted for longer was health between two outages, not the window of a quota
 REMEMBERED = 300.0  # seconds: of windows of a minute there are a few in it
 
 

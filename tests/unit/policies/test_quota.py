@@ -124,8 +124,8 @@ def test_a_row_that_began_while_nothing_was_shed_is_health():
     assert not explains(rows((0.0, 2.0, False), (10.0, 12.0, False)), 20.0, 20.5)
 
 
-@pytest.mark.parametrize(("seconds", "counts"), [(120.0, True), (120.5, False)])
-def test_a_row_of_more_than_two_minutes_is_health(seconds, counts):
+@pytest.mark.parametrize(("seconds", "counts"), [(15.0, True), (15.5, False)])
+def test_a_row_of_more_than_a_quarter_of_a_minute_is_health(seconds, counts):
     """Whatever it began in."""
     quota = rows((0.0, seconds, True), (200.0, 200.0 + seconds, True))
 
@@ -138,3 +138,21 @@ def test_a_quota_is_forgotten_after_five_minutes(after, counts):
     quota = rows((-2.0, 0.0, True), (-3.0, 0.0, True))
 
     assert counts is explains(quota, after, after)
+
+
+def test_two_outages_in_a_few_minutes_are_no_quota():
+    """A target that is down for five seconds of each half minute gets all its calls again when it is back."""
+    made, good, served = Shedding(0.9), 0, 0
+    for tick in range(20 * 300):
+        now = tick / 20
+        down = now % 30.0 < 5.0
+        sent = (tick * 7919 % 1000) / 1000 >= made.share(now)
+        good, served = good + (not down), served + (sent and not down)
+        if not sent:
+            made.shed(now)
+        elif down:
+            made.refuse(now)
+        else:
+            made.accept(1, now)
+
+    assert served > 0.95 * good
