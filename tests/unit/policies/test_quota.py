@@ -127,9 +127,9 @@ def test_a_row_that_began_while_nothing_was_shed_is_health():
 @pytest.mark.parametrize(("seconds", "counts"), [(15.0, True), (15.5, False)])
 def test_a_row_of_more_than_a_quarter_of_a_minute_is_health(seconds, counts):
     """Whatever it began in."""
-    quota = rows((0.0, seconds, True), (200.0, 200.0 + seconds, True))
+    quota = rows((0.0, seconds, True), (100.0, 100.0 + seconds, True))
 
-    assert counts is explains(quota, 400.0, 401.0)
+    assert counts is explains(quota, 200.0, 201.0)
 
 
 @pytest.mark.parametrize(("after", "counts"), [(299.5, True), (300.0, False)])
