@@ -153,7 +153,7 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     strategy     "adaptive", which is learned; "optimistic", "pessimistic", "conservative", "aggressive", "balanced" or
                  "random", which stay; or a ``ub.Strategy`` of pinned policies
     retry        ``ub.Retry(attempts=3, on=Exception, backoff=…)``
-    breaker      ``ub.CircuitBreaker(failures=5, rest=30.0, …)``
+    breaker      ``ub.CircuitBreaker(failures=5, rest=30.0, …)``; None: that, until it is learned
     timeout      ``ub.Timeout(seconds)`` for one attempt
     hedge        ``ub.Hedge(after, most=1)``
     bulkhead     ``ub.Bulkhead(most, wait=0.0)``

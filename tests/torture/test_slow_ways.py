@@ -48,7 +48,7 @@ def test_an_endpoint_that_hangs_when_somebody_looks_draws_no_herd(method):
 
     with virtual_time(3):
         ended = asyncio.run(main())
-    assert 1 == partner.asked["b"]
+    assert 4 >= partner.asked["b"]
     assert 16 >= ended["NotSent"]
     assert 60 >= partner.asked["a"]
 

@@ -26,6 +26,7 @@ from unbreakable.runtime.chore import quietly
 from unbreakable.stats import Arms, Lags, Quantile, Traffic
 
 GROWN = 1.25  # a plan is made anew when what it rests on has grown by so much
+LEARNED = ("retry", "timeout", "hedge", "breaker")  # policies that a plan tells of
 STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end is so many times too short
 
 
@@ -282,7 +283,7 @@ def remembered(settings: Settings, cold: Plan, record: Mapping[str, Any] | None)
     if record is None or record.get("effects") != cold.effects:
         return None
     learned = Plan.from_record(record)
-    free = {name: getattr(learned, name) for name in ("retry", "timeout", "hedge") if settings.leaves(name)}
+    free = {name: getattr(learned, name) for name in LEARNED if settings.leaves(name)}
     deadline = learned.deadline if settings.deadline is None else settings.deadline
     strategy = learned.strategy if settings.strategy == "adaptive" else settings.strategy
     return replace(cold, **free, deadline=deadline, strategy=strategy, observations=learned.observations)

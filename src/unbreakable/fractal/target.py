@@ -143,6 +143,13 @@ class Target:
                 self.gate = gate_of(plan.bulkhead, self.gate)
             self._set_pace(plan)
             self.limit, self.plan = plan.first_look(preemptive=False), plan
+        self.circuit.adopt(self._breaker())
+
+    def _breaker(self) -> CircuitBreaker:
+        """Return the settings of the circuit, which all sorts share: those that rest on the most observations."""
+        known = [self.plan, *(each.plan for each in tuple(self.circle) if each is not self)]
+        best = max(known, key=lambda plan: (plan.breaker is not None, plan.observations))
+        return best.breaker or CircuitBreaker()
 
     def attempt_under(self, plan: Plan) -> Inner:
         """Return what makes one attempt under *plan*."""
@@ -257,7 +264,7 @@ class Target:
         """
         if self.flow is None:
             return False
-        return self.flow.serves_others(failure, self.successes_of_all, now, most=self.circuit.settings.rest)
+        return self.flow.serves_others(failure, self.successes_of_all, now, most=self.circuit.settings.whole_rest)
 
     def take_detour(self, attempt: float, call: float, *, beside: bool = False, alone: float = 0.0) -> None:
         """Note a call by the script that succeeded; all in seconds, as in ``Detour``."""

@@ -1,10 +1,11 @@
-"""The built-in chooser: time limit, hedge delay and deadline follow from the latency of successes by fixed factors."""
+"""The built-in chooser: time limit, hedge delay, deadline and breaker follow from what was seen by fixed factors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from unbreakable.fractal.learned_breaker import with_learned_breaker
 from unbreakable.fractal.ports import Gone
 from unbreakable.fractal.settings import Settings
 from unbreakable.policies import Hedge, Plan
@@ -21,7 +22,7 @@ HEDGE_TAIL = 2.0  # p99 must be that many times p50, else slow attempts are not 
 
 
 class Tuner:
-    """Derive time limits, hedge delay and deadline from the latency of successes: the built-in chooser."""
+    """Derive time limits, hedge delay, deadline and breaker from what was seen: the built-in chooser."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -32,6 +33,7 @@ class Tuner:
         if p50 is None or p95 is None or p99 is None:
             return before
         plan = with_learned_deadline(self.settings, replace(before, observations=traffic.count), p99)
+        plan = with_learned_breaker(self.settings, plan, traffic)
         twice = may_run_twice_at_once(before.effects)
         if self.settings.leaves("timeout") and twice:
             plan = replace(plan, timeout=learned_limit(max(TIMEOUT_FLOOR, TIMEOUT_OF_P99 * p99), plan.deadline))

@@ -30,7 +30,7 @@ MOST_PILED = 4_096  # calls turned away that wait to be counted
 
 def is_all(around: Sequence[object], plan: Plan) -> bool:
     """Return whether a call with these layers *around* it fails, where the circuit is open, and that is all."""
-    if plan.breaker is not None and plan.breaker.wait:
+    if plan.breaker is not None and plan.breaker.wait and not plan.breaker.learned:
         return False
     open_to_all = (plan.concurrency, plan.throttle)  # as long as there is a place, and nothing is shed
     return all(type(layer) in (Validation, Bulkhead, Healing) or layer in open_to_all for layer in around)
@@ -45,6 +45,8 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
     circuit, gate, validate, turned_away = target.circuit, target.gate, node.validate, target.turned_away
     if not target.turns_away:
         return nowhere
+    breaker = target.plan.breaker
+    patience, most_waiting = (0.0, 0) if breaker is None else (breaker.wait, breaker.most_waiting)
     notes = [untried(node.name, "open")], [untried(node.name, "forced open")]
 
     def refusal_if_shut(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
@@ -56,7 +58,7 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
         if validate is not None and (refused := check_input(node.settings, args, kwargs)) is not None:
             return refused
         rest = circuit.until - clock()
-        if rest <= 0.0:
+        if rest <= 0.0 or (rest < patience and len(circuit.line) < most_waiting):
             return None
         turned_away.append(None)  # atomic with and without a GIL, as the ring of successes
         if len(turned_away) >= MOST_PILED:

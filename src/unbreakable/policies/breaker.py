@@ -13,7 +13,6 @@ from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.terms import Terms
 from unbreakable.runtime import Place
 
-MOST_WAITING = 1_000
 OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well: it answered, and was right
 MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its target is to blame
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
@@ -39,6 +38,11 @@ class CircuitBreaker(Terms):
     once.  With *ramp* it closes step by step within so many seconds: 10, 20, 40, 80 % of the attempts go through, as
     long as fewer than *ratio* of them fail, or half.  A call waits at most *wait* seconds for an open circuit to let
     attempts through again, and not at all where the rest ends after its deadline; waiting costs no budget.
+
+    A *learned* breaker is a guess about a target whose failures may come in bursts, so *failures* may be many, and its
+    first *rest* short.  It opens all the same when five failures in a row have lasted five seconds; a permit that has
+    not come back is given out anew only after *most_rest*; and only sixteen calls wait at a time, those that would do
+    so in vain not at all.  Given with a node, it is the guess to begin with: it holds until the first is learned.
     """
 
     __slots__ = ()  # a dataclass as its terms are: to be made one anew would take a millisecond of every import
@@ -67,7 +71,7 @@ class CircuitBreaker(Terms):
         stamp, event = admitted(circuit, ctx, now)
         tell(ctx, event)
         until = min(now + self.wait - ctx.waited, ctx.deadline)
-        if stamp is not None or until <= now or len(circuit.line) >= MOST_WAITING:
+        if stamp is not None or until <= now or len(circuit.line) >= self.most_waiting:
             return stamp
         place = circuit.line.join(ctx.runtime)
         try:
@@ -94,7 +98,7 @@ class CircuitBreaker(Terms):
                 stamp, event = admitted(circuit, ctx, now)
                 has_asked = circuit.ramp is not None
             tell(ctx, event)
-            if stamp is not None or now >= until or rests_too_long(circuit, ctx):
+            if stamp is not None or now >= until or rests_until(circuit, until if self.learned else ctx.deadline):
                 return stamp
             if circuit.is_closed:
                 continue
@@ -108,9 +112,9 @@ def admitted(circuit: Circuit, ctx: Context, now: float) -> tuple[int | None, ty
     return circuit.admit(now) if circuit.has_time(now, ctx.started, ctx.deadline) else (None, None)
 
 
-def rests_too_long(circuit: Circuit, ctx: Context) -> bool:
-    """Return whether the call would stand in line in vain: the rest is over after its deadline, or never by itself."""
-    return circuit.shut and circuit.until >= ctx.deadline
+def rests_until(circuit: Circuit, moment: float) -> bool:
+    """Return whether a call would stand in line in vain until that *moment*: the rest is longer, or never ends."""
+    return circuit.shut and circuit.until >= moment
 
 
 def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:

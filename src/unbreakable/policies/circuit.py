@@ -82,6 +82,7 @@ class Circuit:
         *("needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent", "relieved", "rested"),
         *("rests", "run"),
         *(
+            "run_began",
             "settings",
             "shut",
             "slow",
@@ -100,6 +101,7 @@ class Circuit:
         self.settings, self.off, self.lock = settings, off, new_lock()
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = self.slow = 0
+        self.run_began = 0.0  #: when the first attempt of the row began that failed
         self.needs = 0.0  #: seconds that a probe should have, since one with less ended without a verdict
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.latest = -math.inf  #: when the attempt began that succeeded lately
@@ -216,10 +218,11 @@ class Circuit:
             self.run = 0
             self.latest = max(self.latest, began)
         elif began > self.latest - NO_NEWS:
+            self.run_began = self.run_began if self.run else began
             self.run += 1
         if (self.recent is not None or self.ramp is not None) and self._are_too_many(ok, now, elapsed):
             return True
-        return self.run >= self.settings.failures and self.settings.ratio is None
+        return self.settings.ratio is None and self.settings.is_outage(self.run, now - self.run_began)
 
     def _are_too_many(self, ok: bool, now: float, elapsed: float) -> bool:
         """Count an attempt among the recent ones; return whether too large a share of them failed, or was slow."""
@@ -270,7 +273,7 @@ class Circuit:
         before, self.state = self.state, CHANGES[self.state, change]
         self.generation += 1
         self.run = self.probes = self.proven = self.slow = 0
-        self.held, self.needs = self.settings.rest, 0.0
+        self.held, self.needs = self.settings.whole_rest, 0.0
         self.probing_since = now if self.is_probing else -math.inf
         self.ramp = Ramp(self.settings.ramp, now) if self.state is State.RAMPING else None
         if self.state is State.OPEN:
@@ -315,6 +318,22 @@ class Circuit:
         """Forget permits that are out and calls that wait: after a fork none of them comes back."""
         self.line.clear()
         self.probes = 0
+
+    def adopt(self, settings: Terms) -> None:
+        """Follow *settings* from now on; where it stands and what it counts stay.  A rest under way gets no longer."""
+        with self.lock:
+            if settings == self.settings:
+                return
+            before, self.settings = self.settings, settings
+            self.too_slow, self.watches_successes = settings.fails_if_slower, settings.watches_successes
+            self.alert = self.watches_successes or self.run > 0 or self.stamp is None
+            if settings.shares_of != before.shares_of:
+                self.recent = self._nothing_recent()
+            if self.state is State.OPEN:
+                rest = settings.rest_after(self.rests - 1, (self.phase + (self.rests - 1) * GOLDEN) % 1.0)
+                sooner = self.until - self.rested + rest
+                self.until, self.rested = min(self.until, sooner), min(self.rested, rest)
+                self.line.call_all()
 
     # ── by hand ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -105,13 +105,14 @@ class Plan:
 
     def to_record(self) -> dict[str, Any]:
         """Return what was learned, JSON-ready; ``from_record`` reads it back."""
-        retry, hedge = self.retry, self.hedge
+        retry, hedge, breaker = self.retry, self.hedge, self.breaker
         return {
             "strategy": self.strategy,
             "effects": self.effects,
             "retry": None if retry is None else {"attempts": retry.attempts, **asdict(retry.backoff)},
             "timeout": None if self.limit == math.inf else self.limit,
             "hedge": None if hedge is None else [hedge.after, hedge.most],
+            "breaker": None if breaker is None or not breaker.learned else learned_terms(breaker),
             "deadline": None if self.deadline == math.inf else self.deadline,
             "observations": self.observations,
         }
@@ -121,12 +122,14 @@ class Plan:
         """Return the plan whose *record* that is; ValueError if it is none."""
         try:
             retry, hedge, deadline = record["retry"], record["hedge"], record["deadline"]
+            breaker = record.get("breaker")  # older records have none
             return cls(
                 strategy=str(record["strategy"]),
                 effects=checked(record["effects"]),
                 retry=None if retry is None else _retry(**retry),
                 timeout=None if record["timeout"] is None else learned_limit(record["timeout"], math.inf),
                 hedge=None if hedge is None else Hedge(hedge[0], most=hedge[1], threads=False),
+                breaker=CircuitBreaker() if breaker is None else CircuitBreaker(**breaker, learned=True),
                 deadline=math.inf if deadline is None else float(deadline),
                 observations=int(record["observations"]),
             )
@@ -141,6 +144,7 @@ class Plan:
             "timeout": None if self.limit == math.inf else self.limit,
             "hedge": None if self._copies is None else self._copies.after,
             "breaker": None if self.breaker is None else self.breaker.failures,
+            "rest": None if self.breaker is None else self.breaker.rest,
             "bulkhead": None if self.bulkhead is None else self.bulkhead.most,
             "limit": None if self.concurrency is None else self.concurrency.most,
             "throttle": None if self.throttle is None else self.throttle.accept,
@@ -149,6 +153,11 @@ class Plan:
             "effects": self.effects,
             "observations": self.observations,
         }
+
+
+def learned_terms(breaker: CircuitBreaker) -> dict[str, Any]:
+    """Return what is learned of a *breaker*, JSON-ready."""
+    return {name: getattr(breaker, name) for name in ("failures", "rest", "most_rest", "wait")}
 
 
 def _retry(attempts: int, **backoff: Any) -> Retry:

@@ -9,6 +9,10 @@ from unbreakable.policies.check import refuse
 from unbreakable.record import Preset
 
 MOST_LAST = 10_000  # attempts that a window of calls may hold: each costs a byte, for each key
+MOST_WAITING = 1_000  # calls in line for a circuit
+# What holds of a learned one, which bears more failures in a row than the cold one, but not for as long as it takes.
+FEW, LASTING = 5, 5.0  # failures in a row, and seconds from the first to the last, which are an outage in any case
+FEW_WAITING = 16  # calls in line: as many as any target takes at once when it is back
 
 
 class Slow(Preset):
@@ -41,6 +45,7 @@ class Terms(Preset):
     ramp: float = 0.0
     slow: float | Slow | None = None
     wait: float = 0.0
+    learned: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("failures", "minimum", "permits"):
@@ -75,10 +80,29 @@ class Terms(Preset):
         if self.most_rest < self.rest:
             raise refuse("CircuitBreaker.most_rest", f"at least the first rest, {self.rest!r} s", self.most_rest)
 
+    def is_outage(self, failures: int, seconds: float) -> bool:
+        """Return whether so many *failures* in a row, in so many *seconds*, are too many."""
+        return failures >= self.failures or (self.learned and failures >= FEW and seconds >= LASTING)
+
+    @property
+    def whole_rest(self) -> float:
+        """Return the seconds that a target is left alone for at once, if it has to be: a learned rest begins short."""
+        return self.most_rest if self.learned and self.most_rest is not None else self.rest
+
+    @property
+    def most_waiting(self) -> int:
+        """Return how many calls may stand in line for it."""
+        return FEW_WAITING if self.learned else MOST_WAITING
+
     @property
     def counts_shares(self) -> bool:
         """Return whether a share of the recent attempts can open it."""
         return self.ratio is not None or isinstance(self.slow, Slow)
+
+    @property
+    def shares_of(self) -> tuple[bool, int | None, float, bool]:
+        """Return what the recent attempts are that shares are counted of."""
+        return self.counts_shares, self.last, self.window, self.slow is not None
 
     @property
     def least(self) -> int:

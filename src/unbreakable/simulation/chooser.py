@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from unbreakable.fractal.learned_breaker import with_learned_breaker
 from unbreakable.fractal.ports import Gone
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.target import COLD
@@ -102,6 +103,7 @@ class Simulating:
         settings, model = self.settings, Model(traffic)
         cold = replace(settings.cold(), effects=before.effects)  # nothing of the plan in force but its name counts
         base = with_learned_deadline(settings, cold, traffic.ok.value(0.99) or 0.0)
+        base = with_learned_breaker(settings, base, traffic)
         left_open = shaped(FIRST, SHAPES[FIRST], model, base, settings.leaves)
         others = [replace(left_open, strategy=one.name, **self._set_by(one)) for one in self.rules.strategies]
         weighed = weigh(model, base, settings.leaves, weights=self.rules.weights, u=u, others=others)

@@ -21,7 +21,7 @@ def test_nothing_is_raced_while_the_circuit_is_not_closed():
         assert not await raced(ways, engine)
         of(engine).breaker.reset()
         ways.errors.update(primary=OSError(), replica=OSError())
-        await ways.often(engine, 5)
+        await ways.often(engine, 30)
         assert "open" == of(engine).breaker.state.value
         ways.errors.clear()
         await sleep(31.0)

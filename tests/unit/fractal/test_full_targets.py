@@ -69,10 +69,10 @@ def test_without_limit_and_throttle_a_circuit_opens_as_ever():
 
 @pytest.mark.parametrize("seed", SEEDS[: most(5, 1)])
 @pytest.mark.parametrize("options", [LIMIT, THROTTLE], ids=["limit", "throttle"])
-@pytest.mark.parametrize(("error", "within"), [(Gone, 1.0), (Full, 6.0), (lambda: Full(1.0), 8.0)])
+@pytest.mark.parametrize(("error", "within"), [(Gone, 5.0), (Full, 10.0), (lambda: Full(1.0), 12.0)])
 def test_an_outage_opens_the_circuit(options, error, within, seed):
     """As soon as ever, or, where all are told that it is full, when no success came for as long as they take."""
-    scene = Scene(DOWN + 10, places=lambda now: PLACES, down=lambda now: error() if now >= DOWN else None)
+    scene = Scene(DOWN + 12, places=lambda now: PLACES, down=lambda now: error() if now >= DOWN else None)
     opened = play(scene, seed, **options).opened
 
     assert DOWN <= opened[0] <= DOWN + within

@@ -68,6 +68,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "accepts its input": {"validate": lambda number: number == 1},
     "waits": {"breaker": ub.CircuitBreaker(1, rest=10.0, wait=20.0), "retry": False},
     "timeout": {"timeout": ub.Timeout(1.0), "hedge": ub.Hedge(0.1)},
+    "learned": {"breaker": ub.CircuitBreaker(1, rest=10.0, most_rest=30.0, wait=0.7, learned=True)},
+    "waits out a short rest": {
+        "breaker": ub.CircuitBreaker(1, rest=0.5, most_rest=30.0, wait=0.7, learned=True),
+        "retry": False,
+    },
 }
 
 

@@ -14,7 +14,7 @@ from unbreakable.errors import CircuitOpen, Kind, VerificationFailed
 from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Retry, State
-from unbreakable.policies.breaker import MOST_WAITING, refusal, verdict
+from unbreakable.policies.breaker import refusal, verdict
 from unbreakable.policies.circuit import CHANGES, Change
 
 NEVER = {
@@ -310,7 +310,7 @@ def test_only_so_many_wait_for_the_circuit(bench):
         bench.target.circuit = Circuit(breaker := CircuitBreaker(1, rest=10.0, wait=60.0))
         inner = bench.inner(OSError(), "never")
         await breaker.run(inner, bench.context())
-        for _ in range(MOST_WAITING):
+        for _ in range(CircuitBreaker().most_waiting):
             bench.target.circuit.line.join(bench.runtime)
         began = bench.runtime.now()
         return (await breaker.run(inner, bench.context())).error, bench.runtime.now() - began

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,7 @@ LEARNED = Plan(
     retry=Retry(5, backoff=Backoff(0.2, factor=3.0, most=9.0, jitter=False)),
     timeout=learned_limit(1.5, 30.0),
     hedge=Hedge(0.25, most=2, threads=False),
+    breaker=CircuitBreaker(31, rest=0.2, most_rest=30.0, wait=0.7, learned=True),
     deadline=45.0,
     effects="idempotent",
     strategy="careful",
@@ -52,6 +54,10 @@ def test_what_was_learned_is_read_back(plan):
         {"timeout": -1.0},
         {"hedge": []},
         {"hedge": 0.5},
+        {"breaker": 7},
+        {"breaker": {"failures": 0}},
+        {"breaker": {"failures": 5, "color": "red"}},
+        {"breaker": {"failures": 5, "rest": -1.0}},
         {"deadline": "late"},
         {"deadline": {}},
         {"effects": "harmless"},
@@ -65,11 +71,18 @@ def test_what_is_no_record_of_a_plan_is_refused(damage):
         Plan.from_record({**LEARNED.to_record(), **damage})
 
 
-@pytest.mark.parametrize("missing", sorted(LEARNED.to_record()))
+@pytest.mark.parametrize("missing", sorted(LEARNED.to_record().keys() - {"breaker"}))
 def test_a_record_with_a_part_missing_is_refused(missing):
     """Nothing is guessed in its place."""
     with pytest.raises(ValueError, match="not the record of a plan: "):
         Plan.from_record({name: value for name, value in LEARNED.to_record().items() if name != missing})
+
+
+def test_a_record_from_before_breakers_were_learned_has_the_cold_one():
+    """All else that it says holds."""
+    record = {name: value for name, value in LEARNED.to_record().items() if name != "breaker"}
+
+    assert replace(LEARNED, breaker=CircuitBreaker()) == Plan.from_record(record)
 
 
 def test_a_call_knows_which_strategy_it_follows():
@@ -191,6 +204,7 @@ def test_a_plan_is_told_in_plain_numbers():
         "timeout": None,
         "hedge": None,
         "breaker": 5,
+        "rest": 30.0,
         "bulkhead": None,
         "limit": None,
         "throttle": None,
@@ -216,8 +230,8 @@ def test_a_plan_is_told_in_plain_numbers():
     bare = Plan(retry=None, breaker=None, budget=None, deadline=math.inf, hedge=COPIES)
 
     assert cold == Plan().to_dict()
-    assert ["careful", 4, 2.0, 0.5, 6, 7, 80, 0.8, 0.3, 9.0, "none", 50] == list(full.to_dict().values())
-    assert {**cold, "attempts": 1, "breaker": None, "budget": None, "deadline": None} == bare.to_dict()
+    assert ["careful", 4, 2.0, 0.5, 6, 30.0, 7, 80, 0.8, 0.3, 9.0, "none", 50] == list(full.to_dict().values())
+    assert {**cold, "attempts": 1, "breaker": None, "rest": None, "budget": None, "deadline": None} == bare.to_dict()
 
 
 def test_a_record_of_a_plan_is_plain_numbers_too():
@@ -228,6 +242,7 @@ def test_a_record_of_a_plan_is_plain_numbers_too():
         "retry": {"attempts": 5, "first": 0.2, "factor": 3.0, "most": 9.0, "jitter": False},
         "timeout": 1.5,
         "hedge": [0.25, 2],
+        "breaker": {"failures": 31, "rest": 0.2, "most_rest": 30.0, "wait": 0.7},
         "deadline": 45.0,
         "observations": 77,
     } == LEARNED.to_record()

@@ -29,6 +29,7 @@ def test_what_is_not_said_is_as_the_pages_promise():
         "ramp": 0.0,
         "slow": None,
         "wait": 0.0,
+        "learned": False,
     } == {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
     assert (2.0, 0.5) == (Slow(2.0).seconds, Slow(2.0).ratio)
     assert 7 == CircuitBreaker(7).failures
