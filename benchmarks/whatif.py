@@ -96,7 +96,9 @@ CELLS = {
         {"budget": False},
     ),
     "straggling: hedge at 60 ms": Cell(straggling, ONE, "hedge.after=0.06", {"hedge": ub.Hedge(0.06)}),
-    "straggling: hedge off": Cell(straggling, {**ONE, "hedge": ub.Hedge(0.06)}, "hedge=off", {"hedge": False}),
+    "straggling: hedge off": Cell(
+        straggling, {**ONE, "hedge": ub.Hedge(0.06)}, "hedge=off", {"hedge": False}, is_known=False
+    ),
     "straggling: limit 0.2 s → 0.1 s": Cell(
         straggling,
         {**ONE, "retry": QUICK, "timeout": ub.Timeout(0.2)},

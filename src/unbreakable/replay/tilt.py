@@ -3,7 +3,7 @@
 Where an outage is over, or failures have no cause in the request, a repeat fails as any attempt does.  Where the
 request itself is at fault it fails again.  A *tilt* is what the failures before add to the log-odds of one more: such
 that as many repeats would have failed as have, each among the attempts near it.  It is none as long as chance explains
-what was recorded (a likelihood-ratio test, 5 %).  After more failures than were recorded each adds as much as the last
+what was recorded (a likelihood-ratio test, 1 %).  After more failures than were recorded each adds as much as the last
 one, as evidence for one of two sorts of requests does by Bayes' rule; that is an assumption, and is told as one.
 """
 
@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 ENOUGH = 30  # repeats, to learn from
 MOST = 7.0  # a thousand times the odds
-TOLD = 3.84  # twice the logarithm of a likelihood ratio that chance exceeds one time in twenty
+TOLD = 6.63  # twice the logarithm of a likelihood ratio that chance exceeds one time in a hundred
 HALVINGS = 40
 
 

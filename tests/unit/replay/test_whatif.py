@@ -166,12 +166,14 @@ def test_processes_and_keys_have_circuits_of_their_own(tmp_path):
 
 def test_a_call_that_had_less_time_has_no_more_in_a_replay(tmp_path):
     """It was made inside another one, whose deadline came first."""
-    path, left = tmp_path / "calls", iter([0.01, 5.0] * 30)
+    path, left = tmp_path / "calls", iter([True, False] * 30)
 
     async def work():
-        await ASYNCIO.sleep(next(left))
+        await ASYNCIO.sleep(0.45)
+        if next(left):
+            raise ConnectionError
 
-    inner = ub.FractalNode("n", work, retry=False)
+    inner = ub.FractalNode("n", work, retry=ub.Retry(2, backoff=ub.Backoff(1.0, jitter=False)), breaker=False)
     outer = ub.FractalNode("m", inner, deadline=0.5, retry=False, breaker=False)
 
     async def live():
