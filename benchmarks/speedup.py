@@ -315,7 +315,8 @@ def show(name: str, found: dict[float, Found]) -> None:
             figures = f"{each.truth:6.3f}x {each.told:7.1%} {each.coverage:9.1%} {each.bias:+7.2%} {each.width:7.2%}"
             line = f"{figures} {each.measurable:11.1%}"
         else:
-            line = f"{each.truth:6.3f}x {each.told:7.1%}" + ("" if each.told else "  none is told")
+            truth = f"{each.truth:6.3f}x" if math.isfinite(each.truth) else "endless"  # too many fail alone
+            line = f"{truth} {each.told:7.1%}"
         print(f"{name:<28} {f'p{100 * quantile:g}':>4} {line}", flush=True)
 
 
