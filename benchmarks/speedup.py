@@ -28,6 +28,7 @@ from unbreakable.simulation.trial import RUN_ON
 from unbreakable.testing import virtual_time
 
 DRAWN, REPEATED, ENGINE_REPEATED, MANY = 4_000, 2_000, 40, 4_000_000
+EXACT = 1e-6  # part that is lost in seconds of 32 bits, and in those of a clock that has run for days
 Dice = np.random.Generator
 Numbers = Any
 
@@ -153,7 +154,7 @@ class Found(NamedTuple):
         known = [each for each in told if each is not None]
         if not known or not math.isfinite(truth):
             return cls(truth, len(known) / len(told), *[math.nan] * 3, measurable=0.0)
-        held = [each.low <= truth <= each.high for each in known]
+        held = [each.low * (1.0 - EXACT) <= truth <= each.high * (1.0 + EXACT) for each in known]
         return cls(
             truth,
             len(known) / len(told),

@@ -28,7 +28,7 @@ async def overtake(ctx: Context, failure: Failure, go_on: Callable[[], Awaitable
     try:
         result: Result[Any] = await ctx.runtime.first(others, laggard.run)
     finally:
-        laggard.let_go()
+        laggard.let_go(failure.attempt)
     if isinstance(result, Success) and result is laggard.answer:
         ctx.made = max(
             ctx.made, ctx.attempt if is_under_way else 0

@@ -25,6 +25,7 @@ from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.breaker import spared, tell, verdict
+from unbreakable.policies.firsts import given_up
 from unbreakable.policies.policy import enter, innermost
 from unbreakable.policies.timeout import cut
 from unbreakable.runtime import RESULTS, Runtime, settle
@@ -283,6 +284,7 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Failure | No
     wanted = isinstance(error, Exception) and not ctx.is_unwanted()
     if ours:
         failure = cut(ctx, began)
+        given_up(ctx)
     elif isinstance(error, Exception):
         failure = captured(error, ctx, began, cut=was_cut, wanted=wanted, now=now)
     ctx.due = math.inf

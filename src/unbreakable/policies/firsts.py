@@ -19,8 +19,11 @@ def failed(ctx: Context, failure: Failure) -> None:
         call_of(ctx).first_came_to = math.inf
 
 
-def given_up(ctx: Context) -> None:
-    """Note that an attempt of *ctx*, or a copy, was given up, should it be the first: it would have taken longer."""
-    if ctx.attempt == 1 and not ctx.rival:
+def given_up(ctx: Context, attempt: int | None = None) -> None:
+    """Note that an attempt of *ctx*, or a copy, was given up, should it be the first: it would have taken longer.
+
+    *attempt* is its number, where the next one has begun beside it.
+    """
+    if (ctx.attempt if attempt is None else attempt) == 1 and not ctx.rival:
         now = ctx.runtime.now()
         call_of(ctx).first_came_to = math.inf if now >= ctx.deadline else ctx.started - now

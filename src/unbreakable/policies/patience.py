@@ -132,10 +132,10 @@ class Laggard:
             scope.target.take(answer, blamed=says is False)
         return answer  # type: ignore[no-any-return]
 
-    def let_go(self) -> None:
-        """Cancel it, another one having won; what it may have done meanwhile is noted."""
+    def let_go(self, attempt: int) -> None:
+        """Cancel it, the *attempt* of that number, another one having won; what it may have done meanwhile is noted."""
         if self.answer is None:
             self.scope.given_up, self.scope.due = True, self.scope.runtime.now()  # it finds its time up
             deeds.overtaken(self.scope)
-            given_up(self.scope)
+            given_up(self.scope, attempt)
             self.attempt.stop()

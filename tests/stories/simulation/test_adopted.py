@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 import unbreakable as ub
 from unbreakable.fractal.learning import learn_the_rest
 from unbreakable.runtime import ASYNCIO
@@ -70,7 +72,7 @@ def asked(effects: str, first, later: float, calls: int, **pinned: object) -> ub
     """Return the engine of a function whose first attempts come to what *first* says of each call, in seconds."""
     engine, numbers_of_calls = ub.QuantumSimulationEngine(), iter(range(calls))
 
-    @ub.protect("ask", effects=effects, breaker=False, timeout=False, budget=False, **pinned)
+    @ub.protect("ask", effects=effects, breaker=False, budget=False, **{"timeout": False, **pinned})
     async def ask(number: int) -> None:
         ctx = ub.current()
         seconds = first(number) if ctx.attempt == 1 and not ctx.rival else later
@@ -123,6 +125,47 @@ def test_of_what_is_overtaken_it_is_known_that_it_takes_longer():
     calls, alone, ages = known(engine)
     assert [["0.05", "0.30"] * 20, ["0.05", "nan"] * 20, ["nan", "0.30"] * 20] == [calls, alone, ages]
     assert None is engine.get_quantum_stats().p99_speedup
+
+
+@pytest.mark.parametrize(
+    "pinned",
+    [
+        {"timeout": ub.Timeout(0.2)},
+        {"timeout": ub.Timeout(0.2), "hedge": ub.Hedge(5.0)},
+        {"timeout": ub.Timeout(0.2, learned=True, cut_threads=False)},
+    ],
+    ids=["cut at once", "cut by the script", "overtaken"],
+)
+def test_a_first_attempt_that_is_not_waited_for_takes_longer_than_that(pinned):
+    """That a time limit of ours ended it does not mean that it would have failed alone."""
+    retry = ub.Retry(2, backoff=ub.Backoff(0))
+    engine = asked("none", lambda number: 1.0, 0.1, 4, **{"hedge": False, "retry": retry, **pinned})
+    calls, alone, ages = known(engine)
+
+    assert (["0.30"] * 4, ["nan"] * 4) == (calls, alone)
+    assert set(ages) <= {"0.20", "0.30"}
+
+
+def test_a_first_attempt_that_fails_beside_its_copy_would_have_failed_alone():
+    """The copy wins; the baseline never ends."""
+    engine = asked("none", lambda number: -0.25, 0.1, 4, hedge=ub.Hedge(0.2), retry=False)
+
+    assert [["0.30"] * 4, ["inf"] * 4, ["nan"] * 4] == known(engine)
+
+
+def test_a_node_that_measures_by_itself_is_counted_once():
+    """What it says of its own gain is taken, and not what its first attempts came to as well."""
+    engine, node = ub.QuantumSimulationEngine(), ub.FractalNode("partner", lambda: 1)
+    node.gain = ub.Speedup(ratio=2.0, low=1.5, high=3.0, n=20, baseline="the first endpoint alone")
+    engine.adopt(node)
+    for _ in range(50):
+        node.execute_sync()
+    learn_the_rest(node)
+
+    assert 50 == next(pairs.added for _, pairs in engine.gains.every())
+    assert (20, "the first endpoint alone") == (
+        (found := engine.get_quantum_stats().avg_speedup).n, found.baseline
+    )  # fmt: skip
 
 
 def test_the_gain_of_a_protected_function_is_measured():

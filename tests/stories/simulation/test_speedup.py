@@ -223,10 +223,10 @@ def test_nothing_goes_on_inside_another_call():
 
     @ub.protect("outer")
     async def outer() -> str:
-        return await ask(engine, target)
+        return await ask(engine, target, then=2 * SLOW)
 
     asyncio.run(outer())
-    assert 1 == target.cancelled
+    assert (1, 1) == (target.ended, target.cancelled)
 
 
 @pytest.mark.usefixtures("all_go_on")
@@ -264,6 +264,30 @@ def test_a_call_that_measures_the_other_way_is_rescued_like_any_other():
     found = engine.get_quantum_stats().avg_speedup
     assert SLOW / FAST == pytest.approx(found.ratio, rel=0.01)
     assert "paired" == found.estimator
+
+
+def test_calls_are_left_out_while_the_way_that_they_are_compared_with_is_down():
+    """Nobody is sent there for a figure, so nobody knows what the operation alone would come to."""
+    engine = Pinned(hedge=None)
+
+    async def down(ctx: ub.Context) -> None:
+        raise ConnectionRefusedError
+
+    async def replica(ctx: ub.Context) -> None:
+        await sleep(FAST)
+
+    async def story() -> None:
+        for _ in range(100):
+            await ask(engine, down, alternatives={"replica": replica})
+            is_down.append(rests.is_down("primary"))
+
+    engine.execute_quantum_sync(lambda: 1, name="job", effects="none")
+    ((node, _),) = engine._jobs.values()
+    rests, is_down = node.target.rests, [False]
+    asyncio.run(story())
+
+    assert 20 < sum(is_down)
+    assert 1 + 100 - sum(is_down[:-1]) == engine.job.pairs.added
 
 
 @pytest.mark.usefixtures("all_go_on")

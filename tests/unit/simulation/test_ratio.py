@@ -88,6 +88,20 @@ def test_a_few_do_not_speak_for_many(known):
     assert None is Paired(np.ones(500), alone, age).interval(0.5)
 
 
+def test_what_few_could_have_come_to_is_in_the_interval():
+    """Six in a hundred were overtaken, and of none it is known for how long: they may have ended then, or never."""
+    took = np.random.default_rng(10).permutation(np.linspace(1.0, 2.0, 4_000))
+    lost = np.arange(4_000) % 50 < 3
+    call, age = np.where(lost, 0.5, took), np.where(lost, 0.5, NAN)
+    found = Paired(call, np.where(lost, NAN, took), age).interval(0.5)
+    at_once, never = (paired(call, np.where(lost, end, took)).interval(0.5) for end in (0.5, math.inf))
+
+    assert at_once.low == pytest.approx(found.low, rel=0.01)
+    assert found.low < 0.998
+    assert never.high == pytest.approx(found.high, rel=1e-3)
+    assert found.high > 1.05
+
+
 def test_too_few_calls_have_no_99th_percentile():
     """Of 300 calls only three are slower than it."""
     took = np.random.default_rng(7).lognormal(0.0, 1.0, 300)
