@@ -157,7 +157,7 @@ def _after_failures(
         chance = np.where(alive, chance, np.float32(0.0))
         if not alive.any():
             break
-        bad = share + (bad - share) * np.exp((began - start) / np.float32(trouble.memory))
+        bad = share + (bad - share) * np.exp(np.minimum(began - start, 0) / np.float32(trouble.memory))
         fails = well + (ill - well) * bad
         likely = np.float32(model.stubborn) + (1 - np.float32(model.stubborn)) * fails
         luck = met.after[number - 1]

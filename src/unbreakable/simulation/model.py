@@ -38,8 +38,10 @@ class Model:
 
     def __init__(self, traffic: Traffic) -> None:
         self.observations: int = traffic.count
-        ended = traffic.ok.count + traffic.failed.count
-        self.fails: float = traffic.failed.count / ended if ended else 0.0
+        # Repeats are left out: what fails in a spell is repeated there, and would count as often as it is.
+        firsts = traffic.ok.count + traffic.failed.count - traffic.repeats
+        failed = max(0, traffic.failed.count - traffic.repeats_failed)
+        self.fails: float = min(1.0, failed / firsts) if firsts > 0 else 0.0
         self.trouble: Spells = spells(traffic.lags, self.fails) or Spells(0.0, self.fails, self.fails, LONG_AGO)
         self._mass = _survivors(traffic.ok, traffic.cut)
         self.answers: Any = _table(self._mass)
