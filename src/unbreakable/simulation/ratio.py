@@ -27,7 +27,7 @@ LEAST = 8  # known baselines that may speak for others of their group
 ENOUGH = 5.0  # calls on either side of a quantile, each worth one that is known, below which none is told
 MOST_TRIED = 64  # quantiles of the calls that are looked at for each ratio
 NARROW, WIDE = 2.0**-9, 16.0  # of the logarithm of the ratio: the first step away from it, and what is endless
-HALVINGS = 9
+HALVINGS = 6  # of the last step: to a hundredth of the interval
 FINEST, GOLDEN = 1e-4, (math.sqrt(5.0) - 1.0) / 2.0  # part by which pairs are kept apart that a coarse clock made equal
 BLOCKS, CLUMPED = 25, 1.517  # of calls in a row; 95th percentile of what their variance may be of that of single calls
 
@@ -199,7 +199,7 @@ def farthest(is_refuted: Callable[[float], bool], ratio: float, sign: float) -> 
     """Return the last value from *ratio* on, upwards or (*sign* -1) downwards, that is not refuted; None: no end."""
     inside, outside, step = 0.0, NARROW, NARROW
     while not is_refuted(ratio * math.exp(sign * outside)):
-        step *= 1.5
+        step *= 2.0
         inside, outside = outside, outside + step
         if outside > WIDE:
             return None
