@@ -18,15 +18,16 @@ NAME = "ours"
 Ask = Callable[[int], Awaitable[None]]
 
 
-def ours(luck: Luck) -> Run:
-    """Return what becomes of the calls when they are protected, nothing but the deadline being set."""
+def ours(luck: Luck, protect: Callable[[Luck, list[Ask]], Ask] | None = None) -> Run:
+    """Return what becomes of the calls when they are protected, by *protect* or with nothing but the deadline set."""
     took, fine, errors = np.zeros(luck.calls), np.zeros(luck.calls, bool), Counter[str]()
 
     async def main() -> Service:
         loop = asyncio.get_running_loop()
         begin = loop.time()
         service = Service(luck, lambda moment, what: loop.call_at(begin + moment, what))
-        call = protected(luck, [request(service, begin, endpoint) for endpoint in range(len(luck.world.endpoints))])
+        asks = [request(service, begin, endpoint) for endpoint in range(len(luck.world.endpoints))]
+        call = (protect or protected)(luck, asks)
 
         async def one(number: int) -> None:
             began = loop.time()

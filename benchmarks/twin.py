@@ -1,0 +1,213 @@
+"""Whether the twin is right: what it predicts of the seven strategies, beside what becomes of calls under them.
+
+A model learns from calls of one attempt each, and how alike requests are from hedged ones.  Each strategy's plan is
+then played by the rules of ``benchmarks.truth``, which import nothing of ours, and with ``--real N`` by the library's
+own policies in virtual time, which keep to the plan.  Errors are those of the prediction; *noise* is the difference
+between two truths, which differ in nothing but their luck; the truth
+of *same bad times* has other luck, but its bad times when the model saw them.  *policies to rules* is that between the policies and the rules, with
+the same luck.  A world in which slowness is inherent in calls, or comes in brownouts, counts as correlated.
+
+    python -m benchmarks.twin --worlds W1,W6 --seeds 2
+    python -m benchmarks.twin --random 20 --seed 7 --real 3000
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from benchmarks.truth.atlas import world_of
+from benchmarks.truth.figures import quantiles
+from benchmarks.truth.held import hold, paced
+from benchmarks.truth.luck import Luck
+from benchmarks.truth.paced import Paces
+from benchmarks.truth.play import Run
+from benchmarks.truth.worlds import WORLDS, World
+
+from unbreakable.policies import Hedge, Plan, Retry
+from unbreakable.simulation.model import Model
+from unbreakable.simulation.score import ScoreWeights
+from unbreakable.simulation.weigh import Weighed, weigh
+
+LEARN, COPIES = 20_000, 5_000  # calls that the model learns from: of one attempt each, and hedged
+PLAYED = 60_000  # calls of a truth
+BOUNDS = {  # at most so much, in percent or percentage points: (median, p90)
+    ("success", False): (math.inf, 0.5),
+    ("success", True): (math.inf, 0.5),
+    ("p99", False): (2.0, 5.0),
+    ("p99", True): (math.inf, 15.0),
+}
+FIGURES = ("success", "p50", "p90", "p99", "load")
+WORST = 8
+
+
+class Cell(NamedTuple):
+    """Hold what was predicted of one strategy in one world, and two truths, or the policies' in place of the second."""
+
+    world: World
+    seed: int
+    predicted: Weighed
+    truths: tuple[dict[str, float], dict[str, float]]
+    same: dict[str, float]  #: of the truth that has its bad times when the model saw them
+    real: dict[str, float] | None = None
+    paired: dict[str, float] | None = None  #: by the rules, with the same luck as *real*
+
+    def error(self, figure: str, than: dict[str, float] | None = None) -> float:
+        """Return the error of the prediction of that *figure*, in percent."""
+        return off(figure, getattr(self.predicted.prediction, figure), (than or self.truths[0])[figure])
+
+    def among(self, figure: str) -> float:
+        """Return the error beside a truth that has its bad times when the model saw them."""
+        return self.error(figure, self.same)
+
+    def noise(self, figure: str) -> float:
+        """Return how far two truths are apart."""
+        return off(figure, self.truths[1][figure], self.truths[0][figure])
+
+
+def off(figure: str, told: float, true: float) -> float:
+    """Return by how many percent, or percentage points of success, *told* is more than *true*."""
+    if figure == "success" or told == true:
+        return 100.0 * (told - true) if told != true else 0.0
+    return 100.0 * (told / true - 1.0) if 0.0 < true < math.inf else math.inf
+
+
+def is_correlated(world: World) -> bool:
+    """Return whether slow requests come together: in one call, or at one time."""
+    return any(end.bad and end.slower > 1.0 for end in world.endpoints) or "inherent" in world.title or world.name == "W7"
+
+
+def learned(world: World, seed: int, calls: int = LEARN, copies: int = COPIES) -> Model:
+    """Return a model of *world*, in which nobody but ourselves ever acted."""
+    alone = Plan(effects="none", retry=Retry(1), deadline=world.deadline)
+    _, traffic = hold(Luck(world, calls, seed), alone)
+    if copies:
+        late = traffic.ok.value(0.9) or world.deadline
+        _, hedged = hold(Luck(world, copies, seed + 1_000), Plan(retry=None, hedge=Hedge(late), deadline=world.deadline))
+        traffic.beside.merge(hedged.beside)
+        traffic.beside_cut.merge(hedged.beside_cut)
+    return Model(traffic)
+
+
+def figures(run: Run, world: World) -> dict[str, float]:
+    """Return the figures of *run* that are predicted."""
+    p50, p90, p99, _ = quantiles(run.took[run.fine], math.inf)
+    return {"success": float(run.fine.mean()), "p50": p50, "p90": p90, "p99": p99, "load": float(run.made.mean())}
+
+
+def strategies(world: World, model: Model) -> list[Weighed]:
+    """Return the plan of each strategy, and what is predicted of it."""
+    before = Plan(effects="none", deadline=world.deadline)
+    return weigh(model, before, lambda _: True, weights=ScoreWeights(), u=0.5)
+
+
+def cells(name: str, seed: int, *, learn: int = LEARN, copies: int = COPIES, played: int = PLAYED, real: int = 0) -> Iterator[Cell]:
+    """Yield a cell for each strategy in the world of that name, of which the primary is asked alone."""
+    world = world_of(name)
+    world = world._replace(endpoints=world.endpoints[:1], least=0)
+    model = learned(world, seed, learn, copies)
+    lucks = [Luck(world, played, 1_000_000 * turn + seed) for turn in (1, 2)]
+    lucks.append(at_its_times(Luck(world, learn, seed), 1_000_000 + seed))
+    real_luck = Luck(world, real, 3_000_000 + seed) if real else None
+    for one in strategies(world, model):
+        plan = one.plan
+        first, second, same = (figures(Paces(luck, paced(plan)).run(), world) for luck in lucks)
+        cell = Cell(world, seed, one, (first, second), same)
+        if real_luck is not None:
+            ours, rules = hold(real_luck, plan)[0], Paces(real_luck, paced(plan)).run()
+            cell = cell._replace(real=figures(ours, world), paired=figures(rules, world))
+        yield cell
+
+
+def at_its_times(luck: Luck, seed: int) -> Luck:
+    """Return other luck, with bad times and calls when *luck* has them."""
+    other = Luck(luck.world, luck.calls, seed)
+    other.comes, other.regimes = luck.comes, luck.regimes
+    return other
+
+
+def spread(values: Iterable[float]) -> tuple[float, float, float]:
+    """Return the median, the 90th percentile and the greatest of the *values*' amounts."""
+    sizes = np.abs(np.array([each if math.isfinite(each) else 1e9 for each in values]))
+    return float(np.quantile(sizes, 0.5)), float(np.quantile(sizes, 0.9)), float(sizes.max())
+
+
+def tell(found: list[Cell], title: str) -> None:
+    """Print how far off the predictions of these cells are."""
+    print(f"\n{title}: {len(found)} cells; median / p90 / max, percent, percentage points of success")
+    rows = {"twin": Cell.error, "same bad times": Cell.among, "noise": Cell.noise}
+    if found[0].real is not None:
+        rows["twin to policies"] = lambda cell, figure: cell.error(figure, cell.real)
+        rows["policies to rules"] = lambda cell, figure: off(figure, cell.real[figure], cell.paired[figure])
+    for name, of in rows.items():
+        parts = (" / ".join(f"{each:.2f}" for each in spread(of(cell, figure) for cell in found)) for figure in FIGURES)
+        print(f"  {name:18}" + "".join(f"{figure} {part:24}" for figure, part in zip(FIGURES, parts, strict=True)))
+
+
+def judged(found: list[Cell]) -> bool:
+    """Print whether each bound holds; return whether all do."""
+    fine = True
+    for (figure, correlated), bounds in BOUNDS.items():
+        kind = f"with{'' if correlated else 'out'} correlated slowness"
+        for of, times in ((Cell.error, ""), (Cell.among, ", same bad times")):
+            here = [of(cell, figure) for cell in found if is_correlated(cell.world) is correlated]
+            for name, value, bound in zip(("median", "p90"), spread(here) if here else (), bounds, strict=False):
+                if bound < math.inf:
+                    fine &= value <= bound
+                    print(f"  {value <= bound!s:5}  {name} error of {figure} {kind}{times}: {value:.2f} (<= {bound:g})")
+    return fine
+
+
+def worst(found: list[Cell]) -> None:
+    """Print the cells that are farthest off."""
+    print("\nfarthest off at p99, and in success:")
+    by_p99 = sorted(found, key=lambda cell: -abs(cell.error("p99")))[:WORST]
+    for cell in by_p99 + sorted(found, key=lambda cell: -abs(cell.error("success")))[:WORST]:
+        mine, true = cell.predicted.prediction, cell.truths[0]
+        print(
+            f"  {cell.world.name:6} seed {cell.seed} {cell.predicted.plan.strategy:12} "
+            f"p99 {1e3 * mine.p99:.1f}, true {1e3 * true['p99']:.1f} ms; success {mine.success:.4%}, true "
+            f"{true['success']:.4%}; load {mine.load:.3f}, true {true['load']:.3f}; same times {cell.among('p99'):+.1f} %, noise {cell.noise('p99'):+.1f} %; {cell.world.title}"
+        )
+
+
+def main() -> int:
+    """Play the worlds that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", help="names, with commas: W1 to W8, R7.12 for the twelfth that seed 7 draws")
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="draw so many worlds instead")
+    parser.add_argument("--seed", type=int, default=1, help="of the worlds that are drawn")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each world")
+    parser.add_argument("--learn", type=int, default=LEARN, help="calls that a model learns from")
+    parser.add_argument("--calls", type=int, default=PLAYED, help="calls of a truth")
+    parser.add_argument("--real", type=int, default=0, metavar="N", help="calls by the policies, for each strategy")
+    asked = parser.parse_args()
+    names = asked.worlds.split(",") if asked.worlds else [name for name in WORLDS if not WORLDS[name].servers]
+    if asked.random:
+        names = [f"R{asked.seed}.{number}" for number in range(1, asked.random + 1)]
+    print(f"{asked.learn} calls to learn from, {asked.calls} of a truth, seeds 1 to {asked.seeds}", flush=True)
+    found: list[Cell] = []
+    for name in names:
+        here = [
+            cell
+            for seed in range(1, asked.seeds + 1)
+            for cell in cells(name, seed, learn=asked.learn, played=asked.calls, real=asked.real)
+        ]
+        tell(here, f"{name}{' (correlated)' if is_correlated(here[0].world) else ''}, {here[0].world.title}")
+        sys.stdout.flush()
+        found += here
+    for correlated in (False, True):
+        if part := [cell for cell in found if is_correlated(cell.world) is correlated]:
+            tell(part, f"all {'with' if correlated else 'without'} correlated slowness")
+    worst(found)
+    print()
+    return 0 if judged(found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
