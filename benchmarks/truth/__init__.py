@@ -1,4 +1,4 @@
 """Worlds whose truth is known, and rules that are played in them: what the simulation engine is measured by.
 
-Only ``ours`` imports the library.  Seconds everywhere.
+Only ``ours`` and ``held`` import the library.  Seconds everywhere.
 """

@@ -14,19 +14,18 @@ from benchmarks.truth.paced import Paced
 from benchmarks.truth.play import Run
 
 import unbreakable as ub
+from unbreakable.fractal.learning import learn_the_rest
+from unbreakable.fractal.tuner import Tuner
 from unbreakable.policies import Plan
 from unbreakable.stats import Traffic
 
 
-class Still:
+class Still(Tuner):
     """Choose nothing: the plan in force stays."""
 
     def plan(self, target: str, before: Plan, traffic: Traffic, dice: object) -> Plan:
         """Return the plan that was *before*."""
         return before
-
-    def compare(self, target: str, took: object, failed: int) -> None:
-        """Take nothing in."""
 
 
 class Steady:
@@ -52,15 +51,13 @@ def hold(luck: Luck, plan: Plan) -> tuple[Run, Traffic]:
         )
         call = ub.protect("service", effects="none", strategy=strategy, deadline=luck.world.deadline)(asks[0])
         node: Any = call.node  # type: ignore[attr-defined]
-        node.chooser = Still()
+        node.chooser = Still(node.settings)
         node.target.drift = Steady()
         kept.append(node)
         return call
 
     run = ours(luck, protect)
     (node,) = kept
-    from unbreakable.fractal.learning import learn_the_rest
-
     learn_the_rest(node)
     return run, node.target.traffic
 

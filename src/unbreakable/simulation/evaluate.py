@@ -72,7 +72,7 @@ def _play(model: Model, plan: Columns, met: Universes, deadline: Any) -> tuple[l
     first = model.answers[(met.first * POINTS).astype(np.intp)]
     slow, trouble = met.first >= model.slow_from, model.trouble
     beside = trouble.fails_well + (trouble.fails_in_trouble - trouble.fails_well) * trouble.share  # those of a good one
-    best, sent = _race(model, plan, first, met.beside, hard, likely=np.float32(beside), slow=slow, rising=True)
+    best, sent, _ = _race(model, plan, first, met.beside, hard, likely=np.float32(beside), slow=slow, rising=True)
     fine = 1.0 - model.fails
     ends = [_within(best, met.weights * np.float32(fine), deadline)]
     load = fine * (sent @ met.weights)
@@ -83,15 +83,25 @@ def _play(model: Model, plan: Columns, met: Universes, deadline: Any) -> tuple[l
 
 
 def _race(
-    model: Model, plan: Columns, first: Any, luck: Luck, hard: Any, *, likely: Any, slow: Any, rising: bool = False
-) -> tuple[Any, Any]:
-    """Return after how long an attempt that does not fail, or others beside it, succeed, and how many were sent.
+    model: Model,
+    plan: Columns,
+    first: Any,
+    luck: Luck,
+    hard: Any,
+    *,
+    likely: Any,
+    slow: Any,
+    rising: bool = False,
+    lost: bool = False,
+) -> tuple[Any, Any, Any]:
+    """Return when an attempt or one beside it succeeds, how many were sent, and when all have ended without success.
 
-    *first* is how long its own answer takes; *likely* is how often those beside it fail; *slow* says where the call is
-    of the slow sort.
+    *first* is how long its own answer takes, or until it fails, if it is *lost*; *likely* is how often those beside it
+    fail; *slow* says where the call is of the slow sort.  Where *first* is *rising* nobody asks when all have ended.
     """
-    best = np.where(first <= hard, first, FOR_EVER)
-    sent = np.ones(best.shape, np.float32)
+    alone = np.minimum(first, hard)
+    best = np.where(first <= hard, first, FOR_EVER) if not lost else np.full(alone.shape, FOR_EVER)
+    sent, over = np.ones(best.shape, np.float32), alone
     copies = min(MOST_COPIES, int(plan.copies.max()))
     for number, (start, may) in enumerate(_beside(plan, hard, copies, len(luck.place))):
         least = start[may].min() if may.any() else FOR_EVER
@@ -101,14 +111,16 @@ def _race(
         if here.start == len(slow):
             continue
         had, limit = best[:, here], hard if hard.shape[1] == 1 else hard[:, here]
-        going = (np.minimum(had, first[here]) > start) & may
+        going = (np.minimum(had, alone[:, here]) > start) & may
         if number < copies - 1:
             going &= luck.sent[number, here] < plan.share
         length, chance = _drawn(model, luck, number, slow, here), likely if likely.ndim == 0 else likely[:, here]
         won = going & (luck.fails[number, here] >= chance) & (length <= limit)
         best[:, here] = np.where(won, np.minimum(had, start + length), had)
         sent[:, here] += going
-    return best, sent
+        if not rising:
+            over = np.where(going, np.maximum(over, start + np.minimum(length, limit)), over)
+    return best, sent, over
 
 
 def _beside(plan: Columns, hard: Any, copies: int, most: int) -> list[tuple[Any, Any]]:
@@ -140,16 +152,21 @@ def _after_failures(
     *best* is when first attempts that do not fail are answered.
     """
     weights, place = met.weights_of_quarter, met.first[met.quarter]
-    slow = place >= model.slow_from
+    slow, trouble = place >= model.slow_from, model.trouble
+    share, well, ill = (np.float32(each) for each in trouble[:3])
+    bad, began = share * ill / np.maximum(np.float32(model.fails), np.float32(1e-9)), np.float32(0.0)
     cut = (best == FOR_EVER) & (hard < deadline)
     chance = np.where(cut, np.float32(1.0), np.float32(model.fails)) * weights
     clock = np.where(cut, hard, model.faults[(met.faults[0] * POINTS).astype(np.intp)])
-    load = np.full(plan.attempts.shape[0], model.fails)
+    load, ends = np.full(plan.attempts.shape[0], model.fails), []
+    if (clock > np.where(plan.copies > 1, plan.after, FOR_EVER)).any():
+        beside = Luck(*(rows[:, met.quarter] for rows in met.beside))
+        likely = np.where(cut, well + (ill - well) * share, _stubbornly(model, well + (ill - well) * bad))
+        won, sent, clock = _race(model, plan, clock, beside, hard, likely=likely, slow=slow, lost=True)
+        ends.append(_within(won, np.where(cut, np.float32(0.0), chance), deadline))
+        load = load + (np.where(cut, np.float32(0.0), chance) * (sent - 1)).sum(axis=1)
+        chance = np.where(won < FOR_EVER, np.float32(0.0), chance)
     goes_on = np.where(cut, plan.repeats_cut, True)
-    trouble = model.trouble
-    share, well, ill = (np.float32(each) for each in trouble[:3])
-    bad, began = share * ill / np.maximum(np.float32(model.fails), np.float32(1e-9)), np.zeros_like(clock)
-    ends = []
     for number in range(1, min(MOST_ATTEMPTS, int(plan.attempts.max()))):
         pause = np.minimum(plan.most, plan.first * plan.factor ** np.float32(number - 1))
         start = clock + np.where(plan.jitter, pause * met.pauses[number], pause)
@@ -159,18 +176,24 @@ def _after_failures(
             break
         bad = share + (bad - share) * np.exp(np.minimum(began - start, 0) / np.float32(trouble.memory))
         fails = well + (ill - well) * bad
-        likely = np.float32(model.stubborn) + (1 - np.float32(model.stubborn)) * fails
+        likely = _stubbornly(model, fails)
         luck = met.after[number - 1]
         left = np.minimum(hard, deadline - start)
-        took, sent = _race(model, plan, _drawn(model, luck, 0, slow), _others(luck), left, likely=fails, slow=slow)
+        answer = _drawn(model, luck, 0, slow)
+        took, sent, over = _race(model, plan, answer, _others(luck), left, likely=fails, slow=slow)
         ends.append(_within(start + took, chance * (1 - likely), deadline))
         load = load + (chance * (1 + (1 - likely) * (sent - 1))).sum(axis=1)
         late = took == FOR_EVER
         chance = chance * np.where(late, np.float32(1.0), likely)
-        clock = start + np.where(late, left, model.faults[(met.faults[number] * POINTS).astype(np.intp)])
+        clock = start + np.where(late, over, model.faults[(met.faults[number] * POINTS).astype(np.intp)])
         goes_on = alive & np.where(late, plan.repeats_cut, True)
         bad, began = bad * ill / np.maximum(fails, np.float32(1e-9)), start
     return ends, load
+
+
+def _stubbornly(model: Model, fails: Any) -> Any:
+    """Return how likely a request fails that follows one that did, or is beside it."""
+    return np.float32(model.stubborn) + (1 - np.float32(model.stubborn)) * fails
 
 
 def _others(luck: Luck) -> Luck:
