@@ -3,9 +3,10 @@
 A model learns from calls of one attempt each, and how alike requests are from hedged ones.  Each strategy's plan is
 then played by the rules of ``benchmarks.truth``, which import nothing of ours, and with ``--real N`` by the library's
 own policies in virtual time, which keep to the plan.  Errors are those of the prediction; *noise* is the difference
-between two truths, which differ in nothing but their luck; the truth
-of *same bad times* has other luck, but its bad times when the model saw them.  *policies to rules* is that between the policies and the rules, with
-the same luck.  A world in which slowness is inherent in calls, or comes in brownouts, counts as correlated.
+between two truths, which differ in nothing but their luck; the truth of *same bad times* has other luck, but its bad
+times when the model saw them: bad times that come but a few times in a run are not known any better.  *policies to
+rules* is that between the policies and the rules, with the same luck.  A world in which slowness is inherent in calls,
+or comes in brownouts, counts as correlated.
 
     python -m benchmarks.twin --worlds W1,W6 --seeds 2
     python -m benchmarks.twin --random 20 --seed 7 --real 3000
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import statistics
 import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -34,7 +34,7 @@ from unbreakable.simulation.model import Model
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.simulation.weigh import Weighed, weigh
 
-LEARN, COPIES = 20_000, 5_000  # calls that the model learns from: of one attempt each, and hedged
+LEARN = 20_000  # calls that the model learns from: of one attempt each, and as many hedged ones
 PLAYED = 60_000  # calls of a truth
 BOUNDS = {  # at most so much, in percent or percentage points: (median, p90)
     ("success", False): (math.inf, 0.5),
@@ -79,18 +79,22 @@ def off(figure: str, told: float, true: float) -> float:
 
 def is_correlated(world: World) -> bool:
     """Return whether slow requests come together: in one call, or at one time."""
-    return any(end.bad and end.slower > 1.0 for end in world.endpoints) or "inherent" in world.title or world.name == "W7"
+    return (
+        any(end.bad and end.slower > 1.0 for end in world.endpoints) or "inherent" in world.title or world.name == "W7"
+    )
 
 
-def learned(world: World, seed: int, calls: int = LEARN, copies: int = COPIES) -> Model:
+def learned(world: World, seed: int, calls: int = LEARN, *, copies: bool = True) -> Model:
     """Return a model of *world*, in which nobody but ourselves ever acted."""
     alone = Plan(effects="none", retry=Retry(1), deadline=world.deadline)
     _, traffic = hold(Luck(world, calls, seed), alone)
     if copies:
         late = traffic.ok.value(0.9) or world.deadline
-        _, hedged = hold(Luck(world, copies, seed + 1_000), Plan(retry=None, hedge=Hedge(late), deadline=world.deadline))
+        luck = at_its_times(Luck(world, calls, seed), seed + 1_000)
+        _, hedged = hold(luck, Plan(retry=None, hedge=Hedge(late), deadline=world.deadline))
         traffic.beside.merge(hedged.beside)
         traffic.beside_cut.merge(hedged.beside_cut)
+        traffic.sent.merge(hedged.sent)
     return Model(traffic)
 
 
@@ -106,11 +110,13 @@ def strategies(world: World, model: Model) -> list[Weighed]:
     return weigh(model, before, lambda _: True, weights=ScoreWeights(), u=0.5)
 
 
-def cells(name: str, seed: int, *, learn: int = LEARN, copies: int = COPIES, played: int = PLAYED, real: int = 0) -> Iterator[Cell]:
+def cells(
+    name: str, seed: int, *, learn: int = LEARN, copies: bool = True, played: int = PLAYED, real: int = 0
+) -> Iterator[Cell]:
     """Yield a cell for each strategy in the world of that name, of which the primary is asked alone."""
     world = world_of(name)
     world = world._replace(endpoints=world.endpoints[:1], least=0)
-    model = learned(world, seed, learn, copies)
+    model = learned(world, seed, learn, copies=copies)
     lucks = [Luck(world, played, 1_000_000 * turn + seed) for turn in (1, 2)]
     lucks.append(at_its_times(Luck(world, learn, seed), 1_000_000 + seed))
     real_luck = Luck(world, real, 3_000_000 + seed) if real else None
@@ -172,7 +178,8 @@ def worst(found: list[Cell]) -> None:
         print(
             f"  {cell.world.name:6} seed {cell.seed} {cell.predicted.plan.strategy:12} "
             f"p99 {1e3 * mine.p99:.1f}, true {1e3 * true['p99']:.1f} ms; success {mine.success:.4%}, true "
-            f"{true['success']:.4%}; load {mine.load:.3f}, true {true['load']:.3f}; same times {cell.among('p99'):+.1f} %, noise {cell.noise('p99'):+.1f} %; {cell.world.title}"
+            f"{true['success']:.4%}; load {mine.load:.3f}, true {true['load']:.3f}; same times "
+            f"{cell.among('p99'):+.1f} %, noise {cell.noise('p99'):+.1f} %; {cell.world.title}"
         )
 
 

@@ -95,6 +95,7 @@ class Batch(NamedTuple):
     cut: list[float]
     beside: list[float]
     beside_cut: list[float]
+    sent: list[float]
     repeats: list[Repeat]
     calls: list[float]
     failed_calls: int
@@ -112,6 +113,7 @@ class Batch(NamedTuple):
             cut=self.cut,
             beside=self.beside,
             beside_cut=self.beside_cut,
+            sent=self.sent,
             repeats=len(self.repeats),
             repeats_failed=sum(failed for _, failed in self.repeats),
         )
@@ -167,6 +169,7 @@ def drain(target: Target) -> Batch:
         cut=taken(target.ages),
         beside=taken(target.beside),
         beside_cut=taken(target.beside_cut),
+        sent=taken(target.sent),
         repeats=taken(target.repeats),
         calls=in_order(quick, [(detour.after, detour.call) for detour in detours]),
         failed_calls=new,

@@ -69,6 +69,7 @@ class Hedge(Preset):
             if not await is_late(ctx, bell, over, number * self.after) or not ctx.node.may_hedge(ctx):
                 return None  # the first copy ended before we were needed, or nobody can afford us
             ctx.emit(Hedged, after=number * self.after)
+            ctx.target.sent.append(number * self.after)
             twin = ctx.scope(rival=number)
             enter(twin)
             result = await inner(twin)

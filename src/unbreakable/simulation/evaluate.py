@@ -178,7 +178,7 @@ def _after_failures(
         fails = well + (ill - well) * bad
         likely = _stubbornly(model, fails)
         luck = met.after[number - 1]
-        left = np.minimum(hard, deadline - start)
+        left = np.maximum(np.minimum(hard, deadline - start), 0)
         answer = _drawn(model, luck, 0, slow)
         took, sent, over = _race(model, plan, answer, _others(luck), left, likely=fails, slow=slow)
         ends.append(_within(start + took, chance * (1 - likely), deadline))

@@ -93,19 +93,31 @@ def _same(seconds: float) -> Any:
 def _alike(traffic: Traffic, mass: Any) -> tuple[float, float]:
     """Return how often copies of slow attempts are slow by their nature, at least, and from which share up.
 
-    Of the borders between slow and not, that is taken which the copies tell apart best.
+    Who wins is cut short by nobody, so what is compared is how many races are still under way after so long: the first
+    attempt slow, and its copy not back either.  Of the borders between slow and not, that is taken which tells most.
     """
     seen = traffic.beside.count + traffic.beside_cut.count
-    if seen < FEW_COPIES:
+    delay = traffic.sent.value(0.5)
+    if delay is None or seen < FEW_COPIES:
         return 0.0, BORDERS[-1]
-    reached, copies = np.cumsum(mass[:-1]), np.cumsum(_survivors(traffic.beside, traffic.beside_cut)[:-1])
+    reached = np.cumsum(mass[:-1])
     at = np.minimum(np.searchsorted(reached, BORDERS), len(reached) - 1)
-    by_chance, slow = 1.0 - reached[at], 1.0 - copies[at]
-    believed = (slow * seen + by_chance * FEW_COPIES) / (seen + FEW_COPIES)
+    since = np.maximum(_EDGES[at + 1] - delay, 0.0)  # for how long the copy is out when the first turns out to be slow
+    slow = np.minimum(1.0, (1.0 - reached[at]) / max(1.0 - _share(mass, delay), 1e-9))
+    by_chance = 1.0 - _share(mass, since)
+    out = _counts(traffic.beside) + _counts(traffic.beside_cut)
+    both = (out.sum() - _share(out, since) * out.sum()) / seen
+    believed = (both * seen + slow * by_chance * FEW_COPIES) / (seen + FEW_COPIES)
     least = believed - np.sqrt(np.maximum(believed * (1.0 - believed), 1e-4) / (seen + FEW_COPIES))
-    share = (least - by_chance) / np.maximum(1.0 - by_chance, 1e-9)
+    share = (least / np.maximum(slow, 1e-9) - by_chance) / np.maximum(1.0 - by_chance, 1e-9)
+    share = np.where((by_chance < 0.5) & (slow * seen > SUPPORT), np.clip(share, 0.0, 1.0), 0.0)
     best = int(np.argmax(share))
-    return max(0.0, float(share[best])), float(reached[at[best]])
+    return float(share[best]), float(reached[at[best]])
+
+
+def _share(mass: Any, seconds: Any) -> Any:
+    """Return which share of a distribution, given by the mass in each bucket, is within so many *seconds*."""
+    return np.interp(seconds, _EDGES, np.append(0.0, np.cumsum(mass[:-1])) / max(mass.sum(), 1e-9))
 
 
 def _stubborn(traffic: Traffic, trouble: Spells, fails: float) -> float:

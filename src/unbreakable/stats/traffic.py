@@ -9,7 +9,7 @@ from unbreakable.stats import record
 from unbreakable.stats.lags import Lags
 from unbreakable.stats.quantile import Quantile
 
-HISTOGRAMS = ("ok", "failed", "cut", "beside", "beside_cut")
+HISTOGRAMS = ("ok", "failed", "cut", "beside", "beside_cut", "sent")
 
 
 class Traffic:
@@ -18,7 +18,8 @@ class Traffic:
     ``ok`` and ``failed`` are attempts that ended by themselves; ``cut`` holds the ages at which others were given up,
     so that only "longer than this" is known of them.  ``repeats`` are attempts that followed a failed one.  Copies,
     which were sent since another attempt was late, are counted apart, in ``beside`` and ``beside_cut``: where requests
-    are slow by their nature, or all of a time, the copies of slow ones are slow, too.  ``lags`` tell whether failures
+    are slow by their nature, or all of a time, the copies of slow ones are slow, too; how slow those were at least is
+    told by ``sent``, after how many seconds copies were sent.  ``lags`` tell whether failures
     come in spells.
 
     >>> seen = Traffic()
@@ -31,7 +32,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self.ok, self.failed, self.cut = Quantile(), Quantile(), Quantile()
-        self.beside, self.beside_cut = Quantile(), Quantile()
+        self.beside, self.beside_cut, self.sent = Quantile(), Quantile(), Quantile()
         self.repeats = self.repeats_failed = 0
         self.lags = Lags()
 
@@ -43,6 +44,7 @@ class Traffic:
         cut: Iterable[float] = (),
         beside: Iterable[float] = (),
         beside_cut: Iterable[float] = (),
+        sent: Iterable[float] = (),
         repeats: int = 0,
         repeats_failed: int = 0,
     ) -> None:
@@ -54,6 +56,7 @@ class Traffic:
         self.cut.update_many(cut)
         self.beside.update_many(beside)
         self.beside_cut.update_many(beside_cut)
+        self.sent.update_many(sent)
         self.repeats += repeats
         self.repeats_failed += repeats_failed
 

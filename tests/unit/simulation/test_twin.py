@@ -55,17 +55,23 @@ def test_the_policies_do_what_was_predicted(name):
 
 def test_a_world_is_judged_by_the_bounds():
     """The benchmark finds the errors of a small run, and says which bound does not hold."""
-    found = list(cells("W4", 1, learn=1_500, copies=0, played=2_000))
+    found = list(cells("W4", 1, learn=1_500, copies=False, played=2_000))
 
     assert 7 == len(found)
     assert all(abs(cell.error("p50")) < 5.0 and abs(cell.noise("p50")) < 5.0 for cell in found)
-    wrong = [cell._replace(truths=({**cell.truths[0], "p99": 2.0 * cell.truths[0]["p99"]}, cell.truths[1])) for cell in found]
+    wrong = [
+        cell._replace(truths=({**cell.truths[0], "p99": 2.0 * cell.truths[0]["p99"]}, cell.truths[1])) for cell in found
+    ]
     assert not judged(wrong)
 
 
 def test_errors_are_in_percent_and_those_of_success_in_points():
     """Twice as much is 100 % more; nothing for something has no percentage."""
-    assert (100.0, 1.0, float("inf")) == (off("p99", 2.0, 1.0), pytest.approx(off("success", 0.99, 0.98)), off("p99", 1.0, 0.0))
+    assert (100.0, 1.0, float("inf")) == (
+        off("p99", 2.0, 1.0),
+        pytest.approx(off("success", 0.99, 0.98)),
+        off("p99", 1.0, 0.0),
+    )
     assert (2.0, pytest.approx(2.8), 3.0) == spread([-3.0, 1.0, 2.0])
     assert is_correlated(WORLD._replace(endpoints=(Endpoint(LAW, good=1.0, bad=1.0, slower=2.0),)))
     assert not is_correlated(WORLD)
