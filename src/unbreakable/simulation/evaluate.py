@@ -147,10 +147,7 @@ def _drawn(model: Model, luck: Luck, number: int, slow: Any, here: Any = slice(N
 def _after_failures(
     model: Model, plan: Columns, met: Universes, deadline: Any, hard: Any, best: Any
 ) -> tuple[list[Ends], Any]:
-    """Return how calls end well whose first attempt failed, or was cut, and how many requests they make.
-
-    *best* is when first attempts that do not fail are answered.
-    """
+    """Return how calls end well whose first attempt failed, or was cut (it is not the *best*), and their requests."""
     weights, place = met.weights_of_quarter, met.first[met.quarter]
     slow, trouble = place >= model.slow_from, model.trouble
     share, well, ill = (np.float32(each) for each in trouble[:3])
