@@ -92,8 +92,7 @@ class Target:
         self.turned_away: deque[None] = deque()  #: calls that an open circuit refused by arithmetic alone
         self.faults: deque[Fault] = deque(maxlen=MOST_PILED)  #: attempts that failed
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
-        #: the same of copies; and after how many seconds these were sent
-        self.beside, self.beside_cut, self.sent = (deque[float](maxlen=MOST_PILED) for _ in range(3))
+        self.beside, self.beside_cut, self.sent = (deque[float](maxlen=MOST_PILED) for _ in range(3))  #: of copies
         self.repeats, self.aftermath = deque[Repeat](maxlen=MOST_PILED), Aftermath()  #: what came after failures
         self.in_haste = NOTHING  #: seconds of successes that nobody came to learn from before there were too many
         self.fold_at, self.strained_at, self.folded = COLD, STRAIN, 0

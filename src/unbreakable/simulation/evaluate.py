@@ -149,8 +149,8 @@ def _after_failures(
 ) -> tuple[list[Ends], Any]:
     """Return how calls end well whose first attempt failed, or was cut (it is not the *best*), and their requests."""
     weights, place = met.weights_of_quarter, met.first[met.quarter]
-    slow, trouble = place >= model.slow_from, model.trouble
-    share, well, ill = (np.float32(each) for each in trouble[:3])
+    slow, memory = place >= model.slow_from, np.float32(model.trouble.memory)
+    share, well, ill = (np.float32(each) for each in model.trouble[:3])
     bad, began = share * ill / np.maximum(np.float32(model.fails), np.float32(1e-9)), np.float32(0.0)
     cut = (best == FOR_EVER) & (hard < deadline)
     chance = np.where(cut, np.float32(1.0), np.float32(model.fails)) * weights
@@ -171,11 +171,10 @@ def _after_failures(
         chance = np.where(alive, chance, np.float32(0.0))
         if not alive.any():
             break
-        bad = share + (bad - share) * np.exp(np.minimum(began - start, 0) / np.float32(trouble.memory))
+        bad = share + (bad - share) * np.exp(np.minimum(began - start, 0) / memory)
         fails = well + (ill - well) * bad
         likely = _stubbornly(model, fails)
-        luck = met.after[number - 1]
-        left = np.maximum(np.minimum(hard, deadline - start), 0)
+        luck, left = met.after[number - 1], np.maximum(np.minimum(hard, deadline - start), 0)
         answer = _drawn(model, luck, 0, slow)
         took, sent, over = _race(model, plan, answer, _others(luck), left, likely=fails, slow=slow)
         ends.append(_within(start + took, chance * (1 - likely), deadline))

