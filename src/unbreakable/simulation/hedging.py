@@ -8,12 +8,15 @@ to be best; here the delay is chosen by what a strategy's score makes of both, t
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from unbreakable.simulation.model import POINTS, Model
 
+FOR_EVER = np.float32(np.inf)
 PLACES = np.linspace(0.80, 0.99, 77)  # of an attempt's time, as shares: when copies might be sent
 MOMENTS = 256  # at which is looked how many calls are still under way
 TAILS = (0.01, 0.001)  # shares of calls that may take longer: the tail is what copies are for
@@ -43,9 +46,13 @@ class Waiting:
         """Return how likely one attempt takes longer than *at* seconds."""
         return 1.0 - np.searchsorted(self.answers, at.astype(np.float32).ravel(), "right").reshape(at.shape) / POINTS
 
-    def together(self, at: Any, delays: Any, copies: int) -> Any:
+    def together(self, at: Any, delays: Any, copies: Any) -> Any:
         """Return how likely a call with so many *copies*, *delays* apart, takes longer than *at* seconds."""
-        late = [self.alone(at - number * delays) for number in range(1 + copies)]
+        most = int(np.max(copies))
+        begun = [0.0, *(np.where(copies < number, FOR_EVER, number * delays) for number in range(1, 1 + most))]
+        late = [self.alone(at - each) for each in begun]
+        if not self.alike:
+            return functools.reduce(np.multiply, late)
         likely = 0.0
         for share, of_this_sort in ((self.slow, self._if_slow), (1.0 - self.slow, self._if_not)):
             chance = of_this_sort(late[0])
@@ -70,17 +77,14 @@ def best_delay(model: Model) -> Hedging | None:
     slowest = float(answers[-1])
     if not 0.0 < delays[0, 0] < slowest:
         return None
-    moments = np.geomspace(float(delays[0, 0]), slowest, MOMENTS, dtype=np.float32)[None, :]
+    moments = np.geomspace(float(delays[0, 0]), slowest, MOMENTS, dtype=np.float32)
     waiting = Waiting(model)
     first, second = (waiting.together(number * delays, delays, number - 1)[:, 0] for number in (1, 2))
     copies = np.where(second <= LITTLE, 2, 1)
-    late = np.where((copies == 2)[:, None], *(waiting.together(moments, delays, number) for number in (2, 1)))
-    alone, worth = (
-        waiting.alone(moments),
-        -LOAD * np.minimum((first + np.where(copies == 2, second, 0.0)) / HEADROOM, 1.0) ** 2,
-    )
-    for tail in TAILS:
-        worth = worth + TIME * np.log10(_reached(alone, tail, moments) / _reached(late, tail, moments))
+    late = _reached(lambda at: waiting.together(at, delays, copies[:, None]), (len(delays), len(TAILS)), moments)
+    alone = _reached(waiting.alone, (1, len(TAILS)), moments)
+    worth = -LOAD * np.minimum((first + np.where(copies == 2, second, 0.0)) / HEADROOM, 1.0) ** 2
+    worth = worth + TIME * np.log10(alone / late).sum(axis=1)
     best = int(np.argmax(worth))
     if worth[best] <= WORTH:
         return None
@@ -88,7 +92,14 @@ def best_delay(model: Model) -> Hedging | None:
     return Hedging(float(delays[best, 0]), int(copies[best]), float(load), float(worth[best]))
 
 
-def _reached(late: Any, tail: float, moments: Any) -> Any:
-    """Return the moments after which no more than a share *tail* of the calls are under way."""
-    enough = late <= tail
-    return np.where(enough.any(axis=1), moments[0, np.argmax(enough, axis=1)], moments[0, -1])
+def _reached(under_way: Callable[[Any], Any], shape: tuple[int, int], moments: Any) -> Any:
+    """Return the first of the *moments*, the last at worst, at which no more than TAILS of the calls are *under_way*.
+
+    There are ever fewer of them, so that halving finds it: a row for each delay, a column for each tail.
+    """
+    low, high = np.zeros(shape, int), np.full(shape, len(moments) - 1)
+    for _ in range(len(moments).bit_length() - 1):
+        middle = (low + high) // 2
+        enough = under_way(moments[middle]) <= np.array(TAILS)
+        low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
+    return moments[high]

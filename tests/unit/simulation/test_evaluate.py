@@ -159,3 +159,25 @@ def test_a_copy_that_ends_after_the_deadline_saves_nothing():
     (short,) = evaluate(found, [replace(ONCE, hedge=Hedge(0.9 * half))], half)
 
     assert short.success == pytest.approx(0.5, abs=0.05)
+
+
+def test_copies_of_a_slow_failure_save_the_call():
+    """A failure shows after 0.4 s; the copy of 0.1 s, which fails in one of five, is back long before."""
+    traffic = Traffic()
+    traffic.update(ok=[0.05] * 8_000, failed=[0.4] * 2_000)
+    (told,) = evaluate(Model(traffic), [replace(ONCE, hedge=Hedge(0.1))], 2.0)
+
+    assert told.success == pytest.approx(1.0 - 0.2**2, abs=0.01)
+    assert told.load == pytest.approx(1.2, abs=0.01)
+    assert told.p99 == pytest.approx(0.15, rel=0.05)
+
+
+def test_an_attempt_that_is_cut_is_over_when_its_copy_is():
+    """Nothing is back within 0.2 s; the copy of 0.1 s is cut at 0.3 s, and the second attempt comes after that."""
+    traffic = Traffic()
+    traffic.update(ok=[0.01] * 5_000 + [5.0] * 5_000)
+    plan = replace(ONCE, retry=Retry(2, backoff=Backoff(0.05, jitter=False)), timeout=Timeout(0.2), hedge=Hedge(0.1))
+    (told,) = evaluate(Model(traffic), [plan], 2.0)
+
+    assert told.success == pytest.approx(1.0 - 0.5**4, abs=0.03)
+    assert told.p90 == pytest.approx(0.36, rel=0.06)  # 0.75 by the first attempt and its copy, 0.125 by the second

@@ -69,3 +69,35 @@ def test_a_target_that_never_answered_has_a_model_all_the_same():
     """Nothing but failures, or nothing at all, is no reason to fail."""
     assert 1.0 == Model(seen(failed=[0.1] * 5)).fails
     assert (0.0, 0.0) == (Model(Traffic()).fails, Model(Traffic()).slowest)
+
+
+def raced(alike: float, count: int = 20_000, delay: float = 0.02, fast: float = 0.01) -> Traffic:
+    """Return what is seen where one call in twenty is slow, and of those that share is slow whoever is asked."""
+    dice, traffic = random.Random(3), Traffic()
+    for _ in range(count):
+        slow = dice.random() < 0.05
+        first = (0.2 if slow else fast) * dice.uniform(0.8, 1.2)
+        traffic.update(ok=[first])
+        if first > delay:
+            again = dice.random() < (1.0 if slow and dice.random() < alike else 0.05)
+            copy = (0.2 if again else fast) * dice.uniform(0.8, 1.2)
+            seen = {"beside": [copy]} if delay + copy < first else {"beside_cut": [first - delay]}
+            traffic.update(sent=[delay], **seen)
+    return traffic
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
+def test_races_tell_how_alike_requests_are(alike):
+    """Both are slow in as many races as they are alike, beyond chance; losers that were cut are not taken for slow."""
+    model = Model(raced(alike))
+
+    assert alike == pytest.approx(model.alike, abs=0.06)
+    assert alike == 0.0 or 0.92 < model.slow_from < 0.975
+
+
+def test_copies_of_late_attempts_that_are_not_slow_hide_none_that_are():
+    """Where most copies are sent of attempts that merely took a little longer, alike is alike."""
+    model = Model(raced(1.0, delay=0.0105))
+
+    assert model.alike > 0.85
+    assert 0.94 < model.slow_from < 0.975

@@ -1,0 +1,64 @@
+"""When copies are sent: how many calls are under way, in closed form, and the delay that is worth its load."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from unbreakable.simulation.hedging import TAILS, Waiting, _reached, best_delay
+from unbreakable.simulation.model import POINTS, Model
+from unbreakable.stats import Traffic
+
+PLACES = (np.arange(POINTS) + 0.5) / POINTS
+
+
+def model(answers, alike: float = 0.0, slow_from: float = 0.95) -> Model:
+    found = Model(Traffic())
+    found.answers, found.alike, found.slow_from = np.sort(np.array(answers, np.float32)), alike, slow_from
+    return found
+
+
+EXPONENTIAL = -0.01 * np.log(1.0 - PLACES)
+STRAGGLERS = np.where(PLACES < 0.95, 0.005 * (1.0 + 0.2 * PLACES), 0.05 * (1.0 + 0.2 * PLACES))
+
+
+@pytest.mark.parametrize("copies", [0, 1, 2])
+def test_a_call_is_under_way_while_all_its_requests_are(copies):
+    """Of independent ones that is the product S(t) S(t - d) S(t - 2 d)."""
+    waiting, delay = Waiting(model(EXPONENTIAL)), 0.02
+    for t in (0.01, 0.03, 0.05):
+        true = math.prod(math.exp(-max(0.0, t - number * delay) / 0.01) for number in range(1 + copies))
+
+        assert true == pytest.approx(float(waiting.together(np.array([[t]]), delay, copies)[0, 0]), rel=0.01, abs=1e-3)
+
+
+def test_copies_of_what_is_slow_by_its_nature_are_slow():
+    """Where all requests of a call are alike, slow ones are as many as without copies, and the rest gains."""
+    alone, alike = (Waiting(model(STRAGGLERS, share)) for share in (0.0, 1.0))
+    at = np.array([[0.03]])
+
+    assert 0.05**2 == pytest.approx(float(alone.together(at, 0.008, 1)[0, 0]), rel=0.02)
+    assert 0.05 == pytest.approx(float(alike.together(at, 0.008, 1)[0, 0]), rel=0.02)
+
+
+def test_the_moments_are_found_that_looking_at_all_of_them_finds():
+    """Halving finds the first moment that is late enough, and the last one where none is."""
+    moments = np.geomspace(0.001, 0.2, 256, dtype=np.float32)
+    for scale in (0.002, 0.01, 1.0):
+        found = _reached(lambda at: np.exp(-at / scale), (1, len(TAILS)), moments)[0]  # noqa: B023
+        for tail, each in zip(TAILS, found, strict=True):
+            late = np.flatnonzero(np.exp(-moments / scale) <= tail)
+            assert each == moments[late[0] if late.size else -1]
+
+
+def test_copies_are_sent_just_beyond_the_fast_answers():
+    """Stragglers are worth copies, sent when fast answers are back; none are where no copy would be any faster."""
+    found = best_delay(model(STRAGGLERS))
+
+    assert 0.005 < found.after < 0.01
+    assert 0.05 == pytest.approx(found.load, abs=0.01)
+    assert best_delay(model(STRAGGLERS, 1.0)) is None
+    assert best_delay(model(np.full(POINTS, 0.01))) is None
+    assert best_delay(model(np.full(POINTS, np.inf))) is None
