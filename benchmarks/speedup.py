@@ -22,7 +22,7 @@ import unbreakable as ub
 from unbreakable.plain import plain
 from unbreakable.policies import Backoff, Hedge, Plan, Retry
 from unbreakable.runtime import ASYNCIO
-from unbreakable.simulation.jobs import CONTROL
+from unbreakable.simulation.jobs import STRETCH
 from unbreakable.simulation.pairs import MEDIAN, MOST_KEPT, TAIL, Pairs
 from unbreakable.simulation.trial import RUN_ON
 from unbreakable.testing import virtual_time
@@ -82,7 +82,8 @@ def elsewhere(primary: float, replica: float, count: int, dice: Dice) -> Calls:
     """Return calls that mostly go to a replica; what fails one way goes the other one."""
     slow, fast, way = lognormal(primary, 0.4)(count, dice), lognormal(replica, 0.4)(count, dice), dice.random(count)
     fails, fast_fails = dice.random(count) < 0.01, dice.random(count) < 0.03
-    chosen, control = way < 0.02, (way >= 0.02) & (way < 0.02 + CONTROL)
+    chosen, place = way < 0.02, np.repeat(dice.integers(0, STRETCH, count // STRETCH + 1), STRETCH)[:count]
+    control = ~chosen & (np.arange(count) % STRETCH == place)
     by_primary, by_replica = np.where(fails, 3.0 + fast, slow), np.where(fast_fails, 3.0 + slow, fast)
     call = np.where(chosen | control, by_primary, by_replica)
     return Calls(call, np.where(fails, math.inf, slow), np.where(chosen, math.nan, 0.0), chosen | control)

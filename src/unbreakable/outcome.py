@@ -33,7 +33,7 @@ class Success(Generic[T_co]):
     """Hold the verified value of one attempt that took *elapsed* seconds; *degraded*: a fallback gave it, and why.
 
     *makeshift* says whether a fallback's answer, this call's or that of one inside it, may have gone into the value,
-    ``beside`` whether it is a copy's, of an attempt that was late.
+    ``beside`` whether it is a copy's, of an attempt that was late, or came another way than the best one.
     """
 
     __slots__ = ("beside", "degraded", "elapsed", "makeshift", "quality", "value")

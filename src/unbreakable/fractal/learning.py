@@ -58,6 +58,8 @@ def record_success(node: Any, ctx: Context, seconds: float, now: float, *, besid
         with target.lock:
             target.counts.healed += 1
         alone = alone if alone < 0 else math.inf
+    elif not beside:
+        target.first_detours += 1
     target.experience.worked_at = now - seconds
     target.take_detour(seconds, now - ctx.started, beside=beside, alone=alone)
     flow = target.flow
@@ -101,6 +103,7 @@ class Batch(NamedTuple):
     failed_calls: int
     at_once: list[float]  #: seconds of calls by arithmetic alone
     detours: list[Detour]
+    first_detours: int  #: of those, about how many succeeded by their first attempt
     lost: int  #: calls that failed, and not for being refused
     limited: int  #: of those that were cut, how many a learned limit has cut
 
@@ -156,6 +159,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
 
 def drain(target: Target) -> Batch:
     """Take what piled up."""
+    first_detours = target.first_detours
     quick, detours, folded = target.take_successes()
     bad = target.counts.failed + target.counts.degraded
     target.bad_seen, new = bad, max(0, bad - target.bad_seen)
@@ -176,6 +180,7 @@ def drain(target: Target) -> Batch:
         limited=limited,
         at_once=quick,
         detours=detours,
+        first_detours=first_detours,
         lost=lost,
     )
 
@@ -183,7 +188,8 @@ def drain(target: Target) -> Batch:
 def lags_of(target: Target, batch: Batch, now: float) -> Lags:
     """Return how long after failures the attempts of *batch* began."""
     lags = Lags()
-    target.aftermath.follow(lags, batch.faults, batch.quick + batch.folded.count, target.circuit.relieved, now)
+    good = batch.quick + batch.first_detours + batch.folded.count
+    target.aftermath.follow(lags, batch.faults, good, target.circuit.relieved, now)
     for lag, failed in batch.repeats:
         if not failed:  # else it is among the faults
             lags.update(lag)

@@ -50,7 +50,7 @@ class Detour(NamedTuple):
     attempt: float
     call: float
     after: int  #: successes by arithmetic alone that waited to be learned from then
-    beside: bool = False  #: whether a copy has won
+    beside: bool = False  #: whether a copy has won, or another way than the best one
     alone: float = 0.0
 
 
@@ -89,6 +89,7 @@ class Target:
         self.twins: dict[Sort, Target] = {}
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
         self.detours: deque[Detour] = deque()  #: of those by the script
+        self.first_detours = 0  #: of them, about how many succeeded by their first attempt, the way it should go
         self.turned_away: deque[None] = deque()  #: calls that an open circuit refused by arithmetic alone
         self.faults: deque[Fault] = deque(maxlen=MOST_PILED)  #: attempts that failed
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
@@ -297,7 +298,7 @@ class Target:
         return True
 
     def _counted(self) -> tuple[list[float], list[Detour]]:
-        quick, detours = taken(self.ring), taken(self.detours)
+        quick, detours, self.first_detours = taken(self.ring), taken(self.detours), 0
         self.folded += len(quick) + len(detours)
         return quick, detours
 
@@ -312,8 +313,11 @@ class Target:
             self.cuts += failure.soft
             self.ages.append(failure.elapsed)
         elif blamed:
-            began = (failure.at or 0.0) - failure.elapsed
-            self.faults.append(Fault(len(self.ring), began, failure.elapsed, self.circuit.relieved))
+            self.take_fault((failure.at or 0.0) - failure.elapsed, failure.elapsed)
+
+    def take_fault(self, began: float, seconds: float) -> None:
+        """Note an attempt, or a copy, that *began* then and failed after so many *seconds*."""
+        self.faults.append(Fault(len(self.ring) + self.first_detours, began, seconds, self.circuit.relieved))
 
     def take_repeat(self, failure: Failure, began: float, seconds: float, again: Failure | None) -> None:
         """Note what the attempt after a failed one came to, which *began* then and took so many *seconds*.

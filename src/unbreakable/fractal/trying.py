@@ -174,7 +174,9 @@ class Attempting:
         if ctx.when_judged is not None:
             ctx.when_judged(ctx, ok=True)
         elapsed = ctx.runtime.now() - started - ctx.aside
-        return Success(value, elapsed, quality, makeshift=ctx.makeshift)
+        result = Success(value, elapsed, quality, makeshift=ctx.makeshift)
+        result.beside = ctx.astray
+        return result
 
 
 def captured(

@@ -77,7 +77,8 @@ class Hedge(Preset):
                 failed(twin, result)  # should the first copy fail, it is the one that is told of
             else:
                 result.beside = True
-                ctx.target.beside.append(result.elapsed)
+                if not ctx.astray:
+                    ctx.target.beside.append(result.elapsed)
             return result
 
         return rival

@@ -62,6 +62,7 @@ class Context(Alarm):
     state: Any = None
     choice: Any = None  #: among which ways to do its job the call chooses
     race: Any = None  #: of those that its first attempt goes at once
+    astray: bool = False  #: whether an attempt goes another way than the one that is thought to be the best
     tick: Any = None
     iteration: int | None = None
     layers: int = 0  #: how many calls repeat around a request that came from another process

@@ -196,6 +196,11 @@ class Rests:
         trouble = self._troubles.get(name)
         return trouble is None or trouble.is_over()
 
+    def failed_once(self, name: str) -> bool:
+        """Return whether way *name* had worked until it failed in earnest, once, and nothing is known of it since."""
+        trouble = self._troubles.get(name)
+        return trouble is not None and trouble.faults == 1 and not trouble.slow and not trouble.rests
+
     def is_down(self, name: str) -> bool:
         """Return whether way *name* had to rest, and has not worked since."""
         trouble = self._troubles.get(name)

@@ -66,8 +66,9 @@ class Timeout(Preset):
         except BulkheadFull as full:  # every worker thread is held by a call that does not come back
             return ctx.refuse(full)
         except BaseException:  # given up by its caller, or because a rival won: it would have taken longer
-            given_up = ctx.target.beside_cut if ctx.rival else ctx.target.ages
-            given_up.append(ctx.runtime.now() - started - ctx.aside)
+            if not ctx.astray:
+                given_up = ctx.target.beside_cut if ctx.rival else ctx.target.ages
+                given_up.append(ctx.runtime.now() - started - ctx.aside)
             raise
         finally:
             if ctx.runtime.now() < due:  # else it may have been left behind in a thread, whose time is up

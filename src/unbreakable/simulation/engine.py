@@ -26,6 +26,7 @@ from unbreakable.simulation.ledger import Ledger
 from unbreakable.simulation.pairs import TAIL
 from unbreakable.simulation.race import check_race, line_up, with_copies
 from unbreakable.simulation.score import ScoreWeights
+from unbreakable.simulation.scouting import set_out
 from unbreakable.simulation.speedup import Speedup, together
 from unbreakable.simulation.status import QuantumStats
 from unbreakable.stats import Counts, Traffic
@@ -159,6 +160,8 @@ class QuantumSimulationEngine(Closing):
         ctx = node.open(runtime, order, None, context=context)
         if order.race:
             line_up(ctx, order)
+        else:
+            set_out(ctx, order)
         try:
             result = await node.play(ctx)
         except BaseException as error:

@@ -22,9 +22,16 @@ from unbreakable.simulation.race import Left, Race
 from unbreakable.simulation.trial import RUN_ON, Running, Trial, may_be_overtaken
 
 PRIMARY = "primary"
-# Share of the calls that would go another way and measure the primary one: later, and until there is a baseline.
-CONTROL, FIRST_CONTROL = 0.02, 0.05
+# Of so many calls that would go another way one measures the primary one, at a place that chance decides: twelve of
+# the 4,000 that are compared, and ten are what a median takes.
+STRETCH = 333
+FIRST_CONTROL = 0.05  # share of the calls that do until there is a baseline
 BASELINE = 12  # calls of which it is known what the primary way would have come to, by which there is one
+
+
+def is_repeated(ctx: Context) -> bool:
+    """Return whether an attempt of *ctx* that failed may be followed by another."""
+    return ctx.plan.effects != "once" and ctx.plan.retry is not None and ctx.plan.retry.attempts > 1
 
 
 def as_believed() -> float:
@@ -50,7 +57,25 @@ class Choice(NamedTuple):
 
     def ranked(self, names: Sequence[str], ctx: Context) -> list[str]:
         """Return *names*, the one to ask first."""
-        return select.order(self.target.arms, names, as_believed if ctx.rival else ctx.runtime.random)
+        dice = as_believed if ctx.rival else ctx.runtime.random
+        return select.order(self.target.arms, names, dice, repeated=is_repeated(ctx))
+
+    def in_force(self, ctx: Context) -> str:
+        """Return the way that is thought to be the best one, whatever chance says."""
+        believed = select.order(self.target.arms, list(self.ways), as_believed, repeated=is_repeated(ctx))
+        return self.target.rests.best(believed, ctx.runtime.now(), anew=self.target.circuit.probing_since)
+
+    def doubted(self, best: str, ctx: Context) -> str | None:
+        """Return a way other than the *best* one that a call is to find out about, if any, which chance decides."""
+        rests = self.target.rests
+        now = ctx.runtime.now()
+        others = [name for name in self.ways if name != best and not rests.is_resting(name, now)]
+        return select.doubted(self.target.arms, others, ctx.runtime.random()) if others else None
+
+    def is_worth_again(self, way: str, ctx: Context) -> bool:
+        """Return whether to ask *way* again, which has just failed: once, if it is well and much sooner than others."""
+        more = ctx.plan.retry is not None and ctx.attempt + 1 < ctx.plan.retry.attempts
+        return more and self.target.rests.failed_once(way) and select.is_far_sooner(self.target.arms, way, self.ways)
 
     def worked(self, way: str, began: float, now: float) -> float:
         """Take in that *way*, which began then, succeeded; return how many seconds it took.
@@ -65,10 +90,15 @@ class Choice(NamedTuple):
 
     def failed(self, way: str, began: float, ctx: Context, error: BaseException) -> None:
         """Take in that *way* failed; one that says that the request is wrong is well, though another may take it."""
-        now = ctx.runtime.now()
-        select.learn(self.target.arms, way, now - began, ok=False)
+        now, arms, rests = ctx.runtime.now(), self.target.arms, self.target.rests
+        if rests.is_well(way):
+            arms.mark(way)
+        if not rests.is_down(way):
+            select.learn(arms, way, now - began, ok=False)
         if classify(error) is not Kind.INVALID:
-            self.target.rests.failed(way, now, slow=is_guessed(ctx, error))
+            rests.failed(way, now, slow=is_guessed(ctx, error))
+        if rests.is_down(way):
+            arms.take_back(way)  # that it is down says nothing of how good it is when it is back
 
     def others_may(self, way: str, began: float, now: float) -> bool:
         """Return whether another way could have done what *way*, which began then, has not."""
@@ -82,6 +112,7 @@ class Order:
     def __init__(self, job: Job, ways: Mapping[str, Callable[..., Any]], key: Any, *, race: bool = False) -> None:
         self.job, self.ways, self.key, self.race = job, ways, key, race
         self.trial = Trial(job.pairs)
+        self.first: str | None = None  #: the way of the first attempt, once it is chosen
 
     def __call__(self, ctx: Context) -> Callable[[], Any]:
         """Return one attempt, of the colour of its call: no thread has to be taken for what is awaited."""
@@ -92,7 +123,8 @@ class Order:
         choice = Choice(self.ways, ctx.target)
         was_lined_up = ctx.race is not None and ctx.attempt == 1
         ctx.choice = ctx.choice if ctx.rival or was_lined_up else choice
-        return await self.job.attempt(ctx, choice, self.trial, way)
+        wanted = self.first if way is None and not self.trial.sent else way
+        return await self.job.attempt(ctx, choice, self.trial, wanted)
 
     def _operate_plainly(self, ctx: Context, way: str | None = None) -> Any:
         return run_blocking(self._operate(ctx, way))
@@ -129,6 +161,7 @@ class Job:
         self.pairs = Pairs(f"the {PRIMARY} operation alone")
         self.running, self.left = Running(), Left()
         self.controls = 0  # calls that were sent the primary way to measure it
+        self.place = self.left_of_stretch = 0
 
     async def attempt(self, ctx: Context, choice: Choice, trial: Trial, way: str | None) -> Any:
         """Make one attempt by *way*, unless it rests; else by the best one, which is chosen anew for each copy."""
@@ -138,6 +171,8 @@ class Job:
         way, began = self._way(choice, ctx, trial, way, race), ctx.runtime.now()
         choice.target.rests.take(way, began)
         ctx.arguments = {"way": way}
+        if not (race is not None and race.at_once):
+            ctx.astray = ctx.astray if ctx.rival else way != choice.in_force(ctx)
         is_first, trial.sent = not trial.sent, trial.sent + 1
         try:
             value = await self._call(ctx, choice, trial if is_first else None, way)
@@ -190,6 +225,7 @@ class Job:
             first.age = 0.0
             first.is_compared = not choice.target.rests.is_down(PRIMARY)
             return await ctx.call(work)
+        first.when_lost = functools.partial(choice.failed, way, ctx.runtime.now(), ctx)
         return await first.call(ctx, work, goes_on=self._goes_on(ctx, is_control=first.age == 0.0))
 
     def _goes_on(self, ctx: Context, *, is_control: bool) -> bool:
@@ -208,10 +244,10 @@ class Job:
         There is no speed-up without a baseline.  Chance alone decides which calls measure it.
         """
         best = choice.best(list(choice.ways), ctx)
-        if best == PRIMARY or ctx.rival or trial.sent or choice.target.rests.is_down(PRIMARY):
+        if ctx.rival or trial.sent or len(choice.ways) < 2:
             return best
-        if not self._is_control(ctx.runtime.random()):
-            return best
+        if best == PRIMARY or choice.target.rests.is_down(PRIMARY) or not self._is_control(ctx.runtime.random()):
+            return choice.doubted(best, ctx) or best
         self.controls += 1
         trial.age = 0.0
         ctx.choice = choice._replace(measures=may_be_overtaken(ctx) and not self._may_run_on(ctx))
@@ -220,7 +256,10 @@ class Job:
     def _is_control(self, dice: float) -> bool:
         """Return whether a call measures the primary way: until there is a baseline, whatever the dice say."""
         if self.pairs.controls >= BASELINE:
-            return dice < CONTROL
+            if not self.left_of_stretch:
+                self.left_of_stretch, self.place = STRETCH, int(dice * STRETCH)
+            self.left_of_stretch -= 1
+            return self.left_of_stretch == self.place
         return dice < FIRST_CONTROL or self.controls + 1 < FIRST_CONTROL * self.pairs.added
 
     def _work(self, operation: Callable[..., Any], ctx: Context) -> Callable[[], Any]:
@@ -235,6 +274,8 @@ def may_change(failure: Failure) -> bool:
     ways, rests = ctx.choice.ways, ctx.choice.target.rests
     if ctx.overtakes == failure.attempt and "way" in ctx.arguments:
         rests.late(ctx.arguments["way"])
+    elif ctx.choice.is_worth_again(ctx.arguments.get("way", ""), ctx):
+        return False
     return rests.may_be_replaced(ctx.arguments.get("way", ""), ways, ctx.runtime.now())
 
 

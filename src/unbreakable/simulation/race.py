@@ -37,12 +37,15 @@ TWO_AT_ONCE = TwoAtOnce(0.0, threads=False)  # what is plain stays on its event 
 
 
 class Race:
-    """Hold by which ways the first attempt of a call is made at once, one or two, and how the copies ended so far."""
+    """Hold by which ways the first attempt of a call is made, one or two, and how the copies ended so far.
 
-    def __init__(self, *ways: str) -> None:
-        self.ways, self.is_won = ways, False
+    *at_once* says that both begin at once; else the second one begins when the first one is late.
+    """
+
+    def __init__(self, *ways: str, at_once: bool = True) -> None:
+        self.ways, self.at_once, self.is_won = ways, at_once, False
         self.sent = self.ended = 0  # copies
-        self.fault: float | None = None  #: seconds after which the first copy failed
+        self.fault: tuple[float, float] | None = None  #: when the first copy began, and its seconds, if it failed
 
     @property
     def is_at_work(self) -> bool:
@@ -60,7 +63,7 @@ class Race:
             return
         self.is_won = True
         if ctx.rival and self.fault is not None:
-            ctx.target.faults.append(self.fault)
+            ctx.target.take_fault(*self.fault)
         if self.is_at_work:
             outlasted(ctx.target.arms, self.ways[1 - ctx.rival], seconds)
 
@@ -70,10 +73,11 @@ class Race:
         *blamed* says that it is the target that failed.
         """
         self.ended += 1
+        fault = (ctx.runtime.now() - seconds, seconds)
         if blamed and (ctx.rival or self.is_won):
-            ctx.target.faults.append(seconds)
+            ctx.target.take_fault(*fault)
         elif blamed:
-            self.fault = seconds
+            self.fault = fault
 
 
 class Left:

@@ -1,5 +1,8 @@
 """Which of several ways to do the same job is used for the next call: the best one, and now and then a doubtful one.
 
+What is compared is what a score compares (see there), in units of the logarithm of seconds: how long a way takes, at
+the median and in the tail, what is spent on attempts that fail, and, where a failure is the call's, what that costs.
+
 Discounted Thompson sampling with Gaussian beliefs: W. R. Thompson, "On the likelihood that one unknown probability
 exceeds another", Biometrika 25 (1933); S. Agrawal, N. Goyal, "Further Optimal Regret Bounds for Thompson Sampling"
 (AISTATS 2013); discounting after V. Raj, S. Kalyani, "Taming Non-stationary Bandits" (2017).
@@ -8,22 +11,46 @@ exceeds another", Biometrika 25 (1933); S. Agrawal, N. Goyal, "Further Optimal R
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from unbreakable.stats import Arms
 
-KEPT = 0.99  # what each use leaves of older evidence: the last 100 uses count, and one use in 50 goes to a poor arm
-FAILURE = math.log(60.0)  # a failure costs as much as an answer that takes a minute
+KEPT = 0.995  # what each use of an arm leaves of older evidence on it: its last 200 uses count
+IDLE = 0.5 ** (1.0 / 10_000)  # what one of another arm leaves: half of it after so many
+CHANGED = 0.02  # what is left of it when it is not what it used to be
 FASTEST = 1e-6  # seconds: below that no difference is made
 LEAST_SPREAD = 0.3  # of the logarithm of the duration: no target is steadier than that for long
+LONGEST = math.log(60.0)  # who was given up is thought to take a minute at most
 FAR = 12.0  # standard deviations
 DOUBT = 2.0  # how far off, in the same unit, an arm that was never used is thought to be
+ENOUGH = 30.0  # observations of an arm, of late, with which it is not looked at for its own sake
+MOST_LOOKS = 0.02  # share of the calls that look at an arm of which nothing is known
+# A score has 15 points for a tenth of the time, 0.4 of them at the median, 0.2 at p90 and 0.4 at p99: of a normal
+# distribution of the logarithm these are the mean and so many standard deviations.
+TAIL = 0.2 * 1.2816 + 0.4 * 2.3263
+UNIT = 15.0 / math.log(10.0)  # points
+HEADROOM, WASTE = 0.25, 20.0 / UNIT  # a quarter of requests in vain costs 20 points; what is beyond, in proportion
+LOST = 12.5 / UNIT / math.log(10.0)  # ten times as many lost calls cost 12.5 points
+FEWEST_LOST = 1e-4  # share of calls below which no difference is made
+PRIOR = 2.0  # uses of an arm that are thought to have been well
 
 
 def learn(arms: Arms, name: str, seconds: float, *, ok: bool) -> None:
-    """Take in how one use of arm *name* went: it took so many *seconds*, and succeeded or not."""
-    arms.discount(KEPT)
-    arms.update(name, math.log(max(FASTEST, seconds)) if ok else FAILURE)
+    """Take in how one use of arm *name* went: it took so many *seconds*, and succeeded or not.
+
+    Who fails makes his caller wait for another one, too.
+    """
+    changed = arms.has_changed(name, seconds, failed=not ok)
+    arms.discount(IDLE, {name: CHANGED if changed else KEPT})
+    arms.update(name, math.log(max(FASTEST, seconds if ok else seconds + _quickest(arms))), failed=not ok)
+
+
+def _quickest(arms: Arms) -> float:
+    """Return how many seconds the arm usually takes that is the quickest one."""
+    means = [
+        seen[0] for name in arms.names() if (seen := arms.value(name)) is not None and arms.share_failed(name) < 1.0
+    ]
+    return math.exp(min(means)) if means else 0.0
 
 
 def outlasted(arms: Arms, name: str, seconds: float) -> None:
@@ -35,8 +62,8 @@ def outlasted(arms: Arms, name: str, seconds: float) -> None:
     """
     age, seen, spread = math.log(max(FASTEST, seconds)), arms.value(name), arms.spread(LEAST_SPREAD)
     mean = age if seen is None else seen[0]
-    arms.discount(KEPT)
-    arms.update(name, min(FAILURE, mean + spread * _beyond((age - mean) / spread)))
+    arms.discount(IDLE, {name: KEPT})
+    arms.update(name, min(LONGEST, mean + spread * _beyond((age - mean) / spread)))
 
 
 def _beyond(z: float) -> float:
@@ -50,24 +77,68 @@ def _beyond(z: float) -> float:
     return math.sqrt(2.0 / math.pi) * math.exp(-z * z / 2.0) / math.erfc(z / math.sqrt(2.0))
 
 
-def order(arms: Arms, names: Sequence[str], dice: Callable[[], float], *, after: float = 0.0) -> list[str]:
+def order(
+    arms: Arms, names: Sequence[str], dice: Callable[[], float], *, after: float = 0.0, repeated: bool = True
+) -> list[str]:
     """Return *names*, the one to use first; as given until so many uses are known of all together.
 
-    *dice* gives uniform numbers in [0, 1).  Nothing is drawn where there is nothing to choose.
+    *dice* gives uniform numbers in [0, 1).  Nothing is drawn where there is nothing to choose.  *repeated* says that a
+    failure is not yet the call's.
     """
     known = {name: seen for name in names if (seen := arms.value(name)) is not None}
     if len(names) < 2 or not known or sum(weight for _, weight in known.values()) < after:
         return list(names)
-    spread = arms.spread(LEAST_SPREAD)
+    pooled = arms.spread(LEAST_SPREAD)
     common = sum(mean for mean, _ in known.values()) / len(known)
-    faith = (spread / DOUBT) ** 2  # observations that the common mean is worth
+    faith = (pooled / DOUBT) ** 2  # observations that the common mean is worth
 
     def drawn(name: str) -> float:
         mean, weight = known.get(name, (common, 0.0))
+        own = arms.spread(LEAST_SPREAD, name)
+        spread = math.sqrt((weight * own**2 + ENOUGH / 3.0 * pooled**2) / (weight + ENOUGH / 3.0))
         believed = (mean * weight + common * faith) / (weight + faith)
-        return believed + spread / math.sqrt(weight + faith) * _normal(dice)
+        failing = _failing(arms, name, weight, dice)
+        return believed + spread / math.sqrt(weight + faith) * _normal(dice) + TAIL * spread + _price(failing, repeated)
 
     return sorted(names, key=drawn)
+
+
+def _failing(arms: Arms, name: str, weight: float, dice: Callable[[], float]) -> float:
+    """Return the share of the uses of arm *name* that is believed to fail."""
+    share = arms.share_failed(name) * weight / (weight + PRIOR)
+    doubt = math.sqrt(share * (1.0 - share) / (weight + PRIOR))
+    return min(1.0, max(0.0, share + doubt * _normal(dice))) if doubt else share
+
+
+def _price(failing: float, repeated: bool) -> float:
+    """Return what it costs that so large a share of the attempts fail.
+
+    >>> [round(_price(share, True), 2) for share in (0.0, 0.03, 0.25, 1.0)]
+    [0.0, 0.04, 3.07, 21.49]
+    """
+    beyond = max(0.0, failing - HEADROOM) / HEADROOM
+    wasted = WASTE * (min(1.0, failing / HEADROOM) ** 2 + 2.0 * beyond)
+    return wasted if repeated else wasted + LOST * math.log1p(failing / FEWEST_LOST)
+
+
+def doubted(arms: Arms, names: Sequence[str], dice: float) -> str | None:
+    """Return which arm of *names* to look at for its own sake, if any: the less is known of it, the more often."""
+    weights = {name: seen[1] if (seen := arms.value(name)) is not None else 0.0 for name in names}
+    least = min(weights, key=weights.__getitem__, default=None)
+    if least is None or dice >= MOST_LOOKS * (1.0 - weights[least] / ENOUGH):
+        return None
+    return least
+
+
+def is_far_sooner(arms: Arms, name: str, others: Iterable[str]) -> bool:
+    """Return whether arm *name*, which has just failed, is to be asked again: as if every other time it failed again.
+
+    It is well known, and takes less than half as long as any of the *others*.
+    """
+    mine, rest = arms.value(name), [arms.value(other) for other in others if other != name]
+    if mine is None or mine[1] < ENOUGH or arms.share_failed(name) > HEADROOM:
+        return False
+    return all(other is not None and other[0] - mine[0] > math.log(2.0) for other in rest)
 
 
 def _normal(dice: Callable[[], float]) -> float:

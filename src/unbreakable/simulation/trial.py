@@ -57,7 +57,10 @@ def may_be_overtaken(ctx: Context) -> bool:
 class Trial:
     """Watch the first attempt of one call."""
 
-    __slots__ = ("age", "alone", "attempt", "began", "deadline", "ended", "failed", "is_compared", "pairs", "sent")
+    __slots__ = (
+        *("age", "alone", "attempt", "began", "deadline", "ended", "failed", "is_compared", "pairs", "sent"),
+        "when_lost",
+    )
 
     def __init__(self, pairs: Pairs) -> None:
         self.pairs, self.sent = pairs, 0
@@ -66,6 +69,7 @@ class Trial:
         self.is_compared = True  #: whether the operation itself could be measured in such a call
         self.began = self.ended = self.deadline = 0.0
         self.attempt: tuple[Context, Beside] | None = None  #: the first one, in a task of its own
+        self.when_lost: Callable[[Exception], None] | None = None  #: told of a failure that comes after the call's end
 
     # ── the attempt's side ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,8 +147,10 @@ class Trial:
         try:
             await scope.runtime.within(self.deadline - scope.runtime.now(), step.wait)
             self.alone = self.ended - self.began
-        except Exception:  # TimeUp, too: the operation alone has the call's deadline
+        except Exception as error:  # TimeUp, too: the operation alone has the call's deadline
             self.alone = math.inf
+            if self.when_lost is not None:
+                self.when_lost(error)
         finally:
             step.stop()
             scope.in_a_thread = False

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from unbreakable.simulation.select import learn, order, outlasted
+from unbreakable.simulation.select import doubted, learn, order, outlasted
 from unbreakable.stats import Arms
 
 
@@ -15,7 +15,8 @@ def shares(costs: dict[str, tuple[float, float]], calls: int, arms: Arms, seed: 
     """Return how often each arm was used first, when each takes so many seconds and fails so often."""
     dice, used = random.Random(seed), dict.fromkeys(costs, 0)
     for _ in range(calls):
-        name = order(arms, list(costs), dice.random)[0]
+        best, *others = order(arms, list(costs), dice.random)
+        name = doubted(arms, others, dice.random()) or best
         seconds, failing = costs[name]
         used[name] += 1
         learn(arms, name, seconds * dice.lognormvariate(0.0, 0.3), ok=dice.random() >= failing)
