@@ -91,7 +91,7 @@ class Batch(NamedTuple):
     """
 
     ok: list[float]
-    quick: int  #: of those of ``ok``, how many succeeded at once
+    quick: int  #: of those of ``ok``, how many succeeded at their first attempt
     folded: Quantile
     faults: list[Fault]
     cut: list[float]
@@ -103,7 +103,6 @@ class Batch(NamedTuple):
     failed_calls: int
     at_once: list[float]  #: seconds of calls by arithmetic alone
     detours: list[Detour]
-    first_detours: int  #: of those, about how many succeeded by their first attempt
     lost: int  #: calls that failed, and not for being refused
     limited: int  #: of those that were cut, how many a learned limit has cut
 
@@ -159,7 +158,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
 
 def drain(target: Target) -> Batch:
     """Take what piled up."""
-    first_detours = target.first_detours
+    first = target.first_detours
     quick, detours, folded = target.take_successes()
     bad = target.counts.failed + target.counts.degraded
     target.bad_seen, new = bad, max(0, bad - target.bad_seen)
@@ -167,7 +166,7 @@ def drain(target: Target) -> Batch:
     limited, target.cuts_seen = target.cuts - target.cuts_seen, target.cuts
     return Batch(
         ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours if not detour.beside]),
-        quick=len(quick),
+        quick=len(quick) + first,
         folded=folded,
         faults=taken(target.faults),
         cut=taken(target.ages),
@@ -180,7 +179,6 @@ def drain(target: Target) -> Batch:
         limited=limited,
         at_once=quick,
         detours=detours,
-        first_detours=first_detours,
         lost=lost,
     )
 
@@ -188,8 +186,7 @@ def drain(target: Target) -> Batch:
 def lags_of(target: Target, batch: Batch, now: float) -> Lags:
     """Return how long after failures the attempts of *batch* began."""
     lags = Lags()
-    good = batch.quick + batch.first_detours + batch.folded.count
-    target.aftermath.follow(lags, batch.faults, good, target.circuit.relieved, now)
+    target.aftermath.follow(lags, batch.faults, batch.quick + batch.folded.count, target.circuit.relieved, now)
     for lag, failed in batch.repeats:
         if not failed:  # else it is among the faults
             lags.update(lag)

@@ -76,6 +76,7 @@ class Target:
     on_loops: Any
     in_threads: Any
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
+    first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
     lost = 0  #: calls that failed, and not for being refused
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
 
@@ -89,7 +90,6 @@ class Target:
         self.twins: dict[Sort, Target] = {}
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
         self.detours: deque[Detour] = deque()  #: of those by the script
-        self.first_detours = 0  #: of them, about how many succeeded by their first attempt, the way it should go
         self.turned_away: deque[None] = deque()  #: calls that an open circuit refused by arithmetic alone
         self.faults: deque[Fault] = deque(maxlen=MOST_PILED)  #: attempts that failed
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
