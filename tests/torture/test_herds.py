@@ -238,24 +238,25 @@ def test_a_circuit_that_closes_before_the_call_stands_in_line_is_noticed():
     assert "up" == door()
 
 
-def test_a_forced_circuit_is_waited_for_without_asking_the_clock(monkeypatch):
-    """Whoever waits for a circuit that was opened by hand sleeps until it is reset."""
+def test_who_is_in_line_when_a_circuit_is_opened_by_hand_is_refused_without_asking_the_clock(monkeypatch):
+    """There is nothing to wait for: nobody knows when it will be closed again."""
     looks, admit = [], Circuit.admit
     monkeypatch.setattr(Circuit, "admit", lambda self, now: looks.append(now) or admit(self, now))
 
     async def story():
         async def work():
-            return "up"
+            raise OSError
 
-        door = ub.protect("target", retry=False, breaker=ub.CircuitBreaker(wait=20.0))(work)
+        door = ub.protect("target", retry=False, breaker=ub.CircuitBreaker(1, rest=5.0, wait=20.0))(work)
+        await door.outcome()
+        waiting = asyncio.ensure_future(door.outcome())
+        await sleep(1)
+        looks.clear()
         door.node.breaker.force_open()
-        waiting = asyncio.ensure_future(door())
-        await sleep(10)
-        door.node.breaker.reset()
-        return await waiting
+        return (await waiting).error
 
-    assert "up" == play(story)
-    assert len(looks) <= 3
+    assert "forced open" in str(play(story))
+    assert len(looks) <= 1
 
 
 class Yard:

@@ -67,8 +67,8 @@ def told_of(answers, form, **options):
             "counts": (status.success_count, status.heal_count, status.failure_count, status.breaker, status.budget),
             "learned": (
                 sorted([*target.ring, *(each.attempt for each in target.detours)]),
-                list(target.ages),
-                list(target.faults),
+                [*target.ages, *target.beside_cut],
+                [fault.seconds for fault in target.faults],
             ),
             "left": (len(ASYNCIO.branches), status.in_flight),
         }

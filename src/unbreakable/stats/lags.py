@@ -25,7 +25,7 @@ class Lags:
 
     >>> lags = Lags()
     >>> lags.update(0.003, failed=True)
-    >>> lags.update(0.5, times=3.0)
+    >>> lags.update(0.3, times=3.0)
     >>> [(round(seconds, 4), seen, failed) for seconds, seen, failed in lags.value() if seen]
     [(0.0028, 1.0, 1.0), (0.362, 3.0, 0.0)]
     """

@@ -49,7 +49,11 @@ class Bench:
         self.node = Stub()
         self.clock: Any = None
         self.target = SimpleNamespace(
-            circuit=Circuit(CircuitBreaker()), gate=Gate(1), ages=[], slow_again=0.0, flow=None
+            **{name: [] for name in ("ages", "beside", "beside_cut", "sent")},
+            circuit=Circuit(CircuitBreaker()),
+            gate=Gate(1),
+            slow_again=0.0,
+            flow=None,
         )
 
     def context(self, **fields: Any) -> Context:

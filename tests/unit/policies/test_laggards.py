@@ -105,7 +105,7 @@ def test_when_who_waits_for_it_is_cancelled_it_is_stopped_and_waited_for():
 def test_it_is_stopped_when_another_one_has_won():
     """Its time is up then; what it may have done is noted, and leaves no doubt of what came of the call."""
     course = Course(None)
-    course.laggard.let_go()
+    course.laggard.let_go(1)
 
     assert (["stopped"], True, ASYNCIO.now()) == (course.attempt.done, course.scope.given_up, course.scope.due)
     assert (True, False, False) == course.done
@@ -115,6 +115,6 @@ def test_who_has_answered_is_not_stopped():
     """It is over, and told."""
     course = Course(Success(7))
     course.run()
-    course.laggard.let_go()
+    course.laggard.let_go(1)
 
     assert ([], False) == (course.attempt.done, course.scope.given_up)

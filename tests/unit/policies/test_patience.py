@@ -140,7 +140,7 @@ def test_only_what_may_run_twice_and_is_in_a_task_of_its_own_is_overtaken(bench,
         result = await Patience(GUESS).run(bench.inner((seconds, "done")), ctx)
         overtaken = raced and seconds > 2.0
         if overtaken:
-            ctx.laggard.let_go()
+            ctx.laggard.let_go(1)
         return ctx.raced, type(result) is (Failure if overtaken else Success), bench.clock.now(), overtaken
 
     assert (raced, True, 2.0 if raced and seconds > 2.0 else seconds, raced and seconds > 2.0) == bench.play(story)
@@ -184,7 +184,7 @@ def test_what_is_learned_meanwhile_counts_for_one_that_is_under_way(bench):
         await bench.runtime.sleep(1.0)
         bench.runtime.tighten(bench.target, 3.0)
         result = await running
-        ctx.laggard.let_go()
+        ctx.laggard.let_go(1)
         return type(result), bench.clock.now()
 
     assert (Failure, 3.0) == bench.play(story)

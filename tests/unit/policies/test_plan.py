@@ -190,7 +190,7 @@ def test_an_attempt_without_a_breaker_has_the_time_that_its_limit_says(bench, li
         result = await ctx.plan.around_an_attempt(bench.inner((9.0, 7)))(ctx)
         moment = bench.clock.now()
         if ctx.laggard is not None:
-            ctx.laggard.let_go()
+            ctx.laggard.let_go(1)
         return getattr(result, "value", None), moment, ctx.laggard is not None
 
     assert (value, seconds, (limit, value) == (LIMIT, None)) == bench.play(story)
