@@ -30,9 +30,11 @@ from benchmarks.truth.play import Run
 from benchmarks.truth.worlds import WORLDS, World
 
 from unbreakable.policies import Hedge, Plan, Retry
+from unbreakable.simulation.bands import Band, bands
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.simulation.weigh import Weighed, weigh
+from unbreakable.stats import Traffic
 
 LEARN = 20_000  # calls that the model learns from: of one attempt each, and as many hedged ones
 PLAYED = 60_000  # calls of a truth
@@ -44,6 +46,7 @@ BOUNDS = {  # at most so much, in percent or percentage points: (median, p90)
 }
 FIGURES = ("success", "p50", "p90", "p99", "load")
 WORST = 8
+FEWEST = 1e-4  # of success: no truth of so few calls tells more
 
 
 class Cell(NamedTuple):
@@ -54,6 +57,7 @@ class Cell(NamedTuple):
     predicted: Weighed
     truths: tuple[dict[str, float], dict[str, float]]
     same: dict[str, float]  #: of the truth that has its bad times when the model saw them
+    band: Band
     real: dict[str, float] | None = None
     paired: dict[str, float] | None = None  #: by the rules, with the same luck as *real*
 
@@ -64,6 +68,12 @@ class Cell(NamedTuple):
     def among(self, figure: str) -> float:
         """Return the error beside a truth that has its bad times when the model saw them."""
         return self.error(figure, self.same)
+
+    def covers(self, figure: str, than: dict[str, float]) -> bool:
+        """Return whether that truth is within the band of the prediction."""
+        low, high = (getattr(each, figure) for each in self.band)
+        grain = FEWEST if figure == "success" else 0.0
+        return bool(low - grain <= than[figure] <= high + grain)
 
     def noise(self, figure: str) -> float:
         """Return how far two truths are apart."""
@@ -84,8 +94,8 @@ def is_correlated(world: World) -> bool:
     )
 
 
-def learned(world: World, seed: int, calls: int = LEARN, *, copies: bool = True) -> Model:
-    """Return a model of *world*, in which nobody but ourselves ever acted."""
+def learned(world: World, seed: int, calls: int = LEARN, *, copies: bool = True) -> Traffic:
+    """Return what is learned of *world*, in which nobody but ourselves ever acted."""
     alone = Plan(effects="none", retry=Retry(1), deadline=world.deadline)
     _, traffic = hold(Luck(world, calls, seed), alone)
     if copies:
@@ -95,7 +105,7 @@ def learned(world: World, seed: int, calls: int = LEARN, *, copies: bool = True)
         traffic.beside.merge(hedged.beside)
         traffic.beside_cut.merge(hedged.beside_cut)
         traffic.sent.merge(hedged.sent)
-    return Model(traffic)
+    return traffic
 
 
 def figures(run: Run, world: World) -> dict[str, float]:
@@ -116,14 +126,16 @@ def cells(
     """Yield a cell for each strategy in the world of that name, of which the primary is asked alone."""
     world = world_of(name)
     world = world._replace(endpoints=world.endpoints[:1], least=0)
-    model = learned(world, seed, learn, copies=copies)
+    traffic = learned(world, seed, learn, copies=copies)
+    chosen = strategies(world, Model(traffic))
+    sure = bands(traffic, [one.plan for one in chosen], world.deadline)
     lucks = [Luck(world, played, 1_000_000 * turn + seed) for turn in (1, 2)]
     lucks.append(at_its_times(Luck(world, learn, seed), 1_000_000 + seed))
     real_luck = Luck(world, real, 3_000_000 + seed) if real else None
-    for one in strategies(world, model):
+    for one, band in zip(chosen, sure, strict=True):
         plan = one.plan
         first, second, same = (figures(Paces(luck, paced(plan)).run(), world) for luck in lucks)
-        cell = Cell(world, seed, one, (first, second), same)
+        cell = Cell(world, seed, one, (first, second), same, band)
         if real_luck is not None:
             ours, rules = hold(real_luck, plan)[0], Paces(real_luck, paced(plan)).run()
             cell = cell._replace(real=figures(ours, world), paired=figures(rules, world))
@@ -153,6 +165,16 @@ def tell(found: list[Cell], title: str) -> None:
     for name, of in rows.items():
         parts = (" / ".join(f"{each:.2f}" for each in spread(of(cell, figure) for cell in found)) for figure in FIGURES)
         print(f"  {name:18}" + "".join(f"{figure} {part:24}" for figure, part in zip(FIGURES, parts, strict=True)))
+
+
+def told_cover(found: list[Cell], title: str) -> None:
+    """Print how many truths are within the 90 % bands."""
+    for name, of in (("truths", lambda cell: cell.truths[0]), ("truths of the same bad times", lambda cell: cell.same)):
+        shares = (
+            f"{figure} {np.mean([cell.covers(figure, of(cell)) for cell in found]):.1%}"
+            for figure in ("success", "p50", "p99")
+        )
+        print(f"  90 % bands cover, {title}, of {name}: {', '.join(shares)}")
 
 
 def judged(found: list[Cell]) -> bool:
@@ -210,7 +232,9 @@ def main() -> int:
         found += here
     for correlated in (False, True):
         if part := [cell for cell in found if is_correlated(cell.world) is correlated]:
-            tell(part, f"all {'with' if correlated else 'without'} correlated slowness")
+            title = f"{'with' if correlated else 'without'} correlated slowness"
+            tell(part, f"all {title}")
+            told_cover(part, title)
     worst(found)
     print()
     return 0 if judged(found) else 1
