@@ -76,7 +76,7 @@ def _play(model: Model, plan: Columns, met: Universes, deadline: Any) -> tuple[l
     fine = 1.0 - model.fails
     ends = [_within(best, met.weights * np.float32(fine), deadline)]
     load = fine * (sent @ met.weights)
-    if model.fails or (plan.timeout < deadline).any():
+    if model.fails or (hard < deadline).any():
         more, requests = _after_failures(model, plan, met, deadline, hard, best[:, met.quarter])
         ends, load = ends + more, load + requests
     return ends, load
@@ -167,7 +167,7 @@ def _after_failures(
     for number in range(1, min(MOST_ATTEMPTS, int(plan.attempts.max()))):
         pause = np.minimum(plan.most, plan.first * plan.factor ** np.float32(number - 1))
         start = clock + np.where(plan.jitter, pause * met.pauses[number], pause)
-        alive = goes_on & (plan.attempts > number) & (start < deadline)
+        alive = goes_on & (plan.attempts > number) & (start < deadline) & (chance > 0)
         chance = np.where(alive, chance, np.float32(0.0))
         if not alive.any():
             break
@@ -212,19 +212,19 @@ def _summary(ends: list[Ends]) -> tuple[Any, Any]:
     weights = np.concatenate([end.weights for end in ends], axis=1)
     rows, size = len(took), (HIGHEST - LOWEST) << FINE
     lowest = (127 + LOWEST) << FINE
-    buckets = np.clip((took.view(np.int32) >> (23 - FINE)) - lowest, 0, size - 1)
+    buckets = np.minimum(np.maximum((took.view(np.int32) >> (23 - FINE)) - lowest, 0), size - 1)
     buckets += (np.arange(rows, dtype=np.int32) * size)[:, None]
     mass = np.bincount(buckets.ravel(), weights.ravel(), rows * size).reshape(rows, size)
     reached = np.cumsum(mass, axis=1)
     success = reached[:, -1]
-    found = np.full((rows, len(QUANTILES)), math.inf)
-    for row in np.flatnonzero(success > 0):
-        wanted = np.array(list(QUANTILES.values())) * success[row]
-        at = np.searchsorted(reached[row], wanted)
-        below = np.where(at > 0, reached[row, at - 1], 0.0)
-        part = (wanted - below) / np.maximum(mass[row, at], 1e-30)
-        power, step = np.divmod(at, 1 << FINE)
-        found[row] = np.ldexp(1.0 + (step + np.clip(part, 0.0, 1.0)) / (1 << FINE), power + LOWEST)
+    wanted = np.array(list(QUANTILES.values())) * success[:, None]
+    at = (reached[:, :, None] < wanted[:, None, :]).sum(axis=1)
+    row = np.arange(rows)[:, None]
+    below = np.where(at > 0, reached[row, at - 1], 0.0)
+    part = (wanted - below) / np.maximum(mass[row, at], 1e-30)
+    power, step = np.divmod(at, 1 << FINE)
+    found = np.ldexp(1.0 + (step + np.minimum(part, 1.0)) / (1 << FINE), power + LOWEST)
+    found = np.where(success[:, None] > 0, found, math.inf)
     return success, found
 
 
