@@ -58,8 +58,7 @@ def record_success(node: Any, ctx: Context, seconds: float, now: float, *, besid
         with target.lock:
             target.counts.healed += 1
         alone = alone if alone < 0 else math.inf
-    elif not beside:
-        target.first_detours += 1
+    target.first_detours += ctx.attempt == 1 and not beside
     target.experience.worked_at = now - seconds
     target.take_detour(seconds, now - ctx.started, beside=beside, alone=alone)
     flow = target.flow
@@ -158,8 +157,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
 
 def drain(target: Target) -> Batch:
     """Take what piled up."""
-    first = target.first_detours
-    quick, detours, folded = target.take_successes()
+    first, (quick, detours, folded) = target.first_detours, target.take_successes()
     bad = target.counts.failed + target.counts.degraded
     target.bad_seen, new = bad, max(0, bad - target.bad_seen)
     lost, target.lost_seen = target.lost - target.lost_seen, target.lost
@@ -187,9 +185,8 @@ def lags_of(target: Target, batch: Batch, now: float) -> Lags:
     """Return how long after failures the attempts of *batch* began."""
     lags = Lags()
     target.aftermath.follow(lags, batch.faults, batch.quick + batch.folded.count, target.circuit.relieved, now)
-    for lag, failed in batch.repeats:
-        if not failed:  # else it is among the faults
-            lags.update(lag)
+    for lag in [lag for lag, failed in batch.repeats if not failed]:  # else it is among the faults
+        lags.update(lag)
     return lags
 
 

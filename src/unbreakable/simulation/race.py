@@ -126,14 +126,18 @@ def line_up(ctx: Context, order: Order) -> None:
 
 def is_calm(ctx: Context) -> bool:
     """Return whether nothing says that the target has too much to do, is down, or is no longer what was learned."""
+    target = ctx.target
+    return is_at_ease(ctx) and (target.learned_at is None or target.plan.observations > 0)  # else it was forgotten
+
+
+def is_at_ease(ctx: Context) -> bool:
+    """Return whether nothing says that the target has too much to do, or is down."""
     target, now = ctx.target, ctx.runtime.now()
     if target.circuit.state is not State.CLOSED or target.peace.kept or target.peace.ends > now:
         return False
     if target.flow is not None and target.flow.is_shedding:
         return False
-    if target.gate is not None and target.gate.inside >= target.gate.most:
-        return False
-    return target.learned_at is None or target.plan.observations > 0  # else what was known was forgotten
+    return target.gate is None or target.gate.inside < target.gate.most
 
 
 def with_copies(load: float | None, copies: int, calls: int) -> float | None:

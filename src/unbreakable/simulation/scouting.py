@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from unbreakable.fractal.target import COLD
 from unbreakable.policies import Context, Hedge
 from unbreakable.simulation.jobs import Choice, Order
-from unbreakable.simulation.race import Race, is_calm
-
-LATE = 0.9  # quantile of how long the best way takes, after which it would have answered
+from unbreakable.simulation.race import Race, is_at_ease
+from unbreakable.simulation.select import would_have_answered
 
 
 def set_out(ctx: Context, order: Order) -> None:
@@ -21,10 +19,11 @@ def set_out(ctx: Context, order: Order) -> None:
     best = choice.in_force(ctx)
     if first == best:
         return
-    ctx.race = Race(first, at_once=False)
-    latency = ctx.target.latency
-    late = latency.value(LATE) if latency.count >= COLD else None
-    if late is None or ctx.choice.measures or not (ctx.runtime.preemptive and is_calm(ctx)):
-        return  # it is left to the plan in force
+    if ctx.choice.measures:
+        ctx.race = Race(first, at_once=False)
+        return
     ctx.race = Race(first, best, at_once=False)
+    late = would_have_answered(ctx.target.arms, best)
+    if late is None or not (ctx.runtime.preemptive and is_at_ease(ctx)):
+        return  # it is left to the plan in force
     ctx.plan = replace(ctx.plan, hedge=Hedge(late, threads=False))

@@ -12,13 +12,14 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from unbreakable.stats import record
-from unbreakable.stats.drift import Drift
 
 UNIT = 1 << 20
 MOST_ARMS = 256
 LARGEST = 1e6  # a cost beyond that counts as that
-SURPRISING = math.log(1000.0)  # a change in how often an arm fails is believed when it is so many times likelier
+LIKELIER = math.log(1000.0)  # it is believed that an arm fails less often when that is so many times likelier
+SURPRISING, FARTHEST = 12.0, 4.0  # standard deviations: together, and one use at most
 NOTHING = (0, 0, 0, 0)
+CALM = (0.0, 0.0, 0.0, 0.0, 1.0)  # sums of deviations to either side, and of failing less; mean and spread then
 
 
 class Arms:
@@ -30,15 +31,13 @@ class Arms:
     ((2.0, 2.0), (0.5, 1.0), None)
     """
 
-    __slots__ = ("_arms", "_before", "_drifts", "_surprises")
+    __slots__ = ("_arms", "_before", "_surprises")
 
     def __init__(self) -> None:
-        self._arms: dict[
-            str, tuple[int, int, int, int]
-        ] = {}  # weight, sum, sum of squares, weight of those that failed
+        #: weight, sum, sum of squares, weight of those that failed
+        self._arms: dict[str, tuple[int, int, int, int]] = {}
         self._before: dict[str, tuple[int, int, int, int]] = {}
-        self._drifts: dict[str, Drift] = {}
-        self._surprises: dict[str, float] = {}
+        self._surprises: dict[str, tuple[float, ...]] = {}
 
     def update(self, name: str, cost: float, *, failed: bool = False) -> None:
         """Count one use of arm *name*; beyond 256 arms nothing is kept of new ones."""
@@ -84,7 +83,6 @@ class Arms:
         kept = {name: tuple(int(each * used.get(name, factor)) for each in one) for name, one in self._arms.items()}
         self._arms = {name: one for name, one in kept.items() if one[0] >= 1}  # type: ignore[misc]
         for name in kept.keys() - self._arms.keys():
-            self._drifts.pop(name, None)
             self._surprises.pop(name, None)
 
     def mark(self, name: str) -> None:
@@ -101,23 +99,27 @@ class Arms:
             if before != NOTHING:
                 self._add(name, *before)
 
-    def has_changed(self, name: str, seconds: float, *, failed: bool) -> bool:
-        """Return whether arm *name* takes another time than it used to, or no longer fails most of the time.
+    def has_changed(self, name: str, cost: float, least: float, *, failed: bool) -> bool:
+        """Return whether arm *name* costs something else than it used to, or no longer fails most of the time.
 
-        Asked once for each use, which took so many *seconds*.  Of an arm that fails most of the time it adds up how
-        much likelier outcomes are if every other use fails (E. S. Page's cumulative sum).  What it used to take, and
-        what has added up, is not part of the record.
+        Asked before each use that cost so much is counted; its standard deviation is at least *least*.  Deviations
+        beyond one add up, and for an arm that fails most of the time how much likelier outcomes are if every other use
+        fails (E. S. Page's cumulative sums).  What has added up is not part of the record.
         """
         if name not in self._arms:
             return False
-        weight, _, _, lost = self._arms[name]
+        weight, total, _, lost = self._arms[name]
+        faster, slower, better, mean, spread = self._surprises.get(name, CALM)
+        if not faster and not slower:  # what is doubted must not move with what makes it doubtful
+            mean, spread = total / weight, self.spread(least, name)
         share = (lost + UNIT / 2) / (weight + UNIT)
-        sum_so_far = self._surprises.get(name, 0.0) + math.log(0.5 / (share if failed else 1.0 - share))
-        self._surprises[name] = max(0.0, sum_so_far) if share > 0.5 else 0.0
-        if self._surprises[name] >= SURPRISING:
-            self._surprises[name] = 0.0
-            return True
-        return not failed and self._drifts.setdefault(name, Drift()).update(seconds)
+        better = max(0.0, better + math.log(0.5 / (share if failed else 1.0 - share))) if share > 0.5 else 0.0
+        if not failed:
+            away = max(-FARTHEST, min(FARTHEST, (cost - mean) / spread))
+            faster, slower = max(0.0, faster - away - 1.0), max(0.0, slower + away - 1.0)
+        changed = better >= LIKELIER or max(faster, slower) >= SURPRISING
+        self._surprises[name] = CALM if changed else (faster, slower, better, mean, spread)
+        return changed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record of these arms: weight, sum, sum of squares, weight of failures, in units of 2^-20."""

@@ -242,7 +242,7 @@ def test_a_loop_that_ends_ends_what_goes_on():
 
 
 def test_a_call_that_measures_the_other_way_is_rescued_like_any_other():
-    """It is sent the primary way by chance; a copy goes the better way, and the caller has that one's answer."""
+    """It is sent the primary way by chance; as soon as the better way would have answered, that one is asked, too."""
     engine, slowest = Pinned(), []
 
     async def primary(ctx: ub.Context) -> None:
@@ -257,10 +257,11 @@ def test_a_call_that_measures_the_other_way_is_rescued_like_any_other():
             await ask(engine, primary, alternatives={"replica": replica})
             if number > 50:
                 slowest.append(ASYNCIO.now() - began)
+            await sleep(0.1)  # so that few go on at the same time
         await sleep(SLOW)
 
     asyncio.run(story())
-    assert AFTER + FAST == pytest.approx(max(slowest))
+    assert AFTER + FAST > max(slowest) > 2 * FAST
     found = engine.get_quantum_stats().avg_speedup
     assert SLOW / FAST == pytest.approx(found.ratio, rel=0.01)
     assert "paired" == found.estimator
