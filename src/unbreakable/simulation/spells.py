@@ -15,6 +15,7 @@ from unbreakable.stats import Lags
 
 PAIRED = 15.0  # failures after failures that it takes to see any spell
 EVIDENCE = 9.0  # of chi squared: three standard deviations
+ENOUGH = 1_500.0  # attempts at a lag: more are of the same few spells, and do not tell as much more
 LEAST = 0.03  # by which failures have to be likelier right after others
 TAUS = 0.01 * 2.0 ** np.arange(0.0, 14.0, 0.5)
 SURE_TO_FAIL = 0.999
@@ -42,12 +43,13 @@ def spells(lags: Lags, fails: float) -> Spells | None:
         return None
     excess = (failed + fails) / (seen + 1.0) - fails
     certainty = seen / np.maximum(0.02, (excess + fails) * (1.0 - excess - fails))
+    weight = certainty / (1.0 + seen / ENOUGH)
     shape = np.exp(-lag[None, :] / TAUS[:, None])
-    height = (shape * certainty * excess).sum(axis=1) / np.maximum((shape**2 * certainty).sum(axis=1), 1e-12)
+    height = (shape * weight * excess).sum(axis=1) / np.maximum((shape**2 * weight).sum(axis=1), 1e-12)
     height = np.clip(height, 0.0, 1.0 - fails)
-    error = (certainty * (excess - height[:, None] * shape) ** 2).sum(axis=1)
-    best = int(np.argmin(error))
-    if height[best] < LEAST or (certainty * excess**2).sum() - error[best] < EVIDENCE:
+    misfit = (excess - height[:, None] * shape) ** 2
+    best = int(np.argmin((weight * misfit).sum(axis=1)))
+    if height[best] < LEAST or (certainty * (excess**2 - misfit[best])).sum() < EVIDENCE:
         return None
     quiet, quiet_failed = lags.quiet
     well = min(BEGIN_NONE * quiet_failed / max(quiet, 1.0), 0.9 * fails)

@@ -1,0 +1,57 @@
+"""Spells of trouble, as two states that follow one another: what comes after a failure, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from unbreakable.simulation.spells import spells
+from unbreakable.stats import Lags
+
+SHARE, WELL, ILL, MEMORY = 0.02, 0.002, 0.8, 0.5
+FAILS = WELL + (ILL - WELL) * SHARE
+
+
+def curve(count: float = 1_000.0, dent: float = 0.0) -> Lags:
+    """Return what is seen after failures by Bayes's rule: trouble then, which has mostly passed *lag* later."""
+    lags = Lags()
+    bad = SHARE * ILL / FAILS  # how likely a target is in trouble whose attempt has just failed
+    for lag, _, _ in lags.value():
+        later = SHARE + (bad - SHARE) * math.exp(-lag / MEMORY)
+        chance = max(0.0, WELL + (ILL - WELL) * later - (dent if 0.6 < lag < 4.0 else 0.0))
+        seen = count * (50.0 if lag > 0.6 else 1.0)  # most pairs are far apart
+        lags.update(lag, times=seen * chance, failed=True)
+        lags.update(lag, times=seen * (1.0 - chance))
+    lags.update(times=100_000.0 * 2.0 * WELL, failed=True)  # half of these are the first of a spell
+    lags.update(times=100_000.0 * (1.0 - 2.0 * WELL))
+    return lags
+
+
+def test_the_two_states_are_found_again():
+    """From the curve of what follows failures come the share of trouble, both chances to fail, and the memory."""
+    found = spells(curve(), FAILS)
+
+    assert found.share == pytest.approx(SHARE, rel=0.1)
+    assert found.fails_well == pytest.approx(WELL, rel=0.02)
+    assert found.fails_in_trouble == pytest.approx(ILL, rel=0.05)
+    assert found.memory == pytest.approx(MEMORY, rel=0.2)
+
+
+def test_many_pairs_that_are_far_apart_do_not_outweigh_the_shape():
+    """A run of few spells fails less long after failures than on average; how long trouble lasts is told earlier."""
+    found = spells(curve(dent=0.04), FAILS)
+
+    assert found.memory == pytest.approx(MEMORY, rel=0.2)
+
+
+def test_a_target_that_fails_at_any_time_has_no_spells():
+    """Nor has one that never fails, nor one of which little is known."""
+    even = Lags()
+    for lag, _, _ in even.value():
+        even.update(lag, times=50.0, failed=True)
+        even.update(lag, times=950.0)
+
+    assert spells(even, 0.05) is None
+    assert spells(curve(), 0.0) is None
+    assert spells(curve(count=0.05), FAILS) is None
