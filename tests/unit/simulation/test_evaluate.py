@@ -31,7 +31,7 @@ def model(*, tail: float = 0.05, fails: float = 0.0, hangs: float = 0.0, seed: i
     return Model(traffic)
 
 
-def played(found: Model, plan: Plan, deadline: float, calls: int = 40_000) -> tuple[float, float, float, float]:
+def played(found: Model, plan: Plan, deadline: float, calls: int = 24_000) -> tuple[float, float, float, float]:
     """Play calls one by one; return the share of successes, p50 and p99 of their seconds, and requests per call."""
     dice, took, requests, tables = random.Random(5), [], 0, (found.answers.tolist(), found.faults.tolist())
     for _ in range(calls):
@@ -80,7 +80,7 @@ PLANS = {
 @pytest.mark.parametrize("name", PLANS)
 @pytest.mark.parametrize("target", [{}, {"fails": 0.05}, {"fails": 0.2, "hangs": 0.02}])
 def test_it_predicts_what_playing_call_by_call_gives(name, target):
-    """A thousand universes tell success, median, tail and load of any plan as forty thousand calls do."""
+    """A thousand universes tell success, median, tail and load of any plan as many thousands of calls do."""
     found = model(**target)
     success, p50, p99, load = played(found, PLANS[name], 2.0)
     (prediction,) = evaluate(found, [PLANS[name]], 2.0)
