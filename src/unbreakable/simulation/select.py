@@ -42,7 +42,7 @@ def learn(arms: Arms, name: str, seconds: float, *, ok: bool) -> None:
     Who fails makes his caller wait for another one, too.
     """
     cost = math.log(max(FASTEST, seconds if ok else seconds + _quickest(arms)))
-    changed = arms.has_changed(name, cost, LEAST_SPREAD, failed=not ok)
+    changed = ok and arms.has_changed(name, cost, LEAST_SPREAD)
     arms.discount(IDLE, {name: CHANGED if changed else KEPT})
     arms.update(name, cost, failed=not ok)
 

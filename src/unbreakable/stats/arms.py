@@ -16,10 +16,9 @@ from unbreakable.stats import record
 UNIT = 1 << 20
 MOST_ARMS = 256
 LARGEST = 1e6  # a cost beyond that counts as that
-LIKELIER = math.log(1000.0)  # it is believed that an arm fails less often when that is so many times likelier
 SURPRISING, FARTHEST = 12.0, 4.0  # standard deviations: together, and one use at most
 NOTHING = (0, 0, 0, 0)
-CALM = (0.0, 0.0, 0.0, 0.0, 1.0)  # sums of deviations to either side, and of failing less; mean and spread then
+CALM = (0.0, 0.0, 0.0, 1.0)  # sums of deviations to either side; mean and spread before there were any
 
 
 class Arms:
@@ -99,26 +98,22 @@ class Arms:
             if before != NOTHING:
                 self._add(name, *before)
 
-    def has_changed(self, name: str, cost: float, least: float, *, failed: bool) -> bool:
-        """Return whether arm *name* costs something else than it used to, or no longer fails most of the time.
+    def has_changed(self, name: str, cost: float, least: float) -> bool:
+        """Return whether arm *name* costs something else than it used to, as far as can be told by now.
 
         Asked before each use that cost so much is counted; its standard deviation is at least *least*.  Deviations
-        beyond one add up, and for an arm that fails most of the time how much likelier outcomes are if every other use
-        fails (E. S. Page's cumulative sums).  What has added up is not part of the record.
+        beyond one add up (E. S. Page's cumulative sums).  What has added up is not part of the record.
         """
         if name not in self._arms:
             return False
-        weight, total, _, lost = self._arms[name]
-        faster, slower, better, mean, spread = self._surprises.get(name, CALM)
-        if not faster and not slower:  # what is doubted must not move with what makes it doubtful
+        weight, total, _, _ = self._arms[name]
+        lower, higher, mean, spread = self._surprises.get(name, CALM)
+        if not lower and not higher:  # what is doubted must not move with what makes it doubtful
             mean, spread = total / weight, self.spread(least, name)
-        share = (lost + UNIT / 2) / (weight + UNIT)
-        better = max(0.0, better + math.log(0.5 / (share if failed else 1.0 - share))) if share > 0.5 else 0.0
-        if not failed:
-            away = max(-FARTHEST, min(FARTHEST, (cost - mean) / spread))
-            faster, slower = max(0.0, faster - away - 1.0), max(0.0, slower + away - 1.0)
-        changed = better >= LIKELIER or max(faster, slower) >= SURPRISING
-        self._surprises[name] = CALM if changed else (faster, slower, better, mean, spread)
+        away = max(-FARTHEST, min(FARTHEST, (cost - mean) / spread))
+        lower, higher = max(0.0, lower - away - 1.0), max(0.0, higher + away - 1.0)
+        changed = max(lower, higher) >= SURPRISING
+        self._surprises[name] = CALM if changed else (lower, higher, mean, spread)
         return changed
 
     def to_dict(self) -> dict[str, Any]:

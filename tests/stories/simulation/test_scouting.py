@@ -32,10 +32,10 @@ class Ways:
 
         return work
 
-    async def often(self, calls: int) -> None:
+    async def often(self, calls: int, effects: str = "none") -> None:
         for _ in range(calls):
             began = ASYNCIO.now()
-            how = {"name": "job", "effects": "none", "alternatives": {"replica": self.replica}}
+            how = {"name": "job", "effects": effects, "alternatives": {"replica": self.replica}}
             await self.engine.execute_quantum(self.primary, **how)
             self.took.append(ASYNCIO.now() - began)
             await sleep(0.02)
@@ -63,17 +63,26 @@ def test_no_caller_waits_for_the_sake_of_what_is_found_out(played):
     assert 2 >= len(late)
 
 
-def test_the_model_is_that_of_the_way_in_force(played):
-    """One call in twenty went the other way at first; so copies and limits are not set for a mixture."""
-    latency = played.target.latency
+@pytest.mark.parametrize("effects", ["none", "unknown"])
+def test_the_model_is_that_of_the_way_in_force(effects):
+    """One call in twenty goes the other way at first; so copies and limits are not set for a mixture."""
+    ways = Ways(seed=6)
+    with virtual_time(6):
+        asyncio.run(ways.often(400, effects))
+    target = ways.target
+    ways.engine.aclose_sync()
+    traffic = target.traffic
 
-    assert 1_000 < latency.count
-    assert 0.08 > latency.value(0.97)
+    assert 15 < ways.asked.count("primary")
+    assert 300 < traffic.ok.count
+    assert 0.08 > traffic.ok.value(0.98)
+    assert 4 > traffic.cut.count
 
 
 def test_failures_at_random_are_no_spell_of_trouble(played):
     """Successes count that lie between them, though none of them is made by arithmetic alone: no pause is learned."""
     assert 0.05 >= played.target.plan.retry.backoff.first
+    assert 1_000 < played.target.traffic.lags.quiet[0]
 
 
 def test_what_is_found_out_about_costs_few_requests(played):
