@@ -23,7 +23,7 @@ TAILS = (0.01, 0.001)  # shares of calls that may take longer: the tail is what 
 TIME, LOAD = 0.3 * 0.4 * 50.0, 0.2 * 100.0  # points of a score: for a tail ten times as short; for all the headroom
 HEADROOM = 0.25  # share of extra requests that a target is thought to bear
 LITTLE = 0.0058  # of load: what a second copy may cost, that only the far tail has anything of
-WORTH = 0.2  # points that copies have to bring: less is noise
+WORTH = 1.0  # points that copies have to bring, of both tails: less is noise
 
 
 class Hedging(NamedTuple):
