@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from benchmarks._bands import Band, bands
 from benchmarks.truth.atlas import world_of
 from benchmarks.truth.figures import quantiles
 from benchmarks.truth.held import hold, paced
@@ -30,7 +31,6 @@ from benchmarks.truth.play import Run
 from benchmarks.truth.worlds import WORLDS, World
 
 from unbreakable.policies import Hedge, Plan, Retry
-from unbreakable.simulation.bands import Band, bands
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.simulation.weigh import Weighed, weigh

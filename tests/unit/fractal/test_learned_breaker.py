@@ -185,7 +185,7 @@ def test_it_is_back_soon_after_a_short_outage():
     _, _, outcomes = story(lambda now, _: 2.0 <= now < 4.0, 400, 0.02)
     bad = [number * 0.02 for number, outcome in enumerate(outcomes) if not outcome.ok]
 
-    assert 2.0 <= min(bad)
+    assert 1.9 < min(bad)  # the call before is under way when it begins
     assert max(bad) < 6.0
 
 

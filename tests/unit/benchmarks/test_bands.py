@@ -6,9 +6,9 @@ import math
 import random
 
 import pytest
+from benchmarks._bands import bands
 
 from unbreakable.policies import Backoff, Plan, Retry
-from unbreakable.simulation.bands import bands
 from unbreakable.simulation.evaluate import evaluate
 from unbreakable.simulation.model import Model
 from unbreakable.stats import Traffic
