@@ -62,8 +62,8 @@ async def test_a_crowd_is_served_one_after_the_other(partner, ask):
 @pytest.mark.parametrize(("ask", "kind"), crossed(["async", "sync"], [seen, Wrapped]), indirect=["ask"])
 async def test_whoever_waits_in_vain_was_not_sent_and_opens_no_circuit(partner, ask, kind):
     """The service is well: it answers each request that it is sent."""
-    partner.answers(partner.reply(200, delay=1.6))
-    async with node(partner, kind, method="POST", deadline=2.6, breaker=ub.CircuitBreaker(3)) as api:
+    partner.answers(partner.reply(200, delay=0.9))
+    async with node(partner, kind, method="POST", deadline=1.5, breaker=ub.CircuitBreaker(3)) as api:
         outcomes = await asked(api, ask, 6)
 
         assert 3 <= sum(isinstance(outcome.error, NotSent) for outcome in outcomes)
