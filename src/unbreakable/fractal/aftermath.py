@@ -15,6 +15,7 @@ from unbreakable.stats import Lags
 from unbreakable.stats.lags import spread
 
 MOST_KEPT = 16  # failures after which attempts are told apart
+MOST_FOLLOWED = 16  # failures at a time: of a target that hardly ever answers, some tell as much as all
 SPARSEST = 64  # one failure in so many is kept where there are very many
 KEPT_FOR = 20.0  # seconds: what fails later has other reasons
 QUIET = 2.0  # seconds after which a failure is one of others
@@ -48,13 +49,16 @@ class Aftermath:
 
     def follow(self, lags: Lags, faults: Sequence[Fault], good: int, relieved: float, now: float) -> None:
         """Count in *lags* so many *good* attempts and *faults* until *now*; the last relief came at *relieved*."""
-        at, before = self.seen_until, 0
-        for fault in sorted(faults, key=lambda each: (each.after, each.began)):
+        at, before, self.seen_until = self.seen_until, 0, now
+        in_order = sorted(faults, key=lambda each: (each.after, each.began))
+        for fault in in_order[:MOST_FOLLOWED]:
             self._between(lags, fault.after - before, at, fault.began, fault.relieved)
             self._failed(lags, fault.began)
             at, before = fault.began, max(before, fault.after)
-        self._between(lags, good - before, at, now, relieved)
-        self.seen_until = now
+        if len(faults) <= MOST_FOLLOWED:
+            self._between(lags, good - before, at, now, relieved)
+        else:
+            self.latest = in_order[-1].began
 
     def _between(self, lags: Lags, good: int, begin: float | None, end: float, relieved: float) -> None:
         if good <= 0 or begin is None or end <= begin:

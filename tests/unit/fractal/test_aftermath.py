@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from unbreakable.fractal.aftermath import MOST_KEPT, Aftermath, Fault
+from unbreakable.fractal.aftermath import MOST_FOLLOWED, MOST_KEPT, Aftermath, Fault
 from unbreakable.simulation.spells import spells
 from unbreakable.stats import Lags
 
@@ -100,3 +100,15 @@ def test_a_clock_that_steps_back_counts_nothing_twice():
     after.follow(lags, [Fault(2, 40.0, 0.1, 90.0)], 7, 90.0, 41.0)
 
     assert all(0.0 <= failed <= seen for _, seen, failed in lags.value())
+
+
+def test_of_very_many_failures_some_are_followed():
+    """A target that is down costs no more than one that fails now and then, and what comes next is followed again."""
+    lags, after = Lags(), Aftermath()
+    after.follow(lags, [Fault(number, 10.0 + number / 100, 0.1, NEVER) for number in range(1_000)], 1_000, NEVER, 30.0)
+    counted = sum(seen for _, seen, _ in lags.value())
+    after.follow(lags, [], 10, NEVER, 31.0)
+
+    assert counted < MOST_FOLLOWED * 2 * MOST_KEPT
+    assert 19.99 == pytest.approx(after.latest)
+    assert sum(seen for _, seen, _ in lags.value()) > counted
