@@ -8,14 +8,15 @@ comes much sooner than they would then, calls come in bunches, and they are take
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from unbreakable.stats import Lags
-from unbreakable.stats.lags import spread
+from unbreakable.stats.lags import bin_of, spread
 
 MOST_KEPT = 16  # failures after which attempts are told apart
-MOST_FOLLOWED = 16  # failures at a time: of a target that hardly ever answers, some tell as much as all
+MOST_FOLLOWED, FEW = 64, 8  # failures at a time: few of a target that failed as often the last time as well
 SPARSEST = 64  # one failure in so many is kept where there are very many
 KEPT_FOR = 20.0  # seconds: what fails later has other reasons
 QUIET = 2.0  # seconds after which a failure is one of others
@@ -43,7 +44,7 @@ class Aftermath:
         #: else those are kept after which nothing failed
         self.kept: list[float] = []
         self.latest = -math.inf  #: when the latest failed attempt began
-        self.count, self.stride = 0, 1
+        self.count, self.stride, self.is_down = 0, 1, False
         self.seen_until: float | None = None
         self.gap: float | None = None  #: seconds between a failure and the first success after it, as a mean
 
@@ -51,11 +52,12 @@ class Aftermath:
         """Count in *lags* so many *good* attempts and *faults* until *now*; the last relief came at *relieved*."""
         at, before, self.seen_until = self.seen_until, 0, now
         in_order = sorted(faults, key=lambda each: (each.after, each.began))
-        for fault in in_order[:MOST_FOLLOWED]:
+        most, self.is_down = FEW if self.is_down else MOST_FOLLOWED, len(faults) > MOST_FOLLOWED
+        for fault in in_order[:most]:
             self._between(lags, fault.after - before, at, fault.began, fault.relieved)
             self._failed(lags, fault.began)
             at, before = fault.began, max(before, fault.after)
-        if len(faults) <= MOST_FOLLOWED:
+        if len(faults) <= most:
             self._between(lags, good - before, at, now, relieved)
         else:
             self.latest = in_order[-1].began
@@ -75,8 +77,7 @@ class Aftermath:
 
     def _failed(self, lags: Lags, began: float) -> None:
         self.kept = [each for each in self.kept if 0.0 <= began - each < KEPT_FOR]
-        for each in self.kept:
-            lags.update(began - each, failed=True)
+        lags.count(Counter(bin_of(began - each) for each in self.kept))
         if began - self.latest > QUIET:
             lags.update(failed=True)
         self.latest = began

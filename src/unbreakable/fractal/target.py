@@ -317,7 +317,8 @@ class Target:
 
     def take_fault(self, began: float, seconds: float) -> None:
         """Note an attempt, or a copy, that *began* then and failed after so many *seconds*."""
-        self.faults.append(Fault(len(self.ring) + self.first_detours, began, seconds, self.circuit.relieved))
+        fault = len(self.ring) + self.first_detours, began, seconds, self.circuit.relieved
+        self.faults.append(_new_tuple(Fault, fault))
 
     def take_repeat(self, failure: Failure, began: float, seconds: float, again: Failure | None) -> None:
         """Note what the attempt after a failed one came to, which *began* then and took so many *seconds*.

@@ -49,6 +49,12 @@ class Lags:
             self._seen[place] += units
             self._failed[place] += units * failed
 
+    def count(self, failures: Mapping[int, int]) -> None:
+        """Count *failures* by their bins: what ``update`` does of each of many at once."""
+        for place, times in failures.items():
+            self._seen[place] += times * UNIT
+            self._failed[place] += times * UNIT
+
     def merge(self, other: Lags) -> None:
         """Add what *other* has counted."""
         for mine, theirs in ((self._seen, other._seen), (self._failed, other._failed)):

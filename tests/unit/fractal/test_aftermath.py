@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from unbreakable.fractal.aftermath import MOST_FOLLOWED, MOST_KEPT, Aftermath, Fault
+from unbreakable.fractal.aftermath import FEW, MOST_FOLLOWED, MOST_KEPT, Aftermath, Fault
 from unbreakable.simulation.spells import spells
 from unbreakable.stats import Lags
 
@@ -106,9 +106,12 @@ def test_of_very_many_failures_some_are_followed():
     """A target that is down costs no more than one that fails now and then, and what comes next is followed again."""
     lags, after = Lags(), Aftermath()
     after.follow(lags, [Fault(number, 10.0 + number / 100, 0.1, NEVER) for number in range(1_000)], 1_000, NEVER, 30.0)
-    counted = sum(seen for _, seen, _ in lags.value())
-    after.follow(lags, [], 10, NEVER, 31.0)
+    counted = sum(failed for _, _, failed in lags.value())
+    after.follow(lags, [Fault(number, 30.0 + number / 100, 0.1, NEVER) for number in range(1_000)], 1_000, NEVER, 50.0)
+    again = sum(failed for _, _, failed in lags.value()) - counted
+    after.follow(lags, [], 10, NEVER, 51.0)
 
-    assert counted < MOST_FOLLOWED * 2 * MOST_KEPT
-    assert 19.99 == pytest.approx(after.latest)
-    assert sum(seen for _, seen, _ in lags.value()) > counted
+    assert counted < MOST_FOLLOWED * MOST_KEPT
+    assert again <= FEW * MOST_KEPT
+    assert 39.99 == pytest.approx(after.latest)
+    assert sum(seen for _, seen, _ in lags.value()) > counted + again
