@@ -71,7 +71,7 @@ async def recounted(make: Callable[[Context], Awaitable[Result[Any]]], ctx: Cont
         entry.seconds = ctx.runtime.now() - began - ctx.aside
         raise
     if isinstance(result, Failure) and result.refused:
-        call.recount.remove(entry)  # it was not made
+        call.recount = [each for each in call.recount if each is not entry]  # it was not made
     else:
         entry.end(ctx, result)
     return result

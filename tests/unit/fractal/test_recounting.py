@@ -9,7 +9,7 @@ import pytest
 import unbreakable as ub
 from unbreakable.errors import ValidationFailed
 from unbreakable.events import CallEnded
-from unbreakable.fractal.recounting import recounted
+from unbreakable.fractal.recounting import MOST, recounted
 from unbreakable.policies import Context
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
@@ -215,3 +215,12 @@ def test_nobody_else_hears_of_it():
     node.execute_sync()
 
     assert ["Succeeded"] == [type(event).__name__ for event in told]
+
+
+def test_of_very_many_attempts_the_first_ones_are_told():
+    """A call that repeats without end takes no room without end, nor does one that is refused in the end."""
+    retry = ub.Retry(MOST + 3, backoff=ub.Backoff(0.0))
+    (call,) = told_of([(0.1, GONE)] * (MOST + 3), retry=retry, budget=False, breaker=False, deadline=1e6)
+    (refused,) = told_of([(0.1, GONE)] * (MOST + 1), retry=retry, budget=False, breaker=ub.CircuitBreaker(MOST + 1))
+
+    assert MOST == len(call.attempts) == len(refused.attempts)
