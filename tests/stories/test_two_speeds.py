@@ -162,7 +162,7 @@ def figures(node: ub.FractalNode) -> Any:
         status.remedies,
         status.signatures,
         [(round(lag, 6), failed) for lag, failed in node.target.repeats],
-        [(fault.after, round(fault.seconds, 6)) for fault in node.target.faults],
+        [(fault[0], round(fault[2], 6)) for fault in node.target.faults],
     )
 
 

@@ -68,7 +68,7 @@ def told_of(answers, form, **options):
             "learned": (
                 sorted([*target.ring, *(each.attempt for each in target.detours)]),
                 [*target.ages, *target.beside_cut],
-                [fault.seconds for fault in target.faults],
+                [fault[2] for fault in target.faults],
             ),
             "left": (len(ASYNCIO.branches), status.in_flight),
         }

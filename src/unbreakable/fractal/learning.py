@@ -9,21 +9,23 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from unbreakable.events import DriftDetected, PlanPublished
-from unbreakable.fractal.aftermath import Fault
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Detour, Forecast, Repeat, Target, taken
+from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Target
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import learned_limit
 from unbreakable.runtime import BLOCKING, Runtime
 from unbreakable.runtime.chore import quietly
-from unbreakable.stats import Arms, Lags, Quantile, Traffic
+from unbreakable.stats import Arms, Quantile, Traffic
+
+if TYPE_CHECKING:
+    from unbreakable.fractal.batch import Batch
 
 GROWN = 1.25  # a plan is made anew when what it rests on has grown by so much
 LEARNED = ("retry", "timeout", "hedge", "breaker")  # policies that a plan tells of
@@ -83,53 +85,10 @@ def learn_the_rest(node: Any) -> None:
         quietly(functools.partial(learn, node, target, node.drivers[0]))
 
 
-class Batch(NamedTuple):
-    """Hold what piled up since last time: seconds of attempts and calls, and how many calls failed.
-
-    ``folded`` are successes, beyond those of ``ok``, that came too fast to be looked at one by one.
-    """
-
-    ok: list[float]
-    quick: int  #: of those of ``ok``, how many succeeded at their first attempt
-    folded: Quantile
-    faults: list[Fault]
-    cut: list[float]
-    beside: list[float]
-    beside_cut: list[float]
-    sent: list[float]
-    repeats: list[Repeat]
-    calls: list[float]
-    failed_calls: int
-    at_once: list[float]  #: seconds of calls by arithmetic alone
-    detours: list[Detour]
-    lost: int  #: calls that failed, and not for being refused
-    limited: int  #: of those that were cut, how many a learned limit has cut
-
-    def traffic(self, lags: Lags) -> Traffic:
-        """Return the attempts as a statistic, together with what came after failures."""
-        traffic = Traffic()
-        traffic.update(
-            ok=self.ok,
-            failed=[fault.seconds for fault in self.faults],
-            cut=self.cut,
-            beside=self.beside,
-            beside_cut=self.beside_cut,
-            sent=self.sent,
-            repeats=len(self.repeats),
-            repeats_failed=sum(failed for _, failed in self.repeats),
-        )
-        traffic.ok.merge(self.folded)
-        traffic.lags.merge(lags)
-        return traffic
-
-    @property
-    def succeeded(self) -> int:
-        """Return how many attempts succeeded."""
-        return len(self.ok) + self.folded.count
-
-
 def learn(node: Any, target: Target, runtime: Runtime) -> None:
     """Learn from what piled up since last time."""
+    from unbreakable.fractal.batch import drain, lags_of  # no call waits for it
+
     if not target.learning.take():
         return  # somebody is at it
     try:
@@ -153,55 +112,6 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         target.count_down()
     finally:
         target.learning.release()
-
-
-def drain(target: Target) -> Batch:
-    """Take what piled up."""
-    first, (quick, detours, folded) = target.first_detours, target.take_successes()
-    bad = target.counts.failed + target.counts.degraded
-    target.bad_seen, new = bad, max(0, bad - target.bad_seen)
-    lost, target.lost_seen = target.lost - target.lost_seen, target.lost
-    limited, target.cuts_seen = target.cuts - target.cuts_seen, target.cuts
-    return Batch(
-        ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours if not detour.beside]),
-        quick=len(quick) + first,
-        folded=folded,
-        faults=taken(target.faults),
-        cut=taken(target.ages),
-        beside=taken(target.beside),
-        beside_cut=taken(target.beside_cut),
-        sent=taken(target.sent),
-        repeats=taken(target.repeats),
-        calls=in_order(quick, [(detour.after, detour.call) for detour in detours]),
-        failed_calls=new,
-        limited=limited,
-        at_once=quick,
-        detours=detours,
-        lost=lost,
-    )
-
-
-def lags_of(target: Target, batch: Batch, now: float) -> Lags:
-    """Return how long after failures the attempts of *batch* began."""
-    lags = Lags()
-    target.aftermath.follow(lags, batch.faults, batch.quick + batch.folded.count, target.circuit.relieved, now)
-    for lag in [lag for lag, failed in batch.repeats if not failed]:  # else it is among the faults
-        lags.update(lag)
-    return lags
-
-
-def in_order(quick: Sequence[float], others: Iterable[tuple[int, float]]) -> list[float]:
-    """Return *quick* and *others*, each after so many of the quick ones, as they came: a drift is a matter of order.
-
-    >>> in_order([0.1, 0.1, 0.1], [(1, 0.5), (3, 0.6)])
-    [0.1, 0.5, 0.1, 0.1, 0.6]
-    """
-    merged, done = list[float](), 0
-    for after, seconds in others:
-        merged += quick[done:after]
-        merged.append(seconds)
-        done = max(done, after)
-    return [*merged, *quick[done:]]
 
 
 def persist(target: Target, memory: Memory | None, node: Any, fresh: Traffic, *, forgets: bool) -> None:

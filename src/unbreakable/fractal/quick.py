@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 from unbreakable.fractal import learning
 from unbreakable.fractal.judging import quality_of
 from unbreakable.fractal.pursuit import Late
-from unbreakable.fractal.recounting import tell_left, tell_success
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trying import accept, captured, check_shape, refusal, refused_by, unjudged
 from unbreakable.fractal.turning_away import way_back
@@ -197,6 +196,8 @@ def way_out(node: Any, target: Target, runtime: Runtime) -> Succeed:  # noqa: C9
         if len(ring) >= target.fold_at:
             learning.learn_soon(node, target, runtime)
         if node.listeners:
+            from unbreakable.fractal.recounting import tell_success  # success does not pay for it
+
             tell_success(ctx, elapsed)
         return value
 
@@ -271,6 +272,8 @@ def fail(ctx: Context, error: BaseException) -> bool:
         deeds.cancelled(ctx)
         deeds.tell_outside(ctx)
         if ctx.node.listeners:
+            from unbreakable.fractal.recounting import tell_left  # success does not pay for it
+
             tell_left(ctx)
         close(ctx)
     return ctx.first is not None

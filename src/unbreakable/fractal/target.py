@@ -7,9 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
-from unbreakable.fractal.aftermath import Aftermath, Fault
 from unbreakable.fractal.experience import Experience
-from unbreakable.fractal.recounting import recount_first
 from unbreakable.fractal.turning_away import is_all
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
@@ -57,6 +55,9 @@ class Detour(NamedTuple):
 Repeat = tuple[float, bool]  #: after how many seconds an attempt followed a failed one, and whether it failed, too
 
 
+NOT_FOLLOWED: Any = None  # the Aftermath of a target of which nobody has learned yet
+
+
 class Forecast(Record):
     """Say what the next calls are expected to be like: share of good ones, median and 99th percentile in seconds."""
 
@@ -91,10 +92,10 @@ class Target:
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
         self.detours: deque[Detour] = deque()  #: of those by the script
         self.turned_away: deque[None] = deque()  #: calls that an open circuit refused by arithmetic alone
-        self.faults: deque[Fault] = deque(maxlen=MOST_PILED)  #: attempts that failed
+        self.faults: deque[tuple[int, float, float, float]] = deque(maxlen=MOST_PILED)  #: what a Fault is made of
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
         self.beside, self.beside_cut, self.sent = (deque[float](maxlen=MOST_PILED) for _ in range(3))  #: of copies
-        self.repeats, self.aftermath = deque[Repeat](maxlen=MOST_PILED), Aftermath()  #: what came after failures
+        self.repeats, self.aftermath = deque[Repeat](maxlen=MOST_PILED), NOT_FOLLOWED  #: what came after failures
         self.in_haste = NOTHING  #: seconds of successes that nobody came to learn from before there were too many
         self.fold_at, self.strained_at, self.folded = COLD, STRAIN, 0
         self.lock, self.learning = new_lock(), Latch()
@@ -206,6 +207,8 @@ class Target:
             result, ctx.first = ctx.first, None
             if result is not ctx.pursuit:
                 if ctx.node.listeners:
+                    from unbreakable.fractal.recounting import recount_first  # success does not pay for it
+
                     recount_first(ctx, result)
                 return result
         if ctx.race is not None and ctx.attempt == 1:
@@ -317,8 +320,7 @@ class Target:
 
     def take_fault(self, began: float, seconds: float) -> None:
         """Note an attempt, or a copy, that *began* then and failed after so many *seconds*."""
-        fault = len(self.ring) + self.first_detours, began, seconds, self.circuit.relieved
-        self.faults.append(_new_tuple(Fault, fault))
+        self.faults.append((len(self.ring) + self.first_detours, began, seconds, self.circuit.relieved))
 
     def take_repeat(self, failure: Failure, began: float, seconds: float, again: Failure | None) -> None:
         """Note what the attempt after a failed one came to, which *began* then and took so many *seconds*.

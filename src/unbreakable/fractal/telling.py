@@ -6,7 +6,6 @@ from typing import Any
 
 from unbreakable.errors import told_by
 from unbreakable.events import Explained, Failed, Healed, Succeeded
-from unbreakable.fractal.recounting import tell_end, tell_left
 from unbreakable.fractal.signature import relatives
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Context
@@ -95,6 +94,8 @@ def announce(ctx: Context, result: Result[Any]) -> None:
         else:
             ctx.emit(Succeeded, elapsed=elapsed)
     if ctx.node.listeners:
+        from unbreakable.fractal.recounting import tell_end  # success does not pay for it
+
         tell_end(ctx, result, status_of(ctx, result))
     if status_of(ctx, result) is not Status.OK and ctx.node.hears(Explained):
         outcome = outcome_of(ctx, result)
@@ -104,6 +105,8 @@ def announce(ctx: Context, result: Result[Any]) -> None:
 def announce_left(ctx: Context) -> None:
     """Tell whoever listens that the caller has cancelled the call."""
     if ctx.node.listeners:
+        from unbreakable.fractal.recounting import tell_left  # success does not pay for it
+
         tell_left(ctx)
 
 

@@ -21,7 +21,6 @@ from unbreakable.errors import (
 )
 from unbreakable.events import CallEnded
 from unbreakable.fractal.judging import SAID_NOTHING, Verify, fitted, is_refusal, refuse_awaitable
-from unbreakable.fractal.recounting import recounted
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import relatives, root_cause, told_of
 from unbreakable.fractal.suspects import suspects_of
@@ -127,6 +126,8 @@ class Attempting:
     def attempt(self, ctx: Context) -> Awaitable[Result[Any]]:
         """Return what the work returned if it passes, else the failure; only cancellations are raised."""
         if ctx.node.listeners and ctx.node.hears(CallEnded):
+            from unbreakable.fractal.recounting import recounted  # success does not pay for it
+
             return recounted(self._made, ctx)
         return self._made(ctx)
 

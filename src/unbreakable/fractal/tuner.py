@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from unbreakable.fractal.learned_breaker import with_learned_breaker
 from unbreakable.fractal.ports import Gone
 from unbreakable.fractal.settings import Settings
 from unbreakable.policies import Hedge, Plan
@@ -29,6 +28,8 @@ class Tuner:
 
     def plan(self, target: str, before: Plan, traffic: Traffic, dice: Callable[[], float]) -> Plan:
         """Return *before* with what was not pinned tuned to *traffic*; see the table of defaults in the docs."""
+        from unbreakable.fractal.learned_breaker import with_learned_breaker  # no call waits for it
+
         p50, p95, p99 = (traffic.ok.value(q) for q in (0.5, 0.95, 0.99))
         if p50 is None or p95 is None or p99 is None:
             return before

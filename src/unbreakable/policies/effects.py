@@ -11,7 +11,6 @@ from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.chain import behind, members
 from unbreakable.policies.check import refuse
 from unbreakable.policies.network import http_status, meaning_of
-from unbreakable.policies.sent_before import was_sent_before
 
 Effects: TypeAlias = Literal["none", "idempotent", "unknown", "once"]
 
@@ -55,7 +54,11 @@ def is_unsent(error: BaseException) -> bool:
     meaning = meaning_of(error)
     if told_by(error, "may_have_arrived") is True or _word_of(error) is True:
         return False
-    return is_a(error, NotSent) or (meaning is not None and meaning.unsent and not was_sent_before(error))
+    if is_a(error, NotSent) or meaning is None or not meaning.unsent:
+        return is_a(error, NotSent)
+    from unbreakable.policies.sent_before import was_sent_before  # hardly any failure asks
+
+    return not was_sent_before(error)
 
 
 def tell_of_all(failure: Failure, effects: Effects, *, doubtful: bool) -> None:

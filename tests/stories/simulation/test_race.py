@@ -226,7 +226,7 @@ def test_a_copy_that_fails_is_known_to_have_failed(fails, winner):
         assert winner == await ways.ask(engine)
         target = of(engine).target
         return (
-            [fault.seconds for fault in target.faults],
+            [fault[2] for fault in target.faults],
             round(target.arms.value(fails)[1]),
             of(engine).get_status().success_count,
         )
