@@ -128,7 +128,7 @@ def interrupted_here(job, error, at):
     with Interrupted(error, at) as signal:
         try:
             job.call()
-        except (error, OSError, ub.errors.ValidationFailed) as raised:
+        except (error, OSError, ub.errors.ValidationFailed, ub.errors.VerificationFailed) as raised:
             came_up = type(raised)
     left = [gate.made - len(gate.free) for gate in job.gates()], ub.current()
     job.fails = 0
