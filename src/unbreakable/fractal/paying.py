@@ -92,14 +92,7 @@ class Paying:
 
     def could_hedge(self, ctx: Context) -> bool:
         """Return whether the price of a second copy is there, as ``may_hedge`` takes it."""
-        purse, copies = self.payer.purse, self.payer.purse_for_copies
-        if purse is None or copies is None:
-            return True
-        cost = price(layers_around(ctx) + (ctx.attempt > 1))
-        successes, now = self.payer.successes(), ctx.runtime.now()
-        if cost is None or copies.level(successes, now) < 1.0:
-            return False
-        return purse.level(successes, now) >= cost + purse.reserve
+        return self._has_for_a_copy(ctx, take=False)
 
     def may_hedge(self, ctx: Context) -> bool:
         """Take the price of a second copy, as long as half of the starting budget is left for repeats.
@@ -107,6 +100,9 @@ class Paying:
         Copies are paid from a small purse of their own, too: what was saved up in quiet times must not go out in copies
         when a queue makes every call slow, and each of them makes it longer.
         """
+        return self._has_for_a_copy(ctx, take=True)
+
+    def _has_for_a_copy(self, ctx: Context, *, take: bool) -> bool:
         purse, copies = self.payer.purse, self.payer.purse_for_copies
         if purse is None or copies is None:
             return True
@@ -114,4 +110,6 @@ class Paying:
         successes, now = self.payer.successes(), ctx.runtime.now()
         if cost is None or copies.level(successes, now) < 1.0:
             return False
+        if not take:
+            return purse.level(successes, now) >= cost + purse.reserve
         return purse.spend(successes, now, keep=purse.reserve, price=cost) and copies.spend(successes, now)

@@ -10,6 +10,7 @@ from unbreakable.events import AttemptMade, CallEnded, Succeeded
 from unbreakable.fractal.signature import sign
 from unbreakable.outcome import Failure, Result, Status, Success, is_a
 from unbreakable.policies import Context
+from unbreakable.policies.deeds import call_of
 from unbreakable.policies.effects import may_repeat
 
 MOST = 256  # attempts, and copies, of a call that are told
@@ -83,13 +84,6 @@ def recount_first(ctx: Context, result: Failure) -> None:
         entry = Entry(ctx, result.began(ctx.runtime.now()))
         entry.end(ctx, result)
         ctx.recount = [entry]
-
-
-def call_of(ctx: Context) -> Context:
-    """Return the call of which *ctx* is an attempt, or a copy of one."""
-    while ctx.whole is not None:
-        ctx = ctx.whole
-    return ctx
 
 
 def is_given_up(ctx: Context, failure: Failure) -> bool:

@@ -55,9 +55,6 @@ class Detour(NamedTuple):
 Repeat = tuple[float, bool]  #: after how many seconds an attempt followed a failed one, and whether it failed, too
 
 
-NOT_FOLLOWED: Any = None  # the Aftermath of a target of which nobody has learned yet
-
-
 class Forecast(Record):
     """Say what the next calls are expected to be like: share of good ones, median and 99th percentile in seconds."""
 
@@ -77,6 +74,7 @@ class Target:
     on_loops: Any
     in_threads: Any
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
+    aftermath: Any = None  #: what came after failures, once somebody learns from that
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
     lost = 0  #: calls that failed, and not for being refused
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
@@ -95,7 +93,7 @@ class Target:
         self.faults: deque[tuple[int, float, float, float]] = deque(maxlen=MOST_PILED)  #: what a Fault is made of
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
         self.beside, self.beside_cut, self.sent = (deque[float](maxlen=MOST_PILED) for _ in range(3))  #: of copies
-        self.repeats, self.aftermath = deque[Repeat](maxlen=MOST_PILED), NOT_FOLLOWED  #: what came after failures
+        self.repeats: deque[Repeat] = deque(maxlen=MOST_PILED)
         self.in_haste = NOTHING  #: seconds of successes that nobody came to learn from before there were too many
         self.fold_at, self.strained_at, self.folded = COLD, STRAIN, 0
         self.lock, self.learning = new_lock(), Latch()
@@ -316,7 +314,7 @@ class Target:
             self.cuts += failure.soft
             self.ages.append(failure.elapsed)
         elif blamed:
-            self.take_fault((failure.at or 0.0) - failure.elapsed, failure.elapsed)
+            self.take_fault(failure.began(0.0), failure.elapsed)
 
     def take_fault(self, began: float, seconds: float) -> None:
         """Note an attempt, or a copy, that *began* then and failed after so many *seconds*."""
@@ -333,8 +331,7 @@ class Target:
         if failure.soft:
             self.slow_again += SHARE_OF_ONE * ((was_cut or seconds > failure.elapsed) - self.slow_again)
         if not (failure.cut or was_cut):
-            lag = began - (failure.at or began) + failure.elapsed
-            self.repeats.append((max(0.0, lag), again is not None))
+            self.repeats.append((max(0.0, began - failure.began(began)), again is not None))
 
     def take_in_vain(self) -> None:
         """Note that an attempt was late and won all the same: it was overtaken in vain."""

@@ -132,22 +132,20 @@ class Attempting:
         return self._made(ctx)
 
     async def _made(self, ctx: Context) -> Result[Any]:
+        under_way = ctx.pursuit is not None
+        if not under_way and (ctx.plan.costs_threads or ctx.plan.hedges or ctx.raced or ctx.apart):
+            deeds.may_be_left(ctx)
         try:
-            result = await (self._attempt(ctx) if ctx.pursuit is None else ctx.pursuit.first_attempt(ctx))
+            result = await (ctx.pursuit.first_attempt(ctx) if under_way else self._judged(ctx))
         except BaseException:
             firsts.given_up(ctx)
             raise
+        finally:
+            if not under_way:
+                ctx.end_attempt()
         if isinstance(result, Failure):
             firsts.failed(ctx, result)
         return result
-
-    async def _attempt(self, ctx: Context) -> Result[Any]:
-        if ctx.plan.costs_threads or ctx.plan.hedges or ctx.raced or ctx.apart:
-            deeds.may_be_left(ctx)
-        try:
-            return await self._judged(ctx)
-        finally:
-            ctx.end_attempt()
 
     async def _judged(self, ctx: Context) -> Result[Any]:
         book = ctx.notebook

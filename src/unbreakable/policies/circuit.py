@@ -296,10 +296,13 @@ class Circuit:
         self.in_vain += before is State.HALF_OPEN
         if before is State.CLOSED and now - self.closed_at >= self.rested:
             self.rests = 0
-        self.rested = self.settings.rest_after(self.rests, (self.phase + self.rests * GOLDEN) % 1.0)
+        self.rested = self._rest_after(self.rests)
         self.rests += 1
         self.until = now + self.rested
         self.recent = self._nothing_recent()
+
+    def _rest_after(self, vain: int) -> float:
+        return self.settings.rest_after(vain, (self.phase + vain * GOLDEN) % 1.0)
 
     def _nothing_recent(self) -> Recent | None:
         settings = self.settings
@@ -330,7 +333,7 @@ class Circuit:
             if settings.shares_of != before.shares_of:
                 self.recent = self._nothing_recent()
             if self.state is State.OPEN:
-                rest = settings.rest_after(self.rests - 1, (self.phase + (self.rests - 1) * GOLDEN) % 1.0)
+                rest = self._rest_after(self.rests - 1)
                 sooner = self.until - self.rested + rest
                 self.until, self.rested = min(self.until, sooner), min(self.rested, rest)
                 self.line.call_all()

@@ -17,14 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unbreakable.policies import Plan
-from unbreakable.simulation.model import POINTS, Model
+from unbreakable.simulation.model import FOR_EVER, POINTS, Model
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.simulation.universes import LATER, MOST_ATTEMPTS, MOST_COPIES, UNIVERSES, Luck, Universes, universes
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 FINE = 5  # bits: 32 buckets to each doubling of a duration
 LOWEST, HIGHEST = -17, 15  # powers of two, in seconds
-FOR_EVER = np.float32(math.inf)
 LONG = 1e9  # seconds: no deadline
 
 

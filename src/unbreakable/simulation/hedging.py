@@ -14,14 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unbreakable.simulation.model import POINTS, Model
+from unbreakable.simulation.model import FOR_EVER, POINTS, Model
+from unbreakable.simulation.score import HEADROOM, OF_P99, TENFOLD, ScoreWeights
 
-FOR_EVER = np.float32(np.inf)
 PLACES = np.linspace(0.80, 0.99, 77)  # of an attempt's time, as shares: when copies might be sent
 MOMENTS = 256  # at which is looked how many calls are still under way
 TAILS = (0.01, 0.001)  # shares of calls that may take longer: the tail is what copies are for
-TIME, LOAD = 0.3 * 0.4 * 50.0, 0.2 * 100.0  # points of a score: for a tail ten times as short; for all the headroom
-HEADROOM = 0.25  # share of extra requests that a target is thought to bear
 LITTLE = 0.0058  # of load: what a second copy may cost, that only the far tail has anything of
 WORTH = 1.0  # points that copies have to bring, of both tails: less is noise
 
@@ -68,8 +66,8 @@ class Waiting:
         return np.maximum(0.0, (late - self.slow) / (1.0 - self.slow))
 
 
-def best_delay(model: Model) -> Hedging | None:
-    """Return the delay that is worth most, in points of a score; None where none is worth its load."""
+def best_delay(model: Model, weights: ScoreWeights) -> Hedging | None:
+    """Return the delay that is worth most, in points of a score with those *weights*; None where none is its load."""
     answers = model.answers[np.isfinite(model.answers)]
     if answers.size < POINTS // 2:
         return None
@@ -83,8 +81,11 @@ def best_delay(model: Model) -> Hedging | None:
     copies = np.where(second <= LITTLE, 2, 1)
     late = _reached(lambda at: waiting.together(at, delays, copies[:, None]), (len(delays), len(TAILS)), moments)
     alone = _reached(waiting.alone, (1, len(TAILS)), moments)
-    worth = -LOAD * np.minimum((first + np.where(copies == 2, second, 0.0)) / HEADROOM, 1.0) ** 2
-    worth = worth + TIME * np.log10(alone / late).sum(axis=1)
+    total = weights.time + weights.quality + weights.risk
+    worth = (
+        -100.0 * weights.risk / total * np.minimum((first + np.where(copies == 2, second, 0.0)) / HEADROOM, 1.0) ** 2
+    )
+    worth = worth + TENFOLD * OF_P99 * weights.time / total * np.log10(alone / late).sum(axis=1)
     best = int(np.argmax(worth))
     if worth[best] <= WORTH:
         return None

@@ -49,10 +49,9 @@ class Entry:
         self.ok, self.failed = self.ok + len(took), self.failed + failed
         self.expected += self.prediction.success * (len(took) + failed)
         bounds = (self.prediction.p50, self.prediction.p90, self.prediction.p99)
-        for place, bound in enumerate(bounds):
-            self.within[place] += sum(seconds <= bound for seconds in took)
-        self.recent += len(took)
-        self.recent_within += sum(seconds <= self.prediction.p90 for seconds in took)
+        within = [sum(seconds <= bound for seconds in took) for bound in bounds]
+        self.within = [old + new for old, new in zip(self.within, within, strict=True)]
+        self.recent, self.recent_within = self.recent + len(took), self.recent_within + within[1]
         if self.recent > RECENT:
             self.recent, self.recent_within = self.recent // 2, self.recent_within // 2
 

@@ -16,6 +16,7 @@ from unbreakable.simulation.spells import Spells, spells
 from unbreakable.stats import Quantile, Traffic
 from unbreakable.stats.quantile import edges
 
+FOR_EVER = np.float32(math.inf)
 POINTS = 4096  # equally likely durations that stand for a distribution
 SUPPORT = 5.0  # observations beyond a quantile that it takes to believe it
 NOTHING_SEEN = 0.01  # seconds that a failure is taken to need before one was seen

@@ -11,12 +11,11 @@ from unbreakable.policies import Context, Hedge, Inner
 from unbreakable.policies.check import refuse
 from unbreakable.policies.circuit import State
 from unbreakable.policies.effects import checked
+from unbreakable.simulation.leftovers import Leftovers
 from unbreakable.simulation.select import outlasted
 
 if TYPE_CHECKING:
     from unbreakable.simulation.jobs import Order
-
-MOST_LEFT = 8  # losers of one job that are at work in threads: beyond that its calls are ordinary ones
 
 
 class TwoAtOnce(Hedge):
@@ -80,25 +79,15 @@ class Race:
             self.fault = fault
 
 
-class Left:
+class Left(Leftovers[Race]):
     """The races of one job whose losers are at work in threads although the calls are over."""
-
-    def __init__(self) -> None:
-        self._until: dict[Race, float] = {}  #: and until when: a thread that hangs, or was there before a fork
-
-    def has_room(self, now: float) -> bool:
-        """Return whether one more may be left so."""
-        for each, until in list(self._until.items()):
-            if until < now:
-                self._until.pop(each, None)
-        return len(self._until) < MOST_LEFT
 
     def look(self, race: Race, ctx: Context) -> None:
         """See whether a copy of *race*, of which the one of *ctx* has ended, is left at work."""
         if race.is_won and race.is_at_work and not ctx.runtime.preemptive:
-            self._until[race] = ctx.deadline
+            self.take(race, ctx.deadline)
         else:
-            self._until.pop(race, None)
+            self.drop(race)
 
 
 def check_race(race: object, effects: Any) -> None:

@@ -17,6 +17,8 @@ from unbreakable.policies.check import refuse
 from unbreakable.simulation.prediction import Prediction
 
 HEADROOM = 0.25  # share of extra requests that a target is thought to bear
+OF_P50, OF_P90, OF_P99 = 0.4, 0.2, 0.4  # what each weighs in the score of time
+TENFOLD = 50.0  # points of it for being ten times as fast
 NINES = 4.0  # of success that count as perfect
 
 
@@ -46,8 +48,8 @@ class Scores(NamedTuple):
 
 def score(found: Prediction, baseline: Prediction, observations: int, weights: ScoreWeights) -> Scores:
     """Return the scores of a plan that is predicted to do *found* where one plain attempt does *baseline*."""
-    time = 0.4 * _time(found.p50, baseline.p50) + 0.2 * _time(found.p90, baseline.p90)
-    time += 0.4 * _time(found.p99, baseline.p99)
+    time = OF_P50 * _time(found.p50, baseline.p50) + OF_P90 * _time(found.p90, baseline.p90)
+    time += OF_P99 * _time(found.p99, baseline.p99)
     failing = 1.0 - found.success + 0.5 / max(1, observations)
     quality = 100.0 * _clipped(-math.log10(failing) / NINES) if failing < 1.0 else 0.0
     risk = 100.0 * (1.0 - _clipped((found.load - 1.0) / HEADROOM) ** 2)
@@ -60,7 +62,7 @@ def _time(seconds: float, baseline: float) -> float:
         return 0.0 if seconds > 0.0 else 100.0
     if baseline == math.inf:
         return 100.0
-    return 100.0 * _clipped(0.5 + 0.5 * math.log10(max(baseline, 1e-9) / seconds))
+    return 100.0 * _clipped(0.5 + TENFOLD / 100.0 * math.log10(max(baseline, 1e-9) / seconds))
 
 
 def _clipped(share: float) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from unbreakable.simulation.score import HEADROOM
 from unbreakable.stats import Arms
 
 KEPT = 0.995  # what each use of an arm leaves of older evidence on it: its last 200 uses count
@@ -30,7 +31,7 @@ MOST_LOOKS = 0.02  # share of the calls that look at an arm of which nothing is 
 # distribution of the logarithm these are the mean and so many standard deviations.
 TAIL = 0.2 * 1.2816 + 0.4 * 2.3263
 UNIT = 15.0 / math.log(10.0)  # points
-HEADROOM, WASTE = 0.25, 20.0 / UNIT  # a quarter of requests in vain costs 20 points; what is beyond, in proportion
+WASTE = 20.0 / UNIT  # a quarter of requests in vain costs 20 points; what is beyond, in proportion
 LOST = 12.5 / UNIT / math.log(10.0)  # ten times as many lost calls cost 12.5 points
 FEWEST_LOST = 1e-4  # share of calls below which no difference is made
 PRIOR = 2.0  # uses of an arm that are thought to have been well

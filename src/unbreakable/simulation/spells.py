@@ -19,9 +19,7 @@ ENOUGH = 1_500.0  # attempts at a lag: more are of the same few spells, and do n
 LEAST = 0.03  # by which failures have to be likelier right after others
 TAUS = 0.01 * 2.0 ** np.arange(0.0, 14.0, 0.5)
 SURE_TO_FAIL = 0.999
-BEGIN_NONE = (
-    0.5  # share of failures out of quiet that are not the first of a spell: nobody knows, and half is never far
-)
+BEGIN_NONE = 0.5  # share of failures out of quiet that begin no spell: nobody knows, and half is never far
 
 
 class Spells(NamedTuple):

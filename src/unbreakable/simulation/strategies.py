@@ -32,6 +32,7 @@ from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.timeout import learned_limit
 from unbreakable.simulation.hedging import best_delay
 from unbreakable.simulation.model import Model
+from unbreakable.simulation.score import ScoreWeights
 
 LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
 LEAST_SPAN, LEAST_ONLY_PAUSE = 0.7, 0.3  # seconds that all pauses of a call come to, or its only one
@@ -64,14 +65,15 @@ WAITS = ((4, 0.125, 2.0), (4, 0.2, 1.5), (6, 0.1, 1.4), (6, 0.1, 2.0), (8, 0.1, 
 WORTH_WAITING = 4.0  # times as long as trouble is remembered: then it is over, or something else than a spell
 
 
-def candidates(model: Model, before: Plan, free: Free, u: float) -> Iterator[Plan]:
+def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreWeights) -> Iterator[Plan]:
     """Yield the plans to weigh, each named for its strategy; "adaptive" has several, of which the best counts.
 
-    *before* has what was pinned, *free* tells which policies were not; *u*, uniform, draws the random one.
+    *before* has what was pinned, *free* tells which policies were not; *u*, uniform, draws the random one; copies go
+    when the score, with its *weights*, says that they are worth most.
     """
     for name, shape in SHAPES.items():
         yield shaped(name, shape, model, before, free)
-    best = best_delay(model) if free("hedge") and may_run_twice_at_once(before.effects) else None
+    best = best_delay(model, weights) if free("hedge") and may_run_twice_at_once(before.effects) else None
     for shape in GRID:
         plan = shaped("adaptive", shape, model, before, free)
         for patient in (plan, *_waiting(plan, model, free)):

@@ -17,33 +17,23 @@ from unbreakable.fractal.pursuit import ENDS
 from unbreakable.policies import Context
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.runtime import Beside
+from unbreakable.simulation.leftovers import Leftovers
 from unbreakable.simulation.pairs import UNKNOWN, Pairs
 
 RUN_ON = 0.3  # share of the first attempts that would go on, should another one win
-MOST_RUNNING = 8  # of one job that go on at the same time
 
 
-class Running:
+class Running(Leftovers[Beside]):
     """The first attempts of one job that go on although their calls are over."""
 
-    def __init__(self) -> None:
-        self._until: dict[Beside, float] = {}  #: and until when: what was under way before a fork never ends
-
-    def has_room(self, now: float) -> bool:
-        """Return whether one more may go on."""
-        for each, until in list(self._until.items()):
-            if until < now:
-                self._until.pop(each, None)
-        return len(self._until) < MOST_RUNNING
-
-    def add(self, step: Beside, until: float) -> None:
-        """Take in a *step* that goes on."""
-        self._until[step] = until
-        step.when_over(partial(self._until.pop, step, None))
+    def take(self, one: Beside, until: float) -> None:
+        """Take in a step that goes on."""
+        super().take(one, until)
+        one.when_over(partial(self.drop, one))
 
     def stop(self) -> None:
         """Cancel them all, from any thread; nobody waits for their clean-up."""
-        for each in list(self._until):
+        for each in self.every():
             each.stop_soon()
 
 
@@ -138,7 +128,7 @@ class Trial:
         if self.attempt is None or not math.isnan(self.alone):
             self._add(seconds)
         else:
-            running.add(ctx.runtime.beside(partial(self._see_out, seconds)), self.deadline)
+            running.take(ctx.runtime.beside(partial(self._see_out, seconds)), self.deadline)
 
     async def _see_out(self, seconds: float) -> None:
         """Wait for the end of the first attempt, which goes on, at most until the deadline."""

@@ -53,7 +53,7 @@ def weigh(
 
     What fails noticeably more calls than the surest plan comes after all that do not, whatever its score.
     """
-    plans = [*candidates(model, before, free, u), *others]
+    plans = [*candidates(model, before, free, u, weights), *others]
     alone = replace(before, retry=Retry(1), timeout=None, hedge=None)
     baseline, *predictions = evaluate(model, [alone, *plans], before.deadline)
     surest = max(prediction.success for prediction in predictions)

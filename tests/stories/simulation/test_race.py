@@ -180,7 +180,7 @@ def test_the_primary_way_that_is_measured_goes_first_and_on(monkeypatch):
 
 def test_only_the_attempt_that_measures_the_baseline_has_no_rival(monkeypatch):
     """The next one of the same call is copied when it is late, as any other."""
-    monkeypatch.setattr("unbreakable.simulation.trial.MOST_RUNNING", 0)  # it could not go on, so it goes alone
+    monkeypatch.setattr("unbreakable.simulation.trial.Running.most", 0)  # it could not go on, so it goes alone
 
     async def story(clock):
         ways, engine = Ways(primary=0.2, replica=0.1), ub.QuantumSimulationEngine()

@@ -160,7 +160,7 @@ def test_what_must_not_happen_twice_is_never_let_go_on(effects):
 @pytest.mark.usefixtures("all_go_on")
 def test_not_more_than_a_few_go_on_at_the_same_time(monkeypatch):
     """The others are cancelled when their copies win; there is room again when one has ended."""
-    monkeypatch.setattr(trial, "MOST_RUNNING", 2)
+    monkeypatch.setattr(trial.Running, "most", 2)
     engine, target = Pinned(), Target()
 
     async def story() -> None:

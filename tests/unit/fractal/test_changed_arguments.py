@@ -168,7 +168,7 @@ def test_what_cannot_be_called_with_the_context_or_nothing_is_refused(wrong):
 @pytest.mark.parametrize("right", [lambda: 1, lambda ctx: 1, dict, functools.partial(known, "CAI", "new"), min])
 def test_what_can_be_is_taken(right):
     """A function of the context, or of nothing."""
-    check_operation("loop: operation", right)
+    assert check_operation("loop: operation", right) is None
 
 
 def test_what_nobody_can_say_of_a_call_is_refused():

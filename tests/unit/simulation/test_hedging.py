@@ -9,6 +9,7 @@ import pytest
 
 from unbreakable.simulation.hedging import TAILS, Waiting, _reached, best_delay
 from unbreakable.simulation.model import POINTS, Model
+from unbreakable.simulation.score import ScoreWeights
 from unbreakable.stats import Traffic
 
 PLACES = (np.arange(POINTS) + 0.5) / POINTS
@@ -55,10 +56,19 @@ def test_the_moments_are_found_that_looking_at_all_of_them_finds():
 
 def test_copies_are_sent_just_beyond_the_fast_answers():
     """Stragglers are worth copies, sent when fast answers are back; none are where no copy would be any faster."""
-    found = best_delay(model(STRAGGLERS))
+    found = best_delay(model(STRAGGLERS), ScoreWeights())
 
     assert 0.005 < found.after < 0.01
     assert 0.05 == pytest.approx(found.load, abs=0.01)
-    assert best_delay(model(STRAGGLERS, 1.0)) is None
-    assert best_delay(model(np.full(POINTS, 0.01))) is None
-    assert best_delay(model(np.full(POINTS, np.inf))) is None
+    assert best_delay(model(STRAGGLERS, 1.0), ScoreWeights()) is None
+    assert best_delay(model(np.full(POINTS, 0.01)), ScoreWeights()) is None
+    assert best_delay(model(np.full(POINTS, np.inf)), ScoreWeights()) is None
+
+
+def test_who_cares_more_for_load_sends_fewer_copies():
+    """The delay follows the weights of the score: of little time, fewer copies go; of safety alone, none go."""
+    heavy = ScoreWeights(time=0.05)
+    rare, usual = (best_delay(model(STRAGGLERS), weights) for weights in (heavy, ScoreWeights()))
+
+    assert rare is None or rare.load < usual.load
+    assert best_delay(model(STRAGGLERS), ScoreWeights(time=0.0, quality=0.0)) is None

@@ -91,21 +91,21 @@ def test_what_was_pinned_stays_pinned():
     before = Plan(effects="idempotent", retry=Retry(7, backoff=Backoff(0.3)), timeout=Timeout(0.9))
     pinned = {"retry", "timeout"}
 
-    for plan in candidates(model(fails=0.1, tail=0.1), before, lambda name: name not in pinned, 0.3):
+    for plan in candidates(model(fails=0.1, tail=0.1), before, lambda name: name not in pinned, 0.3, ScoreWeights()):
         assert (before.retry, before.timeout) == (plan.retry, plan.timeout)
 
 
 @pytest.mark.parametrize("effects", ["unknown", "once"])
 def test_what_must_not_run_twice_is_neither_copied_nor_cut(effects):
     """Candidates for operations of unknown effects have no copies and no time limit of ours."""
-    for plan in candidates(model(fails=0.1, hangs=0.02, tail=0.1), Plan(effects=effects), free, 0.3):
+    for plan in candidates(model(fails=0.1, hangs=0.02, tail=0.1), Plan(effects=effects), free, 0.3, ScoreWeights()):
         assert (None, None) == (plan.hedge, plan.timeout)
 
 
 @pytest.mark.parametrize("count", [40, 400, 4_000])
 def test_no_candidate_leaves_its_bounds(count):
     """Time limits and copies keep to their floors, whatever was learned."""
-    for plan in candidates(model(tail=0.1, count=count), Plan(effects="none"), free, 0.9):
+    for plan in candidates(model(tail=0.1, count=count), Plan(effects="none"), free, 0.9, ScoreWeights()):
         assert plan.limit >= TIMEOUT_FLOOR
         assert plan.hedge is None or plan.hedge.after >= HEDGE_FLOOR
 
