@@ -218,8 +218,8 @@ async def cancelled_probe_is_no_success(peer):
 
 @behaviour(
     "every rest is as long as the first",
-    "        self.rested = self.settings.rest_after(self.rests,",
-    "        self.rested = self.settings.rest_after(0,",
+    "        self.rested = self._rest_after(self.rests)",
+    "        self.rested = self._rest_after(0)",
 )
 async def rests_in_vain_grow(peer):
     """A circuit whose probe finds the target still down rests longer the next time."""
