@@ -14,17 +14,16 @@ import json
 import platform
 import subprocess
 import sys
-import venv
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the tests are not a package
 
+from benchmarks._home import make_home, python_of  # noqa: E402
 from tests.torture.matrix.behaviour import GROUPS, Behaviour, matrix  # noqa: E402
 
-HOME = ROOT / ".cache/torture/venv"
-PYTHON = HOME / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+PYTHON = python_of("torture")
 REQUIREMENTS = ROOT / "tests/torture/peers/requirements.txt"
 PAGE = ROOT / "docs/torture.md"
 PEERS = {
@@ -50,18 +49,6 @@ class Verdict(NamedTuple):
 
     word: str
     why: str = ""
-
-
-def make_home() -> None:
-    """Make the environment of the peers, unless it is there."""
-    stamp, wanted = HOME / ".made-for", REQUIREMENTS.read_text(encoding="utf-8") + platform.python_version()
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return
-    print(f"Making {HOME.relative_to(ROOT)} (once) ...", file=sys.stderr)
-    venv.create(HOME, clear=True, with_pip=True)
-    install = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "--requirement", REQUIREMENTS, "--editable", "."], cwd=ROOT, check=True)
-    stamp.write_text(wanted, encoding="utf-8")
 
 
 def versions() -> dict[str, str]:
@@ -153,7 +140,7 @@ def main(only: list[str]) -> None:
     if unknown:
         raise SystemExit(f"there is no peer {unknown[0]!r}; there are: {', '.join(PEERS)}")
     rows, peers = matrix(), only or list(PEERS)
-    make_home()
+    make_home("torture", REQUIREMENTS)
     print(f"{len(rows)} promises", file=sys.stderr)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         told = dict(zip(peers, pool.map(played, peers), strict=True))
