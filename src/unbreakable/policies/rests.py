@@ -19,8 +19,8 @@ class Trouble:
     """Hold how often in a row a way has failed, how often it has rested since it worked, and until when.
 
     ``slow`` says that nothing worse is known of it than that it took longer than a learned limit allowed, and ``shaky``
-    that it fails now and then.  ``last`` is when it last failed in earnest, in this run of failures or before, and
-    ``looked`` when it was last used although it was down; ``successes`` is how often any way had worked by the later of
+    that it fails now and then.  ``last`` is when it last failed in earnest, in this run of failures or before, ``died``
+    when it first did in this run, and ``looked`` when it was last used although it was down; ``successes`` is how often any way had worked by the later of
     the two.  ``early`` is when it was last used before it had rested enough.  ``open_since`` is when that look at it
     began of which nothing has come since; nobody looks: ``math.inf``.
     """
@@ -29,6 +29,7 @@ class Trouble:
     rests: int = 0
     until: float = -math.inf
     last: float = -math.inf
+    died: float = -math.inf
     looked: float = -math.inf
     early: float = -math.inf
     open_since: float = math.inf
@@ -43,7 +44,7 @@ class Trouble:
     def fail(self, now: float, successes: int) -> None:
         """Take in a failure in earnest."""
         if self.slow:
-            self.shaky = now - self.last < CLEAR
+            self.shaky, self.died = now - self.last < CLEAR, now
         self.last, self.successes, self.slow = now, successes, False
 
     def look(self, now: float, successes: int) -> None:
@@ -99,9 +100,9 @@ class Rests:
         """Return the first of *ranked* that does not rest; when all are down, the one to look at next.
 
         That is one that was merely slow, if there is one, or fails now and then; else the one that nobody has asked for
-        longest: whoever ranks first may have died last, and another be back.  Where all were asked just now it is the
-        one that has rested enough soonest, of those that nobody waits for, a look being one call's, or that nobody has
-        waited for for long.  Not just now is before *anew*, when it was begun to look whether any is back.
+        longest: whoever ranks first may have died last, and another be back.  Where all were asked just now it is one
+        that was well within the last minute: the one that has rested enough soonest, of those that nobody waits for, a
+        look being one call's, or that nobody has waited for for long.  Not just now is before *anew*, when it was begun to look whether any is back.
         """
         with self._lock:
             if not all(map(self.is_down, ranked)):
@@ -188,8 +189,11 @@ class Rests:
         asked = max(trouble.last, trouble.looked)
         if asked < anew or trouble.is_alone(now, self._successes):
             return 2, asked
-        # Where all are being looked at, a herd asks who was well last, and not who has been dead for long.
-        return 3, -trouble.open_since, trouble.until if trouble.open_since == math.inf else -trouble.last
+        # A herd asks who was well lately, and not who has been dead for long, which is looked at often enough above.
+        is_hopeless = now - trouble.died >= CLEAR or self._in_vain(trouble, now)
+        if trouble.open_since == math.inf:
+            return 3, is_hopeless, 0, trouble.until
+        return 3, is_hopeless, 1, -trouble.died
 
     def is_well(self, name: str) -> bool:
         """Return whether way *name* has worked since it failed last."""

@@ -223,6 +223,18 @@ def test_where_somebody_looks_at_every_one_the_one_comes_that_failed_last(rests)
     assert B == rests.best([A, B], 8.0)
 
 
+def test_one_that_was_well_lately_comes_before_one_that_has_been_dead_for_a_minute(rests):
+    """Also while somebody waits for its answer, as long as that takes no longer than it would if it were back."""
+    rests.failed(A, 41.0, dead=True)
+    rests.worked(B, 0.5)
+    rests.failed(B, 99.0, dead=True)
+    rests.take(A, 99.5)
+    rests.failed(A, 99.9, dead=True)
+    rests.take(B, 99.8)
+
+    assert [A, B, B, A] == [rests.best([A, B], moment) for moment in (100.9, 101.0, 101.2, 101.3)]
+
+
 def test_who_looks_anew_is_sent_where_nobody_has_looked_since(rests):
     """And takes note of it."""
     for name in (A, B):
