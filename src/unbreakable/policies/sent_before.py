@@ -56,7 +56,7 @@ def _has_followed(known: Mapping[str, Any]) -> Any:
 def _has_tried(known: Mapping[str, Any]) -> bool:
     """Return whether one of urllib3's tries got further than its connection."""
     tries = told_by(known.get("retries"), "history") or ()
-    meanings = [meaning_of(each.error) if told_by(each, "status") is None else None for each in tries]
+    meanings = [meaning_of(each.error) for each in tries]  # of one that was answered there is no error
     return any(meaning is None or not meaning.unsent for meaning in meanings)
 
 

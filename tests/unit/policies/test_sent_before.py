@@ -116,7 +116,10 @@ KEEPS = "self=__import__('types').SimpleNamespace(_retry_connection={}); method=
         ("urllib3.connectionpool", "urlopen", "", False),
         ("aiohttp.client", "_request", "history=[1]", True),
         ("aiohttp.client", "_request", "history=()", False),
-        ("aiohttp.client", "_request", KEEPS.format(True, "PUT", False), True),
+        *(
+            ("aiohttp.client", "_request", KEEPS.format(True, method, False), True)
+            for method in ("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE")
+        ),
         ("aiohttp.client", "_request", KEEPS.format(True, "PUT", True), False),
         ("aiohttp.client", "_request", KEEPS.format(True, "POST", False), False),
         ("aiohttp.client", "_request", KEEPS.format(False, "PUT", False), False),
