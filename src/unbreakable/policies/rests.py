@@ -20,9 +20,9 @@ class Trouble:
 
     ``slow`` says that nothing worse is known of it than that it took longer than a learned limit allowed, and ``shaky``
     that it fails now and then.  ``last`` is when it last failed in earnest, in this run of failures or before, ``died``
-    when it first did in this run, and ``looked`` when it was last used although it was down; ``successes`` is how often any way had worked by the later of
-    the two.  ``early`` is when it was last used before it had rested enough.  ``open_since`` is when that look at it
-    began of which nothing has come since; nobody looks: ``math.inf``.
+    when it first did in this run, and ``looked`` when it was last used although it was down; ``successes`` is how often
+    any way had worked by the later of ``last`` and ``looked``.  ``early`` is when it was last used before it had rested
+    enough.  ``open_since`` is when that look at it began of which nothing has come since; nobody looks: ``math.inf``.
     """
 
     faults: int = 0
@@ -102,7 +102,8 @@ class Rests:
         That is one that was merely slow, if there is one, or fails now and then; else the one that nobody has asked for
         longest: whoever ranks first may have died last, and another be back.  Where all were asked just now it is one
         that was well within the last minute: the one that has rested enough soonest, of those that nobody waits for, a
-        look being one call's, or that nobody has waited for for long.  Not just now is before *anew*, when it was begun to look whether any is back.
+        look being one call's, or that nobody has waited for for long.  Not just now is before *anew*, when it was begun
+        to look whether any is back.
         """
         with self._lock:
             if not all(map(self.is_down, ranked)):
