@@ -8,18 +8,18 @@ comes much sooner than they would then, calls come in bunches, and they are take
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from unbreakable.stats import Lags
-from unbreakable.stats.lags import bin_of, spread
+from unbreakable.stats.lags import spread
 
 MOST_KEPT = 16  # failures after which attempts are told apart
 MOST_FOLLOWED, FEW = 64, 8  # failures at a time: few of a target that failed as often the last time as well
-SPARSEST = 64  # one failure in so many is kept where there are very many
+SLOWLY = 1.0 / 256.0  # what the latest failure weighs in how many failures one of them stands for as a rule
 KEPT_FOR = 20.0  # seconds: what fails later has other reasons
 QUIET = 2.0  # seconds after which a failure is one of others
+HEAVIEST = 4.0  # times as much as usual that one failure counts which stands for many
 BUNCHED = 4.0  # times closer than evenly spread: calls that come in bunches
 NEW = 0.1  # what the latest gap weighs in their mean
 
@@ -40,52 +40,78 @@ class Aftermath:
     """Follow the failures of one target; used by who learns, one at a time."""
 
     def __init__(self) -> None:
-        #: when failed attempts began, of those kept: whether one is, and for how long, must not depend on what follows,
-        #: else those are kept after which nothing failed
-        self.kept: list[float] = []
+        #: when failed attempts began, of those kept, and for how many each stands: whether one is, and for how long,
+        #: must not depend on what follows, else those are kept after which nothing failed
+        self.kept: list[tuple[float, float]] = []
         self.latest = -math.inf  #: when the latest failed attempt began
+        self.is_last = False  #: whether nothing was counted that came after it
         self.count, self.stride, self.is_down = 0, 1, False
+        self.usual = 1.0  #: stride, as a mean
         self.seen_until: float | None = None
         self.gap: float | None = None  #: seconds between a failure and the first success after it, as a mean
 
-    def follow(self, lags: Lags, faults: Sequence[Fault], good: int, relieved: float, now: float) -> None:
-        """Count in *lags* so many *good* attempts and *faults* until *now*; the last relief came at *relieved*."""
-        at, before, self.seen_until = self.seen_until, 0, now
+    def follow(
+        self, lags: Lags, faults: Sequence[Fault], good: int, relieved: float, now: float, usual: float = 0.0
+    ) -> None:
+        """Count in *lags* so many *good* attempts and *faults* until *now*; the last relief came at *relieved*.
+
+        Attempts are counted when they end.  As good ones take *usual* seconds, those that end just after a failure
+        began before it, and say nothing of what came after.
+        """
+        at, before, self.seen_until = self.seen_until, 0, now - usual
         in_order = sorted(faults, key=lambda each: (each.after, each.began))
         most, self.is_down = FEW if self.is_down else MOST_FOLLOWED, len(faults) > MOST_FOLLOWED
         for fault in in_order[:most]:
-            self._between(lags, fault.after - before, at, fault.began, fault.relieved)
+            until = fault.began + fault.seconds - usual
+            self._between(lags, fault.after - before, at, until, fault.relieved)
             self._failed(lags, fault.began)
-            at, before = fault.began, max(before, fault.after)
+            at, before = until, max(before, fault.after)
         if len(faults) <= most:
-            self._between(lags, good - before, at, now, relieved)
+            self._between(lags, good - before, at, now - usual, relieved)
         else:
             self.latest = in_order[-1].began
 
     def _between(self, lags: Lags, good: int, begin: float | None, end: float, relieved: float) -> None:
         if good <= 0 or begin is None or end <= begin:
             return
-        if begin == self.latest < relieved <= end:
-            gap = relieved - begin
+        is_first, self.is_last = self.is_last, False
+        if is_first and self.latest < relieved <= end:
+            self._good(lags, 1, relieved, relieved)  # as long as trouble lasts hardly any is good before that
+            good, begin, gap = good - 1, relieved, relieved - self.latest
             self.gap = gap if self.gap is None else self.gap + NEW * (gap - self.gap)
             if self.gap * good * BUNCHED < end - begin:
                 end = begin + self.gap * good
-        spread(lags, good, begin, end, [each for each in self.kept if 0.0 <= begin - each < KEPT_FOR])
+        self._good(lags, good, begin, end)
         quiet_from = self.latest + QUIET
         if end > quiet_from:
             lags.update(times=good * min(1.0, (end - quiet_from) / max(end - begin, 1e-9)))
 
+    def _good(self, lags: Lags, count: float, begin: float, end: float) -> None:
+        """Count good attempts that began evenly from *begin* to *end*, after each failure that is kept."""
+        for failed_at, weight in self.kept:
+            if failed_at < end and begin - failed_at < KEPT_FOR:
+                spread(lags, count * self._heavy(weight), begin - failed_at, end - failed_at)
+
     def _failed(self, lags: Lags, began: float) -> None:
-        self.kept = [each for each in self.kept if 0.0 <= began - each < KEPT_FOR]
-        lags.count(Counter(bin_of(began - each) for each in self.kept))
+        self.kept = [each for each in self.kept if 0.0 <= began - each[0] < KEPT_FOR]
+        for failed_at, weight in self.kept:
+            lags.update(began - failed_at, self._heavy(weight), failed=True)
         if began - self.latest > QUIET:
             lags.update(failed=True)
-        self.latest = began
+        self.latest, self.is_last = began, True
         self.count += 1
+        self.usual += SLOWLY * (self.stride - self.usual)
         if self.count % self.stride == 0:
-            if len(self.kept) < MOST_KEPT:
-                self.kept.append(began)
-            else:
-                self.stride = min(SPARSEST, 2 * self.stride)
+            if len(self.kept) >= MOST_KEPT:
+                self._thin_out()
+            self.kept.append((began, self.stride))
         if len(self.kept) < MOST_KEPT // 2:
             self.stride = max(1, self.stride // 2)
+
+    def _heavy(self, weight: float) -> float:
+        return min(HEAVIEST, weight / self.usual)
+
+    def _thin_out(self) -> None:
+        """Keep every second failure, which stands for twice as many."""
+        self.kept = [(failed_at, 2.0 * weight) for failed_at, weight in self.kept[::2]]
+        self.stride *= 2

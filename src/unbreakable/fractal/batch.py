@@ -86,7 +86,8 @@ def lags_of(target: Target, batch: Batch, now: float) -> Lags:
     lags = Lags()
     if target.aftermath is None:
         target.aftermath = Aftermath()
-    target.aftermath.follow(lags, batch.faults, batch.quick + batch.folded.count, target.circuit.relieved, now)
+    good, usual = batch.quick + batch.folded.count, target.latency.value(0.5) or 0.0
+    target.aftermath.follow(lags, batch.faults, good, target.circuit.relieved, now, usual)
     for lag in [lag for lag, failed in batch.repeats if not failed]:  # else it is among the faults
         lags.update(lag)
     return lags

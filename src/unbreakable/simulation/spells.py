@@ -12,14 +12,20 @@ from typing import NamedTuple
 import numpy as np
 
 from unbreakable.stats import Lags
+from unbreakable.stats.lags import BINS, SHORTEST
 
 PAIRED = 15.0  # failures after failures that it takes to see any spell
 EVIDENCE = 9.0  # of chi squared: three standard deviations
 ENOUGH = 1_500.0  # attempts at a lag: more are of the same few spells, and do not tell as much more
+LUCK = 0.1  # variance of an attempt at any lag, at least: where few fail, those are of few spells
 LEAST = 0.03  # by which failures have to be likelier right after others
-TAUS = 0.01 * 2.0 ** np.arange(0.0, 14.0, 0.5)
+TAUS = 0.01 * 2.0 ** np.arange(0.0, 14.0, 0.25)
 SURE_TO_FAIL = 0.999
 BEGIN_NONE = 0.5  # share of failures out of quiet that begin no spell: nobody knows, and half is never far
+
+_BEGIN = SHORTEST * 2.0 ** np.arange(float(BINS))  # of each bin, which ends at twice that
+# What is left of the worth of knowing a failure, as a mean over each bin, where attempts come evenly.
+_SHAPE = (np.exp(-_BEGIN / TAUS[:, None]) - np.exp(-2.0 * _BEGIN / TAUS[:, None])) * TAUS[:, None] / _BEGIN
 
 
 class Spells(NamedTuple):
@@ -36,16 +42,15 @@ class Spells(NamedTuple):
 
 def spells(lags: Lags, fails: float) -> Spells | None:
     """Return the spells of a target whose attempts fail that often; None: it fails at any time, or nobody knows."""
-    lag, seen, failed = np.array(lags.value()).T
+    _, seen, failed = np.array(lags.value()).T
     if fails <= 0.0 or failed.sum() < PAIRED:
         return None
     excess = (failed + fails) / (seen + 1.0) - fails
-    certainty = seen / np.maximum(0.02, (excess + fails) * (1.0 - excess - fails))
+    certainty = seen / np.maximum(LUCK, (excess + fails) * (1.0 - excess - fails))
     weight = certainty / (1.0 + seen / ENOUGH)
-    shape = np.exp(-lag[None, :] / TAUS[:, None])
-    height = (shape * weight * excess).sum(axis=1) / np.maximum((shape**2 * weight).sum(axis=1), 1e-12)
+    height = (_SHAPE * weight * excess).sum(axis=1) / np.maximum((_SHAPE**2 * weight).sum(axis=1), 1e-12)
     height = np.clip(height, 0.0, 1.0 - fails)
-    misfit = (excess - height[:, None] * shape) ** 2
+    misfit = (excess - height[:, None] * _SHAPE) ** 2
     best = int(np.argmin((weight * misfit).sum(axis=1)))
     if height[best] < LEAST or (certainty * (excess**2 - misfit[best])).sum() < EVIDENCE:
         return None

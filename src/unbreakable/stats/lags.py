@@ -7,7 +7,7 @@ shortly before.  They add up to a retry-success curve; whole numbers in units of
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 from unbreakable.stats import record
@@ -48,12 +48,6 @@ class Lags:
             place = bin_of(lag)
             self._seen[place] += units
             self._failed[place] += units * failed
-
-    def count(self, failures: Mapping[int, int]) -> None:
-        """Count *failures* by their bins: what ``update`` does of each of many at once."""
-        for place, times in failures.items():
-            self._seen[place] += times * UNIT
-            self._failed[place] += times * UNIT
 
     def merge(self, other: Lags) -> None:
         """Add what *other* has counted."""
@@ -110,19 +104,18 @@ def bin_of(lag: float) -> int:
     return max(0, min(BINS - 1, math.frexp(lag / SHORTEST)[1] - 1))
 
 
-def spread(lags: Lags, count: float, begin: float, end: float, failures: Sequence[float]) -> None:
-    """Count *count* good attempts that began evenly between *begin* and *end*, after each of *failures* before that."""
-    for failed_at in failures:
-        low, high = max(0.0, begin - failed_at), max(0.0, end - failed_at)
-        if low >= LONGEST or count <= 0.0:
-            continue
-        width = max(high - low, 1e-12)
-        at = low
-        for place in range(bin_of(low), BINS):
-            edge = min(high, SHORTEST * 2.0 ** (place + 1))
-            if edge > at or place == bin_of(high):
-                share = (edge - at) / width if high > low else 1.0
-                lags.update(max(at, SHORTEST * 2.0**place) if place else at, count * share)
-                at = edge
-            if at >= high:
-                break
+def spread(lags: Lags, count: float, begin: float, end: float) -> None:
+    """Count *count* good attempts that began evenly from *begin* to *end* seconds after a failure, and not before."""
+    low, high = max(0.0, begin), max(0.0, end)
+    if low >= LONGEST or count <= 0.0:
+        return
+    width = max(end - begin, 1e-12)
+    at = low
+    for place in range(bin_of(low), BINS):
+        edge = min(high, SHORTEST * 2.0 ** (place + 1))
+        if edge > at or place == bin_of(high):
+            share = (edge - at) / width if high > low else 1.0
+            lags.update(max(at, SHORTEST * 2.0**place) if place else at, count * share)
+            at = edge
+        if at >= high:
+            break

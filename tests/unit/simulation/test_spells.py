@@ -18,7 +18,9 @@ def curve(count: float = 1_000.0, dent: float = 0.0) -> Lags:
     lags = Lags()
     bad = SHARE * ILL / FAILS  # how likely a target is in trouble whose attempt has just failed
     for lag, _, _ in lags.value():
-        later = SHARE + (bad - SHARE) * math.exp(-lag / MEMORY)
+        begin = lag / math.sqrt(2.0)  # of a bin that ends at twice that, and is told by its middle
+        left = (math.exp(-begin / MEMORY) - math.exp(-2.0 * begin / MEMORY)) * MEMORY / begin
+        later = SHARE + (bad - SHARE) * left
         chance = max(0.0, WELL + (ILL - WELL) * later - (dent if 0.6 < lag < 4.0 else 0.0))
         seen = count * (50.0 if lag > 0.6 else 1.0)  # most pairs are far apart
         lags.update(lag, times=seen * chance, failed=True)
