@@ -157,10 +157,11 @@ class Repeat:
         That says whether waiting has helped, unless it is another sort of failure.
         """
         ctx, failure, target = self.ctx, self.ctx.first, self.ctx.target
-        target.take(failure, blamed=True)
+        began = failure.at - failure.elapsed
+        target.take_fault(began, failure.elapsed)
         if target.flow is not None and (failure.kind is TIMEOUT or target.flow.shedding is not None):
             target.flow.failed(ctx.node, failure, now)  # it does not say that its target is full
-        target.take_repeat(failure, self.began, seconds, again)
+        target.take_repeat(failure, self.began - began, seconds, again)
         ctx.failed_by = signature = sign(failure.error)
         if again is None or again.kind is failure.kind:
             target.experience.update(signature, None, worked=again is None, seconds=now - self.ended)

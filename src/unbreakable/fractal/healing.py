@@ -104,8 +104,8 @@ class Healing:
             result = await _attempt(inner, ctx)
         if isinstance(result, Failure) and result.refused:
             return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
-        began = ctx.runtime.now() - result.elapsed
-        ctx.target.take_repeat(failure, began, result.elapsed, result if isinstance(result, Failure) else None)
+        began, again = ctx.runtime.now() - result.elapsed, result if isinstance(result, Failure) else None
+        ctx.target.take_repeat(failure, began - failure.began(began), result.elapsed, again)
         confirm(ctx, failure, mended, result, ctx.runtime.now() - since, episode)
         return result
 

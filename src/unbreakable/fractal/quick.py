@@ -238,8 +238,9 @@ def settled(ctx: Context, value: Any, elapsed: float) -> tuple[Any, bool]:
 
 def judged(ctx: Context, value: Any) -> Any:
     """Return *value* if it passes schema and verification, and tell who waits for the verdict."""
-    node = ctx.node
-    value = check_shape(node.schema, value, on_loop=ctx.runtime.preemptive)
+    node, on_loop = ctx.node, ctx.runtime.preemptive
+    if node.schema is not None or type(value) not in RESULTS[on_loop]:
+        value = check_shape(node.schema, value, on_loop=on_loop)
     if node.check is not None:
         try:
             answer = node.check(value)

@@ -320,8 +320,8 @@ class Target:
         """Note an attempt, or a copy, that *began* then and failed after so many *seconds*."""
         self.faults.append((len(self.ring) + self.first_detours, began, seconds, self.circuit.relieved))
 
-    def take_repeat(self, failure: Failure, began: float, seconds: float, again: Failure | None) -> None:
-        """Note what the attempt after a failed one came to, which *began* then and took so many *seconds*.
+    def take_repeat(self, failure: Failure, lag: float, seconds: float, again: Failure | None) -> None:
+        """Note what the attempt after a failed one came to, which began *lag* seconds after it and took so many.
 
         *again* is its failure, None a success.
 
@@ -331,7 +331,7 @@ class Target:
         if failure.soft:
             self.slow_again += SHARE_OF_ONE * ((was_cut or seconds > failure.elapsed) - self.slow_again)
         if not (failure.cut or was_cut):
-            self.repeats.append((max(0.0, began - failure.began(began)), again is not None))
+            self.repeats.append((max(0.0, lag), again is not None))
 
     def take_in_vain(self) -> None:
         """Note that an attempt was late and won all the same: it was overtaken in vain."""

@@ -193,8 +193,8 @@ def captured(
     now, node = ctx.runtime.now() if now is None else now, ctx.node
     ours = cut or (ctx.asked and is_soft(ctx, now, ours=False))  # it kept to the limit that it had asked for
     kind, wish = told_of(error)
-    if is_misuse(error):
-        kind = Kind.BUG
+    if is_a(error, TypeError) and came_up_here(error):
+        kind = Kind.BUG  # a function was called wrongly: the user's code was not entered
     if kind is THROTTLED and (http_status(error) or 0) < 500:
         ctx.blameless = True  # the target is well, and says how much it takes: a repeat that waits is all it needs
     facts: dict[str, Any] = {
@@ -241,11 +241,6 @@ def as_raised(error: Exception, ctx: Context) -> Exception:
     if ctx.runtime.preemptive or type(error) is not RuntimeError or not isinstance(error.__cause__, StopIteration):
         return error
     return error.__cause__ if came_up_here(error) else error
-
-
-def is_misuse(error: Exception) -> bool:
-    """Return whether *error* says that a function was called wrongly: it came up before the user's code was entered."""
-    return is_a(error, TypeError) and came_up_here(error)
 
 
 def came_up_here(error: Exception) -> bool:

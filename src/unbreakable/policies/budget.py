@@ -108,7 +108,10 @@ class Budget:
 
     def _trickle(self, now: float) -> None:
         """Let through what failed calls have earned, at the pace of the floor."""
-        through = min(self.pending, self.settings.floor * max(0.0, now - self.at))
-        self.pending -= through
-        self.tokens = min(self.settings.most, self.tokens + through)
-        self.at = max(self.at, now)
+        if now <= self.at:
+            return  # the clock of another thread
+        if self.pending:
+            through = min(self.pending, self.settings.floor * (now - self.at))
+            self.pending -= through
+            self.tokens = min(self.settings.most, self.tokens + through)
+        self.at = now

@@ -222,7 +222,7 @@ class Circuit:
             self.run += 1
         if (self.recent is not None or self.ramp is not None) and self._are_too_many(ok, now, elapsed):
             return True
-        return self.settings.ratio is None and self.settings.is_outage(self.run, now - self.run_began)
+        return not ok and self.settings.ratio is None and self.settings.is_outage(self.run, now - self.run_began)
 
     def _are_too_many(self, ok: bool, now: float, elapsed: float) -> bool:
         """Count an attempt among the recent ones; return whether too large a share of them failed, or was slow."""
