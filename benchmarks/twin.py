@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -126,12 +127,13 @@ def cells(
     """Yield a cell for each strategy in the world of that name, of which the primary is asked alone."""
     world = world_of(name)
     world = world._replace(endpoints=world.endpoints[:1], least=0)
-    traffic = learned(world, seed, learn, copies=copies)
+    own = zlib.crc32(name.encode()) + seed  # else all worlds would have the same luck
+    traffic = learned(world, own, learn, copies=copies)
     chosen = strategies(world, Model(traffic))
     sure = bands(traffic, [one.plan for one in chosen], world.deadline)
-    lucks = [Luck(world, played, 1_000_000 * turn + seed) for turn in (1, 2)]
-    lucks.append(at_its_times(Luck(world, learn, seed), 1_000_000 + seed))
-    real_luck = Luck(world, real, 3_000_000 + seed) if real else None
+    lucks = [Luck(world, played, 1_000_000 * turn + own) for turn in (1, 2)]
+    lucks.append(at_its_times(Luck(world, learn, own), 1_000_000 + own))
+    real_luck = Luck(world, real, 3_000_000 + own) if real else None
     for one, band in zip(chosen, sure, strict=True):
         plan = one.plan
         first, second, same = (figures(Paces(luck, paced(plan)).run(), world) for luck in lucks)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unbreakable.stats
-from unbreakable.stats import Arms, Beta, Counts, Decayed, Drift, Lags, Quantile, Traffic, Window
+from unbreakable.stats import Arms, Beta, Counts, Decayed, Drift, Lags, Quantile, Stretches, Traffic, Window
 
 seconds = st.floats(min_value=0.0, max_value=1e6)
 moments = st.floats(min_value=0.0, max_value=1000.0)
@@ -51,6 +51,11 @@ FAMILY = {
         Lags, calls(seconds, st.floats(0.0, 1e3), failed=st.booleans()), lambda lags: (lags.value(), lags.quiet)
     ),
     Quantile: Member(Quantile, calls(seconds, times=few), lambda quantile: quantile.value(0.9)),
+    Stretches: Member(
+        Stretches,
+        calls(st.integers(0, 13), st.lists(st.integers(0, 1))),
+        lambda stretches: stretches.value(),
+    ),
     Traffic: Member(
         Traffic,
         calls(

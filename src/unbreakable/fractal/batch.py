@@ -8,6 +8,7 @@ from typing import NamedTuple
 from unbreakable.fractal.aftermath import Aftermath, Fault
 from unbreakable.fractal.target import Detour, Repeat, Target, taken
 from unbreakable.stats import Lags, Quantile, Traffic
+from unbreakable.stats.stretches import Course
 
 
 class Batch(NamedTuple):
@@ -32,8 +33,8 @@ class Batch(NamedTuple):
     lost: int  #: calls that failed, and not for being refused
     limited: int  #: of those that were cut, how many a learned limit has cut
 
-    def traffic(self, lags: Lags) -> Traffic:
-        """Return the attempts as a statistic, together with what came after failures."""
+    def traffic(self, target: Target, now: float) -> Traffic:
+        """Return the attempts as a statistic, together with what came after failures, and after slow ones."""
         traffic = Traffic()
         traffic.update(
             ok=self.ok,
@@ -46,7 +47,11 @@ class Batch(NamedTuple):
             repeats_failed=sum(failed for _, failed in self.repeats),
         )
         traffic.ok.merge(self.folded)
-        traffic.lags.merge(lags)
+        traffic.lags.merge(lags_of(target, self, now))
+        if target.courses is None:
+            target.courses = Course(0.9), Course(0.99)
+        for course, stretches in zip(target.courses, (traffic.slow, traffic.late), strict=True):
+            course.follow(stretches, self.ok, target.latency)
         return traffic
 
     @property

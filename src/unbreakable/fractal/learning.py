@@ -87,14 +87,14 @@ def learn_the_rest(node: Any) -> None:
 
 def learn(node: Any, target: Target, runtime: Runtime) -> None:
     """Learn from what piled up since last time."""
-    from unbreakable.fractal.batch import drain, lags_of  # no call waits for it
+    from unbreakable.fractal.batch import drain  # no call waits for it
 
     if not target.learning.take():
         return  # somebody is at it
     try:
         batch = drain(target)
         if batch.calls or batch.folded.count or batch.faults or batch.cut:
-            fresh = batch.traffic(lags_of(target, batch, runtime.now()))
+            fresh = batch.traffic(target, runtime.now())
             drifted = detect_drift(node, target, batch.ok, runtime.now())
             aggregate(target, batch, fresh, runtime.now())
             target.take_quick(sum(seconds < target.plan.limit for seconds in batch.ok))

@@ -75,6 +75,7 @@ class Target:
     in_threads: Any
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
     aftermath: Any = None  #: what came after failures, once somebody learns from that
+    courses: Any = None  #: how slow answers followed one another, once somebody learns from that
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
     lost = 0  #: calls that failed, and not for being refused
     lost_seen = 0  #: those of them that were set beside what they would have come to without us

@@ -22,6 +22,8 @@ SUPPORT = 5.0  # observations beyond a quantile that it takes to believe it
 NOTHING_SEEN = 0.01  # seconds that a failure is taken to need before one was seen
 FEW_COPIES = 20.0  # that say nothing, beside those that were seen: so chance makes no copies alike
 BORDERS = (0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98)  # where slow answers may begin, as shares
+LIKELY_BORDER = 0.95  # as long as no copies were seen
+ERRORS = (-1.0, -1.645, 1.645)  # standard errors beside the estimate: what is believed, and what holds nine of ten
 LONG_AGO = 3600.0  # seconds that trouble lasts where it comes at any time: then nothing is learned from a failure
 _P = (np.arange(POINTS) + 0.5) / POINTS
 _EDGES = np.array(edges())
@@ -34,7 +36,7 @@ class Model:
     ``fails`` is how likely an attempt is to fail.  Where failures come in spells, ``trouble`` tells of these.
     ``stubborn`` is the share of failures that belong to the request: however often it is repeated, it fails.
     ``alike`` is how often the requests of one call are of the same sort, beyond chance: all slow, among the slowest
-    from the share ``slow_from`` up, or all not.
+    from the share ``slow_from`` up, or all not; ``alike_between`` is its band.
     """
 
     def __init__(self, traffic: Traffic) -> None:
@@ -47,7 +49,7 @@ class Model:
         self._mass = _survivors(traffic.ok, traffic.cut)
         self.answers: Any = _table(self._mass)
         self.faults: Any = _table(_counts(traffic.failed)) if traffic.failed.count else _same(NOTHING_SEEN)
-        self.alike, self.slow_from = _alike(traffic, self._mass)
+        self.alike, self.slow_from, self.alike_between = _alike(traffic, self._mass, self.fails)
         self.stubborn: float = _stubborn(traffic, self.trouble, self.fails)
 
     def quantile(self, p: float) -> float:
@@ -91,29 +93,33 @@ def _same(seconds: float) -> Any:
     return np.full(POINTS, seconds, np.float32)
 
 
-def _alike(traffic: Traffic, mass: Any) -> tuple[float, float]:
-    """Return how often copies of slow attempts are slow by their nature, at least, and from which share up.
+def _alike(traffic: Traffic, mass: Any, fails: float) -> tuple[float, float, tuple[float, float]]:
+    """Return how often copies of slow attempts are slow by their nature, at least; from which share up; its band.
 
     Who wins is cut short by nobody, so what is compared is how many races are still under way after so long: the first
-    attempt slow, and its copy not back either.  Of the borders between slow and not, that is taken which tells most.
+    attempt slow, or failed since its copy was sent, and the copy not back either.  Of the borders between slow and not,
+    that is taken which tells most.
     """
     seen = traffic.beside.count + traffic.beside_cut.count
     delay = traffic.sent.value(0.5)
     if delay is None or seen < FEW_COPIES:
-        return 0.0, BORDERS[-1]
+        return 0.0, LIKELY_BORDER, (0.0, 1.0)
     reached = np.cumsum(mass[:-1])
     at = np.minimum(np.searchsorted(reached, BORDERS), len(reached) - 1)
     since = np.maximum(_EDGES[at + 1] - delay, 0.0)  # for how long the copy is out when the first turns out to be slow
-    slow = np.minimum(1.0, (1.0 - reached[at]) / max(1.0 - _share(mass, delay), 1e-9))
+    failing = fails / max(1.0 - fails, 1e-9) * (1.0 - _share(_counts(traffic.failed), delay))
+    slow = np.minimum(1.0, (1.0 - reached[at] + failing) / max(1.0 - _share(mass, delay) + failing, 1e-9))
     by_chance = 1.0 - _share(mass, since)
     out = _counts(traffic.beside) + _counts(traffic.beside_cut)
     both = (out.sum() - _share(out, since) * out.sum()) / seen
     believed = (both * seen + slow * by_chance * FEW_COPIES) / (seen + FEW_COPIES)
-    least = believed - np.sqrt(np.maximum(believed * (1.0 - believed), 1e-4) / (seen + FEW_COPIES))
-    share = (least / np.maximum(slow, 1e-9) - by_chance) / np.maximum(1.0 - by_chance, 1e-9)
-    share = np.where((by_chance < 0.5) & (slow * seen > SUPPORT), np.clip(share, 0.0, 1.0), 0.0)
-    best = int(np.argmax(share))
-    return float(share[best]), float(reached[at[best]])
+    error = np.sqrt(np.maximum(believed * (1.0 - believed), 1e-4) / (seen + FEW_COPIES))
+    sides = believed + np.array(ERRORS)[:, None] * error  # a row each
+    shares = (sides / np.maximum(slow, 1e-9) - by_chance) / np.maximum(1.0 - by_chance, 1e-9)
+    shares = np.where((by_chance < 0.5) & (slow * seen > SUPPORT), np.clip(shares, 0.0, 1.0), 0.0)
+    best = int(np.argmax(shares[0]))
+    least, low, high = shares[:, best].tolist()
+    return least, float(reached[at[best]]), (low, high)
 
 
 def _share(mass: Any, seconds: Any) -> Any:

@@ -7,7 +7,8 @@ from unbreakable.stats.decayed import Decayed
 from unbreakable.stats.drift import Drift
 from unbreakable.stats.lags import Lags
 from unbreakable.stats.quantile import Quantile
+from unbreakable.stats.stretches import Stretches
 from unbreakable.stats.traffic import Traffic
 from unbreakable.stats.window import Window
 
-__all__ = ["Arms", "Beta", "Counts", "Decayed", "Drift", "Lags", "Quantile", "Traffic", "Window"]
+__all__ = ["Arms", "Beta", "Counts", "Decayed", "Drift", "Lags", "Quantile", "Stretches", "Traffic", "Window"]

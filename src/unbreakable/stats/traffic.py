@@ -8,8 +8,11 @@ from typing import Any, Self
 from unbreakable.stats import record
 from unbreakable.stats.lags import Lags
 from unbreakable.stats.quantile import Quantile
+from unbreakable.stats.stretches import Stretches
 
 HISTOGRAMS = ("ok", "failed", "cut", "beside", "beside_cut", "sent")
+PARTS: dict[str, Any] = {**dict.fromkeys(HISTOGRAMS, Quantile), "lags": Lags, "slow": Stretches, "late": Stretches}
+OLDEST = ("ok", "failed", "cut")  # parts that every version wrote
 
 
 class Traffic:
@@ -20,7 +23,7 @@ class Traffic:
     which were sent since another attempt was late, are counted apart, in ``beside`` and ``beside_cut``: where requests
     are slow by their nature, or all of a time, the copies of slow ones are slow, too; how slow those were at least is
     told by ``sent``, after how many seconds copies were sent.  ``lags`` tell whether failures
-    come in spells.
+    come in spells; ``slow`` and ``late`` whether the slowest tenth and hundredth of successes come together.
 
     >>> seen = Traffic()
     >>> seen.update(ok=[0.1, 0.1, 0.2], failed=[0.01], cut=[2.0], repeats=1)
@@ -28,13 +31,13 @@ class Traffic:
     0.6
     """
 
-    __slots__ = (*HISTOGRAMS, "lags", "repeats", "repeats_failed")
+    __slots__ = (*HISTOGRAMS, "lags", "late", "repeats", "repeats_failed", "slow")
 
     def __init__(self) -> None:
         self.ok, self.failed, self.cut = Quantile(), Quantile(), Quantile()
         self.beside, self.beside_cut, self.sent = Quantile(), Quantile(), Quantile()
         self.repeats = self.repeats_failed = 0
-        self.lags = Lags()
+        self.lags, self.slow, self.late = Lags(), Stretches(), Stretches()
 
     def update(
         self,
@@ -62,9 +65,8 @@ class Traffic:
 
     def merge(self, other: Traffic) -> None:
         """Add what *other* has seen."""
-        for name in HISTOGRAMS:
+        for name in PARTS:
             getattr(self, name).merge(getattr(other, name))
-        self.lags.merge(other.lags)
         self.repeats += other.repeats
         self.repeats_failed += other.repeats_failed
 
@@ -84,7 +86,7 @@ class Traffic:
 
     def halve(self) -> None:
         """Age what was seen: half of it, with the same shares and quantiles."""
-        for name in (*HISTOGRAMS, "lags"):
+        for name in PARTS:
             getattr(self, name).halve()
         self.repeats //= 2
         self.repeats_failed //= 2
@@ -92,7 +94,7 @@ class Traffic:
     def to_dict(self) -> dict[str, Any]:
         """Return the record of this traffic."""
         return {
-            **{name: getattr(self, name).to_dict() for name in (*HISTOGRAMS, "lags")},
+            **{name: getattr(self, name).to_dict() for name in PARTS},
             "repeats": self.repeats,
             "repeats_failed": self.repeats_failed,
         }
@@ -101,12 +103,8 @@ class Traffic:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the traffic whose record *data* is; ValueError if it is none."""
         traffic = cls()
-        for name in HISTOGRAMS[:3]:
-            setattr(traffic, name, Quantile.from_dict(record.table(data, name)))
-        for name in HISTOGRAMS[3:]:
-            if name in data:  # else an older version wrote it
-                setattr(traffic, name, Quantile.from_dict(record.table(data, name)))
-        if "lags" in data:
-            traffic.lags = Lags.from_dict(record.table(data, "lags"))
+        for name, part in PARTS.items():
+            if name in data or name in OLDEST:  # else an older version wrote it
+                setattr(traffic, name, part.from_dict(record.table(data, name)))
         traffic.repeats, traffic.repeats_failed = record.whole(data, "repeats"), record.whole(data, "repeats_failed")
         return traffic

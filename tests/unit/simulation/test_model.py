@@ -101,3 +101,21 @@ def test_copies_of_late_attempts_that_are_not_slow_hide_none_that_are():
 
     assert model.alike > 0.85
     assert 0.94 < model.slow_from < 0.975
+
+
+def test_failures_that_take_longer_than_a_copy_waits_do_not_look_alike():
+    """Who fails after its copy was sent has not won, and is not slow by nature either."""
+    dice, traffic = random.Random(4), Traffic()
+    for _ in range(20_000):
+        first = 0.01 * dice.lognormvariate(0.0, 0.5)
+        if dice.random() < 0.05:
+            traffic.update(failed=[0.1])
+            first = math.inf
+        else:
+            traffic.update(ok=[first])
+        if first > 0.012:
+            copy = 0.01 * dice.lognormvariate(0.0, 0.5)
+            took = {"beside": [copy]} if 0.012 + copy < first else {"beside_cut": [first - 0.012]}
+            traffic.update(sent=[0.012], **took)
+
+    assert Model(traffic).alike < 0.1

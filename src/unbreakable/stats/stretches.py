@@ -1,0 +1,118 @@
+"""How much a share differs between stretches of an observed course: whether what is counted comes together.
+
+Counts are added up over stretches of 1, 2, 4, ... observations; what these sums vary by, beside what chance would make
+them vary by, is how many observations tell as much as one (H. Flyvbjerg, H. G. Petersen, "Error estimates on averages
+of correlated data", J. Chem. Phys. 91, 461, 1989).  Whole numbers, so that merging is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from unbreakable.stats import record
+from unbreakable.stats.quantile import Quantile
+
+LEVELS = 14  # the longest stretch has 8,192 observations
+ANEW = 8  # times as much has to be known before it is said anew which durations are long
+FEWEST = 8  # stretches that it takes to say by how much they differ
+SURE = 2.5  # standard errors that they have to differ by, beyond chance, to differ at all
+
+
+class Stretches:
+    """Count by the length of stretches how many there were, what was counted in them, and the squares of that.
+
+    >>> from unbreakable.stats.quantile import Quantile
+    >>> seen, alone, together = Quantile(), Stretches(), Stretches()
+    >>> seen.update_many([0.1, 0.2])
+    >>> Course(0.5).follow(alone, [0.1, 0.2] * 512, seen)
+    >>> Course(0.5).follow(together, ([0.1] * 32 + [0.2] * 32) * 16, seen)
+    >>> alone.value(), round(together.value())
+    (1.0, 26)
+    """
+
+    __slots__ = ("_counts", "_squares", "_sums")
+
+    def __init__(self) -> None:
+        self._counts, self._sums, self._squares = [0] * LEVELS, [0] * LEVELS, [0] * LEVELS
+
+    def update(self, level: int, sums: Sequence[int]) -> None:
+        """Take in *sums* over stretches of 2 ** *level* observations."""
+        self._counts[level] += len(sums)
+        self._sums[level] += sum(sums)
+        self._squares[level] += sum(each * each for each in sums)
+
+    def merge(self, other: Stretches) -> None:
+        """Add what *other* has counted."""
+        for mine, theirs in zip(self._tables, other._tables, strict=True):
+            for level, count in enumerate(theirs):
+                mine[level] += count
+
+    def value(self) -> float:
+        """Return how many observations tell no more than one would that came alone; 1: they come alone."""
+        found, share = 1.0, self._sums[0] / max(1, self._counts[0])
+        for level in range(1, LEVELS):
+            stretches, by_chance = self._counts[level], 2.0**level * share * (1.0 - share)
+            if stretches >= FEWEST and by_chance > 0.0:
+                mean = self._sums[level] / stretches
+                times = (self._squares[level] - stretches * mean * mean) / (stretches - 1) / by_chance
+                if times > 1.0 + SURE * math.sqrt(2.0 / stretches):
+                    found = max(found, times)
+        return found
+
+    def halve(self) -> None:
+        """Age what was counted: half of it."""
+        for table in self._tables[:2]:
+            table[:] = [-(-each // 2) for each in table]
+        self._squares = [each // 2 for each in self._squares]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record of these counts: [level, stretches, sum, sum of squares] of each length that was seen."""
+        return {"levels": [[level, *row] for level, row in enumerate(zip(*self._tables, strict=True)) if row[0]]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the counts whose record *data* is; ValueError if it is none."""
+        found = cls()
+        for level, count, total, squares in record.rows(data, "levels", 4):
+            if not (0 <= level < LEVELS and 0 <= squares <= total * 2**level <= count * 4**level):
+                raise ValueError(f"levels: expected [level, stretches, sum, sum of squares], got {data['levels']!r}")
+            for table, value in zip(found._tables, (count, total, squares), strict=True):
+                table[level] += value
+        return found
+
+    @property
+    def _tables(self) -> tuple[list[int], list[int], list[int]]:
+        return self._counts, self._sums, self._squares
+
+
+class Course:
+    """Follow one course of durations: which are among the longest, and what stretches not whole yet came to.
+
+    What they are compared with stays for long: where it moves, what it moves past would seem to come together.
+    """
+
+    __slots__ = ("_border", "_known", "_open", "share")
+
+    def __init__(self, share: float) -> None:
+        self.share = share  #: durations beyond this quantile are counted
+        self._border, self._known, self._open = math.inf, 0, list[int | None]([None] * LEVELS)
+
+    def follow(self, stretches: Stretches, durations: Sequence[float], known: Quantile) -> None:
+        """Count in *stretches* the *durations* that come next, of a target of which so much is *known*."""
+        if not self._known <= known.count < ANEW * self._known:
+            self._border, self._known = known.value(self.share) or math.inf, known.count
+        if self._known:
+            self._count(stretches, [int(each > self._border) for each in durations])
+
+    def _count(self, stretches: Stretches, sums: list[int]) -> None:
+        for level in range(LEVELS):
+            if not sums:
+                break
+            stretches.update(level, sums)
+            held = self._open[level]
+            if held is not None:
+                sums.insert(0, held)
+            self._open[level] = sums.pop() if len(sums) & 1 else None
+            sums = [a + b for a, b in zip(sums[::2], sums[1::2], strict=True)]
