@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from unbreakable.fractal.aftermath import Aftermath, Fault
-from unbreakable.fractal.target import Detour, Repeat, Target, taken
+from unbreakable.fractal.pile import taken
+from unbreakable.fractal.target import Detour, Repeat, Target
 from unbreakable.stats import Lags, Quantile, Traffic
 from unbreakable.stats.stretches import Course
 

@@ -28,6 +28,7 @@ from unbreakable.fractal.cases import (
     reason,
     until_final,
 )
+from unbreakable.fractal.pile import taken
 from unbreakable.fractal.remedies import GIVE_UP, WAIT, Remedy
 from unbreakable.runtime import new_lock
 
@@ -130,8 +131,7 @@ class Experience:
 
     def _catch_up(self) -> None:
         with self._lock:
-            fresh = [self._fresh.popleft() for _ in range(len(self._fresh))]
-            for (signature, name, prior), alike in groupby(fresh, key=itemgetter(0, 1, 2)):
+            for (signature, name, prior), alike in groupby(taken(self._fresh), key=itemgetter(0, 1, 2)):
                 tries = [(int(worked), int(not worked), seconds) for *_, worked, seconds in alike]
                 self._take(signature, name, prior, tries, is_news=True)
 

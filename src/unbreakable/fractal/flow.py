@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from itertools import repeat, starmap
 from typing import Any
 
 from unbreakable.events import LimitChanged, SheddingBegan, SheddingEnded
+from unbreakable.fractal.pile import taken
 from unbreakable.outcome import Failure
 from unbreakable.policies import AdaptiveLimit, Plan
 from unbreakable.policies.full import Serving, is_late, says_full
@@ -44,7 +44,7 @@ class Flow:
     def pour(self, node: Any, now: float) -> None:
         """Take what has piled up."""
         with self.lock:
-            took = [*starmap(self.tap.popleft, repeat((), len(self.tap)))]  # others may go on adding to it
+            took = taken(self.tap)
             if len(took) >= self.size:  # else a failure came first
                 self._resize_batch(now)
             self.serving.take(took)

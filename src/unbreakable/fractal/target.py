@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from unbreakable.fractal.experience import Experience
+from unbreakable.fractal.pile import taken
 from unbreakable.fractal.turning_away import is_all
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
@@ -21,8 +22,6 @@ from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
 if TYPE_CHECKING:
     from unbreakable.fractal.flow import Flow
     from unbreakable.policies.shades import Shades
-
-T = TypeVar("T")
 
 COLD = 40  # successes seen before anything is learned from them
 FOLD = 256  # attempts that are counted in one go, once warm
@@ -354,11 +353,6 @@ class Target:
         counts.merge(self.counts)
         counts.update(ok=max(0, self.successes - counts.healed))
         return counts
-
-
-def taken(pile: deque[T]) -> list[T]:
-    """Take from *pile* what is there now; others may go on adding to it."""
-    return [pile.popleft() for _ in range(len(pile))]
 
 
 def gate_of(bulkhead: Bulkhead, gate: Gate | None) -> Gate:

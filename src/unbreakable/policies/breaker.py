@@ -121,9 +121,11 @@ def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:
     """Return what a caller is told who is not let through; *rest* is how many seconds the circuit rests on."""
     if circuit.shut:
         return resting(name, circuit, rest)
-    if circuit.ramp is not None:
-        share = circuit.ramp.share
-        return CircuitOpen(f"the circuit of {name} lets {share} % of the calls through: its target is only just back")
+    ramp = circuit.ramp  # looked up once: another thread may end it
+    if ramp is not None:
+        return CircuitOpen(
+            f"the circuit of {name} lets {ramp.share} % of the calls through: its target is only just back"
+        )
     # over any moment, if all is well again
     return CircuitOpen(f"the circuit of {name} is half-open: a call is finding out whether its target is back")
 

@@ -68,6 +68,8 @@ EVENTS: dict[State, type[Event]] = {
     State.DISABLED: CircuitClosed,
 }
 COUNTING = (State.CLOSED, State.RAMPING)  # in which failures add up until there are too many
+SHUT = (State.OPEN, State.FORCED_OPEN)  # in which nothing goes through
+FREE = (State.CLOSED, State.DISABLED)  # in which everything does
 
 
 class Circuit:
@@ -170,9 +172,10 @@ class Circuit:
         if self.state is State.HALF_OPEN and self.probes < self.settings.permits:
             self.probes += 1
             return True
-        if self.ramp is not None:
-            return self.ramp.admit()
-        return self.state in (State.CLOSED, State.DISABLED)
+        ramp = self.ramp  # looked up once: see ``_move``
+        if ramp is not None:
+            return ramp.admit()
+        return self.state in FREE
 
     def _settle_probe(self, ok: bool | None, now: float, elapsed: float) -> type[Event] | None:
         if ok is None:
@@ -226,13 +229,13 @@ class Circuit:
 
     def _are_too_many(self, ok: bool, now: float, elapsed: float) -> bool:
         """Count an attempt among the recent ones; return whether too large a share of them failed, or was slow."""
-        slow = self.settings.is_slow(elapsed)
-        if self.ramp is not None:
-            self.ramp.update(failed=not ok, slow=slow)
-        if self.recent is None:
+        slow, ramp, recent = self.settings.is_slow(elapsed), self.ramp, self.recent
+        if ramp is not None:
+            ramp.update(failed=not ok, slow=slow)
+        if recent is None:
             return False
-        self.recent.update(now, failed=not ok, slow=slow)
-        tally = self.recent.value(now)
+        recent.update(now, failed=not ok, slow=slow)
+        tally = recent.value(now)
         return tally.calls >= self.settings.least and self.settings.is_too_much(*tally, failing=self.settings.ratio)
 
     def _go_on(self, now: float) -> type[Event] | None:
@@ -269,27 +272,35 @@ class Circuit:
 
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _move(self, change: Change, now: float) -> type[Event]:
-        before, self.state = self.state, CHANGES[self.state, change]
+    def _move(self, change: Change, now: float) -> type[Event] | None:
+        """Make *change*, unless it no longer applies: a handler of signals may have moved the circuit just before.
+
+        It may do so between any two lines here, too: what follows from the state is read off it, each in one step.
+        """
+        before = self.state
+        after = CHANGES.get((before, change))
+        ramp = Ramp(self.settings.ramp, now) if after is State.RAMPING else None
+        if after is None or self.state is not before:
+            return None
+        self.state = after
         self.generation += 1
         self.run = self.probes = self.proven = self.slow = 0
         self.held, self.needs = self.settings.whole_rest, 0.0
-        self.probing_since = now if self.is_probing else -math.inf
-        self.ramp = Ramp(self.settings.ramp, now) if self.state is State.RAMPING else None
-        if self.state is State.OPEN:
+        self.probing_since = now if self.state is HALF_OPEN else -math.inf
+        self.ramp = ramp if self.state is State.RAMPING else None
+        if after is State.OPEN:
             self._rest(before, now)
-        else:
-            self.until = now + self.held if self.ramp is None else self.ramp.until
-        if self.state is State.CLOSED:
+        elif self.state is after:
+            self.until = now + self.held if ramp is None else ramp.until
+        if after is State.CLOSED:
             self.in_vain, self.closed_at = 0, now
         self.counts = self.state in COUNTING
-        self.shut = self.state in (State.OPEN, State.FORCED_OPEN)
-        free = self.state in (State.CLOSED, State.DISABLED)
-        self.stamp = self.generation if free else None
-        self.alert = self.watches_successes or not free
-        if self.state is not State.HALF_OPEN:  # who is in line goes on, or finds that the rest outlasts his deadline
+        self.shut = self.state in SHUT
+        self.stamp = self.generation if self.state in FREE else None
+        self.alert = self.watches_successes or self.state not in FREE
+        if after is not State.HALF_OPEN:  # who is in line goes on, or finds that the rest outlasts his deadline
             self.line.call_all()
-        return EVENTS[self.state]
+        return EVENTS[after]
 
     def _rest(self, before: State, now: float) -> None:
         """Begin a rest: longer than the last one, unless the target was well meanwhile for at least as long."""
@@ -298,7 +309,8 @@ class Circuit:
             self.rests = 0
         self.rested = self._rest_after(self.rests)
         self.rests += 1
-        self.until = now + self.rested
+        if self.state is State.OPEN:
+            self.until = now + self.rested
         self.recent = self._nothing_recent()
 
     def _rest_after(self, vain: int) -> float:
@@ -365,5 +377,5 @@ class Circuit:
             self.recent = self._nothing_recent()
         for follower in self.followers():
             follower._by_hand(change, now)  # noqa: SLF001
-        if self.when_switched is not None and self.state is not before:
+        if self.when_switched is not None and event is not None and self.state is not before:
             self.when_switched(event)
