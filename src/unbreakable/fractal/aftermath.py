@@ -8,6 +8,7 @@ comes much sooner than they would then, calls come in bunches, and they are take
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -61,8 +62,11 @@ class Aftermath:
         at, before, self.seen_until = self.seen_until, 0, now - usual
         in_order = sorted(faults, key=lambda each: (each.after, each.began))
         most, self.is_down = FEW if self.is_down else MOST_FOLLOWED, len(faults) > MOST_FOLLOWED
+        to_keep = deque(sorted(fault.began for fault in in_order[:most]))
         for fault in in_order[:most]:
             until = fault.began + fault.seconds - usual
+            while to_keep and to_keep[0] <= max(fault.began, until):  # what begins while it fails comes after it, too
+                self._keep(lags, to_keep.popleft())
             self._between(lags, fault.after - before, at, until, fault.relieved)
             self._failed(lags, fault.began)
             at, before = until, max(before, fault.after)
@@ -93,12 +97,15 @@ class Aftermath:
                 spread(lags, count * self._heavy(weight), begin - failed_at, end - failed_at)
 
     def _failed(self, lags: Lags, began: float) -> None:
-        self.kept = [each for each in self.kept if 0.0 <= began - each[0] < KEPT_FOR]
-        for failed_at, weight in self.kept:
-            lags.update(began - failed_at, self._heavy(weight), failed=True)
         if began - self.latest > QUIET:
             lags.update(failed=True)
         self.latest, self.is_last = began, True
+
+    def _keep(self, lags: Lags, began: float) -> None:
+        """Count a failure after those that are kept, and keep it, too, if it is its turn."""
+        self.kept = [each for each in self.kept if 0.0 <= began - each[0] < KEPT_FOR]
+        for failed_at, weight in self.kept:
+            lags.update(began - failed_at, self._heavy(weight), failed=True)
         self.count += 1
         self.usual += SLOWLY * (self.stride - self.usual)
         if self.count % self.stride == 0:

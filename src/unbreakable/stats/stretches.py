@@ -15,6 +15,7 @@ from unbreakable.stats import record
 from unbreakable.stats.quantile import Quantile
 
 LEVELS = 14  # the longest stretch has 8,192 observations
+FIRST = 1_000  # durations that have to be known before it is said which are long
 ANEW = 8  # times as much has to be known before it is said anew which durations are long
 FEWEST = 8  # stretches that it takes to say by how much they differ
 SURE = 2.5  # standard errors that they have to differ by, beyond chance, to differ at all
@@ -25,11 +26,11 @@ class Stretches:
 
     >>> from unbreakable.stats.quantile import Quantile
     >>> seen, alone, together = Quantile(), Stretches(), Stretches()
-    >>> seen.update_many([0.1, 0.2])
+    >>> seen.update_many([0.1, 0.2] * 500)
     >>> Course(0.5).follow(alone, [0.1, 0.2] * 512, seen)
     >>> Course(0.5).follow(together, ([0.1] * 32 + [0.2] * 32) * 16, seen)
     >>> alone.value(), round(together.value())
-    (1.0, 26)
+    (1.0, 33)
     """
 
     __slots__ = ("_counts", "_squares", "_sums")
@@ -101,7 +102,7 @@ class Course:
 
     def follow(self, stretches: Stretches, durations: Sequence[float], known: Quantile) -> None:
         """Count in *stretches* the *durations* that come next, of a target of which so much is *known*."""
-        if not self._known <= known.count < ANEW * self._known:
+        if known.count >= FIRST and not self._known <= known.count < ANEW * self._known:
             self._border, self._known = known.value(self.share) or math.inf, known.count
         if self._known:
             self._count(stretches, [int(each > self._border) for each in durations])

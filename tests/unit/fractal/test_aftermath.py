@@ -83,8 +83,8 @@ def test_spells_of_trouble_are_found_where_there_are_any(bad, within):
         assert found.share * found.fails_in_trouble == pytest.approx(failed / 40_000, rel=0.2)
 
 
-def course(seed: int, takes: float) -> tuple[list[tuple[float, bool]], Lags]:
-    """Return when 15,000 attempts began and whether they failed, in spells, and what is learned as they end."""
+def in_spells(seed: int) -> list[tuple[float, bool]]:
+    """Return when 15,000 attempts began and whether they failed: four of five in spells of half a second."""
     dice, now, until, trouble, begun = random.Random(seed), 0.0, 5.0, False, []
     for _ in range(15_000):
         now += dice.expovariate(20.0)
@@ -92,18 +92,23 @@ def course(seed: int, takes: float) -> tuple[list[tuple[float, bool]], Lags]:
             trouble = not trouble
             until += dice.expovariate(2.0 if trouble else 0.1)
         begun.append((now, dice.random() < (0.8 if trouble else 0.002)))
+    return begun
+
+
+def learned(begun: list[tuple[float, bool]], takes: float, fault: float = 0.003) -> Lags:
+    """Return what is learned of these attempts as they end, after so many seconds each."""
     lags, after, batch, good, relieved, streak = Lags(), Aftermath(), list[Fault](), 0, NEVER, False
-    ends = sorted((began + (0.003 if failed else takes), began, failed) for began, failed in begun)
+    ends = sorted((began + (fault if failed else takes), began, failed) for began, failed in begun)
     for number, (end, began, failed) in enumerate(ends):
         if failed:
-            batch.append(Fault(good, began, 0.003, relieved))
+            batch.append(Fault(good, began, fault, relieved))
         else:
             good, relieved = good + 1, began if streak else relieved
         streak = failed
         if number % 256 == 255:
             after.follow(lags, batch, good, relieved, end, takes)
             batch, good = [], 0
-    return begun, lags
+    return lags
 
 
 @pytest.mark.parametrize(("takes", "within"), [(0.0, 0.07), (0.1, 0.12)])
@@ -111,8 +116,8 @@ def test_what_follows_failures_is_told_as_if_every_moment_had_been_noted(takes, 
     """Long spells weigh as much as short ones, and who was under way when a failure came does not follow it."""
     found, true = Lags(), Lags()
     for seed in range(1, 5):
-        begun, lags = course(seed, takes)
-        found.merge(lags)
+        begun = in_spells(seed)
+        found.merge(learned(begun, takes))
         failures = [began for began, failed in begun if failed]
         for began, failed in begun:
             for each in failures[bisect_left(failures, began - 1.0) : bisect_left(failures, began)]:
@@ -120,6 +125,20 @@ def test_what_follows_failures_is_told_as_if_every_moment_had_been_noted(takes, 
     shares = [[row[2] / row[1] for row in each.value()[2:8]] for each in (found, true)]
 
     assert shares[0] == pytest.approx(shares[1], rel=within)
+
+
+@pytest.mark.parametrize(("takes", "fault"), [(0.007, 0.04), (0.04, 0.007)])
+def test_who_fails_late_or_early_fails_no_more_often_after_failures(takes, fault):
+    """Where one in twenty fails at any time, so does one in twenty of those that begin just after a failure."""
+    dice, now, begun = random.Random(3), 0.0, list[tuple[float, bool]]()
+    for _ in range(15_000):
+        now += dice.expovariate(300.0)
+        begun.append((now, dice.random() < 0.05))
+    lags = learned(begun, takes, fault)
+
+    _, seen, failed = (sum(column) for column in zip(*lags.value()[:5], strict=True))
+    assert failed / seen == pytest.approx(0.05, abs=0.02)
+    assert spells(lags, 0.05) is None
 
 
 def test_what_is_remembered_is_bounded():

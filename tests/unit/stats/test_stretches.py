@@ -59,21 +59,22 @@ def test_batches_of_any_size_tell_the_same():
 def test_a_border_that_would_move_does_not():
     """What is long is said once, and anew when eight times as much is known or what was known is forgotten."""
     found, course, known = Stretches(), Course(0.5), Quantile()
-    known.update_many([1.0, 3.0])
+    known.update_many([1.0, 3.0] * 500)
     course.follow(found, [2.0], known)
-    known.update_many([9.0] * 8)
+    known.update_many([9.0] * 4_000)
     course.follow(found, [2.0], known)
     assert 2 == found.to_dict()["levels"][0][2]
 
-    known.update_many([9.0] * 8)
+    known.update_many([9.0] * 4_000)
     course.follow(found, [2.0], known)
     assert 2 == found.to_dict()["levels"][0][2]
 
 
 def test_nothing_is_counted_of_a_target_that_nothing_is_known_of():
-    """There is no saying what is slow."""
-    found = Stretches()
-    Course(0.9).follow(found, [1.0, 2.0], Quantile())
+    """There is no saying what is slow before a thousand were seen."""
+    found, known = Stretches(), Quantile()
+    known.update_many([1.0] * 999)
+    Course(0.9).follow(found, [1.0, 2.0], known)
 
     assert {"levels": []} == found.to_dict()
     assert 1.0 == found.value()
