@@ -254,7 +254,10 @@ def _signature_of(error: BaseException) -> str:
 
     parts = [f"{type(error).__module__}.{type(error).__qualname__}"]
     try:
-        codes = (http_status(error), told_by(error, "errno"), told_by(error, "code"))
+        status: int | str | None = http_status(error)
+        if status == FORBIDDEN and is_of_limit(error):
+            status = "403 of a limit"  # which is no matter of credentials
+        codes = (status, told_by(error, "errno"), told_by(error, "code"))
         parts += [str(code)[:40] for code in codes if isinstance(code, (int, str)) and code][:1]
         parts += [words for words in (words_of(str(error)), words_of_body(error)) if words]
     except Exception:

@@ -84,12 +84,13 @@ class CircuitBreaker(Terms):
         """Wait to be called; who is first in line also looks at the clock, so that one caller asks and not a herd.
 
         A ramp counts each call once, when that asks first.  Who is not let through then waits until it is over; when it
-        went well those in line do not go all at once, but draw that out by as long as the ramp was.
+        went well those in line do not go all at once, but draw that out by as long as the ramp was; not where somebody has
+        ended it by hand.
         """
         has_asked = circuit.ramp is not None
         while True:
             now = ctx.runtime.now()
-            if has_asked and circuit.is_closed:
+            if has_asked and circuit.is_back:
                 await ctx.runtime.sleep(ctx.runtime.random() * max(0.0, min(self.ramp, (until - now) / 2)))
                 now = ctx.runtime.now()
             if has_asked and circuit.ramp is not None:

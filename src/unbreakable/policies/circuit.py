@@ -266,6 +266,11 @@ class Circuit:
         return self.stamp is not None
 
     @property
+    def is_back(self) -> bool:
+        """Return whether it has closed since its target was seen to be back, and not by hand."""
+        return self.state is State.CLOSED and self.closed_at > -math.inf
+
+    @property
     def is_probing(self) -> bool:
         """Return whether attempts are let through only to see whether the target is back."""
         return self.state is HALF_OPEN

@@ -51,7 +51,7 @@ class Peace:
                 self.row, self.ends = 0, now
             self.row, self.seen = self.row + 1, successes
             self.ends = max(self.ends, now + min(seconds, LONGEST))
-            if self.row < ENOUGH or self.ends <= self.until:
+            if self.row < ENOUGH or self.ends <= max(self.until, now):
                 return False
             begins, self.kept = not self.kept, True
             self.until, self.length = self.ends, self.ends - now

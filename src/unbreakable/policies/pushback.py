@@ -61,7 +61,7 @@ def is_of_limit(error: BaseException | type[BaseException]) -> bool:
 
 def _has_none_left(headers: Any) -> bool:
     try:
-        return any(_header(headers, f"{name}-Remaining").strip() == "0" for name in _LIMITS)
+        return any(_is_none(_header(headers, f"{name}-Remaining").strip()) for name in _LIMITS)
     except Exception:
         return False  # no headers at all
 
@@ -158,6 +158,11 @@ def _is_decimal(text: str) -> bool:
     return text.isascii() and whole.isdigit() and part.isdigit() is bool(point)
 
 
+def _is_none(left: str) -> bool:
+    """Return whether that is how an answer says that nothing is left of a limit, as "0", or Reddit's "0.0"."""
+    return _is_decimal(left.removeprefix("-")) and float(left) <= 0.0
+
+
 def wish(seconds: float) -> float | None:
     """Return *seconds* as a wish that can be kept: at most a year, and none for what is no duration.
 
@@ -176,7 +181,7 @@ def _limit_in(header: Headers, status: Any) -> float | None:
         if told:
             return longest(reset for left, reset in told if left == 0)
         left, reset = header(f"{name}-Remaining").strip(), header(f"{name}-Reset").strip()
-        if _is_decimal(reset) and (left == "0" or (not left and status == 429)):
+        if _is_decimal(reset) and (_is_none(left) or (not left and status == 429)):
             return wish(float(reset)) if float(reset) < SINCE_1970 else _since_1970(float(reset), header("Date"))
     return None
 

@@ -27,6 +27,8 @@ _BY_STATE = {
     "57P02": Kind.UNREACHABLE,  # crash shutdown
     "57P05": Kind.UNREACHABLE,  # idle session timeout
 }
+#: asyncpg's, after a migration: its code is that of a missing feature, and its documentation says to repeat
+_BY_NAME = {"InvalidCachedStatementError": Kind.TRANSIENT}
 _SQLITE_ERROR = 1  # no such table or column, a syntax error; what passes by itself has a code of its own
 
 
@@ -40,7 +42,8 @@ def said_by_database(error: BaseException | type[BaseException]) -> Kind | None:
         for name in ("sqlstate", "pgcode"):
             state = told_by(each, name)
             if type(state) is str and len(state) == 5:
-                return _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
+                named = _BY_NAME.get((each if isinstance(each, type) else type(each)).__name__)
+                return named or _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
         code = told_by(each, "sqlite_errorcode")
         if type(code) is int and code == _SQLITE_ERROR:
             return Kind.INVALID

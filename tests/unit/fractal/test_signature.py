@@ -253,3 +253,14 @@ def test_a_traceback_is_followed_for_a_bounded_length():
         sys.setrecursionlimit(limit)
 
     assert [True, True] == [places[0].endswith("in program.end"), places[1].endswith("in program.dive")]
+
+
+def test_a_limit_that_is_used_up_is_another_trouble_than_a_permission():
+    """Both are a 403 of the same words: what mends one does not mend the other."""
+
+    def forbidden(**headers):
+        return type("Forbidden", (Exception,), {"status_code": 403, "headers": headers})("no")
+
+    permission, limit = forbidden(), forbidden(**{"X-RateLimit-Remaining": "0"})
+
+    assert sign(permission) != sign(limit)

@@ -86,6 +86,16 @@ def test_who_hears_too_late_that_it_has_closed_goes_at_once():
     assert ([0.0], circuit.stamp) == (clock.naps, stamp)
 
 
+@pytest.mark.parametrize("by_hand", ["reset", "disable"])
+def test_who_is_let_through_by_hand_goes_at_once(by_hand):
+    """Whoever does that knows that the target bears it."""
+    (breaker, circuit), clock = ramping(), Clock()
+    clock.happens = getattr(circuit, by_hand)
+    stamp = wait(breaker, circuit, clock, 1_000.0)
+
+    assert ([], circuit.stamp) == (clock.naps, stamp)
+
+
 def test_what_happens_while_it_draws_that_out_is_looked_at_as_it_is_then():
     """It opened again, and has rested enough by then: who comes now finds out."""
     (breaker, circuit), clock = ramping(), Clock()

@@ -53,6 +53,13 @@ def test_shorter_wishes_that_come_meanwhile_do_not_shorten_it():
     assert 49.0 == peace.left(1.0)
 
 
+def test_who_wishes_for_nothing_is_not_left_in_peace():
+    """Nobody waits for no time at all, and nobody is told of it; nor does that prolong a row of real wishes."""
+    peace = asked(*[(0.0, 0, 7.0)] * ENOUGH)
+
+    assert ([False] * 2, False) == ([peace.wish(0.0, 0, now) for now in (7.0, 8.0)], peace.kept)
+
+
 def test_nobody_asks_any_more_once_it_is_over():
     """It is ended once, and not before its time."""
     peace = asked(*[(5.0, 0, 0.0)] * ENOUGH)

@@ -69,6 +69,14 @@ def test_each_service_has_its_word_for_it(headers, seconds):
         ({"X-RateLimit-Reset": str(NOON_SINCE_1970 - 9), "X-RateLimit-Remaining": "0", "Date": NOON}, 403, 0.0),
         ({"X-RateLimit-Reset": str(NOON_SINCE_1970), "X-RateLimit-Remaining": "0"}, 403, None),
         ({"X-RateLimit-Reset": str(NOON_SINCE_1970), "X-RateLimit-Remaining": "0", "Date": "noon"}, 403, None),
+        *(
+            ({"X-RateLimit-Reset": "30", "X-RateLimit-Remaining": none}, 429, 30.0)
+            for none in ("0.0", "00", "-1", " 0 ")
+        ),
+        *(
+            ({"X-RateLimit-Reset": "30", "X-RateLimit-Remaining": some}, 429, None)
+            for some in ("0.5", "01", "none", "--1")
+        ),
         ({"RateLimit": '"default";r=0;t=30'}, 429, 30.0),
         ({"RateLimit": '"default";r=50;t=30'}, 429, None),
         ({"RateLimit": '"day";r=0;t=9000, "burst";r=0;t=7'}, 503, 9000.0),

@@ -67,6 +67,14 @@ def test_who_hung_up_leaves_in_doubt_what_became_of_it_and_who_said_no_does_not(
     assert doubt is leaves_doubt(Failure(error, classify(error)))
 
 
+@pytest.mark.parametrize("wrap", [lambda error: error, wrapped])
+def test_a_statement_that_was_prepared_before_a_migration_is_worth_a_repeat(wrap):
+    """As the documentation of asyncpg says of it; its code says that a feature is missing."""
+    error = type("InvalidCachedStatementError", (Exception,), {"sqlstate": "0A000"})("the plan is invalid")
+
+    assert Kind.TRANSIENT is classify(wrap(error))
+
+
 def test_a_code_that_says_nothing_leaves_it_to_the_name():
     """As without a code, and as with one that is none."""
     integrity = type("IntegrityError", (type("DatabaseError", (Exception,), {"sqlstate": None}),), {})
