@@ -84,8 +84,8 @@ class CircuitBreaker(Terms):
         """Wait to be called; who is first in line also looks at the clock, so that one caller asks and not a herd.
 
         A ramp counts each call once, when that asks first.  Who is not let through then waits until it is over; when it
-        went well those in line do not go all at once, but draw that out by as long as the ramp was; not where somebody has
-        ended it by hand.
+        went well those in line do not go all at once, but draw that out by as long as the ramp was.  When it was ended
+        by hand they go.
         """
         has_asked = circuit.ramp is not None
         while True:
