@@ -41,7 +41,7 @@ class Quota:
     def explains(self, now: float) -> bool:
         """Return whether the row that lasts until now may be that of a quota."""
         rows = self._remembered(now)
-        return len(rows) == ROWS and now - self.began < LONGER * rows[-1][0]
+        return len(rows) == ROWS and now - self.began < LONGER * min(rows)[0]
 
     def _remembered(self, now: float) -> list[tuple[float, float]]:
         return [row for row in self.rows if now - row[1] < REMEMBERED]

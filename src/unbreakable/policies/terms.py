@@ -87,7 +87,12 @@ class Terms(Preset):
     @property
     def whole_rest(self) -> float:
         """Return the seconds that a target is left alone for at once, if it has to be: a learned rest begins short."""
-        return self.most_rest if self.learned and self.most_rest is not None else self.rest
+        return self.longest_rest if self.learned else self.rest
+
+    @property
+    def longest_rest(self) -> float:
+        """Return the seconds of the last of many rests in vain, before any jitter."""
+        return self.rest if self.most_rest is None else self.most_rest
 
     @property
     def most_waiting(self) -> int:
@@ -125,8 +130,7 @@ class Terms(Preset):
 
     def rest_after(self, vain: int, u: float) -> float:
         """Return the seconds of a rest after *vain* others; *u*, in 0..1, says how much of the jitter it gets."""
-        longest = self.rest if self.most_rest is None else self.most_rest
-        return min(longest, self.rest * 2.0 ** min(vain, 64)) * (1.0 + self.jitter * u)
+        return min(self.longest_rest, self.rest * 2.0 ** min(vain, 64)) * (1.0 + self.jitter * u)
 
     def is_too_much(self, calls: int, failed: int, slow: int, *, failing: float | None) -> bool:
         """Return whether of so many *calls* a share of *failing*, if any is set, failed, or too many were slow."""

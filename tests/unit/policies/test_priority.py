@@ -10,7 +10,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import ConfigurationError
-from unbreakable.policies.priority import MOST_OPEN, _open, importance, rank
+from unbreakable.policies.priority import _open, importance, rank
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
@@ -71,17 +71,40 @@ def test_one_block_serves_tasks_at_the_same_time():
         assert ["normal", "normal"] == asyncio.run(story())
 
 
+def left_open(number):
+    """Enter and leave the same block elsewhere, that number of times; return how many are known here."""
+    block = ub.priority("low")
+    for _ in range(number):
+        block.__enter__()
+        contextvars.copy_context().run(block.__exit__)
+    return len(_open.get())
+
+
 def test_blocks_that_are_left_elsewhere_are_forgotten_here():
     """As those of generators that another thread ends: there they say nothing, and here they do not add up."""
-    block = ub.priority("low")
+    assert contextvars.copy_context().run(left_open, 300) <= 101
 
-    def leave_open():
-        for _ in range(3 * MOST_OPEN):
-            block.__enter__()
-            contextvars.copy_context().run(block.__exit__)
-        return len(_open.get())
 
-    assert contextvars.copy_context().run(leave_open) <= MOST_OPEN + 1
+@pytest.mark.parametrize(("others", "after"), [(100, "normal"), (101, "low")])
+def test_a_block_outside_too_many_that_are_open_is_forgotten(others, after):
+    """A hundred are remembered, and the one that is entered."""
+
+    def story():
+        outermost = ub.priority("high")
+        outermost.__enter__()
+        left_open(others)
+        outermost.__exit__()
+        return importance()
+
+    assert after == contextvars.copy_context().run(story)
+
+
+def test_who_looks_at_the_variables_of_a_context_sees_whose_they_are():
+    """They are those of the caller's own program, too."""
+    with ub.priority("low"):
+        names = {variable.name for variable in contextvars.copy_context()}
+
+    assert {"unbreakable_priority", "unbreakable_open_blocks"} <= names
 
 
 def test_a_block_can_be_entered_again_inside_itself():

@@ -68,6 +68,22 @@ def test_each_step_of_an_async_generator_is_in_the_block():
     assert [critical[0], "normal", critical[1], "normal", critical[2], "normal", "normal"] == asyncio.run(story())
 
 
+def test_a_block_in_the_body_of_an_async_one_holds_over_its_steps():
+    """As in sync code."""
+
+    @ub.priority("high")
+    async def items():
+        with ub.priority("low"):
+            yield importance()
+            yield importance()
+        yield importance()
+
+    async def story():
+        return [(item, importance()) async for item in items()]
+
+    assert [("low", "normal"), ("low", "normal"), ("high", "normal")] == asyncio.run(story())
+
+
 def test_frameworks_see_what_they_are():
     """So does ``ub.protect``, in either order; the name stays."""
     assert inspect.isgeneratorfunction(echo)
@@ -162,25 +178,42 @@ def test_an_async_one_is_closed_once(how):
     assert (["high"], []) == (seen, troubles)
 
 
+def thrown_into(items):
+    """Throw an exception into *items*, which do not catch it, and return a weak reference to it."""
+    next(items)
+    try:
+        items.throw(Mine())
+    except Mine as error:
+        return weakref.ref(error)
+
+
+def thrown_into_async(items):
+    """Do the same with what waits for nothing."""
+    next(items.__anext__().__await__(), None)
+    try:
+        next(items.athrow(Mine()).__await__())
+    except Mine as error:
+        return weakref.ref(error)
+
+
+class Mine(Exception):
+    """Be weakly referenced."""
+
+
+@ub.priority("high")
+async def endless():
+    """Wait for nothing."""
+    while True:
+        yield 1
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="a traceback's frames hold their callers there")
-def test_what_was_thrown_in_is_freed_with_its_last_holder():
+@pytest.mark.parametrize(("throw", "items"), [(thrown_into, lambda: echo("first")), (thrown_into_async, endless)])
+def test_what_was_thrown_in_is_freed_with_its_last_holder(throw, items):
     """An exception is in no circle that waits for the garbage collector."""
-
-    class Mine(Exception):
-        """Be weakly referenced."""
-
-    def story():
-        items = echo("first")
-        next(items)
-        try:
-            items.throw(Mine())
-        except Mine as error:
-            return weakref.ref(error)
-
-    gc.collect()
     gc.disable()
     try:
-        assert None is story()()
+        assert None is throw(items())()
     finally:
         gc.enable()
 

@@ -124,6 +124,15 @@ def test_a_row_that_began_while_nothing_was_shed_is_health():
     assert not explains(rows((0.0, 2.0, False), (10.0, 12.0, False)), 20.0, 20.5)
 
 
+def test_refusals_before_the_first_accepted_call_are_no_rows():
+    """Nothing had begun that they could have ended."""
+    quota = Quota()
+    quota.end(2.0)
+    quota.end(3.0)
+
+    assert not explains(quota, 20.0, 20.5)
+
+
 @pytest.mark.parametrize(("seconds", "counts"), [(15.0, True), (15.5, False)])
 def test_a_row_of_more_than_a_quarter_of_a_minute_is_health(seconds, counts):
     """Whatever it began in."""

@@ -17,7 +17,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.policies.effects import is_unsent
-from unbreakable.policies.sent_before import MOST_FRAMES, was_sent_before
+from unbreakable.policies.sent_before import was_sent_before
 from unbreakable.runtime.virtual import virtual_time
 
 
@@ -151,17 +151,17 @@ def test_what_a_frame_says_of_what_was_before(module, function, given, left_befo
     assert left_before is was_sent_before(raised_in(module, source))
 
 
-def test_of_a_recursion_only_the_first_frames_are_looked_at():
+@pytest.mark.parametrize(("before", "left_before"), [(999, True), (1_000, False)])
+def test_of_a_recursion_only_the_first_frames_are_looked_at(before, left_before):
     """An error is asked in bounded time."""
-    deep = "def f(depth={}):\n    f(depth - 1) if depth else resolve_redirects()\n"
-    deep += "def resolve_redirects():\n    raise ConnectionRefusedError\n"
-    shallow, beyond = (raised_in("requests.sessions", deep.format(depth)) for depth in (5, 5))
-    frames = [shallow.__traceback__]
-    beyond.__traceback__ = None
-    for _ in range(MOST_FRAMES):
-        beyond.__traceback__ = types.TracebackType(beyond.__traceback__, frames[0].tb_frame, 0, 1)
+    source = "def f():\n    resolve_redirects()\ndef resolve_redirects():\n    raise ConnectionRefusedError\n"
+    error = raised_in("requests.sessions", source)
+    silent, telling = error.__traceback__.tb_frame, error.__traceback__.tb_next.tb_next
+    for _ in range(before):
+        telling = types.TracebackType(telling, silent, 0, 1)
+    error.__traceback__ = telling
 
-    assert [True, False] == [was_sent_before(shallow), was_sent_before(beyond)]
+    assert left_before is was_sent_before(error)
 
 
 @pytest.mark.parametrize("pooled", [concurrent.futures.process._ExceptionWithTraceback, pool.ExceptionWithTraceback])

@@ -162,3 +162,24 @@ def test_a_rest_doubles_up_to_its_most_and_jitter_comes_on_top(terms, vain, u, s
 def test_so_many_failures_or_slow_ones_are_too_much(slow, tally, failing, expected):
     """From the share on that is said, each for itself."""
     assert expected is Terms(slow=slow).is_too_much(*tally, failing=failing)
+
+
+@pytest.mark.parametrize(
+    ("terms", "seconds", "waiting"),
+    [
+        ({}, 30.0, 1_000),
+        ({"rest": 2.0, "most_rest": 8.0}, 2.0, 1_000),
+        ({"rest": 2.0, "most_rest": 8.0, "learned": True}, 8.0, 16),
+        ({"rest": 2.0, "learned": True}, 2.0, 16),
+    ],
+)
+def test_a_learned_one_rests_for_its_longest_where_it_has_to_at_once_and_lets_few_wait(terms, seconds, waiting):
+    """Its first rest is short, for a target whose failures come in bursts."""
+    found = Terms(**terms)
+
+    assert (seconds, waiting) == (found.whole_rest, found.most_waiting)
+
+
+def test_that_it_was_learned_is_no_term_to_be_read():
+    """It reads as what somebody could write who wants the same."""
+    assert repr(CircuitBreaker(3)) == repr(CircuitBreaker(3, learned=True))
