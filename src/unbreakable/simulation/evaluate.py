@@ -3,251 +3,193 @@
 Every plan meets the same universes (common random numbers), so that differences between plans are theirs and not
 luck's.  Whether an attempt fails is not left to luck: both ends are played on, each with the weight of its chance
 (conditional Monte Carlo), so that a thousand universes tell one failure in a million calls.  What is likely after a
-failure follows by Bayes's rule from the model's spells of trouble.  An attempt is played as the policies play it:
-copies start while the first is under way, each has the time limit to itself, the first success ends the race; a learned
-limit lets the next attempt begin beside the one that is late.
+failure follows by Bayes's rule from the model's spells of trouble.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from unbreakable.policies import Plan
-from unbreakable.simulation.model import FOR_EVER, POINTS, Model
+from unbreakable.policies import Plan, Retry
+from unbreakable.simulation.attempts import attempts_of, kinds_of, race
+from unbreakable.simulation.durations import QUANTILES, Durations
+from unbreakable.simulation.model import FOR_EVER, Model
 from unbreakable.simulation.prediction import Prediction
-from unbreakable.simulation.universes import LATER, MOST_ATTEMPTS, MOST_COPIES, UNIVERSES, Luck, Universes, universes
+from unbreakable.simulation.universes import MOST_ATTEMPTS, UNIVERSES, universes
 
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
-FINE = 5  # bits: 32 buckets to each doubling of a duration
-LOWEST, HIGHEST = -17, 15  # powers of two, in seconds
 LONG = 1e9  # seconds: no deadline
-
-
-class Columns(NamedTuple):
-    """Hold the settings of the plans, a column each."""
-
-    attempts: Any
-    timeout: Any
-    soft: Any
-    after: Any
-    copies: Any
-    share: Any
-    first: Any
-    factor: Any
-    most: Any
-    jitter: Any
-    repeats_cut: Any
-
-
-class Ends(NamedTuple):
-    """Hold how calls end well: after how many seconds, and with which weight; a row for each plan."""
-
-    took: Any
-    weights: Any
+NONE, NEVER = np.float32(0.0), 1e30
 
 
 def evaluate(model: Model, plans: Sequence[Plan], deadline: float, count: int = UNIVERSES) -> list[Prediction]:
     """Return what each of *plans* would do to calls that have *deadline* seconds, played in *count* universes."""
-    ends, load = _play(model, _columns(plans), universes(count), np.float32(min(deadline, LONG)))
-    success, quantiles = _summary(ends)
-    return [
-        Prediction(
-            success=min(1.0, float(good)), load=max(1.0, float(requests)), **dict(zip(QUANTILES, row, strict=True))
-        )
-        for good, requests, row in zip(success, load, quantiles.tolist(), strict=True)
-    ]
-
-
-# ── playing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _play(model: Model, plan: Columns, met: Universes, deadline: Any) -> tuple[list[Ends], Any]:
-    """Return how calls end well under each plan, and how many requests each makes."""
-    hard = np.minimum(np.where(plan.soft, FOR_EVER, plan.timeout), deadline)
-    first = model.answers[(met.first * POINTS).astype(np.intp)]
-    slow, trouble = met.first >= model.slow_from, model.trouble
-    beside = trouble.fails_well + (trouble.fails_in_trouble - trouble.fails_well) * trouble.share  # those of a good one
-    best, sent, _ = _race(model, plan, first, met.beside, hard, likely=np.float32(beside), slow=slow, rising=True)
-    fine = 1.0 - model.fails
-    ends = [_within(best, met.weights * np.float32(fine), deadline)]
-    load = fine * (sent @ met.weights)
-    if model.fails or (hard < deadline).any():
-        more, requests = _after_failures(model, plan, met, deadline, hard, best[:, met.quarter])
-        ends, load = ends + more, load + requests
-    return ends, load
-
-
-def _race(
-    model: Model,
-    plan: Columns,
-    first: Any,
-    luck: Luck,
-    hard: Any,
-    *,
-    likely: Any,
-    slow: Any,
-    rising: bool = False,
-    lost: bool = False,
-) -> tuple[Any, Any, Any]:
-    """Return when an attempt or one beside it succeeds, how many were sent, and when all have ended without success.
-
-    *first* is how long its own answer takes, or until it fails, if it is *lost*; *likely* is how often those beside it
-    fail; *slow* says where the call is of the slow sort.  Where *first* is *rising* nobody asks when all have ended.
-    """
-    alone = np.minimum(first, hard)
-    best = np.where(first <= hard, first, FOR_EVER) if not lost else np.full(alone.shape, FOR_EVER)
-    sent, over = np.ones(best.shape, np.float32), alone
-    copies = min(MOST_COPIES, int(plan.copies.max()))
-    for number, (start, may) in enumerate(_beside(plan, hard, copies, len(luck.place))):
-        least = start[may].min() if may.any() else FOR_EVER
-        here = slice(
-            int(np.searchsorted(first, least, "right")) if rising else 0 if least < FOR_EVER else len(slow), None
-        )
-        if here.start == len(slow):
-            continue
-        had, limit = best[:, here], hard if hard.shape[1] == 1 else hard[:, here]
-        going = (np.minimum(had, alone[:, here]) > start) & may
-        if number < copies - 1:
-            going &= luck.sent[number, here] < plan.share
-        length, chance = _drawn(model, luck, number, slow, here), likely if likely.ndim == 0 else likely[:, here]
-        won = going & (luck.fails[number, here] >= chance) & (length <= limit)
-        best[:, here] = np.where(won, np.minimum(had, start + length), had)
-        sent[:, here] += going
-        if not rising:
-            over = np.where(going, np.maximum(over, start + np.minimum(length, limit)), over)
-    return best, sent, over
-
-
-def _beside(plan: Columns, hard: Any, copies: int, most: int) -> list[tuple[Any, Any]]:
-    """Return when each request beside the first one begins, and under which plans there is one."""
-    found = [(plan.after * np.float32(number), plan.copies > number) for number in range(1, copies)]
-    if plan.soft.any():
-        found += [
-            (plan.timeout * np.float32(2.0**number - 1.0), plan.soft & (plan.attempts > number))
-            for number in range(1, 1 + LATER)
-        ]
-    return found[:most]
-
-
-def _drawn(model: Model, luck: Luck, number: int, slow: Any, here: Any = slice(None)) -> Any:
-    """Return how long that request's answer takes, *here*; requests of one call tend to be of the same sort."""
-    place = luck.place[number, here]
-    if model.alike:
-        border = np.float32(model.slow_from)
-        same = np.where(slow[here], border + (1 - border) * place, border * place)
-        place = np.where(luck.alike[number, here] < model.alike, same, place)
-    return model.answers[(place * POINTS).astype(np.intp)]
-
-
-def _after_failures(
-    model: Model, plan: Columns, met: Universes, deadline: Any, hard: Any, best: Any
-) -> tuple[list[Ends], Any]:
-    """Return how calls end well whose first attempt failed, or was cut (it is not the *best*), and their requests."""
-    weights, place = met.weights_of_quarter, met.first[met.quarter]
-    slow, memory = place >= model.slow_from, np.float32(model.trouble.memory)
-    share, well, ill = (np.float32(each) for each in model.trouble[:3])
-    bad, began = share * ill / np.maximum(np.float32(model.fails), np.float32(1e-9)), np.float32(0.0)
-    cut = (best == FOR_EVER) & (hard < deadline)
-    chance = np.where(cut, np.float32(1.0), np.float32(model.fails)) * weights
-    clock = np.where(cut, hard, model.faults[(met.faults[0] * POINTS).astype(np.intp)])
-    load, ends = np.full(plan.attempts.shape[0], model.fails), []
-    if (clock > np.where(plan.copies > 1, plan.after, FOR_EVER)).any():
-        beside = Luck(*(rows[:, met.quarter] for rows in met.beside))
-        likely = np.where(cut, well + (ill - well) * share, _stubbornly(model, well + (ill - well) * bad))
-        won, sent, clock = _race(model, plan, clock, beside, hard, likely=likely, slow=slow, lost=True)
-        ends.append(_within(won, np.where(cut, np.float32(0.0), chance), deadline))
-        load = load + (np.where(cut, np.float32(0.0), chance) * (sent - 1)).sum(axis=1)
-        chance = np.where(won < FOR_EVER, np.float32(0.0), chance)
-    goes_on = np.where(cut, plan.repeats_cut, True)
-    for number in range(1, min(MOST_ATTEMPTS, int(plan.attempts.max()))):
-        pause = np.minimum(plan.most, plan.first * plan.factor ** np.float32(number - 1))
-        start = clock + np.where(plan.jitter, pause * met.pauses[number], pause)
-        alive = goes_on & (plan.attempts > number) & (start < deadline) & (chance > 0)
-        chance = np.where(alive, chance, np.float32(0.0))
-        if not alive.any():
-            break
-        bad = share + (bad - share) * np.exp(np.minimum(began - start, 0) / memory)
-        fails = well + (ill - well) * bad
-        likely = _stubbornly(model, fails)
-        luck, left = met.after[number - 1], np.maximum(np.minimum(hard, deadline - start), 0)
-        answer = _drawn(model, luck, 0, slow)
-        took, sent, over = _race(model, plan, answer, _others(luck), left, likely=fails, slow=slow)
-        ends.append(_within(start + took, chance * (1 - likely), deadline))
-        load = load + (chance * (1 + (1 - likely) * (sent - 1))).sum(axis=1)
-        late = took == FOR_EVER
-        chance = chance * np.where(late, np.float32(1.0), likely)
-        clock = start + np.where(late, over, model.faults[(met.faults[number] * POINTS).astype(np.intp)])
-        goes_on = alive & np.where(late, plan.repeats_cut, True)
-        bad, began = bad * ill / np.maximum(fails, np.float32(1e-9)), start
-    return ends, load
-
-
-def _stubbornly(model: Model, fails: Any) -> Any:
-    """Return how likely a request fails that follows one that did, or is beside it."""
-    return np.float32(model.stubborn) + (1 - np.float32(model.stubborn)) * fails
-
-
-def _others(luck: Luck) -> Luck:
-    return Luck(*(rows[1:] for rows in luck))
-
-
-def _within(took: Any, weights: Any, deadline: Any) -> Ends:
-    return Ends(took, np.where(took <= deadline, weights, np.float32(0.0)))
-
-
-# ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _summary(ends: list[Ends]) -> tuple[Any, Any]:
-    """Return the share of successes under each plan, and the quantiles of their durations.
-
-    The durations are counted in buckets cut from the bits of a float, as in ``stats.Quantile``, only finer.
-    """
-    took = np.ascontiguousarray(np.concatenate([end.took for end in ends], axis=1), np.float32)
-    weights = np.concatenate([end.weights for end in ends], axis=1)
-    rows, size = len(took), (HIGHEST - LOWEST) << FINE
-    lowest = (127 + LOWEST) << FINE
-    buckets = np.minimum(np.maximum((took.view(np.int32) >> (23 - FINE)) - lowest, 0), size - 1)
-    buckets += (np.arange(rows, dtype=np.int32) * size)[:, None]
-    mass = np.bincount(buckets.ravel(), weights.ravel(), rows * size).reshape(rows, size)
-    reached = np.cumsum(mass, axis=1)
-    success = reached[:, -1]
-    wanted = np.array(list(QUANTILES.values())) * success[:, None]
-    at = (reached[:, :, None] < wanted[:, None, :]).sum(axis=1)
-    row = np.arange(rows)[:, None]
-    below = np.where(at > 0, reached[row, at - 1], 0.0)
-    part = (wanted - below) / np.maximum(mass[row, at], 1e-30)
-    power, step = np.divmod(at, 1 << FINE)
-    found = np.ldexp(1.0 + (step + np.minimum(part, 1.0)) / (1 << FINE), power + LOWEST)
-    found = np.where(success[:, None] > 0, found, math.inf)
-    return success, found
-
-
-def _columns(plans: Sequence[Plan]) -> Columns:
-    rows = [
-        (
-            1 if plan.retry is None or plan.effects == "once" else plan.retry.attempts,
-            plan.limit,
-            plan.timeout is not None and plan.timeout.learned and plan.effects in ("none", "idempotent"),
-            plan.hedge.after if plan.hedge is not None and plan.hedges else 0.0,
-            1 + plan.hedge.most if plan.hedge is not None and plan.hedges else 1,
-            1.0,
-            *((0.0, 1.0, 0.0, False) if plan.retry is None else _pacing(plan)),
-            plan.effects != "unknown",
-        )
-        for plan in plans
-    ]
-    kinds = (int, np.float32, bool, np.float32, int, np.float32, np.float32, np.float32, np.float32, bool, bool)
-    return Columns(
-        *(np.array(column, kind)[:, None] for column, kind in zip(zip(*rows, strict=True), kinds, strict=True))
+    different = {_settings(plan): plan for plan in plans}
+    played = _Played(model, list(different.values()), min(deadline, LONG), count)
+    success, quantiles = played.told.summary(played.kinds.of_plan)
+    told = dict(
+        zip(different, zip(success.tolist(), played.load.tolist(), quantiles.tolist(), strict=True), strict=True)
     )
+    return [_prediction(*told[_settings(plan)]) for plan in plans]
 
 
-def _pacing(plan: Plan) -> tuple[float, float, float, bool]:
-    assert plan.retry is not None  # noqa: S101 - asked for plans that repeat
-    backoff = plan.retry.backoff
-    return backoff.first, backoff.factor, backoff.most, backoff.jitter
+def _settings(plan: Plan) -> tuple[Any, ...]:
+    """Return what is the same of plans that differ in nothing but their names: the very same policies."""
+    return id(plan.retry), id(plan.timeout), id(plan.hedge), plan.effects
+
+
+def _prediction(success: float, load: float, quantiles: list[float]) -> Prediction:
+    return Prediction(success=min(1.0, success), load=max(1.0, load), **dict(zip(QUANTILES, quantiles, strict=True)))
+
+
+class _Failed(NamedTuple):
+    """Hold what goes on after the first attempt, a row for each plan: how likely it is, and its time by then."""
+
+    chance: Any
+    clock: Any
+
+
+class _Later(NamedTuple):
+    """Hold how later attempts go, by kind, attempt and column; None where that is nothing to speak of."""
+
+    best: Any
+    sent: Any
+    late: Any
+    over: Any
+
+
+class _Played:
+    """Play calls under *plans*; ``told`` are the durations of those that end well, ``load`` are requests per call."""
+
+    def __init__(self, model: Model, plans: Sequence[Plan], deadline: float, count: int) -> None:
+        self.model, self.plans, self.deadline = model, plans, deadline
+        self.kinds = kinds_of(plans, deadline)
+        self.met = met = universes(count, cuts=self.kinds.cut)
+        self.most = min(MOST_ATTEMPTS, max(map(attempts_of, plans)))
+        fails = bool(model.fails) or self.kinds.cut
+        trouble = model.trouble
+        self.bad = trouble.share * trouble.fails_in_trouble / max(model.fails, 1e-9)  # after a failure, by Bayes's rule
+        beside_good, after = (self._failing(share) for share in (trouble.share, self.bad))
+        columns = count + fails * (met.failed + (self.most - 1) * met.pauses.shape[1])
+        self.races = race(model, self.kinds, met, columns, (beside_good, self._stubbornly(after), after))
+        shortest = min(float(model.answers[0]), float(model.faults[0]))
+        self.told = Durations(shortest, deadline, len(self.kinds.hard), len(plans))
+        self.load = self._good()[self.kinds.of_plan]
+        if fails:
+            failed, more = self._failed()
+            self.load = self.load + more[self.kinds.of_plan]
+            if self.most > 1:
+                self.load += self._repeated(failed)
+
+    def _failing(self, bad: Any) -> Any:
+        """Return how often requests fail when that large a share of the times is *bad*."""
+        trouble = self.model.trouble
+        return trouble.fails_well + (trouble.fails_in_trouble - trouble.fails_well) * bad
+
+    def _stubbornly(self, fails: Any) -> Any:
+        """Return how likely a request fails that follows one that did, or is beside it."""
+        return self.model.stubborn + (1.0 - self.model.stubborn) * fails
+
+    def _good(self) -> Any:
+        """Tell of good first attempts; return how many requests calls make that have one, times their share."""
+        races, count, fine = self.races, len(self.met.weights), np.float32(1.0 - self.model.fails)
+        raced = int(np.searchsorted(races.at, count))
+        weights = self.met.weights * fine
+        self.told.of_all(races.own[: count - raced], weights[: count - raced])
+        self.told.of_kinds(races.best[:, :raced], weights[count - raced :])
+        return fine + races.sent[:, :raced] @ weights[count - raced :]
+
+    def _failed(self) -> tuple[_Failed, Any]:
+        """Return what goes on after first attempts, by kind, and their requests; tell of those that copies save."""
+        kinds, met, races, fails = self.kinds, self.met, self.races, np.float32(self.model.fails)
+        count, failed = len(met.weights), met.failed
+        clock = np.zeros((len(kinds.hard), met.pauses.shape[1]), np.float32)
+        chance, load = np.zeros_like(clock), np.full(len(kinds.hard), fails)
+        clock[:, :failed], chance[:, :failed] = races.own[count : count + failed], fails / np.float32(failed)
+        begin, end = np.searchsorted(races.at, (count, count + failed))
+        if end > begin:
+            at, best, weight = races.at[begin:end] - count, races.best[:, begin:end], fails / np.float32(failed)
+            self.told.of_kinds(best, np.full(len(at), weight))
+            clock[:, at], chance[:, at] = races.over[:, begin:end], np.where(best < FOR_EVER, NONE, weight)
+            load += weight * races.sent[:, begin:end].sum(axis=1)
+        if kinds.cut and begin:
+            raced = np.minimum(np.searchsorted(races.at[:begin], met.cut), begin - 1)
+            here = (races.best[:, raced] == FOR_EVER) & (races.at[raced] == met.cut) & (kinds.hard < self.deadline)
+            chance[:, failed:] = np.where(here, (1 - fails) * met.weights_of_cut, NONE)
+            clock[:, failed:] = races.over[:, raced]
+        return _Failed(chance, clock), load
+
+    def _repeated(self, failed: _Failed) -> Any:
+        """Tell of the repeats that are good; return how many there are, with what they send besides."""
+        of_plan, cut = self.kinds.of_plan, self.kinds.cut
+        later, start = self._later(), self._pauses()
+        goes_on = np.array([[plan.effects != "unknown"] for plan in self.plans])
+        lasts = self.model.faults.take(self.met.faults[1 : self.most])
+        lasts = np.where(later.late, later.over, lasts)[of_plan] if cut else lasts[None]
+        start[:, 0] += failed.clock[of_plan]
+        for number in range(1, self.most - 1):
+            start[:, number] += start[:, number - 1]
+            start[:, number] += lasts[:, number - 1]
+        likely = self._likely(start)
+        chance = np.empty(start.shape, np.float32)
+        chance[:, 0] = failed.chance[of_plan]
+        if cut:
+            chance[:, 0, self.met.failed :] *= goes_on
+        for number in range(1, self.most - 1):
+            fails = likely[:, number - 1] if np.ndim(likely) else likely
+            if cut:  # an answer that is late is one that would have been good
+                late = later.late[of_plan, number - 1] & goes_on
+                fails = fails + late * (1 - fails) * self.met.weights_later[number - 1]
+            np.multiply(chance[:, number - 1], fails, out=chance[:, number])
+        chance *= start < np.float32(self.deadline)
+        good = chance * (1 - likely)
+        good *= self.met.weights_later[: self.most - 1]
+        start += later.best[of_plan]
+        self.told.of_plans(start.reshape(len(start), -1), good.reshape(len(start), -1))
+        load = chance.sum(axis=(1, 2))
+        return load if later.sent is None else load + (good * later.sent[of_plan]).sum(axis=(1, 2))
+
+    def _pauses(self) -> Any:
+        """Return the pauses before repeats, by plan, repeat and column; for ever after a plan's last attempt."""
+        longest, full = [], self.met.pauses[1 : self.most]
+        for plan in self.plans:
+            backoff, repeats = (plan.retry or Retry()).backoff, min(self.most, attempts_of(plan)) - 1
+            pauses = [backoff.pause(number, 1.0) for number in range(1, 1 + repeats)]
+            longest.append([*pauses, *[NEVER] * (self.most - 1 - repeats)])
+        steady = [plan.retry is not None and not plan.retry.backoff.jitter for plan in self.plans]
+        luck = np.where(np.array(steady)[:, None, None], np.float32(1.0), full) if any(steady) else full
+        return np.array(longest, np.float32)[:, :, None] * luck
+
+    def _later(self) -> _Later:
+        """Return how later attempts go."""
+        races, kinds, first = self.races, self.kinds, len(self.met.weights) + self.met.failed
+        shape = (len(kinds.hard), self.most - 1, self.met.pauses.shape[1])
+        begin = int(np.searchsorted(races.at, first))
+        best, at = np.repeat(races.own[None, first:], shape[0], axis=0), races.at[begin:] - first
+        best[:, at] = races.best[:, begin:]
+        sent = late = over = None
+        if races.sent[:, begin:].any():
+            sent = np.zeros(best.shape, np.float32)
+            sent[:, at] = races.sent[:, begin:]
+            sent = sent.reshape(shape)
+        if kinds.cut:
+            over = best.copy()
+            over[:, at] = races.over[:, begin:]
+            late, over = ((best == FOR_EVER) & (kinds.hard < self.deadline)).reshape(shape), over.reshape(shape)
+        return _Later(best.reshape(shape), sent, late, over)
+
+    def _likely(self, start: Any) -> Any:
+        """Return how likely each repeat fails, which begins at *start* and follows on those before it."""
+        trouble = self.model.trouble
+        if not trouble.share:
+            return np.float32(self._stubbornly(trouble.fails_well))
+        share, ill = np.float32(trouble.share), np.float32(trouble.fails_in_trouble)
+        likely, bad = np.empty(start.shape, np.float32), np.float32(self.bad)
+        kept = np.exp(np.diff(start, axis=1, prepend=NONE) / np.float32(-trouble.memory))
+        for number in range(start.shape[1]):
+            bad = share + (bad - share) * kept[:, number]
+            likely[:, number] = fails = self._failing(bad)
+            bad = bad * ill / fails
+        return self._stubbornly(likely)

@@ -8,8 +8,6 @@ to be best; here the delay is chosen by what a strategy's score makes of both, t
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +15,11 @@ import numpy as np
 from unbreakable.simulation.model import FOR_EVER, POINTS, Model
 from unbreakable.simulation.score import HEADROOM, OF_P99, TENFOLD, ScoreWeights
 
-PLACES = np.linspace(0.80, 0.99, 77)  # of an attempt's time, as shares: when copies might be sent
+PLACES = np.linspace(0.80, 0.99, 39)  # of an attempt's time, as shares: when copies might be sent
 MOMENTS = 256  # at which is looked how many calls are still under way
 TAILS = (0.01, 0.001)  # shares of calls that may take longer: the tail is what copies are for
+_EVENLY = np.linspace(0.0, 1.0, MOMENTS)
+_TAILS = np.array(TAILS, np.float32)
 LITTLE = 0.0058  # of load: what a second copy may cost, that only the far tail has anything of
 WORTH = 1.0  # points that copies have to bring, of both tails: less is noise
 
@@ -37,70 +37,67 @@ class Waiting:
     """Tell how likely a call is still under way; *model* says how alike its requests are."""
 
     def __init__(self, model: Model) -> None:
-        self.answers, self.alike = model.answers, model.alike
-        self.slow = max(1.0 - model.slow_from, 1.0 / POINTS)
+        self.answers, self.alike = model.answers, np.float32(model.alike)
+        self.slow = np.float32(max(1.0 - model.slow_from, 1.0 / POINTS))
 
-    def alone(self, at: Any) -> Any:
-        """Return how likely one attempt takes longer than *at* seconds."""
-        return 1.0 - np.searchsorted(self.answers, at.astype(np.float32).ravel(), "right").reshape(at.shape) / POINTS
-
-    def together(self, at: Any, delays: Any, copies: Any) -> Any:
-        """Return how likely a call with so many *copies*, *delays* apart, takes longer than *at* seconds."""
-        most = int(np.max(copies))
-        begun = [0.0, *(np.where(copies < number, FOR_EVER, number * delays) for number in range(1, 1 + most))]
-        late = [self.alone(at - each) for each in begun]
+    def together(self, ages: Any) -> Any:
+        """Return how likely a call takes longer whose requests, the first one first, are of these *ages* in seconds."""
+        late = (POINTS - self.answers.searchsorted(ages, "right")) * np.float32(1.0 / POINTS)
         if not self.alike:
-            return functools.reduce(np.multiply, late)
+            return np.multiply.reduce(late)
         likely = 0.0
-        for share, of_this_sort in ((self.slow, self._if_slow), (1.0 - self.slow, self._if_not)):
-            chance = of_this_sort(late[0])
-            for each in late[1:]:
-                chance = chance * (self.alike * of_this_sort(each) + (1.0 - self.alike) * each)
-            likely = likely + share * chance
+        apart = (1 - self.alike) * late[1:]
+        for share, of_this_sort in (
+            (self.slow, np.minimum(late * (1 / self.slow), 1)),
+            (1 - self.slow, np.maximum((late - self.slow) * (1 / (1 - self.slow)), 0)),
+        ):
+            chance = np.multiply.reduce(self.alike * of_this_sort[1:] + apart)
+            likely = likely + share * of_this_sort[0] * chance
         return likely
-
-    def _if_slow(self, late: Any) -> Any:
-        return np.minimum(1.0, late / self.slow)
-
-    def _if_not(self, late: Any) -> Any:
-        return np.maximum(0.0, (late - self.slow) / (1.0 - self.slow))
 
 
 def best_delay(model: Model, weights: ScoreWeights) -> Hedging | None:
     """Return the delay that is worth most, in points of a score with those *weights*; None where none is its load."""
-    answers = model.answers[np.isfinite(model.answers)]
+    answers = model.answers[: int(model.answers.searchsorted(FOR_EVER))]
     if answers.size < POINTS // 2:
         return None
-    delays = answers[np.minimum((PLACES * POINTS).astype(int), answers.size - 1)][:, None]
-    slowest = float(answers[-1])
-    if not 0.0 < delays[0, 0] < slowest:
+    delays = answers[np.minimum((PLACES * POINTS).astype(int), answers.size - 1)]
+    first, slowest = float(delays[0]), float(answers[-1])
+    if not 0.0 < first < slowest:
         return None
-    moments = np.geomspace(float(delays[0, 0]), slowest, MOMENTS, dtype=np.float32)
-    waiting = Waiting(model)
-    first, second = (waiting.together(number * delays, delays, number - 1)[:, 0] for number in (1, 2))
-    copies = np.where(second <= LITTLE, 2, 1)
-    late = _reached(lambda at: waiting.together(at, delays, copies[:, None]), (len(delays), len(TAILS)), moments)
-    alone = _reached(waiting.alone, (1, len(TAILS)), moments)
-    total = weights.time + weights.quality + weights.risk
-    worth = (
-        -100.0 * weights.risk / total * np.minimum((first + np.where(copies == 2, second, 0.0)) / HEADROOM, 1.0) ** 2
-    )
-    worth = worth + TENFOLD * OF_P99 * weights.time / total * np.log10(alone / late).sum(axis=1)
-    best = int(np.argmax(worth))
+    moments = (first * (slowest / first) ** _EVENLY).astype(np.float32)
+    worth, load, copies = _worth(Waiting(model), weights, delays, moments)
+    best = int(worth.argmax())
     if worth[best] <= WORTH:
         return None
-    load = first[best] + (second[best] if copies[best] == 2 else 0.0)
-    return Hedging(float(delays[best, 0]), int(copies[best]), float(load), float(worth[best]))
+    return Hedging(float(delays[best]), int(copies[best]), float(load[best]), float(worth[best]))
 
 
-def _reached(under_way: Callable[[Any], Any], shape: tuple[int, int], moments: Any) -> Any:
-    """Return the first of the *moments*, the last at worst, at which no more than TAILS of the calls are *under_way*.
+def _worth(waiting: Waiting, weights: ScoreWeights, delays: Any, moments: Any) -> tuple[Any, Any, Any]:
+    """Return what copies at each of the *delays* are worth, what they add to the load, and how many they are."""
+    ages = np.zeros((3, len(delays)), np.float32)
+    ages[1], ages[2] = delays, 2 * delays
+    first, second = waiting.together(ages[1:2]), waiting.together(ages[2:0:-1])
+    twice = second <= LITTLE
+    ages[2, ~twice] = FOR_EVER
+    late = _reached(waiting, ages[:, :, None], moments)
+    alone = waiting.answers.take([POINTS - 1 - int(tail * POINTS) for tail in TAILS])
+    alone = moments.take(np.minimum(moments.searchsorted(alone), len(moments) - 1))
+    load, total = first + second * twice, weights.time + weights.quality + weights.risk
+    faster = np.log10(alone / late).sum(axis=1) * (TENFOLD * OF_P99 * weights.time / total)
+    return faster - np.minimum(load / HEADROOM, 1.0) ** 2 * (100.0 * weights.risk / total), load, 1 + twice
 
-    There are ever fewer of them, so that halving finds it: a row for each delay, a column for each tail.
+
+def _reached(waiting: Waiting, begun: Any, moments: Any) -> Any:
+    """Return the first of the *moments*, the last at worst, at which no more than TAILS of the calls are under way.
+
+    *begun* says when requests are sent: a row for the first and each copy, a column for each delay.  There are ever
+    fewer calls under way, so that halving finds it: a row for each delay, a column for each tail.
     """
-    low, high = np.zeros(shape, int), np.full(shape, len(moments) - 1)
-    for _ in range(len(moments).bit_length() - 1):
-        middle = (low + high) // 2
-        enough = under_way(moments[middle]) <= np.array(TAILS)
-        low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
-    return moments[high]
+    place = np.zeros((begun.shape[1], len(TAILS)), np.intp)
+    step = len(moments)
+    while step > 1:
+        step //= 2
+        late = waiting.together(moments.take(place + (step - 1)) - begun) > _TAILS
+        place += step * late
+    return moments.take(place)

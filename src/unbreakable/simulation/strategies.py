@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unbreakable.fractal.tuner import HEDGE_FLOOR, TIMEOUT_FLOOR
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
@@ -71,33 +71,31 @@ def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreW
     *before* has what was pinned, *free* tells which policies were not; *u*, uniform, draws the random one; copies go
     when the score, with its *weights*, says that they are worth most.
     """
-    for name, shape in SHAPES.items():
-        yield shaped(name, shape, model, before, free)
+    plans = {shape: shaped(name, shape, model, before, free) for name, shape in SHAPES.items()}
+    yield from plans.values()
     best = best_delay(model, weights) if free("hedge") and may_run_twice_at_once(before.effects) else None
     for shape in GRID:
-        plan = shaped("adaptive", shape, model, before, free)
+        plans[shape] = plan = shaped("adaptive", shape, model, before, free)
         for patient in (plan, *_waiting(plan, model, free)):
             yield patient
             if best is not None and best.after >= HEDGE_FLOOR / 2:
                 yield replace(patient, hedge=Hedge(best.after, most=best.copies, threads=False))
-    everything = (*SHAPES.values(), *GRID)
-    yield shaped("random", everything[int(u * len(everything))], model, before, free)
+    yield replace(list(plans.values())[int(u * len(plans))], strategy="random")
 
 
 def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> Plan:
     """Return *before* with whatever is free set as *shape* says."""
-    plan = replace(before, strategy=name, observations=model.observations)
+    settings: dict[str, Any] = {"strategy": name, "observations": model.observations}
     if free("retry"):
         factor, quantile = shape.pause
         pause = min(LONGEST_FIRST_PAUSE, max(LEAST_PAUSE, factor * model.quantile(quantile)))
-        plan = replace(plan, retry=Retry(shape.attempts, backoff=paced(pause, shape.attempts - 1)))
-    if not may_run_twice_at_once(before.effects):
-        return plan
-    if free("timeout"):
-        plan = replace(plan, timeout=_limit(shape, model, before))
-    if free("hedge"):
-        plan = replace(plan, hedge=_hedge(shape, model))
-    return plan
+        settings["retry"] = Retry(shape.attempts, backoff=paced(pause, shape.attempts - 1))
+    if may_run_twice_at_once(before.effects):
+        if free("timeout"):
+            settings["timeout"] = _limit(shape, model, before)
+        if free("hedge"):
+            settings["hedge"] = _hedge(shape, model)
+    return replace(before, **settings)
 
 
 def _waiting(plan: Plan, model: Model, free: Free) -> Iterator[Plan]:
@@ -117,21 +115,20 @@ def paced(first: float, count: int) -> Backoff:
     who does not ask all of his times within milliseconds.
 
     >>> [round(paced(0.01, 3).pause(number, u=1.0), 2) for number in (1, 2, 3)]
-    [0.01, 0.08, 0.62]
+    [0.01, 0.08, 0.61]
     """
     if count < 2:
         return Backoff(first=max(first, LEAST_ONLY_PAUSE))
 
-    def total(factor: float) -> float:
-        return sum(first * factor**number for number in range(count))
-
-    low = factor = Backoff().factor
-    while total(factor) < LEAST_SPAN:
-        low, factor = factor, 2.0 * factor
-    while low < factor and total(factor) > ENOUGH * LEAST_SPAN:
-        middle = (low + factor) / 2.0
-        low, factor = (low, middle) if total(middle) >= LEAST_SPAN else (middle, factor)
-    return Backoff(first=first, factor=factor)
+    factor = (LEAST_SPAN / first) ** (1.0 / (count - 1))  # not too small: the last pause alone is so long
+    while factor > Backoff().factor:
+        span = slope = 0.0
+        for _ in range(count):  # Horner's rule, for the sum and its derivative
+            span, slope = span * factor + first, slope * factor + span
+        if span <= ENOUGH * LEAST_SPAN:
+            return Backoff(first=first, factor=factor)
+        factor -= (span - LEAST_SPAN) / slope  # Newton's method comes down from above and never goes below
+    return Backoff(first=first)
 
 
 def _limit(shape: Shape, model: Model, before: Plan) -> Timeout | None:

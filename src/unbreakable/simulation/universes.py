@@ -1,8 +1,11 @@
 """The universes that every plan is played in: the same luck for all, evenly spread, the slow tail seen from close by.
 
-Common random numbers make differences between plans those of the plans.  The slowest tenth of first attempts gets half
-of the universes, and weights undo it: the tail is where plans differ.  A quarter of the universes, spread as evenly,
-plays on after a failure.
+Common random numbers make differences between plans those of the plans.  The slower first attempts are, the more
+universes have them, and weights undo it: the tail is where plans differ.
+
+Luck is kept in columns: first those of good first attempts, a column for each universe; then those of first attempts
+that fail, some for all; then those of each later attempt, as many and, where attempts are cut, some more for what comes
+after that.
 """
 
 from __future__ import annotations
@@ -13,79 +16,85 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from unbreakable.simulation.model import POINTS
+
 UNIVERSES = 1_000
 MOST_ATTEMPTS = 8  # later ones are not played: hardly any request lives that long
 MOST_COPIES = 3  # of one attempt, the original included
 LATER = 2  # attempts that begin since earlier ones are late, each beside all of those
-TAIL, SHARE = 0.1, 0.5  # the slowest tenth of first attempts gets half of the universes
-EVERY = 4  # one universe in so many is played on after a failure
+BESIDE = MOST_COPIES - 1 + LATER  # requests that are under way beside one, at most
+TAIL = 3.0  # the power that brings universes to the slow end: 464 of a thousand have one of the slowest tenth
+TAIL_LATER = 1.5  # the same for later attempts
+FAILED = 4  # first attempts that fail are played in one column for so many universes
+CUT = 2  # of the universes in which they are cut, one in so many goes on
+# Multiples of each, modulo 1, are spread evenly wherever one looks, and they are together: none is near to a fraction.
+STEPS = ((math.sqrt(5.0) - 1.0) / 2.0, math.sqrt(2.0) - 1.0, math.sqrt(3.0) - 1.0, (math.sqrt(13.0) - 3.0) / 2.0)
+BELOW_ONE = np.nextafter(np.float32(1.0), np.float32(0.0))
 SEED = 20_131  # of the universes: the same in every process
 
 
-class Luck(NamedTuple):
-    """Hold uniform numbers, a row for each request that a call may make, a column for each universe."""
-
-    place: Any  # which of the model's equally likely durations
-    fails: Any  # whether it fails
-    alike: Any  # whether it is of the same sort, slow or not, as the first one
-    sent: Any  # whether a copy is sent that is sent now and then only
-
-
 class Universes(NamedTuple):
-    """Hold the luck of each universe, and how much each weighs."""
+    """Hold the luck of each universe, and how much each weighs; a place is one of the model's POINTS durations."""
 
-    first: Any  # (universes,): the place of the first attempt
-    beside: Luck  # (copies and later attempts beside the first one, universes)
-    faults: Any  # (attempts, a quarter): how soon a failing attempt fails
-    pauses: Any  # (attempts, a quarter)
-    after: tuple[Luck, ...]  # for each attempt after a failed one: (its copies, a quarter)
     weights: Any  # (universes,)
-    quarter: Any  # the places of those that are played on
-    weights_of_quarter: Any
+    first: Any  # (columns,): the place of the answer of the first attempt, rising among the universes
+    failed: int  # how many columns first attempts have that fail
+    cut: Any  # the numbers of the universes that go on after a cut
+    weights_of_cut: Any
+    weights_later: Any  # (later attempts, failed and cut): what a good answer of that attempt weighs
+    luck: Any  # (1 + BESIDE, columns), uniform: of a request, and of those beside it; the highest is the worst
+    faults: Any  # (attempts, failed and cut): the place of the time that a failing attempt needs to fail
+    pauses: Any  # (attempts, failed and cut), uniform
 
 
 @functools.cache
-def universes(count: int = UNIVERSES) -> Universes:
-    """Return so many universes; making a thousand takes some 10 ms, once."""
-    dice = np.random.default_rng(SEED)
-    tail = int(count * SHARE)
-    body = count - tail
-    quarter = np.arange(0, count, EVERY)
-    in_body = int((quarter < body).sum())
-    strata = {count: (body, tail), len(quarter): (in_body, len(quarter) - in_body)}
+def universes(count: int = UNIVERSES, *, cuts: bool = False) -> Universes:
+    """Return so many universes, with columns for what comes after *cuts* or not; takes some 10 ms, once."""
+    dice, even = np.random.default_rng(SEED), _even(count)
+    failed, cut = count // FAILED, np.arange(CUT // 2, count if cuts else 0, CUT)
+    weights = TAIL * (1.0 - even) ** (TAIL - 1.0)
+    weights /= weights.sum()
+    first = 1.0 - (1.0 - even) ** TAIL
 
-    def even(size: int) -> Any:
-        """Return numbers that are spread evenly over the body, over the tail, and over any part of either."""
-        return np.concatenate([_spread(dice, part) for part in strata[size]])
+    def beside(size: int) -> Any:
+        return (np.arange(size) * np.array(STEPS)[:, None] + dice.random((BESIDE, 1))) % 1.0
 
-    def rows(number: int, size: int) -> Any:
-        return np.array([even(size) for _ in range(number)], np.float32)
+    def rows(number: int) -> Any:
+        return np.array([np.append(_spread(dice, failed), _spread(dice, len(cut))) for _ in range(number)])
 
-    def luck(number: int, size: int) -> Luck:
-        return Luck(*(rows(number, size) for _ in Luck._fields))
-
-    first = [(np.arange(body) + 0.5) / body * (1.0 - TAIL), 1.0 - TAIL + (np.arange(tail) + 0.5) / tail * TAIL]
-    weights = np.concatenate([np.full(body, (1.0 - TAIL) / body), np.full(tail, TAIL / tail)])
-    part = weights[quarter]
+    luck = [np.vstack([even, beside(count)]), np.vstack([_even(failed), beside(failed)])]
+    luck += [rows(1 + BESIDE) for _ in range(MOST_ATTEMPTS - 1)]
+    later = np.array([1.0 - block[0] for block in luck[2:]])
+    for block, left in zip(luck[2:], later, strict=True):
+        block[0] = 1.0 - left**TAIL_LATER
+    faults, sorts = rows(MOST_ATTEMPTS), _spread(dice, failed)
+    faults[0, :failed] = _even(failed)
     return Universes(
-        first=np.concatenate(first).astype(np.float32),
-        beside=luck(MOST_COPIES - 1 + LATER, count),
-        faults=rows(MOST_ATTEMPTS, len(quarter)),
-        pauses=rows(MOST_ATTEMPTS, len(quarter)),
-        after=tuple(luck(MOST_COPIES, len(quarter)) for _ in range(MOST_ATTEMPTS - 1)),
         weights=weights.astype(np.float32),
-        quarter=quarter,
-        weights_of_quarter=(part / part.sum()).astype(np.float32),
+        first=_placed(np.concatenate([first, sorts, *[sorts, first[cut]] * (MOST_ATTEMPTS - 1)])),
+        failed=failed,
+        cut=cut,
+        weights_of_cut=(weights[cut] / max(weights[cut].sum(), 1e-9)).astype(np.float32),
+        weights_later=(TAIL_LATER * later ** (TAIL_LATER - 1.0)).astype(np.float32),
+        luck=np.minimum(np.hstack(luck), BELOW_ONE).astype(np.float32),
+        faults=_placed(faults),
+        pauses=rows(MOST_ATTEMPTS).astype(np.float32),
     )
+
+
+def _even(count: int) -> Any:
+    return (np.arange(count) + 0.5) / max(1, count)
+
+
+def _placed(shares: Any) -> Any:
+    return np.minimum(shares * POINTS, POINTS - 1).astype(np.intp)
 
 
 def _spread(dice: np.random.Generator, count: int) -> Any:
     """Return as many numbers, evenly spread, of which those near to one another are so, too, and in no other order.
 
-    Universes are ordered by their first attempt: what is slow there must meet the same luck later as what is not, even
-    where it is a few universes that weigh much.
+    Universes are ordered by their first attempt: what is slow there must meet the same luck later as what is not.
     """
     near = max(1, math.isqrt(count))
-    blocks = [dice.permutation(near) for _ in range(-(-count // near))]
-    keys = np.concatenate(blocks)[:count] + dice.random(count)
-    return (np.argsort(np.argsort(keys)) + 0.5) / count
+    keys = [dice.permutation(near) + dice.random(near) for _ in range(-(-count // near))]
+    return (np.argsort(np.argsort(np.ravel(keys)[:count])) + 0.5) / max(1, count)

@@ -181,3 +181,24 @@ def test_an_attempt_that_is_cut_is_over_when_its_copy_is():
 
     assert told.success == pytest.approx(1.0 - 0.5**4, abs=0.03)
     assert told.p90 == pytest.approx(0.36, rel=0.06)  # 0.75 by the first attempt and its copy, 0.125 by the second
+
+
+def test_a_limit_that_cuts_nothing_is_none():
+    """A hard limit beyond the slowest answer changes nothing."""
+    found, plan = model(fails=0.1), replace(PLANS["retries"], effects="unknown")
+    limited, free = evaluate(found, [replace(plan, timeout=Timeout(20.0)), plan], 60.0)
+
+    assert found.slowest < 20.0
+    assert (limited.success, limited.load) == pytest.approx((free.success, free.load), abs=1e-4)
+    assert (limited.p50, limited.p99) == pytest.approx((free.p50, free.p99), rel=0.02)
+
+
+def test_plans_that_differ_in_their_names_alone_are_told_the_same():
+    """What is predicted of a plan does not depend on those beside it, nor on its name."""
+    plan = PLANS["everything"]
+    told = evaluate(model(fails=0.1), [plan, PLANS["retries"], replace(plan, strategy="mine")], 2.0)
+    (alone,) = evaluate(model(fails=0.1), [plan], 2.0)
+
+    assert told[0] == told[2]
+    assert told[0].p99 == pytest.approx(alone.p99, rel=1e-3)
+    assert (told[0].success, told[0].load) == pytest.approx((alone.success, alone.load), abs=1e-5)

@@ -28,29 +28,30 @@ STRAGGLERS = np.where(PLACES < 0.95, 0.005 * (1.0 + 0.2 * PLACES), 0.05 * (1.0 +
 @pytest.mark.parametrize("copies", [0, 1, 2])
 def test_a_call_is_under_way_while_all_its_requests_are(copies):
     """Of independent ones that is the product S(t) S(t - d) S(t - 2 d)."""
-    waiting, delay = Waiting(model(EXPONENTIAL)), 0.02
+    waiting, begun = Waiting(model(EXPONENTIAL)), 0.02 * np.arange(1 + copies)
     for t in (0.01, 0.03, 0.05):
-        true = math.prod(math.exp(-max(0.0, t - number * delay) / 0.01) for number in range(1 + copies))
+        true = math.prod(math.exp(-max(0.0, t - number * 0.02) / 0.01) for number in range(1 + copies))
 
-        assert true == pytest.approx(float(waiting.together(np.array([[t]]), delay, copies)[0, 0]), rel=0.01, abs=1e-3)
+        assert true == pytest.approx(float(waiting.together(t - begun)), rel=0.01, abs=1e-3)
 
 
 def test_copies_of_what_is_slow_by_its_nature_are_slow():
     """Where all requests of a call are alike, slow ones are as many as without copies, and the rest gains."""
     alone, alike = (Waiting(model(STRAGGLERS, share)) for share in (0.0, 1.0))
-    at = np.array([[0.03]])
+    ages = np.array([0.03, 0.022])
 
-    assert 0.05**2 == pytest.approx(float(alone.together(at, 0.008, 1)[0, 0]), rel=0.02)
-    assert 0.05 == pytest.approx(float(alike.together(at, 0.008, 1)[0, 0]), rel=0.02)
+    assert 0.05**2 == pytest.approx(float(alone.together(ages)), rel=0.02)
+    assert 0.05 == pytest.approx(float(alike.together(ages)), rel=0.02)
 
 
 def test_the_moments_are_found_that_looking_at_all_of_them_finds():
     """Halving finds the first moment that is late enough, and the last one where none is."""
     moments = np.geomspace(0.001, 0.2, 256, dtype=np.float32)
-    for scale in (0.002, 0.01, 1.0):
-        found = _reached(lambda at: np.exp(-at / scale), (1, len(TAILS)), moments)[0]  # noqa: B023
+    for scale in (0.2, 1.0, 100.0):
+        waiting = Waiting(model(scale * EXPONENTIAL))
+        found = _reached(waiting, np.zeros((1, 1, 1), np.float32), moments)[0]
         for tail, each in zip(TAILS, found, strict=True):
-            late = np.flatnonzero(np.exp(-moments / scale) <= tail)
+            late = np.flatnonzero(waiting.together(moments[None]) <= np.float32(tail))
             assert each == moments[late[0] if late.size else -1]
 
 

@@ -40,15 +40,25 @@ def model() -> Model:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_the_policies_do_what_was_predicted(name):
-    """Success, median, p90, p99 and requests of 800 real calls, and of 40,000 by the same rules, are as foretold."""
+    """Success, requests, median, p90 and p99 of 40,000 calls by the same rules are foretold, or quantiles near them."""
     (told,) = evaluate(model(), [PLANS[name]], 1.0)
-    true = figures(Paces(Luck(WORLD, 40_000, 6), paced(PLANS[name])).run(), WORLD)
+    run = Paces(Luck(WORLD, 40_000, 6), paced(PLANS[name])).run()
+    true = figures(run, WORLD)
+
+    assert told.success == pytest.approx(true["success"], abs=0.005)
+    assert told.load == pytest.approx(true["load"], rel=0.01)
+    for figure, at, beside in (("p50", 0.5, 0.003), ("p90", 0.9, 0.003), ("p99", 0.99, 0.002)):
+        low, high = np.quantile(run.took[run.fine], [at - beside, at + beside])
+        assert 0.97 * low < getattr(told, figure) < 1.03 * high, figure
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_policies_play_by_the_rules(name):
+    """Success, median, p90, p99 and requests of 800 real calls are those by the rules, with the same luck."""
     luck = Luck(WORLD, 800, 7)
     real, rules = figures(hold(luck, PLANS[name])[0], WORLD), figures(Paces(luck, paced(PLANS[name])).run(), WORLD)
 
-    assert told.success == pytest.approx(true["success"], abs=0.005)
-    for figure, share in {"p50": 0.02, "p90": 0.05, "p99": 0.05, "load": 0.01}.items():
-        assert getattr(told, figure) == pytest.approx(true[figure], rel=share), figure
+    for figure in ("p50", "p90", "p99", "load"):
         assert real[figure] == pytest.approx(rules[figure], rel=0.01), figure
     assert real["success"] == pytest.approx(rules["success"], abs=0.002)
 

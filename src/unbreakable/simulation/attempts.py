@@ -1,0 +1,164 @@
+"""One attempt with all that runs beside it, played as the policies play it, once for all plans that make it alike.
+
+Copies start while the first request is under way, each has the time limit to itself, the first success ends the race; a
+learned limit lets the next attempt begin beside the one that is late.  Most attempts are over before anything could
+happen to them: only the others are played.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unbreakable.policies import Plan
+from unbreakable.simulation.model import FOR_EVER, POINTS, Model
+from unbreakable.simulation.universes import BELOW_ONE, LATER, MOST_COPIES, Universes
+
+_LITTLE = np.float32(1e-9)
+
+
+class Kinds(NamedTuple):
+    """Hold the kinds of attempts that plans make, those with most requests beside the first one first."""
+
+    hard: Any  # (kinds, 1): seconds after which a request is cut
+    starts: Any  # (requests beside, kinds, 1): when each begins, rising; for ever if it does not
+    having: list[int]  # how many kinds have that request beside the first one
+    of_plan: Any  # (plans,): the number of each one's kind
+    cut: bool  # whether any request is cut before the deadline
+
+    @property
+    def quiet(self) -> Any:
+        """Return for how many seconds nothing happens to a request, whatever its kind."""
+        return min(self.hard.min(), self.starts[0].min()) if self.having else self.hard.min()
+
+
+class Races(NamedTuple):
+    """Hold how attempts end; *at* are the columns of those to which something may happen, a row for each kind.
+
+    ``best`` is when the first good answer comes, ``sent`` how many requests were made beside the first one, ``over``
+    when all have ended.  The other columns are as long as their ``own`` request.
+    """
+
+    own: Any
+    at: Any
+    best: Any
+    sent: Any
+    over: Any
+
+
+def kinds_of(plans: Sequence[Plan], deadline: float) -> Kinds:
+    """Return the kinds of attempts that *plans* make."""
+    found = [_kind(plan, deadline) for plan in plans]
+    kinds = sorted(dict.fromkeys(found), key=lambda kind: -len(kind[1]))
+    number = {kind: place for place, kind in enumerate(kinds)}
+    slots = range(len(kinds[0][1]))
+    starts = [[times[slot] if len(times) > slot else math.inf for _, times in kinds] for slot in slots]
+    return Kinds(
+        hard=np.array([[hard] for hard, _ in kinds], np.float32),
+        starts=np.array(starts, np.float32)[..., None],
+        having=[sum(len(times) > slot for _, times in kinds) for slot in slots],
+        of_plan=np.array([number[kind] for kind in found]),
+        cut=any(hard < deadline for hard, _ in kinds),
+    )
+
+
+def _kind(plan: Plan, deadline: float) -> tuple[float, tuple[float, ...]]:
+    """Return after how many seconds a request is cut, and when those beside the first one begin."""
+    limit, starts = deadline, list[float]()
+    if plan.hedge is not None and plan.hedges:
+        starts += [number * plan.hedge.after for number in range(1, min(MOST_COPIES, 1 + plan.hedge.most))]
+    if plan.timeout is not None:
+        limit = plan.timeout.seconds
+        if plan.timeout.learned and plan.effects in ("none", "idempotent"):
+            starts += [limit * (2**number - 1) for number in range(1, 1 + min(LATER, attempts_of(plan) - 1))]
+            limit = deadline
+    return min(limit, deadline), tuple(sorted(start for start in starts if start < deadline))
+
+
+def attempts_of(plan: Plan) -> int:
+    """Return how many attempts *plan* makes at most."""
+    return 1 if plan.retry is None or plan.effects == "once" else plan.retry.attempts
+
+
+def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequence[float]) -> Races:
+    """Return how each kind of attempts ends in the first so many *columns*.
+
+    *chances* are how likely requests fail that are beside a good first attempt, a bad one, and a good later one.
+    """
+    good, failed = len(met.weights), met.failed
+    own = _drawn(model, met, met.luck[0, :columns], slice(0, columns))
+    own[:good] = model.answers[met.first[:good]]
+    own[good : good + failed] = model.faults[met.faults[0, :failed]][: columns - good]
+    at = np.flatnonzero(own > kinds.quiet)
+    mine, hard, (bad, later) = own[at], kinds.hard, np.searchsorted(at, (good, good + failed))
+    best = np.where(mine <= hard, mine, FOR_EVER)
+    best[:, bad:later] = FOR_EVER
+    sent, over = np.zeros(best.shape, np.float32), np.minimum(mine, hard)
+    ends = over.copy() if kinds.cut or bad < later else best  # when somebody has ended
+    told = slice(None) if kinds.cut else slice(bad, later)
+    counts = (bad, later - bad, len(at) - later)
+    lengths, lasts = _beside(model, met, at, len(kinds.having), chances, counts, ends=ends is not best)
+    for slot, having in enumerate(kinds.having):
+        start, length, last = kinds.starts[slot, :having], lengths[slot], lasts[slot]
+        going = ends[:having] > start
+        sent[:having] += going
+        if ends is not best:
+            late = np.maximum(over[:having, told], start + np.minimum(last[told], hard[:having]))
+            over[:having, told] = np.where(going[:, told], late, over[:having, told])
+            going &= length <= hard[:having]
+            won = np.where(going, start + length, FOR_EVER)
+            np.minimum(ends[:having], won, out=ends[:having])
+        else:
+            won = np.where(going, start + length, FOR_EVER)
+        np.minimum(best[:having], won, out=best[:having])
+    return Races(own, at, best, sent, over)
+
+
+def _beside(
+    model: Model,
+    met: Universes,
+    at: Any,
+    slots: int,
+    chances: Sequence[float],
+    counts: tuple[int, int, int],
+    *,
+    ends: bool,
+) -> tuple[Any, Any]:
+    """Return when good answers come to requests beside others, and when each *ends*; the unluckiest ones fail."""
+    luck = met.luck[1 : 1 + slots].take(at, axis=1)
+    if not any(chances):
+        lengths = _drawn(model, met, luck, at)
+        return lengths, lengths
+    fails = np.repeat(np.array(chances, np.float32), counts)
+    place = luck / np.maximum(1 - fails, _LITTLE)
+    bad = place >= 1
+    lasts = _drawn(model, met, np.minimum(place, BELOW_ONE), at)
+    lengths = np.where(bad, FOR_EVER, lasts)
+    if ends:
+        place = np.clip((luck - (1 - fails)) / np.maximum(fails, _LITTLE), 0, BELOW_ONE)
+        lasts = np.where(bad, model.faults.take((place * POINTS).astype(np.intp)), lasts)
+    return lengths, lasts
+
+
+def _drawn(model: Model, met: Universes, place: Any, at: Any) -> Any:
+    """Return the answers at these places; the requests of one call tend to be of the same sort as its first one."""
+    if model.alike:
+        place = np.minimum(_of_a_sort(model, place, met.first[at]), BELOW_ONE)
+    return model.answers.take((place * np.float32(POINTS)).astype(np.intp))
+
+
+def _of_a_sort(model: Model, place: Any, first: Any) -> Any:
+    """Return where a request is among the durations that is of its first one's sort, slow or not, that often.
+
+    What is at a *place* among those of a mixture of both sorts, each evenly spread, is found by its cumulated shares.
+    """
+    border, any_sort = model.slow_from, 1.0 - model.alike
+    slow = first >= border * POINTS
+    below = np.where(slow, any_sort, any_sort + model.alike / border)  # how dense they are among the fast ones
+    above = np.where(slow, any_sort + model.alike / (1.0 - border), any_sort)
+    fast = np.minimum(place, below * border)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(fast / below) + np.nan_to_num((place - fast) / above)
