@@ -192,9 +192,8 @@ class Rests:
             return 2, asked
         # A herd asks who was well lately, and not who has been dead for long, which is looked at often enough above.
         is_hopeless = now - trouble.died >= CLEAR or self._in_vain(trouble, now)
-        if trouble.open_since == math.inf:
-            return 3, is_hopeless, 0, trouble.until
-        return 3, is_hopeless, 1, -trouble.died
+        is_open = trouble.open_since < math.inf
+        return 3, is_hopeless, is_open, -trouble.died if is_open else trouble.until
 
     def is_well(self, name: str) -> bool:
         """Return whether way *name* has worked since it failed last."""

@@ -31,6 +31,35 @@ def test_a_rest_is_not_made_shorter_by_who_looked_at_the_clock_before(rests):
     assert [True, False] == [rests.is_resting(A, moment) for moment in (14.9, 15.0)]
 
 
+@pytest.mark.parametrize(
+    ("history", "once"),
+    [
+        ((), False),
+        (("failed",), True),
+        (("failed", "failed"), False),
+        (("slow",), False),
+        (("late",), False),
+        (("slow", "failed"), False),
+        (("dead",), False),
+        (("failed", "worked"), False),
+        (("failed", "failed", "worked", "failed"), True),
+    ],
+)
+def test_a_way_has_failed_once_if_it_worked_before_and_was_not_asked_since(rests, history, once):
+    """Whoever was slow, or has nobody to talk to, is another case; and of others it says nothing."""
+    takes = {
+        "failed": lambda: rests.failed(A, 0.0),
+        "dead": lambda: rests.failed(A, 0.0, dead=True),
+        "slow": lambda: rests.failed(A, 0.0, slow=True),
+        "late": lambda: rests.late(A),
+        "worked": lambda: rests.worked(A),
+    }
+    for each in history:
+        takes[each]()
+
+    assert [once, False] == [rests.failed_once(A), rests.failed_once(B)]
+
+
 @pytest.mark.parametrize("began", [-1_000.0, 0.0, 1e9])
 @pytest.mark.parametrize("before", [0, 1])
 def test_the_first_rest_takes_five_seconds_whatever_the_clock_says(rests, began, before):
