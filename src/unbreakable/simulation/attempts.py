@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unbreakable.policies import Plan
+from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.simulation.model import FOR_EVER, POINTS, Model
 from unbreakable.simulation.universes import BELOW_ONE, LATER, MOST_COPIES, Universes
 
@@ -67,15 +68,16 @@ def kinds_of(plans: Sequence[Plan], deadline: float) -> Kinds:
 
 def _kind(plan: Plan, deadline: float) -> tuple[float, tuple[float, ...]]:
     """Return after how many seconds a request is cut, and when those beside the first one begin."""
-    limit, starts = deadline, list[float]()
-    if plan.hedge is not None and plan.hedges:
-        starts += [number * plan.hedge.after for number in range(1, min(MOST_COPIES, 1 + plan.hedge.most))]
+    limit, starts, free = deadline, list[float](), may_run_twice_at_once(plan.effects)
+    if plan.hedge is not None and free:
+        after = plan.hedge.after
+        starts += [number * after for number in range(1, min(MOST_COPIES, 1 + plan.hedge.most))]
     if plan.timeout is not None:
-        limit = plan.timeout.seconds
-        if plan.timeout.learned and plan.effects in ("none", "idempotent"):
+        limit = min(limit, plan.timeout.seconds)
+        if plan.timeout.learned and free:
             starts += [limit * (2**number - 1) for number in range(1, 1 + min(LATER, attempts_of(plan) - 1))]
             limit = deadline
-    return min(limit, deadline), tuple(sorted(start for start in starts if start < deadline))
+    return limit, tuple(sorted(start for start in starts if start < deadline))
 
 
 def attempts_of(plan: Plan) -> int:
@@ -100,8 +102,10 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
     ends = over.copy() if kinds.cut or bad < later else best  # when somebody has ended
     told = slice(None) if kinds.cut else slice(bad, later)
     counts = (bad, later - bad, len(at) - later)
-    lengths, lasts = _beside(model, met, at, len(kinds.having), chances, counts, ends=ends is not best)
-    for slot, having in enumerate(kinds.having):
+    longest = mine.max(initial=0.0)
+    slots = sum(bool(start.min() < longest) for start in kinds.starts)  # nobody is under way when later ones begin
+    lengths, lasts = _beside(model, met, at, slots, chances, counts, ends=ends is not best)
+    for slot, having in enumerate(kinds.having[:slots]):
         start, length, last = kinds.starts[slot, :having], lengths[slot], lasts[slot]
         going = ends[:having] > start
         sent[:having] += going

@@ -37,6 +37,7 @@ from unbreakable.simulation.score import ScoreWeights
 LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
 LEAST_SPAN, LEAST_ONLY_PAUSE = 0.7, 0.3  # seconds that all pauses of a call come to, or its only one
 ENOUGH = 1.01  # times that, at most
+DOUBLED = Backoff().factor
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 Free = Callable[[str], bool]
 
@@ -66,7 +67,7 @@ WORTH_WAITING = 4.0  # times as long as trouble is remembered: then it is over, 
 
 
 def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreWeights) -> Iterator[Plan]:
-    """Yield the plans to weigh, each named for its strategy; "adaptive" has several, of which the best counts.
+    """Yield the plans to weigh, each named for its strategy; "adaptive" has several, the best of which may be patient.
 
     *before* has what was pinned, *free* tells which policies were not; *u*, uniform, draws the random one; copies go
     when the score, with its *weights*, says that they are worth most.
@@ -76,10 +77,9 @@ def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreW
     best = best_delay(model, weights) if free("hedge") and may_run_twice_at_once(before.effects) else None
     for shape in GRID:
         plans[shape] = plan = shaped("adaptive", shape, model, before, free)
-        for patient in (plan, *_waiting(plan, model, free)):
-            yield patient
-            if best is not None and best.after >= HEDGE_FLOOR / 2:
-                yield replace(patient, hedge=Hedge(best.after, most=best.copies, threads=False))
+        yield plan
+        if best is not None and best.after >= HEDGE_FLOOR / 2:
+            yield replace(plan, hedge=Hedge(best.after, most=best.copies, threads=False))
     yield replace(list(plans.values())[int(u * len(plans))], strategy="random")
 
 
@@ -98,8 +98,8 @@ def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> P
     return replace(before, **settings)
 
 
-def _waiting(plan: Plan, model: Model, free: Free) -> Iterator[Plan]:
-    """Yield *plan* with its attempts spread over the time that trouble may last."""
+def patient(plan: Plan, model: Model, free: Free) -> Iterator[Plan]:
+    """Yield *plan* with its attempts spread over the time that trouble may last, where it comes in spells."""
     if model.trouble.share and free("retry"):
         span = min(plan.deadline, WORTH_WAITING * model.trouble.memory)
         for attempts, share, factor in WAITS:
@@ -121,7 +121,7 @@ def paced(first: float, count: int) -> Backoff:
         return Backoff(first=max(first, LEAST_ONLY_PAUSE))
 
     factor = (LEAST_SPAN / first) ** (1.0 / (count - 1))  # not too small: the last pause alone is so long
-    while factor > Backoff().factor:
+    while factor > DOUBLED:
         span = slope = 0.0
         for _ in range(count):  # Horner's rule, for the sum and its derivative
             span, slope = span * factor + first, slope * factor + span

@@ -12,7 +12,7 @@ from unbreakable.simulation.evaluate import evaluate
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.simulation.score import Scores, ScoreWeights, score
-from unbreakable.simulation.strategies import Free, candidates
+from unbreakable.simulation.strategies import Free, candidates, patient
 
 HYSTERESIS = 0.5  # points that it takes to leave the strategy in force: less is noise
 TIE = 0.05  # points that make no difference: then the strategy comes first that is safer against what was not seen yet
@@ -53,17 +53,29 @@ def weigh(
 
     What fails noticeably more calls than the surest plan comes after all that do not, whatever its score.
     """
-    plans = [*candidates(model, before, free, u, weights), *others]
     alone = replace(before, retry=Retry(1), timeout=None, hedge=None)
-    baseline, *predictions = evaluate(model, [alone, *plans], before.deadline)
-    surest = max(prediction.success for prediction in predictions)
+    plans = [alone, *candidates(model, before, free, u, weights), *others]
+    told = evaluate(model, plans, before.deadline)
+    baseline = told[0]
+
+    def weighed(plans: list[Plan], told: list[Prediction]) -> list[Weighed]:
+        found = zip(plans, told, strict=True)
+        return [
+            Weighed(plan, each, score(each, baseline, model.observations, weights), sure=True) for plan, each in found
+        ]
+
+    found = weighed(plans[1:], told[1:])
+    adaptive = max((one for one in found if one.plan.strategy == "adaptive"), key=lambda one: one.scores.total)
+    waiting = list(patient(adaptive.plan, model, free))
+    if waiting:
+        found += weighed(waiting, evaluate(model, waiting, before.deadline))
+    surest = max(one.prediction.success for one in found)
     best: dict[str, Weighed] = {}
-    for plan, prediction in zip(plans, predictions, strict=True):
-        scores = score(prediction, baseline, model.observations, weights)
-        one = Weighed(plan, prediction, scores, sure=prediction.success >= surest - TOLERATED)
-        had = best.get(plan.strategy)
+    for each in found:
+        one = each._replace(sure=each.prediction.success >= surest - TOLERATED)
+        had = best.get(one.plan.strategy)
         if had is None or _rank(one) > _rank(had):
-            best[plan.strategy] = one
+            best[one.plan.strategy] = one
     place = {name: number for number, name in enumerate(SAFEST_FIRST)}
     safest_first = sorted(best.values(), key=lambda one: place.get(one.plan.strategy, 0))
     return sorted(safest_first, key=_rank, reverse=True)
