@@ -19,13 +19,12 @@ from benchmarks.truth.luck import Luck
 from benchmarks.truth.worlds import WORLDS
 
 REASONS = {200: b"OK", 500: b"Internal Server Error"}
-RATE = 100.0  # calls a second
 
 
 @functools.lru_cache(maxsize=2)
 def luck_of(world: str, calls: int, seed: int, nth: int) -> Luck:
     """Return the luck of the *nth* round: when its calls come, and what becomes of each request."""
-    return Luck(WORLDS[world]._replace(rate=RATE), calls, 1_000 * seed + nth)
+    return Luck(WORLDS[world], calls, 1_000 * seed + nth)
 
 
 class Endpoint:

@@ -8,11 +8,12 @@ transport of httpx.  Who makes attempts makes them at the two endpoints in turn,
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-OURS, NOTHING = "unbreakable", "nothing"
+OURS, NOTHING, TOLD = "unbreakable", "nothing", "hedge-python-told"
 
 Ask = Callable[[str], Awaitable[Any]]
 Side = Callable[[list[str], float], Ask]
@@ -169,5 +170,6 @@ SIDES: dict[str, Side] = {
     "hedge-python": hedge,
     "nopanic": nopanic,
     NOTHING: nothing,
+    TOLD: functools.partial(hedge, estimated_rps=200.0),
 }
-PEERS = [side for side in SIDES if side not in (OURS, NOTHING)]
+PEERS = [side for side in SIDES if side not in (OURS, NOTHING, TOLD)]

@@ -28,8 +28,7 @@ from pathlib import Path
 from benchmarks._home import make_home, python_of
 from benchmarks._real_tail_figures import FIGURES, Side, side_of
 from benchmarks._real_tail_play import Plan, all_played
-from benchmarks._real_tail_server import RATE
-from benchmarks._real_tail_sides import NOTHING, OURS, PEERS, SIDES
+from benchmarks._real_tail_sides import NOTHING, OURS, PEERS, SIDES, TOLD
 from benchmarks._real_tail_verdicts import NEEDED, SHOWN, Verdict, judged, verdicts
 from benchmarks.truth.worlds import WORLDS
 
@@ -121,7 +120,7 @@ def plain(found: dict[str, tuple[Sides, list[Verdict]]], plan: Plan) -> dict[str
         }
         for world, (sides, judgements) in found.items()
     }
-    return {**plan._asdict(), "rate": RATE, "versions": versions(), "worlds": worlds}
+    return {**plan._asdict(), "versions": versions(), "worlds": worlds}
 
 
 def versions() -> dict[str, str]:
@@ -135,7 +134,7 @@ def main() -> int:
     asked = asked_for()
     make_home(HOME, REQUIREMENTS, ".[api]")
     plan, worlds = plan_of(asked), asked.worlds.split(",")
-    names = [side for side in SIDES if side in (OURS, NOTHING, *asked.peers.split(","))]
+    names = [side for side in SIDES if side in (OURS, NOTHING, TOLD, *asked.peers.split(","))]
     runs = asyncio.run(all_played(worlds, names, plan, python_of(HOME)))
     found: dict[str, tuple[Sides, list[Verdict]]] = {}
     for world in worlds:
@@ -145,7 +144,7 @@ def main() -> int:
         print(json.dumps(plain(found, plan)))
         return 0
     listed = ", ".join(f"{name} {version}" for name, version in versions().items())
-    print(f"{plan.rounds} rounds of {plan.calls} calls, seed {plan.seed}, {RATE:g} calls/s")
+    print(f"{plan.rounds} rounds of {plan.calls} calls, seed {plan.seed}, ")
     print(f"Python {platform.python_version()}; {listed}")
     for world, (sides, judgements) in found.items():
         show(world, sides, markdown=asked.markdown)
