@@ -1,8 +1,8 @@
 """What came of a world: figures of each side, and how sure the differences between two sides are.
 
-Rounds are paired, since all sides meet the same luck in each.  The interval of a difference is the difference over all
-calls, plus and minus Student's t times its standard error; that is the spread of the difference when rounds are drawn
-again with replacement, the same ones for both sides (block bootstrap).
+Calls are paired, since all sides meet the same luck in each.  The interval of a difference is the difference over all
+calls, plus and minus Student's t times its standard error; that is the spread of the difference when blocks of
+successive calls are drawn again with replacement, the same ones for both sides (block bootstrap).
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 DRAWN, SEED = 1_000, 77
+BLOCK = 100  # calls
 
 
 class Side(NamedTuple):
-    """Hold what came of one side: a row for each round."""
+    """Hold what came of one side: a row for each block."""
 
     took: Any  #: seconds of each call; those without an answer count as long as the deadline
     fine: Any  #: whether each call had an answer
-    made: Any  #: requests that the servers saw in each round
+    made: Any  #: requests that the servers saw for each call
 
 
 class Figure(NamedTuple):
@@ -60,23 +61,24 @@ class Gain(NamedTuple):
 
 
 def side_of(rounds: list[dict[str, Any]], deadline: float) -> Side:
-    """Return what came of one side from what its rounds were, as the client told them."""
-    fine = np.array([each["fine"] for each in rounds], bool)
-    took = np.where(fine, np.array([each["took"] for each in rounds]), deadline)
-    return Side(took, fine, np.array([each["made"] for each in rounds]))
+    """Return what came of one side from what its rounds were: of each a multiple of BLOCK calls."""
+    took, fine, made = (
+        np.array([each[name] for each in rounds]).reshape(-1, BLOCK) for name in ("took", "fine", "made")
+    )
+    return Side(np.where(fine, took, deadline), fine, made)
 
 
-def drawn_again(side: Side, rounds: Any) -> Side:
-    """Return what would have come of these *rounds*, some of which may be there more than once."""
-    return Side(*(each[rounds] for each in side))
+def drawn_again(side: Side, blocks: Any) -> Side:
+    """Return what would have come of these *blocks*, some of which may be there more than once."""
+    return Side(*(each[blocks] for each in side))
 
 
 def spreads(sides: dict[str, Side]) -> dict[str, dict[str, Any]]:
-    """Return each figure of each side for every time that rounds are drawn again."""
+    """Return each figure of each side for every time that blocks are drawn again."""
     count = len(next(iter(sides.values())).made)
     draws = np.random.default_rng(SEED).integers(0, count, (DRAWN, count))
     return {
-        name: {each.name: np.array([each.of(drawn_again(side, rounds)) for rounds in draws]) for each in FIGURES}
+        name: {each.name: np.array([each.of(drawn_again(side, blocks)) for blocks in draws]) for each in FIGURES}
         for name, side in sides.items()
     }
 

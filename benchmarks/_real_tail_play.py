@@ -122,16 +122,14 @@ async def played(world: str, sides: list[str], plan: Plan, python: str | Path) -
             comes = luck_of(world, plan.calls, plan.seed, nth).comes.tolist()
             for side in dice.sample(sides, len(sides)):
                 found = await clients[side].ask({"round": nth, "comes": comes})
-                made = [await fetched(url, f"/{side}/{nth}") for url in urls]
-                told[side].append({**found, "made": made})
+                counts = [await fetched(url, f"/{side}/{nth}") for url in urls]
+                told[side].append({**found, "made": [sum(each) for each in zip(*counts, strict=True)]})
             print(f"{world}: round {nth + 1} of {plan.rounds}", file=sys.stderr, flush=True)
     return told
 
 
 async def all_played(
-    worlds: list[str], sides: list[str], plan: Plan, python: str | Path
+    worlds: dict[str, list[str]], plan: Plan, python: str | Path
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Return what came of every world; the worlds are played at the same time."""
-    async with asyncio.TaskGroup() as group:
-        tasks = {world: group.create_task(played(world, sides, plan, python)) for world in worlds}
-    return {world: task.result() for world, task in tasks.items()}
+    """Return what came of every world, each played by the sides that are named for it."""
+    return {world: await played(world, sides, plan, python) for world, sides in worlds.items()}

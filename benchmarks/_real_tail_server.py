@@ -2,7 +2,7 @@
 
 ``GET /SIDE/ROUND/NUMBER`` is a request for that call of that side in that round.  The answer, ``200 {}`` or ``500 {}``,
 comes after the delay that is drawn for (seed, round, call, how many requests this endpoint has had for it), so that all
-sides meet the same luck.  ``GET /SIDE/ROUND`` tells how many requests that side made in that round, given up or not.
+sides meet the same luck.  ``GET /SIDE/ROUND`` tells how many requests were made for each call, given up or not.
 
 It prints its port, and ends when its standard input does, or whoever started it.
 """
@@ -31,7 +31,7 @@ class Endpoint:
     """Answer for one endpoint of a world."""
 
     def __init__(self, world: str, which: int, calls: int, seed: int) -> None:
-        self.what, self.which = WORLDS[world].endpoints[which], which
+        self.what, self.which, self.calls = WORLDS[world].endpoints[which], which, calls
         self.luck = functools.partial(luck_of, world, calls, seed)
         self.seen: dict[tuple[str, int], Counter[int]] = {}
 
@@ -44,9 +44,10 @@ class Endpoint:
             return draws.notices[call], 500
         return draws.takes[call], 200
 
-    def count(self, side: str, nth: int) -> int:
-        """Return how many requests that side has made in that round."""
-        return self.seen.get((side, nth), Counter()).total()
+    def counts(self, side: str, nth: int) -> list[int]:
+        """Return how many requests that side has made for each call of that round."""
+        seen = self.seen.get((side, nth), Counter())
+        return [seen[call] for call in range(self.calls)]
 
 
 class Connection(asyncio.Protocol):
@@ -75,7 +76,7 @@ class Connection(asyncio.Protocol):
             delay, status = self.endpoint.after(parts[0], int(parts[1]), int(parts[2]))
             self.timer = asyncio.get_running_loop().call_later(delay, self.answer, status, b"{}")
         elif len(parts) == 2:
-            self.answer(200, json.dumps(self.endpoint.count(parts[0], int(parts[1]))).encode())
+            self.answer(200, json.dumps(self.endpoint.counts(parts[0], int(parts[1]))).encode())
         else:
             self.answer(200, b"{}")
 

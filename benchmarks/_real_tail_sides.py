@@ -13,6 +13,8 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from benchmarks.truth.worlds import WORLDS
+
 OURS, NOTHING, TOLD = "unbreakable", "nothing", "hedge-python-told"
 
 Ask = Callable[[str], Awaitable[Any]]
@@ -170,6 +172,6 @@ SIDES: dict[str, Side] = {
     "hedge-python": hedge,
     "nopanic": nopanic,
     NOTHING: nothing,
-    TOLD: functools.partial(hedge, estimated_rps=200.0),
+    TOLD: functools.partial(hedge, estimated_rps=WORLDS["W1"].rate),
 }
 PEERS = [side for side in SIDES if side not in (OURS, NOTHING, TOLD)]

@@ -56,14 +56,14 @@ async def test_a_request_that_is_given_up_was_made_all_the_same():
     async with await serve(Endpoint("W8", 0, CALLS, 1)) as server:
         port = server.sockets[0].getsockname()[1]
         request = asyncio.create_task(asked(port, "/side/3/7"))
-        while not await fetched(f"http://127.0.0.1:{port}", "/side/3"):
+        while not sum(await fetched(f"http://127.0.0.1:{port}", "/side/3")):
             pass
         request.cancel()
         await asyncio.wait([request])
 
         assert request.cancelled()
-        assert await fetched(f"http://127.0.0.1:{port}", "/side/3") == 1
-        assert await fetched(f"http://127.0.0.1:{port}", "/side/2") == 0
+        assert await fetched(f"http://127.0.0.1:{port}", "/side/3") == [0] * 7 + [1] + [0] * (CALLS - 8)
+        assert await fetched(f"http://127.0.0.1:{port}", "/side/2") == [0] * CALLS
 
 
 async def test_real_processes_play_a_round():
@@ -73,25 +73,27 @@ async def test_real_processes_play_a_round():
 
     [found] = (await played("W4", ["nothing"], plan, sys.executable))["nothing"]
 
-    assert found["made"] == [CALLS]
+    assert found["made"] == [1] * CALLS
     assert len(found["took"]) == CALLS
     assert not any(fine and failed for fine, failed in zip(found["fine"], fails, strict=True))
     assert sum(found["errors"].values()) == CALLS - sum(found["fine"])
 
 
-def side(took, *, rounds=12, extra=0.0, lost=0.0):
+def side(took, *, blocks=12, extra=0.0, lost=0.0):
     """Return what came of a side that takes about so long in every round."""
-    noise = np.random.default_rng(3).uniform(0.99, 1.01, (rounds, 100))
-    fine = np.arange(100)[None, :].repeat(rounds, 0) >= 100 * lost
-    return Side(np.where(fine, took * noise, 1.0), fine, np.full(rounds, 100 * (1 + extra)))
+    noise = np.random.default_rng(3).uniform(0.99, 1.01, (blocks, 100))
+    fine = np.arange(100)[None, :].repeat(blocks, 0) >= 100 * lost
+    return Side(np.where(fine, took * noise, 1.0), fine, np.full((blocks, 100), 1 + extra))
 
 
 def test_a_call_without_an_answer_counts_as_long_as_the_deadline():
-    """Of four calls one has none, and there were five requests."""
-    found = side_of([{"took": [0.1, 0.2, 0.01, 0.3], "fine": [True, True, False, True], "made": [3, 2]}], 1.0)
+    """Of each four calls one has none, which asked twice; of the two rounds of two blocks there are four rows."""
+    quick = {"took": [0.1, 0.2, 0.01, 0.3] * 50, "fine": [True, True, False, True] * 50, "made": [1, 1, 2, 1] * 50}
 
-    assert found.took.tolist() == [[0.1, 0.2, 1.0, 0.3]]
-    assert [each.of(found) for each in FIGURES] == pytest.approx([75.0, 250.0, 979.0, 25.0])
+    found = side_of([quick, quick], 1.0)
+
+    assert found.took.shape == (4, 100)
+    assert [each.of(found) for each in FIGURES] == pytest.approx([75.0, 250.0, 1000.0, 25.0])
 
 
 def test_a_gain_is_beyond_its_interval_or_it_is_none():
@@ -107,7 +109,7 @@ def test_a_gain_is_beyond_its_interval_or_it_is_none():
 def test_noise_is_no_gain():
     """Two sides that differ by chance alone, in every round by as much, are not told apart."""
     dice = np.random.default_rng(5)
-    one, other = (Side(dice.lognormal(0, 1, (12, 100)), np.ones((12, 100), bool), np.full(12, 100)) for _ in range(2))
+    one, other = (Side(dice.lognormal(0, 1, (12, 100)), np.ones((12, 100), bool), np.ones((12, 100))) for _ in range(2))
 
     assert not any(each.is_better or each.is_worse for each in gains({"a": one, "b": other}, "a")["b"].values())
 
