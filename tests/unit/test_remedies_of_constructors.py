@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 import unbreakable as ub
@@ -56,3 +59,98 @@ def test_a_protected_remedy_and_a_classmethod_are_registered_once():
 
     assert [True, "by its own"] * 2 == [client.is_fresh for client in clients]
     assert ["refresh", "reopen", "refresh#2"] == [remedy.name for remedy in Registering.get.node.remedies]
+
+
+class Auth:
+    """Hold a token, which is renewed by a plain method or by a protected one."""
+
+    def __init__(self):
+        self.is_fresh, self.renewed = False, 0
+
+    def renew(self):
+        self.is_fresh, self.renewed = True, self.renewed + 1
+
+    @ub.protect("identity server")
+    def renew_protected(self):
+        self.renew()
+
+
+class Holding:
+    """Give a method of what it holds as a remedy, and one of a dictionary, in its constructor."""
+
+    how, is_mine = "renew", None
+    __slots__ = ("__weakref__", "auth", "cache", "code")
+
+    def __init__(self, auth, code=401):
+        self.auth, self.cache, self.code = auth, {"stale": True}, code
+        self.get.remedy(self.is_mine or PermissionError)(getattr(self.auth, self.how))
+        self.get.remedy(LookupError)(self.cache.clear)
+
+    def get(self):
+        if not self.auth.is_fresh:
+            raise PermissionError(self.code)
+        if self.cache:
+            raise LookupError("stale")
+
+
+def holding(**given):
+    """Return such a class, with a node of its own."""
+    return type("Holding", (Holding,), {"get": ub.protect("api", **PATIENT)(Holding.get), "__slots__": (), **given})
+
+
+@pytest.mark.parametrize("how", ["renew", "renew_protected"])
+def test_a_method_of_what_each_instance_holds_is_each_instance_s_own(how):
+    """No token of another client is renewed, none is kept alive, and there is one entry, however many there are."""
+    sort = holding(how=how)
+    clients = [sort(Auth()) for _ in range(20)]
+    for client in reversed(clients):
+        client.get()
+
+    assert [1] * 20 == [client.auth.renewed for client in clients]
+    assert [how, "clear"] == [remedy.name for remedy in sort.get.node.remedies]
+    gone = weakref.ref(client.auth)
+    del client, clients
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_all_instances_hold_is_used_for_all():
+    """It is one remedy, which one call applies for the others, and which may be applied before the next failure."""
+    sort, auth = holding(), Auth()
+    for client in [sort(auth) for _ in range(5)]:
+        client.get()
+
+    assert 1 == auth.renewed
+    assert sort.get.node.remedies[0].prevents
+
+
+def test_some_may_share_what_they_hold():
+    """Those are mended together."""
+    sort, auths = holding(), [Auth(), Auth()]
+    clients = [sort(auths[number % 2]) for number in range(6)]
+    for client in clients:
+        client.get()
+
+    assert [1, 1] == [auth.renewed for auth in auths]
+
+
+def test_a_predicate_of_the_instance_s_own_judges_its_own_failures():
+    """As where the remedy is its own method."""
+    sort = holding(is_mine=lambda self, failure: failure.error.args == (self.code,))
+    clients = [sort(Auth(), code) for code in (401, 407)]
+    for client in clients:
+        client.get()
+
+    assert [1, 1] == [client.auth.renewed for client in clients]
+    assert 2 == len(sort.get.node.remedies)
+
+
+def test_who_holds_nothing_of_the_kind_is_not_mended_by_it():
+    """Its failure is its own."""
+    sort = holding()
+    clients = [sort(Auth()) for _ in range(3)]
+    clients[0].auth = type("NoAuth", (), {"is_fresh": False})()
+
+    with pytest.raises(PermissionError) as caught:
+        clients[0].get()
+    assert not any("renew" in note for note in getattr(caught.value, "__notes__", ()))

@@ -16,7 +16,7 @@ from typing import Any
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.operation import function_of
-from unbreakable.fractal.remedies import Matcher, Remedy, enlist, made_remedy, matcher
+from unbreakable.fractal.remedies import Matcher, Remedy, admitted, enlist, made_remedy, matcher
 from unbreakable.fractal.settings import nearest
 from unbreakable.fractal.taking import INSTANCE, caller_of, parameters_of, required, what_it_takes
 from unbreakable.fractal.turn import Turns
@@ -88,12 +88,21 @@ def own_method(instance: Any, function: Any) -> Any:
 def innermost(function: Any) -> Any:
     """Return the function behind a method, and behind what was put around it, such as a protection."""
     inner = inspect.unwrap(function)
+    if inspect.isbuiltin(inner) and not inspect.ismodule(inner.__self__):
+        return getattr(type(inner.__self__), inner.__name__, inner)  # as that of each dictionary
     return inspect.unwrap(inner.__func__) if hasattr(inner, "__func__") else inner
 
 
-def call_method(name: str, instance: Any, failure: Failure) -> Any:
-    """Call the method of that *name*, whatever stands there."""
-    return call_with(getattr(instance, name), failure)
+def call_method(path: str, instance: Any, failure: Failure) -> Any:
+    """Call the method that *instance* has by that *path*, whatever stands there."""
+    owner, name = owner_of(instance, path)
+    return call_with(getattr(owner, name), failure)
+
+
+def owner_of(instance: Any, path: str) -> tuple[Any, str]:
+    """Return whose method it is to which *path* leads from *instance*, and its name."""
+    held, _, name = path.rpartition(".")
+    return getattr(instance, held, None) if held else instance, name
 
 
 def call_with(function: Any, failure: Failure) -> Any:
@@ -201,26 +210,55 @@ def register(door: Any, what: tuple[Matcher, ...], function: Any, label: str | N
     """Add *function* to the remedies of the *door*'s node.
 
     A method of the instance that the door was bound to is registered for every instance, each with its own, and once:
-    constructors do so, and nobody is kept alive by it.  Any other function is registered once as well.
+    constructors do so, and nobody is kept alive by it.  So is one of an object that the instance holds, as soon as
+    another instance holds another one.  Any other function is registered once as well.
     """
     node, mine = door.node, door.function
     remedy = made_remedy(node.name, matcher(what), function, label)
     is_bound = node.of_method is not None and inspect.ismethod(mine)  # not one that was bound before it was protected
-    name = attribute_of(mine.__self__, function) if is_bound and not isinstance(function, FunctionType) else ""
+    may_be_own = is_bound and not isinstance(function, FunctionType)
+    name = attribute_of(mine.__self__, function) if may_be_own else ""
+    path = name or (way_to(mine.__self__, function) if may_be_own else "")
     tests: list[Any] = [one for each in what for one in (each if isinstance(each, tuple) else (each,))]
-    if name:
+    if path:
         tests = [attribute_of(mine.__self__, each) or each if inspect.ismethod(each) else each for each in tests]
-    source = innermost(function) if name else function
     if is_bound:
-        remedy.registered = (name, source, label, *map(told_apart, tests))
-        if any(each.registered == remedy.registered for each in node.remedies):
+        remedy.registered = (path, innermost(function) if path else function, label, *map(told_apart, tests))
+        known = next((each for each in node.remedies if each.registered == remedy.registered), None)
+        if known is not None:
+            if known.turns is None and known.source != function:
+                remedy.name = known.name
+                node.remedies[node.remedies.index(known)] = admitted(node.name, node.of_method, of_each(remedy, tests))
             return
-    if name:
-        if any(isinstance(each, str) for each in tests):
-            remedy.matches, remedy.matches_of = of_nobody, functools.partial(matcher_of, tests)
-        remedy.source, remedy.takes_instance = source, True
-        remedy.apply = functools.partial(call_method, name)  # with the instance, by ForInstance
+    if name or (path and any(isinstance(each, str) for each in tests)):
+        remedy = of_each(remedy, tests)
     enlist(node, remedy)
+
+
+def of_each(remedy: Remedy, tests: list[Any]) -> Remedy:
+    """Return *remedy*, which was registered by an instance, as one that each has for itself, by the same way."""
+    path, remedy.source, *_ = remedy.registered or ()
+    if any(isinstance(each, str) for each in tests):
+        remedy.matches, remedy.matches_of = of_nobody, functools.partial(matcher_of, tests)
+    remedy.takes_instance = True
+    remedy.apply = functools.partial(call_method, path)  # with the instance, by ForInstance
+    return remedy
+
+
+def way_to(instance: Any, method: Any) -> str:
+    """Return how *instance* comes to the *method* of an object that it holds, as ``auth.refresh``; "" if it does not."""
+    owner = getattr(getattr(method, "function", method), "__self__", None)
+    if owner is None:
+        return ""
+    slots = (name for each in type(instance).__mro__ for name in (getattr(each, "__slots__", ()) or ()))
+    held = next((name for name in (*getattr(instance, "__dict__", ()), *slots) if is_held(instance, name, owner)), "")
+    name = attribute_of(owner, method) if held else ""
+    return f"{held}.{name}" if name else ""
+
+
+def is_held(instance: Any, name: str, owner: object) -> bool:
+    """Return whether *owner* is what *instance* has under that *name*."""
+    return getattr(instance, name, None) is owner
 
 
 def attribute_of(instance: Any, method: Any) -> str:
@@ -265,15 +303,19 @@ def is_for(ctx: Context, remedy: Remedy) -> bool:
     """Return whether *remedy* is the instance's own: in a subclass another method may stand in its place."""
     if remedy.registered is None or not ctx.node.of_method.splits(ctx.given[0]):
         return True
-    name, function, *_ = remedy.registered
-    return not name or innermost(getattr(ctx.given[0][0], name, function)) is function
+    path, function, *_ = remedy.registered
+    if not path or remedy.turns is None:
+        return True
+    owner, name = owner_of(ctx.given[0][0], path)
+    return innermost(getattr(owner, name, function if owner is ctx.given[0][0] else None)) is function
 
 
 def serving(ctx: Context, remedy: Remedy) -> Remedy:
     """Return *remedy* as it serves the instance that the call is made for."""
     if remedy.turns is None or not ctx.node.of_method.splits(ctx.given[0]):
         return remedy
-    served = remedy.serving(remedy.turns.of(ctx.given[0][0]), of_all=ctx.node.settings.key is not None)
+    owner = owner_of(ctx.given[0][0], remedy.registered[0])[0] if remedy.registered else ctx.given[0][0]
+    served = remedy.serving(remedy.turns.of(owner), of_all=ctx.node.settings.key is not None)
     if served.matches_of is not None:
         served.matches = served.matches_of(ctx.given[0][0])
     return served
