@@ -246,7 +246,7 @@ def of_each(remedy: Remedy, tests: list[Any]) -> Remedy:
 
 
 def way_to(instance: Any, method: Any) -> str:
-    """Return how *instance* comes to the *method* of an object that it holds, as ``auth.refresh``; "" if it does not."""
+    """Return how *instance* comes to the *method* of what it holds, as ``auth.refresh``; "" if it does not."""
     owner = getattr(getattr(method, "function", method), "__self__", None)
     if owner is None:
         return ""
