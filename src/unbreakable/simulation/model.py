@@ -67,7 +67,10 @@ class Model:
 
 def _counts(seen: Quantile) -> Any:
     """Return the counts by bucket, with a last one for what never ends."""
-    return np.append(np.array(seen.counts(), dtype=float), 0.0)
+    counts = np.zeros(len(_EDGES))
+    low, kept = seen.span()
+    counts[low : low + len(kept)] = kept
+    return counts
 
 
 def _survivors(ok: Quantile, cut: Quantile) -> Any:

@@ -36,7 +36,7 @@ from unbreakable.simulation.score import ScoreWeights
 
 LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
 LEAST_SPAN, LEAST_ONLY_PAUSE = 0.7, 0.3  # seconds that all pauses of a call come to, or its only one
-ENOUGH = 1.01  # times that, at most
+AIM, ENOUGH = 1.001, 1.01  # times that, about, and at most
 DOUBLED = Backoff().factor
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 Free = Callable[[str], bool]
@@ -127,7 +127,7 @@ def paced(first: float, count: int) -> Backoff:
             span, slope = span * factor + first, slope * factor + span
         if span <= ENOUGH * LEAST_SPAN:
             return Backoff(first=first, factor=factor)
-        factor -= (span - LEAST_SPAN) / slope  # Newton's method comes down from above and never goes below
+        factor -= (span - AIM * LEAST_SPAN) / slope  # Newton's method comes down from above and never goes below
     return Backoff(first=first)
 
 

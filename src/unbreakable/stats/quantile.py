@@ -2,7 +2,9 @@
 
 A histogram of durations whose buckets are cut from the bits of a float: 32 to each doubling, from 2^-20 s (0.95 µs) to
 2^18 s (3.03 days). A bucket is told by the harmonic middle of its ends, so that the relative error is at most 1.54 %.
-Counts are whole numbers: merging adds them, in any order, to the same bytes. One histogram takes 4.9 kB.
+Counts are whole numbers: merging adds them, in any order, to the same bytes. Of 1,216 buckets those are kept that lie
+between the shortest and the longest duration seen, by whole doublings, in 2 bytes each while these are enough (65,535
+durations): what lies between 10 ms and 2 s takes 512 bytes.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ SIGN = 1 << 13
 _to_bytes = Struct("<f").pack
 _to_bits = Struct("<I").unpack
 _TOP_HALF = slice(1 if sys.byteorder == "little" else 0, None, 2)
-_MOST_IN_FOUR_BYTES = 0xFFFF_FFFF
+_MOST_IN = {"H": 0xFFFF, "I": 0xFFFF_FFFF}  # what a bucket holds of each type; "Q" has no end
+_DOUBLING = 32  # buckets
 
-_EMPTY = array("I", bytes(4 * SIZE))  # shared by all that have counted nothing
+_EMPTY = array("H")  # shared by all that have counted nothing
 
 
 class Quantile:
@@ -47,11 +50,11 @@ class Quantile:
     (0.011, 2.5)
     """
 
-    __slots__ = ("_counts", "count")
+    __slots__ = ("_counts", "_low", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self._counts = _EMPTY
+        self._low, self._counts = 0, _EMPTY  # the first bucket that is kept, and those from there on
 
     def update(self, seconds: float, times: int = 1) -> None:
         """Count one duration, *times* over (a whole number ≥ 0)."""
@@ -61,11 +64,9 @@ class Quantile:
             bits: int = _to_bits(_to_bytes(seconds))[0] >> 18
         except OverflowError:
             raise _not_a_duration(seconds) from None
-        bucket = bits - FIRST
-        if not 0 <= bucket < SIZE:
-            bucket = _end_bucket(bits)
-        self._make_room(times)
-        self._counts[bucket] += times
+        bucket = _bucket(bits)
+        self._make_room(times, bucket, bucket)
+        self._counts[bucket - self._low] += times
         self.count += times
 
     def update_many(self, durations: Iterable[float]) -> None:
@@ -73,12 +74,19 @@ class Quantile:
         floats = array("f", durations)
         if not math.isfinite(sum(floats)):  # 32-bit floats cannot overflow a 64-bit sum
             raise _not_a_duration(next(each for each in floats if not math.isfinite(each)))
-        self._make_room(len(floats))
-        counts = self._counts
-        for half, times in Counter(memoryview(floats).cast("B").cast("H")[_TOP_HALF]).items():
-            bucket = (half >> 2) - FIRST
-            if not 0 <= bucket < SIZE:
-                bucket = _end_bucket(half >> 2)
+        halves = Counter(memoryview(floats).cast("B").cast("H")[_TOP_HALF])
+        if not halves:
+            return
+        low, high = (min(halves) >> 2) - FIRST, (max(halves) >> 2) - FIRST
+        if low < 0 or high >= SIZE:
+            ends = [_bucket(half >> 2) for half in halves]
+            low, high = min(ends), max(ends)
+        self._make_room(len(floats), low, high)
+        counts, first = self._counts, FIRST + self._low
+        for half, times in halves.items():
+            bucket = (half >> 2) - first
+            if not 0 <= bucket < len(counts):
+                bucket = _bucket(half >> 2) - self._low
             counts[bucket] += times
         self.count += len(floats)
 
@@ -86,9 +94,10 @@ class Quantile:
         """Add what *other* has counted."""
         if not other.count:
             return
-        self._make_room(other.count)
-        counts = self._counts
-        for bucket, times in enumerate(other._counts):
+        low, theirs = other.span()
+        self._make_room(other.count, low, low + len(theirs) - 1)
+        counts, low = self._counts, low - self._low
+        for bucket, times in enumerate(theirs, low):
             if times:
                 counts[bucket] += times
         self.count += other.count
@@ -100,11 +109,11 @@ class Quantile:
         if not self.count:
             return None
         rank = max(1, min(self.count, math.ceil(q * self.count)))
-        return _middle(bisect_left(list(accumulate(self._counts)), rank))
+        return _middle(self._low + bisect_left(list(accumulate(self._counts)), rank))
 
-    def counts(self) -> list[int]:
-        """Return how many durations each bucket holds; ``edges()`` tells where buckets begin."""
-        return list(self._counts)
+    def span(self) -> tuple[int, array[int]]:
+        """Return the first bucket that is kept, and how many durations it and those after it hold; see ``edges()``."""
+        return self._low, self._counts[:]
 
     def halve(self) -> None:
         """Age what was counted: half the observations (rounded down), the same quantiles.
@@ -123,7 +132,7 @@ class Quantile:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record of this histogram: [bucket, count] of each bucket in use, rising."""
-        return {"buckets": [[bucket, times] for bucket, times in enumerate(self._counts) if times]}
+        return {"buckets": [[bucket, times] for bucket, times in enumerate(self._counts, self._low) if times]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -132,17 +141,26 @@ class Quantile:
         for bucket, times in record.rows(data, "buckets", 2):
             if not 0 <= bucket < SIZE or times < 0:
                 raise ValueError(f"buckets: expected a bucket below {SIZE} with a count ≥ 0, got {[bucket, times]!r}")
-            quantile._make_room(times)
-            quantile._counts[bucket] += times
+            quantile._make_room(times, bucket, bucket)
+            quantile._counts[bucket - quantile._low] += times
             quantile.count += times
         return quantile
 
-    def _make_room(self, more: int) -> None:
+    def _make_room(self, more: int, first: int, last: int) -> None:
+        """See to it that there is room for so many *more* durations in the buckets from *first* to *last*."""
         if not self.count:
-            self._counts = array("I", _EMPTY)  # its own, and not a copy's either
-        # Four bytes a bucket are plenty until the whole histogram holds 4.3 billion.
-        if self.count + more > _MOST_IN_FOUR_BYTES and self._counts.typecode == "I":
-            self._counts = array("Q", self._counts)
+            self._low, self._counts = first - first % _DOUBLING, array("H")  # its own, and not a copy's either
+        before = self._low - first
+        after = last + 1 - self._low - len(self._counts)
+        if before > 0:
+            before += -before % _DOUBLING
+            self._low -= before
+            self._counts[:0] = array(self._counts.typecode, bytes(self._counts.itemsize * before))
+        if after > 0:
+            after += -after % _DOUBLING
+            self._counts.frombytes(bytes(self._counts.itemsize * after))
+        while self.count + more > _MOST_IN.get(self._counts.typecode, math.inf):
+            self._counts = array({"H": "I", "I": "Q"}[self._counts.typecode], self._counts)
 
 
 def edges() -> list[float]:
@@ -150,8 +168,10 @@ def edges() -> list[float]:
     return [math.ldexp(32 + bucket % 32, bucket // 32 - 25) for bucket in range(SIZE + 1)]
 
 
-def _end_bucket(bits: int) -> int:
-    """Return the end bucket for a duration out of range; ValueError if it is none at all."""
+def _bucket(bits: int) -> int:
+    """Return the bucket of a duration with these *bits*, an end one if out of range; ValueError if it is none at all."""
+    if FIRST <= bits < FIRST + SIZE:
+        return bits - FIRST
     if bits & INFINITE == INFINITE:
         raise ValueError("expected a duration in seconds, got NaN or infinity")
     return 0 if bits & SIGN or bits < FIRST else SIZE - 1

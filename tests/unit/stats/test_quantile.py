@@ -128,6 +128,11 @@ def test_counts_beyond_four_bytes():
     assert [2**33] == [times for _, times in quantile.to_dict()["buckets"]]
 
 
+def size(quantile: Quantile) -> int:
+    """Return how many bytes a histogram takes."""
+    return sys.getsizeof(quantile) + sys.getsizeof(quantile._counts)
+
+
 def test_stays_small_over_very_many_updates():
     """A histogram takes less than 8 kB, whatever it has seen."""
     quantile = Quantile()
@@ -136,4 +141,43 @@ def test_stays_small_over_very_many_updates():
         quantile.update_many(math.exp(rng.gauss(-3.0, 5.0)) for _ in range(250))
 
     assert 250 * most(4_000, 400) == quantile.count
-    assert sys.getsizeof(quantile) + sys.getsizeof(quantile._counts) < 8000
+    assert size(quantile) < 8000
+
+
+def test_takes_as_much_as_it_has_to_tell():
+    """What is within three doublings of a duration takes some hundred bytes; what is anywhere 2.7 kB."""
+    near, anywhere, none = Quantile(), Quantile(), Quantile()
+    none.update_many([0.0, -1.0] * 1_000)
+    near.update_many([0.05, 0.1, 0.2] * 10_000)
+    anywhere.update_many([1e-9, 1e-3, 1e9] * 10_000)
+
+    assert max(size(near), size(none)) < 400
+    assert size(anywhere) < 2_800
+    assert [[0, 10_000], [1215, 10_000]] == anywhere.to_dict()["buckets"][::2]
+
+
+@given(first=st.lists(durations), then=st.lists(durations), last=durations)
+def test_what_was_seen_before_stays_when_there_is_more_room(first, then, last):
+    """Whether shorter ones come later or earlier, one by one or merged, the same is counted."""
+    merged, other, at_once = Quantile(), Quantile(), Quantile()
+    merged.update_many(first)
+    other.update(last)
+    other.update_many(then)
+    merged.merge(other)
+    at_once.update_many([*first, *then, last])
+
+    assert at_once.to_dict() == merged.to_dict() == Quantile.from_dict(merged.to_dict()).to_dict()
+    assert at_once.count == merged.count
+    assert at_once.value(0.5) == merged.value(0.5)
+
+
+@pytest.mark.parametrize("most_in", [2**16, 2**32])
+def test_a_bucket_widens_before_it_overflows(most_in):
+    """Two bytes are enough for 65,535 durations, four for 4.3 billion, in whatever way one more comes."""
+    for way in ("update", "update_many", "merge"):
+        quantile, one = Quantile(), Quantile()
+        quantile.update(0.1, times=most_in - 1)
+        one.update(0.1)
+        getattr(quantile, way)({"update": 0.1, "update_many": [0.1], "merge": one}[way])
+
+        assert [most_in] == [times for _, times in quantile.to_dict()["buckets"]]
