@@ -169,7 +169,7 @@ def edges() -> list[float]:
 
 
 def _bucket(bits: int) -> int:
-    """Return the bucket of a duration with these *bits*, an end one if out of range; ValueError if it is none at all."""
+    """Return the bucket of a duration with these *bits*, an end one if out of range; ValueError if it is none."""
     if FIRST <= bits < FIRST + SIZE:
         return bits - FIRST
     if bits & INFINITE == INFINITE:
