@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -154,3 +157,21 @@ def test_who_holds_nothing_of_the_kind_is_not_mended_by_it():
     with pytest.raises(PermissionError) as caught:
         clients[0].get()
     assert not any("renew" in note for note in getattr(caught.value, "__notes__", ()))
+
+
+def test_constructors_in_many_threads_register_once():
+    """Whoever comes first; the others find what it has left."""
+    sort, begin, before = holding(), threading.Barrier(4), sys.getswitchinterval()
+
+    def construct():
+        begin.wait()
+        return [sort(Auth()) for _ in range(5)]
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            made = [client for each in [pool.submit(construct) for _ in range(4)] for client in each.result()]
+    finally:
+        sys.setswitchinterval(before)
+
+    assert (20, ["renew", "clear"]) == (len(made), [remedy.name for remedy in sort.get.node.remedies])

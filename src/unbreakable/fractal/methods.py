@@ -222,17 +222,19 @@ def register(door: Any, what: tuple[Matcher, ...], function: Any, label: str | N
     tests: list[Any] = [one for each in what for one in (each if isinstance(each, tuple) else (each,))]
     if path:
         tests = [attribute_of(mine.__self__, each) or each if inspect.ismethod(each) else each for each in tests]
-    if is_bound:
-        remedy.registered = (path, innermost(function) if path else function, label, *map(told_apart, tests))
+    if not is_bound:
+        enlist(node, remedy)
+        return
+    remedy.registered = (path, innermost(function) if path else function, label, *map(told_apart, tests))
+    with node.targets.lock:  # constructors run in many threads
         known = next((each for each in node.remedies if each.registered == remedy.registered), None)
-        if known is not None:
-            if known.turns is None and known.source != function:
-                remedy.name = known.name
-                node.remedies[node.remedies.index(known)] = admitted(node.name, node.of_method, of_each(remedy, tests))
-            return
-    if name or (path and any(isinstance(each, str) for each in tests)):
-        remedy = of_each(remedy, tests)
-    enlist(node, remedy)
+        if known is None:
+            is_own = name or (path and any(isinstance(each, str) for each in tests))
+            enlist(node, of_each(remedy, tests) if is_own else remedy)
+        elif known.turns is None and known.source != function:
+            remedy.name = known.name
+            other = admitted(node.name, node.of_method, of_each(remedy, tests))
+            node.remedies[:] = [other if each is known else each for each in node.remedies]
 
 
 def of_each(remedy: Remedy, tests: list[Any]) -> Remedy:
