@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 from unbreakable.events import DriftDetected, PlanPublished
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.target import AGE_AT, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Target
+from unbreakable.fractal.target import AGE_AT, AGE_EACH, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Target
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import learned_limit
 from unbreakable.runtime import BLOCKING, Runtime
 from unbreakable.runtime.chore import quietly
-from unbreakable.stats import Arms, Quantile, Traffic
+from unbreakable.stats import Arms, Quantile, Stretches, Traffic
 
 if TYPE_CHECKING:
     from unbreakable.fractal.batch import Batch
 
+HOUR = 3_600.0  # seconds
 GROWN = 1.25  # a plan is made anew when what it rests on has grown by so much
 LEARNED = ("retry", "timeout", "hedge", "breaker")  # policies that a plan tells of
 STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end is so many times too short
@@ -95,7 +96,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         batch = drain(target)
         if batch.calls or batch.folded.count or batch.faults or batch.cut:
             fresh = batch.traffic(target, runtime.now())
-            drifted = detect_drift(node, target, batch.ok, runtime.now())
+            drifted = detect_drift(node, target, batch.ok, fresh, runtime.now())
             aggregate(target, batch, fresh, runtime.now())
             target.take_quick(sum(seconds < target.plan.limit for seconds in batch.ok))
             if target.plan.observations and not batch.folded.count:  # else the good calls would not be all there
@@ -217,24 +218,33 @@ def aggregate(target: Target, batch: Batch, fresh: Traffic, now: float) -> None:
     """Add the batch, as a statistic *fresh*, to the others; what is old loses weight."""
     did(target, "learn.patterns.aggregate")
     target.traffic.merge(fresh)
-    target.learned_at = now
-    if target.latency.count > AGE_AT:
+    target.learned_at, target.aged_at = now, target.aged_at or now
+    is_old = target.latency.count >= AGE_EACH and now - target.aged_at >= HOUR
+    if is_old or target.latency.count > AGE_AT:
         target.traffic.halve()
+        target.aged_at = now
     ended = batch.succeeded + batch.failed_calls
     if ended:
         target.success_rate.update(batch.succeeded / ended, now)
 
 
-def detect_drift(node: Any, target: Target, batch: Sequence[float], now: float) -> bool:
-    """Return whether the latency is no longer what it was; if so, what was known of it is forgotten."""
+def detect_drift(node: Any, target: Target, batch: Sequence[float], fresh: Traffic, now: float) -> bool:
+    """Return whether the latency is no longer what it was; if so, what was known of it is forgotten.
+
+    What came in the *batch* before it was another one is forgotten in its statistic *fresh*, too.
+    """
     did(target, "learn.patterns.detect_drift")
-    alarms = [target.drift.update(seconds) for seconds in batch]  # every one is taken in, an alarm or not
-    if not any(alarms):
+    latest = 0
+    for left, seconds in zip(range(len(batch) - 1, -1, -1), batch, strict=True):
+        if target.drift.update(seconds):
+            latest = left + target.drift.span
+    if not latest:
         return False
     recent = Quantile()
-    recent.update_many(batch)
+    recent.update_many(batch[-latest:])
     before, after = target.latency.value(0.5), recent.value(0.5)
-    target.traffic = Traffic()
+    target.traffic, target.courses = Traffic(), None
+    fresh.ok, fresh.slow, fresh.late = recent, Stretches(), Stretches()
     node.tell(DriftDetected(at=now, node=node.name, before=before or 0.0, after=after or 0.0))
     return True
 

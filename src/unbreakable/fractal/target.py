@@ -27,6 +27,7 @@ COLD = 40  # successes seen before anything is learned from them
 FOLD = 256  # attempts that are counted in one go, once warm
 MOST_PILED = 4_096  # attempts that wait to be learned from one by one
 AGE_AT = 20_000  # successes after which the older half counts half
+AGE_EACH = 4_000  # the same, of a target that is asked seldom, once an hour
 STRAIN = 10  # attempts cut, after which it is time to look whether the time limit is right
 FADING = 0.995  # what an attempt that was quick leaves of the doubt in a learned limit: half of it after 140
 SHARE_OF_ONE = 0.2  # weight of the last attempt after a cut one among all of them
@@ -74,6 +75,7 @@ class Target:
     in_threads: Any
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
     aftermath: Any = None  #: what came after failures, once somebody learns from that
+    aged_at: float | None = None  #: when what is old lost weight last
     courses: Any = None  #: how slow answers followed one another, once somebody learns from that
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
     lost = 0  #: calls that failed, and not for being refused

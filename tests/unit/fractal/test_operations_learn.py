@@ -157,7 +157,7 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "persist": (learning, "persist", _no),
     "share": (learning, "share", _no),
     "aggregate": (learning, "aggregate", _no),
-    "detect_drift": (learning, "detect_drift", lambda *_: False),
+    "detect_drift": (learning, "detect_drift", _no),
     "predict": (learning, "predict", _no),
     "tune": (Simulating, "plan", lambda self, target, before, traffic, dice: before),
     "plan": (learning, "optimize", _no),
@@ -221,3 +221,32 @@ def test_what_was_known_of_a_target_that_drifted_is_forgotten() -> None:
     assert [0.4, 0.4] == pytest.approx([after.latency.p50, after.latency.p99], rel=0.02)
     assert after.plan["observations"] < 4 * FOLD < before.plan["observations"]
     assert 5_000 + 2 * FOLD == after.success_count
+
+
+def test_what_came_in_one_batch_before_a_drift_is_forgotten_too() -> None:
+    """Of a batch in whose middle the target became another one, the part before that teaches nothing."""
+    node = ub.FractalNode("n", effects="none", timeout=None, hedge=False)
+    outcome(node, 7, seconds=0.1, calls=COLD + FOLD + FOLD // 2)
+    outcome(node, 7, seconds=0.4, calls=FOLD // 2)
+    latency = node.target.traffic.ok
+
+    assert FOLD // 2 == latency.count
+    assert [0.4, 0.4] == pytest.approx([latency.value(0.01), latency.value(0.99)], rel=0.02)
+
+
+@pytest.mark.parametrize(("pause", "known"), [(20.0, range(2_000, 4_000)), (0.1, range(4_700, 5_001))])
+def test_of_a_target_that_is_asked_seldom_the_older_half_counts_half_each_hour(pause: float, known: range) -> None:
+    """What it was like days ago fades within a day, as long as there are two thousand calls left to learn from."""
+
+    @ub.protect("n", effects="none", timeout=None, hedge=False)
+    async def ask() -> int:
+        return 7
+
+    async def main() -> None:
+        for _ in range(5_000):
+            await ask()
+            await asyncio.sleep(pause)  # noqa: TID251 - virtual
+
+    asyncio.run(main())
+
+    assert ask.node.target.latency.count in known

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 
 import pytest
 
 from unbreakable.stats import Drift
 
 
-def calls_until_noticed(drift: Drift, rng: random.Random, median: float) -> int:
+def calls_until_noticed(drift: Drift, rng: random.Random, median: float, spread: float = 0.5) -> int:
     """Return how many calls around *median* seconds it takes until the drift is reported."""
     for calls in range(1, 10_000):
-        if drift.update(median * math.exp(rng.gauss(0.0, 0.5))):
+        if drift.update(median * math.exp(rng.gauss(0.0, spread))):
             return calls
     return 10_000
 
@@ -47,6 +48,41 @@ def test_raises_no_alarm_while_nothing_changes(draw):
     drift = Drift()
 
     assert 0 == sum(drift.update(draw(rng)) for _ in range(50_000))
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.1, 0.2, 0.38])
+def test_the_hours_of_a_day_are_no_drift(spread):
+    """At 180 calls an hour, by day three times as slow as by night, there is an alarm a week at most."""
+    rng = random.Random(23)
+    drift, day = Drift(), 24 * 180
+
+    def seconds(call: int) -> float:
+        return 0.1 * (1.0 + 0.5 * math.sin(2.0 * math.pi * call / day)) * math.exp(rng.gauss(0.0, spread))
+
+    assert sum(drift.update(seconds(call)) for call in range(7 * day)) <= 1
+
+
+def test_what_changes_by_less_than_a_tenth_has_not_drifted():
+    """However surely it is there, a few per cent are not worth to forget all that is known."""
+    rng = random.Random(29)
+    drift = Drift()
+    for _ in range(500):
+        drift.update(0.1 * math.exp(rng.gauss(0.0, 0.02)))
+
+    assert 10_000 == calls_until_noticed(drift, rng, 0.108, 0.02)
+
+
+@pytest.mark.parametrize("factor", [0.2, 1.8, 4.0])
+def test_tells_since_when_it_drifts(factor):
+    """The durations that spoke for a drift are those since the change, but for less than four, half of the time."""
+    rng, early = random.Random(31), []
+    for _ in range(25):
+        drift = Drift()
+        for _ in range(200):
+            drift.update(0.1 * math.exp(rng.gauss(0.0, 0.3)))
+        early.append(abs(calls_until_noticed(drift, rng, 0.1 * factor, 0.3) - drift.span))
+
+    assert statistics.median(early) < 4
 
 
 def test_reports_a_drift_once_then_takes_it_for_normal():
