@@ -115,7 +115,7 @@ def paced(first: float, count: int) -> Backoff:
     who does not ask all of his times within milliseconds.
 
     >>> [round(paced(0.01, 3).pause(number, u=1.0), 2) for number in (1, 2, 3)]
-    [0.01, 0.08, 0.61]
+    [0.01, 0.08, 0.62]
     """
     if count < 2:
         return Backoff(first=max(first, LEAST_ONLY_PAUSE))
