@@ -312,3 +312,18 @@ def test_a_rest_that_ends_while_its_caller_is_refused_is_over():
     found = asyncio.run(breaker.run(None, ctx))
 
     assert (0.0, "the circuit of bank is open for 0.000 s more") == (found.error.retry_after, str(found.error))
+
+
+def test_a_probe_that_is_interrupted_asks_for_more_time_than_it_had(bench):
+    """It was let through at second 10, for three; who comes next needs six, and half of its time in any case."""
+    breaker = CircuitBreaker(1, rest=5.0)
+    bench.target.circuit = circuit = opened(breaker)
+
+    async def story():
+        await bench.runtime.sleep(10.0)
+        with pytest.raises(KeyboardInterrupt):
+            await breaker.run(bench.inner((3.0, KeyboardInterrupt())), bench.context(deadline=math.inf))
+        now = bench.runtime.now()
+        return [circuit.has_time(now, now - 94.0, now + left) for left in (6.0, 6.1)]
+
+    assert [False, True] == bench.play(story)
