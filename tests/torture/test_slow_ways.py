@@ -135,3 +135,29 @@ def test_endpoints_that_all_hang_open_the_circuit_as_one_does(count, method):
 
     with virtual_time():
         assert 31.0 * count > asyncio.run(main())  # all may have been sent to one of them at first
+
+
+@pytest.mark.parametrize(("slower", "turns_to"), [(4.0, "b"), (1.5, "a")], ids=["by far", "a little"])
+def test_an_endpoint_that_fails_once_is_asked_again_where_the_other_one_is_slower_by_far(slower, turns_to):
+    """Should it fail again, that is soon known; where the other one takes hardly longer, the call moves."""
+    partner, turned = Partner(), Counter[str]()
+    partner.seconds["a"] = slower * partner.seconds["b"]
+
+    async def main() -> None:
+        api = ub.APINode(endpoints=["https://a", "https://b"], transport=lambda: partner, hedge=False)
+        await often(api.make_request, 5, 0.05)
+        for _ in range(5):
+            await often(api.make_request, 0.5, 0.05)
+            await sleep(1)
+            partner.asked.clear()
+            partner.trouble["b"] = 500
+            call = asyncio.ensure_future(api.make_request.outcome())
+            await sleep(0.01)
+            partner.trouble.clear()
+            assert (await call).ok
+            turned.update(partner.asked - Counter("b") if partner.asked["b"] else {})
+
+    with virtual_time():
+        asyncio.run(main())
+    assert turned[turns_to] >= 4
+    assert turned.total() <= 5

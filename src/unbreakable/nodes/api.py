@@ -42,8 +42,9 @@ class APINode(FractalNode):
 
     *endpoints* are replicas, the preferred one first; after some 35 requests the one that does best is asked first, and
     another one now and then.  A copy of a slow request goes to another one; the remedy ``other_endpoint`` moves a call
-    whose endpoint is unreachable, too slow, throttles, or answers 5xx or what does not verify; one that is dead, or
-    failed three times in a row, is left in peace for 5 s, then longer, as long as another one works.
+    whose endpoint is unreachable, too slow, throttles, or answers 5xx or what does not verify, unless that was well and
+    takes less than half as long as the others: then it is asked once more before.  One that is dead, or failed three
+    times in a row, is left in peace for 5 s, then longer, as long as another one works.
 
     *auth* is a token, a (user, password), an httpx2.Auth, or a function of either colour that returns a token.  That is
     called once, and again, once for all calls that wait for it, by the remedy ``refresh_credentials`` when the service
