@@ -15,7 +15,7 @@ from unbreakable.stats import Lags
 from unbreakable.stats.lags import BINS, SHORTEST
 
 PAIRED = 15.0  # failures after failures that it takes to see any spell
-EVIDENCE = 9.0  # of chi squared: three standard deviations
+EVIDENCE = 16.0  # of chi squared: four standard deviations, as an attempt counts after each of several failures
 ENOUGH = 1_500.0  # attempts at a lag: more are of the same few spells, and do not tell as much more
 LUCK = 0.1  # variance of an attempt at any lag, at least: where few fail, those are of few spells
 LEAST = 0.03  # by which failures have to be likelier right after others
