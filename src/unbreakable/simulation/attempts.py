@@ -165,4 +165,4 @@ def _of_a_sort(model: Model, place: Any, first: Any) -> Any:
     above = np.where(slow, any_sort + model.alike / (1.0 - border), any_sort)
     fast = np.minimum(place, below * border)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num(fast / below) + np.nan_to_num((place - fast) / above)
+        return np.where(below > 0, fast / below, border) + np.nan_to_num((place - fast) / above)

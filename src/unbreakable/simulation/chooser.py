@@ -71,6 +71,7 @@ class Simulating:
 
     def decide(self, target: str, before: Plan, traffic: Traffic, age: float | None) -> Decision:
         """Return what would be chosen now, and why."""
+        from unbreakable.simulation.bands import with_bands
         from unbreakable.simulation.decision import Decision
         from unbreakable.simulation.weigh import shown
 
@@ -83,6 +84,9 @@ class Simulating:
         if cold and not named:
             winner = named_first(weighed)
         distrust = None if cold or named else self.ledger.distrust(target)
+        place = next(number for number, one in enumerate(weighed) if one is winner)
+        weighed = with_bands(weighed, seen)
+        winner = weighed[place]
         return Decision(
             target=target,
             universes=shown(

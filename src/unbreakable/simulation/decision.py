@@ -14,6 +14,8 @@ from unbreakable.simulation.weigh import Universe
 class Decision(Record):
     """Say which strategy is best for *target*, of which *universes*, the winner first; nothing was executed for it.
 
+    Predictions come with bands, in brackets in tables, which hold nine of ten targets of which as much is known.
+
     ``model_age`` is how many seconds ago the model last learned, None before it learned anything; then the universes
     rest on a guess of what targets are like, and the winner is "balanced", which is in force until something is known.
     ``plan`` holds the winner's settings; ``observations`` is the number of attempts that the model rests on.
@@ -40,11 +42,13 @@ class Decision(Record):
     def explain(self) -> str:
         """Return the decision as a table in plain text."""
         lines = [self._title()]
-        lines.append(f"  {'strategy':<13} score   time  quality  risk   success      p50      p99   load")
+        lines.append(
+            f"  {'strategy':<13} score   time  quality  risk  {'success':<25}  p50      {'p99':<22} load   why"
+        )
         for each in self.universes:
             name, score, time, quality, risk, success, p50, p99, load, why = _cells(each)
             lines.append(
-                f"  {name:<13} {score:>5}  {time:>5}   {quality:>5}  {risk:>5}  {success:>7}  {p50:>7}  {p99:>7}  "
+                f"  {name:<13} {score:>5}  {time:>5}   {quality:>5}  {risk:>5}  {success:<25}  {p50:<7}  {p99:<22} "
                 f"{load}  {why}"
             )
         return "\n".join(lines)
@@ -57,7 +61,11 @@ class Decision(Record):
 def _cells(universe: Universe) -> tuple[str, ...]:
     scores = (universe.score, universe.time_score, universe.quality_score, universe.risk_score)
     guess = universe.prediction
-    shares = f"{guess.success:.3%}", _time(guess.p50), _time(guess.p99), f"{guess.load:.3f}"
+    success, p99 = f"{guess.success:.3%}", _time(guess.p99)
+    if guess.low is not None and guess.high is not None:
+        success += f" ({guess.low.success:.2%} to {guess.high.success:.2%})"
+        p99 += f" ({_time(guess.low.p99)} to {_time(guess.high.p99)})"
+    shares = success, _time(guess.p50), p99, f"{guess.load:.3f}"
     return universe.strategy, *(f"{score:.1f}" for score in scores), *shares, universe.why
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from unbreakable.policies import Plan, Retry
 from unbreakable.simulation.attempts import attempts_of, kinds_of, race
-from unbreakable.simulation.durations import QUANTILES, Durations
+from unbreakable.simulation.durations import Durations
 from unbreakable.simulation.model import FOR_EVER, Model
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.simulation.universes import MOST_ATTEMPTS, UNIVERSES, universes
@@ -41,7 +41,8 @@ def _settings(plan: Plan) -> tuple[Any, ...]:
 
 
 def _prediction(success: float, load: float, quantiles: list[float]) -> Prediction:
-    return Prediction(success=min(1.0, success), load=max(1.0, load), **dict(zip(QUANTILES, quantiles, strict=True)))
+    p50, p90, p99, p999 = quantiles
+    return Prediction(success=min(1.0, success), load=max(1.0, load), p50=p50, p90=p90, p99=p99, p999=p999)
 
 
 class _Failed(NamedTuple):

@@ -21,7 +21,8 @@ POINTS = 4096  # equally likely durations that stand for a distribution
 SUPPORT = 5.0  # observations beyond a quantile that it takes to believe it
 NOTHING_SEEN = 0.01  # seconds that a failure is taken to need before one was seen
 FEW_COPIES = 20.0  # that say nothing, beside those that were seen: so chance makes no copies alike
-BORDERS = (0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98)  # where slow answers may begin, as shares
+# Where slow answers may begin, as shares.
+BORDERS = (0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
 LIKELY_BORDER = 0.95  # as long as no copies were seen
 ERRORS = (-1.0, -1.645, 1.645)  # standard errors beside the estimate: what is believed, and what holds nine of ten
 LONG_AGO = 3600.0  # seconds that trouble lasts where it comes at any time: then nothing is learned from a failure
@@ -119,7 +120,10 @@ def _alike(traffic: Traffic, mass: Any, fails: float) -> tuple[float, float, tup
     error = np.sqrt(np.maximum(believed * (1.0 - believed), 1e-4) / (seen + FEW_COPIES))
     sides = believed + np.array(ERRORS)[:, None] * error  # a row each
     shares = (sides / np.maximum(slow, 1e-9) - by_chance) / np.maximum(1.0 - by_chance, 1e-9)
-    shares = np.where((by_chance < 0.5) & (slow * seen > SUPPORT), np.clip(shares, 0.0, 1.0), 0.0)
+    tells = (by_chance < 0.5) & (slow * seen > SUPPORT)
+    if not tells.any():
+        return 0.0, LIKELY_BORDER, (0.0, 1.0)
+    shares = np.where(tells, np.clip(shares, 0.0, 1.0), 0.0)
     best = int(np.argmax(shares[0]))
     least, low, high = shares[:, best].tolist()
     return least, float(reached[at[best]]), (low, high)

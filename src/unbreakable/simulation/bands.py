@@ -1,0 +1,158 @@
+"""How sure predictions are: between which figures nine of ten targets are of which as much is known.
+
+What was learned is moved as far as chance may have moved it, one part of the model at a time, and the plans are played
+again (the delta method): answers by the error of order statistics, by more where slow ones come together; failures by
+that of a share, or of spells where they come in spells.  What remains is what no count tells: the twin's own luck, bad
+times that were not seen, what the model leaves out.  For that bands are as much wider as it took to hold nine of ten
+truths in drawn worlds (split conformal prediction; J. Lei et al., "Distribution-Free Predictive Inference for
+Regression", JASA 113, 2018).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from unbreakable.policies import Plan
+from unbreakable.simulation.evaluate import evaluate
+from unbreakable.simulation.model import LONG_AGO, POINTS, Model
+from unbreakable.simulation.prediction import Prediction
+from unbreakable.simulation.spells import BEGIN_NONE, Spells
+from unbreakable.simulation.weigh import Weighed
+from unbreakable.stats import Traffic
+
+Z = 1.645  # standard deviations on either side that hold nine of ten
+# What no count tells, of success and load as it is, of a duration as a share; and times as wide as counts say: so much
+# that nine of ten truths are held in the 80 worlds that ``benchmarks.twin --random 80 --seed 21`` draws.
+FLOOR = {"success": 1.5e-4, "p50": 0.003, "p90": 0.006, "p99": 0.02, "p999": 0.05, "load": 0.0015}
+TIMES = {"success": 1.2, "p50": 1.1, "p90": 1.1, "p99": 1.1, "p999": 1.1, "load": 1.1}
+ROUGH, ALIKE = 1.6, 0.05  # times as wide where requests of a call are alike, by more than that: that is known roughly
+MUCH = 20_000  # attempts that FLOOR is for: it is more where fewer were seen
+FEW = 3.0  # times as much as bad times vary that were seen: they are few, and as many come again
+LONG = 1e9  # seconds: never
+MOST = 0.9  # share of the time that trouble has
+MEMORY_STEP = 0.055  # by which the memory of spells is off since few are tried
+_P = (np.arange(POINTS) + 0.5) / POINTS
+
+
+def with_bands(weighed: Sequence[Weighed], traffic: Traffic) -> list[Weighed]:
+    """Return what was *weighed* in the model of that *traffic*, with bands."""
+    plans, found = [one.plan for one in weighed], [one.prediction for one in weighed]
+    told = banded(Model(traffic), traffic, plans, found, plans[0].deadline)
+    return [one._replace(prediction=prediction) for one, prediction in zip(weighed, told, strict=True)]
+
+
+def banded(
+    model: Model, traffic: Traffic, plans: Sequence[Plan], found: Sequence[Prediction], deadline: float
+) -> list[Prediction]:
+    """Return what was *found* for *plans* in the *model* of that *traffic*, with bands."""
+    middle = _table(found)
+    down, up = np.zeros(middle.shape), np.zeros(middle.shape)
+    for pair in _moved(model, traffic):
+        away = np.array([_table(evaluate(each, plans, deadline)) for each in pair]) - middle
+        down += np.minimum(away, 0.0).min(axis=0) ** 2
+        up += np.maximum(away, 0.0).max(axis=0) ** 2
+    floor, times = (np.array([of[name] for name in FLOOR]) for of in (FLOOR, TIMES))
+    floor *= math.sqrt(max(1.0, MUCH / max(1, traffic.count)))
+    rough = ROUGH if model.alike > ALIKE else 1.0
+    low = middle - rough * np.sqrt(times**2 * down + floor**2)
+    high = middle + rough * np.sqrt(times**2 * up + floor**2)
+    return [
+        replace(one, low=_figures(least), high=_figures(most))
+        for one, least, most in zip(found, low, high, strict=True)
+    ]
+
+
+def _table(found: Sequence[Prediction]) -> Any:
+    """Return the figures as rows, durations as their logarithms."""
+    rows = np.array([[getattr(one, name) for name in FLOOR] for one in found])
+    durations = [name.startswith("p") for name in FLOOR]
+    rows[:, durations] = np.log(np.clip(rows[:, durations], 1e-9, LONG))
+    return rows
+
+
+def _figures(row: Any) -> Prediction:
+    success, *durations, load = row.tolist()
+    p50, p90, p99, p999 = map(_seconds, durations)
+    return Prediction(success=min(1.0, max(0.0, success)), p50=p50, p90=p90, p99=p99, p999=p999, load=max(1.0, load))
+
+
+def _seconds(logarithm: float) -> float:
+    return math.exp(logarithm) if logarithm < math.log(LONG / 2.0) else math.inf
+
+
+# ── moving one part of the model as far as chance may have moved it ─────────────────────────────────────────────────
+
+
+def _moved(model: Model, traffic: Traffic) -> Iterator[tuple[Model, ...]]:
+    """Yield pairs of models in which one part is less, and more."""
+    error = Z * np.sqrt((_P * (1.0 - _P) + _together(traffic)) / max(1, traffic.ok.count))
+    yield tuple(_with(model, answers=_answers(model, _P + side * error)) for side in (-1.0, 1.0))
+    yield from _failing(model, traffic) if model.trouble.share else [_failing_anytime(model, traffic.count)]
+    yield tuple(_with(model, alike=alike) for alike in model.alike_between)
+
+
+def _failing_anytime(model: Model, count: int) -> tuple[Model, ...]:
+    shares = _share(model.fails, max(1, count))
+    return tuple(_with(model, fails=share, trouble=Spells(0.0, share, share, LONG_AGO)) for share in shares)
+
+
+def _failing(model: Model, traffic: Traffic) -> Iterator[tuple[Model, ...]]:
+    """Yield models with fewer spells, and more; shorter and longer ones; and those in which fewer fail, and more."""
+    spells, begun = model.trouble, max(1.0, BEGIN_NONE * traffic.lags.quiet[1])
+    ill, well = spells.fails_in_trouble, spells.fails_well
+    yield tuple(_troubled(model, share=times * spells.share) for times in _times(math.sqrt(2.0 / begun)))
+    lasting = _times(math.sqrt(1.4 / begun + MEMORY_STEP**2))
+    yield tuple(_troubled(model, memory=times * spells.memory) for times in lasting)
+    away = Z * 0.75 * math.sqrt(max(0.01, ill * (1.0 - ill)) / begun)
+    yield tuple(_sicker(model, min(1.0, max(well + 0.01, each))) for each in (ill - away, ill + away))
+
+
+def _with(model: Model, **changed: Any) -> Model:
+    """Return a copy of *model* with that changed."""
+    found = copy.copy(model)
+    vars(found).update(changed)
+    return found
+
+
+def _answers(model: Model, places: Any) -> Any:
+    found: Any = model.answers.take(np.clip(places * POINTS, 0, POINTS - 1).astype(np.intp))
+    return found
+
+
+def _together(traffic: Traffic) -> Any:
+    """Return by how much the variance of a share of answers is more than by chance, as slow ones come together."""
+    slow, late = FEW * 0.09 * (traffic.slow.value() - 1.0), FEW * 0.0099 * (traffic.late.value() - 1.0)
+    within = np.interp(np.log(1.0 - _P), np.log([0.01, 0.1]), [late, slow])
+    return np.where(_P < 0.9, slow * (_P / 0.9) ** 2, np.where(_P < 0.99, within, late * ((1.0 - _P) / 0.01) ** 2))
+
+
+def _share(share: float, count: int) -> tuple[float, float]:
+    """Return between which shares the true one is (E. B. Wilson, JASA 22, 1927)."""
+    middle, away = (
+        share + Z * Z / (2.0 * count),
+        Z * math.sqrt(share * (1.0 - share) / count + (Z / (2.0 * count)) ** 2),
+    )
+    return max(0.0, middle - away) / (1.0 + Z * Z / count), (middle + away) / (1.0 + Z * Z / count)
+
+
+def _times(error: float) -> tuple[float, float]:
+    return math.exp(-Z * error), math.exp(Z * error)
+
+
+def _troubled(model: Model, **changed: float) -> Model:
+    """Return *model* with other spells, and as many more or fewer failures."""
+    spells = model.trouble._replace(**changed)
+    share, well, ill, _ = spells = spells._replace(share=min(MOST, spells.share))
+    return _with(model, trouble=spells, fails=well + (ill - well) * share)
+
+
+def _sicker(model: Model, ill: float) -> Model:
+    """Return *model* with spells in which so many fail, of as many failures in all."""
+    well, memory = model.trouble.fails_well, model.trouble.memory
+    return _with(model, trouble=Spells(min(MOST, (model.fails - well) / (ill - well)), well, ill, memory))
