@@ -345,6 +345,8 @@ class Circuit:
             if settings == self.settings:
                 return
             before, self.settings = self.settings, settings
+            proven = min(self.proven, settings.permits - 1)  # where it looks by fewer permits now, one is to decide yet
+            self.probes, self.proven = self.probes - self.proven + proven, proven
             self.too_slow, self.watches_successes = settings.fails_if_slower, settings.watches_successes
             self.alert = self.watches_successes or self.run > 0 or self.stamp is None
             if settings.shares_of != before.shares_of:

@@ -151,3 +151,18 @@ def test_a_success_in_between_begins_the_row_anew():
         circuit.settle(0, number == 4, 1.2 * number)
 
     assert circuit.is_closed
+
+
+@pytest.mark.parametrize("out", [0, 1])
+def test_fewer_permits_while_it_looks_leave_one_that_decides(out):
+    """One of three had succeeded when one became enough: another one is let through, or that which is out decides."""
+    circuit = Circuit(CircuitBreaker(1, permits=3))
+    circuit.settle(circuit.generation, False, 0.0)
+    permits = [circuit.admit(40.0)[0] for _ in range(1 + out)]
+    circuit.settle(permits[0], True, 41.0)
+    circuit.adopt(CircuitBreaker(1, permits=1))
+    if not out:
+        permits = [circuit.admit(42.0)[0]]
+    circuit.settle(permits[-1], True, 43.0)
+
+    assert "closed" == circuit.state.value
