@@ -91,15 +91,20 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
     *chances* are how likely requests fail that are beside a good first attempt, a bad one, and a good later one.
     """
     good, failed = len(met.weights), met.failed
-    own = _drawn(model, met, met.luck[0, :columns], slice(0, columns))
-    own[:good] = model.answers[met.first[:good]]
-    own[good : good + failed] = model.faults[met.faults[0, :failed]][: columns - good]
+    own = np.empty(columns, np.float32)
+    own[:good] = model.answers.take(met.first[:good])
+    if columns > good:
+        own[good : good + failed] = model.faults.take(met.faults[0, :failed])
+        rest = slice(good + failed, columns)
+        own[rest] = _drawn(model, met, met.luck[0, rest], rest)
     at = np.flatnonzero(own > kinds.quiet)
     mine, hard, (bad, later) = own[at], kinds.hard, np.searchsorted(at, (good, good + failed))
     best = np.where(mine <= hard, mine, FOR_EVER)
     best[:, bad:later] = FOR_EVER
-    sent, over = np.zeros(best.shape, np.float32), np.minimum(mine, hard)
-    ends = over.copy() if kinds.cut or bad < later else best  # when somebody has ended
+    sent, over, ends = np.zeros(best.shape, np.float32), best, best
+    if kinds.cut or bad < later:  # else nobody asks when all have ended, and who has ended has won
+        over = np.minimum(mine, hard)
+        ends = over.copy()
     told = slice(None) if kinds.cut else slice(bad, later)
     counts = (bad, later - bad, len(at) - later)
     longest = mine.max(initial=0.0)

@@ -22,6 +22,7 @@ from unbreakable.stats import Traffic
 
 if TYPE_CHECKING:  # what needs numpy comes when the first plan is made
     from unbreakable.simulation.decision import Decision
+    from unbreakable.simulation.model import Model
     from unbreakable.simulation.weigh import Weighed
 
 FIRST = "balanced"  # in force while nothing was learned
@@ -101,15 +102,13 @@ class Simulating:
 
     def _weigh(self, target: str, before: Plan, traffic: Traffic, u: float) -> tuple[list[Weighed], Weighed]:
         from unbreakable.simulation.model import Model
-        from unbreakable.simulation.strategies import SHAPES, shaped
         from unbreakable.simulation.weigh import pick, weigh
 
         settings, model = self.settings, Model(traffic)
         cold = replace(settings.cold(), effects=before.effects)  # nothing of the plan in force but its name counts
         base = with_learned_deadline(settings, cold, traffic.ok.value(0.99) or 0.0)
         base = with_learned_breaker(settings, base, traffic)
-        left_open = shaped(FIRST, SHAPES[FIRST], model, base, settings.leaves)
-        others = [replace(left_open, strategy=one.name, **self._set_by(one)) for one in self.rules.strategies]
+        others = self._own(model, base) if self.rules.strategies else ()
         weighed = weigh(model, base, settings.leaves, weights=self.rules.weights, u=u, others=others)
         if settings.strategy == "adaptive":
             trusted = self.ledger.distrust(target) is None
@@ -119,6 +118,13 @@ class Simulating:
         best = pick(weighed, before.strategy)  # what a Strategy of the user's own leaves free
         own = best._replace(plan=replace(best.plan, strategy=settings.strategy))
         return [own if one is best else one for one in weighed], own
+
+    def _own(self, model: Model, base: Plan) -> list[Plan]:
+        """Return the plans of the user's own strategies; what these leave open is as in the first one."""
+        from unbreakable.simulation.strategies import SHAPES, shaped
+
+        left_open = shaped(FIRST, SHAPES[FIRST], model, base, self.settings.leaves)
+        return [replace(left_open, strategy=one.name, **self._set_by(one)) for one in self.rules.strategies]
 
     def _set_by(self, strategy: Strategy) -> dict[str, Any]:
         """Return what *strategy* sets of that which was not pinned."""

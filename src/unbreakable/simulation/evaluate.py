@@ -53,10 +53,14 @@ class _Failed(NamedTuple):
 
 
 class _Later(NamedTuple):
-    """Hold how later attempts go, by kind, attempt and column; None where that is nothing to speak of."""
+    """Hold how later attempts go, by kind, attempt and column; *late* and *over* are None where none is cut.
+
+    ``sent`` are how many requests are made beside them in the columns ``at``; in others there are none.
+    """
 
     best: Any
     sent: Any
+    at: Any
     late: Any
     over: Any
 
@@ -148,9 +152,10 @@ class _Played:
         good = chance * (1 - likely)
         good *= self.met.weights_later[: self.most - 1]
         start += later.best[of_plan]
-        self.told.of_plans(start.reshape(len(start), -1), good.reshape(len(start), -1))
-        load = chance.sum(axis=(1, 2))
-        return load if later.sent is None else load + (good * later.sent[of_plan]).sum(axis=(1, 2))
+        good = good.reshape(len(good), -1)
+        self.told.of_plans(start.reshape(good.shape), good)
+        load = chance.reshape(good.shape).sum(axis=1)
+        return load + (good.take(later.at, axis=1) * later.sent[of_plan]).sum(axis=1)
 
     def _pauses(self) -> Any:
         """Return the pauses before repeats, by plan, repeat and column; for ever after a plan's last attempt."""
@@ -170,16 +175,12 @@ class _Played:
         begin = int(np.searchsorted(races.at, first))
         best, at = np.repeat(races.own[None, first:], shape[0], axis=0), races.at[begin:] - first
         best[:, at] = races.best[:, begin:]
-        sent = late = over = None
-        if races.sent[:, begin:].any():
-            sent = np.zeros(best.shape, np.float32)
-            sent[:, at] = races.sent[:, begin:]
-            sent = sent.reshape(shape)
+        late = over = None
         if kinds.cut:
             over = best.copy()
             over[:, at] = races.over[:, begin:]
             late, over = ((best == FOR_EVER) & (kinds.hard < self.deadline)).reshape(shape), over.reshape(shape)
-        return _Later(best.reshape(shape), sent, late, over)
+        return _Later(best.reshape(shape), races.sent[:, begin:], at, late, over)
 
     def _likely(self, start: Any) -> Any:
         """Return how likely each repeat fails, which begins at *start* and follows on those before it."""

@@ -62,7 +62,7 @@ def _time(seconds: float, baseline: float) -> float:
         return 0.0 if seconds > 0.0 else 100.0
     if baseline == math.inf:
         return 100.0
-    return 100.0 * _clipped(0.5 + TENFOLD / 100.0 * math.log10(max(baseline, 1e-9) / seconds))
+    return min(100.0, max(0.0, 50.0 + TENFOLD * math.log10(max(baseline, 1e-9) / seconds)))
 
 
 def _clipped(share: float) -> float:

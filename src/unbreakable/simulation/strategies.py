@@ -21,6 +21,7 @@ are sent only where one attempt in twenty takes 5 ms or more.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -79,7 +80,7 @@ def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreW
         plans[shape] = plan = shaped("adaptive", shape, model, before, free)
         yield plan
         if best is not None and best.after >= HEDGE_FLOOR / 2:
-            yield replace(plan, hedge=Hedge(best.after, most=best.copies, threads=False))
+            yield replace(plan, hedge=_copies(best.after, best.copies))
     yield replace(list(plans.values())[int(u * len(plans))], strategy="random")
 
 
@@ -89,7 +90,7 @@ def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> P
     if free("retry"):
         factor, quantile = shape.pause
         pause = min(LONGEST_FIRST_PAUSE, max(LEAST_PAUSE, factor * model.quantile(quantile)))
-        settings["retry"] = Retry(shape.attempts, backoff=paced(pause, shape.attempts - 1))
+        settings["retry"] = _retry(pause, shape.attempts)
     if may_run_twice_at_once(before.effects):
         if free("timeout"):
             settings["timeout"] = _limit(shape, model, before)
@@ -131,6 +132,22 @@ def paced(first: float, count: int) -> Backoff:
     return Backoff(first=first)
 
 
+# Several strategies have the same policies, which are frozen: they are made once.
+
+
+@functools.lru_cache
+def _retry(first: float, attempts: int) -> Retry:
+    return Retry(attempts, backoff=paced(first, attempts - 1))
+
+
+@functools.lru_cache
+def _copies(after: float, most: int) -> Hedge:
+    return Hedge(after, most=most, threads=False)
+
+
+_learned_limit = functools.lru_cache(learned_limit)
+
+
 def _limit(shape: Shape, model: Model, before: Plan) -> Timeout | None:
     if shape.limit is None:
         return None
@@ -138,11 +155,11 @@ def _limit(shape: Shape, model: Model, before: Plan) -> Timeout | None:
     if model.observations < YOUNG:
         factor = max(factor, CARE)
     seconds = max(TIMEOUT_FLOOR, factor * model.quantile(quantile))
-    return learned_limit(seconds, before.deadline)
+    return _learned_limit(seconds, before.deadline)
 
 
 def _hedge(shape: Shape, model: Model) -> Hedge | None:
     if shape.copy_at is None or model.quantile(0.95) < HEDGE_FLOOR:
         return None
     after = model.quantile(shape.copy_at)
-    return Hedge(after, most=shape.copies, threads=False) if 0.0 < after < math.inf else None
+    return _copies(after, shape.copies) if 0.0 < after < math.inf else None
