@@ -48,9 +48,9 @@ class Universes(NamedTuple):
 
 
 @functools.cache
-def universes(count: int = UNIVERSES, *, cuts: bool = False) -> Universes:
+def universes(count: int = UNIVERSES, *, cuts: bool = False, seed: int = SEED) -> Universes:
     """Return so many universes, with columns for what comes after *cuts* or not; takes some 10 ms, once."""
-    dice, even = np.random.default_rng(SEED), _even(count)
+    dice, even = np.random.default_rng(seed), _even(count)
     failed, cut = count // FAILED, np.arange(CUT // 2, count if cuts else 0, CUT)
     weights = TAIL * (1.0 - even) ** (TAIL - 1.0)
     weights /= weights.sum()

@@ -8,10 +8,12 @@ import random
 from dataclasses import replace
 
 import pytest
+from tests.dense import most
 
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
 from unbreakable.simulation.evaluate import evaluate
 from unbreakable.simulation.model import POINTS, Model
+from unbreakable.simulation.universes import universes
 from unbreakable.stats import Traffic
 
 ONCE = Plan(effects="idempotent", retry=Retry(1), timeout=None, hedge=None)
@@ -202,3 +204,19 @@ def test_plans_that_differ_in_their_names_alone_are_told_the_same():
     assert told[0] == told[2]
     assert told[0].p99 == pytest.approx(alone.p99, rel=1e-3)
     assert (told[0].success, told[0].load) == pytest.approx((alone.success, alone.load), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("target", [{}, {"fails": 0.05}, {"fails": 0.2, "hangs": 0.02}])
+def test_what_is_told_is_no_luck(monkeypatch, name, target):
+    """A thousand other universes tell the same as sixteen thousand do, whichever they are."""
+    found, plan = model(**target), PLANS[name]
+    (true,) = evaluate(found, [plan], 2.0, 16_000)
+    for seed in range(most(40, 3)):
+        monkeypatch.setattr("unbreakable.simulation.evaluate.universes", functools.partial(universes, seed=seed))
+        (told,) = evaluate(found, [plan], 2.0)
+
+        assert told.success == pytest.approx(true.success, abs=0.005)
+        assert told.p50 == pytest.approx(true.p50, rel=0.015)
+        assert told.p99 == pytest.approx(true.p99, rel=0.1)
+        assert told.load == pytest.approx(true.load, rel=0.015)
