@@ -13,6 +13,7 @@ from tests.dense import most
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
 from unbreakable.simulation.evaluate import evaluate
 from unbreakable.simulation.model import POINTS, Model
+from unbreakable.simulation.spells import Spells
 from unbreakable.simulation.universes import universes
 from unbreakable.stats import Traffic
 
@@ -220,3 +221,43 @@ def test_what_is_told_is_no_luck(monkeypatch, name, target):
         assert told.p50 == pytest.approx(true.p50, rel=0.015)
         assert told.p99 == pytest.approx(true.p99, rel=0.1)
         assert told.load == pytest.approx(true.load, rel=0.015)
+
+
+def test_calls_that_a_copy_has_saved_are_not_repeated():
+    """Of the failures, which show after 0.4 s, one in five is left when the copy of 0.1 s is back; it is repeated."""
+    traffic = Traffic()
+    traffic.update(ok=[0.05] * 8_000, failed=[0.4] * 2_000)
+    (told,) = evaluate(Model(traffic), [replace(ONCE, hedge=Hedge(0.1), retry=Retry(2, backoff=Backoff(0.01)))], 5.0)
+
+    assert told.load == pytest.approx(1.0 + 0.2 + 0.2**2, abs=0.01)
+
+
+def test_what_is_likely_after_failures_is_what_bayes_says():
+    """In spells of trouble each failure says that it is one, and each second that goes by says that it may be over."""
+    traffic = Traffic()
+    traffic.update(ok=[0.01] * 900, failed=[0.02] * 100)
+    found, share, well, ill, memory = Model(traffic), 0.1, 0.02, 0.82, 0.3
+    found.fails, found.trouble = well + (ill - well) * share, Spells(share, well, ill, memory)
+    plan = replace(ONCE, retry=Retry(4, backoff=Backoff(0.2, factor=1.0, jitter=False)))
+    (told,) = evaluate(found, [plan], 10.0)
+
+    bad, lost, made, lag = share, 1.0, 0.0, 0.0
+    for _ in range(4):
+        bad = share + (bad - share) * math.exp(-lag / memory)
+        fails = well + (ill - well) * bad
+        made, lost, bad, lag = made + lost, lost * fails, bad * ill / fails, 0.2 + 0.02
+    assert told.success == pytest.approx(1.0 - lost, rel=0.01)
+    assert 1.0 - told.success == pytest.approx(lost, rel=0.03)
+    assert told.load == pytest.approx(made, rel=0.005)
+
+
+def test_failed_repeats_take_their_time():
+    """Half of the attempts fail after 0.4 s: who succeeds at the third one was at it for 0.4 + 0.1 + 0.4 + 0.1 s."""
+    traffic = Traffic()
+    traffic.update(ok=[0.01] * 5_000, failed=[0.4] * 5_000)
+    plan = replace(ONCE, retry=Retry(3, backoff=Backoff(0.1, factor=1.0, jitter=False)))
+    (told,) = evaluate(Model(traffic), [plan], 5.0)
+
+    assert told.success == pytest.approx(1.0 - 0.5**3, abs=0.001)
+    assert told.p50 == pytest.approx(0.01, rel=0.05)
+    assert told.p90 == pytest.approx(1.01, rel=0.03)
