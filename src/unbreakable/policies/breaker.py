@@ -90,7 +90,7 @@ class CircuitBreaker(Terms):
         has_asked = circuit.ramp is not None
         while True:
             now = ctx.runtime.now()
-            if has_asked and circuit.is_back:
+            if circuit.is_back:
                 await ctx.runtime.sleep(ctx.runtime.random() * max(0.0, min(self.ramp, (until - now) / 2)))
                 now = ctx.runtime.now()
             if has_asked and circuit.ramp is not None:

@@ -1,67 +1,87 @@
-"""A handler of signals that switches a circuit by hand comes while that thread is changing it."""
+"""A handler of signals works the circuit in the middle of a change: what it did stands, and all follows from that."""
 
 from __future__ import annotations
 
+import math
+from typing import ClassVar
+
 import pytest
 
-from unbreakable.policies import Circuit, CircuitBreaker
+from unbreakable.policies import Circuit, CircuitBreaker, State
 from unbreakable.policies.circuit import Change
+from unbreakable.policies.ramp import Ramp
+
+STATES = {"force_open": State.FORCED_OPEN, "disable": State.DISABLED, "reset": State.CLOSED}
 
 
-class Interrupted(CircuitBreaker):
-    """Terms at which a handler comes when a circuit looks up how long it rests, at all or next."""
+class Terms(CircuitBreaker):
+    """Let something happen once, as soon as one of them is asked for."""
+
+    happens: ClassVar = {}
 
     @property
     def whole_rest(self):
-        self.__dict__.get("at_whole_rest", bool)()
+        """Return as many seconds as others do."""
+        self.happens.pop("whole rest", int)()
         return super().whole_rest
 
     def rest_after(self, vain, u):
-        self.__dict__.get("at_rest", bool)()
+        """Return as many seconds as others do."""
+        self.happens.pop("next rest", int)()
         return super().rest_after(vain, u)
 
 
-def interrupt(circuit, where, by_hand):
-    """Have *circuit* switched by hand in the middle of its next change."""
-    known = circuit.settings.__dict__
-
-    def come():
-        del known[where]
-        getattr(circuit, by_hand)()
-
-    known[where] = come
+CHANGES = {  # what was before, each with whether it went well and when; and what brings it about
+    "opens": ([], False, 1.0),
+    "looks": ([(False, 1.0)], None, 40.0),
+    "opens again": ([(False, 1.0)], False, 40.0),
+    "closes": ([(False, 1.0)], True, 40.0),
+}
 
 
-@pytest.mark.parametrize("where", ["at_whole_rest", "at_rest"])
-def test_a_rest_does_not_end_what_was_forced_open_meanwhile(where):
-    """That has no end."""
-    circuit = Circuit(Interrupted(1))
-    interrupt(circuit, where, "force_open")
-    circuit.settle(0, False, 5.0)
+@pytest.fixture(autouse=True)
+def _ramps_are_asked_for_too(monkeypatch):
+    def made(seconds, now):
+        Terms.happens.pop("ramp", int)()
+        return Ramp(seconds, now)
 
-    assert ("forced open", True, None) == (circuit.state.value, circuit.shut, circuit.stamp)
-    assert float("inf") == circuit.until
+    monkeypatch.setattr("unbreakable.policies.circuit.Ramp", made)
 
 
-@pytest.mark.parametrize("where", ["at_whole_rest", "at_rest"])
-@pytest.mark.parametrize("by_hand", ["reset", "disable"])
-def test_what_was_let_through_by_hand_meanwhile_is(where, by_hand):
-    """Nothing of the change that it came in the middle of is left."""
-    circuit = Circuit(Interrupted(1))
-    interrupt(circuit, where, by_hand)
-    circuit.settle(0, False, 5.0)
+@pytest.mark.parametrize("by_hand", STATES)
+@pytest.mark.parametrize(
+    ("change", "ramp", "asked"),
+    [
+        ("opens", 0.0, "whole rest"),
+        ("opens", 0.0, "next rest"),
+        ("looks", 0.0, "whole rest"),
+        ("opens again", 0.0, "whole rest"),
+        ("opens again", 0.0, "next rest"),
+        ("closes", 0.0, "whole rest"),
+        ("closes", 2.0, "whole rest"),
+        ("closes", 2.0, "ramp"),
+    ],
+)
+def test_what_a_handler_does_in_the_middle_of_a_change_stands(change, ramp, asked, by_hand):
+    """The rest of the change makes nothing of it that it is not."""
+    (before, ok, now), circuit = CHANGES[change], Circuit(Terms(1, ramp=ramp))
+    for each, moment in [*before, (ok, now)]:
+        is_last = moment == now
+        if is_last and ok is None:
+            Terms.happens = {asked: getattr(circuit, by_hand)}
+        circuit.admit(moment)
+        if is_last and ok is not None:
+            Terms.happens = {asked: getattr(circuit, by_hand)}
+        circuit.settle(circuit.generation, each, moment)
+    state, is_open = STATES[by_hand], by_hand == "force_open"
 
-    assert (False, circuit.generation) == (circuit.shut, circuit.admit(5.0)[0])
-
-
-def test_what_was_forced_open_as_a_look_begins_has_no_end():
-    """The moment at which permits are given out anew is none of its."""
-    circuit = Circuit(Interrupted(1))
-    circuit.settle(0, False, 5.0)
-    interrupt(circuit, "at_whole_rest", "force_open")
-
-    assert (None, "forced open") == (circuit.admit(40.0)[0], circuit.state.value)
-    assert float("inf") == circuit.until
+    assert ({}, state) == (Terms.happens, circuit.state)
+    assert (not is_open, is_open, is_open) == (circuit.is_closed, circuit.shut, circuit.alert)
+    assert (None, -math.inf) == (circuit.ramp, circuit.probing_since)
+    assert math.inf == circuit.until or not is_open
+    assert is_open is (circuit.admit(1e6)[0] is None)
+    circuit.settle(circuit.generation, False, 1e6)
+    assert (State.OPEN if by_hand == "reset" else state) is circuit.state
 
 
 def test_a_change_that_applies_no_longer_is_none():
