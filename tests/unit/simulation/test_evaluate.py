@@ -261,3 +261,14 @@ def test_failed_repeats_take_their_time():
     assert told.success == pytest.approx(1.0 - 0.5**3, abs=0.001)
     assert told.p50 == pytest.approx(0.01, rel=0.05)
     assert told.p90 == pytest.approx(1.01, rel=0.03)
+
+
+def test_who_is_late_and_who_is_a_copy_begin_in_their_order():
+    """Of the next attempts, after 0.1 and 0.3 s, and copies, after 0.25 and 0.5 s, each begins if none before is back."""
+    traffic = Traffic()
+    traffic.update(ok=[0.01] * 5_000 + [2.0] * 5_000)
+    plan = replace(ONCE, retry=Retry(3), timeout=Timeout(0.1, learned=True), hedge=Hedge(0.25, most=2))
+    (told,) = evaluate(Model(traffic), [plan], 5.0)
+
+    assert told.load == pytest.approx(1.0 + 0.5 + 0.25 + 0.125 + 0.0625, abs=0.02)
+    assert told.p90 == pytest.approx(0.31, rel=0.03)
