@@ -33,7 +33,7 @@ from benchmarks.truth.worlds import WORLDS
 
 HOME, REQUIREMENTS = "real-tail", Path(__file__).with_name("_real_tail_requirements.txt")
 PLAYED = ["W1", "W4", "W8"]
-WHOLE, QUICK = Plan(rounds=6, calls=800, seed=1), Plan(rounds=2, calls=100, seed=1)
+WHOLE, QUICK = Plan(rounds=3, calls=1_600, seed=1), Plan(rounds=2, calls=100, seed=1)
 FAIRLY = {False: "", True: ", its load beside those that do as well"}
 Sides = dict[str, Side]
 

@@ -80,6 +80,7 @@ class Target:
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
     lost = 0  #: calls that failed, and not for being refused
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
+    lag = lead = 0.0  #: seconds that copies take to be under way; by which they are begun sooner
 
     def __init__(
         self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]], like: Target | None = None
@@ -168,7 +169,8 @@ class Target:
         """
         slow = self.is_asleep or self.peace.kept or self.shades is not None
         slow = slow or (self.flow is not None and self.flow.is_shedding)
-        looks = {colour: plan.first_look(preemptive=colour) for colour in (True, False)}
+        self.lead = plan.lead(self.lag)
+        looks = {colour: plan.first_look(preemptive=colour, lead=self.lead) for colour in (True, False)}
         apart = self.clings and looks[True] < math.inf
         self.quick: dict[bool, float | None] = {
             colour: look if plan.is_quick(preemptive=colour) and not (slow or (colour and apart)) else None

@@ -58,13 +58,16 @@ class Plan:
         """Return whether no time limit but the deadline cuts an attempt: there is none, or a learned one."""
         return self.timeout is None or self.timeout.learned
 
-    def first_look(self, *, preemptive: bool) -> float:
-        """Return after how many seconds a first attempt on the quick path is looked at: it is due, or late."""
+    def first_look(self, *, preemptive: bool, lead: float = 0.0) -> float:
+        """Return after how many seconds a first attempt on the quick path is looked at: it is due, or late.
+
+        For a copy that is so many seconds sooner, its *lead*.
+        """
         limit = self.limit
         if self.is_soft and (self.retry is None or self.retry.attempts < 2):
             limit = math.inf
         if preemptive and self._copies is not None:
-            return min(limit, self._copies.after)
+            return min(limit, self._copies.after - lead)
         return limit
 
     @property
@@ -77,6 +80,10 @@ class Plan:
     def hedges(self) -> bool:
         """Return whether slow attempts get a second copy."""
         return self._copies is not None
+
+    def lead(self, lag: float) -> float:
+        """Return how much sooner to begin a copy, which takes *lag* seconds to be under way, to be in time."""
+        return 0.0 if self._copies is None else self._copies.lead(lag)
 
     @property
     def _copies(self) -> Hedge | None:

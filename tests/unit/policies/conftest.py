@@ -50,6 +50,8 @@ class Bench:
         self.clock: Any = None
         self.target = SimpleNamespace(
             **{name: [] for name in ("ages", "beside", "beside_cut", "sent")},
+            lag=0.0,
+            lead=0.0,
             circuit=Circuit(CircuitBreaker()),
             gate=Gate(1),
             slow_again=0.0,

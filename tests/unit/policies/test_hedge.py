@@ -36,6 +36,8 @@ def run(bench, hedge, *answers, **fields):
     return bench.play(story)
 
 
+LEARNED, TWO = Hedge(0.1, threads=False), Hedge(0.1, most=2, threads=False)
+
 can_leave = pytest.mark.parametrize("bench", ["asyncio"], indirect=True)  # in threads there is no virtual time
 
 
@@ -90,6 +92,46 @@ def test_an_attempt_that_went_on_is_late_from_its_own_beginning(bench, began, be
     *_, told, _, _ = run(bench, Hedge(0.1), (9.0, SLOW), (0.1, FAST), pursuit=object(), started=began)
 
     assert [pytest.approx(begins)] == [moment for _, moment, _ in told]
+
+
+@can_leave
+def test_the_first_learned_copy_is_begun_sooner_by_its_lead(bench):
+    """It is to be under way in time; the script of the second one is awake."""
+    bench.target.lead = 0.02
+    *_, told, _, _ = run(bench, TWO, (9.0, SLOW), (9.0, SLOW), (0.1, FAST), pursuit=object(), started=0.0)
+
+    assert [pytest.approx(0.08), pytest.approx(0.2)] == [moment for _, moment, _ in told]
+    assert bench.target.sent == [0.1, 0.2]
+
+
+@can_leave
+@pytest.mark.parametrize(
+    ("woken", "lead", "lag"),
+    [
+        (0.104, 0.0, 0.004),
+        (0.104, 0.02, 0.024),
+        (0.1, 0.0, 0.0),
+        (0.10009, 0.0, 0.0),
+        (0.09, 0.02, 0.01),
+        (3.0, 0.0, 0.1),
+    ],
+    ids=["late", "late all the same", "in time", "hardly late", "too soon", "stalled"],
+)
+def test_how_late_a_copy_is_under_way_is_learned(bench, woken, lead, lag):
+    """A sixteenth of it, which is no more than the delay, from when it would have come without its lead."""
+    bench.target.lead = lead
+    run(bench, LEARNED, (9.0, SLOW), (0.05, FAST), pursuit=object(), started=-woken, counts_from=-9.0)
+
+    assert bench.target.lag == pytest.approx(lag / 16.0)
+
+
+@can_leave
+def test_how_late_a_copy_is_says_nothing_where_something_of_ours_was_waited_for(bench):
+    """Nor where the attempt has a task of its own, whose script is awake."""
+    run(bench, LEARNED, (9.0, SLOW), (0.05, FAST), pursuit=object(), started=-0.2, counts_from=-9.0, aside=0.01)
+    run(bench, LEARNED, (9.0, SLOW), (0.05, FAST))
+
+    assert bench.target.lag == 0.0
 
 
 @can_leave

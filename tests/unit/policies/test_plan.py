@@ -130,6 +130,18 @@ def test_what_a_plan_makes_of_a_call(plan, quick, looks, threads, hedges):
 
 
 @pytest.mark.parametrize(
+    ("hedge", "lag", "look"),
+    [(COPIES, 0.002, 0.498), (COPIES, 0.4, 0.375), (COPIES_IN_THREADS, 0.002, 0.5), (None, 0.002, math.inf)],
+    ids=["learned", "a quarter at most", "pinned", "none"],
+)
+def test_a_learned_copy_is_looked_after_sooner_by_what_it_takes_to_be_under_way(hedge, lag, look):
+    """What was pinned is kept to."""
+    plan = Plan(hedge=hedge, effects="none")
+
+    assert plan.first_look(preemptive=True, lead=plan.lead(lag)) == pytest.approx(look)
+
+
+@pytest.mark.parametrize(
     ("plan", "soft", "limit"),
     [(Plan(), True, math.inf), (Plan(timeout=LIMIT), True, 2.0), (Plan(timeout=PINNED), False, 2.0)],
 )
