@@ -326,3 +326,14 @@ def test_what_a_probe_needs_is_forgotten_when_the_circuit_opens_again():
 
     assert circuit.has_time(20.0, 0.0, 20.1)
     assert not circuit.has_time(20.0, 0.0, 20.0)
+
+
+def test_when_the_first_attempt_began_that_succeeded_after_failures_is_remembered():
+    """Neither a success among others nor a failure changes that."""
+    circuit, seen = Circuit(CircuitBreaker(5)), []
+    attempts = ((True, 1.0, 0.5), (False, 5.0, 1.0), (True, 10.0, 2.0), (True, 12.0, 1.0), (False, 13.0, 0.5))
+    for ok, now, elapsed in attempts:
+        circuit.settle(circuit.generation, ok, now, elapsed)
+        seen.append(circuit.relieved)
+
+    assert [-math.inf, -math.inf, 8.0, 8.0, 8.0] == seen
