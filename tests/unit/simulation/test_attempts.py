@@ -60,7 +60,7 @@ def test_what_would_begin_after_the_deadline_does_not():
 
 @pytest.mark.parametrize(("attempts", "begin"), [(1, []), (2, [0.2]), (3, [0.2, 0.6]), (8, [0.2, 0.6])])
 def test_as_many_attempts_begin_beside_a_late_one_as_there_are(attempts, begin):
-    """Of a learned limit the next attempt begins when it has passed, another one when twice as much has, at most two."""
+    """When a learned limit has passed the next attempt begins, another one after twice as long, no more."""
     plan = Plan(effects="none", retry=Retry(attempts), timeout=Timeout(0.2, learned=True))
 
     assert begin == pytest.approx(np.ravel(kinds_of([plan], 10.0).starts).tolist())

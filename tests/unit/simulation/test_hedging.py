@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from unbreakable.simulation.hedging import TAILS, Waiting, _reached, best_delay
+from unbreakable.simulation.hedging import MOMENTS, TAILS, Waiting, _reached, _worth, best_delay
 from unbreakable.simulation.model import POINTS, Model
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.stats import Traffic
@@ -73,3 +73,14 @@ def test_who_cares_more_for_load_sends_fewer_copies():
 
     assert rare is None or rare.load < usual.load
     assert best_delay(model(STRAGGLERS), ScoreWeights(time=0.0, quality=0.0)) is None
+
+
+def test_a_second_copy_is_sent_where_it_is_rare_and_costs_load_too():
+    """A first copy is sent with chance S(d), a second one with S(2 d) S(d), where that is next to nothing."""
+    delays = np.array([0.01, 0.0173], np.float32)
+    _, load, copies = _worth(
+        Waiting(model(EXPONENTIAL)), ScoreWeights(), delays, 0.2 * np.geomspace(0.01, 1.0, MOMENTS)
+    )
+
+    assert [1, 2] == copies.tolist()
+    assert load == pytest.approx([math.exp(-1.0), math.exp(-1.73) + math.exp(-3.0 * 1.73)], rel=0.005)

