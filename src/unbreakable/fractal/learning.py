@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 HOUR = 3_600.0  # seconds
 GROWN = 1.25  # a plan is made anew when what it rests on has grown by so much
 LEARNED = ("retry", "timeout", "hedge", "breaker")  # policies that a plan tells of
+LATE = 3.0  # times the 99th percentile of what is known is no more than slow
 STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end is so many times too short
 
 
@@ -272,7 +273,7 @@ def optimize(node: Any, target: Target, runtime: Runtime, *, drifted: bool, stra
     observations = target.traffic.count
     known = target.plan.observations
     if drifted and target.latency.count < COLD:
-        publish(node, target, target.cold, runtime)
+        publish(node, target, cooled(target), runtime)
     elif strained:
         publish(node, target, stretched(target.plan), runtime)
     elif target.latency.count >= COLD and (
@@ -287,6 +288,18 @@ def chooser_of(node: Any) -> Chooser:
     if node.chooser is None:
         node.chooser = node.new_chooser(node.settings)
     return node.chooser  # type: ignore[no-any-return]
+
+
+def cooled(target: Target) -> Plan:
+    """Return the plan for a target that is no longer what it was: cold, but for a time limit that was learned.
+
+    What hangs is cut meanwhile, too: after twice as long as before, or three times as long as it takes by now.
+    """
+    plan = target.plan
+    if plan.timeout is None or not plan.timeout.learned:
+        return target.cold
+    seconds = max(STRETCH * plan.limit, LATE * (target.latency.value(0.99) or 0.0))
+    return replace(target.cold, timeout=learned_limit(seconds, target.cold.deadline))
 
 
 def stretched(plan: Plan) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import unbreakable as ub
 from unbreakable.fractal import learning
 from unbreakable.fractal.target import COLD, FOLD
 from unbreakable.fractal.trace import IN_THE_BACKGROUND, STAGES
+from unbreakable.policies.timeout import learned_limit
 from unbreakable.simulation import Simulating
 from unbreakable.testing import virtual_time
 
@@ -250,3 +252,19 @@ def test_of_a_target_that_is_asked_seldom_the_older_half_counts_half_each_hour(p
     asyncio.run(main())
 
     assert ask.node.target.latency.count in known
+
+
+def test_after_a_drift_what_hangs_is_cut_before_anything_new_is_learned():
+    """After twice as long as before, at least; who had no learned limit gets none."""
+    node = ub.FractalNode("n", effects="none")
+    target = node.target
+    before = replace(target.plan, timeout=learned_limit(0.5, 30.0), observations=100)
+    target.adopt(before)
+    target.latency.update_many([0.4] * 11)
+
+    assert 1.2 == pytest.approx(learning.cooled(target).limit, rel=0.05)
+    assert (0, target.cold.retry) == (learning.cooled(target).observations, learning.cooled(target).retry)
+    target.adopt(replace(before, timeout=ub.Timeout(0.5)))
+    assert learning.cooled(target) is target.cold
+    target.adopt(replace(before, timeout=None))
+    assert learning.cooled(target) is target.cold
