@@ -204,7 +204,7 @@ class Pinned(ub.QuantumSimulationEngine):
         ((_, job),) = self._jobs.values()
         return job.pairs
 
-    def compare(self, target: str, took: Any, failed: int) -> None:
+    def compare(self, *_: Any) -> None:
         """Learn nothing."""
 
     def measure(self, target: str, quick: Any, detours: Any, lost: int) -> None:

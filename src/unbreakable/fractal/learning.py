@@ -101,7 +101,8 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
             aggregate(target, batch, fresh, runtime.now())
             target.take_quick(sum(seconds < target.plan.limit for seconds in batch.ok))
             if target.plan.observations and not batch.folded.count:  # else the good calls would not be all there
-                chooser_of(node).compare(target.name, batch.calls, batch.failed_calls)
+                traffic, failed = target.traffic, batch.failed_calls
+                chooser_of(node).compare(target.name, batch.calls, failed, batch.lost, traffic)
             if not batch.folded.count:
                 chooser_of(node).measure(target.name, batch.at_once, batch.detours, batch.lost)
             share(target)

@@ -20,6 +20,7 @@ import numpy as np
 
 from unbreakable.policies import Plan
 from unbreakable.simulation.evaluate import evaluate
+from unbreakable.simulation.leeway import Leeway
 from unbreakable.simulation.model import LONG_AGO, POINTS, Model
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.simulation.spells import BEGIN_NONE, Spells
@@ -32,25 +33,53 @@ Z = 1.645  # standard deviations on either side that hold nine of ten
 FLOOR = {"success": 1.5e-4, "p50": 0.003, "p90": 0.006, "p99": 0.02, "p999": 0.05, "load": 0.0015}
 TIMES = {"success": 1.2, "p50": 1.1, "p90": 1.1, "p99": 1.1, "p999": 1.1, "load": 1.1}
 ROUGH, ALIKE = 1.6, 0.05  # times as wide where requests of a call are alike, by more than that: that is known roughly
+OF_MEDIAN = 0.13  # as much more does the number beyond the median vary than that of the slowest tenth
 MUCH = 20_000  # attempts that FLOOR is for: it is more where fewer were seen
 FEW = 3.0  # times as much as bad times vary that were seen: they are few, and as many come again
 LONG = 1e9  # seconds: never
 MOST = 0.9  # share of the time that trouble has
 MEMORY_STEP = 0.055  # by which the memory of spells is off since few are tried
+_DURATIONS = slice(1, -1)  # of the figures
 _P = (np.arange(POINTS) + 0.5) / POINTS
 
 
-def with_bands(weighed: Sequence[Weighed], traffic: Traffic) -> list[Weighed]:
-    """Return what was *weighed* in the model of that *traffic*, with bands."""
+def with_bands(weighed: Sequence[Weighed], traffic: Traffic, times: float = 1.0) -> list[Weighed]:
+    """Return what was *weighed* in the model of that *traffic*, with bands, that many *times* as wide."""
     plans, found = [one.plan for one in weighed], [one.prediction for one in weighed]
-    told = banded(Model(traffic), traffic, plans, found, plans[0].deadline)
+    told = banded(Model(traffic), traffic, plans, found, plans[0].deadline, times)
     return [one._replace(prediction=prediction) for one, prediction in zip(weighed, told, strict=True)]
 
 
+def leeway(traffic: Traffic, plan: Plan) -> Leeway:
+    """Return how far off the figures of calls under *plan* may be in the model of that *traffic*."""
+    model = Model(traffic)
+    (told,) = banded(model, traffic, [plan], evaluate(model, [plan], plan.deadline), plan.deadline)
+    assert told.low is not None  # noqa: S101 - it has just got its bands
+    assert told.high is not None  # noqa: S101 - as well
+    slow, late = traffic.slow.value(), traffic.late.value()
+    begun = max(1.0, BEGIN_NONE * traffic.lags.quiet[1])
+    failing = max(1.0, traffic.failed.count / begun) if model.trouble.share else 1.0  # in each spell
+    return Leeway(
+        p50=(_ratio(told.low.p50, told.p50), _ratio(told.high.p50, told.p50)),
+        p99=(_ratio(told.low.p99, told.p99), _ratio(told.high.p99, told.p99)),
+        success=(told.low.success - told.success, told.high.success - told.success),
+        together=(1.0 + OF_MEDIAN * (slow - 1.0), max(slow, late, failing), failing),
+    )
+
+
+def _ratio(end: float, middle: float) -> float:
+    return end / middle if 0.0 < middle < math.inf and end < math.inf else 1.0
+
+
 def banded(
-    model: Model, traffic: Traffic, plans: Sequence[Plan], found: Sequence[Prediction], deadline: float
+    model: Model,
+    traffic: Traffic,
+    plans: Sequence[Plan],
+    found: Sequence[Prediction],
+    deadline: float,
+    wider: float = 1.0,
 ) -> list[Prediction]:
-    """Return what was *found* for *plans* in the *model* of that *traffic*, with bands."""
+    """Return what was *found* for *plans* in the *model* of that *traffic*, with bands, as many times *wider*."""
     middle = _table(found)
     down, up = np.zeros(middle.shape), np.zeros(middle.shape)
     for pair in _moved(model, traffic):
@@ -59,9 +88,11 @@ def banded(
         up += np.maximum(away, 0.0).max(axis=0) ** 2
     floor, times = (np.array([of[name] for name in FLOOR]) for of in (FLOOR, TIMES))
     floor *= math.sqrt(max(1.0, MUCH / max(1, traffic.count)))
-    rough = ROUGH if model.alike > ALIKE else 1.0
+    rough = wider * (ROUGH if model.alike > ALIKE else 1.0)
     low = middle - rough * np.sqrt(times**2 * down + floor**2)
     high = middle + rough * np.sqrt(times**2 * up + floor**2)
+    for end in (low, high):
+        end[:, _DURATIONS] = np.maximum.accumulate(np.minimum(end[:, _DURATIONS], _latest(middle, deadline)), axis=1)
     return [
         replace(one, low=_figures(least), high=_figures(most))
         for one, least, most in zip(found, low, high, strict=True)
@@ -71,9 +102,13 @@ def banded(
 def _table(found: Sequence[Prediction]) -> Any:
     """Return the figures as rows, durations as their logarithms."""
     rows = np.array([[getattr(one, name) for name in FLOOR] for one in found])
-    durations = [name.startswith("p") for name in FLOOR]
-    rows[:, durations] = np.log(np.clip(rows[:, durations], 1e-9, LONG))
+    rows[:, _DURATIONS] = np.log(np.clip(rows[:, _DURATIONS], 1e-9, LONG))
     return rows
+
+
+def _latest(middle: Any, deadline: float) -> Any:
+    """Return by when calls that succeed have ended, as logarithms: those of a plan under which some do."""
+    return np.maximum(middle[:, _DURATIONS], math.log(min(LONG, deadline)))
 
 
 def _figures(row: Any) -> Prediction:

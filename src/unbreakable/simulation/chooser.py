@@ -17,6 +17,7 @@ from unbreakable.record import Record
 from unbreakable.simulation import numbers
 from unbreakable.simulation.gains import Gains
 from unbreakable.simulation.ledger import Ledger
+from unbreakable.simulation.leeway import Leeway
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.stats import Traffic
 
@@ -58,12 +59,18 @@ class Simulating:
         if not numbers.at_hand():
             return replace(self.tuner.plan(target, before, traffic, dice), observations=0)  # as good as none
         winner = self._weigh(target, before, traffic, dice())[1]
-        self.ledger.note(target, winner.plan.strategy, winner.prediction)
+        self.ledger.note(target, winner.plan.strategy, winner.prediction, winner.plan)
         return winner.plan
 
-    def compare(self, target: str, took: Sequence[float], failed: int) -> None:
+    def compare(self, target: str, took: Sequence[float], failed: int, lost: int, traffic: Traffic) -> None:
         """Take in how calls went that began after the last plan."""
-        self.ledger.compare(target, took, failed)
+
+        def leeway(plan: Plan) -> Leeway:
+            from unbreakable.simulation import bands
+
+            return bands.leeway(traffic, plan)
+
+        self.ledger.compare(target, took, failed, lost, leeway)
 
     def measure(self, target: str, quick: Sequence[float], detours: Sequence[Gone], lost: int) -> None:
         """Take in calls beside what their first attempts came to."""
@@ -86,7 +93,7 @@ class Simulating:
             winner = named_first(weighed)
         distrust = None if cold or named else self.ledger.distrust(target)
         place = next(number for number, one in enumerate(weighed) if one is winner)
-        weighed = with_bands(weighed, seen)
+        weighed = with_bands(weighed, seen, self.ledger.times(target))
         winner = weighed[place]
         return Decision(
             target=target,

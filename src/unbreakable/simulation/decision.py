@@ -19,8 +19,8 @@ class Decision(Record):
     ``model_age`` is how many seconds ago the model last learned, None before it learned anything; then the universes
     rest on a guess of what targets are like, and the winner is "balanced", which is in force until something is known.
     ``plan`` holds the winner's settings; ``observations`` is the number of attempts that the model rests on.
-    ``distrust`` is which share of the latest calls was as fast as 90 % should have been, if that is below 80 %: then
-    the model is not trusted, and the winner is "balanced"; None where it is.
+    ``distrust`` is which share of the latest medians, p99s and success rates was within the bands that should hold
+    90 % of them, if that is below 80 %: then the model is not trusted, and the winner is "balanced"; None where it is.
     """
 
     target: str

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from unbreakable.policies import Plan
 from unbreakable.record import Record
 from unbreakable.runtime import new_lock
+from unbreakable.simulation.leeway import OF_EACH, Leeway, Stretch, held
 from unbreakable.simulation.prediction import Prediction
 
 MOST_TARGETS = 1_000
-JUDGED, RECENT = 200, 2_000  # calls that it takes to judge a model; after so many the older half counts half
-TRUSTED = 0.8  # share of calls within a 90 % band below which a model is not trusted
+STRETCH = 100  # calls that are compared with a band together
+JUDGED, RECENT = 12, 60  # figures that it takes to judge a model; after so many the older half counts half
+TRUSTED, MEANT = 0.8, 0.9  # share of figures within their bands below which a model is not trusted; that should be
+WIDENS, WIDEST = 0.5, 3.0  # by how much bands get wider where figures are outside, and how wide they get at most
 
 
 class Calibration(Record):
     """Say how well predictions held: which share of later calls was as fast as predicted, and succeeded.
 
     A good model has half of the calls within the predicted median (``within_p50``) and 0.9 and 0.99 of them within p90
-    and p99; ``predicted`` and ``observed`` are success rates; *n* is the number of calls compared.
+    and p99; ``predicted`` and ``observed`` are success rates; *n* is the number of calls compared.  ``within_bands`` is
+    how many of the latest medians, p99s and success rates were within the bands that should hold 0.9 of them; None
+    until there are some.
     """
 
     n: int
@@ -28,37 +35,63 @@ class Calibration(Record):
     within_p99: float
     predicted: float
     observed: float
+    within_bands: float | None
 
 
 class Entry:
     """Keep the prediction in force for one target, and how later calls compare with it."""
 
-    __slots__ = ("expected", "failed", "ok", "prediction", "recent", "recent_within", "within")
+    __slots__ = (
+        *("expected", "failed", "figures", "figures_held", "known_for", "leeway", "ok", "plan", "prediction", "recent"),
+        *("times", "within"),
+    )
 
     def __init__(self) -> None:
         self.prediction: Prediction | None = None
+        self.plan: Plan | None = None
         self.ok = self.failed = 0
         self.expected = 0.0
         self.within = [0, 0, 0]
-        self.recent = self.recent_within = 0
+        self.recent: list[Stretch] = []  #: calls that were not compared with a band yet
+        self.figures = self.figures_held = 0
+        self.leeway, self.known_for = Leeway(), ("", 0)
+        self.times = 1.0  #: as wide as the model thinks are the bands that hold nine of ten (adaptive conformal)
 
-    def compare(self, took: Sequence[float], failed: int) -> None:
-        """Take in calls that took so many seconds, and a number of *failed* ones."""
+    def compare(self, took: Sequence[float], failed: int, lost: int) -> list[Stretch]:
+        """Take in good calls by their seconds, and *failed* ones, of which *lost* were made; return those to judge."""
         if self.prediction is None:
-            return
+            return []
         self.ok, self.failed = self.ok + len(took), self.failed + failed
         self.expected += self.prediction.success * (len(took) + failed)
         bounds = (self.prediction.p50, self.prediction.p90, self.prediction.p99)
         within = [sum(seconds <= bound for seconds in took) for bound in bounds]
         self.within = [old + new for old, new in zip(self.within, within, strict=True)]
-        self.recent, self.recent_within = self.recent + len(took), self.recent_within + within[1]
-        if self.recent > RECENT:
-            self.recent, self.recent_within = self.recent // 2, self.recent_within // 2
+        self.recent.append(Stretch(self.prediction, took, lost))
+        if sum(len(each.took) + each.lost for each in self.recent) < STRETCH:
+            return []
+        full, self.recent = self.recent, []
+        return full
+
+    def knows(self, plan: Plan) -> bool:
+        """Return whether the width of its bands is known, of that strategy and about as many observations."""
+        strategy, observations = self.known_for
+        return strategy == plan.strategy and observations / 2 < plan.observations < observations * 2
+
+    def judge(self, stretches: Sequence[Stretch]) -> None:
+        """Count how many figures were within their bands, and widen these if too few were.
+
+        The width follows by I. Gibbs, E. Candès, "Adaptive Conformal Inference Under Distribution Shift", 2021.
+        """
+        figures = held(stretches, self.leeway.wider(self.times))
+        self.figures, self.figures_held = self.figures + OF_EACH, self.figures_held + figures
+        self.times = min(WIDEST, max(1.0, self.times * math.exp(WIDENS * (MEANT - figures / OF_EACH))))
+        if self.figures > RECENT:
+            self.figures, self.figures_held = self.figures // 2, self.figures_held // 2
 
     @property
-    def within_band(self) -> float | None:
-        """Return which share of the latest calls was as fast as nine in ten should be; None while nobody knows."""
-        return self.recent_within / self.recent if self.recent >= JUDGED else None
+    def within_bands(self) -> float | None:
+        """Return which share of the latest figures was within the bands; None while nobody knows."""
+        return self.figures_held / self.figures if self.figures >= JUDGED else None
 
 
 class Ledger:
@@ -70,13 +103,13 @@ class Ledger:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._lock = new_lock()
 
-    def note(self, target: str, strategy: str, prediction: Prediction | None) -> None:
-        """Take in that *strategy* was chosen for *target*."""
+    def note(self, target: str, strategy: str, prediction: Prediction | None, plan: Plan | None = None) -> None:
+        """Take in that *strategy*, as this *plan*, was chosen for *target*."""
         with self._lock:
             self.plans += 1
             self.chosen[strategy] += 1
             entry = self._entries.setdefault(target, Entry())
-            entry.prediction = prediction
+            entry.prediction, entry.plan = prediction, plan
             self._entries.move_to_end(target)
             while len(self._entries) > MOST_TARGETS:
                 self._entries.popitem(last=False)
@@ -86,22 +119,40 @@ class Ledger:
         with self._lock:
             self.copies += 1
 
-    def compare(self, target: str, took: Sequence[float], failed: int) -> None:
-        """Compare calls at *target* with what was predicted of them."""
+    def compare(
+        self, target: str, took: Sequence[float], failed: int, lost: int, leeway: Callable[[Plan], Leeway]
+    ) -> None:
+        """Compare calls at *target* with what was predicted of them: good ones, and *failed* ones.
+
+        Of these *lost* were made, the others refused.  *leeway* tells how wide the bands of a plan are; it is asked
+        where chance alone does not explain the figures, and again when twice as much is known.
+        """
         with self._lock:
             entry = self._entries.get(target)
-            if entry is not None:
-                entry.compare(took, failed)
+            full, plan = ([], None) if entry is None else (entry.compare(took, failed, lost), entry.plan)
+        if entry is None or not full:
+            return
+        if plan is not None and not entry.knows(plan) and held(full, Leeway()) < OF_EACH:
+            entry.leeway = leeway(plan)
+            entry.known_for = plan.strategy, plan.observations
+        with self._lock:
+            entry.judge(full)
 
     def distrust(self, target: str) -> float | None:
-        """Return which share of the latest calls at *target* was as fast as nine in ten should be, if it is too small.
+        """Return which share of the latest figures of *target* was within their bands, if it is too small.
 
         None: its model is trusted.
         """
         with self._lock:
             entry = self._entries.get(target)
-            share = None if entry is None else entry.within_band
+            share = None if entry is None else entry.within_bands
         return share if share is not None and share < TRUSTED else None
+
+    def times(self, target: str) -> float:
+        """Return how many times as wide as its model thinks the bands of *target* are."""
+        with self._lock:
+            entry = self._entries.get(target)
+            return 1.0 if entry is None else entry.times
 
     def calibration(self) -> dict[str, Calibration]:
         """Return by target how well predictions held, where calls were compared with any."""
@@ -120,4 +171,10 @@ def _calibration(entry: Entry) -> Calibration:
     shares: dict[str, Any] = {
         f"within_{name}": times / entry.ok for name, times in zip(("p50", "p90", "p99"), entry.within, strict=True)
     }
-    return Calibration(n=calls, predicted=entry.expected / calls, observed=entry.ok / calls, **shares)
+    return Calibration(
+        n=calls,
+        predicted=entry.expected / calls,
+        observed=entry.ok / calls,
+        within_bands=entry.within_bands,
+        **shares,
+    )

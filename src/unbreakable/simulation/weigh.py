@@ -104,7 +104,7 @@ def shown(
     """Return *count* universes, the winner first, then the best, each with the reason of its place.
 
     Before anything was *learned*, those are preferred that need no learning; *named*: the winner is its user's choice;
-    *distrust*: so few of the latest calls were as fast as nine in ten should have been.
+    *distrust*: so few of the latest figures were within their bands.
     """
     last = ("random",) if learned else ("adaptive", "random")
     kept = sorted(weighed, key=lambda one: (one is not winner, one.plan.strategy in last))[:count]
@@ -140,7 +140,7 @@ def _won(winner: Weighed, best: Weighed, learned: bool, named: bool, distrust: f
     if named:
         return "named by its user"
     if distrust is not None:
-        return f"the model is not trusted: {distrust:.0%} of calls were as fast as 90 % should be"
+        return f"the model is not trusted: {distrust:.0%} of figures were within bands for 90 %"
     if not learned:
         return "in force as long as nothing was learned"
     return "won" if winner is best else f"kept: {best.plan.strategy} would be no better but for noise"

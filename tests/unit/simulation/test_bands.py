@@ -77,6 +77,15 @@ def test_bands_hold_what_another_stretch_of_the_same_target_comes_to():
     assert all(np.mean(each) > 0.75 for each in held.values()), held
 
 
+def test_the_ends_of_bands_are_in_order_and_no_later_than_the_deadline():
+    """However wide they are made: no good call takes longer, and p99 is no less than p90."""
+    traffic = with_slow(0.04)
+    model = Model(traffic)
+    (found,) = banded(model, traffic, [COPIED], evaluate(model, [COPIED], 2.5), 2.5, 3.0)
+    for end in (found.low, found.high):
+        assert end.p50 <= end.p90 <= end.p99 <= end.p999 <= 2.5 + 1e-6
+
+
 def test_the_tail_is_less_sure_than_the_middle_and_many_observations_are_surer_than_few():
     """Bands are wider at p99 than at the median, and narrower the more was seen."""
     (few,), (many,) = told(seen(500), TWICE), told(seen(8_000), TWICE)
