@@ -264,11 +264,7 @@ def test_failed_repeats_take_their_time():
 
 
 def test_who_is_late_and_who_is_a_copy_begin_in_their_order():
-<<<<<<< HEAD
     """Of later attempts, after 0.1 and 0.3 s, and copies, after 0.25 and 0.5 s, each begins if nobody is back."""
-=======
-    """Of next attempts, after 0.1 and 0.3 s, and copies, after 0.25 and 0.5 s, each begins if none before is back."""
->>>>>>> 6157814 (Keep a line short)
     traffic = Traffic()
     traffic.update(ok=[0.01] * 5_000 + [2.0] * 5_000)
     plan = replace(ONCE, retry=Retry(3), timeout=Timeout(0.1, learned=True), hedge=Hedge(0.25, most=2))
