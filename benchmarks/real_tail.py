@@ -11,7 +11,7 @@ what the servers saw beyond one request a call, given up or not.  A gain is how 
 a paired 95 % interval.  Peers are used as their quick starts have it.  hedge-python's sends ten copies a second at
 most; ``hedge-python-told`` is told how many calls there are, and shown beside the others in W1.
 
-    ./dev bench real-tail             all of it, about 9 minutes; on a machine that has nothing else to do
+    ./dev bench real-tail             all of it, about 8 minutes; on a machine that has nothing else to do
     ./dev bench real-tail --quick     two short rounds, to see that it works
 """
 
