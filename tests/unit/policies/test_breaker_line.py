@@ -110,6 +110,18 @@ def test_what_happens_while_it_draws_that_out_is_looked_at_as_it_is_then():
     assert ([10.0] * 4, State.HALF_OPEN, circuit.generation) == (clock.pauses, circuit.state, stamp)
 
 
+def test_who_comes_while_it_rests_again_finds_out_as_soon_as_that_is_over():
+    """The target was back before, and is no more: there is nothing to draw out."""
+    (breaker, circuit), clock = ramping(), Clock()
+    circuit.go_on(100.0)
+    assert circuit.is_back
+    circuit.settle(circuit.generation, False, 100.0)
+    clock.moment = 101.0
+    stamp = wait(breaker, circuit, clock, 1_000.0)
+
+    assert ([], State.HALF_OPEN, circuit.generation) == (clock.naps, circuit.state, stamp)
+
+
 def test_who_saw_no_ramp_goes_as_soon_as_it_is_closed():
     """By hand, for one."""
     (breaker, circuit), clock = probed(), Clock()
