@@ -47,9 +47,13 @@ class Universes(NamedTuple):
     pauses: Any  # (attempts, failed and cut), uniform
 
 
-@functools.cache
 def universes(count: int = UNIVERSES, *, cuts: bool = False, seed: int = SEED) -> Universes:
     """Return so many universes, with columns for what comes after *cuts* or not; takes some 10 ms, once."""
+    return _made(count, cuts, seed)
+
+
+@functools.cache
+def _made(count: int, cuts: bool, seed: int) -> Universes:
     dice, even = np.random.default_rng(seed), _even(count)
     failed, cut = count // FAILED, np.arange(CUT // 2, count if cuts else 0, CUT)
     weights = TAIL * (1.0 - even) ** (TAIL - 1.0)

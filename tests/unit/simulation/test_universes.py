@@ -67,3 +67,8 @@ def test_two_copies_meet_any_luck_together():
             both = ((good[one] > 0.8) & (good[other] > 0.8)).mean()
 
             assert both == pytest.approx(0.04, abs=0.012)
+
+
+def test_universes_are_made_once():
+    """What is made ready in the background is what a plan asks for."""
+    assert universes() is universes(UNIVERSES, cuts=False)
