@@ -53,7 +53,7 @@ def test_who_waits_for_the_rest_is_told_that_it_got_shorter():
     assert [circuit.until] == told
 
 
-@pytest.mark.parametrize(("failures", "alert"), [(0, False), (3, True), (5, True)])
+@pytest.mark.parametrize(("failures", "alert"), [(0, False), (1, True), (3, True), (5, True)])
 def test_a_success_is_taken_in_where_it_changes_something(failures, alert):
     """It ends the row that was counted, and proves that the target is back."""
     circuit = cold(failures)
@@ -166,3 +166,17 @@ def test_fewer_permits_while_it_looks_leave_one_that_decides(out):
     circuit.settle(permits[-1], True, 43.0)
 
     assert "closed" == circuit.state.value
+
+
+@pytest.mark.parametrize(("succeeded", "let_through", "then"), [(0, 2, State.HALF_OPEN), (1, 1, State.CLOSED)])
+def test_what_was_proven_stays_where_fewer_permits_are_enough(succeeded, let_through, then):
+    """Nothing of three was, or one: of two it takes two more, or one, and no other one is let through."""
+    circuit = Circuit(CircuitBreaker(1, permits=3))
+    circuit.settle(circuit.generation, False, 0.0)
+    circuit.admit(40.0)
+    circuit.settle(circuit.generation, True if succeeded else None, 41.0)
+    circuit.adopt(CircuitBreaker(1, permits=2))
+    stamps = [circuit.admit(42.0)[0] for _ in range(4)]
+    circuit.settle(circuit.generation, True, 43.0)
+
+    assert (let_through, then) == (4 - stamps.count(None), circuit.state)
