@@ -83,11 +83,11 @@ def test_spells_of_trouble_are_found_where_there_are_any(bad, within):
         assert found.share * found.fails_in_trouble == pytest.approx(failed / 40_000, rel=0.2)
 
 
-def in_spells(seed: int) -> list[tuple[float, bool]]:
+def in_spells(seed: int, rate: float = 20.0) -> list[tuple[float, bool]]:
     """Return when 15,000 attempts began and whether they failed: four of five in spells of half a second."""
     dice, now, until, trouble, begun = random.Random(seed), 0.0, 5.0, False, []
     for _ in range(15_000):
-        now += dice.expovariate(20.0)
+        now += dice.expovariate(rate)
         while now > until:
             trouble = not trouble
             until += dice.expovariate(2.0 if trouble else 0.1)
@@ -111,12 +111,12 @@ def learned(begun: list[tuple[float, bool]], takes: float, fault: float = 0.003)
     return lags
 
 
-@pytest.mark.parametrize(("takes", "within"), [(0.0, 0.07), (0.1, 0.12)])
-def test_what_follows_failures_is_told_as_if_every_moment_had_been_noted(takes, within):
+@pytest.mark.parametrize(("takes", "rate", "within"), [(0.0, 20.0, 0.07), (0.1, 20.0, 0.12), (0.0, 60.0, 0.1)])
+def test_what_follows_failures_is_told_as_if_every_moment_had_been_noted(takes, rate, within):
     """Long spells weigh as much as short ones, and who was under way when a failure came does not follow it."""
     found, true = Lags(), Lags()
-    for seed in range(1, 5):
-        begun = in_spells(seed)
+    for seed in range(1, 4):
+        begun = in_spells(seed, rate)
         found.merge(learned(begun, takes))
         failures = [began for began, failed in begun if failed]
         for began, failed in begun:

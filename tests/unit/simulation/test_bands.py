@@ -94,6 +94,28 @@ def test_the_tail_is_less_sure_than_the_middle_and_many_observations_are_surer_t
     assert width(many, "p50") < width(many, "p99") < width(few, "p99") / 2
 
 
+def test_what_no_count_tells_is_more_where_less_was_seen():
+    """Answers that all take the same time are surer after twenty thousand than after five hundred."""
+    widths = []
+    for count in (500, 20_000):
+        traffic = Traffic()
+        traffic.update(ok=[0.1] * count)
+        widths.append(width(told(traffic, ONCE)[0], "p99"))
+
+    assert widths[0] > 4.0 * widths[1] > 0.0
+
+
+def test_bands_can_be_made_wider():
+    """Twice as wide is twice as far from what is predicted."""
+    traffic = seen(8_000)
+    model = Model(traffic)
+    found = evaluate(model, [ONCE], 30.0)
+    once, twice = (banded(model, traffic, [ONCE], found, 30.0, wider)[0] for wider in (1.0, 2.0))
+
+    assert width(twice, "p99") == pytest.approx(2.0 * width(once, "p99"))
+    assert width(twice, "success") == pytest.approx(2.0 * width(once, "success"))
+
+
 def test_slow_answers_that_come_together_are_less_sure_than_as_many_alone():
     """Twenty bad times of a hundred and fifty answers each are twenty cases."""
     together, alone = (told(with_slow(0.15, together=each), ONCE)[0] for each in (True, False))

@@ -105,6 +105,24 @@ def test_bands_widen_where_too_few_figures_are_within_and_no_further_than_thrice
     assert 1.0 == ledger.times("target")
 
 
+def test_bands_that_got_wider_hold():
+    """Where calls take a fifth longer than bands allow, these come to hold nine of ten, and the model is trusted."""
+    ledger = noted()
+    follow(ledger, 60, times=1.6, leeway=Leeway(p50=(0.8, 1.25), p99=(0.8, 1.25)))
+
+    assert ledger.times("target") > 1.2
+    assert ledger.distrust("target") is None
+
+
+def test_calls_that_fail_less_than_predicted_are_not_as_predicted_either():
+    """Of two hundred calls a tenth should fail, and none did."""
+    told = Prediction(success=0.9, p50=MEDIAN, p90=0.23, p99=math.log(100.0) / 10.0, p999=0.7, load=1.0)
+    took, _ = calls(random.Random(5), fails=0.0, count=200)
+
+    assert 2 == held([Stretch(told, took, 0)], Leeway())
+    assert 3 == held([Stretch(told, took, 0)], Leeway(success=(-0.1, 0.1))) == held([Stretch(told, took, 20)], Leeway())
+
+
 def test_bands_are_asked_for_anew_when_twice_as_much_is_known():
     """Or when another strategy is in force."""
     ledger = noted()
