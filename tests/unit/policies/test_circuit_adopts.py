@@ -40,7 +40,7 @@ def test_a_rest_under_way_gets_shorter_and_never_longer():
     circuit.adopt(CircuitBreaker())
 
     assert pytest.approx(0.4 + 0.5) == shortened == circuit.until
-    assert (State.OPEN, 0.5) == (circuit.state, rested)
+    assert (State.OPEN, 0.5, 0.5) == (circuit.state, rested, circuit.rested)
 
 
 def test_who_waits_for_the_rest_is_told_that_it_got_shorter():

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import pytest
 
+from unbreakable.events import CircuitOpened
 from unbreakable.policies import Circuit, CircuitBreaker, State
-from unbreakable.policies.circuit import Change
+from unbreakable.policies.circuit import CHANGES, Change
 from unbreakable.policies.ramp import Ramp
 
 STATES = {"force_open": State.FORCED_OPEN, "disable": State.DISABLED, "reset": State.CLOSED}
@@ -31,7 +32,7 @@ class Terms(CircuitBreaker):
         return super().rest_after(vain, u)
 
 
-CHANGES = {  # what was before, each with whether it went well and when; and what brings it about
+COURSES = {  # what was before, each with whether it went well and when; and what brings it about
     "opens": ([], False, 1.0),
     "looks": ([(False, 1.0)], None, 40.0),
     "opens again": ([(False, 1.0)], False, 40.0),
@@ -64,7 +65,7 @@ def _ramps_are_asked_for_too(monkeypatch):
 )
 def test_what_a_handler_does_in_the_middle_of_a_change_stands(change, ramp, asked, by_hand):
     """The rest of the change makes nothing of it that it is not."""
-    (before, ok, now), circuit = CHANGES[change], Circuit(Terms(1, ramp=ramp))
+    (before, ok, now), circuit = COURSES[change], Circuit(Terms(1, ramp=ramp))
     for each, moment in [*before, (ok, now)]:
         is_last = moment == now
         if is_last and ok is None:
@@ -89,3 +90,20 @@ def test_a_change_that_applies_no_longer_is_none():
     circuit = Circuit(CircuitBreaker(1))
 
     assert (None, "closed", 0) == (circuit._move(Change.RESTED, 0.0), circuit.state.value, circuit.generation)
+
+
+def test_a_switch_that_another_one_forestalled_is_told_of_once(monkeypatch):
+    """By that one, which stands."""
+    circuit, told = Circuit(CircuitBreaker(1)), []
+    circuit.when_switched = told.append
+    happens = {"lookup": circuit.force_open}
+
+    class Interrupted(dict):
+        def get(self, key):
+            happens.pop("lookup", int)()
+            return super().get(key)
+
+    monkeypatch.setattr("unbreakable.policies.circuit.CHANGES", Interrupted(CHANGES))
+    circuit.disable()
+
+    assert ([CircuitOpened], State.FORCED_OPEN) == (told, circuit.state)
