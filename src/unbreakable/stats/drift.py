@@ -17,6 +17,7 @@ UNIT = 1 << 30
 SHORTEST = 1e-6
 # Calls that all take the same time have no deviation; one of 5 % keeps their noise from counting as drift.
 LEAST_DEVIATION = 0.05
+LEAST_VARIANCE = LEAST_DEVIATION**2
 LEAST_CHANGE = 0.1  # of the logarithm, that is a tenth: less is no drift, however surely it is there
 # Durations by which the normal is known: so it follows the hours of a day, and what comes slowly is no alarm.
 MEMORY = 128
@@ -68,21 +69,15 @@ class Drift:
         """
         if not math.isfinite(seconds):
             raise ValueError(f"expected a duration in seconds, got {seconds!r}")
-        x = math.log(max(seconds, SHORTEST))
-        if self._count >= self.minimum:
-            away, tolerance = self._deviations(x)
-            self._slower = max(0.0, self._slower + away - tolerance)
-            self._faster = max(0.0, self._faster - away - tolerance)
-            self._slower_for = self._slower_for + 1 if self._slower else 0
-            self._faster_for = self._faster_for + 1 if self._faster else 0
-            if self.value() >= 1.0:
-                self.span = self._slower_for if self._slower >= self._faster else self._faster_for
-                self._begin()
-                return True
+        x = math.log(max(SHORTEST, seconds))
+        if self._count >= self.minimum and self._is_certain(x):
+            self.span = self._slower_for if self._slower >= self._faster else self._faster_for
+            self._begin()
+            return True
         self._count += 1
         self._sum += round(x * UNIT)
         self._squares += round(x * x * UNIT)
-        if self._count >= max(MEMORY, 2 * self.minimum):
+        if self._count >= MEMORY and self._count >= 2 * self.minimum:
             kept = self._count // 2
             self._sum, self._squares = self._sum * kept // self._count, self._squares * kept // self._count
             self._count = kept
@@ -123,10 +118,20 @@ class Drift:
     def _settings(self) -> tuple[float, float, int]:
         return self.tolerance, self.threshold, self.minimum
 
-    def _deviations(self, x: float) -> tuple[float, float]:
-        """Return how many standard deviations *x* lies from the normal, cut off at FARTHEST, and how many may."""
+    def _is_certain(self, x: float) -> bool:
+        """Return whether *x* makes a drift certain: so many standard deviations from the normal, cut off at FARTHEST.
+
+        Done for each duration: comparisons are written out, since each call of max would take as long as all of it.
+        """
         mean = self._sum / self._count / UNIT
         variance = self._squares / self._count / UNIT - mean * mean
-        deviation = math.sqrt(max(variance, LEAST_DEVIATION**2))
-        away = max(-FARTHEST, min(FARTHEST, (x - mean) / deviation))
-        return away, max(self.tolerance, LEAST_CHANGE / deviation)
+        deviation = math.sqrt(max(LEAST_VARIANCE, variance))
+        away = (x - mean) / deviation
+        if not -FARTHEST <= away <= FARTHEST:
+            away = math.copysign(FARTHEST, away)
+        least = LEAST_CHANGE / deviation
+        tolerance = max(least, self.tolerance)
+        slower, faster = self._slower + away - tolerance, self._faster - away - tolerance
+        self._slower, self._slower_for = (slower, self._slower_for + 1) if slower > 0.0 else (0.0, 0)
+        self._faster, self._faster_for = (faster, self._faster_for + 1) if faster > 0.0 else (0.0, 0)
+        return slower >= self.threshold or faster >= self.threshold
