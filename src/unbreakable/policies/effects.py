@@ -54,7 +54,7 @@ def is_unsent(error: BaseException) -> bool:
     meaning = meaning_of(error)
     if told_by(error, "may_have_arrived") is True or _word_of(error) is True:
         return False
-    if is_a(error, NotSent) or meaning is None or not meaning.unsent:
+    if meaning is None or not meaning.unsent:
         return is_a(error, NotSent)
     from unbreakable.policies.sent_before import was_sent_before  # hardly any failure asks
 
