@@ -92,7 +92,7 @@ def lags_of(target: Target, batch: Batch, now: float) -> Lags:
     lags = Lags()
     if target.aftermath is None:
         target.aftermath = Aftermath()
-    good, usual = batch.quick + batch.folded.count, target.latency.value(0.5) or 0.0
+    good, usual = batch.quick + batch.folded.count, target.forecast.p50 or 0.0
     target.aftermath.follow(lags, batch.faults, good, target.circuit.relieved, now, usual)
     for lag in [lag for lag, failed in batch.repeats if not failed]:  # else it is among the faults
         lags.update(lag)

@@ -99,7 +99,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
             fresh = batch.traffic(target, runtime.now())
             drifted = detect_drift(node, target, batch.ok, fresh, runtime.now())
             aggregate(target, batch, fresh, runtime.now())
-            target.take_quick(sum(seconds < target.plan.limit for seconds in batch.ok))
+            target.take_quick(sum(map(float(target.plan.limit).__gt__, batch.ok)))
             if target.plan.observations and not batch.folded.count:  # else the good calls would not be all there
                 traffic, failed = target.traffic, batch.failed_calls
                 chooser_of(node).compare(target.name, batch.calls, failed, batch.lost, traffic)

@@ -64,7 +64,7 @@ class Entry:
         self.ok, self.failed = self.ok + len(took), self.failed + failed
         self.expected += self.prediction.success * (len(took) + failed)
         bounds = (self.prediction.p50, self.prediction.p90, self.prediction.p99)
-        within = [sum(seconds <= bound for seconds in took) for bound in bounds]
+        within = [sum(map(float(bound).__ge__, took)) for bound in bounds]
         self.within = [old + new for old, new in zip(self.within, within, strict=True)]
         self.recent.append(Stretch(self.prediction, took, lost))
         if sum(len(each.took) + each.lost for each in self.recent) < STRETCH:

@@ -53,12 +53,17 @@ def held(stretches: Sequence[Stretch], leeway: Leeway) -> int:
 
 def _in_time(stretches: Sequence[Stretch], name: str, ends: tuple[float, float], together: float) -> bool:
     share, count = 1.0 - FIGURES[name], sum(len(each.took) for each in stretches)
-    more, fewer = (
-        sum(seconds > end * getattr(each.prediction, name) for each in stretches for seconds in each.took)
-        for end in ends
-    )
+    fewer = more = _beyond(stretches, name, ends[0])
+    if ends[1] != ends[0]:
+        fewer = _beyond(stretches, name, ends[1])
     chance = Z * math.sqrt(together * count * share * (1.0 - share)) + 0.5
-    return bool(fewer <= count * share + chance and more >= count * share - chance)
+    return fewer <= count * share + chance and more >= count * share - chance
+
+
+def _beyond(stretches: Sequence[Stretch], name: str, times: float) -> int:
+    """Return how many good calls took longer than that many times what is predicted."""
+    ends = ((each, times * float(getattr(each.prediction, name))) for each in stretches)
+    return sum(sum(map(end.__lt__, each.took)) for each, end in ends)
 
 
 def _success(stretches: Sequence[Stretch], leeway: Leeway) -> bool:

@@ -1,20 +1,23 @@
 """How much a share differs between stretches of an observed course: whether what is counted comes together.
 
-Counts are added up over stretches of 1, 2, 4, ... observations; what these sums vary by, beside what chance would make
-them vary by, is how many observations tell as much as one (H. Flyvbjerg, H. G. Petersen, "Error estimates on averages
-of correlated data", J. Chem. Phys. 91, 461, 1989).  Whole numbers, so that merging is exact.
+Counts are added up over stretches of 16, 32, 64, ... observations; what these sums vary by, beside what chance would
+make them vary by, is how many observations tell as much as one (H. Flyvbjerg, H. G. Petersen, "Error estimates on
+averages of correlated data", J. Chem. Phys. 91, 461, 1989).  Whole numbers, so that merging is exact.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import add, mul
 from typing import Any, Self
 
 from unbreakable.stats import record
 from unbreakable.stats.quantile import Quantile
 
 LEVELS = 14  # the longest stretch has 8,192 observations
+FIRST_LEVEL = 4  # whose stretches are added up: shorter ones tell of nothing that lasts
+SHORTEST = 2**FIRST_LEVEL
 FIRST = 1_000  # durations that have to be known before it is said which are long
 ANEW = 8  # times as much has to be known before it is said anew which durations are long
 FEWEST = 8  # stretches that it takes to say by how much they differ
@@ -40,9 +43,10 @@ class Stretches:
 
     def update(self, level: int, sums: Sequence[int]) -> None:
         """Take in *sums* over stretches of 2 ** *level* observations."""
+        total = sum(sums)
         self._counts[level] += len(sums)
-        self._sums[level] += sum(sums)
-        self._squares[level] += sum(each * each for each in sums)
+        self._sums[level] += total
+        self._squares[level] += sum(map(mul, sums, sums)) if level else total
 
     def merge(self, other: Stretches) -> None:
         """Add what *other* has counted."""
@@ -94,21 +98,27 @@ class Course:
     What they are compared with stays for long: where it moves, what it moves past would seem to come together.
     """
 
-    __slots__ = ("_border", "_known", "_open", "share")
+    __slots__ = ("_border", "_known", "_open", "_rest", "share")
 
     def __init__(self, share: float) -> None:
         self.share = share  #: durations beyond this quantile are counted
-        self._border, self._known, self._open = math.inf, 0, list[int | None]([None] * LEVELS)
+        self._border, self._known = math.inf, 0
+        self._rest, self._open = list[bool](), list[int | None]([None] * LEVELS)
 
     def follow(self, stretches: Stretches, durations: Sequence[float], known: Quantile) -> None:
         """Count in *stretches* the *durations* that come next, of a target of which so much is *known*."""
         if known.count >= FIRST and not self._known <= known.count < ANEW * self._known:
             self._border, self._known = known.value(self.share) or math.inf, known.count
         if self._known:
-            self._count(stretches, [int(each > self._border) for each in durations])
+            self._count(stretches, list(map(self._border.__lt__, durations)))
 
-    def _count(self, stretches: Stretches, sums: list[int]) -> None:
-        for level in range(LEVELS):
+    def _count(self, stretches: Stretches, marks: list[bool]) -> None:
+        stretches.update(0, marks)
+        marks = self._rest + marks
+        whole = len(marks) - len(marks) % SHORTEST
+        self._rest = marks[whole:]
+        sums = [sum(marks[begin : begin + SHORTEST]) for begin in range(0, whole, SHORTEST)]
+        for level in range(FIRST_LEVEL, LEVELS):
             if not sums:
                 break
             stretches.update(level, sums)
@@ -116,4 +126,4 @@ class Course:
             if held is not None:
                 sums.insert(0, held)
             self._open[level] = sums.pop() if len(sums) & 1 else None
-            sums = [a + b for a, b in zip(sums[::2], sums[1::2], strict=True)]
+            sums = list(map(add, sums[::2], sums[1::2]))
