@@ -292,15 +292,18 @@ def chooser_of(node: Any) -> Chooser:
 
 
 def cooled(target: Target) -> Plan:
-    """Return the plan for a target that is no longer what it was: cold, but for a time limit that was learned.
+    """Return the plan for a target that is no longer what it was: cold, but for the breaker and limit it had learned.
 
-    What hangs is cut meanwhile, too: after twice as long as before, or three times as long as it takes by now.
+    What hangs is cut meanwhile, too: after twice as long as before, or three times as long as it takes by now.  And how
+    many failures in a row are bad luck, which the cold breaker takes for an outage, is still the best guess.
     """
-    plan = target.plan
+    plan, cold = target.plan, target.cold
+    if plan.breaker is not None and plan.breaker.learned:
+        cold = replace(cold, breaker=plan.breaker)
     if plan.timeout is None or not plan.timeout.learned:
-        return target.cold
+        return cold
     seconds = max(STRETCH * plan.limit, LATE * (target.latency.value(0.99) or 0.0))
-    return replace(target.cold, timeout=learned_limit(seconds, target.cold.deadline))
+    return replace(cold, timeout=learned_limit(seconds, cold.deadline))
 
 
 def stretched(plan: Plan) -> Plan:

@@ -268,3 +268,19 @@ def test_after_a_drift_what_hangs_is_cut_before_anything_new_is_learned():
     assert learning.cooled(target) is target.cold
     target.adopt(replace(before, timeout=None))
     assert learning.cooled(target) is target.cold
+
+
+def test_after_a_drift_bad_luck_is_no_outage_though_nothing_new_is_learned():
+    """The breaker stays as it was learned; a cold one would rest for half a minute after five failures in a row."""
+    target = ub.FractalNode("n", effects="none").target
+    guess = ub.CircuitBreaker(30, rest=0.2, most_rest=30.0, learned=True)
+
+    assert guess == learning.cooled(with_plan(target, breaker=guess)).breaker
+    assert target.cold.breaker == learning.cooled(with_plan(target, breaker=ub.CircuitBreaker(7))).breaker
+    assert target.cold.breaker == learning.cooled(with_plan(target, breaker=None)).breaker
+
+
+def with_plan(target: Any, **changes: Any) -> Any:
+    """Return *target* with a plan that was changed so."""
+    target.plan = replace(target.plan, **changes)
+    return target
