@@ -40,7 +40,8 @@ class CircuitBreaker(Terms):
     attempts through again, and not at all where the rest ends after its deadline; waiting costs no budget.
 
     A *learned* breaker is a guess about a target whose failures may come in bursts, so *failures* may be many, and its
-    first *rest* short.  It opens all the same when five failures in a row have lasted five seconds; a permit that has
+    first *rest* short.  Five failures or more have to last for half a rest, five seconds at most, in which answers come
+    back that take their time, and five in a row that have lasted five seconds open it all the same; a permit that has
     not come back is given out anew only after *most_rest*; and only sixteen calls wait at a time, those that would do
     so in vain not at all.  Given with a node, it is the guess to begin with: it holds until the first is learned.
     """

@@ -82,7 +82,17 @@ class Terms(Preset):
 
     def is_outage(self, failures: int, seconds: float) -> bool:
         """Return whether so many *failures* in a row, in so many *seconds*, are too many."""
-        return failures >= self.failures or (self.learned and failures >= FEW and seconds >= LASTING)
+        if failures >= self.failures and (seconds >= self.answering or failures < FEW):
+            return True
+        return self.learned and failures >= FEW and seconds >= LASTING
+
+    @property
+    def answering(self) -> float:
+        """Return how many seconds a row of failures has to last: half of a learned rest, in which answers come.
+
+        Where failures come at once, and answers take their time, dozens fail before the first answer is back.
+        """
+        return min(LASTING, self.rest / 2.0) if self.learned else 0.0
 
     @property
     def whole_rest(self) -> float:

@@ -12,6 +12,27 @@ from unbreakable.policies import CircuitBreaker
 from unbreakable.policies.terms import MOST_LAST, Slow, Terms
 
 
+@pytest.mark.parametrize(
+    ("terms", "failures", "seconds", "is_outage"),
+    [
+        (Terms(5), 5, 0.0, True),
+        (Terms(5), 4, 60.0, False),
+        (Terms(8, learned=True, rest=3.0), 8, 1.4, False),
+        (Terms(8, learned=True, rest=3.0), 8, 1.5, True),
+        (Terms(8, learned=True, rest=3.0), 7, 4.9, False),
+        (Terms(8, learned=True, rest=3.0), 5, 5.0, True),
+        (Terms(8, learned=True, rest=3.0), 4, 60.0, False),
+        (Terms(8, learned=True, rest=30.0), 8, 4.9, False),
+        (Terms(8, learned=True, rest=30.0), 8, 5.0, True),
+        (Terms(5, learned=True, rest=3.0), 5, 1.4, False),
+        (Terms(4, learned=True, rest=3.0), 4, 0.0, True),
+    ],
+)
+def test_a_learned_row_of_failures_lasts_as_long_as_answers_take(terms, failures, seconds, is_outage):
+    """Where failures come at once dozens fail before the first answer is back; whoever wants fewer than five has them."""
+    assert is_outage == terms.is_outage(failures, seconds)
+
+
 def test_what_is_not_said_is_as_the_pages_promise():
     """Five failures in a row, and thirty seconds of rest."""
     terms = Terms()
