@@ -29,7 +29,7 @@ from unbreakable.policies.terms import MOST_LAST, Slow, Terms
     ],
 )
 def test_a_learned_row_of_failures_lasts_as_long_as_answers_take(terms, failures, seconds, is_outage):
-    """Where failures come at once dozens fail before the first answer is back; whoever wants fewer than five has them."""
+    """Where failures come at once, dozens fail before the first answer is back; fewer than five need not last."""
     assert is_outage == terms.is_outage(failures, seconds)
 
 
