@@ -161,3 +161,57 @@ def test_an_endpoint_that_fails_once_is_asked_again_where_the_other_one_is_slowe
         asyncio.run(main())
     assert turned[turns_to] >= 4
     assert turned.total() <= 5
+
+
+class Busy(Exception):
+    """Ask to be left alone for a while."""
+
+    retry_after = 10.0
+
+
+@pytest.mark.parametrize("error", [Busy("later"), PermissionError("not here"), NameError("no such name")])
+def test_a_way_that_waiting_does_not_mend_is_left_though_the_others_are_slower_by_far(error):
+    """It asks for ten seconds, or such failures are not repeated: another way takes a quarter of a second."""
+    ways = Ways("idempotent")
+    ways.late["replica"] = 0.25
+
+    async def main() -> float:
+        await often(ways.ask, 15, 0.05)
+        way, ways.primary = ways.primary, raising(error)
+        began = ASYNCIO.now()
+        assert await ways.ask() == "replica"
+        ways.primary = way
+        return ASYNCIO.now() - began
+
+    with virtual_time():
+        assert asyncio.run(main()) < 0.5
+
+
+def raising(error: Exception):
+    """Return a way that raises *error*."""
+
+    async def work() -> str:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_an_endpoint_that_asks_to_be_left_alone_is_left_though_the_others_are_slower_by_far(status):
+    """It asks for ten seconds: another endpoint takes a quarter of a second."""
+    answers = {"a": httpx2.Response(200, json={}), "b": httpx2.Response(200, json={})}
+
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        await sleep({"a": 0.05, "b": 0.25}[request.url.host])
+        return answers[request.url.host]
+
+    async def main() -> ub.Outcome[object]:
+        api = ub.APINode(endpoints=["https://a", "https://b"], transport=lambda: httpx2.MockTransport(handle))
+        await often(api.make_request, 15, 0.05)
+        answers["a"] = httpx2.Response(status, headers={"Retry-After": "10"})
+        return await api.make_request.outcome()
+
+    with virtual_time():
+        outcome = asyncio.run(main())
+    assert outcome.ok
+    assert outcome.elapsed < 0.5

@@ -72,11 +72,6 @@ class Choice(NamedTuple):
         others = [name for name in self.ways if name != best and not rests.is_resting(name, now)]
         return select.doubted(self.target.arms, others, ctx.runtime.random()) if others else None
 
-    def is_worth_again(self, way: str, ctx: Context) -> bool:
-        """Return whether to ask *way* again, which has just failed: once, if it is well and much sooner than others."""
-        more = ctx.plan.retry is not None and ctx.attempt + 1 < ctx.plan.retry.attempts
-        return more and self.target.rests.failed_once(way) and select.is_far_sooner(self.target.arms, way, self.ways)
-
     def worked(self, way: str, began: float, now: float) -> float:
         """Take in that *way*, which began then, succeeded; return how many seconds it took.
 
@@ -274,7 +269,7 @@ def may_change(failure: Failure) -> bool:
     ways, rests = ctx.choice.ways, ctx.choice.target.rests
     if ctx.overtakes == failure.attempt and "way" in ctx.arguments:
         rests.late(ctx.arguments["way"])
-    elif ctx.choice.is_worth_again(ctx.arguments.get("way", ""), ctx):
+    elif select.is_worth_again(failure, ctx.arguments.get("way", ""), ways, rests, ctx):
         return False
     return rests.may_be_replaced(ctx.arguments.get("way", ""), ways, ctx.runtime.now())
 

@@ -13,6 +13,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from unbreakable.errors import Kind
+from unbreakable.fractal.signature import is_named
+from unbreakable.outcome import Failure
+from unbreakable.policies import Context
+from unbreakable.policies.rests import Rests
 from unbreakable.simulation.score import HEADROOM
 from unbreakable.stats import Arms
 
@@ -139,6 +144,20 @@ def would_have_answered(arms: Arms, name: str) -> float | None:
     if seen is None or seen[1] < FEW:
         return None
     return math.exp(seen[0] + 1.2816 * arms.spread(LEAST_SPREAD, name))
+
+
+def is_worth_again(failure: Failure, name: str, others: Iterable[str], rests: Rests, ctx: Context) -> bool:
+    """Return whether to ask *name* again, which has just failed: once, if it is well and much sooner than *others*.
+
+    Not where it asks to be left alone for a while, or such a failure is not repeated: then only others may help.
+    """
+    retry = ctx.plan.retry
+    if retry is None or ctx.attempt + 1 >= retry.attempts or not rests.failed_once(name):
+        return False
+    if failure.retry_after is not None or failure.kind is Kind.THROTTLED:
+        return False
+    is_wanted = retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
+    return is_wanted and is_far_sooner(ctx.target.arms, name, others)
 
 
 def is_far_sooner(arms: Arms, name: str, others: Iterable[str]) -> bool:

@@ -55,10 +55,11 @@ class Drift:
         self.tolerance = float(tolerance)
         self.threshold = float(threshold)
         self.minimum = minimum
-        self.span = self._slower_for = self._faster_for = 0
+        self.span = 0
         self._begin()
 
     def _begin(self) -> None:
+        self._slower_for = self._faster_for = 0
         self._count = self._sum = self._squares = 0
         self._slower = self._faster = 0.0
 

@@ -85,6 +85,16 @@ def test_tells_since_when_it_drifts(factor):
     assert statistics.median(early) < 4
 
 
+def test_tells_for_how_long_a_drift_has_been_there_when_it_follows_upon_another_one():
+    """What spoke for the first one does not count again."""
+    drift = Drift()
+    for seconds in [0.1] * 100 + [0.3] * 10 + [0.3] * 40:
+        drift.update(seconds)
+    told = next(calls for calls in range(1, 100) if drift.update(0.9))
+
+    assert drift.span == told
+
+
 def test_reports_a_drift_once_then_takes_it_for_normal():
     """After the report, the new level raises no further alarm."""
     rng = random.Random(17)

@@ -206,16 +206,11 @@ class Asking:
             return False
         if ctx.overtakes == failure.attempt:
             self.rests.late(last)
-        elif self._is_worth_again(ctx, last):
+        elif select.is_worth_again(failure, last, self.urls, self.rests, ctx):
             return False
         kinds = (Kind.UNREACHABLE, Kind.TIMEOUT, Kind.UNVERIFIED)
         faulty = failure.kind in kinds or is_faulty(http_status(failure.error) or 0)
         return faulty and self.rests.may_be_replaced(last, self.urls, ctx.runtime.now())
-
-    def _is_worth_again(self, ctx: Context, url: str) -> bool:
-        """Return whether to ask *url* again, which has just failed: once, if it is well and much sooner than others."""
-        more = ctx.plan.retry is not None and ctx.attempt + 1 < ctx.plan.retry.attempts
-        return more and self.rests.failed_once(url) and select.is_far_sooner(ctx.target.arms, url, self.urls)
 
     def move(self, failure: Failure) -> dict[str, str] | None:
         """Be the remedy for an endpoint that fails: let the call's next attempt ask another one."""
