@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import ClassVar
 
 import pytest
+from tests.unit.policies.test_circuit import opened
 
 from unbreakable.events import CircuitOpened
 from unbreakable.policies import Circuit, CircuitBreaker, State
@@ -107,3 +109,23 @@ def test_a_switch_that_another_one_forestalled_is_told_of_once(monkeypatch):
     circuit.disable()
 
     assert ([CircuitOpened], State.FORCED_OPEN) == (told, circuit.state)
+
+
+@pytest.mark.parametrize("by_hand", STATES)
+def test_a_rest_that_was_ended_by_hand_just_before_is_not_ended_once_more(by_hand):
+    """Who wakes the circuit waited for its lock meanwhile, and leaves it as it finds it."""
+
+    class Lock:
+        def __enter__(self):
+            circuit.lock = contextlib.nullcontext()
+            getattr(circuit, by_hand)()
+
+        def __exit__(self, *_):
+            pass
+
+    circuit = opened(0.0)
+    circuit.lock = Lock()
+    circuit.wake(3.0)
+
+    assert (STATES[by_hand], circuit.admit(2.0)[0] is None) == (circuit.state, by_hand == "force_open")
+    assert math.inf == abs(circuit.until)
