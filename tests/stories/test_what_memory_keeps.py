@@ -29,6 +29,23 @@ def test_a_drift_that_was_forgotten_stays_forgotten():
         assert 0.45 <= asyncio.run(life((0.5, 1))) <= 0.55
 
 
+def test_the_plan_of_before_a_drift_is_not_kept_beyond_it():
+    """A program that ends before enough is known of what a target became begins with the plan of just then."""
+    memory = ub.LocalMemory()
+
+    async def life(*phases):
+        async with ub.FractalNode("n", effects="none", memory=memory) as node:
+            for seconds, times in phases:
+                for _ in range(times):
+                    outcome = await node.execute(lambda s=seconds: sleep(s))
+            return outcome.attempts, node.get_status().plan["observations"]
+
+    with virtual_time():
+        asyncio.run(life((0.01, 600), (0.5, 15)))
+
+        assert asyncio.run(life((0.5, 1))) == (1, 0)
+
+
 def test_a_drift_is_forgotten_by_all_who_learn_of_it():
     """Two nodes with one memory: what one forgets, the other does not keep."""
     memory = ub.LocalMemory()

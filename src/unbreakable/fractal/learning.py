@@ -120,7 +120,8 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
 def persist(target: Target, memory: Memory | None, node: Any, fresh: Traffic, *, forgets: bool) -> None:
     """Hand what is new to the memory, which keeps it and tells whoever learns about the same target.
 
-    A record that *forgets* takes the place of the attempts known so far: the target is no longer what it was.
+    A record that *forgets* takes the place of the attempts known so far: the target is no longer what it was, nor is its
+    plan, though nothing was learned for the one in force.
     """
     did(target, "learn.store.persist")
     lessons, lives = target.experience.take_news()
@@ -130,7 +131,7 @@ def persist(target: Target, memory: Memory | None, node: Any, fresh: Traffic, *,
             "forgets": forgets,
             "lessons": lessons,
             "lives": lives,
-            "plan": target.plan.to_record() if target.plan.observations else None,
+            "plan": target.plan.to_record() if target.plan.observations or forgets else None,
             "arms": (target.arms if target.owns_arms else Arms()).to_dict(),
             "totals": news_of(target, fresh.requests),
         }
