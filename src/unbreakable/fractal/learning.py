@@ -120,8 +120,8 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
 def persist(target: Target, memory: Memory | None, node: Any, fresh: Traffic, *, forgets: bool) -> None:
     """Hand what is new to the memory, which keeps it and tells whoever learns about the same target.
 
-    A record that *forgets* takes the place of the attempts known so far: the target is no longer what it was, nor is its
-    plan, though nothing was learned for the one in force.
+    A record that *forgets* takes the place of the attempts known so far, and of the plan: the target is no longer what
+    it was.
     """
     did(target, "learn.store.persist")
     lessons, lives = target.experience.take_news()
