@@ -293,12 +293,13 @@ def chooser_of(node: Any) -> Chooser:
 
 
 def cooled(target: Target) -> Plan:
-    """Return the plan for a target that is no longer what it was: cold, but for the breaker and limit it had learned.
+    """Return the plan for a target that is no longer what it was: cold, but for what else would be lost meanwhile.
 
-    What hangs is cut meanwhile, too: after twice as long as before, or three times as long as it takes by now.  And how
-    many failures in a row are bad luck, which the cold breaker takes for an outage, is still the best guess.
+    What hangs is cut: after twice as long as before, or three times as long as it takes by now.  How many failures in a
+    row are bad luck, which the cold breaker takes for an outage, is still the best guess.  And who takes longer than
+    the cold deadline would never be heard of again.
     """
-    plan, cold = target.plan, target.cold
+    plan, cold = target.plan, replace(target.cold, deadline=max(target.cold.deadline, target.plan.deadline))
     if plan.breaker is not None and plan.breaker.learned:
         cold = replace(cold, breaker=plan.breaker)
     if plan.timeout is None or not plan.timeout.learned:

@@ -265,9 +265,9 @@ def test_after_a_drift_what_hangs_is_cut_before_anything_new_is_learned():
     assert 1.2 == pytest.approx(learning.cooled(target).limit, rel=0.05)
     assert (0, target.cold.retry) == (learning.cooled(target).observations, learning.cooled(target).retry)
     target.adopt(replace(before, timeout=ub.Timeout(0.5)))
-    assert learning.cooled(target) is target.cold
+    assert learning.cooled(target) == target.cold
     target.adopt(replace(before, timeout=None))
-    assert learning.cooled(target) is target.cold
+    assert learning.cooled(target) == target.cold
 
 
 def test_after_a_drift_bad_luck_is_no_outage_though_nothing_new_is_learned():
@@ -278,6 +278,15 @@ def test_after_a_drift_bad_luck_is_no_outage_though_nothing_new_is_learned():
     assert guess == learning.cooled(with_plan(target, breaker=guess)).breaker
     assert target.cold.breaker == learning.cooled(with_plan(target, breaker=ub.CircuitBreaker(7))).breaker
     assert target.cold.breaker == learning.cooled(with_plan(target, breaker=None)).breaker
+
+
+def test_after_a_drift_what_takes_long_may_take_long():
+    """The learned deadline stays; a target that takes longer than the cold one would be lost for good."""
+    target = ub.FractalNode("n", effects="none").target
+
+    cooled = learning.cooled(with_plan(target, deadline=400.0, timeout=learning.learned_limit(20.0, 400.0)))
+    assert (400.0, 40.0) == (cooled.deadline, cooled.limit)
+    assert learning.cooled(with_plan(target, deadline=3.0)).deadline == target.cold.deadline
 
 
 def with_plan(target: Any, **changes: Any) -> Any:
