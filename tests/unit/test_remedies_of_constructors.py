@@ -137,6 +137,24 @@ def test_some_may_share_what_they_hold():
     assert [1, 1] == [auth.renewed for auth in auths]
 
 
+class OtherAuth(Auth):
+    """Renew a token in another way."""
+
+    def renew(self):
+        super().renew()
+
+
+def test_what_instances_hold_may_be_of_several_classes():
+    """Each is mended by its own, be it the only one of its class."""
+    sort = holding()
+    clients = [sort(kind()) for kind in (Auth, OtherAuth)]
+    for client in clients * 10:
+        client.auth.is_fresh = False
+        client.get()
+
+    assert [10, 10] == [client.auth.renewed for client in clients]
+
+
 def test_a_predicate_of_the_instance_s_own_judges_its_own_failures():
     """As where the remedy is its own method."""
     sort = holding(is_mine=lambda self, failure: failure.error.args == (self.code,))

@@ -227,14 +227,22 @@ def register(door: Any, what: tuple[Matcher, ...], function: Any, label: str | N
         return
     remedy.registered = (path, innermost(function) if path else function, label, *map(told_apart, tests))
     with node.targets.lock:  # constructors run in many threads
-        known = next((each for each in node.remedies if each.registered == remedy.registered), None)
-        if known is None:
-            is_own = name or (path and any(isinstance(each, str) for each in tests))
+        is_own = name or is_held_apart(node, path, function) or (path and any(isinstance(each, str) for each in tests))
+        if all(each.registered != remedy.registered for each in node.remedies):
             enlist(node, of_each(remedy, tests) if is_own else remedy)
-        elif known.turns is None and known.source != function:
-            remedy.name = known.name
-            other = admitted(node.name, node.of_method, of_each(remedy, tests))
-            node.remedies[:] = [other if each is known else each for each in node.remedies]
+
+
+def is_held_apart(node: Any, path: str, function: Any) -> bool:
+    """Return whether by that *path* instances come to methods of several objects, not all to *function*.
+
+    Those that were registered by it as one for all instances become one for each: perhaps of another class's object.
+    """
+    alike = [each for each in node.remedies if path and each.registered and each.registered[0] == path]
+    for each in alike:
+        if each.turns is None and each.source != function:
+            own = admitted(node.name, node.of_method, of_each(copy.copy(each), []))
+            node.remedies[:] = [own if other is each else other for other in node.remedies]
+    return any(each.turns is not None or each.source != function for each in alike)
 
 
 def of_each(remedy: Remedy, tests: list[Any]) -> Remedy:
