@@ -33,6 +33,7 @@ _to_bits = Struct("<I").unpack
 _TOP_HALF = slice(1 if sys.byteorder == "little" else 0, None, 2)
 _MOST_IN = {"H": 0xFFFF, "I": 0xFFFF_FFFF}  # what a bucket holds of each type; "Q" has no end
 _DOUBLING = 32  # buckets
+MOST_READ = 1 << 48  # durations in a bucket of a record: more were never counted, and sums of these fit into 8 bytes
 
 _EMPTY = array("H")  # shared by all that have counted nothing
 
@@ -139,8 +140,9 @@ class Quantile:
         """Return the histogram whose record *data* is; ValueError if it is none."""
         quantile = cls()
         for bucket, times in record.rows(data, "buckets", 2):
-            if not 0 <= bucket < SIZE or times < 0:
-                raise ValueError(f"buckets: expected a bucket below {SIZE} with a count ≥ 0, got {[bucket, times]!r}")
+            if not (0 <= bucket < SIZE and 0 <= times <= MOST_READ):
+                what = f"a bucket below {SIZE} with a count from 0 to {MOST_READ}"
+                raise ValueError(f"buckets: expected {what}, got {[bucket, times]!r}")
             quantile._make_room(times, bucket, bucket)
             quantile._counts[bucket - quantile._low] += times
             quantile.count += times

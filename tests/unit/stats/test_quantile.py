@@ -181,3 +181,10 @@ def test_a_bucket_widens_before_it_overflows(most_in):
         getattr(quantile, way)({"update": 0.1, "update_many": [0.1], "merge": one}[way])
 
         assert [most_in] == [times for _, times in quantile.to_dict()["buckets"]]
+
+
+@pytest.mark.parametrize("times", [-1, 2**48 + 1, 2**70])
+def test_a_record_of_more_than_can_have_been_counted_is_refused(times):
+    """As any other that is none: a memory leaves that out, and goes on."""
+    with pytest.raises(ValueError, match="with a count from 0 to"):
+        Quantile.from_dict({"buckets": [[5, times]]})
