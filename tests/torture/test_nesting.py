@@ -141,6 +141,24 @@ def test_a_call_inside_sees_the_deadline_of_the_call_around_it(colour):
     assert [5.0, 4.0, 3.0] == colour.play(story)
 
 
+def test_a_call_inside_keeps_its_own_time_limit_where_that_is_sooner():
+    """The deadline of the call around it takes nothing from it: what hangs is cut when its own time is up."""
+
+    @ub.protect("inner", timeout=ub.Timeout(1.0), retry=False, deadline=60.0)
+    async def inner():
+        await sleep(8.0)
+
+    @ub.protect("outer", timeout=False, retry=False, deadline=10.0)
+    async def outer():
+        began = clock.now()
+        with pytest.raises(AttemptTimeout):
+            await inner()
+        return clock.now() - began
+
+    with virtual_time() as clock:
+        assert 1.0 == asyncio.run(outer())
+
+
 def test_a_call_inside_is_refused_when_the_time_of_the_call_around_it_is_up(colour):
     """In sync code nobody is cut, but no further call is begun; in async code the outer call is cut."""
 
