@@ -270,6 +270,22 @@ def test_after_a_drift_what_hangs_is_cut_before_anything_new_is_learned():
     assert learning.cooled(target) == target.cold
 
 
+def test_attempts_of_calls_that_go_on_say_nothing_of_how_calls_end(caplog):
+    """While the first call is healing there is no rate of successes yet."""
+    node = ub.FractalNode("n", effects="none", memory=(memory := ub.LocalMemory()))
+
+    def heals(ctx: ub.Context) -> int:
+        if ctx.attempt == 1:
+            raise OSError("down")
+        learning.learn_the_rest(node)
+        return 7
+
+    node.execute_sync(heals)
+
+    assert (None, []) == (node.target.forecast.success_rate, caplog.messages)
+    assert memory.get("n") is not None
+
+
 def test_after_a_drift_bad_luck_is_no_outage_though_nothing_new_is_learned():
     """The breaker stays as it was learned; a cold one would rest for half a minute after five failures in a row."""
     target = ub.FractalNode("n", effects="none").target
