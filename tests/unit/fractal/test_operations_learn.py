@@ -286,6 +286,23 @@ def test_attempts_of_calls_that_go_on_say_nothing_of_how_calls_end(caplog):
     assert memory.get("n") is not None
 
 
+def test_who_comes_to_learn_while_somebody_learns_leaves_it_to_them():
+    """A memory that has the node learn when it is told of something is told of that once."""
+    told = []
+
+    class Asks(ub.LocalMemory):
+        def add(self, *given):
+            told.append(given[1]["traffic"])
+            node.execute_sync(lambda: 7)
+            learning.learn_the_rest(node)
+
+    node = ub.FractalNode("n", memory=Asks())
+    node.execute_sync(lambda: 7)
+    learning.learn_the_rest(node)
+
+    assert (1, 2) == (len(told), node.get_status().success_count)
+
+
 def test_after_a_drift_bad_luck_is_no_outage_though_nothing_new_is_learned():
     """The breaker stays as it was learned; a cold one would rest for half a minute after five failures in a row."""
     target = ub.FractalNode("n", effects="none").target
