@@ -17,6 +17,7 @@ MOST_TARGETS = 1_000
 STRETCH = 100  # calls that are compared with a band together
 JUDGED, RECENT = 12, 60  # figures that it takes to judge a model; after so many the older half counts half
 TRUSTED, MEANT = 0.8, 0.9  # share of figures within their bands below which a model is not trusted; that should be
+NEAR = 2.0  # times as long, or as short, is near enough to choose by: between day and night targets differ by so much
 WIDENS, WIDEST = 0.5, 3.0  # by how much bands get wider where figures are outside, and how wide they get at most
 
 
@@ -25,8 +26,8 @@ class Calibration(Record):
 
     A good model has half of the calls within the predicted median (``within_p50``) and 0.9 and 0.99 of them within p90
     and p99; ``predicted`` and ``observed`` are success rates; *n* is the number of calls compared.  ``within_bands`` is
-    how many of the latest medians, p99s and success rates were within the bands that should hold 0.9 of them; None
-    until there are some.
+    how many of the latest medians, p99s and success rates were within the bands that should hold 0.9 of them, or, of
+    durations, not twice as long or as short as predicted; None until there are some.
     """
 
     n: int
@@ -82,8 +83,10 @@ class Entry:
 
         The width follows by I. Gibbs, E. Candès, "Adaptive Conformal Inference Under Distribution Shift", 2021.
         """
-        figures = held(stretches, self.leeway.wider(self.times))
-        self.figures, self.figures_held = self.figures + OF_EACH, self.figures_held + figures
+        bands = self.leeway.wider(self.times)
+        figures = held(stretches, bands)
+        near = figures if figures == OF_EACH else held(stretches, bands.at_least(NEAR))
+        self.figures, self.figures_held = self.figures + OF_EACH, self.figures_held + near
         self.times = min(WIDEST, max(1.0, self.times * math.exp(WIDENS * (MEANT - figures / OF_EACH))))
         if self.figures > RECENT:
             self.figures, self.figures_held = self.figures // 2, self.figures_held // 2

@@ -35,6 +35,11 @@ class Leeway(NamedTuple):
             success=(self.success[0] * times, self.success[1] * times),
         )
 
+    def at_least(self, times: float) -> Leeway:
+        """Return it with durations that may be so many *times* as long, or as short, in any case."""
+        p50, p99 = ((min(low, 1.0 / times), max(high, times)) for low, high in (self.p50, self.p99))
+        return self._replace(p50=p50, p99=p99)
+
 
 class Stretch(NamedTuple):
     """Hold calls that went on under one prediction: the seconds that good ones took, and how many were lost."""
