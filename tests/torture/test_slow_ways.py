@@ -163,6 +163,25 @@ def test_an_endpoint_that_fails_once_is_asked_again_where_the_other_one_is_slowe
     assert turned.total() <= 5
 
 
+@pytest.mark.parametrize("deadline", [3.0, 30.0])
+def test_an_endpoint_whose_turn_would_come_after_a_long_pause_is_left_for_a_slower_one(deadline):
+    """The pause is five seconds, or more than there are; the other one takes a quarter of a second."""
+    partner, retry = Partner(), ub.Retry(3, backoff=ub.Backoff(5.0, jitter=False))
+    partner.seconds["a"] = 0.25
+
+    async def main() -> float:
+        urls = ["https://a", "https://b"]
+        api = ub.APINode(endpoints=urls, transport=lambda: partner, hedge=False, retry=retry, deadline=deadline)
+        await often(api.make_request, 15, 0.05)
+        partner.trouble["b"] = 500
+        began = ASYNCIO.now()
+        assert (await api.make_request.outcome()).ok
+        return ASYNCIO.now() - began
+
+    with virtual_time():
+        assert asyncio.run(main()) < 0.5
+
+
 class Busy(Exception):
     """Ask to be left alone for a while."""
 

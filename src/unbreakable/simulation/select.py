@@ -149,7 +149,8 @@ def would_have_answered(arms: Arms, name: str) -> float | None:
 def is_worth_again(failure: Failure, name: str, others: Iterable[str], rests: Rests, ctx: Context) -> bool:
     """Return whether to ask *name* again, which has just failed: once, if it is well and much sooner than *others*.
 
-    Not where it asks to be left alone for a while, or such a failure is not repeated: then only others may help.
+    Not where it asks to be left alone for a while, or such a failure is not repeated: then only others may help.  Nor
+    where its answer, after the pause that is due on the average, would come later than that of another one.
     """
     retry = ctx.plan.retry
     if retry is None or ctx.attempt + 1 >= retry.attempts or not rests.failed_once(name):
@@ -157,18 +158,19 @@ def is_worth_again(failure: Failure, name: str, others: Iterable[str], rests: Re
     if failure.retry_after is not None or failure.kind is Kind.THROTTLED:
         return False
     is_wanted = retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
-    return is_wanted and is_far_sooner(ctx.target.arms, name, others)
+    return is_wanted and is_far_sooner(ctx.target.arms, name, others, after=retry.pause(failure, 0.5))
 
 
-def is_far_sooner(arms: Arms, name: str, others: Iterable[str]) -> bool:
+def is_far_sooner(arms: Arms, name: str, others: Iterable[str], *, after: float = 0.0) -> bool:
     """Return whether arm *name*, which has just failed, is to be asked again: as if every other time it failed again.
 
-    It is well known, and takes less than half as long as any of the *others*.
+    It is well known, and takes less than half as long as any of the *others*; *after* so many seconds, still less.
     """
     mine, rest = arms.value(name), [arms.value(other) for other in others if other != name]
     if mine is None or mine[1] < ENOUGH or arms.share_failed(name) > HEADROOM:
         return False
-    return all(other is not None and other[0] - mine[0] > math.log(2.0) for other in rest)
+    least = max(mine[0] + math.log(2.0), math.log(after + math.exp(mine[0])))
+    return all(other is not None and other[0] > least for other in rest)
 
 
 def _normal(dice: Callable[[], float]) -> float:
