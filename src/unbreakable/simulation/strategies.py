@@ -38,7 +38,7 @@ from unbreakable.simulation.score import ScoreWeights
 LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
 LEAST_SPAN, LEAST_ONLY_PAUSE = 0.7, 0.3  # seconds that all pauses of a call come to, or its only one
 AIM, ENOUGH = 1.001, 1.01  # times that, about, and at most
-DOUBLED = Backoff().factor
+DOUBLED, LONGEST_PAUSE = Backoff().factor, Backoff().most
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 Free = Callable[[str], bool]
 
@@ -104,9 +104,8 @@ def patient(plan: Plan, model: Model, free: Free) -> Iterator[Plan]:
     if model.trouble.share and free("retry"):
         span = min(plan.deadline, WORTH_WAITING * model.trouble.memory)
         for attempts, share, factor in WAITS:
-            yield replace(
-                plan, retry=Retry(attempts, backoff=Backoff(first=max(LEAST_PAUSE, share * span), factor=factor))
-            )
+            first = min(LONGEST_PAUSE, max(LEAST_PAUSE, share * span))
+            yield replace(plan, retry=Retry(attempts, backoff=Backoff(first=first, factor=factor)))
 
 
 def paced(first: float, count: int) -> Backoff:

@@ -248,3 +248,15 @@ def test_the_best_pauses_for_the_best_limit_and_copies_are_the_best_of_all():
 
     assert max(scores) > max(scores[: len(grid)]) + 1.0
     assert best.scores.total == pytest.approx(max(scores), abs=0.1)
+
+
+@pytest.mark.parametrize(("deadline", "memory"), [(1e6, 1e5), (float("inf"), 1e5), (30.0, 1e5), (1e6, 1e-9)])
+def test_attempts_are_spread_over_trouble_however_long_it_lasts(deadline, memory):
+    """No pause is longer than any may be: else nothing would be learned any more of targets that take their time."""
+    found = model(fails=0.05, count=100)
+    found.trouble = Spells(0.05, 0.01, 0.81, memory)
+    plans = list(patient(Plan(effects="none", deadline=deadline), found, free))
+    pauses = [each.retry.backoff for each in plans if each.retry]
+
+    assert pauses
+    assert all(0.01 <= each.first <= each.most == Backoff().most for each in pauses)
