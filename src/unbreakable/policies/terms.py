@@ -92,7 +92,7 @@ class Terms(Preset):
 
         Where failures come at once, and answers take their time, dozens fail before the first answer is back.
         """
-        return min(LASTING, self.rest / 2.0) if self.learned else 0.0
+        return self.rest / 2.0 if self.learned else 0.0
 
     @property
     def whole_rest(self) -> float:
