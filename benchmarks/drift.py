@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
+from benchmarks.truth.figures import POINTS, Figures, quantiles, score
 
 import unbreakable as ub
 from unbreakable.testing import virtual_time
@@ -31,7 +32,6 @@ SLOW, TURNED = (10.0, 12.0), 20.0  # days
 MEAN, SPREAD, FAILS, FAULT = (0.075, 0.019), (0.36, 0.39), (0.01, 0.03), 0.003  # primary, replica
 WINDOW, WINDOWS = 500, 4
 LEARNED = 1.0  # days
-TIME_WEIGHTS, POINTS = (0.4, 0.2, 0.4), (0.5, 0.9, 0.99)
 
 
 class Luck:
@@ -142,14 +142,11 @@ def protected(ask: Callable[[int, int], Any], *, ways: bool) -> tuple[Callable[[
     return choose, lambda: next(iter(engine._jobs.values()))[0]  # noqa: SLF001 - its drifts are told to nobody else
 
 
-def score(took: Any, made: Any, base: Any) -> float:
-    """Return the score of calls beside the same by one attempt at the primary endpoint (research, section 2)."""
-    fine = np.isfinite(took)
-    speed = np.log10(np.quantile(base[np.isfinite(base)], POINTS) / np.quantile(took[fine], POINTS))
-    time = 100.0 * float(np.dot(TIME_WEIGHTS, np.clip(0.5 + 0.5 * speed, 0.0, 1.0)))
-    quality = 100.0 * min(1.0, -math.log10(1.0 - float(fine.mean()) + 0.5 / len(took)) / 4.0)
-    risk = 100.0 * (1.0 - min(1.0, max(0.0, float(made.mean()) - 1.0) / 0.25) ** 2)
-    return 0.3 * time + 0.5 * quality + 0.2 * risk
+def figures(took: Any, made: Any) -> Figures:
+    """Return the figures of calls that took so long, ``inf`` for failures, and made so many requests."""
+    fine, load = np.isfinite(took), float(made.mean())
+    ok, everyone = quantiles(took[fine], DEADLINE), quantiles(np.minimum(took, DEADLINE), DEADLINE)
+    return Figures(float(fine.mean()), ok, everyone, load, late=load, worst=math.nan, recovery=math.nan)
 
 
 def played(seed: int, *, ways: bool) -> dict[str, Month]:
@@ -175,8 +172,9 @@ def regret(found: dict[str, list[Month]], lucks: list[Luck], day: float, window:
     for luck in lucks:
         begin = int(np.searchsorted(luck.comes, day * DAY)) + window * WINDOW
         cuts.append(slice(begin, begin + WINDOW))
-    base, _ = pooled(found["one attempt"], cuts)
-    return score(*pooled(found["clairvoyant"], cuts), base) - score(*pooled(found["ours"], cuts), base)
+    base, best, mine = (figures(*pooled(found[name], cuts)) for name in ("one attempt", "clairvoyant", "ours"))
+    calls = WINDOW * len(lucks)
+    return score(best, base, calls).total - score(mine, base, calls).total
 
 
 def pooled(run: list[Month], cuts: list[slice]) -> tuple[Any, Any]:
@@ -203,7 +201,8 @@ def show(title: str, found: dict[str, list[Month]], lucks: list[Luck], changes: 
         fine = took[np.isfinite(took)]
         points = "  ".join(f"{1e3 * float(each):7.1f}" for each in np.quantile(fine, POINTS))
         load = float(np.mean([month.made.mean() for month in run]))
-        print(f"  {name:<12} success {100 * len(fine) / len(took):8.4f} %   p50 p90 p99 ms {points}   load {load:.4f}")
+        success = 100 * len(fine) / len(took)
+        print(f"  {name:<12} success {success:8.4f} %   p50 p90 p99 p99.9 ms {points}   load {load:.4f}")
     print(f"  within 2 points after 500 calls: {well}; at most one false alarm a week: {len(quiet) <= weeks}")
     return well and len(quiet) <= weeks
 

@@ -12,38 +12,35 @@ from unbreakable.testing import virtual_time
 sleep = ASYNCIO.sleep
 
 
+async def life(memory, *phases):
+    """Return the last outcome, and the status, of a program whose target takes so many seconds, so many times each."""
+    async with ub.FractalNode("n", effects="none", memory=memory) as node:
+        for seconds, times in phases:
+            for _ in range(times):
+                outcome = await node.execute(lambda s=seconds: sleep(s))
+        return outcome, node.get_status()
+
+
 def test_a_drift_that_was_forgotten_stays_forgotten():
     """A target that became slow is not taken for fast again after a restart."""
     memory = ub.LocalMemory()
 
-    async def life(*phases):
-        async with ub.FractalNode("n", effects="none", memory=memory) as node:
-            for seconds, times in phases:
-                for _ in range(times):
-                    await node.execute(lambda s=seconds: sleep(s))
-            return node.get_status().latency.p50
-
     with virtual_time():
-        asyncio.run(life((0.01, 3_000), (0.5, 600)))
+        asyncio.run(life(memory, (0.01, 3_000), (0.5, 600)))
+        _, status = asyncio.run(life(memory, (0.5, 1)))
 
-        assert 0.45 <= asyncio.run(life((0.5, 1))) <= 0.55
+    assert 0.45 <= status.latency.p50 <= 0.55
 
 
 def test_the_plan_of_before_a_drift_is_not_kept_beyond_it():
     """A program that ends before enough is known of what a target became begins with the plan of just then."""
     memory = ub.LocalMemory()
 
-    async def life(*phases):
-        async with ub.FractalNode("n", effects="none", memory=memory) as node:
-            for seconds, times in phases:
-                for _ in range(times):
-                    outcome = await node.execute(lambda s=seconds: sleep(s))
-            return outcome.attempts, node.get_status().plan["observations"]
-
     with virtual_time():
-        asyncio.run(life((0.01, 600), (0.5, 15)))
+        asyncio.run(life(memory, (0.01, 600), (0.5, 15)))
+        outcome, status = asyncio.run(life(memory, (0.5, 1)))
 
-        assert asyncio.run(life((0.5, 1))) == (1, 0)
+    assert (1, 0) == (outcome.attempts, status.plan["observations"])
 
 
 def test_a_drift_is_forgotten_by_all_who_learn_of_it():

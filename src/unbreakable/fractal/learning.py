@@ -221,7 +221,7 @@ def aggregate(target: Target, batch: Batch, fresh: Traffic, now: float) -> None:
     """Add the batch, as a statistic *fresh*, to the others; what is old loses weight."""
     did(target, "learn.patterns.aggregate")
     target.traffic.merge(fresh)
-    target.learned_at, target.aged_at = now, target.aged_at or now
+    target.learned_at, target.aged_at = now, now if target.aged_at is None else target.aged_at
     is_old = target.latency.count >= AGE_EACH and now - target.aged_at >= HOUR
     if is_old or target.latency.count > AGE_AT:
         target.traffic.halve()
