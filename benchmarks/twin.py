@@ -118,7 +118,7 @@ def figures(run: Run, world: World) -> dict[str, float]:
 
 def strategies(world: World, model: Model) -> list[Weighed]:
     """Return the plan of each strategy, and what is predicted of it."""
-    before = Plan(effects="none", deadline=world.deadline)
+    before = Plan(effects="none", budget=None, deadline=world.deadline)  # the truth has none, either
     return weigh(model, before, lambda _: True, weights=ScoreWeights(), u=0.5)
 
 

@@ -105,6 +105,7 @@ class Simulating:
             observations=0 if cold else traffic.count,
             plan=(before if cold else winner.plan).to_dict(),
             distrust=distrust,
+            weights=self.rules.weights,
         )
 
     def _weigh(self, target: str, before: Plan, traffic: Traffic, u: float) -> tuple[list[Weighed], Weighed]:

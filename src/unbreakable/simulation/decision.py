@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unbreakable.record import Record
+from unbreakable.simulation.score import ScoreWeights, exchange_rates
 from unbreakable.simulation.weigh import Universe
 
 
@@ -19,6 +20,7 @@ class Decision(Record):
     ``model_age`` is how many seconds ago the model last learned, None before it learned anything; then the universes
     rest on a guess of what targets are like, and the winner is "balanced", which is in force until something is known.
     ``plan`` holds the winner's settings; ``observations`` is the number of attempts that the model rests on.
+    ``weights`` are those that scores were weighed with; tables end with what they make changes worth, in points.
     ``distrust`` is which share of the latest medians, p99s and success rates was within the bands that should hold
     90 % of them, if that is below 80 %: then the model is not trusted, and the winner is "balanced"; None where it is.
     """
@@ -30,6 +32,7 @@ class Decision(Record):
     observations: int
     plan: Mapping[str, Any]
     distrust: float | None
+    weights: ScoreWeights
 
     def _repr_html_(self) -> str:
         """Return the decision as a table for a notebook."""
@@ -37,7 +40,8 @@ class Decision(Record):
         cells = (map(html.escape, _cells(each)) for each in self.universes)
         rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
         head = "".join(f"<th>{each}</th>" for each in heads)
-        return f"<table><caption>{html.escape(self._title())}</caption><tr>{head}</tr>{rows}</table>"
+        foot = f'<tfoot><tr><td colspan="{len(heads)}">{html.escape(self._worth())}</td></tr></tfoot>'
+        return f"<table><caption>{html.escape(self._title())}</caption><tr>{head}</tr>{rows}{foot}</table>"
 
     def explain(self) -> str:
         """Return the decision as a table in plain text."""
@@ -51,7 +55,11 @@ class Decision(Record):
                 f"  {name:<13} {score:>5}  {time:>5}   {quality:>5}  {risk:>5}  {success:<25}  {p50:<7}  {p99:<22} "
                 f"{load}  {why}"
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, f"  {self._worth()}"])
+
+    def _worth(self) -> str:
+        rates = exchange_rates(self.weights)
+        return "points: " + ", ".join(f"{change} {points:+.1f}" for change, points in rates.items())
 
     def _title(self) -> str:
         seen = "a guess: nothing was learned yet" if self.model_age is None else f"{self.observations} attempts"

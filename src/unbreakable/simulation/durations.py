@@ -47,9 +47,12 @@ class Durations:
         buckets -= self.offsets[:rows]
         return np.bincount(buckets.ravel(), weights.ravel(), rows * self.size).reshape(rows, self.size)
 
-    def summary(self, kind_of: Any) -> tuple[Any, Any]:
-        """Return the share of successes under each plan, and the quantiles of their durations; *kind_of* each plan."""
-        mass = (self.kinds + self.any)[kind_of] + self.plans
+    def mass(self, kind_of: Any) -> Any:
+        """Return how likely calls end well after how long, a row for each plan; *kind_of* says of which kind it is."""
+        return (self.kinds + self.any)[kind_of] + self.plans
+
+    def summary(self, mass: Any) -> tuple[Any, Any]:
+        """Return the share of successes of each row of *mass*, and the quantiles of how long they take."""
         rows = np.arange(len(mass))[:, None]
         reached = mass.cumsum()
         ends = reached[self.size - 1 :: self.size, None]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unbreakable.policies import Plan, Retry
+from unbreakable.simulation.affordable import afforded
 from unbreakable.simulation.attempts import attempts_of, kinds_of, race
 from unbreakable.simulation.durations import Durations
 from unbreakable.simulation.model import FOR_EVER, Model
@@ -27,17 +28,21 @@ NONE, NEVER = np.float32(0.0), 1e30
 def evaluate(model: Model, plans: Sequence[Plan], deadline: float, count: int = UNIVERSES) -> list[Prediction]:
     """Return what each of *plans* would do to calls that have *deadline* seconds, played in *count* universes."""
     different = {_settings(plan): plan for plan in plans}
-    played = _Played(model, list(different.values()), min(deadline, LONG), count)
-    success, quantiles = played.told.summary(played.kinds.of_plan)
-    told = dict(
-        zip(different, zip(success.tolist(), played.load.tolist(), quantiles.tolist(), strict=True), strict=True)
-    )
+
+    def play(plans: list[Plan]) -> _Played:
+        return _Played(model, plans, min(deadline, LONG), count)
+
+    asked = list(different.values())
+    played = play(asked)
+    mass, load = afforded(asked, *played.rows(), lambda plans: play(plans).rows())
+    success, quantiles = played.told.summary(mass)
+    told = dict(zip(different, zip(success.tolist(), load.tolist(), quantiles.tolist(), strict=True), strict=True))
     return [_prediction(*told[_settings(plan)]) for plan in plans]
 
 
 def _settings(plan: Plan) -> tuple[Any, ...]:
     """Return what is the same of plans that differ in nothing but their names: the very same policies."""
-    return id(plan.retry), id(plan.timeout), id(plan.hedge), plan.effects
+    return id(plan.retry), id(plan.timeout), id(plan.hedge), id(plan.budget), plan.effects
 
 
 def _prediction(success: float, load: float, quantiles: list[float]) -> Prediction:
@@ -87,6 +92,10 @@ class _Played:
             self.load = self.load + more[self.kinds.of_plan]
             if self.most > 1:
                 self.load += self._repeated(failed)
+
+    def rows(self) -> tuple[Any, Any]:
+        """Return how likely calls end well after how long, and how many requests they make: a row for each plan."""
+        return self.told.mass(self.kinds.of_plan), self.load
 
     def _failing(self, bad: Any) -> Any:
         """Return how often requests fail when that large a share of the times is *bad*."""

@@ -9,7 +9,7 @@ risk     100 without extra requests; 5 % of them cost 4 points, 10 % cost 16, 25
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from unbreakable.policies import check
@@ -19,6 +19,7 @@ from unbreakable.simulation.prediction import Prediction
 HEADROOM = 0.25  # share of extra requests that a target is thought to bear
 OF_P50, OF_P90, OF_P99 = 0.4, 0.2, 0.4  # what each weighs in the score of time
 TENFOLD = 50.0  # points of it for being ten times as fast
+SURELY = 10**9  # observations: then what they cannot show counts no more
 NINES = 4.0  # of success that count as perfect
 
 
@@ -55,6 +56,28 @@ def score(found: Prediction, baseline: Prediction, observations: int, weights: S
     risk = 100.0 * (1.0 - _clipped((found.load - 1.0) / HEADROOM) ** 2)
     total = weights.time * time + weights.quality * quality + weights.risk * risk
     return Scores(time, quality, risk, total / (weights.time + weights.quality + weights.risk))
+
+
+def exchange_rates(weights: ScoreWeights) -> dict[str, float]:
+    """Return what each of some changes adds to the total with these *weights*, in points.
+
+    >>> [round(points, 1) for points in exchange_rates(ScoreWeights()).values()]
+    [12.5, 4.5, 1.8, -0.8, -3.2, -20.0]
+    """
+    alone = Prediction(success=0.9, p50=1.0, p90=1.0, p99=1.0, p999=1.0, load=1.0)
+    changed = {
+        "ten times fewer failures": replace(alone, success=0.99),
+        "twice as fast": replace(alone, p50=0.5, p90=0.5, p99=0.5),
+        "half the p99": replace(alone, p99=0.5),
+        "5 % more requests": replace(alone, load=1.05),
+        "10 %": replace(alone, load=1.1),
+        "25 %": replace(alone, load=1.25),
+    }
+
+    def total(found: Prediction) -> float:
+        return score(found, alone, SURELY, weights).total
+
+    return {change: total(found) - total(alone) for change, found in changed.items()}
 
 
 def _time(seconds: float, baseline: float) -> float:

@@ -112,6 +112,17 @@ def test_a_decision_shows_every_universe_and_the_reason():
     assert all(0.0 <= each.score <= 100.0 for each in decision.universes)
 
 
+def test_a_decision_says_what_changes_are_worth():
+    """Both forms of its table end with the exchange rates of the weights that it was made with."""
+    even = ub.QuantumSimulationEngine(weights=ub.ScoreWeights(time=1, quality=0, risk=0)).simulate("never seen")
+    usual = ub.QuantumSimulationEngine().simulate("never seen")
+
+    assert "ten times fewer failures +12.5, twice as fast +4.5, half the p99 +1.8" in usual.explain()
+    assert usual.explain().endswith("5 % more requests -0.8, 10 % -3.2, 25 % -20.0")
+    assert "ten times fewer failures +0.0, twice as fast +15.1" in even.explain()
+    assert all(line in each._repr_html_() for each in (usual, even) for line in [each.explain().split("\n  ")[-1]])
+
+
 def test_a_target_nobody_heard_of_is_weighed_by_a_guess_that_says_so():
     """Nothing was learned, so the careful default wins and the model has no age."""
     decision = ub.QuantumSimulationEngine().simulate("never seen")

@@ -17,7 +17,7 @@ from unbreakable.simulation.spells import Spells
 from unbreakable.simulation.universes import universes
 from unbreakable.stats import Traffic
 
-ONCE = Plan(effects="idempotent", retry=Retry(1), timeout=None, hedge=None)
+ONCE = Plan(effects="idempotent", retry=Retry(1), timeout=None, hedge=None, budget=None)
 
 
 @functools.cache  # it is only read

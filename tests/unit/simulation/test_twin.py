@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,13 +21,13 @@ from unbreakable.stats import Traffic
 
 LAW = mixture(lognormal(0.02, 0.008), lognormal(0.4, 0.1), 0.15)  # three answers in twenty are slow
 WORLD = World("x", "", (Endpoint(LAW, 0.1, 0.1, fault=0.02),), 500.0, 1.0)
-PLAN = Plan(effects="none", retry=Retry(3, backoff=Backoff(0.05, jitter=False)), deadline=1.0)
+PLAN = Plan(effects="none", retry=Retry(3, backoff=Backoff(0.05, jitter=False)), budget=None, deadline=1.0)
 PLANS = {
     "retries": PLAN,
-    "copies": Plan(effects="none", retry=None, hedge=Hedge(0.05, most=2)),
-    "retries and copies": Plan(effects="none", retry=PLAN.retry, hedge=Hedge(0.05)),
-    "a soft limit": Plan(effects="none", retry=PLAN.retry, timeout=Timeout(0.6, learned=True)),
-    "a hard limit": Plan(effects="none", retry=PLAN.retry, timeout=Timeout(0.3), hedge=Hedge(0.06)),
+    "copies": replace(PLAN, retry=None, hedge=Hedge(0.05, most=2)),
+    "retries and copies": replace(PLAN, hedge=Hedge(0.05)),
+    "a soft limit": replace(PLAN, timeout=Timeout(0.6, learned=True)),
+    "a hard limit": replace(PLAN, timeout=Timeout(0.3), hedge=Hedge(0.06)),
 }
 
 

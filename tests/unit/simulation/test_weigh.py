@@ -228,7 +228,8 @@ def test_a_strategy_in_force_that_fails_more_calls_is_left():
 
 def test_no_load_saved_is_worth_calls_that_fail():
     """With nothing but the load to be judged by, the winner still fails no more than half a point more calls."""
-    ranked = weighed(model(fails=0.25), weights=ScoreWeights(time=0.0, quality=0.0, risk=1.0))
+    before = Plan(effects="idempotent", budget=None)
+    ranked = weighed(model(fails=0.25), before, weights=ScoreWeights(time=0.0, quality=0.0, risk=1.0))
     surest = max(one.prediction.success for one in ranked)
 
     assert [one for one in ranked if surest - one.prediction.success > 0.01]
