@@ -30,8 +30,8 @@ def afforded(plans: Sequence[Plan], mass: Any, load: Any, play: Play) -> tuple[A
     dear = np.flatnonzero(lacks > 0.0)
     if not dear.size:
         return mass, load
-    cheaper = [[replace(plans[each], hedge=None, **one) for each in dear.tolist()] for one in ({}, {"retry": ONCE})]
-    masses, loads = play([plan for rung in cheaper for plan in rung])
+    plain = [replace(plans[each], hedge=None) for each in dear.tolist()]
+    masses, loads = play([*plain, *(replace(plan, retry=ONCE) for plan in plain)])
     mass, load = mass.copy(), load.copy()
     for number, place in enumerate(dear.tolist()):
         rows = number + len(dear), number
