@@ -31,6 +31,7 @@ class Flow:
         self.limiter: Limiter | None = None
         self.shedding = None if plan.throttle is None else Shedding(plan.throttle.accept)
         self.is_shedding, self.serving = False, Serving()
+        self.answers = 0  #: failures that were answers, as a 404 is
         self.gate = None if plan.concurrency is None else Gate(first(plan.concurrency, plan))
         self.most = None if plan.concurrency is None else most(plan.concurrency, plan)
         self.lock, self.poured_at = new_lock(), 0.0
@@ -86,7 +87,7 @@ class Flow:
 
         *successes* counts them, if need be; the next one is waited for *most* seconds at most.
         """
-        return says_full(failure) and self.serving.is_on(successes(), now, most=most)
+        return says_full(failure) and self.serving.is_on(successes() + self.answers, now, most=most)
 
     def is_full(self) -> None:
         """Note that somebody found no place."""

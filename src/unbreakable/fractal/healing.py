@@ -12,10 +12,11 @@ from unbreakable.fractal.overtaking import overtake
 from unbreakable.fractal.peace import heed
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
-from unbreakable.outcome import Failure, Result, Success, in_one_line
+from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
+from unbreakable.policies.full import OURS
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
 from unbreakable.policies.under_way import is_of
@@ -241,9 +242,11 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         cause = root_cause(failure.error)
     failure = failure.but(signature=signature, cause=cause)
     foresee(ctx, failure)
-    ctx.target.take(failure, blamed=verdict(failure, ctx) is False, goes_on=ctx.laggard is not None)
-    if ctx.target.flow is not None and ctx.laggard is None:
-        ctx.target.flow.failed(ctx.node, failure, ctx.runtime.now())
+    says, flow = verdict(failure, ctx), ctx.target.flow
+    ctx.target.take(failure, blamed=says is False, goes_on=ctx.laggard is not None)
+    if flow is not None and ctx.laggard is None and not is_refused_inside(failure, ctx):
+        flow.answers += says is True and not flow.says_full(failure)
+        flow.failed(ctx.node, failure, ctx.runtime.now())
     heed(ctx, failure)
     book.trouble = in_one_line(failure.error)
     book.tell(in_words(failure))
@@ -255,6 +258,14 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         elapsed=failure.elapsed,
     )
     return failure
+
+
+def is_refused_inside(failure: Failure, ctx: Context) -> bool:
+    """Return whether a call inside the attempt, of the very same node, was refused by a limit or a throttle of ours.
+
+    That of another node is a target that bears no more; this one is at its own limit already, and would count it twice.
+    """
+    return ctx.node.name in ctx.broken and is_a(failure.error, OURS)
 
 
 def in_words(failure: Failure) -> str:

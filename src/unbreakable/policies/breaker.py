@@ -9,15 +9,18 @@ from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
 from unbreakable.events import CircuitOpened, CircuitRamping, Event
 from unbreakable.outcome import Failure, Result, is_a
 from unbreakable.policies.circuit import Circuit
+from unbreakable.policies.effects import is_unsent
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.terms import Terms
 from unbreakable.runtime import Place
 
-OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well: it answered, and was right
+OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well, as far as anybody knows
+SAID_NO = (Kind.INVALID, Kind.CREDENTIALS, Kind.THROTTLED)  # it answered, and was right, unless it was never asked
 MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its target is to blame
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 ENDLESS = float("inf")
+PART = -1  # the stamp of what is let through as a part of a call that was: of that the circuit is told
 A_MOMENT = 0.001  # seconds, as which a rest is told
 _new = Exception.__new__
 
@@ -110,8 +113,19 @@ class CircuitBreaker(Terms):
 
 
 def admitted(circuit: Circuit, ctx: Context, now: float) -> tuple[int | None, type[Event] | None]:
-    """Return the stamp of a permit, None when there is none or it is of no use to this call, and what happened."""
+    """Return the stamp of a permit, None when there is none or it is of no use to this call, and what happened.
+
+    A part of a call needs none where that has one: with one permit, a call that makes another would never end well.
+    """
+    if circuit.stamp is None and is_part(ctx, circuit):
+        return PART, None
     return circuit.admit(now) if circuit.has_time(now, ctx.started, ctx.deadline) else (None, None)
+
+
+def is_part(ctx: Context, circuit: Circuit) -> bool:
+    """Return whether the call of *ctx* is a part of one that the *circuit* of its target would let through by now."""
+    around = ctx.around
+    return around is not None and around.stamp in (PART, circuit.generation)
 
 
 def rests_until(circuit: Circuit, moment: float) -> bool:
@@ -150,20 +164,24 @@ def resting(name: str, circuit: Circuit, rest: float, notes: Sequence[str] = ())
 def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool | None:
     """Return what an attempt says about its target; None for nothing; *wanted*: its caller has not cancelled it.
 
-    A refusal, ours or further in, a caller's deadline or cancellation, and a request, or credentials, that the target
-    rightly calls wrong say nothing; nor does what a remedy is about to mend, nor the first item of a generator, whose
-    end will tell, unless it is a probe.  A deadline of the node's own, spent on this attempt for the most part, does,
-    and a limit of which the target had the most; a learned one, which may be too short for a target that became slow,
-    only for a probe.
+    A target that rightly calls a request wrong, or its credentials, or one too many, is as well as one that answers.
+    A refusal, ours or further in, and a caller's deadline or cancellation say nothing; nor does what a remedy is about
+    to mend, nor the first item of a generator, whose end will tell, unless it is a probe.  A deadline of the node's
+    own, spent on this attempt for the most part, does, and a limit of which the target had the most; a learned one,
+    which may be too short for a target that became slow, only for a probe.  So does a failure that is not repeated:
+    what opens no circuit keeps none from closing.
     """
+    probing = ctx.target.circuit.is_probing
     if not isinstance(result, Failure):
-        return None if ctx.stream is not None and not ctx.target.circuit.is_probing else True
-    if ctx.blameless or result.mendable or (not wanted and ctx.is_unwanted()):
+        return None if ctx.stream is not None and not probing else True
+    if result.mendable or (not wanted and ctx.is_unwanted()):
+        return None
+    if result.kind in SAID_NO and has_answered(result, ctx):
+        return True
+    if ctx.blameless or (result.soft and not probing):
         return None
     if not is_repeatable(result.error, ctx):
-        return None
-    if result.soft and not ctx.target.circuit.is_probing:
-        return None
+        return (probing and not result.cut) or None
     is_refusal = is_a(result.error, Rejected)
     if result.cut and is_refusal:
         ours = ctx.deadline_is_ours and result.elapsed >= MOSTLY * (ctx.deadline - ctx.started)
@@ -187,10 +205,17 @@ def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit:
     return None if ctx.target.serves_others(result, ctx.runtime.now()) else False
 
 
+def has_answered(failure: Failure, ctx: Context) -> bool:
+    """Return whether *failure*, of a kind with which targets refuse a request, is a word of the target itself."""
+    if failure.kind is Kind.THROTTLED:
+        return ctx.blameless
+    return not (failure.cut or is_a(failure.error, Rejected) or is_unsent(failure.error))
+
+
 def is_still_let_through(ctx: Context) -> bool:
     """Return whether the circuit would not refuse the attempt of *ctx*, which it let through, by now."""
     circuit: Circuit = ctx.target.circuit
-    return circuit.stamp is not None or circuit.generation == ctx.stamp
+    return circuit.stamp is not None or ctx.stamp in (PART, circuit.generation)
 
 
 def is_repeatable(error: Exception, ctx: Context) -> bool:

@@ -80,22 +80,10 @@ class Circuit:
     """
 
     __slots__ = (
-        *("alert", "closed_at", "counts", "followers", "generation", "held", "in_vain", "latest", "line", "lock"),
-        *("needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent", "relieved", "rested"),
-        *("rests", "run"),
-        *(
-            "run_began",
-            "settings",
-            "shut",
-            "slow",
-            "stamp",
-            "state",
-            "told",
-            "too_slow",
-            "until",
-            "watches_successes",
-            "when_switched",
-        ),
+        *("alert", "closed_at", "counts", "first_probe", "followers", "generation", "held", "in_vain", "latest"),
+        *("line", "lock", "needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent"),
+        *("relieved", "rested", "rests", "run", "run_began", "settings", "shut", "slow", "stamp", "state", "told"),
+        *("too_slow", "until", "watches_successes", "when_switched"),
     )
     held: float  #: seconds after which a permit that has not come back is given out anew
 
@@ -104,6 +92,7 @@ class Circuit:
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = self.slow = 0
         self.run_began = 0.0  #: when the first attempt of the row began that failed
+        self.first_probe = 0  #: the generation from which on permits were given out to see whether the target is back
         self.needs = 0.0  #: seconds that a probe should have, since one with less ended without a verdict
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.latest = -math.inf  #: when the attempt began that succeeded lately
@@ -142,7 +131,7 @@ class Circuit:
         """Take a verdict and return what happened to the circuit; *ok* is None when it says nothing of the target."""
         with self.lock:
             if stamp != self.generation:
-                if ok and self.is_probing:
+                if ok and self.is_probing and stamp >= self.first_probe:
                     self._wait_longer(now, elapsed)
                 return None
             if ok and self.too_slow is not None and elapsed > self.too_slow:
@@ -316,6 +305,8 @@ class Circuit:
         self.rests += 1
         if self.state is State.OPEN:
             self.until = now + self.rested
+        if before in COUNTING:
+            self.first_probe = self.generation
         self.recent = self._nothing_recent()
 
     def _rest_after(self, vain: int) -> float:

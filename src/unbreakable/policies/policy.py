@@ -127,6 +127,14 @@ class Context(Alarm):
         return self.above if self.whole is None else self.whole.parent
 
     @property
+    def around(self) -> Context | None:
+        """Return the attempt that this call is a part of, if it goes to the same target, as where one calls itself."""
+        scope = self.parent
+        while scope is not None and not (scope.live and getattr(scope, "target", None) is self.target):
+            scope = scope.parent
+        return scope
+
+    @property
     def deeds(self) -> Deeds:
         """Return what the calls inside this attempt have done so far; of a call, what its attempts have."""
         deeds = self.own_deeds

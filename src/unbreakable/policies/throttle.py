@@ -31,7 +31,8 @@ class Throttle(Preset):
         """Run *inner*, or refuse the call by chance."""
         flow = ctx.target.flow
         flow.look(ctx.node, ctx.runtime.now())
-        if ctx.first is None and (share := flow.share(ctx.runtime.now(), importance())) > 0.0:
+        share = 0.0 if ctx.first is not None else flow.share(ctx.runtime.now(), importance())
+        if share > 0.0 and ctx.around is None:  # a part of a call that is sent is sent
             if ctx.runtime.random() < share:
                 flow.shed(ctx.runtime.now())
                 error = Throttled(f"{ctx.node.name} refuses too much: {share:.0%} of the calls are not even sent")

@@ -9,11 +9,12 @@ risk     100 without extra requests; 5 % of them cost 4 points, 10 % cost 16, 25
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
+from unbreakable.record import Preset
 from unbreakable.simulation.prediction import Prediction
 
 HEADROOM = 0.25  # share of extra requests that a target is thought to bear
@@ -23,8 +24,7 @@ SURELY = 10**9  # observations: then what they cannot show counts no more
 NINES = 4.0  # of success that count as perfect
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreWeights:
+class ScoreWeights(Preset):
     """Weigh time, quality and safety; the weights are shares of their sum."""
 
     time: float = 0.3

@@ -103,8 +103,8 @@ async def open_circuit_is_not_retried(peer):
 
 @behaviour(
     "only exceptions are told to the circuit",
-    "    if ctx.blameless or result.mendable or",
-    '    if type(result.error).__name__ == "VerificationFailed" or ctx.blameless or result.mendable or',
+    "    if result.mendable or (not wanted",
+    '    if type(result.error).__name__ == "VerificationFailed" or result.mendable or (not wanted',
 )
 async def wrong_results_open(peer):
     """Results that are not what was asked for open the circuit, though nothing is raised."""

@@ -97,8 +97,8 @@ async def fallback_is_visible(peer):
 
 @behaviour(
     "the circuit takes the fallback's word",
-    "    if ctx.blameless or result.mendable or",
-    "    if ctx.node.settings.fallback is not None or ctx.blameless or result.mendable or",
+    "    if result.mendable or (not wanted",
+    "    if ctx.node.settings.fallback is not None or result.mendable or (not wanted",
 )
 async def fallback_hides_nothing_from_the_circuit(peer):
     """A target that is down opens its circuit, though a fallback answers all callers."""

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from unbreakable.errors import CircuitOpen, DeadlineExceeded, Kind, VerificationFailed
+from unbreakable.errors import CircuitOpen, DeadlineExceeded, Kind, NotSent, VerificationFailed
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Context, Plan, Retry, Timeout
-from unbreakable.policies.breaker import is_still_let_through, refusal, resting, verdict
+from unbreakable.policies.breaker import PART, is_still_let_through, refusal, resting, verdict
 
 DOWN = Failure(OSError("down"))
 LATE = DeadlineExceeded("too late")
@@ -42,15 +42,24 @@ def half_open(breaker, now=0.0):
         (DOWN, {}, False, False),
         (DOWN, {"blameless": True}, None, None),
         (DOWN, {"unwanted": True}, None, None),
-        (DOWN, {"plan": Plan(retry=Retry(on=KeyError))}, None, None),
+        (DOWN, {"plan": Plan(retry=Retry(on=KeyError))}, None, True),
+        (Failure(TimeoutError(), cut=True, elapsed=1.9), {"plan": Plan(retry=Retry(on=KeyError))}, None, None),
         (DOWN, {"plan": Plan(retry=Retry(on=OSError))}, False, False),
         (DOWN, {"plan": Plan(retry=None)}, False, False),
         (Failure(VerificationFailed("no")), {"plan": Plan(retry=Retry(on=KeyError))}, False, False),
         (Failure(OSError("down"), mendable=True), {}, None, None),
         (Failure(OSError("down"), soft=True), {}, None, False),
         (Failure(CircuitOpen("further in")), {}, None, None),
-        (Failure(OSError("no"), Kind.INVALID), {}, None, None),
-        (Failure(OSError("no"), Kind.CREDENTIALS), {}, None, None),
+        (Failure(OSError("no"), Kind.INVALID), {}, True, True),
+        (Failure(OSError("no"), Kind.CREDENTIALS), {}, True, True),
+        (Failure(OSError("no"), Kind.CREDENTIALS), {"blameless": True}, True, True),
+        (Failure(OSError("no"), Kind.CREDENTIALS, mendable=True), {}, None, None),
+        (Failure(OSError("no"), Kind.CREDENTIALS), {"plan": Plan(retry=Retry(on=KeyError))}, True, True),
+        (Failure(OSError("no"), Kind.INVALID, cut=True), {}, None, None),
+        (Failure(CircuitOpen("further in"), Kind.INVALID), {}, None, None),
+        (Failure(NotSent("no such address"), Kind.INVALID), {}, None, None),
+        (Failure(OSError("slower"), Kind.THROTTLED), {"blameless": True}, True, True),
+        (Failure(OSError("down for a while"), Kind.THROTTLED), {}, False, False),
         (Failure(OSError("no"), Kind.BUG), {}, None, None),
         (Failure(OSError("no"), Kind.TIMEOUT), {}, False, False),
         (Failure(LATE, elapsed=9.5), {}, None, None),
@@ -83,6 +92,7 @@ def test_an_attempt_says_only_what_it_can_know_of_its_target(result, fields, cal
         (0, True, 5, True),
         (5, False, 5, True),
         (4, False, 5, False),
+        (PART, False, 5, True),
     ],
 )
 def test_whoever_was_let_through_before_it_opened_is_not_any_more(stamp, free, generation, through):
