@@ -16,8 +16,8 @@ from unbreakable.stats import Lags
 from unbreakable.stats.lags import spread
 
 MOST_KEPT = 16  # failures after which attempts are told apart
-MOST_FOLLOWED, FEW = 64, 8  # failures at a time: few of a target that failed as often the last time as well
-SLOWLY = 1.0 / 256.0  # what the latest failure weighs in how many failures one of them stands for as a rule
+MOST_FOLLOWED = 64  # failures at a time: of more some stand for others
+SLOWLY = 1.0 / 1024.0  # what the latest failure weighs in how many failures one of them stands for as a rule
 KEPT_FOR = 20.0  # seconds: what fails later has other reasons
 QUIET = 2.0  # seconds after which a failure is one of others
 HEAVIEST = 4.0  # times as much as usual that one failure counts which stands for many
@@ -46,7 +46,7 @@ class Aftermath:
         self.kept: list[tuple[float, float]] = []
         self.latest = -math.inf  #: when the latest failed attempt began
         self.is_last = False  #: whether nothing was counted that came after it
-        self.count, self.stride, self.is_down = 0, 1, False
+        self.count, self.stride, self.dice = 0, 1, 1
         self.usual = 1.0  #: stride, as a mean
         self.seen_until: float | None = None
         self.gap: float | None = None  #: seconds between a failure and the first success after it, as a mean
@@ -61,19 +61,17 @@ class Aftermath:
         """
         at, before, self.seen_until = self.seen_until, 0, now - usual
         in_order = sorted(faults, key=lambda each: (each.after, each.began))
-        most, self.is_down = FEW if self.is_down else MOST_FOLLOWED, len(faults) > MOST_FOLLOWED
-        to_keep = deque(sorted(fault.began for fault in in_order[:most]))
-        for fault in in_order[:most]:
+        each_for = max(1, -(-len(in_order) // MOST_FOLLOWED))
+        chosen = in_order if each_for == 1 else [fault for fault in in_order if self._roll() * each_for < 1.0]
+        to_keep = deque(sorted(fault.began for fault in chosen))
+        for fault in chosen:
             until = fault.began + fault.seconds - usual
             while to_keep and to_keep[0] <= max(fault.began, until):  # what begins while it fails comes after it, too
-                self._keep(lags, to_keep.popleft())
+                self._keep(lags, to_keep.popleft(), each_for)
             self._between(lags, fault.after - before, at, until, fault.relieved)
             self._failed(lags, fault.began)
             at, before = until, max(before, fault.after)
-        if len(faults) <= most:
-            self._between(lags, good - before, at, now - usual, relieved)
-        else:
-            self.latest = in_order[-1].began
+        self._between(lags, good - before, at, now - usual, relieved)
 
     def _between(self, lags: Lags, good: int, begin: float | None, end: float, relieved: float) -> None:
         if good <= 0 or begin is None or end <= begin:
@@ -101,19 +99,25 @@ class Aftermath:
             lags.update(failed=True)
         self.latest, self.is_last = began, True
 
-    def _keep(self, lags: Lags, began: float) -> None:
-        """Count a failure after those that are kept, and keep it, too, if it is its turn."""
+    def _keep(self, lags: Lags, began: float, each_for: int) -> None:
+        """Count a failure, which stands for so many, after those that are kept, and keep it, too, if it is its turn."""
         self.kept = [each for each in self.kept if 0.0 <= began - each[0] < KEPT_FOR]
         for failed_at, weight in self.kept:
-            lags.update(began - failed_at, self._heavy(weight), failed=True)
+            lags.update(began - failed_at, each_for * self._heavy(weight), failed=True)
         self.count += 1
-        self.usual += SLOWLY * (self.stride - self.usual)
+        stands_for = float(self.stride * each_for)
+        self.usual += min(1.0, SLOWLY * each_for) * (stands_for - self.usual)
         if self.count % self.stride == 0:
             if len(self.kept) >= MOST_KEPT:
                 self._thin_out()
-            self.kept.append((began, self.stride))
+            self.kept.append((began, float(self.stride * each_for)))
         if len(self.kept) < MOST_KEPT // 2:
             self.stride = max(1, self.stride // 2)
+
+    def _roll(self) -> float:
+        """Return a number below 1: chosen at even distances none would be right after another one."""
+        self.dice = (self.dice * 1_103_515_245 + 12_345) % 2**31
+        return self.dice / 2**31
 
     def _heavy(self, weight: float) -> float:
         return min(HEAVIEST, weight / self.usual)

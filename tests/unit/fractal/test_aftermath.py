@@ -8,7 +8,7 @@ from bisect import bisect_left
 
 import pytest
 
-from unbreakable.fractal.aftermath import FEW, HEAVIEST, MOST_FOLLOWED, MOST_KEPT, Aftermath, Fault
+from unbreakable.fractal.aftermath import MOST_FOLLOWED, MOST_KEPT, Aftermath, Fault
 from unbreakable.simulation.spells import spells
 from unbreakable.stats import Lags
 
@@ -161,16 +161,40 @@ def test_a_clock_that_steps_back_counts_nothing_twice():
     assert all(0.0 <= failed <= seen for _, seen, failed in lags.value())
 
 
-def test_of_very_many_failures_some_are_followed():
-    """A target that is down costs no more than one that fails now and then, and what comes next is followed again."""
-    lags, after = Lags(), Aftermath()
-    after.follow(lags, [Fault(number, 10.0 + number / 100, 0.1, NEVER) for number in range(1_000)], 1_000, NEVER, 30.0)
-    counted = sum(failed for _, _, failed in lags.value())
-    after.follow(lags, [Fault(number, 30.0 + number / 100, 0.1, NEVER) for number in range(1_000)], 1_000, NEVER, 50.0)
-    again = sum(failed for _, _, failed in lags.value()) - counted
-    after.follow(lags, [], 10, NEVER, 51.0)
+class Counting(Lags):
+    """Counts how often it is told something."""
 
-    assert counted < MOST_FOLLOWED * MOST_KEPT * HEAVIEST
-    assert again <= FEW * MOST_KEPT * HEAVIEST
-    assert 39.99 == pytest.approx(after.latest)
-    assert sum(seen for _, seen, _ in lags.value()) > counted + again
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = 0
+
+    def update(self, lag: float = math.inf, times: float = 1.0, *, failed: bool = False) -> None:
+        self.told += failed
+        super().update(lag, times, failed=failed)
+
+
+def test_of_very_many_failures_some_stand_for_the_others():
+    """A target that is down costs no more than one that fails now and then, and all of its failures count."""
+    lags, after = Counting(), Aftermath()
+    after.follow(lags, [Fault(number, 10.0 + number / 100, 0.1, NEVER) for number in range(1_000)], 1_000, NEVER, 20.0)
+
+    assert lags.told <= MOST_FOLLOWED * MOST_KEPT + 1
+    assert 19.6 < after.latest < 20.0
+    row = next(row for row in lags.value() if 1.0 < row[0] < 2.0)
+    assert row[2] / row[1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_memory_of_spells_of_hundreds_of_failures_is_told():
+    """Trouble that lasts 1.5 s, in which 240 of 300 attempts fail, is remembered for as long, not for a part of it."""
+    dice, begun, now = random.Random(8), list[tuple[float, bool]](), 0.0
+    for _ in range(60):
+        for lasts, share in ((dice.expovariate(0.25), 0.002), (dice.expovariate(1.0 / 1.5), 0.8)):
+            until = now + lasts
+            while now < until:
+                now += dice.expovariate(200.0)
+                begun.append((now, dice.random() < share))
+    found = spells(learned(begun, 0.0), sum(failed for _, failed in begun) / len(begun))
+
+    assert found is not None
+    assert 0.5 < found.memory < 2.0  # 1 / (1 / 4 + 1 / 1.5) = 1.1 is true, and 60 spells tell it to a fifth
+    assert found.fails_in_trouble == pytest.approx(0.8, abs=0.1)
