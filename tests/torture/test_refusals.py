@@ -112,6 +112,24 @@ def test_failures_with_answers_between_them_are_no_row():
     assert {"SaysNo": 90, "ConnectionResetError": 10} == ends
 
 
+def test_calls_that_are_answered_by_a_no_earn_repeats():
+    """Of lookups that find nothing one in fifty is reset: each of those is repeated, as where all is found."""
+    made = 0
+
+    @ub.protect("names", effects="none", breaker=False, retry=ub.Retry(2, backoff=ub.Backoff(0.0)))
+    async def is_taken():
+        nonlocal made
+        made += 1
+        error = ConnectionResetError() if made % 50 == 0 else SaysNo(404)
+        await sleep(0.001)
+        raise error
+
+    with virtual_time():
+        ends = asyncio.run(told(is_taken, 500))
+
+    assert {"SaysNo": 2_000} == ends
+
+
 def test_a_full_target_that_says_no_to_others_serves_them():
     """One with five places refuses what is beyond, and answers 404 to the rest: that is no outage."""
     inside = 0

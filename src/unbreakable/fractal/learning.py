@@ -49,7 +49,7 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
         else:
             target.counts.failed += 1
         target.lost += ctx.made > 0
-    node.bear(ctx)
+    node.bear(ctx, result)
     if target.is_behind():
         learn_soon(node, target, ctx.runtime)
 

@@ -15,7 +15,7 @@ from unbreakable.policies.terms import Terms
 from unbreakable.runtime import Place
 
 OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well, as far as anybody knows
-SAID_NO = (Kind.INVALID, Kind.CREDENTIALS, Kind.THROTTLED)  # it answered, and was right, unless it was never asked
+SAID_NO = (Kind.INVALID, Kind.CREDENTIALS)  # it answered, and was right, unless it was never asked
 MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its target is to blame
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
@@ -176,7 +176,7 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool 
         return None if ctx.stream is not None and not probing else True
     if result.mendable or (not wanted and ctx.is_unwanted()):
         return None
-    if result.kind in SAID_NO and has_answered(result, ctx):
+    if is_answer(result) or (result.kind is Kind.THROTTLED and ctx.blameless):
         return True
     if ctx.blameless or (result.soft and not probing):
         return None
@@ -205,11 +205,9 @@ def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit:
     return None if ctx.target.serves_others(result, ctx.runtime.now()) else False
 
 
-def has_answered(failure: Failure, ctx: Context) -> bool:
-    """Return whether *failure*, of a kind with which targets refuse a request, is a word of the target itself."""
-    if failure.kind is Kind.THROTTLED:
-        return ctx.blameless
-    return not (failure.cut or is_a(failure.error, Rejected) or is_unsent(failure.error))
+def is_answer(failure: Failure) -> bool:
+    """Return whether *failure* is the target's no to a request: one that it has got, and that was wrong."""
+    return failure.kind in SAID_NO and not (failure.cut or is_a(failure.error, Rejected) or is_unsent(failure.error))
 
 
 def is_still_let_through(ctx: Context) -> bool:
