@@ -222,6 +222,13 @@ class Target:
         """Return how long the attempts that succeeded took, as far as folded."""
         return self.traffic.ok
 
+    def usual(self) -> float | None:
+        """Return how many seconds 99 of 100 answers take, for all that is known; None before any came."""
+        known = self.traffic.ok.value(0.99)
+        if known is not None:
+            return known
+        return max((*self.ring.copy(), *(each.attempt for each in self.detours.copy())), default=None)
+
     @property
     def successes(self) -> int:
         """Return how many calls succeeded, at once or after healing."""

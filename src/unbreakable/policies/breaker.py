@@ -17,6 +17,7 @@ from unbreakable.runtime import Place
 OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well, as far as anybody knows
 SAID_NO = (Kind.INVALID, Kind.CREDENTIALS)  # it answered, and was right, unless it was never asked
 MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its target is to blame
+A_SECOND, TIMES = 1.0, 2.0  # or seconds, before anything is known; or times as long as 99 of 100 answers take
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 ENDLESS = float("inf")
@@ -167,7 +168,7 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool 
     A target that rightly calls a request wrong, or its credentials, or one too many, is as well as one that answers.
     A refusal, ours or further in, and a caller's deadline or cancellation say nothing; nor does what a remedy is about
     to mend, nor the first item of a generator, whose end will tell, unless it is a probe.  A deadline of the node's
-    own, spent on this attempt for the most part, does, and a limit of which the target had the most; a learned one,
+    own, once the attempt has had its time, does, and a limit of which the target had the most; a learned one,
     which may be too short for a target that became slow, only for a probe.  So does a failure that is not repeated:
     what opens no circuit keeps none from closing.
     """
@@ -184,8 +185,7 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool 
         return (probing and not result.cut) or None
     is_refusal = is_a(result.error, Rejected)
     if result.cut and is_refusal:
-        ours = ctx.deadline_is_ours and result.elapsed >= MOSTLY * (ctx.deadline - ctx.started)
-        return False if ours else None
+        return False if ctx.deadline_is_ours and had_time(result, ctx) else None
     if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
         return None  # it was asked late
     return None if is_refusal or result.kind in OUR_FAULT else False
@@ -203,6 +203,16 @@ def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit:
     if not flow.says_full(result):
         return False  # as most failures
     return None if ctx.target.serves_others(result, ctx.runtime.now()) else False
+
+
+def had_time(failure: Failure, ctx: Context) -> bool:
+    """Return whether an attempt that a deadline cut has had its time: most of the call's, or more than answers take.
+
+    Who stood in line, or repeats, has less than the whole; where no answer ever came, a second is taken for enough.
+    """
+    usual = ctx.target.usual()
+    enough = A_SECOND if usual is None else TIMES * usual
+    return failure.elapsed >= min(enough, MOSTLY * (ctx.deadline - ctx.started))
 
 
 def is_answer(failure: Failure) -> bool:

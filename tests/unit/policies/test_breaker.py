@@ -34,6 +34,11 @@ def half_open(breaker, now=0.0):
 # ── what an attempt says of its target ───────────────────────────────────────────────────
 
 
+def unknown(circuit):
+    """Return a target from which no answer ever came."""
+    return SimpleNamespace(circuit=circuit, usual=lambda: None)
+
+
 @pytest.mark.parametrize(
     ("result", "fields", "calm", "probing"),
     [
@@ -63,8 +68,12 @@ def half_open(breaker, now=0.0):
         (Failure(OSError("no"), Kind.BUG), {}, None, None),
         (Failure(OSError("no"), Kind.TIMEOUT), {}, False, False),
         (Failure(LATE, elapsed=9.5), {}, None, None),
-        (Failure(LATE, cut=True, elapsed=9.0), {}, False, False),
-        (Failure(LATE, cut=True, elapsed=8.9), {}, None, None),
+        (Failure(LATE, cut=True, elapsed=6.0), {}, False, False),
+        (Failure(LATE, cut=True, elapsed=5.9), {}, None, None),
+        (Failure(LATE, cut=True, elapsed=4.5), {"deadline": 105.0}, False, False),
+        (Failure(LATE, cut=True, elapsed=4.4), {"deadline": 105.0}, None, None),
+        (Failure(LATE, cut=True, elapsed=1.0), {"target": unknown}, False, False),
+        (Failure(LATE, cut=True, elapsed=0.9), {"target": unknown}, None, None),
         (Failure(LATE, cut=True, elapsed=9.0), {"deadline_is_ours": False}, None, None),
         (Failure(TimeoutError(), cut=True, elapsed=1.0), {}, False, False),
         (Failure(TimeoutError(), cut=True, elapsed=1.7), {"aside": 0.1}, None, None),
@@ -76,10 +85,14 @@ def test_an_attempt_says_only_what_it_can_know_of_its_target(result, fields, cal
     """That it is well, or that it is not, or nothing; a probe, for which everybody waits, says a little more."""
     for circuit, expected in ((Circuit(CircuitBreaker()), calm), (half_open(CircuitBreaker())[0], probing)):
         ctx = Context()
-        ctx.plan, ctx.target, ctx.cancels = Plan(timeout=Timeout(2.0)), SimpleNamespace(circuit=circuit), 0
+        ctx.plan, ctx.target, ctx.cancels = (
+            Plan(timeout=Timeout(2.0)),
+            SimpleNamespace(circuit=circuit, usual=lambda: 3.0),
+            0,
+        )
         ctx.runtime, ctx.started, ctx.deadline = SimpleNamespace(cancellations=lambda: 0), 100.0, 110.0
         for name, value in fields.items():
-            setattr(ctx, name, value)
+            setattr(ctx, name, value(circuit) if value is unknown else value)
 
         assert expected is verdict(result, ctx)
         if "unwanted" in fields:
