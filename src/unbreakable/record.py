@@ -145,20 +145,25 @@ class Preset(Record):
         return dataclasses.field(default=default, repr=name not in cls.hidden, kw_only=name not in cls.__match_args__)
 
     def __init__(self, *values: Any, **fields: Any) -> None:
-        kind = type(self).__name__
-        if len(values) > len(self.__match_args__):
-            raise TypeError(
-                f"{kind}() takes {len(self.__match_args__)} positional arguments but {len(values)} were given"
-            )
-        for name, value in zip(self.__match_args__, values, strict=False):
-            if name in fields:
-                raise TypeError(f"{kind}() got multiple values for argument {name!r}")
-            fields[name] = value
+        if values:
+            self._place(values, fields)
         given = {**self.defaults, **fields}
         if len(given) != len(self.fields):
             self._refuse(given)
-        self.__dict__.update((name, given[name]) for name in self.fields)
+        own = self.__dict__
+        for name in self.fields:
+            own[name] = given[name]
         self.__post_init__()
+
+    def _place(self, values: tuple[Any, ...], fields: dict[str, Any]) -> None:
+        """Add to *fields* what was given by position."""
+        kind, places = type(self).__name__, self.__match_args__
+        if len(values) > len(places):
+            raise TypeError(f"{kind}() takes {len(places)} positional arguments but {len(values)} were given")
+        for name, value in zip(places, values, strict=False):
+            if name in fields:
+                raise TypeError(f"{kind}() got multiple values for argument {name!r}")
+            fields[name] = value
 
     def _refuse(self, given: dict[str, Any]) -> NoReturn:
         kind, missing = type(self).__name__, [name for name in self.fields if name not in given]

@@ -26,14 +26,19 @@ class Kinds(NamedTuple):
 
     hard: Any  # (kinds, 1): seconds after which a request is cut
     starts: Any  # (requests beside, kinds, 1): when each begins, rising; for ever if it does not
+    soonest: list[float]  # when each of these begins at the earliest
     having: list[int]  # how many kinds have that request beside the first one
-    of_plan: Any  # (plans,): the number of each one's kind
+    numbers: dict[tuple[Any, ...], int]  # of each sort of plan, see ``_sort``
     cut: bool  # whether any request is cut before the deadline
+    quiet: float  # for how many seconds nothing happens to a request, whatever its kind
 
-    @property
-    def quiet(self) -> Any:
-        """Return for how many seconds nothing happens to a request, whatever its kind."""
-        return min(self.hard.min(), self.starts[0].min()) if self.having else self.hard.min()
+    def has(self, plan: Plan) -> bool:
+        """Return whether attempts under *plan* are of one of these kinds."""
+        return _sort(plan) in self.numbers
+
+    def of(self, plans: Sequence[Plan]) -> Any:
+        """Return the number of each plan's kind."""
+        return np.array([self.numbers[_sort(plan)] for plan in plans])
 
 
 class Races(NamedTuple):
@@ -52,18 +57,27 @@ class Races(NamedTuple):
 
 def kinds_of(plans: Sequence[Plan], deadline: float) -> Kinds:
     """Return the kinds of attempts that *plans* make."""
-    found = [_kind(plan, deadline) for plan in plans]
-    kinds = sorted(dict.fromkeys(found), key=lambda kind: -len(kind[1]))
+    found = {_sort(plan): plan for plan in plans}
+    of_sort = {sort: _kind(plan, deadline) for sort, plan in found.items()}
+    kinds = sorted(dict.fromkeys(of_sort.values()), key=lambda kind: -len(kind[1]))
     number = {kind: place for place, kind in enumerate(kinds)}
     slots = range(len(kinds[0][1]))
     starts = [[times[slot] if len(times) > slot else math.inf for _, times in kinds] for slot in slots]
+    soonest, hardest = [min(each) for each in starts], min([hard for hard, _ in kinds])
     return Kinds(
         hard=np.array([[hard] for hard, _ in kinds], np.float32),
         starts=np.array(starts, np.float32)[..., None],
-        having=[sum(len(times) > slot for _, times in kinds) for slot in slots],
-        of_plan=np.array([number[kind] for kind in found]),
-        cut=any(hard < deadline for hard, _ in kinds),
+        soonest=soonest,
+        having=[sum([len(times) > slot for _, times in kinds]) for slot in slots],
+        numbers={sort: number[kind] for sort, kind in of_sort.items()},
+        cut=hardest < deadline,
+        quiet=min([hardest, *soonest]),
     )
+
+
+def _sort(plan: Plan) -> tuple[Any, ...]:
+    """Return what is the same of plans whose attempts are of one kind: the very same policies, and who may follow."""
+    return id(plan.timeout), id(plan.hedge), plan.effects, min(LATER, attempts_of(plan) - 1)
 
 
 def _kind(plan: Plan, deadline: float) -> tuple[float, tuple[float, ...]]:
@@ -97,9 +111,10 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
         own[good : good + failed] = model.faults.take(met.faults[0, :failed])
         rest = slice(good + failed, columns)
         own[rest] = _drawn(model, met, met.luck[0, rest], rest)
-    at = np.flatnonzero(own > kinds.quiet)
-    mine, hard, (bad, later) = own[at], kinds.hard, np.searchsorted(at, (good, good + failed))
-    best = np.where(mine <= hard, mine, FOR_EVER)
+    at = (own > np.float32(kinds.quiet)).nonzero()[0]
+    mine, hard, (bad, later) = own.take(at), kinds.hard, at.searchsorted((good, good + failed))
+    best = np.empty((len(hard), len(at)), np.float32)
+    best[:] = np.where(mine <= (hard if kinds.cut else hard[0]), mine, FOR_EVER)
     best[:, bad:later] = FOR_EVER
     sent, over, ends = np.zeros(best.shape, np.float32), best, best
     if kinds.cut or bad < later:  # else nobody asks when all have ended, and who has ended has won
@@ -107,8 +122,8 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
         ends = over.copy()
     told = slice(None) if kinds.cut else slice(bad, later)
     counts = (bad, later - bad, len(at) - later)
-    longest = mine.max(initial=0.0)
-    slots = sum(bool(start.min() < longest) for start in kinds.starts)  # nobody is under way when later ones begin
+    longest = float(mine.max(initial=0.0))
+    slots = sum([soonest < longest for soonest in kinds.soonest])  # nobody is under way when later ones begin
     lengths, lasts = _beside(model, met, at, slots, chances, counts, ends=ends is not best)
     for slot, having in enumerate(kinds.having[:slots]):
         start, length, last = kinds.starts[slot, :having], lengths[slot], lasts[slot]
@@ -121,7 +136,7 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
             won = np.where(going, start + length, FOR_EVER)
             np.minimum(ends[:having], won, out=ends[:having])
         else:
-            won = np.where(going, start + length, FOR_EVER)
+            won = start + length  # that is later than the best, too, where it does not begin
         np.minimum(best[:having], won, out=best[:having])
     return Races(own, at, best, sent, over)
 
@@ -141,7 +156,7 @@ def _beside(
     if not any(chances):
         lengths = _drawn(model, met, luck, at)
         return lengths, lengths
-    fails = np.repeat(np.array(chances, np.float32), counts)
+    fails = _filled(chances, counts)
     place = luck / np.maximum(1 - fails, _LITTLE)
     bad = place >= 1
     lasts = _drawn(model, met, np.minimum(place, BELOW_ONE), at)
@@ -150,6 +165,15 @@ def _beside(
         place = np.clip((luck - (1 - fails)) / np.maximum(fails, _LITTLE), 0, BELOW_ONE)
         lasts = np.where(bad, model.faults.take((place * POINTS).astype(np.intp)), lasts)
     return lengths, lasts
+
+
+def _filled(values: Sequence[float], counts: Sequence[int]) -> Any:
+    """Return each of the *values* so many times: as ``numpy.repeat``, which takes longer for a few long runs."""
+    found, begin = np.empty(sum(counts), np.float32), 0
+    for value, count in zip(values, counts, strict=True):
+        found[begin : begin + count] = value
+        begin += count
+    return found
 
 
 def _drawn(model: Model, met: Universes, place: Any, at: Any) -> Any:

@@ -8,19 +8,30 @@ to be best; here the delay is chosen by what a strategy's score makes of both, t
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from unbreakable.simulation.model import FOR_EVER, POINTS, Model
 from unbreakable.simulation.score import HEADROOM, OF_P99, TENFOLD, ScoreWeights
+from unbreakable.stats.quantile import BITS_BELOW, FIRST, edges
 
 # When copies might be sent, as shares of an attempt's time: most of those that are worth it are in the last tenth.
 PLACES = np.append(np.arange(0.80, 0.90, 0.01), np.linspace(0.90, 0.99, 37))
 MOMENTS = 256  # at which is looked how many calls are still under way
 TAILS = (0.01, 0.001)  # shares of calls that may take longer: the tail is what copies are for
+_COPIES = np.array([1.0, 2.0], np.float32)
 _EVENLY = np.linspace(0.0, 1.0, MOMENTS)
-_TAILS = np.array(TAILS, np.float32)
+_TAILS = np.array(TAILS, np.float32)[:, None]
+STRETCH = math.isqrt(MOMENTS)
+_ENDS = np.arange(STRETCH - 1, MOMENTS - 1, STRETCH)  # of all stretches but the last
+_WITHIN = np.arange(STRETCH - 1)
+_SHORTEST = np.float32(edges()[0])
+_PART = 0.5**BITS_BELOW  # of a bucket, that makes one bit
+_LATE = (np.arange(POINTS, -1, -1) / POINTS).astype(np.float32)  # by how many of the points are over
+_AT_TAILS = [POINTS - 1 - int(tail * POINTS) for tail in TAILS]
 LITTLE = 0.0058  # of load: what a second copy may cost, that only the far tail has anything of
 WORTH = 1.0  # points that copies have to bring, of both tails: less is noise
 
@@ -40,12 +51,32 @@ class Waiting:
     def __init__(self, model: Model) -> None:
         self.answers, self.alike = model.answers, np.float32(model.alike)
         self.slow = np.float32(max(1.0 - model.slow_from, 1.0 / POINTS))
+        below, within = model.points()
+        self.below, self.within = (below + 0.5).astype(np.float32), (within * _PART).astype(np.float32)
 
-    def together(self, ages: Any) -> Any:
-        """Return how likely a call takes longer whose requests, the first one first, are of these *ages* in seconds."""
-        late = (POINTS - self.answers.searchsorted(ages, "right")) * np.float32(1.0 / POINTS)
+    def late(self, ages: Any) -> Any:
+        """Return how likely a request takes longer than these *ages* in seconds."""
+        return _LATE.take(self.answers.searchsorted(ages, "right"))
+
+    def about_late(self, ages: Any) -> Any:
+        """Return the same where no age is an answer's: to the bit of one is a matter of rounding.
+
+        The answers in a bucket are spread evenly, so that its number and the bits below tell how many are over: a
+        search among all answers takes numpy ten times as long.
+        """
+        bits = np.maximum(ages, _SHORTEST, dtype=np.float32).view(np.int32)
+        bucket = bits >> BITS_BELOW
+        bucket -= FIRST
+        bits &= (1 << BITS_BELOW) - 1
+        over = self.within.take(bucket)
+        over *= bits.astype(np.float32)
+        over += self.below.take(bucket)
+        return _LATE.take(over.astype(np.int32))
+
+    def together(self, late: Any) -> Any:
+        """Return how likely a call takes longer whose requests, a row each, the first one first, are that *late*."""
         if not self.alike:
-            return np.multiply.reduce(late)
+            return functools.reduce(np.multiply, late)
         likely = 0.0
         apart = (1 - self.alike) * late[1:]
         for share, of_this_sort in (
@@ -76,29 +107,36 @@ def best_delay(model: Model, weights: ScoreWeights) -> Hedging | None:
 
 def _worth(waiting: Waiting, weights: ScoreWeights, delays: Any, moments: Any) -> tuple[Any, Any, Any]:
     """Return what copies at each of the *delays* are worth, what they add to the load, and how many they are."""
-    ages = np.zeros((3, len(delays)), np.float32)
-    ages[1], ages[2] = delays, 2 * delays
-    first, second = waiting.together(ages[1:2]), waiting.together(ages[2:0:-1])
-    twice = second <= LITTLE
-    ages[2, ~twice] = FOR_EVER
-    late = _reached(waiting, ages[:, :, None], moments)
-    alone = waiting.answers.take([POINTS - 1 - int(tail * POINTS) for tail in TAILS])
+    begun = np.outer(_COPIES, delays)
+    late = waiting.late(begun)  # rows are turned round: the first request is the older one
+    first, second = late[0], waiting.together(late[::-1])
+    again = second <= LITTLE
+    begun[1, ~again] = FOR_EVER
+    late = _reached(waiting, begun, moments)
+    alone = waiting.answers.take(_AT_TAILS)
     alone = moments.take(np.minimum(moments.searchsorted(alone), len(moments) - 1))
-    load, total = first + second * twice, weights.time + weights.quality + weights.risk
+    load, total = first + second * again, weights.time + weights.quality + weights.risk
     faster = np.log10(alone / late).sum(axis=1) * (TENFOLD * OF_P99 * weights.time / total)
-    return faster - np.minimum(load / HEADROOM, 1.0) ** 2 * (100.0 * weights.risk / total), load, 1 + twice
+    return faster - np.minimum(load / HEADROOM, 1.0) ** 2 * (100.0 * weights.risk / total), load, 1 + again
 
 
 def _reached(waiting: Waiting, begun: Any, moments: Any) -> Any:
     """Return the first of the *moments*, the last at worst, at which no more than TAILS of the calls are under way.
 
-    *begun* says when requests are sent: a row for the first and each copy, a column for each delay.  There are ever
-    fewer calls under way, so that halving finds it: a row for each delay, a column for each tail.
+    *begun* says when copies are sent: a row for each copy, a column for each delay.  There are ever fewer calls under
+    way, so that first the stretch of moments is found, then the one within: a row for each delay, a column for each
+    tail.
     """
-    place = np.zeros((begun.shape[1], len(TAILS)), np.intp)
-    step = len(moments)
-    while step > 1:
-        step //= 2
-        late = waiting.together(moments.take(place + (step - 1)) - begun) > _TAILS
-        place += step * late
-    return moments.take(place)
+    alone = waiting.late(moments)
+
+    def going(at: Any, begun: Any, shape: tuple[int, ...]) -> Any:
+        late = np.empty((1 + len(begun), *shape), np.float32)
+        late[0], late[1:] = alone.take(at), waiting.about_late(moments.take(at) - begun)
+        return waiting.together(late)
+
+    count = begun.shape[1]
+    after = going(_ENDS, begun[:, :, None], (count, len(_ENDS)))[:, None] > _TAILS
+    place = after.sum(axis=2) * STRETCH  # a row for each delay, a column for each tail
+    at = place[:, :, None] + _WITHIN
+    after = going(at, begun[:, :, None, None], at.shape) > _TAILS
+    return moments.take(place + after.sum(axis=2))

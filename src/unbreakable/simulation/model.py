@@ -60,6 +60,25 @@ class Model:
         return seen if seen < math.inf else self.slowest
 
     @property
+    def bad_after_failure(self) -> float:
+        """Return how likely the target is in trouble when an attempt has just failed, by Bayes's rule."""
+        return self.trouble.share * self.trouble.fails_in_trouble / max(self.fails, 1e-9)
+
+    def failing(self, bad: float) -> float:
+        """Return how often attempts fail when that large a share of the times is *bad*."""
+        return self.trouble.fails_well + (self.trouble.fails_in_trouble - self.trouble.fails_well) * bad
+
+    def stubbornly(self, fails: float) -> float:
+        """Return how likely an attempt fails that follows one that did, or is beside it."""
+        return self.stubborn + (1.0 - self.stubborn) * fails
+
+    def points(self) -> tuple[Any, Any]:
+        """Return by bucket how many of the POINTS answers are before it, and how many within, with fractions."""
+        within = self._mass * (POINTS / self._mass.sum())
+        within[-1] = 0.0  # those that never come
+        return within.cumsum() - within, within
+
+    @property
     def slowest(self) -> float:
         """Return the longest duration of an answer."""
         used = np.flatnonzero(self._mass[:-1])
@@ -76,21 +95,38 @@ def _counts(seen: Quantile) -> Any:
 
 def _survivors(ok: Quantile, cut: Quantile) -> Any:
     """Return the share of answers in each bucket, those that were not waited for spread over later ones."""
-    ended, given_up = _counts(ok)[:-1], _counts(cut)[:-1]
-    at_risk = np.cumsum((ended + given_up)[::-1])[::-1]
-    hazard = np.divide(ended, at_risk, out=np.zeros_like(ended), where=at_risk > 0)
-    alive = np.cumprod(1.0 - hazard)
-    before = np.append(1.0, alive[:-1])
-    return np.append(before * hazard, alive[-1])
+    ended = _counts(ok)
+    both = ended + _counts(cut)
+    used = both.nonzero()[0]
+    hazard = ended[used] / both[used][::-1].cumsum()[::-1]
+    alive = np.ones(len(used) + 1)
+    np.cumprod(1.0 - hazard, out=alive[1:])
+    mass = np.zeros(len(_EDGES))
+    mass[used], mass[-1] = alive[:-1] * hazard, alive[-1]
+    return mass
 
 
 def _table(mass: Any) -> Any:
-    """Return POINTS equally likely durations of a distribution given by the mass in each bucket."""
+    """Return POINTS equally likely durations of a distribution given by the mass in each bucket.
+
+    Within a bucket, durations are spread evenly; those of the last one never end.
+    """
     total = mass.sum()
     if total <= 0:
         return _same(math.inf)
-    cumulated = np.append(0.0, np.cumsum(mass[:-1])) / total
-    return np.where(cumulated[-1] >= _P, np.interp(_P, cumulated, _EDGES), math.inf).astype(np.float32)
+    used = mass[:-1].nonzero()[0]
+    within, begins = mass[used], _EDGES[used]
+    reached = within.cumsum()
+    points = (reached * (POINTS / total) + 0.5).astype(np.intp)  # how many are no longer than that
+    points[1:] -= points[:-1].copy()
+    slope = (_EDGES[used + 1] - begins) / within
+    begins -= (reached - within) * slope
+    found = slope.repeat(points)
+    found *= _P[: len(found)] * total
+    found += begins.repeat(points)
+    table = _same(math.inf)
+    table[: len(found)] = found
+    return table
 
 
 def _same(seconds: float) -> Any:

@@ -85,8 +85,10 @@ def _time(seconds: float, baseline: float) -> float:
         return 0.0 if seconds > 0.0 else 100.0
     if baseline == math.inf:
         return 100.0
-    return min(100.0, max(0.0, 50.0 + TENFOLD * math.log10(max(baseline, 1e-9) / seconds)))
+    return 100.0 * _clipped(0.5 + 0.01 * TENFOLD * math.log10(max(baseline, 1e-9) / seconds))
 
 
 def _clipped(share: float) -> float:
-    return min(1.0, max(0.0, share))
+    if 0.0 < share < 1.0:
+        return share
+    return 0.0 if share <= 0.0 else 1.0

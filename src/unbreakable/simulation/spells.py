@@ -26,6 +26,7 @@ BEGIN_NONE = 0.5  # share of failures out of quiet that begin no spell: nobody k
 _BEGIN = SHORTEST * 2.0 ** np.arange(float(BINS))  # of each bin, which ends at twice that
 # What is left of the worth of knowing a failure, as a mean over each bin, where attempts come evenly.
 _SHAPE = (np.exp(-_BEGIN / TAUS[:, None]) - np.exp(-2.0 * _BEGIN / TAUS[:, None])) * TAUS[:, None] / _BEGIN
+_SQUARES = _SHAPE**2
 
 
 class Spells(NamedTuple):
@@ -42,17 +43,19 @@ class Spells(NamedTuple):
 
 def spells(lags: Lags, fails: float) -> Spells | None:
     """Return the spells of a target whose attempts fail that often; None: it fails at any time, or nobody knows."""
+    if fails <= 0.0:
+        return None
     _, seen, failed = np.array(lags.value()).T
-    if fails <= 0.0 or failed.sum() < PAIRED:
+    if failed.sum() < PAIRED:
         return None
     excess = (failed + fails) / (seen + 1.0) - fails
     certainty = seen / np.maximum(LUCK, (excess + fails) * (1.0 - excess - fails))
     weight = certainty / (1.0 + seen / ENOUGH)
-    height = (_SHAPE * weight * excess).sum(axis=1) / np.maximum((_SHAPE**2 * weight).sum(axis=1), 1e-12)
-    height = np.clip(height, 0.0, 1.0 - fails)
-    misfit = (excess - height[:, None] * _SHAPE) ** 2
-    best = int(np.argmin((weight * misfit).sum(axis=1)))
-    if height[best] < LEAST or (certainty * (excess**2 - misfit[best])).sum() < EVIDENCE:
+    explained, steep = _SHAPE @ (weight * excess), np.maximum(_SQUARES @ weight, 1e-12)
+    height = np.minimum(np.maximum(explained / steep, 0.0), 1.0 - fails)
+    best = int((height * (height * steep - 2.0 * explained)).argmin())  # of the misfit, what hangs on the choice
+    misfit = (excess - height[best] * _SHAPE[best]) ** 2
+    if height[best] < LEAST or (certainty * (excess**2 - misfit)).sum() < EVIDENCE:
         return None
     quiet, quiet_failed = lags.quiet
     well = min(BEGIN_NONE * quiet_failed / max(quiet, 1.0), 0.9 * fails)

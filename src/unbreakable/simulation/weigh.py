@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from unbreakable.policies import Plan, Retry
 from unbreakable.record import Record
-from unbreakable.simulation.evaluate import evaluate
+from unbreakable.simulation.evaluate import Played
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.simulation.score import Scores, ScoreWeights, score
 from unbreakable.simulation.strategies import Free, candidates, patient
+from unbreakable.simulation.universes import MOST_ATTEMPTS
 
 HYSTERESIS = 0.5  # points that it takes to leave the strategy in force: less is noise
 TIE = 0.05  # points that make no difference: then the strategy comes first that is safer against what was not seen yet
@@ -55,27 +56,28 @@ def weigh(
     """
     alone = replace(before, retry=Retry(1), timeout=None, hedge=None)
     plans = [alone, *candidates(model, before, free, u, weights), *others]
-    told = evaluate(model, plans, before.deadline)
+    waits = free("retry") and model.trouble.share > 0.0  # then patient plans are weighed, too
+    played = Played(model, plans, before.deadline, attempts=MOST_ATTEMPTS if waits else 1)
+    told = played.told(plans)
     baseline = told[0]
 
-    def weighed(plans: list[Plan], told: list[Prediction]) -> list[Weighed]:
+    def scored(plans: list[Plan], told: list[Prediction]) -> list[tuple[Plan, Prediction, Scores]]:
         found = zip(plans, told, strict=True)
-        return [
-            Weighed(plan, each, score(each, baseline, model.observations, weights), sure=True) for plan, each in found
-        ]
+        return [(plan, each, score(each, baseline, model.observations, weights)) for plan, each in found]
 
-    found = weighed(plans[1:], told[1:])
-    adaptive = max((one for one in found if one.plan.strategy == "adaptive"), key=lambda one: one.scores.total)
-    waiting = list(patient(adaptive.plan, model, free))
+    found = scored(plans[1:], told[1:])
+    adaptive = max((one for one in found if one[0].strategy == "adaptive"), key=lambda one: one[2].total)
+    waiting = list(patient(adaptive[0], model, free))
     if waiting:
-        found += weighed(waiting, evaluate(model, waiting, before.deadline))
-    surest = max(one.prediction.success for one in found)
+        if not played.plays(waiting[0]):
+            played = Played(model, waiting, before.deadline)
+        found += scored(waiting, played.told(waiting))
+    least = max(one[1].success for one in found) - TOLERATED
     best: dict[str, Weighed] = {}
-    for each in found:
-        one = each._replace(sure=each.prediction.success >= surest - TOLERATED)
-        had = best.get(one.plan.strategy)
+    for plan, told_of, scores in found:
+        one, had = Weighed(plan, told_of, scores, told_of.success >= least), best.get(plan.strategy)
         if had is None or _rank(one) > _rank(had):
-            best[one.plan.strategy] = one
+            best[plan.strategy] = one
     place = {name: number for number, name in enumerate(SAFEST_FIRST)}
     safest_first = sorted(best.values(), key=lambda one: place.get(one.plan.strategy, 0))
     return sorted(safest_first, key=_rank, reverse=True)

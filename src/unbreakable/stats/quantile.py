@@ -23,6 +23,7 @@ from unbreakable.stats import record
 
 # A 32-bit float is sign (1), exponent (8), mantissa (23). Without its lowest 18 bits it numbers our buckets: 32 to each
 # doubling, rising with the value. FIRST is the number of 2^-20, whose exponent is stored as 107.
+BITS_BELOW = 18
 FIRST = 107 << 5
 SIZE = 38 << 5
 INFINITE = 0xFF << 5
@@ -62,7 +63,7 @@ class Quantile:
         if times < 0:
             raise ValueError(f"times: expected a whole number ≥ 0, got {times!r}")
         try:
-            bits: int = _to_bits(_to_bytes(seconds))[0] >> 18
+            bits: int = _to_bits(_to_bytes(seconds))[0] >> BITS_BELOW
         except OverflowError:
             raise _not_a_duration(seconds) from None
         bucket = _bucket(bits)

@@ -40,9 +40,10 @@ def test_plans_that_make_the_same_attempts_are_of_one_kind():
     both = Plan(effects="idempotent", retry=Retry(3), timeout=Timeout(0.15, learned=True), hedge=Hedge(0.1, most=2))
     patient = Plan(effects="idempotent", retry=Retry(8))
     hard = Plan(effects="unknown", timeout=Timeout(0.3), hedge=Hedge(0.1))
-    kinds = kinds_of([PLAN, copies, both, patient, hard], 10.0)
+    plans = [PLAN, copies, both, patient, hard]
+    kinds = kinds_of(plans, 10.0)
 
-    assert [2, 1, 0, 2, 3] == kinds.of_plan.tolist()
+    assert [2, 1, 0, 2, 3] == kinds.of(plans).tolist()
     assert [2, 2, 1, 1] == kinds.having
     assert kinds.starts[:, 0, 0] == pytest.approx([0.1, 0.15, 0.2, 0.45])
     assert kinds.hard.ravel() == pytest.approx([10.0, 10.0, 10.0, 0.3])
