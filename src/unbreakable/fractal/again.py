@@ -42,7 +42,10 @@ def once_more(ctx: Context) -> Repeat | None:
     if not longest < ctx.deadline - failure.at:
         return None
     purse = node.payer.purse
-    return Repeat(ctx, longest) if purse is None or purse.spend(node.payer.successes(), failure.at) else None
+    if purse is not None and not purse.spend(node.payer.successes(), failure.at):
+        return None
+    ctx.prepaid = PRICE  # until it is made
+    return Repeat(ctx, longest)
 
 
 def is_admitted(ctx: Context) -> bool:
@@ -98,9 +101,10 @@ class Repeat:
         ctx, limit = self.ctx, self.ctx.plan.timeout
         if self.waits and (self.in_doubt or not is_admitted(ctx)):
             deeds.failed_before(ctx, ctx.first)
-            ctx.prepaid, ctx.made, ctx.notebook = PRICE, 1, Story(ctx.runtime.now, ctx.started)
+            ctx.made, ctx.notebook = 1, Story(ctx.runtime.now, ctx.started)
             return False
         ctx.attempt = ctx.made = 2
+        ctx.prepaid = 0.0
         self.began = now = ctx.runtime.now()
         self.scope = scope = attempt_of(ctx)
         if limit is not None:

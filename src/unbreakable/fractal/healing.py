@@ -102,7 +102,7 @@ class Healing:
             return deny(ctx, failure, "what the attempt had left at work must not be done twice")
         ctx.attempt += 1
         with ctx.notebook.doing("heal.retry.reattempt"):
-            result = await _attempt(inner, ctx)
+            result = await _paid_attempt(inner, ctx)
         if isinstance(result, Failure) and result.refused:
             return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
         began, again = ctx.runtime.now() - result.elapsed, result if isinstance(result, Failure) else None
@@ -166,7 +166,6 @@ class Healing:
             if not (ctx.excused or ctx.prepaid or ctx.node.pay(ctx)):
                 deny(ctx, failure, ctx.node.why_unpaid(ctx))
                 return False
-            ctx.prepaid, ctx.excused = ctx.prepaid * ctx.excused, False
             ctx.emit(Retrying, attempt=ctx.attempt + 1, pause=pause)
             if mended is None:
                 ctx.notebook.did("heal.fix.apply")  # waiting is the remedy that is always at hand
@@ -214,6 +213,22 @@ async def _attempt(inner: Inner, ctx: Context) -> Result[Any]:
         ctx.take_over(scope)
         if scope.made == made:
             scope.end()  # refused before it began; otherwise it ends where its work does
+
+
+async def _paid_attempt(inner: Inner, ctx: Context) -> Result[Any]:
+    """Make an attempt that is paid for, or excused; give that back if it was refused, or given up, before it was made.
+
+    What a thread may still begin with is not known to be given up.
+    """
+    paid, made, result = 0.0 if ctx.excused else ctx.prepaid, ctx.made, None
+    ctx.prepaid, ctx.excused = ctx.prepaid - paid, False
+    try:
+        result = await _attempt(inner, ctx)
+    finally:
+        if ctx.made == made and (result.refused if isinstance(result, Failure) else ctx.runtime.preemptive):
+            ctx.prepaid += paid
+            ctx.node.give_back(ctx)
+    return result
 
 
 async def left_at_work(ctx: Context) -> bool:

@@ -49,14 +49,19 @@ class Paying:
         return self.payer.purse
 
     def pay(self, ctx: Context) -> bool:
-        """Take the price of one repeat from the budget."""
-        purse = self.payer.purse
-        if purse is None:
-            return True
+        """Take the price of one repeat from the budget; it is ``ctx.prepaid`` until that is made."""
         cost = price_of(ctx)
-        paid = cost is not None and purse.spend(self.payer.successes(), ctx.runtime.now(), price=cost)
+        paid = self._take(ctx, cost)
         ctx.broke = cost is not None and not paid
         return paid
+
+    def _take(self, ctx: Context, cost: float | None, keep: float = 0.0) -> bool:
+        purse = self.payer.purse
+        if purse is None:
+            ctx.prepaid = PRICE
+        elif cost is not None and purse.spend(self.payer.successes(), ctx.runtime.now(), keep=keep, price=cost):
+            ctx.prepaid = cost
+        return ctx.prepaid > 0
 
     def why_unpaid(self, ctx: Context) -> str:
         """Return why a repeat could not be paid."""
@@ -79,14 +84,8 @@ class Paying:
 
     def prepay(self, ctx: Context) -> bool:
         """Take the price of a repeat that may be needed, as long as half of the starting budget is left for others."""
-        purse, cost = self.payer.purse, price_of(ctx)
-        if purse is None:
-            ctx.prepaid = PRICE
-        elif cost is not None and purse.spend(
-            self.payer.successes(), ctx.runtime.now(), keep=purse.reserve, price=cost
-        ):
-            ctx.prepaid = cost
-        return ctx.prepaid > 0
+        purse = self.payer.purse
+        return self._take(ctx, price_of(ctx), keep=0.0 if purse is None else purse.reserve)
 
     def give_back(self, ctx: Context) -> None:
         """Take back the price of a repeat that was paid in advance, if it was, and not needed."""

@@ -76,8 +76,7 @@ def next_look(ctx: Context) -> float:
         return counts
     if not is_let_through(ctx, now):
         return now + limit.seconds
-    if ctx.excused or ctx.node.pay(ctx):
-        ctx.excused = True
+    if ctx.excused or ctx.prepaid or ctx.node.pay(ctx):
         return -math.inf
     return now + limit.seconds
 

@@ -186,8 +186,7 @@ def spared(ctx: Context, limit: Timeout, now: float) -> float:
         return ctx.deadline
     if not is_let_through(ctx, now):
         return now + limit.seconds  # before the deadline: who is followed has more time than that
-    if ctx.excused or ctx.node.pay(ctx):
-        ctx.excused = True
+    if ctx.excused or ctx.prepaid or ctx.node.pay(ctx):
         return now
     return ctx.deadline
 

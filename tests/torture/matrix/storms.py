@@ -66,8 +66,8 @@ def nested_plain_retries_do_not_multiply(peer):
 
 @behaviour(
     "repeats are free",
-    "        paid = cost is not None and purse.spend(",
-    "        return True\n        paid = cost is not None and purse.spend(",
+    "        paid = self._take(ctx, cost)",
+    "        return True\n        paid = self._take(ctx, cost)",
 )
 def budget_holds_in_an_outage(peer):
     """Two hundred calls of a target that is down cost it at most a tenth more, and what the budget began with."""

@@ -224,7 +224,7 @@ def test_a_repeat_that_finishes_although_it_was_cut_has_healed_the_call():
 
 
 def test_the_second_attempt_has_from_its_call_what_an_attempt_of_the_script_has(repeats: list[Repeat]) -> None:
-    """But for the place, the first answer and what that said of the target, which are the call's."""
+    """But for the place, the first answer, what that said of the target and what was paid, which are the call's."""
     found: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
     @ub.protect("partner", effects="none", bulkhead=ub.Bulkhead(1), retry=ub.Retry(backoff=ub.Backoff(first=0.0)))
@@ -237,7 +237,7 @@ def test_the_second_attempt_has_from_its_call_what_an_attempt_of_the_script_has(
     call()
     ((quick, other),) = found
 
-    assert {"permit", "first", "says"} == other.keys() - quick.keys()
+    assert {"permit", "first", "says", "prepaid"} == other.keys() - quick.keys()
     assert quick == {fact: other[fact] for fact in quick}
 
 

@@ -27,8 +27,9 @@ def attempt(bench, *facts, limit=LIMIT, retry=Retry(3), effects="none", due=0.0,
     if OPEN in facts:
         target.circuit.force_open()
     target.slow_again = 0.6 if SLOW_AGAIN in facts else 0.5
-    bench.node.pay = lambda *_: BROKE not in facts and not bench.paid.append(1)
-    bench.node.prepay = lambda ctx: vars(ctx).update(prepaid=float(bench.node.pay(ctx))) or ctx.prepaid > 0
+    affords = BROKE not in facts
+    bench.node.pay = lambda ctx: affords and not bench.paid.append(1) and not vars(ctx).update(prepaid=1.0)
+    bench.node.prepay = bench.node.pay
     fields = {name: now + value if name == "counts_from" else value for name, value in fields.items()}
     plan = Plan(timeout=limit, retry=retry, effects=effects)
     return bench.context(plan=plan, due=now + due, deadline=now + deadline, live=fields.pop("live", True), **fields)
@@ -40,6 +41,7 @@ def attempt(bench, *facts, limit=LIMIT, retry=Retry(3), effects="none", due=0.0,
     [
         ((), {}, 0.0, 1),
         ((), {"excused": True}, 0.0, 0),
+        ((), {"prepaid": 1.0}, 0.0, 0),
         ((BROKE,), {}, 60.0, 0),
         ((BROKE,), {"limit": Timeout(2.0)}, 0.0, 0),
         ((BROKE,), {"limit": None}, 60.0, 0),
@@ -84,13 +86,13 @@ def test_an_attempt_that_is_due_is_spared_unless_another_is_sure_to_follow(bench
 
 @ON_A_LOOP
 def test_an_attempt_that_was_cut_once_is_not_paid_for_again(bench):
-    """It is excused from then on."""
+    """What is paid is kept for the next one."""
 
     async def story():
         ctx = attempt(bench)
-        return [ctx.respite(), ctx.respite()], len(bench.paid), ctx.excused
+        return [ctx.respite(), ctx.respite()], len(bench.paid), ctx.prepaid
 
-    assert ([0.0, 0.0], 1, True) == bench.play(story)
+    assert ([0.0, 0.0], 1, 1.0) == bench.play(story)
 
 
 @ON_A_LOOP
