@@ -359,3 +359,17 @@ def test_another_sort_of_failure_says_nothing_about_a_remedy(colour):
     status, tried = colour.play(story)
 
     assert ("healed", 0) == (status, sum(tried))
+
+
+@pytest.mark.parametrize("options", [{"retry": False}, {"retry": ub.Retry(1)}, {"retry": ub.Retry(3, on=OSError)}])
+def test_a_remedy_is_applied_for_the_next_call_where_none_is_repeated(colour, options):
+    """It is found out by the first call, which fails, and the others are well; what is not for it is left alone."""
+    api = Login(colour)
+    api.error = LookupError("logged out")  # none of those that the last one is for
+    door = door_of(api, **options)
+
+    async def story():
+        return [(await colour.call(door.outcome)).ok for _ in range(4)]
+
+    assert [False, True, True, True] == colour.play(story)
+    assert 1 == api.logins

@@ -147,8 +147,12 @@ class Repeat:
             close(ctx)
             return False
         deeds.failed_before(ctx, ctx.first)
-        deeds.failed(scope, result)
-        self._learn(ctx.runtime.now(), result.elapsed, result)
+        failure = result if isinstance(result, Failure) else None
+        if failure is None:  # the end of an iteration
+            deeds.succeeded(scope)
+        else:
+            deeds.failed(scope, failure)
+        self._learn(ctx.runtime.now(), result.elapsed, failure)
         ctx.notebook = self._story()
         ctx.take_over(scope)
         scope.end()

@@ -15,7 +15,7 @@ from unbreakable.fractal.quick import NO_WAYS, fail, ways
 from unbreakable.fractal.remedies import Matcher, matcher
 from unbreakable.fractal.trace import Story
 from unbreakable.fractal.turning_away import outcome_if_shut
-from unbreakable.outcome import Outcome
+from unbreakable.outcome import Failure, Outcome
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.check import refuse
@@ -107,7 +107,10 @@ class Door(Generic[P, T]):
         ctx.function = self.function
         if ctx.notebook is None:
             ctx.made, ctx.notebook = 1, Story(ctx.runtime.now, ctx.started)
-            deeds.failed(ctx, ctx.first)
+            if isinstance(ctx.first, Failure):
+                deeds.failed(ctx, ctx.first)
+            else:
+                deeds.succeeded(ctx)
 
     def __eq__(self, other: object) -> bool:
         """Compare as functions and bound methods do: what is asked of an object twice is the same method."""

@@ -85,12 +85,13 @@ class Healing:
         if failure.mendable and spared(says, failure, ctx, ctx.target.circuit) is False:
             ctx.spared = ctx.stamp, failure.began(ctx.runtime.now())
         remedy = choose(ctx, failure, episode)
-        if not self._is_repeated(ctx, failure, remedy, episode):
+        is_repeated = self._is_repeated(ctx, failure, remedy, episode)
+        if not is_repeated and not self._is_for_the_next(ctx, failure, remedy):
             return failure
         since = ctx.runtime.now()
-        if not may_repeat(ctx.plan.effects, failure):
+        if not (is_repeated and may_repeat(ctx.plan.effects, failure)):
             owe(ctx, failure, await apply(ctx, failure, remedy))  # in vain for this call, but the next finds it mended
-            return deny(ctx, failure, why_not(ctx, failure))
+            return deny(ctx, failure, why_not(ctx, failure)) if is_repeated else failure
         mended = await apply(ctx, failure, remedy)
         episode.tried(failure, remedy, mended)
         if mended is None and not self._wants(failure, remedied=False):
@@ -141,6 +142,11 @@ class Healing:
             reason = not_repeated(failure.kind)
         deny(ctx, failure, reason)
         return False
+
+    def _is_for_the_next(self, ctx: Context, failure: Failure, remedy: Remedy | None) -> bool:
+        """Return whether the *remedy* is one whose call would never be repeated after such a failure, mended or not."""
+        is_one = remedy is not None and remedy.apply is not None
+        return is_one and failure.attempt == 1 and not (self._wants(failure, remedied=True) or ctx.is_unwanted())
 
     def _wants(self, failure: Failure, *, remedied: bool) -> bool:
         return self.retry.wants(failure, remedied=remedied, named=is_named(failure.error, self.retry.on))

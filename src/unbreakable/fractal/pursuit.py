@@ -13,8 +13,8 @@ from typing import Any
 
 from unbreakable.fractal.operation import work_with_arguments
 from unbreakable.fractal.trace import Story
-from unbreakable.fractal.trying import accept, assess_quality, captured, check_shape
-from unbreakable.outcome import Result, Success
+from unbreakable.fractal.trying import accept, assess_quality, captured, check_shape, well
+from unbreakable.outcome import Result
 from unbreakable.policies import Context
 from unbreakable.policies.timeout import cut
 from unbreakable.runtime import Beside, settle
@@ -117,9 +117,7 @@ def _judged(ctx: Context, value: Any) -> Result[Any]:
         accept(ctx, settings.verify, value, quality)
     except Exception as error:
         return captured(error, ctx, ctx.started)
-    if ctx.when_judged is not None:
-        ctx.when_judged(ctx, ok=True)
-    return Success(value, ctx.runtime.now() - ctx.started - ctx.aside, quality, makeshift=ctx.makeshift)
+    return well(value, ctx, ctx.started, quality)
 
 
 def pursue(ctx: Context) -> bool:

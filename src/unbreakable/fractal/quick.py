@@ -20,7 +20,7 @@ from unbreakable.fractal.pursuit import Late
 from unbreakable.fractal.target import Target
 from unbreakable.fractal.trying import accept, captured, check_shape, refusal, refused_by, unjudged
 from unbreakable.fractal.turning_away import way_back
-from unbreakable.outcome import Failure
+from unbreakable.outcome import Result
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.breaker import spared, tell, verdict
@@ -285,11 +285,12 @@ def fail(ctx: Context, error: BaseException) -> bool:
     return ctx.first is not None
 
 
-def failure_of(ctx: Context, error: BaseException, began: float) -> Failure | None:
-    """Tell the circuit how the attempt that began then ended, and return its failure; None for a cancellation."""
+def failure_of(ctx: Context, error: BaseException, began: float) -> Result[Any] | None:
+    """Tell the circuit how the attempt that began then ended, and return that; None for a cancellation."""
     was_cut = bool(ctx.cut)
     ours = was_cut and settle(ctx, error)
-    now, failure = ctx.runtime.now(), None
+    now = ctx.runtime.now()
+    failure: Result[Any] | None = None
     wanted = isinstance(error, Exception) and not ctx.is_unwanted()
     if ours:
         failure = cut(ctx, began)

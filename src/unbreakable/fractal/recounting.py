@@ -78,10 +78,10 @@ async def recounted(make: Callable[[Context], Awaitable[Result[Any]]], ctx: Cont
     return result
 
 
-def recount_first(ctx: Context, result: Failure) -> None:
-    """Note the first attempt of a call, which was made before its script began, and failed."""
+def recount_first(ctx: Context, result: Result[Any]) -> None:
+    """Note the first attempt of a call, which was made before its script began."""
     if ctx.recount is None and ctx.node.hears(CallEnded):
-        entry = Entry(ctx, result.began(ctx.runtime.now()))
+        entry = Entry(ctx, result.began(ctx.runtime.now()) if isinstance(result, Failure) else ctx.started)
         entry.end(ctx, result)
         ctx.recount = [entry]
 

@@ -21,7 +21,7 @@ from unbreakable.fractal.judging import Verify, fitted
 from unbreakable.fractal.operation import work_with_arguments
 from unbreakable.fractal.telling import story_of
 from unbreakable.fractal.trace import Story
-from unbreakable.fractal.trying import accept, assess_quality, captured
+from unbreakable.fractal.trying import accept, assess_quality, failed
 from unbreakable.outcome import Outcome, Result, Success, in_one_line, note
 from unbreakable.policies import Context, current, deeds
 from unbreakable.policies.abandoning import abandon
@@ -335,7 +335,7 @@ class Stream:
 
     def _fail(self, error: Exception) -> None:
         scope, ctx = self.scope, self.ctx
-        failure = replace(captured(error, scope, self.opened_at), elapsed=self.result.elapsed, mendable=False)
+        failure = replace(failed(error, scope, self.opened_at), elapsed=self.result.elapsed, mendable=False)
         self._tell(verdict(failure, scope))
         deeds.failed(scope, failure)
         failure = diagnose(ctx, failure)

@@ -6,6 +6,7 @@ from typing import Any
 
 from unbreakable.errors import told_by
 from unbreakable.events import Explained, Failed, Healed, Succeeded
+from unbreakable.fractal.ended import Ended
 from unbreakable.fractal.signature import relatives
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Context
@@ -13,12 +14,13 @@ from unbreakable.policies import Context
 
 def outcome_of(ctx: Context, result: Result[Any]) -> Outcome[Any]:
     """Return what the caller is told."""
+    is_over = isinstance(result, Success) and type(result.value) is Ended
     return Outcome(
         id=name_of(ctx),
         node=ctx.node.name,
         status=status_of(ctx, result),
-        value=result.value if isinstance(result, Success) else None,
-        error=result.error if isinstance(result, Failure) else ctx.error,
+        value=None if is_over or isinstance(result, Failure) else result.value,
+        error=result.error if isinstance(result, Failure) else result.value.error if is_over else ctx.error,
         attempts=ctx.made,
         elapsed=ctx.runtime.now() - ctx.started,
         strategy=ctx.plan.strategy,
@@ -48,6 +50,8 @@ def value_of(ctx: Context, result: Result[Any]) -> Any:
     """Return the plain value, or raise the user's own exception with a note that tells the story."""
     ctx.error = None  # what a fallback answered: its traceback holds the frames that hold us
     if isinstance(result, Success):
+        if type(result.value) is Ended:
+            raise result.value.error
         return result.value
     error = result.error
     try:

@@ -20,6 +20,7 @@ from unbreakable.errors import (
     told_by,
 )
 from unbreakable.events import CallEnded
+from unbreakable.fractal.ended import MAY_BE, ended
 from unbreakable.fractal.judging import SAID_NOTHING, Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import relatives, root_cause, told_of
@@ -170,21 +171,35 @@ class Attempting:
                 accept(ctx, self.verify, value, quality)
         except Exception as error:  # also a schema that nothing can be an instance of, or a coroutine nobody ran
             return captured(error, ctx, started)
-        if ctx.when_judged is not None:
-            ctx.when_judged(ctx, ok=True)
-        elapsed = ctx.runtime.now() - started - ctx.aside
-        result = Success(value, elapsed, quality, makeshift=ctx.makeshift)
+        result = well(value, ctx, started, quality)
         result.beside = ctx.astray
         return result
 
 
 def captured(
     error: Exception, ctx: Context, started: float, *, cut: bool = False, wanted: bool = False, now: float | None = None
-) -> Failure:
+) -> Result[Any]:
     """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut.
 
-    *wanted* says that the caller is known not to have cancelled the call, *now* when it ended, if that is known.
+    *wanted* says that the caller is known not to have cancelled the call, *now* when it ended, if that is known.  Where
+    the error says that there is no more, the attempt has not failed.
     """
+    if isinstance(error, MAY_BE) and (end := ended(error)) is not None:
+        return well(end, ctx, started)
+    return failed(error, ctx, started, cut=cut, wanted=wanted, now=now)
+
+
+def well(value: Any, ctx: Context, started: float, quality: float = 1.0) -> Success[Any]:
+    """Return the *value* of the attempt that began at *started*, and tell who waits for the verdict."""
+    if ctx.when_judged is not None:
+        ctx.when_judged(ctx, ok=True)
+    return Success(value, ctx.runtime.now() - started - ctx.aside, quality, makeshift=ctx.makeshift)
+
+
+def failed(
+    error: Exception, ctx: Context, started: float, *, cut: bool = False, wanted: bool = False, now: float | None = None
+) -> Failure:
+    """Return *error* as the failure of the attempt, as ``captured`` does, whatever it says."""
     if ctx.when_judged is not None:  # the work itself ended well
         ctx.when_judged(ctx, ok=False)
     error = as_raised(error, ctx)

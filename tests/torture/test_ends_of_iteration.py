@@ -1,0 +1,122 @@
+"""The end of an iteration is an answer: nothing is asked again, nothing is blamed, and no fallback goes on for ever."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.testing import virtual_time
+
+OPTIONS = {
+    "by default": {},
+    "once": {"effects": "once"},
+    "a time limit": {"timeout": ub.Timeout(5.0), "effects": "idempotent"},
+    "copies": {"hedge": ub.Hedge(0.5), "effects": "none"},
+    "a fallback": {"fallback": lambda failure: -1},
+    "verified": {"verify": lambda page: page < 100, "schema": int},
+    "in a bulkhead": {"bulkhead": ub.Bulkhead(1)},
+    "no circuit": {"breaker": False, "retry": False},
+}
+
+
+def pages_of(options, count):
+    """Return two classes of pages, async and plain, and a list of what was asked for."""
+    asked = []
+
+    class Pages:
+        def __init__(self):
+            self.page = 0
+
+        def __aiter__(self):
+            return self
+
+        @ub.protect("pages", **options)
+        async def __anext__(self):
+            return self.next(StopAsyncIteration)
+
+        def next(self, end):
+            asked.append(self.page)
+            self.page += 1
+            if self.page > count:
+                raise end
+            return self.page
+
+    class Plain(Pages):
+        def __iter__(self):
+            return self
+
+        @ub.protect("plain", **options)
+        def __next__(self):
+            return self.next(StopIteration)
+
+    return Pages, Plain, asked
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("count", [0, 3])
+def test_each_page_and_the_end_is_asked_for_once(options, count):
+    """However often it is gone through, in either colour, with all that was seen of it in between."""
+    pages, plain, asked = pages_of(options, count)
+
+    async def story():
+        return [[page async for page in pages()] for _ in range(60)]
+
+    with virtual_time():
+        found = asyncio.run(story())
+        found += [list(plain()) for _ in range(60)]
+
+    assert [list(range(1, count + 1))] * 120 == found
+    assert list(range(count + 1)) * 120 == asked
+    for node in (pages.__anext__.node, plain.__next__.node):
+        status = node.get_status()
+        assert (60 * (count + 1), 1.0) == (status.total_executions, status.success_rate)
+        assert node.breaker.state in ("closed", "disabled")
+
+
+def test_a_failure_before_the_end_is_repeated():
+    """What is repeated may be the end as well."""
+    asked = []
+
+    class Pages:
+        @ub.protect("pages")
+        def __next__(self):
+            asked.append(None)
+            if len(asked) == 1:
+                raise ConnectionResetError
+            raise StopIteration(7)
+
+    with virtual_time(), pytest.raises(StopIteration) as end:
+        Pages().__next__()
+
+    assert 7 == end.value.value
+    assert 2 == len(asked)
+
+
+def test_an_outcome_tells_of_the_end():
+    """It is no failure, and has no value."""
+
+    @ub.protect("pages")
+    async def end():
+        raise StopAsyncIteration
+
+    outcome = asyncio.run(end.outcome())
+
+    assert ("ok", None, StopAsyncIteration) == (outcome.status.value, outcome.value, type(outcome.error))
+
+
+def test_the_end_inside_a_call_is_told_to_whoever_listens():
+    """Events call it a success."""
+    told = []
+
+    @ub.protect("pages")
+    def end():
+        raise StopIteration
+
+    for event in (ub.events.Succeeded, ub.events.AttemptFailed, ub.events.Failed, ub.events.CallEnded):
+        end.node.on(event, lambda event: told.append(type(event).__name__))
+    with pytest.raises(StopIteration):
+        end()
+
+    assert {"Succeeded", "CallEnded"} == set(told)
