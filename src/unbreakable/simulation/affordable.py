@@ -8,41 +8,53 @@ are repeated as can be paid.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from unbreakable.policies import Plan, Retry
 
-ONCE, ENDLESS = Retry(1), 1e9
-Play = Callable[[list[Plan]], tuple[Any, Any]]
+ONCE = Retry(1)
 
 
-def afforded(plans: Sequence[Plan], mass: Any, load: Any, play: Play) -> tuple[Any, Any]:
-    """Return *mass*, how likely calls end well after how long, and *load*, each a row a plan, as can be paid.
+class Calls(NamedTuple):
+    """Hold what calls under a plan come to: how likely they end well after how long, in all, and their requests."""
 
-    They are what would be without a budget; *play* returns the same of other plans.
+    mass: Any
+    success: float
+    load: float
+
+    def lacks(self, plan: Plan) -> float:
+        """Return by how many requests a call what is sent is more than what the budget of *plan* lets calls earn."""
+        return -math.inf if plan.budget is None else self.load - 1.0 - plan.budget.ratio * self.success
+
+
+def afforded(
+    plans: Sequence[Plan], found: Sequence[Calls], play: Callable[[list[Plan]], list[Calls]]
+) -> dict[int, Calls]:
+    """Return what calls come to of which not all are made as planned, by the places of their *plans*.
+
+    *found* is what would be without a budget; *play* returns the same of other plans.
     """
-    ratio = np.array([ENDLESS if plan.budget is None else plan.budget.ratio for plan in plans])
-    lacks = _lacks(mass, load, ratio)
-    dear = np.flatnonzero(lacks > 0.0)
-    if not dear.size:
-        return mass, load
-    plain = [replace(plans[each], hedge=None) for each in dear.tolist()]
-    masses, loads = play([*plain, *(replace(plan, retry=ONCE) for plan in plain)])
-    mass, load = mass.copy(), load.copy()
-    for number, place in enumerate(dear.tolist()):
-        rows = number + len(dear), number
-        rungs = [(masses[row], loads[row]) for row in rows] + [(mass[place], load[place])]
-        (low, sent), (high, more) = rungs[1:] if _lacks(*rungs[1], ratio[place]) <= 0.0 else rungs[:2]
-        lacking, beyond = _lacks(low, sent, ratio[place]), _lacks(high, more, ratio[place])
-        share = lacking / (lacking - beyond)  # of calls that are made as planned, so that nothing is lacking
-        mass[place], load[place] = low + share * (high - low), sent + share * (more - sent)
-    return mass, load
+    dear = [place for place, plan in enumerate(plans) if found[place].lacks(plan) > 0.0]
+    if not dear:
+        return {}
+    plain = [plans[place] if plans[place].hedge is None else replace(plans[place], hedge=None) for place in dear]
+    cheaper = play([*plain, *(replace(plan, retry=ONCE) for plan in plain)])
+    return {
+        place: _mixed(plans[place], cheaper[number + len(dear)], cheaper[number], found[place])
+        for number, place in enumerate(dear)
+    }
 
 
-def _lacks(mass: Any, load: Any, ratio: Any) -> Any:
-    """Return by how many requests a call what is sent is more than what is earned."""
-    return load - 1.0 - ratio * mass.sum(axis=-1)
+def _mixed(plan: Plan, once: Calls, plain: Calls, full: Calls) -> Calls:
+    """Return what calls come to of which as many are made as planned as can be paid."""
+    low, high = (plain, full) if plain.lacks(plan) <= 0.0 else (once, plain)
+    lacking, beyond = low.lacks(plan), high.lacks(plan)
+    share = lacking / (lacking - beyond)
+
+    def between(one: Any, other: Any) -> Any:
+        return one + share * (other - one)
+
+    return Calls(*map(between, low, high))

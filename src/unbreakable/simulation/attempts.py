@@ -28,17 +28,24 @@ class Kinds(NamedTuple):
     starts: Any  # (requests beside, kinds, 1): when each begins, rising; for ever if it does not
     soonest: list[float]  # when each of these begins at the earliest
     having: list[int]  # how many kinds have that request beside the first one
-    numbers: dict[tuple[Any, ...], int]  # of each sort of plan, see ``_sort``
+    deadline: float
+    numbers: dict[tuple[Any, ...], int]  # by ``_kind``
+    sorts: dict[tuple[Any, ...], int]  # the same of each sort of plan that was seen, see ``_sort``
     cut: bool  # whether any request is cut before the deadline
     quiet: float  # for how many seconds nothing happens to a request, whatever its kind
 
     def has(self, plan: Plan) -> bool:
         """Return whether attempts under *plan* are of one of these kinds."""
-        return _sort(plan) in self.numbers
+        return _sort(plan) in self.sorts or _kind(plan, self.deadline) in self.numbers
 
     def of(self, plans: Sequence[Plan]) -> Any:
         """Return the number of each plan's kind."""
-        return np.array([self.numbers[_sort(plan)] for plan in plans])
+        return np.array([self.number(plan) for plan in plans])
+
+    def number(self, plan: Plan) -> int:
+        """Return the number of the kind of attempts under *plan*."""
+        known = self.sorts.get(_sort(plan))
+        return self.numbers[_kind(plan, self.deadline)] if known is None else known
 
 
 class Races(NamedTuple):
@@ -69,7 +76,9 @@ def kinds_of(plans: Sequence[Plan], deadline: float) -> Kinds:
         starts=np.array(starts, np.float32)[..., None],
         soonest=soonest,
         having=[sum([len(times) > slot for _, times in kinds]) for slot in slots],
-        numbers={sort: number[kind] for sort, kind in of_sort.items()},
+        deadline=deadline,
+        numbers=number,
+        sorts={sort: number[kind] for sort, kind in of_sort.items()},
         cut=hardest < deadline,
         quiet=min([hardest, *soonest]),
     )

@@ -11,12 +11,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from unbreakable.policies import Plan
-from unbreakable.simulation.affordable import afforded
+from unbreakable.simulation.affordable import Calls, afforded
 from unbreakable.simulation.attempts import attempts_of, kinds_of, race
 from unbreakable.simulation.durations import Durations
 from unbreakable.simulation.model import FOR_EVER, Model
@@ -60,9 +61,11 @@ class Played:
         columns = count + self.fails * (met.failed + (self.most - 1) * met.pauses.shape[1])
         bad = model.bad_after_failure
         beside_good, after = model.failing(model.trouble.share), model.failing(bad)
-        self.races = race(model, self.kinds, met, columns, (beside_good, model.stubbornly(after), after))
+        self.again = model.stubbornly(after)
+        self.races = race(model, self.kinds, met, columns, (beside_good, self.again, after))
         shortest = min(float(model.answers[0]), float(model.faults[0]))
         self.durations = Durations(shortest, self.deadline, len(self.kinds.hard))
+        self.known: dict[tuple[Any, ...], Calls] = {}  #: what was played, by policies
         self.load = self._good()
         if self.fails:
             self.failed = self._failed()
@@ -76,22 +79,59 @@ class Played:
         settings = [_settings(plan) for plan in plans]
         different = dict(zip(settings, plans, strict=True))
         played = list(different.values())
-        mass, load = afforded(played, *self.rows(played), self._rows_of_others)
+        plain = [replace(plan, hedge=None) for plan in played if self._may_be_dear(plan)]
+        mass = self.play([*played, *(plan for plan in plain if self.plays(plan))])[: len(played)]
+        load = [self.known[each].load for each in different]
+        cheaper = afforded(played, [self.known[each] for each in different], self._all_known)
+        for place, calls in cheaper.items():
+            mass[place], load[place] = calls.mass, calls.load
         success, quantiles = self.durations.summary(mass)
-        told = dict(zip(different, zip(success.tolist(), load.tolist(), quantiles.tolist(), strict=True), strict=True))
+        told = dict(zip(different, zip(success.tolist(), load, quantiles.tolist(), strict=True), strict=True))
         return [_prediction(*told[each]) for each in settings]
 
-    def rows(self, plans: Sequence[Plan]) -> tuple[Any, Any]:
-        """Return how likely calls end well after how long, and how many requests they make: a row for each plan."""
+    def play(self, plans: Sequence[Plan]) -> Any:
+        """Return how likely calls end well after how long, a row for each plan, and keep what is known of these."""
         kind, more = self.kinds.of(plans), None
         load, attempts = self.load[kind], [min(self.most, attempts_of(plan)) for plan in plans]
         if self.fails and max(attempts) > 1:
             more = repeated(self.model, self.met, plans, attempts, kind, self.failed, self.later, self.deadline)
             load = load + more.load
-        return self.durations.mass(kind, more), load
+        mass = self.durations.mass(kind, more)
+        rows = zip(plans, mass, mass.sum(axis=1).tolist(), load.tolist(), strict=True)
+        self.known.update({_settings(plan): Calls(*row) for plan, *row in rows})
+        self.plans = [*self.plans, *plans]  # whose policies are known by their identity while they are kept
+        return mass
 
-    def _rows_of_others(self, plans: Sequence[Plan]) -> tuple[Any, Any]:
-        return Played(self.model, plans, self.deadline, len(self.met.weights)).rows(plans)
+    def _all_known(self, plans: Sequence[Plan]) -> list[Calls]:
+        """Return what calls under *plans* come to; what is known of the very same policies is not played again."""
+        new = [plan for plan in plans if _settings(plan) not in self.known]
+        if new:
+            here = all(map(self.plays, new))
+            player = self if here else Played(self.model, new, self.deadline, len(self.met.weights))
+            player.play(new)
+            self.known, self.plans = self.known | player.known, [*self.plans, *player.plans]
+        return [self.known[_settings(plan)] for plan in plans]
+
+    def _may_be_dear(self, plan: Plan) -> bool:
+        """Return whether *plan* may cost more than is earned, so that it is wanted what it comes to without copies."""
+        if plan.hedge is None or plan.budget is None or not self.fails:
+            return False
+        repeats = sum(self.again**number for number in range(min(self.most, attempts_of(plan)) - 1))
+        load = self.load.item(self.kinds.number(plan)) * (1.0 + self.model.fails * repeats)
+        return load - 1.0 > plan.budget.ratio * (1.0 - self.model.fails)
+
+    def _rows_known(self, plans: Sequence[Plan]) -> tuple[Any, Any]:
+        """Return the same; what is known of the very same policies is not played again."""
+        settings = [_settings(plan) for plan in plans]
+        new = {each: plan for each, plan in zip(settings, plans, strict=True) if each not in self.known}
+        if new:
+            asked = list(new.values())
+            here = all(map(self.plays, asked))
+            player = self if here else Played(self.model, asked, self.deadline, len(self.met.weights))
+            self.known.update(zip(new, zip(*player.rows(asked), strict=True), strict=True))
+            self.plans = [*self.plans, *asked]  # policies are known by their identity while they are kept
+        found = [self.known[each] for each in settings]
+        return np.array([mass for mass, _ in found]), np.array([load for _, load in found])
 
     def _good(self) -> Any:
         """Take in good first attempts; return how many requests calls make that have one, times their share."""
