@@ -26,6 +26,7 @@ from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
+from unbreakable.runtime.mark import OwnTask
 from unbreakable.runtime.pool import contexts_in_line, is_busy, others_at_work
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.rival import Beside, contained, context_of, ended
@@ -36,6 +37,7 @@ T = TypeVar("T")
 # Before 3.12 it asks the kernel each time whether the process was forked to find out which loop runs.  A loop of the
 # standard library says in which thread it does: whether it is the one that ran last is known in half the time.
 LOOKS_LONG = sys.version_info < (3, 12)
+KNOWN = (None, OwnTask.make)  # task factories that begin no task before its turn
 NO_LOOP = SimpleNamespace(_thread_id=None)
 _current_tasks: dict[Any, asyncio.Task[Any]] = getattr(asyncio.tasks, "_current_tasks", {})
 
@@ -241,7 +243,11 @@ class AsyncioRuntime:
             cut(alarm, watch.alarms[alarm])
 
     def _branch(self, coroutine: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)
+        loop = asyncio.get_running_loop()
+        if loop.get_task_factory() in KNOWN:
+            task: asyncio.Task[Any] = loop.create_task(coroutine)
+        else:  # it may begin tasks at once, as Python 3.12's eager ones are, before anybody knows of this one
+            task = asyncio.Task(coroutine, loop=loop)
         if self.broom.is_due(len(self.branches)):
             self.forget_closed()
         self.branches.add(task)
