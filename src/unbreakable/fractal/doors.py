@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
@@ -129,10 +130,34 @@ class Door(Generic[P, T]):
         return inspect.ismethod(self.function) or isinstance(self.function, Door)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        """Pickle by name, as functions are; a bound method by its object and name."""
-        if inspect.ismethod(self.function):
-            return getattr, (self.function.__self__, self.function.__name__)
-        return str(getattr(self, "__qualname__", self.node.name))
+        """Pickle by name, as functions are; a bound method by its object and name.
+
+        Raises pickle.PicklingError where that would lead to what is not protected.
+        """
+        if not self._is_of_object():
+            return str(getattr(self, "__qualname__", self.node.name))
+        from unbreakable.fractal.pickling import found_by
+
+        return found_by(self)
+
+    def __copy__(self) -> Self:
+        """Be its own copy, as functions are."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy a bound method with its object, as Python does: the copy is protected by the same node."""
+        function = copy.deepcopy(self.function, memo) if self._is_of_object() else self.function
+        return self if function is self.function else self._rebound(function)
+
+    def _rebound(self, function: Callable[..., Any]) -> Self:
+        return type(self)(function, self.node)
+
+    def _is_of_object(self) -> bool:
+        """Return whether it protects a bound method, perhaps by way of other doors."""
+        function = self.function
+        while isinstance(function, Door):
+            function = function.function
+        return inspect.ismethod(function)
 
     def __repr__(self) -> str:
         """Return what is protected and how its circuit stands."""

@@ -348,6 +348,9 @@ class Bound:
         """Call the method, protected; return how it ended."""
         return self.whole.outcome(self.instance, *args, **kwargs)
 
+    def _rebound(self, function: Any) -> Any:
+        return bound(self.whole, function)
+
 
 @functools.cache
 def bound_sort(door: Any) -> Any:
