@@ -83,6 +83,7 @@ class Played:
         mass = self.play([*played, *(plan for plan in plain if self.plays(plan))])[: len(played)]
         load = [self.known[each].load for each in different]
         cheaper = afforded(played, [self.known[each] for each in different], self._all_known)
+        mass = mass.copy() if cheaper else mass  # its rows are what is known
         for place, calls in cheaper.items():
             mass[place], load[place] = calls.mass, calls.load
         success, quantiles = self.durations.summary(mass)
@@ -118,20 +119,7 @@ class Played:
             return False
         repeats = sum(self.again**number for number in range(min(self.most, attempts_of(plan)) - 1))
         load = self.load.item(self.kinds.number(plan)) * (1.0 + self.model.fails * repeats)
-        return load - 1.0 > plan.budget.ratio * (1.0 - self.model.fails)
-
-    def _rows_known(self, plans: Sequence[Plan]) -> tuple[Any, Any]:
-        """Return the same; what is known of the very same policies is not played again."""
-        settings = [_settings(plan) for plan in plans]
-        new = {each: plan for each, plan in zip(settings, plans, strict=True) if each not in self.known}
-        if new:
-            asked = list(new.values())
-            here = all(map(self.plays, asked))
-            player = self if here else Played(self.model, asked, self.deadline, len(self.met.weights))
-            self.known.update(zip(new, zip(*player.rows(asked), strict=True), strict=True))
-            self.plans = [*self.plans, *asked]  # policies are known by their identity while they are kept
-        found = [self.known[each] for each in settings]
-        return np.array([mass for mass, _ in found]), np.array([load for _, load in found])
+        return bool(load - 1.0 > plan.budget.ratio * (1.0 - self.model.fails))
 
     def _good(self) -> Any:
         """Take in good first attempts; return how many requests calls make that have one, times their share."""

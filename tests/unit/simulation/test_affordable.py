@@ -11,7 +11,7 @@ import pytest
 import unbreakable as ub
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, RetryBudget
 from unbreakable.runtime import ASYNCIO
-from unbreakable.simulation.evaluate import evaluate
+from unbreakable.simulation.evaluate import Played, evaluate
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.stats import Traffic
@@ -63,6 +63,19 @@ def test_who_is_told_of_several_plans_is_told_of_each_as_if_it_were_alone():
         assert_same(told, evaluate(found, [plan], 30.0)[0])
     assert together[1].success < 0.9 < together[0].success
     assert together[0].success == pytest.approx(together[2].success)
+
+
+def test_who_is_told_twice_is_told_the_same():
+    """What was played once is known, not what was made of it; other plans of the same kinds need no other play."""
+    found, plans = model(0.15, slow=0.1), [replace(PLAN, hedge=Hedge(0.1)), replace(PLAN, budget=RetryBudget(0.05))]
+    played, patient = Played(found, plans, 30.0, attempts=6), replace(PLAN, retry=Retry(6, backoff=Backoff(0.01)))
+
+    assert played.told(plans) == played.told(plans)
+    for told, plan in zip(played.told([patient, *plans]), [patient, *plans], strict=True):
+        assert_same(told, evaluate(found, [plan], 30.0)[0])
+    assert played.plays(patient)
+    assert not played.plays(replace(PLAN, retry=Retry(7)))
+    assert not played.plays(replace(PLAN, hedge=Hedge(0.05)))
 
 
 def test_copies_are_the_first_to_go():
