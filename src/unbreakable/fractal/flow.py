@@ -94,6 +94,12 @@ class Flow:
         if self.limiter is not None:
             self.limiter.meter.full = True
 
+    def hold(self, now: float) -> None:
+        """Note how many places are held, as that of a generator is about to be given back."""
+        if self.settings is not None and self.gate is not None:
+            with self.lock:
+                self._limiter(self.settings, now).meter.hold(self.gate.inside, now)
+
     # ── what they make of it ─────────────────────────────────────────────────────────────────────────────────────
 
     def share(self, now: float, priority: Priority = "normal") -> float:

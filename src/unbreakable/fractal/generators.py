@@ -11,7 +11,6 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.doors import Door, SyncProtected
-from unbreakable.fractal.healing import Healing
 from unbreakable.fractal.instead import Instead, each_of
 from unbreakable.fractal.layers import layers
 from unbreakable.fractal.methods import fitted, outfit
@@ -42,22 +41,25 @@ class GeneratorNode(FractalNode):
         """Return what goes around a call, and what makes one attempt; each item is verified where it comes up."""
         unjudged = Settings(**{**vars(settings), "schema": None, "verify": None})
         around, attempt = layers(unjudged, plan)
-        healing = next(number for number, policy in enumerate(around) if isinstance(policy, Healing))
-        return [*around[:healing], KEEPING, *around[healing:]], attempt
+        return [*around[:-1], Keeping(around[-1])], attempt
 
 
 class Keeping:
     """Keep a call open, its place taken, as long as its generator hands on items."""
 
+    def __init__(self, healing: Policy) -> None:
+        self.healing = healing
+
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
-        """Run *inner*, which makes attempts until one has a first item."""
-        result = await inner(ctx)
+        """Have attempts made until one has a first item; then wait until nobody asks for more."""
+        result = await self.healing.run(inner, ctx)
         if isinstance(result, Success) and ctx.stream is not None:
-            await ctx.stream.keep(result)
+            try:
+                await ctx.stream.keep(result)
+            finally:
+                if ctx.target.flow is not None:
+                    ctx.target.flow.hold(ctx.runtime.now())
         return result
-
-
-KEEPING = Keeping()
 
 
 def guard(function: Any, name: str, options: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.pile import taken
+from unbreakable.fractal.signature import is_named
 from unbreakable.fractal.turning_away import is_all
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
@@ -81,6 +82,7 @@ class Target:
     lost = 0  #: calls that failed, and not for being refused
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
     lag = lead = 0.0  #: seconds that copies take to be under way; by which they are begun sooner
+    is_named = staticmethod(is_named)  #: tells whether types of exceptions stand for just the sort of a failure
 
     def __init__(
         self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]], like: Target | None = None

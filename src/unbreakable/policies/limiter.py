@@ -28,7 +28,7 @@ LONGEST_HOLD = 4  # windows for which a limit stays as it is, after the target r
 RISE = 0.0025  # how much (ln) the level of a healthy target may rise in a trial, that is in a minute
 FIRST_LOOKS = 10  # at a level, of which each counts as much as the others
 WEIGHT = 0.1  # of the last look at a level among all of them
-SETTLING, LONGEST_SETTLING = 2.0, 60.0  # times the usual latency, and seconds, until what began before a cut is over
+SETTLING, LONGEST_SETTLING = 2.0, 60.0  # times what a call takes, and seconds, until what began before a cut is over
 
 
 class Why:
@@ -111,7 +111,7 @@ class Limiter:
     def _settling(self, reading: Reading) -> float:
         """Return for how many seconds calls end that began under the limit before."""
         level = -math.inf if reading.level is None else reading.level
-        return min(SETTLING * math.exp(max(self.usual, level)), LONGEST_SETTLING)
+        return min(SETTLING * max(math.exp(max(self.usual, level)), reading.held), LONGEST_SETTLING)
 
     def _decide(self, reading: Reading, now: float) -> str:
         if self.trial is not None:

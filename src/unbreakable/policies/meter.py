@@ -23,9 +23,10 @@ class Reading(NamedTuple):
 
     level: float | None
     error: float  #: the standard error of the level
-    in_flight: float  #: how many were at their target on average (Little's law)
+    in_flight: float  #: how many were at their target on average (Little's law), or held a place, if that is more
     refused: float  #: which share the target refused as too much, or did not answer in time
     full: bool  #: whether somebody found no place
+    held: float = 0.0  #: for how many seconds one holds its place, where that goes on after its attempt: a generator's
 
 
 class Meter:
@@ -45,6 +46,7 @@ class Meter:
         """Begin a window at the moment *at*, from which on attempts say how the target is now."""
         self.at, self.count, self.looked_at, self.refused = at, 0, 0, 0
         self.sum = self.squares = self.seconds = 0.0
+        self.held, self.held_at = 0.0, at
         self.full = False
 
     def take(self, took: Sequence[float], now: float) -> None:
@@ -69,6 +71,11 @@ class Meter:
             self.take([seconds], now)
             self.count, self.refused = self.count - 1, self.refused + 1
 
+    def hold(self, places: int, now: float) -> None:
+        """Note that so many *places* were held until now: those of generators are, long after their attempts."""
+        if now > self.held_at:
+            self.held, self.held_at = self.held + places * (now - self.held_at), now
+
     def is_full(self, now: float) -> bool:
         """Return whether the window says enough."""
         enough = min(max(FEWEST, (self.spread / FINE) ** 2), MOST)
@@ -76,7 +83,7 @@ class Meter:
 
     def is_stale(self, now: float) -> bool:
         """Return whether the window began too long ago to say how the target is now."""
-        return now - self.at > max(STALE, STALE_FOR_SLOW * self.seconds / max(1, self.count))
+        return now - self.at > max(STALE, STALE_FOR_SLOW * max(self.seconds, self.held) / max(1, self.count))
 
     def read(self, now: float) -> Reading:
         """Return what the window said."""
@@ -86,5 +93,6 @@ class Meter:
             deviation = math.sqrt(max(0.0, self.squares / n - level * level))
             self.spread += 0.3 * (deviation - self.spread)
             error = max(deviation, 0.5 * self.spread) / math.sqrt(n)
-        in_flight = self.seconds / max(now - self.at, SECOND)
-        return Reading(level, error, in_flight, self.refused / max(1, self.count + self.refused), self.full)
+        in_flight = max(self.seconds, self.held) / max(now - self.at, SECOND)
+        refused, held = self.refused / max(1, self.count + self.refused), self.held / max(1, self.count)
+        return Reading(level, error, in_flight, refused, self.full, held)

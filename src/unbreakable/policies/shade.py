@@ -4,13 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 from unbreakable.events import Shadowed
-from unbreakable.policies.policy import Context, Policy
+from unbreakable.outcome import Result
+from unbreakable.policies.policy import Context, Inner, Policy
 from unbreakable.runtime import new_lock
 
 Place: TypeAlias = Literal["call", "attempt", "copy"]  # around the call, each attempt, each copy of an attempt
+
+
+class Told(Protocol):
+    """Who is told what became of each attempt."""
+
+    def ended(self, ctx: Context, result: Result[Any], seconds: float, now: float) -> None:
+        """Take in an attempt that ended *now*, after so many seconds."""
+
+
+class Attempts:
+    """Tell a shade what became of each attempt."""
+
+    def __init__(self, shade: Told) -> None:
+        self.shade = shade
+
+    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
+        """Run *inner*, and tell of it."""
+        started = ctx.runtime.now()
+        result = await inner(ctx)
+        now = ctx.runtime.now()
+        self.shade.ended(ctx, result, now - started - ctx.aside, now)
+        return result
 
 
 class Shade(Policy):

@@ -18,7 +18,7 @@ from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.policy import Context, Inner, Policy
 from unbreakable.policies.retry import Retry
-from unbreakable.policies.shade import Place, Shade
+from unbreakable.policies.shade import Attempts, Place, Shade
 from unbreakable.policies.shades_of_load import ShadeOfBulkhead, ShadeOfLimit, ShadeOfThrottle
 from unbreakable.policies.timeout import Timeout
 
@@ -87,7 +87,10 @@ class ShadeOfTimeout(Shade):
 
 
 class ShadeOfRetry(Shade):
-    """Count the calls that failed and would have been repeated at least once more."""
+    """Count the calls that would have been repeated at least once, whoever repeats them in force.
+
+    That is decided when the first attempt fails.  A policy that would not repeat that one knows no others.
+    """
 
     name, place = "retry", "call"
     counted = ("calls", "would_repeat")
@@ -96,15 +99,23 @@ class ShadeOfRetry(Shade):
         super().__init__()
         self.retry = retry
 
+    def stands(self) -> Mapping[Place, Policy]:
+        """Return itself, and who looks at the attempts."""
+        return {self.place: self, "attempt": Attempts(self)}
+
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
-        """Run *inner*, and ask what would become of its failure."""
+        """Run *inner*, a call."""
         self.count("calls")
-        result = await inner(ctx)
-        if isinstance(result, Failure) and not ctx.is_unwanted():
-            wanted = self.retry.wants(result, remedied=False) and may_repeat(ctx.plan.effects, result)
-            if wanted and self.retry.pause(result, 1.0) < ctx.left():
-                self.would(ctx, "repeat")
-        return result
+        return await inner(ctx)
+
+    def ended(self, ctx: Context, result: Result[Any], seconds: float, now: float) -> None:
+        """Ask what would become of a first attempt that failed."""
+        if ctx.attempt > 1 or not isinstance(result, Failure) or ctx.is_unwanted():
+            return
+        named = ctx.target.is_named(result.error, self.retry.on)
+        wanted = self.retry.wants(result, remedied=False, named=named) and may_repeat(ctx.plan.effects, result)
+        if wanted and self.retry.pause(result, 1.0, ctx.left()) < ctx.left():
+            self.would(ctx, "repeat")
 
 
 class ShadeOfHedge(Shade):

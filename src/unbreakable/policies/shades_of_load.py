@@ -13,24 +13,9 @@ from unbreakable.policies.limit import AdaptiveLimit
 from unbreakable.policies.limiter import Limiter
 from unbreakable.policies.policy import Context, Inner, Policy
 from unbreakable.policies.priority import importance
-from unbreakable.policies.shade import Place, Shade
+from unbreakable.policies.shade import Attempts, Place, Shade
 from unbreakable.policies.shedding import Shedding
 from unbreakable.policies.throttle import Throttle
-
-
-class Attempts:
-    """Tell a shade what became of each attempt."""
-
-    def __init__(self, shade: ShadeOfThrottle | ShadeOfLimit) -> None:
-        self.shade = shade
-
-    async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
-        """Run *inner*, and tell of it."""
-        started = ctx.runtime.now()
-        result = await inner(ctx)
-        now = ctx.runtime.now()
-        self.shade.ended(ctx, result, now - started - ctx.aside, now)
-        return result
 
 
 class ShadeOfThrottle(Shade):
@@ -75,6 +60,7 @@ class ShadeOfThrottle(Shade):
     def ended(self, ctx: Context, result: Result[Any], seconds: float, now: float) -> None:
         """Take in an attempt of a call that would have been made: accepted, or too much."""
         if ctx.whole in self.unsent:
+            self.count("refused_in_error", int(ctx.stream is not None))  # of a generator we see the beginning
             return
         with self._lock:
             if not isinstance(result, Failure):
@@ -174,6 +160,8 @@ class ShadeOfLimit(ShadeOfPlaces):
         """Take in an attempt, and look at the window when it is full."""
         with self._lock:
             limiter = self._limiter(now)
+            if ctx.stream is not None:
+                limiter.meter.hold(self.in_flight, now)
             if not isinstance(result, Failure):
                 limiter.meter.take([seconds], now)
             elif is_late(result):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from unbreakable.fractal.signature import is_named
 from unbreakable.fractal.trace import Notebook
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Context, Plan
@@ -56,6 +57,7 @@ class Bench:
             gate=Gate(1),
             slow_again=0.0,
             flow=None,
+            is_named=is_named,
         )
 
     def context(self, **fields: Any) -> Context:

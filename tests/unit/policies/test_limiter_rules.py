@@ -73,6 +73,15 @@ def test_what_began_before_a_cut_is_waited_for_at_most_a_minute(usual, level, wa
     assert pytest.approx(wait, rel=0.01) == course.limiter.meter.begun[-1] - course.now
 
 
+@pytest.mark.parametrize(("held", "wait"), [(0.9, 2.0), (5.0, 10.0), (31.0, 60.0)])
+def test_a_cut_shows_once_those_have_gone_who_hold_their_places_for_long(held, wait):
+    """Twice as long as they do, which is longer than the latency; a minute at most."""
+    course = warm()
+
+    assert Why.EBB == course.see(held=held)
+    assert pytest.approx(wait) == course.limiter.meter.begun[-1] - course.now
+
+
 @pytest.mark.parametrize(("refused", "why"), [(0.09, Why.EBB), (0.1, Why.REFUSALS)])
 def test_a_target_that_always_refuses_some_is_tried_for_that(refused, why):
     """Whether fewer in flight are refused less is what is looked for then."""

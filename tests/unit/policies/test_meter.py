@@ -110,7 +110,7 @@ def test_a_window_is_read_in_logarithms():
     meter.full = True
     reading = meter.read(14.0)
 
-    assert (None, math.inf, 0.0, 0.0, False) == nothing
+    assert (None, math.inf, 0.0, 0.0, False, 0.0) == nothing
     assert (2.0, 1.0 / math.sqrt(2), True) == (
         pytest.approx(reading.level),
         pytest.approx(reading.error),
@@ -135,13 +135,45 @@ def test_a_window_that_begins_anew_knows_nothing_but_how_spread_latencies_are():
     meter = Meter(0.0)
     meter.take([1.0, 2.0], 0.0)
     meter.cut(3.0, 0.0)
+    meter.hold(9, 1.0)
     meter.full, meter.spread = True, 0.7
     meter.begin(5.0)
 
-    assert (5.0, 0, 0, 0, 0.0, 0.0, 0.0, False, 0.7) == (
+    assert (5.0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 5.0, False, 0.7) == (
         *(meter.at, meter.count, meter.looked_at, meter.refused, meter.sum, meter.squares, meter.seconds),
-        *(meter.full, meter.spread),
+        *(meter.held, meter.held_at, meter.full, meter.spread),
     )
+
+
+@pytest.mark.parametrize(("took", "in_flight"), [(0.1, (10 * 2.0 + 4 * 1.0) / 3.0), (50.0, 100 / 3.0)])
+def test_places_that_are_held_beyond_an_attempt_are_in_use(took, in_flight):
+    """So many until each look at them; of attempts that took longer in all there were more."""
+    meter = Meter(0.0)
+    for places, now in ((10, 2.0), (4, 3.0), (9, 3.0), (9, 2.0)):
+        meter.hold(places, now)
+    meter.take([took] * 2, 3.0)
+
+    assert (in_flight, 12.0) == (pytest.approx(meter.read(3.0).in_flight), meter.read(3.0).held)
+
+
+def test_what_is_held_before_a_window_begins_is_none_of_it():
+    """It begins once all is over that had begun before."""
+    meter = Meter(0.0)
+    meter.begin(5.0)
+    meter.hold(9, 4.0)
+    meter.hold(3, 6.0)
+
+    assert (3.0, 3.0) == (meter.read(7.0).held, 2 * meter.read(7.0).in_flight)
+
+
+@pytest.mark.parametrize(("now", "stale"), [(80.0, False), (80.1, True)])
+def test_a_window_of_places_that_are_held_for_long_is_given_its_time(now, stale):
+    """Ten of them for two seconds, by five calls: four seconds each."""
+    meter = Meter(0.0)
+    meter.hold(10, 2.0)
+    meter.take([0.1] * 5, 2.0)
+
+    assert stale is meter.is_stale(now)
 
 
 def test_a_share_is_one_of_all_that_were_sent():

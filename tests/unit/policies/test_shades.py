@@ -11,7 +11,7 @@ import pytest
 import unbreakable as ub
 from unbreakable.errors import Kind
 from unbreakable.outcome import Failure
-from unbreakable.policies import Plan
+from unbreakable.policies import Plan, compose
 from unbreakable.policies.shade import Place
 from unbreakable.policies.shades import (
     SHADES,
@@ -27,7 +27,11 @@ DOWN = ConnectionError("down")
 
 
 def plays(bench, shade, *answers, seconds=0.0, **fields):
-    """Have the shade look at calls one after the other, of so many seconds each; a bare float is a pause."""
+    """Have the shade look at calls one after the other, of so many seconds each; a bare float is a pause.
+
+    What looks at each attempt, too, does so at one.
+    """
+    looks = [shade.stands()["attempt"]] if shade.place == "call" and "attempt" in shade.stands() else []
 
     async def story():
         for answer in answers:
@@ -35,7 +39,7 @@ def plays(bench, shade, *answers, seconds=0.0, **fields):
                 await bench.runtime.sleep(answer)
                 continue
             with contextlib.suppress(asyncio.CancelledError):
-                await shade.run(bench.inner((seconds, answer)), bench.context(**fields))
+                await shade.run(compose(looks, bench.inner((seconds, answer))), bench.context(**fields))
 
     bench.play(story)
     return shade.value()
@@ -59,7 +63,7 @@ def test_shades_stand_at_the_places_that_there_are():
     stands = [set(shade.stands()) for shade in shades.all]
 
     assert {*get_args(Place)} == set().union(*stands) == {"call", "attempt", "copy"}
-    assert {"call": 5, "attempt": 4, "copy": 2} == {place: len(shades.at(place)) for place in get_args(Place)}
+    assert {"call": 5, "attempt": 5, "copy": 2} == {place: len(shades.at(place)) for place in get_args(Place)}
 
 
 # ── a breaker ────────────────────────────────────────────────────────────────────────────
@@ -118,7 +122,7 @@ def test_what_takes_just_as_long_as_the_limit_is_in_time(bench, seconds, answer,
     ("failure", "repeats"),
     [
         (Failure(DOWN, Kind.UNREACHABLE), 1),
-        (Failure(ValueError("no such card"), Kind.INVALID), 0),
+        (Failure(PermissionError("not yours"), Kind.CREDENTIALS), 0),
         (Failure(DOWN, Kind.UNREACHABLE, exhausted=True), 0),
     ],
 )
@@ -129,17 +133,39 @@ def test_nothing_is_repeated_that_only_a_remedy_would_change(bench, failure, rep
     assert {"calls": 1, "would_repeat": repeats} == plays(bench, shade, failure, plan=Plan(effects="none"))
 
 
-@pytest.mark.parametrize(("jitter", "deadline", "repeats"), [(False, 5.0, 0), (False, 5.1, 1), (True, 5.1, 1)])
-def test_a_repeat_needs_time_after_the_longest_pause(bench, jitter, deadline, repeats):
+@pytest.mark.parametrize(
+    ("jitter", "asked", "deadline", "repeats"),
+    [
+        (False, None, 5.0, 0),
+        (False, None, 5.1, 1),
+        (True, None, 5.1, 1),
+        (True, 9.0, 9.0, 0),
+        (True, 9.0, 9.1, 1),  # what comes on top of the wish is no more than there is time for
+        (False, 9.0, 9.1, 1),
+    ],
+)
+def test_a_repeat_needs_time_after_the_longest_pause(bench, jitter, asked, deadline, repeats):
     """One that would begin with the end of the call would not be made."""
     shade = ShadeOfRetry(ub.Retry(2, backoff=ub.Backoff(5.0, jitter=jitter)))
+    failure = Failure(DOWN, Kind.UNREACHABLE, retry_after=asked)
 
     async def story():
         ctx = bench.context(plan=Plan(effects="none"), deadline=bench.runtime.now() + deadline)
-        await shade.run(bench.inner(Failure(DOWN, Kind.UNREACHABLE)), ctx)
+        shade.ended(ctx, failure, 0.0, bench.runtime.now())
 
     bench.play(story)
     assert repeats == shade.value()["would_repeat"]
+
+
+@pytest.mark.parametrize(("error", "named"), [(FileNotFoundError(2, "no such file", "x"), 1), (DOWN, 0)])
+def test_what_is_named_would_be_repeated(bench, error, named):
+    """As in force: by a type that always stands for that sort of failure, and by no other."""
+    failure = Failure(error, Kind.INVALID)
+    of_files, of_all = ShadeOfRetry(ub.Retry(2, on=(FileNotFoundError, LookupError))), ShadeOfRetry(ub.Retry(2))
+
+    assert [named, 0] == [
+        plays(bench, shade, failure, plan=Plan(effects="none"))["would_repeat"] for shade in (of_files, of_all)
+    ]
 
 
 # ── a hedge ──────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,8 @@ import unbreakable as ub
 from unbreakable.errors import Kind
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Context
-from unbreakable.policies.shades_of_load import Attempts, ShadeOfBulkhead, ShadeOfLimit, ShadeOfThrottle
+from unbreakable.policies.shade import Attempts
+from unbreakable.policies.shades_of_load import ShadeOfBulkhead, ShadeOfLimit, ShadeOfThrottle
 
 WELL = Success(7)
 DOWN = Failure(ConnectionError("down"), Kind.UNREACHABLE)
@@ -195,6 +196,20 @@ def test_a_limit_is_told_of_what_its_target_cannot_take(end, cuts):
     told = shade.value()
     assert cuts == (told["would_cut"] > 0)
     assert {"calls", "would_refuse", "would_wait", "would_cut", "most_in_flight"} == {*told}
+
+
+@pytest.mark.parametrize(("stream", "held"), [(None, 0.0), (object(), 3 * 2.0)])
+def test_only_a_place_that_is_held_beyond_its_attempt_is_counted_as_such(bench, stream, held):
+    """A generator's, which has its first item now; of others it is known by how long they took."""
+    shade = ShadeOfLimit(ub.AdaptiveLimit())
+
+    async def story():
+        shade.ended(bench.context(), WELL, 0.1, 0.0)
+        shade.in_flight = 3
+        shade.ended(bench.context(stream=stream), WELL, 0.1, 2.0)
+
+    bench.play(story)
+    assert held == shade.limiter.meter.held
 
 
 @pytest.mark.parametrize("aside", [0.0, 1.5])

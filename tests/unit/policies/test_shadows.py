@@ -121,6 +121,40 @@ def test_a_retry_would_repeat_what_may_be_repeated(error, effects, repeats, colo
 
 
 @COLOURS
+def test_a_missing_file_is_named_in_the_shadow_as_it_is_in_force(colour):
+    """It is repeated by a retry that names it."""
+    made = []
+
+    def missing(moment: float) -> Any:
+        made.append(moment)
+        raise FileNotFoundError(2, "No such file", "x")
+
+    retry = ub.Retry(2, on=FileNotFoundError, backoff=ub.Backoff(0.0))
+    Course(colour, missing, retry=retry, breaker=False).calls(3, 1.0)
+    shadow = Course(colour, missing, retry=ub.Shadow(retry), breaker=False).calls(3, 1.0)
+
+    assert (6 + 3, {"calls": 3, "would_repeat": 3}) == (len(made), shadow.shadows["retry"])
+
+
+@COLOURS
+@pytest.mark.parametrize("attempts", [1, 2, 3, 5])
+@pytest.mark.parametrize(("errors", "repeats"), [((OSError,), 4), ((OSError, KeyError), 4), ((KeyError, OSError), 0)])
+def test_a_retry_is_measured_the_same_beside_any_other(colour, attempts, errors, repeats):
+    """What the candidate would do is decided by the first failure, and that it would do it counts once for a call."""
+    made = []
+
+    def fails(moment: float) -> Any:
+        made.append(moment)
+        raise errors[sum(other == moment for other in made) % len(errors) - 1]
+
+    beside = ub.Retry(attempts, backoff=ub.Backoff(0.0))
+    retry = ub.Shadow(ub.Retry(3, on=OSError, backoff=ub.Backoff(0.0)), beside=beside)
+    course = Course(colour, fails, retry=retry, breaker=False, effects="none").calls(4, 1.0)
+
+    assert (4 * attempts, {"calls": 4, "would_repeat": repeats}) == (len(made), course.shadows["retry"])
+
+
+@COLOURS
 @pytest.mark.parametrize(("effects", "copies"), [("none", 6), ("unknown", 0)])
 def test_a_hedge_would_start_copies_where_it_may(effects, copies, colour):
     """One for each delay that passes, as many as it may at most, and none of what must not run twice at once."""

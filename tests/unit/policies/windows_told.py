@@ -36,11 +36,11 @@ class Course:
         self.limiter, self.now = Limiter(first, least, most, 0.0), 0.0
         self.limiter.meter = Windows()
 
-    def see(self, level=0.0, *, in_flight=None, refused=0.0, full=True, error=ERROR, seconds=1.0):
+    def see(self, level=0.0, *, in_flight=None, refused=0.0, full=True, error=ERROR, seconds=1.0, held=0.0):
         """Show a window, as many in flight as are let in if nothing else is said; return why the limit changed."""
         self.now += seconds
         in_flight = self.limiter.limit if in_flight is None else in_flight
-        self.limiter.meter.next = Reading(level, error, in_flight, refused, full)
+        self.limiter.meter.next = Reading(level, error, in_flight, refused, full, held)
         change = self.limiter.look(self.now)
         return None if change is None else change.why
 
