@@ -185,6 +185,7 @@ class Stream:
     async def keep(self, result: Success[Any]) -> None:
         """Keep the call, whose first item has come with *result*, open until nobody asks for more."""
         self.result, self.ctx.idle = result, True
+        self._rest()
         for context in (self.ctx, self.scope):  # which the calls around it know, who must not keep the generator alive
             context.stream = context.work = None
         await hand_over()
@@ -305,8 +306,13 @@ class Stream:
             ctx.above.deeds.at_work.add(ctx)  # which it no longer is where that was settled meanwhile
         enter(self.within or self.scope)
 
+    def _rest(self) -> None:
+        """Let no deadline bind what the generator has begun and lets go on: of nobody's time it is a part."""
+        self.scope.deadline = math.inf
+
     def _leave(self, consumer: Context | None) -> None:
         self.within = current()
+        self._rest()
         leave(self.scope, consumer)
         if self.ctx.live:
             self.ctx.idle = True  # nobody may ever ask for the next item

@@ -161,6 +161,35 @@ def test_whoever_asks_for_an_item_has_it_made_in_his_time(hand):
     assert (7.0, 3.0, math.inf) == hand.play(story)
 
 
+def test_what_a_generator_has_begun_outlives_the_deadlines_of_those_who_asked(hand):
+    """A session's heartbeat, in a task or thread with its context, has its own time while the session is at rest."""
+    ping = ub.protect("ping", deadline=30.0)(lambda: ub.current().remaining())
+
+    async def story():
+        begun = []
+
+        async def session():
+            begun.append(contextvars.copy_context())
+            while True:
+                begun.append(contextvars.copy_context())
+                yield begun[0].run(ping)
+
+        reading = hand.guard(session, deadline=7.0)()
+
+        async def ask():
+            return await hand.next(reading)
+
+        left = []
+        for step in (ask, hand.protect(ask, deadline=3.0), ask):
+            left.append(round(await hand.call(step) if step is not ask else await ask(), 3))
+            await hand.sleep(10.0)
+            left += [begun[0].run(ping), begun[-1].run(ping)]
+        await hand.close(reading)
+        return left, begun[0].run(ping)
+
+    assert ([7.0, 30.0, 30.0, 3.0, 30.0, 30.0, 30.0, 30.0, 30.0], 30.0) == hand.play(story)
+
+
 def test_the_time_limit_of_an_item_never_cuts_its_consumer():
     """The trap of PEP 789: a scope that is open over a yield cancels whatever runs outside of it."""
 
