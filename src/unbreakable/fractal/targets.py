@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from unbreakable.fractal.judging import refuse_awaitable
 from unbreakable.fractal.target import GUESTS, Sort, Target
 from unbreakable.policies import Circuit
 from unbreakable.policies.effects import Effects
@@ -63,6 +65,7 @@ class Targets:
             if key in self.by_key:
                 self.by_key.move_to_end(key)
                 return self.by_key[key]
+        check_key(key)  # where it is new, since what can be none always is
         fresh = self.make(f"{self.name}[{key}]")  # outside the lock: listeners may be told of what the memory knew
         with self.lock:
             target = self.by_key.setdefault(key, fresh)
@@ -124,6 +127,13 @@ class Targets:
         for target in self.every():
             counts.merge(target.tally())
         return counts
+
+
+def check_key(key: Any) -> None:
+    """Raise TypeError for what is like no other key: each call would have a target of its own, and no circuit."""
+    refuse_awaitable(key)
+    if inspect.isgenerator(key) or inspect.isasyncgen(key) or key != key:  # noqa: PLR0124 - nan
+        raise TypeError(f"a {type(key).__name__} is like none before it: return what is equal for calls of one target")
 
 
 def has_calls_inside(target: Target) -> bool:
