@@ -97,8 +97,10 @@ class Pursuit:
         """Return what the script came to, once it is over; raise what the caller was ended by."""
         try:
             await self.script.gone()
-        except BaseException:
+        except BaseException as interruption:
             self.stop()
+            if not isinstance(interruption, ENDS):
+                await self.script.gone()
             raise
         ctx.pursuit, error, self.error = None, self.error, None
         if error is None:

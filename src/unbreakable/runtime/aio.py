@@ -29,7 +29,7 @@ from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.mark import OwnTask
 from unbreakable.runtime.pool import contexts_in_line, is_busy, others_at_work
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
-from unbreakable.runtime.rival import Beside, contained, context_of, ended
+from unbreakable.runtime.rival import Beside, all_gone, contained, context_of, ended
 from unbreakable.runtime.watch import Alarm, Watch, Watched, cut, settle, take_back_forgotten
 
 T = TypeVar("T")
@@ -221,7 +221,7 @@ class AsyncioRuntime:
             return ended(tasks[0])
         except asyncio.CancelledError:  # the caller's: it waits for their clean-up, as for what it awaits itself
             _stop(tasks)
-            await asyncio.wait(tasks)
+            await all_gone(tasks)
             raise
         finally:
             _stop(tasks)

@@ -41,10 +41,10 @@ class Beside(Protocol):
         """Return what the step returns, or raise what it raises; it goes on, should the wait be cut."""
 
     async def gone(self) -> None:
-        """Wait until the step has ended, however."""
+        """Wait until the step has ended, however; once it is stopped, whoever is cancelled meanwhile waits on."""
 
     def stop(self) -> None:
-        """Cancel the step; nobody waits for its clean-up."""
+        """Cancel the step, once."""
 
     def stop_soon(self) -> None:
         """Cancel the step, from any thread or event loop."""

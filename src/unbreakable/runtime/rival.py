@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 
@@ -35,13 +35,23 @@ def ended(task: asyncio.Task[Any]) -> Any:
     return result
 
 
+async def all_gone(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Wait until *tasks*, which were told to end, have ended; to be cancelled meanwhile changes nothing.
+
+    So does a task group.  A cancelled scope of anyio cancels whoever waits in it at each turn of the event loop.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(pending)
+
+
 class Beside:
     """A step that goes on in a task of its own, whoever waits for it."""
 
-    __slots__ = ("task",)
+    __slots__ = ("is_told", "task")
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
-        self.task = task
+        self.task, self.is_told = task, False
 
     @property
     def is_over(self) -> bool:
@@ -54,13 +64,15 @@ class Beside:
         return ended(self.task)
 
     async def gone(self) -> None:
-        """Wait until the step has ended, however."""
-        await asyncio.wait({self.task})
+        """Wait until the step has ended, however; once it is stopped, whoever is cancelled meanwhile waits on."""
+        await (all_gone({self.task}) if self.is_told else asyncio.wait({self.task}))
 
     def stop(self) -> None:
-        """Cancel the step; nobody waits for its clean-up."""
-        with contextlib.suppress(RuntimeError):  # its event loop may be closed
-            self.task.cancel()
+        """Cancel the step, once: a second cancellation would cut its clean-up."""
+        told, self.is_told = self.is_told, True
+        if not told:
+            with contextlib.suppress(RuntimeError):  # its event loop may be closed
+                self.task.cancel()
 
     def stop_soon(self) -> None:
         """Cancel the step, from any thread."""
