@@ -197,4 +197,20 @@ def tell_outside(ctx: Any) -> None:
     outer = ctx.parent
     if outer is not None:
         outer.deeds.take(ctx.deeds.settle())
+        if not outer.live:
+            _hand_on(outer)
         outer.deeds.at_work.discard(ctx)  # last: in between another thread may ask
+
+
+def _hand_on(ctx: Any) -> None:
+    """Let the nearest call around *ctx* that is not over, too, know what is left at work: nobody else may wait for it.
+
+    Where calls begin one another in tasks, each would hold the next one for ever.
+    """
+    left, around = Deeds(), ctx.above
+    left.left.update(tuple(ctx.deeds.left))
+    while around is not None and not around.live:
+        around = around.above
+    if around is not None:
+        around.deeds.take(left)
+    ctx.deeds.left.difference_update(left.left)

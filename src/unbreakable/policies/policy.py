@@ -260,6 +260,8 @@ class Context(Alarm):
             self.whole.own_deeds.left.discard(self)
         if self.title is not None and self.title.known:
             self.title = Title(self.title.key)
+        if self.above is not None and not self.above.live:
+            self.above = nearest(self.above)  # a chain of calls, each begun in the one before, is not kept alive
         if self.bells:
             self.ring()
 
@@ -300,7 +302,11 @@ def current() -> Context | None:
     The variable is set and never reset: readers step across calls that are over, so that a task which outlives its
     call is not bound by that call's deadline.
     """
-    context = _current.get()
+    return nearest(_current.get())
+
+
+def nearest(context: Context | None) -> Context | None:
+    """Return *context* if it is under way, else the nearest one around it that is; None if there is none."""
     while context is not None and not context.live:
         context = context.above
     return context
