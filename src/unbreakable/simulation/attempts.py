@@ -26,6 +26,8 @@ class Kinds(NamedTuple):
 
     hard: Any  # (kinds, 1): seconds after which a request is cut
     starts: Any  # (requests beside, kinds, 1): when each begins, rising; for ever if it does not
+    repeats: Any  # (requests beside, kinds, 1): whether it is the next attempt, and no copy
+    doubles: list[bool]  # whether any of them is, for each request beside
     soonest: list[float]  # when each of these begins at the earliest
     having: list[int]  # how many kinds have that request beside the first one
     deadline: float
@@ -69,11 +71,14 @@ def kinds_of(plans: Sequence[Plan], deadline: float) -> Kinds:
     kinds = sorted(dict.fromkeys(of_sort.values()), key=lambda kind: -len(kind[1]))
     number = {kind: place for place, kind in enumerate(kinds)}
     slots = range(len(kinds[0][1]))
-    starts = [[times[slot] if len(times) > slot else math.inf for _, times in kinds] for slot in slots]
+    begun = [[times[slot] if len(times) > slot else (math.inf, False) for _, times in kinds] for slot in slots]
+    starts = [[start for start, _ in row] for row in begun]
     soonest, hardest = [min(each) for each in starts], min([hard for hard, _ in kinds])
     return Kinds(
         hard=np.array([[hard] for hard, _ in kinds], np.float32),
         starts=np.array(starts, np.float32)[..., None],
+        repeats=np.array([[is_repeat for _, is_repeat in row] for row in begun], bool)[..., None],
+        doubles=[any(is_repeat for _, is_repeat in row) for row in begun],
         soonest=soonest,
         having=[sum([len(times) > slot for _, times in kinds]) for slot in slots],
         deadline=deadline,
@@ -89,18 +94,26 @@ def _sort(plan: Plan) -> tuple[Any, ...]:
     return id(plan.timeout), id(plan.hedge), plan.effects, min(LATER, attempts_of(plan) - 1)
 
 
-def _kind(plan: Plan, deadline: float) -> tuple[float, tuple[float, ...]]:
-    """Return after how many seconds a request is cut, and when those beside the first one begin."""
-    limit, starts, free = deadline, list[float](), may_run_twice_at_once(plan.effects)
-    if plan.hedge is not None and free:
-        after = plan.hedge.after
-        starts += [number * after for number in range(1, min(MOST_COPIES, 1 + plan.hedge.most))]
-    if plan.timeout is not None:
-        limit = min(limit, plan.timeout.seconds)
-        if plan.timeout.learned and free:
-            starts += [limit * (2**number - 1) for number in range(1, 1 + min(LATER, attempts_of(plan) - 1))]
-            limit = deadline
-    return limit, tuple(sorted(start for start in starts if start < deadline))
+def _kind(plan: Plan, deadline: float) -> tuple[float, tuple[tuple[float, bool], ...]]:
+    """Return when a request is cut, and when those beside the first one begin, each with whether it is a repeat."""
+    soft, copied = soft_limit(plan), first_copy(plan)
+    hard = plan.timeout.seconds if plan.timeout is not None and soft == math.inf else deadline
+    starts = list[tuple[float, bool]]()
+    if plan.hedge is not None:
+        starts += [(number * copied, False) for number in range(1, min(MOST_COPIES, 1 + plan.hedge.most))]
+    starts += [(soft * (2**number - 1), True) for number in range(1, 1 + min(LATER, attempts_of(plan) - 1))]
+    return min(hard, deadline), tuple(sorted(start for start in starts if start[0] < deadline))
+
+
+def soft_limit(plan: Plan) -> float:
+    """Return after how many seconds the next attempt begins beside a late first one; infinite if none does."""
+    limit = plan.timeout
+    return limit.seconds if limit is not None and limit.learned and may_run_twice_at_once(plan.effects) else math.inf
+
+
+def first_copy(plan: Plan) -> float:
+    """Return after how many seconds a request is copied first; infinite if it is not."""
+    return plan.hedge.after if plan.hedge is not None and may_run_twice_at_once(plan.effects) else math.inf
 
 
 def attempts_of(plan: Plan) -> int:
@@ -135,11 +148,15 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
     slots = sum([soonest < longest for soonest in kinds.soonest])  # nobody is under way when later ones begin
     lengths, lasts = _beside(model, met, at, slots, chances, counts, ends=ends is not best)
     for slot, having in enumerate(kinds.having[:slots]):
-        start, length, last = kinds.starts[slot, :having], lengths[slot], lasts[slot]
+        start, length, last = _starts(kinds, slot, later, len(at)), lengths[slot], lasts[slot]
         going = ends[:having] > start
+        if (
+            bad < later and kinds.doubles[slot]
+        ):  # what fails in the end is repeated, late or not: when that begins ``repeats`` tells
+            going[:, bad:later] &= (best[:having, bad:later] < FOR_EVER) | ~kinds.repeats[slot, :having]
         sent[:having] += going
         if ends is not best:
-            late = np.maximum(over[:having, told], start + np.minimum(last[told], hard[:having]))
+            late = np.maximum(over[:having], start + np.minimum(last, hard[:having]))[:, told]
             over[:having, told] = np.where(going[:, told], late, over[:having, told])
             going &= length <= hard[:having]
             won = np.where(going, start + length, FOR_EVER)
@@ -148,6 +165,18 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
             won = start + length  # that is later than the best, too, where it does not begin
         np.minimum(best[:having], won, out=best[:having])
     return Races(own, at, best, sent, over)
+
+
+def _starts(kinds: Kinds, slot: int, later: int, columns: int) -> Any:
+    """Return when requests of that *slot* begin, a column for all where nothing differs.
+
+    Limits double with each attempt: in the columns from *later* on there is at least the second one.
+    """
+    having = kinds.having[slot]
+    starts, repeats = kinds.starts[slot, :having], kinds.repeats[slot, :having]
+    if later >= columns or not kinds.doubles[slot]:
+        return starts
+    return np.where(repeats & (np.arange(columns) >= later), 2 * starts, starts)
 
 
 def _beside(

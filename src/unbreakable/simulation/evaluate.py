@@ -61,7 +61,7 @@ class Played:
         columns = count + self.fails * (met.failed + (self.most - 1) * met.pauses.shape[1])
         bad = model.bad_after_failure
         beside_good, after = model.failing(model.trouble.share), model.failing(bad)
-        self.again = model.stubbornly(after)
+        self.again = model.fails_again
         self.races = race(model, self.kinds, met, columns, (beside_good, self.again, after))
         shortest = min(float(model.answers[0]), float(model.faults[0]))
         self.durations = Durations(shortest, self.deadline, len(self.kinds.hard))
@@ -175,4 +175,5 @@ class Played:
             sent = np.zeros(best.shape, np.float32)
             sent[:, at] = races.sent[:, begin:]
             sent = sent.reshape(-1, columns)
-        return Later(self.most - 1, best.reshape(-1, columns), sent, late, over)
+        own = races.own[first:].reshape(-1, columns)
+        return Later(self.most - 1, own, best.reshape(-1, columns), sent, late, over)

@@ -72,6 +72,11 @@ class Model:
         """Return how likely an attempt fails that follows one that did, or is beside it."""
         return self.stubborn + (1.0 - self.stubborn) * fails
 
+    @property
+    def fails_again(self) -> float:
+        """Return how likely an attempt fails that is beside one that does."""
+        return self.stubbornly(self.failing(self.bad_after_failure))
+
     def points(self) -> tuple[Any, Any]:
         """Return by bucket how many of the POINTS answers are before it, and how many within, with fractions."""
         within = self._mass * (POINTS / self._mass.sum())

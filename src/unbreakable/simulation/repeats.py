@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unbreakable.policies import Plan, Retry
+from unbreakable.simulation.attempts import first_copy, soft_limit
 from unbreakable.simulation.durations import Repeats
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.universes import Universes
@@ -31,15 +32,24 @@ class Failed(NamedTuple):
 class Later(NamedTuple):
     """Hold how later attempts go, a row for each kind and each of its *most* repeats.
 
-    ``sent`` are how many requests are made beside them, None for nowhere any; *late* and *over*, whether and when they
-    are cut, are None where none is.
+    ``own`` is how long answers take that nothing is beside, a row for each repeat.  ``sent`` are how many requests are
+    made beside them, None for nowhere any; *late* and *over*, whether and when they are cut, are None where none is.
     """
 
     most: int
+    own: Any
     best: Any
     sent: Any
     late: Any
     over: Any
+
+
+class _Copies(NamedTuple):
+    """Hold when repeats are copied, and which of those that fail are, by row and column; and how many are *good*."""
+
+    after: Any
+    sent: Any
+    good: Any
 
 
 class _Rows(NamedTuple):
@@ -85,10 +95,9 @@ def repeated(
     """
     rows = _rows(tuple(attempts))
     where = kind.take(rows.plan) * later.most + rows.number  # the rows of what is told of kinds
-    kind, late = kind.take(rows.plan[: rows.first]), None
-    start = _pauses(met, plans, rows)
-    start[: rows.first] += failed.clock.take(kind, axis=0)
-    start[rows.first :] += _lasts(model, met, rows, where, later)
+    kind, late, copies = kind.take(rows.plan[: rows.first]), None, _copies(model, met, plans, rows)
+    lasts = _lasts(model, met, rows, where, later, copies)
+    start = _apart(met, plans, rows, failed.clock.take(kind, axis=0), lasts, deadline)
     likely = _likely(model, start, rows)
     for before, after in rows.again:
         start[after] += start[before]
@@ -98,16 +107,63 @@ def repeated(
         goes_on = np.array([[plan.effects != "unknown"] for plan in plans]).take(rows.plan, axis=0)
         late = later.late.take(where, axis=0) & goes_on
         chance[: rows.first, met.failed :] *= goes_on[: rows.first]
-    _carry(chance, likely, late, met, rows)
+    _carry(chance, likely if copies is None else likely * (1 - copies.sent * copies.good), late, met, rows)
     chance *= (start < np.float32(deadline)).astype(np.float32)
     good = met.weights_later.take(rows.number, axis=0)
     good *= chance
     good *= 1 - likely
-    start += later.best.take(where, axis=0)
-    load = chance.sum(axis=1)
+    took, load = later.best.take(where, axis=0), chance.sum(axis=1)
+    took += start
     if later.sent is not None:
         load += np.einsum("ij,ij->i", good, later.sent.take(where, axis=0))
-    return Repeats(rows.plan, start, good, np.bincount(rows.plan, load, len(plans)))
+    found = Repeats(rows.plan, took, good, np.bincount(rows.plan, load, len(plans)))
+    if copies is None:
+        return found
+    copied = chance * likely * copies.sent
+    saved = copied * met.weights_later.take(rows.number, axis=0) * copies.good
+    start += later.own.take(rows.number, axis=0) + np.minimum(copies.after, np.float32(deadline))
+    return _and(found, start, saved, np.bincount(rows.plan, copied.sum(axis=1), len(plans)))
+
+
+def _and(found: Repeats, took: Any, weights: Any, load: Any) -> Repeats:
+    """Return what was *found* and others, a row for each of its rows."""
+    plan, both = np.concatenate([found.plan, found.plan]), np.concatenate([found.took, took])
+    return Repeats(plan, both, np.concatenate([found.weights, weights]), found.load + load)
+
+
+def _apart(met: Universes, plans: Sequence[Plan], rows: _Rows, clock: Any, lasts: Any, deadline: float) -> Any:
+    """Return how long after the attempts before them repeats begin: first ones took *clock*, later ones *lasts*."""
+    start = _pauses(met, plans, rows)
+    start[: rows.first] += clock
+    start[rows.first :] += lasts
+    soft = min(map(soft_limit, plans))
+    if soft < deadline and soft < max(clock.max(), lasts.max(initial=0.0)):
+        _hasten(start, np.concatenate([clock, lasts]), plans, rows, deadline)
+    return start
+
+
+def _copies(model: Model, met: Universes, plans: Sequence[Plan], rows: _Rows) -> _Copies | None:
+    """Return which repeats that fail are copied; None where failures come sooner than any copy is sent."""
+    copied = [first_copy(plan) for plan in plans]
+    if model.faults.item(-1) <= min(copied):
+        return None
+    after = np.array(copied, np.float32).take(rows.plan)[:, None]
+    lasts = model.faults.take(met.faults[: int(rows.number.max()) + 2]).take(rows.number + 1, axis=0)
+    return _Copies(after, (lasts > after).astype(np.float32), np.float32(1 - model.fails_again))
+
+
+def _hasten(start: Any, took: Any, plans: Sequence[Plan], rows: _Rows, deadline: float) -> None:
+    """Have repeats begin when a learned limit is over, after what fails later than that, and without a pause.
+
+    *start* says how long after the attempts before them they begin, which *took* so long; limits double each time.
+    """
+    limit = np.array([soft_limit(plan) for plan in plans], np.float32).take(rows.plan)[:, None]
+    due = limit * np.float32(2.0) ** rows.number[:, None]
+    late, latest, begun = took > due, np.float32(deadline) - limit, np.zeros(start.shape, np.float32)
+    for before, after in [(None, slice(rows.first)), *rows.again]:
+        now = begun[before] if before is not None else np.float32(0.0)
+        np.copyto(start[after], due[after], where=late[after] & (now + due[after] < latest[after]))
+        begun[after] = now + start[after]
 
 
 def _pauses(met: Universes, plans: Sequence[Plan], rows: _Rows) -> Any:
@@ -121,9 +177,13 @@ def _pauses(met: Universes, plans: Sequence[Plan], rows: _Rows) -> Any:
     return pauses
 
 
-def _lasts(model: Model, met: Universes, rows: _Rows, where: Any, later: Later) -> Any:
+def _lasts(model: Model, met: Universes, rows: _Rows, where: Any, later: Later, copies: _Copies | None) -> Any:
     """Return how long it takes the repeats to fail that others follow on, a row for each of these."""
     lasts = model.faults.take(met.faults[: len(rows.again) + 1]).take(rows.number[rows.first :], axis=0)
+    if copies is not None:
+        for before, after in rows.again:
+            here = lasts[after.start - rows.first : after.stop - rows.first]
+            np.add(here, copies.after[before], out=here, where=copies.sent[before] > 0)
     if later.late is None:
         return lasts
     before = where[rows.first :] - 1
