@@ -36,6 +36,9 @@ from unbreakable.simulation.numbers import at_hand
 from unbreakable.simulation.score import ScoreWeights, score
 from unbreakable.simulation.weigh import weigh
 from unbreakable.stats import Traffic
+from unbreakable.stats.lags import BINS, SHORTEST
+from unbreakable.stats.stretches import LEVELS
+from unbreakable.stats.traffic import HISTOGRAMS, PARTS
 from unbreakable.testing import virtual_time
 
 ROUNDS, BATCHES, RUNS = 201, 101, 9
@@ -43,6 +46,7 @@ CALLS, CALLERS, RATE = 10_000, 50, 1_000  # of one run in virtual time; requests
 WARM = 2_000  # calls of a run that are made before it is measured
 FOLDED = 256  # calls that are learned from in one go
 READS = 100_000
+MANY = (300, 70_000, 1 << 33)  # durations, for the widest
 TARGETS = {  # share that fails, share that hangs, share that takes ten times as long, whether failures come in spells
     "steady": (0.0, 0.0, 0.0, False),
     "long tail": (0.0, 0.0, 0.05, False),
@@ -143,17 +147,36 @@ def _parts(thing: Any) -> Iterator[Any]:
         for each in thing:
             yield from _parts(each)
     elif not isinstance(thing, int | float | array):
-        for name in type(thing).__slots__:
+        for name in {name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())}:
             yield from _parts(getattr(thing, name))
 
 
 def widest() -> Traffic:
-    """Return what is seen of a target of which nothing is known beforehand: from 0.1 ms to 130 s, in every way."""
-    dice, traffic = random.Random(1), traffic_of(*TARGETS["fails in spells"])
-    anything = [[1e-4 * 1.3e6 ** dice.random() for _ in range(3_000)] for _ in range(6)]
-    for name, durations in zip(("ok", "failed", "cut", "beside", "beside_cut", "sent"), anything, strict=True):
-        traffic.update(**{name: durations})
+    """Return what takes most room of all that can be seen, each of its parts by itself.
+
+    Durations from a microsecond to any longer one, up to three days; so many of each that two bytes are enough for a
+    count, or four, or eight, since there are the fewer counts the more each takes; lags and stretches of all lengths.
+    """
+    traffic = Traffic()
+    for kind in {PARTS[name] for name in HISTOGRAMS}:
+        anything = [(doublings, times) for doublings in range(1, 40) for times in MANY]
+        most = max(anything, key=lambda each: kept(_seen(kind(), *each)))
+        for name in HISTOGRAMS:
+            if PARTS[name] is kind:
+                setattr(traffic, name, _seen(kind(), *most))
+    for place in range(BINS + 1):
+        traffic.lags.update(SHORTEST * 2.0**place, times=1e9, failed=True)
+    for level in range(LEVELS):
+        for stretches in (traffic.slow, traffic.late):
+            stretches.update(level, [2**level] * 300)
+    traffic.repeats, traffic.repeats_failed = 1 << 40, 1 << 39
     return traffic
+
+
+def _seen(histogram: Any, doublings: int, times: int) -> Any:
+    for power in range(doublings):
+        histogram.update(1e-6 * 2.0**power, times)
+    return histogram
 
 
 # ── what calls pay ───────────────────────────────────────────────────────────────────────────────────────────────────

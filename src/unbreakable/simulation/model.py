@@ -91,10 +91,10 @@ class Model:
 
 
 def _counts(seen: Quantile) -> Any:
-    """Return the counts by bucket, with a last one for what never ends."""
+    """Return the counts by bucket, with a last one for what never ends; what is in a wide one is spread evenly."""
     counts = np.zeros(len(_EDGES))
-    low, kept = seen.span()
-    counts[low : low + len(kept)] = kept
+    low, kept, width = seen.span()
+    counts[low : low + len(kept) * width] = kept if width == 1 else np.repeat(np.array(kept) / width, width)
     return counts
 
 

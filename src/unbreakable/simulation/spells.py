@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unbreakable.stats import Lags
-from unbreakable.stats.lags import BINS, SHORTEST
+from unbreakable.stats.lags import BINS, ROWS, SHORTEST, UNIT
 
 PAIRED = 15.0  # failures after failures that it takes to see any spell
 EVIDENCE = 16.0  # of chi squared: four standard deviations, as an attempt counts after each of several failures
@@ -45,7 +45,7 @@ def spells(lags: Lags, fails: float) -> Spells | None:
     """Return the spells of a target whose attempts fail that often; None: it fails at any time, or nobody knows."""
     if fails <= 0.0:
         return None
-    _, seen, failed = np.array(lags.value()).T
+    seen, failed = (np.array(lags.units()).reshape(2, ROWS) / UNIT)[:, :BINS]
     if failed.sum() < PAIRED:
         return None
     excess = (failed + fails) / (seen + 1.0) - fails

@@ -4,7 +4,8 @@ A histogram of durations whose buckets are cut from the bits of a float: 32 to e
 2^18 s (3.03 days). A bucket is told by the harmonic middle of its ends, so that the relative error is at most 1.54 %.
 Counts are whole numbers: merging adds them, in any order, to the same bytes. Of 1,216 buckets those are kept that lie
 between the shortest and the longest duration seen, by whole doublings, in 2 bytes each while these are enough (65,535
-durations): what lies between 10 ms and 2 s takes 512 bytes.
+durations): what lies between 10 ms and 2 s takes 512 bytes. Where room is limited (see ``MOST_BYTES``), buckets become
+twice as wide as often as it takes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from struct import Struct
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from unbreakable.stats import record
 
@@ -32,8 +33,8 @@ SIGN = 1 << 13
 _to_bytes = Struct("<f").pack
 _to_bits = Struct("<I").unpack
 _TOP_HALF = slice(1 if sys.byteorder == "little" else 0, None, 2)
-_MOST_IN = {"H": 0xFFFF, "I": 0xFFFF_FFFF}  # what a bucket holds of each type; "Q" has no end
-_DOUBLING = 32  # buckets
+_BYTES = {typecode: array(typecode).itemsize for typecode in "HIQ"}
+_DOUBLING, _MOST_DOUBLED = 32, 5  # buckets to a doubling; how often these can be made one until there is one
 MOST_READ = 1 << 48  # durations in a bucket of a record: more were never counted, and sums of these fit into 8 bytes
 
 _EMPTY = array("H")  # shared by all that have counted nothing
@@ -52,11 +53,16 @@ class Quantile:
     (0.011, 2.5)
     """
 
-    __slots__ = ("_counts", "_low", "count")
+    __slots__ = ("_counts", "_low", "_shift", "count")
+
+    MOST_BYTES: ClassVar[float] = (
+        math.inf
+    )  #: for all buckets, at least 304; where they are fewer, errors are 2, 4, ... times as large
 
     def __init__(self) -> None:
         self.count = 0
         self._low, self._counts = 0, _EMPTY  # the first bucket that is kept, and those from there on
+        self._shift = 0  # so many times two buckets were made one
 
     def update(self, seconds: float, times: int = 1) -> None:
         """Count one duration, *times* over (a whole number ≥ 0)."""
@@ -68,7 +74,7 @@ class Quantile:
             raise _not_a_duration(seconds) from None
         bucket = _bucket(bits)
         self._make_room(times, bucket, bucket)
-        self._counts[bucket - self._low] += times
+        self._counts[(bucket - self._low) >> self._shift] += times
         self.count += times
 
     def update_many(self, durations: Iterable[float]) -> None:
@@ -84,11 +90,11 @@ class Quantile:
             ends = [_bucket(half >> 2) for half in halves]
             low, high = min(ends), max(ends)
         self._make_room(len(floats), low, high)
-        counts, first = self._counts, FIRST + self._low
+        counts, first, down = self._counts, FIRST + self._low >> self._shift, 2 + self._shift
         for half, times in halves.items():
-            bucket = (half >> 2) - first
+            bucket = (half >> down) - first
             if not 0 <= bucket < len(counts):
-                bucket = _bucket(half >> 2) - self._low
+                bucket = _bucket(half >> 2) - self._low >> self._shift
             counts[bucket] += times
         self.count += len(floats)
 
@@ -96,12 +102,12 @@ class Quantile:
         """Add what *other* has counted."""
         if not other.count:
             return
-        low, theirs = other.span()
-        self._make_room(other.count, low, low + len(theirs) - 1)
-        counts, low = self._counts, low - self._low
+        theirs, from_shift = other._counts[:], other._shift  # a copy: other may be self
+        self._make_room(other.count, other._low, other._low + (len(theirs) << from_shift) - 1, from_shift)
+        counts, low, shift = self._counts, (other._low - self._low) >> from_shift, self._shift - from_shift
         for bucket, times in enumerate(theirs, low):
             if times:
-                counts[bucket] += times
+                counts[bucket >> shift] += times
         self.count += other.count
 
     def value(self, q: float) -> float | None:
@@ -111,11 +117,15 @@ class Quantile:
         if not self.count:
             return None
         rank = max(1, min(self.count, math.ceil(q * self.count)))
-        return _middle(self._low + bisect_left(list(accumulate(self._counts)), rank))
+        place = bisect_left(list(accumulate(self._counts)), rank)
+        return _middle(self._low + (place << self._shift), 1 << self._shift)
 
-    def span(self) -> tuple[int, array[int]]:
-        """Return the first bucket that is kept, and how many durations it and those after it hold; see ``edges()``."""
-        return self._low, self._counts[:]
+    def span(self) -> tuple[int, array[int], int]:
+        """Return the first bucket that is kept, how many durations it and those after it hold, and how wide each is.
+
+        A width of 2 says that each holds what is in two of those that ``edges()`` tells.
+        """
+        return self._low, self._counts[:], 1 << self._shift
 
     def halve(self) -> None:
         """Age what was counted: half the observations (rounded down), the same quantiles.
@@ -131,39 +141,57 @@ class Quantile:
             self._counts[bucket] = below // 2 - halved
             halved = below // 2
         self.count = halved
+        self._counts = array(_typecode(halved), self._counts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record of this histogram: [bucket, count] of each bucket in use, rising."""
-        return {"buckets": [[bucket, times] for bucket, times in enumerate(self._counts, self._low) if times]}
+        """Return the record of this histogram: [bucket, count] of each bucket in use, rising.
+
+        ``doubled`` says how often buckets were made twice as wide; each has the number of the first one in it.
+        """
+        kept = range(self._low, self._low + (len(self._counts) << self._shift), 1 << self._shift)
+        buckets = [[bucket, times] for bucket, times in zip(kept, self._counts, strict=True) if times]
+        return {"buckets": buckets, "doubled": self._shift} if self._shift else {"buckets": buckets}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the histogram whose record *data* is; ValueError if it is none."""
         quantile = cls()
+        doubled = record.whole(data, "doubled") if "doubled" in data else 0
+        if doubled > _MOST_DOUBLED:
+            raise ValueError(f"doubled: expected a whole number up to {_MOST_DOUBLED}, got {doubled!r}")
         for bucket, times in record.rows(data, "buckets", 2):
             if not (0 <= bucket < SIZE and 0 <= times <= MOST_READ):
                 what = f"a bucket below {SIZE} with a count from 0 to {MOST_READ}"
                 raise ValueError(f"buckets: expected {what}, got {[bucket, times]!r}")
-            quantile._make_room(times, bucket, bucket)
-            quantile._counts[bucket - quantile._low] += times
+            quantile._make_room(times, bucket, bucket, doubled)
+            quantile._counts[(bucket - quantile._low) >> quantile._shift] += times
             quantile.count += times
         return quantile
 
-    def _make_room(self, more: int, first: int, last: int) -> None:
-        """See to it that there is room for so many *more* durations in the buckets from *first* to *last*."""
+    def _make_room(self, more: int, first: int, last: int, shift: int = 0) -> None:
+        """See to it that there is room for so many *more* durations in the buckets from *first* to *last*.
+
+        Buckets are at least 2 ** *shift* of those wide.
+        """
+        typecode = _typecode(self.count + more)
         if not self.count:
-            self._low, self._counts = first - first % _DOUBLING, array("H")  # its own, and not a copy's either
-        before = self._low - first
-        after = last + 1 - self._low - len(self._counts)
-        if before > 0:
-            before += -before % _DOUBLING
-            self._low -= before
-            self._counts[:0] = array(self._counts.typecode, bytes(self._counts.itemsize * before))
-        if after > 0:
-            after += -after % _DOUBLING
-            self._counts.frombytes(bytes(self._counts.itemsize * after))
-        while self.count + more > _MOST_IN.get(self._counts.typecode, math.inf):
-            self._counts = array({"H": "I", "I": "Q"}[self._counts.typecode], self._counts)
+            self._low, self._counts, self._shift = first - first % _DOUBLING, _EMPTY, 0
+        counts = self._counts
+        end = self._low + (len(counts) << self._shift)
+        if first < self._low or last >= end or typecode > counts.typecode or shift > self._shift:
+            low, end = min(self._low, first - first % _DOUBLING), max(end, last + 1 + (-last - 1) % _DOUBLING)
+            self._widen(low, end, max(typecode, counts.typecode), shift)
+
+    def _widen(self, low: int, end: int, typecode: str, shift: int) -> None:
+        """Keep the buckets from *low* to before *end*, each as wide as it has to be."""
+        old, grown = self._shift, max(shift, self._shift)
+        while (end - low >> grown) * _BYTES[typecode] > self.MOST_BYTES and grown < _MOST_DOUBLED:
+            grown += 1
+        counts = array(typecode, bytes((end - low >> grown) * _BYTES[typecode]))
+        for place, times in enumerate(self._counts, (self._low - low) >> old):
+            if times:
+                counts[place >> (grown - old)] += times
+        self._low, self._counts, self._shift = low, counts, grown
 
 
 def edges() -> list[float]:
@@ -180,13 +208,18 @@ def _bucket(bits: int) -> int:
     return 0 if bits & SIGN or bits < FIRST else SIZE - 1
 
 
+def _typecode(count: int) -> str:
+    """Return the type that holds up to so many durations, whichever bucket they are in: the letters rise with it."""
+    return "H" if count <= 0xFFFF else "I" if count <= 0xFFFF_FFFF else "Q"
+
+
 def _not_a_duration(seconds: float) -> ValueError:
     return ValueError(f"expected a duration in seconds, got {seconds!r}")
 
 
-def _middle(bucket: int) -> float:
-    """Return the harmonic middle of *bucket*, the one with the least relative error towards both ends."""
+def _middle(bucket: int, width: int) -> float:
+    """Return the harmonic middle of so many buckets, the one with the least relative error towards both ends."""
     doubling, part = divmod(bucket, 32)
     low = math.ldexp(32 + part, doubling - 25)
-    high = math.ldexp(33 + part, doubling - 25)
+    high = math.ldexp(32 + part + width, doubling - 25)
     return 2.0 * low * high / (low + high)

@@ -8,6 +8,7 @@ averages of correlated data", J. Chem. Phys. 91, 461, 1989).  Whole numbers, so 
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Mapping, Sequence
 from operator import add, mul
 from typing import Any, Self
@@ -18,6 +19,7 @@ from unbreakable.stats.quantile import Quantile
 LEVELS = 14  # the longest stretch has 8,192 observations
 FIRST_LEVEL = 4  # whose stretches are added up: shorter ones tell of nothing that lasts
 SHORTEST = 2**FIRST_LEVEL
+MOST_READ = 1 << 48  # in a record: more were never counted, and sums of these fit into 8 bytes
 FIRST = 1_000  # durations that have to be known before it is said which are long
 ANEW = 8  # times as much has to be known before it is said anew which durations are long
 FEWEST = 8  # stretches that it takes to say by how much they differ
@@ -36,60 +38,59 @@ class Stretches:
     (1.0, 33)
     """
 
-    __slots__ = ("_counts", "_squares", "_sums")
+    __slots__ = ("_table",)
 
     def __init__(self) -> None:
-        self._counts, self._sums, self._squares = [0] * LEVELS, [0] * LEVELS, [0] * LEVELS
+        self._table = array("Q", bytes(24 * LEVELS))  # by level how many stretches, then the sums, then the squares
 
     def update(self, level: int, sums: Sequence[int]) -> None:
         """Take in *sums* over stretches of 2 ** *level* observations."""
-        total = sum(sums)
-        self._counts[level] += len(sums)
-        self._sums[level] += total
-        self._squares[level] += sum(map(mul, sums, sums)) if level else total
+        table, total = self._table, sum(sums)
+        table[level] += len(sums)
+        table[level + LEVELS] += total
+        table[level + 2 * LEVELS] += sum(map(mul, sums, sums)) if level else total
 
     def merge(self, other: Stretches) -> None:
         """Add what *other* has counted."""
-        for mine, theirs in zip(self._tables, other._tables, strict=True):
-            for level, count in enumerate(theirs):
-                mine[level] += count
+        self._table = array("Q", map(add, self._table, other._table))
 
     def value(self) -> float:
         """Return how many observations tell no more than one would that came alone; 1: they come alone."""
-        found, share = 1.0, self._sums[0] / max(1, self._counts[0])
+        counts, sums, squares = self._columns
+        found, share = 1.0, sums[0] / max(1, counts[0])
         for level in range(1, LEVELS):
-            stretches, by_chance = self._counts[level], 2.0**level * share * (1.0 - share)
+            stretches, by_chance = counts[level], 2.0**level * share * (1.0 - share)
             if stretches >= FEWEST and by_chance > 0.0:
-                mean = self._sums[level] / stretches
-                times = (self._squares[level] - stretches * mean * mean) / (stretches - 1) / by_chance
+                mean = sums[level] / stretches
+                times = (squares[level] - stretches * mean * mean) / (stretches - 1) / by_chance
                 if times > 1.0 + SURE * math.sqrt(2.0 / stretches):
                     found = max(found, times)
         return found
 
     def halve(self) -> None:
         """Age what was counted: half of it."""
-        for table in self._tables[:2]:
-            table[:] = [-(-each // 2) for each in table]
-        self._squares = [each // 2 for each in self._squares]
+        counts, sums, squares = self._columns
+        self._table = array("Q", [-(-each // 2) for each in counts + sums] + [each // 2 for each in squares])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record of these counts: [level, stretches, sum, sum of squares] of each length that was seen."""
-        return {"levels": [[level, *row] for level, row in enumerate(zip(*self._tables, strict=True)) if row[0]]}
+        return {"levels": [[level, *row] for level, row in enumerate(zip(*self._columns, strict=True)) if row[0]]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the counts whose record *data* is; ValueError if it is none."""
         found = cls()
         for level, count, total, squares in record.rows(data, "levels", 4):
-            if not (0 <= level < LEVELS and 0 <= squares <= total * 2**level <= count * 4**level):
+            is_one = 0 <= level < LEVELS and 0 <= squares <= total * 2**level <= count * 4**level
+            if not is_one or max(count, squares) > MOST_READ:
                 raise ValueError(f"levels: expected [level, stretches, sum, sum of squares], got {data['levels']!r}")
-            for table, value in zip(found._tables, (count, total, squares), strict=True):
-                table[level] += value
+            for column, value in enumerate((count, total, squares)):
+                found._table[level + column * LEVELS] += value
         return found
 
     @property
-    def _tables(self) -> tuple[list[int], list[int], list[int]]:
-        return self._counts, self._sums, self._squares
+    def _columns(self) -> list[array[int]]:
+        return [self._table[begin : begin + LEVELS] for begin in range(0, 3 * LEVELS, LEVELS)]
 
 
 class Course:

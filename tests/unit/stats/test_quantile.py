@@ -188,3 +188,59 @@ def test_a_record_of_more_than_can_have_been_counted_is_refused(times):
     """As any other that is none: a memory leaves that out, and goes on."""
     with pytest.raises(ValueError, match="with a count from 0 to"):
         Quantile.from_dict({"buckets": [[5, times]]})
+
+
+class Small(Quantile):
+    """Have room for five doublings."""
+
+    __slots__ = ()
+    MOST_BYTES = 320
+
+
+@given(values=st.lists(durations, min_size=1), q=st.floats(min_value=0.0, max_value=1.0))
+def test_where_room_is_limited_buckets_are_as_wide_as_it_takes(values, q):
+    """All durations are counted, and the wider they are apart the more any quantile errs."""
+    small = Small()
+    small.update_many(values)
+    apart = math.log2(max(values) / min(values))
+
+    assert len(values) == small.count == sum(small._counts)
+    assert len(small._counts) * small._counts.itemsize <= 320
+    most = 0.016 if apart < 4.0 else 0.032 if apart < 9.0 else 0.064 if apart < 19.0 else 0.128
+    assert small.value(q) == pytest.approx(exact(values, q), rel=most)
+
+
+@given(parts=st.lists(st.lists(durations), min_size=2, max_size=4), many=st.sampled_from([1, 40_000]), data=st.data())
+def test_where_room_is_limited_any_order_makes_the_same(parts, many, data):
+    """One by one, at once or merged, of wide ones and narrow ones, with few durations or very many."""
+    histograms, at_once = [Small() for _ in parts], Small()
+    for histogram, part in zip(histograms, parts, strict=True):
+        for seconds in part:
+            histogram.update(seconds, many)
+            at_once.update(seconds, many)
+    merged = Small()
+    for histogram in data.draw(st.permutations(histograms)):
+        merged.merge(data.draw(st.sampled_from([histogram, Small.from_dict(histogram.to_dict())])))
+
+    assert at_once.to_dict() == merged.to_dict()
+    assert at_once.value(0.5) == merged.value(0.5)
+
+
+def test_what_is_read_from_a_record_is_no_finer_than_it_was():
+    """Buckets that became wide stay so when the durations that made them so are forgotten, in the record, too."""
+    small = Small()
+    small.update_many([1e-3] * 3 + [1e3])
+    small.halve()
+    again = Small.from_dict(small.to_dict())
+    again.update(1.01e-3)
+
+    assert small.to_dict()["buckets"][0][1] == 1
+    assert again.to_dict()["doubled"] == small.to_dict()["doubled"] > 0
+    assert again.count == small.count + 1
+
+
+@pytest.mark.parametrize("doubled", [-1, 6, 1.0, None])
+def test_a_record_with_buckets_wider_than_a_doubling_is_refused(doubled):
+    """Nothing has ever written it."""
+    with pytest.raises(ValueError, match="doubled: expected a whole number"):
+        Quantile.from_dict({"buckets": [[0, 1]], "doubled": doubled})
