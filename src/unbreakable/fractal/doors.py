@@ -20,6 +20,7 @@ from unbreakable.outcome import Failure, Outcome
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.abandoning import abandon
 from unbreakable.policies.check import refuse
+from unbreakable.policies.priority import Priority
 from unbreakable.runtime import (
     ASYNCIO,
     BLOCKING,
@@ -43,6 +44,8 @@ C = TypeVar("C")
 class Door(Generic[P, T]):
     """What both colours share: the function, the node behind it, and how it is bound to an object."""
 
+    importance: Priority | None = None  #: of its calls, where ``ub.priority`` stands above the protection
+
     def __init__(self, function: Callable[..., Any], node: FractalNode) -> None:
         copied = ("__dict__",) if inspect.isroutine(function) and not isinstance(function, Door) else ()
         functools.update_wrapper(self, function, updated=copied)  # type: ignore[arg-type]
@@ -65,6 +68,12 @@ class Door(Generic[P, T]):
             return function
 
         return add
+
+    def in_blocks_of(self, importance: Priority) -> Self:
+        """Return it with each call in a block of that *importance*, as ``ub.priority`` does."""
+        from unbreakable.fractal.prioritized import prioritized
+
+        return prioritized(self, importance)  # type: ignore[no-any-return]
 
     def _bound(self, instance: object, owner: type | None) -> Self:
         bind = getattr(type(self.function), "__get__", None)
@@ -117,7 +126,7 @@ class Door(Generic[P, T]):
         """Compare as functions and bound methods do: what is asked of an object twice is the same method."""
         if not isinstance(other, Door):
             return NotImplemented
-        if other.node is not self.node:
+        if other.node is not self.node or type(other).importance != type(self).importance:
             return False
         return other.function is self.function or (self._is_bound() and other.function == self.function)
 

@@ -105,7 +105,11 @@ class GeneratorProtected(SyncProtected[P, T]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the protected generator; nothing runs before its first item is asked for."""
-        return hand_on(self._stream(args, kwargs))  # type: ignore[return-value]
+        return self.items_of(self._stream(args, kwargs), is_fresh=True)  # type: ignore[return-value]
+
+    def items_of(self, stream: Stream, *, is_fresh: bool) -> Generator[Any, Any, Any]:
+        """Return the protected generator."""
+        return hand_on(stream, is_fresh=is_fresh)
 
     def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Get the first item; return how that went, with the generator as the value; never raise an Exception."""
@@ -115,7 +119,7 @@ class GeneratorProtected(SyncProtected[P, T]):
             return self.node.outcome(stream.ctx, result)
         items = iter(()) if result is None else result.value
         if stream.has_item:
-            items = hand_on(stream, is_fresh=False)
+            items = self.items_of(stream, is_fresh=False)
             next(items)
         return stream.outcome(result, items)
 
@@ -135,7 +139,11 @@ class AsyncGeneratorProtected(Door[P, T]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the protected generator; nothing runs before its first item is asked for."""
-        return hand_on_async(self._stream(args, kwargs))  # type: ignore[return-value]
+        return self.items_of(self._stream(args, kwargs), is_fresh=True)  # type: ignore[return-value]
+
+    def items_of(self, stream: Stream, *, is_fresh: bool) -> AsyncGenerator[Any, Any]:
+        """Return the protected generator."""
+        return hand_on_async(stream, is_fresh=is_fresh)
 
     async def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Wait for the first item; return how that went, with the generator as the value; never raise an Exception."""
@@ -145,7 +153,7 @@ class AsyncGeneratorProtected(Door[P, T]):
             return self.node.outcome(stream.ctx, result)
         items = each_of(() if result is None else result.value)
         if stream.has_item:
-            items = hand_on_async(stream, is_fresh=False)
+            items = self.items_of(stream, is_fresh=False)
             await anext(items)
         return stream.outcome(result, items)
 

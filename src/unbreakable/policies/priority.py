@@ -56,11 +56,17 @@ class priority:  # noqa: N801 - read as a word: with ub.priority("low")
                 _priority.reset(blocks[mine][1])
 
     def __call__(self, function: F) -> F:
-        """Return *function*, sync or async, whose calls run in such a block each; a generator's steps do."""
+        """Return *function*, sync or async, whose calls run in such a block each; a generator's steps do.
+
+        What is protected stays so: it has its own way.
+        """
+        protected = getattr(type(function), "in_blocks_of", None)
+        if protected is not None:
+            return cast("F", protected(function, self.name))
         if gives_generator(function):
-            return cast("F", _in_each_step(function, self.name))
+            return cast("F", in_each_step(function, self.name))
         if gives_async_generator(function):
-            return cast("F", _in_each_async_step(function, self.name))
+            return cast("F", in_each_async_step(function, self.name))
         if is_async(function):
 
             @functools.wraps(function)
@@ -78,7 +84,7 @@ class priority:  # noqa: N801 - read as a word: with ub.priority("low")
         return cast("F", in_block)
 
 
-def _in_each_step(function: Callable[..., Any], name: Priority) -> Callable[..., Any]:
+def in_each_step(function: Callable[..., Any], name: Priority) -> Callable[..., Generator[Any, Any, Any]]:
     """Return the generator *function* with each step in a block; what is sent, thrown in and returned goes through."""
 
     @functools.wraps(function)
@@ -103,8 +109,8 @@ def _in_each_step(function: Callable[..., Any], name: Priority) -> Callable[...,
     return in_blocks
 
 
-def _in_each_async_step(function: Callable[..., Any], name: Priority) -> Callable[..., Any]:
-    """Return the async generator *function*; otherwise as ``_in_each_step``."""
+def in_each_async_step(function: Callable[..., Any], name: Priority) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """Return the async generator *function*; otherwise as ``in_each_step``."""
 
     @functools.wraps(function)
     async def in_blocks(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
