@@ -1,4 +1,4 @@
-"""Whoever cancels a call that has several attempts under way goes on when they have cleaned up, however often he does."""
+"""Whoever cancels a call with several attempts under way goes on when they have cleaned up, however often he does."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Target:
             await asyncio.Event().wait()
         finally:
             for _ in range(self.turns):
-                await asyncio.sleep(0)
+                await sleep(0.0)
             await sleep(0.0 if self.turns else 0.5)
             self.cleaned += 1
 

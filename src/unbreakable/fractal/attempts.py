@@ -7,8 +7,10 @@ with how the block ended.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Awaitable, Coroutine
-from types import TracebackType
+from inspect import CO_ASYNC_GENERATOR
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from unbreakable.errors import AttemptTimeout, ConfigurationError, DeadlineExceeded, Kind
@@ -57,12 +59,14 @@ class Attempt:
         return self._attempts.ended(error)
 
     async def __aenter__(self) -> Self:
-        """Begin the attempt."""
-        return self._enter("async with attempt:")
+        """Begin the attempt; raise RuntimeError if the block hands on items of an async generator."""
+        return self._enter("async with attempt:", sys._getframe().f_back)  # noqa: SLF001
 
-    def _enter(self, block: str) -> Self:
+    def _enter(self, block: str, around: FrameType | None = None) -> Self:
         try:
             self._attempts.begin_block(block)
+            if around is not None and around.f_code.co_flags & CO_ASYNC_GENERATOR:
+                self._attempts.refuse_yield(around)
             enter(self.context)
         except BaseException:
             self._attempts.break_off()
@@ -141,6 +145,20 @@ class Attempts:
         self._begun, self.context.idle, around = True, False, self.context.parent
         if around is not None:
             around.deeds.at_work.add(self.context)  # which it no longer is where that was settled meanwhile
+
+    def refuse_yield(self, frame: FrameType) -> None:
+        """Raise RuntimeError if the block that begins in *frame*, an async generator, has a yield in it.
+
+        Its limits would cut whoever has the item by then, who is somewhere else.
+        """
+        from unbreakable.fractal.yielding import is_yielding  # when there are generators
+
+        if is_yielding(frame.f_code, frame.f_lasti):
+            self._close()
+            raise RuntimeError(
+                f"{self.node.name}: a yield in the block would have its limits cut whoever has the item; yield after "
+                "the block, or take no block and put @ub.protect on the generator"
+            )
 
     def _wait_for_block(self) -> float | None:
         """Return the moment until which a block that has not begun when it is due may begin; None if it has.
