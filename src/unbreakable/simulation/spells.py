@@ -21,6 +21,7 @@ LUCK = 0.1  # variance of an attempt at any lag, at least: where few fail, those
 LEAST = 0.03  # by which failures have to be likelier right after others
 TAUS = 0.01 * 2.0 ** np.arange(0.0, 14.0, 0.25)
 SURE_TO_FAIL = 0.999
+FEW_QUIET = 3.0  # failures out of quiet that it takes to say how often attempts fail there
 BEGIN_NONE = 0.5  # share of failures out of quiet that begin no spell: nobody knows, and half is never far
 
 _BEGIN = SHORTEST * 2.0 ** np.arange(float(BINS))  # of each bin, which ends at twice that
@@ -58,6 +59,7 @@ def spells(lags: Lags, fails: float) -> Spells | None:
     if height[best] < LEAST or (certainty * (excess**2 - misfit)).sum() < EVIDENCE:
         return None
     quiet, quiet_failed = lags.quiet
-    well = min(BEGIN_NONE * quiet_failed / max(quiet, 1.0), 0.9 * fails)
+    most = fails * max(0.0, 1.0 - float(height[best]) / (1.0 - fails))  # else more than all would fail in trouble
+    well = BEGIN_NONE * min(most, quiet_failed / quiet if quiet_failed >= FEW_QUIET else fails)
     trouble = min(SURE_TO_FAIL, well + float(height[best]) * fails / (fails - well) + (fails - well))
     return Spells((fails - well) / (trouble - well), well, trouble, float(TAUS[best]))

@@ -63,15 +63,20 @@ def _made(count: int, cuts: bool, seed: int) -> Universes:
     def beside(size: int) -> Any:
         return (np.arange(size) * np.array(STEPS)[:, None] + dice.random((BESIDE, 1))) % 1.0
 
-    def rows(number: int) -> Any:
-        return np.array([np.append(_spread(dice, failed), _spread(dice, len(cut))) for _ in range(number)])
+    drawn = [_Planes(dice, failed), _Planes(dice, len(cut))]
 
+    def row() -> Any:
+        return np.concatenate([next(each) for each in drawn])
+
+    # Of each attempt first what is slow about it, its pause, and how it fails: these are even in pairs.
+    parts = [row() for _ in range(3 * (MOST_ATTEMPTS - 1))]
+    first_ones = [row() for _ in range(2)]
     luck = [np.vstack([even, beside(count)]), np.vstack([_even(failed), beside(failed)])]
-    luck += [rows(1 + BESIDE) for _ in range(MOST_ATTEMPTS - 1)]
+    luck += [np.array([own, *[row() for _ in range(BESIDE)]]) for own in parts[::3]]
     later = np.array([1.0 - block[0] for block in luck[2:]])
     for block, left in zip(luck[2:], later, strict=True):
         block[0] = 1.0 - left**TAIL_LATER
-    faults, sorts = rows(MOST_ATTEMPTS), _spread(dice, failed)
+    faults, sorts = np.array([first_ones[0], *parts[2::3]]), first_ones[1][:failed]
     faults[0, :failed] = _even(failed)
     return Universes(
         weights=weights.astype(np.float32),
@@ -82,7 +87,7 @@ def _made(count: int, cuts: bool, seed: int) -> Universes:
         weights_later=(TAIL_LATER * later ** (TAIL_LATER - 1.0)).astype(np.float32),
         luck=np.minimum(np.hstack(luck), BELOW_ONE).astype(np.float32),
         faults=_placed(faults),
-        pauses=rows(MOST_ATTEMPTS).astype(np.float32),
+        pauses=np.array([first_ones[1], *parts[1::3]]).astype(np.float32),
     )
 
 
@@ -92,6 +97,35 @@ def _even(count: int) -> Any:
 
 def _placed(shares: Any) -> Any:
     return np.minimum(shares * POINTS, POINTS - 1).astype(np.intp)
+
+
+class _Planes:
+    """Draw one row of numbers after the other, evenly spread, the first ones of which are so in pairs, too.
+
+    Rows are columns of an orthogonal array of strength two, the points of a plane over the integers modulo a prime,
+    each moved at random within its place (B. Tang, "Orthogonal Array-Based Latin Hypercubes", JASA 88, 1993).
+    """
+
+    def __init__(self, dice: np.random.Generator, count: int) -> None:
+        self.dice, self.count, self.drawn = dice, count, 0
+        self.prime = _prime(math.isqrt(max(0, count - 1)) + 1)
+        self.points = np.divmod(np.sort(dice.permutation(self.prime**2)[:count]), self.prime)
+
+    def __next__(self) -> Any:
+        number, (high, low) = self.drawn, self.points
+        self.drawn += 1
+        if number >= self.prime:  # there are no more of them
+            return _spread(self.dice, self.count)
+        place = self.dice.permutation(self.prime)[(low + number * high) % self.prime]
+        return (np.argsort(np.argsort(place + self.dice.random(self.count))) + 0.5) / max(1, self.count)
+
+
+def _prime(least: int) -> int:
+    """Return the first prime that is at least that large."""
+    number = max(2, least)
+    while any(number % each == 0 for each in range(2, math.isqrt(number) + 1)):
+        number += 1
+    return number
 
 
 def _spread(dice: np.random.Generator, count: int) -> Any:

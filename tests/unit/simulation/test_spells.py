@@ -13,7 +13,7 @@ SHARE, WELL, ILL, MEMORY = 0.02, 0.002, 0.8, 0.5
 FAILS = WELL + (ILL - WELL) * SHARE
 
 
-def curve(count: float = 1_000.0, dent: float = 0.0) -> Lags:
+def curve(count: float = 1_000.0, dent: float = 0.0, *, quiet: bool = True) -> Lags:
     """Return what is seen after failures by Bayes's rule: trouble then, which has mostly passed *lag* later."""
     lags = Lags()
     bad = SHARE * ILL / FAILS  # how likely a target is in trouble whose attempt has just failed
@@ -25,8 +25,11 @@ def curve(count: float = 1_000.0, dent: float = 0.0) -> Lags:
         seen = count * (50.0 if lag > 0.6 else 1.0)  # most pairs are far apart
         lags.update(lag, times=seen * chance, failed=True)
         lags.update(lag, times=seen * (1.0 - chance))
-    lags.update(times=100_000.0 * 2.0 * WELL, failed=True)  # half of these are the first of a spell
-    lags.update(times=100_000.0 * (1.0 - 2.0 * WELL))
+    if quiet:
+        lags.update(times=100_000.0 * 2.0 * WELL, failed=True)  # half of these are the first of a spell
+        lags.update(times=100_000.0 * (1.0 - 2.0 * WELL))
+    else:
+        lags.update(failed=True)  # the very first one
     return lags
 
 
@@ -57,3 +60,11 @@ def test_a_target_that_fails_at_any_time_has_no_spells():
     assert spells(even, 0.05) is None
     assert spells(curve(), 0.0) is None
     assert spells(curve(count=0.05), FAILS) is None
+
+
+def test_trouble_is_not_told_too_bad_where_it_is_never_quiet():
+    """Where failures always come within two seconds of others, no attempt tells how often they come without trouble."""
+    found = spells(curve(quiet=False), FAILS)
+
+    assert found.fails_in_trouble == pytest.approx(ILL, rel=0.1)
+    assert found.share == pytest.approx(SHARE, rel=0.3)
