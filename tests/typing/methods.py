@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from collections.abc import AsyncIterator, Iterator
+from typing import Generic, TypeVar, assert_type
 
 import unbreakable as ub
+
+V = TypeVar("V")
 
 
 class Shop:
@@ -39,12 +42,56 @@ class Shop:
         """Be a classmethod under a decorator without arguments."""
         return len(item) * 1.1
 
+    @staticmethod
+    @ub.protect("weigh")
+    def weigh(item: str) -> str:
+        """Be a staticmethod."""
+        return item
+
+    @ub.protect("pack")
+    @staticmethod
+    async def pack(item: str, count: int = 1) -> int:
+        """Be an async staticmethod in the other order."""
+        return count * len(item)
+
+    @staticmethod
+    @ub.protect("hour")
+    def hour() -> int:
+        """Be a staticmethod that takes nothing."""
+        return 9
+
+    @ub.protect("rows")
+    def rows(self, most: int) -> Iterator[str]:
+        """Be a method that gives a generator."""
+        yield "tea"
+
+    @staticmethod
+    @ub.protect("pages")
+    async def pages(most: int) -> AsyncIterator[str]:
+        """Be a staticmethod that gives an async generator."""
+        yield "tea" * most
+
+    @ub.priority("low")
+    @ub.protect("look")
+    async def look(self, item: str) -> Shop:
+        """Be a method below a block."""
+        return self
+
 
 class Market(Shop):
     """A class that inherits them."""
 
 
-async def use(shop: Shop) -> None:
+class Box(Generic[V]):
+    """A class of many types."""
+
+    @ub.protect("put")
+    def put(self, what: V) -> list[V]:
+        """Be a method of one of them."""
+        return [what]
+
+
+async def use(shop: Shop, box: Box[int]) -> None:
     """Bind the object or the class, and keep the other types."""
     assert_type(shop.order("tea"), int)
     assert_type(shop.order.outcome("tea"), ub.Outcome[int])
@@ -57,7 +104,20 @@ async def use(shop: Shop) -> None:
     assert_type(await shop.price.outcome("tea"), ub.Outcome[float])
     assert_type(Shop.name("tea"), str)
     assert_type(shop.name("tea"), str)
+    assert_type(Shop.order(shop, "tea"), int)
+    assert_type(Shop.weigh("tea"), str)
+    assert_type(Market().weigh.outcome("tea"), ub.Outcome[str])
+    assert_type(await Shop.pack("tea", count=2), int)
+    assert_type(await shop.pack("tea"), int)
+    assert_type((Shop.hour(), shop.hour()), tuple[int, int])
+    assert_type(next(shop.rows(3)), str)
+    assert_type(await anext(Shop.pages(3)), str)
+    assert_type(await Market().look("tea"), Shop)
+    assert_type((await shop.look.outcome("tea")).value, Shop | None)
+    assert_type(box.put(3), list[int])
 
     shop.order(7)  # type: ignore[arg-type]
     Shop.stock(7)  # type: ignore[arg-type]
+    Shop.weigh(7)  # type: ignore[arg-type]
+    await shop.pack("tea", 1, 2)  # type: ignore[call-arg]
     await Market.price()  # type: ignore[call-arg]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from unbreakable.errors import CircuitOpen
@@ -241,15 +241,15 @@ class AsyncProtected(Door[P, T]):
         ctx = self._open(runtime, args, kwargs)
         return self.node.outcome(ctx, await self.node.play(ctx))
 
-    @overload  # a classmethod, of a class or an object; mypy takes every method of a class for one
-    def __get__(
-        self: AsyncProtected[Concatenate[type[C], Q], T], instance: C | None, owner: type[C]
+    @overload  # a classmethod, of a class or an object; mypy compares first parameters of a Callable alone
+    def __get__(  # type: ignore[misc] # the first parameter of one is a class, and not that of every function
+        self: Callable[Concatenate[type[C], Q], Coroutine[Any, Any, T]], instance: C | None, owner: type[C]
     ) -> AsyncProtected[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload  # a method
     def __get__(
-        self: AsyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None
+        self: Callable[Concatenate[S, Q], Coroutine[Any, Any, T]], instance: S, owner: type | None = None
     ) -> AsyncProtected[Q, T]: ...
     @overload  # a staticmethod, whose first parameter is not the object
     def __get__(self, instance: object, owner: type | None = None) -> Self: ...
@@ -325,15 +325,15 @@ class SyncProtected(Door[P, T]):
         ctx = self._open(runtime, args, kwargs)
         return self.node.outcome(ctx, play_blocking(self.node.play, ctx))
 
-    @overload  # a classmethod, of a class or an object; mypy takes every method of a class for one
-    def __get__(
-        self: SyncProtected[Concatenate[type[C], Q], T], instance: C | None, owner: type[C]
+    @overload  # a classmethod, of a class or an object; mypy compares first parameters of a Callable alone
+    def __get__(  # type: ignore[misc] # the first parameter of one is a class, and not that of every function
+        self: Callable[Concatenate[type[C], Q], T], instance: C | None, owner: type[C]
     ) -> SyncProtected[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload  # a method
     def __get__(
-        self: SyncProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None
+        self: Callable[Concatenate[S, Q], T], instance: S, owner: type | None = None
     ) -> SyncProtected[Q, T]: ...
     @overload  # a staticmethod, whose first parameter is not the object
     def __get__(self, instance: object, owner: type | None = None) -> Self: ...

@@ -161,15 +161,15 @@ class AsyncGeneratorProtected(Door[P, T]):
         node = self.node
         return Stream(node, ASYNCIO if node.runtime is None else node.runtime, self.function, args, kwargs)
 
-    @overload  # a classmethod, of a class or an object; mypy takes every method of a class for one
-    def __get__(
-        self: AsyncGeneratorProtected[Concatenate[type[C], Q], T], instance: C | None, owner: type[C]
+    @overload  # a classmethod, of a class or an object; mypy compares first parameters of a Callable alone
+    def __get__(  # type: ignore[misc] # the first parameter of one is a class, and not that of every function
+        self: Callable[Concatenate[type[C], Q], T], instance: C | None, owner: type[C]
     ) -> AsyncGeneratorProtected[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload  # a method
     def __get__(
-        self: AsyncGeneratorProtected[Concatenate[S, Q], T], instance: S, owner: type | None = None
+        self: Callable[Concatenate[S, Q], T], instance: S, owner: type | None = None
     ) -> AsyncGeneratorProtected[Q, T]: ...
     @overload  # a staticmethod, whose first parameter is not the object
     def __get__(self, instance: object, owner: type | None = None) -> Self: ...

@@ -185,9 +185,9 @@ def functions_keep_their_types(peer):
 
 @behaviour(
     "what a method takes is Any",
-    "        self: SyncProtected[Concatenate[type[C], Q], T], instance: C | None, owner: type[C]\n"
+    "        self: Callable[Concatenate[S, Q], T], instance: S, owner: type | None = None\n"
     "    ) -> SyncProtected[Q, T]: ...",
-    "        self: SyncProtected[Concatenate[type[C], Q], T], instance: C | None, owner: type[C]\n    ) -> Any: ...",
+    "        self: Callable[Concatenate[S, Q], T], instance: S, owner: type | None = None\n    ) -> Any: ...",
     real=True,
 )
 def methods_keep_their_types(peer):
