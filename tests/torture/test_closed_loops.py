@@ -138,3 +138,28 @@ def test_whoever_finds_no_place_has_calls_of_closed_event_loops_give_theirs_back
         return (await hung.node.execute(lambda: 7)).value, hung.node.target.gate.inside
 
     assert (7, 0) == asyncio.run(asked())
+
+
+def test_the_turn_of_a_remedy_is_given_back():
+    """A remedy that a closed event loop was in the middle of is applied by the next call, at once."""
+    tokens = ["dead"]
+
+    async def refresh(failure):
+        if tokens == ["dead"]:
+            tokens.append("in the middle")
+            await forever()
+        tokens.append("fresh")
+
+    async def ask():
+        if tokens[-1] != "fresh":
+            raise PermissionError
+        return "flights"
+
+    node = ub.FractalNode("partner", ask, effects="idempotent", deadline=1.0)
+    node.remedy(PermissionError)(refresh)
+    abandon(lambda _: node.execute(), 0)
+    assert "in the middle" == tokens[-1]
+
+    outcome = asyncio.run(node.execute())
+
+    assert ("flights", ["dead", "in the middle", "fresh"]) == (outcome.value, tokens), outcome.explain()

@@ -14,7 +14,7 @@ from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context
 from unbreakable.policies.policy import inside
-from unbreakable.runtime import TimeUp
+from unbreakable.runtime import ASYNCIO, Gate, TimeUp
 
 
 async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: float = 1.0) -> Remedy | None:
@@ -28,7 +28,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
         return None
     if remedy.apply is None:
         return applied(ctx, failure, remedy)
-    if not await remedy.turn.alone.enter(ctx.runtime, until - ctx.runtime.now()):
+    if not await entered(ctx, remedy.turn.alone, until):
         return None
     ctx.mending = remedy.turn
     try:
@@ -45,6 +45,13 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
         ctx.mending = None
         remedy.turn.alone.leave()
     return applied(ctx, failure, remedy)
+
+
+async def entered(ctx: Context, alone: Gate, until: float) -> bool:
+    """Return whether it is the turn of this call by *until*; that of an event loop that was closed is over."""
+    if alone.enter_nowait() or (ASYNCIO.collect_closed() and alone.enter_nowait()):
+        return True
+    return await alone.enter(ctx.runtime, until - ctx.runtime.now())
 
 
 def applied(ctx: Context, failure: Failure, remedy: Remedy) -> Remedy:
