@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar, cast
 from unbreakable.bell import Bell
 from unbreakable.errors import BulkheadFull
 from unbreakable.outcome import Success
+from unbreakable.runtime.collector import keep_what_is_being_read
 from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
@@ -45,6 +46,7 @@ class Over(Bell):
 
 
 _stop: contextvars.ContextVar[Over | None] = contextvars.ContextVar("unbreakable_branch_over", default=None)
+keep_what_is_being_read()  # of this variable, of those of the rooms above, which all come through here, and of others'
 
 
 class World(Protocol):
