@@ -8,6 +8,7 @@ import contextvars
 import functools
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -94,7 +95,7 @@ class RealWorld:
                 over()
 
         try:
-            threading.Thread(target=run, name=name, daemon=True).start()
+            _start_thread(threading.Thread(target=run, name=name, daemon=True))
         except RuntimeError as error:  # the machine has no more threads, or the interpreter is shutting down
             over()
             raise ThreadsExhausted(str(error)) from error
@@ -120,7 +121,7 @@ class RealWorld:
     def _begin_chores(self) -> threading.Thread | None:
         thread = threading.Thread(target=self._do_chores, args=(self.wanted,), name="unbreakable", daemon=True)
         try:
-            thread.start()
+            _start_thread(thread)
         except RuntimeError:  # the interpreter is shutting down: a call that succeeded stays a success
             return None
         return thread
@@ -131,6 +132,15 @@ class RealWorld:
             while self.queue:
                 with self.at_a_chore:
                     come_what_may(self.queue.popleft())
+
+
+def _start_thread(thread: threading.Thread) -> None:
+    """Start *thread*; raise RuntimeError if there can be none."""
+    if (
+        sys.is_finalizing()
+    ):  # the last collection closes a generator: before Python 3.12 its start is waited for in vain
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+    thread.start()
 
 
 REAL = RealWorld()
