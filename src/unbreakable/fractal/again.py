@@ -162,7 +162,7 @@ class Repeat:
     def _learn(self, now: float, seconds: float, again: Failure | None) -> None:
         """Note how both attempts ended, the second, after so many *seconds*, by failing *again* or by a success.
 
-        That says whether waiting has helped, unless it is another sort of failure.
+        That says whether waiting has helped; of another sort of failure the end of the call may.
         """
         ctx, failure, target = self.ctx, self.ctx.first, self.ctx.target
         began = failure.at - failure.elapsed
@@ -173,6 +173,10 @@ class Repeat:
         ctx.failed_by = signature = sign(failure.error)
         if again is None or again.kind is failure.kind:
             target.experience.update(signature, None, worked=again is None, seconds=now - self.ended)
+        else:
+            from unbreakable.fractal.verdicts import left_open  # success does not pay for it
+
+            ctx.left_open = left_open(self.scope, again, signature, None, now - self.ended)
         if again is None:
             target.experience.healed((signature,))
 

@@ -21,6 +21,7 @@ FEW = 10.0  # tries, of which one that is unlucky says little: the attempt may h
 PROVEN = 0.5  # successes remembered, from which on a remedy counts as known to work
 TRY_COST = 0.5  # seconds that a try costs besides the time it takes: a failed attempt is never free
 HOPEFUL = 0.2  # how likely any remedy has to be to work, so that there are repeats all the same
+DOUBTED = 0.25  # how likely a remedy has to be to work, so that a call lost in another way counts: hope stays after it
 SAID = 0.75  # how likely repeats are in vain before it was tried, where the target says so itself
 DARK = {True: 2, False: 1}  # lost calls that count for long, of those between two successes: an outage is no proof
 HEALTH = 200.0  # successes of the target that leave half of the evidence that repeats are in vain, unless it says so

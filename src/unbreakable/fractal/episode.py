@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from unbreakable.fractal.cases import name_of
 from unbreakable.fractal.experience import NOT_YET
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, Result
+
+
+class Open(NamedTuple):
+    """Hold a try that nobody has judged: against what, which remedy, how often that had gone through, its seconds."""
+
+    signature: str
+    remedy: Remedy | None
+    through: int
+    seconds: float
 
 
 class Episode:
@@ -18,9 +27,9 @@ class Episode:
     It may have failed *before* by a signature, "" for none.
     """
 
-    __slots__ = ("candidates", "failures", "looks", "through", "tries", "under_way")
+    __slots__ = ("candidates", "failures", "looks", "open", "through", "tries", "under_way")
 
-    def __init__(self, before: str) -> None:
+    def __init__(self, before: str, left_open: Sequence[Open] = ()) -> None:
         self.failures = Counter([before] if before else ())
         self.tries: dict[str, Counter[str]] = {}
         self.candidates: Sequence[Remedy] = ()  #: for the latest failure
@@ -29,6 +38,7 @@ class Episode:
             0  #: the number of times that what was tried last had gone through, if it served other calls, too
         )
         self.under_way: dict[str, tuple[Remedy, float]] = {}  #: what goes on and was not enough so far, and its seconds
+        self.open = [*left_open]  #: tries after which the call has failed in another way: its end may judge them
 
     def failed(self, failure: Failure, candidates: Sequence[Remedy]) -> Mapping[str, int]:
         """Take in a *failure* and what may mend it; return how often each remedy was tried against it."""

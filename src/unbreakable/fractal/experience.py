@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from unbreakable.fractal.cases import (
     DARK,
+    DOUBTED,
     FEW,
     NO_NEWS,
     NOTHING,
@@ -21,6 +22,7 @@ from unbreakable.fractal.cases import (
     Score,
     draw,
     in_turn,
+    is_proven,
     may_help,
     most_promising,
     name_of,
@@ -102,6 +104,15 @@ class Experience:
         self._fresh.append((signature, name, prior, worked, seconds))
         if len(self._fresh) >= MOST_FRESH:
             self._catch_up()
+
+    def blame(self, signature: str, remedy: Remedy | None, seconds: float) -> None:
+        """Take in a call that was lost in another way than *signature* after *remedy*, a try that took *seconds*.
+
+        That is a miss, so that others have their turn; but none that it is passed over for, where nothing else helps:
+        the call may have been lost all the same.
+        """
+        if self.value(signature, remedy) >= DOUBTED:
+            self.update(signature, remedy, worked=False, seconds=seconds)
 
     def owe(self, signature: str, remedy: Remedy, now: float, successes: int) -> None:
         """Remember that *remedy* was applied *now*, after so many *successes*, with no attempt after it to judge it."""
@@ -214,6 +225,10 @@ class Experience:
         if score is None or score.value() >= SURE_ENOUGH:
             return True
         return score.tried < FEW and score.value() >= TRUSTED
+
+    def is_known_to_work(self, signature: str, remedy: Remedy) -> bool:
+        """Return whether *remedy* was seen to work for *signature* lately, more often than not."""
+        return is_proven(self._cases.get(signature, NOTHING), remedy)
 
     def choose(
         self,

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 
 from unbreakable.errors import Kind
-from unbreakable.events import AttemptFailed, RemedyConfirmed, RetryDenied, Retrying
+from unbreakable.events import AttemptFailed, RetryDenied, Retrying
 from unbreakable.fractal.episode import Episode
 from unbreakable.fractal.overtaking import overtake
 from unbreakable.fractal.peace import heed
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
-from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
+from unbreakable.outcome import Failure, Result, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
@@ -56,9 +56,13 @@ class Healing:
                 await prevent(ctx)
             result = await _attempt(inner, ctx)
         if isinstance(result, Failure):
-            episode = Episode(ctx.failed_by)
+            episode = Episode(ctx.failed_by, ctx.left_open)
             result = await self._repeated(inner, ctx, result, episode)
             episode.end(ctx.target, result, self.retry.attempts)
+            if episode.open and isinstance(result, Failure):
+                from unbreakable.fractal.verdicts import blame
+
+                blame(ctx, episode)
         return result
 
     async def _repeated(self, inner: Inner, ctx: Context, result: Result[Any], episode: Episode) -> Result[Any]:
@@ -80,6 +84,7 @@ class Healing:
         """Return what one more attempt came to, or *failure* itself when there is none."""
         from unbreakable.fractal.applying import apply  # success does not pay for it
         from unbreakable.fractal.choosing import choose
+        from unbreakable.fractal.verdicts import confirm, owe
 
         says = failure.mendable and verdict(failure.but(mendable=False), ctx)
         if failure.mendable and spared(says, failure, ctx, ctx.target.circuit) is False:
@@ -89,15 +94,15 @@ class Healing:
         if not is_repeated and not self._is_for_the_next(ctx, failure, remedy):
             return failure
         since = ctx.runtime.now()
-        if not (is_repeated and may_repeat(ctx.plan.effects, failure)):
-            owe(ctx, failure, await apply(ctx, failure, remedy))  # in vain for this call, but the next finds it mended
-            return deny(ctx, failure, why_not(ctx, failure)) if is_repeated else failure
         mended = await apply(ctx, failure, remedy)
+        if not (is_repeated and may_repeat(ctx.plan.effects, failure)):
+            owe(ctx, failure.signature, mended)  # in vain for this call, but the next finds it mended
+            return deny(ctx, failure, why_not(ctx, failure)) if is_repeated else failure
         episode.tried(failure, remedy, mended)
         if mended is None and not self._wants(failure, remedied=False):
             return await self._instead(inner, ctx, failure, episode)
         if not await self._pace(ctx, failure, mended):
-            owe(ctx, failure, mended)
+            owe(ctx, failure.signature, mended)
             return failure
         if not may_run_twice_at_once(ctx.plan.effects) and await left_at_work(ctx):
             return deny(ctx, failure, "what the attempt had left at work must not be done twice")
@@ -343,38 +348,3 @@ def deny(ctx: Context, failure: Failure, reason: str) -> Failure:
         ctx.notebook.tell(not_again_in_words(reason))
         ctx.emit(RetryDenied, reason=reason)
     return failure
-
-
-def mended_for_now(ctx: Context, failure: Failure, remedy: Remedy) -> None:
-    """Learn that *remedy* has helped, to know how long it does."""
-    experience, successes = ctx.target.experience, ctx.target.successes_of_all()
-    experience.looks_ahead().mended(failure.signature, remedy.name, remedy.turn.mended_at, successes)
-    ctx.target.look_ahead()
-
-
-def owe(ctx: Context, failure: Failure, mended: Remedy | None) -> None:
-    """Leave it to the next failure of this sort to tell whether *mended* has helped: no attempt follows it here."""
-    if mended is not None:
-        ctx.target.experience.owe(failure.signature, mended, ctx.runtime.now(), ctx.target.successes_of_all())
-
-
-def confirm(
-    ctx: Context, failure: Failure, mended: Remedy | None, result: Result[Any], seconds: float, episode: Episode
-) -> None:
-    """Learn whether what was done between two attempts worked, a try that took *seconds*.
-
-    Another sort of failure says nothing about it.
-    """
-    with ctx.notebook.doing("heal.retry.confirm"):
-        worked = isinstance(result, Success)
-        if isinstance(result, Failure) and result.kind is not failure.kind:
-            episode.under_way.pop(failure.signature, None)
-            return
-        if not episode.confirm(ctx.target, failure, mended, worked=worked, seconds=seconds):
-            return
-        if worked and mended is not None and mended.turn.shared and mended.prevents:
-            mended_for_now(ctx, failure, mended)
-        name = WAIT if mended is None else mended.name
-        ctx.emit(RemedyConfirmed, remedy=name, signature=failure.signature, worked=worked)
-        if worked:
-            ctx.notebook.tell(f"attempt {ctx.attempt} succeeded")

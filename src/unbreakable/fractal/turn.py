@@ -28,6 +28,10 @@ class Turn:
             self.verdict = None
         return time == self.judged and self.verdict is None
 
+    def is_unjudged(self, time: int) -> bool:
+        """Return whether nobody has judged that *time* that it went through; judge it then: the call was lost."""
+        return time > self.judged and self.is_news(time, worked=False)
+
 
 class Turns:
     """Keep a turn for each owner, such as the client whose token a remedy fetches anew, and as long as that lives.

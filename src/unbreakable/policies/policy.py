@@ -56,6 +56,7 @@ class Context(Alarm):
     input: Any = None
     patience: float = 1.0  #: how many times its limit an attempt may take: a remedy stretched it
     failed_by: str = ""  #: the signature of the failure that a quick repeat was made after
+    left_open: Sequence[Any] = ()  #: the try of a quick repeat that only the end of the call can judge
     arguments: Mapping[str, Any] = _NOTHING  #: keyword arguments that a remedy changed for the next attempts
     nodes: Mapping[str, Any] = _NOTHING
     results: Mapping[str, Any] = _NOTHING

@@ -1,0 +1,81 @@
+"""What is learned of a remedy from how its call went on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unbreakable.errors import Kind, Rejected
+from unbreakable.events import RemedyConfirmed
+from unbreakable.fractal.cases import name_of
+from unbreakable.fractal.episode import Episode, Open
+from unbreakable.fractal.remedies import Remedy
+from unbreakable.outcome import Failure, Result, Success, is_a
+from unbreakable.policies import Context
+from unbreakable.policies.breaker import had_time
+
+
+def confirm(
+    ctx: Context, failure: Failure, mended: Remedy | None, result: Result[Any], seconds: float, episode: Episode
+) -> None:
+    """Learn whether what was done between two attempts worked, a try that took *seconds*.
+
+    Of another sort of failure nobody can tell whose doing it is, until the call ends.
+    """
+    with ctx.notebook.doing("heal.retry.confirm"):
+        worked = isinstance(result, Success)
+        if isinstance(result, Failure) and result.kind is not failure.kind:
+            episode.under_way.pop(failure.signature, None)
+            episode.open += left_open(ctx, result, failure.signature, mended, seconds, episode.through)
+            return
+        if not episode.confirm(ctx.target, failure, mended, worked=worked, seconds=seconds):
+            return
+        if worked and mended is not None and mended.turn.shared and mended.prevents:
+            _mended_for_now(ctx, failure, mended)
+        ctx.emit(RemedyConfirmed, remedy=name_of(mended), signature=failure.signature, worked=worked)
+        if worked:
+            ctx.notebook.tell(f"attempt {ctx.attempt} succeeded")
+
+
+def left_open(
+    ctx: Context, other: Failure, signature: str, mended: Remedy | None, seconds: float, through: int = 0
+) -> tuple[Open, ...]:
+    """Return what the end of the call has to judge after *mended*, its attempt having failed by an *other* sort."""
+    return (Open(signature, mended, through, seconds),) if may_be_its_doing(other, ctx) else ()
+
+
+def may_be_its_doing(failure: Failure, ctx: Context) -> bool:
+    """Return whether *failure*, of another sort than what a remedy was for, may come of that remedy.
+
+    A refusal, ours or further in, does not, nor a deadline that came too soon to tell, nor what waited for something
+    of ours.
+    """
+    if is_a(failure.error, Rejected):
+        return failure.cut and had_time(failure, ctx)
+    return not ctx.blameless or failure.kind is Kind.THROTTLED
+
+
+def blame(ctx: Context, episode: Episode) -> None:
+    """Learn of remedies after which the call has failed in another way that it is lost.
+
+    One that mends for all, and is known to, is judged by the next failure of its sort: others may succeed by it.
+    """
+    experience = ctx.target.experience
+    for signature, mended, through, seconds in () if ctx.is_unwanted() else episode.open:
+        if mended is not None and through and mended.turns is None and experience.is_known_to_work(signature, mended):
+            owe(ctx, signature, mended)
+        elif mended is None or not through or mended.turn.is_unjudged(through):
+            experience.blame(signature, mended, seconds)
+            ctx.emit(RemedyConfirmed, remedy=name_of(mended), signature=signature, worked=False)
+
+
+def owe(ctx: Context, signature: str, mended: Remedy | None) -> None:
+    """Leave it to the next failure of that *signature* to tell whether *mended* has helped: nothing here does."""
+    if mended is not None:
+        ctx.target.experience.owe(signature, mended, ctx.runtime.now(), ctx.target.successes_of_all())
+
+
+def _mended_for_now(ctx: Context, failure: Failure, remedy: Remedy) -> None:
+    """Learn that *remedy* has helped, to know how long it does."""
+    experience, successes = ctx.target.experience, ctx.target.successes_of_all()
+    experience.looks_ahead().mended(failure.signature, remedy.name, remedy.turn.mended_at, successes)
+    ctx.target.look_ahead()
