@@ -150,9 +150,7 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
     for slot, having in enumerate(kinds.having[:slots]):
         start, length, last = _starts(kinds, slot, later, len(at)), lengths[slot], lasts[slot]
         going = ends[:having] > start
-        if (
-            bad < later and kinds.doubles[slot]
-        ):  # what fails in the end is repeated, late or not: when that begins ``repeats`` tells
+        if bad < later and kinds.doubles[slot]:  # what fails is repeated, late or not: ``repeats`` tells when
             going[:, bad:later] &= (best[:having, bad:later] < FOR_EVER) | ~kinds.repeats[slot, :having]
         sent[:having] += going
         if ends is not best:
@@ -176,7 +174,10 @@ def _starts(kinds: Kinds, slot: int, later: int, columns: int) -> Any:
     starts, repeats = kinds.starts[slot, :having], kinds.repeats[slot, :having]
     if later >= columns or not kinds.doubles[slot]:
         return starts
-    return np.where(repeats & (np.arange(columns) >= later), 2 * starts, starts)
+    found = np.empty((having, columns), np.float32)
+    found[:, :later] = starts
+    found[:, later:] = np.where(repeats, 2 * starts, starts)
+    return found
 
 
 def _beside(

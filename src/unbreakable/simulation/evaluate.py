@@ -9,6 +9,7 @@ by kind, and by kind it is told how later ones go; what plans make of that is in
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -80,9 +81,10 @@ class Played:
         different = dict(zip(settings, plans, strict=True))
         played = list(different.values())
         plain = [replace(plan, hedge=None) for plan in played if self._may_be_dear(plan)]
-        mass = self.play([*played, *(plan for plan in plain if self.plays(plan))])[: len(played)]
-        load = [self.known[each].load for each in different]
-        cheaper = afforded(played, [self.known[each] for each in different], self._all_known)
+        mass = self.play(different | {_settings(plan): plan for plan in plain if self.plays(plan)})[: len(played)]
+        found = [self.known[each] for each in different]
+        load = [calls.load for calls in found]
+        cheaper = afforded(played, found, self._all_known)
         mass = mass.copy() if cheaper else mass  # its rows are what is known
         for place, calls in cheaper.items():
             mass[place], load[place] = calls.mass, calls.load
@@ -90,28 +92,30 @@ class Played:
         told = dict(zip(different, zip(success.tolist(), load, quantiles.tolist(), strict=True), strict=True))
         return [_prediction(*told[each]) for each in settings]
 
-    def play(self, plans: Sequence[Plan]) -> Any:
-        """Return how likely calls end well after how long, a row for each plan, and keep what is known of these."""
-        kind, more = self.kinds.of(plans), None
-        load, attempts = self.load[kind], [min(self.most, attempts_of(plan)) for plan in plans]
+    def play(self, plans: dict[tuple[Any, ...], Plan]) -> Any:
+        """Return how likely calls end well after how long, a row for each plan, and keep it by their settings."""
+        found = list(plans.values())
+        kind, more = self.kinds.of(found), None
+        load, attempts = self.load[kind], [min(self.most, attempts_of(plan)) for plan in found]
         if self.fails and max(attempts) > 1:
-            more = repeated(self.model, self.met, plans, attempts, kind, self.failed, self.later, self.deadline)
+            more = repeated(self.model, self.met, found, attempts, kind, self.failed, self.later, self.deadline)
             load = load + more.load
         mass = self.durations.mass(kind, more)
-        rows = zip(plans, mass, mass.sum(axis=1).tolist(), load.tolist(), strict=True)
-        self.known.update({_settings(plan): Calls(*row) for plan, *row in rows})
-        self.plans = [*self.plans, *plans]  # whose policies are known by their identity while they are kept
+        rows = zip(mass, mass.sum(axis=1).tolist(), load.tolist(), strict=True)
+        self.known.update(zip(plans, itertools.starmap(Calls, rows), strict=True))
+        self.plans = [*self.plans, *found]  # whose policies are known by their identity while they are kept
         return mass
 
     def _all_known(self, plans: Sequence[Plan]) -> list[Calls]:
         """Return what calls under *plans* come to; what is known of the very same policies is not played again."""
-        new = [plan for plan in plans if _settings(plan) not in self.known]
+        settings = [_settings(plan) for plan in plans]
+        new = {each: plan for each, plan in zip(settings, plans, strict=True) if each not in self.known}
         if new:
-            here = all(map(self.plays, new))
-            player = self if here else Played(self.model, new, self.deadline, len(self.met.weights))
+            here, found = all(map(self.plays, new.values())), list(new.values())
+            player = self if here else Played(self.model, found, self.deadline, len(self.met.weights))
             player.play(new)
             self.known, self.plans = self.known | player.known, [*self.plans, *player.plans]
-        return [self.known[_settings(plan)] for plan in plans]
+        return [self.known[each] for each in settings]
 
     def _may_be_dear(self, plan: Plan) -> bool:
         """Return whether *plan* may cost more than is earned, so that it is wanted what it comes to without copies."""
@@ -164,16 +168,15 @@ class Played:
         best[:, at] = races.best[:, begin:]
         late: Any = None
         over: Any = None
-        sent: Any = None
         if kinds.cut:
             over = best.copy()
             over[:, at] = races.over[:, begin:]
             late, over = (
-                each.reshape(-1, columns) for each in ((best == FOR_EVER) & (kinds.hard < self.deadline), over)
+                ((best == FOR_EVER) & (kinds.hard < self.deadline)).reshape(-1, columns),
+                over.reshape(-1, columns),
             )
-        if len(at):
-            sent = np.zeros(best.shape, np.float32)
-            sent[:, at] = races.sent[:, begin:]
-            sent = sent.reshape(-1, columns)
-        own = races.own[first:].reshape(-1, columns)
-        return Later(self.most - 1, own, best.reshape(-1, columns), sent, late, over)
+        sent = np.zeros(best.shape, np.float32)
+        sent[:, at] = races.sent[:, begin:]
+        sending = races.sent[:, begin:].any(axis=1).repeat(self.most - 1)
+        own, best, sent = (each.reshape(-1, columns) for each in (races.own[first:], best, sent))
+        return Later(self.most - 1, own, best, sent, sending, late, over)

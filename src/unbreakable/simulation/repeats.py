@@ -33,13 +33,15 @@ class Later(NamedTuple):
     """Hold how later attempts go, a row for each kind and each of its *most* repeats.
 
     ``own`` is how long answers take that nothing is beside, a row for each repeat.  ``sent`` are how many requests are
-    made beside them, None for nowhere any; *late* and *over*, whether and when they are cut, are None where none is.
+    made beside them, nowhere any but in rows that are *sending*; *late* and *over*, whether and when they are cut, are
+    None where none is.
     """
 
     most: int
     own: Any
     best: Any
     sent: Any
+    sending: Any
     late: Any
     over: Any
 
@@ -114,8 +116,9 @@ def repeated(
     good *= 1 - likely
     took, load = later.best.take(where, axis=0), chance.sum(axis=1)
     took += start
-    if later.sent is not None:
-        load += np.einsum("ij,ij->i", good, later.sent.take(where, axis=0))
+    sending = later.sending.take(where).nonzero()[0]
+    if sending.size:
+        load[sending] += np.einsum("ij,ij->i", good.take(sending, axis=0), later.sent.take(where[sending], axis=0))
     found = Repeats(rows.plan, took, good, np.bincount(rows.plan, load, len(plans)))
     if copies is None:
         return found
