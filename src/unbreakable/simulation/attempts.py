@@ -101,8 +101,9 @@ def _kind(plan: Plan, deadline: float) -> tuple[float, tuple[tuple[float, bool],
     starts = list[tuple[float, bool]]()
     if plan.hedge is not None:
         starts += [(number * copied, False) for number in range(1, min(MOST_COPIES, 1 + plan.hedge.most))]
-    starts += [(soft * (2**number - 1), True) for number in range(1, 1 + min(LATER, attempts_of(plan) - 1))]
-    return min(hard, deadline), tuple(sorted(start for start in starts if start[0] < deadline))
+    if soft < deadline:
+        starts += [(soft * (2**number - 1), True) for number in range(1, 1 + min(LATER, attempts_of(plan) - 1))]
+    return min(hard, deadline), tuple(sorted([start for start in starts if start[0] < deadline]))
 
 
 def soft_limit(plan: Plan) -> float:

@@ -178,5 +178,5 @@ class Played:
         sent = np.zeros(best.shape, np.float32)
         sent[:, at] = races.sent[:, begin:]
         sending = races.sent[:, begin:].any(axis=1).repeat(self.most - 1)
-        own, best, sent = (each.reshape(-1, columns) for each in (races.own[first:], best, sent))
-        return Later(self.most - 1, own, best, sent, sending, late, over)
+        own = races.own[first:].reshape(-1, columns)
+        return Later(self.most - 1, own, best.reshape(-1, columns), sent.reshape(-1, columns), sending, late, over)
