@@ -136,9 +136,8 @@ class RealWorld:
 
 def _start_thread(thread: threading.Thread) -> None:
     """Start *thread*; raise RuntimeError if there can be none."""
-    if (
-        sys.is_finalizing()
-    ):  # the last collection closes a generator: before Python 3.12 its start is waited for in vain
+    # The last collection closes a generator, and before Python 3.12 its thread's start is waited for in vain:
+    if sys.is_finalizing():
         raise RuntimeError("can't create new thread at interpreter shutdown")
     thread.start()
 
