@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 NO_MORE = (StopIteration, StopAsyncIteration)
-MAY_BE = (*NO_MORE, RuntimeError)  # as which a coroutine tells of a StopIteration in it
 
 
 class Ended(NamedTuple):
@@ -18,12 +17,15 @@ class Ended(NamedTuple):
     error: Exception
 
 
-def ended(error: Exception) -> Ended | None:
+def ended(error: Exception, *, preemptive: bool) -> Ended | None:
     """Return what a call came to that ended in *error*, if that says that there is no more.
 
-    >>> ended(StopIteration()), ended(RuntimeError("down"))
+    Plain code is played by scripts, out of which a StopIteration comes as a RuntimeError; out of a coroutine of the
+    user's own, which *preemptive* code is, that is a mistake.
+
+    >>> ended(StopIteration(), preemptive=False), ended(RuntimeError("down"), preemptive=True)
     (Ended(error=StopIteration()), None)
     """
-    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+    if not preemptive and isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
         error = error.__cause__
     return Ended(error) if isinstance(error, NO_MORE) else None

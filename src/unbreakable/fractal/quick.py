@@ -15,10 +15,11 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from unbreakable.fractal import learning
+from unbreakable.fractal.ended import NO_MORE, Ended
 from unbreakable.fractal.judging import quality_of
 from unbreakable.fractal.pursuit import Late
 from unbreakable.fractal.target import Target
-from unbreakable.fractal.trying import accept, captured, check_shape, refusal, refused_by, unjudged
+from unbreakable.fractal.trying import accept, check_shape, failed, refusal, refused_by, unjudged, well
 from unbreakable.fractal.turning_away import way_back
 from unbreakable.outcome import Result
 from unbreakable.policies import Context, deeds
@@ -296,7 +297,10 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Result[Any] 
         failure = cut(ctx, began)
         given_up(ctx)
     elif isinstance(error, Exception):
-        failure = captured(error, ctx, began, cut=was_cut, wanted=wanted, now=now)
+        if type(error) in NO_MORE:
+            failure = well(Ended(error), ctx, began)
+        else:
+            failure = failed(error, ctx, began, cut=was_cut, wanted=wanted, now=now)
     ctx.due = math.inf
     elapsed, circuit, flow = now - began - ctx.aside, ctx.target.circuit, ctx.target.flow
     ctx.says = says = None if failure is None else verdict(failure, ctx, wanted=wanted)

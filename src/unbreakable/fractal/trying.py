@@ -20,7 +20,7 @@ from unbreakable.errors import (
     told_by,
 )
 from unbreakable.events import CallEnded
-from unbreakable.fractal.ended import MAY_BE, ended
+from unbreakable.fractal.ended import ended
 from unbreakable.fractal.judging import SAID_NOTHING, Verify, fitted, is_refusal, refuse_awaitable
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import relatives, root_cause, told_of
@@ -176,17 +176,13 @@ class Attempting:
         return result
 
 
-def captured(
-    error: Exception, ctx: Context, started: float, *, cut: bool = False, wanted: bool = False, now: float | None = None
-) -> Result[Any]:
-    """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut.
+def captured(error: Exception, ctx: Context, started: float, *, cut: bool = False) -> Result[Any]:
+    """Return what the attempt that began at *started* came to, which ended in *error*; *cut*: by our cut.
 
-    *wanted* says that the caller is known not to have cancelled the call, *now* when it ended, if that is known.  Where
-    the error says that there is no more, the attempt has not failed.
+    It is a failure, unless the error says that there is no more.
     """
-    if isinstance(error, MAY_BE) and (end := ended(error)) is not None:
-        return well(end, ctx, started)
-    return failed(error, ctx, started, cut=cut, wanted=wanted, now=now)
+    end = ended(error, preemptive=ctx.runtime.preemptive)
+    return failed(error, ctx, started, cut=cut) if end is None else well(end, ctx, started)
 
 
 def well(value: Any, ctx: Context, started: float, quality: float = 1.0) -> Success[Any]:
@@ -199,7 +195,10 @@ def well(value: Any, ctx: Context, started: float, quality: float = 1.0) -> Succ
 def failed(
     error: Exception, ctx: Context, started: float, *, cut: bool = False, wanted: bool = False, now: float | None = None
 ) -> Failure:
-    """Return *error* as the failure of the attempt, as ``captured`` does, whatever it says."""
+    """Return *error* as the failure of the attempt that began at *started*; *cut* when it is what became of our cut.
+
+    *wanted* says that the caller is known not to have cancelled the call, *now* when it ended, if that is known.
+    """
     if ctx.when_judged is not None:  # the work itself ended well
         ctx.when_judged(ctx, ok=False)
     error = as_raised(error, ctx)

@@ -11,11 +11,13 @@ from unbreakable.outcome import Failure, Result, is_a
 from unbreakable.policies.circuit import Circuit
 from unbreakable.policies.effects import is_unsent
 from unbreakable.policies.policy import Context, Inner
+from unbreakable.policies.pushback import THROTTLED
 from unbreakable.policies.terms import Terms
 from unbreakable.runtime import Place
 
-OUR_FAULT = (Kind.INVALID, Kind.CREDENTIALS, Kind.BUG)  # the target is well, as far as anybody knows
-SAID_NO = (Kind.INVALID, Kind.CREDENTIALS)  # it answered, and was right, unless it was never asked
+INVALID, CREDENTIALS, BUG = Kind.INVALID, Kind.CREDENTIALS, Kind.BUG  # which Python takes long to find in their class
+SAID_NO = (INVALID, CREDENTIALS)  # it answered, and was right, unless it was never asked
+OUR_FAULT = (*SAID_NO, BUG)  # the target is well, as far as anybody knows
 MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its target is to blame
 A_SECOND, TIMES = 1.0, 2.0  # or seconds, before anything is known; or times as long as 99 of 100 answers take
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
@@ -172,23 +174,24 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool 
     which may be too short for a target that became slow, only for a probe.  So does a failure that is not repeated:
     what opens no circuit keeps none from closing.
     """
-    probing = ctx.target.circuit.is_probing
+    circuit: Circuit = ctx.target.circuit
     if not isinstance(result, Failure):
-        return None if ctx.stream is not None and not probing else True
+        return None if ctx.stream is not None and not circuit.is_probing else True
     if result.mendable or (not wanted and ctx.is_unwanted()):
         return None
-    if is_answer(result) or (result.kind is Kind.THROTTLED and ctx.blameless):
-        return True
-    if ctx.blameless or (result.soft and not probing):
-        return None
+    kind = result.kind
+    if kind is INVALID or kind is CREDENTIALS:  # "in" would take ten times as long, for each failure
+        return is_answer(result) or None
+    if ctx.blameless or (result.soft and not circuit.is_probing):
+        return (ctx.blameless and kind is THROTTLED) or None
     if not is_repeatable(result.error, ctx):
-        return (probing and not result.cut) or None
+        return (circuit.is_probing and not result.cut) or None
     is_refusal = is_a(result.error, Rejected)
     if result.cut and is_refusal:
         return False if ctx.deadline_is_ours and had_time(result, ctx) else None
     if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
         return None  # it was asked late
-    return None if is_refusal or result.kind in OUR_FAULT else False
+    return None if is_refusal or kind is BUG else False
 
 
 def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit: Circuit) -> bool | None:

@@ -59,11 +59,14 @@ def test_a_late_success_does_not_make_a_rest_longer():
     assert 10.0 == circuit.until
 
 
-@pytest.mark.parametrize(("elapsed", "until"), [(10.0, 20.0), (10.5, 46.0)])
-def test_a_late_success_that_took_longer_than_a_permit_is_given_has_it_waited_for(elapsed, until):
-    """Twice as long as that took, from now on; one that took as long as it is given says nothing new."""
-    circuit, _ = half_open(now=10.0)
-    circuit.settle(0, True, 25.0, elapsed)
+@pytest.mark.parametrize(
+    ("before", "elapsed", "until"), [(False, 10.0, 30.0), (False, 10.5, 46.0), (True, 1_200.0, 30.0)]
+)
+def test_a_late_success_that_took_longer_than_a_permit_is_given_has_it_waited_for(before, elapsed, until):
+    """Twice as long as that took, from now on; not one that took no longer, or began before it was looked at all."""
+    circuit, stamp = half_open(now=10.0)
+    circuit.admit(20.0)
+    circuit.settle(0 if before else stamp, True, 25.0, elapsed)
 
     assert until == circuit.until
 
