@@ -148,7 +148,8 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     fallback     takes the ``ub.Failure`` and answers instead
     remedies     pairs of (exception types or a predicate, function that takes the ``ub.Failure`` or nothing); or use
                  ``.remedy(…)`` as a decorator
-    deadline     seconds for the whole call, repeats included; None: max(30, 20 · p99); sync code is not cut by it
+    deadline     seconds for the whole call, repeats included; None: max(30, 20 · p99); sync code is not cut by it; that
+                 of a call around counts, too, until that one is over
     key          takes what ``validate`` takes; circuit, bulkhead and lessons are kept for each key, the last 1,000
     strategy     "adaptive", which is learned; "optimistic", "pessimistic", "conservative", "aggressive", "balanced" or
                  "random", which stay; or a ``ub.Strategy`` of pinned policies

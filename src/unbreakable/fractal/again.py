@@ -68,7 +68,7 @@ def attempt_of(ctx: Context) -> Context:
     scope, target = Context(), ctx.target
     scope.whole = scope.above = ctx
     scope.node, scope.target, scope.plan, scope.runtime = ctx.node, target, ctx.plan, ctx.runtime
-    scope.started, scope.deadline, scope.due, scope.unsettled = ctx.started, ctx.deadline, ctx.deadline, False
+    scope.started, scope.until, scope.due, scope.unsettled = ctx.started, ctx.until, ctx.until, False
     scope.stamp, scope.attempt, scope.made = target.circuit.stamp, ctx.attempt, ctx.made
     return scope
 

@@ -61,10 +61,9 @@ def _scope(headers: Headers, key: str | None) -> Context:
     """Return what stands around the calls that are made for a request with these *headers*."""
     told, outer, now, scope = carried_in(headers), current(), BLOCKING.now(), Context()
     scope.node, scope.runtime, scope.plan, scope.above = None, BLOCKING, _PLAN, outer
-    scope.started, scope.deadline = now, now + told.remaining
+    scope.started, scope.until = now, now + told.remaining
     scope.own_deeds = Deeds() if outer is None else outer.deeds
-    if outer is not None and outer.deadline < scope.deadline:
-        scope.deadline, scope.deadline_is_ours = outer.deadline, False
+    scope.borrow(outer)
     scope.attempt, scope.layers = told.attempt, max(0, told.layers - (told.attempt > 1))
     scope.title = Title(BLOCKING.entropy(10).hex() if key is None else key)
     return scope

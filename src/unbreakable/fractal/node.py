@@ -186,7 +186,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         except Exception as error:
             ctx.target, ctx.refused = self.target, refusal(f"{self.name}: no key: ", error)
         ctx.plan, ctx.started = ctx.target.plan, now
-        ctx.deadline, ctx.notebook = now + ctx.plan.deadline, Notebook(runtime.now, now)
+        ctx.until, ctx.notebook = now + ctx.plan.deadline, Notebook(runtime.now, now)
         begin_inside(ctx, outer)
         return ctx
 

@@ -76,7 +76,7 @@ def way_in(node: Any, target: Target, runtime: Runtime, look: float) -> Begin:  
         while outer is not None and not outer.live:  # as current() does
             outer = outer.above
         ctx.above, ctx.unsettled = outer, False
-        ctx.started, ctx.deadline, ctx.due = now, now + seconds, now + soon
+        ctx.started, ctx.until, ctx.due = now, now + seconds, now + soon
         ctx.entry = (function, args, kwargs) if may_be_late else None
         if outer is not None and not has_time_inside(ctx, outer, function, (args, kwargs)):
             return None
@@ -121,11 +121,13 @@ def makes_room(ctx: Context, gate: Any, error: BaseException) -> bool:
 def has_time_inside(ctx: Context, outer: Context, function: Any, given: tuple[Any, ...]) -> bool:
     """Make *ctx* a call inside the attempt *outer*, and return whether that has any time left."""
     ctx.unsettled, ctx.function, ctx.given = True, function, given  # its key is made of them, should anybody ask for it
-    if outer.deadline < ctx.deadline:
-        ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
-        if ctx.due >= ctx.deadline:
-            ctx.due, ctx.entry = ctx.deadline, None
-    return ctx.started < outer.deadline
+    lender = outer.lender
+    until = outer.until if lender is None else lender.until if lender.live else outer.deadline
+    if until < ctx.until:
+        ctx.lender, ctx.deadline_is_ours = outer.lender or outer, False
+        if ctx.due >= until:
+            ctx.due, ctx.own_due = until, ctx.due
+    return ctx.started < until
 
 
 def weighed(ctx: Context, accepted: object, clock: Callable[[], float]) -> Context | Exception:

@@ -300,7 +300,8 @@ class Stream:
         Whoever asks for an item, in which task and call ever, has it made in his own time.
         """
         ctx = self.ctx
-        self.scope.deadline = math.inf if consumer is None else consumer.deadline
+        self._rest()
+        self.scope.borrow(consumer)
         ctx.idle = False
         if ctx.above is not None:
             ctx.above.deeds.at_work.add(ctx)  # which it no longer is where that was settled meanwhile

@@ -41,8 +41,7 @@ def begin_inside(ctx: Any, outer: Context | None) -> None:
     """Let the call *ctx* be one that the attempt *outer* makes, if any does, in its time."""
     if outer is None:
         return
-    if outer.deadline < ctx.deadline:
-        ctx.deadline, ctx.deadline_is_ours = outer.deadline, False
+    ctx.borrow(outer)
     try:
         outer.deeds.at_work.add(ctx)
     except BaseException:

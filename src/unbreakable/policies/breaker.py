@@ -188,7 +188,7 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool 
         return (circuit.is_probing and not result.cut) or None
     is_refusal = is_a(result.error, Rejected)
     if result.cut and is_refusal:
-        return False if ctx.deadline_is_ours and had_time(result, ctx) else None
+        return False if had_time(result, ctx) and ctx.deadline_is_ours else None
     if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
         return None  # it was asked late
     return None if is_refusal or kind is BUG else False

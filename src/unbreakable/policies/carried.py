@@ -46,5 +46,5 @@ def headers_of(ctx: Context) -> dict[str, str]:
 def seconds_left(ctx: Context) -> float:
     """Return for how long the answer to the attempt *ctx* is waited for; a limit that was learned is no such moment."""
     limit = ctx.plan.timeout
-    due = ctx.deadline if limit is None or limit.learned else min(ctx.due, ctx.deadline)
+    due = ctx.deadline if limit is None or limit.learned else min(ctx.deadline, ctx.due)
     return due - ctx.runtime.now()

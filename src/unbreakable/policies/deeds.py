@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from unbreakable.outcome import Failure
+from unbreakable.policies.bounded import nearest
 from unbreakable.policies.effects import is_unrepeatable, leaves_doubt, may_repeat, may_run_twice_at_once, never_left
 
 
@@ -207,10 +208,8 @@ def _hand_on(ctx: Any) -> None:
 
     Where calls begin one another in tasks, each would hold the next one for ever.
     """
-    left, around = Deeds(), ctx.above
+    left, around = Deeds(), nearest(ctx)
     left.left.update(tuple(ctx.deeds.left))
-    while around is not None and not around.live:
-        around = around.above
     if around is not None:
         around.deeds.take(left)
     ctx.deeds.left.difference_update(left.left)

@@ -53,7 +53,7 @@ class Fallback(Preset):
 
     async def _answered_inside(self, ctx: Context, failure: Failure) -> Any:
         """Return the answer, made in a context of its own: what it does is a part of what the call has done."""
-        scope = ctx.scope(deadline=max(ctx.deadline, ctx.runtime.now() + GRACE))
+        scope = ctx.scope(until=max(ctx.deadline, ctx.runtime.now() + GRACE), lender=None)
         with inside(scope):
             try:
                 answer = await self._answered(ctx, failure)

@@ -12,9 +12,10 @@ from typing import Any, Protocol, TypeAlias, final
 from unbreakable.errors import Kind, Rejected
 from unbreakable.events import CallRejected, Event
 from unbreakable.outcome import Failure, Result
+from unbreakable.policies.bounded import Bounded, nearest
 from unbreakable.policies.deeds import Deeds
 from unbreakable.policies.naming import Title, name, title_of
-from unbreakable.runtime import Alarm, Runtime, Waiter, is_async
+from unbreakable.runtime import Runtime, Waiter, is_async
 
 TAKEN_OVER = (
     *("made", "waited", "arguments", "choice", "blameless", "stamp"),
@@ -24,7 +25,7 @@ OF_ONE_ATTEMPT = frozenset(
     {
         *("parts", "own_deeds", "spent", "passed", "broken", "makeshift", "refuted", "blameless", "undone", "vouched"),
         *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "idle"),
-        *("over_others", "when_judged", "bells"),  # the bells are rung for the call itself
+        *("over_others", "when_judged", "bells", "own_due", "put_off"),  # the bells are rung for the call itself
     }
 )
 _NOTHING: Mapping[str, Any] = {}
@@ -33,7 +34,7 @@ _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("unbre
 
 
 @final
-class Context(Alarm):
+class Context(Bounded):
     """Tell an operation about the call that it is part of; ``ub.current()`` returns the innermost.
 
     ``input`` is what the caller passed, and ``ctx["city"]`` is ``ctx.input["city"]``; ``deadline`` is a moment on
@@ -48,9 +49,6 @@ class Context(Alarm):
     runtime: Runtime
     above: Context | None = None  #: what it is part of: the call, of an attempt; else its parent
     whole: Context | None = None  #: the call that this is an attempt of, or the attempt that this is a copy of
-    live: bool = True
-    deadline: float = float("inf")
-    deadline_is_ours: bool = True
     attempt: int = 1
     rival: int = 0
     input: Any = None
@@ -156,7 +154,8 @@ class Context(Alarm):
         """
         if self.cut:
             return 0.0
-        due: float = self.plan.vouched(self) if self.due < self.deadline else self.deadline
+        deadline = self.deadline  # which may find that the attempt is due later than was thought
+        due: float = self.plan.vouched(self) if self.due < deadline else deadline
         return due - self.runtime.now()
 
     def respite(self) -> float:
@@ -197,7 +196,7 @@ class Context(Alarm):
 
     def beyond(self) -> Context:
         """Return a context for what goes on whatever becomes of this attempt's time; what it does is told to it."""
-        free = {"deadline": math.inf, "deadline_is_ours": False, "due": math.inf, "cut": 0}
+        free = {"until": math.inf, "lender": None, "deadline_is_ours": False, "due": math.inf, "cut": 0}
         return self.scope(whole=None, title=title_of(self), attempt=1, rival=0, layers=0, **free)
 
     def take_over(self, scope: Context) -> None:
@@ -263,6 +262,7 @@ class Context(Alarm):
             self.title = Title(self.title.key)
         if self.above is not None and not self.above.live:
             self.above = nearest(self.above)  # a chain of calls, each begun in the one before, is not kept alive
+            self.deadline = self.deadline  # nor does it hold the lender
         if self.bells:
             self.ring()
 
@@ -301,15 +301,9 @@ def current() -> Context | None:
     """Return the context of the innermost protected call that is running, None outside of any.
 
     The variable is set and never reset: readers step across calls that are over, so that a task which outlives its
-    call is not bound by that call's deadline.
+    call is not bound by that call's deadline; nor are the calls that go on in it.
     """
-    return nearest(_current.get())
-
-
-def nearest(context: Context | None) -> Context | None:
-    """Return *context* if it is under way, else the nearest one around it that is; None if there is none."""
-    while context is not None and not context.live:
-        context = context.above
+    context: Context | None = nearest(_current.get())
     return context
 
 

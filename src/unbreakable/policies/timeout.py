@@ -56,6 +56,7 @@ class Timeout(Preset):
         if seconds <= 0:
             return ctx.refuse(DeadlineExceeded("the time was up before the attempt began"))
         due = ctx.due = started + seconds
+        ctx.own_due = started + limit
         try:
             if not ctx.runtime.preemptive and (self.seconds == math.inf or not self.costs_threads):
                 return await inner(ctx)
@@ -163,7 +164,13 @@ def respite(ctx: Context) -> float:
     is asked again later, as is one that waits for something other than its target.
     """
     limit, now = guess(ctx), ctx.runtime.now()
-    if limit is None or now >= ctx.deadline:
+    if now >= ctx.deadline:
+        ctx.keep_deadline()
+        return 0.0
+    was_put_off, ctx.put_off = ctx.put_off, False
+    if was_put_off and ctx.due > now:
+        return ctx.due
+    if limit is None:
         return 0.0
     if ctx.raced or ctx.pursuit is not None:
         return ctx.deadline

@@ -134,11 +134,13 @@ class BlockingRuntime:
         respite: Callable[[], float] | None = None,
         deadline: float = math.inf,
     ) -> T:
-        """Run *step* in a worker thread; after *seconds*, which nobody puts off, leave it behind and raise TimeUp."""
+        """Run *step* in a worker thread; when its time is up, leave it behind and raise TimeUp."""
         branch = self._branch(step, owner)
         try:
-            if not self._wait(branch.done, seconds):
-                raise TimeUp
+            while not self._wait(branch.done, seconds):
+                seconds = -math.inf if respite is None else respite() - self.now()
+                if seconds <= 0.0:
+                    raise TimeUp
         finally:
             branch.over.ring()
         return cast("T", branch.result())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from unbreakable.fractal import FractalNode
@@ -33,7 +32,7 @@ class Leftover:
         outer, scope = current(), Context()
         scope.node, scope.runtime, scope.above, scope.plan = node, runtime, outer, node.target.plan
         scope.own_deeds = Deeds() if outer is None else outer.deeds
-        scope.deadline = math.inf if outer is None else outer.deadline
+        scope.borrow(outer)
         self._scope = scope
         enter(scope)
 

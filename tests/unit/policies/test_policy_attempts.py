@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from unbreakable.policies import Context
+from unbreakable.policies.bounded import Bounded
 from unbreakable.policies.policy import OF_ONE_ATTEMPT
 
 ANEW = {
@@ -13,21 +14,23 @@ ANEW = {
     "how long it takes": {"asked", "given_up", "is_aside", "aside", "counts_from", "laggard", "pursuit", "idle"},
     "who is told of it": {"blameless", "when_judged", "bells"},
     "how it was begun": {"entry"},
+    "when it would be due by itself": {"own_due", "put_off"},
 }
 PLACE = {"whole", "above"}
+KNOWN = {*vars(Bounded)["__annotations__"], *vars(Context)["__annotations__"]}
 
 
 def call(**facts):
     """Return the context of a call of which these *facts* are known."""
     ctx = Context()
-    vars(ctx).update({"deadline": 7.0, "arguments": {"page": 2}, **facts})
+    vars(ctx).update({"until": 7.0, "arguments": {"page": 2}, **facts})
     return ctx
 
 
 def test_of_a_call_that_begins_nothing_is_known():
     """It has all the time that there is, and its first attempt is its own."""
-    facts = {fact: getattr(Context, fact) for fact in vars(Context)["__annotations__"] if hasattr(Context, fact)}
-    told = {"live": True, "deadline": math.inf, "deadline_is_ours": True, "attempt": 1, "patience": 1.0}
+    facts = {fact: getattr(Context, fact) for fact in KNOWN if hasattr(Context, fact)}
+    told = {"live": True, "until": math.inf, "deadline_is_ours": True, "attempt": 1, "patience": 1.0}
 
     assert {**told, "given": ((), {}), "counts_from": -math.inf} == {fact: it for fact, it in facts.items() if it}
 
@@ -42,7 +45,7 @@ def test_an_attempt_begins_with_what_the_class_says_of_it():
 
 def test_an_attempt_knows_all_of_its_call_but_what_is_of_one_attempt():
     """Each fact of a context is one or the other."""
-    facts, known = {*vars(Context)["__annotations__"], "due", "cut"}, object()
+    facts, known = {*KNOWN, "due", "cut"}, object()
     scope = call(**dict.fromkeys(facts, known)).scope()
 
     assert set().union(*ANEW.values()) == {fact for fact in facts if vars(scope).get(fact) is not known} - PLACE

@@ -53,7 +53,7 @@ class Flight:
             self.traceback = result.error.__traceback__
         sound = isinstance(result, Success) and not result.makeshift
         # That its first caller's own time is up says nothing to those who have more.
-        self.is_for_all = sound or ctx.deadline_is_ours or ctx.runtime.now() < ctx.deadline
+        self.is_for_all = sound or ctx.runtime.now() < ctx.deadline or ctx.deadline_is_ours
         self.spent, self.passed, self.deeds = scope.spent, scope.passed, scope.deeds
         self.end = (ctx, result)  # last: what has an end has all of it
 

@@ -167,7 +167,8 @@ class Loading:
         scope.plan = self.node.target.plan
         if outer is not None:
             outer.deeds.at_work.add(scope)
-            scope.deadline = scope.deadline if runtime.preemptive else outer.deadline
+            if not runtime.preemptive:
+                scope.borrow(outer)
         return scope
 
     def _work(self, runtime: Runtime, key: Hashable, fetch: Callable[[], Any] | None) -> Work:
