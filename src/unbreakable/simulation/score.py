@@ -85,7 +85,10 @@ def _time(seconds: float, baseline: float) -> float:
         return 0.0 if seconds > 0.0 else 100.0
     if baseline == math.inf:
         return 100.0
-    return 100.0 * _clipped(0.5 + 0.01 * TENFOLD * math.log10(max(baseline, 1e-9) / seconds))
+    points = 50.0 + TENFOLD * math.log10(max(baseline, 1e-9) / seconds)
+    if 0.0 < points < 100.0:
+        return points
+    return 0.0 if points <= 0.0 else 100.0
 
 
 def _clipped(share: float) -> float:

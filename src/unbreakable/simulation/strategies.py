@@ -21,6 +21,7 @@ are sent only where one attempt in twenty takes 5 ms or more.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator
@@ -73,11 +74,12 @@ def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreW
     *before* has what was pinned, *free* tells which policies were not; *u*, uniform, draws the random one; copies go
     when the score, with its *weights*, says that they are worth most.
     """
-    plans = {shape: shaped(name, shape, model, before, free) for name, shape in SHAPES.items()}
+    fields = _fields(before)
+    plans = {shape: Plan(**fields | _settings(name, shape, model, before, free)) for name, shape in SHAPES.items()}
     yield from plans.values()
     best = best_delay(model, weights) if free("hedge") and may_run_twice_at_once(before.effects) else None
     for shape in GRID:
-        plans[shape] = plan = shaped("adaptive", shape, model, before, free)
+        plans[shape] = plan = Plan(**fields | _settings("adaptive", shape, model, before, free))
         yield plan
         if best is not None and best.after >= HEDGE_FLOOR / 2:
             yield replace(plan, hedge=_copies(best.after, best.copies))
@@ -86,6 +88,15 @@ def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreW
 
 def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> Plan:
     """Return *before* with whatever is free set as *shape* says."""
+    return replace(before, **_settings(name, shape, model, before, free))
+
+
+def _fields(plan: Plan) -> dict[str, Any]:
+    """Return what *plan* is made of: many are made from it, and ``replace`` would look at all of it for each."""
+    return {each.name: getattr(plan, each.name) for each in dataclasses.fields(plan)}
+
+
+def _settings(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> dict[str, Any]:
     settings: dict[str, Any] = {"strategy": name, "observations": model.observations}
     if free("retry"):
         factor, quantile = shape.pause
@@ -96,16 +107,16 @@ def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> P
             settings["timeout"] = _limit(shape, model, before)
         if free("hedge"):
             settings["hedge"] = _hedge(shape, model)
-    return replace(before, **settings)
+    return settings
 
 
 def patient(plan: Plan, model: Model, free: Free) -> Iterator[Plan]:
     """Yield *plan* with its attempts spread over the time that trouble may last, where it comes in spells."""
     if model.trouble.share and free("retry"):
-        span = min(plan.deadline, WORTH_WAITING * model.trouble.memory)
+        span, fields = min(plan.deadline, WORTH_WAITING * model.trouble.memory), _fields(plan)
         for attempts, share, factor in WAITS:
             first = min(LONGEST_PAUSE, max(LEAST_PAUSE, share * span))
-            yield replace(plan, retry=Retry(attempts, backoff=Backoff(first=first, factor=factor)))
+            yield Plan(**fields | {"retry": Retry(attempts, backoff=Backoff(first=first, factor=factor))})
 
 
 def paced(first: float, count: int) -> Backoff:

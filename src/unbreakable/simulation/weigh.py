@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,6 +20,7 @@ HYSTERESIS = 0.5  # points that it takes to leave the strategy in force: less is
 TIE = 0.05  # points that make no difference: then the strategy comes first that is safer against what was not seen yet
 TOLERATED = 0.005  # share of calls that a plan may fail more than the surest one: no load saved is worth more than that
 SAFEST_FIRST = ("adaptive", "balanced", "pessimistic", "aggressive", "conservative", "optimistic", "random")
+PLACE = {name: number for number, name in enumerate(SAFEST_FIRST)}
 
 
 class Universe(Record):
@@ -73,18 +75,14 @@ def weigh(
             played = Played(model, waiting, before.deadline)
         found += scored(waiting, played.told(waiting))
     least = max(one[1].success for one in found) - TOLERATED
-    best: dict[str, Weighed] = {}
+    best: dict[str, tuple[tuple[bool, int], Weighed]] = {}
     for plan, told_of, scores in found:
-        one, had = Weighed(plan, told_of, scores, told_of.success >= least), best.get(plan.strategy)
-        if had is None or _rank(one) > _rank(had):
-            best[plan.strategy] = one
-    place = {name: number for number, name in enumerate(SAFEST_FIRST)}
-    safest_first = sorted(best.values(), key=lambda one: place.get(one.plan.strategy, 0))
-    return sorted(safest_first, key=_rank, reverse=True)
-
-
-def _rank(one: Weighed) -> tuple[bool, int]:
-    return one.sure, round(one.scores.total / TIE)
+        sure = told_of.success >= least
+        rank, had = (sure, round(scores.total / TIE)), best.get(plan.strategy)
+        if had is None or rank > had[0]:
+            best[plan.strategy] = rank, Weighed(plan, told_of, scores, sure)
+    safest_first = sorted(best.values(), key=lambda each: PLACE.get(each[1].plan.strategy, 0))
+    return [one for _, one in sorted(safest_first, key=operator.itemgetter(0), reverse=True)]
 
 
 def pick(weighed: list[Weighed], incumbent: str) -> Weighed:
