@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from unbreakable.errors import told_by
+from unbreakable.outcome import is_a
+
 NO_MORE = (StopIteration, StopAsyncIteration)
 
 
@@ -26,6 +29,7 @@ def ended(error: Exception, *, preemptive: bool) -> Ended | None:
     >>> ended(StopIteration(), preemptive=False), ended(RuntimeError("down"), preemptive=True)
     (Ended(error=StopIteration()), None)
     """
-    if not preemptive and isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
-        error = error.__cause__
-    return Ended(error) if isinstance(error, NO_MORE) else None
+    if not preemptive and is_a(error, RuntimeError):
+        cause = told_by(error, "__cause__")
+        error = cause if isinstance(cause, StopIteration) else error
+    return Ended(error) if is_a(error, NO_MORE) else None
