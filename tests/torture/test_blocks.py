@@ -324,3 +324,52 @@ def test_a_block_that_is_wrong_and_late_is_told_that_it_is_wrong():
 
     with virtual_time(), pytest.raises(RuntimeError, match='must begin with "async with attempt:"'):
         asyncio.run(story())
+
+
+def fails(attempt):
+    """Use *attempt*; its block fails, and is to be repeated."""
+    with attempt:
+        raise ConnectionError("down")
+
+
+def again_inside(attempt):
+    """Use *attempt* in its own block."""
+    with attempt, attempt:
+        pytest.fail("a block in itself")
+
+
+def again_after(attempt):
+    """Use *attempt*, and once more."""
+    for _ in range(2):
+        with attempt:
+            pass
+
+
+@pytest.mark.parametrize("uses", [(again_inside,), (again_after,), (fails, again_inside), (fails, again_after)])
+def test_an_attempt_is_for_one_block(uses):
+    """Who uses one twice is told so in words, and nothing of the call is left behind."""
+    held, left = [], list(uses)
+
+    def misuse():
+        for attempt in ub.attempts("twice", retry=AGAIN, bulkhead=ub.Bulkhead(1, wait=0.0)):
+            held.append(attempt._attempts.node)
+            left.pop(0)(attempt)
+
+    with pytest.raises(RuntimeError, match="an attempt is for one block"):
+        misuse()
+    assert (0, None) == (held[0].get_status().in_flight or 0, ub.current())
+
+
+def test_an_attempt_of_before_is_none_of_the_loop_as_it_is_now():
+    """So it is in async code, where the block of the attempt at hand has not begun yet."""
+    held = []
+
+    async def misuse():
+        async for attempt in ub.attempts("older", retry=AGAIN, bulkhead=ub.Bulkhead(1, wait=0.0)):
+            held.append(attempt)
+            async with held[0]:
+                raise ConnectionError("down")
+
+    with pytest.raises(RuntimeError, match="an attempt is for one block"):
+        asyncio.run(misuse())
+    assert 0 == (held[0]._attempts.node.get_status().in_flight or 0)

@@ -64,7 +64,7 @@ class Attempt:
 
     def _enter(self, block: str, around: FrameType | None = None) -> Self:
         try:
-            self._attempts.begin_block(block)
+            self._attempts.begin_block(block, self.context)
             if around is not None and around.f_code.co_flags & CO_ASYNC_GENERATOR:
                 self._attempts.refuse_yield(around)
             enter(self.context)
@@ -131,8 +131,13 @@ class Attempts:
         enter(self.context.parent)  # until the block begins: a loop that is left before leaves no trace
         return Attempt(self, self._scope)
 
-    def begin_block(self, block: str) -> None:
-        """Note that the attempt is used, by a *block* that begins so; raise RuntimeError if the loop is not like it."""
+    def begin_block(self, block: str, scope: Context) -> None:
+        """Note that the attempt is used, by a *block* that begins so.
+
+        Raises RuntimeError if the loop is not like it, or the attempt of that *scope* was used before.
+        """
+        if self._begun or not self._open or scope is not self._scope:
+            raise RuntimeError(f'an attempt is for one block: have the loop give another one, by "{self._block}" in it')
         if block != self._block:
             self._close()
             raise RuntimeError(f'the block must begin with "{self._block}", as its loop does, and not with "{block}"')
@@ -223,7 +228,7 @@ class Attempts:
 
     def ended(self, error: BaseException | None) -> bool:
         """Go on with the script after a block; return whether its exception is swallowed."""
-        return self._after_block(self._advance(error), error)
+        return self._script is not None and self._after_block(self._advance(error), error)
 
     def _advance(self, error: BaseException | None) -> bool:
         """Drive the script until it is the block's turn (True) or the end (False)."""
@@ -280,7 +285,7 @@ class Attempts:
 
     async def ended_async(self, error: BaseException | None) -> bool:
         """Go on with the script after a block; return whether its exception is swallowed."""
-        return self._after_block(await self._advance_async(error), error)
+        return self._script is not None and self._after_block(await self._advance_async(error), error)
 
     async def _advance_async(self, error: BaseException | None) -> bool:
         """Drive the script as ``_advance`` does, on the event loop."""

@@ -20,6 +20,7 @@ class Family:
         self._node = node
         self.children: list[Any] = []
         self._left_behind = Counts()
+        self._earned = 0  #: successes of children that have left, for their parent's purse
         self._closings = 0
 
     def make_room(self) -> None:
@@ -46,7 +47,9 @@ class Family:
         with moving:
             if child in self.children:
                 self._forget(child, counts_of(child))
-            child.part_from(self)
+            if self in child.circles:
+                child.part_from(self)
+                child.pay_with(None)
 
     @contextlib.contextmanager
     def closing(self) -> Iterator[None]:
@@ -69,7 +72,9 @@ class Family:
         self._node.come_back()
         if child not in self.children:
             self._left_behind.take_back(counts)
+            self._earned -= child.earned
             self.children.append(child)
+            child.pay_with(self._node)
 
     def now(self) -> tuple[list[Any], Counts]:
         """Return the children, and how the calls of those ended that are not among them."""
@@ -79,12 +84,16 @@ class Family:
             return list(self.children), left
 
     def successes(self) -> int:
-        """Return how many calls of children succeeded."""
-        left = self._left_behind
-        if not self.children:
-            return left.ok + left.healed
-        return left.ok + left.healed + sum(int(child.successes()) for child in list(self.children))
+        """Return how many calls of children succeeded that have no purse of their own."""
+        return self._earned + sum(map(earned_by, list(self.children))) if self.children else self._earned
 
     def _forget(self, child: Any, counts: Counts) -> None:
+        child.earned = earned_by(child)
+        self._earned += child.earned
         self.children.remove(child)
         self._left_behind.merge(counts)
+
+
+def earned_by(child: Any) -> int:
+    """Return how many calls of *child* count for its parent's purse: none where it pays by itself."""
+    return 0 if child.payer is child else int(child.successes())

@@ -113,7 +113,7 @@ class GeneratorProtected(SyncProtected[P, T]):
 
     def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Get the first item; return how that went, with the generator as the value; never raise an Exception."""
-        stream = self._stream(args, kwargs)
+        stream = self._stream(args, kwargs, at_once=False)
         result = stream.begin(plain=False)
         if isinstance(result, Failure):
             return self.node.outcome(stream.ctx, result)
@@ -123,9 +123,10 @@ class GeneratorProtected(SyncProtected[P, T]):
             next(items)
         return stream.outcome(result, items)
 
-    def _stream(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
+    def _stream(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, at_once: bool = True) -> Stream:
         node = self.node
-        return Stream(node, BLOCKING if node.runtime is None else node.runtime, self.function, args, kwargs)
+        runtime = BLOCKING if node.runtime is None else node.runtime
+        return Stream(node, runtime, self.function, args, kwargs, at_once=at_once)
 
 
 class AsyncGeneratorProtected(Door[P, T]):
@@ -147,7 +148,7 @@ class AsyncGeneratorProtected(Door[P, T]):
 
     async def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Wait for the first item; return how that went, with the generator as the value; never raise an Exception."""
-        stream = self._stream(args, kwargs)
+        stream = self._stream(args, kwargs, at_once=False)
         result = await stream.begin_async(plain=False)
         if isinstance(result, Failure):
             return self.node.outcome(stream.ctx, result)
@@ -157,9 +158,10 @@ class AsyncGeneratorProtected(Door[P, T]):
             await anext(items)
         return stream.outcome(result, items)
 
-    def _stream(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
+    def _stream(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, at_once: bool = True) -> Stream:
         node = self.node
-        return Stream(node, ASYNCIO if node.runtime is None else node.runtime, self.function, args, kwargs)
+        runtime = ASYNCIO if node.runtime is None else node.runtime
+        return Stream(node, runtime, self.function, args, kwargs, at_once=at_once)
 
     @overload  # a classmethod, of a class or an object; mypy compares first parameters of a Callable alone
     def __get__(  # type: ignore[misc] # the first parameter of one is a class, and not that of every function

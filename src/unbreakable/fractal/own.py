@@ -14,6 +14,7 @@ from unbreakable.fractal.settings import plain_function
 from unbreakable.fractal.trying import check_input
 from unbreakable.fractal.turn import Turns
 from unbreakable.policies import Context
+from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime
 
 
@@ -36,6 +37,8 @@ class Own:
     of_method = None  #: a block belongs to no instance
 
     def __init__(self, name: str, given: dict[str, Any]) -> None:
+        if not isinstance(name, str):  # by which blocks are told apart
+            raise refuse("name", "a word", name)
         self.name = name
         self.validate: Callable[[], object] | None = plain_function(name, "validate", given.pop("validate", None))
         self.key: Callable[[], Any] | None = plain_function(name, "key", given.pop("key", None))

@@ -34,13 +34,27 @@ class Paying:
     drivers: tuple[Runtime, ...]
 
     def _open_purses(self, parent: Paying | None) -> None:
-        self.payer: Paying = self if parent is None or "budget" in self.settings.pinned else parent.payer
+        self.has_own = "budget" in self.settings.pinned
+        self.payer: Paying = self if parent is None or self.has_own else parent.payer
+        self.earned = 0  #: successes that count for its parent's purse while it has left
         budget = self.settings.cold().budget
         self.purse = None if budget is None else Budget(budget, self.drivers[0].now())
         self.purse_for_copies = None if budget is None else Budget(small(budget), self.drivers[0].now())
 
+    def pay_with(self, parent: Paying | None) -> None:
+        """Have the repeats be paid by whoever pays those of *parent*, or by this node alone; its children's, too."""
+        payer = self if parent is None or self.has_own else parent.payer
+        if payer is self.payer:
+            return
+        if payer is self:
+            for purse in filter(None, (self.purse, self.purse_for_copies)):
+                purse.seen = self.successes()  # another purse has had the share of these
+        self.payer = payer
+        for child in list(self.family.children):
+            child.pay_with(self)
+
     def successes(self) -> int:
-        """Return how many calls succeeded, the children's included: what the budget is a share of."""
+        """Return how many calls succeeded, of children whose repeats it pays, too: what the budget is a share of."""
         return self.targets.successes() + self.family.successes()
 
     @property

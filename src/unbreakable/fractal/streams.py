@@ -35,10 +35,17 @@ class Stream:
     """One call of a generator function, from the first item that is asked for until nobody asks for more."""
 
     def __init__(
-        self, node: Any, runtime: Runtime, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        node: Any,
+        runtime: Runtime,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        at_once: bool = True,
     ) -> None:
         self.node, self.runtime, self.function, self.given = node, runtime, function, (args, kwargs)
-        self.items: Any = function(*args, **kwargs)  #: nothing runs yet, but wrong arguments are refused at the call
+        self.items: Any = function(*args, **kwargs) if at_once else None  #: nothing runs; wrong arguments are refused
         self.is_fresh = True  #: whether nobody has asked for the first item yet
         self.ctx = self.scope = Context()  #: the call, and the attempt that has opened it
         self.ctx.live = False  # it is none before it is opened
@@ -126,7 +133,7 @@ class Stream:
         return partial(self._open_async if self.runtime.preemptive else self._open, scope, make)
 
     def _made(self, make: Callable[[], Any], scope: Context) -> Any:
-        if not self.is_fresh or scope.arguments:
+        if self.items is None or not self.is_fresh or scope.arguments:
             self.items = make()
         self.is_fresh = False
         return self.items

@@ -23,9 +23,10 @@ class Fallback(Preset):
     """Answer with ``answer(failure)``, sync or async, when the call failed; the outcome is DEGRADED, never OK.
 
     A call whose input was refused is not answered: wrong input is the caller's to mend.  If the fallback raises, the
-    call fails with its own error, which then carries a note about the fallback's.  An async fallback has what is left
-    of the call's deadline, and one second more: it is needed most when the deadline has passed.  What it does counts by
-    the call's effects: where those are "once", an answer of the fallback is not asked for again by the layers around.
+    call fails with its own error, which then carries a note about the fallback's; one that raises ``failure.error``
+    lets that through, and is not said to have failed.  An async fallback has what is left of the call's deadline, and
+    one second more: it is needed most when the deadline has passed.  What it does counts by the call's effects: where
+    those are "once", an answer of the fallback is not asked for again by the layers around.
     """
 
     answer: Callable[[Failure], Any] = field(kw_only=False)
@@ -43,6 +44,9 @@ class Fallback(Preset):
         try:
             value = await self._answered_inside(ctx, failure)
         except Exception as error:
+            if error is failure.error:
+                ctx.notebook.tell("the fallback has no answer to this: it let the error through")
+                return failure
             note(failure.error, f"unbreakable: the fallback of {ctx.node.name} failed, too: {in_one_line(error)}")
             ctx.notebook.tell(f"the fallback failed, too: {in_one_line(error)}")
             return failure

@@ -18,6 +18,7 @@ from unbreakable.record import Record
 
 MOST = 1_000  # attempts, or layers, that are told of: more is no other than that
 
+_OURS = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")  # a caller whose deadline is over says by how much
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _ATTEMPT = re.compile(r"([0-9]{1,9})(?:\s*;\s*layers=([0-9]{1,9}))?")
 _GRPC = re.compile(r"([0-9]{1,8})([HMSmun])")
@@ -27,7 +28,7 @@ _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 class Carried(Record):
     """Say what came with a request: the number of the attempt, the layers that repeat, and the seconds left.
 
-    ``remaining`` is ``math.inf`` when nothing was said of it.
+    ``remaining`` is ``math.inf`` when nothing was said of it, and negative when the request comes too late.
     """
 
     attempt: int
@@ -85,7 +86,7 @@ def _remaining(told: defaultdict[str, str]) -> float:
     ours, envoys = told[DEADLINE.lower()], told["x-envoy-expected-rq-timeout-ms"]
     grpcs = _GRPC.fullmatch(told["grpc-timeout"])
     found = [
-        float(ours) if _NUMBER.fullmatch(ours) else math.inf,
+        float(ours) if _OURS.fullmatch(ours) else math.inf,
         float(envoys) / 1_000 if _NUMBER.fullmatch(envoys) else math.inf,
         int(grpcs[1]) * _UNITS[grpcs[2]] if grpcs else math.inf,
     ]

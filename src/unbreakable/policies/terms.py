@@ -59,6 +59,7 @@ class Terms(Preset):
             check.share("CircuitBreaker.ratio", self.ratio, positive=True)
         if not (self.slow is None or isinstance(self.slow, Slow)):
             check.seconds("CircuitBreaker.slow", self.slow, positive=True)
+        check.switch("CircuitBreaker.learned", self.learned)
         self._check_last()
         self._check_most_rest()
 

@@ -41,6 +41,8 @@ class Timeout(Preset):
 
     def __post_init__(self) -> None:
         check.seconds("Timeout.seconds", self.seconds, positive=True, endless=True)
+        check.switch("Timeout.cut_threads", self.cut_threads)
+        check.switch("Timeout.learned", self.learned)
 
     @property
     def costs_threads(self) -> bool:

@@ -55,6 +55,8 @@ class Items:
         ({"x-envoy-expected-rq-timeout-ms": "250", "x-envoy-attempt-count": "2"}, (2, 1, 0.25)),
         ({"grpc-timeout": "2S", "unbreakable-deadline": "5", "x-envoy-expected-rq-timeout-ms": "3000"}, (1, 0, 2.0)),
         ({"unbreakable-attempt": "0", "unbreakable-deadline": "0"}, (1, 0, 0.0)),
+        ({"unbreakable-deadline": "-1.5", "grpc-timeout": "-1S"}, (1, 0, -1.5)),
+        ({"x-envoy-expected-rq-timeout-ms": "-1"}, (1, 0, math.inf)),
         ({"unbreakable-attempt": "9" * 9 + ";layers=" + "9" * 9}, (1_000, 1_000, math.inf)),
     ],
 )
@@ -74,7 +76,7 @@ def test_what_is_no_number_of_an_attempt_says_nothing(name, value):
     assert (1, 0) == (carried_in({name: value}).attempt, carried_in({name: value}).layers)
 
 
-@pytest.mark.parametrize("value", ["", "-1", "nan", "inf", "1e9", "soon", "9" * 40, "1,5"])
+@pytest.mark.parametrize("value", ["", "--1", "-", "nan", "inf", "1e9", "soon", "9" * 40, "1,5"])
 @pytest.mark.parametrize("name", ["unbreakable-deadline", "grpc-timeout", "x-envoy-expected-rq-timeout-ms"])
 def test_what_is_no_length_of_time_binds_nobody(name, value):
     """Whatever is not understood leaves the deadline as it is."""

@@ -111,6 +111,19 @@ def test_what_a_fallback_that_fails_has_done_is_known_of_the_call(bench, raises,
         assert (DOWN, True) == (found.error, words in DOWN.__notes__)
 
 
+def test_a_fallback_that_lets_the_error_through_has_not_failed(bench):
+    """It chose not to answer this one: nothing went wrong with it."""
+    down = OSError("down")
+
+    def answer(failure):
+        raise failure.error
+
+    found, ctx = played(bench, answer, Failure(down))
+
+    assert (down, []) == (found.error, getattr(down, "__notes__", []))
+    assert "let the error through" in ctx.notebook.close().story[-1]
+
+
 @pytest.mark.parametrize(("left", "seconds"), [(2.0, 3.0), (0.0, 1.0), (-5.0, 1.0)])
 def test_an_async_fallback_has_a_second_more_than_its_call(bench, left, seconds):
     """It is needed most when the deadline has passed; plain code cannot be cut."""
