@@ -105,8 +105,8 @@ def context_variables_reach_plain_work(peer):
 
 @behaviour(
     "threads are waited for",
-    "            if not self._wait(branch.done, seconds):\n",
-    "            if not self._wait(branch.done, 30.0):\n",
+    "            while not self._wait(branch.done, seconds):\n",
+    "            while not self._wait(branch.done, 30.0):\n",
 )
 def plain_work_is_cut_in_time(peer):
     """A plain function that hangs is left behind when its time is up."""
