@@ -161,9 +161,9 @@ async def cut_attempt_ends_before_the_next(peer):
 
 @behaviour(
     "whatever is raised is repeated",
-    "    elif isinstance(error, Exception):\n        failure = captured(",
+    "    elif isinstance(error, Exception):\n        if type(error) in NO_MORE:",
     "    elif isinstance(error := error if isinstance(error, Exception) else RuntimeError(error), Exception):\n"
-    "        failure = captured(",
+    "        if type(error) in NO_MORE:",
 )
 def interrupt_is_not_retried(peer):
     """Ctrl-C ends a call at once, and is raised as it is."""

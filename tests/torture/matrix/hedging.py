@@ -163,8 +163,8 @@ async def when_all_copies_fail(peer):
 
 @behaviour(
     "copies without context",
-    "asyncio.ensure_future(coroutine)",
-    "asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())",
+    "task: asyncio.Task[Any] = loop.create_task(coroutine)",
+    "task: asyncio.Task[Any] = loop.create_task(coroutine, context=contextvars.Context())",
 )
 async def copies_see_context_variables(peer):
     """Every copy sees the context variables of its caller."""

@@ -87,7 +87,7 @@ def budget_holds_in_an_outage(peer):
 
 @behaviour(
     "every function has a purse of its own",
-    'self if parent is None or "budget" in self.settings.pinned else parent.payer',
+    "self if parent is None or self.has_own else parent.payer",
     "self",
 )
 def one_budget_for_several_functions(peer):
