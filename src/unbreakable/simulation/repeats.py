@@ -114,18 +114,23 @@ def repeated(
     good = met.weights_later.take(rows.number, axis=0)
     good *= chance
     good *= 1 - likely
-    took, load = later.best.take(where, axis=0), chance.sum(axis=1)
+    took = later.best.take(where, axis=0)
     took += start
-    sending = later.sending.take(where).nonzero()[0]
-    if sending.size:
-        load[sending] += np.einsum("ij,ij->i", good.take(sending, axis=0), later.sent.take(where[sending], axis=0))
-    found = Repeats(rows.plan, took, good, np.bincount(rows.plan, load, len(plans)))
+    found = Repeats(rows.plan, took, good, np.bincount(rows.plan, _sent(chance, good, later, where), len(plans)))
     if copies is None:
         return found
     copied = chance * likely * copies.sent
     saved = copied * met.weights_later.take(rows.number, axis=0) * copies.good
     start += later.own.take(rows.number, axis=0) + np.minimum(copies.after, np.float32(deadline))
     return _and(found, start, saved, np.bincount(rows.plan, copied.sum(axis=1), len(plans)))
+
+
+def _sent(chance: Any, good: Any, later: Later, where: Any) -> Any:
+    """Return how many requests are made in each row: attempts, and what is beside good ones."""
+    sent, sending = chance.sum(axis=1), later.sending.take(where).nonzero()[0]
+    if sending.size:
+        sent[sending] += np.einsum("ij,ij->i", good.take(sending, axis=0), later.sent.take(where[sending], axis=0))
+    return sent
 
 
 def _and(found: Repeats, took: Any, weights: Any, load: Any) -> Repeats:
