@@ -187,7 +187,9 @@ class Quantile:
         old, grown = self._shift, max(shift, self._shift)
         while (end - low >> grown) * _BYTES[typecode] > self.MOST_BYTES and grown < _MOST_DOUBLED:
             grown += 1
-        counts = array(typecode, bytes((end - low >> grown) * _BYTES[typecode]))
+        counts = array(typecode, [0]) * (
+            end - low >> grown
+        )  # exactly as long: what is read from bytes has room to grow
         for place, times in enumerate(self._counts, (self._low - low) >> old):
             if times:
                 counts[place >> (grown - old)] += times

@@ -237,6 +237,32 @@ def test_what_is_read_from_a_record_is_no_finer_than_it_was():
     assert small.to_dict()["buckets"][0][1] == 1
     assert again.to_dict()["doubled"] == small.to_dict()["doubled"] > 0
     assert again.count == small.count + 1
+    for other in (Small(), Quantile()):
+        other.update_many([2e-3, 3e-3])
+        other.merge(again)
+        assert other.to_dict()["doubled"] == small.to_dict()["doubled"]
+        assert other.count == again.count + 2
+
+
+@pytest.mark.parametrize(("doublings", "most"), [(4, 0.016), (9, 0.032), (19, 0.064), (37, 0.128)])
+def test_the_middle_of_a_wide_bucket_is_told(doublings, most):
+    """It is as far from both ends of the bucket, so that none of its durations is further off than that."""
+    small = Small()
+    values = [2e-6 * 2.0 ** (doublings * place / 999) for place in range(1_000)]
+    small.update_many(values)
+    off = [abs(small.value((place + 0.5) / 1_000) / value - 1.0) for place, value in enumerate(values)]
+
+    assert 0.6 * most < max(off) <= most
+
+
+def test_fewer_durations_take_fewer_bytes_again():
+    """After a night of millions the counts that are left fit into two bytes."""
+    small = Small()
+    small.update(0.1, 100_000)
+    small.halve()
+
+    assert small.count == 50_000
+    assert small._counts.itemsize == 2
 
 
 @pytest.mark.parametrize("doubled", [-1, 6, 1.0, None])
