@@ -122,9 +122,13 @@ def has_time_inside(ctx: Context, outer: Context, function: Any, given: tuple[An
     """Make *ctx* a call inside the attempt *outer*, and return whether that has any time left."""
     ctx.unsettled, ctx.function, ctx.given = True, function, given  # its key is made of them, should anybody ask for it
     lender = outer.lender
-    until = outer.until if lender is None else lender.until if lender.live else outer.deadline
+    if lender is None:
+        lender = outer
+    elif not lender.live:
+        lender = outer.bound_by()
+    until: float = lender.until
     if until < ctx.until:
-        ctx.lender, ctx.deadline_is_ours = outer.lender or outer, False
+        ctx.lender, ctx.deadline_is_ours = lender, False
         if ctx.due >= until:
             ctx.due, ctx.own_due = until, ctx.due
     return ctx.started < until

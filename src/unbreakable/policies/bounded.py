@@ -23,9 +23,7 @@ class Bounded(Alarm):
     @property
     def deadline(self) -> float:
         """Return the moment by which it has to be over."""
-        if self.lender is not None and not self.lender.live:
-            self._look_around()
-        return self.until if self.lender is None else min(self.until, self.lender.until)
+        return float(self.bound_by().until)
 
     @deadline.setter
     def deadline(self, moment: float) -> None:
@@ -33,8 +31,15 @@ class Bounded(Alarm):
 
     def borrow(self, outer: Any) -> None:
         """Let the deadline of *outer*, which is around it, count as well, if it comes before its own."""
-        self.lender = lender_of(outer, self.until)
+        lender = None if outer is None else outer.bound_by()
+        self.lender = lender if lender is not None and lender.until < self.until else None
         self.deadline_is_ours = self.lender is None
+
+    def bound_by(self) -> Any:
+        """Return whose own deadline it is by which it has to be over: that of a call around it, or itself."""
+        if self.lender is not None and not self.lender.live:
+            self._look_around()
+        return self.lender or self
 
     def keep_deadline(self) -> None:
         """Let the deadline be the one that has come, whatever becomes of the lender: the whole call ends by it."""
@@ -48,11 +53,6 @@ class Bounded(Alarm):
         due = min(self.own_due, self.deadline)
         if self.due < due:
             self.due, self.put_off = due, True
-
-
-def lender_of(outer: Any, until: float) -> Any:
-    """Return the call whose deadline comes before *until* inside of *outer*, be it that or one around it; or None."""
-    return (outer.lender or outer) if outer is not None and outer.deadline < until else None
 
 
 def nearest(context: Any) -> Any:

@@ -260,8 +260,9 @@ class Context(Bounded):
             self.whole.own_deeds.left.discard(self)
         if self.title is not None and self.title.known:
             self.title = Title(self.title.key)
-        if self.above is not None and not self.above.live:
-            self.above = nearest(self.above)  # a chain of calls, each begun in the one before, is not kept alive
+        above = self.above
+        if above is not None and not above.live:
+            self.above = nearest(above)  # a chain of calls, each begun in the one before, is not kept alive
             self.deadline = self.deadline  # nor does it hold the lender
         if self.bells:
             self.ring()

@@ -175,7 +175,7 @@ def hung_calls_leave_room(peer):
 
 @behaviour(
     "calls inside know of no deadline",
-    "        ctx.lender, ctx.deadline_is_ours = outer.lender or outer, False\n        if ctx.due",
+    "        ctx.lender, ctx.deadline_is_ours = lender, False\n        if ctx.due",
     "        if ctx.due",
 )
 def deadline_reaches_inner_calls(peer):
