@@ -19,7 +19,7 @@ INVALID, CREDENTIALS, BUG = Kind.INVALID, Kind.CREDENTIALS, Kind.BUG  # which Py
 SAID_NO = (INVALID, CREDENTIALS)  # it answered, and was right, unless it was never asked
 OUR_FAULT = (*SAID_NO, BUG)  # the target is well, as far as anybody knows
 MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its target is to blame
-A_SECOND, TIMES = 1.0, 2.0  # or seconds, before anything is known; or times as long as 99 of 100 answers take
+TIMES = 2.0  # or so many times as long as 99 of 100 answers take
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 ENDLESS = float("inf")
@@ -211,11 +211,12 @@ def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit:
 def had_time(failure: Failure, ctx: Context) -> bool:
     """Return whether an attempt that a deadline cut has had its time: most of the call's, or more than answers take.
 
-    Who stood in line, or repeats, has less than the whole; where no answer ever came, a second is taken for enough.
+    Where no answer ever came, most of what was left at the end of the line is enough.
     """
-    usual = ctx.target.usual()
-    enough = A_SECOND if usual is None else TIMES * usual
-    return failure.elapsed >= min(enough, MOSTLY * (ctx.deadline - ctx.started))
+    usual, whole = ctx.target.usual(), ctx.deadline - ctx.started
+    if usual is None:
+        return failure.elapsed >= MOSTLY * (whole - ctx.in_line)
+    return failure.elapsed >= min(TIMES * usual, MOSTLY * whole)
 
 
 def is_answer(failure: Failure) -> bool:

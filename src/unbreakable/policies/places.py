@@ -36,7 +36,7 @@ async def stood_in_line(gate: Any, ctx: Context, wait: float) -> bool:
     entered: bool = await gate.enter(ctx.runtime, min(wait, ctx.left()), rank=rank())
     if entered:
         ctx.permit = gate
-    waited = ctx.runtime.now() - since
+    ctx.in_line = waited = ctx.runtime.now() - since
     if entered and waited > 0:
         ctx.notebook.tell(f"waited {waited:.3f} s for one of {gate.most} places")
     return entered

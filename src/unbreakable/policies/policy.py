@@ -75,6 +75,7 @@ class Context(Bounded):
     stamp: int = 0  #: the circuit's generation when the quick path let the call through
     recount: list[Any] | None = None  #: what its attempts were, where somebody asked to be told
     waited: float = 0.0  #: seconds that this call has stood in line before an open circuit
+    in_line: float = 0.0  #: and for a place
     first_came_to: float = 0.0  #: seconds of a first attempt that was not the last (see Detour)
     made: int = 0  #: attempts made so far, copies not counted
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
