@@ -213,7 +213,8 @@ def had_time(failure: Failure, ctx: Context) -> bool:
 
     Where no answer ever came, most of what was left at the end of the line is enough.
     """
-    usual, whole = ctx.target.usual(), ctx.deadline - ctx.started
+    usual: float | None = ctx.target.usual()
+    whole: float = ctx.deadline - ctx.started
     if usual is None:
         return failure.elapsed >= MOSTLY * (whole - ctx.in_line)
     return failure.elapsed >= min(TIMES * usual, MOSTLY * whole)
