@@ -3,10 +3,10 @@
 A model learns from calls of one attempt each, and how alike requests are from hedged ones.  Each strategy's plan is
 then played by the rules of ``benchmarks.truth``, which import nothing of ours, and with ``--real N`` by the library's
 own policies in virtual time, which keep to the plan.  Errors are those of the prediction; *noise* is the difference
-between two truths, which differ in nothing but their luck; the truth of *same bad times* has other luck, but its bad
-times when the model saw them: bad times that come but a few times in a run are not known any better.  *policies to
-rules* is that between the policies and the rules, with the same luck.  A world in which slowness is inherent in calls,
-or comes in brownouts, counts as correlated.
+between two truths, which differ in nothing but their luck; the truth of *same bad times* has other luck, and as many
+calls, but its bad times when the model saw them: bad times that come but a few times in a run are not known any
+better.  *policies to rules* is that between the policies and the rules, with the same luck.  A world in which slowness
+is inherent in calls, or comes in brownouts, counts as correlated.
 
     python -m benchmarks.twin --worlds W1,W6 --seeds 2
     python -m benchmarks.twin --random 20 --seed 7 --real 3000
@@ -110,10 +110,11 @@ def learned(world: World, seed: int, calls: int = LEARN, *, copies: bool = True)
     return traffic
 
 
-def figures(run: Run, world: World) -> dict[str, float]:
-    """Return the figures of *run* that are predicted."""
-    p50, p90, p99, _ = quantiles(run.took[run.fine], math.inf)
-    return {"success": float(run.fine.mean()), "p50": p50, "p90": p90, "p99": p99, "load": float(run.made.mean())}
+def figures(*runs: Run) -> dict[str, float]:
+    """Return the figures of *runs* that are predicted, of all their calls together."""
+    took, fine, made = (np.concatenate([getattr(run, part) for run in runs]) for part in ("took", "fine", "made"))
+    p50, p90, p99, _ = quantiles(took[fine], math.inf)
+    return {"success": float(fine.mean()), "p50": p50, "p90": p90, "p99": p99, "load": float(made.mean())}
 
 
 def strategies(world: World, model: Model) -> list[Weighed]:
@@ -131,16 +132,17 @@ def cells(
     own = zlib.crc32(name.encode()) + seed  # else all worlds would have the same luck
     traffic = learned(world, own, learn, copies=copies)
     chosen = with_bands(strategies(world, Model(traffic)), traffic)
-    lucks = [Luck(world, played, 1_000_000 * turn + own) for turn in (1, 2)]
-    lucks.append(at_its_times(Luck(world, learn, own), 1_000_000 + own))
+    lucks = [[Luck(world, played, 1_000_000 * turn + own)] for turn in (1, 2)]
+    times = range(1, 1 + max(1, played // learn))  # so a truth has as many calls at the times when the model saw some
+    lucks.append([at_its_times(Luck(world, learn, own), 1_000_000 * time + own) for time in times])
     real_luck = Luck(world, real, 3_000_000 + own) if real else None
     for one in chosen:
         plan = one.plan
-        first, second, same = (figures(Paces(luck, paced(plan)).run(), world) for luck in lucks)
+        first, second, same = (figures(*(Paces(luck, paced(plan)).run() for luck in each)) for each in lucks)
         cell = Cell(world, seed, one, (first, second), same)
         if real_luck is not None:
             ours, rules = hold(real_luck, plan)[0], Paces(real_luck, paced(plan)).run()
-            cell = cell._replace(real=figures(ours, world), paired=figures(rules, world))
+            cell = cell._replace(real=figures(ours), paired=figures(rules))
         yield cell
 
 

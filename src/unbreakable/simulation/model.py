@@ -165,7 +165,7 @@ def _alike(traffic: Traffic, mass: Any, fails: float) -> tuple[float, float, tup
     if not tells.any():
         return 0.0, LIKELY_BORDER, (0.0, 1.0)
     shares = np.where(tells, np.clip(shares, 0.0, 1.0), 0.0)
-    best = int(np.argmax(shares[0]))
+    best = int(np.argmax(shares[0] * np.sqrt(slow)))  # beyond chance in terms of it: so many races, their root
     least, low, high = shares[:, best].tolist()
     return least, float(reached[at[best]]), (low, high)
 

@@ -61,7 +61,7 @@ def test_the_policies_do_what_was_predicted(name):
     world, plan = FAILING[name] if name in FAILING else (WORLD, PLANS[name])
     (told,) = evaluate(model(world), [plan], world.deadline)
     run = Paces(Luck(world, 40_000, 6), paced(plan)).run()
-    true = figures(run, world)
+    true = figures(run)
 
     assert told.success == pytest.approx(true["success"], abs=0.005)
     assert told.load == pytest.approx(true["load"], rel=0.01)
@@ -74,7 +74,7 @@ def test_the_policies_do_what_was_predicted(name):
 def test_the_policies_play_by_the_rules(name):
     """Success, median, p90, p99 and requests of 800 real calls are those by the rules, with the same luck."""
     luck = Luck(WORLD, 800, 7)
-    real, rules = figures(hold(luck, PLANS[name])[0], WORLD), figures(Paces(luck, paced(PLANS[name])).run(), WORLD)
+    real, rules = figures(hold(luck, PLANS[name])[0]), figures(Paces(luck, paced(PLANS[name])).run())
 
     for figure in ("p50", "p90", "p99", "load"):
         assert real[figure] == pytest.approx(rules[figure], rel=0.01), figure
