@@ -227,11 +227,18 @@ def _of_a_sort(model: Model, place: Any, first: Any) -> Any:
     """Return where a request is among the durations that is of its first one's sort, slow or not, that often.
 
     What is at a *place* among those of a mixture of both sorts, each evenly spread, is found by its cumulated shares.
+    It is a call that is slow, or a time, so of further copies, in further rows, more is known: that the one before them
+    is as late as the first.
     """
-    border, any_sort = model.slow_from, 1.0 - model.alike
-    slow = first >= border * POINTS
-    below = np.where(slow, any_sort, any_sort + model.alike / border)  # how dense they are among the fast ones
-    above = np.where(slow, any_sort + model.alike / (1.0 - border), any_sort)
+    border, slow = model.slow_from, first >= model.slow_from * POINTS
+    alike: Any = model.alike
+    if place.ndim > 1 and len(place) > 1:
+        by_chance = np.where(slow, 1.0 - border, border)
+        alike = np.repeat(alike / (alike + (1.0 - alike) * by_chance)[None], len(place), axis=0)
+        alike[0] = model.alike
+    any_sort = 1.0 - alike
+    below = np.where(slow, any_sort, any_sort + alike / border)  # how dense they are among the fast ones
+    above = np.where(slow, any_sort + alike / (1.0 - border), any_sort)
     fast = np.minimum(place, below * border)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(below > 0, fast / below, border) + np.nan_to_num((place - fast) / above)

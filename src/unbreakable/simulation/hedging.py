@@ -78,12 +78,12 @@ class Waiting:
         if not self.alike:
             return functools.reduce(np.multiply, late)
         likely = 0.0
-        apart = (1 - self.alike) * late[1:]
+        apart = (1 - self.alike) * np.multiply.reduce(late[1:])
         for share, of_this_sort in (
             (self.slow, np.minimum(late * (1 / self.slow), 1)),
             (1 - self.slow, np.maximum((late - self.slow) * (1 / (1 - self.slow)), 0)),
         ):
-            chance = np.multiply.reduce(self.alike * of_this_sort[1:] + apart)
+            chance = self.alike * np.multiply.reduce(of_this_sort[1:]) + apart  # it is a call, or a time, that is slow
             likely = likely + share * of_this_sort[0] * chance
         return likely
 

@@ -65,3 +65,15 @@ def test_as_many_attempts_begin_beside_a_late_one_as_there_are(attempts, begin):
     plan = Plan(effects="none", retry=Retry(attempts), timeout=Timeout(0.2, learned=True))
 
     assert begin == pytest.approx(np.ravel(kinds_of([plan], 10.0).starts).tolist())
+
+
+def test_where_a_call_is_slow_all_of_its_copies_are():
+    """Half of the copies of a slow attempt are slow as the call is, so is the next one beside a slow one; others not."""
+    model = Model(Traffic())
+    model.alike, model.slow_from = 0.5, 0.95
+    first = np.array([POINTS - 1, 0]).repeat(len(PLACES))
+    found = _of_a_sort(model, np.tile(PLACES, (2, 2)), first)
+    slow, fast = found[:, : len(PLACES)] >= 0.95, found[:, len(PLACES) :] >= 0.95
+
+    assert slow.mean(axis=1) == pytest.approx([0.525, 0.5 / 0.525 + 0.025 / 0.525 * 0.05], abs=2e-3)
+    assert fast.mean(axis=1) == pytest.approx([0.025, 0.025], abs=2e-3)
