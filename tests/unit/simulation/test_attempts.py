@@ -68,7 +68,7 @@ def test_as_many_attempts_begin_beside_a_late_one_as_there_are(attempts, begin):
 
 
 def test_where_a_call_is_slow_all_of_its_copies_are():
-    """Half of the copies of a slow attempt are slow as the call is, so is the next one beside a slow one; others not."""
+    """Half of the first copies of slow attempts are as the call is; the next one, beside a slow copy, nearly always."""
     model = Model(Traffic())
     model.alike, model.slow_from = 0.5, 0.95
     first = np.array([POINTS - 1, 0]).repeat(len(PLACES))
