@@ -114,10 +114,10 @@ def test_copies_of_late_attempts_that_are_not_slow_hide_none_that_are():
 
 
 def test_all_calls_that_are_slow_by_nature_are_found_and_not_their_slowest_alone():
-    """Of 14 calls in 1,000 every request takes nine times as long: p99 of hedged calls hangs on 1.4 % not being 1 %."""
+    """Of 16 calls in 1,000 every request takes nine times as long: p99 of hedged calls hangs on that being more than 1 %."""
     dice, traffic = random.Random(8), Traffic()
     for _ in range(20_000):
-        times = 9.0 if dice.random() < 0.014 else 1.0
+        times = 9.0 if dice.random() < 0.016 else 1.0
         first, copy = (times * 0.0136 * dice.paretovariate(3.0) for _ in range(2))
         took = {"sent": [0.0293]} if first > 0.0293 else {}
         if took:
@@ -125,7 +125,7 @@ def test_all_calls_that_are_slow_by_nature_are_found_and_not_their_slowest_alone
         traffic.update(ok=[first], **took)
     model = Model(traffic)
 
-    assert 0.0105 < model.alike * (1.0 - model.slow_from) < 0.016
+    assert 0.0105 < model.alike * (1.0 - model.slow_from) < 0.0185
 
 
 def test_failures_that_take_longer_than_a_copy_waits_do_not_look_alike():
