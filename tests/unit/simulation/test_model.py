@@ -114,7 +114,7 @@ def test_copies_of_late_attempts_that_are_not_slow_hide_none_that_are():
 
 
 def test_all_calls_that_are_slow_by_nature_are_found_and_not_their_slowest_alone():
-    """Of 16 calls in 1,000 every request takes nine times as long: p99 of hedged calls hangs on that being more than 1 %."""
+    """Of 16 calls in 1,000 every request takes nine times as long: what p99 is hangs on that being over 1 %."""
     dice, traffic = random.Random(8), Traffic()
     for _ in range(20_000):
         times = 9.0 if dice.random() < 0.016 else 1.0
