@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 import unbreakable as ub
 from unbreakable.errors import AttemptTimeout, DeadlineExceeded
 from unbreakable.policies import Context, Plan
+from unbreakable.policies.carried import seconds_left
 from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.testing import virtual_time
 
@@ -89,6 +91,36 @@ def test_a_call_that_a_handler_leaves_at_work_has_its_own_time(quick, options, s
         ended, took = asyncio.run(story())
 
     assert (error or type(None), pytest.approx(seconds)) == (type(ended), took)
+
+
+def test_what_it_goes_on_to_call_has_its_own_time_as_well():
+    """A call inherits no deadline of one that is over by way of one that goes on."""
+    tasks, left = [], []
+
+    @ub.protect("innermost")
+    async def innermost():
+        left.append(ub.current().left())
+
+    @ub.protect("inner")
+    async def inner():
+        await sleep(3.0)
+        await innermost()
+        await innermost.outcome()
+
+    @ub.protect("handler", deadline=2.0)
+    async def handler():
+        tasks.append(asyncio.create_task(inner()))
+        await sleep(0.1)
+
+    async def story():
+        await innermost()
+        await handler()
+        await tasks[0]
+
+    with virtual_time():
+        asyncio.run(story())
+
+    assert [pytest.approx(30.0), pytest.approx(27.0), pytest.approx(27.0)] == left
 
 
 def test_its_repeats_have_that_time_too():
@@ -217,6 +249,35 @@ def test_the_deadline_that_counts_is_the_first_one_of_those_who_go_on():
     outermost.live = False
 
     assert (30.0, True, 5.0) == (inner.deadline, inner.deadline_is_ours, outer.deadline)
+
+
+def test_a_deadline_that_has_come_stays_that_of_the_whole_call():
+    """What the call around has cut is not begun anew because that one ends just then; what is over holds nobody."""
+    outer = call(until=5.0)
+    whole, over = call(outer, until=30.0), call(outer, until=30.0)
+    for each in (whole, over):
+        each.borrow(outer)
+    attempt = whole.scope()
+    attempt.keep_deadline()
+    outer.live = False
+    over.end()
+
+    assert (5.0, False) * 2 == (attempt.deadline, attempt.deadline_is_ours, whole.deadline, whole.deadline_is_ours)
+    assert (None, None, 30.0) == (over.above, over.lender, over.deadline)
+
+
+def test_a_target_is_told_of_the_time_that_there_is():
+    """The header of a request says how long its answer is waited for, by the limits that count now."""
+    outer = call(until=5.0)
+    plan, runtime = Plan(timeout=ub.Timeout(11.0)), SimpleNamespace(now=lambda: 1.0)
+    inner = call(outer, until=30.0, due=5.0, own_due=12.0, plan=plan, runtime=runtime)
+    inner.borrow(outer)
+
+    assert 4.0 == seconds_left(inner)
+
+    outer.live = False
+
+    assert 11.0 == seconds_left(inner)
 
 
 def test_an_attempt_is_due_when_it_would_be_by_itself_once_the_lender_is_over():

@@ -155,8 +155,7 @@ class Context(Bounded):
         """
         if self.cut:
             return 0.0
-        deadline = self.deadline  # which may find that the attempt is due later than was thought
-        due: float = self.plan.vouched(self) if self.due < deadline else deadline
+        due: float = self.plan.vouched(self) if self.due < self.deadline else self.deadline
         return due - self.runtime.now()
 
     def respite(self) -> float:
