@@ -38,7 +38,7 @@ from unbreakable.simulation.weigh import Weighed, weigh
 from unbreakable.stats import Traffic
 
 LEARN = 20_000  # calls that the model learns from: of one attempt each, and as many hedged ones
-PLAYED = 60_000  # calls of a truth
+PLAYED = 300_000  # calls of a truth: two of a fifth differ by more than what is asked of predictions
 BOUNDS = {  # at most so much, in percent or percentage points: (median, p90)
     ("success", False): (math.inf, 0.5),
     ("success", True): (math.inf, 0.5),
