@@ -121,11 +121,7 @@ def makes_room(ctx: Context, gate: Any, error: BaseException) -> bool:
 def has_time_inside(ctx: Context, outer: Context, function: Any, given: tuple[Any, ...]) -> bool:
     """Make *ctx* a call inside the attempt *outer*, and return whether that has any time left."""
     ctx.unsettled, ctx.function, ctx.given = True, function, given  # its key is made of them, should anybody ask for it
-    lender = outer.lender
-    if lender is None:
-        lender = outer
-    elif not lender.live:
-        lender = outer.bound_by()
+    lender = outer.lender or outer  # one that is over is found out when its deadline comes, or by the script
     until: float = lender.until
     if until < ctx.until:
         ctx.lender, ctx.deadline_is_ours = lender, False
