@@ -24,7 +24,7 @@ TAKEN_OVER = (
 OF_ONE_ATTEMPT = frozenset(
     {
         *("parts", "own_deeds", "spent", "passed", "broken", "makeshift", "refuted", "blameless", "undone", "vouched"),
-        *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "idle"),
+        *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "idle", "grace"),
         *("over_others", "when_judged", "bells", "own_due", "put_off"),  # the bells are rung for the call itself
     }
 )
@@ -104,6 +104,7 @@ class Context(Bounded):
     made_over: bool = False  #: whether the attempt's own work is over
     asked: bool = False  #: whether the attempt asked how long it has, and may end by itself when that is over
     given_up: bool = False  #: whether the attempt was cut by a limit
+    grace: float | None = None  #: the moment until which it may call what cleans up after its cut; 0: none was called
     is_aside: bool = False  #: whether the attempt waits, or ended waiting, for what is ours and not for its target
     aside: float = 0.0  #: seconds for which it did
     counts_from: float = -math.inf  #: the moment at which it went on to its target after that

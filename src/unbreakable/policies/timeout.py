@@ -168,6 +168,8 @@ def respite(ctx: Context) -> float:
     limit, now = guess(ctx), ctx.runtime.now()
     if now >= ctx.deadline:
         ctx.keep_deadline()
+        if ctx.runtime.preemptive and not ctx.in_a_thread:  # a thread that is left behind hears nothing of it
+            ctx.grace = 0.0
         return 0.0
     was_put_off, ctx.put_off = ctx.put_off, False
     if was_put_off and ctx.due > now:
