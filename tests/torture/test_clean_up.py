@@ -102,6 +102,25 @@ def test_all_that_cleans_up_has_one_second_together():
     assert ([10.4, 10.8], 0) == (made, failures)
 
 
+def test_the_deadline_of_the_clean_up_itself_counts_as_well():
+    """Whoever gives it less than the second means that."""
+
+    async def story(log):
+        release = a_release(log, deadline=0.3)
+
+        @ub.protect("job", effects="none", retry=False, deadline=10.0)
+        async def job():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await release.outcome()
+                log.append(round(asyncio.get_running_loop().time() - log[0], 3))
+
+        await job.outcome()
+
+    assert (None, [10.3]) == played(story)
+
+
 def test_a_clean_up_around_a_call_that_was_out_of_time_is_made(colour):
     """Plain code is not cut: what it hears is the error of the call inside."""
 
