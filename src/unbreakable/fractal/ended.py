@@ -6,18 +6,17 @@ more where there is none, and a fallback for it would never end.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from unbreakable.errors import told_by
 from unbreakable.outcome import is_a
 
 NO_MORE = (StopIteration, StopAsyncIteration)
 
 
-class Ended(NamedTuple):
+class Ended:
     """Stand, as the value of a call, for the *error* by which it ended and said that there is no more."""
 
-    error: Exception
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 def ended(error: Exception, *, preemptive: bool) -> Ended | None:
@@ -26,8 +25,8 @@ def ended(error: Exception, *, preemptive: bool) -> Ended | None:
     Plain code is played by scripts, out of which a StopIteration comes as a RuntimeError; out of a coroutine of the
     user's own, which *preemptive* code is, that is a mistake.
 
-    >>> ended(StopIteration(), preemptive=False), ended(RuntimeError("down"), preemptive=True)
-    (Ended(error=StopIteration()), None)
+    >>> ended(StopIteration(), preemptive=False).error, ended(RuntimeError("down"), preemptive=True)
+    (StopIteration(), None)
     """
     if not preemptive and is_a(error, RuntimeError):
         cause = told_by(error, "__cause__")

@@ -16,7 +16,6 @@ from unbreakable.outcome import Failure, Result, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
-from unbreakable.policies.full import OURS
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
 from unbreakable.policies.under_way import is_of
@@ -291,7 +290,11 @@ def is_refused_inside(failure: Failure, ctx: Context) -> bool:
 
     That of another node is a target that bears no more; this one is at its own limit already, and would count it twice.
     """
-    return ctx.node.name in ctx.broken and is_a(failure.error, OURS)
+    if ctx.node.name not in ctx.broken:
+        return False
+    from unbreakable.policies.full import OURS  # hardly any call is made inside one of the same node
+
+    return is_a(failure.error, OURS)
 
 
 def in_words(failure: Failure) -> str:

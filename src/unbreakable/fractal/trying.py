@@ -28,7 +28,6 @@ from unbreakable.fractal.suspects import suspects_of
 from unbreakable.fractal.telling import has_passed
 from unbreakable.outcome import Failure, Result, Success, in_one_line, is_a
 from unbreakable.policies import Context, Inner, deeds, firsts
-from unbreakable.policies.grace import has_grace
 from unbreakable.policies.naming import title_of
 from unbreakable.policies.network import http_status
 from unbreakable.policies.pushback import THROTTLED, longest, retry_after
@@ -107,7 +106,11 @@ def refusal(opening: str, error: Exception) -> Exception:
 def check_state(ctx: Context) -> DeadlineExceeded | None:
     """Return the refusal of a call that has no time left, not even to clean up."""
     late = -ctx.left()
-    if late < 0 or has_grace(ctx):
+    if late < 0:
+        return None
+    from unbreakable.policies.grace import has_grace  # hardly any call comes too late
+
+    if has_grace(ctx):
         return None
     error = DeadlineExceeded(f"the deadline passed {late:.3f} s before the call")
     vars(error).update(may_have_arrived=False)
