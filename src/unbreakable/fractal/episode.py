@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from unbreakable.fractal.cases import name_of
 from unbreakable.fractal.experience import NOT_YET
@@ -12,13 +12,8 @@ from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, Result
 
 
-class Open(NamedTuple):
-    """Hold a try that nobody has judged: against what, which remedy, how often that had gone through, its seconds."""
-
-    signature: str
-    remedy: Remedy | None
-    through: int
-    seconds: float
+#: a try that nobody has judged: against what signature, which remedy, how often that had gone through, its seconds
+Open: TypeAlias = "tuple[str, Remedy | None, int, float]"
 
 
 class Episode:

@@ -40,7 +40,7 @@ def left_open(
     ctx: Context, other: Failure, signature: str, mended: Remedy | None, seconds: float, through: int = 0
 ) -> tuple[Open, ...]:
     """Return what the end of the call has to judge after *mended*, its attempt having failed by an *other* sort."""
-    return (Open(signature, mended, through, seconds),) if may_be_its_doing(other, ctx) else ()
+    return ((signature, mended, through, seconds),) if may_be_its_doing(other, ctx) else ()
 
 
 def may_be_its_doing(failure: Failure, ctx: Context) -> bool:
