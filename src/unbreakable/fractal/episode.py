@@ -11,7 +11,6 @@ from unbreakable.fractal.experience import NOT_YET
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, Result
 
-
 #: a try that nobody has judged: against what signature, which remedy, how often that had gone through, its seconds
 Open: TypeAlias = "tuple[str, Remedy | None, int, float]"
 
