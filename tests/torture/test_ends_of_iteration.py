@@ -94,6 +94,38 @@ def test_a_failure_before_the_end_is_repeated():
     assert 2 == len(asked)
 
 
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_an_end_inside_a_generator_is_a_mistake(options):
+    """Python has made a RuntimeError of it, and who maps the function over items is told."""
+
+    def rows():
+        yield next(iter(()))
+
+    @ub.protect("listed", **{**options, "effects": "once", "fallback": None, "hedge": False})
+    def listed(number):
+        return list(rows())
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+            list(map(listed, range(3)))
+    assert 0 == listed.node.get_status().success_rate
+
+
+def test_an_end_in_a_block_is_raised_where_it_is():
+    """It is asked for once, and nobody is to blame."""
+    blocks = []
+
+    def first():
+        for attempt in ub.attempts("block"):
+            with attempt:
+                blocks.append(attempt)
+                raise StopIteration(7)
+
+    with pytest.raises(StopIteration) as end:
+        first()
+    assert (7, 1) == (end.value.value, len(blocks))
+
+
 def test_an_outcome_tells_of_the_end():
     """It is no failure, and has no value."""
 

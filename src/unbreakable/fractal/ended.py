@@ -6,8 +6,8 @@ more where there is none, and a fallback for it would never end.
 
 from __future__ import annotations
 
-from unbreakable.errors import told_by
 from unbreakable.outcome import is_a
+from unbreakable.runtime import Stopped
 
 NO_MORE = (StopIteration, StopAsyncIteration)
 
@@ -22,13 +22,11 @@ class Ended:
 def ended(error: Exception, *, preemptive: bool) -> Ended | None:
     """Return what a call came to that ended in *error*, if that says that there is no more.
 
-    Plain code is played by scripts, out of which a StopIteration comes as a RuntimeError; out of a coroutine of the
-    user's own, which *preemptive* code is, that is a mistake.
+    Plain code is played by scripts, out of which a StopIteration comes as Stopped; out of a coroutine of the user's
+    own, which *preemptive* code is, that is a mistake, as is one that comes out of a generator anywhere.
 
     >>> ended(StopIteration(), preemptive=False).error, ended(RuntimeError("down"), preemptive=True)
     (StopIteration(), None)
     """
-    if not preemptive and is_a(error, RuntimeError):
-        cause = told_by(error, "__cause__")
-        error = cause if isinstance(cause, StopIteration) else error
-    return Ended(error) if is_a(error, NO_MORE) else None
+    told = error.__cause__ if type(error) is Stopped and not preemptive else error
+    return Ended(told) if isinstance(told, Exception) and is_a(told, NO_MORE) else None

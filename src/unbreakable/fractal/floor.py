@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Generator
 from typing import Any, TypeAlias
 
 from unbreakable.outcome import Result
+from unbreakable.runtime import Stopped
 
 Script: TypeAlias = Coroutine[Any, Any, Result[Any]]
 
@@ -21,7 +22,10 @@ FLOOR = Handover()
 @types.coroutine
 def hand_over() -> Generator[Handover, None, None]:
     """Hand the floor to whoever drives the script; what they throw is raised here."""
-    yield FLOOR
+    try:
+        yield FLOOR
+    except StopIteration as end:
+        raise Stopped(repr(end)) from end
 
 
 def advance(script: Script, error: BaseException | None = None) -> Result[Any] | None:

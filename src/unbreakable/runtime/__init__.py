@@ -8,7 +8,7 @@ from unbreakable.runtime.colour import is_async, mark_as_coroutine_function, mar
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.generators import first_of, gives_async_generator, gives_generator
 from unbreakable.runtime.line import Line, Place
-from unbreakable.runtime.protocol import Beside, Runtime, Step, TimeUp, Waiter
+from unbreakable.runtime.protocol import Beside, Runtime, Step, Stopped, TimeUp, Waiter
 from unbreakable.runtime.unawaited import RESULTS, refuse_unawaited
 from unbreakable.runtime.watch import Alarm, Watch, Watched, settle
 from unbreakable.runtime.world import ThreadsExhausted
@@ -28,6 +28,7 @@ __all__ = [
     "RESULTS",
     "Runtime",
     "Step",
+    "Stopped",
     "ThreadsExhausted",
     "TimeUp",
     "Waiter",

@@ -18,7 +18,7 @@ from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.pool import others_at_work
-from unbreakable.runtime.protocol import Beside, Step, TimeUp, Waiter
+from unbreakable.runtime.protocol import Beside, Step, Stopped, TimeUp, Waiter
 from unbreakable.runtime.unawaited import refuse_unawaited
 from unbreakable.runtime.watch import Alarm, Watched
 from unbreakable.runtime.world import REAL, ThreadsExhausted
@@ -114,7 +114,10 @@ class BlockingRuntime:
 
     async def call(self, work: Callable[[], Any], owner: object = None) -> Any:
         """Run user code in this thread, which can be left behind; refuse what nobody here can await."""
-        value = work()
+        try:
+            value = work()
+        except StopIteration as end:
+            raise Stopped(repr(end)) from end
         if type(value) is GeneratorType and inspect.isawaitable(value):
             return await value  # the script hands the floor to a block of the user's code
         try:

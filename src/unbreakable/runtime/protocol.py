@@ -14,6 +14,13 @@ T = TypeVar("T")
 Step: TypeAlias = Callable[[], Awaitable[T]]
 
 
+class Stopped(RuntimeError):
+    """Stand for the StopIteration of the user's code that is its cause, and come out of coroutines as what it is.
+
+    What else Python makes a RuntimeError of, as it comes out of a generator, is a mistake.
+    """
+
+
 class TimeUp(Exception):
     """Say that a step took longer than it was given; tells our own limit from a user's ``TimeoutError``."""
 
