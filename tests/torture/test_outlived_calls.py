@@ -45,6 +45,34 @@ def test_a_job_that_begins_its_own_next_run_goes_on_for_ever(how, options):
     assert ([pytest.approx(29.0, abs=0.1)] * 40, 40) == (runs, len(runs))
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_what_a_generator_calls_beside_its_first_item_is_cut_by_its_own_deadline(quick):
+    """The generator's was to come first, and comes no more once it is at rest."""
+
+    async def story():
+        @ub.protect("ping")
+        async def ping():
+            await sleep(1e6)
+
+        @ub.protect("session")
+        async def session():
+            await sleep(0.1)
+            yield asyncio.create_task(end_of(ping, quick=quick)), await sleep(0.5)
+
+        opened = session()
+        beat, _ = await anext(opened)
+        ended = await beat, ASYNCIO.now()
+        await opened.aclose()
+        return ended
+
+    with virtual_time():
+        began = ASYNCIO.now()
+        error, ended = asyncio.run(story())
+
+    assert isinstance(error, DeadlineExceeded)
+    assert 30.1 == pytest.approx(ended - began)
+
+
 async def end_of(door, *, quick=True):
     """Return what a call of *door* fails with, None if it succeeds: *quick*, or by the script."""
     if not quick:

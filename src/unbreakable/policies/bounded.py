@@ -37,7 +37,8 @@ class Bounded(Alarm):
 
     def bound_by(self) -> Any:
         """Return whose own deadline it is by which it has to be over: that of a call around it, or itself."""
-        if self.lender is not None and not self.lender.live:
+        lender = self.lender
+        if lender is not None and not (lender.live and lender.until < self.until):  # a generator at rest has all time
             self._look_around()
         return self.lender or self
 
@@ -48,7 +49,7 @@ class Bounded(Alarm):
             scope.deadline, scope = self.deadline, scope.whole
 
     def _look_around(self) -> None:
-        """Be bound by the nearest call around it that goes on, if by any: the lender is over."""
+        """Be bound by the nearest call around it that goes on, if by any: the lender is over, or at rest."""
         self.borrow(nearest(self.above))
         due = min(self.own_due, self.deadline)
         if self.due < due:
