@@ -171,13 +171,16 @@ class Repeat:
             target.flow.failed(ctx.node, failure, now)  # it does not say that its target is full
         target.take_repeat(failure, self.began - began, seconds, again)
         ctx.failed_by = signature = sign(failure.error)
-        if again is None or again.kind is failure.kind:
-            target.experience.update(signature, None, worked=again is None, seconds=now - self.ended)
-        else:
-            from unbreakable.fractal.verdicts import left_open  # success does not pay for it
+        worked = again is None
+        if again is not None and again.kind is not failure.kind:
+            from unbreakable.fractal.verdicts import came_through, left_open  # success does not pay for it
 
-            ctx.left_open = left_open(self.scope, again, signature, None, now - self.ended)
-        if again is None:
+            worked = came_through(failure, again)
+            if not worked:
+                ctx.left_open = left_open(self.scope, again, signature, None, now - self.ended)
+                return
+        target.experience.update(signature, None, worked=worked, seconds=now - self.ended)
+        if worked:
             target.experience.healed((signature,))
 
     def _story(self) -> Story:

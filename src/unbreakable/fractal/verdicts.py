@@ -11,7 +11,7 @@ from unbreakable.fractal.episode import Episode, Open
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, Result, Success, is_a
 from unbreakable.policies import Context
-from unbreakable.policies.breaker import had_time
+from unbreakable.policies.breaker import SAID_NO, had_time, is_answer
 
 
 def confirm(
@@ -19,11 +19,14 @@ def confirm(
 ) -> None:
     """Learn whether what was done between two attempts worked, a try that took *seconds*.
 
-    Of another sort of failure nobody can tell whose doing it is, until the call ends.
+    Of another sort of failure nobody can tell whose doing it is, until the call ends, unless the target answers by it.
     """
     with ctx.notebook.doing("heal.retry.confirm"):
         worked = isinstance(result, Success)
-        if isinstance(result, Failure) and result.kind is not failure.kind:
+        if isinstance(result, Failure) and came_through(failure, result):
+            ctx.target.experience.healed((failure.signature,))
+            worked = mended is None  # what a remedy has changed may be what is not found now
+        if not worked and isinstance(result, Failure) and result.kind is not failure.kind:
             episode.under_way.pop(failure.signature, None)
             episode.open += left_open(ctx, result, failure.signature, mended, seconds, episode.through)
             return
@@ -32,8 +35,13 @@ def confirm(
         if worked and mended is not None and mended.turn.shared and mended.prevents:
             _mended_for_now(ctx, failure, mended)
         ctx.emit(RemedyConfirmed, remedy=name_of(mended), signature=failure.signature, worked=worked)
-        if worked:
+        if isinstance(result, Success):
             ctx.notebook.tell(f"attempt {ctx.attempt} succeeded")
+
+
+def came_through(failure: Failure, again: Failure) -> bool:
+    """Return whether what failed before it came to an answer was answered *again*, be it by a no, as a 404 is."""
+    return is_answer(again) and failure.kind not in SAID_NO
 
 
 def left_open(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import count
+from random import Random
 from typing import Any
 
 import pytest
@@ -294,6 +295,30 @@ def test_waiting_is_judged_as_any_remedy_is(quick: bool, last: Exception | None,
     played(story)
     known = ask.node.get_status().remedies
     assert tried == sum(row["wait"]["tried"] for place, row in known.items() if "gone" in place and "wait" in row)
+
+
+@pytest.mark.parametrize("quick", [True, False], ids=["quick", "script"])
+def test_a_lookup_that_finds_nothing_is_repeated_for_as_long_as_one_that_finds(quick: bool) -> None:
+    """Of calls whose answer is a 404 those that are reset now and then, and all of them for some time, are repeated."""
+    dice = Random(5)
+
+    @ub.protect("lookup", **FREE, retry=ub.Retry(3, backoff=ub.Backoff(0.0)))
+    async def look(i: int) -> None:
+        if 100 <= i < 150 or dice.random() < 0.25:
+            raise ConnectionResetError("reset")
+        raise Answer(404)
+
+    async def error_of(i: int) -> Any:
+        return (await asyncio.gather(look(i), return_exceptions=True))[0] if quick else (await look.outcome(i)).error
+
+    async def story() -> list[int]:
+        return [i for i in range(600) if isinstance(await error_of(i), ConnectionResetError)]
+
+    lost = played(story)
+    assert {*range(100, 150)} <= {*lost}
+    assert len(lost) < 90
+    (row,) = (row for place, row in look.node.get_status().remedies.items() if "reset" in place)
+    assert row["wait"]["estimate"] > 0.5
 
 
 def test_a_lost_call_is_told_as_no_confirmation() -> None:
