@@ -152,3 +152,13 @@ def test_the_end_inside_a_call_is_told_to_whoever_listens():
         end()
 
     assert {"Succeeded", "CallEnded"} == set(told)
+
+
+def test_a_cache_keeps_no_end():
+    """A loader that finds nothing, as by ``next``, has failed: nobody iterates over a cache."""
+    cache = ub.CacheNode(60, loader=lambda key: next(iter(())), retry=False)
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="the operation raised StopIteration"):
+            cache.get_sync("nobody")
+    assert 2 == cache.node.get_status().total_executions

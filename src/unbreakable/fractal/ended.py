@@ -7,7 +7,6 @@ more where there is none, and a fallback for it would never end.
 from __future__ import annotations
 
 from unbreakable.outcome import is_a
-from unbreakable.runtime import Stopped
 
 NO_MORE = (StopIteration, StopAsyncIteration)
 
@@ -19,14 +18,12 @@ class Ended:
         self.error = error
 
 
-def ended(error: Exception, *, preemptive: bool) -> Ended | None:
+def ended(error: Exception) -> Ended | None:
     """Return what a call came to that ended in *error*, if that says that there is no more.
 
-    Plain code is played by scripts, out of which a StopIteration comes as Stopped; out of a coroutine of the user's
-    own, which *preemptive* code is, that is a mistake, as is one that comes out of a generator anywhere.
+    A StopIteration that came out of a coroutine or a generator of the user's is a mistake, and a RuntimeError.
 
-    >>> ended(StopIteration(), preemptive=False).error, ended(RuntimeError("down"), preemptive=True)
+    >>> ended(StopIteration()).error, ended(RuntimeError("down"))
     (StopIteration(), None)
     """
-    told = error.__cause__ if type(error) is Stopped and not preemptive else error
-    return Ended(told) if isinstance(told, Exception) and is_a(told, NO_MORE) else None
+    return Ended(error) if is_a(error, NO_MORE) else None

@@ -16,6 +16,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeAlias
 
 from unbreakable.errors import StrayExit
+from unbreakable.fractal.ended import NO_MORE
 from unbreakable.fractal.operation import Work, takes_context
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Context
@@ -94,6 +95,8 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        if isinstance(error, NO_MORE):  # here nobody iterates, so that it is no answer
+            raise RuntimeError(f"the operation raised {in_one_line(error)}") from error
         if isinstance(error, self.strays) and is_stray(error, self.mark):
             raise StrayExit(f"the operation raised {in_one_line(error)}") from error
 

@@ -32,7 +32,7 @@ from unbreakable.policies.naming import title_of
 from unbreakable.policies.network import http_status
 from unbreakable.policies.pushback import THROTTLED, longest, retry_after
 from unbreakable.policies.timeout import is_soft
-from unbreakable.runtime import ThreadsExhausted, refuse_unawaited
+from unbreakable.runtime import Stopped, ThreadsExhausted, refuse_unawaited
 
 LIMITS = (AttemptTimeout, DeadlineExceeded)  # ours, or of a call further in
 
@@ -185,7 +185,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
 
     It is a failure, unless the error says that there is no more.
     """
-    end = ended(error, preemptive=ctx.runtime.preemptive)
+    end = ended(as_raised(error, ctx))
     return failed(error, ctx, started, cut=cut) if end is None else well(end, ctx, started)
 
 
@@ -255,10 +255,9 @@ def wish_below(error: Exception) -> float | None:
 
 
 def as_raised(error: Exception, ctx: Context) -> Exception:
-    """Return *error* as a plain function raised it: our coroutines turn a StopIteration into a RuntimeError."""
-    if ctx.runtime.preemptive or type(error) is not RuntimeError or not isinstance(error.__cause__, StopIteration):
-        return error
-    return error.__cause__ if came_up_here(error) else error
+    """Return *error* as a plain function raised it: a StopIteration comes out of our coroutines as Stopped."""
+    is_end = type(error) is Stopped and not ctx.runtime.preemptive and isinstance(error.__cause__, StopIteration)
+    return error.__cause__ if is_end else error  # type: ignore[return-value]
 
 
 def came_up_here(error: Exception) -> bool:

@@ -29,7 +29,16 @@ def test_what_is_no_exception_becomes_one_that_names_it(error):
     assert error is raised.value.__cause__
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), StopIteration(), BranchOver()])
+@pytest.mark.parametrize("error", [StopIteration(7), StopAsyncIteration(7)])
+def test_the_end_of_an_iteration_is_a_mistake(error):
+    """Nobody iterates here, so that it would be taken for a value."""
+    with pytest.raises(RuntimeError, match=f"the operation raised {type(error).__name__}: 7") as raised, Guard():
+        raise error
+
+    assert error is raised.value.__cause__
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), BranchOver()])
 def test_exceptions_and_our_own_branch_ends_pass(error):
     """What is ordinary, or ours, is let through as it is."""
     with pytest.raises(type(error)) as raised, Guard():
