@@ -14,7 +14,7 @@ ANEW = {
     "how long it takes": {"asked", "given_up", "is_aside", "aside", "counts_from", "laggard", "pursuit", "idle"},
     "who is told of it": {"blameless", "when_judged", "bells"},
     "how it was begun": {"entry"},
-    "when it would be due by itself": {"own_due", "put_off"},
+    "when it would be due by itself": {"own_due", "put_off", "grace"},
 }
 PLACE = {"whole", "above"}
 KNOWN = {*vars(Bounded)["__annotations__"], *vars(Context)["__annotations__"]}
