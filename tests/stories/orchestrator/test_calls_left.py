@@ -221,7 +221,9 @@ def test_other_compensations_wait_for_nothing_of_this_step(shop):
     assert [(0.05, "release"), (0.3, "charged"), (0.3, "refund")] == shop.story
 
 
-@pytest.mark.parametrize(("settings", "until"), [({"deadline": 5.0}, 7.0), ({}, 32.05), ({"deadline": math.inf}, 32.05)])
+@pytest.mark.parametrize(
+    ("settings", "until"), [({"deadline": 5.0}, 7.0), ({}, 32.05), ({"deadline": math.inf}, 32.05)]
+)
 def test_a_call_that_outlasts_its_step_calls_a_person(shop, settings, until):
     """A charge that nothing cuts is waited for until the step's own time is up; then what can be undone is."""
     node = OrchestratorNode(retry=False, **settings)

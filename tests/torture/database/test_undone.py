@@ -206,7 +206,7 @@ async def test_what_was_undone_here_is_not_repeated_around_it(path, way):
             event.listen(db.calls.open().engine, "before_cursor_execute", disk_fails_at_insert)
         else:
             other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(OperationalError):
+        with pytest.raises((OperationalError, ub.errors.DeadlineExceeded)):  # the latter on a busy machine
             await pay()
     await db.aclose()
 
