@@ -153,7 +153,8 @@ def _alike(traffic: Traffic, mass: Any, fails: float) -> tuple[float, float, tup
     at = np.minimum(np.searchsorted(reached, BORDERS), len(reached) - 1)
     since = np.maximum(_EDGES[at + 1] - delay, 0.0)  # for how long the copy is out when the first turns out to be slow
     failing = fails / max(1.0 - fails, 1e-9) * (1.0 - _share(_counts(traffic.failed), delay))
-    slow = np.minimum(1.0, (1.0 - reached[at] + failing) / max(1.0 - _share(mass, delay) + failing, 1e-9))
+    slower = np.maximum(1.0 - reached[at], 0.0)
+    slow = np.minimum(1.0, (slower + failing) / max(1.0 - _share(mass, delay) + failing, 1e-9))
     by_chance = 1.0 - _share(mass, since)
     out = _counts(traffic.beside) + _counts(traffic.beside_cut)
     both = (out.sum() - _share(out, since) * out.sum()) / seen
@@ -161,7 +162,7 @@ def _alike(traffic: Traffic, mass: Any, fails: float) -> tuple[float, float, tup
     error = np.sqrt(np.maximum(believed * (1.0 - believed), 1e-4) / (seen + FEW_COPIES))
     sides = believed + np.array(ERRORS)[:, None] * error  # a row each
     shares = (sides / np.maximum(slow, 1e-9) - by_chance) / np.maximum(1.0 - by_chance, 1e-9)
-    tells = (by_chance < 0.5) & (slow * seen > SUPPORT)
+    tells = (by_chance < 0.5) & (slow * seen > SUPPORT) & (slower > 1e-9)  # beyond the slowest there is no border
     if not tells.any():
         return 0.0, LIKELY_BORDER, (0.0, 1.0)
     shares = np.where(tells, np.clip(shares, 0.0, 1.0), 0.0)

@@ -144,3 +144,11 @@ def test_failures_that_take_longer_than_a_copy_waits_do_not_look_alike():
             traffic.update(sent=[0.012], **took)
 
     assert Model(traffic).alike < 0.1
+
+
+def test_what_is_slow_does_not_begin_beyond_the_slowest_answer():
+    """Where a quarter of the answers take the same, and half of the attempts fail, races are played all the same."""
+    traffic = seen(ok=[0.2] * 32 + [3.0] * 11, failed=[0.2] * 22 + [3.0] * 21, sent=[0.3] * 23)
+    traffic.update(beside=[0.01] * 3 + [3.0] * 10, beside_cut=[0.5] * 4 + [2.7] * 6)
+
+    assert Model(traffic).slow_from < 1.0
