@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 from pickle import PicklingError
 
 import pytest
@@ -120,6 +121,13 @@ def test_an_object_that_protects_its_method_anew_travels():
 def test_a_protected_method_in_a_global_variable_travels_by_its_name():
     """A module that protects the method of an object has it wherever it is loaded."""
     assert send is travelled(send)
+
+
+def test_the_module_that_has_it_comes_before_the_program_that_imports_it(monkeypatch):
+    """Another process runs another program, or does not import what this one does when it is run."""
+    monkeypatch.setattr(sys.modules["__main__"], "send", send, raising=False)
+
+    assert b"__main__" not in pickle.dumps(send)
 
 
 def test_a_function_is_its_own_copy():

@@ -50,7 +50,11 @@ def name_in_class(owner: Any, door: Any) -> str:
 
 
 def name_in_module(door: Any) -> str:
-    """Return "module:name" of the global variable that *door* is in; "" if it is in none."""
-    modules = [(each, getattr(module, "__dict__", {})) for each, module in list(sys.modules.items())]
+    """Return "module:name" of the global variable that *door* is in; "" if it is in none.
+
+    The program's own comes last: another process may run another one, or not what that one imports when it is run.
+    """
+    known = sorted(list(sys.modules.items()), key=lambda each: each[0] in ("__main__", "__mp_main__"))
+    modules = [(each, getattr(module, "__dict__", {})) for each, module in known]
     places = (f"{each}:{name}" for each, held in modules for name, thing in list(held.items()) if thing is door)
     return next(places, "")
