@@ -54,7 +54,7 @@ def name_in_module(door: Any) -> str:
 
     The program's own comes last: another process may run another one, or not what that one imports when it is run.
     """
-    known = sorted(list(sys.modules.items()), key=lambda each: each[0] in ("__main__", "__mp_main__"))
+    known = sorted(sys.modules.items(), key=lambda each: each[0] in ("__main__", "__mp_main__"))
     modules = [(each, getattr(module, "__dict__", {})) for each, module in known]
     places = (f"{each}:{name}" for each, held in modules for name, thing in list(held.items()) if thing is door)
     return next(places, "")
