@@ -41,7 +41,7 @@ def confirm(
 
 def came_through(failure: Failure, again: Failure) -> bool:
     """Return whether what failed before it came to an answer was answered *again*, be it by a no, as a 404 is."""
-    return is_answer(again) and failure.kind not in SAID_NO
+    return is_answer(again) and failure.kind not in (*SAID_NO, Kind.UNVERIFIED)
 
 
 def left_open(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import unbreakable as ub
+from unbreakable.errors import VerificationFailed
 from unbreakable.fractal.turn import Turn
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
@@ -319,6 +320,20 @@ def test_a_lookup_that_finds_nothing_is_repeated_for_as_long_as_one_that_finds(q
     assert len(lost) < 90
     (row,) = (row for place, row in look.node.get_status().remedies.items() if "reset" in place)
     assert row["wait"]["estimate"] > 0.5
+
+
+@pytest.mark.parametrize("first", [VerificationFailed("stale"), PermissionError("401")], ids=["stale", "credentials"])
+def test_a_no_after_another_answer_is_no_success_of_waiting(first: Exception) -> None:
+    """The target had answered before; that it finds nothing now mends no answer."""
+    fails = [first, Answer(404)]
+
+    @ub.protect("lookup", **FREE, retry=ub.Retry(2, on=type(first), backoff=ub.Backoff(1.0)))
+    async def look() -> None:
+        raise fails.pop(0)
+
+    played(look.outcome)
+    assert not fails
+    assert 0.0 == sum(row["wait"]["worked"] for row in look.node.get_status().remedies.values() if "wait" in row)
 
 
 def test_a_lost_call_is_told_as_no_confirmation() -> None:
