@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from unbreakable.fractal.judging import refuse_awaitable
@@ -131,7 +131,8 @@ class Targets:
 
 def check_key(key: Any) -> None:
     """Raise TypeError for what is like no other key: each call would have a target of its own, and no circuit."""
-    refuse_awaitable(key)
+    if isinstance(key, Coroutine):  # a pool of connections may be awaited, too, and equals itself
+        refuse_awaitable(key)
     if inspect.isgenerator(key) or inspect.isasyncgen(key) or key != key:  # noqa: PLR0124 - nan
         raise TypeError(f"a {type(key).__name__} is like none before it: return what is equal for calls of one target")
 

@@ -71,6 +71,19 @@ def test_a_block_with_a_key_to_be_awaited_is_refused():
         block()
 
 
+def test_a_client_that_may_be_awaited_is_a_key():
+    """As are pools of connections of some libraries, which are opened so."""
+
+    class Pool:
+        def __await__(self):
+            yield from ()
+
+    one, other = Pool(), Pool()
+    ask = ub.protect("query", key=lambda pool: pool)(lambda pool: 1)
+    assert [1, 1, 1] == [ask(one), ask(one), ask(other)]
+    assert 2 == len(ask.node.targets.by_key)
+
+
 def test_keys_that_are_equal_are_one_target():
     """A tuple, a string, a number: whatever equals another one is the same target."""
     ask = ub.protect("partner", key=lambda key: key)(lambda key: key)
