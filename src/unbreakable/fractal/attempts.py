@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Awaitable, Coroutine
 from inspect import CO_ASYNC_GENERATOR
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from unbreakable.errors import AttemptTimeout, ConfigurationError, DeadlineExceeded, Kind
@@ -59,13 +59,13 @@ class Attempt:
         return self._attempts.ended(error)
 
     async def __aenter__(self) -> Self:
-        """Begin the attempt; raise RuntimeError if the block hands on items of an async generator."""
+        """Begin the attempt; raise RuntimeError if it hands on items of the async generator that has the loop."""
         return self._enter("async with attempt:", sys._getframe().f_back)  # noqa: SLF001
 
     def _enter(self, block: str, around: FrameType | None = None) -> Self:
         try:
             self._attempts.begin_block(block, self.context)
-            if around is not None and around.f_code.co_flags & CO_ASYNC_GENERATOR:
+            if around is not None:
                 self._attempts.refuse_yield(around)
             enter(self.context)
         except BaseException:
@@ -100,6 +100,7 @@ class Attempts:
         self._script: Coroutine[Any, Any, Result[Any]] | None = None
         self._number = 0
         self._block = ""  # how a block must begin in a loop of this colour
+        self._loop: CodeType | None = None  # whose loop it is, in async code
         self._open = False  # whether an attempt is under way
         self._begun = False  # whether its block has begun
         self._late: Failure | None = None  # how the call ended, if that was waited for too long
@@ -152,10 +153,13 @@ class Attempts:
             around.deeds.at_work.add(self.context)  # which it no longer is where that was settled meanwhile
 
     def refuse_yield(self, frame: FrameType) -> None:
-        """Raise RuntimeError if the block that begins in *frame*, an async generator, has a yield in it.
+        """Raise RuntimeError if loop and block are in an async generator, that of *frame*, and a yield is in the block.
 
-        Its limits would cut whoever has the item by then, who is somewhere else.
+        Its limits would cut whoever has the item by then, who is somewhere else.  Where the loop is elsewhere, as around
+        a context manager that has the block, that is who has it.
         """
+        if frame.f_code is not self._loop or not frame.f_code.co_flags & CO_ASYNC_GENERATOR:
+            return
         from unbreakable.fractal.yielding import is_yielding  # when there are generators
 
         if is_yielding(frame.f_code, frame.f_lasti):
@@ -267,6 +271,7 @@ class Attempts:
 
     def __aiter__(self) -> Attempts:
         """Begin."""
+        self._loop = sys._getframe(1).f_code  # noqa: SLF001
         self._begin(ASYNCIO if self.node.runtime is None else self.node.runtime, "async with attempt:")
         return self
 

@@ -264,3 +264,28 @@ def test_a_generator_that_fetches_in_a_block_and_yields_after_it_repeats_what_it
     with virtual_time():
         assert [(0, None), (1, None)] == asyncio.run(story())
     assert [0, 1, 1] == tries
+
+
+def test_a_context_manager_around_each_attempt_of_a_loop_may_yield_in_its_block():
+    """Whoever is in it has the loop: he is cut where he is, and what he raises is repeated."""
+    numbers_of_attempts = []
+
+    @contextlib.asynccontextmanager
+    async def logged(attempt):
+        async with attempt:
+            numbers_of_attempts.append(attempt.number)
+            yield
+
+    async def story(seconds):
+        async for attempt in ub.attempts("block", deadline=5.0):
+            async with logged(attempt):
+                if attempt.number < 3:
+                    raise ConnectionError
+                await sleep(seconds)
+
+    with virtual_time():
+        asyncio.run(story(1.0))
+        with pytest.raises(ub.errors.DeadlineExceeded):
+            asyncio.run(story(10.0))
+
+    assert [1, 2, 3] * 2 == numbers_of_attempts
