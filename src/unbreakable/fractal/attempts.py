@@ -155,8 +155,8 @@ class Attempts:
     def refuse_yield(self, frame: FrameType) -> None:
         """Raise RuntimeError if loop and block are in an async generator, that of *frame*, and a yield is in the block.
 
-        Its limits would cut whoever has the item by then, who is somewhere else.  Where the loop is elsewhere, as around
-        a context manager that has the block, that is who has it.
+        Its limits would cut whoever has the item by then, who is somewhere else.  Where the loop is elsewhere, as it is
+        around a context manager that has the block, that is who has it.
         """
         if frame.f_code is not self._loop or not frame.f_code.co_flags & CO_ASYNC_GENERATOR:
             return
