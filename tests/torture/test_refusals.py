@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 import unbreakable as ub
+from unbreakable.errors import Throttled
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
@@ -224,6 +225,23 @@ def test_what_a_throttle_refuses_of_a_call_is_no_word_of_the_target():
                 ends[second >= 90, type(outcome.error).__name__] += 1
 
     assert {"NoneType": 150} == {name: count for (is_late, name), count in ends.items() if is_late}
+
+
+@pytest.mark.parametrize(("status", "late"), [(404, False), (401, False), (500, True)])
+def test_a_throttle_knows_by_a_no_that_its_target_is_back(status, late):
+    """Of an outage nothing is left forty seconds later where it answers by a 404; other failures prove nothing."""
+    refused = 0
+
+    @ub.protect("look", throttle=ub.Throttle(), breaker=False, retry=False)
+    def look(second):
+        raise SaysNo(503 if second < 300 else status)
+
+    with virtual_time(seed=1) as clock:
+        for second in range(400):
+            refused += isinstance(look.outcome(second).error, Throttled) and second >= 340
+            clock.advance(1.0)
+
+    assert (refused > 0) is late
 
 
 def test_who_is_no_part_of_a_probe_waits_for_its_end():

@@ -10,6 +10,7 @@ from unbreakable.events import LimitChanged, SheddingBegan, SheddingEnded
 from unbreakable.fractal.pile import taken
 from unbreakable.outcome import Failure
 from unbreakable.policies import AdaptiveLimit, Plan
+from unbreakable.policies.breaker import is_answer
 from unbreakable.policies.full import Serving, is_late, says_full
 from unbreakable.policies.limiter import Change, Limiter
 from unbreakable.policies.priority import Priority
@@ -62,7 +63,7 @@ class Flow:
         """Take an attempt that failed: refused as too much, not answered in time, or else no word on how much it takes.
 
         Quick failures are no health to a limit, whose target they may cost less than an answer would; a throttle asks
-        whether they were taken in, and they were.
+        whether they were taken in, and they were; that its target is back is proven by a no, such as a 404, as well.
         """
         late = is_late(failure)
         too_much = late or says_full(failure)
@@ -71,7 +72,9 @@ class Flow:
         self.pour(node, now)
         with self.lock:
             change = None
-            if self.shedding is not None:
+            if self.shedding is not None and is_answer(failure) and not too_much:
+                self.shedding.accept(1, now)
+            elif self.shedding is not None:
                 (self.shedding.refuse if too_much else self.shedding.fail)(now)
             if self.settings is not None and too_much:
                 limiter = self._limiter(self.settings, now)
