@@ -8,6 +8,7 @@ from typing import Any
 
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies.bulkhead import Bulkhead
+from unbreakable.policies.breaker import is_answer
 from unbreakable.policies.full import is_late, says_full
 from unbreakable.policies.limit import AdaptiveLimit
 from unbreakable.policies.limiter import Limiter
@@ -63,10 +64,10 @@ class ShadeOfThrottle(Shade):
             self.count("refused_in_error", int(ctx.stream is not None))  # of a generator we see the beginning
             return
         with self._lock:
-            if not isinstance(result, Failure):
-                self.shedding.accept(1, now)
-            elif is_late(result) or says_full(result):
+            if isinstance(result, Failure) and (is_late(result) or says_full(result)):
                 self.shedding.refuse(now)
+            elif not isinstance(result, Failure) or is_answer(result):
+                self.shedding.accept(1, now)
             elif not result.refused:
                 self.shedding.fail(now)
 

@@ -15,6 +15,7 @@ WELL = Success(7)
 DOWN = Failure(ConnectionError("down"), Kind.UNREACHABLE)
 LATE = Failure(TimeoutError("late"), Kind.TIMEOUT)
 CUT = Failure(ConnectionError("cut"), Kind.UNREACHABLE, cut=True)
+NOWHERE = Failure(LookupError("404"), Kind.INVALID)
 BUSY = Failure(ValueError("429"), Kind.THROTTLED)
 UNSENT = Failure(ConnectionError("not even tried"), Kind.REJECTED, refused=True)
 
@@ -95,6 +96,21 @@ def test_the_more_important_would_be_refused_later(bench):
 def test_what_a_target_cannot_take_is_what_it_refuses_or_does_not_answer_in_time(bench, ends, refused):
     """Another failure is an answer, and what was never sent is no word at all."""
     assert refused == called(bench, 6, *ends)[1][-1]
+
+
+@pytest.mark.parametrize(("end", "refused"), [(NOWHERE, 0), (WELL, 0), (DOWN, 2)])
+def test_a_no_proves_that_the_target_is_back_as_an_answer_does(bench, end, refused):
+    """After an outage, a row of them is enough; other failures prove nothing."""
+    shade = ShadeOfThrottle(ub.Throttle(1.0))
+
+    async def story():
+        for result in (*[BUSY] * 12, *[end] * 4):
+            shade.ended(bench.context(), result, 0.1, bench.runtime.now())
+        for _ in range(3):
+            await shade.run(bench.inner(7), bench.context())
+
+    bench.play(story)
+    assert refused == shade.value()["would_refuse"]
 
 
 @pytest.mark.parametrize("end", [None, BUSY, WELL])
