@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from unbreakable.outcome import Failure, Result
-from unbreakable.policies.bulkhead import Bulkhead
 from unbreakable.policies.breaker import is_answer
+from unbreakable.policies.bulkhead import Bulkhead
 from unbreakable.policies.full import is_late, says_full
 from unbreakable.policies.limit import AdaptiveLimit
 from unbreakable.policies.limiter import Limiter
