@@ -13,7 +13,7 @@ pytestmark = pytest.mark.real
 
 MOST_SECONDS = 0.025
 ASYNCIO_SECONDS = 0.045  # asyncio's own import where the bound was set: a slower machine is given more
-MOST_TRIES = 20  # of which the best counts: noise only ever adds
+MOST_TRIES = 60  # of which the best counts: noise only ever adds
 HEAVY = {"numpy", "click", "httpx2", "sqlite3", "_sqlite3", "sqlalchemy"}
 
 # The CPU time of the process itself, taken around the one import, leaves out the interpreter's start and asyncio.
