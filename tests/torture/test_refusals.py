@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 
 import pytest
@@ -242,6 +243,37 @@ def test_a_throttle_knows_by_a_no_that_its_target_is_back(status, late):
             clock.advance(1.0)
 
     assert (refused > 0) is late
+
+
+def batch_at_a_target_that_is_down(**options):
+    """Return by which errors the items of a batch ended that goes by the node that it asks for each of them."""
+    node, ends = ub.FractalNode("partner", effects="none", retry=False, deadline=math.inf, **options), Counter()
+
+    def item(ctx):
+        raise SaysNo(503)
+
+    with virtual_time(seed=1) as clock:
+
+        def batch(ctx):
+            for _ in range(500):
+                ends[type(node.execute_sync(item).error).__name__] += 1
+                clock.advance(0.2)
+
+        for _ in range(5):
+            node.execute_sync(item)
+        clock.advance(40.0)
+        node.execute_sync(batch)
+    return ends
+
+
+def test_a_batch_that_is_a_probe_is_no_way_around_the_circuit():
+    """The first of its items that fails opens it again; so each rest in vain costs one request."""
+    assert batch_at_a_target_that_is_down()["SaysNo"] < 10
+
+
+def test_a_batch_that_was_sent_is_no_way_around_the_throttle():
+    """Its items are parts of it until one fails; from then on each is drawn."""
+    assert batch_at_a_target_that_is_down(breaker=False, throttle=ub.Throttle())["SaysNo"] < 100
 
 
 def test_who_is_no_part_of_a_probe_waits_for_its_end():

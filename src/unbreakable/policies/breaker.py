@@ -8,7 +8,7 @@ from typing import Any
 from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
 from unbreakable.events import CircuitOpened, CircuitRamping, Event
 from unbreakable.outcome import Failure, Result, is_a
-from unbreakable.policies.circuit import Circuit
+from unbreakable.policies.circuit import Circuit, as_part
 from unbreakable.policies.effects import is_unsent
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.pushback import THROTTLED
@@ -23,7 +23,6 @@ TIMES = 2.0  # or so many times as long as 99 of 100 answers take
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
 ENDLESS = float("inf")
-PART = -1  # the stamp of what is let through as a part of a call that was: of that the circuit is told
 A_MOMENT = 0.001  # seconds, as which a rest is told
 _new = Exception.__new__
 
@@ -121,14 +120,19 @@ def admitted(circuit: Circuit, ctx: Context, now: float) -> tuple[int | None, ty
     A part of a call needs none where that has one: with one permit, a call that makes another would never end well.
     """
     if circuit.stamp is None and is_part(ctx, circuit):
-        return PART, None
+        return as_part(circuit.generation), None
     return circuit.admit(now) if circuit.has_time(now, ctx.started, ctx.deadline) else (None, None)
 
 
 def is_part(ctx: Context, circuit: Circuit) -> bool:
     """Return whether the call of *ctx* is a part of one that the *circuit* of its target would let through by now."""
     around = ctx.around
-    return around is not None and around.stamp in (PART, circuit.generation)
+    return around is not None and is_of_now(around.stamp, circuit)
+
+
+def is_of_now(stamp: int, circuit: Circuit) -> bool:
+    """Return whether what was let through by *stamp*, or as a part of that, would be by now."""
+    return stamp == circuit.generation or as_part(stamp) == circuit.generation
 
 
 def rests_until(circuit: Circuit, moment: float) -> bool:
@@ -228,7 +232,7 @@ def is_answer(failure: Failure) -> bool:
 def is_still_let_through(ctx: Context) -> bool:
     """Return whether the circuit would not refuse the attempt of *ctx*, which it let through, by now."""
     circuit: Circuit = ctx.target.circuit
-    return circuit.stamp is not None or ctx.stamp in (PART, circuit.generation)
+    return circuit.stamp is not None or is_of_now(ctx.stamp, circuit)
 
 
 def is_repeatable(error: Exception, ctx: Context) -> bool:

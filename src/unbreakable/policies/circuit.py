@@ -72,6 +72,11 @@ SHUT = (State.OPEN, State.FORCED_OPEN)  # in which nothing goes through
 FREE = (State.CLOSED, State.DISABLED)  # in which everything does
 
 
+def as_part(stamp: int) -> int:
+    """Return the stamp of a part of what was let through by this *stamp*, which is below 0; and the other way round."""
+    return ~stamp
+
+
 class Circuit:
     """One target's circuit: decisions over *now*; verdicts that belong to an earlier generation are ignored.
 
@@ -128,8 +133,13 @@ class Circuit:
             return (self.generation if self._lets_through() else None), event
 
     def settle(self, stamp: int, ok: bool | None, now: float, elapsed: float = 0.0) -> type[Event] | None:
-        """Take a verdict and return what happened to the circuit; *ok* is None when it says nothing of the target."""
+        """Take a verdict and return what happened to the circuit; *ok* is None when it says nothing of the target.
+
+        Of a part of what was let through, by a *stamp* from ``as_part``, a probe goes on after all but a failure.
+        """
         with self.lock:
+            if stamp < 0 and (self.counts or ok is False):
+                stamp = as_part(stamp)
             if stamp != self.generation:
                 if ok and self.is_probing and stamp >= self.first_probe:
                     self._wait_longer(now, elapsed)

@@ -32,7 +32,7 @@ class Throttle(Preset):
         flow = ctx.target.flow
         flow.look(ctx.node, ctx.runtime.now())
         share = 0.0 if ctx.first is not None else flow.share(ctx.runtime.now(), importance())
-        if share > 0.0 and ctx.around is None:  # a part of a call that is sent is sent
+        if share > 0.0 and not goes_along(ctx):
             if ctx.runtime.random() < share:
                 flow.shed(ctx.runtime.now())
                 error = Throttled(f"{ctx.node.name} refuses too much: {share:.0%} of the calls are not even sent")
@@ -40,3 +40,13 @@ class Throttle(Preset):
                 return ctx.refuse(error)
             ctx.notebook.tell(f"one of the {1.0 - share:.0%} of the calls that are sent")
         return await inner(ctx)
+
+
+def goes_along(ctx: Context) -> bool:
+    """Return whether the call of *ctx* is a part of one that was sent, as the next page is, or a token.
+
+    Else a call that makes others would hardly ever end well.  Once one of them has failed, each of the others is drawn:
+    a thousand items may be asked for in one call.
+    """
+    around = ctx.around
+    return around is not None and ctx.node.name not in around.broken

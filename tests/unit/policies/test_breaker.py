@@ -11,7 +11,8 @@ import pytest
 from unbreakable.errors import CircuitOpen, DeadlineExceeded, Kind, NotSent, VerificationFailed
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Context, Plan, Retry, Timeout
-from unbreakable.policies.breaker import PART, is_still_let_through, refusal, resting, verdict
+from unbreakable.policies.breaker import is_still_let_through, refusal, resting, verdict
+from unbreakable.policies.circuit import as_part
 
 DOWN = Failure(OSError("down"))
 LATE = DeadlineExceeded("too late")
@@ -107,7 +108,8 @@ def test_an_attempt_says_only_what_it_can_know_of_its_target(result, fields, cal
         (0, True, 5, True),
         (5, False, 5, True),
         (4, False, 5, False),
-        (PART, False, 5, True),
+        (as_part(5), False, 5, True),
+        (as_part(4), False, 5, False),
     ],
 )
 def test_whoever_was_let_through_before_it_opened_is_not_any_more(stamp, free, generation, through):
