@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from collections import Counter
 
 import pytest
 
 import unbreakable as ub
-from unbreakable.errors import Throttled
+from unbreakable.errors import CircuitOpen, Throttled
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
@@ -267,8 +268,26 @@ def batch_at_a_target_that_is_down(**options):
 
 
 def test_a_batch_that_is_a_probe_is_no_way_around_the_circuit():
-    """The first of its items that fails opens it again; so each rest in vain costs one request."""
+    """Its items are parts of it until one fails; so each rest in vain costs one request."""
     assert batch_at_a_target_that_is_down()["SaysNo"] < 10
+
+
+def test_a_probe_whose_parts_are_healed_is_none_in_vain():
+    """Of ten pages two have to be asked for again; so a circuit does not stay open for minutes more."""
+    dice, refused = random.Random(3), 0
+
+    @ub.protect("tree", effects="none", budget=False)
+    def ask(depth, second):
+        if second < 60 or (not depth and dice.random() < 0.2):
+            raise ConnectionResetError
+        return 1 if not depth else sum(ask(depth - 1, second) for _ in range(10))
+
+    with virtual_time(seed=1) as clock:
+        for second in range(240):
+            refused += isinstance(ask.outcome(1, second).error, CircuitOpen) and second >= 60
+            clock.advance(1.0)
+
+    assert refused < 45
 
 
 def test_a_batch_that_was_sent_is_no_way_around_the_throttle():

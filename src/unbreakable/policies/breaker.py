@@ -125,9 +125,12 @@ def admitted(circuit: Circuit, ctx: Context, now: float) -> tuple[int | None, ty
 
 
 def is_part(ctx: Context, circuit: Circuit) -> bool:
-    """Return whether the call of *ctx* is a part of one that the *circuit* of its target would let through by now."""
+    """Return whether the call of *ctx* is a part of one that the *circuit* of its target would let through by now.
+
+    Once one of them has failed none is: a thousand items may be asked for in one call, whatever becomes of each.
+    """
     around = ctx.around
-    return around is not None and is_of_now(around.stamp, circuit)
+    return around is not None and is_of_now(around.stamp, circuit) and ctx.node.name not in around.broken
 
 
 def is_of_now(stamp: int, circuit: Circuit) -> bool:

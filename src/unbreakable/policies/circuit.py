@@ -135,10 +135,10 @@ class Circuit:
     def settle(self, stamp: int, ok: bool | None, now: float, elapsed: float = 0.0) -> type[Event] | None:
         """Take a verdict and return what happened to the circuit; *ok* is None when it says nothing of the target.
 
-        Of a part of what was let through, by a *stamp* from ``as_part``, a probe goes on after all but a failure.
+        A part of a probe, by a *stamp* from ``as_part``, says nothing: that one tells how it went on with all of them.
         """
         with self.lock:
-            if stamp < 0 and (self.counts or ok is False):
+            if stamp < 0 and self.counts:
                 stamp = as_part(stamp)
             if stamp != self.generation:
                 if ok and self.is_probing and stamp >= self.first_probe:
