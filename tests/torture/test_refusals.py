@@ -272,6 +272,31 @@ def test_a_batch_that_is_a_probe_is_no_way_around_the_circuit():
     assert batch_at_a_target_that_is_down()["SaysNo"] < 10
 
 
+def test_a_batch_that_is_a_probe_is_served_though_it_is_told_no_now_and_then():
+    """An item that is not there is an answer: those after it are asked for as well."""
+    down, ends = True, Counter()
+    node = ub.FractalNode("partner", effects="none", deadline=math.inf)
+
+    def item(ctx):
+        if down:
+            raise ConnectionResetError
+        if not ctx.input % 3:
+            raise SaysNo(404)
+
+    def batch(ctx):
+        for number in range(30):
+            ends[type(node.execute_sync(item, number).error).__name__] += 1
+
+    with virtual_time(seed=1) as clock:
+        for number in range(5):
+            node.execute_sync(item, number)
+        clock.advance(40.0)
+        down = False
+        node.execute_sync(batch, 0)
+
+    assert {"SaysNo": 10, "NoneType": 20} == ends
+
+
 def test_a_probe_whose_parts_are_healed_is_none_in_vain():
     """Of ten pages two have to be asked for again; so a circuit does not stay open for minutes more."""
     dice, refused = random.Random(3), 0

@@ -10,6 +10,7 @@ from unbreakable.fractal.ended import Ended
 from unbreakable.fractal.signature import relatives
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Context
+from unbreakable.policies.breaker import is_answer
 
 
 def outcome_of(ctx: Context, result: Result[Any]) -> Outcome[Any]:
@@ -86,7 +87,7 @@ def announce(ctx: Context, result: Result[Any]) -> None:
     if isinstance(result, Success) and result.makeshift:
         ctx.leave_makeshift()
     if isinstance(result, Failure):
-        pass_on(ctx, result.error)
+        pass_on(ctx, result)
         if ctx.parent is not None and (ctx.made > 1 or result.exhausted or ctx.broke or ctx.vain):
             # The calls around this one need not repeat what was repeated here.
             ctx.parent.spent = (*ctx.parent.spent[-7:], result.error)
@@ -114,11 +115,15 @@ def announce_left(ctx: Context) -> None:
         tell_left(ctx)
 
 
-def pass_on(ctx: Context, error: Exception) -> None:
-    """Let the call around this one know *error* again: it is this one's target that it speaks of."""
+def pass_on(ctx: Context, failure: Failure) -> None:
+    """Let the call around this one know its error again: it is this one's target that it speaks of."""
     if ctx.parent is not None:
+        error = failure.error
         ctx.parent.broken = (*ctx.parent.broken[-3:], ctx.node.name)
         ctx.parent.passed = (*ctx.parent.passed[-14:], id(error), id(told_by(error, "response") or error))
+        around = ctx.around
+        if around is not None and not is_answer(failure):
+            around.fails_inside = True
 
 
 def has_passed(ctx: Context, error: BaseException) -> bool:

@@ -130,7 +130,7 @@ def is_part(ctx: Context, circuit: Circuit) -> bool:
     Once one of them has failed none is: a thousand items may be asked for in one call, whatever becomes of each.
     """
     around = ctx.around
-    return around is not None and is_of_now(around.stamp, circuit) and ctx.node.name not in around.broken
+    return around is not None and is_of_now(around.stamp, circuit) and not around.fails_inside
 
 
 def is_of_now(stamp: int, circuit: Circuit) -> bool:

@@ -25,7 +25,8 @@ OF_ONE_ATTEMPT = frozenset(
     {
         *("parts", "own_deeds", "spent", "passed", "broken", "makeshift", "refuted", "blameless", "undone", "vouched"),
         *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "idle", "grace"),
-        *("over_others", "when_judged", "bells", "own_due", "put_off"),  # the bells are rung for the call itself
+        *("over_others", "fails_inside", "when_judged", "own_due", "put_off"),
+        "bells",  # they are rung for the call itself
     }
 )
 _NOTHING: Mapping[str, Any] = {}
@@ -81,6 +82,7 @@ class Context(Bounded):
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
     passed: tuple[int, ...] = ()  #: the ids of errors, and of answers, by which protected calls inside it ended
     broken: tuple[str, ...] = ()  #: the names of nodes whose calls inside this attempt have failed
+    fails_inside: bool = False  #: whether a call of its own target inside this attempt has failed
     own_deeds: Deeds | None = None  #: what ``deeds`` are, once somebody has asked
     undone: bool = False  #: whether all that the operation itself has done is undone, should it end now
     vouched: bool = False  #: whether it knows that the layers around it may repeat what it has done

@@ -49,4 +49,4 @@ def goes_along(ctx: Context) -> bool:
     a thousand items may be asked for in one call.
     """
     around = ctx.around
-    return around is not None and ctx.node.name not in around.broken
+    return around is not None and not around.fails_inside

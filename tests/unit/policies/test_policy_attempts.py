@@ -10,7 +10,7 @@ from unbreakable.policies.policy import OF_ONE_ATTEMPT
 
 ANEW = {
     "what it and the calls in it have done": {"own_deeds", "undone", "vouched", "refuted", "makeshift"},
-    "what those calls are named, and ended with": {"parts", "spent", "passed", "broken", "over_others"},
+    "what those calls are named, and ended with": {"parts", "spent", "passed", "broken", "fails_inside", "over_others"},
     "how long it takes": {"asked", "given_up", "is_aside", "aside", "counts_from", "laggard", "pursuit", "idle"},
     "who is told of it": {"blameless", "when_judged", "bells"},
     "how it was begun": {"entry"},
