@@ -22,10 +22,12 @@ class Naive:
     def __init__(self, terms: CircuitBreaker) -> None:
         self.terms, self.vain, self.slept, self.well_since = terms, 0, 0.0, -math.inf
         self.latest = -math.inf  # when what succeeded lately began: remembered for ever
+        self.since = set()  # eras since it opened while calls went through freely
         self.begin("closed", 0.0)
 
     def begin(self, state: str, now: float, *, keeps: bool = False) -> None:
         self.state, self.began, self.era = state, now, object()
+        self.since.add(self.era)
         self.out, self.proofs = [], []
         self.row = []  # verdicts of this state
         self.log = self.log if keeps else []
@@ -38,6 +40,8 @@ class Naive:
     def open(self, now: float) -> None:
         if self.state == "closed" and now - self.well_since >= self.slept:
             self.vain = 0
+        if self.state in ("closed", "ramping"):
+            self.since = set()
         longest = self.terms.most_rest or self.terms.rest
         self.slept = min(longest, self.terms.rest * 2**self.vain)
         self.vain += 1
@@ -48,6 +52,7 @@ class Naive:
         if self.state in ("open", "half-open") and now >= self.until:
             if self.state == "half-open":
                 self.era, self.out = object(), self.proofs[:]
+                self.since.add(self.era)
             else:
                 self.begin("half-open", now)
                 self.hold = self.terms.rest
@@ -96,7 +101,7 @@ class Naive:
 
     def settle(self, era: object, ok: bool | None, now: float, elapsed: float) -> None:
         if era is not self.era or self.state == "disabled":
-            if self.state == "half-open" and ok and elapsed > self.hold:
+            if self.state == "half-open" and ok and elapsed > self.hold and era in self.since:
                 self.hold = elapsed * 2
                 self.until = now + self.hold
             return
