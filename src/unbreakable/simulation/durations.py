@@ -99,6 +99,6 @@ class Durations:
         at = np.minimum(reached.searchsorted(wanted), begins + (size - 1))
         part = (reached.take(at) - wanted) / np.maximum(mass.take(at), 1e-30)
         at -= begins - self.lowest
-        found = at + np.maximum(1.0 - part, 0.0)
+        found = at + (1.0 - part).clip(0.0, 1.0)  # rounding may leave less than nothing of no success at all
         found *= 1 << BITS_BELOW
         return success[:, 0], found.astype(np.int32).view(np.float32)

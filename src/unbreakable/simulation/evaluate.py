@@ -42,7 +42,7 @@ def _settings(plan: Plan) -> tuple[Any, ...]:
 
 def _prediction(success: float, load: float, quantiles: list[float]) -> Prediction:
     p50, p90, p99, p999 = quantiles if success > 0.0 else [math.inf] * 4
-    return Prediction(success=min(1.0, success), load=max(1.0, load), p50=p50, p90=p90, p99=p99, p999=p999)
+    return Prediction(success=min(1.0, max(0.0, success)), load=max(1.0, load), p50=p50, p90=p90, p99=p99, p999=p999)
 
 
 class Played:
