@@ -144,3 +144,26 @@ def test_a_generator_that_a_throttle_would_have_refused_is_known_by_its_first_it
         return shade.value()
 
     assert {"calls": 1, "would_refuse": 1, "refused_in_error": in_error} == hand.play(story)
+
+
+@pytest.mark.parametrize(
+    "options", [{"bulkhead": ub.Bulkhead(1)}, {"bulkhead": ub.Bulkhead(1), "throttle": ub.Throttle()}]
+)
+def test_a_place_of_a_bulkhead_is_held_and_nothing_is_learned_of_it(options):
+    """There is no limit to find, with a throttle or without any: the place is kept to the end, and given back."""
+
+    @ub.protect("stream", retry=False, breaker=False, **options)
+    async def items():
+        yield 1
+        yield 2
+
+    async def story():
+        held, found = items(), []
+        found.append(await anext(held))
+        with pytest.raises(BulkheadFull):
+            await anext(items())
+        await held.aclose()
+        return found + [item async for item in items()]
+
+    with virtual_time():
+        assert [1, 1, 2] == asyncio.run(story())

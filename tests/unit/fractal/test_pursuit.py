@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 import unbreakable as ub
-from unbreakable.fractal.pursuit import pursue
+from unbreakable.fractal.pursuit import Pursuit, pursue
 from unbreakable.policies import Context
-from unbreakable.runtime import ASYNCIO, BLOCKING
+from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
 from unbreakable.testing import virtual_time
 
 
@@ -51,3 +53,24 @@ def test_where_nothing_can_be_cut_nothing_goes_on_beside():
     assert (int, (), {}) == ctx.entry
     assert ctx.pursuit is None
     assert ctx.first is None
+
+
+def test_who_is_interrupted_waits_for_nothing():
+    """There is nobody any more who could: the script is told to stop, and the interruption goes on."""
+    told = []
+
+    class Script:
+        async def gone(self):
+            told.append("waited for")
+            raise KeyboardInterrupt
+
+        def stop(self):
+            told.append("stopped")
+
+    ctx = Context()
+    ctx.runtime = BLOCKING
+
+    with pytest.raises(KeyboardInterrupt):
+        run_blocking(Pursuit(ctx, Script()).end(ctx))
+
+    assert ["waited for", "stopped"] == told

@@ -10,6 +10,7 @@ from tests.unit.policies.test_circuit import half_open, opened
 
 from unbreakable.events import CircuitClosed, CircuitOpened
 from unbreakable.policies import Circuit, CircuitBreaker, Slow, State
+from unbreakable.policies.circuit import as_part
 
 
 def ramping(**settings):
@@ -340,3 +341,15 @@ def test_when_the_first_attempt_began_that_succeeded_after_failures_is_remembere
         seen.append(circuit.relieved)
 
     assert [-math.inf, -math.inf, 8.0, 8.0, 8.0] == seen
+
+
+@pytest.mark.parametrize(("ok", "run"), [(False, 1), (True, 0), (None, 0)])
+def test_who_was_let_through_as_a_part_counts_by_itself_while_all_calls_do(ok, run):
+    """Not while somebody finds out: that one's own verdict tells of its parts, too."""
+    closed, (probed, stamp) = Circuit(CircuitBreaker(5)), half_open(now=10.0)
+    closed.settle(as_part(closed.generation), ok, 1.0)
+    before = probed.state, probed.probes
+    probed.settle(as_part(stamp), ok, 11.0)
+
+    assert run == closed.run
+    assert before == (probed.state, probed.probes)
