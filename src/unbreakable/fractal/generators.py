@@ -53,12 +53,16 @@ class Keeping:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Have attempts made until one has a first item; then wait until nobody asks for more."""
         result = await self.healing.run(inner, ctx)
-        if isinstance(result, Success) and ctx.stream is not None:
+        flow = ctx.target.flow
+        if not isinstance(result, Success) or ctx.stream is None:
+            return result
+        if flow is None:
+            await ctx.stream.keep(result)
+        else:
             try:
                 await ctx.stream.keep(result)
             finally:
-                if ctx.target.flow is not None:
-                    ctx.target.flow.hold(ctx.runtime.now())
+                flow.hold(ctx.runtime.now())
         return result
 
 
