@@ -53,17 +53,18 @@ class Keeping:
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Have attempts made until one has a first item; then wait until nobody asks for more."""
         result = await self.healing.run(inner, ctx)
-        flow = ctx.target.flow
-        if not isinstance(result, Success) or ctx.stream is None:
-            return result
-        if flow is None:
-            await ctx.stream.keep(result)
-        else:
+        if isinstance(result, Success) and ctx.stream is not None:
             try:
                 await ctx.stream.keep(result)
             finally:
-                flow.hold(ctx.runtime.now())
+                count_places(ctx)
         return result
+
+
+def count_places(ctx: Context) -> None:
+    """Have a limit count the places that are held, as that of *ctx* is about to be given back."""
+    if ctx.target.flow is not None:
+        ctx.target.flow.hold(ctx.runtime.now())
 
 
 def guard(function: Any, name: str, options: dict[str, Any]) -> Any:
