@@ -210,7 +210,7 @@ def test_a_part_of_a_probe_that_fails_is_no_second_verdict():
 
 def test_what_a_throttle_refuses_of_a_call_is_no_word_of_the_target():
     """A function that calls itself, throttled in an outage, is let through again soon after it."""
-    down, ends = True, Counter()
+    down, ends = False, Counter()
 
     @ub.protect("tree", effects="none", throttle=ub.Throttle(), breaker=False, retry=False)
     def ask(depth):
@@ -219,12 +219,12 @@ def test_what_a_throttle_refuses_of_a_call_is_no_word_of_the_target():
         return 1 if not depth else 1 + ask(depth - 1)
 
     with virtual_time(seed=1) as clock:
-        for second in range(120):
-            down = second < 30
+        for second in range(150):
+            down = 60 <= second < 90
             for _ in range(5):
                 clock.advance(0.2)
                 outcome = ask.outcome(2)
-                ends[second >= 90, type(outcome.error).__name__] += 1
+                ends[second >= 120, type(outcome.error).__name__] += 1
 
     assert {"NoneType": 150} == {name: count for (is_late, name), count in ends.items() if is_late}
 
