@@ -105,7 +105,8 @@ def test_more_attempts_do_what_arithmetic_says(flaky):
 
 def test_fewer_attempts_do_what_was_seen(tmp_path):
     """What the first attempts came to is in the trace: nothing has to be assumed."""
-    path = recorded(tmp_path / "calls", effects="none", retry=ub.Retry(3, backoff=ub.Backoff(0.02)), budget=False)
+    pinned = {"retry": ub.Retry(3, backoff=ub.Backoff(0.02)), "budget": False, "timeout": False, "hedge": False}
+    path = recorded(tmp_path / "calls", effects="none", **pinned)  # what is learned comes when there is time
     first = [call.attempts[0].failure is None for call in read_trace(path).calls]
     found = what_if(path, Changes(["retry=off"]), **FEW)
 
