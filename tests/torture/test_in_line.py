@@ -126,7 +126,7 @@ def test_what_stands_in_line_for_too_long_is_in_doubt(books: Books, monkeypatch:
             await checkout()
         assert "must not be done twice" in caught.value.__notes__[-1]
 
-    asyncio.run(with_a_small_pool(main, 0.3))
+    asyncio.run(with_a_small_pool(main, 1.5))
     assert [1] == attempts
 
 
