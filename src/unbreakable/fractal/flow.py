@@ -65,14 +65,15 @@ class Flow:
         Quick failures are no health to a limit, whose target they may cost less than an answer would; a throttle asks
         whether they were taken in, and they were; that its target is back is proven by a no, such as a 404, as well.
         """
-        late = is_late(failure)
+        late, answered = is_late(failure), is_answer(failure)
         too_much = late or says_full(failure)
+        self.answers += answered
         if not too_much and (self.shedding is None or failure.refused):
             return
         self.pour(node, now)
         with self.lock:
             change = None
-            if self.shedding is not None and is_answer(failure) and not too_much:
+            if self.shedding is not None and answered and not too_much:
                 self.shedding.accept(1, now)
             elif self.shedding is not None:
                 (self.shedding.refuse if too_much else self.shedding.fail)(now)

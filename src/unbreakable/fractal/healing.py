@@ -267,10 +267,9 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         cause = root_cause(failure.error)
     failure = failure.but(signature=signature, cause=cause)
     foresee(ctx, failure)
-    says, flow = verdict(failure, ctx), ctx.target.flow
-    ctx.target.take(failure, blamed=says is False, goes_on=ctx.laggard is not None)
+    ctx.target.take(failure, blamed=verdict(failure, ctx) is False, goes_on=ctx.laggard is not None)
+    flow = ctx.target.flow
     if flow is not None and ctx.laggard is None and not is_refused_inside(failure, ctx):
-        flow.answers += says is True and not flow.says_full(failure)
         flow.failed(ctx.node, failure, ctx.runtime.now())
     heed(ctx, failure)
     book.trouble = in_one_line(failure.error)
@@ -290,7 +289,7 @@ def is_refused_inside(failure: Failure, ctx: Context) -> bool:
 
     That of another node is a target that bears no more; this one is at its own limit already, and would count it twice.
     """
-    if ctx.node.name not in ctx.broken:
+    if not ctx.fails_inside:
         return False
     from unbreakable.policies.full import OURS  # hardly any call is made inside one of the same node
 

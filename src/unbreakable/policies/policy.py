@@ -19,7 +19,7 @@ from unbreakable.runtime import Runtime, Waiter, is_async
 
 TAKEN_OVER = (
     *("made", "waited", "arguments", "choice", "blameless", "stamp"),
-    *("excused", "prepaid", "broke", "laggard", "over_others"),
+    *("excused", "prepaid", "broke", "laggard", "over_others", "fails_inside"),
 )
 OF_ONE_ATTEMPT = frozenset(
     {

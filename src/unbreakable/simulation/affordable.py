@@ -13,9 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from unbreakable.policies import Plan, Retry
-
-ONCE = Retry(1)
+from unbreakable.policies import Plan
+from unbreakable.simulation.attempts import ONCE
 
 
 class Calls(NamedTuple):

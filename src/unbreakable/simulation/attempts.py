@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unbreakable.policies import Plan
+from unbreakable.policies import Plan, Retry
 from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.simulation.model import FOR_EVER, POINTS, Model
 from unbreakable.simulation.universes import BELOW_ONE, LATER, MOST_COPIES, Universes
 
+ONCE = Retry(1)  # the settings of repeats where there are none
 _LITTLE = np.float32(1e-9)
 
 

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unbreakable.policies import Plan, Retry
-from unbreakable.simulation.attempts import first_copy, soft_limit
+from unbreakable.policies import Plan
+from unbreakable.simulation.attempts import ONCE, first_copy, soft_limit
 from unbreakable.simulation.durations import Repeats
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.universes import Universes
-
-ONCE = Retry(1)
 
 
 class Failed(NamedTuple):
