@@ -4,72 +4,64 @@ from __future__ import annotations
 
 import contextvars
 import gc
-import os
-import subprocess
 import sys
-import textwrap
 import weakref
 from pathlib import Path
 
 import pytest
+from tests.torture.left_generators import REPORT, ended
 
 import unbreakable as ub
 
-LEFT_GENERATORS_AND_CALLS_IN_DEL = """
-    @ub.protect("ask", effects="none", retry=False, breaker=False)
-    def ask():
-        return 1
+LEFT_GENERATORS_AND_CALLS_IN_DEL = f"""
+{REPORT}
+@ub.protect("ask", effects="none", retry=False, breaker=False)
+def ask():
+    return 1
 
-    @ub.protect("rows", effects="none")
-    def rows():
-        yield 1
-        yield 2
+class Asking:
+    def __init__(self):
+        self.itself = self
 
-    class Report:
-        def __init__(self):
-            self.rows, self.itself = rows(), self
-            next(self.rows)
+    def __del__(self):
+        ask()
 
-    class Asking:
-        def __init__(self):
-            self.itself = self
-
-        def __del__(self):
-            ask()
-
-    for threshold in (7, 13, 20):
-        gc.set_threshold(threshold)
-        for n in range(100):
-            Report()
-            ask()
-        for n in range(200):
-            Asking()
-            left = [[] for _ in range(n % 23)]
-            ask()
+for threshold in (7, 13, 20):
+    gc.set_threshold(threshold)
+    for n in range(100):
+        Report()
+        ask()
+    for n in range(200):
+        Asking()
+        left = [[] for _ in range(n % 23)]
+        ask()
 """
 COLLECTIONS_ONE_AFTER_THE_OTHER = """
-    variable = contextvars.ContextVar("variable")
-    others = [contextvars.ContextVar(f"other {n}") for n in range(40)]
-    for other in others:
-        other.set(object())
+import contextvars, gc
+import unbreakable as ub
 
-    class Setting:
-        def __init__(self):
-            self.itself = self
+variable = contextvars.ContextVar("variable")
+others = [contextvars.ContextVar(f"other {n}") for n in range(40)]
+for other in others:
+    other.set(object())
 
-        def __del__(self):
-            global left
-            variable.set([[] for _ in range(9)])
-            variable.set(None)
-            Setting()
-            left = [[] for _ in range(9)]  # more than the threshold: the next allocation collects again
+class Setting:
+    def __init__(self):
+        self.itself = self
 
-    gc.freeze()
-    Setting()
-    for threshold in (1, 3):
-        gc.set_threshold(threshold)
-        for _ in range(300):
-            variable.set(object())
+    def __del__(self):
+        global left
+        variable.set([[] for _ in range(9)])
+        variable.set(None)
+        Setting()
+        left = [[] for _ in range(9)]  # more than the threshold: the next allocation collects again
+
+gc.freeze()
+Setting()
+for threshold in (1, 3):
+    gc.set_threshold(threshold)
+    for _ in range(300):
+        variable.set(object())
 """
 
 
@@ -77,20 +69,8 @@ COLLECTIONS_ONE_AFTER_THE_OTHER = """
 @pytest.mark.parametrize("story", [LEFT_GENERATORS_AND_CALLS_IN_DEL, COLLECTIONS_ONE_AFTER_THE_OTHER])
 def test_a_program_lives_through_it(story):
     """No program dies since the collector closes a generator, or ends a call, as a variable is being set."""
-    program = f"""
-    import contextvars, gc, os
-    import unbreakable as ub
-    {story}
-    os._exit(0)
-    """
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(ub.__file__).parents[1]),
-        "PYTHONMALLOC": "debug",  # memory that is freed reads as nonsense
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], env=environment, capture_output=True, timeout=60, check=False
-    )
+    # Memory that is freed reads as nonsense.
+    done = ended(f"{story}\nimport os\nos._exit(0)", 60, PYTHONMALLOC="debug")
 
     assert [0, b""] == [done.returncode, done.stderr]
 

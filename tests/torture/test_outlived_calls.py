@@ -83,6 +83,17 @@ async def end_of(door, *, quick=True):
         return error
 
 
+def ends_of(around, tasks):
+    """Return what a call of *around* fails with, and the task that it begins, and the seconds until both are over."""
+
+    async def story():
+        began = ASYNCIO.now()
+        return type(await end_of(around)), type(await tasks[0]), ASYNCIO.now() - began
+
+    with virtual_time():
+        return asyncio.run(story())
+
+
 @pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize(
     ("options", "seconds", "error"),
@@ -192,12 +203,7 @@ def test_a_call_that_goes_on_beside_the_one_around_it_ends_with_that(quick):
         tasks.append(asyncio.create_task(end_of(inner, quick=quick)))
         await sleep(1000)
 
-    async def story():
-        began = ASYNCIO.now()
-        return type(await end_of(around)), type(await tasks[0]), ASYNCIO.now() - began
-
-    with virtual_time():
-        assert (DeadlineExceeded, DeadlineExceeded, pytest.approx(2.0)) == asyncio.run(story())
+    assert (DeadlineExceeded, DeadlineExceeded, pytest.approx(2.0)) == ends_of(around, tasks)
 
 
 @pytest.mark.parametrize("quick", [True, False])
@@ -219,12 +225,7 @@ def test_of_several_calls_around_it_those_that_go_on_count(quick):
         await between()
         await asyncio.wait(tasks)
 
-    async def story():
-        began = ASYNCIO.now()
-        return type(await end_of(around)), type(await tasks[0]), ASYNCIO.now() - began
-
-    with virtual_time():
-        assert (DeadlineExceeded, DeadlineExceeded, pytest.approx(10.0)) == asyncio.run(story())
+    assert (DeadlineExceeded, DeadlineExceeded, pytest.approx(10.0)) == ends_of(around, tasks)
 
 
 @pytest.mark.parametrize("timeout", [ub.Timeout(5.0), False])

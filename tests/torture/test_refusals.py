@@ -97,38 +97,34 @@ def test_a_target_that_is_still_down_stays_alone():
     assert {"CircuitOpen": 80} == ends
 
 
-def test_failures_with_answers_between_them_are_no_row():
-    """Among lookups whose usual answer is 404 one connection is reset now and then: nobody is refused."""
+def lookup(every, **options):
+    """Return a lookup that finds nothing, and of which one in so many is reset."""
     made = 0
 
-    @ub.protect("names", effects="none", breaker=BREAKERS["in a row"], retry=False)
+    @ub.protect("names", effects="none", **options)
     async def is_taken():
         nonlocal made
         made += 1
-        error = ConnectionResetError() if made % 10 == 0 else SaysNo(404)
-        await sleep(0.05)
+        error = SaysNo(404) if made % every else ConnectionResetError()
+        await sleep(0.01)
         raise error
 
+    return is_taken
+
+
+def test_failures_with_answers_between_them_are_no_row():
+    """Among lookups whose usual answer is 404 one connection is reset now and then: nobody is refused."""
     with virtual_time():
-        ends = asyncio.run(told(is_taken, 25))
+        ends = asyncio.run(told(lookup(10, breaker=BREAKERS["in a row"], retry=False), 25))
 
     assert {"SaysNo": 90, "ConnectionResetError": 10} == ends
 
 
 def test_calls_that_are_answered_by_a_no_earn_repeats():
     """Of lookups that find nothing one in fifty is reset: each of those is repeated, as where all is found."""
-    made = 0
-
-    @ub.protect("names", effects="none", breaker=False, retry=ub.Retry(2, backoff=ub.Backoff(0.0)))
-    async def is_taken():
-        nonlocal made
-        made += 1
-        error = ConnectionResetError() if made % 50 == 0 else SaysNo(404)
-        await sleep(0.001)
-        raise error
-
+    twice = ub.Retry(2, backoff=ub.Backoff(0.0))
     with virtual_time():
-        ends = asyncio.run(told(is_taken, 500))
+        ends = asyncio.run(told(lookup(50, breaker=False, retry=twice), 500))
 
     assert {"SaysNo": 2_000} == ends
 

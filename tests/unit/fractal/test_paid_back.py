@@ -53,6 +53,12 @@ async def drawn(rows: Any) -> None:
         pass
 
 
+async def at_hand_after(rows: Any, seconds: float) -> float:
+    """Return the tokens that are at hand when whoever draws items from *rows* has gone away after so many *seconds*."""
+    await left(lambda: drawn(rows), seconds)
+    return budget(rows)
+
+
 def budget(call: Any) -> float:
     """Return the tokens that are at hand."""
     return call.node.get_status().budget
@@ -161,11 +167,7 @@ def test_a_generators_caller_who_goes_away_in_the_pause_has_paid_nothing() -> No
         raise ConnectionResetError("down")
         yield 1
 
-    async def story() -> None:
-        await left(lambda: drawn(rows), 1.0)
-        assert START == budget(rows)
-
-    played(story)
+    assert START == played(lambda: at_hand_after(rows, 1.0))
 
 
 def test_a_repeat_paid_for_what_a_learned_limit_has_cut_is_given_back() -> None:
@@ -177,11 +179,7 @@ def test_a_repeat_paid_for_what_a_learned_limit_has_cut_is_given_back() -> None:
         await ASYNCIO.sleep(20.0)
         yield 1
 
-    async def story() -> None:
-        await left(lambda: drawn(rows), 2.0)
-        assert START == budget(rows)
-
-    played(story)
+    assert START == played(lambda: at_hand_after(rows, 2.0))
 
 
 def test_plain_code_whose_repeat_the_circuit_refuses_has_paid_nothing() -> None:
