@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, I
 from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, Unpack, final, overload
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.fractal import AsyncProtected, Attempts, FractalNode, SyncProtected
+from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
 from unbreakable.fractal.operation import is_generator, qualified_name, takes_one
 from unbreakable.fractal.remedies import read_remedies
 from unbreakable.fractal.settings import check_hedge, check_names
@@ -19,6 +19,7 @@ from unbreakable.policies.check import refuse
 from unbreakable.runtime import is_async, new_lock
 
 if TYPE_CHECKING:  # only type checkers read the table of keywords, and see a generator coming
+    from unbreakable.fractal.attempts import Attempts
     from unbreakable.fractal.generators import AsyncGeneratorProtected
     from unbreakable.fractal.options import Common, Options
 
@@ -271,7 +272,8 @@ def attempts(name: str, **options: Unpack[Common]) -> Attempts:
     No item is handed on from within the block: an async one with a ``yield`` in it is refused with a RuntimeError when
     it begins, since its limits would cut whoever has the item; see docs/generators.md.
     """
-    from unbreakable.fractal.own import BlockNode, Own  # when there are blocks
+    from unbreakable.fractal.attempts import Attempts  # when there are blocks
+    from unbreakable.fractal.own import BlockNode, Own
 
     frame = sys._getframe(1)  # noqa: SLF001 - the place decides which node it is
     given: dict[str, Any] = {**options}

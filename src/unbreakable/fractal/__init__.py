@@ -1,6 +1,5 @@
 """The idea: an operation that is tried, healed and learned from."""
 
-from unbreakable.fractal.attempts import Attempts
 from unbreakable.fractal.doors import AsyncProtected, SyncProtected
 from unbreakable.fractal.judging import Verify
 from unbreakable.fractal.memory import LocalMemory
@@ -10,7 +9,6 @@ from unbreakable.fractal.remedies import Remedy, on_kinds
 
 __all__ = [
     "AsyncProtected",
-    "Attempts",
     "Chooser",
     "FractalNode",
     "LocalMemory",

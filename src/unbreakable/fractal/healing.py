@@ -18,7 +18,6 @@ from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
-from unbreakable.policies.under_way import is_of
 
 ONE_ATTEMPT = Retry(attempts=1)
 IN_LINE = 2.0  # seconds that what an attempt has left may stand in line for a thread: then nobody knows what it will do
@@ -243,6 +242,8 @@ async def _paid_attempt(inner: Inner, ctx: Context) -> Result[Any]:
 
 async def left_at_work(ctx: Context) -> bool:
     """Return whether the attempts so far have left a call at work that must happen once, or may have in line."""
+    from unbreakable.policies.under_way import is_of  # success does not pay for it
+
     began = await ctx.runtime.until_begun(partial(is_of, ctx), min(IN_LINE, ctx.left()))
     return not began or (ctx.own_deeds is not None and ctx.own_deeds.settle().unrepeatable)
 
