@@ -13,6 +13,7 @@ from unbreakable.fractal.signature import is_named
 from unbreakable.fractal.turning_away import is_all
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
+from unbreakable.policies.breaker import is_answer
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.peace import KEEP_PEACE, Peace
 from unbreakable.policies.rests import Rests
@@ -338,12 +339,12 @@ class Target:
 
         *again* is its failure, None a success.
 
-        One that was cut, before or now, says nothing of whether repeats help.
+        One that was cut, before or now, says nothing of whether repeats help; nor does a no, which is no failure here.
         """
         was_cut = again is not None and again.cut
         if failure.soft:
             self.slow_again += SHARE_OF_ONE * ((was_cut or seconds > failure.elapsed) - self.slow_again)
-        if not (failure.cut or was_cut):
+        if not (failure.cut or was_cut or (again is not None and is_answer(again))):
             self.repeats.append((max(0.0, lag), again is not None))
 
     def take_in_vain(self) -> None:

@@ -20,6 +20,10 @@ sleep = ASYNCIO.sleep
 DOWN = ConnectionError("down")
 
 
+class LookupFailed(Exception):
+    http_status = 404
+
+
 def seen(seconds=0.03, repeats=0, failed=0, count=100):
     """Return the traffic of a target that answers in so many seconds."""
     traffic = Traffic()
@@ -149,6 +153,31 @@ def test_once_forty_calls_were_seen_it_is_a_learned_one(chooser, monkeypatch):
 
     assert node.breaker.settings.learned
     assert (26, 0.1) == (plan["breaker"], plan["rest"])
+
+
+@pytest.mark.parametrize("quick", [True, False], ids=["quick", "script"])
+def test_a_repeat_that_is_answered_by_a_no_is_none_that_failed(quick):
+    """Where a reset lookup finds nothing when it is repeated, a row of failures is an outage as soon as anywhere."""
+    ends = []
+
+    @ub.protect("lookup", effects="none", budget=False, hedge=False)
+    async def look():
+        await sleep(0.05)
+        if ends and (error := ends.pop()) is not None:
+            raise error
+
+    async def story():
+        for number in range(300):
+            if number % 3 == 0:
+                ends[:] = [LookupFailed(), DOWN]
+            await (asyncio.gather(look(), return_exceptions=True) if quick else look.outcome())
+
+    with virtual_time(7):
+        asyncio.run(story())
+    plan = look.node.get_status().plan
+
+    assert plan["breaker"] <= 26
+    assert plan["attempts"] >= 3
 
 
 def test_a_burst_does_not_stop_the_calls():
