@@ -176,8 +176,11 @@ class Outcome(Preset, Generic[T_co]):
         return self.status is Status.OK or self.status is Status.HEALED
 
     def unwrap(self) -> T_co:
-        """Return the value, the fallback's included; raise the user's own exception when there is none."""
-        if self.status is Status.FAILED:
+        """Return the value, the fallback's included; raise the user's own exception when there is none.
+
+        So it does where that says that there is no more, a StopIteration or StopAsyncIteration, although all is well.
+        """
+        if self.status is Status.FAILED or (self.ok and self.error is not None):
             error = cast("Exception", self.error)
             try:
                 raise error

@@ -111,23 +111,39 @@ def test_an_end_inside_a_generator_is_a_mistake(options):
     assert 0 == listed.node.get_status().success_rate
 
 
-def test_an_end_in_a_block_is_raised_where_it_is():
+@pytest.mark.parametrize("in_async", [False, True])
+def test_an_end_in_a_block_is_raised_where_it_is(in_async):
     """It is asked for once, and nobody is to blame."""
     blocks = []
+
+    def block(attempt):
+        blocks.append(attempt)
+        raise StopIteration(7)
 
     def first():
         for attempt in ub.attempts("block"):
             with attempt:
-                blocks.append(attempt)
-                raise StopIteration(7)
+                block(attempt)
 
-    with pytest.raises(StopIteration) as end:
-        first()
-    assert (7, 1) == (end.value.value, len(blocks))
+    async def first_async():
+        try:
+            async for attempt in ub.attempts("block"):
+                async with attempt:
+                    block(attempt)
+        except StopIteration as end:  # which no coroutine can raise
+            return end
+
+    if in_async:
+        end = asyncio.run(first_async())
+    else:
+        with pytest.raises(StopIteration) as told:
+            first()
+        end = told.value
+    assert (7, 1) == (end.value, len(blocks))
 
 
 def test_an_outcome_tells_of_the_end():
-    """It is no failure, and has no value."""
+    """It is no failure, and has no value: who unwraps it is told so, too, and is given no None."""
 
     @ub.protect("pages")
     async def end():
@@ -136,6 +152,8 @@ def test_an_outcome_tells_of_the_end():
     outcome = asyncio.run(end.outcome())
 
     assert ("ok", None, StopAsyncIteration) == (outcome.status.value, outcome.value, type(outcome.error))
+    with pytest.raises(StopAsyncIteration):
+        outcome.unwrap()
 
 
 def test_the_end_inside_a_call_is_told_to_whoever_listens():

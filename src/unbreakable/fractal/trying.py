@@ -185,7 +185,7 @@ def captured(error: Exception, ctx: Context, started: float, *, cut: bool = Fals
 
     It is a failure, unless the error says that there is no more.
     """
-    end = ended(as_raised(error, ctx))
+    end = ended(as_raised(error))
     return failed(error, ctx, started, cut=cut) if end is None else well(end, ctx, started)
 
 
@@ -205,7 +205,7 @@ def failed(
     """
     if ctx.when_judged is not None:  # the work itself ended well
         ctx.when_judged(ctx, ok=False)
-    error = as_raised(error, ctx)
+    error = as_raised(error)
     if not wanted and ctx.is_unwanted():
         ctx.runtime.forgive(relatives(error))
     now, node = ctx.runtime.now() if now is None else now, ctx.node
@@ -254,9 +254,9 @@ def wish_below(error: Exception) -> float | None:
     return longest(retry_after(each) for each in relatives(error) if each is error or not is_a(each, Rejected))
 
 
-def as_raised(error: Exception, ctx: Context) -> Exception:
-    """Return *error* as a plain function raised it: a StopIteration comes out of our coroutines as Stopped."""
-    is_end = type(error) is Stopped and not ctx.runtime.preemptive and isinstance(error.__cause__, StopIteration)
+def as_raised(error: Exception) -> Exception:
+    """Return *error* as a plain function, or a block, raised it: a StopIteration leaves our coroutines as Stopped."""
+    is_end = type(error) is Stopped and isinstance(error.__cause__, StopIteration)
     return error.__cause__ if is_end else error  # type: ignore[return-value]
 
 
