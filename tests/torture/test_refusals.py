@@ -268,16 +268,19 @@ def test_a_batch_that_is_a_probe_is_no_way_around_the_circuit():
     assert batch_at_a_target_that_is_down()["SaysNo"] < 10
 
 
-def test_a_batch_that_is_a_probe_is_served_though_it_is_told_no_now_and_then():
+@pytest.mark.parametrize(
+    ("no", "retry"), [(SaysNo(404), None), (Declined(), ub.Retry(on=OSError))], ids=["404", "not repeated"]
+)
+def test_a_batch_that_is_a_probe_is_served_though_it_is_told_no_now_and_then(no, retry):
     """An item that is not there is an answer: those after it are asked for as well."""
     down, ends = True, Counter()
-    node = ub.FractalNode("partner", effects="none", deadline=math.inf)
+    node = ub.FractalNode("partner", effects="none", deadline=math.inf, retry=retry)
 
     def item(ctx):
         if down:
             raise ConnectionResetError
         if not ctx.input % 3:
-            raise SaysNo(404)
+            raise no
 
     def batch(ctx):
         for number in range(30):
@@ -290,7 +293,22 @@ def test_a_batch_that_is_a_probe_is_served_though_it_is_told_no_now_and_then():
         down = False
         node.execute_sync(batch, 0)
 
-    assert {"SaysNo": 10, "NoneType": 20} == ends
+    assert {type(no).__name__: 10, "NoneType": 20} == ends
+
+
+@pytest.mark.parametrize(("error", "speaks"), [(SaysNo(503), True), (TimeoutError(), True), (Declined(), False)])
+def test_a_batch_knows_what_speaks_against_its_target_though_it_is_not_repeated(error, speaks):
+    """A type that ``Retry.on`` leaves out does where it says that the target is full, or too late."""
+    node = ub.FractalNode("partner", effects="none", retry=ub.Retry(on=ConnectionError))
+
+    def item():
+        raise error
+
+    def batch(ctx):
+        node.execute_sync(item)
+        return ub.current().fails_inside
+
+    assert node.execute_sync(batch).value is speaks
 
 
 def test_a_probe_whose_parts_are_healed_is_none_in_vain():

@@ -10,7 +10,7 @@ from unbreakable.fractal.ended import Ended
 from unbreakable.fractal.signature import relatives
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Context
-from unbreakable.policies.breaker import is_answer
+from unbreakable.policies.breaker import is_answer, is_repeatable
 
 
 def outcome_of(ctx: Context, result: Result[Any]) -> Outcome[Any]:
@@ -122,8 +122,20 @@ def pass_on(ctx: Context, failure: Failure) -> None:
         ctx.parent.broken = (*ctx.parent.broken[-3:], ctx.node.name)
         ctx.parent.passed = (*ctx.parent.passed[-14:], id(error), id(told_by(error, "response") or error))
         around = ctx.around
-        if around is not None and not is_answer(failure):
+        if around is not None and may_be_down(failure, ctx):
             around.fails_inside = True
+
+
+def may_be_down(failure: Failure, ctx: Context) -> bool:
+    """Return whether *failure* speaks against its target: it is no answer, and of a type that calls are repeated on.
+
+    Other types, such as that of an item that is not there, do so where the target is too late, or full.
+    """
+    if is_repeatable(failure.error, ctx):
+        return not is_answer(failure)
+    from unbreakable.policies.full import is_late, says_full  # success does not pay for it
+
+    return is_late(failure) or says_full(failure)
 
 
 def has_passed(ctx: Context, error: BaseException) -> bool:
