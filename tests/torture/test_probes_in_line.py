@@ -1,8 +1,9 @@
-"""Of those who wait for a circuit, one finds out whether the target is back: one who has the time for it."""
+"""Whether a target is back one caller finds out who has the time for it, and for all of its parts."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -45,3 +46,27 @@ def test_a_probe_is_not_wasted_on_those_in_line_whose_deadline_is_near(takes, mo
 
     assert "closed" == state
     assert lost <= most
+
+
+def test_a_probe_goes_on_with_its_parts_when_others_have_been_given_its_permit():
+    """A function whose pages take twice as long as a rest, all together, comes back after an outage beside others."""
+    ends = Counter()
+
+    @ub.protect("pages", effects="none", breaker=ub.CircuitBreaker(3, rest=2.0), retry=False)
+    async def ask(second, page=8):
+        await sleep(0.5)
+        if second < 10:
+            raise ConnectionResetError
+        return await ask(second, page - 1) if page else 7
+
+    async def caller(number):
+        for second in range(number, 60, 2):
+            ends[second >= 40, (await ask.outcome(second)).ok] += 1
+            await sleep(1.0)
+
+    async def story():
+        await asyncio.gather(*map(caller, range(2)))
+
+    with virtual_time():
+        asyncio.run(story())
+    assert 20 == ends[True, True]

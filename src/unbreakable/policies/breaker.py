@@ -127,10 +127,21 @@ def admitted(circuit: Circuit, ctx: Context, now: float) -> tuple[int | None, ty
 def is_part(ctx: Context, circuit: Circuit) -> bool:
     """Return whether the call of *ctx* is a part of one that the *circuit* of its target would let through by now.
 
-    Once one of them has failed none is: a thousand items may be asked for in one call, whatever becomes of each.
+    So it is in a probe that takes longer than the circuit waits for it, which would fail for that alone.  Once a part
+    has failed no other is one: a thousand items may be asked for in one call, whatever becomes of each.
     """
     around = ctx.around
-    return around is not None and is_of_now(around.stamp, circuit) and not around.fails_inside
+    if around is None or around.fails_inside:
+        return False
+    return is_of_now(around.stamp, circuit) or takes_longer(around.stamp, circuit)
+
+
+def takes_longer(stamp: int, circuit: Circuit) -> bool:
+    """Return whether what was let through by *stamp*, or as a part of that, is a probe whose permit was given up.
+
+    It ends well with all of its parts only, and then tells how long the others need.
+    """
+    return circuit.is_probing and max(stamp, as_part(stamp)) >= circuit.first_probe
 
 
 def is_of_now(stamp: int, circuit: Circuit) -> bool:
