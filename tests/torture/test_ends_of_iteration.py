@@ -113,7 +113,7 @@ def test_an_end_inside_a_generator_is_a_mistake(options):
 
 @pytest.mark.parametrize("in_async", [False, True])
 def test_an_end_in_a_block_is_raised_where_it_is(in_async):
-    """It is asked for once, and nobody is to blame."""
+    """It is asked for once, nobody is to blame, and no note says that the block has failed."""
     blocks = []
 
     def block(attempt):
@@ -139,7 +139,7 @@ def test_an_end_in_a_block_is_raised_where_it_is(in_async):
         with pytest.raises(StopIteration) as told:
             first()
         end = told.value
-    assert (7, 1) == (end.value, len(blocks))
+    assert (7, 1, False) == (end.value, len(blocks), hasattr(end, "__notes__"))
 
 
 def test_an_outcome_tells_of_the_end():

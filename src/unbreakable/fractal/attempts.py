@@ -261,7 +261,7 @@ class Attempts:
         return False
 
     def _raise_if_refused(self, error: BaseException | None = None) -> None:
-        last = None if self.outcome is None else self.outcome.error
+        last = None if self.outcome is None or self.outcome.ok else self.outcome.error  # the end is no failure
         if last is not None:
             note(last, story_of(self.context))
             if last is not error:
