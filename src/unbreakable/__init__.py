@@ -2,30 +2,15 @@
 
 import typing
 
-from unbreakable import errors, events, lazily
-from unbreakable.fractal import FractalNode, LocalMemory, Verify
-from unbreakable.fractal.memory import Knowledge
-from unbreakable.outcome import Failure, Outcome, Stage, Status, Trace
-from unbreakable.policies import (
-    Backoff,
-    Bulkhead,
-    CircuitBreaker,
-    Context,
-    Hedge,
-    Retry,
-    RetryBudget,
-    Slow,
-    State,
-    Strategy,
-    Timeout,
-    current,
-    priority,
-)
-from unbreakable.protect import attempts, protect
+from unbreakable import lazily
+from unbreakable.protect import protect
 
-if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when first asked for, by __getattr__ below
-    from unbreakable import remedies, testing
+if typing.TYPE_CHECKING:  # loaded when first asked for, by __getattr__ below
+    from unbreakable import errors, events, remedies, testing
+    from unbreakable.blocks import attempts
+    from unbreakable.fractal import FractalNode, LocalMemory, Verify
     from unbreakable.fractal.incoming import incoming
+    from unbreakable.fractal.memory import Knowledge
     from unbreakable.fractal.outgoing import outgoing
     from unbreakable.fractal.status import NodeStatus
     from unbreakable.knowledge import SqliteMemory
@@ -46,7 +31,23 @@ if typing.TYPE_CHECKING:  # what a protected call does not need is loaded when f
         StreamNode,
     )
     from unbreakable.observe.calls import record_trace
+    from unbreakable.outcome import Failure, Outcome, Stage, Status, Trace
+    from unbreakable.policies import (
+        Backoff,
+        Bulkhead,
+        CircuitBreaker,
+        Context,
+        Hedge,
+        Retry,
+        RetryBudget,
+        Slow,
+        State,
+        Strategy,
+        Timeout,
+        current,
+    )
     from unbreakable.policies.limit import AdaptiveLimit
+    from unbreakable.policies.priority import priority
     from unbreakable.policies.shadow import Shadow
     from unbreakable.policies.throttle import Throttle
     from unbreakable.simulation import QuantumSimulationEngine, QuantumStats, ScoreWeights, Speedup
@@ -134,20 +135,30 @@ __getattr__ = lazily.load(
     {
         "APINode": "unbreakable.nodes",
         "Ack": "unbreakable.nodes",
-        "AdaptiveTransport": "unbreakable.nodes",
         "AdaptiveLimit": "unbreakable.policies.limit",
+        "AdaptiveTransport": "unbreakable.nodes",
         "AgentNode": "unbreakable.nodes",
         "AgentResponse": "unbreakable.nodes",
+        "Backoff": "unbreakable.policies",
         "Batching": "unbreakable.nodes",
+        "Bulkhead": "unbreakable.policies",
         "CacheNode": "unbreakable.nodes",
+        "CircuitBreaker": "unbreakable.policies",
+        "Context": "unbreakable.policies",
         "DatabaseNode": "unbreakable.nodes",
         "Decision": "unbreakable.simulation.decision",
         "EngineStatus": "unbreakable.loops",
+        "Failure": "unbreakable.outcome",
+        "FractalNode": "unbreakable.fractal",
+        "Hedge": "unbreakable.policies",
+        "Knowledge": "unbreakable.fractal.memory",
         "KnowledgeBase": "unbreakable.nodes",
+        "LocalMemory": "unbreakable.fractal",
         "LoopState": "unbreakable.loops",
         "LoopStatus": "unbreakable.loops",
         "NodeStatus": "unbreakable.fractal.status",
         "OrchestratorNode": "unbreakable.nodes",
+        "Outcome": "unbreakable.outcome",
         "QuantumLoop": "unbreakable.loops",
         "QuantumLoopEngine": "unbreakable.loops",
         "QuantumSimulationEngine": "unbreakable.simulation",
@@ -155,22 +166,37 @@ __getattr__ = lazily.load(
         "QuantumSystem": "unbreakable.system",
         "QuantumWorkflow": "unbreakable.workflow",
         "Rating": "unbreakable.nodes",
+        "Retry": "unbreakable.policies",
+        "RetryBudget": "unbreakable.policies",
         "Rows": "unbreakable.nodes",
         "RunResult": "unbreakable.workflows",
         "RunStatus": "unbreakable.workflows",
         "ScoreWeights": "unbreakable.simulation",
         "Shadow": "unbreakable.policies.shadow",
+        "Slow": "unbreakable.policies",
         "Speedup": "unbreakable.simulation",
         "SqliteMemory": "unbreakable.knowledge",
+        "Stage": "unbreakable.outcome",
+        "State": "unbreakable.policies",
+        "Status": "unbreakable.outcome",
         "Step": "unbreakable.workflows",
         "StepState": "unbreakable.workflows",
+        "Strategy": "unbreakable.policies",
         "StreamNode": "unbreakable.nodes",
         "SystemStatus": "unbreakable.system",
         "Throttle": "unbreakable.policies.throttle",
+        "Timeout": "unbreakable.policies",
+        "Trace": "unbreakable.outcome",
         "Universe": "unbreakable.simulation.weigh",
+        "Verify": "unbreakable.fractal",
         "WorkflowStatus": "unbreakable.workflow",
+        "attempts": "unbreakable.blocks",
+        "current": "unbreakable.policies",
+        "errors": "",
+        "events": "",
         "incoming": "unbreakable.fractal.incoming",
         "outgoing": "unbreakable.fractal.outgoing",
+        "priority": "unbreakable.policies.priority",
         "record_trace": "unbreakable.observe.calls",
         "remedies": "",
         "testing": "",

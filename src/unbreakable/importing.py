@@ -65,3 +65,9 @@ def _others() -> list[Any]:
     locks = [lock for reference in references if (lock := reference()) is not None]
     me = threading.get_ident()
     return [lock for lock in locks if getattr(lock, "owner", me) != me and lock not in _in_vain]
+
+
+if hasattr(os, "register_at_fork"):
+    # Hooks before a fork run from the last to the first, and this module is loaded before all of ours that have any:
+    # imports are waited for when the others are through with their waiting, since whom they wait for may import.
+    os.register_at_fork(before=wait_for_imports)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from unbreakable.fractal import Chooser, FractalNode
-from unbreakable.fractal.settings import Settings
+from unbreakable.fractal import introduced
+
+if TYPE_CHECKING:  # there are no nodes yet
+    from unbreakable.fractal import Chooser
+    from unbreakable.fractal.settings import Settings
 
 
 def introduce() -> None:
-    """Let every node without an engine of its own be planned by the simulation."""
-    FractalNode.new_chooser = staticmethod(_simulating)
+    """Let every node without an engine of its own be planned by the simulation; before there are any."""
+    introduced.usual = _simulating
 
 
 def _simulating(settings: Settings) -> Chooser:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from unbreakable import importing as _  # noqa: F401 - a fork waits for who loads something
+
 
 def load(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of *package* whose names live in other modules; *homes* maps each name to its module.

@@ -8,8 +8,6 @@ import threading
 import weakref
 from typing import Any
 
-from unbreakable.importing import wait_for_imports
-
 FEW = 100  # references to locks that are gone, which are kept besides a quarter of those that live
 
 
@@ -96,7 +94,4 @@ def _open_all() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # Hooks before a fork run from the last to the first, and ours all need locks: imports are waited for when the
-    # others are through with their waiting, since whom they wait for may have something to import.
-    os.register_at_fork(before=wait_for_imports)
     os.register_at_fork(after_in_child=_open_all)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, Unpack, final, overload
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
-from unbreakable.fractal.operation import is_generator, qualified_name, takes_one
-from unbreakable.fractal.remedies import read_remedies
-from unbreakable.fractal.settings import check_hedge, check_names
 from unbreakable.introductions import introduce
-from unbreakable.outcome import Failure
-from unbreakable.policies.check import refuse
-from unbreakable.runtime import is_async, new_lock
 
-if TYPE_CHECKING:  # only type checkers read the table of keywords, and see a generator coming
-    from unbreakable.fractal.attempts import Attempts
+if TYPE_CHECKING:  # only type checkers read the table of keywords, and see doors and a generator coming
+    from unbreakable.fractal import AsyncProtected, SyncProtected
     from unbreakable.fractal.generators import AsyncGeneratorProtected
     from unbreakable.fractal.options import Common, Options
+    from unbreakable.outcome import Failure
 
     Empty: TypeAlias = list[Never] | dict[Never, Never] | set[Never]
 
@@ -54,7 +46,7 @@ class Plain:
     def __call__(self, function: Callable[P, T]) -> SyncProtected[P, T]: ...
     def __call__(self, function: Any) -> Any:
         """Return the protected *function*."""
-        return protected(function, self.name, self.options)
+        return _protected(function, self.name, self.options)
 
 
 class WithFallback(Generic[U_co]):
@@ -85,7 +77,7 @@ class WithFallback(Generic[U_co]):
     def __call__(self, function: Callable[P, T]) -> SyncProtected[P, T | U_co]: ...
     def __call__(self, function: Any) -> Any:
         """Return the protected *function*."""
-        return protected(function, self.name, self.options)
+        return _protected(function, self.name, self.options)
 
 
 @overload
@@ -185,7 +177,7 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     itself.
     """
     if callable(name) or isinstance(name, classmethod):
-        return protected(name, None, options)
+        return _protected(name, None, options)
     given: dict[str, Any] = dict(options)
     if fallback is not None:
         given["fallback"] = fallback
@@ -210,95 +202,11 @@ ORDER = (
 protect.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
-def protected(function: Any, name: str | None, options: Any) -> Any:
-    """Return *function* behind a door of its colour, with a node of its own."""
-    if not callable(function) and not isinstance(function, (classmethod, staticmethod)):
-        raise TypeError(f"protect() protects functions, not {function!r}")
-    if isinstance(function, FractalNode):
-        raise TypeError(f"{function.name} is a node, which is protected already: execute it, or make it an operation")
-    if isinstance(function, type):
-        raise TypeError(f"protect() protects functions, not classes: protect the methods of {function.__name__}")
-    own = qualified_name(function).replace("<locals>.", "")
-    check_names(name or own, options, protect)
-    if is_generator(function):
-        from unbreakable.fractal.generators import guard
+def _protected(function: Any, name: str | None, options: Any) -> Any:
+    """Return *function* behind a door; what that takes is loaded for the first one."""
+    from unbreakable.protected import protected
 
-        return guard(function, name or own, options)
-    from unbreakable.fractal.methods import fitted, outfit
-
-    given, method = fitted(function, name or own, options)
-    answer = given.get("fallback")
-    if answer is not None and is_async(answer) and not is_async(function):
-        raise refuse(f"{own}: the fallback of a plain function", "a plain function, too", answer)
-    if answer is not None:
-        takes_one(f"{own}: fallback", answer)
-    check_hedge(name or own, given.get("effects", "unknown"), given.get("hedge"))
-    remedies = read_remedies(name or own, given.pop("remedies", None))
-    node = FractalNode(name or own, **given)
-    outfit(node, function, method, remedies)  # what is declared is declared of this function
-    door: Any = (AsyncProtected if is_async(function) else SyncProtected)(function, node)
-    node.be_held_by(door)
-    return door
+    return protected(protect, function, name, options)
 
 
 introduce()  # the nodes that are made here, and by anybody who imports this library
-
-
-# ── the block form ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-MOST_PLACES = 1_000
-
-_places: OrderedDict[Any, FractalNode] = OrderedDict()
-_places_lock = new_lock()
-
-
-def attempts(name: str, **options: Unpack[Common]) -> Attempts:
-    """Guard a block of code that is not a function.
-
-    Write ``async for attempt in ub.attempts("name"): async with attempt: …``, or the same without async.
-
-    >>> tries = []
-    >>> for attempt in attempts("flaky block"):
-    ...     with attempt:
-    ...         tries.append(attempt.number)
-    ...         if len(tries) < 2:
-    ...             raise ConnectionError("again")
-    >>> tries
-    [1, 2]
-
-    Every place in your code that calls this has a node of its own for each set of settings that it calls this with; it
-    remembers and learns from call to call.  Functions (``validate``, ``key``, ``remedies``) are those of the call at
-    hand and may use its variables: ``validate`` and ``key`` take nothing here.  The last failure is raised.
-    No item is handed on from within the block: an async one with a ``yield`` in it is refused with a RuntimeError when
-    it begins, since its limits would cut whoever has the item; see docs/generators.md.
-    """
-    from unbreakable.fractal.attempts import Attempts  # when there are blocks
-    from unbreakable.fractal.own import BlockNode, Own
-
-    frame = sys._getframe(1)  # noqa: SLF001 - the place decides which node it is
-    given: dict[str, Any] = {**options}
-    if given.get("hedge") is None:  # learned, and learned is that a block cannot run twice at once
-        given["hedge"] = False
-    check_names(name, options, attempts)
-    own = Own(name, given)
-    place = (name, frame.f_code, frame.f_lasti, own.sort, *_plain(given))
-    with _places_lock:
-        node = _places.get(place) or _places.setdefault(place, BlockNode(name, **given, **own.settings()))
-        _places.move_to_end(place)
-        dropped = [_places.popitem(last=False)[1] for _ in range(len(_places) - MOST_PLACES)]
-    for each in dropped:
-        each.aclose_sync()
-    return Attempts(node, own)
-
-
-def _plain(options: Any) -> list[tuple[str, Any]]:
-    """Return the options that nodes are told apart by; what cannot be compared is refused by whoever checks it."""
-    plain: list[tuple[str, Any]] = []
-    for name, value in sorted(options.items()):
-        try:
-            hash(value)
-        except TypeError:
-            plain.append((name, type(value)))
-        else:
-            plain.append((name, "a function" if callable(value) else value))
-    return plain

@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.real
 
 MOST_SECONDS = 0.025
+MOST_TO_PROTECT = 0.045  # seconds with what the first protected function loads, the machinery of calls
 ASYNCIO_SECONDS = 0.045  # asyncio's own import where the bound was set: a slower machine is given more
 MOST_TRIES = 60  # of which the best counts: noise only ever adds
 HEAVY = {"numpy", "click", "httpx2", "sqlite3", "_sqlite3", "sqlalchemy"}
@@ -26,18 +27,32 @@ before = set(sys.modules)
 start = time.process_time()
 import unbreakable
 seconds = time.process_time() - start
-print(json.dumps({"seconds": seconds, "asyncio": asyncio_seconds, "loaded": sorted(set(sys.modules) - before)}))
+unbreakable.protect(lambda: None)
+protecting = time.process_time() - start
+loaded = sorted(set(sys.modules) - before)
+print(json.dumps({"asyncio": asyncio_seconds, "import": seconds, "protect": protecting, "loaded": loaded}))
 """
 
 
 def import_once() -> dict:
-    """Import the library in a new interpreter, and return what that cost and loaded."""
+    """Import the library in a new interpreter and protect a function, and return what that cost and loaded."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     child = subprocess.run([sys.executable, "-c", CHILD], env=environment, check=True, capture_output=True, timeout=60)
     return json.loads(child.stdout)
 
 
-def test_import_loads_nothing_heavy():
+def least_of(what: str, bound: float) -> float:
+    """Return the least CPU time that was measured, by a machine as fast as the one that bounds were set on."""
+    best = float("inf")
+    for _ in range(MOST_TRIES):
+        once = import_once()
+        best = min(best, once[what] / max(1.0, once["asyncio"] / ASYNCIO_SECONDS))
+        if best <= bound:
+            break
+    return best
+
+
+def test_nothing_heavy_is_loaded():
     """Neither numpy nor a client, a command line or a database is loaded before somebody needs it."""
     loaded = {name.partition(".")[0] for name in import_once()["loaded"]}
 
@@ -47,11 +62,9 @@ def test_import_loads_nothing_heavy():
 
 def test_import_is_cheap():
     """The import costs at most 25 ms of CPU beyond asyncio's."""
-    best = float("inf")
-    for _ in range(MOST_TRIES):
-        once = import_once()
-        best = min(best, once["seconds"] / max(1.0, once["asyncio"] / ASYNCIO_SECONDS))
-        if best <= MOST_SECONDS:
-            break
+    assert least_of("import", MOST_SECONDS) <= MOST_SECONDS
 
-    assert best <= MOST_SECONDS
+
+def test_the_first_protected_function_is_cheap():
+    """The import and the first function that is protected cost at most 45 ms of CPU together."""
+    assert least_of("protect", MOST_TO_PROTECT) <= MOST_TO_PROTECT

@@ -40,6 +40,7 @@ COLLECTIONS_ONE_AFTER_THE_OTHER = """
 import contextvars, gc
 import unbreakable as ub
 
+ub.protect(print)  # what sets variables is loaded for the first call that is protected, and sees to collections
 variable = contextvars.ContextVar("variable")
 others = [contextvars.ContextVar(f"other {n}") for n in range(40)]
 for other in others:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from unbreakable.events import CircuitOpened, Event
-from unbreakable.fractal import learning, telling
+from unbreakable.fractal import introduced, learning, telling
 from unbreakable.fractal.belonging import Belonging
 from unbreakable.fractal.family import Family
 from unbreakable.fractal.layers import layers
@@ -65,7 +65,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
     """
 
     #: Makes the choosers of nodes that are given none; the door of the house puts the simulation here.
-    new_chooser: Callable[[Settings], Chooser] = Tuner
+    new_chooser: Callable[[Settings], Chooser] = staticmethod(introduced.usual or Tuner)
     layers = staticmethod(layers)  #: what goes around a call, and what makes one attempt of it
     pursue = staticmethod(pursue)
     of_method: Method | None = None  #: what is known of the protected function as one
