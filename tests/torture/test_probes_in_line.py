@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import httpx2
 import pytest
 
 import unbreakable as ub
@@ -70,3 +71,30 @@ def test_a_probe_goes_on_with_its_parts_when_others_have_been_given_its_permit()
     with virtual_time():
         asyncio.run(story())
     assert 20 == ends[True, True]
+
+
+def test_requests_inside_an_operation_that_a_node_carries_out_are_parts_of_it():
+    """They have other effects than it, and so targets of their own, with one circuit for all of them."""
+    is_up = False
+
+    def answer(request):
+        if not is_up:
+            raise httpx2.ConnectError("down")
+        return httpx2.Response(200, json=request.method)
+
+    transport = httpx2.MockTransport(answer)
+    api = ub.APINode("http://localhost", transport=transport, breaker=ub.CircuitBreaker(1, rest=1.0), retry=False)
+
+    async def order(ctx):
+        return [await api.make_request(), await api.make_request(method="POST")]
+
+    async def story():
+        nonlocal is_up
+        first, is_up = await api.execute(order), True
+        await sleep(1.0)
+        second = await api.execute(order)
+        await api.aclose()
+        return first.ok, second.value, api.breaker.state
+
+    with virtual_time():
+        assert (False, ["GET", "POST"], "closed") == asyncio.run(story())

@@ -131,9 +131,12 @@ class Context(Bounded):
 
     @property
     def around(self) -> Context | None:
-        """Return the attempt that this call is a part of, if it goes to the same target, as where one calls itself."""
+        """Return the attempt that this call is a part of, if it goes to the same target, as where one calls itself.
+
+        What a node does of other effects, or for others, has a target of its own, with the same circuit.
+        """
         scope = self.parent
-        while scope is not None and not (scope.live and getattr(scope, "target", None) is self.target):
+        while scope is not None and not (scope.live and _circuit_of(scope) is self.target.circuit):
             scope = scope.parent
         return scope
 
@@ -299,6 +302,12 @@ class Context(Bounded):
         """Say to the attempt around this call that it was given a fallback's answer, or what was made of one."""
         if self.parent is not None:
             self.parent.makeshift = True
+
+
+def _circuit_of(scope: Context) -> Any:
+    """Return the circuit of the target that *scope* goes to, None if it goes to none."""
+    target = getattr(scope, "target", None)
+    return None if target is None else target.circuit
 
 
 def current() -> Context | None:
