@@ -147,12 +147,11 @@ class Preset(Record):
     def __init__(self, *values: Any, **fields: Any) -> None:
         if values:
             self._place(values, fields)
-        given = {**self.defaults, **fields}
-        if len(given) != len(self.fields):
-            self._refuse(given)
         own = self.__dict__
-        for name in self.fields:
-            own[name] = given[name]
+        own.update(self.defaults)
+        own.update(fields)
+        if len(own) != len(self.fields):
+            self._refuse(own)
         self.__post_init__()
 
     def _place(self, values: tuple[Any, ...], fields: dict[str, Any]) -> None:
