@@ -8,49 +8,44 @@ are repeated as can be paid.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from unbreakable.policies import Plan
-from unbreakable.simulation.attempts import ONCE
+from unbreakable.simulation.manner import Manner
 
 
 class Calls(NamedTuple):
-    """Hold what calls under a plan come to: how likely they end well after how long, in all, and their requests."""
+    """Hold what becomes of calls: how likely they end well after how long, in all, and their requests."""
 
     mass: Any
     success: float
     load: float
 
-    def lacks(self, plan: Plan) -> float:
-        """Return by how many requests a call what is sent is more than what the budget of *plan* lets calls earn."""
-        return -math.inf if plan.budget is None else self.load - 1.0 - plan.budget.ratio * self.success
+    def lacks(self, manner: Manner) -> float:
+        """Return by how many requests a call what is sent is more than calls that are made in that *manner* earn."""
+        return self.load - 1.0 - manner.ratio * self.success
 
 
-def afforded(
-    plans: Sequence[Plan], found: Sequence[Calls], play: Callable[[list[Plan]], list[Calls]]
-) -> dict[int, Calls]:
-    """Return what calls come to of which not all are made as planned, by the places of their *plans*.
+def afforded(found: dict[Manner, Calls], play: Callable[[list[Manner]], list[Calls]]) -> list[Calls]:
+    """Return what becomes of calls of which not all are made as they should be, and of others as *found*.
 
-    *found* is what would be without a budget; *play* returns the same of other plans.
+    *found* is what would be without a budget; *play* returns the same of calls that are made in other manners.
     """
-    dear = [place for place, plan in enumerate(plans) if found[place].lacks(plan) > 0.0]
+    dear = {manner: calls for manner, calls in found.items() if calls.lacks(manner) > 0.0}
     if not dear:
-        return {}
-    plain = [plans[place] if plans[place].hedge is None else replace(plans[place], hedge=None) for place in dear]
-    cheaper = play([*plain, *(replace(plan, retry=ONCE) for plan in plain)])
-    return {
-        place: _mixed(plans[place], cheaper[number + len(dear)], cheaper[number], found[place])
-        for number, place in enumerate(dear)
+        return list(found.values())
+    cheaper = play([manner.plain() for manner in dear] + [manner.once() for manner in dear])
+    mixed = found | {
+        manner: _mixed(manner, once, plain, full)
+        for (manner, full), plain, once in zip(dear.items(), cheaper, cheaper[len(dear) :], strict=False)
     }
+    return list(mixed.values())
 
 
-def _mixed(plan: Plan, once: Calls, plain: Calls, full: Calls) -> Calls:
-    """Return what calls come to of which as many are made as planned as can be paid."""
-    low, high = (plain, full) if plain.lacks(plan) <= 0.0 else (once, plain)
-    lacking, beyond = low.lacks(plan), high.lacks(plan)
+def _mixed(manner: Manner, once: Calls, plain: Calls, full: Calls) -> Calls:
+    """Return what becomes of calls of which as many are made in that *manner* as can be paid."""
+    low, high = (plain, full) if plain.lacks(manner) <= 0.0 else (once, plain)
+    lacking, beyond = low.lacks(manner), high.lacks(manner)
     share = lacking / (lacking - beyond)
 
     def between(one: Any, other: Any) -> Any:

@@ -13,42 +13,36 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unbreakable.policies import Plan, Retry
-from unbreakable.policies.effects import may_run_twice_at_once
+from unbreakable.simulation.manner import Kind, Manner
 from unbreakable.simulation.model import FOR_EVER, POINTS, Model
-from unbreakable.simulation.universes import BELOW_ONE, LATER, MOST_COPIES, Universes
+from unbreakable.simulation.universes import BELOW_ONE, Universes
 
-ONCE = Retry(1)  # the settings of repeats where there are none
-_LITTLE = np.float32(1e-9)
+_LITTLE = 1e-9
+_FOR_EVER = np.array([FOR_EVER])
+_Begun = tuple[float, float, bool]  # see ``_begun``
+_NEVER: _Begun = (math.inf, math.inf, False)
 
 
 class Kinds(NamedTuple):
-    """Hold the kinds of attempts that plans make, those with most requests beside the first one first."""
+    """Hold the kinds of attempts that are made, those with most requests beside the first one first."""
 
     hard: Any  # (kinds, 1): seconds after which a request is cut
     starts: Any  # (requests beside, kinds, 1): when each begins, rising; for ever if it does not
+    later: Any  # the same of later attempts: limits double, and there is at least the second one
     repeats: Any  # (requests beside, kinds, 1): whether it is the next attempt, and no copy
-    doubles: list[bool]  # whether any of them is, for each request beside
     soonest: list[float]  # when each of these begins at the earliest
     having: list[int]  # how many kinds have that request beside the first one
-    deadline: float
-    numbers: dict[tuple[Any, ...], int]  # by ``_kind``
-    sorts: dict[tuple[Any, ...], int]  # the same of each sort of plan that was seen, see ``_sort``
+    numbers: dict[Kind, int]
     cut: bool  # whether any request is cut before the deadline
     quiet: float  # for how many seconds nothing happens to a request, whatever its kind
 
-    def has(self, plan: Plan) -> bool:
-        """Return whether attempts under *plan* are of one of these kinds."""
-        return _sort(plan) in self.sorts or _kind(plan, self.deadline) in self.numbers
+    def has(self, manner: Manner) -> bool:
+        """Return whether attempts that are made in this *manner* are of one of these kinds."""
+        return manner.kind in self.numbers
 
-    def of(self, plans: Sequence[Plan]) -> Any:
-        """Return the number of each plan's kind."""
-        return np.array([self.number(plan) for plan in plans])
-
-    def number(self, plan: Plan) -> int:
-        """Return the number of the kind of attempts under *plan*."""
-        known = self.sorts.get(_sort(plan))
-        return self.numbers[_kind(plan, self.deadline)] if known is None else known
+    def of(self, manners: Sequence[Manner]) -> Any:
+        """Return the number of the kind of attempts that are made in each of these *manners*."""
+        return np.array([self.numbers[manner.kind] for manner in manners])
 
 
 class Races(NamedTuple):
@@ -65,62 +59,32 @@ class Races(NamedTuple):
     over: Any
 
 
-def kinds_of(plans: Sequence[Plan], deadline: float) -> Kinds:
-    """Return the kinds of attempts that *plans* make."""
-    found = {_sort(plan): plan for plan in plans}
-    of_sort = {sort: _kind(plan, deadline) for sort, plan in found.items()}
-    kinds = sorted(dict.fromkeys(of_sort.values()), key=lambda kind: -len(kind[1]))
-    number = {kind: place for place, kind in enumerate(kinds)}
-    slots = range(len(kinds[0][1]))
-    begun = [[times[slot] if len(times) > slot else (math.inf, False) for _, times in kinds] for slot in slots]
-    starts = [[start for start, _ in row] for row in begun]
-    soonest, hardest = [min(each) for each in starts], min([hard for hard, _ in kinds])
+def kinds_of(manners: Sequence[Manner], deadline: float) -> Kinds:
+    """Return the kinds of attempts that are made in these *manners*."""
+    begun = {kind: _begun(kind, deadline) for kind in dict.fromkeys([manner.kind for manner in manners])}
+    kinds = sorted(begun, key=lambda kind: -len(begun[kind]))
+    most = len(begun[kinds[0]])
+    slots = list(zip(*[begun[kind] + [_NEVER] * (most - len(begun[kind])) for kind in kinds], strict=True))
+    table = np.array(slots, np.float32).reshape(most, len(kinds), 3, 1)
+    hard, soonest = [min(kind[0], deadline) for kind in kinds], [min(slot)[0] for slot in slots]
     return Kinds(
-        hard=np.array([[hard] for hard, _ in kinds], np.float32),
-        starts=np.array(starts, np.float32)[..., None],
-        repeats=np.array([[is_repeat for _, is_repeat in row] for row in begun], bool)[..., None],
-        doubles=[any(is_repeat for _, is_repeat in row) for row in begun],
+        hard=np.array(hard, np.float32)[:, None],
+        starts=table[:, :, 0],
+        later=table[:, :, 1],
+        repeats=table[:, :, 2] > 0,
         soonest=soonest,
-        having=[sum([len(times) > slot for _, times in kinds]) for slot in slots],
-        deadline=deadline,
-        numbers=number,
-        sorts={sort: number[kind] for sort, kind in of_sort.items()},
-        cut=hardest < deadline,
-        quiet=min([hardest, *soonest]),
+        having=[sum([start < math.inf for start, _, _ in slot]) for slot in slots],
+        numbers={kind: place for place, kind in enumerate(kinds)},
+        cut=min(hard) < deadline,
+        quiet=min(hard + soonest),
     )
 
 
-def _sort(plan: Plan) -> tuple[Any, ...]:
-    """Return what is the same of plans whose attempts are of one kind: the very same policies, and who may follow."""
-    return id(plan.timeout), id(plan.hedge), plan.effects, min(LATER, attempts_of(plan) - 1)
-
-
-def _kind(plan: Plan, deadline: float) -> tuple[float, tuple[tuple[float, bool], ...]]:
-    """Return when a request is cut, and when those beside the first one begin, each with whether it is a repeat."""
-    soft, copied = soft_limit(plan), first_copy(plan)
-    hard = plan.timeout.seconds if plan.timeout is not None and soft == math.inf else deadline
-    starts = list[tuple[float, bool]]()
-    if plan.hedge is not None:
-        starts += [(number * copied, False) for number in range(1, min(MOST_COPIES, 1 + plan.hedge.most))]
-    if soft < deadline:
-        starts += [(soft * (2**number - 1), True) for number in range(1, 1 + min(LATER, attempts_of(plan) - 1))]
-    return min(hard, deadline), tuple(sorted([start for start in starts if start[0] < deadline]))
-
-
-def soft_limit(plan: Plan) -> float:
-    """Return after how many seconds the next attempt begins beside a late first one; infinite if none does."""
-    limit = plan.timeout
-    return limit.seconds if limit is not None and limit.learned and may_run_twice_at_once(plan.effects) else math.inf
-
-
-def first_copy(plan: Plan) -> float:
-    """Return after how many seconds a request is copied first; infinite if it is not."""
-    return plan.hedge.after if plan.hedge is not None and may_run_twice_at_once(plan.effects) else math.inf
-
-
-def attempts_of(plan: Plan) -> int:
-    """Return how many attempts *plan* makes at most."""
-    return 1 if plan.retry is None or plan.effects == "once" else plan.retry.attempts
+def _begun(kind: Kind, deadline: float) -> list[_Begun]:
+    """Return when requests begin beside the first one, and when beside later ones, and whether they are repeats."""
+    _, copied, followed = kind
+    copies, repeats = [(start, start, False) for start in copied], [(start, 2.0 * start, True) for start in followed]
+    return sorted([each for each in copies + repeats if each[0] < deadline])
 
 
 def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequence[float]) -> Races:
@@ -139,9 +103,9 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
     mine, hard, (bad, later) = own.take(at), kinds.hard, at.searchsorted((good, good + failed))
     best = np.empty((len(hard), len(at)), np.float32)
     best[:] = np.where(mine <= (hard if kinds.cut else hard[0]), mine, FOR_EVER)
-    best[:, bad:later] = FOR_EVER
     sent, over, ends = np.zeros(best.shape, np.float32), best, best
     if kinds.cut or bad < later:  # else nobody asks when all have ended, and who has ended has won
+        best[:, bad:later] = FOR_EVER
         over = np.minimum(mine, hard)
         ends = over.copy()
     told = slice(None) if kinds.cut else slice(bad, later)
@@ -152,7 +116,7 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
     for slot, having in enumerate(kinds.having[:slots]):
         start, length, last = _starts(kinds, slot, later, len(at)), lengths[slot], lasts[slot]
         going = ends[:having] > start
-        if bad < later and kinds.doubles[slot]:  # what fails is repeated, late or not: ``repeats`` tells when
+        if bad < later:  # what fails is repeated, late or not: ``repeats`` tells when
             going[:, bad:later] &= (best[:having, bad:later] < FOR_EVER) | ~kinds.repeats[slot, :having]
         sent[:having] += going
         if ends is not best:
@@ -170,15 +134,14 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
 def _starts(kinds: Kinds, slot: int, later: int, columns: int) -> Any:
     """Return when requests of that *slot* begin, a column for all where nothing differs.
 
-    Limits double with each attempt: in the columns from *later* on there is at least the second one.
+    From the column *later* on they are beside later attempts.
     """
     having = kinds.having[slot]
-    starts, repeats = kinds.starts[slot, :having], kinds.repeats[slot, :having]
-    if later >= columns or not kinds.doubles[slot]:
+    starts = kinds.starts[slot, :having]
+    if later >= columns:
         return starts
     found = np.empty((having, columns), np.float32)
-    found[:, :later] = starts
-    found[:, later:] = np.where(repeats, 2 * starts, starts)
+    found[:, :later], found[:, later:] = starts, kinds.later[slot, :having]
     return found
 
 
@@ -197,14 +160,12 @@ def _beside(
     if not any(chances):
         lengths = _drawn(model, met, luck, at)
         return lengths, lengths
-    fails = _filled(chances, counts)
-    place = luck / np.maximum(1 - fails, _LITTLE)
-    bad = place >= 1
-    lasts = _drawn(model, met, np.minimum(place, BELOW_ONE), at)
-    lengths = np.where(bad, FOR_EVER, lasts)
+    well = _filled([max(1.0 - chance, _LITTLE) for chance in chances], counts)
+    lengths = lasts = _drawn(model, met, luck / well, at)
     if ends:
-        place = np.clip((luck - (1 - fails)) / np.maximum(fails, _LITTLE), 0, BELOW_ONE)
-        lasts = np.where(bad, model.faults.take((place * POINTS).astype(np.intp)), lasts)
+        fails = _filled([max(chance, _LITTLE) for chance in chances], counts)
+        place = np.clip((luck - well) / fails, 0, BELOW_ONE)
+        lasts = np.where(luck < well, lengths, model.faults.take((place * POINTS).astype(np.intp)))
     return lengths, lasts
 
 
@@ -218,10 +179,15 @@ def _filled(values: Sequence[float], counts: Sequence[int]) -> Any:
 
 
 def _drawn(model: Model, met: Universes, place: Any, at: Any) -> Any:
-    """Return the answers at these places; the requests of one call tend to be of the same sort as its first one."""
+    """Return the answers at these places, which never come from 1 on.
+
+    The requests of one call tend to be of the same sort as its first one.
+    """
     if model.alike:
-        place = np.minimum(_of_a_sort(model, place, met.first[at]), BELOW_ONE)
-    return model.answers.take((place * np.float32(POINTS)).astype(np.intp))
+        alike = _of_a_sort(model, np.minimum(place, BELOW_ONE), met.first[at])
+        place = np.where(place < 1, np.minimum(alike, BELOW_ONE), place)
+    answers = np.concatenate([model.answers, _FOR_EVER])
+    return answers.take((place * np.float32(POINTS)).astype(np.intp), mode="clip")
 
 
 def _of_a_sort(model: Model, place: Any, first: Any) -> Any:

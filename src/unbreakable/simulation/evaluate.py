@@ -12,32 +12,28 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from unbreakable.policies import Plan
 from unbreakable.simulation.affordable import Calls, afforded
-from unbreakable.simulation.attempts import attempts_of, kinds_of, race
+from unbreakable.simulation.attempts import kinds_of, race
 from unbreakable.simulation.durations import Durations
+from unbreakable.simulation.manner import NONE, Manner, manners
 from unbreakable.simulation.model import FOR_EVER, Model
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.simulation.repeats import Failed, Later, repeated
-from unbreakable.simulation.universes import MOST_ATTEMPTS, UNIVERSES, universes
+from unbreakable.simulation.universes import UNIVERSES, universes
 
 LONG = 1e9  # seconds: no deadline
-NONE = np.float32(0.0)
+NOTHING = np.float32(0.0)
 
 
 def evaluate(model: Model, plans: Sequence[Plan], deadline: float, count: int = UNIVERSES) -> list[Prediction]:
     """Return what each of *plans* would do to calls that have *deadline* seconds, played in *count* universes."""
-    return Played(model, plans, deadline, count).told(plans)
-
-
-def _settings(plan: Plan) -> tuple[Any, ...]:
-    """Return what is the same of plans that differ in nothing but their names: the very same policies."""
-    return id(plan.retry), id(plan.timeout), id(plan.hedge), id(plan.budget), plan.effects
+    ways = manners(plans, deadline)
+    return Played(model, ways, deadline, count).told(ways)
 
 
 def _prediction(success: float, load: float, quantiles: list[float]) -> Prediction:
@@ -46,18 +42,18 @@ def _prediction(success: float, load: float, quantiles: list[float]) -> Predicti
 
 
 class Played:
-    """Play the first attempts of calls under *plans*, and tell of these plans.
+    """Play the first attempts of calls that are made in some *manners*, and tell what becomes of these calls.
 
     It also tells of others whose attempts are of the same kinds, up to so many *attempts*.
     """
 
     def __init__(
-        self, model: Model, plans: Sequence[Plan], deadline: float, count: int = UNIVERSES, *, attempts: int = 1
+        self, model: Model, manners: Sequence[Manner], deadline: float, count: int = UNIVERSES, *, attempts: int = 1
     ) -> None:
-        self.model, self.plans, self.deadline = model, plans, min(deadline, LONG)
-        self.kinds = kinds_of(plans, self.deadline)
+        self.model, self.deadline = model, min(deadline, LONG)
+        self.kinds = kinds_of(manners, self.deadline)
         self.met = met = universes(count, cuts=self.kinds.cut)
-        self.most = min(MOST_ATTEMPTS, max(attempts, *map(attempts_of, plans)))
+        self.most = max(attempts, *[manner.attempts for manner in manners])
         self.fails = bool(model.fails) or self.kinds.cut
         columns = count + self.fails * (met.failed + (self.most - 1) * met.pauses.shape[1])
         bad = model.bad_after_failure
@@ -66,64 +62,58 @@ class Played:
         self.races = race(model, self.kinds, met, columns, (beside_good, self.again, after))
         shortest = min(float(model.answers[0]), float(model.faults[0]))
         self.durations = Durations(shortest, self.deadline, len(self.kinds.hard))
-        self.known: dict[tuple[Any, ...], Calls] = {}  #: what was played, by policies
+        self.known: dict[Manner, Calls] = {}  #: what was played
         self.load = self._good()
         if self.fails:
             self.failed = self._failed()
 
-    def plays(self, plan: Plan) -> bool:
-        """Return whether it can tell of *plan*."""
-        return attempts_of(plan) <= self.most and self.kinds.has(plan)
+    def plays(self, manner: Manner) -> bool:
+        """Return whether it can tell of calls that are made in this *manner*."""
+        return manner.attempts <= self.most and self.kinds.has(manner)
 
-    def told(self, plans: Sequence[Plan]) -> list[Prediction]:
-        """Return what each of *plans* would do to calls."""
-        settings = [_settings(plan) for plan in plans]
-        different = dict(zip(settings, plans, strict=True))
-        played = list(different.values())
-        plain = [replace(plan, hedge=None) for plan in played if self._may_be_dear(plan)]
-        mass = self.play(different | {_settings(plan): plan for plan in plain if self.plays(plan)})[: len(played)]
-        found = [self.known[each] for each in different]
-        load = [calls.load for calls in found]
-        cheaper = afforded(played, found, self._all_known)
-        mass = mass.copy() if cheaper else mass  # its rows are what is known
-        for place, calls in cheaper.items():
-            mass[place], load[place] = calls.mass, calls.load
-        success, quantiles = self.durations.summary(mass)
-        told = dict(zip(different, zip(success.tolist(), load, quantiles.tolist(), strict=True), strict=True))
-        return [_prediction(*told[each]) for each in settings]
+    def told(self, manners: Sequence[Manner]) -> list[Prediction]:
+        """Return what becomes of calls in each of the *manners*, as many of them as can be paid."""
+        different = list(dict.fromkeys(manners))
+        dear = [manner for manner in different if self._may_be_dear(manner)]
+        cheaper = [each for manner in dear for each in (manner.plain(), manner.once()) if self.plays(each)]
+        self._play(list(dict.fromkeys(different + cheaper)))
+        calls = afforded({manner: self.known[manner] for manner in different}, self.play)
+        success, quantiles = self.durations.summary(np.array([each.mass for each in calls]))
+        figures = zip(success.tolist(), [each.load for each in calls], quantiles.tolist(), strict=True)
+        told = dict(zip(different, itertools.starmap(_prediction, figures), strict=True))
+        return [told[manner] for manner in manners]
 
-    def play(self, plans: dict[tuple[Any, ...], Plan]) -> Any:
-        """Return how likely calls end well after how long, a row for each plan, and keep it by their settings."""
-        found = list(plans.values())
-        kind, more = self.kinds.of(found), None
-        load, attempts = self.load[kind], [min(self.most, attempts_of(plan)) for plan in found]
+    def play(self, manners: Sequence[Manner]) -> list[Calls]:
+        """Return what would become of calls in each of the *manners* without a budget; play what is not known yet."""
+        new = [manner for manner in dict.fromkeys(manners) if manner not in self.known]
+        if all(map(self.plays, new)):
+            self._play(new)
+        else:
+            player = Played(self.model, new, self.deadline, len(self.met.weights))
+            player._play(new)
+            self.known |= player.known
+        return [self.known[manner] for manner in manners]
+
+    def _play(self, manners: list[Manner]) -> None:
+        """Keep what becomes of calls in each of the *manners*, which are of these kinds."""
+        if not manners:
+            return
+        kind, more = self.kinds.of(manners), None
+        load, attempts = self.load[kind], [manner.attempts for manner in manners]
         if self.fails and max(attempts) > 1:
-            more = repeated(self.model, self.met, found, attempts, kind, self.failed, self.later, self.deadline)
+            more = repeated(self.model, self.met, manners, attempts, kind, self.failed, self.later, self.deadline)
             load = load + more.load
         mass = self.durations.mass(kind, more)
         rows = zip(mass, mass.sum(axis=1).tolist(), load.tolist(), strict=True)
-        self.known.update(zip(plans, itertools.starmap(Calls, rows), strict=True))
-        self.plans = [*self.plans, *found]  # whose policies are known by their identity while they are kept
-        return mass
+        self.known.update(zip(manners, itertools.starmap(Calls, rows), strict=True))
 
-    def _all_known(self, plans: Sequence[Plan]) -> list[Calls]:
-        """Return what calls under *plans* come to; what is known of the very same policies is not played again."""
-        settings = [_settings(plan) for plan in plans]
-        new = {each: plan for each, plan in zip(settings, plans, strict=True) if each not in self.known}
-        if new:
-            here, found = all(map(self.plays, new.values())), list(new.values())
-            player = self if here else Played(self.model, found, self.deadline, len(self.met.weights))
-            player.play(new)
-            self.known, self.plans = self.known | player.known, [*self.plans, *player.plans]
-        return [self.known[each] for each in settings]
-
-    def _may_be_dear(self, plan: Plan) -> bool:
-        """Return whether *plan* may cost more than is earned, so that it is wanted what it comes to without copies."""
-        if plan.hedge is None or plan.budget is None or not self.fails:
+    def _may_be_dear(self, manner: Manner) -> bool:
+        """Return whether calls may cost more than is earned: then it is wanted what comes of them without copies."""
+        if not self.fails or (manner.attempts == 1 and manner.copied == NONE) or manner.ratio == math.inf:
             return False
-        repeats = sum(self.again**number for number in range(min(self.most, attempts_of(plan)) - 1))
-        load = self.load.item(self.kinds.number(plan)) * (1.0 + self.model.fails * repeats)
-        return bool(load - 1.0 > plan.budget.ratio * (1.0 - self.model.fails))
+        repeats = sum([self.again**number for number in range(manner.attempts - 1)])
+        load = self.load.item(self.kinds.numbers[manner.kind]) * (1.0 + self.model.fails * repeats)
+        return bool(load - 1.0 > manner.ratio * (1.0 - self.model.fails))
 
     def _good(self) -> Any:
         """Take in good first attempts; return how many requests calls make that have one, times their share."""
@@ -147,12 +137,12 @@ class Played:
         if end > begin:
             at, best = races.at[begin:end] - count, races.best[:, begin:end]
             self.durations.of_kinds(best, np.full(len(at), weight))
-            clock[:, at], chance[:, at] = races.over[:, begin:end], np.where(best < FOR_EVER, NONE, weight)
+            clock[:, at], chance[:, at] = races.over[:, begin:end], np.where(best < FOR_EVER, NOTHING, weight)
             self.load += weight * races.sent[:, begin:end].sum(axis=1)
         if kinds.cut and begin:
             raced = np.minimum(races.at[:begin].searchsorted(met.cut), begin - 1)
             here = (races.best[:, raced] == FOR_EVER) & (races.at[raced] == met.cut) & (kinds.hard < self.deadline)
-            chance[:, failed:] = np.where(here, (1 - fails) * met.weights_of_cut, NONE)
+            chance[:, failed:] = np.where(here, (1 - fails) * met.weights_of_cut, NOTHING)
             clock[:, failed:] = races.over[:, raced]
         return Failed(chance, clock)
 
@@ -177,6 +167,5 @@ class Played:
             )
         sent = np.zeros(best.shape, np.float32)
         sent[:, at] = races.sent[:, begin:]
-        sending = races.sent[:, begin:].any(axis=1).repeat(self.most - 1)
         own = races.own[first:].reshape(-1, columns)
-        return Later(self.most - 1, own, best.reshape(-1, columns), sent.reshape(-1, columns), sending, late, over)
+        return Later(self.most - 1, own, best.reshape(-1, columns), sent.reshape(-1, columns), late, over)

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unbreakable.policies import Plan
-from unbreakable.simulation.attempts import ONCE, first_copy, soft_limit
 from unbreakable.simulation.durations import Repeats
+from unbreakable.simulation.manner import Manner
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.universes import Universes
 
@@ -31,15 +30,13 @@ class Later(NamedTuple):
     """Hold how later attempts go, a row for each kind and each of its *most* repeats.
 
     ``own`` is how long answers take that nothing is beside, a row for each repeat.  ``sent`` are how many requests are
-    made beside them, nowhere any but in rows that are *sending*; *late* and *over*, whether and when they are cut, are
-    None where none is.
+    made beside them; *late* and *over*, whether and when they are cut, are None where none is.
     """
 
     most: int
     own: Any
     best: Any
     sent: Any
-    sending: Any
     late: Any
     over: Any
 
@@ -59,7 +56,7 @@ class _Rows(NamedTuple):
     plan: Any
     number: Any  # 0 for the first repeat
     again: list[tuple[slice, slice]]  # of each later number, the rows of those before them, and their own
-    failures: list[tuple[int, int]]  # the plan of each, and how many attempts have failed before
+    repeats: list[tuple[int, int]]  # the plan of each, and its number
 
 
 @functools.lru_cache
@@ -69,20 +66,20 @@ def _rows(attempts: tuple[int, ...]) -> _Rows:
     having = [sum(each > number for each in attempts) for number in range(1, max(attempts))]
     begins = [0, *itertools.accumulate(having)]
     steps = zip(begins, begins[1:], having[1:], strict=False)
-    failures = [(plan, number) for number, many in enumerate(having, 1) for plan in plans[:many]]
+    repeats = [(plan, number) for number, many in enumerate(having) for plan in plans[:many]]
     return _Rows(
         first=having[0],
-        plan=np.array([plan for plan, _ in failures]),
-        number=np.array([number - 1 for _, number in failures]),
+        plan=np.array([plan for plan, _ in repeats]),
+        number=np.array([number for _, number in repeats]),
         again=[(slice(begin, begin + plans), slice(middle, middle + plans)) for begin, middle, plans in steps],
-        failures=failures,
+        repeats=repeats,
     )
 
 
 def repeated(
     model: Model,
     met: Universes,
-    plans: Sequence[Plan],
+    manners: Sequence[Manner],
     attempts: Sequence[int],
     kind: Any,
     failed: Failed,
@@ -95,16 +92,16 @@ def repeated(
     """
     rows = _rows(tuple(attempts))
     where = kind.take(rows.plan) * later.most + rows.number  # the rows of what is told of kinds
-    kind, late, copies = kind.take(rows.plan[: rows.first]), None, _copies(model, met, plans, rows)
+    kind, late, copies = kind.take(rows.plan[: rows.first]), None, _copies(model, met, manners, rows)
     lasts = _lasts(model, met, rows, where, later, copies)
-    start = _apart(met, plans, rows, failed.clock.take(kind, axis=0), lasts, deadline)
+    start = _apart(met, manners, rows, failed.clock.take(kind, axis=0), lasts, deadline)
     likely = _likely(model, start, rows)
     for before, after in rows.again:
         start[after] += start[before]
     chance = np.empty(start.shape, np.float32)
     chance[: rows.first] = failed.chance.take(kind, axis=0)
     if later.late is not None:
-        goes_on = np.array([[plan.effects != "unknown"] for plan in plans]).take(rows.plan, axis=0)
+        goes_on = np.array([[manner.goes_on] for manner in manners]).take(rows.plan, axis=0)
         late = later.late.take(where, axis=0) & goes_on
         chance[: rows.first, met.failed :] *= goes_on[: rows.first]
     _carry(chance, likely if copies is None else likely * (1 - copies.sent * copies.good), late, met, rows)
@@ -114,21 +111,21 @@ def repeated(
     good *= 1 - likely
     took = later.best.take(where, axis=0)
     took += start
-    found = Repeats(rows.plan, took, good, np.bincount(rows.plan, _sent(chance, good, later, where), len(plans)))
+    sent = _sent(chance, good, later.sent.take(where, axis=0))
+    found = Repeats(rows.plan, took, good, np.bincount(rows.plan, sent, len(manners)))
     if copies is None:
         return found
     copied = chance * likely * copies.sent
     saved = copied * met.weights_later.take(rows.number, axis=0) * copies.good
     start += later.own.take(rows.number, axis=0) + np.minimum(copies.after, np.float32(deadline))
-    return _and(found, start, saved, np.bincount(rows.plan, copied.sum(axis=1), len(plans)))
+    return _and(found, start, saved, np.bincount(rows.plan, copied.sum(axis=1), len(manners)))
 
 
-def _sent(chance: Any, good: Any, later: Later, where: Any) -> Any:
-    """Return how many requests are made in each row: attempts, and what is beside good ones."""
-    sent, sending = chance.sum(axis=1), later.sending.take(where).nonzero()[0]
-    if sending.size:
-        sent[sending] += np.einsum("ij,ij->i", good.take(sending, axis=0), later.sent.take(where[sending], axis=0))
-    return sent
+def _sent(chance: Any, good: Any, beside: Any) -> Any:
+    """Return how many requests are made in each row: attempts, and so many *beside* good ones."""
+    beside *= good
+    beside += chance
+    return beside.sum(axis=1)
 
 
 def _and(found: Repeats, took: Any, weights: Any, load: Any) -> Repeats:
@@ -137,20 +134,20 @@ def _and(found: Repeats, took: Any, weights: Any, load: Any) -> Repeats:
     return Repeats(plan, both, np.concatenate([found.weights, weights]), found.load + load)
 
 
-def _apart(met: Universes, plans: Sequence[Plan], rows: _Rows, clock: Any, lasts: Any, deadline: float) -> Any:
+def _apart(met: Universes, manners: Sequence[Manner], rows: _Rows, clock: Any, lasts: Any, deadline: float) -> Any:
     """Return how long after the attempts before them repeats begin: first ones took *clock*, later ones *lasts*."""
-    start = _pauses(met, plans, rows)
+    start = _pauses(met, manners, rows)
     start[: rows.first] += clock
     start[rows.first :] += lasts
-    soft = min(map(soft_limit, plans))
+    soft = min([manner.followed[0] for manner in manners])
     if soft < deadline and soft < max(clock.max(), lasts.max(initial=0.0)):
-        _hasten(start, np.concatenate([clock, lasts]), plans, rows, deadline)
+        _hasten(start, np.concatenate([clock, lasts]), manners, rows, deadline)
     return start
 
 
-def _copies(model: Model, met: Universes, plans: Sequence[Plan], rows: _Rows) -> _Copies | None:
+def _copies(model: Model, met: Universes, manners: Sequence[Manner], rows: _Rows) -> _Copies | None:
     """Return which repeats that fail are copied; None where failures come sooner than any copy is sent."""
-    copied = [first_copy(plan) for plan in plans]
+    copied = [manner.copied[0] for manner in manners]
     if model.faults.item(-1) <= min(copied):
         return None
     after = np.array(copied, np.float32).take(rows.plan)[:, None]
@@ -158,12 +155,12 @@ def _copies(model: Model, met: Universes, plans: Sequence[Plan], rows: _Rows) ->
     return _Copies(after, (lasts > after).astype(np.float32), np.float32(1 - model.fails_again))
 
 
-def _hasten(start: Any, took: Any, plans: Sequence[Plan], rows: _Rows, deadline: float) -> None:
+def _hasten(start: Any, took: Any, manners: Sequence[Manner], rows: _Rows, deadline: float) -> None:
     """Have repeats begin when a learned limit is over, after what fails later than that, and without a pause.
 
     *start* says how long after the attempts before them they begin, which *took* so long; limits double each time.
     """
-    limit = np.array([soft_limit(plan) for plan in plans], np.float32).take(rows.plan)[:, None]
+    limit = np.array([manner.followed[0] for manner in manners], np.float32).take(rows.plan)[:, None]
     due = limit * np.float32(2.0) ** rows.number[:, None]
     late, latest, begun = took > due, np.float32(deadline) - limit, np.zeros(start.shape, np.float32)
     for before, after in [(None, slice(rows.first)), *rows.again]:
@@ -172,13 +169,12 @@ def _hasten(start: Any, took: Any, plans: Sequence[Plan], rows: _Rows, deadline:
         begun[after] = now + start[after]
 
 
-def _pauses(met: Universes, plans: Sequence[Plan], rows: _Rows) -> Any:
+def _pauses(met: Universes, manners: Sequence[Manner], rows: _Rows) -> Any:
     """Return the pauses before repeats, by row and column."""
-    backoffs = [(plan.retry or ONCE).backoff for plan in plans]
-    longest = np.array([backoffs[plan].pause(failures, 1.0) for plan, failures in rows.failures], np.float32)
+    longest = np.array([manners[plan].pauses[number] for plan, number in rows.repeats], np.float32)
     pauses = met.pauses.take(rows.number + 1, axis=0)
-    if not all(each.jitter for each in backoffs):
-        pauses[[not backoffs[plan].jitter for plan, _ in rows.failures]] = 1.0
+    if not all(manner.jitter for manner in manners):
+        pauses[[not manners[plan].jitter for plan, _ in rows.repeats]] = 1.0
     pauses *= longest[:, None]
     return pauses
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from unbreakable.policies import Plan, Retry
 from unbreakable.record import Record
 from unbreakable.simulation.evaluate import Played
+from unbreakable.simulation.manner import manners
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.simulation.score import Scores, ScoreWeights, score
@@ -59,8 +60,9 @@ def weigh(
     alone = replace(before, retry=Retry(1), timeout=None, hedge=None)
     plans = [alone, *candidates(model, before, free, u, weights), *others]
     waits = free("retry") and model.trouble.share > 0.0  # then patient plans are weighed, too
-    played = Played(model, plans, before.deadline, attempts=MOST_ATTEMPTS if waits else 1)
-    told = played.told(plans)
+    ways = manners(plans, before.deadline)
+    played = Played(model, ways, before.deadline, attempts=MOST_ATTEMPTS if waits else 1)
+    told = played.told(ways)
     baseline = told[0]
 
     def scored(plans: list[Plan], told: list[Prediction]) -> list[tuple[Plan, Prediction, Scores]]:
@@ -71,9 +73,10 @@ def weigh(
     adaptive = max((one for one in found if one[0].strategy == "adaptive"), key=lambda one: one[2].total)
     waiting = list(patient(adaptive[0], model, free))
     if waiting:
-        if not played.plays(waiting[0]):
-            played = Played(model, waiting, before.deadline)
-        found += scored(waiting, played.told(waiting))
+        ways = manners(waiting, before.deadline)
+        if not played.plays(ways[0]):
+            played = Played(model, ways, before.deadline)
+        found += scored(waiting, played.told(ways))
     least = max(one[1].success for one in found) - TOLERATED
     best: dict[str, tuple[tuple[bool, int], Weighed]] = {}
     for plan, told_of, scores in found:

@@ -12,6 +12,7 @@ import unbreakable as ub
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, RetryBudget
 from unbreakable.runtime import ASYNCIO
 from unbreakable.simulation.evaluate import Played, evaluate
+from unbreakable.simulation.manner import manners
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.prediction import Prediction
 from unbreakable.stats import Traffic
@@ -68,14 +69,16 @@ def test_who_is_told_of_several_plans_is_told_of_each_as_if_it_were_alone():
 def test_who_is_told_twice_is_told_the_same():
     """What was played once is known, not what was made of it; other plans of the same kinds need no other play."""
     found, plans = model(0.15, slow=0.1), [replace(PLAN, hedge=Hedge(0.1)), replace(PLAN, budget=RetryBudget(0.05))]
-    played, patient = Played(found, plans, 30.0, attempts=6), replace(PLAN, retry=Retry(6, backoff=Backoff(0.01)))
+    plans.append(replace(PLAN, retry=Retry(6, backoff=Backoff(0.01))))
+    *ways, patient = manners(plans, 30.0)
+    played = Played(found, ways, 30.0, attempts=6)
 
-    assert played.told(plans) == played.told(plans)
-    for told, plan in zip(played.told([patient, *plans]), [patient, *plans], strict=True):
+    assert played.told(ways) == played.told(ways)
+    for told, plan in zip(played.told([*ways, patient]), plans, strict=True):
         assert_same(told, evaluate(found, [plan], 30.0)[0])
     assert played.plays(patient)
-    assert not played.plays(replace(PLAN, retry=Retry(7)))
-    assert not played.plays(replace(PLAN, hedge=Hedge(0.05)))
+    more = manners([replace(PLAN, retry=Retry(7)), replace(PLAN, hedge=Hedge(0.05))], 30.0)
+    assert not any(map(played.plays, more))
 
 
 def test_copies_are_the_first_to_go():

@@ -7,6 +7,7 @@ import pytest
 
 from unbreakable.policies import Hedge, Plan, Retry, Timeout
 from unbreakable.simulation.attempts import _of_a_sort, kinds_of
+from unbreakable.simulation.manner import manners
 from unbreakable.simulation.model import POINTS, Model
 from unbreakable.stats import Traffic
 
@@ -41,9 +42,10 @@ def test_plans_that_make_the_same_attempts_are_of_one_kind():
     patient = Plan(effects="idempotent", retry=Retry(8))
     hard = Plan(effects="unknown", timeout=Timeout(0.3), hedge=Hedge(0.1))
     plans = [PLAN, copies, both, patient, hard]
-    kinds = kinds_of(plans, 10.0)
+    ways = manners(plans, 10.0)
+    kinds = kinds_of(ways, 10.0)
 
-    assert [2, 1, 0, 2, 3] == kinds.of(plans).tolist()
+    assert [2, 1, 0, 2, 3] == kinds.of(ways).tolist()
     assert [2, 2, 1, 1] == kinds.having
     assert kinds.starts[:, 0, 0] == pytest.approx([0.1, 0.15, 0.2, 0.45])
     assert kinds.hard.ravel() == pytest.approx([10.0, 10.0, 10.0, 0.3])
@@ -53,7 +55,8 @@ def test_plans_that_make_the_same_attempts_are_of_one_kind():
 
 def test_what_would_begin_after_the_deadline_does_not():
     """Nothing happens to a request when copies and limits come later than the deadline."""
-    kinds = kinds_of([Plan(effects="none", timeout=Timeout(3.0, learned=True), hedge=Hedge(2.0))], 1.0)
+    plan = Plan(effects="none", timeout=Timeout(3.0, learned=True), hedge=Hedge(2.0))
+    kinds = kinds_of(manners([plan], 1.0), 1.0)
 
     assert ([], False) == (kinds.having, kinds.cut)
     assert kinds.quiet == 1.0
@@ -64,7 +67,7 @@ def test_as_many_attempts_begin_beside_a_late_one_as_there_are(attempts, begin):
     """When a learned limit has passed the next attempt begins, another one after twice as long, no more."""
     plan = Plan(effects="none", retry=Retry(attempts), timeout=Timeout(0.2, learned=True))
 
-    assert begin == pytest.approx(np.ravel(kinds_of([plan], 10.0).starts).tolist())
+    assert begin == pytest.approx(np.ravel(kinds_of(manners([plan], 10.0), 10.0).starts).tolist())
 
 
 def test_where_a_call_is_slow_all_of_its_copies_are():
