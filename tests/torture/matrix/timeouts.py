@@ -52,8 +52,8 @@ async def own_timeout_error_is_kept(peer):
 
 @behaviour(
     "every TimeoutError is ours",
-    "    error = as_raised(error, ctx)\n",
-    '    error = AttemptTimeout("cut") if is_a(error, TimeoutError) else as_raised(error, ctx)\n',
+    "    error = as_raised(error)\n",
+    '    error = AttemptTimeout("cut") if is_a(error, TimeoutError) else as_raised(error)\n',
 )
 def own_timeout_error_is_kept_in_plain_code(peer):
     """A TimeoutError that plain work raises itself comes out as the very object."""
