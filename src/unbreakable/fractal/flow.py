@@ -63,12 +63,13 @@ class Flow:
         """Take an attempt that failed: refused as too much, not answered in time, or else no word on how much it takes.
 
         Quick failures are no health to a limit, whose target they may cost less than an answer would; a throttle asks
-        whether they were taken in, and they were; that its target is back is proven by a no, such as a 404, as well.
+        whether they were taken in, and they were.  A no, such as a 404, was in flight until it came, and proves that
+        the target is back.
         """
         late, answered = is_late(failure), is_answer(failure)
         too_much = late or says_full(failure)
         self.answers += answered
-        if not too_much and (self.shedding is None or failure.refused):
+        if not (too_much or answered) and (self.shedding is None or failure.refused):
             return
         self.pour(node, now)
         with self.lock:
@@ -77,12 +78,14 @@ class Flow:
                 self.shedding.accept(1, now)
             elif self.shedding is not None:
                 (self.shedding.refuse if too_much else self.shedding.fail)(now)
-            if self.settings is not None and too_much:
+            if self.settings is not None and (too_much or answered):
                 limiter = self._limiter(self.settings, now)
                 if late:
                     limiter.meter.cut(failure.elapsed, now)
-                else:
+                elif too_much:
                     limiter.meter.refuse(now)
+                else:
+                    limiter.meter.answer(failure.elapsed, now)
                 change = self._look(limiter, now)
         self._tell(node, change, now)
 

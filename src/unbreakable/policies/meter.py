@@ -44,7 +44,7 @@ class Meter:
 
     def begin(self, at: float) -> None:
         """Begin a window at the moment *at*, from which on attempts say how the target is now."""
-        self.at, self.count, self.looked_at, self.refused = at, 0, 0, 0
+        self.at, self.count, self.answers, self.looked_at, self.refused = at, 0, 0, 0, 0
         self.sum = self.squares = self.seconds = 0.0
         self.held, self.held_at = 0.0, at
         self.full = False
@@ -60,6 +60,15 @@ class Meter:
             self.looked_at += len(levels)
             self.sum += sum(levels)
             self.squares += sum(level * level for level in levels)
+
+    def answer(self, seconds: float, now: float) -> None:
+        """Note an attempt that was answered by a no after so many *seconds*: it was in flight, and not too much.
+
+        How long successes take it does not tell: many a no comes at once.
+        """
+        if now >= self.at:
+            self.answers += 1
+            self.seconds += seconds
 
     def refuse(self, now: float) -> None:
         """Note an attempt that the target refused as too much."""
@@ -83,7 +92,8 @@ class Meter:
 
     def is_stale(self, now: float) -> bool:
         """Return whether the window began too long ago to say how the target is now."""
-        return now - self.at > max(STALE, STALE_FOR_SLOW * max(self.seconds, self.held) / max(1, self.count))
+        mean = max(self.seconds, self.held) / max(1, self.count + self.answers)
+        return now - self.at > max(STALE, STALE_FOR_SLOW * mean)
 
     def read(self, now: float) -> Reading:
         """Return what the window said."""
@@ -94,5 +104,6 @@ class Meter:
             self.spread += 0.3 * (deviation - self.spread)
             error = max(deviation, 0.5 * self.spread) / math.sqrt(n)
         in_flight = max(self.seconds, self.held) / max(now - self.at, SECOND)
-        refused, held = self.refused / max(1, self.count + self.refused), self.held / max(1, self.count)
+        refused = self.refused / max(1, self.count + self.answers + self.refused)
+        held = self.held / max(1, self.count)
         return Reading(level, error, in_flight, refused, self.full, held)

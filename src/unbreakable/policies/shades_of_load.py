@@ -169,6 +169,8 @@ class ShadeOfLimit(ShadeOfPlaces):
                 limiter.meter.cut(seconds, now)
             elif says_full(result):
                 limiter.meter.refuse(now)
+            elif is_answer(result):
+                limiter.meter.answer(seconds, now)
             change = limiter.look(now)
         if change is not None and change.after < change.before:
             self.would(ctx, "cut")

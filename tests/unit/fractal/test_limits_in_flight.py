@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from itertools import count
 
 import pytest
 
@@ -234,6 +235,23 @@ def test_it_grows_with_a_target_that_is_well_and_tells_why():
     assert call.node.get_status().limit >= 20
     assert (4, call.node.target.gate.most) == (told[0].before, told[-1].after)
     assert "it is reached, and the target is well" in {each.reason for each in told}
+
+
+def test_it_grows_with_a_target_that_says_no_to_most():
+    """Two of three lookups find nothing, which takes as long: those are in flight as well."""
+    server, made = Server(seconds=0.1), count()
+    no = type("NotThere", (Exception,), {"http_status": 404})
+
+    async def look():
+        await server.answer()
+        if next(made) % 3:
+            raise no
+
+    call = ub.protect("target", limit=ub.AdaptiveLimit(first=4, wait=9.0), retry=False, breaker=False)(look)
+    with virtual_time() as clock:
+        crowd(call, 8, 24.0, clock)
+
+    assert call.node.get_status().limit >= 8
 
 
 def test_it_is_found_where_the_queue_begins():

@@ -182,3 +182,20 @@ def test_a_share_is_one_of_all_that_were_sent():
     meter.refuse(0.5)
 
     assert (1.0, None) == (meter.read(1.0).refused, meter.read(1.0).level)
+
+
+def test_what_was_answered_by_a_no_was_in_flight_and_is_none_of_what_is_refused():
+    """Of how long successes take it says nothing, nor is it told of what began before the window."""
+    meter = Meter(0.0)
+    meter.take([0.5] * 2, 1.0)
+    meter.refuse(1.0)
+    for now in (-1.0, 1.0, 1.0):
+        meter.answer(1.5, now)
+    reading = meter.read(2.0)
+
+    assert (2.0, 0.2) == (pytest.approx(reading.in_flight), pytest.approx(reading.refused))
+    assert math.log(0.5 + JITTER) == pytest.approx(reading.level)
+    assert 2 == meter.count
+    assert (False, True) == (meter.is_stale(60.0), meter.is_stale(60.1))
+    meter.begin(3.0)
+    assert 0 == meter.answers

@@ -214,6 +214,15 @@ def test_a_limit_is_told_of_what_its_target_cannot_take(end, cuts):
     assert {"calls", "would_refuse", "would_wait", "would_cut", "most_in_flight"} == {*told}
 
 
+@pytest.mark.parametrize(("end", "answers"), [(NOWHERE, 1), (DOWN, 0), (UNSENT, 0)])
+def test_a_limit_is_told_of_a_no_and_of_no_other_failure(bench, end, answers):
+    """It was in flight until it came."""
+    shade = ShadeOfLimit(ub.AdaptiveLimit())
+    shade.ended(bench.context(), end, 0.1, bench.runtime.now())
+
+    assert answers == shade.limiter.meter.answers
+
+
 @pytest.mark.parametrize(("stream", "held"), [(None, 0.0), (object(), 3 * 2.0)])
 def test_only_a_place_that_is_held_beyond_its_attempt_is_counted_as_such(bench, stream, held):
     """A generator's, which has its first item now; of others it is known by how long they took."""
