@@ -1,12 +1,14 @@
 """Whether the twin is right: what it predicts of the seven strategies, beside what becomes of calls under them.
 
-A model learns from calls of one attempt each, and how alike requests are from hedged ones.  Each strategy's plan is
-then played by the rules of ``benchmarks.truth``, which import nothing of ours, and with ``--real N`` by the library's
-own policies in virtual time, which keep to the plan.  Errors are those of the prediction; *noise* is the difference
-between two truths, which differ in nothing but their luck; the truth of *same bad times* has other luck, and as many
-calls, but its bad times when the model saw them: bad times that come but a few times in a run are not known any
-better.  *policies to rules* is that between the policies and the rules, with the same luck.  A world in which slowness
-is inherent in calls, or comes in brownouts, counts as correlated.
+A model learns for an hour, or as many calls as are kept, from calls of one attempt each, and how alike requests are
+from hedged ones.  Each strategy's plan is then played by the rules of ``benchmarks.truth``, which import nothing of
+ours, and with ``--real N`` by the library's own policies in virtual time, which keep to the plan.  Errors are those of
+the prediction; *noise* is the difference between two truths, which differ in nothing but their luck.  Calls of a truth
+do not meet, so it is the same however often they come: they are spread over some thousand bad times, where there are
+any, since a truth of a few would be luck.  The truth of *same bad times* has other luck, but its bad times when the
+model saw them: bad times that come but a few times in an hour are not known any better, and *same to truth* is how far
+off that leaves one who knows all else.  *policies to rules* is the difference between the policies and the rules, with
+the same luck.  A world in which slowness is inherent in calls, or comes in brownouts, counts as correlated.
 
     python -m benchmarks.twin --worlds W1,W6 --seeds 2
     python -m benchmarks.twin --random 20 --seed 7 --real 3000
@@ -22,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from benchmarks._watched import watched
 from benchmarks.truth.atlas import world_of
 from benchmarks.truth.figures import quantiles
 from benchmarks.truth.held import hold, paced
@@ -30,15 +33,19 @@ from benchmarks.truth.paced import Paces
 from benchmarks.truth.play import Run
 from benchmarks.truth.worlds import WORLDS, World
 
-from unbreakable.policies import Hedge, Plan, Retry
+from unbreakable.fractal.target import AGE_AT
+from unbreakable.policies import Hedge, Plan
 from unbreakable.simulation.bands import with_bands
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.simulation.weigh import Weighed, weigh
 from unbreakable.stats import Traffic
 
-LEARN = 20_000  # calls that the model learns from: of one attempt each, and as many hedged ones
+HOUR = 3_600.0  # seconds that the model learns from, of calls of one attempt each: after that old ones weigh less,
+LEARN = AGE_AT  # and after so many calls
+HEDGED = 20_000  # calls from which it learns how alike requests are
 PLAYED = 300_000  # calls of a truth: two of a fifth differ by more than what is asked of predictions
+CYCLES = 3_000  # bad times of a truth, about
 BOUNDS = {  # at most so much, in percent or percentage points: (median, p90)
     ("success", False): (math.inf, 0.5),
     ("success", True): (math.inf, 0.5),
@@ -77,6 +84,10 @@ class Cell(NamedTuple):
         grain = FEWEST if figure == "success" else 0.0
         return bool(low - grain <= than[figure] <= high + grain)
 
+    def unknown(self, figure: str) -> float:
+        """Return how far off that truth is itself: so far is who knows all but how often bad times come."""
+        return off(figure, self.same[figure], self.truths[0][figure])
+
     def noise(self, figure: str) -> float:
         """Return how far two truths are apart."""
         return off(figure, self.truths[1][figure], self.truths[0][figure])
@@ -96,13 +107,17 @@ def is_correlated(world: World) -> bool:
     )
 
 
-def learned(world: World, seed: int, calls: int = LEARN, *, copies: bool = True) -> Traffic:
+def an_hour(world: World, most: int = LEARN) -> int:
+    """Return how many calls come in an hour, at most that many."""
+    return min(most, round(HOUR * world.rate))
+
+
+def learned(world: World, seed: int, calls: int, *, copies: bool = True) -> Traffic:
     """Return what is learned of *world*, in which nobody but ourselves ever acted."""
-    alone = Plan(effects="none", retry=Retry(1), deadline=world.deadline)
-    _, traffic = hold(Luck(world, calls, seed), alone)
+    traffic = watched(Luck(world, calls, seed))
     if copies:
         late = traffic.ok.value(0.9) or world.deadline
-        luck = at_its_times(Luck(world, calls, seed), seed + 1_000)
+        luck = at_its_times(Luck(world, min(calls, HEDGED), seed), seed + 1_000)
         _, hedged = hold(luck, Plan(retry=None, hedge=Hedge(late), deadline=world.deadline))
         traffic.beside.merge(hedged.beside)
         traffic.beside_cut.merge(hedged.beside_cut)
@@ -129,12 +144,12 @@ def cells(
     """Yield a cell for each strategy in the world of that name, of which the primary is asked alone."""
     world = world_of(name)
     world = world._replace(endpoints=world.endpoints[:1], least=0)
-    own = zlib.crc32(name.encode()) + seed  # else all worlds would have the same luck
-    traffic = learned(world, own, learn, copies=copies)
+    own, seen = zlib.crc32(name.encode()) + seed, an_hour(world, learn)  # else all worlds would have the same luck
+    traffic = learned(world, own, seen, copies=copies)
     chosen = with_bands(strategies(world, Model(traffic)), traffic)
-    lucks = [[Luck(world, played, 1_000_000 * turn + own)] for turn in (1, 2)]
-    times = range(1, 1 + max(1, played // learn))  # so a truth has as many calls at the times when the model saw some
-    lucks.append([at_its_times(Luck(world, learn, own), 1_000_000 * time + own) for time in times])
+    lucks = [[Luck(seldom(world, played), played, 1_000_000 * turn + own)] for turn in (1, 2)]
+    times = range(1, 1 + -(-played // seen))  # so it has as many calls at the times when the model saw some
+    lucks.append([at_its_times(Luck(world, seen, own), 1_000_000 * time + own) for time in times])
     real_luck = Luck(world, real, 3_000_000 + own) if real else None
     for one in chosen:
         plan = one.plan
@@ -144,6 +159,12 @@ def cells(
             ours, rules = hold(real_luck, plan)[0], Paces(real_luck, paced(plan)).run()
             cell = cell._replace(real=figures(ours), paired=figures(rules))
         yield cell
+
+
+def seldom(world: World, calls: int) -> World:
+    """Return the same world, in which so many *calls* come so seldom that they meet thousands of bad times."""
+    end = world.endpoints[0]
+    return world._replace(rate=min(world.rate, calls / (CYCLES * (end.good + end.bad))) if end.bad else world.rate)
 
 
 def at_its_times(luck: Luck, seed: int) -> Luck:
@@ -162,7 +183,7 @@ def spread(values: Iterable[float]) -> tuple[float, float, float]:
 def tell(found: list[Cell], title: str) -> None:
     """Print how far off the predictions of these cells are."""
     print(f"\n{title}: {len(found)} cells; median / p90 / max, percent, percentage points of success")
-    rows = {"twin": Cell.error, "same bad times": Cell.among, "noise": Cell.noise}
+    rows = {"twin": Cell.error, "same bad times": Cell.among, "same to truth": Cell.unknown, "noise": Cell.noise}
     if found[0].real is not None:
         rows["twin to policies"] = lambda cell, figure: cell.error(figure, cell.real)
         rows["policies to rules"] = lambda cell, figure: off(figure, cell.real[figure], cell.paired[figure])
@@ -228,14 +249,17 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=0, metavar="N", help="draw so many worlds instead")
     parser.add_argument("--seed", type=int, default=1, help="of the worlds that are drawn")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each world")
-    parser.add_argument("--learn", type=int, default=LEARN, help="calls that a model learns from")
+    parser.add_argument("--learn", type=int, default=LEARN, help="calls that a model learns from, at most")
     parser.add_argument("--calls", type=int, default=PLAYED, help="calls of a truth")
     parser.add_argument("--real", type=int, default=0, metavar="N", help="calls by the policies, for each strategy")
     asked = parser.parse_args()
     names = asked.worlds.split(",") if asked.worlds else [name for name in WORLDS if not WORLDS[name].servers]
     if asked.random:
         names = [f"R{asked.seed}.{number}" for number in range(1, asked.random + 1)]
-    print(f"{asked.learn} calls to learn from, {asked.calls} of a truth, seeds 1 to {asked.seeds}", flush=True)
+    print(
+        f"an hour of calls to learn from, at most {asked.learn}; {asked.calls} of a truth; seeds 1 to {asked.seeds}",
+        flush=True,
+    )
     found: list[Cell] = []
     for name in names:
         here = [

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from unbreakable.fractal.batch import Batch
 
 HOUR = 3_600.0  # seconds
-GROWN = 1.25  # a plan is made anew when what it rests on has grown by so much
+GROWN, NEW = 1.25, 5_000  # a plan is made anew when what it rests on has grown by so much, or so many attempts
 LEARNED = ("retry", "timeout", "hedge", "breaker")  # policies that a plan tells of
 LATE = 3.0  # times the 99th percentile of what is known is no more than slow
 STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end is so many times too short
@@ -279,7 +279,7 @@ def optimize(node: Any, target: Target, runtime: Runtime, *, drifted: bool, stra
     elif strained:
         publish(node, target, stretched(target.plan), runtime)
     elif target.latency.count >= COLD and (
-        drifted or known == 0 or observations >= GROWN * known or observations < known
+        drifted or known == 0 or observations >= min(GROWN * known, known + NEW) or observations < known
     ):
         did(target, "learn.optimize.plan")
         publish(node, target, chooser_of(node).plan(target.name, target.plan, target.traffic, runtime.random), runtime)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 COLD = 40  # successes seen before anything is learned from them
 FOLD = 256  # attempts that are counted in one go, once warm
 MOST_PILED = 4_096  # attempts that wait to be learned from one by one
-AGE_AT = 20_000  # successes after which the older half counts half
-AGE_EACH = 4_000  # the same, of a target that is asked seldom, once an hour
+AGE_AT = 200_000  # successes after which the older half counts half
+AGE_EACH = 4_000  # the same once an hour: bad times that come now and then are not to be forgotten before
 STRAIN = 10  # attempts cut, after which it is time to look whether the time limit is right
 FADING = 0.995  # what an attempt that was quick leaves of the doubt in a learned limit: half of it after 140
 SHARE_OF_ONE = 0.2  # weight of the last attempt after a cut one among all of them

@@ -104,13 +104,13 @@ def test_whoever_watches_is_told_for_as_long_as_they_live():
 
 
 def test_what_is_known_is_aged():
-    """Beyond 20,000 successes the older half counts half: what a target was like long ago is forgotten in the end."""
+    """Beyond 200,000 successes the older half counts half: what a target was like long ago is forgotten in the end."""
     memory, traffic = ub.LocalMemory(), ub.fractal.memory.Traffic()
-    traffic.update(ok=[0.1] * 15_000)
+    traffic.update(ok=[0.1] * 150_000)
     for _ in range(2):
         memory.add("target", {**RECORD, "traffic": traffic.to_dict()}, "node")
 
-    assert 15_000 == ub.fractal.memory.Traffic.from_dict(memory.get("target")["traffic"]).ok.count
+    assert 150_000 == ub.fractal.memory.Traffic.from_dict(memory.get("target")["traffic"]).ok.count
 
 
 def test_whoever_has_no_plan_yet_leaves_the_known_one_in_force():
