@@ -98,3 +98,24 @@ def test_requests_inside_an_operation_that_a_node_carries_out_are_parts_of_it():
 
     with virtual_time():
         assert (False, ["GET", "POST"], "closed") == asyncio.run(story())
+
+
+@pytest.mark.parametrize("retry", [None, False])
+@pytest.mark.parametrize("depth", [1, 8])
+def test_a_failure_that_comes_up_through_calls_of_the_same_target_is_one(depth, retry):
+    """One folder that cannot be read is no outage, however deep it lies; that a target is down is seen all the same."""
+    ends = Counter()
+
+    @ub.protect("folder", effects="none", breaker=ub.CircuitBreaker(5), retry=retry)
+    def size(number, left):
+        if not left and number >= 10 and number % 10 == 0:
+            raise ConnectionResetError
+        return 1 + (size(number, left - 1) if left else 0)
+
+    with virtual_time(seed=1) as clock:
+        for number in (*range(40), 50, 60, 70, 80, 90, 100):
+            ends[number < 40, type(size.outcome(number, depth).error).__name__] += 1
+            clock.advance(0.1)
+
+    assert {"NoneType": 37, "ConnectionResetError": 3} == {name: n for (is_well, name), n in ends.items() if is_well}
+    assert "open" == size.node.breaker.state

@@ -209,7 +209,15 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool 
         return False if had_time(result, ctx) and ctx.deadline_is_ours else None
     if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
         return None  # it was asked late
-    return None if is_refusal or kind is BUG else False
+    return None if is_refusal or kind is BUG or is_told_of(result, ctx) else False
+
+
+def is_told_of(failure: Failure, ctx: Context) -> bool:
+    """Return whether the circuit was told of *failure* by a call inside the attempt, to the same target: it is one.
+
+    But for a probe, whose parts say nothing; and one that was cut may have had its time here only.
+    """
+    return failure.inner and ctx.fails_inside and not (failure.cut or ctx.target.circuit.is_probing)
 
 
 def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit: Circuit) -> bool | None:
