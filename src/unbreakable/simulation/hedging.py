@@ -20,6 +20,7 @@ from unbreakable.stats.quantile import BITS_BELOW, FIRST, edges
 
 # When copies might be sent, as shares of an attempt's time: most of those that are worth it are in the last tenth.
 PLACES = np.append(np.arange(0.80, 0.90, 0.01), np.linspace(0.90, 0.99, 37))
+_LEAST = 1.0 - PLACES - 2.0 / POINTS  # of load, that a copy costs there
 MOMENTS = 256  # at which is looked how many calls are still under way
 TAILS = (0.01, 0.001)  # shares of calls that may take longer: the tail is what copies are for
 _COPIES = np.array([1.0, 2.0], np.float32)
@@ -98,11 +99,22 @@ def best_delay(model: Model, weights: ScoreWeights) -> Hedging | None:
     if not 0.0 < first < slowest:
         return None
     moments = (first * (slowest / first) ** _EVENLY).astype(np.float32)
+    if _most(model.answers, weights, delays, moments).max() <= WORTH:
+        return None
     worth, load, copies = _worth(Waiting(model), weights, delays, moments)
     best = int(worth.argmax())
     if worth[best] <= WORTH:
         return None
     return Hedging(float(delays[best]), int(copies[best]), float(load[best]), float(worth[best]))
+
+
+def _most(answers: Any, weights: ScoreWeights, delays: Any, moments: Any) -> Any:
+    """Return no less than what copies are worth at delays of PLACES: as if each took no longer than what is quickest.
+
+    A target without a tail would gain nothing all the same, and is not looked at any closer.
+    """
+    late = np.minimum(_alone(answers, moments), delays[:, None] + answers[0])
+    return _gained(answers, moments, late, weights, _LEAST)
 
 
 def _worth(waiting: Waiting, weights: ScoreWeights, delays: Any, moments: Any) -> tuple[Any, Any, Any]:
@@ -112,12 +124,20 @@ def _worth(waiting: Waiting, weights: ScoreWeights, delays: Any, moments: Any) -
     first, second = late[0], waiting.together(late[::-1])
     again = second <= LITTLE
     begun[1, ~again] = FOR_EVER
-    late = _reached(waiting, begun, moments)
-    alone = waiting.answers.take(_AT_TAILS)
-    alone = moments.take(np.minimum(moments.searchsorted(alone), len(moments) - 1))
-    load, total = first + second * again, weights.time + weights.quality + weights.risk
-    faster = np.log10(alone / late).sum(axis=1) * (TENFOLD * OF_P99 * weights.time / total)
-    return faster - np.minimum(load / HEADROOM, 1.0) ** 2 * (100.0 * weights.risk / total), load, 1 + again
+    late, load = _reached(waiting, begun, moments), first + second * again
+    return _gained(waiting.answers, moments, late, weights, load), load, 1 + again
+
+
+def _gained(answers: Any, moments: Any, late: Any, weights: ScoreWeights, load: Any) -> Any:
+    """Return how many points are gained where TAILS of calls end *late*, a row each, and so much *load* is added."""
+    total = weights.time + weights.quality + weights.risk
+    faster = np.log10(_alone(answers, moments) / late).sum(axis=1) * (TENFOLD * OF_P99 * weights.time / total)
+    return faster - np.minimum(load / HEADROOM, 1.0) ** 2 * (100.0 * weights.risk / total)
+
+
+def _alone(answers: Any, moments: Any) -> Any:
+    """Return the first of the *moments*, the last at worst, at which no more than TAILS are late without copies."""
+    return moments.take(np.minimum(moments.searchsorted(answers.take(_AT_TAILS)), len(moments) - 1))
 
 
 def _reached(waiting: Waiting, begun: Any, moments: Any) -> Any:

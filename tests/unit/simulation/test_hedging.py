@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from unbreakable.simulation.hedging import MOMENTS, TAILS, Waiting, _reached, _worth, best_delay
+from unbreakable.simulation import hedging
+from unbreakable.simulation.hedging import MOMENTS, TAILS, WORTH, Waiting, _most, _reached, _worth, best_delay
 from unbreakable.simulation.model import POINTS, Model, _table
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.stats import Traffic
@@ -67,6 +68,25 @@ def test_the_moments_are_found_that_looking_at_all_of_them_finds():
         for tail, each in zip(TAILS, found, strict=True):
             late = np.flatnonzero(waiting.late(moments) ** 2 <= np.float32(tail))
             assert each == moments[late[0] if late.size else -1]
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("answers", "has_tail"),
+    [(EXPONENTIAL, True), (STRAGGLERS, True), (0.05 / (1.01 - PLACES), True), (0.05 + 0.01 * PLACES, False)],
+)
+def test_copies_are_never_worth_more_than_if_all_were_as_quick_as_the_quickest(answers, has_tail, alike):
+    """So no delay is overlooked where even that would not be worth it, as it is not of a target without a tail."""
+    found, weights = model(answers, alike), ScoreWeights()
+    delays = found.answers[(hedging.PLACES * POINTS).astype(int)]
+    moments = np.geomspace(delays[0], found.answers[-1], MOMENTS, dtype=np.float32)
+    most, (worth, _, _) = (
+        _most(found.answers, weights, delays, moments),
+        _worth(Waiting(found), weights, delays, moments),
+    )
+
+    assert (most >= worth - 1e-3).all()
+    assert has_tail == (most.max() > WORTH)
 
 
 def test_copies_are_sent_just_beyond_the_fast_answers():
