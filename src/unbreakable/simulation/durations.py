@@ -68,9 +68,9 @@ class Durations:
         buckets >>= BITS_BELOW
         begin = 0
         for row, part, _ in pieces:
-            end = begin + part.size
-            buckets[begin:end].reshape(part.shape)[...] += row * self.size - self.lowest
-            begin = end
+            own = buckets[begin : begin + part.size].reshape(part.shape)
+            own += row * self.size - self.lowest
+            begin += part.size
         return np.bincount(buckets, weights, rows * self.size).reshape(rows, self.size)
 
     def mass(self, kind: Any, more: Repeats | None) -> Any:
@@ -99,6 +99,6 @@ class Durations:
         at = np.minimum(reached.searchsorted(wanted), begins + (size - 1))
         part = (reached.take(at) - wanted) / np.maximum(mass.take(at), 1e-30)
         at -= begins - self.lowest
-        found = at + (1.0 - part).clip(0.0, 1.0)  # rounding may leave less than nothing of no success at all
+        found = at + np.maximum(np.minimum(1.0 - part, 1.0), 0.0)  # rounding may leave less than none of no success
         found *= 1 << BITS_BELOW
         return success[:, 0], found.astype(np.int32).view(np.float32)

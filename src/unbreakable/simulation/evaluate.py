@@ -58,8 +58,12 @@ class Played:
         columns = count + self.fails * (met.failed + (self.most - 1) * met.pauses.shape[1])
         bad = model.bad_after_failure
         beside_good, after = model.failing(model.trouble.share), model.failing(bad)
-        self.again = model.fails_again
-        self.races = race(model, self.kinds, met, columns, (beside_good, self.again, after))
+        again = model.fails_again
+        self.races = race(model, self.kinds, met, columns, (beside_good, again, after))
+        chances = [model.fails * again**number for number in range(self.most - 1)]
+        self.repeats = list(
+            itertools.accumulate(chances, initial=0.0)
+        )  #: no more than so many of a call, by their most
         shortest = min(float(model.answers[0]), float(model.faults[0]))
         self.durations = Durations(shortest, self.deadline, len(self.kinds.hard))
         self.known: dict[Manner, Calls] = {}  #: what was played
@@ -111,8 +115,7 @@ class Played:
         """Return whether calls may cost more than is earned: then it is wanted what comes of them without copies."""
         if not self.fails or (manner.attempts == 1 and manner.copied == NONE) or manner.ratio == math.inf:
             return False
-        repeats = sum([self.again**number for number in range(manner.attempts - 1)])
-        load = self.load.item(self.kinds.numbers[manner.kind]) * (1.0 + self.model.fails * repeats)
+        load = self.load.item(self.kinds.numbers[manner.kind]) * (1.0 + self.repeats[len(manner.pauses)])
         return bool(load - 1.0 > manner.ratio * (1.0 - self.model.fails))
 
     def _good(self) -> Any:

@@ -101,6 +101,8 @@ def _counts(seen: Quantile) -> Any:
 def _survivors(ok: Quantile, cut: Quantile) -> Any:
     """Return the share of answers in each bucket, those that were not waited for spread over later ones."""
     ended = _counts(ok)
+    if not cut.count and ok.count:
+        return ended / ok.count
     both = ended + _counts(cut)
     used = both.nonzero()[0]
     hazard = ended[used] / both[used][::-1].cumsum()[::-1]
@@ -126,8 +128,8 @@ def _table(mass: Any) -> Any:
     points[1:] -= points[:-1].copy()
     slope = (_EDGES[used + 1] - begins) / within
     begins -= (reached - within) * slope
-    found = slope.repeat(points)
-    found *= _P[: len(found)] * total
+    found = (slope * total).repeat(points)
+    found *= _P[: len(found)]
     found += begins.repeat(points)
     table = _same(math.inf)
     table[: len(found)] = found

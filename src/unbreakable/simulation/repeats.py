@@ -210,17 +210,17 @@ def _likely(model: Model, apart: Any, rows: _Rows) -> Any:
     trouble = model.trouble
     if not trouble.share:
         return np.float32(model.stubbornly(trouble.fails_well))
-    ill, well, usual = trouble.fails_in_trouble, trouble.fails_well, model.failing(trouble.share)
+    ill, well, usual = trouble.fails_in_trouble, trouble.fails_well, np.float32(model.failing(trouble.share))
     likely = apart * np.float32(-1.0 / trouble.memory)
     np.exp(likely, out=likely)
+    fewer = likely[rows.first :] * np.float32(ill * well)
     likely[: rows.first] *= np.float32((ill - well) * (model.bad_after_failure - trouble.share))
-    likely[: rows.first] += np.float32(usual)
-    product, most = np.float32(ill * well), np.float32(ill + well - usual)
+    likely[rows.first :] *= np.float32(ill + well - usual)
+    likely += usual
     for before, after in rows.again:
-        beyond = product / likely[before]
-        np.subtract(most, beyond, out=beyond)
-        beyond *= likely[after]
-        np.add(beyond, np.float32(usual), out=likely[after])
+        beyond = fewer[after.start - rows.first : after.stop - rows.first]
+        beyond /= likely[before]
+        likely[after] -= beyond
     if model.stubborn:
         likely *= np.float32(1.0 - model.stubborn)
         likely += np.float32(model.stubborn)

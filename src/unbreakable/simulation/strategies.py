@@ -41,6 +41,7 @@ LEAST_SPAN, LEAST_ONLY_PAUSE = 0.7, 0.3  # seconds that all pauses of a call com
 AIM, ENOUGH = 1.001, 1.01  # times that, about, and at most
 DOUBLED, LONGEST_PAUSE = Backoff().factor, Backoff().most
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
+FIELDS = [each.name for each in dataclasses.fields(Plan)]
 Free = Callable[[str], bool]
 
 
@@ -79,10 +80,11 @@ def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreW
     yield from plans.values()
     best = best_delay(model, weights) if free("hedge") and may_run_twice_at_once(before.effects) else None
     for shape in GRID:
-        plans[shape] = plan = Plan(**fields | _settings("adaptive", shape, model, before, free))
-        yield plan
+        settings = fields | _settings("adaptive", shape, model, before, free)
+        plans[shape] = Plan(**settings)
+        yield plans[shape]
         if best is not None and best.after >= HEDGE_FLOOR / 2:
-            yield replace(plan, hedge=_copies(best.after, best.copies))
+            yield Plan(**settings | {"hedge": _copies(best.after, best.copies)})
     yield replace(list(plans.values())[int(u * len(plans))], strategy="random")
 
 
@@ -93,7 +95,7 @@ def shaped(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> P
 
 def _fields(plan: Plan) -> dict[str, Any]:
     """Return what *plan* is made of: many are made from it, and ``replace`` would look at all of it for each."""
-    return {each.name: getattr(plan, each.name) for each in dataclasses.fields(plan)}
+    return {name: getattr(plan, name) for name in FIELDS}
 
 
 def _settings(name: str, shape: Shape, model: Model, before: Plan, free: Free) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def patient(plan: Plan, model: Model, free: Free) -> Iterator[Plan]:
         span, fields = min(plan.deadline, WORTH_WAITING * model.trouble.memory), _fields(plan)
         for attempts, share, factor in WAITS:
             first = min(LONGEST_PAUSE, max(LEAST_PAUSE, share * span))
-            yield Plan(**fields | {"retry": Retry(attempts, backoff=Backoff(first=first, factor=factor))})
+            yield Plan(**fields | {"retry": _waiting(first, factor, attempts)})
 
 
 def paced(first: float, count: int) -> Backoff:
@@ -148,6 +150,11 @@ def paced(first: float, count: int) -> Backoff:
 @functools.lru_cache
 def _retry(first: float, attempts: int) -> Retry:
     return Retry(attempts, backoff=paced(first, attempts - 1))
+
+
+@functools.lru_cache
+def _waiting(first: float, factor: float, attempts: int) -> Retry:
+    return Retry(attempts, backoff=Backoff(first=first, factor=factor))
 
 
 @functools.lru_cache

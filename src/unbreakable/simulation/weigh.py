@@ -17,6 +17,7 @@ from unbreakable.simulation.score import Scores, ScoreWeights, score
 from unbreakable.simulation.strategies import Free, candidates, patient
 from unbreakable.simulation.universes import MOST_ATTEMPTS
 
+ONCE = Retry(1)
 HYSTERESIS = 0.5  # points that it takes to leave the strategy in force: less is noise
 TIE = 0.05  # points that make no difference: then the strategy comes first that is safer against what was not seen yet
 TOLERATED = 0.005  # share of calls that a plan may fail more than the surest one: no load saved is worth more than that
@@ -57,7 +58,7 @@ def weigh(
 
     What fails noticeably more calls than the surest plan comes after all that do not, whatever its score.
     """
-    alone = replace(before, retry=Retry(1), timeout=None, hedge=None)
+    alone = replace(before, retry=ONCE, timeout=None, hedge=None)
     plans = [alone, *candidates(model, before, free, u, weights), *others]
     waits = free("retry") and model.trouble.share > 0.0  # then patient plans are weighed, too
     ways = manners(plans, before.deadline)
