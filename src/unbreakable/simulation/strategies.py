@@ -65,7 +65,7 @@ SHAPES: dict[str, Shape] = {
 # Of those that score the same the first is taken: one that would survive what was not seen yet.
 GRID = tuple(Shape(4, limit, (0.5, 0.5)) for limit in ((1.5, 0.999), None))
 # Where failures come in spells: attempts, the first pause as a share of the time that is worth waiting, its growth.
-WAITS = ((4, 0.125, 2.0), (4, 0.2, 1.5), (6, 0.1, 1.4), (6, 0.1, 2.0), (8, 0.1, 1.15), (8, 0.1, 1.5))
+WAITS = ((4, 0.2, 1.5), (6, 0.1, 2.0), (8, 0.1, 1.15), (8, 0.1, 1.5))
 WORTH_WAITING = 4.0  # times as long as trouble is remembered: then it is over, or something else than a spell
 
 
