@@ -73,7 +73,7 @@ def kinds_of(manners: Sequence[Manner], deadline: float) -> Kinds:
         later=table[:, :, 1],
         repeats=table[:, :, 2] > 0,
         soonest=soonest,
-        having=[sum([start < math.inf for start, _, _ in slot]) for slot in slots],
+        having=[len(kinds) - slot.count(_NEVER) for slot in slots],
         numbers={kind: place for place, kind in enumerate(kinds)},
         cut=min(hard) < deadline,
         quiet=min(hard + soonest),
@@ -102,7 +102,8 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
     at = (own > np.float32(kinds.quiet)).nonzero()[0]
     mine, hard, (bad, later) = own.take(at), kinds.hard, at.searchsorted((good, good + failed))
     best = np.empty((len(hard), len(at)), np.float32)
-    best[:] = np.where(mine <= (hard if kinds.cut else hard[0]), mine, FOR_EVER)
+    best[:] = mine
+    best[best > hard] = FOR_EVER
     sent, over, ends = np.zeros(best.shape, np.float32), best, best
     if kinds.cut or bad < later:  # else nobody asks when all have ended, and who has ended has won
         best[:, bad:later] = FOR_EVER
