@@ -32,7 +32,8 @@ class Durations:
         most = math.frexp(deadline)[1]
         self.deadline, power = np.float32(deadline), min(math.frexp(shortest)[1], most) - 1
         self.lowest, self.size = (127 + power) << FINE, (most - power) << FINE
-        self.kinds, self.pieces = kinds, list[tuple[Any, Any, Any]]()
+        self.kinds = kinds
+        self.pieces: list[tuple[Any, Any, Any]] = []
         self.begun: Any = None  #: counts of what all plans have in common, and of what each kind has
 
     def of_all(self, took: Any, weights: Any) -> None:

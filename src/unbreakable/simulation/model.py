@@ -121,7 +121,7 @@ def _table(mass: Any) -> Any:
     total = mass.sum()
     if total <= 0:
         return _same(math.inf)
-    used = mass[:-1].nonzero()[0]
+    used = (mass[:-1] > 0).nonzero()[0]
     within, begins = mass[used], _EDGES[used]
     reached = within.cumsum()
     points = (reached * (POINTS / total) + 0.5).astype(np.intp)  # how many are no longer than that
@@ -131,8 +131,8 @@ def _table(mass: Any) -> Any:
     found = (slope * total).repeat(points)
     found *= _P[: len(found)]
     found += begins.repeat(points)
-    table = _same(math.inf)
-    table[: len(found)] = found
+    table = np.empty(POINTS, np.float32)
+    table[: len(found)], table[len(found) :] = found, math.inf
     return table
 
 
