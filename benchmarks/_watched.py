@@ -40,14 +40,37 @@ class Clock:
 
 def watched(luck: Luck) -> Traffic:
     """Return what is learned of the first attempts of all calls."""
-    calls = Paces(luck, Paced("watched"))
-    won, lost = calls._ask(np.arange(luck.calls), np.zeros(luck.calls), 0)  # noqa: SLF001 - one attempt, whole
-    took = np.where(np.isfinite(won), won, lost)
-    late = took >= luck.world.deadline
-    took = np.where(late, luck.world.deadline, took)
+    won, over = _attempts(luck, np.arange(luck.calls), np.zeros(luck.calls))
+    late = over >= luck.world.deadline
+    took = np.where(late, luck.world.deadline, over)
     order = np.argsort(luck.comes + took, kind="stable")
     good, begun = (np.isfinite(won) & ~late)[order].tolist(), luck.comes[order].tolist()
     return _learned(begun, took[order].tolist(), good, late[order].tolist())
+
+
+def watched_copies(luck: Luck, after: float) -> Traffic:
+    """Return what is learned of copies, which are sent *after* so many seconds: only that."""
+    calls = np.arange(luck.calls)
+    own, over = _attempts(luck, calls, np.zeros(luck.calls))
+    calls = np.flatnonzero(over > after)
+    copy, ended = _attempts(luck, calls, np.full(len(calls), after), 1)
+    own, deadline = np.minimum(own[calls], luck.world.deadline), luck.world.deadline
+    first = copy < own
+    traffic = Traffic()
+    traffic.update(
+        beside=(copy[first] - after).tolist(),
+        beside_cut=(own[~first & (ended > own)] - after).tolist(),
+        sent=np.full(len(calls), after).tolist() if after < deadline else (),
+    )
+    return traffic
+
+
+def _attempts(luck: Luck, calls: Any, at: Any, nth: int = 0) -> tuple[Any, Any]:
+    """Return when the *nth* requests of *calls*, made *at* these seconds, succeed, if they do, and when they end."""
+    played = Paces(luck, Paced("watched"))
+    played.nth += nth
+    won, lost = played._ask(calls, at, 0)  # noqa: SLF001 - one request, whole
+    return won, np.where(np.isfinite(won), won, lost)
 
 
 def _learned(begun: list[float], took: list[float], good: list[bool], late: list[bool]) -> Traffic:

@@ -1,14 +1,15 @@
 """Whether the twin is right: what it predicts of the seven strategies, beside what becomes of calls under them.
 
-A model learns for an hour, or as many calls as are kept, from calls of one attempt each, and how alike requests are
-from hedged ones.  Each strategy's plan is then played by the rules of ``benchmarks.truth``, which import nothing of
-ours, and with ``--real N`` by the library's own policies in virtual time, which keep to the plan.  Errors are those of
-the prediction; *noise* is the difference between two truths, which differ in nothing but their luck.  Calls of a truth
-do not meet, so it is the same however often they come: they are spread over some thousand bad times, where there are
-any, since a truth of a few would be luck.  The truth of *same bad times* has other luck, but its bad times when the
-model saw them: bad times that come but a few times in an hour are not known any better, and *same to truth* is how far
-off that leaves one who knows all else.  *policies to rules* is the difference between the policies and the rules, with
-the same luck.  A world in which slowness is inherent in calls, or comes in brownouts, counts as correlated.
+A model learns for an hour, or as many calls as are kept, from calls of one attempt each, and whether it is calls, or
+times, that are slow from as many hedged ones.  Each strategy's plan is then played by the rules of
+``benchmarks.truth``, which import nothing of ours, and with ``--real N`` by the library's own policies in virtual time,
+which keep to the plan.  Errors are those of the prediction; *noise* is the difference between two truths, which differ
+in nothing but their luck.  Calls of a truth do not meet, so it is the same however often they come: they are spread
+over some thousand bad times, where there are any, since a truth of a few would be luck.  The truth of *same bad times*
+has other luck, but its bad times when the model saw them: bad times that come but a few times in an hour are not known
+any better, and *same to truth* is how far off that leaves one who knows all else.  *policies to rules* is the
+difference between the policies and the rules, with the same luck.  A world in which slowness is inherent in calls, or
+comes in brownouts, counts as correlated.
 
     python -m benchmarks.twin --worlds W1,W6 --seeds 2
     python -m benchmarks.twin --random 20 --seed 7 --real 3000
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from benchmarks._watched import watched
+from benchmarks._watched import watched, watched_copies
 from benchmarks.truth.atlas import world_of
 from benchmarks.truth.figures import quantiles
 from benchmarks.truth.held import hold, paced
@@ -34,7 +35,7 @@ from benchmarks.truth.play import Run
 from benchmarks.truth.worlds import WORLDS, World
 
 from unbreakable.fractal.target import AGE_AT
-from unbreakable.policies import Hedge, Plan
+from unbreakable.policies import Plan
 from unbreakable.simulation.bands import with_bands
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.score import ScoreWeights
@@ -43,7 +44,6 @@ from unbreakable.stats import Traffic
 
 HOUR = 3_600.0  # seconds that the model learns from, of calls of one attempt each: after that old ones weigh less,
 LEARN = AGE_AT  # and after so many calls
-HEDGED = 20_000  # calls from which it learns how alike requests are
 PLAYED = 300_000  # calls of a truth: two of a fifth differ by more than what is asked of predictions
 CYCLES = 3_000  # bad times of a truth, about
 BOUNDS = {  # at most so much, in percent or percentage points: (median, p90)
@@ -116,12 +116,12 @@ def learned(world: World, seed: int, calls: int, *, copies: bool = True) -> Traf
     """Return what is learned of *world*, in which nobody but ourselves ever acted."""
     traffic = watched(Luck(world, calls, seed))
     if copies:
-        late = traffic.ok.value(0.9) or world.deadline
-        luck = at_its_times(Luck(world, min(calls, HEDGED), seed), seed + 1_000)
-        _, hedged = hold(luck, Plan(retry=None, hedge=Hedge(late), deadline=world.deadline))
-        traffic.beside.merge(hedged.beside)
-        traffic.beside_cut.merge(hedged.beside_cut)
-        traffic.sent.merge(hedged.sent)
+        luck = Luck(world, calls, seed)
+        other = at_its_times(luck, seed + 1_000)
+        copied = watched_copies(other, traffic.ok.value(0.9) or world.deadline)
+        traffic.beside.merge(copied.beside)
+        traffic.beside_cut.merge(copied.beside_cut)
+        traffic.sent.merge(copied.sent)
     return traffic
 
 

@@ -99,6 +99,9 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
         own[good : good + failed] = model.faults.take(met.faults[0, :failed])
         rest = slice(good + failed, columns)
         own[rest] = _drawn(model, met, met.luck[0, rest], rest)
+        if model.slow.share:  # of a call whose attempts have failed nothing is known
+            told, found = (each[rest].reshape(-1, met.pauses.shape[1])[:, :failed] for each in (met.first, own))
+            found[...] = model.answers.take(told)
     at = (own > np.float32(kinds.quiet)).nonzero()[0]
     mine, hard, (bad, later) = own.take(at), kinds.hard, at.searchsorted((good, good + failed))
     best = np.empty((len(hard), len(at)), np.float32)
@@ -182,31 +185,11 @@ def _filled(values: Sequence[float], counts: Sequence[int]) -> Any:
 def _drawn(model: Model, met: Universes, place: Any, at: Any) -> Any:
     """Return the answers at these places, which never come from 1 on.
 
-    The requests of one call tend to be of the same sort as its first one.
+    If it is the call, or the time, that is slow, and not its first request, so are all others.
     """
-    if model.alike:
-        alike = _of_a_sort(model, np.minimum(place, BELOW_ONE), met.first[at])
-        place = np.where(place < 1, np.minimum(alike, BELOW_ONE), place)
-    answers = np.concatenate([model.answers, _FOR_EVER])
-    return answers.take((place * np.float32(POINTS)).astype(np.intp), mode="clip")
-
-
-def _of_a_sort(model: Model, place: Any, first: Any) -> Any:
-    """Return where a request is among the durations that is of its first one's sort, slow or not, that often.
-
-    What is at a *place* among those of a mixture of both sorts, each evenly spread, is found by its cumulated shares.
-    It is a call that is slow, or a time, so of further copies, in further rows, more is known: that the one before them
-    is as late as the first.
-    """
-    border, slow = model.slow_from, first >= model.slow_from * POINTS
-    alike: Any = model.alike
-    if place.ndim > 1 and len(place) > 1:
-        by_chance = np.where(slow, 1.0 - border, border)
-        alike = np.repeat(alike / (alike + (1.0 - alike) * by_chance)[None], len(place), axis=0)
-        alike[0] = model.alike
-    any_sort = 1.0 - alike
-    below = np.where(slow, any_sort, any_sort + alike / border)  # how dense they are among the fast ones
-    above = np.where(slow, any_sort + alike / (1.0 - border), any_sort)
-    fast = np.minimum(place, below * border)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(below > 0, fast / below, border) + np.nan_to_num((place - fast) / above)
+    at_place = (place * np.float32(POINTS)).astype(np.intp)
+    found = np.concatenate([model.quick, _FOR_EVER]).take(at_place, mode="clip")
+    if model.of_slow is None:
+        return found
+    slowly = np.concatenate([model.slowly, _FOR_EVER]).take(at_place, mode="clip")
+    return np.where(met.slow[at] < model.of_slow.take(met.first[at]), slowly, found)

@@ -23,6 +23,7 @@ from unbreakable.simulation.evaluate import evaluate
 from unbreakable.simulation.leeway import Leeway
 from unbreakable.simulation.model import LONG_AGO, POINTS, Model
 from unbreakable.simulation.prediction import Prediction
+from unbreakable.simulation.slowness import Slowness
 from unbreakable.simulation.spells import BEGIN_NONE, Spells
 from unbreakable.simulation.weigh import Weighed
 from unbreakable.stats import Traffic
@@ -32,7 +33,7 @@ Z = 1.645  # standard deviations on either side that hold nine of ten
 # that nine of ten truths are held in the 80 worlds that ``benchmarks.twin --random 80 --seed 21`` draws.
 FLOOR = {"success": 1.5e-4, "p50": 0.003, "p90": 0.006, "p99": 0.02, "p999": 0.05, "load": 0.0015}
 TIMES = {"success": 1.2, "p50": 1.1, "p90": 1.1, "p99": 1.1, "p999": 1.1, "load": 1.1}
-ROUGH, ALIKE = 1.6, 0.05  # times as wide where requests of a call are alike, by more than that: that is known roughly
+ROUGH = 1.6  # times as wide where calls, or times, are slow: that is known roughly
 OF_MEDIAN = 0.13  # as much more does the number beyond the median vary than that of the slowest tenth
 MUCH = 20_000  # attempts that FLOOR is for: it is more where fewer were seen
 FEW = 3.0  # times as much as bad times vary that were seen: they are few, and as many come again
@@ -88,7 +89,7 @@ def banded(
         up += np.maximum(away, 0.0).max(axis=0) ** 2
     floor, times = (np.array([of[name] for name in FLOOR]) for of in (FLOOR, TIMES))
     floor *= math.sqrt(max(1.0, MUCH / max(1, traffic.count)))
-    rough = wider * (ROUGH if model.alike > ALIKE else 1.0)
+    rough = wider * (ROUGH if model.slow.share else 1.0)
     low = middle - rough * np.sqrt(times**2 * down + floor**2)
     high = middle + rough * np.sqrt(times**2 * up + floor**2)
     for end in (low, high):
@@ -127,9 +128,9 @@ def _seconds(logarithm: float) -> float:
 def _moved(model: Model, traffic: Traffic) -> Iterator[tuple[Model, ...]]:
     """Yield pairs of models in which one part is less, and more."""
     error = Z * np.sqrt((_P * (1.0 - _P) + _together(traffic)) / max(1, traffic.ok.count))
-    yield tuple(_with(model, answers=_answers(model, _P + side * error)) for side in (-1.0, 1.0))
+    yield tuple(_at_places(model, _P + side * error) for side in (-1.0, 1.0))
     yield from _failing(model, traffic) if model.trouble.share else [_failing_anytime(model, traffic.count)]
-    yield tuple(_with(model, alike=alike) for alike in model.alike_between)
+    yield tuple(_slower(model, slow) for slow in model.slow_between)
 
 
 def _failing_anytime(model: Model, count: int) -> tuple[Model, ...]:
@@ -155,9 +156,16 @@ def _with(model: Model, **changed: Any) -> Model:
     return found
 
 
-def _answers(model: Model, places: Any) -> Any:
-    found: Any = model.answers.take(np.clip(places * POINTS, 0, POINTS - 1).astype(np.intp))
+def _slower(model: Model, slow: Slowness) -> Model:
+    found = _with(model)
+    found.take(slow)
     return found
+
+
+def _at_places(model: Model, places: Any) -> Model:
+    """Return *model* with the answers that are now at these *places*."""
+    at = np.clip(places * POINTS, 0, POINTS - 1).astype(np.intp)
+    return _with(model, **{name: getattr(model, name).take(at) for name in ("answers", "quick", "slowly")})
 
 
 def _together(traffic: Traffic) -> Any:

@@ -47,17 +47,22 @@ class Hedging(NamedTuple):
 
 
 class Waiting:
-    """Tell how likely a call is still under way; *model* says how alike its requests are."""
+    """Tell how likely a call is still under way; *model* says how many calls are slow.
+
+    What is told of requests has a row for them in other calls, and if there are any one for them in slow ones.
+    """
 
     def __init__(self, model: Model) -> None:
-        self.answers, self.alike = model.answers, np.float32(model.alike)
-        self.slow = np.float32(max(1.0 - model.slow_from, 1.0 / POINTS))
-        below, within = model.points()
-        self.below, self.within = (below + 0.5).astype(np.float32), (within * _PART).astype(np.float32)
+        sorts = [model.quick, model.slowly][: 1 + bool(model.slow.share)]
+        self.answers, self.sorts = model.answers, sorts
+        self.shares = np.array([1.0 - model.slow.share, model.slow.share][: len(sorts)], np.float32)
+        points = model.points()
+        self.below = [(below + 0.5).astype(np.float32) for below, _ in points]
+        self.within = [(within * _PART).astype(np.float32) for _, within in points]
 
     def late(self, ages: Any) -> Any:
         """Return how likely a request takes longer than these *ages* in seconds."""
-        return _LATE.take(self.answers.searchsorted(ages, "right"))
+        return np.array([_LATE.take(answers.searchsorted(ages, "right")) for answers in self.sorts])
 
     def about_late(self, ages: Any) -> Any:
         """Return the same where no age is an answer's: to the bit of one is a matter of rounding.
@@ -69,24 +74,19 @@ class Waiting:
         bucket = bits >> BITS_BELOW
         bucket -= FIRST
         bits &= (1 << BITS_BELOW) - 1
-        over = self.within.take(bucket)
-        over *= bits.astype(np.float32)
-        over += self.below.take(bucket)
-        return _LATE.take(over.astype(np.int32))
+        part, found = bits.astype(np.float32), np.empty((len(self.sorts), *bits.shape), np.float32)
+        for row, below, within in zip(found, self.below, self.within, strict=True):
+            over = within.take(bucket)
+            over *= part
+            over += below.take(bucket)
+            row[...] = _LATE.take(over.astype(np.int32))
+        return found
 
     def together(self, late: Any) -> Any:
-        """Return how likely a call takes longer whose requests, a row each, the first one first, are that *late*."""
-        if not self.alike:
-            return functools.reduce(np.multiply, late)
-        likely = 0.0
-        apart = (1 - self.alike) * np.multiply.reduce(late[1:])
-        for share, of_this_sort in (
-            (self.slow, np.minimum(late * (1 / self.slow), 1)),
-            (1 - self.slow, np.maximum((late - self.slow) * (1 / (1 - self.slow)), 0)),
-        ):
-            chance = self.alike * np.multiply.reduce(of_this_sort[1:]) + apart  # it is a call, or a time, that is slow
-            likely = likely + share * of_this_sort[0] * chance
-        return likely
+        """Return how likely a call takes longer whose requests, columns of that table, are that *late*."""
+        if len(late) == 1:
+            return functools.reduce(np.multiply, late[0])
+        return np.tensordot(self.shares, np.multiply.reduce(late, axis=1), 1)
 
 
 def best_delay(model: Model, weights: ScoreWeights) -> Hedging | None:
@@ -120,8 +120,8 @@ def _most(answers: Any, weights: ScoreWeights, delays: Any, moments: Any) -> Any
 def _worth(waiting: Waiting, weights: ScoreWeights, delays: Any, moments: Any) -> tuple[Any, Any, Any]:
     """Return what copies at each of the *delays* are worth, what they add to the load, and how many they are."""
     begun = np.outer(_COPIES, delays)
-    late = waiting.late(begun)  # rows are turned round: the first request is the older one
-    first, second = late[0], waiting.together(late[::-1])
+    late = waiting.late(begun)  # turned round: the first request is the older one
+    first, second = waiting.together(late[:, :1]), waiting.together(late[:, ::-1])
     again = second <= LITTLE
     begun[1, ~again] = FOR_EVER
     late, load = _reached(waiting, begun, moments), first + second * again
@@ -150,8 +150,10 @@ def _reached(waiting: Waiting, begun: Any, moments: Any) -> Any:
     alone = waiting.late(moments)
 
     def going(at: Any, begun: Any, shape: tuple[int, ...]) -> Any:
-        late = np.empty((1 + len(begun), *shape), np.float32)
-        late[0], late[1:] = alone.take(at), waiting.about_late(moments.take(at) - begun)
+        late = np.empty((len(alone), 1 + len(begun), *shape), np.float32)
+        for row, own in zip(late, alone, strict=True):
+            row[0] = own.take(at)
+        late[:, 1:] = waiting.about_late(moments.take(at) - begun)
         return waiting.together(late)
 
     count = begun.shape[1]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from unbreakable.simulation.slowness import Ended, Slowness, quick, slowness
 from unbreakable.simulation.spells import Spells, spells
 from unbreakable.stats import Quantile, Traffic
 from unbreakable.stats.quantile import edges
@@ -20,11 +21,6 @@ FOR_EVER = np.float32(math.inf)
 POINTS = 4096  # equally likely durations that stand for a distribution
 SUPPORT = 5.0  # observations beyond a quantile that it takes to believe it
 NOTHING_SEEN = 0.01  # seconds that a failure is taken to need before one was seen
-FEW_COPIES = 20.0  # that say nothing, beside those that were seen: so chance makes no copies alike
-# Where slow answers may begin, as shares.
-BORDERS = (0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
-LIKELY_BORDER = 0.95  # as long as no copies were seen
-ERRORS = (-1.0, -1.645, 1.645)  # standard errors beside the estimate: what is believed, and what holds nine of ten
 LONG_AGO = 3600.0  # seconds that trouble lasts where it comes at any time: then nothing is learned from a failure
 _P = (np.arange(POINTS) + 0.5) / POINTS
 _EDGES = np.array(edges())
@@ -36,8 +32,8 @@ class Model:
     ``answers`` and ``faults`` are tables of equally likely durations, ``math.inf`` for an answer that never comes.
     ``fails`` is how likely an attempt is to fail.  Where failures come in spells, ``trouble`` tells of these.
     ``stubborn`` is the share of failures that belong to the request: however often it is repeated, it fails.
-    ``alike`` is how often the requests of one call are of the same sort, beyond chance: all slow, among the slowest
-    from the share ``slow_from`` up, or all not; ``alike_between`` is its band.
+    ``slow`` says how often a call, or a time, is slow as a whole, ``slow_between`` is its band.  Then ``slowly`` are
+    answers of these and ``quick`` those of others; ``of_slow`` is how likely each of ``answers`` is of the former.
     """
 
     def __init__(self, traffic: Traffic) -> None:
@@ -50,8 +46,20 @@ class Model:
         self._mass = _survivors(traffic.ok, traffic.cut)
         self.answers: Any = _table(self._mass)
         self.faults: Any = _table(_counts(traffic.failed)) if traffic.failed.count else _same(NOTHING_SEEN)
-        self.alike, self.slow_from, self.alike_between = _alike(traffic, self._mass, self.fails)
+        slow, self.slow_between = slowness(_ended(traffic, self._mass, self.fails))
+        self.take(slow)
         self.stubborn: float = _stubborn(traffic, self.trouble, self.fails)
+
+    def take(self, slow: Slowness) -> None:
+        """Believe that so many calls, or times, are *slow*."""
+        self.slow, self.quick, self.slowly, self.of_slow = slow, self.answers, self.answers, None
+        total = float(self._mass.sum())
+        if slow.share and total > 0.0:
+            reached = _cumulated(self._mass) / total
+            share = _shares_of_slow(reached, slow)
+            self._parts = self._mass * (1.0 - share), self._mass * share  # so both together are what was seen
+            self.quick, self.slowly = map(_table, self._parts)
+            self.of_slow = share.astype(np.float32).take(reached[1:].searchsorted(_P))
 
     def quantile(self, p: float) -> float:
         """Return what a share *p* of the answers does not exceed, as far as there is evidence that far out."""
@@ -77,11 +85,17 @@ class Model:
         """Return how likely an attempt fails that is beside one that does."""
         return self.stubbornly(self.failing(self.bad_after_failure))
 
-    def points(self) -> tuple[Any, Any]:
-        """Return by bucket how many of the POINTS answers are before it, and how many within, with fractions."""
-        within = self._mass * (POINTS / self._mass.sum())
-        within[-1] = 0.0  # those that never come
-        return within.cumsum() - within, within
+    def points(self) -> list[tuple[Any, Any]]:
+        """Return by bucket how many of the POINTS answers are before it, and how many within, with fractions.
+
+        Where calls are slow that is told of the others, then of these.
+        """
+        found = []
+        for mass in self._parts if self.slow.share else [self._mass]:
+            within = mass * (POINTS / mass.sum())
+            within[-1] = 0.0  # those that never come
+            found.append((within.cumsum() - within, within))
+        return found
 
     @property
     def slowest(self) -> float:
@@ -140,42 +154,37 @@ def _same(seconds: float) -> Any:
     return np.full(POINTS, seconds, np.float32)
 
 
-def _alike(traffic: Traffic, mass: Any, fails: float) -> tuple[float, float, tuple[float, float]]:
-    """Return how often copies of slow attempts are slow by their nature, at least; from which share up; its band.
+def _ended(traffic: Traffic, mass: Any, fails: float) -> Ended:
+    """Return how races between late attempts and their copies ended.
 
-    Who wins is cut short by nobody, so what is compared is how many races are still under way after so long: the first
-    attempt slow, or failed since its copy was sent, and the copy not back either.  Of the borders between slow and not,
-    that is taken which tells most.
+    Who wins is cut short by nobody, so what is told is how long races last: until one is back.
     """
-    seen = traffic.beside.count + traffic.beside_cut.count
-    delay = traffic.sent.value(0.5)
-    if delay is None or seen < FEW_COPIES:
-        return 0.0, LIKELY_BORDER, (0.0, 1.0)
-    reached = np.cumsum(mass[:-1])
-    at = np.minimum(np.searchsorted(reached, BORDERS), len(reached) - 1)
-    since = np.maximum(_EDGES[at + 1] - delay, 0.0)  # for how long the copy is out when the first turns out to be slow
-    failing = fails / max(1.0 - fails, 1e-9) * (1.0 - _share(_counts(traffic.failed), delay))
-    slower = np.maximum(1.0 - reached[at], 0.0)
-    slow = np.minimum(1.0, (slower + failing) / max(1.0 - _share(mass, delay) + failing, 1e-9))
-    by_chance = 1.0 - _share(mass, since)
-    out = _counts(traffic.beside) + _counts(traffic.beside_cut)
-    both = (out.sum() - _share(out, since) * out.sum()) / seen
-    believed = (both * seen + slow * by_chance * FEW_COPIES) / (seen + FEW_COPIES)
-    error = np.sqrt(np.maximum(believed * (1.0 - believed), 1e-4) / (seen + FEW_COPIES))
-    sides = believed + np.array(ERRORS)[:, None] * error  # a row each
-    shares = (sides / np.maximum(slow, 1e-9) - by_chance) / np.maximum(1.0 - by_chance, 1e-9)
-    tells = (by_chance < 0.5) & (slow * seen > SUPPORT) & (slower > 1e-9)  # beyond the slowest there is no border
-    if not tells.any():
-        return 0.0, LIKELY_BORDER, (0.0, 1.0)
-    shares = np.where(tells, np.clip(shares, 0.0, 1.0), 0.0)
-    best = int(np.argmax(shares[0] * np.sqrt(slow)))  # beyond chance in terms of it: so many races, their root
-    least, low, high = shares[:, best].tolist()
-    return least, float(reached[at[best]]), (low, high)
+    delay, failed = traffic.sent.value(0.5), _counts(traffic.failed)
+    over = _counts(traffic.beside) + _counts(traffic.beside_cut) if delay is not None else np.zeros(len(_EDGES))
+    since = 1.0 - _share(failed, delay) if delay is not None else 0.0
+    return Ended(
+        delay=delay or 0.0,
+        edges=_EDGES,
+        reached=_cumulated(mass) / max(float(mass.sum()), 1e-9),
+        over=_cumulated(over),
+        failing=fails / max(1.0 - fails, 1e-9) * float(since),
+    )
+
+
+def _shares_of_slow(reached: Any, slow: Slowness) -> Any:
+    """Return by bucket which share of the answers is of calls, or times, that are slow; *reached* are at its edges."""
+    others = (1.0 - slow.share) * np.diff(quick(reached, _EDGES, slow))
+    return np.append(np.clip(1.0 - others / np.maximum(np.diff(reached), 1e-12), 0.0, 1.0), slow.share)
+
+
+def _cumulated(mass: Any) -> Any:
+    """Return how much mass is below each of the edges of buckets."""
+    return np.append(0.0, np.cumsum(mass[:-1]))
 
 
 def _share(mass: Any, seconds: Any) -> Any:
     """Return which share of a distribution, given by the mass in each bucket, is within so many *seconds*."""
-    return np.interp(seconds, _EDGES, np.append(0.0, np.cumsum(mass[:-1])) / max(mass.sum(), 1e-9))
+    return np.interp(seconds, _EDGES, _cumulated(mass) / max(mass.sum(), 1e-9))
 
 
 def _stubborn(traffic: Traffic, trouble: Spells, fails: float) -> float:

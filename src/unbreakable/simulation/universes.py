@@ -29,6 +29,7 @@ FAILED = 4  # first attempts that fail are played in one column for so many univ
 CUT = 2  # of the universes in which they are cut, one in so many goes on
 # Multiples of each, modulo 1, are spread evenly wherever one looks, and they are together: none is near to a fraction.
 STEPS = ((math.sqrt(5.0) - 1.0) / 2.0, math.sqrt(2.0) - 1.0, math.sqrt(3.0) - 1.0, (math.sqrt(13.0) - 3.0) / 2.0)
+STEP = math.sqrt(7.0) - 2.0  # another one
 BELOW_ONE = np.nextafter(np.float32(1.0), np.float32(0.0))
 SEED = 20_131  # of the universes: the same in every process
 
@@ -37,7 +38,8 @@ class Universes(NamedTuple):
     """Hold the luck of each universe, and how much each weighs; a place is one of the model's POINTS durations."""
 
     weights: Any  # (universes,)
-    first: Any  # (columns,): the place of the answer of the first attempt, rising among the universes
+    first: Any  # (columns,): the place of the first good answer, or of what was cut, rising among the universes
+    slow: Any  # (columns,), uniform: whether a call, or a time, is slow, the same for all requests of one call
     failed: int  # how many columns first attempts have that fail
     cut: Any  # the numbers of the universes that go on after a cut
     weights_of_cut: Any
@@ -58,7 +60,7 @@ def _made(count: int, cuts: bool, seed: int) -> Universes:
     failed, cut = count // FAILED, np.arange(CUT // 2, count if cuts else 0, CUT)
     weights = TAIL * (1.0 - even) ** (TAIL - 1.0)
     weights /= weights.sum()
-    first = 1.0 - (1.0 - even) ** TAIL
+    first, slow = 1.0 - (1.0 - even) ** TAIL, np.arange(1, 1 + count) * STEP % 1.0
 
     def beside(size: int) -> Any:
         return (np.arange(size) * np.array(STEPS)[:, None] + dice.random((BESIDE, 1))) % 1.0
@@ -80,7 +82,12 @@ def _made(count: int, cuts: bool, seed: int) -> Universes:
     faults[0, :failed] = _even(failed)
     return Universes(
         weights=weights.astype(np.float32),
-        first=_placed(np.concatenate([first, sorts, *[sorts, first[cut]] * (MOST_ATTEMPTS - 1)])),
+        first=_placed(
+            np.concatenate([first, sorts, *[part for own in luck[2:] for part in (own[0, :failed], first[cut])]])
+        ),
+        slow=np.concatenate([slow, slow[:failed], *[slow[:failed], slow[cut]] * (MOST_ATTEMPTS - 1)]).astype(
+            np.float32
+        ),
         failed=failed,
         cut=cut,
         weights_of_cut=(weights[cut] / max(weights[cut].sum(), 1e-9)).astype(np.float32),

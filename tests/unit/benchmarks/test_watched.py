@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks._watched import watched
+from benchmarks._watched import watched, watched_copies
 from benchmarks.truth.held import hold
 from benchmarks.truth.laws import lognormal, mixture, shifted
 from benchmarks.truth.luck import Luck
 from benchmarks.truth.worlds import Endpoint, World
 from benchmarks.twin import an_hour, seldom
 
-from unbreakable.policies import Plan, Retry
+from unbreakable.policies import Hedge, Plan, Retry
 
 LAW = mixture(lognormal(0.02, 0.01), shifted(lognormal(1.0, 0.1), 9.0), 0.01)  # some are never waited for
 BURSTS = World("x", "", (Endpoint(LAW, 0.002, 0.8, good=2.0, bad=0.5, slower=3.0),), 100.0, 0.5)
@@ -28,6 +28,17 @@ def test_who_watches_learns_what_who_calls_does():
     assert made["failed"]["buckets"]
     assert made["cut"]["buckets"]
     assert own == pytest.approx(lags, rel=0.1)
+
+
+def test_who_watches_copies_learns_what_who_sends_them_does():
+    """Copies that came back first, losers that were cut, when they were sent: the very same, but for what hangs."""
+    luck = Luck(BURSTS, 1_500, 4)
+    made, seen = hold(luck, Plan(retry=None, hedge=Hedge(0.03), deadline=0.5))[1], watched_copies(luck, 0.03)
+
+    for part in ("beside", "beside_cut", "sent"):
+        one, other = getattr(made, part), getattr(seen, part)
+        assert one.count == pytest.approx(other.count, abs=2)
+        assert one.value(0.5) == pytest.approx(other.value(0.5), rel=0.05)
 
 
 def test_a_truth_meets_thousands_of_bad_times_and_a_model_an_hour_of_them():

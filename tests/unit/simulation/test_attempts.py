@@ -1,4 +1,4 @@
-"""Requests of one call: who is beside whom, and how alike they are."""
+"""Requests of one call: who is beside whom, and which calls are slow."""
 
 from __future__ import annotations
 
@@ -6,33 +6,49 @@ import numpy as np
 import pytest
 
 from unbreakable.policies import Hedge, Plan, Retry, Timeout
-from unbreakable.simulation.attempts import _of_a_sort, kinds_of
+from unbreakable.simulation.attempts import _drawn, kinds_of
 from unbreakable.simulation.manner import manners
 from unbreakable.simulation.model import POINTS, Model
+from unbreakable.simulation.slowness import Slowness
+from unbreakable.simulation.universes import universes
 from unbreakable.stats import Traffic
 
-PLACES = (np.arange(10_000) + 0.5) / 10_000
 PLAN = Plan(effects="idempotent", retry=Retry(3))
 
 
-@pytest.mark.parametrize("alike", [0.0, 0.4, 1.0])
-@pytest.mark.parametrize("slow", [False, True])
-def test_requests_are_of_the_first_ones_sort_as_often_as_was_learned(alike, slow):
-    """Beyond chance, so often; among those of a sort each is as likely, and none is out of range."""
-    model = Model(Traffic())
-    model.alike, model.slow_from = alike, 0.8
-    first = np.full(len(PLACES), POINTS - 1 if slow else 0)
-    found = _of_a_sort(model, PLACES, first)
-    is_slow = found >= 0.8
+def slow_calls(share: float) -> Model:
+    """Return a model of a target that takes 10 ms, but of that share of the calls 100 to 200."""
+    traffic = Traffic()
+    traffic.update(ok=[*[0.01] * 9_500, *np.linspace(0.1, 0.2, 500).tolist()])
+    model = Model(traffic)
+    model.take(Slowness(share, 15.0))
+    return model
 
-    assert is_slow.mean() == pytest.approx(alike * slow + (1.0 - alike) * 0.2, abs=1e-3)
-    assert (np.diff(found) >= 0.0).all()
-    assert 0.0 <= found.min() <= found.max() <= 1.0
-    for sort, low, high in ((is_slow, 0.8, 1.0), (~is_slow, 0.0, 0.8)):
-        if sort.any():
-            assert np.quantile(found[sort], [0.25, 0.75]) == pytest.approx(
-                [low + (high - low) / 4, high - (high - low) / 4], abs=1e-3
-            )
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.05])
+def test_where_a_call_is_slow_all_of_its_requests_are(share):
+    """Beside a slow first attempt, copies are slow in as many calls as these are; any of them, be it one or two."""
+    model, met = slow_calls(share), universes()
+    at = np.arange(len(met.weights))
+    slow_first = met.first[: len(at)] >= 0.95 * POINTS
+    copies = _drawn(model, met, met.luck[1:3, : len(at)], at) > 0.05
+    weights = met.weights[slow_first] / met.weights[slow_first].sum()
+    likely = share / 0.05
+
+    for slow in (*copies, copies.all(axis=0)):
+        by_chance = (1.0 - likely) * (0.05 - share)
+        assert slow[slow_first] @ weights == pytest.approx(likely + by_chance, abs=0.06)
+        assert slow[~slow_first].mean() < 0.07
+
+
+def test_answers_are_as_before_whatever_is_slow():
+    """What slow calls and others take is, by their shares, what was seen of all; slow answers are the slow calls'."""
+    model = slow_calls(0.03)
+    both = np.concatenate([np.repeat(model.quick, 97), np.repeat(model.slowly, 3)])
+
+    assert np.quantile(both, [0.5, 0.9, 0.99]) == pytest.approx(np.quantile(model.answers, [0.5, 0.9, 0.99]), rel=0.02)
+    assert model.of_slow.mean() == pytest.approx(0.03, abs=0.005)
+    assert model.of_slow[: POINTS // 2].max() < 0.01
 
 
 def test_plans_that_make_the_same_attempts_are_of_one_kind():
@@ -68,15 +84,3 @@ def test_as_many_attempts_begin_beside_a_late_one_as_there_are(attempts, begin):
     plan = Plan(effects="none", retry=Retry(attempts), timeout=Timeout(0.2, learned=True))
 
     assert begin == pytest.approx(np.ravel(kinds_of(manners([plan], 10.0), 10.0).starts).tolist())
-
-
-def test_where_a_call_is_slow_all_of_its_copies_are():
-    """Half of the first copies of slow attempts are as the call is; the next one, beside a slow copy, nearly always."""
-    model = Model(Traffic())
-    model.alike, model.slow_from = 0.5, 0.95
-    first = np.array([POINTS - 1, 0]).repeat(len(PLACES))
-    found = _of_a_sort(model, np.tile(PLACES, (2, 2)), first)
-    slow, fast = found[:, : len(PLACES)] >= 0.95, found[:, len(PLACES) :] >= 0.95
-
-    assert slow.mean(axis=1) == pytest.approx([0.525, 0.5 / 0.525 + 0.025 / 0.525 * 0.05], abs=2e-3)
-    assert fast.mean(axis=1) == pytest.approx([0.025, 0.025], abs=2e-3)

@@ -11,16 +11,18 @@ from unbreakable.simulation import hedging
 from unbreakable.simulation.hedging import MOMENTS, TAILS, WORTH, Waiting, _most, _reached, _worth, best_delay
 from unbreakable.simulation.model import POINTS, Model, _table
 from unbreakable.simulation.score import ScoreWeights
+from unbreakable.simulation.slowness import Slowness
 from unbreakable.stats import Traffic
 from unbreakable.stats.quantile import edges
 
 PLACES = (np.arange(POINTS) + 0.5) / POINTS
 
 
-def model(answers, alike: float = 0.0, slow_from: float = 0.95) -> Model:
+def model(answers, slow: float = 0.0) -> Model:
     found = Model(Traffic())
     found._mass = np.append(np.histogram(answers, edges())[0] / len(answers), 0.0)
-    found.answers, found.alike, found.slow_from = _table(found._mass), alike, slow_from
+    found.answers = _table(found._mass)
+    found.take(Slowness(slow, 10.0))
     return found
 
 
@@ -51,8 +53,8 @@ def test_a_call_is_under_way_while_all_its_requests_are(copies):
 
 
 def test_copies_of_what_is_slow_by_its_nature_are_slow():
-    """Where all requests of a call are alike, slow ones are as many as without copies, and the rest gains."""
-    alone, alike = (Waiting(model(STRAGGLERS, share)) for share in (0.0, 1.0))
+    """Where it is calls that are slow, they are as many as without copies, and the rest gains."""
+    alone, alike = (Waiting(model(STRAGGLERS, share)) for share in (0.0, 0.05))
     ages = np.array([0.03, 0.022])
 
     assert 0.05**2 == pytest.approx(float(alone.together(alone.late(ages))), rel=0.02)
@@ -66,7 +68,7 @@ def test_the_moments_are_found_that_looking_at_all_of_them_finds():
         waiting = Waiting(model(scale * EXPONENTIAL))
         found = _reached(waiting, np.zeros((1, 1), np.float32), moments)[0]
         for tail, each in zip(TAILS, found, strict=True):
-            late = np.flatnonzero(waiting.late(moments) ** 2 <= np.float32(tail))
+            late = np.flatnonzero(waiting.late(moments)[0] ** 2 <= np.float32(tail))
             assert each == moments[late[0] if late.size else -1]
 
 
@@ -95,7 +97,7 @@ def test_copies_are_sent_just_beyond_the_fast_answers():
 
     assert 0.005 < found.after < 0.01
     assert 0.05 == pytest.approx(found.load, abs=0.01)
-    assert best_delay(model(STRAGGLERS, 1.0), ScoreWeights()) is None
+    assert best_delay(model(STRAGGLERS, 0.05), ScoreWeights()) is None
     assert best_delay(model(np.full(POINTS, 0.01)), ScoreWeights()) is None
     assert best_delay(model(np.full(POINTS, np.inf)), ScoreWeights()) is None
 

@@ -1,0 +1,154 @@
+"""Whether it is calls, or times, that are slow: how often, and how many times as long all their requests take.
+
+Slow by nature, or all slow for a while: a copy of such a request is as slow.  That shows in how long races last between
+attempts that are late and their copies, sent after d seconds: both are out after s more with the chance
+
+    R(s) = (1 - b) S(d + s) S(s) + b S((d + s) / k) S(s / k),  divided by R(0),
+
+if a share b of the calls takes k times as long as others, of which S(t) take longer than t.  Which b and k make the
+races likeliest that were seen is looked for on a grid.  G = 1 - S follows from what is known of all attempts, which is
+F(t) = (1 - b) G(t) + b G(t / k), by a series.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FEWEST = 20  # races that it takes to tell anything
+PER_DOUBLING = 8  # moments that are looked at
+STEPS = (7, 11, 16, 20, 24, 28, 33, 38)  # factors that are tried first, by their logarithms in such moments
+SHARES = 0.003 * 1.5 ** np.arange(11)
+NEARER = np.array([1.5 ** (part / 4.0) for part in range(-3, 4)])  # shares beside the best one, and factors
+BESIDE = (-3, -2, -1, 0, 1, 2, 3)
+EVIDENCE = 8.0  # of the logarithm of likelihood: four standard deviations, as factors and shares are chosen
+LIKELY = 1.35  # the same within which nine of ten are
+STRANGE = 0.01  # share of races that end at any moment, whatever is known
+OFF = 0.01, 0.2  # by which F is missed at most, and in terms of the share: no call is slow where F has no room for it
+
+
+class Slowness(NamedTuple):
+    """Say that a *share* of the calls, or of the time, is slow: all their requests take so many *times* as long."""
+
+    share: float = 0.0
+    times: float = 1.0
+
+
+NONE = Slowness()
+
+
+class Ended(NamedTuple):
+    """Hold how races ended: copies sent after *delay* seconds, how many races were over after how long.
+
+    *reached* is how likely attempts that succeed end by each of *edges*, *over* the same number of races; *failing* is
+    how likely the first attempt fails since its copy was sent, in terms of those that succeed.
+    """
+
+    delay: float
+    edges: Any
+    reached: Any
+    over: Any
+    failing: float
+
+
+def slowness(ended: Ended) -> tuple[Slowness, tuple[Slowness, Slowness]]:
+    """Return the likeliest slowness, none where chance explains the races, and what is likely at least and at most."""
+    if ended.over[-1] < FEWEST:
+        return NONE, (NONE, _at_most(ended))
+    races = _Races(ended)
+    alone = float(races.likelihood(np.zeros(1), 8)[0])
+    tried = [(alone, NONE)]
+    tried += [each for steps in STEPS for each in races.tried(SHARES, steps)]
+    best = max(tried)
+    if best[0] > alone + EVIDENCE / 4.0:
+        middle = round(math.log2(best[1].times) * PER_DOUBLING)
+        for steps in BESIDE:
+            tried += races.tried(best[1].share * NEARER, middle + steps) if middle + steps > 1 else []
+        best = max(tried)
+    likely = sorted([each for chance, each in tried if chance >= best[0] - LIKELY], key=_weight)
+    return (best[1] if best[0] >= alone + EVIDENCE else NONE), (likely[0], likely[-1])
+
+
+def _weight(slow: Slowness) -> float:
+    return slow.share * math.log(slow.times)
+
+
+def _at_most(ended: Ended) -> Slowness:
+    """Return what is possible as long as no copies were seen: that all that are slow are of slow calls."""
+    median, slow = np.interp((0.5, 0.975), ended.reached / max(float(ended.reached[-1]), 1e-9), ended.edges)
+    return Slowness(0.05, max(1.0, float(slow / median)))
+
+
+def quick(reached: Any, edges: Any, slow: Slowness) -> Any:
+    """Return how likely requests of other calls end by each of *edges*, of which all *reached* are so many."""
+    found, term, times = np.zeros(len(edges)), 1.0 / (1.0 - slow.share), 1.0
+    while abs(term) > 1e-3 and times < 1e6:
+        found += term * np.interp(edges / times, edges, reached)
+        term, times = -term * slow.share / (1.0 - slow.share), times * slow.times
+    return np.minimum(np.maximum.accumulate(np.maximum(found, 0.0)), reached[-1])
+
+
+class _Races:
+    """Tell how likely the races are that were seen; moments are evenly spread by their logarithms."""
+
+    def __init__(self, ended: Ended) -> None:
+        edges, used = ended.edges, np.flatnonzero(np.diff(ended.reached) + np.diff(ended.over))
+        self.first, last = float(edges[used[0]]), float(edges[used[-1] + 1])
+        self.count = math.ceil(PER_DOUBLING * math.log2(last / self.first)) + 2
+        self.moments = self.first * 2.0 ** (np.arange(self.count) / PER_DOUBLING)
+        self.reached = np.interp(self.moments, edges, ended.reached)
+        self.over = np.diff(np.interp(self.moments, edges, ended.over))
+        self.failing, self.delay = ended.failing, np.array([ended.delay])
+        self.later = self._at(ended.delay + self.moments)
+        self.begin = self._at(self.delay)
+
+    def tried(self, shares: Any, steps: int) -> list[tuple[float, Slowness]]:
+        """Return how likely the races are with each of these *shares*, if calls take 2 ** (*steps* / 8) as long."""
+        if steps >= self.count:
+            return []
+        found = self.likelihood(shares, steps)
+        return [
+            (chance, Slowness(share, 2.0 ** (steps / PER_DOUBLING)))
+            for chance, share in zip(found.tolist(), shares.tolist(), strict=True)
+        ]
+
+    def likelihood(self, shares: Any, steps: int) -> Any:
+        """Return the logarithm of the same."""
+        times, shares = 2.0 ** (steps / PER_DOUBLING), shares[:, None]
+        quick, missed = self._quick(shares, steps)
+        late = 1.0 - quick
+        out = (1.0 - shares) * (_between(late, *self.later) + self.failing) * late
+        begin = (1.0 - shares) * (_between(late, *self.begin) + self.failing)
+        slow = np.ones(late.shape)
+        slow[:, steps:] = late[:, : self.count - steps]
+        later, begins = self._at((self.delay + self.moments) / times), self._at(self.delay / times)
+        out += shares * (_between(late, *later) + self.failing) * slow
+        begin += shares * (_between(late, *begins) + self.failing)
+        ends = np.maximum(out[:, :-1] - out[:, 1:], 0.0) / np.maximum(begin, 1e-9)
+        ends *= (1.0 - STRANGE) / np.maximum(ends.sum(axis=1, keepdims=True), 1e-9)
+        ends += STRANGE / len(self.over)
+        return np.where(missed <= OFF[0] + OFF[1] * shares[:, 0], np.log(ends) @ self.over, -math.inf)
+
+    def _quick(self, shares: Any, steps: int) -> tuple[Any, Any]:
+        """Return how likely requests of other calls end by each moment, and by how much F is missed then."""
+        found, odds = np.zeros((len(shares), self.count)), shares / (1.0 - shares)
+        term, begin = 1.0 + odds, 0
+        while begin < self.count:
+            found[:, begin:] += term * self.reached[: self.count - begin]
+            term, begin = -term * odds, begin + steps
+        found = np.clip(np.maximum.accumulate(found, axis=1), 0.0, 1.0)
+        back = (1.0 - shares) * found
+        back[:, steps:] += shares * found[:, : self.count - steps]
+        return found, np.abs(back - self.reached).max(axis=1)
+
+    def _at(self, times: Any) -> tuple[Any, Any]:
+        """Return between which moments these *times* are, and how far after the first of these."""
+        place = np.clip(PER_DOUBLING * np.log2(times / self.first), 0.0, self.count - 1.001)
+        begin = place.astype(np.intp)
+        return begin, place - begin
+
+
+def _between(rows: Any, begin: Any, part: Any) -> Any:
+    return rows[:, begin] * (1.0 - part) + rows[:, begin + 1] * part
