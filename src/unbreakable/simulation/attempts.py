@@ -19,8 +19,8 @@ from unbreakable.simulation.universes import BELOW_ONE, Universes
 
 _LITTLE = 1e-9
 _FOR_EVER = np.array([FOR_EVER])
-_Begun = tuple[float, float, bool]  # see ``_begun``
-_NEVER: _Begun = (math.inf, math.inf, False)
+_Begun = tuple[float, float]  # see ``_begun``
+_NEVER: _Begun = (math.inf, math.inf)
 
 
 class Kinds(NamedTuple):
@@ -28,7 +28,7 @@ class Kinds(NamedTuple):
 
     hard: Any  # (kinds, 1): seconds after which a request is cut
     starts: Any  # (requests beside, kinds, 1): when each begins, rising; for ever if it does not
-    later: Any  # the same of later attempts: limits double, and there is at least the second one
+    later: Any  # the same of later attempts
     repeats: Any  # (requests beside, kinds, 1): whether it is the next attempt, and no copy
     soonest: list[float]  # when each of these begins at the earliest
     having: list[int]  # how many kinds have that request beside the first one
@@ -65,13 +65,13 @@ def kinds_of(manners: Sequence[Manner], deadline: float) -> Kinds:
     kinds = sorted(begun, key=lambda kind: -len(begun[kind]))
     most = len(begun[kinds[0]])
     slots = list(zip(*[begun[kind] + [_NEVER] * (most - len(begun[kind])) for kind in kinds], strict=True))
-    table = np.array(slots, np.float32).reshape(most, len(kinds), 3, 1)
+    table = np.array(slots, np.float32).reshape(most, len(kinds), 2, 1)
     hard, soonest = [min(kind[0], deadline) for kind in kinds], [min(slot)[0] for slot in slots]
     return Kinds(
         hard=np.array(hard, np.float32)[:, None],
         starts=table[:, :, 0],
         later=table[:, :, 1],
-        repeats=table[:, :, 2] > 0,
+        repeats=table[:, :, 1] > table[:, :, 0],
         soonest=soonest,
         having=[len(kinds) - slot.count(_NEVER) for slot in slots],
         numbers={kind: place for place, kind in enumerate(kinds)},
@@ -81,10 +81,10 @@ def kinds_of(manners: Sequence[Manner], deadline: float) -> Kinds:
 
 
 def _begun(kind: Kind, deadline: float) -> list[_Begun]:
-    """Return when requests begin beside the first one, and when beside later ones, and whether they are repeats."""
+    """Return when requests begin beside a first one, and when beside later ones: limits double, delays do not."""
     _, copied, followed = kind
-    copies, repeats = [(start, start, False) for start in copied], [(start, 2.0 * start, True) for start in followed]
-    return sorted([each for each in copies + repeats if each[0] < deadline])
+    copies = [(start, start) for start in copied if start < deadline]
+    return sorted(copies + [(start, 2.0 * start) for start in followed if start < deadline])
 
 
 def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequence[float]) -> Races:
