@@ -1,4 +1,4 @@
-"""What a target wishes, and what the layer below has found out, is heeded by the layers above, whatever they raise."""
+"""What a target wishes, or the layer below has found out, is heeded by those whom it concerns, and by nobody else."""
 
 from __future__ import annotations
 
@@ -91,3 +91,29 @@ def test_what_is_known_to_be_hopeless_is_repeated_on_no_layer(colour):
         return len(calls)
 
     assert 60 < colour.play(story) <= 60 + 30
+
+
+class Says(Exception):
+    """Hold the status of an answer, and a wish that comes with it."""
+
+    def __init__(self, status, wish=None):
+        super().__init__(status)
+        self.status_code, self.retry_after = status, wish
+
+
+@pytest.mark.parametrize(("status", "waits"), [(404, False), (401, False), (500, True)])
+def test_a_target_that_answers_others_by_a_no_makes_nobody_wait(colour, status, waits):
+    """Of lookups that mostly find nothing a few are too many: those in between are served; a 500 serves nobody."""
+
+    async def story():
+        errors = [Says(429, 5.0), Says(status)] * 4
+
+        async def look():
+            raise errors.pop(0)
+
+        door = colour.protect(look, retry=False)
+        for _ in range(8):
+            await colour.call(door.outcome)
+        return colour.now()
+
+    assert waits is (colour.play(story) > 0.0)

@@ -6,15 +6,18 @@ from unbreakable.errors import Kind
 from unbreakable.events import LeftInPeace
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context
+from unbreakable.policies.breaker import is_answer
 from unbreakable.policies.pushback import NEVER
 
 
 def heed(ctx: Context, failure: Failure) -> None:
-    """Take note of the wish to wait that came with *failure*, if it was for this target to say.
+    """Take note of the wish to wait that came with *failure*, if it was for this target to say; or of its answer.
 
     It was not where a protected call inside was told of it first, whose target it is that throttles; and nobody has to
     wait where a remedy is about to help, such as another endpoint.
     """
+    if is_answer(failure):
+        ctx.target.peace.serve()
     wished = failure.retry_after
     if wished is None or wished == NEVER or failure.kind is not Kind.THROTTLED or failure.inner or failure.mendable:
         return

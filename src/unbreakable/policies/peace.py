@@ -57,6 +57,10 @@ class Peace:
             self.until, self.length = self.ends, self.ends - now
             return begins
 
+    def serve(self) -> None:
+        """Take note of an answer that is no success, such as a 404: it ends the row of wishes, too."""
+        self.seen = -1
+
     def left(self, now: float) -> float:
         """Return how many seconds the target is left in peace yet."""
         return max(0.0, self.until - now) if self.kept else 0.0

@@ -31,6 +31,15 @@ def test_a_success_in_between_begins_the_count_anew():
     assert (0.0, True, 1.0) == (peace.left(2.0), peace.wish(1.0, 6, 2.0), peace.left(2.0))
 
 
+def test_an_answer_that_is_no_success_begins_it_anew_as_well():
+    """Whoever is told that nothing is there was served: of lookups that is what most are."""
+    peace = asked((9.0, 5, 0.0), (9.0, 5, 1.0))
+    peace.serve()
+
+    assert [False, False, True] == [peace.wish(1.0, 5, 2.0) for _ in range(ENOUGH)]
+    assert 1.0 == peace.left(2.0)
+
+
 def test_it_begins_once():
     """A fourth wish may make it longer, and is not told again; a shorter one changes nothing."""
     peace = asked(*[(5.0, 0, 0.0)] * ENOUGH)
