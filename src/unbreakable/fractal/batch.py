@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     failed_calls: int
     at_once: list[float]  #: seconds of calls by arithmetic alone
     detours: list[Detour]
-    lost: int  #: calls that failed, and not for being refused
+    lost: int  #: calls that failed, and not for being refused, nor by an answer such as a no
     limited: int  #: of those that were cut, how many a learned limit has cut
 
     def traffic(self, target: Target, now: float) -> Traffic:

@@ -12,6 +12,7 @@ from unbreakable.fractal.overtaking import overtake
 from unbreakable.fractal.peace import heed
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
+from unbreakable.fractal.telling import may_be_down
 from unbreakable.outcome import Failure, Result, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import spared, tell, verdict
@@ -42,6 +43,7 @@ class Healing:
         if isinstance(result, Failure):
             own_up(ctx)
             tell_of_all(result, ctx.plan.effects, doubtful=ctx.deeds.doubtful)
+            ctx.lost = ctx.made > 0 and may_be_down(result, ctx)
         return result
 
     async def _healed(self, inner: Inner, ctx: Context) -> Result[Any]:

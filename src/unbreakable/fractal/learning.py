@@ -48,7 +48,7 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
             target.counts.degraded += 1
         else:
             target.counts.failed += 1
-        target.lost += ctx.made > 0
+        target.lost += ctx.lost
     node.bear(ctx, result)
     if target.is_behind():
         learn_soon(node, target, ctx.runtime)
@@ -101,8 +101,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
             aggregate(target, batch, fresh, runtime.now())
             target.take_quick(sum(map(float(target.plan.limit).__gt__, batch.ok)))
             if target.plan.observations and not batch.folded.count:  # else the good calls would not be all there
-                traffic, failed = target.traffic, batch.failed_calls
-                chooser_of(node).compare(target.name, batch.calls, failed, batch.lost, traffic)
+                chooser_of(node).compare(target.name, batch.calls, batch.lost, target.traffic)
             if not batch.folded.count:
                 chooser_of(node).measure(target.name, batch.at_once, batch.detours, batch.lost)
             share(target)

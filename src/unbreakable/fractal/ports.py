@@ -73,10 +73,10 @@ class Chooser(Protocol):
         *dice* gives uniform numbers in [0, 1).
         """
 
-    def compare(self, target: str, took: Sequence[float], failed: int, lost: int, traffic: Traffic) -> None:
-        """Take in what came of the plan in force: calls that *took* so many seconds, and a number of *failed* ones.
+    def compare(self, target: str, took: Sequence[float], lost: int, traffic: Traffic) -> None:
+        """Take in what came of the plan in force: calls that *took* so many seconds, and a number of *lost* ones.
 
-        Of these *lost* were made, the others refused; *traffic* is what is known of their attempts by now.
+        What was refused, or answered by a no, is none of them; *traffic* is what is known of their attempts by now.
         """
 
     def measure(self, target: str, quick: Sequence[float], detours: Sequence[Gone], lost: int) -> None:

@@ -80,7 +80,7 @@ class Target:
     aged_at: float | None = None  #: when what is old lost weight last
     courses: Any = None  #: how slow answers followed one another, once somebody learns from that
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
-    lost = 0  #: calls that failed, and not for being refused
+    lost = 0  #: calls that failed, and not for being refused, nor by an answer such as a no
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
     lag = lead = 0.0  #: seconds that copies take to be under way; by which they are begun sooner
     is_named = staticmethod(is_named)  #: tells whether types of exceptions stand for just the sort of a failure

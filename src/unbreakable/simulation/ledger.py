@@ -25,9 +25,10 @@ class Calibration(Record):
     """Say how well predictions held: which share of later calls was as fast as predicted, and succeeded.
 
     A good model has half of the calls within the predicted median (``within_p50``) and 0.9 and 0.99 of them within p90
-    and p99; ``predicted`` and ``observed`` are success rates; *n* is the number of calls compared.  ``within_bands`` is
-    how many of the latest medians, p99s and success rates were within the bands that should hold 0.9 of them, or, of
-    durations, not twice as long or as short as predicted; None until there are some.
+    and p99; ``predicted`` and ``observed`` are success rates; *n* is the number of calls compared, without those
+    that were refused, or answered by a no.  ``within_bands`` is how many of the latest medians, p99s and success rates
+    were within the bands that should hold 0.9 of them, or, of durations, not twice as long or as short as predicted;
+    None until there are some.
     """
 
     n: int
@@ -43,14 +44,14 @@ class Entry:
     """Keep the prediction in force for one target, and how later calls compare with it."""
 
     __slots__ = (
-        *("expected", "failed", "figures", "figures_held", "known_for", "leeway", "ok", "plan", "prediction", "recent"),
+        *("expected", "figures", "figures_held", "known_for", "leeway", "lost", "ok", "plan", "prediction", "recent"),
         *("times", "within"),
     )
 
     def __init__(self) -> None:
         self.prediction: Prediction | None = None
         self.plan: Plan | None = None
-        self.ok = self.failed = 0
+        self.ok = self.lost = 0
         self.expected = 0.0
         self.within = [0, 0, 0]
         self.recent: list[Stretch] = []  #: calls that were not compared with a band yet
@@ -58,12 +59,12 @@ class Entry:
         self.leeway, self.known_for = Leeway(), ("", 0)
         self.times = 1.0  #: as wide as the model thinks are the bands that hold nine of ten (adaptive conformal)
 
-    def compare(self, took: Sequence[float], failed: int, lost: int) -> list[Stretch]:
-        """Take in good calls by their seconds, and *failed* ones, of which *lost* were made; return those to judge."""
+    def compare(self, took: Sequence[float], lost: int) -> list[Stretch]:
+        """Take in good calls by their seconds, and *lost* ones; return those to judge."""
         if self.prediction is None:
             return []
-        self.ok, self.failed = self.ok + len(took), self.failed + failed
-        self.expected += self.prediction.success * (len(took) + failed)
+        self.ok, self.lost = self.ok + len(took), self.lost + lost
+        self.expected += self.prediction.success * (len(took) + lost)
         bounds = (self.prediction.p50, self.prediction.p90, self.prediction.p99)
         within = [sum(map(float(bound).__ge__, took)) for bound in bounds]
         self.within = [old + new for old, new in zip(self.within, within, strict=True)]
@@ -122,17 +123,15 @@ class Ledger:
         with self._lock:
             self.copies += 1
 
-    def compare(
-        self, target: str, took: Sequence[float], failed: int, lost: int, leeway: Callable[[Plan], Leeway]
-    ) -> None:
-        """Compare calls at *target* with what was predicted of them: good ones, and *failed* ones.
+    def compare(self, target: str, took: Sequence[float], lost: int, leeway: Callable[[Plan], Leeway]) -> None:
+        """Compare calls at *target* with what was predicted of them: good ones, and *lost* ones.
 
-        Of these *lost* were made, the others refused.  *leeway* tells how wide the bands of a plan are; it is asked
-        where chance alone does not explain the figures, and again when twice as much is known.
+        *leeway* tells how wide the bands of a plan are; it is asked where chance alone does not explain the figures,
+        and again when twice as much is known.
         """
         with self._lock:
             entry = self._entries.get(target)
-            full, plan = ([], None) if entry is None else (entry.compare(took, failed, lost), entry.plan)
+            full, plan = ([], None) if entry is None else (entry.compare(took, lost), entry.plan)
         if entry is None or not full:
             return
         if plan is not None and not entry.knows(plan) and held(full, Leeway()) < OF_EACH:
@@ -170,7 +169,7 @@ class Ledger:
 
 
 def _calibration(entry: Entry) -> Calibration:
-    calls = entry.ok + entry.failed
+    calls = entry.ok + entry.lost
     shares: dict[str, Any] = {
         f"within_{name}": times / entry.ok for name, times in zip(("p50", "p90", "p99"), entry.within, strict=True)
     }

@@ -37,7 +37,7 @@ def follow(ledger: Ledger, stretches: int, seed: int = 1, leeway: Leeway | None 
 
     for _ in range(stretches):
         took, lost = calls(dice, **changed)
-        ledger.compare("target", took, lost, lost, width)
+        ledger.compare("target", took, lost, width)
     return asked
 
 
