@@ -64,6 +64,7 @@ FAMILY = {
             cut=durations,
             beside=durations,
             beside_cut=durations,
+            near=durations,
             repeats=few,
             repeats_failed=few,
         ),

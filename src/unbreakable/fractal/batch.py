@@ -44,6 +44,7 @@ class Batch(NamedTuple):
             beside=self.beside,
             beside_cut=self.beside_cut,
             sent=self.sent,
+            near=[self.ok[min(fault.after, len(self.ok) - 1)] for fault in self.faults] if self.ok else (),
             repeats=len(self.repeats),
             repeats_failed=sum(failed for _, failed in self.repeats),
         )

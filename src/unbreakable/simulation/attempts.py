@@ -101,7 +101,7 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
         own[rest] = _drawn(model, met, met.luck[0, rest], rest)
         if model.slow.share:  # of a call whose attempts have failed nothing is known
             told, found = (each[rest].reshape(-1, met.pauses.shape[1])[:, :failed] for each in (met.first, own))
-            found[...] = model.answers.take(told)
+            found[...] = model.again.take(told)
     at = (own > np.float32(kinds.quiet)).nonzero()[0]
     mine, hard, (bad, later) = own.take(at), kinds.hard, at.searchsorted((good, good + failed))
     best = np.empty((len(hard), len(at)), np.float32)
@@ -192,4 +192,6 @@ def _drawn(model: Model, met: Universes, place: Any, at: Any) -> Any:
     if model.of_slow is None:
         return found
     slowly = np.concatenate([model.slowly, _FOR_EVER]).take(at_place, mode="clip")
-    return np.where(met.slow[at] < model.of_slow.take(met.first[at]), slowly, found)
+    first = met.first[at]
+    likely = np.where(met.failing[at], model.of_slow_again.take(first), model.of_slow.take(first))
+    return np.where(met.slow[at] < likely, slowly, found)

@@ -165,7 +165,7 @@ def _slower(model: Model, slow: Slowness) -> Model:
 def _at_places(model: Model, places: Any) -> Model:
     """Return *model* with the answers that are now at these *places*."""
     at = np.clip(places * POINTS, 0, POINTS - 1).astype(np.intp)
-    return _with(model, **{name: getattr(model, name).take(at) for name in ("answers", "quick", "slowly")})
+    return _with(model, **{name: getattr(model, name).take(at) for name in ("answers", "quick", "slowly", "again")})
 
 
 def _together(traffic: Traffic) -> Any:

@@ -21,6 +21,7 @@ FOR_EVER = np.float32(math.inf)
 POINTS = 4096  # equally likely durations that stand for a distribution
 SUPPORT = 5.0  # observations beyond a quantile that it takes to believe it
 NOTHING_SEEN = 0.01  # seconds that a failure is taken to need before one was seen
+FEW_NEAR, MOSTLY = 20.0, 0.95  # answers next to a failure that say nothing; share of these that is slow at most
 LONG_AGO = 3600.0  # seconds that trouble lasts where it comes at any time: then nothing is learned from a failure
 _P = (np.arange(POINTS) + 0.5) / POINTS
 _EDGES = np.array(edges())
@@ -34,6 +35,7 @@ class Model:
     ``stubborn`` is the share of failures that belong to the request: however often it is repeated, it fails.
     ``slow`` says how often a call, or a time, is slow as a whole, ``slow_between`` is its band.  Then ``slowly`` are
     answers of these and ``quick`` those of others; ``of_slow`` is how likely each of ``answers`` is of the former.
+    ``again`` and ``of_slow_again`` are answers, and the same of these, after a failure.
     """
 
     def __init__(self, traffic: Traffic) -> None:
@@ -46,13 +48,17 @@ class Model:
         self._mass = _survivors(traffic.ok, traffic.cut)
         self.answers: Any = _table(self._mass)
         self.faults: Any = _table(_counts(traffic.failed)) if traffic.failed.count else _same(NOTHING_SEEN)
+        self._near = _counts(traffic.near)
         slow, self.slow_between = slowness(_ended(traffic, self._mass, self.fails))
         self.take(slow)
         self.stubborn: float = _stubborn(traffic, self.trouble, self.fails)
 
     def take(self, slow: Slowness) -> None:
         """Believe that so many calls, or times, are *slow*."""
-        self.slow, self.quick, self.slowly, self.of_slow = slow, self.answers, self.answers, None
+        self.slow = slow
+        self.of_slow: Any = None
+        self.of_slow_again: Any = None
+        self.quick = self.slowly = self.again = self.answers
         total = float(self._mass.sum())
         if slow.share and total > 0.0:
             reached = _cumulated(self._mass) / total
@@ -60,6 +66,22 @@ class Model:
             self._parts = self._mass * (1.0 - share), self._mass * share  # so both together are what was seen
             self.quick, self.slowly = map(_table, self._parts)
             self.of_slow = share.astype(np.float32).take(reached[1:].searchsorted(_P))
+            self._take_failures(share)
+
+    def _take_failures(self, share: Any) -> None:
+        """Find how often calls, or times, are slow in which attempts fail, as *share* of the answers are, by bucket."""
+        slow, quick = (
+            mass / max(float(mass.sum()), 1e-12) for mass in (self._mass * share, self._mass * (1.0 - share))
+        )
+        seen, least, most = float(self._near.sum()), float(quick @ share), float(slow @ share)
+        usual, told = self.slow.share, (float(self._near @ share) - seen * least) / max(most - least, 0.1)
+        likely = min(MOSTLY, max(usual, (told + FEW_NEAR * usual) / (seen + FEW_NEAR)))
+        mass = (1.0 - likely) * quick + likely * slow
+        self.again = _table(mass)
+        at = _cumulated(mass)[1:].searchsorted(_P)
+        self.of_slow_again = (
+            (likely * slow / np.maximum(mass, 1e-12)).astype(np.float32).take(np.minimum(at, len(mass) - 1))
+        )
 
     def quantile(self, p: float) -> float:
         """Return what a share *p* of the answers does not exceed, as far as there is evidence that far out."""

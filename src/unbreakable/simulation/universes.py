@@ -40,6 +40,7 @@ class Universes(NamedTuple):
     weights: Any  # (universes,)
     first: Any  # (columns,): the place of the first good answer, or of what was cut, rising among the universes
     slow: Any  # (columns,), uniform: whether a call, or a time, is slow, the same for all requests of one call
+    failing: Any  # (columns,): whether the call has failed before, and was not cut
     failed: int  # how many columns first attempts have that fail
     cut: Any  # the numbers of the universes that go on after a cut
     weights_of_cut: Any
@@ -87,6 +88,10 @@ def _made(count: int, cuts: bool, seed: int) -> Universes:
         ),
         slow=np.concatenate([slow, slow[:failed], *[slow[:failed], slow[cut]] * (MOST_ATTEMPTS - 1)]).astype(
             np.float32
+        ),
+        failing=np.repeat(
+            [False, True, *[True, False] * (MOST_ATTEMPTS - 1)],
+            [count, failed, *[failed, len(cut)] * (MOST_ATTEMPTS - 1)],
         ),
         failed=failed,
         cut=cut,

@@ -19,13 +19,13 @@ class Answers(Quantile):
 
 
 class Ages(Quantile):
-    """Count how long other attempts take: finely while the longest was less than 2,000 times the shortest."""
+    """Count how long other attempts take: finely while the longest was less than 1,000 times the shortest."""
 
     __slots__ = ()
-    MOST_BYTES = 768
+    MOST_BYTES = 640
 
 
-HISTOGRAMS = ("ok", "failed", "cut", "beside", "beside_cut", "sent")
+HISTOGRAMS = ("ok", "failed", "cut", "beside", "beside_cut", "sent", "near")
 PARTS: dict[str, Any] = {
     "ok": Answers,
     **dict.fromkeys(HISTOGRAMS[1:], Ages),
@@ -43,7 +43,8 @@ class Traffic:
     so that only "longer than this" is known of them.  ``repeats`` are attempts that followed a failed one.  Copies,
     which were sent since another attempt was late, are counted apart, in ``beside`` and ``beside_cut``: where requests
     are slow by their nature, or all of a time, the copies of slow ones are slow, too; how slow those were at least is
-    told by ``sent``, after how many seconds copies were sent.  ``lags`` tell whether failures
+    told by ``sent``, after how many seconds copies were sent.  ``near`` are the attempts that succeeded next after a
+    failure: whether those take longer that do not fail.  ``lags`` tell whether failures
     come in spells; ``slow`` and ``late`` whether the slowest tenth and hundredth of successes come together.  All of it
     takes less than 8 kB, whatever is seen for however long.
 
@@ -58,7 +59,7 @@ class Traffic:
     def __init__(self) -> None:
         self.ok: Quantile = Answers()
         self.failed, self.cut = Ages(), Ages()
-        self.beside, self.beside_cut, self.sent = Ages(), Ages(), Ages()
+        self.beside, self.beside_cut, self.sent, self.near = Ages(), Ages(), Ages(), Ages()
         self.repeats = self.repeats_failed = 0
         self.lags, self.slow, self.late = Lags(), Stretches(), Stretches()
 
@@ -71,6 +72,7 @@ class Traffic:
         beside: Iterable[float] = (),
         beside_cut: Iterable[float] = (),
         sent: Iterable[float] = (),
+        near: Iterable[float] = (),
         repeats: int = 0,
         repeats_failed: int = 0,
     ) -> None:
@@ -83,6 +85,7 @@ class Traffic:
         self.beside.update_many(beside)
         self.beside_cut.update_many(beside_cut)
         self.sent.update_many(sent)
+        self.near.update_many(near)
         self.repeats += repeats
         self.repeats_failed += repeats_failed
 

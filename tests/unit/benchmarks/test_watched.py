@@ -25,9 +25,18 @@ def test_who_watches_learns_what_who_calls_does():
     lags, own = ([sum(row[part] for row in each["lags"]["bins"]) for part in (1, 2)] for each in (made, seen))
 
     assert all(made[part] == seen[part] for part in ("ok", "failed", "cut", "beside", "repeats"))
-    assert made["failed"]["buckets"]
+    assert (
+        sum(times for _, times in seen["near"]["buckets"]) == sum(times for _, times in made["failed"]["buckets"]) > 50
+    )
     assert made["cut"]["buckets"]
     assert own == pytest.approx(lags, rel=0.1)
+
+
+def test_what_succeeds_next_to_failures_is_known():
+    """In bad times answers take three times as long, and it is then that attempts fail."""
+    seen = watched(Luck(BURSTS, 1_500, 3))
+
+    assert 1.5 < seen.near.value(0.5) / seen.ok.value(0.5) < 4.0
 
 
 def test_who_watches_copies_learns_what_who_sends_them_does():

@@ -51,6 +51,19 @@ def test_answers_are_as_before_whatever_is_slow():
     assert model.of_slow[: POINTS // 2].max() < 0.01
 
 
+@pytest.mark.parametrize(("slow", "quick", "likely"), [(0, 0, 0.05), (50, 50, 0.425), (0, 100, 0.05), (9_999, 0, 0.95)])
+def test_where_calls_fail_that_are_slow_repeats_are(slow, quick, likely):
+    """As many as of what succeeded next to failures, with twenty of all; no fewer than usual, and never all."""
+    traffic = Traffic()
+    traffic.update(ok=[*[0.01] * 9_500, *np.linspace(0.1, 0.2, 500).tolist()], near=[0.15] * slow + [0.01] * quick)
+    model = Model(traffic)
+    model.take(Slowness(0.05, 15.0))
+
+    assert (model.again > 0.05).mean() == pytest.approx(likely, abs=0.01)
+    assert model.of_slow_again.mean() == pytest.approx(likely, abs=0.01)
+    assert (model.answers > 0.05).mean() == pytest.approx(0.05, abs=0.01)
+
+
 def test_plans_that_make_the_same_attempts_are_of_one_kind():
     """What is beside the first request comes in the order in which it begins, the fullest kind first."""
     copies = Plan(effects="idempotent", hedge=Hedge(0.1, most=2))
