@@ -182,7 +182,7 @@ def resting(name: str, circuit: Circuit, rest: float, notes: Sequence[str] = ())
     return error
 
 
-def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool | None:
+def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False, circuit: Circuit | None = None) -> bool | None:
     """Return what an attempt says about its target; None for nothing; *wanted*: its caller has not cancelled it.
 
     A target that rightly calls a request wrong, or its credentials, or one too many, is as well as one that answers.
@@ -190,9 +190,9 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool 
     to mend, nor the first item of a generator, whose end will tell, unless it is a probe.  A deadline of the node's
     own, once the attempt has had its time, does, and a limit of which the target had the most; a learned one,
     which may be too short for a target that became slow, only for a probe.  So does a failure that is not repeated:
-    what opens no circuit keeps none from closing.
+    what opens no circuit keeps none from closing.  A shadow has a *circuit* of its own.
     """
-    circuit: Circuit = ctx.target.circuit
+    circuit = circuit or ctx.target.circuit
     if not isinstance(result, Failure):
         return None if ctx.stream is not None and not circuit.is_probing else True
     if result.mendable or (not wanted and ctx.is_unwanted()):
@@ -209,15 +209,15 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False) -> bool 
         return False if had_time(result, ctx) and ctx.deadline_is_ours else None
     if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
         return None  # it was asked late
-    return None if is_refusal or kind is BUG or is_told_of(result, ctx) else False
+    return None if is_refusal or kind is BUG or is_told_of(result, ctx, circuit) else False
 
 
-def is_told_of(failure: Failure, ctx: Context) -> bool:
-    """Return whether the circuit was told of *failure* by a call inside the attempt, to the same target: it is one.
+def is_told_of(failure: Failure, ctx: Context, circuit: Circuit) -> bool:
+    """Return whether the *circuit* was told of *failure* by a call inside the attempt, to the same target: it is one.
 
     But for a probe, whose parts say nothing; and one that was cut may have had its time here only.
     """
-    return failure.inner and ctx.fails_inside and not (failure.cut or ctx.target.circuit.is_probing)
+    return failure.inner and ctx.fails_inside and not (failure.cut or circuit.is_probing)
 
 
 def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit: Circuit) -> bool | None:

@@ -44,7 +44,8 @@ class ShadeOfBreaker(Shade):
         says: bool | None = None
         try:
             result = await inner(ctx)
-            says = ctx.stream is not None or verdict(result, ctx)  # it sees no more of a generator than its beginning
+            begins = ctx.stream is not None  # it sees no more of a generator than its beginning
+            says = begins or verdict(result, ctx, circuit=self.circuit)
             says = spared(says, result, ctx, self.circuit)
         finally:
             now = ctx.runtime.now()

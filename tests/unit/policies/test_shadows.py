@@ -57,6 +57,27 @@ def test_a_breaker_would_refuse_just_the_attempts_that_it_refuses(breaker, colou
     assert "disabled" == shadow.door.node.get_status().breaker
 
 
+def test_a_breaker_would_open_as_often_around_calls_that_make_others():
+    """A probe whose part has failed has failed itself, in force as in the shadow, and its circuit opens again."""
+    opened = Counter[str]()
+    breaker = ub.CircuitBreaker(3, rest=10.0)
+
+    for name, setting in (("force", breaker), ("shadow", ub.Shadow(breaker))):
+
+        @ub.protect(name, retry=False, breaker=setting)
+        def page(number):
+            return page(number - 1) if number else down_for_a_while(clock.now())
+
+        page.node.on(ub.events.CircuitOpened, lambda event: opened.update([event.node]))
+        with virtual_time() as clock:
+            for _ in range(80):
+                page.outcome(2)
+                clock.advance(1.0)
+    opened["shadow"] = page.node.get_status().shadows["breaker"]["would_open"]
+
+    assert {"force": 6, "shadow": 6} == opened
+
+
 @COLOURS
 def test_of_calls_that_go_well_nothing_would_be_repeated_or_denied(colour):
     """They are counted, and the purse in the shadow is not told that they had failed."""
