@@ -92,16 +92,7 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
 
     *chances* are how likely requests fail that are beside a good first attempt, a bad one, and a good later one.
     """
-    good, failed = len(met.weights), met.failed
-    own = np.empty(columns, np.float32)
-    own[:good] = model.answers.take(met.first[:good])
-    if columns > good:
-        own[good : good + failed] = model.faults.take(met.faults[0, :failed])
-        rest = slice(good + failed, columns)
-        own[rest] = _drawn(model, met, met.luck[0, rest], rest)
-        if model.slow.share:  # of a call whose attempts have failed nothing is known
-            told, found = (each[rest].reshape(-1, met.pauses.shape[1])[:, :failed] for each in (met.first, own))
-            found[...] = model.again.take(told)
+    good, failed, own = len(met.weights), met.failed, _alone(model, met, columns)
     at = (own > np.float32(kinds.quiet)).nonzero()[0]
     mine, hard, (bad, later) = own.take(at), kinds.hard, at.searchsorted((good, good + failed))
     best = np.empty((len(hard), len(at)), np.float32)
@@ -133,6 +124,20 @@ def race(model: Model, kinds: Kinds, met: Universes, columns: int, chances: Sequ
             won = start + length  # that is later than the best, too, where it does not begin
         np.minimum(best[:having], won, out=best[:having])
     return Races(own, at, best, sent, over)
+
+
+def _alone(model: Model, met: Universes, columns: int) -> Any:
+    """Return how long the first request of each attempt takes in the first so many *columns*."""
+    good, failed, own = len(met.weights), met.failed, np.empty(columns, np.float32)
+    own[:good] = model.answers.take(met.first[:good])
+    if columns > good:
+        own[good : good + failed] = model.faults.take(met.faults[0, :failed])
+        rest = slice(good + failed, columns)
+        own[rest] = _drawn(model, met, met.luck[0, rest], rest)
+        if model.slow.share:  # of a call whose attempts have failed nothing is known
+            told, found = (each[rest].reshape(-1, met.pauses.shape[1])[:, :failed] for each in (met.first, own))
+            found[...] = model.again.take(told)
+    return own
 
 
 def _starts(kinds: Kinds, slot: int, later: int, columns: int) -> Any:

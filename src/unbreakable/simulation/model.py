@@ -25,6 +25,7 @@ FEW_NEAR, MOSTLY = 20.0, 0.95  # answers next to a failure that say nothing; sha
 LONG_AGO = 3600.0  # seconds that trouble lasts where it comes at any time: then nothing is learned from a failure
 _P = (np.arange(POINTS) + 0.5) / POINTS
 _EDGES = np.array(edges())
+_NO_RACES = np.zeros(len(_EDGES))
 
 
 class Model:
@@ -181,14 +182,15 @@ def _ended(traffic: Traffic, mass: Any, fails: float) -> Ended:
 
     Who wins is cut short by nobody, so what is told is how long races last: until one is back.
     """
-    delay, failed = traffic.sent.value(0.5), _counts(traffic.failed)
-    over = _counts(traffic.beside) + _counts(traffic.beside_cut) if delay is not None else np.zeros(len(_EDGES))
-    since = 1.0 - _share(failed, delay) if delay is not None else 0.0
+    delay, over, since = traffic.sent.value(0.5), _NO_RACES, 0.0
+    if delay is not None:
+        over = _cumulated(_counts(traffic.beside) + _counts(traffic.beside_cut))
+        since = 1.0 - _share(_counts(traffic.failed), delay)
     return Ended(
         delay=delay or 0.0,
         edges=_EDGES,
         reached=_cumulated(mass) / max(float(mass.sum()), 1e-9),
-        over=_cumulated(over),
+        over=over,
         failing=fails / max(1.0 - fails, 1e-9) * float(since),
     )
 
@@ -201,7 +203,9 @@ def _shares_of_slow(reached: Any, slow: Slowness) -> Any:
 
 def _cumulated(mass: Any) -> Any:
     """Return how much mass is below each of the edges of buckets."""
-    return np.append(0.0, np.cumsum(mass[:-1]))
+    found = np.zeros(len(mass))
+    np.cumsum(mass[:-1], out=found[1:])
+    return found
 
 
 def _share(mass: Any, seconds: Any) -> Any:

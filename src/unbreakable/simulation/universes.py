@@ -58,7 +58,7 @@ def universes(count: int = UNIVERSES, *, cuts: bool = False, seed: int = SEED) -
 @functools.cache
 def _made(count: int, cuts: bool, seed: int) -> Universes:
     dice, even = np.random.default_rng(seed), _even(count)
-    failed, cut = count // FAILED, np.arange(CUT // 2, count if cuts else 0, CUT)
+    failed, cut, repeats = count // FAILED, np.arange(CUT // 2, count if cuts else 0, CUT), MOST_ATTEMPTS - 1
     weights = TAIL * (1.0 - even) ** (TAIL - 1.0)
     weights /= weights.sum()
     first, slow = 1.0 - (1.0 - even) ** TAIL, np.arange(1, 1 + count) * STEP % 1.0
@@ -72,7 +72,7 @@ def _made(count: int, cuts: bool, seed: int) -> Universes:
         return np.concatenate([next(each) for each in drawn])
 
     # Of each attempt first what is slow about it, its pause, and how it fails: these are even in pairs.
-    parts = [row() for _ in range(3 * (MOST_ATTEMPTS - 1))]
+    parts = [row() for _ in range(3 * repeats)]
     first_ones = [row() for _ in range(2)]
     luck = [np.vstack([even, beside(count)]), np.vstack([_even(failed), beside(failed)])]
     luck += [np.array([own, *[row() for _ in range(BESIDE)]]) for own in parts[::3]]
@@ -81,18 +81,13 @@ def _made(count: int, cuts: bool, seed: int) -> Universes:
         block[0] = 1.0 - left**TAIL_LATER
     faults, sorts = np.array([first_ones[0], *parts[2::3]]), first_ones[1][:failed]
     faults[0, :failed] = _even(failed)
+    firsts = [first, sorts, *[part for own in luck[2:] for part in (own[0, :failed], first[cut])]]
+    slows = [slow, slow[:failed], *[slow[:failed], slow[cut]] * repeats]
     return Universes(
         weights=weights.astype(np.float32),
-        first=_placed(
-            np.concatenate([first, sorts, *[part for own in luck[2:] for part in (own[0, :failed], first[cut])]])
-        ),
-        slow=np.concatenate([slow, slow[:failed], *[slow[:failed], slow[cut]] * (MOST_ATTEMPTS - 1)]).astype(
-            np.float32
-        ),
-        failing=np.repeat(
-            [False, True, *[True, False] * (MOST_ATTEMPTS - 1)],
-            [count, failed, *[failed, len(cut)] * (MOST_ATTEMPTS - 1)],
-        ),
+        first=_placed(np.concatenate(firsts)),
+        slow=np.concatenate(slows).astype(np.float32),
+        failing=np.repeat([False, True, *[True, False] * repeats], [count, failed, *[failed, len(cut)] * repeats]),
         failed=failed,
         cut=cut,
         weights_of_cut=(weights[cut] / max(weights[cut].sum(), 1e-9)).astype(np.float32),
