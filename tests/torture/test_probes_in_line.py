@@ -119,3 +119,22 @@ def test_a_failure_that_comes_up_through_calls_of_the_same_target_is_one(depth, 
 
     assert {"NoneType": 37, "ConnectionResetError": 3} == {name: n for (is_well, name), n in ends.items() if is_well}
     assert "open" == size.node.breaker.state
+
+
+@pytest.mark.parametrize("depth", [0, 3])
+def test_a_share_of_failures_is_the_same_however_deep_they_lie(depth):
+    """Three of five folders cannot be read: as of each success, a share is told of each of them at every level."""
+    ends = Counter()
+
+    @ub.protect("folder", effects="none", breaker=ub.CircuitBreaker(ratio=0.5), retry=False)
+    def size(number, left):
+        if not left and number % 5 < 3:
+            raise ConnectionResetError
+        return 1 + (size(number, left - 1) if left else 0)
+
+    with virtual_time(seed=1) as clock:
+        for number in range(2, 102):
+            ends[type(size.outcome(number, depth).error).__name__] += 1
+            clock.advance(0.1)
+
+    assert ends["CircuitOpen"] > 80

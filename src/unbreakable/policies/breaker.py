@@ -215,9 +215,12 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False, circuit:
 def is_told_of(failure: Failure, ctx: Context, circuit: Circuit) -> bool:
     """Return whether the *circuit* was told of *failure* by a call inside the attempt, to the same target: it is one.
 
-    But for a probe, whose parts say nothing; and one that was cut may have had its time here only.
+    But for a probe, whose parts say nothing; and one that was cut may have had its time here only.  A share has it at
+    each level, as it has a success there.
     """
-    return failure.inner and ctx.fails_inside and not (failure.cut or circuit.is_probing)
+    if not failure.inner or circuit.settings.ratio is not None:
+        return False
+    return ctx.fails_inside and not (failure.cut or circuit.is_probing)
 
 
 def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit: Circuit) -> bool | None:
