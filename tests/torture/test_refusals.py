@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 import unbreakable as ub
-from unbreakable.errors import CircuitOpen, Throttled
+from unbreakable.errors import CircuitOpen, Throttled, ValidationFailed
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
@@ -269,10 +269,12 @@ def test_a_batch_that_is_a_probe_is_no_way_around_the_circuit():
 
 
 @pytest.mark.parametrize(
-    ("no", "retry"), [(SaysNo(404), None), (Declined(), ub.Retry(on=OSError))], ids=["404", "not repeated"]
+    ("no", "retry"),
+    [(SaysNo(404), None), (Declined(), ub.Retry(on=OSError)), (ValidationFailed(), None)],
+    ids=["404", "not repeated", "wrong input"],
 )
 def test_a_batch_that_is_a_probe_is_served_though_it_is_told_no_now_and_then(no, retry):
-    """An item that is not there is an answer: those after it are asked for as well."""
+    """An item that is not there is an answer, and one that is wrong none: those after it are asked for as well."""
     down, ends = True, Counter()
     node = ub.FractalNode("partner", effects="none", deadline=math.inf, retry=retry)
 

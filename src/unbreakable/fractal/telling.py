@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from unbreakable.errors import told_by
+from unbreakable.errors import ValidationFailed, told_by
 from unbreakable.events import Explained, Failed, Healed, Succeeded
 from unbreakable.fractal.ended import Ended
 from unbreakable.fractal.signature import relatives
-from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
+from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, is_a, note
 from unbreakable.policies import Context
 from unbreakable.policies.breaker import is_answer, is_repeatable
 
@@ -129,8 +129,11 @@ def pass_on(ctx: Context, failure: Failure) -> None:
 def may_be_down(failure: Failure, ctx: Context) -> bool:
     """Return whether *failure* speaks against its target: it is no answer, and of a type that calls are repeated on.
 
-    Other types, such as that of an item that is not there, do so where the target is too late, or full.
+    Other types, such as that of an item that is not there, do so where the target is too late, or full.  A call that
+    ``validate`` refuses has not even asked it.
     """
+    if is_a(failure.error, ValidationFailed):
+        return False
     if is_repeatable(failure.error, ctx):
         return not is_answer(failure)
     from unbreakable.policies.full import is_late, says_full  # success does not pay for it
