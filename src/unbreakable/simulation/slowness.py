@@ -100,9 +100,10 @@ class _Races:
         self.moments = self.first * 2.0 ** (np.arange(self.count) / PER_DOUBLING)
         self.reached = np.interp(self.moments, edges, ended.reached)
         self.over = np.diff(np.interp(self.moments, edges, ended.over))
-        self.failing, self.delay = ended.failing, np.array([ended.delay])
-        self.later = self._at(ended.delay + self.moments)
-        self.begin = self._at(self.delay)
+        self.failing = ended.failing
+        ages = np.append(ended.delay + self.moments, ended.delay)  # of first attempts, the last when copies are sent
+        self.places = PER_DOUBLING * np.log2(ages / self.first)
+        self.at = self._at(self.places)
 
     def tried(self, shares: Any, steps: int) -> list[tuple[float, Slowness]]:
         """Return how likely the races are with each of these *shares*, if calls take 2 ** (*steps* / 8) as long."""
@@ -116,16 +117,17 @@ class _Races:
 
     def likelihood(self, shares: Any, steps: int) -> Any:
         """Return the logarithm of the same."""
-        times, shares = 2.0 ** (steps / PER_DOUBLING), shares[:, None]
+        shares = shares[:, None]
         quick, missed = self._quick(shares, steps)
         late = 1.0 - quick
-        out = (1.0 - shares) * (_between(late, *self.later) + self.failing) * late
-        begin = (1.0 - shares) * (_between(late, *self.begin) + self.failing)
         slow = np.ones(late.shape)
         slow[:, steps:] = late[:, : self.count - steps]
-        later, begins = self._at((self.delay + self.moments) / times), self._at(self.delay / times)
-        out += shares * (_between(late, *later) + self.failing) * slow
-        begin += shares * (_between(late, *begins) + self.failing)
+        out = (1.0 - shares) * (_between(late, *self.at) + self.failing)
+        out[:, :-1] *= late
+        slowly = shares * (_between(late, *self._at(self.places - steps)) + self.failing)
+        slowly[:, :-1] *= slow
+        out += slowly
+        out, begin = out[:, :-1], out[:, -1:]
         ends = np.maximum(out[:, :-1] - out[:, 1:], 0.0) / np.maximum(begin, 1e-9)
         ends *= (1.0 - STRANGE) / np.maximum(ends.sum(axis=1, keepdims=True), 1e-9)
         ends += STRANGE / len(self.over)
@@ -133,22 +135,22 @@ class _Races:
 
     def _quick(self, shares: Any, steps: int) -> tuple[Any, Any]:
         """Return how likely requests of other calls end by each moment, and by how much F is missed then."""
-        found, odds = np.zeros((len(shares), self.count)), shares / (1.0 - shares)
-        term, begin = 1.0 + odds, 0
-        while begin < self.count:
-            found[:, begin:] += term * self.reached[: self.count - begin]
-            term, begin = -term * odds, begin + steps
-        found = np.clip(np.maximum.accumulate(found, axis=1), 0.0, 1.0)
+        odds = shares / (1.0 - shares)
+        found = (1.0 + odds) * self.reached
+        for begin in range(steps, self.count, steps):
+            now = found[:, begin : begin + steps]
+            now -= odds * found[:, begin - steps :][:, : now.shape[1]]
+        found = np.minimum(np.maximum(np.maximum.accumulate(found, axis=1), 0.0), 1.0)
         back = (1.0 - shares) * found
         back[:, steps:] += shares * found[:, : self.count - steps]
         return found, np.abs(back - self.reached).max(axis=1)
 
-    def _at(self, times: Any) -> tuple[Any, Any]:
-        """Return between which moments these *times* are, and how far after the first of these."""
-        place = np.clip(PER_DOUBLING * np.log2(times / self.first), 0.0, self.count - 1.001)
+    def _at(self, places: Any) -> tuple[Any, Any]:
+        """Return between which moments these *places* are, and how far after the first of these."""
+        place = np.minimum(np.maximum(places, 0.0), self.count - 1.001)
         begin = place.astype(np.intp)
         return begin, place - begin
 
 
 def _between(rows: Any, begin: Any, part: Any) -> Any:
-    return rows[:, begin] * (1.0 - part) + rows[:, begin + 1] * part
+    return rows.take(begin, axis=1) * (1.0 - part) + rows.take(begin + 1, axis=1) * part
