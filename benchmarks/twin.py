@@ -44,8 +44,8 @@ from unbreakable.stats import Traffic
 
 HOUR = 3_600.0  # seconds that the model learns from, of calls of one attempt each: after that old ones weigh less,
 LEARN = AGE_AT  # and after so many calls
-PLAYED = 300_000  # calls of a truth: two of a fifth differ by more than what is asked of predictions
-CYCLES = 3_000  # bad times of a truth, about
+PLAYED = 1_000_000  # calls of a truth: two of a few hundred thousand may differ by more than is asked of predictions
+CYCLES = 10_000  # bad times of a truth, about
 BOUNDS = {  # at most so much, in percent or percentage points: (median, p90)
     ("success", False): (math.inf, 0.5),
     ("success", True): (math.inf, 0.5),

@@ -192,13 +192,14 @@ def _ended(traffic: Traffic, mass: Any, fails: float) -> Ended:
         reached=_cumulated(mass) / max(float(mass.sum()), 1e-9),
         over=over,
         failing=fails / max(1.0 - fails, 1e-9) * float(since),
+        together=traffic.slow.value(),
     )
 
 
 def _shares_of_slow(reached: Any, slow: Slowness) -> Any:
     """Return by bucket which share of the answers is of calls, or times, that are slow; *reached* are at its edges."""
-    others = (1.0 - slow.share) * np.diff(quick(reached, _EDGES, slow))
-    return np.append(np.clip(1.0 - others / np.maximum(np.diff(reached), 1e-12), 0.0, 1.0), slow.share)
+    others, everyone = (np.diff(np.append(each, 1.0)) for each in (quick(reached, _EDGES, slow), reached))
+    return np.clip(1.0 - (1.0 - slow.share) * others / np.maximum(everyone, 1e-12), 0.0, 1.0)
 
 
 def _cumulated(mass: Any) -> Any:

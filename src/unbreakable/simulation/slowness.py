@@ -21,7 +21,9 @@ FEWEST = 20  # races that it takes to tell anything
 PER_DOUBLING = 8  # moments that are looked at
 STEPS = (7, 11, 16, 20, 24, 28, 33, 38)  # factors that are tried first, by their logarithms in such moments
 SHARES = 0.003 * 1.5 ** np.arange(11)
-NEARER = np.array([1.5 ** (part / 4.0) for part in range(-3, 4)])  # shares beside the best one, and factors
+FINER = 1.5**0.25
+NEARER = FINER ** np.arange(-3, 4)  # shares beside the best one, and factors
+NEXT = 2.0 ** (1.0 / PER_DOUBLING)
 BESIDE = (-3, -2, -1, 0, 1, 2, 3)
 EVIDENCE = 8.0  # of the logarithm of likelihood: four standard deviations, as factors and shares are chosen
 LIKELY = 1.35  # the same within which nine of ten are
@@ -43,7 +45,8 @@ class Ended(NamedTuple):
     """Hold how races ended: copies sent after *delay* seconds, how many races were over after how long.
 
     *reached* is how likely attempts that succeed end by each of *edges*, *over* the same number of races; *failing* is
-    how likely the first attempt fails since its copy was sent, in terms of those that succeed.
+    how likely the first attempt fails since its copy was sent, in terms of those that succeed.  So many races
+    *together* tell no more than one would that came alone.
     """
 
     delay: float
@@ -51,6 +54,7 @@ class Ended(NamedTuple):
     reached: Any
     over: Any
     failing: float
+    together: float = 1.0
 
 
 def slowness(ended: Ended) -> tuple[Slowness, tuple[Slowness, Slowness]]:
@@ -67,8 +71,11 @@ def slowness(ended: Ended) -> tuple[Slowness, tuple[Slowness, Slowness]]:
         for steps in BESIDE:
             tried += races.tried(best[1].share * NEARER, middle + steps) if middle + steps > 1 else []
         best = max(tried)
-    likely = sorted([each for chance, each in tried if chance >= best[0] - LIKELY], key=_weight)
-    return (best[1] if best[0] >= alone + EVIDENCE else NONE), (likely[0], likely[-1])
+    if best[0] < alone + EVIDENCE:
+        best = alone, NONE
+    likely = [each for chance, each in tried if chance >= best[0] - LIKELY * ended.together]
+    likely += [Slowness(best[1].share * FINER**side, best[1].times * NEXT**side) for side in (-1, 1) if best[1].share]
+    return best[1], (min(likely, key=_weight), max(likely, key=_weight))
 
 
 def _weight(slow: Slowness) -> float:
@@ -87,7 +94,7 @@ def quick(reached: Any, edges: Any, slow: Slowness) -> Any:
     while abs(term) > 1e-3 and times < 1e6:
         found += term * np.interp(edges / times, edges, reached)
         term, times = -term * slow.share / (1.0 - slow.share), times * slow.times
-    return np.minimum(np.maximum.accumulate(np.maximum(found, 0.0)), reached[-1])
+    return np.maximum.accumulate(np.clip(found, 0.0, 1.0))
 
 
 class _Races:

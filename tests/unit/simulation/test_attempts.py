@@ -51,6 +51,18 @@ def test_answers_are_as_before_whatever_is_slow():
     assert model.of_slow[: POINTS // 2].max() < 0.01
 
 
+def test_what_is_not_waited_for_is_of_slow_calls_where_they_take_so_long():
+    """Half of the slow calls' attempts were cut: others never take that long."""
+    traffic = Traffic()
+    traffic.update(ok=[*[0.007, 0.013] * 4_750, *[0.105] * 250], cut=[0.15] * 250)
+    model = Model(traffic)
+    model.take(Slowness(0.05, 15.0))
+
+    assert np.isfinite(model.quick).mean() > 0.999
+    assert np.isfinite(model.slowly).mean() == pytest.approx(0.5, abs=0.03)
+    assert model.of_slow[-100:].min() > 0.98
+
+
 @pytest.mark.parametrize(("slow", "quick", "likely"), [(0, 0, 0.05), (50, 50, 0.425), (0, 100, 0.05), (9_999, 0, 0.95)])
 def test_where_calls_fail_that_are_slow_repeats_are(slow, quick, likely):
     """As many as of what succeeded next to failures, with twenty of all; no fewer than usual, and never all."""
