@@ -59,17 +59,18 @@ class Flow:
                 change = self._look(limiter, now)
         self._tell(node, change, now)
 
-    def failed(self, node: Any, failure: Failure, now: float) -> None:
+    def failed(self, node: Any, failure: Failure, now: float, *, left_out: bool = False) -> None:
         """Take an attempt that failed: refused as too much, not answered in time, or else no word on how much it takes.
 
         Quick failures are no health to a limit, whose target they may cost less than an answer would; a throttle asks
-        whether they were taken in, and they were.  A no, such as a 404, was in flight until it came, and proves that
-        the target is back.
+        whether they were taken in, and they were.  A no, such as a 404, was in flight until it came, as was what
+        ``Retry.on`` has *left_out*; and a no proves that the target is back.
         """
         late, answered = is_late(failure), is_answer(failure)
         too_much = late or says_full(failure)
         self.answers += answered
-        if not (too_much or answered) and (self.shedding is None or failure.refused):
+        was_in_flight = too_much or answered or left_out
+        if not was_in_flight and (self.shedding is None or failure.refused):
             return
         self.pour(node, now)
         with self.lock:
@@ -78,7 +79,7 @@ class Flow:
                 self.shedding.accept(1, now)
             elif self.shedding is not None:
                 (self.shedding.refuse if too_much else self.shedding.fail)(now)
-            if self.settings is not None and (too_much or answered):
+            if self.settings is not None and was_in_flight:
                 limiter = self._limiter(self.settings, now)
                 if late:
                     limiter.meter.cut(failure.elapsed, now)

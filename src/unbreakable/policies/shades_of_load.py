@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unbreakable.outcome import Failure, Result
-from unbreakable.policies.breaker import is_answer
+from unbreakable.policies.breaker import is_answer, is_repeatable
 from unbreakable.policies.bulkhead import Bulkhead
 from unbreakable.policies.full import is_late, says_full
 from unbreakable.policies.limit import AdaptiveLimit
@@ -169,7 +169,7 @@ class ShadeOfLimit(ShadeOfPlaces):
                 limiter.meter.cut(seconds, now)
             elif says_full(result):
                 limiter.meter.refuse(now)
-            elif is_answer(result):
+            elif is_answer(result) or not is_repeatable(result.error, ctx):
                 limiter.meter.answer(seconds, now)
             change = limiter.look(now)
         if change is not None and change.after < change.before:

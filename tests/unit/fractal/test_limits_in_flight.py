@@ -237,17 +237,18 @@ def test_it_grows_with_a_target_that_is_well_and_tells_why():
     assert "it is reached, and the target is well" in {each.reason for each in told}
 
 
-def test_it_grows_with_a_target_that_says_no_to_most():
+@pytest.mark.parametrize(("facts", "retry"), [({"http_status": 404}, False), ({}, ub.Retry(on=OSError))])
+def test_it_grows_with_a_target_that_says_no_to_most(facts, retry):
     """Two of three lookups find nothing, which takes as long: those are in flight as well."""
     server, made = Server(seconds=0.1), count()
-    no = type("NotThere", (Exception,), {"http_status": 404})
+    no = type("NotThere", (Exception,), facts)
 
     async def look():
         await server.answer()
         if next(made) % 3:
             raise no
 
-    call = ub.protect("target", limit=ub.AdaptiveLimit(first=4, wait=9.0), retry=False, breaker=False)(look)
+    call = ub.protect("target", limit=ub.AdaptiveLimit(first=4, wait=9.0), retry=retry, breaker=False)(look)
     with virtual_time() as clock:
         crowd(call, 8, 24.0, clock)
 

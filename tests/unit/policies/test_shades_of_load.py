@@ -7,7 +7,7 @@ import pytest
 import unbreakable as ub
 from unbreakable.errors import Kind
 from unbreakable.outcome import Failure, Success
-from unbreakable.policies import Context
+from unbreakable.policies import Context, Plan
 from unbreakable.policies.shade import Attempts
 from unbreakable.policies.shades_of_load import ShadeOfBulkhead, ShadeOfLimit, ShadeOfThrottle
 
@@ -204,7 +204,7 @@ def test_a_limit_is_told_of_what_its_target_cannot_take(end, cuts):
     """Whether or not a call has come meanwhile; other failures are no word on how much it takes."""
     shade, node = ShadeOfLimit(ub.AdaptiveLimit()), Context()
     node.node = node
-    node.__dict__["listeners"] = ()
+    node.__dict__.update(listeners=(), plan=Plan())
     for now in range(8):
         for number in range(40):
             shade.ended(node, end if now > 2 and number % 2 else WELL, 0.1, 2.0 * now)
@@ -214,11 +214,14 @@ def test_a_limit_is_told_of_what_its_target_cannot_take(end, cuts):
     assert {"calls", "would_refuse", "would_wait", "would_cut", "most_in_flight"} == {*told}
 
 
-@pytest.mark.parametrize(("end", "answers"), [(NOWHERE, 1), (DOWN, 0), (UNSENT, 0)])
-def test_a_limit_is_told_of_a_no_and_of_no_other_failure(bench, end, answers):
-    """It was in flight until it came."""
+@pytest.mark.parametrize(
+    ("end", "on", "answers"),
+    [(NOWHERE, Exception, 1), (DOWN, Exception, 0), (UNSENT, Exception, 0), (DOWN, KeyError, 1), (UNSENT, OSError, 0)],
+)
+def test_a_limit_is_told_of_a_no_and_of_what_is_not_repeated(bench, end, on, answers):
+    """It was in flight until it came; other failures are no health."""
     shade = ShadeOfLimit(ub.AdaptiveLimit())
-    shade.ended(bench.context(), end, 0.1, bench.runtime.now())
+    shade.ended(bench.context(plan=Plan(retry=ub.Retry(on=on))), end, 0.1, bench.runtime.now())
 
     assert answers == shade.limiter.meter.answers
 
