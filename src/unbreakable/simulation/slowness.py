@@ -13,6 +13,7 @@ F(t) = (1 - b) G(t) + b G(t / k), by a series.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,14 +63,12 @@ def slowness(ended: Ended) -> tuple[Slowness, tuple[Slowness, Slowness]]:
     if ended.over[-1] < FEWEST:
         return NONE, (NONE, _at_most(ended))
     races = _Races(ended)
-    alone = float(races.likelihood(np.zeros(1), 8)[0])
-    tried = [(alone, NONE)]
-    tried += [each for steps in STEPS for each in races.tried(SHARES, steps)]
+    alone = float(races.likelihood(np.zeros(1), STEPS[:1])[0, 0])
+    tried = [(alone, NONE), *races.tried(SHARES, STEPS)]
     best = max(tried)
     if best[0] > alone + EVIDENCE / 4.0:
         middle = round(math.log2(best[1].times) * PER_DOUBLING)
-        for steps in BESIDE:
-            tried += races.tried(best[1].share * NEARER, middle + steps) if middle + steps > 1 else []
+        tried += races.tried(best[1].share * NEARER, [middle + steps for steps in BESIDE if middle + steps > 1])
         best = max(tried)
     if best[0] < alone + EVIDENCE:
         best = alone, NONE
@@ -110,47 +109,50 @@ class _Races:
         self.failing = ended.failing
         ages = np.append(ended.delay + self.moments, ended.delay)  # of first attempts, the last when copies are sent
         self.places = PER_DOUBLING * np.log2(ages / self.first)
-        self.at = self._at(self.places)
 
-    def tried(self, shares: Any, steps: int) -> list[tuple[float, Slowness]]:
-        """Return how likely the races are with each of these *shares*, if calls take 2 ** (*steps* / 8) as long."""
-        if steps >= self.count:
-            return []
-        found = self.likelihood(shares, steps)
+    def tried(self, shares: Any, steps: Sequence[int]) -> list[tuple[float, Slowness]]:
+        """Return how likely the races are for each of *shares* and *steps*, if calls take 2 ** (steps / 8) as long."""
+        steps = [each for each in steps if each < self.count]
+        found, times = self.likelihood(shares, steps), [2.0 ** (each / PER_DOUBLING) for each in steps]
         return [
-            (chance, Slowness(share, 2.0 ** (steps / PER_DOUBLING)))
-            for chance, share in zip(found.tolist(), shares.tolist(), strict=True)
+            (chance, Slowness(share, longer))
+            for longer, row in zip(times, found.tolist(), strict=True)
+            for chance, share in zip(row, shares.tolist(), strict=True)
         ]
 
-    def likelihood(self, shares: Any, steps: int) -> Any:
-        """Return the logarithm of the same."""
+    def likelihood(self, shares: Any, steps: Sequence[int]) -> Any:
+        """Return the logarithm of the same: a row for each of the *steps*, a column for each of the *shares*."""
         shares = shares[:, None]
         quick, missed = self._quick(shares, steps)
         late = 1.0 - quick
-        slow = np.ones(late.shape)
-        slow[:, steps:] = late[:, : self.count - steps]
-        out = (1.0 - shares) * (_between(late, *self.at) + self.failing)
-        out[:, :-1] *= late
-        slowly = shares * (_between(late, *self._at(self.places - steps)) + self.failing)
-        slowly[:, :-1] *= slow
+        slow, slowly = np.ones(late.shape), np.empty((*late.shape[:2], self.count + 1))
+        for place, each in enumerate(steps):
+            slow[place, :, each:] = late[place, :, : max(0, self.count - each)]
+            slowly[place] = _between(late[place], *self._at(self.places - each))
+        out = (1.0 - shares) * (_between(late, *self._at(self.places)) + self.failing)
+        out[..., :-1] *= late
+        slowly = shares * (slowly + self.failing)
+        slowly[..., :-1] *= slow
         out += slowly
-        out, begin = out[:, :-1], out[:, -1:]
-        ends = np.maximum(out[:, :-1] - out[:, 1:], 0.0) / np.maximum(begin, 1e-9)
-        ends *= (1.0 - STRANGE) / np.maximum(ends.sum(axis=1, keepdims=True), 1e-9)
+        out, begin = out[..., :-1], out[..., -1:]
+        ends = np.maximum(out[..., :-1] - out[..., 1:], 0.0) / np.maximum(begin, 1e-9)
+        ends *= (1.0 - STRANGE) / np.maximum(ends.sum(axis=-1, keepdims=True), 1e-9)
         ends += STRANGE / len(self.over)
         return np.where(missed <= OFF[0] + OFF[1] * shares[:, 0], np.log(ends) @ self.over, -math.inf)
 
-    def _quick(self, shares: Any, steps: int) -> tuple[Any, Any]:
+    def _quick(self, shares: Any, steps: Sequence[int]) -> tuple[Any, Any]:
         """Return how likely requests of other calls end by each moment, and by how much F is missed then."""
-        odds = shares / (1.0 - shares)
-        found = (1.0 + odds) * self.reached
-        for begin in range(steps, self.count, steps):
-            now = found[:, begin : begin + steps]
-            now -= odds * found[:, begin - steps :][:, : now.shape[1]]
-        found = np.minimum(np.maximum(np.maximum.accumulate(found, axis=1), 0.0), 1.0)
+        odds, found = shares / (1.0 - shares), np.empty((len(steps), len(shares), self.count))
+        found[...] = (1.0 + odds) * self.reached
+        for each, rows in zip(steps, found, strict=True):
+            for begin in range(each, self.count, each):
+                now = rows[:, begin : begin + each]
+                now -= odds * rows[:, begin - each :][:, : now.shape[1]]
+        found = np.minimum(np.maximum(np.maximum.accumulate(found, axis=-1), 0.0), 1.0)
         back = (1.0 - shares) * found
-        back[:, steps:] += shares * found[:, : self.count - steps]
-        return found, np.abs(back - self.reached).max(axis=1)
+        for each, rows, own in zip(steps, found, back, strict=True):
+            own[:, each:] += shares * rows[:, : max(0, self.count - each)]
+        return found, np.abs(back - self.reached).max(axis=-1)
 
     def _at(self, places: Any) -> tuple[Any, Any]:
         """Return between which moments these *places* are, and how far after the first of these."""
@@ -160,4 +162,4 @@ class _Races:
 
 
 def _between(rows: Any, begin: Any, part: Any) -> Any:
-    return rows.take(begin, axis=1) * (1.0 - part) + rows.take(begin + 1, axis=1) * part
+    return rows.take(begin, axis=-1) * (1.0 - part) + rows.take(begin + 1, axis=-1) * part

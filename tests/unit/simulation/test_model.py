@@ -153,3 +153,13 @@ def test_where_answers_are_of_two_sorts_alone_races_are_played_all_the_same():
     traffic.update(beside=[0.01] * 3 + [3.0] * 10, beside_cut=[0.5] * 4 + [2.7] * 6)
 
     assert Model(traffic).slow.share < 0.26
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.2, 1.5])
+def test_a_target_whose_answers_all_take_about_as_long_is_not_slow(ratio):
+    """Where no factor fits between the quickest and the slowest answer, races between copies tell nothing more."""
+    took = [0.05 * (1.0 + (ratio - 1.0) * (place + 0.5) / 200.0) for place in range(200)]
+    traffic = Traffic()
+    traffic.update(ok=took, sent=[0.05] * 40, beside=took[::5])
+
+    assert 0.0 == Model(traffic).slow.share
