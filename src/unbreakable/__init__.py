@@ -201,5 +201,6 @@ __getattr__ = lazily.load(
         "remedies": "",
         "testing": "",
     },
+    first="unbreakable.protected",
 )
 __dir__ = lazily.listing(__all__)

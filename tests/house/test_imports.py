@@ -68,3 +68,29 @@ def test_import_is_cheap():
 def test_the_first_protected_function_is_cheap():
     """The import and the first function that is protected cost at most 45 ms of CPU together."""
     assert least_of("protect", MOST_TO_PROTECT) <= MOST_TO_PROTECT
+
+
+FIRST_ASKED = """
+import os, sys
+import unbreakable
+
+class Looked:
+    names = []
+    def find_spec(self, name, path=None, target=None):
+        self.names.append(name)
+
+sys.meta_path.insert(0, Looked())
+for name in ("QuantumStats", "Knowledge", "priority"):
+    if not os.fork():
+        getattr(unbreakable, name)
+        print(Looked.names[0], flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_threads_begin_at_the_same_end():
+    """Whatever is asked for first, what all calls need is loaded before it: threads that meet halfway would fail."""
+    child = subprocess.run([sys.executable, "-c", FIRST_ASKED], check=True, capture_output=True, text=True, timeout=60)
+
+    assert child.stdout.split() == ["unbreakable.protected"] * 3

@@ -114,10 +114,10 @@ def settle(name: str, options: dict[str, Any]) -> Settings:
 def without_shadows(name: str, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return *options* with what is in force beside each ``ub.Shadow``, and the policies in the shadows."""
     shadows: dict[str, Any] = {}
-    module: Any = sys.modules.get("unbreakable.policies.shadow")  # who has one has loaded it
-    for policy in POLICIES if module is not None else ():
+    kind: Any = getattr(sys.modules.get("unbreakable.policies.shadow"), "Shadow", None)  # who has one has loaded it
+    for policy in POLICIES if kind is not None else ():  # another thread may be in the middle of loading it
         shadow = options.get(policy)
-        if isinstance(shadow, module.Shadow):
+        if isinstance(shadow, kind):
             path = f"{name}: {policy}: Shadow.policy"
             if shadow.policy is None or shadow.policy is False:
                 raise refuse(path, "a policy to measure", shadow.policy)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import Counter
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -324,3 +326,10 @@ def test_a_shadow_of_a_more_special_policy_may_stand_for_one_of_a_general_one():
     kind = type(ub.Shadow(ub.CircuitBreaker()))
 
     assert ["+T_co"] == [repr(parameter) for parameter in kind.__parameters__]
+
+
+def test_a_node_is_made_while_another_thread_loads_shadows(monkeypatch):
+    """A module that is there, but of which nothing has run yet, is no hindrance: nobody can have a shadow by then."""
+    monkeypatch.setitem(sys.modules, "unbreakable.policies.shadow", ModuleType("unbreakable.policies.shadow"))
+
+    assert ub.protect("target")(lambda: 7)() == 7
