@@ -56,3 +56,11 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_collect(request):
+    """Spare the collections of a file that asks for some what the tests before it have left: half a second each."""
+    if getattr(request.module, "gc", None) is gc:
+        gc.collect()
+        gc.freeze()

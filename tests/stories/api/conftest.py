@@ -233,11 +233,11 @@ def replica() -> Iterator[Partner]:
 
 
 @pytest.fixture
-def dead() -> str:
-    """Return an address where nobody listens."""
+def dead() -> Iterator[str]:
+    """Return an address where nobody listens, nor will as long as the test runs."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.fixture(params=["async", "sync"])
