@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from unbreakable.simulation.slowness import Ended, Slowness, quick, slowness
+from unbreakable.simulation.slowness import NONE, Ended, Slowness, at_most, quick, slowness
 from unbreakable.simulation.spells import Spells, spells
 from unbreakable.stats import Quantile, Traffic
 from unbreakable.stats.quantile import edges
@@ -25,7 +25,6 @@ FEW_NEAR, MOSTLY = 20.0, 0.95  # answers next to a failure that say nothing; sha
 LONG_AGO = 3600.0  # seconds that trouble lasts where it comes at any time: then nothing is learned from a failure
 _P = (np.arange(POINTS) + 0.5) / POINTS
 _EDGES = np.array(edges())
-_NO_RACES = np.zeros(len(_EDGES))
 
 
 class Model:
@@ -50,9 +49,16 @@ class Model:
         self.answers: Any = _table(self._mass)
         self.faults: Any = _table(_counts(traffic.failed)) if traffic.failed.count else _same(NOTHING_SEEN)
         self._near = _counts(traffic.near)
-        slow, self.slow_between = slowness(_ended(traffic, self._mass, self.fails))
+        slow, self._slow_between = NONE, None
+        if traffic.sent.count:
+            slow, self._slow_between = slowness(_ended(traffic, self._mass, self.fails))
         self.take(slow)
         self.stubborn: float = _stubborn(traffic, self.trouble, self.fails)
+
+    @property
+    def slow_between(self) -> tuple[Slowness, Slowness]:
+        """Return what slowness is likely at least and at most: none, and all that can be, where no races were seen."""
+        return self._slow_between or (NONE, at_most(_cumulated(self._mass), _EDGES))
 
     def take(self, slow: Slowness) -> None:
         """Believe that so many calls, or times, are *slow*."""
@@ -182,15 +188,13 @@ def _ended(traffic: Traffic, mass: Any, fails: float) -> Ended:
 
     Who wins is cut short by nobody, so what is told is how long races last: until one is back.
     """
-    delay, over, since = traffic.sent.value(0.5), _NO_RACES, 0.0
-    if delay is not None:
-        over = _cumulated(_counts(traffic.beside) + _counts(traffic.beside_cut))
-        since = 1.0 - _share(_counts(traffic.failed), delay)
+    delay = traffic.sent.value(0.5) or 0.0
+    since = 1.0 - _share(_counts(traffic.failed), delay)
     return Ended(
-        delay=delay or 0.0,
+        delay=delay,
         edges=_EDGES,
         reached=_cumulated(mass) / max(float(mass.sum()), 1e-9),
-        over=over,
+        over=_cumulated(_counts(traffic.beside) + _counts(traffic.beside_cut)),
         failing=fails / max(1.0 - fails, 1e-9) * float(since),
         together=traffic.slow.value(),
     )

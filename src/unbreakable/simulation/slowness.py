@@ -61,7 +61,7 @@ class Ended(NamedTuple):
 def slowness(ended: Ended) -> tuple[Slowness, tuple[Slowness, Slowness]]:
     """Return the likeliest slowness, none where chance explains the races, and what is likely at least and at most."""
     if ended.over[-1] < FEWEST:
-        return NONE, (NONE, _at_most(ended))
+        return NONE, (NONE, at_most(ended.reached, ended.edges))
     races = _Races(ended)
     alone = float(races.likelihood(np.zeros(1), STEPS[:1])[0, 0])
     tried = [(alone, NONE), *races.tried(SHARES, STEPS)]
@@ -81,9 +81,12 @@ def _weight(slow: Slowness) -> float:
     return slow.share * math.log(slow.times)
 
 
-def _at_most(ended: Ended) -> Slowness:
-    """Return what is possible as long as no copies were seen: that all that are slow are of slow calls."""
-    median, slow = np.interp((0.5, 0.975), ended.reached / max(float(ended.reached[-1]), 1e-9), ended.edges)
+def at_most(reached: Any, edges: Any) -> Slowness:
+    """Return what is possible where no copies were seen: that all that are slow are of slow calls.
+
+    *reached* is how likely, in any unit, attempts that succeed end by each of *edges*.
+    """
+    median, slow = np.interp((0.5, 0.975), reached / max(float(reached[-1]), 1e-9), edges)
     return Slowness(0.05, max(1.0, float(slow / median)))
 
 
