@@ -15,6 +15,7 @@ from unbreakable.fractal.healing import in_words, left_at_work
 from unbreakable.fractal.quick import close, failure_of, judged
 from unbreakable.fractal.remedies import WAIT
 from unbreakable.fractal.signature import sign
+from unbreakable.fractal.telling import may_be_down
 from unbreakable.fractal.trace import Story
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
@@ -169,13 +170,14 @@ class Repeat:
         target.take_fault(began, failure.elapsed)
         if target.flow is not None and (failure.kind is TIMEOUT or target.flow.shedding is not None):
             target.flow.failed(ctx.node, failure, now)  # it does not say that its target is full
-        target.take_repeat(failure, self.began - began, seconds, again)
+        answered = again is not None and not may_be_down(again, ctx)
+        target.take_repeat(failure, self.began - began, seconds, again, answered=answered)
         ctx.failed_by = signature = sign(failure.error)
         worked = again is None
-        if again is not None and again.kind is not failure.kind:
+        if again is not None and (answered or again.kind is not failure.kind):
             from unbreakable.fractal.verdicts import came_through, left_open  # success does not pay for it
 
-            worked = came_through(failure, again)
+            worked = came_through(failure, again, ctx)
             if not worked:
                 ctx.left_open = left_open(self.scope, again, signature, None, now - self.ended)
                 return

@@ -112,7 +112,8 @@ class Healing:
         if isinstance(result, Failure) and result.refused:
             return deny(ctx, failure, str(result.error))  # refused before it was made: the failure stays what it is
         began, again = ctx.runtime.now() - result.elapsed, result if isinstance(result, Failure) else None
-        ctx.target.take_repeat(failure, began - failure.began(began), result.elapsed, again)
+        answered, lag = again is not None and not may_be_down(again, ctx), began - failure.began(began)
+        ctx.target.take_repeat(failure, lag, result.elapsed, again, answered=answered)
         confirm(ctx, failure, mended, result, ctx.runtime.now() - since, episode)
         return result
 

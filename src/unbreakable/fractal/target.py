@@ -13,7 +13,6 @@ from unbreakable.fractal.signature import is_named
 from unbreakable.fractal.turning_away import is_all
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
-from unbreakable.policies.breaker import is_answer
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.peace import KEEP_PEACE, Peace
 from unbreakable.policies.rests import Rests
@@ -334,17 +333,18 @@ class Target:
         """Note an attempt, or a copy, that *began* then and failed after so many *seconds*."""
         self.faults.append((len(self.ring) + self.first_detours, began, seconds, self.circuit.relieved))
 
-    def take_repeat(self, failure: Failure, lag: float, seconds: float, again: Failure | None) -> None:
+    def take_repeat(
+        self, failure: Failure, lag: float, seconds: float, again: Failure | None, *, answered: bool = False
+    ) -> None:
         """Note what the attempt after a failed one came to, which began *lag* seconds after it and took so many.
 
         *again* is its failure, None a success.
-
-        One that was cut, before or now, says nothing of whether repeats help; nor does a no, which is no failure here.
+        One that was cut, before or now, says nothing of whether repeats help; nor does what *answered*, as a no does.
         """
         was_cut = again is not None and again.cut
         if failure.soft:
             self.slow_again += SHARE_OF_ONE * ((was_cut or seconds > failure.elapsed) - self.slow_again)
-        if not (failure.cut or was_cut or (again is not None and is_answer(again))):
+        if not (failure.cut or was_cut or answered):
             self.repeats.append((max(0.0, lag), again is not None))
 
     def take_in_vain(self) -> None:

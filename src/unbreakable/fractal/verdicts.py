@@ -9,9 +9,10 @@ from unbreakable.events import RemedyConfirmed
 from unbreakable.fractal.cases import name_of
 from unbreakable.fractal.episode import Episode, Open
 from unbreakable.fractal.remedies import Remedy
+from unbreakable.fractal.telling import may_be_down
 from unbreakable.outcome import Failure, Result, Success, is_a
 from unbreakable.policies import Context
-from unbreakable.policies.breaker import SAID_NO, had_time, is_answer
+from unbreakable.policies.breaker import SAID_NO, had_time
 
 
 def confirm(
@@ -23,7 +24,7 @@ def confirm(
     """
     with ctx.notebook.doing("heal.retry.confirm"):
         worked = isinstance(result, Success)
-        if isinstance(result, Failure) and came_through(failure, result):
+        if isinstance(result, Failure) and came_through(failure, result, ctx):
             ctx.target.experience.healed((failure.signature,))
             worked = mended is None  # what a remedy has changed may be what is not found now
         if not worked and isinstance(result, Failure) and result.kind is not failure.kind:
@@ -39,9 +40,13 @@ def confirm(
             ctx.notebook.tell(f"attempt {ctx.attempt} succeeded")
 
 
-def came_through(failure: Failure, again: Failure) -> bool:
-    """Return whether what failed before it came to an answer was answered *again*, be it by a no, as a 404 is."""
-    return is_answer(again) and failure.kind not in (*SAID_NO, Kind.UNVERIFIED)
+def came_through(failure: Failure, again: Failure, ctx: Context) -> bool:
+    """Return whether what failed before it came to an answer was answered *again*, be it by a no, as a 404 is.
+
+    What ``Retry.on`` leaves out is an answer, too.
+    """
+    is_down = may_be_down(failure, ctx) and failure.kind not in (*SAID_NO, Kind.UNVERIFIED)
+    return is_down and not may_be_down(again, ctx)
 
 
 def left_open(

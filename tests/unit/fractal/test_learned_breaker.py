@@ -156,11 +156,12 @@ def test_once_forty_calls_were_seen_it_is_a_learned_one(chooser, monkeypatch):
 
 
 @pytest.mark.parametrize("quick", [True, False], ids=["quick", "script"])
-def test_a_repeat_that_is_answered_by_a_no_is_none_that_failed(quick):
+@pytest.mark.parametrize(("no", "retry"), [(LookupFailed, None), (LookupError, ub.Retry(on=OSError))])
+def test_a_repeat_that_is_answered_by_a_no_is_none_that_failed(quick, no, retry):
     """Where a reset lookup finds nothing when it is repeated, a row of failures is an outage as soon as anywhere."""
     ends = []
 
-    @ub.protect("lookup", effects="none", budget=False, hedge=False)
+    @ub.protect("lookup", effects="none", budget=False, hedge=False, retry=retry)
     async def look():
         await sleep(0.05)
         if ends and (error := ends.pop()) is not None:
@@ -169,7 +170,7 @@ def test_a_repeat_that_is_answered_by_a_no_is_none_that_failed(quick):
     async def story():
         for number in range(300):
             if number % 3 == 0:
-                ends[:] = [LookupFailed(), DOWN]
+                ends[:] = [no(), DOWN]
             await (asyncio.gather(look(), return_exceptions=True) if quick else look.outcome())
 
     with virtual_time(7):

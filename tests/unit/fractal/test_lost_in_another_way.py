@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 import unbreakable as ub
-from unbreakable.errors import VerificationFailed
+from unbreakable.errors import Kind, VerificationFailed
 from unbreakable.fractal.turn import Turn
+from unbreakable.fractal.verdicts import came_through
+from unbreakable.outcome import Failure
+from unbreakable.policies import Context, Plan
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
@@ -299,27 +302,47 @@ def test_waiting_is_judged_as_any_remedy_is(quick: bool, last: Exception | None,
 
 
 @pytest.mark.parametrize("quick", [True, False], ids=["quick", "script"])
-def test_a_lookup_that_finds_nothing_is_repeated_for_as_long_as_one_that_finds(quick: bool) -> None:
-    """Of calls whose answer is a 404 those that are reset now and then, and all of them for some time, are repeated."""
+@pytest.mark.parametrize(
+    ("no", "reset", "on"),
+    [
+        (Answer(404), ConnectionResetError("reset"), Exception),
+        (LookupError(), ConnectionResetError("reset"), OSError),
+        (LookupError(), RuntimeError("reset"), RuntimeError),
+    ],
+    ids=["404", "left out", "left out, of the same kind"],
+)
+def test_a_lookup_that_finds_nothing_is_repeated_for_as_long_as_one_that_finds(
+    quick: bool, no: Exception, reset: Exception, on: type[Exception]
+) -> None:
+    """Of calls whose answer is a no those that are reset now and then, and all of them for some time, are repeated."""
     dice = Random(5)
 
-    @ub.protect("lookup", **FREE, retry=ub.Retry(3, backoff=ub.Backoff(0.0)))
+    @ub.protect("lookup", **FREE, retry=ub.Retry(3, on=on, backoff=ub.Backoff(0.0)))
     async def look(i: int) -> None:
         if 100 <= i < 150 or dice.random() < 0.25:
-            raise ConnectionResetError("reset")
-        raise Answer(404)
+            raise reset.with_traceback(None)
+        raise no.with_traceback(None)
 
     async def error_of(i: int) -> Any:
         return (await asyncio.gather(look(i), return_exceptions=True))[0] if quick else (await look.outcome(i)).error
 
     async def story() -> list[int]:
-        return [i for i in range(600) if isinstance(await error_of(i), ConnectionResetError)]
+        return [i for i in range(600) if await error_of(i) is reset]
 
     lost = played(story)
     assert {*range(100, 150)} <= {*lost}
     assert len(lost) < 90
-    (row,) = (row for place, row in look.node.get_status().remedies.items() if "reset" in place)
+    (row,) = (row for place, row in look.node.get_status().remedies.items() if type(reset).__name__ in place)
     assert row["wait"]["estimate"] > 0.5
+
+
+def test_what_is_left_out_comes_through_after_what_is_not_alone() -> None:
+    """After another one of its like, which only a remedy is repeated on, it is no news."""
+    ctx = Context()
+    ctx.plan = Plan(retry=ub.Retry(on=OSError))
+    down, no = Failure(OSError(), Kind.UNREACHABLE), Failure(LookupError(), Kind.UNKNOWN)
+
+    assert [True, False, False] == [came_through(*each, ctx) for each in ((down, no), (no, no), (down, down))]
 
 
 @pytest.mark.parametrize("first", [VerificationFailed("stale"), PermissionError("401")], ids=["stale", "credentials"])
