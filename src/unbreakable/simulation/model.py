@@ -21,6 +21,7 @@ FOR_EVER = np.float32(math.inf)
 POINTS = 4096  # equally likely durations that stand for a distribution
 SUPPORT = 5.0  # observations beyond a quantile that it takes to believe it
 NOTHING_SEEN = 0.01  # seconds that a failure is taken to need before one was seen
+SECOND = 1.8  # times as late as copies are sent are second ones
 FEW_NEAR, MOSTLY = 20.0, 0.95  # answers next to a failure that say nothing; share of these that is slow at most
 LONG_AGO = 3600.0  # seconds that trouble lasts where it comes at any time: then nothing is learned from a failure
 _P = (np.arange(POINTS) + 0.5) / POINTS
@@ -197,6 +198,7 @@ def _ended(traffic: Traffic, mass: Any, fails: float) -> Ended:
         over=_cumulated(_counts(traffic.beside) + _counts(traffic.beside_cut)),
         failing=fails / max(1.0 - fails, 1e-9) * float(since),
         together=traffic.slow.value(),
+        until=delay if delay is not None and (traffic.sent.value(1.0) or 0.0) > SECOND * delay else math.inf,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FEWEST = 20  # races that it takes to tell anything
+FEWEST = 100  # races that it takes to tell anything: what is known of F has gaps as long as they are few
 PER_DOUBLING = 8  # moments that are looked at
 STEPS = (7, 11, 16, 20, 24, 28, 33, 38)  # factors that are tried first, by their logarithms in such moments
 SHARES = 0.003 * 1.5 ** np.arange(11)
@@ -28,7 +28,8 @@ NEXT = 2.0 ** (1.0 / PER_DOUBLING)
 BESIDE = (-3, -2, -1, 0, 1, 2, 3)
 EVIDENCE = 8.0  # of the logarithm of likelihood: four standard deviations, as factors and shares are chosen
 LIKELY = 1.35  # the same within which nine of ten are
-STRANGE = 0.01  # share of races that end at any moment, whatever is known
+LEAST = 0.5  # the same of one standard deviation: the least that likely is believed
+STRANGE = 0.02  # share of races that end at any moment, whatever is known
 OFF = 0.01, 0.2  # by which F is missed at most, and in terms of the share: no call is slow where F has no room for it
 
 
@@ -47,7 +48,7 @@ class Ended(NamedTuple):
 
     *reached* is how likely attempts that succeed end by each of *edges*, *over* the same number of races; *failing* is
     how likely the first attempt fails since its copy was sent, in terms of those that succeed.  So many races
-    *together* tell no more than one would that came alone.
+    *together* tell no more than one would that came alone.  After *until* others may end a race: a second copy.
     """
 
     delay: float
@@ -56,6 +57,7 @@ class Ended(NamedTuple):
     over: Any
     failing: float
     together: float = 1.0
+    until: float = math.inf
 
 
 def slowness(ended: Ended) -> tuple[Slowness, tuple[Slowness, Slowness]]:
@@ -72,6 +74,8 @@ def slowness(ended: Ended) -> tuple[Slowness, tuple[Slowness, Slowness]]:
         best = max(tried)
     if best[0] < alone + EVIDENCE:
         best = alone, NONE
+    else:
+        best = best[0], min([each for chance, each in tried if chance >= best[0] - LEAST * ended.together], key=_weight)
     likely = [each for chance, each in tried if chance >= best[0] - LIKELY * ended.together]
     likely += [Slowness(best[1].share * FINER**side, best[1].times * NEXT**side) for side in (-1, 1) if best[1].share]
     return best[1], (min(likely, key=_weight), max(likely, key=_weight))
@@ -108,7 +112,10 @@ class _Races:
         self.count = math.ceil(PER_DOUBLING * math.log2(last / self.first)) + 2
         self.moments = self.first * 2.0 ** (np.arange(self.count) / PER_DOUBLING)
         self.reached = np.interp(self.moments, edges, ended.reached)
-        self.over = np.diff(np.interp(self.moments, edges, ended.over))
+        over = np.diff(np.interp(self.moments, edges, ended.over))
+        told = max(1, min(len(over), int(self.moments.searchsorted(ended.until))))
+        # The last of these is: it is not over by then.
+        self.over = np.append(over[: told - 1], over[told - 1 :].sum())
         self.failing = ended.failing
         ages = np.append(ended.delay + self.moments, ended.delay)  # of first attempts, the last when copies are sent
         self.places = PER_DOUBLING * np.log2(ages / self.first)
@@ -139,6 +146,8 @@ class _Races:
         out += slowly
         out, begin = out[..., :-1], out[..., -1:]
         ends = np.maximum(out[..., :-1] - out[..., 1:], 0.0) / np.maximum(begin, 1e-9)
+        ends[..., len(self.over) - 1] = ends[..., len(self.over) - 1 :].sum(axis=-1)
+        ends = ends[..., : len(self.over)]
         ends *= (1.0 - STRANGE) / np.maximum(ends.sum(axis=-1, keepdims=True), 1e-9)
         ends += STRANGE / len(self.over)
         return np.where(missed <= OFF[0] + OFF[1] * shares[:, 0], np.log(ends) @ self.over, -math.inf)

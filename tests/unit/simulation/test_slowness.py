@@ -47,6 +47,21 @@ def test_none_is_found_where_there_is_none(seed):
     assert most.share * most.times > 0.05
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_race_that_a_second_copy_has_ended_is_no_sign_of_slow_calls(seed):
+    """One answer in twelve takes 60 ms , others 4; copies go after 6.5 and 13 ms, and the second one is back first."""
+    dice, count, delay = np.random.default_rng(seed), 20_000, 0.0065
+    first, copy, second = (
+        np.where(dice.random(count) < 0.08, 0.06, 0.004) * dice.lognormal(0.0, 0.25, count) for _ in range(3)
+    )
+    reached = np.append(0.0, np.cumsum(np.histogram(first, EDGES)[0])) / count
+    over = np.minimum(np.minimum(first - delay, copy), delay + second)[first > delay]
+    seen = Ended(delay, EDGES, reached, np.append(0.0, np.cumsum(np.histogram(over, EDGES)[0])), 0.0, until=delay)
+
+    assert NONE == slowness(seen)[0]
+    assert NONE != slowness(seen._replace(until=math.inf))[0]
+
+
 def test_races_of_few_bad_times_tell_less():
     """Where fifty races tell no more than one, the band of how many are slow is several times as wide."""
     alone, together = (slowness(ended(Slowness(0.05, 5.0), together=many)) for many in (1.0, 50.0))
@@ -54,7 +69,7 @@ def test_races_of_few_bad_times_tell_less():
     def width(band: tuple[Slowness, Slowness]) -> float:
         return math.log(band[1].share / band[0].share)
 
-    assert alone[0] == together[0]
+    assert together[0].share <= alone[0].share
     assert width(together[1]) > 1.5 * width(alone[1]) > 0.0
 
 
