@@ -5,7 +5,7 @@ times, that are slow from as many hedged ones.  Each strategy's plan is then pla
 ``benchmarks.truth``, which import nothing of ours, and with ``--real N`` by the library's own policies in virtual time,
 which keep to the plan.  Errors are those of the prediction; *noise* is the difference between two truths, which differ
 in nothing but their luck.  Calls of a truth do not meet, so it is the same however often they come: they are spread
-over some thousand bad times, where there are any, since a truth of a few would be luck.  The truth of *same bad times*
+over many bad times, where there are any, since a truth of a few would be luck.  The truth of *same bad times*
 has other luck, but its bad times when the model saw them: bad times that come but a few times in an hour are not known
 any better, and *same to truth* is how far off that leaves one who knows all else.  *policies to rules* is the
 difference between the policies and the rules, with the same luck.  A world in which slowness is inherent in calls, or
@@ -45,7 +45,7 @@ from unbreakable.stats import Traffic
 HOUR = 3_600.0  # seconds that the model learns from, of calls of one attempt each: after that old ones weigh less,
 LEARN = AGE_AT  # and after so many calls
 PLAYED = 1_000_000  # calls of a truth: two of a few hundred thousand may differ by more than is asked of predictions
-CYCLES = 10_000  # bad times of a truth, about
+CYCLES = 100_000  # bad times of a truth, about: of ten thousand the share of time may be off by a part in seventy
 BOUNDS = {  # at most so much, in percent or percentage points: (median, p90)
     ("success", False): (math.inf, 0.5),
     ("success", True): (math.inf, 0.5),
@@ -162,7 +162,7 @@ def cells(
 
 
 def seldom(world: World, calls: int) -> World:
-    """Return the same world, in which so many *calls* come so seldom that they meet thousands of bad times."""
+    """Return the same world, in which so many *calls* come so seldom that they meet very many bad times."""
     end = world.endpoints[0]
     return world._replace(rate=min(world.rate, calls / (CYCLES * (end.good + end.bad))) if end.bad else world.rate)
 
