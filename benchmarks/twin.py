@@ -55,7 +55,7 @@ BOUNDS = {  # at most so much, in percent or percentage points: (median, p90)
 COVER, MANY = (0.87, 0.93), 20  # share of truths that 90 % bands hold, over at least so many worlds that are drawn
 FIGURES = ("success", "p50", "p90", "p99", "load")
 WORST = 8
-FEWEST = 1e-4  # of success: no truth of so few calls tells more
+FEWEST = 1e-5  # of success: no truth of so few calls tells more
 
 
 class Cell(NamedTuple):
