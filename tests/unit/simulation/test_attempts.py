@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unbreakable.policies import Hedge, Plan, Retry, Timeout
+from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
 from unbreakable.simulation.attempts import _drawn, kinds_of
+from unbreakable.simulation.evaluate import evaluate
 from unbreakable.simulation.manner import manners
 from unbreakable.simulation.model import POINTS, Model
 from unbreakable.simulation.slowness import Slowness
@@ -109,3 +110,16 @@ def test_as_many_attempts_begin_beside_a_late_one_as_there_are(attempts, begin):
     plan = Plan(effects="none", retry=Retry(attempts), timeout=Timeout(0.2, learned=True))
 
     assert begin == pytest.approx(np.ravel(kinds_of(manners([plan], 10.0), 10.0).starts).tolist())
+
+
+@pytest.mark.parametrize("near", [0.01, 0.15])
+def test_repeats_are_predicted_to_be_as_slow_as_what_succeeds_near_failures(near):
+    """Of a target of which half of the attempts fail, a third of the calls are good by their repeat, p90 included."""
+    traffic = Traffic()
+    traffic.update(ok=[0.01] * 9_500 + [0.15] * 500, failed=[0.001] * 10_000, near=[near] * 10_000)
+    model = Model(traffic)
+    model.take(Slowness(0.05, 15.0))
+    (told,) = evaluate(model, [Plan(effects="none", budget=None, retry=Retry(2, backoff=Backoff(0.0)))], 1.0)
+
+    assert told.success == pytest.approx(0.75, abs=0.01)
+    assert told.p90 == pytest.approx(near, rel=0.25)
