@@ -21,7 +21,7 @@ import numpy as np
 FEWEST = 100  # races that it takes to tell anything: what is known of F has gaps as long as they are few
 PER_DOUBLING = 8  # moments that are looked at
 STEPS = (7, 11, 16, 20, 24, 28, 33, 38)  # factors that are tried first, by their logarithms in such moments
-SHARES = 0.003 * 1.5 ** np.arange(11)
+SHARES = np.append(0.0, 0.003 * 1.5 ** np.arange(11))  # none first
 FINER = 1.5**0.25
 NEARER = FINER ** np.arange(-3, 4)  # shares beside the best one, and factors
 NEXT = 2.0 ** (1.0 / PER_DOUBLING)
@@ -65,20 +65,35 @@ def slowness(ended: Ended) -> tuple[Slowness, tuple[Slowness, Slowness]]:
     if ended.over[-1] < FEWEST:
         return NONE, (NONE, at_most(ended.reached, ended.edges))
     races = _Races(ended)
-    alone = float(races.likelihood(np.zeros(1), STEPS[:1])[0, 0])
-    tried = [(alone, NONE), *races.tried(SHARES, STEPS)]
-    best = max(tried)
+    tried = races.tried(SHARES, STEPS)
+    alone, best = float(tried[0, 0]), _best(tried)
     if best[0] > alone + EVIDENCE / 4.0:
-        middle = round(math.log2(best[1].times) * PER_DOUBLING)
-        tried += races.tried(best[1].share * NEARER, [middle + steps for steps in BESIDE if middle + steps > 1])
-        best = max(tried)
-    if best[0] < alone + EVIDENCE:
-        best = alone, NONE
-    else:
-        best = best[0], min([each for chance, each in tried if chance >= best[0] - LEAST * ended.together], key=_weight)
-    likely = [each for chance, each in tried if chance >= best[0] - LIKELY * ended.together]
-    likely += [Slowness(best[1].share * FINER**side, best[1].times * NEXT**side) for side in (-1, 1) if best[1].share]
-    return best[1], (min(likely, key=_weight), max(likely, key=_weight))
+        middle = round(math.log2(best[2]) * PER_DOUBLING)
+        finer = races.tried(best[1] * NEARER, [middle + steps for steps in BESIDE if middle + steps > 1])
+        tried = np.concatenate((tried, finer), axis=1)
+        best = _best(tried)
+    found, most = NONE, alone
+    if best[0] >= alone + EVIDENCE:
+        most = best[0]
+        found = _between_weights(tried, most - LEAST * ended.together)[0]
+    least, greatest = _between_weights(tried, most - LIKELY * ended.together)
+    near = [Slowness(found.share * FINER**side, found.times * NEXT**side) for side in (-1, 1) if found.share]
+    return found, (min(least, *near, key=_weight), max(greatest, *near, key=_weight)) if near else (least, greatest)
+
+
+def _best(tried: Any) -> list[float]:
+    """Return the likeliest column."""
+    return tried[:, int(tried[0].argmax())].tolist()  # type: ignore[no-any-return]
+
+
+def _between_weights(tried: Any, chance: float) -> tuple[Slowness, Slowness]:
+    """Return the least and the greatest slowness of those that are at least as likely as *chance*."""
+    _, shares, times = tried[:, tried[0] >= chance]
+    weights = shares * np.log(times)
+    return tuple(
+        Slowness(float(shares[place]), float(times[place])) if shares[place] else NONE
+        for place in (int(weights.argmin()), int(weights.argmax()))
+    )  # type: ignore[return-value]
 
 
 def _weight(slow: Slowness) -> float:
@@ -120,15 +135,14 @@ class _Races:
         ages = np.append(ended.delay + self.moments, ended.delay)  # of first attempts, the last when copies are sent
         self.places = PER_DOUBLING * np.log2(ages / self.first)
 
-    def tried(self, shares: Any, steps: Sequence[int]) -> list[tuple[float, Slowness]]:
-        """Return how likely the races are for each of *shares* and *steps*, if calls take 2 ** (steps / 8) as long."""
+    def tried(self, shares: Any, steps: Sequence[int]) -> Any:
+        """Return columns: how likely the races are if such *shares* of calls take 2 ** (*steps* / 8) as long."""
         steps = [each for each in steps if each < self.count]
-        found, times = self.likelihood(shares, steps), [2.0 ** (each / PER_DOUBLING) for each in steps]
-        return [
-            (chance, Slowness(share, longer))
-            for longer, row in zip(times, found.tolist(), strict=True)
-            for chance, share in zip(row, shares.tolist(), strict=True)
-        ]
+        if not steps:  # no answer takes so much longer than another: none is slow
+            shares, steps = shares[:1], STEPS[:1]
+        found = self.likelihood(shares, steps)
+        times = 2.0 ** (np.array(steps) / PER_DOUBLING)
+        return np.stack((found, *np.broadcast_arrays(shares, times[:, None]))).reshape(3, -1)
 
     def likelihood(self, shares: Any, steps: Sequence[int]) -> Any:
         """Return the logarithm of the same: a row for each of the *steps*, a column for each of the *shares*."""
