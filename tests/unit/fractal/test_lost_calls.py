@@ -52,6 +52,24 @@ def test_a_call_is_lost_by_what_speaks_against_its_target(errors, retry, lost, f
     assert ([], lost) == (left, drain(ask.node.target).lost)
 
 
+@pytest.mark.parametrize(
+    ("error", "lost"), [(ConnectionResetError(), 1), (Says(404), 0), (Declined(), 0)], ids=["reset", "no", "left out"]
+)
+@pytest.mark.parametrize("items", [0, 1])
+def test_a_generator_is_lost_by_the_same_before_its_first_item_and_after_it(items, error, lost):
+    """One that breaks off when items were handed on is not repeated, and its call is lost as any other."""
+
+    @ub.protect("partner", effects="none", retry=ONLY_RESETS)
+    def rows():
+        yield from range(items)
+        raise error
+
+    with virtual_time(), pytest.raises(type(error)):
+        list(rows())
+
+    assert lost == drain(rows.node.target).lost
+
+
 def test_a_call_that_is_refused_is_none_of_them():
     """It was never made."""
 
