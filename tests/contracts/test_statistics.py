@@ -67,6 +67,8 @@ FAMILY = {
             near=durations,
             repeats=few,
             repeats_failed=few,
+            answered=few,
+            left_out=few,
         ),
         lambda traffic: traffic.value(),
     ),

@@ -28,13 +28,20 @@ NEW = 0.1  # what the latest gap weighs in their mean
 class Fault(NamedTuple):
     """Hold a failed attempt: successes that piled up before it, when it began, its seconds, the last success then.
 
-    ``relieved`` is when the attempt began that was the first to succeed after earlier failures.
+    ``relieved`` is when the attempt began that was the first to succeed after earlier failures; ``answered`` are first
+    attempts that were answered by a no before it.
     """
 
     after: int
     began: float
     seconds: float
     relieved: float
+    answered: int = 0
+
+    @property
+    def place(self) -> int:
+        """Return how many attempts did not fail before it."""
+        return self.after + self.answered
 
 
 class Aftermath:
@@ -60,7 +67,7 @@ class Aftermath:
         began before it, and say nothing of what came after.
         """
         at, before, self.seen_until = self.seen_until, 0, now - usual
-        in_order = sorted(faults, key=lambda each: (each.after, each.began))
+        in_order = sorted(faults, key=lambda each: (each.place, each.began))
         each_for = max(1, -(-len(in_order) // MOST_FOLLOWED))
         chosen = in_order if each_for == 1 else [fault for fault in in_order if self._roll() * each_for < 1.0]
         to_keep = deque(sorted(fault.began for fault in chosen))
@@ -68,9 +75,9 @@ class Aftermath:
             until = fault.began + fault.seconds - usual
             while to_keep and to_keep[0] <= max(fault.began, until):  # what begins while it fails comes after it, too
                 self._keep(lags, to_keep.popleft(), each_for)
-            self._between(lags, fault.after - before, at, until, fault.relieved)
+            self._between(lags, fault.place - before, at, until, fault.relieved)
             self._failed(lags, fault.began)
-            at, before = until, max(before, fault.after)
+            at, before = until, max(before, fault.place)
         self._between(lags, good - before, at, now - usual, relieved)
 
     def _between(self, lags: Lags, good: int, begin: float | None, end: float, relieved: float) -> None:

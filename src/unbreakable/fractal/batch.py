@@ -33,6 +33,10 @@ class Batch(NamedTuple):
     detours: list[Detour]
     lost: int  #: calls that failed, and not for being refused, nor by an answer such as a no
     limited: int  #: of those that were cut, how many a learned limit has cut
+    answered: int  #: first attempts that were answered by a no
+    answered_later: int  #: others that were
+    left_out: int  #: of both, those that ended in what ``Retry.on`` leaves out
+    answered_calls: int  #: calls that ended so
 
     def traffic(self, target: Target, now: float) -> Traffic:
         """Return the attempts as a statistic, together with what came after failures, and after slow ones."""
@@ -47,6 +51,8 @@ class Batch(NamedTuple):
             near=[self.ok[min(fault.after, len(self.ok) - 1)] for fault in self.faults] if self.ok else (),
             repeats=len(self.repeats),
             repeats_failed=sum(failed for _, failed in self.repeats),
+            answered=self.answered + self.answered_later,
+            left_out=self.left_out,
         )
         traffic.ok.merge(self.folded)
         traffic.lags.merge(lags_of(target, self, now))
@@ -69,6 +75,10 @@ def drain(target: Target) -> Batch:
     target.bad_seen, new = bad, max(0, bad - target.bad_seen)
     lost, target.lost_seen = target.lost - target.lost_seen, target.lost
     limited, target.cuts_seen = target.cuts - target.cuts_seen, target.cuts
+    with target.lock:
+        answered, later, ended_so = target.answered, target.answered_later, target.answered_calls
+        left_out, target.left_out = target.left_out, 0
+        target.answered = target.answered_later = target.answered_calls = 0
     return Batch(
         ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours if not detour.beside]),
         quick=len(quick) + first,
@@ -85,6 +95,10 @@ def drain(target: Target) -> Batch:
         at_once=quick,
         detours=detours,
         lost=lost,
+        answered=answered,
+        answered_later=later,
+        left_out=left_out,
+        answered_calls=ended_so,
     )
 
 
@@ -93,7 +107,7 @@ def lags_of(target: Target, batch: Batch, now: float) -> Lags:
     lags = Lags()
     if target.aftermath is None:
         target.aftermath = Aftermath()
-    good, usual = batch.quick + batch.folded.count, target.forecast.p50 or 0.0
+    good, usual = batch.quick + batch.folded.count + batch.answered, target.forecast.p50 or 0.0
     target.aftermath.follow(lags, batch.faults, good, target.circuit.relieved, now, usual)
     for lag in [lag for lag, failed in batch.repeats if not failed]:  # else it is among the faults
         lags.update(lag)

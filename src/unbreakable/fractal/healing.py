@@ -12,10 +12,10 @@ from unbreakable.fractal.overtaking import overtake
 from unbreakable.fractal.peace import heed
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
-from unbreakable.fractal.telling import may_be_down
+from unbreakable.fractal.telling import is_told_no, may_be_down, note_end
 from unbreakable.outcome import Failure, Result, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
-from unbreakable.policies.breaker import is_repeatable, spared, tell, verdict
+from unbreakable.policies.breaker import is_answer, is_repeatable, spared, tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
@@ -43,7 +43,8 @@ class Healing:
         if isinstance(result, Failure):
             own_up(ctx)
             tell_of_all(result, ctx.plan.effects, doubtful=ctx.deeds.doubtful)
-            ctx.lost = ctx.made > 0 and may_be_down(result, ctx)
+            if ctx.made:
+                note_end(ctx, result)
         return result
 
     async def _healed(self, inner: Inner, ctx: Context) -> Result[Any]:
@@ -271,7 +272,10 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         cause = root_cause(failure.error)
     failure = failure.but(signature=signature, cause=cause)
     foresee(ctx, failure)
-    ctx.target.take(failure, blamed=verdict(failure, ctx) is False, goes_on=ctx.laggard is not None)
+    blamed = verdict(failure, ctx) is False
+    ctx.target.take(failure, blamed=blamed, goes_on=ctx.laggard is not None)
+    if not blamed and is_told_no(failure, ctx):
+        ctx.target.take_no(failure, left_out=not is_answer(failure))
     flow = ctx.target.flow
     if flow is not None and ctx.laggard is None and not is_refused_inside(failure, ctx):
         flow.failed(ctx.node, failure, ctx.runtime.now(), left_out=not is_repeatable(failure.error, ctx))

@@ -14,9 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from unbreakable.events import DriftDetected, PlanPublished
+from unbreakable.fractal.forecast import Forecast
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
-from unbreakable.fractal.target import AGE_AT, AGE_EACH, COLD, FOLD, MOST_PILED, STRAIN, Forecast, Target
+from unbreakable.fractal.target import AGE_AT, AGE_EACH, COLD, FOLD, MOST_PILED, STRAIN, Target
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import learned_limit
@@ -49,6 +50,7 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
         else:
             target.counts.failed += 1
         target.lost += ctx.lost
+        target.answered_calls += ctx.told_no
     node.bear(ctx, result)
     if target.is_behind():
         learn_soon(node, target, ctx.runtime)
@@ -95,13 +97,14 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         return  # somebody is at it
     try:
         batch = drain(target)
-        if batch.calls or batch.folded.count or batch.faults or batch.cut:
+        if batch.calls or batch.folded.count or batch.faults or batch.cut or batch.answered:
             fresh = batch.traffic(target, runtime.now())
             drifted = detect_drift(node, target, batch.ok, fresh, runtime.now())
             aggregate(target, batch, fresh, runtime.now())
             target.take_quick(sum(map(float(target.plan.limit).__gt__, batch.ok)))
             if target.plan.observations and not batch.folded.count:  # else the good calls would not be all there
-                chooser_of(node).compare(target.name, batch.calls, batch.lost, target.traffic)
+                took, lost, answered = batch.calls, batch.lost, batch.answered_calls
+                chooser_of(node).compare(target.name, took, lost, target.traffic, answered)
             if not batch.folded.count:
                 chooser_of(node).measure(target.name, batch.at_once, batch.detours, batch.lost)
             share(target)

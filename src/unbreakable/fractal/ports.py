@@ -73,10 +73,11 @@ class Chooser(Protocol):
         *dice* gives uniform numbers in [0, 1).
         """
 
-    def compare(self, target: str, took: Sequence[float], lost: int, traffic: Traffic) -> None:
+    def compare(self, target: str, took: Sequence[float], lost: int, traffic: Traffic, answered: int = 0) -> None:
         """Take in what came of the plan in force: calls that *took* so many seconds, and a number of *lost* ones.
 
-        What was refused, or answered by a no, is none of them; *traffic* is what is known of their attempts by now.
+        So many more were *answered* by a no, and what was refused is none of them; *traffic* is what is known of their
+        attempts by now.
         """
 
     def measure(self, target: str, quick: Sequence[float], detours: Sequence[Gone], lost: int) -> None:

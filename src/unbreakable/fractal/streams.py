@@ -19,7 +19,7 @@ from unbreakable.fractal.floor import Script, advance, advance_async, hand_over
 from unbreakable.fractal.healing import deny, diagnose
 from unbreakable.fractal.judging import Verify, fitted
 from unbreakable.fractal.operation import work_with_arguments
-from unbreakable.fractal.telling import may_be_down, story_of
+from unbreakable.fractal.telling import note_end, story_of
 from unbreakable.fractal.trace import Story
 from unbreakable.fractal.trying import accept, assess_quality, failed
 from unbreakable.outcome import Outcome, Result, Success, in_one_line, note
@@ -353,7 +353,7 @@ class Stream:
         self._tell(verdict(failure, scope))
         deeds.failed(scope, failure)
         failure = diagnose(ctx, failure)
-        ctx.lost = may_be_down(failure, ctx)
+        note_end(ctx, failure)
         count = f"{self.handed} items were" if self.handed != 1 else "one item was"
         deny(ctx, failure, f"{count} handed on already")
         tell_of_all(failure, ctx.plan.effects, doubtful=ctx.deeds.doubtful)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from unbreakable.fractal.experience import Experience
+from unbreakable.fractal.forecast import Forecast
 from unbreakable.fractal.pile import taken
 from unbreakable.fractal.signature import is_named
 from unbreakable.fractal.turning_away import is_all
@@ -16,7 +17,6 @@ from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inn
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.peace import KEEP_PEACE, Peace
 from unbreakable.policies.rests import Rests
-from unbreakable.record import Record
 from unbreakable.runtime import Gate, Latch, new_lock
 from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
 
@@ -56,14 +56,6 @@ class Detour(NamedTuple):
 Repeat = tuple[float, bool]  #: after how many seconds an attempt followed a failed one, and whether it failed, too
 
 
-class Forecast(Record):
-    """Say what the next calls are expected to be like: share of good ones, median and 99th percentile in seconds."""
-
-    success_rate: float | None
-    p50: float | None
-    p99: float | None
-
-
 class Target:
     """One target of one node; with ``key`` a node has many, each with a circuit, a bulkhead and lessons of its own.
 
@@ -79,6 +71,8 @@ class Target:
     aged_at: float | None = None  #: when what is old lost weight last
     courses: Any = None  #: how slow answers followed one another, once somebody learns from that
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
+    answered = answered_later = 0  #: first attempts, and others, that were answered by a no
+    answered_calls = left_out = 0  #: calls that ended so; attempts in what ``Retry.on`` leaves out
     lost = 0  #: calls that failed, and not for being refused, nor by an answer such as a no
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
     lag = lead = 0.0  #: seconds that copies take to be under way; by which they are begun sooner
@@ -95,7 +89,7 @@ class Target:
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
         self.detours: deque[Detour] = deque()  #: of those by the script
         self.turned_away: deque[None] = deque()  #: calls that an open circuit refused by arithmetic alone
-        self.faults: deque[tuple[int, float, float, float]] = deque(maxlen=MOST_PILED)  #: what a Fault is made of
+        self.faults: deque[tuple[int, float, float, float, int]] = deque(maxlen=MOST_PILED)  #: what a Fault is made of
         self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
         self.beside, self.beside_cut, self.sent = (deque[float](maxlen=MOST_PILED) for _ in range(3))  #: of copies
         self.repeats: deque[Repeat] = deque(maxlen=MOST_PILED)
@@ -329,23 +323,29 @@ class Target:
         elif blamed:
             self.take_fault(failure.began(0.0), failure.elapsed)
 
+    def take_no(self, failure: Failure, *, left_out: bool) -> None:
+        """Count an attempt that was answered by a no, or ended in what is *left_out* of ``Retry.on``: none failed."""
+        with self.lock:
+            self.answered += failure.attempt == 1
+            self.answered_later += failure.attempt > 1
+            self.left_out += left_out
+
     def take_fault(self, began: float, seconds: float) -> None:
         """Note an attempt, or a copy, that *began* then and failed after so many *seconds*."""
-        self.faults.append((len(self.ring) + self.first_detours, began, seconds, self.circuit.relieved))
+        self.faults.append((len(self.ring) + self.first_detours, began, seconds, self.circuit.relieved, self.answered))
 
     def take_repeat(
         self, failure: Failure, lag: float, seconds: float, again: Failure | None, *, answered: bool = False
     ) -> None:
         """Note what the attempt after a failed one came to, which began *lag* seconds after it and took so many.
 
-        *again* is its failure, None a success.
-        One that was cut, before or now, says nothing of whether repeats help; nor does what *answered*, as a no does.
+        *again* is its failure, None a success; *answered* by a no it did not fail.  Cut, before or now, says nothing.
         """
         was_cut = again is not None and again.cut
         if failure.soft:
             self.slow_again += SHARE_OF_ONE * ((was_cut or seconds > failure.elapsed) - self.slow_again)
-        if not (failure.cut or was_cut or answered):
-            self.repeats.append((max(0.0, lag), again is not None))
+        if not (failure.cut or was_cut):
+            self.repeats.append((max(0.0, lag), not (again is None or answered)))
 
     def take_in_vain(self) -> None:
         """Note that an attempt was late and won all the same: it was overtaken in vain."""

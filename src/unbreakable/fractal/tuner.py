@@ -43,7 +43,7 @@ class Tuner:
             plan = replace(plan, hedge=Hedge(p95, threads=False) if worth else None)
         return plan
 
-    def compare(self, target: str, took: Sequence[float], lost: int, traffic: Traffic) -> None:
+    def compare(self, target: str, took: Sequence[float], lost: int, traffic: Traffic, answered: int = 0) -> None:
         """Take no notice: this chooser predicts nothing."""
 
     def measure(self, target: str, quick: Sequence[float], detours: Sequence[Gone], lost: int) -> None:

@@ -80,6 +80,7 @@ class Context(Bounded):
     first_came_to: float = 0.0  #: seconds of a first attempt that was not the last (see Detour)
     made: int = 0  #: attempts made so far, copies not counted
     lost: bool = False  #: whether the call failed, and by what speaks against its target
+    told_no: bool = False  #: or by its answer
     spent: tuple[BaseException, ...] = ()  #: what protected calls inside this attempt failed with, after their repeats
     passed: tuple[int, ...] = ()  #: the ids of errors, and of answers, by which protected calls inside it ended
     broken: tuple[str, ...] = ()  #: the names of nodes whose calls inside this attempt have failed

@@ -125,7 +125,8 @@ def _moved(model: Model, traffic: Traffic) -> Iterator[tuple[Model, ...]]:
     """Yield pairs of models in which one part is less, and more."""
     error = Z * np.sqrt((_P * (1.0 - _P) + _together(traffic)) / max(1, traffic.ok.count))
     yield tuple(_at_places(model, _P + side * error) for side in (-1.0, 1.0))
-    yield from _failing(model, traffic) if model.trouble.share else [_failing_anytime(model, traffic.count)]
+    ended = traffic.count + traffic.answered
+    yield from _failing(model, traffic) if model.trouble.share else [_failing_anytime(model, ended)]
     yield tuple(_slower(model, slow) for slow in model.slow_between)
 
 

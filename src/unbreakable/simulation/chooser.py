@@ -62,7 +62,7 @@ class Simulating:
         self.ledger.note(target, winner.plan.strategy, winner.prediction, winner.plan)
         return winner.plan
 
-    def compare(self, target: str, took: Sequence[float], lost: int, traffic: Traffic) -> None:
+    def compare(self, target: str, took: Sequence[float], lost: int, traffic: Traffic, answered: int = 0) -> None:
         """Take in how calls went that began after the last plan."""
 
         def leeway(plan: Plan) -> Leeway:
@@ -70,7 +70,7 @@ class Simulating:
 
             return bands.leeway(traffic, plan)
 
-        self.ledger.compare(target, took, lost, leeway)
+        self.ledger.compare(target, took, lost, leeway, answered)
 
     def measure(self, target: str, quick: Sequence[float], detours: Sequence[Gone], lost: int) -> None:
         """Take in calls beside what their first attempts came to."""

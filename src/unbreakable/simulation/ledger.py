@@ -25,10 +25,10 @@ class Calibration(Record):
     """Say how well predictions held: which share of later calls was as fast as predicted, and succeeded.
 
     A good model has half of the calls within the predicted median (``within_p50``) and 0.9 and 0.99 of them within p90
-    and p99; ``predicted`` and ``observed`` are success rates; *n* is the number of calls compared, without those
-    that were refused, or answered by a no.  ``within_bands`` is how many of the latest medians, p99s and success rates
-    were within the bands that should hold 0.9 of them, or, of durations, not twice as long or as short as predicted;
-    None until there are some.
+    and p99, which is asked of good ones; ``predicted`` and ``observed`` are success rates, where an answer such as a no
+    is as good as any; *n* is the number of calls compared, without those that were refused.  ``within_bands`` is how
+    many of the latest medians, p99s and success rates were within the bands that should hold 0.9 of them, or, of
+    durations, not twice as long or as short as predicted; None until there are some.
     """
 
     n: int
@@ -44,14 +44,14 @@ class Entry:
     """Keep the prediction in force for one target, and how later calls compare with it."""
 
     __slots__ = (
-        *("expected", "figures", "figures_held", "known_for", "leeway", "lost", "ok", "plan", "prediction", "recent"),
-        *("times", "within"),
+        *("answered", "expected", "figures", "figures_held", "known_for", "leeway", "lost", "ok", "plan", "prediction"),
+        *("recent", "times", "within"),
     )
 
     def __init__(self) -> None:
         self.prediction: Prediction | None = None
         self.plan: Plan | None = None
-        self.ok = self.lost = 0
+        self.ok = self.lost = self.answered = 0
         self.expected = 0.0
         self.within = [0, 0, 0]
         self.recent: list[Stretch] = []  #: calls that were not compared with a band yet
@@ -59,16 +59,16 @@ class Entry:
         self.leeway, self.known_for = Leeway(), ("", 0)
         self.times = 1.0  #: as wide as the model thinks are the bands that hold nine of ten (adaptive conformal)
 
-    def compare(self, took: Sequence[float], lost: int) -> list[Stretch]:
-        """Take in good calls by their seconds, and *lost* ones; return those to judge."""
+    def compare(self, took: Sequence[float], lost: int, answered: int) -> list[Stretch]:
+        """Take in good calls by their seconds, *lost* ones and those *answered* by a no; return those to judge."""
         if self.prediction is None:
             return []
-        self.ok, self.lost = self.ok + len(took), self.lost + lost
-        self.expected += self.prediction.success * (len(took) + lost)
+        self.ok, self.lost, self.answered = self.ok + len(took), self.lost + lost, self.answered + answered
+        self.expected += self.prediction.success * (len(took) + lost + answered)
         bounds = (self.prediction.p50, self.prediction.p90, self.prediction.p99)
         within = [sum(map(float(bound).__ge__, took)) for bound in bounds]
         self.within = [old + new for old, new in zip(self.within, within, strict=True)]
-        self.recent.append(Stretch(self.prediction, took, lost))
+        self.recent.append(Stretch(self.prediction, took, lost, answered))
         if sum(len(each.took) + each.lost for each in self.recent) < STRETCH:
             return []
         full, self.recent = self.recent, []
@@ -123,15 +123,17 @@ class Ledger:
         with self._lock:
             self.copies += 1
 
-    def compare(self, target: str, took: Sequence[float], lost: int, leeway: Callable[[Plan], Leeway]) -> None:
-        """Compare calls at *target* with what was predicted of them: good ones, and *lost* ones.
+    def compare(
+        self, target: str, took: Sequence[float], lost: int, leeway: Callable[[Plan], Leeway], answered: int = 0
+    ) -> None:
+        """Compare calls at *target* with what was predicted of them: good ones, *lost* ones, and those *answered* no.
 
         *leeway* tells how wide the bands of a plan are; it is asked where chance alone does not explain the figures,
         and again when twice as much is known.
         """
         with self._lock:
             entry = self._entries.get(target)
-            full, plan = ([], None) if entry is None else (entry.compare(took, lost), entry.plan)
+            full, plan = ([], None) if entry is None else (entry.compare(took, lost, answered), entry.plan)
         if entry is None or not full:
             return
         if plan is not None and not entry.knows(plan) and held(full, Leeway()) < OF_EACH:
@@ -169,14 +171,15 @@ class Ledger:
 
 
 def _calibration(entry: Entry) -> Calibration:
-    calls = entry.ok + entry.lost
+    good = entry.ok + entry.answered
+    calls = good + entry.lost
     shares: dict[str, Any] = {
         f"within_{name}": times / entry.ok for name, times in zip(("p50", "p90", "p99"), entry.within, strict=True)
     }
     return Calibration(
         n=calls,
         predicted=entry.expected / calls,
-        observed=entry.ok / calls,
+        observed=good / calls,
         within_bands=entry.within_bands,
         **shares,
     )

@@ -42,11 +42,12 @@ class Leeway(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Hold calls that went on under one prediction: the seconds that good ones took, and how many were lost."""
+    """Hold calls that went on under one prediction: the seconds of good ones, how many were lost, or answered no."""
 
     prediction: Prediction
     took: Sequence[float]
     lost: int
+    answered: int = 0
 
 
 def held(stretches: Sequence[Stretch], leeway: Leeway) -> int:
@@ -81,4 +82,4 @@ def _success(stretches: Sequence[Stretch], leeway: Leeway) -> bool:
 def _failing(stretches: Sequence[Stretch], more: float) -> float:
     """Return how many calls would fail, were success that much *more* than predicted."""
     shares = ((each, min(1.0, max(0.0, 1.0 - each.prediction.success - more))) for each in stretches)
-    return sum(share * (len(each.took) + each.lost) for each, share in shares)
+    return sum(share * (len(each.took) + each.lost + each.answered) for each, share in shares)

@@ -32,7 +32,8 @@ class Model:
     """Answer what an attempt at a target is like; durations are seconds.
 
     ``answers`` and ``faults`` are tables of equally likely durations, ``math.inf`` for an answer that never comes.
-    ``fails`` is how likely an attempt is to fail.  Where failures come in spells, ``trouble`` tells of these.
+    ``fails`` is how likely an attempt is to fail, which one that is answered by a no does not.  Where failures come in
+    spells, ``trouble`` tells of these.  ``earns`` is the share of the others that earn repeats.
     ``stubborn`` is the share of failures that belong to the request: however often it is repeated, it fails.
     ``slow`` says how often a call, or a time, is slow as a whole, ``slow_between`` is its band.  Then ``slowly`` are
     answers of these and ``quick`` those of others; ``of_slow`` is how likely each of ``answers`` is of the former.
@@ -42,9 +43,10 @@ class Model:
     def __init__(self, traffic: Traffic) -> None:
         self.observations: int = traffic.count
         # Repeats are left out: what fails in a spell is repeated there, and would count as often as it is.
-        firsts = traffic.ok.count + traffic.failed.count - traffic.repeats
+        firsts = traffic.ok.count + traffic.answered + traffic.failed.count - traffic.repeats
         failed = max(0, traffic.failed.count - traffic.repeats_failed)
         self.fails: float = min(1.0, failed / firsts) if firsts > 0 else 0.0
+        self.earns: float = traffic.heard
         self.trouble: Spells = spells(traffic.lags, self.fails) or Spells(0.0, self.fails, self.fails, LONG_AGO)
         self._mass = _survivors(traffic.ok, traffic.cut)
         self.answers: Any = _table(self._mass)
@@ -52,7 +54,8 @@ class Model:
         self._near = _counts(traffic.near)
         slow, self._slow_between = NONE, None
         if traffic.sent.count:
-            slow, self._slow_between = slowness(_ended(traffic, self._mass, self.fails))
+            good = 1.0 - self.fails - traffic.answered / max(1, firsts)
+            slow, self._slow_between = slowness(_ended(traffic, self._mass, self.fails / max(good, 1e-9)))
         self.take(slow)
         self.stubborn: float = _stubborn(traffic, self.trouble, self.fails)
 
@@ -184,10 +187,11 @@ def _same(seconds: float) -> Any:
     return np.full(POINTS, seconds, np.float32)
 
 
-def _ended(traffic: Traffic, mass: Any, fails: float) -> Ended:
+def _ended(traffic: Traffic, mass: Any, failing: float) -> Ended:
     """Return how races between late attempts and their copies ended.
 
-    Who wins is cut short by nobody, so what is told is how long races last: until one is back.
+    Who wins is cut short by nobody, so what is told is how long races last: until one is back.  So many attempts are
+    *failing*, in terms of those that succeed.
     """
     delay = traffic.sent.value(0.5) or 0.0
     since = 1.0 - _share(_counts(traffic.failed), delay)
@@ -196,7 +200,7 @@ def _ended(traffic: Traffic, mass: Any, fails: float) -> Ended:
         edges=_EDGES,
         reached=_cumulated(mass) / max(float(mass.sum()), 1e-9),
         over=_cumulated(_counts(traffic.beside) + _counts(traffic.beside_cut)),
-        failing=fails / max(1.0 - fails, 1e-9) * float(since),
+        failing=failing * float(since),
         together=traffic.slow.value(),
         until=delay if delay is not None and (traffic.sent.value(1.0) or 0.0) > SECOND * delay else math.inf,
     )

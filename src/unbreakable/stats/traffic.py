@@ -33,14 +33,17 @@ PARTS: dict[str, Any] = {
     "slow": Stretches,
     "late": Stretches,
 }
-OLDEST = ("ok", "failed", "cut")  # parts that every version wrote
+NUMBERS = ("repeats", "repeats_failed", "answered", "left_out")
+OLDEST = ("ok", "failed", "cut", "repeats", "repeats_failed")  # what every version wrote
 
 
 class Traffic:
     """Keep what a model of a target is made from; every duration is in seconds.
 
     ``ok`` and ``failed`` are attempts that ended by themselves; ``cut`` holds the ages at which others were given up,
-    so that only "longer than this" is known of them.  ``repeats`` are attempts that followed a failed one.  Copies,
+    so that only "longer than this" is known of them.  ``answered`` is how many were answered by a no, such as a 404:
+    those neither failed nor tell how long a good answer takes; ``left_out`` of these ended in what ``Retry.on`` leaves
+    out, which no circuit counts.  ``repeats`` are attempts that followed a failed one.  Copies,
     which were sent since another attempt was late, are counted apart, in ``beside`` and ``beside_cut``: where requests
     are slow by their nature, or all of a time, the copies of slow ones are slow, too; how slow those were at least is
     told by ``sent``, after how many seconds copies were sent.  ``near`` are the attempts that succeeded next after a
@@ -54,13 +57,13 @@ class Traffic:
     0.6
     """
 
-    __slots__ = (*HISTOGRAMS, "lags", "late", "repeats", "repeats_failed", "slow")
+    __slots__ = (*HISTOGRAMS, *NUMBERS, "lags", "late", "slow")
 
     def __init__(self) -> None:
         self.ok: Quantile = Answers()
         self.failed, self.cut = Ages(), Ages()
         self.beside, self.beside_cut, self.sent, self.near = Ages(), Ages(), Ages(), Ages()
-        self.repeats = self.repeats_failed = 0
+        self.repeats = self.repeats_failed = self.answered = self.left_out = 0
         self.lags, self.slow, self.late = Lags(), Stretches(), Stretches()
 
     def update(
@@ -75,10 +78,13 @@ class Traffic:
         near: Iterable[float] = (),
         repeats: int = 0,
         repeats_failed: int = 0,
+        answered: int = 0,
+        left_out: int = 0,
     ) -> None:
         """Take in a batch of attempts; *repeats* of them followed a failure, of which *repeats_failed* failed again."""
-        if min(repeats, repeats_failed) < 0:
-            raise ValueError(f"expected repeats ≥ 0, got {repeats}, {repeats_failed}")
+        counts = repeats, repeats_failed, answered, left_out
+        if min(counts) < 0:
+            raise ValueError(f"expected numbers of {', '.join(NUMBERS)} ≥ 0, got {counts}")
         self.ok.update_many(ok)
         self.failed.update_many(failed)
         self.cut.update_many(cut)
@@ -86,43 +92,47 @@ class Traffic:
         self.beside_cut.update_many(beside_cut)
         self.sent.update_many(sent)
         self.near.update_many(near)
-        self.repeats += repeats
-        self.repeats_failed += repeats_failed
+        for name, count in zip(NUMBERS, counts, strict=True):
+            setattr(self, name, getattr(self, name) + count)
 
     def merge(self, other: Traffic) -> None:
         """Add what *other* has seen."""
         for name in PARTS:
             getattr(self, name).merge(getattr(other, name))
-        self.repeats += other.repeats
-        self.repeats_failed += other.repeats_failed
+        for name in NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
     def count(self) -> int:
-        """How many attempts were seen, copies left out."""
+        """How many attempts were seen, left out copies and those that were answered by a no."""
         return self.ok.count + self.failed.count + self.cut.count
 
     @property
     def requests(self) -> int:
-        """How many attempts and copies were seen."""
+        """How many attempts and copies were seen, left out those that were answered by a no."""
         return self.count + self.beside.count + self.beside_cut.count
 
+    @property
+    def heard(self) -> float:
+        """Which share of the attempts that did not fail ended otherwise than in what ``Retry.on`` leaves out."""
+        return max(0.0, 1.0 - self.left_out / max(1, self.ok.count + self.answered))
+
     def value(self) -> float | None:
-        """Return the share of attempts that succeeded; None before the first."""
+        """Return the share of attempts that succeeded, of all but those answered by a no; None before the first."""
         return self.ok.count / self.count if self.count else None
 
     def halve(self) -> None:
         """Age what was seen: half of it, with the same shares and quantiles."""
         for name in PARTS:
             getattr(self, name).halve()
-        self.repeats //= 2
-        self.repeats_failed //= 2
+        for name in NUMBERS:
+            setattr(self, name, getattr(self, name) // 2)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record of this traffic."""
         return {
             **{name: getattr(self, name).to_dict() for name in PARTS},
-            "repeats": self.repeats,
-            "repeats_failed": self.repeats_failed,
+            **{name: getattr(self, name) for name in NUMBERS},
         }
 
     @classmethod
@@ -132,5 +142,7 @@ class Traffic:
         for name, part in PARTS.items():
             if name in data or name in OLDEST:  # else an older version wrote it
                 setattr(traffic, name, part.from_dict(record.table(data, name)))
-        traffic.repeats, traffic.repeats_failed = record.whole(data, "repeats"), record.whole(data, "repeats_failed")
+        for name in NUMBERS:
+            if name in data or name in OLDEST:
+                setattr(traffic, name, record.whole(data, name))
         return traffic

@@ -39,7 +39,7 @@ ONLY_RESETS = ub.Retry(2, on=OSError)
     ids=["no", "not repeated", "reset, then no", "left out", "full", "down", "unknown"],
 )
 def test_a_call_is_lost_by_what_speaks_against_its_target(errors, retry, lost, fallback):
-    """So one that is answered by a no, which is in no model, is not set beside what was predicted."""
+    """So one that is answered by a no, which is as good as any, is not."""
     left = list(errors)
 
     @ub.protect("partner", effects="none", retry=retry, fallback=fallback)
@@ -67,7 +67,9 @@ def test_a_generator_is_lost_by_the_same_before_its_first_item_and_after_it(item
     with virtual_time(), pytest.raises(type(error)):
         list(rows())
 
-    assert lost == drain(rows.node.target).lost
+    batch = drain(rows.node.target)
+
+    assert (lost, 1 - lost) == (batch.lost, batch.answered_calls)
 
 
 def test_a_call_that_is_refused_is_none_of_them():

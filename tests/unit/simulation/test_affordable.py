@@ -46,6 +46,19 @@ def test_requests_are_those_that_successes_earn(fails, ratio):
     assert told.success == pytest.approx((1.0 - fails) / (1.0 - ratio * (1.0 - fails)), abs=0.002)
 
 
+def test_what_is_left_out_of_the_repeats_earns_none():
+    """A no earns as much as a success; what ``Retry.on`` leaves out is no failure either, but earns nothing."""
+    traffic = Traffic()
+    traffic.update(ok=[FAST] * 2_000, failed=[FAST] * 2_000, answered=4_000)
+    (answered,) = evaluate(Model(traffic), [PLAN], 30.0)
+    traffic.update(left_out=3_000)
+    (mostly,) = evaluate(Model(traffic), [PLAN], 30.0)
+
+    assert answered.load == pytest.approx(1.0 + 0.2 * answered.success, abs=1e-3)
+    assert mostly.load == pytest.approx(1.0 + 0.1 * mostly.success, abs=1e-3)
+    assert mostly.success < answered.success
+
+
 @pytest.mark.parametrize("plan", [PLAN, replace(PLAN, hedge=Hedge(0.1))])
 def test_what_can_be_paid_is_as_without_a_budget(plan):
     """Where calls earn more than they spend a budget changes nothing."""

@@ -68,6 +68,14 @@ def test_failures_are_counted_apart_from_answers():
     assert 0.0 == helped.stubborn
 
 
+def test_what_is_answered_by_a_no_did_not_fail():
+    """Of a thousand first attempts a tenth failed, whatever the others were told; so did a tenth of the repeats."""
+    model = Model(seen(ok=[0.1] * 99, answered=891, failed=[0.01] * 110, repeats=100, repeats_failed=10))
+
+    assert 0.1 == model.fails
+    assert 0.0 == model.stubborn
+
+
 def test_a_quantile_is_not_believed_further_out_than_there_is_evidence():
     """Forty observations do not tell the 99.9th percentile."""
     model = Model(seen(ok=[float(number) for number in range(1, 41)]))
@@ -144,6 +152,8 @@ def test_failures_that_take_longer_than_a_copy_waits_do_not_look_alike():
             took = {"beside": [copy]} if 0.012 + copy < first else {"beside_cut": [first - 0.012]}
             traffic.update(sent=[0.012], **took)
 
+    assert Model(traffic).slow.share == 0.0
+    traffic.update(answered=400_000)  # of which no race is known
     assert Model(traffic).slow.share == 0.0
 
 

@@ -76,6 +76,21 @@ def test_a_world_that_drifts_away_makes_it_distrust_and_one_that_is_right_again_
     assert ledger.distrust("target") is None
 
 
+@pytest.mark.parametrize(("fails", "is_trusted"), [(0.05, True), (0.6, False)])
+def test_calls_that_are_answered_by_a_no_are_not_lost(fails, is_trusted):
+    """Of all calls one in twenty is lost as predicted, although of those with a good answer it is one in three."""
+    ledger, dice = noted(), random.Random(9)
+    for _ in range(60):
+        lost = sum(dice.random() < fails for _ in range(300))
+        took = [dice.expovariate(10.0) for _ in range((300 - lost) // 10)]
+        ledger.compare("target", took, lost, lambda plan: Leeway(), 300 - lost - len(took))
+    told = ledger.calibration()["target"]
+
+    assert (18_000, pytest.approx(1.0 - fails, abs=0.02)) == (told.n, told.observed)
+    assert pytest.approx(0.5, abs=0.1) == told.within_p50
+    assert is_trusted == (ledger.distrust("target") is None)
+
+
 @pytest.mark.parametrize("times", [0.6, 1.6])
 def test_what_is_as_far_off_as_a_day_is_from_a_night_is_still_trusted(times):
     """To be sure of a shift is no reason to choose by less than is known: strategies differ by more."""
