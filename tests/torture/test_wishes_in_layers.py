@@ -101,17 +101,31 @@ class Says(Exception):
         self.status_code, self.retry_after = status, wish
 
 
-@pytest.mark.parametrize(("status", "waits"), [(404, False), (401, False), (500, True)])
-def test_a_target_that_answers_others_by_a_no_makes_nobody_wait(colour, status, waits):
+class NotThere(Exception):
+    """Say what ``Retry.on`` leaves out."""
+
+
+@pytest.mark.parametrize(
+    ("end", "retry", "waits"),
+    [
+        (Says(404), False, False),
+        (Says(401), False, False),
+        (Says(500), False, True),
+        (NotThere(), ub.Retry(1, on=OSError), False),
+        (Says(503), ub.Retry(1, on=OSError), True),
+    ],
+    ids=["404", "401", "500", "left out", "full"],
+)
+def test_a_target_that_answers_others_by_a_no_makes_nobody_wait(colour, end, retry, waits):
     """Of lookups that mostly find nothing a few are too many: those in between are served; a 500 serves nobody."""
 
     async def story():
-        errors = [Says(429, 5.0), Says(status)] * 4
+        errors = [Says(429, 5.0), end] * 4
 
         async def look():
             raise errors.pop(0)
 
-        door = colour.protect(look, retry=False)
+        door = colour.protect(look, retry=retry)
         for _ in range(8):
             await colour.call(door.outcome)
         return colour.now()

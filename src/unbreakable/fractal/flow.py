@@ -64,7 +64,7 @@ class Flow:
 
         Quick failures are no health to a limit, whose target they may cost less than an answer would; a throttle asks
         whether they were taken in, and they were.  A no, such as a 404, was in flight until it came, as was what
-        ``Retry.on`` has *left_out*; and a no proves that the target is back.
+        ``Retry.on`` has *left_out*; and both prove that the target is back.
         """
         late, answered = is_late(failure), is_answer(failure)
         too_much = late or says_full(failure)
@@ -75,7 +75,7 @@ class Flow:
         self.pour(node, now)
         with self.lock:
             change = None
-            if self.shedding is not None and answered and not too_much:
+            if self.shedding is not None and was_in_flight and not too_much:
                 self.shedding.accept(1, now)
             elif self.shedding is not None:
                 (self.shedding.refuse if too_much else self.shedding.fail)(now)

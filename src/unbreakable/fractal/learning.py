@@ -51,7 +51,7 @@ def record(node: Any, ctx: Context, result: Result[Any]) -> None:
             target.counts.failed += 1
         target.lost += ctx.lost
         target.answered_calls += ctx.told_no
-    node.bear(ctx, result)
+    node.bear(ctx)
     if target.is_behind():
         learn_soon(node, target, ctx.runtime)
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from unbreakable.fractal.family import Family
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.targets import Targets
-from unbreakable.outcome import Failure, Result
 from unbreakable.policies import Budget, Context
-from unbreakable.policies.breaker import is_answer
 from unbreakable.policies.budget import PRICE, price, small
 from unbreakable.policies.carried import layers_around
 from unbreakable.runtime import Runtime
@@ -83,10 +79,10 @@ class Paying:
             return "the retry budget is spent"
         return f"several calls around this one{' and inside it' * ctx.over_others} are repeating already"
 
-    def bear(self, ctx: Context, result: Result[Any]) -> None:
+    def bear(self, ctx: Context) -> None:
         """Count a call that reached its target and failed all the same as the traffic that it was."""
         if self.budget is not None and ctx.made:
-            self.budget.bear(ctx.runtime.now(), answered=isinstance(result, Failure) and is_answer(result))
+            self.budget.bear(ctx.runtime.now(), answered=ctx.told_no)
 
     def may_pay(self, ctx: Context) -> bool:
         """Return whether the budget has the price of a repeat of *ctx* left."""

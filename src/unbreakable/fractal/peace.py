@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from unbreakable.errors import Kind
 from unbreakable.events import LeftInPeace
+from unbreakable.fractal.telling import is_told_no
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context
-from unbreakable.policies.breaker import is_answer
 from unbreakable.policies.pushback import NEVER
 
 
@@ -16,7 +16,7 @@ def heed(ctx: Context, failure: Failure) -> None:
     It was not where a protected call inside was told of it first, whose target it is that throttles; and nobody has to
     wait where a remedy is about to help, such as another endpoint.
     """
-    if is_answer(failure):
+    if is_told_no(failure, ctx):
         ctx.target.peace.serve()
     wished = failure.retry_after
     if wished is None or wished == NEVER or failure.kind is not Kind.THROTTLED or failure.inner or failure.mendable:

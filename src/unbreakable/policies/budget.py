@@ -19,10 +19,10 @@ MOST_LAYERS = 1  # of calls that repeat around one that wants to, too; inside mo
 class RetryBudget(Preset):
     """Allow repeats for *ratio* of the calls; begin with *start* tokens, keep *most*.
 
-    A call that succeeds earns *ratio* of a token, and so does one that is answered by a no, such as a 404.  One that
-    fails earns as much, but all of them together no more than *floor* a second: so a target that is down is asked
-    little more than without repeats, and a quiet one is repeated all the same.  Beyond the *start*, repeats are never
-    more than *ratio* of the calls.
+    A call that succeeds earns *ratio* of a token, and so does one that is answered by a no, such as a 404, or ends by
+    what ``Retry.on`` leaves out, also where a fallback answers for it.  One that fails earns as much, but all of them
+    together no more than *floor* a second: so a target that is down is asked little more than without repeats, and a
+    quiet one is repeated all the same.  Beyond the *start*, repeats are never more than *ratio* of the calls.
 
     A token bucket as in gRPC (proposal A6) and Finagle's RetryBudget: it lets a few failures be retried at once and
     holds retries down to a share of the traffic when everything fails.  Retries, hedges and healing all pay from it,
@@ -92,7 +92,7 @@ class Budget:
     def bear(self, now: float, *, answered: bool = False) -> None:
         """Take note of a call that reached its target and failed all the same: it was real traffic, too.
 
-        One that was *answered*, as by a 404, earns as much as a success, and as soon.
+        One that was *answered*, as by a 404 or what ``Retry.on`` leaves out, earns as much as a success, and as soon.
         """
         with self.lock:
             self._trickle(now)

@@ -58,7 +58,7 @@ class Peace:
             return begins
 
     def serve(self) -> None:
-        """Take note of an answer that is no success, such as a 404: it ends the row of wishes, too."""
+        """Take note of an answer that is no success, such as a 404: it ends the row of wishes as one does."""
         self.seen = -1
 
     def left(self, now: float) -> float:

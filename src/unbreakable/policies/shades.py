@@ -11,7 +11,7 @@ from typing import Any
 
 from unbreakable.events import CircuitOpened, Event
 from unbreakable.outcome import Failure, Result
-from unbreakable.policies.breaker import CircuitBreaker, is_answer, spared, verdict
+from unbreakable.policies.breaker import CircuitBreaker, spared, verdict
 from unbreakable.policies.budget import Budget, RetryBudget
 from unbreakable.policies.circuit import Circuit
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
@@ -185,7 +185,7 @@ class Bearing:
         purse = self.shade.purse(ctx.runtime.now())
         result = await inner(ctx)
         if isinstance(result, Failure) and ctx.made:
-            purse.bear(ctx.runtime.now(), answered=is_answer(result))
+            purse.bear(ctx.runtime.now(), answered=ctx.told_no)
         return result
 
 

@@ -66,7 +66,7 @@ class ShadeOfThrottle(Shade):
         with self._lock:
             if isinstance(result, Failure) and (is_late(result) or says_full(result)):
                 self.shedding.refuse(now)
-            elif not isinstance(result, Failure) or is_answer(result):
+            elif not isinstance(result, Failure) or is_answer(result) or not is_repeatable(result.error, ctx):
                 self.shedding.accept(1, now)
             elif not result.refused:
                 self.shedding.fail(now)

@@ -32,7 +32,7 @@ NOTHING = np.float32(0.0)
 
 def evaluate(model: Model, plans: Sequence[Plan], deadline: float, count: int = UNIVERSES) -> list[Prediction]:
     """Return what each of *plans* would do to calls that have *deadline* seconds, played in *count* universes."""
-    ways = manners(plans, deadline, model.earns)
+    ways = manners(plans, deadline)
     return Played(model, ways, deadline, count).told(ways)
 
 

@@ -51,15 +51,12 @@ class Manner(NamedTuple):
         return self._replace(copied=NONE, followed=NONE, pauses=())
 
 
-def manners(plans: Iterable[Plan], deadline: float, earns: float = 1.0) -> list[Manner]:
-    """Return how calls are made under each of *plans* that have *deadline* seconds.
-
-    Of those that end well a share *earns*: the others end in what ``Retry.on`` leaves out.
-    """
-    return [_manner(plan, deadline, earns) for plan in plans]
+def manners(plans: Iterable[Plan], deadline: float) -> list[Manner]:
+    """Return how calls are made under each of *plans* that have *deadline* seconds."""
+    return [_manner(plan, deadline) for plan in plans]
 
 
-def _manner(plan: Plan, deadline: float, earns: float) -> Manner:
+def _manner(plan: Plan, deadline: float) -> Manner:
     retry, limit, hedge, budget = plan.retry, plan.timeout, plan.hedge, plan.budget
     twice, hard, copied, followed = may_run_twice_at_once(plan.effects), deadline, NONE, NONE
     pauses: tuple[float, ...] = ()
@@ -71,5 +68,5 @@ def _manner(plan: Plan, deadline: float, earns: float) -> Manner:
         followed = limit.seconds, 3.0 * limit.seconds if len(pauses) > 1 else math.inf  # limits double
     if hedge is not None and twice:
         copied = hedge.after, 2.0 * hedge.after if hedge.most > 1 else math.inf
-    jitter, ratio = retry is None or retry.backoff.jitter, math.inf if budget is None else earns * budget.ratio
+    jitter, ratio = retry is None or retry.backoff.jitter, math.inf if budget is None else budget.ratio
     return Manner(hard, copied, followed, pauses, jitter, plan.effects != "unknown", ratio)

@@ -33,7 +33,7 @@ class Model:
 
     ``answers`` and ``faults`` are tables of equally likely durations, ``math.inf`` for an answer that never comes.
     ``fails`` is how likely an attempt is to fail, which one that is answered by a no does not.  Where failures come in
-    spells, ``trouble`` tells of these.  ``earns`` is the share of the others that earn repeats.
+    spells, ``trouble`` tells of these.
     ``stubborn`` is the share of failures that belong to the request: however often it is repeated, it fails.
     ``slow`` says how often a call, or a time, is slow as a whole, ``slow_between`` is its band.  Then ``slowly`` are
     answers of these and ``quick`` those of others; ``of_slow`` is how likely each of ``answers`` is of the former.
@@ -46,7 +46,6 @@ class Model:
         firsts = traffic.ok.count + traffic.answered + traffic.failed.count - traffic.repeats
         failed = max(0, traffic.failed.count - traffic.repeats_failed)
         self.fails: float = min(1.0, failed / firsts) if firsts > 0 else 0.0
-        self.earns: float = traffic.heard
         self.trouble: Spells = spells(traffic.lags, self.fails) or Spells(0.0, self.fails, self.fails, LONG_AGO)
         self._mass = _survivors(traffic.ok, traffic.cut)
         self.answers: Any = _table(self._mass)

@@ -61,7 +61,7 @@ def weigh(
     alone = replace(before, retry=ONCE, timeout=None, hedge=None)
     plans = [alone, *candidates(model, before, free, u, weights), *others]
     waits = free("retry") and model.trouble.share > 0.0  # then patient plans are weighed, too
-    ways = manners(plans, before.deadline, model.earns)
+    ways = manners(plans, before.deadline)
     played = Played(model, ways, before.deadline, attempts=MOST_ATTEMPTS if waits else 1)
     told = played.told(ways)
     baseline = told[0]
@@ -74,7 +74,7 @@ def weigh(
     adaptive = max((one for one in found if one[0].strategy == "adaptive"), key=lambda one: one[2].total)
     waiting = list(patient(adaptive[0], model, free))
     if waiting:
-        ways = manners(waiting, before.deadline, model.earns)
+        ways = manners(waiting, before.deadline)
         if not played.plays(ways[0]):
             played = Played(model, ways, before.deadline)
         found += scored(waiting, played.told(ways))

@@ -206,18 +206,25 @@ def test_repeats_and_copies_are_paid_for(bench, fields, repeats):
 
 
 @pytest.mark.parametrize(
-    ("answer", "made", "denied"),
-    [(DOWN, 1, 0), (DOWN, 0, 1), (7, 1, 1), (7, 0, 1)],
-    ids=["failed", "refused", "well", "not made"],
+    ("answer", "made", "told_no", "floor", "denied"),
+    [
+        (DOWN, 1, False, 9.0, 0),
+        (DOWN, 0, False, 9.0, 1),
+        (7, 1, False, 9.0, 1),
+        (7, 0, False, 9.0, 1),
+        (DOWN, 1, False, 0.0, 1),
+        (DOWN, 1, True, 0.0, 0),
+    ],
+    ids=["failed", "refused", "well", "not made", "failed, no floor", "answered"],
 )
-def test_only_calls_that_failed_at_their_target_earn_by_the_floor(bench, answer, made, denied):
+def test_only_calls_that_failed_at_their_target_earn_by_the_floor(bench, answer, made, told_no, floor, denied):
     """One that was refused before its first attempt was no traffic, and one that is well is counted elsewhere."""
     bench.node.payer = Payer(0)
-    shade = ShadeOfBudget(ub.RetryBudget(start=0, ratio=1.0, floor=9.0))
+    shade = ShadeOfBudget(ub.RetryBudget(start=0, ratio=1.0, floor=floor))
     bearing = shade.stands()["call"]
 
     async def story():
-        await bearing.run(bench.inner((1.0, answer)), bench.context(made=made))
+        await bearing.run(bench.inner((1.0, answer)), bench.context(made=made, told_no=told_no))
         await bench.runtime.sleep(1.0)
         await shade.run(bench.inner((0.0, 7)), bench.context(attempt=2))
 

@@ -98,14 +98,17 @@ def test_what_a_target_cannot_take_is_what_it_refuses_or_does_not_answer_in_time
     assert refused == called(bench, 6, *ends)[1][-1]
 
 
-@pytest.mark.parametrize(("end", "refused"), [(NOWHERE, 0), (WELL, 0), (DOWN, 2)])
-def test_a_no_proves_that_the_target_is_back_as_an_answer_does(bench, end, refused):
-    """After an outage, a row of them is enough; other failures prove nothing."""
+@pytest.mark.parametrize(
+    ("end", "on", "refused"),
+    [(NOWHERE, Exception, 0), (WELL, Exception, 0), (DOWN, Exception, 2), (DOWN, KeyError, 0), (BUSY, KeyError, 2)],
+)
+def test_a_no_proves_that_the_target_is_back_as_an_answer_does(bench, end, on, refused):
+    """After an outage, a row of them is enough, or of what is not repeated; other failures prove nothing."""
     shade = ShadeOfThrottle(ub.Throttle(1.0))
 
     async def story():
         for result in (*[BUSY] * 12, *[end] * 4):
-            shade.ended(bench.context(), result, 0.1, bench.runtime.now())
+            shade.ended(bench.context(plan=Plan(retry=ub.Retry(on=on))), result, 0.1, bench.runtime.now())
         for _ in range(3):
             await shade.run(bench.inner(7), bench.context())
 

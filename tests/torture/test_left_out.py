@@ -1,0 +1,70 @@
+"""What ``Retry.on`` leaves out is an answer, as a no such as a 404 is: its target has served its caller."""
+
+from __future__ import annotations
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.errors import Throttled
+from unbreakable.testing import virtual_time
+
+
+class Says(Exception):
+    """Hold the status of an answer."""
+
+    def __init__(self, status):
+        super().__init__(status)
+        self.http_status = status
+
+
+class NotThere(Exception):
+    """Say so, without a status."""
+
+
+ANSWERS = pytest.mark.parametrize(
+    ("end", "is_answer"),
+    [(Says(404), True), (NotThere(), True), (OSError("500"), False), (Says(503), False)],
+    ids=["404", "left out", "500", "full"],
+)
+
+
+@ANSWERS
+def test_a_throttle_takes_it_for_a_proof_that_its_target_is_back(end, is_answer):
+    """After an outage all calls are sent again as soon as a few lookups were told that nothing is there."""
+    refused = []
+
+    @ub.protect("lookup", effects="none", retry=ub.Retry(1, on=OSError), breaker=False, throttle=ub.Throttle())
+    def look():
+        raise (end if len(refused) >= 100 else Says(503)).with_traceback(None)
+
+    with virtual_time(seed=1) as clock:
+        for _ in range(300):
+            refused.append(type(look.outcome().error) is Throttled)
+            clock.advance(0.1)
+
+    assert is_answer is (sum(refused[-100:]) == 0)
+
+
+@pytest.mark.parametrize("fallback", [None, lambda failure: "none"], ids=["failed", "answered for"])
+@ANSWERS
+def test_it_earns_repeats_as_a_success_does(end, is_answer, fallback):
+    """Of many lookups that find nothing one is reset, and asked for once more."""
+    errors = [*[end] * 20, ConnectionResetError()]
+
+    @ub.protect(
+        "lookup",
+        effects="none",
+        retry=ub.Retry(2, on=ConnectionResetError if is_answer else Exception, backoff=ub.Backoff(0.0)),
+        breaker=False,
+        budget=ub.RetryBudget(start=0.0, floor=0.0),
+        fallback=fallback,
+    )
+    def look():
+        if errors:
+            raise errors.pop(0)
+        return 7
+
+    with virtual_time(seed=1):
+        ends = [look.outcome() for _ in range(21)]
+
+    assert is_answer is (ends[-1].value == 7)
