@@ -143,13 +143,17 @@ def may_be_down(failure: Failure, ctx: Context) -> bool:
 
 def is_told_no(failure: Failure, ctx: Context) -> bool:
     """Return whether *failure* is an answer of its target: a no, or of a type that calls are not repeated on."""
-    return not (failure.cut or failure.refused or may_be_down(failure, ctx) or is_a(failure.error, ValidationFailed))
+    return not may_be_down(failure, ctx) and _was_asked(failure)
+
+
+def _was_asked(failure: Failure) -> bool:
+    return not (failure.cut or failure.refused or is_a(failure.error, ValidationFailed))
 
 
 def note_end(ctx: Context, failure: Failure) -> None:
     """Note whether a call that reached its target, and ended in *failure*, is lost, or was answered by a no."""
     ctx.lost = may_be_down(failure, ctx)
-    ctx.told_no = not ctx.lost and is_told_no(failure, ctx)
+    ctx.told_no = not ctx.lost and _was_asked(failure)
 
 
 def has_passed(ctx: Context, error: BaseException) -> bool:
