@@ -69,16 +69,20 @@ class Aftermath:
         at, before, self.seen_until = self.seen_until, 0, now - usual
         in_order = sorted(faults, key=lambda each: (each.place, each.began))
         each_for = max(1, -(-len(in_order) // MOST_FOLLOWED))
-        chosen = in_order if each_for == 1 else [fault for fault in in_order if self._roll() * each_for < 1.0]
-        to_keep = deque(sorted(fault.began for fault in chosen))
-        for fault in chosen:
+        reliefs = [*(fault.relieved for fault in in_order), relieved]  # each after the failure before it
+        chosen = [
+            each for each in zip(in_order, reliefs[1:], strict=True) if each_for == 1 or self._roll() * each_for < 1.0
+        ]
+        to_keep, relief = deque(sorted(fault.began for fault, _ in chosen)), reliefs[0]
+        for fault, next_relief in chosen:
             until = fault.began + fault.seconds - usual
+            self._forget(at)
             while to_keep and to_keep[0] <= max(fault.began, until):  # what begins while it fails comes after it, too
                 self._keep(lags, to_keep.popleft(), each_for)
-            self._between(lags, fault.place - before, at, until, fault.relieved)
+            self._between(lags, fault.place - before, at, until, relief)
             self._failed(lags, fault.began)
-            at, before = until, max(before, fault.place)
-        self._between(lags, good - before, at, now - usual, relieved)
+            at, before, relief = until, max(before, fault.place), next_relief
+        self._between(lags, good - before, at, now - usual, relief)
 
     def _between(self, lags: Lags, good: int, begin: float | None, end: float, relieved: float) -> None:
         if good <= 0 or begin is None or end <= begin:
@@ -98,19 +102,26 @@ class Aftermath:
     def _good(self, lags: Lags, count: float, begin: float, end: float) -> None:
         """Count good attempts that began evenly from *begin* to *end*, after each failure that is kept."""
         for failed_at, weight in self.kept:
+            last = min(end, failed_at + KEPT_FOR)
             if failed_at < end and begin - failed_at < KEPT_FOR:
-                spread(lags, count * self._heavy(weight), begin - failed_at, end - failed_at)
+                share = (last - begin) / (end - begin) if end > begin else 1.0
+                spread(lags, count * share * self._heavy(weight), begin - failed_at, last - failed_at)
 
     def _failed(self, lags: Lags, began: float) -> None:
         if began - self.latest > QUIET:
             lags.update(failed=True)
         self.latest, self.is_last = began, True
 
+    def _forget(self, at: float | None) -> None:
+        """Let go of failures of long ago, as nothing is counted before *at* any more."""
+        if at is not None:
+            self.kept = [each for each in self.kept if -KEPT_FOR < at - each[0] < KEPT_FOR]
+
     def _keep(self, lags: Lags, began: float, each_for: int) -> None:
         """Count a failure, which stands for so many, after those that are kept, and keep it, too, if it is its turn."""
-        self.kept = [each for each in self.kept if 0.0 <= began - each[0] < KEPT_FOR]
         for failed_at, weight in self.kept:
-            lags.update(began - failed_at, each_for * self._heavy(weight), failed=True)
+            if 0.0 <= began - failed_at < KEPT_FOR:
+                lags.update(began - failed_at, each_for * self._heavy(weight), failed=True)
         self.count += 1
         stands_for = float(self.stride * each_for)
         self.usual += min(1.0, SLOWLY * each_for) * (stands_for - self.usual)

@@ -111,7 +111,7 @@ def learned(begun: list[tuple[float, bool]], takes: float, fault: float = 0.003)
     return lags
 
 
-@pytest.mark.parametrize(("takes", "rate", "within"), [(0.0, 20.0, 0.07), (0.1, 20.0, 0.12), (0.0, 60.0, 0.1)])
+@pytest.mark.parametrize(("takes", "rate", "within"), [(0.0, 20.0, 0.1), (0.1, 20.0, 0.12), (0.0, 60.0, 0.1)])
 def test_what_follows_failures_is_told_as_if_every_moment_had_been_noted(takes, rate, within):
     """Long spells weigh as much as short ones, and who was under way when a failure came does not follow it."""
     found, true = Lags(), Lags()
@@ -125,6 +125,27 @@ def test_what_follows_failures_is_told_as_if_every_moment_had_been_noted(takes, 
     shares = [[row[2] / row[1] for row in each.value()[2:8]] for each in (found, true)]
 
     assert shares[0] == pytest.approx(shares[1], rel=within)
+
+
+@pytest.mark.parametrize("batch", [250, 2_000])
+def test_failures_far_apart_are_no_spells_however_many_are_taken_at_once(batch):
+    """Of two attempts a second one in twenty fails, as many long after another failure as soon after it."""
+    dice, lags, after, faults, good = random.Random(5), Lags(), Aftermath(), list[Fault](), 0
+    relieved, streak = NEVER, False
+    for number in range(24_000):
+        failed = dice.random() < 0.05
+        if failed:
+            faults.append(Fault(good, 0.5 * number, 0.01, relieved))
+        else:
+            good, relieved = good + 1, 0.5 * number if streak else relieved
+        streak = failed
+        if number % batch == batch - 1:
+            after.follow(lags, faults, good, relieved, 0.5 * number)
+            faults, good = [], 0
+    shares = [failed / seen for _, seen, failed in lags.value()[9:14]]
+
+    assert shares == pytest.approx([0.05] * 5, abs=0.02)
+    assert spells(lags, 0.05) is None
 
 
 @pytest.mark.parametrize(("takes", "fault"), [(0.007, 0.04), (0.04, 0.007)])
