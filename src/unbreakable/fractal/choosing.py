@@ -13,6 +13,7 @@ from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.fractal.turn import Turn
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context
+from unbreakable.policies.breaker import rests_until
 from unbreakable.policies.effects import may_repeat
 
 
@@ -29,7 +30,7 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
         experience: Experience = ctx.target.experience
         dice, retry = ctx.runtime.random, ctx.plan.retry
         can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
-        is_judged = may_repeat(ctx.plan.effects, failure)
+        is_judged = may_repeat(ctx.plan.effects, failure) and not is_shut_out(ctx)
         signature, looks = failure.signature, episode.looks.get(failure.signature)
         choice = experience.choose(
             signature, candidates, dice, tried, can_wait=can_wait, is_judged=is_judged, looks=looks
@@ -50,6 +51,17 @@ def why_give_up(ctx: Context, failure: Failure, remedy: Remedy | None, episode: 
     if given_up is False and remedy is not None:
         episode.looks[failure.signature] = True
     return "no repeat has helped against this, call after call" if given_up else None
+
+
+def is_shut_out(ctx: Context) -> bool:
+    """Return whether the circuit lets no attempt of the call through any more: what is applied is for the next one.
+
+    So it is for a probe that has failed.  Were it to wait, or to do without what was in vain in the outage, the target
+    would stay unmended for as long as that takes to be tried again: one call in twenty, of one in each rest.
+    """
+    circuit = ctx.target.circuit
+    waits = circuit.settings.wait - ctx.waited
+    return bool(rests_until(circuit, min(ctx.deadline, ctx.runtime.now() + waits)))
 
 
 def is_mendable(failure: Failure, ctx: Context) -> bool:

@@ -153,7 +153,11 @@ class Healing:
     def _is_for_the_next(self, ctx: Context, failure: Failure, remedy: Remedy | None) -> bool:
         """Return whether the *remedy* is one whose call would never be repeated after such a failure, mended or not."""
         is_one = remedy is not None and remedy.apply is not None
-        return is_one and failure.attempt == 1 and not (self._wants(failure, remedied=True) or ctx.is_unwanted())
+        if not is_one or failure.attempt > 1 or ctx.is_unwanted():
+            return False
+        from unbreakable.fractal.choosing import is_shut_out
+
+        return is_shut_out(ctx) or not self._wants(failure, remedied=True)
 
     def _wants(self, failure: Failure, *, remedied: bool) -> bool:
         return self.retry.wants(failure, remedied=remedied, named=is_named(failure.error, self.retry.on))
