@@ -84,7 +84,7 @@ def test_a_child_that_the_operation_forks_answers_nothing(engine, operations, no
 def test_a_process_killed_while_it_is_idle_costs_no_iteration(engine, operations, notes, until):
     """It is replaced before the next tick is run."""
     loop = engine.create_loop(
-        functools.partial(operations.tell_pid, str(notes)), isolation="process", interval=0.4, max_iterations=2
+        functools.partial(operations.tell_pid, str(notes)), isolation="process", interval=2.0, max_iterations=2
     )
     loop.start()
     until(lambda: loop.get_status().performance.last_iteration_time > 0.0)
