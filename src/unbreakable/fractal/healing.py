@@ -19,6 +19,7 @@ from unbreakable.policies.breaker import is_answer, is_repeatable, spared, tell,
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
+from unbreakable.policies.under_way import is_of
 
 ONE_ATTEMPT = Retry(attempts=1)
 IN_LINE = 2.0  # seconds that what an attempt has left may stand in line for a thread: then nobody knows what it will do
@@ -250,8 +251,6 @@ async def _paid_attempt(inner: Inner, ctx: Context) -> Result[Any]:
 
 async def left_at_work(ctx: Context) -> bool:
     """Return whether the attempts so far have left a call at work that must happen once, or may have in line."""
-    from unbreakable.policies.under_way import is_of  # success does not pay for it
-
     began = await ctx.runtime.until_begun(partial(is_of, ctx), min(IN_LINE, ctx.left()))
     return not began or (ctx.own_deeds is not None and ctx.own_deeds.settle().unrepeatable)
 
@@ -276,14 +275,14 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         cause = root_cause(failure.error)
     failure = failure.but(signature=signature, cause=cause)
     foresee(ctx, failure)
-    blamed = verdict(failure, ctx) is False
+    blamed, told_no = verdict(failure, ctx) is False, is_told_no(failure, ctx)
     ctx.target.take(failure, blamed=blamed, goes_on=ctx.laggard is not None)
-    if not blamed and is_told_no(failure, ctx):
+    if told_no and not blamed:
         ctx.target.take_no(failure, left_out=not is_answer(failure))
     flow = ctx.target.flow
     if flow is not None and ctx.laggard is None and not is_refused_inside(failure, ctx):
         flow.failed(ctx.node, failure, ctx.runtime.now(), left_out=not is_repeatable(failure.error, ctx))
-    heed(ctx, failure)
+    heed(ctx, failure, told_no=told_no)
     book.trouble = in_one_line(failure.error)
     book.tell(in_words(failure))
     ctx.emit(

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from unbreakable.errors import Kind
 from unbreakable.events import LeftInPeace
-from unbreakable.fractal.telling import is_told_no
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context
 from unbreakable.policies.pushback import NEVER
 
 
-def heed(ctx: Context, failure: Failure) -> None:
-    """Take note of the wish to wait that came with *failure*, if it was for this target to say; or of its answer.
+def heed(ctx: Context, failure: Failure, *, told_no: bool) -> None:
+    """Take note of the wish to wait that came with *failure*, if it was for this target to say; or of its no.
 
     It was not where a protected call inside was told of it first, whose target it is that throttles; and nobody has to
     wait where a remedy is about to help, such as another endpoint.
     """
-    if is_told_no(failure, ctx):
+    if told_no:
         ctx.target.peace.serve()
     wished = failure.retry_after
     if wished is None or wished == NEVER or failure.kind is not Kind.THROTTLED or failure.inner or failure.mendable:

@@ -11,6 +11,7 @@ from unbreakable.fractal.signature import relatives
 from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, is_a, note
 from unbreakable.policies import Context
 from unbreakable.policies.breaker import is_answer, is_repeatable
+from unbreakable.policies.full import is_late, says_full
 
 
 def outcome_of(ctx: Context, result: Result[Any]) -> Outcome[Any]:
@@ -136,8 +137,6 @@ def may_be_down(failure: Failure, ctx: Context) -> bool:
         return False
     if is_repeatable(failure.error, ctx):
         return not is_answer(failure)
-    from unbreakable.policies.full import is_late, says_full  # success does not pay for it
-
     return is_late(failure) or says_full(failure)
 
 

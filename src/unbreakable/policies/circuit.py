@@ -8,15 +8,12 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitRamping, Event
+from unbreakable.policies.ramp import Ramp
 from unbreakable.policies.terms import Terms
+from unbreakable.policies.windows import LastCalls, LastSeconds, Recent
 from unbreakable.runtime import Line, new_lock
-
-if TYPE_CHECKING:
-    from unbreakable.policies.ramp import Ramp
-    from unbreakable.policies.windows import Recent
 
 NO_NEWS = 0.001  # seconds: a failure that began so much before a success says no more than that does
 GOLDEN = 0.618033988749895  # its multiples, less the whole numbers, fall evenly between 0 and 1
@@ -286,7 +283,7 @@ class Circuit:
         """
         before = self.state
         after = CHANGES.get((before, change))
-        ramp = self._new_ramp(now) if after is State.RAMPING else None
+        ramp = Ramp(self.settings.ramp, now) if after is State.RAMPING else None
         if after is None or self.state is not before:
             return None
         self.state = after
@@ -309,11 +306,6 @@ class Circuit:
             self.line.call_all()
         return EVENTS[after]
 
-    def _new_ramp(self, now: float) -> Ramp:
-        from unbreakable.policies.ramp import Ramp  # hardly any circuit closes step by step
-
-        return Ramp(self.settings.ramp, now)
-
     def _rest(self, before: State, now: float) -> None:
         """Begin a rest: longer than the last one, unless the target was well meanwhile for at least as long."""
         self.in_vain += before is State.HALF_OPEN
@@ -334,8 +326,6 @@ class Circuit:
         settings = self.settings
         if not settings.counts_shares:
             return None
-        from unbreakable.policies.windows import LastCalls, LastSeconds  # a row needs none
-
         if settings.last is not None:
             return LastCalls(settings.last)
         return LastSeconds(settings.window, watches_slowness=settings.slow is not None)

@@ -48,7 +48,7 @@ def _ramps_are_asked_for_too(monkeypatch):
         Terms.happens.pop("ramp", int)()
         return Ramp(seconds, now)
 
-    monkeypatch.setattr("unbreakable.policies.ramp.Ramp", made)
+    monkeypatch.setattr("unbreakable.policies.circuit.Ramp", made)
 
 
 @pytest.mark.parametrize("by_hand", STATES)
