@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.faults import processes
 
 import unbreakable as ub
 
@@ -30,19 +31,11 @@ class Notes:
         return [int(line) for line in self.lines()]
 
     def alive(self) -> list[int]:
-        return [pid for pid in self.pids() if is_there(pid)]
+        return [pid for pid in self.pids() if processes.is_alive(pid)]
 
     def wait(self, most: int = 1) -> None:
         """Wait until there are so many lines."""
         wait_until(lambda: len(self.lines()) >= most)
-
-
-def is_there(pid: int) -> bool:
-    """Return whether the process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def wait_until(condition, seconds: float = 10.0) -> None:
@@ -84,7 +77,7 @@ def place(tmp_path):
 @pytest.fixture
 def is_alive():
     """Return the function that tells whether a process is alive."""
-    return is_there
+    return processes.is_alive
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
 import pytest
+from tests.faults.processes import gone, is_alive
 
 from unbreakable.demo.fleet import PARTNER_OF, Fleet
 from unbreakable.demo.script import Fault, Outage, Script
@@ -62,20 +62,6 @@ def booking_that_meets(route: str, *wanted: tuple[Fault, bool], service: str = "
         if list(wanted) == [(turn.fault, turn.committed) for turn in turns]:
             return f"b-{number}"
     raise AssertionError("no such booking")
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def gone(pids: list[int], seconds: float = 5.0) -> bool:
-    end = time.monotonic() + seconds
-    while any(map(is_alive, pids)) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not any(map(is_alive, pids))
 
 
 async def test_a_charge_whose_answer_was_torn_off_is_made_once(tmp_path):
@@ -150,7 +136,7 @@ async def test_a_killed_partner_refuses_then_comes_back_with_its_books(tmp_path)
         token = await customer.token("payments")
         first = await customer.ask("payments", "POST", "/charges", key="k", token=token)
         old = customer.fleet.pid("payments")
-        outage = asyncio.create_task(customer.fleet.suffer(Outage(service="payments", at=0.0, down=0.6)))
+        outage = asyncio.create_task(customer.fleet.suffer(Outage(service="payments", at=0.0, down=1.5)))
         await asyncio.sleep(0)
         assert gone([old])
         with pytest.raises(httpx2.ConnectError):
