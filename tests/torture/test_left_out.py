@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import unbreakable as ub
-from unbreakable.errors import Throttled
+from unbreakable.errors import CircuitOpen, Throttled
 from unbreakable.testing import virtual_time
 
 
@@ -68,3 +68,23 @@ def test_it_earns_repeats_as_a_success_does(end, is_answer, fallback):
         ends = [look.outcome() for _ in range(21)]
 
     assert is_answer is (ends[-1].value == 7)
+
+
+@pytest.mark.parametrize(
+    ("end", "opened"), [(Says(404), 0), (NotThere(), 0), (Says(500), 1)], ids=["404", "left out", "500"]
+)
+def test_it_ends_a_row_of_failures_unless_it_is_trouble_itself(end, opened):
+    """Nine in ten lookups find nothing and one is reset: a circuit that takes five in a row stays closed."""
+    breaker = ub.CircuitBreaker(rest=1e6)
+
+    @ub.protect("lookup", effects="none", retry=ub.Retry(1, on=ConnectionError), breaker=breaker)
+    def look(number):
+        raise ConnectionResetError if number % 10 == 0 else end.with_traceback(None)
+
+    with virtual_time(seed=1) as clock:
+        refused = 0
+        for number in range(100):
+            refused += type(look.outcome(number).error) is CircuitOpen
+            clock.advance(0.1)
+
+    assert opened == (refused > 0)

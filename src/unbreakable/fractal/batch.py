@@ -35,7 +35,6 @@ class Batch(NamedTuple):
     limited: int  #: of those that were cut, how many a learned limit has cut
     answered: int  #: first attempts that were answered by a no
     answered_later: int  #: others that were
-    left_out: int  #: of both, those that ended in what ``Retry.on`` leaves out
     answered_calls: int  #: calls that ended so
 
     def traffic(self, target: Target, now: float) -> Traffic:
@@ -52,7 +51,6 @@ class Batch(NamedTuple):
             repeats=len(self.repeats),
             repeats_failed=sum(failed for _, failed in self.repeats),
             answered=self.answered + self.answered_later,
-            left_out=self.left_out,
         )
         traffic.ok.merge(self.folded)
         traffic.lags.merge(lags_of(target, self, now))
@@ -77,7 +75,6 @@ def drain(target: Target) -> Batch:
     limited, target.cuts_seen = target.cuts - target.cuts_seen, target.cuts
     with target.lock:
         answered, later, ended_so = target.answered, target.answered_later, target.answered_calls
-        left_out, target.left_out = target.left_out, 0
         target.answered = target.answered_later = target.answered_calls = 0
     return Batch(
         ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours if not detour.beside]),
@@ -97,7 +94,6 @@ def drain(target: Target) -> Batch:
         lost=lost,
         answered=answered,
         answered_later=later,
-        left_out=left_out,
         answered_calls=ended_so,
     )
 

@@ -15,7 +15,7 @@ from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.fractal.telling import is_told_no, may_be_down, note_end
 from unbreakable.outcome import Failure, Result, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
-from unbreakable.policies.breaker import is_answer, is_repeatable, spared, tell, verdict
+from unbreakable.policies.breaker import is_repeatable, spared, tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
@@ -278,7 +278,7 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
     blamed, told_no = verdict(failure, ctx) is False, is_told_no(failure, ctx)
     ctx.target.take(failure, blamed=blamed, goes_on=ctx.laggard is not None)
     if told_no and not blamed:
-        ctx.target.take_no(failure, left_out=not is_answer(failure))
+        ctx.target.take_no(failure)
     flow = ctx.target.flow
     if flow is not None and ctx.laggard is None and not is_refused_inside(failure, ctx):
         flow.failed(ctx.node, failure, ctx.runtime.now(), left_out=not is_repeatable(failure.error, ctx))

@@ -36,10 +36,8 @@ def learned_breaker(traffic: Traffic, *, waits: bool = True) -> CircuitBreaker:
 jitter=0.0, permits=1, ramp=0.0, slow=None, wait=0.7)
     """
     rest = REST_OF_P99 * (traffic.ok.value(0.99) or 0.0)
-    failed = traffic.repeats_failed
-    worked = traffic.heard * (traffic.repeats - failed)  # what is left out ends no row of failures
     return CircuitBreaker(
-        failures_in_a_row(failed + worked, failed),
+        failures_in_a_row(traffic.repeats, traffic.repeats_failed),
         rest=min(LONGEST_REST, max(SHORTEST_REST, rest)),
         most_rest=LONGEST_REST,
         wait=WAIT if waits else 0.0,
@@ -47,7 +45,7 @@ jitter=0.0, permits=1, ramp=0.0, slow=None, wait=0.7)
     )
 
 
-def failures_in_a_row(repeats: float, failed: int) -> int:
+def failures_in_a_row(repeats: int, failed: int) -> int:
     """Return how many failures in a row are no accident, where so many of the *repeats* of a failed attempt *failed*.
 
     >>> [failures_in_a_row(*seen) for seen in ((0, 0), (20, 0), (100, 50), (100, 80), (1000, 999))]

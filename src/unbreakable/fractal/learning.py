@@ -99,6 +99,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         batch = drain(target)
         if batch.calls or batch.folded.count or batch.faults or batch.cut or batch.answered:
             fresh = batch.traffic(target, runtime.now())
+            learnings = fresh.requests  # also of those that are forgotten next
             drifted = detect_drift(node, target, batch.ok, fresh, runtime.now())
             aggregate(target, batch, fresh, runtime.now())
             target.take_quick(sum(map(float(target.plan.limit).__gt__, batch.ok)))
@@ -112,14 +113,14 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
             optimize(node, target, runtime, drifted=drifted, strained=is_strained(batch))
             if target.latency.count >= COLD and not target.plan.observations:  # what a plan needs is on its way
                 BLOCKING.background(functools.partial(learn_anew, node, target, runtime))
-            persist(target, node.settings.memory, node, fresh, forgets=drifted)
+            persist(target, node.settings.memory, node, fresh, learnings=learnings, forgets=drifted)
         target.fold_at = FOLD if target.plan.observations else COLD
         target.count_down()
     finally:
         target.learning.release()
 
 
-def persist(target: Target, memory: Memory | None, node: Any, fresh: Traffic, *, forgets: bool) -> None:
+def persist(target: Target, memory: Memory | None, node: Any, fresh: Traffic, *, learnings: int, forgets: bool) -> None:
     """Hand what is new to the memory, which keeps it and tells whoever learns about the same target.
 
     A record that *forgets* takes the place of the attempts known so far, and of the plan: the target is no longer what
@@ -135,7 +136,7 @@ def persist(target: Target, memory: Memory | None, node: Any, fresh: Traffic, *,
             "lives": lives,
             "plan": target.plan.to_record() if target.plan.observations or forgets else None,
             "arms": (target.arms if target.owns_arms else Arms()).to_dict(),
-            "totals": news_of(target, fresh.requests),
+            "totals": news_of(target, learnings),
         }
         memory.add(target.name, record, node)
 

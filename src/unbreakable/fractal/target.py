@@ -72,7 +72,7 @@ class Target:
     courses: Any = None  #: how slow answers followed one another, once somebody learns from that
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
     answered = answered_later = 0  #: first attempts, and others, that were answered by a no
-    answered_calls = left_out = 0  #: calls that ended so; attempts in what ``Retry.on`` leaves out
+    answered_calls = 0  #: calls that ended so
     lost = 0  #: calls that failed, and not for being refused, nor by an answer such as a no
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
     lag = lead = 0.0  #: seconds that copies take to be under way; by which they are begun sooner
@@ -323,12 +323,11 @@ class Target:
         elif blamed:
             self.take_fault(failure.began(0.0), failure.elapsed)
 
-    def take_no(self, failure: Failure, *, left_out: bool) -> None:
-        """Count an attempt that was answered by a no, or ended in what is *left_out* of ``Retry.on``: none failed."""
+    def take_no(self, failure: Failure) -> None:
+        """Count an attempt that was answered by a no, or ended in what ``Retry.on`` leaves out: none failed."""
         with self.lock:
             self.answered += failure.attempt == 1
             self.answered_later += failure.attempt > 1
-            self.left_out += left_out
 
     def take_fault(self, began: float, seconds: float) -> None:
         """Note an attempt, or a copy, that *began* then and failed after so many *seconds*."""

@@ -15,7 +15,8 @@ from unbreakable.policies.pushback import THROTTLED
 from unbreakable.policies.terms import Terms
 from unbreakable.runtime import Place
 
-INVALID, CREDENTIALS, BUG = Kind.INVALID, Kind.CREDENTIALS, Kind.BUG  # which Python takes long to find in their class
+# Python takes long to find these in their class
+INVALID, CREDENTIALS, BUG, UNKNOWN = Kind.INVALID, Kind.CREDENTIALS, Kind.BUG, Kind.UNKNOWN
 SAID_NO = (INVALID, CREDENTIALS)  # it answered, and was right, unless it was never asked
 OUR_FAULT = (*SAID_NO, BUG)  # the target is well, as far as anybody knows
 MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its target is to blame
@@ -31,10 +32,11 @@ class CircuitBreaker(Terms):
     """Open after *failures* in a row; with *ratio*, instead when that share of at least *minimum* attempts failed.
 
     A failure that began before an attempt that has succeeded by now is no longer news, and not counted in a row.  The
-    attempts that *ratio* is a share of are those of the last *window* seconds; with *last*, of so many last calls.
-    Failures of types that ``Retry.on`` leaves out, such as a card that was declined, say nothing of the target, and are
-    not counted at all.  An attempt slower than *slow* seconds counts as failed; with ``ub.Slow(seconds, ratio=0.5)`` it
-    opens when such a share of the attempts is slow, whatever they come to.
+    attempts that *ratio* is a share of are those of the last *window* seconds; with *last*, of so many last calls.  A
+    failure of a type that ``Retry.on`` leaves out, such as a card that was declined, is an answer, and counts as one
+    that succeeded; one that says that the target is in trouble, such as a 500, is not counted at all.  An attempt
+    slower than *slow* seconds counts as failed; with ``ub.Slow(seconds, ratio=0.5)`` it opens when such a share of the
+    attempts is slow, whatever they come to.
 
     An open circuit refuses attempts for *rest* seconds, or until an earlier one finds that another endpoint or way is
     back, then lets *permits* through to see: when they all succeed it closes, when one fails it opens again.  With
@@ -190,7 +192,8 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False, circuit:
     to mend, nor the first item of a generator, whose end will tell, unless it is a probe.  A deadline of the node's
     own, once the attempt has had its time, does, and a limit of which the target had the most; a learned one,
     which may be too short for a target that became slow, only for a probe.  So does a failure that is not repeated:
-    what opens no circuit keeps none from closing.  A shadow has a *circuit* of its own.
+    what opens no circuit keeps none from closing.  One of the caller's own types, which nothing says are trouble, is
+    an answer.  A shadow has a *circuit* of its own.
     """
     circuit = circuit or ctx.target.circuit
     if not isinstance(result, Failure):
@@ -203,7 +206,7 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False, circuit:
     if ctx.blameless or (result.soft and not circuit.is_probing):
         return (ctx.blameless and kind is THROTTLED) or None
     if not is_repeatable(result.error, ctx):
-        return (circuit.is_probing and not result.cut) or None
+        return ((kind is UNKNOWN or circuit.is_probing) and not result.cut) or None
     is_refusal = is_a(result.error, Rejected)
     if result.cut and is_refusal:
         return False if had_time(result, ctx) and ctx.deadline_is_ours else None

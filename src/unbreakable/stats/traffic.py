@@ -33,7 +33,7 @@ PARTS: dict[str, Any] = {
     "slow": Stretches,
     "late": Stretches,
 }
-NUMBERS = ("repeats", "repeats_failed", "answered", "left_out")
+NUMBERS = ("repeats", "repeats_failed", "answered")
 OLDEST = ("ok", "failed", "cut", "repeats", "repeats_failed")  # what every version wrote
 
 
@@ -42,14 +42,13 @@ class Traffic:
 
     ``ok`` and ``failed`` are attempts that ended by themselves; ``cut`` holds the ages at which others were given up,
     so that only "longer than this" is known of them.  ``answered`` is how many were answered by a no, such as a 404:
-    those neither failed nor tell how long a good answer takes; ``left_out`` of these ended in what ``Retry.on`` leaves
-    out, which no circuit counts.  ``repeats`` are attempts that followed a failed one.  Copies,
-    which were sent since another attempt was late, are counted apart, in ``beside`` and ``beside_cut``: where requests
-    are slow by their nature, or all of a time, the copies of slow ones are slow, too; how slow those were at least is
-    told by ``sent``, after how many seconds copies were sent.  ``near`` are the attempts that succeeded next after a
-    failure: whether those take longer that do not fail.  ``lags`` tell whether failures
-    come in spells; ``slow`` and ``late`` whether the slowest tenth and hundredth of successes come together.  All of it
-    takes less than 8 kB, whatever is seen for however long.
+    those neither failed nor tell how long a good answer takes.  ``repeats`` are attempts that followed a failed one.
+    Copies, which were sent since another attempt was late, are counted apart, in ``beside`` and ``beside_cut``: where
+    requests are slow by their nature, or all of a time, the copies of slow ones are slow, too; how slow those were at
+    least is told by ``sent``, after how many seconds copies were sent.  ``near`` are the attempts that succeeded next
+    after a failure: whether those take longer that do not fail.  ``lags`` tell whether failures come in spells;
+    ``slow`` and ``late`` whether the slowest tenth and hundredth of successes come together.  All of it takes less than
+    8 kB, whatever is seen for however long.
 
     >>> seen = Traffic()
     >>> seen.update(ok=[0.1, 0.1, 0.2], failed=[0.01], cut=[2.0], repeats=1)
@@ -63,7 +62,7 @@ class Traffic:
         self.ok: Quantile = Answers()
         self.failed, self.cut = Ages(), Ages()
         self.beside, self.beside_cut, self.sent, self.near = Ages(), Ages(), Ages(), Ages()
-        self.repeats = self.repeats_failed = self.answered = self.left_out = 0
+        self.repeats = self.repeats_failed = self.answered = 0
         self.lags, self.slow, self.late = Lags(), Stretches(), Stretches()
 
     def update(
@@ -79,10 +78,9 @@ class Traffic:
         repeats: int = 0,
         repeats_failed: int = 0,
         answered: int = 0,
-        left_out: int = 0,
     ) -> None:
         """Take in a batch of attempts; *repeats* of them followed a failure, of which *repeats_failed* failed again."""
-        counts = repeats, repeats_failed, answered, left_out
+        counts = repeats, repeats_failed, answered
         if min(counts) < 0:
             raise ValueError(f"expected numbers of {', '.join(NUMBERS)} ≥ 0, got {counts}")
         self.ok.update_many(ok)
@@ -111,11 +109,6 @@ class Traffic:
     def requests(self) -> int:
         """How many attempts and copies were seen, left out those that were answered by a no."""
         return self.count + self.beside.count + self.beside_cut.count
-
-    @property
-    def heard(self) -> float:
-        """Which share of the attempts that did not fail ended otherwise than in what ``Retry.on`` leaves out."""
-        return max(0.0, 1.0 - self.left_out / max(1, self.ok.count + self.answered))
 
     def value(self) -> float | None:
         """Return the share of attempts that succeeded, of all but those answered by a no; None before the first."""

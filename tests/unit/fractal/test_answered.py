@@ -9,7 +9,6 @@ import pytest
 import unbreakable as ub
 from unbreakable.errors import Kind, ValidationFailed
 from unbreakable.fractal.batch import drain
-from unbreakable.fractal.learned_breaker import learned_breaker
 from unbreakable.outcome import Failure
 from unbreakable.simulation.model import Model
 from unbreakable.stats import Traffic
@@ -38,7 +37,7 @@ def watched(nos: float, bad: float, fails: float, *, calls: int = 6_000) -> Mode
         if now % 40.0 < bad and dice.random() < fails:
             target.take_fault(now, 0.01)
         elif dice.random() < nos:
-            target.take_no(no, left_out=False)
+            target.take_no(no)
         else:
             target.ring.append(0.01)
         if number % 300 == 299:
@@ -93,15 +92,4 @@ def test_attempts_and_calls_are_counted(errors, options, counted, repeats, fallb
     assert [] == left
     assert counted == (batch.answered, batch.answered_later, batch.answered_calls)
     assert repeats == [failed for _, failed in batch.repeats]
-    assert (0, 0, 0, 0) == drain(ask.node.target)[-4:]  # they are learned from once
-
-
-def test_what_is_left_out_of_the_repeats_ends_no_row_of_failures():
-    """So the circuit of a target that is mostly declined bears as many failures as if only the others were asked."""
-    mostly, never = Traffic(), Traffic()
-    mostly.update(ok=[0.1] * 100, failed=[0.1] * 150, answered=900, left_out=900, repeats=150, repeats_failed=50)
-    never.update(ok=[0.1] * 100, failed=[0.1] * 150, repeats=60, repeats_failed=50)
-    answered = Traffic()
-    answered.update(ok=[0.1] * 100, failed=[0.1] * 150, answered=900, repeats=150, repeats_failed=50)
-
-    assert learned_breaker(never).failures == learned_breaker(mostly).failures > learned_breaker(answered).failures
+    assert (0, 0, 0) == drain(ask.node.target)[-3:]  # they are learned from once

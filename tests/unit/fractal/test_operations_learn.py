@@ -213,7 +213,8 @@ def test_background_work_is_counted() -> None:
 
 def test_what_was_known_of_a_target_that_drifted_is_forgotten() -> None:
     """Latency, forecast and time limit are those of the target as it is now, not of what it was for much longer."""
-    node = ub.FractalNode("n", effects="none", timeout=None, hedge=False)
+    memory = ub.LocalMemory()
+    node = ub.FractalNode("n", effects="none", timeout=None, hedge=False, memory=memory)
     outcome(node, 7, seconds=0.1, calls=5_000)
     before = node.get_status()
     outcome(node, 7, seconds=0.4, calls=2 * FOLD)
@@ -223,6 +224,8 @@ def test_what_was_known_of_a_target_that_drifted_is_forgotten() -> None:
     assert [0.4, 0.4] == pytest.approx([after.latency.p50, after.latency.p99], rel=0.02)
     assert after.plan["observations"] < 4 * FOLD < before.plan["observations"]
     assert 5_000 + 2 * FOLD == after.success_count
+    node.aclose_sync()
+    assert 5_000 + 2 * FOLD == memory.summary().learnings
 
 
 def test_what_came_in_one_batch_before_a_drift_is_forgotten_too() -> None:

@@ -256,7 +256,8 @@ def test_in_any_course_of_events_no_more_probes_are_out_than_permits(course, fai
         (Failure(OSError(), Kind.CREDENTIALS), True),
         (Failure(CircuitOpen(), Kind.REJECTED, refused=True), None),
         (Failure(CircuitOpen("of another target"), Kind.TRANSIENT), None),
-        (Failure(LookupError("not one of those to repeat on")), None),
+        (Failure(LookupError("not one of those to repeat on")), True),
+        (Failure(LookupError("not one of those to repeat on"), Kind.TRANSIENT), None),
     ],
 )
 def test_what_an_attempt_says_of_its_target(bench, result, says):

@@ -19,10 +19,10 @@ def seen(**attempts) -> Traffic:
 def test_a_record_of_an_older_version_knows_of_no_nos():
     """What was stored before they were counted is read as it was meant."""
     record = seen(ok=[0.1] * 90, failed=[0.01] * 10, repeats=10).to_dict()
-    del record["answered"], record["left_out"]
+    del record["answered"]
     old = Traffic.from_dict(json.loads(json.dumps(record)))
 
-    assert (0, 0, 10) == (old.answered, old.left_out, old.repeats)
+    assert (0, 10) == (old.answered, old.repeats)
     assert 10 / 90 == Model(old).fails
 
 
@@ -37,12 +37,12 @@ def test_a_record_without_what_every_version_wrote_is_none():
 
 def test_nos_are_aged_and_merged_like_all_others():
     """So the share of attempts that fail stays, however much of the past counts half."""
-    traffic, other = (seen(ok=[0.1] * 50, answered=900, left_out=400, failed=[0.01] * 50) for _ in range(2))
+    traffic, other = (seen(ok=[0.1] * 50, answered=900, failed=[0.01] * 50) for _ in range(2))
     fails = Model(traffic).fails
     traffic.merge(other)
     traffic.halve()
 
-    assert (900, 400) == (traffic.answered, traffic.left_out)
+    assert 900 == traffic.answered
     assert 0.05 == fails == Model(traffic).fails
 
 
