@@ -142,7 +142,7 @@ def _classify_status(status: int, error: BaseException | type[BaseException]) ->
         return Kind.THROTTLED  # as GitHub's limits say it
     if known is not None:
         return known
-    if 400 <= status < 500:
+    if 300 <= status < 500:  # a redirect that nobody followed is an answer, too: what was posted may well be done
         return Kind.INVALID
     return Kind.TRANSIENT if retry_after(error) is None else Kind.THROTTLED
 
