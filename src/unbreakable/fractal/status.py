@@ -26,12 +26,13 @@ class NodeStatus:
 
     ``state`` is "new", "working" or "resting" (a circuit is not closed).  ``success_rate`` is (ok + healed) / finished,
     ``heal_rate`` is healed / (healed + failed): 1.0 and 0.0 before anything counts.  ``breaker`` is how the circuit
-    stands; with ``key``, the first that is not closed, if there is one.  ``limit`` is how many calls, with ``key`` of
-    each one, may be in flight, ``budget`` how many repeats can be paid for now; None when there is no such limit.
+    stands; with ``key``, the first that is not closed, if there is one.  ``limit`` is how many calls may be in flight,
+    with ``key`` of the one that takes most; ``budget`` is how many repeats can be paid for now; None when there is no
+    such limit.
     ``throttle`` is which share of the calls is refused here, by a throttle, because the target refuses too many; with
     ``key``, the most of any.  ``remedies`` says by signature how often each remedy was tried and worked lately;
     ``foresights`` by which rule a failure comes back, how often its remedy was applied before it, and how many failures
-    that has prevented.
+    that has prevented.  ``plan`` is what calls go by; with ``key``, those of the one that most is known of.
     ``shadows`` says what policies that only measure (``ub.Shadow``) would have done, by their names.
     ``background`` says how often each background sub-operation ran.
     """

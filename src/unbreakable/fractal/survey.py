@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from unbreakable.fractal.status import Latency, NodeStatus
@@ -17,7 +18,7 @@ def survey(node: Any) -> NodeStatus:
     """Return the status of *node*, what its children did and learned included."""
     family, counts = node.family.now()
     children = tuple(survey(child) for child in family)
-    own, targets = node.targets.every(), targets_of(node)
+    own, asked, targets = node.targets.every(), node.targets.asked(), targets_of(node)
     add_up(counts, node, children)
     rate = counts.value()
     resting = [target.circuit.state for target in own if target.circuit.state in RESTING]
@@ -35,13 +36,13 @@ def survey(node: Any) -> NodeStatus:
         heal_rate=counts.heal_rate or 0.0,
         latency=latency_of(targets),
         breaker=(resting[0] if resting else node.breaker.state).value,
-        limit=max((gate.most for gate in gates), default=None),
+        limit=max((target.gate.most for target in asked if target.gate is not None), default=None),
         in_flight=sum(gate.inside for gate in gates) if gates else None,
         budget=None if node.budget is None else node.budget.level(node.payer.successes(), node.drivers[0].now()),
         throttle=throttled(node, own),
         signatures=len(remedies),
         remedies=remedies,
-        plan=node.target.plan.to_dict(),
+        plan=max((target.plan for target in asked), key=attrgetter("observations")).to_dict(),
         foresights=foresights_of(targets),
         background=lessons_of(targets),
         shadows=shadows_of(own),

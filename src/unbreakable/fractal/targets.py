@@ -103,6 +103,13 @@ class Targets:
             kept = (self.main, *self.by_key.values())
         return [each for target in kept for each in (target, *target.twins.values())]
 
+    def asked(self) -> list[Target]:
+        """Return the targets, one for each key; without the main one where calls have keys and none was its own."""
+        with self.lock:
+            kept = list(self.by_key.values())
+        mains = (self.main, *self.main.twins.values())
+        return [self.main, *kept] if not kept or any(each.tally().finished for each in mains) else kept
+
     def successes(self) -> int:
         """Return how many calls succeeded, those of targets that are no longer kept included.
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import unbreakable as ub
+from unbreakable.testing import virtual_time
 
 
 def fail() -> None:
@@ -123,3 +124,37 @@ def test_threads_that_come_to_one_block_share_its_node():
     together(*[come] * 8)
 
     assert 1 == len(nodes)
+
+
+def test_the_plan_is_that_of_the_key_that_most_is_known_of():
+    """With a key no call is made by the plan of the node's own, which stayed the cold one and was told."""
+
+    @ub.protect("partner", effects="none", key=lambda tenant: tenant)
+    def ask(tenant: str) -> None:
+        clock.advance(0.1)
+
+    with virtual_time() as clock:
+        cold = ask.node.get_status().plan
+        for number in range(120):
+            ask("often" if number % 10 else "rarely")
+        plan = ask.node.get_status().plan
+
+    assert (0, 5, 30.0) == (cold["observations"], cold["breaker"], cold["rest"])
+    assert (40, 26) == (plan["observations"], plan["breaker"])
+
+
+def test_the_limit_is_one_that_calls_go_by():
+    """With a key the node's own limit is nobody's: it stood at 20 for ever, and was told as the highest of all."""
+
+    @ub.protect("search", key=lambda host: host, limit=ub.AdaptiveLimit(first=20))
+    def search(host: str | None) -> None:
+        return None
+
+    search("host")
+    search.node.targets.of(("host",), {}).gate.most = 8
+
+    assert 8 == search.node.get_status().limit
+
+    search(None)
+
+    assert 20 == search.node.get_status().limit
