@@ -23,9 +23,11 @@ PLACES = np.append(np.arange(0.80, 0.90, 0.01), np.linspace(0.90, 0.99, 37))
 _LEAST = 1.0 - PLACES - 2.0 / POINTS  # of load, that a copy costs there
 MOMENTS = 256  # at which is looked how many calls are still under way
 TAILS = (0.01, 0.001)  # shares of calls that may take longer: the tail is what copies are for
+OF_TAILS = (0.75, 1.25)  # p99s that each is worth: a heavy tail is paid for less by its p99 alone
 _COPIES = np.array([1.0, 2.0], np.float32)
 _EVENLY = np.linspace(0.0, 1.0, MOMENTS)
 _TAILS = np.array(TAILS, np.float32)[:, None]
+_OF_TAILS = np.array(OF_TAILS, np.float32)
 STRETCH = math.isqrt(MOMENTS)
 _ENDS = np.arange(STRETCH - 1, MOMENTS - 1, STRETCH)  # of all stretches but the last
 _WITHIN = np.arange(STRETCH - 1)
@@ -131,7 +133,7 @@ def _worth(waiting: Waiting, weights: ScoreWeights, delays: Any, moments: Any) -
 def _gained(answers: Any, moments: Any, late: Any, weights: ScoreWeights, load: Any) -> Any:
     """Return how many points are gained where TAILS of calls end *late*, a row each, and so much *load* is added."""
     total = weights.time + weights.quality + weights.risk
-    faster = np.log10(_alone(answers, moments) / late).sum(axis=1) * (TENFOLD * OF_P99 * weights.time / total)
+    faster = np.log10(_alone(answers, moments) / late) @ _OF_TAILS * (TENFOLD * OF_P99 * weights.time / total)
     return faster - np.minimum(load / HEADROOM, 1.0) ** 2 * (100.0 * weights.risk / total)
 
 
