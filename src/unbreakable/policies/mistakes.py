@@ -5,7 +5,8 @@ from __future__ import annotations
 from unbreakable.errors import Kind, known_by_type, told_by
 
 _NO_SUCH_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
-_UNWRITTEN = (NameError, ImportError, SyntaxError)
+_UNWRITTEN = (NameError, ImportError)
+_OF_PYTHON = frozenset({SyntaxError, IndentationError, TabError})  # others are of documents, as of XML that was cut off
 
 # Databases name their errors after PEP 249, and so do the layers over them.
 _OF_A_DATABASE = "DatabaseError"
@@ -25,7 +26,7 @@ def mistake(error: BaseException | type[BaseException]) -> Kind | None:
     type_: type[BaseException] = error if issubclass(type(error), type) else type(error)  # type: ignore[assignment]
     if issubclass(type_, _NO_SUCH_PATH):
         return None if told_by(error, "filename") is None else Kind.INVALID
-    return Kind.BUG if issubclass(type_, _UNWRITTEN) else _of_database(type_)
+    return Kind.BUG if issubclass(type_, _UNWRITTEN) or type_ in _OF_PYTHON else _of_database(type_)
 
 
 @known_by_type

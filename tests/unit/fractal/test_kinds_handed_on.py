@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -172,6 +173,8 @@ WrapperDatabaseError = type("DatabaseError", (Wrapper,), {})
         (UnboundLocalError(), Kind.BUG),
         (ModuleNotFoundError(), Kind.BUG),
         (KeyError("price"), Kind.UNKNOWN),  # perhaps of an answer that was cut off
+        (ElementTree.ParseError("unclosed token"), Kind.UNKNOWN),  # which is a SyntaxError, as lxml's is
+        (IndentationError(), Kind.BUG),
     ],
 )
 def test_what_files_and_databases_say(error, kind):
@@ -210,3 +213,17 @@ def test_who_names_it_has_it_repeated():
     ask.outcome()
 
     assert 3 == len(asked)
+
+
+def test_xml_that_was_cut_off_is_asked_for_again():
+    """Its parser raises a kind of SyntaxError, which was taken for a mistake of the program; that of JSON never was."""
+    answers = ["<fares><fare>120</fa", "<html><p>a proxy's words", "<fares>120</fares>"]
+
+    @ub.protect("partner", effects="none")
+    def ask():
+        return ElementTree.fromstring(answers.pop(0)).text
+
+    with virtual_time():
+        outcome = ask.outcome()
+
+    assert (ub.Status.HEALED, "120", 3) == (outcome.status, outcome.value, outcome.attempts)
