@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -173,7 +173,7 @@ WrapperDatabaseError = type("DatabaseError", (Wrapper,), {})
         (UnboundLocalError(), Kind.BUG),
         (ModuleNotFoundError(), Kind.BUG),
         (KeyError("price"), Kind.UNKNOWN),  # perhaps of an answer that was cut off
-        (ElementTree.ParseError("unclosed token"), Kind.UNKNOWN),  # which is a SyntaxError, as lxml's is
+        (ET.ParseError("unclosed token"), Kind.UNKNOWN),  # which is a SyntaxError, as lxml's is
         (IndentationError(), Kind.BUG),
     ],
 )
@@ -221,7 +221,7 @@ def test_xml_that_was_cut_off_is_asked_for_again():
 
     @ub.protect("partner", effects="none")
     def ask():
-        return ElementTree.fromstring(answers.pop(0)).text
+        return ET.fromstring(answers.pop(0)).text  # noqa: S314 - our own words
 
     with virtual_time():
         outcome = ask.outcome()
