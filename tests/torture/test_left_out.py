@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 import unbreakable as ub
@@ -15,6 +17,10 @@ class Says(Exception):
     def __init__(self, status):
         super().__init__(status)
         self.http_status = status
+
+
+class Full(Says):
+    """Be of the type that calls are repeated on."""
 
 
 class NotThere(Exception):
@@ -85,6 +91,29 @@ def test_it_ends_a_row_of_failures_unless_it_is_trouble_itself(end, opened):
         refused = 0
         for number in range(100):
             refused += type(look.outcome(number).error) is CircuitOpen
+            clock.advance(0.1)
+
+    assert opened == (refused > 0)
+
+
+@pytest.mark.parametrize(
+    "policy", [{"limit": ub.AdaptiveLimit()}, {"throttle": ub.Throttle(0.3)}], ids=["limit", "throttle"]
+)
+@pytest.mark.parametrize(
+    ("end", "opened"), [(Says(404), 0), (NotThere(), 0), (Says(500), 1)], ids=["404", "left out", "500"]
+)
+def test_a_target_that_is_full_serves_others_by_it(end, opened, policy):
+    """Three of five lookups are too many, which a limit or a throttle sees to: the circuit stays closed."""
+    dice = random.Random(3)
+
+    @ub.protect("lookup", effects="none", retry=ub.Retry(1, on=Full), **policy)
+    def look():
+        raise (Full(503) if dice.random() < 0.6 else end).with_traceback(None)
+
+    with virtual_time(seed=1) as clock:
+        refused = 0
+        for _ in range(300):
+            refused += type(look.outcome().error) is CircuitOpen
             clock.advance(0.1)
 
     assert opened == (refused > 0)

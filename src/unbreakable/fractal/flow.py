@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from unbreakable.errors import Kind
 from unbreakable.events import LimitChanged, SheddingBegan, SheddingEnded
 from unbreakable.fractal.pile import taken
 from unbreakable.outcome import Failure
@@ -32,7 +33,7 @@ class Flow:
         self.limiter: Limiter | None = None
         self.shedding = None if plan.throttle is None else Shedding(plan.throttle.accept)
         self.is_shedding, self.serving = False, Serving()
-        self.answers = 0  #: failures that were answers, as a 404 is
+        self.answers = 0  #: failures that were answers, as a 404 is, or what ``Retry.on`` leaves out and is no trouble
         self.gate = None if plan.concurrency is None else Gate(first(plan.concurrency, plan))
         self.most = None if plan.concurrency is None else most(plan.concurrency, plan)
         self.lock, self.poured_at = new_lock(), 0.0
@@ -68,8 +69,9 @@ class Flow:
         """
         late, answered = is_late(failure), is_answer(failure)
         too_much = late or says_full(failure)
-        self.answers += answered
         was_in_flight = too_much or answered or left_out
+        with self.lock:
+            self.answers += answered or (left_out and not too_much and failure.kind is Kind.UNKNOWN)
         if not was_in_flight and (self.shedding is None or failure.refused):
             return
         self.pour(node, now)
