@@ -15,13 +15,13 @@ from unbreakable.fractal.healing import in_words, left_at_work
 from unbreakable.fractal.quick import close, failure_of, judged
 from unbreakable.fractal.remedies import WAIT
 from unbreakable.fractal.signature import sign
-from unbreakable.fractal.telling import may_be_down
 from unbreakable.fractal.trace import Story
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.breaker import tell
 from unbreakable.policies.budget import PRICE
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
+from unbreakable.policies.nos import may_be_down
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import RESULTS, settle
 

@@ -12,11 +12,12 @@ from unbreakable.fractal.overtaking import overtake
 from unbreakable.fractal.peace import heed
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
-from unbreakable.fractal.telling import is_told_no, may_be_down, note_end
+from unbreakable.fractal.telling import note_end
 from unbreakable.outcome import Failure, Result, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import is_repeatable, spared, tell, verdict
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
+from unbreakable.policies.nos import is_last_word, is_told_no, may_be_down
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
 from unbreakable.policies.under_way import is_of
@@ -71,7 +72,8 @@ class Healing:
         while isinstance(result, Failure):
             failure = diagnose(ctx, result)
             if ctx.laggard is not None:
-                return await overtake(ctx, failure, partial(self._beside, inner, ctx, failure, episode))
+                result = await overtake(ctx, failure, partial(self._beside, inner, ctx, failure, episode))
+                return told_late(ctx, result, failure.attempt)
             result = await self._repeat(inner, ctx, failure, episode)
             if result is failure:
                 break
@@ -293,6 +295,13 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         elapsed=failure.elapsed,
     )
     return failure
+
+
+def told_late(ctx: Context, result: Result[Any], attempt: int) -> Result[Any]:
+    """Return the *result* of a race; that the late *attempt* was told no is told here, of which nobody has heard."""
+    if not (isinstance(result, Failure) and result.attempt == attempt and is_last_word(result, ctx)):
+        return result
+    return deny(ctx, diagnose(ctx, result), not_repeated(result.kind))
 
 
 def is_refused_inside(failure: Failure, ctx: Context) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from unbreakable.errors import ValidationFailed, told_by
+from unbreakable.errors import told_by
 from unbreakable.events import Explained, Failed, Healed, Succeeded
 from unbreakable.fractal.ended import Ended
 from unbreakable.fractal.signature import relatives
-from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, is_a, note
+from unbreakable.outcome import Failure, Outcome, Result, Status, Success, attempts_in_words, in_one_line, note
 from unbreakable.policies import Context
-from unbreakable.policies.breaker import is_answer, is_repeatable
-from unbreakable.policies.full import is_late, says_full
+from unbreakable.policies.nos import may_be_down, was_asked
 
 
 def outcome_of(ctx: Context, result: Result[Any]) -> Outcome[Any]:
@@ -127,32 +126,10 @@ def pass_on(ctx: Context, failure: Failure) -> None:
             around.fails_inside = True
 
 
-def may_be_down(failure: Failure, ctx: Context) -> bool:
-    """Return whether *failure* speaks against its target: it is no answer, and of a type that calls are repeated on.
-
-    Other types, such as that of an item that is not there, do so where the target is too late, or full.  A call that
-    ``validate`` refuses has not even asked it.
-    """
-    if is_a(failure.error, ValidationFailed):
-        return False
-    if is_repeatable(failure.error, ctx):
-        return not is_answer(failure)
-    return is_late(failure) or says_full(failure)
-
-
-def is_told_no(failure: Failure, ctx: Context) -> bool:
-    """Return whether *failure* is an answer of its target: a no, or of a type that calls are not repeated on."""
-    return not may_be_down(failure, ctx) and _was_asked(failure)
-
-
-def _was_asked(failure: Failure) -> bool:
-    return not (failure.cut or failure.refused or is_a(failure.error, ValidationFailed))
-
-
 def note_end(ctx: Context, failure: Failure) -> None:
     """Note whether a call that reached its target, and ended in *failure*, is lost, or was answered by a no."""
     ctx.lost = may_be_down(failure, ctx)
-    ctx.told_no = not ctx.lost and _was_asked(failure)
+    ctx.told_no = not ctx.lost and was_asked(failure)
 
 
 def has_passed(ctx: Context, error: BaseException) -> bool:

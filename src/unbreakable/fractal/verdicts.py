@@ -9,10 +9,10 @@ from unbreakable.events import RemedyConfirmed
 from unbreakable.fractal.cases import name_of
 from unbreakable.fractal.episode import Episode, Open
 from unbreakable.fractal.remedies import Remedy
-from unbreakable.fractal.telling import may_be_down
 from unbreakable.outcome import Failure, Result, Success, is_a
 from unbreakable.policies import Context
 from unbreakable.policies.breaker import SAID_NO, had_time
+from unbreakable.policies.nos import may_be_down
 
 
 def confirm(

@@ -12,6 +12,7 @@ from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
 from unbreakable.policies.deeds import failed
 from unbreakable.policies.firsts import given_up
+from unbreakable.policies.nos import Word, grace, is_last_word, said, word
 from unbreakable.policies.policy import Context, Inner, enter
 from unbreakable.record import Preset
 from unbreakable.runtime import Waiter
@@ -51,7 +52,10 @@ class Hedge(Preset):
             return ctx.refuse(full)
 
     async def race(self, inner: Inner, ctx: Context) -> Result[Any]:
-        """Return the first success of the attempt and its copies; BulkheadFull if there is no thread for the first."""
+        """Return the first answer of the attempt and its copies; BulkheadFull if there is no thread for the first.
+
+        A no of the attempt itself is one; that of a copy, when the attempt has had more time than answers take.
+        """
         bells: list[Waiter] = []
         over: list[Result[Any]] = []
 
@@ -60,10 +64,10 @@ class Hedge(Preset):
             over.append(result)
             for bell in bells:
                 bell.wake()
-            return result
+            return word(result, ctx)
 
         rivals = [self._rival(number, inner, ctx, bells, over) for number in range(1, self.most + 1)]
-        result: Result[Any] = await ctx.runtime.first(leader, *rivals, owner=ctx.target)
+        result = said(await ctx.runtime.first(leader, *rivals, owner=ctx.target))
         if not over:
             given_up(ctx)
         return result
@@ -86,6 +90,8 @@ class Hedge(Preset):
             result = await inner(twin)
             if isinstance(result, Failure):
                 failed(twin, result)  # should the first copy fail, it is the one that is told of
+                if not over and is_last_word(result, ctx) and not await ctx.runtime.wait(bell, grace(ctx)):
+                    return Word(result)
             else:
                 result.beside = True
                 if not ctx.astray:
