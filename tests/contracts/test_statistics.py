@@ -68,7 +68,6 @@ FAMILY = {
             repeats=few,
             repeats_failed=few,
             answered=few,
-            left_out=few,
         ),
         lambda traffic: traffic.value(),
     ),
