@@ -127,3 +127,24 @@ def test_a_no_that_a_remedy_is_for_does_not_wait_for_a_copy():
     outcome, seconds = told(*attempts, settings=HEDGED, remedy=lambda failure: None)
 
     assert (8, pytest.approx(0.07, abs=0.01)) == (outcome.value, seconds)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_two_ways_that_race_may_be_told_different_things(swapped):
+    """One store does not have it yet: the other one, which was asked at the same time, does."""
+
+    async def emptier():
+        await ASYNCIO.sleep(0.01)
+        raise Says(404)
+
+    async def fuller():
+        await ASYNCIO.sleep(0.05)
+        return 7
+
+    async def main():
+        primary, replica = (fuller, emptier) if swapped else (emptier, fuller)
+        ways, began = {"alternatives": {"replica": replica}, "effects": "none", "race": True}, ASYNCIO.now()
+        return await ub.QuantumSimulationEngine().execute_quantum(primary, **ways), ASYNCIO.now() - began
+
+    with virtual_time(seed=1):
+        assert (7, pytest.approx(0.05)) == asyncio.run(main())

@@ -65,11 +65,11 @@ def said(result: Result[Any]) -> Result[Any]:
 
 
 def is_last_word(failure: Failure, ctx: Context) -> bool:
-    """Return whether *failure* is a no that other attempts would be told, too.
+    """Return whether *failure* is a no that other attempts would be told, too: not where different ways race.
 
     What ``Retry.on`` leaves out is one unless it says of itself that the target is in trouble, as a 500 does.
     """
-    is_one = ctx.plan.effects == READS and is_told_no(failure, ctx)
+    is_one = ctx.plan.effects == READS and ctx.race is None and is_told_no(failure, ctx)
     return is_one and (is_answer(failure) or failure.kind is Kind.UNKNOWN)
 
 
