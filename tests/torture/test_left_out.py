@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
 
 import unbreakable as ub
 from unbreakable.errors import CircuitOpen, Throttled
+from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
 
@@ -74,6 +76,32 @@ def test_it_earns_repeats_as_a_success_does(end, is_answer, fallback):
         ends = [look.outcome() for _ in range(21)]
 
     assert is_answer is (ends[-1].value == 7)
+
+
+@ANSWERS
+def test_it_earns_copies_as_a_success_does(end, is_answer):
+    """Of many lookups that find nothing one takes long, and is asked for once more beside that."""
+    errors = [end] * 20
+
+    @ub.protect(
+        "lookup",
+        effects="none",
+        retry=ub.Retry(1, on=ConnectionResetError if is_answer else Exception),
+        breaker=False,
+        hedge=ub.Hedge(0.1),
+        budget=ub.RetryBudget(start=0.0, floor=0.0),
+    )
+    async def look():
+        if errors:
+            raise errors.pop(0).with_traceback(None)
+        await ASYNCIO.sleep(0.01 if ub.current().rival else 5.0)
+        return 7
+
+    async def main():
+        return [(await look.outcome()).elapsed < 1.0 for _ in range(21)]
+
+    with virtual_time(seed=1):
+        assert is_answer is asyncio.run(main())[-1]
 
 
 @pytest.mark.parametrize(

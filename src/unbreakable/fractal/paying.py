@@ -81,8 +81,11 @@ class Paying:
 
     def bear(self, ctx: Context) -> None:
         """Count a call that reached its target and failed all the same as the traffic that it was."""
-        if self.budget is not None and ctx.made:
-            self.budget.bear(ctx.runtime.now(), answered=ctx.told_no)
+        if self.budget is None or not ctx.made:
+            return
+        self.budget.bear(ctx.runtime.now(), answered=ctx.told_no)
+        if ctx.told_no and self.payer.purse_for_copies is not None:
+            self.payer.purse_for_copies.bear(ctx.runtime.now(), answered=True)
 
     def may_pay(self, ctx: Context) -> bool:
         """Return whether the budget has the price of a repeat of *ctx* left."""
