@@ -145,3 +145,27 @@ def test_a_target_that_is_full_serves_others_by_it(end, opened, policy):
             clock.advance(0.1)
 
     assert opened == (refused > 0)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_what_is_made_of_a_failure_of_a_call_inside_is_no_answer(attempts):
+    """A page that needs a token is told by an error of its own that there is none, as the server is down."""
+    asked = []
+
+    @ub.protect("partner", retry=ub.Retry(attempts, on=OSError), breaker=ub.CircuitBreaker(5, rest=10.0))
+    def get(path):
+        if path == "token":
+            asked.append(path)
+            raise ConnectionResetError
+        try:
+            return get("token")
+        except ConnectionResetError:
+            raise NotThere from None
+
+    with virtual_time(seed=1) as clock:
+        for _ in range(60):
+            get.outcome("page")
+            clock.advance(1.0)
+
+    assert "open" == get.node.breaker.state.value
+    assert len(asked) <= 5 + 6 * attempts  # those that open it, and a probe after each rest

@@ -13,7 +13,7 @@ from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.fractal.turn import Turn
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context
-from unbreakable.policies.breaker import rests_until
+from unbreakable.policies.breaker import is_on_trial, rests_until, was_probe
 from unbreakable.policies.effects import may_repeat
 
 
@@ -30,7 +30,7 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
         experience: Experience = ctx.target.experience
         dice, retry = ctx.runtime.random, ctx.plan.retry
         can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
-        is_judged = may_repeat(ctx.plan.effects, failure) and not is_shut_out(ctx)
+        is_judged = may_repeat(ctx.plan.effects, failure) and not (is_shut_out(ctx) or is_on_trial(ctx, ctx.stamp))
         signature, looks = failure.signature, episode.looks.get(failure.signature)
         choice = experience.choose(
             signature, candidates, dice, tried, can_wait=can_wait, is_judged=is_judged, looks=looks
@@ -44,7 +44,7 @@ def why_give_up(ctx: Context, failure: Failure, remedy: Remedy | None, episode: 
     """Return why a repeat that could be made is not; None when it is."""
     if remedy is not None and remedy.final:
         return f"{remedy.name} is the remedy for this"
-    if failure.refused or episode.is_in_the_middle(failure.signature):
+    if failure.refused or is_on_trial(ctx, ctx.stamp) or episode.is_in_the_middle(failure.signature):
         return None
     experience: Experience = ctx.target.experience
     given_up = experience.gives_up(failure.signature, episode.candidates, ctx.target.successes_of_all)
@@ -56,16 +56,21 @@ def why_give_up(ctx: Context, failure: Failure, remedy: Remedy | None, episode: 
 def is_shut_out(ctx: Context) -> bool:
     """Return whether the circuit lets no attempt of the call through any more: what is applied is for the next one.
 
-    So it is for a probe that has failed.  Were it to wait, or to do without what was in vain in the outage, the target
-    would stay unmended for as long as that takes to be tried again: one call in twenty, of one in each rest.
+    So it is for a probe that has failed, which others follow even if it may wait for the rest to end.  Were it to wait,
+    or to do without what was in vain in the outage, the target would stay unmended for as long as that takes to be
+    tried again: one call in twenty, of one in each rest.
     """
     circuit = ctx.target.circuit
     waits = circuit.settings.wait - ctx.waited
-    return bool(rests_until(circuit, min(ctx.deadline, ctx.runtime.now() + waits)))
+    return was_probe(ctx) or bool(rests_until(circuit, min(ctx.deadline, ctx.runtime.now() + waits)))
 
 
 def is_mendable(failure: Failure, ctx: Context) -> bool:
-    """Return whether a remedy that can be trusted is going to be applied for *failure*, and followed by an attempt."""
+    """Return whether a remedy that can be trusted is going to be applied for *failure*, and followed by an attempt.
+
+    A probe has to trust what changes its own attempts, such as another endpoint: it was in vain in the outage, and no
+    other call is the better for it.
+    """
     retry = ctx.plan.retry
     if not remedies_of(ctx) or retry is None or not retry.wants(failure, remedied=True) or ctx.left() <= 0:
         return False
@@ -73,7 +78,9 @@ def is_mendable(failure: Failure, ctx: Context) -> bool:
         return False
     failure = failure.but(signature=sign(failure.error), cause=root_cause(failure.error))
     trusts, (candidates, _) = ctx.target.experience.trusts, until_final(candidates_for(failure, ctx), {})
-    return any(trusts(failure.signature, remedy) for remedy in candidates if remedy.apply is not None)
+    probes = is_on_trial(ctx, ctx.stamp)
+    found = [remedy for remedy in candidates if remedy.apply is not None or remedy.changes_call]
+    return any((probes and remedy.changes_call) or trusts(failure.signature, remedy) for remedy in found)
 
 
 def candidates_for(failure: Failure, ctx: Context, tell: Callable[[str], None] | None = None) -> list[Remedy]:

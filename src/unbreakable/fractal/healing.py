@@ -15,7 +15,7 @@ from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.fractal.telling import note_end
 from unbreakable.outcome import Failure, Result, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
-from unbreakable.policies.breaker import is_repeatable, spared, tell, verdict
+from unbreakable.policies.breaker import spared, tell, verdict, was_probe
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.nos import is_last_word, is_told_no, may_be_down
 from unbreakable.policies.policy import enter, leave
@@ -156,8 +156,10 @@ class Healing:
     def _is_for_the_next(self, ctx: Context, failure: Failure, remedy: Remedy | None) -> bool:
         """Return whether the *remedy* is one whose call would never be repeated after such a failure, mended or not."""
         is_one = remedy is not None and remedy.apply is not None
-        if not is_one or failure.attempt > 1 or ctx.is_unwanted():
+        if not is_one or ctx.is_unwanted():
             return False
+        if failure.attempt > 1:
+            return was_probe(ctx)
         from unbreakable.fractal.choosing import is_shut_out
 
         return is_shut_out(ctx) or not self._wants(failure, remedied=True)
@@ -283,7 +285,7 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         ctx.target.take_no(failure)
     flow = ctx.target.flow
     if flow is not None and ctx.laggard is None and not is_refused_inside(failure, ctx):
-        flow.failed(ctx.node, failure, ctx.runtime.now(), left_out=not is_repeatable(failure.error, ctx))
+        flow.failed(ctx.node, failure, ctx.runtime.now(), left_out=told_no)
     heed(ctx, failure, told_no=told_no)
     book.trouble = in_one_line(failure.error)
     book.tell(in_words(failure))

@@ -56,6 +56,11 @@ class Remedy:
         self.matches_of: Callable[[Any], Callable[[Failure], bool]] | None = None  #: by instance, where that judges
         self.registered: tuple[Any, ...] | None = None  #: what tells it from others, where it is registered many times
 
+    @property
+    def changes_call(self) -> bool:
+        """Return whether it changes the next attempts of the call at hand, for all that is known, and of no other."""
+        return self.stretch > 1.0 or not self.turn.shared
+
     def after_fork(self) -> None:
         """Forget who applied it in the parent process."""
         self.turn.alone.clear()

@@ -69,6 +69,8 @@ class CircuitBreaker(Terms):
             circuit.settle(stamp, None, now, now - started)
             raise
         now = ctx.runtime.now()
+        if keeps_permit(result, ctx, stamp):
+            return result
         says = spared(verdict(result, ctx), result, ctx, circuit)
         tell(ctx, circuit.settle(stamp, says, now, now - started - ctx.aside))
         return result
@@ -120,7 +122,10 @@ def admitted(circuit: Circuit, ctx: Context, now: float) -> tuple[int | None, ty
     """Return the stamp of a permit, None when there is none or it is of no use to this call, and what happened.
 
     A part of a call needs none where that has one: with one permit, a call that makes another would never end well.
+    Nor does a repeat, after a remedy, where the attempt before it has kept its own.
     """
+    if ctx.spared is not None and is_on_trial(ctx, ctx.spared[0]):
+        return ctx.spared[0], None
     if circuit.stamp is None and is_part(ctx, circuit):
         return as_part(circuit.generation), None
     return circuit.admit(now) if circuit.has_time(now, ctx.started, ctx.deadline) else (None, None)
@@ -136,6 +141,32 @@ def is_part(ctx: Context, circuit: Circuit) -> bool:
     if around is None or around.fails_inside:
         return False
     return is_of_now(around.stamp, circuit) or takes_longer(around.stamp, circuit)
+
+
+def keeps_permit(result: Result[Any], ctx: Context, stamp: int) -> bool:
+    """Return whether the probe that was let through by this *stamp* goes on with it: a remedy is about to be applied.
+
+    Given back, the permit would be another call's by the time that the remedy is through; and one of a ramp is one in
+    ten at first.
+    """
+    if not (isinstance(result, Failure) and result.mendable and is_on_trial(ctx, stamp)):
+        return False
+    return verdict(result.but(mendable=False), ctx) is False
+
+
+def is_on_trial(ctx: Context, stamp: int) -> bool:
+    """Return whether what was let through by this *stamp* is to find out if the target of *ctx* is back, or how well.
+
+    So it is in a half-open circuit, and on a ramp.
+    """
+    circuit: Circuit = ctx.target.circuit
+    return circuit.stamp is None and stamp == circuit.generation
+
+
+def was_probe(ctx: Context) -> bool:
+    """Return whether the attempt of *ctx* was to find out whether its target is back, and the circuit rests again."""
+    circuit: Circuit = ctx.target.circuit
+    return circuit.shut and ctx.stamp >= circuit.first_probe
 
 
 def takes_longer(stamp: int, circuit: Circuit) -> bool:
@@ -206,13 +237,23 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False, circuit:
     if ctx.blameless or (result.soft and not circuit.is_probing):
         return (ctx.blameless and kind is THROTTLED) or None
     if not is_repeatable(result.error, ctx):
-        return ((kind is UNKNOWN or circuit.is_probing) and not result.cut) or None
+        return None if result.cut else says_left_out(kind, ctx, probes=circuit.is_probing)
     is_refusal = is_a(result.error, Rejected)
     if result.cut and is_refusal:
         return False if had_time(result, ctx) and ctx.deadline_is_ours else None
     if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
         return None  # it was asked late
     return None if is_refusal or kind is BUG or is_told_of(result, ctx, circuit) else False
+
+
+def says_left_out(kind: Kind, ctx: Context, *, probes: bool) -> bool | None:
+    """Return what a failure of that *kind* says of the target, of a type that ``Retry.on`` leaves out.
+
+    It may be made of one by which a call to the same target has failed inside: that was counted, but for a probe.
+    """
+    if ctx.fails_inside:
+        return False if probes else None
+    return (kind is UNKNOWN or probes) or None
 
 
 def is_told_of(failure: Failure, ctx: Context, circuit: Circuit) -> bool:

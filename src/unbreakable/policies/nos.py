@@ -21,14 +21,14 @@ READS = "none"  # the effects of what may be told the same by any attempt
 def may_be_down(failure: Failure, ctx: Context) -> bool:
     """Return whether *failure* speaks against its target: it is no answer, and of a type that calls are repeated on.
 
-    Other types, such as that of an item that is not there, do so where the target is too late, or full.  A call that
-    ``validate`` refuses has not even asked it.
+    Other types, such as that of an item that is not there, do so where the target is too late, or full, or a call to
+    it has failed inside.  A call that ``validate`` refuses has not even asked it.
     """
     if is_a(failure.error, ValidationFailed):
         return False
     if is_repeatable(failure.error, ctx):
         return not is_answer(failure)
-    return is_late(failure) or says_full(failure)
+    return (ctx.fails_inside and not is_answer(failure)) or is_late(failure) or says_full(failure)
 
 
 def is_told_no(failure: Failure, ctx: Context) -> bool:

@@ -49,6 +49,7 @@ def unknown(circuit):
         (DOWN, {"blameless": True}, None, None),
         (DOWN, {"unwanted": True}, None, None),
         (DOWN, {"plan": Plan(retry=Retry(on=KeyError))}, True, True),
+        (DOWN, {"plan": Plan(retry=Retry(on=KeyError)), "fails_inside": True}, None, False),
         (Failure(OSError("500"), Kind.TRANSIENT), {"plan": Plan(retry=Retry(on=KeyError))}, None, True),
         (Failure(OSError("no"), Kind.BUG), {"plan": Plan(retry=Retry(on=KeyError))}, None, True),
         (Failure(TimeoutError(), cut=True, elapsed=1.9), {"plan": Plan(retry=Retry(on=KeyError))}, None, None),
