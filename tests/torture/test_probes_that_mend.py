@@ -224,3 +224,38 @@ def test_a_remedy_takes_its_time_and_no_other_call_takes_the_permit_meanwhile(ra
     assert ends["mends"] is None
     assert [CircuitOpen] * 5 == [type(ends[number]) for number in range(5)]
     assert ["CircuitOpened", "CircuitRamping" if ramp else "CircuitClosed"] == events
+
+
+def test_credentials_that_died_in_an_outage_show_that_it_is_over():
+    """The target is there, as it is for who has no remedy; so nobody is refused while a token is fetched."""
+    ends = []
+
+    async def main():
+        began, token = clock.now(), "old"
+
+        @ub.protect("partner", effects="none", retry=ub.Retry(2), breaker=ub.CircuitBreaker(1, rest=10.0))
+        async def ask():
+            if clock.now() < began + 5.0:
+                raise ConnectionResetError
+            sent = token
+            await SLEEP(0.15)
+            if sent == "old":
+                raise PermissionError("401")
+            return sent
+
+        @ask.remedy(PermissionError)
+        async def refresh(failure):
+            nonlocal token
+            await SLEEP(1.0)
+            token = "new"
+
+        async def later(seconds):
+            await SLEEP(seconds)
+            ends.append((await ask.outcome()).value)
+
+        await asyncio.gather(*map(later, (0.0, 12.0, *(12.2 + each / 10 for each in range(10)))))
+
+    with virtual_time(seed=1) as clock:
+        asyncio.run(main())
+
+    assert [None, *["new"] * 11] == ends

@@ -220,21 +220,21 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False, circuit:
 
     A target that rightly calls a request wrong, or its credentials, or one too many, is as well as one that answers.
     A refusal, ours or further in, and a caller's deadline or cancellation say nothing; nor does what a remedy is about
-    to mend, nor the first item of a generator, whose end will tell, unless it is a probe.  A deadline of the node's
-    own, once the attempt has had its time, does, and a limit of which the target had the most; a learned one,
-    which may be too short for a target that became slow, only for a probe.  So does a failure that is not repeated:
-    what opens no circuit keeps none from closing.  One of the caller's own types, which nothing says are trouble, is
-    an answer.  A shadow has a *circuit* of its own.
+    to mend, nor the first item of a generator, whose end will tell; of a probe both tell, if they are answers. A
+    deadline of the node's own, once the attempt has had its time, does, and a limit of which the target had the most; a
+    learned one, which may be too short for a target that became slow, only for a probe.  So does a failure that is not
+    repeated: what opens no circuit keeps none from closing.  One of the caller's own types, which nothing says are
+    trouble, is an answer.  A shadow has a *circuit* of its own.
     """
     circuit = circuit or ctx.target.circuit
     if not isinstance(result, Failure):
         return None if ctx.stream is not None and not circuit.is_probing else True
-    if result.mendable or (not wanted and ctx.is_unwanted()):
+    if (result.mendable and not circuit.is_probing) or (not wanted and ctx.is_unwanted()):
         return None
     kind = result.kind
     if kind is INVALID or kind is CREDENTIALS:  # "in" would take ten times as long, for each failure
         return is_answer(result) or None
-    if ctx.blameless or (result.soft and not circuit.is_probing):
+    if ctx.blameless or result.mendable or (result.soft and not circuit.is_probing):
         return (ctx.blameless and kind is THROTTLED) or None
     if not is_repeatable(result.error, ctx):
         return None if result.cut else says_left_out(kind, ctx, probes=circuit.is_probing)
