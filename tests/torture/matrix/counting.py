@@ -103,8 +103,8 @@ async def open_circuit_is_not_retried(peer):
 
 @behaviour(
     "only exceptions are told to the circuit",
-    "    if result.mendable or (not wanted",
-    '    if type(result.error).__name__ == "VerificationFailed" or result.mendable or (not wanted',
+    "    if (result.mendable and not circuit",
+    '    if type(result.error).__name__ == "VerificationFailed" or (result.mendable and not circuit',
 )
 async def wrong_results_open(peer):
     """Results that are not what was asked for open the circuit, though nothing is raised."""

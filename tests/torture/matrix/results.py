@@ -97,8 +97,8 @@ async def fallback_is_visible(peer):
 
 @behaviour(
     "the circuit takes the fallback's word",
-    "    if result.mendable or (not wanted",
-    "    if ctx.node.settings.fallback is not None or result.mendable or (not wanted",
+    "    if (result.mendable and not circuit",
+    "    if ctx.node.settings.fallback is not None or (result.mendable and not circuit",
 )
 async def fallback_hides_nothing_from_the_circuit(peer):
     """A target that is down opens its circuit, though a fallback answers all callers."""
