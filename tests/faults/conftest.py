@@ -38,7 +38,7 @@ class Notes:
         wait_until(lambda: len(self.lines()) >= most)
 
 
-def wait_until(condition, seconds: float = 10.0) -> None:
+def wait_until(condition, seconds: float = 60.0) -> None:
     """Wait until *condition* holds; fail if it does not in time."""
     end = time.monotonic() + seconds
     while not condition():

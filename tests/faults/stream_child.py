@@ -205,7 +205,7 @@ def full(folder: Path, limit: int) -> dict[str, Any]:
     reader = StreamNode(lambda item: handled.append(item["number"]), overflow=folder / "log", durability="process")
     drained = reader.drain_sync(60.0)
     after = reader.put_sync({"number": -1}, wait=5.0).level
-    reader.drain_sync(5.0)
+    reader.drain_sync(60.0)
     status = reader.aclose_sync()
     return {
         "refused": refused,

@@ -15,7 +15,7 @@ begun, leave = threading.Event(), threading.Event()
 
 def slow(key):
     begun.set()
-    leave.wait(10)
+    leave.wait(60)
     return "the parent's"
 """
 
@@ -25,13 +25,13 @@ in_a_program = functools.partial(forking.in_a_program, before=SLOW)
 def test_a_child_keeps_what_is_fresh_for_as_long_as_it_is():
     """Values go along with their age; what either side does afterwards is its own."""
     parent, child = in_a_program("""
-        cache = CacheNode(ttl=1.0, loader=lambda key: "loaded")
+        cache = CacheNode(ttl=3.0, loader=lambda key: "loaded")
         cache.set("young", 1)
         cache.set("gone", 1)
         def look():
             cache.invalidate("gone")
             there = [key in cache for key in ("young", "gone")]
-            over = time.monotonic() + 3
+            over = time.monotonic() + 60
             while "young" in cache and time.monotonic() < over:
                 time.sleep(0.01)
             return [there, "young" in cache, cache.get_sync("young")]
@@ -50,7 +50,7 @@ def test_a_child_does_not_wait_for_its_parents_loads():
         cache = CacheNode(loader=slow)
         thread = threading.Thread(target=cache.get_sync, args=("thread",), daemon=True)
         thread.start()
-        begun.wait(10)
+        begun.wait(60)
 
         async def hang():
             begun_here.set()
@@ -83,10 +83,10 @@ def test_a_child_of_a_parent_that_was_changing_something_begins_empty():
         def hold():
             with cache.leases.lock:
                 begun.set()
-                leave.wait(10)
+                leave.wait(60)
         thread = threading.Thread(target=hold, daemon=True)
         thread.start()
-        begun.wait(10)
+        begun.wait(60)
         child = forked(lambda: [len(cache), cache.get_sync("k", lambda: "its own"), cache.invalidate()])
         leave.set()
         thread.join()

@@ -92,7 +92,7 @@ def test_processes_with_the_same_keys_share_the_work(path):
 async def test_a_lock_of_another_program_is_waited_for(path, colour):
     """A write waits for it, within its deadline, and then succeeds; a read does not wait; the story tells."""
     async with DatabaseNode(f"sqlite:///{path}") as db:
-        with child("lock", path, 1.0) as process:
+        with child("lock", path, 3.0) as process:
             process.stdout.readline()
             started = time.perf_counter()
             rows = await db.query("SELECT count(*) FROM effects")
@@ -101,7 +101,7 @@ async def test_a_lock_of_another_program_is_waited_for(path, colour):
             outcome = await db.query.outcome(add) if colour == "async" else db.query_sync.outcome(add)
 
     assert (0, ub.Status.OK, 1) == (rows.scalar(), outcome.status, outcome.attempts)
-    assert read < 0.5 <= outcome.elapsed < 3
+    assert read < 1.5 <= outcome.elapsed + read < 20
     assert "s for the lock of" in outcome.explain()
 
 

@@ -154,7 +154,7 @@ def test_a_program_that_ends_leaves_no_process_behind(notes, ending, until):
     """Start and forget holds for the end, too."""
     code = f"loop(operations.tell_and_hang)\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n{ending}"
     with program(code, notes) as it:
-        _, err = it.communicate(timeout=20)
+        _, err = it.communicate(timeout=60)
 
         assert (3 if ending else 0, "") == (it.returncode, err)
         until(lambda: not notes.alive(), seconds=3.0)
@@ -173,7 +173,7 @@ def test_ctrl_c_lets_the_iteration_in_progress_finish_in_its_process(notes):
         groups = os.getpgid(it.pid), os.getpgid(worker)
         os.killpg(it.pid, signal.SIGINT)
         os.kill(worker, signal.SIGINT)
-        out, err = it.communicate(timeout=20)
+        out, err = it.communicate(timeout=60)
 
     assert (0, "1.0\n", "") == (it.returncode, out, err)
     assert 2 == len(notes.lines())
@@ -198,7 +198,7 @@ def test_a_forked_child_leaves_the_parent_s_processes_alone(notes):
         print(it.get_status().performance.success_rate, it.stop_sync(), flush=True)
     """
     with program(code, notes) as it:
-        out, err = it.communicate(timeout=20)
+        out, err = it.communicate(timeout=60)
 
     assert (0, "True\n1.0 True\n", "") == (it.returncode, out, err)
     assert 2 == len(set(notes.lines()))
@@ -235,7 +235,7 @@ def test_an_operation_of_the_program_s_own_works(tmp_path, notes, command):
     for path in ("script.py", "package/script.py"):
         (tmp_path / path).write_text(GUARDED)
     with program(command, notes, folder=tmp_path) as it:
-        out, err = it.communicate(timeout=20)
+        out, err = it.communicate(timeout=60)
 
     assert ("True\nTrue\nMine: here\n", "") == (out, err)
 
@@ -264,7 +264,7 @@ def test_a_program_that_keeps_a_state_runs_in_its_worker_processes(tmp_path, not
     (tmp_path / "script.py").write_text(KEEPER)
     (tmp_path / "ops.py").write_text("ready = 1")
     with program(command, notes, folder=tmp_path) as it:
-        out, err = it.communicate(timeout=30)
+        out, err = it.communicate(timeout=60)
 
     assert ("1.0 None\n", "") == (out, err)
 
@@ -273,7 +273,7 @@ def test_a_program_that_starts_its_loops_when_it_is_loaded_says_what_is_wrong(tm
     """Without its guard a program would start itself again and again."""
     (tmp_path / "script.py").write_text(SCRIPT + "\nmain()\n")
     with program(["script.py"], notes, folder=tmp_path) as it:
-        out, err = it.communicate(timeout=20)
+        out, err = it.communicate(timeout=60)
 
     assert "cannot load the operation: RuntimeError: a worker process loads this program" in out
     assert 'start loops below if __name__ == "__main__"' in out
@@ -290,7 +290,7 @@ def test_an_operation_that_no_process_could_find_is_refused(notes):
             print(error)
     """
     with program(code, notes) as it:
-        out, err = it.communicate(timeout=20)
+        out, err = it.communicate(timeout=60)
 
     assert "operation must be a function at the top of a module" in out
     assert "not one of a prompt or of python -c" in out

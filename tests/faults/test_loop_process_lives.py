@@ -42,7 +42,7 @@ def test_nobody_else_on_the_event_loop_is_held_up(engine, operations, notes):
 
     async def story():
         loop = engine.create_loop(
-            functools.partial(operations.tell_and_hang, str(notes)), deadline=1.0, max_iterations=1, **FAST
+            functools.partial(operations.tell_and_hang, str(notes)), deadline=4.0, max_iterations=1, **FAST
         )
         loop.start()
         latest, worst = time.monotonic(), 0.0
@@ -51,7 +51,7 @@ def test_nobody_else_on_the_event_loop_is_held_up(engine, operations, notes):
             latest, worst = time.monotonic(), max(worst, time.monotonic() - latest)
         return worst
 
-    assert asyncio.run(story()) < 0.8
+    assert asyncio.run(story()) < 3.0  # it would be four
     assert 1 == len(notes.pids())
     assert [] == notes.alive()
 

@@ -46,7 +46,7 @@ def program(code: str):
 
 def ended(process: subprocess.Popen) -> tuple[int, list[str], str]:
     """Return the exit code, the lines not yet read and the last line of the error output."""
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out.split("\n")[:-1], (err.strip().split("\n") or [""])[-1]
 
 

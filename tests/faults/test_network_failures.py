@@ -48,7 +48,7 @@ class Shop:
         self.listener.close()
         for connection in self.held:
             connection.close()
-        self.thread.join(5)
+        self.thread.join(60)
 
 
 @pytest.fixture

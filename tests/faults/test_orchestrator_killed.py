@@ -157,7 +157,7 @@ def test_a_killed_owner_leaves_the_file_free(tmp_path):
 def test_a_forked_child_is_refused_while_its_parent_has_the_file(tmp_path):
     """It inherits the connection and must not use it; the parent goes on undisturbed."""
     with child("fork", tmp_path) as process:
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
 
     assert "StateOwned StateError StateError committed committed" == out
 
@@ -170,7 +170,7 @@ def test_a_process_that_closes_over_a_step_at_work_keeps_the_file_until_it_has_e
         assert "closed" == process.stdout.readline().strip()
         with pytest.raises(StateOwned):
             orchestrator.pending()
-        out, _ = process.communicate("go on\n", timeout=20)
+        out, _ = process.communicate("go on\n", timeout=60)
         (pending,) = orchestrator.pending()
 
     assert "RunUnfinished" == out.strip()
@@ -180,7 +180,7 @@ def test_a_process_that_closes_over_a_step_at_work_keeps_the_file_until_it_has_e
 def test_a_forked_child_is_at_no_run_of_its_parent(tmp_path):
     """Once the parent has given the file back the child can ask for what became of it."""
     with child("fork_at_work", tmp_path) as process:
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
 
     assert ["begun", "done", "done"] == out.split()
 
@@ -188,7 +188,7 @@ def test_a_forked_child_is_at_no_run_of_its_parent(tmp_path):
 def test_a_file_that_may_not_grow_loses_nothing_that_was_acknowledged(tmp_path):
     """The system's own limit stops the writing in the middle, whatever was being written."""
     with child("small", tmp_path) as process:
-        *acknowledged, trouble = process.communicate(timeout=20)[0].split()
+        *acknowledged, trouble = process.communicate(timeout=60)[0].split()
     with OrchestratorHeld(tmp_path) as orchestrator:
         found = [run_id for run_id in acknowledged if orchestrator._open()[0].find(run_id).status is not None]
 

@@ -89,7 +89,7 @@ def environment() -> dict[str, str]:
 def ask(folder: Path, *words: object) -> tuple[int, str]:
     """Return the exit code and the output of another command in the folder."""
     done = subprocess.run(
-        command(*words), cwd=folder, capture_output=True, text=True, env=environment(), timeout=30, check=False
+        command(*words), cwd=folder, capture_output=True, text=True, env=environment(), timeout=60, check=False
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -140,7 +140,7 @@ def lives(pid: int) -> bool:
     return False
 
 
-def wait_until(fact, seconds: float = 20.0) -> None:
+def wait_until(fact, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not fact():
         assert time.monotonic() < end, "it did not happen"
@@ -159,7 +159,7 @@ def test_it_ends_in_good_order_when_asked(tmp_path, program, number):
         grows(tmp_path)
         began = time.monotonic()
         process.send_signal(number)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
         assert 0 == process.returncode, said
         assert 5.0 > time.monotonic() - began
@@ -183,7 +183,7 @@ def test_a_system_that_always_fails_goes_on_and_can_be_asked(tmp_path):
         assert "Booking" == json.loads(shown)["status"]["loops"]["loops"][0]["name"]
         assert "Booking" in ask(tmp_path, "status")[1]
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
     assert 3 == ask(tmp_path, "status")[0]
     listed = ask(tmp_path, "explain")[1].splitlines()
@@ -200,7 +200,7 @@ def test_a_run_is_explained_step_by_step(tmp_path):
     with running(tmp_path, FAILING) as process:
         grows(tmp_path)
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     connection = sqlite3.connect(tmp_path / ".unbreakable" / "runs.db")
     [(run,)] = connection.execute("SELECT id FROM run WHERE status = 'compensated' LIMIT 1").fetchall()
     connection.close()
@@ -220,7 +220,7 @@ def test_a_killed_worker_is_started_again(tmp_path):
         wait_until(lambda: workers(tmp_path) not in ([], [before]))
         grows(tmp_path)
         process.terminate()
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert "was killed by signal 9; it is started again" in said
     assert 0 == process.returncode
@@ -248,7 +248,7 @@ def test_a_worker_that_does_not_end_is_killed(tmp_path):
     with running(tmp_path, STUBBORN, ":engine") as process:
         began = time.monotonic()
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
         assert (0, []) == (process.returncode, workers(tmp_path))
         assert 5.0 > time.monotonic() - began
@@ -257,7 +257,7 @@ def test_a_worker_that_does_not_end_is_killed(tmp_path):
 def test_it_ends_when_everything_is_done(tmp_path):
     """Loops that are finite end the command with exit code 0."""
     with running(tmp_path, FINITE) as process:
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
     assert 0 == process.returncode
 
@@ -280,7 +280,7 @@ def test_it_ends_when_everything_is_done(tmp_path):
 def test_what_cannot_be_run_is_said_once(tmp_path, program, name, message):
     """A program that cannot be run is not started again and again: exit code 2, and why."""
     with running(tmp_path, program, name) as process:
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert 2 == process.returncode
     assert message in said
@@ -321,7 +321,7 @@ def test_an_unknown_story_is_said(tmp_path):
     with running(tmp_path, PLAIN) as process:
         grows(tmp_path)
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
     code, said = ask(tmp_path, "explain", "abc")
     assert (2, True) == (code, "no story of that id" in said)

@@ -52,7 +52,7 @@ def test_what_a_function_makes_of_its_end_is_heard(tmp_path, colour, wait, end, 
     with running(tmp_path, program) as process:
         wait_until(lambda: effects(tmp_path))
         process.terminate()
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, bool(heard)) == (process.returncode, "Error: main" in said), said
     assert heard in said
@@ -256,7 +256,7 @@ def test_a_function_that_waits_by_itself_ends_in_good_order(tmp_path, name, aske
         if who == "everybody":  # as systemd ends a service
             for other in others:
                 os.kill(other, number)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, False, False) == (process.returncode, "Error" in said, "killed" in said), said
     assert {"finally", *map(str, range(40))} == set(effects(tmp_path)), said
@@ -275,7 +275,7 @@ def test_a_handler_of_its_own_may_end_main_in_any_way(tmp_path, program, heard):
     with running(tmp_path, program) as process:
         wait_until(lambda: effects(tmp_path))
         process.terminate()
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, "finally", bool(heard)) == (process.returncode, effects(tmp_path)[-1], "Error" in said), said
     assert heard in said
@@ -289,7 +289,7 @@ def test_a_handler_for_the_signal_that_the_worker_hears_is_called_alone(tmp_path
         wait_until(lambda: "39" in effects(tmp_path))
         [worker] = (each for each in children(process.pid) if is_worker(Path(f"/proc/{each}")))
         os.kill(worker, number)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, "finally", False) == (process.returncode, effects(tmp_path)[-1], "Error" in said), said
 
@@ -317,7 +317,7 @@ def test_what_is_left_open_is_not_run_after_a_handler_of_the_programs_own(tmp_pa
     with running(tmp_path, program + LEAVES) as process:
         wait_until(lambda: effects(tmp_path))
         process.terminate()
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, False) == (process.returncode, "killed" in said), said
     assert "never" not in effects(tmp_path)
@@ -330,7 +330,7 @@ def test_what_runs_after_a_main_with_a_handler_of_its_own_ends_when_it_is_asked_
     with running(tmp_path, early + LEAVES.replace("never", "loop")) as process:
         wait_until(lambda: "loop" in effects(tmp_path))
         process.terminate()
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, False) == (process.returncode, "killed" in said), said
 
@@ -345,6 +345,6 @@ def test_who_ends_by_a_handler_of_its_own_has_not_returned_nothing(tmp_path, nam
         if who == "everybody":
             for other in others:
                 os.kill(other, signal.SIGTERM)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, False) == (process.returncode, "Error" in said), said

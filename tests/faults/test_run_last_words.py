@@ -49,7 +49,7 @@ def test_main_and_then_the_other_tasks_have_time_to_clean_up(tmp_path):
     with running(tmp_path, FLUSHING) as process:
         wait_until(lambda: effects(tmp_path))
         process.terminate()
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, ["begun", "finally", "flushed"], "") == (process.returncode, effects(tmp_path), said)
 
@@ -60,7 +60,7 @@ def test_what_swallows_its_cancellation_is_left_and_named(tmp_path):
         wait_until(lambda: effects(tmp_path))
         began = time.monotonic()
         process.terminate()
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert 5.0 > time.monotonic() - began
     assert (0, 1) == (process.returncode, len(said.splitlines())), said

@@ -51,7 +51,7 @@ def test_what_main_has_left_open_runs_until_it_is_asked_to_end(tmp_path, way):
     with running(tmp_path, WAYS[way].format(most="", then="local.start()")) as process:
         wait_until(lambda: len(effects(tmp_path)) > 20)
         process.terminate()
-        said, _ = process.communicate(timeout=10)
+        said, _ = process.communicate(timeout=60)
 
     assert 0 == process.returncode, said
 

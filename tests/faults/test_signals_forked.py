@@ -54,7 +54,7 @@ steps = {{"steps": [{{"id": "step", "operation": step}}]}}
 system.create_quantum_workflow_sync("w", max_iterations=1, workflow=steps)
 system.run()
 """
-    run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, timeout=30, capture_output=True, check=True)
+    run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, timeout=60, capture_output=True, check=True)
 
     assert (["-15", "-15", "3"], b"") == (effects(tmp_path), run.stderr)
 
@@ -99,7 +99,7 @@ def test_who_was_asked_to_end_runs_on_nothing_that_is_left_open(tmp_path, number
     with running(tmp_path, LEFT_OPEN) as process:
         wait_until(lambda: effects(tmp_path))
         process.send_signal(number)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, False) == (process.returncode, "killed" in said), said
     assert {"note"} == set(effects(tmp_path))
@@ -120,7 +120,7 @@ def test_a_file_that_works_when_it_is_loaded_has_its_last_words(tmp_path, name, 
     with running(tmp_path, LOADED[name]) as process:
         wait_until(lambda: effects(tmp_path))
         process.send_signal(number)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
 
     assert (0, {"note", "finally"}) == (process.returncode, set(effects(tmp_path))), said
     assert ("Error" in said, "Traceback" in said) == (False, False), said

@@ -202,7 +202,7 @@ def test_a_fork_waits_for_a_thread_that_is_writing(place, file):
 
     thread = threading.Thread(target=lambda: file.write(statements()))
     thread.start()
-    begun.wait(10)
+    begun.wait(60)
     go, gone = os.pipe()
 
     def worker() -> str:
@@ -227,12 +227,12 @@ def test_a_child_is_refused_a_file_that_a_thread_of_its_parent_was_writing_in_al
     def statements() -> Iterator[Statement]:
         yield item("one")
         begun.set()
-        leave.wait(10)
+        leave.wait(60)
         yield item("two")
 
     thread = threading.Thread(target=lambda: file.write(statements()))
     thread.start()
-    begun.wait(10)
+    begun.wait(60)
     child = child_of(lambda: [why(lambda: open_state(place)), why(lambda: look_up(place, "SELECT 1"))])
     leave.set()
     thread.join()

@@ -62,7 +62,7 @@ def test_what_was_put_is_handled_before_its_stream_goes(handler):
 
     def work(item):
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         handled.append(item)
         if item == 99:
             over.set()
@@ -70,13 +70,13 @@ def test_what_was_put_is_handled_before_its_stream_goes(handler):
     stream = ub.StreamNode(handler(work), name="full")
     for n in range(100):
         stream.put_sync(n)
-    begun.wait(10)
+    begun.wait(60)
     there = weakref.ref(stream)
     del stream
     gc.collect()
     assert there() is not None
     go_on.set()
-    assert over.wait(10)
+    assert over.wait(60)
     assert list(range(100)) == handled
     assert gone("full")
 
@@ -90,7 +90,7 @@ def test_an_item_is_handled_though_its_stream_is_dropped_before_anybody_is_awake
         stream.put_sync("last")
         del stream
         gc.collect()
-        assert handled.wait(10)
+        assert handled.wait(60)
     assert gone("brief")
 
 
@@ -199,7 +199,7 @@ def test_there_is_a_bound_to_threads_that_carry(monkeypatch):
     threads = carrying("first")
     first.aclose_sync()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
     second.start()
     assert second.get_status().is_consuming

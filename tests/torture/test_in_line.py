@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import unbreakable as ub
+from unbreakable.fractal.healing import IN_LINE
 from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.runtime.pool import contexts_in_line, is_busy
 
@@ -252,7 +253,7 @@ def test_what_others_have_in_line_is_not_waited_for(books: Books, uses_pool: boo
     result, took = asyncio.run(main())
     assert ub.RunStatus.COMPENSATED == result.status
     assert 2 == len(made)
-    assert 1.0 > took
+    assert IN_LINE > took
 
 
 def test_a_line_shows_with_which_variables_its_work_will_be_done() -> None:
@@ -294,4 +295,4 @@ def test_nothing_in_line_costs_no_wait(books: Books) -> None:
     asyncio.run(orchestrator.orchestrate(steps))
     assert ["charged", "refunded"] == books.told
     assert [True] == books.certain
-    assert 0.5 > time.perf_counter() - started
+    assert IN_LINE > time.perf_counter() - started

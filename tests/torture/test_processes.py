@@ -38,12 +38,12 @@ def test_a_child_does_not_inherit_the_calls_in_flight():
                 raise OSError
             if wait:
                 begun.set()
-                leave.wait(10)
+                leave.wait(60)
             return "works"
 
         door.outcome(None)                        # opens the circuit
         thread = in_flight(door, True)            # the probe, which holds the only place
-        begun.wait(10)
+        begun.wait(60)
         door.node.breaker.settings = ub.CircuitBreaker(1, rest=1e6)
         door.node.breaker.until = 1e12            # no other probe for a long time
         look = lambda: (door.node.get_status().in_flight, type(door.outcome(False).error).__name__)
@@ -80,7 +80,7 @@ EVERY_LOCK_HELD = """
                 lock.release()
 
         thread = in_flight(hold)
-        assert began.wait(10)
+        assert began.wait(60)
 
         def look():
             tries = []
@@ -117,13 +117,13 @@ def test_a_child_keeps_the_limit_that_was_found_and_nobody_in_it():
         def door(wait):
             if wait:
                 begun.set()
-                leave.wait(10)
+                leave.wait(60)
 
         node = door.node
         node.target.gate.resize(1)
         door(False)
         thread = in_flight(door, True)
-        begun.wait(10)
+        begun.wait(60)
         look = lambda: (node.get_status().limit, node.get_status().in_flight, type(door.outcome(False).error).__name__)
         parent, child = look(), forked(look)
         leave.set()

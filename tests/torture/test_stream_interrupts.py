@@ -46,7 +46,7 @@ def test_an_interrupted_put_loses_nothing_and_stops_nobody(tmp_path, monkeypatch
     got, strike, may_go_on = [], threading.Event(), threading.Event()
 
     def handle(item):
-        may_go_on.wait(10)
+        may_go_on.wait(60)
         got.append(item)
 
     owner, name = where
@@ -62,7 +62,7 @@ def test_an_interrupted_put_loses_nothing_and_stops_nobody(tmp_path, monkeypatch
         for item in AFTER:
             stream.put_sync(item, wait=5.0)
         may_go_on.set()
-        assert stream.drain_sync(10)
+        assert stream.drain_sync(60)
 
     assert [*BEFORE, *AFTER] == [item for item in got if item != 8]
     assert 1 >= got.count(8)
@@ -74,11 +74,11 @@ def test_whoever_drains_after_an_interrupted_put_does_not_wait_in_vain(monkeypat
     monkeypatch.setattr(buffer.Buffer, "_come", struck(buffer.Buffer._come, strike))
     with ub.StreamNode(got.append) as stream:
         stream.put_sync(0)
-        assert stream.drain_sync(10)
+        assert stream.drain_sync(60)
         strike.set()
         with pytest.raises(KeyboardInterrupt):
             stream.put_sync(1)
-        assert stream.drain_sync(10)
+        assert stream.drain_sync(60)
 
     assert [0, 1] == got
 
@@ -94,7 +94,7 @@ def test_a_put_is_interrupted_before_or_after_it_counts(tmp_path, durability, mo
         got, may_go_on = [], threading.Event()
 
         def handle(item):
-            may_go_on.wait(10)
+            may_go_on.wait(60)
             got.append(item)
 
         with ub.StreamNode(handle, max_buffer=most, overflow=tmp_path / str(at), durability=durability) as stream:
@@ -106,7 +106,7 @@ def test_a_put_is_interrupted_before_or_after_it_counts(tmp_path, durability, mo
                 pass
             stream.put_sync(2, wait=5.0)
             may_go_on.set()
-            assert stream.drain_sync(10), at
+            assert stream.drain_sync(60), at
             status = stream.get_status()
         assert got in ([0, 2], [0, 1, 2]), at
         assert (len(got), len(got), 0, 0) == (status.accepted, status.handled, status.in_memory, status.on_disk), at

@@ -180,7 +180,7 @@ def test_memory_does_not_grow_with_what_is_on_disk(tmp_path):
 
     stream = StreamNode(work, batch=50, max_buffer=100, overflow=tmp_path, durability="process")
     stream.put_sync("x" * 5_000)
-    began.wait(10)
+    began.wait(60)
     universes()  # loaded once in a process: that is not what is weighed here
     tracemalloc.start()
     try:
@@ -234,20 +234,20 @@ def test_a_forked_child_leaves_the_parents_items_and_folder_alone(tmp_path):
 
         def work(item):
             began.set()
-            leave.wait(10)
+            leave.wait(60)
             seen.append(item)
 
         memory = StreamNode(work)
         logged = StreamNode(overflow={str(tmp_path)!r}, durability="process")
         memory.put_sync("parent's")
         logged.put_sync("parent's")
-        began.wait(10)
+        began.wait(60)
 
         def look():
             leave.set()
             before = memory.get_status().accepted
             memory.put_sync("child's")
-            drained = memory.drain_sync(5)
+            drained = memory.drain_sync(60)
             try:
                 logged.put_sync("child's")
             except Exception as error:
@@ -256,7 +256,7 @@ def test_a_forked_child_leaves_the_parents_items_and_folder_alone(tmp_path):
 
         child = forked(look)
         leave.set()
-        memory.drain_sync(5)
+        memory.drain_sync(60)
         logged.put_sync("again")
         print(json.dumps([[seen, logged.aclose_sync().on_disk, memory.aclose_sync().handled], child]))
     """)

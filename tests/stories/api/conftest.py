@@ -71,7 +71,7 @@ class Partner:
         ready = threading.Event()
         self.thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
         self.thread.start()
-        ready.wait(5)
+        ready.wait(60)
 
     @property
     def url(self) -> str:
@@ -87,9 +87,9 @@ class Partner:
         return Answer(body={"target": asked.target})
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
-        """Return when it is so; five seconds are patience enough."""
+        """Return when it is so; a minute is patience enough."""
         with self.news:
-            assert self.news.wait_for(is_so, 5)
+            assert self.news.wait_for(is_so, 60)
 
     async def is_asked(self, times: int) -> None:
         """Return when so many requests have come in."""
@@ -115,7 +115,7 @@ class Partner:
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(5)
+        self.thread.join(60)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count(1)

@@ -26,7 +26,7 @@ class Asked:
 
     def ended(self):
         """Return how it ended, within five seconds."""
-        self.thread.join(5)
+        self.thread.join(60)
         return self.outcome
 
 

@@ -94,7 +94,7 @@ async def test_a_hang_is_cut(partner, ask):
         outcome = await ask(api)
 
     assert ub.Status.HEALED is outcome.status
-    assert 0.2 <= outcome.elapsed < 1.0
+    assert 0.2 <= outcome.elapsed < 10.0
 
 
 HANGS = {
@@ -118,7 +118,7 @@ async def test_a_sync_hang_is_cut_without_a_thread(partner, hang):
     api.aclose_sync()
 
     assert ub.Status.FAILED is outcome.status
-    assert time.perf_counter() - started < 1.0
+    assert time.perf_counter() - started < 3.0  # the shortest of them takes more than four
 
 
 async def test_a_limit_that_was_learned_cuts_a_hang(partner, ask):
@@ -130,7 +130,7 @@ async def test_a_limit_that_was_learned_cuts_a_hang(partner, ask):
         outcome = await ask(api)
 
     assert ub.Status.HEALED is outcome.status
-    assert 0.4 <= outcome.elapsed < 2.0  # the least limit that is learned is half a second
+    assert 0.4 <= outcome.elapsed < 10.0  # the least limit that is learned is half a second
 
 
 async def test_a_sync_cut_is_told_from_an_error(partner):
@@ -275,7 +275,7 @@ async def test_a_connection_that_does_not_come_about_is_not_waited_for(deaf, ask
 
     assert isinstance(outcome.error, ub.errors.NotSent)
     assert "ConnectTimeout" in str(outcome.error)
-    assert (2, True) == (outcome.attempts, outcome.elapsed < 2.0)
+    assert (2, True) == (outcome.attempts, outcome.elapsed < 5.0)
 
 
 async def test_the_addresses_of_a_host_share_the_time(deaf, ask, monkeypatch):
@@ -293,7 +293,7 @@ async def test_the_addresses_of_a_host_share_the_time(deaf, ask, monkeypatch):
     async with APINode(deaf.replace("127.0.0.1", "api.test"), retry=False, deadline=0.3) as api:
         outcome = await ask(api)
 
-    assert (ub.Status.FAILED, True) == (outcome.status, outcome.elapsed < 1.0)
+    assert (ub.Status.FAILED, True) == (outcome.status, outcome.elapsed < 2.0)  # eight times as long would be 2.4
 
 
 async def test_a_cancelled_request_leaves_no_connection_behind(partner):

@@ -152,7 +152,7 @@ async def test_an_answer_that_drips_in_has_its_time(partner, colour, slow):
         with pytest.raises((ub.errors.DeadlineExceeded, ub.errors.AttemptTimeout)):
             await client.ask("GET", partner.url, timeout=None)
 
-    assert time.perf_counter() - started < 1.0
+    assert time.perf_counter() - started < 3.0  # all of it takes five
 
 
 async def test_the_body_is_the_clients_to_read(partner, colour):

@@ -128,7 +128,7 @@ def test_a_finalizer_may_use_the_cache_that_lets_its_value_go(in_a_circle, busy_
 
     thread = threading.Thread(target=story, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(60)
     kept = cache.leases.shelf.entries.values()
 
     assert not thread.is_alive()

@@ -132,7 +132,7 @@ async def test_a_cancelled_statement_is_stopped_in_sqlite(db, caplog, found):
         asked = asyncio.ensure_future(db.query(endless + end))
         await asyncio.wait({asked}, timeout=0.05)
         asked.cancel()
-        done, _ = await asyncio.wait({asked}, timeout=2)
+        done, _ = await asyncio.wait({asked}, timeout=60)
 
         assert {asked} == done
         assert asked.cancelled()
@@ -196,7 +196,7 @@ async def test_leaving_a_block_stops_what_is_at_work_in_it(db, found, is_free):
 
     async def block(tasks):
         async with db.transaction() as tx:
-            endless = cut_short(tx, "INSERT INTO counter SELECT i FROM n", seconds=60)
+            endless = cut_short(tx, "INSERT INTO counter SELECT i FROM n", seconds=600)
             tasks.append(asyncio.ensure_future(endless))
             await asyncio.wait(tasks, timeout=0.05)
             raise ZeroDivisionError
@@ -206,6 +206,6 @@ async def test_leaving_a_block_stops_what_is_at_work_in_it(db, found, is_free):
         await block(tasks)
     ends = await asyncio.gather(*tasks, return_exceptions=True)
 
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 60
     assert ([OperationalError], 0) == ([type(end) for end in ends], found())
     assert is_free()

@@ -136,7 +136,7 @@ def test_the_collector_may_come_while_work_is_handed_to_a_thread(db, is_closed):
 
     thread = threading.Thread(target=handing_over, daemon=True)
     thread.start()
-    thread.join(5.0)
+    thread.join(60)
     assert not thread.is_alive()
     status = db.get_status().connections
     assert (0, 0 if is_closed else status["idle"]) == (status["writing"], status["idle"])

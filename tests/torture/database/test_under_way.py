@@ -129,7 +129,7 @@ def test_a_plain_transaction_that_is_under_way_in_a_thread_is_not_begun_again(pa
         with db.transaction_sync() as tx:
             tx.execute(ADD)
             entered.set()
-            released.wait(10.0)
+            released.wait(60)
 
     @ub.protect("buy", retry=AT_ONCE, breaker=False)
     async def buy():

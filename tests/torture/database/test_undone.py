@@ -174,7 +174,7 @@ async def test_a_limit_stops_a_statement(path, found):
             outcomes = [await db.query.outcome(endless), await asyncio.to_thread(db.query_sync.outcome, endless)]
             await db.query(ADD, {"note": "next"})
 
-            assert [True, True] == [0.2 <= outcome.elapsed < 1.5 for outcome in outcomes]
+            assert [True, True] == [0.2 <= outcome.elapsed < 10 for outcome in outcomes]
             assert {1} == {outcome.attempts for outcome in outcomes}
             assert all(isinstance(outcome.error, (ub.errors.DeadlineExceeded, TimeoutError)) for outcome in outcomes)
 

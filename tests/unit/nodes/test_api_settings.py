@@ -129,7 +129,7 @@ except ImportError as error:
 @pytest.mark.real
 def test_a_missing_library_is_told_by_the_command_that_gets_it():
     """Without httpx2 everything else works, and the first use says how to install it."""
-    run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=30)
+    run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60)
 
     assert "APINode needs httpx2: pip install 'unbreakable[api]'" == run.stdout.strip()
 
@@ -158,6 +158,6 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), node.make_request_sync
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_opens_connections_of_its_own():
     """A child process uses neither the connections nor the locks of its parent."""
-    run = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True, timeout=30)
+    run = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True, timeout=60)
 
     assert "2 1" == run.stdout.strip()

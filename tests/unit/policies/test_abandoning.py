@@ -138,7 +138,7 @@ def test_who_waits_gets_the_place_of_a_call_that_was_broken_off():
     other = threading.Thread(target=lambda: answers.append(work()))
     with pytest.raises(KeyboardInterrupt):
         work()
-    other.join(20.0)
+    other.join(60)
 
     assert ["done"] == answers
     assert ([0], None) == left_behind(work.node)

@@ -207,7 +207,7 @@ def test_a_loop_that_has_moved_to_another_thread_is_not_taken_for_the_one_that_r
         return await ASYNCIO.within(60.0, functools.partial(ASYNCIO.sleep, 0))
 
     async def busy():
-        release.wait(5.0)  # its task is the running one of its loop
+        release.wait(60)  # its task is the running one of its loop
 
     async def late():
         with pytest.raises(TimeUp):

@@ -284,7 +284,7 @@ def test_what_could_not_be_written_is_tried_again_without_being_asked(place, mon
     monkeypatch.setattr(StateFile, "write", fails_once)
     memory = ub.SqliteMemory(place)
     learn(memory, "n")
-    assert failed.wait(10.0)
+    assert failed.wait(60)
     until = BLOCKING.now() + 10.0
     while targets(place) != ["n"] and BLOCKING.now() < until:
         run_blocking(BLOCKING.sleep(0.05))

@@ -54,7 +54,7 @@ def test_a_signal_handler_may_close_a_file_while_its_thread_opens_one(tmp_path, 
     monkeypatch.setattr(StateFile, "strengthen", lambda *_: close_state(other))
     opening = threading.Thread(target=open_state, args=(tmp_path / "state.db",), daemon=True)
     opening.start()
-    opening.join(10.0)
+    opening.join(60)
 
     assert not opening.is_alive()
     for _ in range(2):
