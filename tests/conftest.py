@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np  # noqa: F401 - else a thread of ours fetches it in some test, where pytest.approx finds half of it
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.compiled import compile_ahead
 from tests.dense import most
+from tests.reporting import make_terse
 
 WAITING = {Path(__file__).parent / folder for folder in ("faults", "stories/api")}  # for processes, for answers
 
@@ -36,6 +38,12 @@ def looks_take_no_time(monkeypatch):
     """Let what is waited for end at a round moment: that it is looked for what follows is tested where it matters."""
     monkeypatch.setattr("unbreakable.policies.under_way.LOOK", 0.0)
     monkeypatch.setattr("unbreakable.policies.under_way.QUIET", 0.0)
+
+
+def pytest_configure(config):
+    """Have the workers of a parallel run spare work and words."""
+    compile_ahead(config)
+    make_terse(config)
 
 
 def pytest_collection_modifyitems(items):
