@@ -158,9 +158,7 @@ class QuantumSimulationEngine(Closing):
 
     async def _run(self, node: FractalNode, order: Order, context: Any, runtime: Runtime) -> Any:
         ctx = node.open(runtime, order, None, context=context)
-        if order.race:
-            line_up(ctx, order)
-        else:
+        if not (order.race and line_up(ctx, order)):
             set_out(ctx, order)
         try:
             result = await node.play(ctx)

@@ -61,9 +61,11 @@ class Choice(NamedTuple):
         return select.order(self.target.arms, names, dice, repeated=is_repeated(ctx))
 
     def in_force(self, ctx: Context) -> str:
-        """Return the way that is thought to be the best one, whatever chance says."""
+        """Return the way that is thought to be the best one, whatever chance says: none that is down, if one is not."""
         believed = select.order(self.target.arms, list(self.ways), as_believed, repeated=is_repeated(ctx))
-        return self.target.rests.best(believed, ctx.runtime.now(), anew=self.target.circuit.probing_since)
+        rests = self.target.rests
+        up = [name for name in believed if not rests.is_down(name)]
+        return rests.best(up or believed, ctx.runtime.now(), anew=self.target.circuit.probing_since)
 
     def doubted(self, best: str, ctx: Context) -> str | None:
         """Return a way other than the *best* one that a call is to find out about, if any, which chance decides."""
@@ -135,7 +137,7 @@ class Order:
         fit = [name for name in ranked if ctx.target.rests.is_well(name)]
         if len(fit) < min(2, len(ranked)) or not self.job.left.has_room(ctx.runtime.now()):
             return ()
-        first = self.job.choose(choice, ctx, self.trial)
+        self.first = first = self.job.choose(choice, ctx, self.trial)
         others = [name for name in fit if name != first or len(ranked) == 1]
         return (first, *others[:1]) if first in fit and not ctx.choice.measures else (first,)
 

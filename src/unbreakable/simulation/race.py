@@ -102,15 +102,20 @@ def check_race(race: object, effects: Any) -> None:
         )
 
 
-def line_up(ctx: Context, order: Order) -> None:
-    """Have the first attempt of the call *ctx* raced, if nothing is wrong with its target and a copy can be paid."""
+def line_up(ctx: Context, order: Order) -> bool:
+    """Have the first attempt of the call *ctx* raced, if nothing is wrong with its target and a copy can be paid.
+
+    Return whether it is; else it is an ordinary call.
+    """
     if not (is_calm(ctx) and ctx.node.could_hedge(ctx)):
-        return
+        return False
     plan, ctx.plan = ctx.plan, replace(ctx.plan, hedge=TWO_AT_ONCE)
     ways = order.line_up(ctx)
-    ctx.race = Race(*ways) if ways else None
     if len(ways) < 2:
         ctx.plan = plan
+        return False
+    ctx.race = Race(*ways)
+    return True
 
 
 def is_calm(ctx: Context) -> bool:

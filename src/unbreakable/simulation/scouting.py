@@ -14,9 +14,10 @@ def set_out(ctx: Context, order: Order) -> None:
     """Choose the way of the first attempt of *ctx*; where it is not the best one, that one comes to the rescue."""
     if len(order.ways) < 2:
         return
-    ctx.choice = choice = Choice(order.ways, ctx.target)
-    order.first = first = order.job.choose(choice, ctx, order.trial)
-    best = choice.in_force(ctx)
+    if order.first is None:  # else it was chosen for a race
+        ctx.choice = choice = Choice(order.ways, ctx.target)
+        order.first = order.job.choose(choice, ctx, order.trial)
+    first, best = order.first, ctx.choice.in_force(ctx)
     if first == best:
         return
     if ctx.choice.measures:

@@ -202,11 +202,14 @@ def test_only_the_attempt_that_measures_the_baseline_has_no_rival(monkeypatch):
 
 def test_a_loser_is_known_to_take_longer_than_it_was_waited_for():
     """It is not taken for as fast as the winner, and its age is kept as that of an attempt that was given up."""
+    rescues = []
 
     async def story(clock):
         ways, engine = Ways(primary=0.3, replica=0.1), ub.QuantumSimulationEngine()
-        await ways.often(engine, 150)
-        target, raced = of(engine).target, engine.get_quantum_stats().raced
+        await ways.often(engine, 1)
+        of(engine).on(ub.events.Hedged, lambda told: told.after and rescues.append(told))
+        await ways.often(engine, 149)
+        target, raced = of(engine).target, engine.get_quantum_stats().raced - len(rescues)
         ages = target.traffic.cut.count + target.traffic.beside_cut.count + len(target.ages) + len(target.beside_cut)
         return target.arms.value("primary")[0], target.arms.value("replica")[0], ages, raced
 
