@@ -1,4 +1,4 @@
-"""A remedy is applied: by one call at a time, for all of them."""
+"""A remedy is applied: by one call at a time, for all of them, or by each for itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unbreakable.runtime import ASYNCIO, Gate, TimeUp
 
 
 async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: float = 1.0) -> Remedy | None:
-    """Apply *remedy*, one call at a time; return it if it went through, None if there is nothing but waiting.
+    """Apply *remedy* when it is this call's turn; return it if it went through, None if there is nothing but waiting.
 
     It may take that *share* of the time that the call still has, where it can be cut.
     """
@@ -82,8 +82,7 @@ async def _apply(
     changes = words if known is None else {name: value for name, value in words.items() if name in known}
     if changes:
         ctx.arguments = {**ctx.arguments, **changes}
-    turn.shared, turn.mended_at = not changes, ctx.runtime.now()
-    turn.through += 1
+    turn.went_through(ctx.runtime.now(), shared=not changes)
     did = f", which changed {in_a_row(changes)}" * bool(changes)
     if len(changes) < len(told):
         others = in_a_row(name for name in told if name not in changes)

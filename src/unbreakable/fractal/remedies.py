@@ -22,10 +22,11 @@ GIVE_UP = "give_up"
 class Remedy:
     """Something to do about failures that *matches* accepts; ``apply(failure)`` may return changed keyword arguments.
 
-    At most one call at a time applies it; whoever comes while it is at work waits and uses its result.  One that
-    *prevents* is applied in advance when its failure is due.  Where ``apply`` is None nothing is mended: *pause* are
-    seconds that the next attempt waits at least, *stretch* by how many times its time limit grows.  *goes_on* says that
-    it may be applied once more where it has not helped, and *final* that nothing is to be repeated.
+    One call at a time applies it, and whoever comes meanwhile uses its result; if it changes arguments each of sixteen
+    at a time applies it for itself.  One that *prevents* is applied in advance when its failure is due.  Where
+    ``apply`` is None nothing is mended: *pause* are seconds that the next attempt waits at least, *stretch* by how many
+    times its time limit grows.  *goes_on* says that it may be applied once more where it has not helped, and *final*
+    that nothing is to be repeated.
     """
 
     def __init__(

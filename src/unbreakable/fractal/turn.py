@@ -1,4 +1,4 @@
-"""Whose turn it is to apply a remedy: one call at a time, for all that it serves."""
+"""Whose turn it is to apply a remedy: one call at a time, for all that it serves, or each for itself."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 from unbreakable.runtime import Gate
 
+MOST_AT_ONCE = 16  # calls, each of which has a remedy change its own arguments
+
 
 class Turn:
-    """Let one call at a time apply a remedy, and know when that last went through."""
+    """Let one call at a time apply a remedy, sixteen if it serves but the one; know when that last went through."""
 
     __slots__ = ("__weakref__", "alone", "judged", "mended_at", "shared", "through", "verdict")
 
@@ -18,6 +20,14 @@ class Turn:
         self.through = self.judged = 0  #: how often it went through, and the latest of these times that was judged
         self.verdict: bool | None = None  #: whether that helped; None where calls do not agree: they succeed by chance
         self.shared = True  #: whether one application serves every call, as long as it changed no arguments
+
+    def went_through(self, now: float, *, shared: bool) -> None:
+        """Note that it was applied *now*, and whether for every call or just for the one."""
+        self.mended_at = now
+        self.through += 1
+        if shared is not self.shared:
+            self.shared = shared
+            self.alone.resize(1 if shared else MOST_AT_ONCE)
 
     def is_news(self, time: int, *, worked: bool) -> bool:
         """Return whether that it *worked* tells anything new of that *time* that it went through."""

@@ -74,7 +74,8 @@ def blame(ctx: Context, episode: Episode) -> None:
     """
     experience = ctx.target.experience
     for signature, mended, through, seconds in () if ctx.is_unwanted() else episode.open:
-        if mended is not None and through and mended.turns is None and experience.is_known_to_work(signature, mended):
+        mends_for_all = mended is not None and through and mended.turns is None and not mended.changes_call
+        if mended is not None and mends_for_all and experience.is_known_to_work(signature, mended):
             owe(ctx, signature, mended)
         elif mended is None or not through or mended.turn.is_unjudged(through):
             experience.blame(signature, mended, seconds)
@@ -82,8 +83,11 @@ def blame(ctx: Context, episode: Episode) -> None:
 
 
 def owe(ctx: Context, signature: str, mended: Remedy | None) -> None:
-    """Leave it to the next failure of that *signature* to tell whether *mended* has helped: nothing here does."""
-    if mended is not None:
+    """Leave it to the next failure of that *signature* to tell whether *mended* has helped: nothing here does.
+
+    What changes the call at hand alone is in none of the others.
+    """
+    if mended is not None and not mended.changes_call:
         ctx.target.experience.owe(signature, mended, ctx.runtime.now(), ctx.target.successes_of_all())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 
@@ -10,6 +11,9 @@ import pytest
 import unbreakable as ub
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.operation import check_operation
+from unbreakable.fractal.turn import MOST_AT_ONCE
+from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
 
 
 def mended(function, changes, *args, **kwargs):
@@ -191,3 +195,60 @@ def test_below_a_decorator_that_puts_an_argument_in_a_change_goes_by_name():
 
 def by_session(session, key, city, token="old"):  # noqa: S107
     return known(city, token)
+
+
+@pytest.mark.parametrize("changes", [{"host": "backup"}, None], ids=["each for itself", "one for all"])
+def test_a_remedy_that_takes_long_keeps_up_with_the_calls_whose_arguments_it_changes(changes):
+    """Twenty a second are mended by 0.3 s each, sixteen at a time at most; what serves all is applied by one call."""
+    hosts, at_work, most = ["primary"], 0, []
+
+    @ub.protect("search", effects="none", budget=False)
+    async def search(host=""):
+        await ASYNCIO.sleep(0.01)
+        if (host or hosts[-1]) == "primary":
+            raise ConnectionError("down")
+        return host
+
+    @search.remedy(ConnectionError)
+    async def move(failure):
+        nonlocal at_work
+        at_work += 1
+        most.append(at_work)
+        await ASYNCIO.sleep(0.3)
+        at_work -= 1
+        if changes is None:
+            hosts.append("backup")
+        return changes
+
+    async def run():
+        tasks = []
+        for number in range(400):
+            if number == 200:  # and all at once
+                await ASYNCIO.sleep(10.0)
+            await ASYNCIO.sleep(0.05 * (number < 200))
+            tasks.append(asyncio.ensure_future(search.outcome()))
+        return [await task for task in tasks]
+
+    with virtual_time(seed=3):
+        ends = asyncio.run(run())
+
+    assert 400 == sum(end.ok for end in ends)
+    assert max(most) == (1 if changes is None else MOST_AT_ONCE)
+    assert len(most) == (1 if changes is None else 400)
+
+
+def test_what_nobody_has_repeated_speaks_against_no_remedy_that_changes_only_its_own_call():
+    """Where the budget is spent the next call fails likewise, and nobody knows whether its remedy would have helped."""
+
+    @ub.protect("search", effects="none", breaker=False, budget=ub.RetryBudget(start=3.0, floor=0.0, ratio=0.0))
+    def search(host="primary"):
+        if host == "primary":
+            raise ConnectionError("down")
+        return host
+
+    search.remedy(ConnectionError)(lambda failure: {"host": "backup"})
+    with virtual_time(seed=3):
+        ends = [search.outcome() for _ in range(20)]
+
+    assert [True] * 3 + [False] * 17 == [end.ok for end in ends]
+    assert "worked 3 of the last 3 times" in ends[-1].explain()
