@@ -69,7 +69,8 @@ class VirtualWorld:
 
     def now(self) -> float:
         """Return the moment, in the seconds of the real monotonic clock at which this world began."""
-        if threading.get_ident() in self.members:
+        thread = threading.get_ident()
+        if thread not in self.running and thread in self.members:
             self._be_back()
         return self.moment
 
@@ -83,11 +84,14 @@ class VirtualWorld:
 
     def sleep(self, seconds: float) -> None:
         """Park for *seconds*."""
-        self.park(self.moment + max(0.0, seconds), _never)
+        until = self.moment + max(0.0, seconds)
+        if not self.passes(until):
+            self.park(until, _never)
 
     def wait(self, bell: Bell, seconds: float) -> bool:
         """Park until *bell* is rung, at most *seconds*."""
-        return self.park(self.moment + max(0.0, seconds), bell.is_set, bell=bell)
+        self.park(self.moment + max(0.0, seconds), bell.is_set, bell=bell)
+        return bell.is_set()
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* at once: in virtual time nobody waits for it, and stories stay in order."""
@@ -152,16 +156,23 @@ class VirtualWorld:
                 those.discard(threading.get_ident())
             self.turn.notify_all()
 
-    def park(self, until: float, ready: Callable[[], bool], patience: float = 0.0, bell: Bell | None = None) -> bool:
-        """Wait for the moment *until* or for *ready*; return whether it was ready."""
+    def passes(self, until: float) -> bool:
+        """Let it be the moment *until* at once, if nobody but the calling thread takes part; return whether it is."""
         with self.turn:
-            member = threading.get_ident() in self.members
-            entry = Parked(until, next(numbers), ready, patience, member)
+            if self.parked or self.jobs or until == math.inf or self.running != {threading.get_ident()}:
+                return False
+            self.moment, self.progress = max(self.moment, until), time.monotonic()
+            return True
+
+    def park(self, until: float, ready: Callable[[], bool], patience: float = 0.0, bell: Bell | None = None) -> None:
+        """Wait for the moment *until* or for *ready*."""
+        thread = threading.get_ident()
+        with self.turn:
+            entry = Parked(until, next(numbers), ready, patience, thread in self.members)
             entry.bell = bell
             self.parked.append(entry)
-            self.running.discard(threading.get_ident())
+            self.running.discard(thread)
             self._await(entry)
-        return ready()
 
     def _await(self, entry: Parked) -> None:
         self.turn.notify_all()
@@ -179,7 +190,7 @@ class VirtualWorld:
                 return False
             self.running.clear()  # they block on something real: the others go on without, until they are back
         able = self._able() or self._jump()
-        return bool(able) and min(able, key=Parked.place) is entry
+        return able == [entry] or (bool(able) and min(able, key=Parked.place) is entry)
 
     def _guests_stand_still(self) -> bool:
         """Return whether only guests run, and block: one that works, on a busy machine, is not gone on without."""
@@ -253,7 +264,9 @@ def _wait_in_virtual_time(world: VirtualWorld, loop: Any) -> None:
     sockets = len(loop._selector.get_map()) - 1  # noqa: SLF001 - one is the loop's own
     closing = getattr(loop, "_executor_shutdown_called", False)  # its threads are joined, which takes real time
     patience = JOB_PATIENCE if closing else SOCKET_PATIENCE if sockets > 0 else 0.0
-    world.park(_next_timer(loop), lambda: bool(loop._ready or loop._selector.select(0)), patience)  # noqa: SLF001
+    until = _next_timer(loop)
+    if patience or loop._selector.select(0) or not world.passes(until):  # noqa: SLF001
+        world.park(until, lambda: bool(loop._ready or loop._selector.select(0)), patience)  # noqa: SLF001
 
 
 @contextlib.contextmanager
@@ -270,10 +283,14 @@ def _patched(place: Any, name: str, value: Any) -> Iterator[None]:
 def _event_loops_in(world: VirtualWorld) -> Iterator[None]:
     base: Any = asyncio.BaseEventLoop
     run_once, run_in_executor = base._run_once, base.run_in_executor  # noqa: SLF001
+    latest: Callable[[], Any] = _never  # the loop that ran last, which most often is the one that runs
 
     def virtual_run_once(loop: Any) -> None:
+        nonlocal latest
         if hasattr(loop, "_selector") and hasattr(loop._selector, "get_map"):  # noqa: SLF001
-            world.loops.add(loop)
+            if loop is not latest():
+                world.loops.add(loop)
+                latest = weakref.ref(loop)
             _wait_in_virtual_time(world, loop)
             # A timer is due for asyncio within its clock's resolution, which is lost in a clock that has shown years.
             loop._clock_resolution = max(loop._clock_resolution, math.ulp(world.moment))  # noqa: SLF001
