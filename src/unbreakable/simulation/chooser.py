@@ -16,7 +16,7 @@ from unbreakable.policies.strategy import NAMES
 from unbreakable.record import Record
 from unbreakable.simulation import numbers
 from unbreakable.simulation.gains import Gains
-from unbreakable.simulation.ledger import Ledger
+from unbreakable.simulation.ledger import Known, Ledger
 from unbreakable.simulation.leeway import Leeway
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.stats import Traffic
@@ -46,6 +46,7 @@ class Simulating:
         self.settings, self.rules, self.ledger = settings, rules, ledger
         self.gains = gains  #: where it is kept what was gained; None: nobody asks, or it is measured elsewhere
         self.tuner = Tuner(settings)  # serves until numpy is there
+        self._self = object()  # another node may have targets of the same names
 
     def plan(self, target: str, before: Plan, traffic: Traffic, dice: Callable[[], float]) -> Plan:
         """Return the plan of the best strategy; before enough was seen, the cold settings under their name.
@@ -54,12 +55,12 @@ class Simulating:
         """
         if traffic.ok.count < COLD:
             first = FIRST if self.settings.strategy == "adaptive" else self.settings.strategy
-            self.ledger.note(target, first, None)
+            self.ledger.note(self.known(target), first, None)
             return replace(before, strategy=first)
         if not numbers.at_hand():
             return replace(self.tuner.plan(target, before, traffic, dice), observations=0)  # as good as none
         winner = self._weigh(target, before, traffic, dice())[1]
-        self.ledger.note(target, winner.plan.strategy, winner.prediction, winner.plan)
+        self.ledger.note(self.known(target), winner.plan.strategy, winner.prediction, winner.plan)
         return winner.plan
 
     def compare(self, target: str, took: Sequence[float], lost: int, traffic: Traffic, answered: int = 0) -> None:
@@ -70,7 +71,7 @@ class Simulating:
 
             return bands.leeway(traffic, plan)
 
-        self.ledger.compare(target, took, lost, leeway, answered)
+        self.ledger.compare(self.known(target), took, lost, leeway, answered)
 
     def measure(self, target: str, quick: Sequence[float], detours: Sequence[Gone], lost: int) -> None:
         """Take in calls beside what their first attempts came to."""
@@ -91,9 +92,9 @@ class Simulating:
         named = self.settings.strategy != "adaptive"
         if cold and not named:
             winner = named_first(weighed)
-        distrust = None if cold or named else self.ledger.distrust(target)
+        distrust = None if cold or named else self.ledger.distrust(self.known(target))
         place = next(number for number, one in enumerate(weighed) if one is winner)
-        weighed = with_bands(weighed, seen, self.ledger.times(target))
+        weighed = with_bands(weighed, seen, self.ledger.times(self.known(target)))
         winner = weighed[place]
         return Decision(
             target=target,
@@ -119,13 +120,17 @@ class Simulating:
         others = self._own(model, base) if self.rules.strategies else ()
         weighed = weigh(model, base, settings.leaves, weights=self.rules.weights, u=u, others=others)
         if settings.strategy == "adaptive":
-            trusted = self.ledger.distrust(target) is None
+            trusted = self.ledger.distrust(self.known(target)) is None
             return weighed, pick(weighed, before.strategy) if trusted else named_first(weighed)
         if settings.strategy in NAMES or settings.strategy in {one.name for one in self.rules.strategies}:
             return weighed, next(one for one in weighed if one.plan.strategy == settings.strategy)
         best = pick(weighed, before.strategy)  # what a Strategy of the user's own leaves free
         own = best._replace(plan=replace(best.plan, strategy=settings.strategy))
         return [own if one is best else one for one in weighed], own
+
+    def known(self, target: str) -> Known:
+        """Return by what the ledger knows *target*."""
+        return target, self._self
 
     def _own(self, model: Model, base: Plan) -> list[Plan]:
         """Return the plans of the user's own strategies; what these leave open is as in the first one."""

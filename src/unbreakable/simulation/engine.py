@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from unbreakable.fractal import FractalNode, Memory, Remedy
 from unbreakable.fractal.belonging import close_unheld
 from unbreakable.fractal.heart import HasNode, known_heart
+from unbreakable.fractal.operation import NO_GENERATOR
 from unbreakable.fractal.settings import settle
 from unbreakable.fractal.survey import counts_of
 from unbreakable.fractal.target import Target
@@ -17,6 +19,7 @@ from unbreakable.outcome import Success
 from unbreakable.policies import Strategy, check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
+from unbreakable.policies.strategy import NAMES
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, new_lock, run_blocking
 from unbreakable.simulation.chooser import Rules, Simulating
 from unbreakable.simulation.gains import Gains
@@ -76,11 +79,7 @@ class QuantumSimulationEngine(Closing):
             )
         if not (weights is None or isinstance(weights, ScoreWeights)):
             raise refuse("weights", "a ub.ScoreWeights", weights)
-        for one in own:
-            if not isinstance(one, Strategy):
-                raise refuse("strategies", "a list of ub.Strategy", one)
-            for policy in OF_THE_NODE & one.pinned().keys():
-                raise refuse(f"strategies: {one.name}: {policy}", "None: it is the node's, where it can be pinned", one)
+        _check_strategies(own)
         settle("memory", {"memory": memory})
         self.rules = Rules(weights=weights or ScoreWeights(), universe_count=universe_count, strategies=own)
         self.ledger, self.gains, self.memory, self._executions = Ledger(), Gains(), memory, 0
@@ -262,7 +261,9 @@ class QuantumSimulationEngine(Closing):
             settings = settle(target, {})
             return Simulating(settings, self.rules, self.ledger).decide(target, settings.cold(), Traffic(), None)
         node, known = found
-        chooser = Simulating(node.settings, self.rules, self.ledger)
+        chooser = node.chooser
+        if not (isinstance(chooser, Simulating) and chooser.ledger is self.ledger):  # another engine's by now
+            chooser = Simulating(node.settings, self.rules, self.ledger)
         learned = known.learned_at
         age = None if learned is None else max(0.0, node.drivers[0].now() - learned)
         return chooser.decide(target, known.plan, known.traffic, age)
@@ -320,6 +321,20 @@ def _gain_of(node: Any) -> Speedup | None:
     return getattr(node, "gain", None)
 
 
+def _check_strategies(own: Iterable[object]) -> None:
+    names = set(NAMES)
+    for one in own:
+        if not isinstance(one, Strategy):
+            raise refuse("strategies", "a list of ub.Strategy", one)
+        for policy in OF_THE_NODE & one.pinned().keys():
+            raise refuse(f"strategies: {one.name}: {policy}", "None: it is the node's, where it can be pinned", one)
+        if one.name in names:
+            raise refuse(
+                "strategies", "a list of ub.Strategy, each of a name that no other has, of the seven either", one
+            )
+        names.add(one.name)
+
+
 def _check_key(key: Any) -> None:
     if is_async(key):
         raise refuse("key", "a value or a plain function of the context", key)
@@ -329,14 +344,25 @@ def _check_key(key: Any) -> None:
         raise refuse("key", "hashable, such as a text or a tuple", key) from None
 
 
+def _gives_items(function: Any) -> bool:
+    """Return whether *function* is a generator's; it is asked at each call, so its code is looked at, and no more."""
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    items = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+    return isinstance(flags, int) and bool(flags & items) and not flags & inspect.CO_ITERABLE_COROUTINE
+
+
 def _checked_ways(operation: Any, alternatives: Any) -> dict[str, Callable[..., Any]]:
     if not callable(operation):
         raise refuse("operation", "a function that takes the context or nothing", operation)
     if not (alternatives is None or isinstance(alternatives, Mapping)):
         raise refuse("alternatives", 'a dictionary of functions such as {"replica": ask_replica}', alternatives)
+    if _gives_items(operation):
+        raise refuse("operation", NO_GENERATOR, operation)
     for name, way in (alternatives or {}).items():
         if not isinstance(name, str) or not name or name == PRIMARY:
             raise refuse("alternatives", f'keyed by names other than "{PRIMARY}", which is the operation itself', name)
         if not callable(way):
             raise refuse(f"alternatives[{name!r}]", "a function that takes the context or nothing", way)
+        if _gives_items(way):
+            raise refuse(f"alternatives[{name!r}]", NO_GENERATOR, way)
     return {PRIMARY: operation, **(alternatives or {})}

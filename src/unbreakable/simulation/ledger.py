@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +13,7 @@ from unbreakable.runtime import new_lock
 from unbreakable.simulation.leeway import OF_EACH, Leeway, Stretch, held
 from unbreakable.simulation.prediction import Prediction
 
+Known = tuple[str, object]  # the name of a target, and by whom it is known: several targets may have one name
 MOST_TARGETS = 1_000
 STRETCH = 100  # calls that are compared with a band together
 JUDGED, RECENT = 12, 60  # figures that it takes to judge a model; after so many the older half counts half
@@ -104,10 +105,10 @@ class Ledger:
     def __init__(self) -> None:
         self.plans = self.copies = 0
         self.chosen: Counter[str] = Counter()
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._entries: OrderedDict[Known, Entry] = OrderedDict()
         self._lock = new_lock()
 
-    def note(self, target: str, strategy: str, prediction: Prediction | None, plan: Plan | None = None) -> None:
+    def note(self, target: Known, strategy: str, prediction: Prediction | None, plan: Plan | None = None) -> None:
         """Take in that *strategy*, as this *plan*, was chosen for *target*."""
         with self._lock:
             self.plans += 1
@@ -124,7 +125,7 @@ class Ledger:
             self.copies += 1
 
     def compare(
-        self, target: str, took: Sequence[float], lost: int, leeway: Callable[[Plan], Leeway], answered: int = 0
+        self, target: Known, took: Sequence[float], lost: int, leeway: Callable[[Plan], Leeway], answered: int = 0
     ) -> None:
         """Compare calls at *target* with what was predicted of them: good ones, *lost* ones, and those *answered* no.
 
@@ -142,7 +143,7 @@ class Ledger:
         with self._lock:
             entry.judge(full)
 
-    def distrust(self, target: str) -> float | None:
+    def distrust(self, target: Known) -> float | None:
         """Return which share of the latest figures of *target* was within their bands, if it is too small.
 
         None: its model is trusted.
@@ -152,16 +153,20 @@ class Ledger:
             share = None if entry is None else entry.within_bands
         return share if share is not None and share < TRUSTED else None
 
-    def times(self, target: str) -> float:
+    def times(self, target: Known) -> float:
         """Return how many times as wide as its model thinks the bands of *target* are."""
         with self._lock:
             entry = self._entries.get(target)
             return 1.0 if entry is None else entry.times
 
     def calibration(self) -> dict[str, Calibration]:
-        """Return by target how well predictions held, where calls were compared with any."""
+        """Return by the names of targets how well predictions held, where calls were compared with any."""
+        namesakes = defaultdict(list)
         with self._lock:
-            return {target: _calibration(entry) for target, entry in self._entries.items() if entry.ok}
+            for (name, _), entry in self._entries.items():
+                if entry.ok:
+                    namesakes[name].append(entry)
+            return {name: _calibration(entries) for name, entries in namesakes.items()}
 
     def extra_load(self) -> float | None:
         """Return the mean share of extra requests that the plans in force are predicted to make; None without any."""
@@ -170,16 +175,21 @@ class Ledger:
         return sum(loads) / len(loads) - 1.0 if loads else None
 
 
-def _calibration(entry: Entry) -> Calibration:
-    good = entry.ok + entry.answered
-    calls = good + entry.lost
+def _calibration(entries: Sequence[Entry]) -> Calibration:
+    """Return how well the predictions of targets of one name held, all together."""
+    timed = sum(each.ok for each in entries)
+    good = timed + sum(each.answered for each in entries)
+    calls = good + sum(each.lost for each in entries)
+    within = map(sum, zip(*(each.within for each in entries), strict=True))
     shares: dict[str, Any] = {
-        f"within_{name}": times / entry.ok for name, times in zip(("p50", "p90", "p99"), entry.within, strict=True)
+        f"within_{name}": times / timed for name, times in zip(("p50", "p90", "p99"), within, strict=True)
     }
+    judged = [each for each in entries if each.within_bands is not None]
+    figures = sum(each.figures for each in judged)
     return Calibration(
         n=calls,
-        predicted=entry.expected / calls,
+        predicted=sum(each.expected for each in entries) / calls,
         observed=good / calls,
-        within_bands=entry.within_bands,
+        within_bands=sum(each.figures_held for each in judged) / figures if judged else None,
         **shares,
     )
