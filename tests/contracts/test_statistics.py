@@ -68,6 +68,7 @@ FAMILY = {
             repeats=few,
             repeats_failed=few,
             answered=few,
+            in_vain=few,
         ),
         lambda traffic: traffic.value(),
     ),

@@ -36,6 +36,7 @@ class Batch(NamedTuple):
     answered: int  #: first attempts that were answered by a no
     answered_later: int  #: others that were
     answered_calls: int  #: calls that ended so
+    in_vain: int  #: first attempts that failed in a way that calls are not repeated for any more
 
     def traffic(self, target: Target, now: float) -> Traffic:
         """Return the attempts as a statistic, together with what came after failures, and after slow ones."""
@@ -51,6 +52,7 @@ class Batch(NamedTuple):
             repeats=len(self.repeats),
             repeats_failed=sum(failed for _, failed in self.repeats),
             answered=self.answered + self.answered_later,
+            in_vain=self.in_vain,
         )
         traffic.ok.merge(self.folded)
         traffic.lags.merge(lags_of(target, self, now))
@@ -75,6 +77,7 @@ def drain(target: Target) -> Batch:
     limited, target.cuts_seen = target.cuts - target.cuts_seen, target.cuts
     with target.lock:
         answered, later, ended_so = target.answered, target.answered_later, target.answered_calls
+        in_vain, target.in_vain = target.in_vain, 0
         target.answered = target.answered_later = target.answered_calls = 0
     return Batch(
         ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours if not detour.beside]),
@@ -95,6 +98,7 @@ def drain(target: Target) -> Batch:
         answered=answered,
         answered_later=later,
         answered_calls=ended_so,
+        in_vain=in_vain,
     )
 
 

@@ -144,6 +144,9 @@ class Healing:
             if why is None:
                 return True
             reason, ctx.vain = why, True
+            if failure.attempt == 1 and not failure.cut and may_be_down(failure, ctx):
+                with ctx.target.lock:
+                    ctx.target.in_vain += 1
         elif failure.attempt >= self.retry.attempts:
             reason = f"all {self.retry.attempts} attempts are used"
         elif failure.exhausted:

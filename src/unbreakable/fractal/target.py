@@ -73,6 +73,7 @@ class Target:
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
     answered = answered_later = 0  #: first attempts, and others, that were answered by a no
     answered_calls = 0  #: calls that ended so
+    in_vain = 0  #: first attempts that failed in a way that calls are not repeated for any more
     lost = 0  #: calls that failed, and not for being refused, nor by an answer such as a no
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
     lag = lead = 0.0  #: seconds that copies take to be under way; by which they are begun sooner

@@ -128,6 +128,9 @@ def _moved(model: Model, traffic: Traffic) -> Iterator[tuple[Model, ...]]:
     ended = traffic.count + traffic.answered
     yield from _failing(model, traffic) if model.trouble.share else [_failing_anytime(model, ended)]
     yield tuple(_slower(model, slow) for slow in model.slow_between)
+    if model.in_vain:
+        failed = traffic.failed.count - traffic.repeats_failed
+        yield tuple(_with(model, in_vain=share) for share in _share(model.in_vain, max(1, failed)))
 
 
 def _failing_anytime(model: Model, count: int) -> tuple[Model, ...]:

@@ -56,9 +56,8 @@ class Played:
         self.most = max(attempts, *[manner.attempts for manner in manners])
         self.fails = bool(model.fails) or self.kinds.cut
         columns = count + self.fails * (met.failed + (self.most - 1) * met.pauses.shape[1])
-        bad = model.bad_after_failure
-        beside_good, after = model.failing(model.trouble.share), model.failing(bad)
-        again = model.fails_again
+        bad, again = model.bad_after_failure, model.fails_beside(1.0, good=False)
+        beside_good, after = (model.fails_beside(share, good=True) for share in (model.trouble.share, bad))
         self.races = race(model, self.kinds, met, columns, (beside_good, again, after))
         chances = [model.fails * again**number for number in range(self.most - 1)]
         self.repeats = list(
@@ -142,6 +141,7 @@ class Played:
             self.durations.of_kinds(best, np.full(len(at), weight))
             clock[:, at], chance[:, at] = races.over[:, begin:end], np.where(best < FOR_EVER, NOTHING, weight)
             self.load += weight * races.sent[:, begin:end].sum(axis=1)
+        chance[:, :failed] *= np.float32(1.0 - self.model.in_vain)
         if kinds.cut and begin:
             raced = np.minimum(races.at[:begin].searchsorted(met.cut), begin - 1)
             here = (races.best[:, raced] == FOR_EVER) & (races.at[raced] == met.cut) & (kinds.hard < self.deadline)

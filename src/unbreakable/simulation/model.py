@@ -34,7 +34,8 @@ class Model:
     ``answers`` and ``faults`` are tables of equally likely durations, ``math.inf`` for an answer that never comes.
     ``fails`` is how likely an attempt is to fail, which one that is answered by a no does not.  Where failures come in
     spells, ``trouble`` tells of these.
-    ``stubborn`` is the share of failures that belong to the request: however often it is repeated, it fails.
+    ``stubborn`` is the share of failures that belong to the request: however often it is repeated, it fails.  After a
+    share ``in_vain`` of those of first attempts there is no repeat, as it has turned out that none helps.
     ``slow`` says how often a call, or a time, is slow as a whole, ``slow_between`` is its band.  Then ``slowly`` are
     answers of these and ``quick`` those of others; ``of_slow`` is how likely each of ``answers`` is of the former.
     ``again`` and ``of_slow_again`` are answers, and the same of these, after a failure.
@@ -46,6 +47,7 @@ class Model:
         firsts = traffic.ok.count + traffic.answered + traffic.failed.count - traffic.repeats
         failed = max(0, traffic.failed.count - traffic.repeats_failed)
         self.fails: float = min(1.0, failed / firsts) if firsts > 0 else 0.0
+        self.in_vain: float = min(1.0, traffic.in_vain / failed) if failed > 0 else 0.0
         self.trouble: Spells = spells(traffic.lags, self.fails) or Spells(0.0, self.fails, self.fails, LONG_AGO)
         self._mass = _survivors(traffic.ok, traffic.cut)
         self.answers: Any = _table(self._mass)
@@ -114,8 +116,19 @@ class Model:
 
     @property
     def fails_again(self) -> float:
-        """Return how likely an attempt fails that is beside one that does."""
+        """Return how likely an attempt fails that is beside one that does, after others that did."""
         return self.stubbornly(self.failing(self.bad_after_failure))
+
+    def fails_beside(self, bad: float, *, good: bool) -> float:
+        """Return how likely a request fails beside a first one, *good* or not, when that large a share is *bad*.
+
+        The call of a good one is none of those whose requests fail whatever is done.
+        """
+        if not good:
+            return self.in_vain + (1.0 - self.in_vain) * self.fails_again
+        always = self.in_vain + (1.0 - self.in_vain) * self.stubborn
+        fails = self.failing(bad)
+        return fails * (1.0 - always) / max(1.0 - fails * always, 1e-9)
 
     def points(self) -> list[tuple[Any, Any]]:
         """Return by bucket how many of the POINTS answers are before it, and how many within, with fractions.

@@ -101,10 +101,11 @@ def repeated(
     chance = np.empty(start.shape, np.float32)
     chance[: rows.first] = failed.chance.take(kind, axis=0)
     if later.late is not None:
-        goes_on = np.array([[manner.goes_on] for manner in manners]).take(rows.plan, axis=0)
-        late = later.late.take(where, axis=0) & goes_on
-        chance[: rows.first, met.failed :] *= goes_on[: rows.first]
-    _carry(chance, likely if copies is None else likely * (1 - copies.sent * copies.good), late, met, rows)
+        after_cuts = np.array([[manner.goes_on] for manner in manners]).take(rows.plan, axis=0)
+        late = later.late.take(where, axis=0) & after_cuts
+        chance[: rows.first, met.failed :] *= after_cuts[: rows.first]
+    goes_on = likely if copies is None else likely * (1 - copies.sent * copies.good)
+    _carry(chance, goes_on * np.float32(1.0 - model.in_vain) if model.in_vain else goes_on, late, met, rows)
     chance *= (start < np.float32(deadline)).astype(np.float32)
     good = met.weights_later.take(rows.number, axis=0)
     good *= chance

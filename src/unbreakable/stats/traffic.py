@@ -33,7 +33,7 @@ PARTS: dict[str, Any] = {
     "slow": Stretches,
     "late": Stretches,
 }
-NUMBERS = ("repeats", "repeats_failed", "answered")
+NUMBERS = ("repeats", "repeats_failed", "answered", "in_vain")
 OLDEST = ("ok", "failed", "cut", "repeats", "repeats_failed")  # what every version wrote
 
 
@@ -42,7 +42,8 @@ class Traffic:
 
     ``ok`` and ``failed`` are attempts that ended by themselves; ``cut`` holds the ages at which others were given up,
     so that only "longer than this" is known of them.  ``answered`` is how many were answered by a no, such as a 404:
-    those neither failed nor tell how long a good answer takes.  ``repeats`` are attempts that followed a failed one.
+    those neither failed nor tell how long a good answer takes.  ``repeats`` are attempts that followed a failed one,
+    ``in_vain`` is how many first attempts failed in a way that no call is repeated for any more.
     Copies, which were sent since another attempt was late, are counted apart, in ``beside`` and ``beside_cut``: where
     requests are slow by their nature, or all of a time, the copies of slow ones are slow, too; how slow those were at
     least is told by ``sent``, after how many seconds copies were sent.  ``near`` are the attempts that succeeded next
@@ -62,7 +63,7 @@ class Traffic:
         self.ok: Quantile = Answers()
         self.failed, self.cut = Ages(), Ages()
         self.beside, self.beside_cut, self.sent, self.near = Ages(), Ages(), Ages(), Ages()
-        self.repeats = self.repeats_failed = self.answered = 0
+        self.repeats = self.repeats_failed = self.answered = self.in_vain = 0
         self.lags, self.slow, self.late = Lags(), Stretches(), Stretches()
 
     def update(
@@ -78,9 +79,10 @@ class Traffic:
         repeats: int = 0,
         repeats_failed: int = 0,
         answered: int = 0,
+        in_vain: int = 0,
     ) -> None:
         """Take in a batch of attempts; *repeats* of them followed a failure, of which *repeats_failed* failed again."""
-        counts = repeats, repeats_failed, answered
+        counts = repeats, repeats_failed, answered, in_vain
         if min(counts) < 0:
             raise ValueError(f"expected numbers of {', '.join(NUMBERS)} ≥ 0, got {counts}")
         self.ok.update_many(ok)

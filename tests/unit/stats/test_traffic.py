@@ -57,3 +57,14 @@ def test_there_are_no_fewer_than_none():
     """Numbers below zero are a mistake of whoever counts."""
     with pytest.raises(ValueError, match="answered"):
         seen(answered=-1)
+
+
+def test_a_record_of_an_older_version_knows_of_nothing_in_vain():
+    """What was stored before it was counted has every failure repeated."""
+    record = seen(ok=[0.1] * 90, failed=[0.01] * 10, repeats=5, in_vain=5).to_dict()
+    new = Traffic.from_dict(json.loads(json.dumps(record)))
+    del record["in_vain"]
+    old = Traffic.from_dict(json.loads(json.dumps(record)))
+
+    assert (5, 0) == (new.in_vain, old.in_vain)
+    assert (0.5, 0.0) == (Model(new).in_vain, Model(old).in_vain)
