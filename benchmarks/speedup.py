@@ -1,6 +1,6 @@
 """How honest the measured speed-up is: bias and coverage of its interval, where the true speed-up is known.
 
-Each repetition draws 4,000 calls of a target whose law is known, with what each call would have taken alone, hides from
+Each repetition draws 5,000 calls of a target whose law is known, with what each call would have taken alone, hides from
 the estimator what the engine would not get to know, and asks for the speed-up.  The truth is that of 4,000,000 calls.
 Where nothing can be gained, "not measurable" is the right answer.  ``--engine`` runs calls through the engine itself
 instead, in virtual time, under a plan that is pinned; the truth is then what the target knows of all calls of all
@@ -27,7 +27,7 @@ from unbreakable.simulation.pairs import MEDIAN, MOST_KEPT, TAIL, Pairs
 from unbreakable.simulation.trial import RUN_ON
 from unbreakable.testing import virtual_time
 
-DRAWN, REPEATED, ENGINE_REPEATED, MANY = 4_000, 2_000, 40, 4_000_000
+DRAWN, REPEATED, ENGINE_REPEATED, MANY = 5_000, 2_000, 40, 4_000_000
 EXACT = 1e-6  # part that is lost in seconds of 32 bits, and in those of a clock that has run for days
 Dice = np.random.Generator
 Numbers = Any

@@ -23,8 +23,8 @@ from unbreakable.simulation.trial import RUN_ON, Running, Trial, may_be_overtake
 
 PRIMARY = "primary"
 # Of so many calls that would go another way one measures the primary one, at a place that chance decides: eleven of
-# the 4,000 that are compared, and ten are what a median takes.
-STRETCH = 363
+# the 5,000 that are compared, and ten are what a median takes.
+STRETCH = 454
 FIRST_CONTROL = 0.05  # share of the calls that do until there is a baseline
 BASELINE = 12  # calls of which it is known what the primary way would have come to, by which there is one
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from unbreakable.runtime import new_lock
 from unbreakable.simulation.speedup import PAIRED, Speedup
 
-MOST_KEPT = 4_000  # calls, the newest: 64 kB
+MOST_KEPT = 5_000  # calls, the newest: 80 kB
 LEAST = 8  # calls below which nothing is said
 STALE = 64  # an interval is reckoned anew when so small a part of the calls is new
 UNKNOWN = math.nan
@@ -17,7 +17,7 @@ MEDIAN, TAIL = 0.5, 0.99
 
 
 class Pairs:
-    """Keep the newest 4,000 calls of one job, with their baselines.
+    """Keep the newest 5,000 calls of one job, with their baselines.
 
     Seconds are kept as floats of 32 bits, whose error is a ten-millionth.  Any thread may add to it, or ask.
     """
