@@ -178,7 +178,7 @@ def widest() -> Traffic:
     for level in range(LEVELS):
         for stretches in (traffic.slow, traffic.late):
             stretches.update(level, [2**level] * 300)
-    traffic.update(repeats=1 << 40, repeats_failed=1 << 39, answered=1 << 40, left_out=1 << 39)
+    traffic.update(repeats=1 << 40, repeats_failed=1 << 39, answered=1 << 40, in_vain=1 << 40)
     return traffic
 
 
