@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from benchmarks.speedup import MEDIAN, TAIL, TRUTHS, drawn, pairs_of
 
+from unbreakable.simulation.pairs import MOST_KEPT
 from unbreakable.simulation.ratio import Interval, Paired
 
 NAN = math.nan
