@@ -188,6 +188,22 @@ def test_a_line_that_was_torn_costs_no_other(tmp_path):
     assert 2 == len({call.process for call in trace.calls})
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b'["l",1e999]', b'["c",1,1,' + b"9" * 400 + b',30,"ok",0.1]', b"[" * 100_000],
+)
+def test_a_line_that_no_number_or_depth_is_fit_for_costs_no_other(tmp_path, line):
+    """It counts as one that cannot be read, and ends in no error of Python's own."""
+    path = tmp_path / "calls"
+    with ub.record_trace(path, node := node_that()):
+        node.execute_sync()
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    trace = read_trace(path)
+
+    assert (1, 1) == (len(trace.calls), trace.broken)
+
+
 def test_who_finds_a_new_file_tells_anew_what_has_to_be_known(tmp_path):
     """Whoever has put it there: what is in the file before may be dropped."""
     path, calls = tmp_path / "calls", told_by(node_that(name="a"), node_that(name="b"))

@@ -138,7 +138,7 @@ class _Reader:
         try:
             what, *rest = json.loads(line)
             self._read(what, rest)
-        except (ValueError, TypeError, KeyError, IndexError):
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
             self.broken += 1
 
     def _read(self, what: str, rest: list[Any]) -> None:
