@@ -15,6 +15,18 @@ from unbreakable.testing import virtual_time
 SLEEP = ASYNCIO.sleep
 
 
+def lose_hope(read, *tried, given_up):
+    """Have remedies been *tried* so often in vain, as in a long outage, None for waiting; *given_up*: repeats, too."""
+    with pytest.raises(ConnectionResetError) as caught:
+        read.function()
+    experience, signature = read.node.target.experience, sign(caught.value)
+    for remedy, times in tried:
+        for _ in range(times):
+            experience.update(signature, remedy, worked=False)
+    for _ in range(20 * given_up):
+        experience.lost(signature, 0)
+
+
 @pytest.mark.parametrize("given_up", [False, True])
 @pytest.mark.parametrize("wait", [0.0, 5.0])
 def test_what_was_in_vain_during_an_outage_is_tried_by_each_probe(wait, given_up):
@@ -34,14 +46,7 @@ def test_what_was_in_vain_during_an_outage_is_tried_by_each_probe(wait, given_up
             raise ConnectionResetError
         return 7
 
-    with pytest.raises(ConnectionResetError) as caught:
-        read.function()
-    experience, signature = read.node.target.experience, sign(caught.value)
-    for remedy, times in ((reconnect, 40), (None, 1)):
-        for _ in range(times):
-            experience.update(signature, remedy, worked=False)
-    for _ in range(20 * given_up):
-        experience.lost(signature, 0)
+    lose_hope(read, (reconnect, 40), (None, 1), given_up=given_up)
 
     ends = []
     with virtual_time(seed=1) as clock:
@@ -75,13 +80,7 @@ def test_a_probe_that_may_wait_for_the_next_rest_mends_what_it_can_before(given_
             raise ConnectionResetError
         return 7
 
-    with pytest.raises(ConnectionResetError) as caught:
-        read.function()
-    experience, signature = read.node.target.experience, sign(caught.value)
-    for _ in range(40):
-        experience.update(signature, read.node.remedies[0], worked=False)
-    for _ in range(20 * given_up):
-        experience.lost(signature, 0)
+    lose_hope(read, (read.node.remedies[0], 40), given_up=given_up)
 
     with virtual_time(seed=1) as clock:
         ends = []

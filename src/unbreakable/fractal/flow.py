@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from unbreakable.errors import Kind
 from unbreakable.events import LimitChanged, SheddingBegan, SheddingEnded
 from unbreakable.fractal.pile import taken
 from unbreakable.outcome import Failure
@@ -14,6 +13,7 @@ from unbreakable.policies import AdaptiveLimit, Plan
 from unbreakable.policies.breaker import is_answer
 from unbreakable.policies.full import Serving, is_late, says_full
 from unbreakable.policies.limiter import Change, Limiter
+from unbreakable.policies.nos import speaks_of_no_trouble
 from unbreakable.policies.priority import Priority
 from unbreakable.policies.shedding import Shedding
 from unbreakable.runtime import Gate, new_lock
@@ -60,18 +60,18 @@ class Flow:
                 change = self._look(limiter, now)
         self._tell(node, change, now)
 
-    def failed(self, node: Any, failure: Failure, now: float, *, left_out: bool = False) -> None:
+    def failed(self, node: Any, failure: Failure, now: float, *, told_no: bool = False) -> None:
         """Take an attempt that failed: refused as too much, not answered in time, or else no word on how much it takes.
 
         Quick failures are no health to a limit, whose target they may cost less than an answer would; a throttle asks
-        whether they were taken in, and they were.  A no, such as a 404, was in flight until it came, as was what
-        ``Retry.on`` has *left_out*; and both prove that the target is back.
+        whether they were taken in, and they were.  Who is *told_no*, as by a 404 or by what
+        ``Retry.on`` leaves out, was in flight until then; and it proves that the target is back.
         """
         late, answered = is_late(failure), is_answer(failure)
         too_much = late or says_full(failure)
-        was_in_flight = too_much or answered or left_out
+        was_in_flight = too_much or answered or told_no
         with self.lock:
-            self.answers += answered or (left_out and not too_much and failure.kind is Kind.UNKNOWN)
+            self.answers += answered or (told_no and speaks_of_no_trouble(failure))
         if not was_in_flight and (self.shedding is None or failure.refused):
             return
         self.pour(node, now)

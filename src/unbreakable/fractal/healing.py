@@ -288,7 +288,7 @@ def diagnose(ctx: Context, failure: Failure) -> Failure:
         ctx.target.take_no(failure)
     flow = ctx.target.flow
     if flow is not None and ctx.laggard is None and not is_refused_inside(failure, ctx):
-        flow.failed(ctx.node, failure, ctx.runtime.now(), left_out=told_no)
+        flow.failed(ctx.node, failure, ctx.runtime.now(), told_no=told_no)
     heed(ctx, failure, told_no=told_no)
     book.trouble = in_one_line(failure.error)
     book.tell(in_words(failure))

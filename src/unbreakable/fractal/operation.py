@@ -25,6 +25,7 @@ POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR
 ANY = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+_generators: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
 class NoWork:
@@ -209,8 +210,17 @@ def qualified_name(function: Any) -> str:
 
 
 def is_generator(function: Any) -> bool:
-    """Return whether calling *function* gives a generator of either colour."""
-    return gives_generator(function_of(function)) or is_async_generator(function)
+    """Return whether calling *function* gives a generator of either colour; an engine asks at each call."""
+    found = function_of(function)
+    found = getattr(found, "__func__", found)  # of a bound method, which is made anew each time
+    try:
+        return _generators[found]
+    except (KeyError, TypeError):
+        pass
+    gives = gives_generator(found) or gives_async_generator(found)
+    with contextlib.suppress(TypeError):
+        _generators[found] = gives
+    return gives
 
 
 def is_async_generator(function: Any) -> bool:

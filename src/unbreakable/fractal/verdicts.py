@@ -74,12 +74,16 @@ def blame(ctx: Context, episode: Episode) -> None:
     """
     experience = ctx.target.experience
     for signature, mended, through, seconds in () if ctx.is_unwanted() else episode.open:
-        mends_for_all = mended is not None and through and mended.turns is None and not mended.changes_call
-        if mended is not None and mends_for_all and experience.is_known_to_work(signature, mended):
+        if mended is not None and through and mends_for_all(mended) and experience.is_known_to_work(signature, mended):
             owe(ctx, signature, mended)
         elif mended is None or not through or mended.turn.is_unjudged(through):
             experience.blame(signature, mended, seconds)
             ctx.emit(RemedyConfirmed, remedy=name_of(mended), signature=signature, worked=False)
+
+
+def mends_for_all(remedy: Remedy) -> bool:
+    """Return whether what *remedy* has mended is mended for every call: not for one, nor for those of one instance."""
+    return remedy.turns is None and not remedy.changes_call
 
 
 def owe(ctx: Context, signature: str, mended: Remedy | None) -> None:

@@ -41,6 +41,11 @@ def was_asked(failure: Failure) -> bool:
     return not (failure.cut or failure.refused or is_a(failure.error, ValidationFailed))
 
 
+def speaks_of_no_trouble(no: Failure) -> bool:
+    """Return whether a *no* says nothing against its target, as a 500 does that ``Retry.on`` leaves out."""
+    return is_answer(no) or no.kind is Kind.UNKNOWN
+
+
 # ── in a race ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -69,8 +74,7 @@ def is_last_word(failure: Failure, ctx: Context) -> bool:
 
     What ``Retry.on`` leaves out is one unless it says of itself that the target is in trouble, as a 500 does.
     """
-    is_one = ctx.plan.effects == READS and ctx.race is None and is_told_no(failure, ctx)
-    return is_one and (is_answer(failure) or failure.kind is Kind.UNKNOWN)
+    return ctx.plan.effects == READS and ctx.race is None and is_told_no(failure, ctx) and speaks_of_no_trouble(failure)
 
 
 def grace(ctx: Context) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from unbreakable.fractal import FractalNode, Memory, Remedy
 from unbreakable.fractal.belonging import close_unheld
 from unbreakable.fractal.heart import HasNode, known_heart
-from unbreakable.fractal.operation import NO_GENERATOR
+from unbreakable.fractal.operation import NO_GENERATOR, is_generator
 from unbreakable.fractal.settings import settle
 from unbreakable.fractal.survey import counts_of
 from unbreakable.fractal.target import Target
@@ -344,25 +343,18 @@ def _check_key(key: Any) -> None:
         raise refuse("key", "hashable, such as a text or a tuple", key) from None
 
 
-def _gives_items(function: Any) -> bool:
-    """Return whether *function* is a generator's; it is asked at each call, so its code is looked at, and no more."""
-    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
-    items = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-    return isinstance(flags, int) and bool(flags & items) and not flags & inspect.CO_ITERABLE_COROUTINE
-
-
 def _checked_ways(operation: Any, alternatives: Any) -> dict[str, Callable[..., Any]]:
     if not callable(operation):
         raise refuse("operation", "a function that takes the context or nothing", operation)
     if not (alternatives is None or isinstance(alternatives, Mapping)):
         raise refuse("alternatives", 'a dictionary of functions such as {"replica": ask_replica}', alternatives)
-    if _gives_items(operation):
+    if is_generator(operation):
         raise refuse("operation", NO_GENERATOR, operation)
     for name, way in (alternatives or {}).items():
         if not isinstance(name, str) or not name or name == PRIMARY:
             raise refuse("alternatives", f'keyed by names other than "{PRIMARY}", which is the operation itself', name)
         if not callable(way):
             raise refuse(f"alternatives[{name!r}]", "a function that takes the context or nothing", way)
-        if _gives_items(way):
+        if is_generator(way):
             raise refuse(f"alternatives[{name!r}]", NO_GENERATOR, way)
     return {PRIMARY: operation, **(alternatives or {})}

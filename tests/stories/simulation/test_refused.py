@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -19,6 +20,14 @@ async def pages() -> AsyncIterator[int]:
     yield 1
 
 
+class Source:
+    def __call__(self) -> Iterator[int]:
+        yield 1
+
+    def rows(self) -> Iterator[int]:
+        yield 1
+
+
 def seven() -> int:
     return 7
 
@@ -32,7 +41,7 @@ def test_strategies_of_one_name_are_refused(own):
         ub.QuantumSimulationEngine(strategies=[ub.Strategy(name, retry=ub.Retry(9)) for name in own])
 
 
-@pytest.mark.parametrize("items", [rows, pages])
+@pytest.mark.parametrize("items", [rows, pages, functools.partial(rows), Source(), Source().rows])
 def test_generators_are_refused(items):
     """Calling one does nothing: what fails later would be told as a success."""
     engine, wanted = ub.QuantumSimulationEngine(), "must be a function that returns: calling a generator does nothing"

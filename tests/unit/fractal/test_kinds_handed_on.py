@@ -7,21 +7,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from tests.unit.fractal.answers import Answer, Ours
 
 import unbreakable as ub
 from unbreakable.errors import Kind
 from unbreakable.fractal.signature import classify, told_of
 from unbreakable.testing import virtual_time
-
-
-class Answer(Exception):
-    def __init__(self, status, **headers):
-        super().__init__(f"HTTP {status}")
-        self.status_code, self.headers = status, headers
-
-
-class Ours(Exception):
-    pass
 
 
 def raised(how, error):

@@ -6,6 +6,7 @@ httpx raises a redirect in ``raise_for_status()``; urllib raises a 304, and a 30
 from __future__ import annotations
 
 import pytest
+from tests.unit.fractal.answers import Answer, Ours
 
 import unbreakable as ub
 from unbreakable.errors import Kind
@@ -13,16 +14,6 @@ from unbreakable.fractal.signature import classify
 from unbreakable.testing import virtual_time
 
 REDIRECTS = (300, 301, 302, 303, 304, 307, 308, 399)
-
-
-class Answer(Exception):
-    def __init__(self, status, **headers):
-        super().__init__(f"HTTP {status}")
-        self.status_code, self.headers = status, headers
-
-
-class Ours(Exception):
-    pass
 
 
 def answering(status, **options):
