@@ -30,7 +30,7 @@ async def compare(settings: Settings, state: State, stream: TextIO, *, resume: b
         state.begin(settings)
     busy = await slowdown()
     if busy > 1.0:
-        stream.write(f"this machine is busy with other things: customers come {busy:.1f} times slower\n")
+        stream.write(f"this machine is slow or busy: customers come {busy:.1f} times slower\n")
     unprotected = state.unprotected() or await _unprotected(settings, state, stream, busy)
     state.keep_unprotected(unprotected)
     half = await _protected(settings, state, stream, busy)

@@ -11,6 +11,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.nodes import AdaptiveTransport, APINode
+from unbreakable.nodes.http.request import joined
 from unbreakable.testing import virtual_time
 
 
@@ -73,6 +74,19 @@ def test_a_path_that_leaves_the_endpoint_is_refused(path):
 def test_dots_that_stay_below_the_endpoint_are_sent(path):
     """A path may have dots in it, and even climb where it came from."""
     assert api().make_request_sync(path=path)["url"].startswith("https://api.test/v1")
+
+
+def test_addresses_are_remembered_within_bounds():
+    """Few addresses are taken apart once, many do not pile up, and long ones are not kept at all."""
+    node = api()
+    for path in ("/a", "/a", *(f"/orders/{number}" for number in range(2_000)), "/" + 60_000 * "x"):
+        assert node.make_request_sync(path=path)["url"] == f"https://api.test/v1{path}"
+    kept = joined.cache_info()
+    assert kept.hits >= 1
+    assert kept.currsize <= kept.maxsize == 1024
+    misses = kept.misses
+    node.make_request_sync(path="/" + 300 * "x")
+    assert joined.cache_info().misses == misses
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

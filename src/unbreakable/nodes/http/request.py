@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import string
@@ -18,6 +19,7 @@ from unbreakable.outcome import in_one_line
 
 IN_THE_QUERY = ("GET", "HEAD", "DELETE")
 SLASH = re.compile(r"[/\\]")
+LONG = 256  # characters of a path; longer ones are not remembered
 NAME_MARKS = frozenset(f"!#$%&'*+-.^_`|~{string.ascii_letters}{string.digits}")
 
 
@@ -90,20 +92,27 @@ def body(method: str, data: Any) -> tuple[bytes | None, Mapping[str, Any] | None
 
 def address(endpoint: str, path: Any, query: Any, params: Any) -> httpx2.URL:
     """Return the address of *path* below *endpoint*, whose host it cannot change, with everything asked for."""
-    url = httpx2.URL(endpoint)
     if not isinstance(path, str) or "://" in path.partition("?")[0]:
         raise ValidationFailed(f"path must be below the endpoint, such as '/search', not {path!r}")
     place, _, asked = path.partition("?")
-    if leaves(place):
-        raise ValidationFailed(f"path must stay below the endpoint, which its '..' would leave: {path!r:.200}")
-    if place:
-        below = httpx2.URL("/" + place.lstrip("/")).raw_path
-        stem, mark, standing = url.raw_path.partition(b"?")
-        url = url.copy_with(raw_path=stem.rstrip(b"/") + below + mark + standing)
+    url = joined(endpoint, place) if len(place) <= LONG else joined.__wrapped__(endpoint, place)
     for more in (asked, query, params):
         if more:
             url = url.copy_merge_params(more)
     return url
+
+
+@functools.lru_cache(maxsize=1024)  # taking addresses apart was an eighth of what a request costs
+def joined(endpoint: str, place: str) -> httpx2.URL:
+    """Return the address of *place* below *endpoint*; raise ValidationFailed if it is not below it."""
+    url = httpx2.URL(endpoint)
+    if leaves(place):
+        raise ValidationFailed(f"path must stay below the endpoint, which its '..' would leave: {place!r:.200}")
+    if not place:
+        return url
+    below = httpx2.URL("/" + place.lstrip("/")).raw_path
+    stem, mark, standing = url.raw_path.partition(b"?")
+    return url.copy_with(raw_path=stem.rstrip(b"/") + below + mark + standing)
 
 
 def leaves(place: str) -> bool:
