@@ -62,6 +62,17 @@ def in_words(value: object) -> str:
         return f"<a {type(value).__name__} that cannot be shown>"
 
 
+def on_a_line(text: str) -> str:
+    r"""Return *text* with what would move a terminal's cursor, or change its colours, shown as what it is.
+
+    >>> print(on_a_line("Flüge \x1b[31m"))
+    Flüge \x1b[31m
+    """
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)
+
+
 def in_brief(value: object) -> str:
     """Return the ``repr`` of *value* in a few words, however large it is.
 

@@ -27,9 +27,8 @@ MOST_CAUSES = 20  # that are asked whether they leave a doubt: more is a loop or
 
 def checked(effects: str) -> Effects:
     """Return *effects* if it is one of the four words."""
-    for word in get_args(Effects):
-        if effects == word:
-            return word  # type: ignore[no-any-return]
+    if isinstance(effects, str) and effects in get_args(Effects):
+        return effects  # type: ignore[return-value]
     raise refuse("effects", f"one of {', '.join(map(repr, get_args(Effects)))}", effects)
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from unbreakable.plain import on_a_line
 from unbreakable.record import Record
 from unbreakable.simulation.score import ScoreWeights, exchange_rates
 from unbreakable.simulation.weigh import Universe
@@ -63,7 +64,7 @@ class Decision(Record):
 
     def _title(self) -> str:
         seen = "a guess: nothing was learned yet" if self.model_age is None else f"{self.observations} attempts"
-        return f"{self.target}: {self.winner}, from {seen}"
+        return on_a_line(f"{self.target}: {self.winner}, from {seen}")
 
 
 def _cells(universe: Universe) -> tuple[str, ...]:
@@ -74,7 +75,7 @@ def _cells(universe: Universe) -> tuple[str, ...]:
         success += f" ({guess.low.success:.2%} to {guess.high.success:.2%})"
         p99 += f" ({_time(guess.low.p99)} to {_time(guess.high.p99)})"
     shares = success, _time(guess.p50), p99, f"{guess.load:.3f}"
-    return universe.strategy, *(f"{score:.1f}" for score in scores), *shares, universe.why
+    return on_a_line(universe.strategy), *(f"{score:.1f}" for score in scores), *shares, on_a_line(universe.why)
 
 
 def _time(seconds: float) -> str:

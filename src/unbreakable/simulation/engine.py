@@ -17,7 +17,7 @@ from unbreakable.fractal.target import Target
 from unbreakable.outcome import Success
 from unbreakable.policies import Strategy, check
 from unbreakable.policies.check import refuse
-from unbreakable.policies.effects import Effects
+from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.strategy import NAMES
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, is_async, new_lock, run_blocking
 from unbreakable.simulation.chooser import Rules, Simulating
@@ -174,8 +174,10 @@ class QuantumSimulationEngine(Closing):
     ) -> tuple[FractalNode, Order]:
         """Return the node, and what it runs; ConfigurationError for what cannot be run."""
         ways = _checked_ways(operation, alternatives)
-        check_race(race, effects)
+        check_race(race, checked(effects))
         _check_key(key)
+        if not (name is None or isinstance(name, str)):
+            raise refuse("name", "a word", name)
         node, job = self._job(identity_of(operation) if name is None else name, effects)
         return node, Order(job, ways, key, race=bool(race))
 

@@ -10,7 +10,7 @@ from unbreakable.outcome import Result
 from unbreakable.policies import Context, Hedge, Inner
 from unbreakable.policies.check import refuse
 from unbreakable.policies.circuit import State
-from unbreakable.policies.effects import checked
+from unbreakable.policies.effects import Effects
 from unbreakable.simulation.leftovers import Leftovers
 from unbreakable.simulation.select import outlasted
 
@@ -90,11 +90,11 @@ class Left(Leftovers[Race]):
             self.drop(race)
 
 
-def check_race(race: object, effects: Any) -> None:
+def check_race(race: object, effects: Effects) -> None:
     """Refuse to race what may have effects: both copies are executed."""
     if not isinstance(race, bool):
         raise refuse("race", "True or False", race)
-    if race and checked(effects) != "none":
+    if race and effects != "none":
         raise ConfigurationError(
             f'race must be False with effects="{effects}": both copies of a race are executed, which only '
             'effects="none" says is harmless. Declare that, if it only reads; else leave race out: the best way is '

@@ -21,6 +21,7 @@ HEADROOM = 0.25  # share of extra requests that a target is thought to bear
 OF_P50, OF_P90, OF_P99 = 0.4, 0.2, 0.4  # what each weighs in the score of time
 TENFOLD = 50.0  # points of it for being ten times as fast
 SURELY = 10**9  # observations: then what they cannot show counts no more
+MOST_WEIGHT = 1e300  # of all together: times a score that is still a number
 NINES = 4.0  # of success that count as perfect
 
 
@@ -34,8 +35,8 @@ class ScoreWeights(Preset):
     def __post_init__(self) -> None:
         for name in ("time", "quality", "risk"):
             check.amount(f"ScoreWeights.{name}", getattr(self, name))
-        if self.time + self.quality + self.risk <= 0:
-            raise refuse("ScoreWeights", "weights of which one is more than 0", self)
+        if not 0 < self.time + self.quality + self.risk <= MOST_WEIGHT:
+            raise refuse("ScoreWeights", f"weights of which one is more than 0, {MOST_WEIGHT:g} in all at most", self)
 
 
 class Scores(NamedTuple):

@@ -53,3 +53,40 @@ def test_generators_are_refused(items):
     with pytest.raises(ConfigurationError, match=rf"alternatives\['other'\] {wanted}"):
         engine.execute_quantum_sync(seven, alternatives={"other": items})
     assert 0 == engine.get_quantum_stats().total_executions
+
+
+class Odd:
+    """Be a word that cannot be compared."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize("word", [[], {}, Odd(), b"none"])
+@pytest.mark.parametrize("what", ["effects", "name"])
+def test_what_is_no_word_is_refused_in_words(what, word):
+    """Be it a list, or what cannot even be compared with the four."""
+    with pytest.raises(ConfigurationError, match=f"{what} must be"):
+        ub.QuantumSimulationEngine().execute_quantum_sync(seven, **{what: word})
+
+
+@pytest.mark.parametrize("large", [1e308, 1e306])
+def test_weights_whose_sum_is_no_number_to_reckon_with_are_refused(large):
+    """They would have made every score infinite, or none."""
+    with pytest.raises(ConfigurationError, match="ScoreWeights must be weights"):
+        ub.ScoreWeights(time=large, quality=large, risk=large)
+
+
+def test_names_in_a_decision_do_nothing_to_the_terminal():
+    """Escape codes and line ends are shown as what they are: a name may be a stranger's."""
+    evil = "\x1b[2J\r\nx\x9b"
+    engine = ub.QuantumSimulationEngine(8, strategies=[ub.Strategy(f"my{evil}", retry=ub.Retry(6))])
+    decision = engine.simulate(f"flüge{evil}")
+
+    for text in (decision.explain(), decision._repr_html_()):
+        assert [] == [mark for mark in text if not mark.isprintable() and mark != "\n"]
+        assert "my\\x1b[2J\\r\\nx\\x9b" in text
+        assert "flüge\\x1b[2J\\r\\nx\\x9b" in text
+    assert len(decision.explain().splitlines()) == 3 + len(decision.universes)

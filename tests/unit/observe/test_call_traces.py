@@ -255,6 +255,22 @@ def test_flipped_bytes_are_told_or_cost_their_line(tmp_path):
         assert 19 <= found <= 22
 
 
+@pytest.mark.parametrize("seconds", [1e300, 1e12])
+def test_seconds_that_no_clock_has_told_cost_their_line(tmp_path, seconds):
+    """A replay would wait for that moment, and the library's clock stay there for as long as the process lives."""
+    path, node = tmp_path / "calls", node_that()
+    with ub.record_trace(path, node):
+        node.execute_sync()
+        node.execute_sync()
+    lines = path.read_text().splitlines()
+    kind, settings, target, began, *rest, took = json.loads(lines[-1])
+    for damaged in ([seconds, *rest, took], [began, *rest, seconds]):
+        path.write_text("\n".join([*lines[:-1], json.dumps([kind, settings, target, *damaged])]))
+        trace = read_trace(path)
+
+        assert (1, 1) == (len(trace.calls), trace.broken)
+
+
 @pytest.mark.real
 def test_who_is_killed_leaves_what_he_has_written(tmp_path):
     """By kill -9, in the middle of calls: all but the last second is there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from unbreakable.observe.calls.file import check_header, old_of
 from unbreakable.observe.calls.lines import CUT, FLAGS
 
 LOOKS = 5  # at a file that is moved while it is read
+MOST_SECONDS = 1e10  # the year 2286: a replay that waited for longer would have no clock left to tell moments by
 FEW_BROKEN, MOST_BROKEN = 3, 0.1  # lines, and share of them: crashes tear few
 
 
@@ -182,9 +182,9 @@ class _Reader:
 
 
 def _seconds(value: float) -> float:
-    """Return *value*, a number of seconds; raise ValueError for what is none."""
+    """Return *value*, a number of seconds; raise ValueError for what is none, or more than any clock has told."""
     seconds = float(value)
-    if not 0.0 <= seconds < math.inf:
+    if not 0.0 <= seconds < MOST_SECONDS:
         raise ValueError(value)
     return seconds
 
