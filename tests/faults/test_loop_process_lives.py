@@ -34,7 +34,7 @@ def test_the_operation_finds_its_context_and_keeps_its_state_in_one_process(engi
     assert [["1", "0", "1"], ["2", "1", "2"], ["3", "2", "3"]] == [each[1:4] for each in told]
     assert 1 == len({pid for pid, *_ in told})
     assert 3 == len({key for *_, key in told})
-    assert all(key.startswith("work-") for *_, key in told)
+    assert all(key.startswith("work/") for *_, key in told)
 
 
 def test_nobody_else_on_the_event_loop_is_held_up(engine, operations, notes):

@@ -1,24 +1,37 @@
-"""What a loop does next: run, wait or end.
+"""What a loop does next: run, wait or end; and what becomes of the ticks that it does not run.
 
 Wishes (pause, resume, trigger, stop) may come from any thread at any moment; the loop itself asks ``decide`` before
-each step.  The rules, first match wins:
+each step, and says ``ended`` after each iteration.  The rules, first match wins:
 
     stop wished, or all iterations done      End
     trigger wished                           Run now, outside the grid; also when paused
     paused                                   Wait until something is wished; ticks meanwhile are skipped
-    the next tick is due                     Run the latest tick that is due
+    the loop rests                           Wait until it has rested
+    a tick waits for its turn, or is due     Run the first of these
     otherwise                                Wait until the next tick
 
-The next tick is the first of the grid that lies after the rest of a loop that fails; a trigger is not held up by it.
+Ticks that come due while an iteration is in progress are the business of *overlap*; those that had come due when
+nobody was awake, on a suspended machine or a blocked event loop, are that of *missed*, but for the latest of them,
+which runs late.  The ticks of the rest of a loop that fails are skipped; a trigger is not held up by it.
 """
 
 from __future__ import annotations
 
+import copy
 import math
+from collections import deque
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from unbreakable.loops.schedule import Schedule, Tick
+from unbreakable.loops.ledger import Book, Fate, Ledger
+from unbreakable.loops.schedule import EARLY, Schedule, Tick
+from unbreakable.runtime import new_lock
+
+MOST_WAITING = 1_000  # ticks
+RESTED = "the loop was failing, and rested"
+
+Overlap: TypeAlias = Literal["skip", "buffer_one", "buffer_all"]
+Missed: TypeAlias = Literal["skip", "run_once_now", "replay_all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +59,38 @@ Decision: TypeAlias = Run | Wait | End
 
 
 class Control:
-    """Decide what one run of a loop, from its start to its end, does next.
+    """Decide what one run of a loop, from its start to its end, does next, and keep *book* of all of its ticks.
 
     *most* is the number of iterations allowed, ``math.inf`` for ever.  ``news`` is True when something was wished after
     the latest decision, which then is out of date.
     """
 
-    __slots__ = ("left", "news", "number", "paused", "rests_until", "schedule", "stopping", "triggered", "upcoming")
+    __slots__ = (
+        *("at_work", "book", "is_over", "left", "lock", "missed", "news", "number", "overlap", "paused", "rests_until"),
+        *("schedule", "seen", "stopping", "triggered", "waiting", "was_paused", "works"),
+    )
 
-    def __init__(self, schedule: Schedule, most: float, *, paused: bool = False) -> None:
-        self.schedule = schedule
+    def __init__(
+        self,
+        schedule: Schedule,
+        most: float,
+        book: Book | None = None,
+        *,
+        paused: bool = False,
+        overlap: Overlap = "skip",
+        missed: Missed = "skip",
+    ) -> None:
+        self.schedule, self.overlap, self.missed = schedule, overlap, missed
         self.left = most
-        self.paused = paused
-        self.stopping = False
-        self.triggered = False
-        self.news = False
-        self.number = -1
+        self.book = Book() if book is None else book
+        self.paused = self.was_paused = paused
+        self.stopping = self.triggered = self.news = self.works = self.is_over = False
         self.rests_until = -math.inf
-        self.upcoming: Tick | None = schedule.first()
+        self.number = -1  #: of the latest tick that was run
+        self.seen = 0  #: the first tick that is not due yet, as far as anybody has looked
+        self.waiting: deque[int] = deque()  #: ticks that are due, and have their turn one after the other
+        self.at_work: Tick | None = None
+        self.lock = new_lock()
 
     # ── wishes: the wish first, then the news of it ──────────────────────────────────────────────────────────────────
 
@@ -82,42 +109,147 @@ class Control:
         self.triggered = True
         self.news = True
 
-    def rest(self, until: float) -> None:
-        """Skip the ticks before the moment *until*, as of the iteration that has just ended."""
-        self.rests_until = until
-
     # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def decide(self, now: float) -> Decision:
         """Return what to do at *now*; a Run is taken as begun."""
         self.news = False
-        if self.stopping or self.left <= 0:
-            return End(finished=not self.stopping)
-        if self.triggered:
-            self.triggered = False
-            return self._run(None)
-        if self.paused:
-            self.upcoming = None
-            return Wait(math.inf)
-        tick = self.next_tick(now)
-        if not tick.is_due(now):
-            self.upcoming = tick
-            return Wait(tick.nominal - now)
-        return self._run(self.schedule.late(tick, now))
+        with self.lock:
+            self._look(now)
+            if self.stopping or self.left <= 0:
+                self._drop("the loop ended first")
+                return End(finished=not self.stopping)
+            if self.triggered:
+                self.triggered = False
+                return self._run(None)
+            if self.paused:
+                return Wait(math.inf)
+            if self._rests(now) or not (self.waiting or self.schedule.is_endless_run):
+                return Wait(max(0.0, self.next_moment(now) - now))
+            return self._run(self._next_waiting(now))
 
-    def next_tick(self, now: float) -> Tick:
-        """Return the tick that is waited for, or would be."""
-        return self.upcoming or self.schedule.after(self.number, max(now, self.rests_until))
+    def ended(self, fate: Fate, now: float, *, reason: str = "", rests_until: float = -math.inf) -> None:
+        """Note how the iteration in progress ended, and that ticks before *rests_until* are to be skipped."""
+        with self.lock:
+            self._look(now)
+            tick, self.at_work, self.works = self.at_work, None, False
+            self.rests_until = rests_until
+            if tick is not None:
+                self.book.note(tick.epoch, tick.number, tick.number + 1, fate, reason)
+
+    def close(self, now: float) -> None:
+        """Note that the loop has ended, whatever it was at."""
+        if self.works:
+            self.ended(Fate.INTERRUPTED, now, reason="the loop was ended")
+        with self.lock:
+            self._drop("the loop ended first")
+            self.is_over = True
+
+    # ── as others see it ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def next_moment(self, now: float) -> float:
+        """Return when the next iteration is to begin, as far as one can know: *now* if a tick waits for its turn."""
+        if self.waiting or self.schedule.is_endless_run:
+            return max(now, self.rests_until)
+        return self.schedule.moment(max(self.seen, self.schedule.before(max(now, self.rests_until))))
+
+    def ledger(self, now: float) -> Ledger:
+        """Return what became of all ticks up to *now*."""
+        seen = self._as_of(now)
+        return seen.book.ledger(len(seen.waiting) + (seen.at_work is not None))
+
+    def explain(self, number: int, now: float) -> str:
+        """Say what became of tick *number*, and why."""
+        seen = self._as_of(now)
+        if number >= seen.seen:
+            return f"tick {number} has not come yet"
+        if number in seen.waiting:
+            return f"tick {number} waits for its turn"
+        if seen.at_work is not None and number == seen.at_work.number:
+            return f"tick {number} is at work"
+        stretch = seen.book.find(self.schedule.epoch, number)
+        return f"tick {number} is too long ago" if stretch is None else f"tick {number}: {stretch.text}"
+
+    def _as_of(self, now: float) -> Control:
+        """Return what this would be, had it looked at the ticks *now*."""
+        with self.lock:
+            seen = copy.copy(self)
+            seen.book, seen.waiting = self.book.copy(), self.waiting.copy()
+        if not self.is_over:
+            seen._look(now)  # noqa: SLF001 - one of us
+        return seen
 
     @property
     def is_restless(self) -> bool:
         """Whether the next iteration may follow without a wait."""
-        return self.triggered or self.schedule.is_endless_run
+        return self.triggered or self.schedule.is_endless_run or bool(self.waiting)
+
+    # ── ticks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _look(self, now: float) -> None:
+        """Decide about the ticks that have come due since somebody has last looked."""
+        paused, self.was_paused = self.was_paused, self.paused
+        if self.schedule.is_endless_run:
+            return
+        if paused or (self.paused and not self.works):
+            self._pass_over(self.schedule.before(now), Fate.PAUSED, "the loop was paused")
+        elif self.works:
+            self._overlap(self.schedule.before(now))
+        elif self._rests(now):
+            self._pass_over(self.schedule.due(now), Fate.BACKED_OFF, RESTED)
+        else:
+            self._pass_over(self.schedule.before(self.rests_until), Fate.BACKED_OFF, RESTED)
+        if not (self.paused or self.works or self._rests(now)):
+            self._late(self.schedule.due(now))
+
+    def _rests(self, now: float) -> bool:
+        return now < self.rests_until - EARLY
+
+    def _pass_over(self, upto: int, fate: Fate, reason: str) -> None:
+        """Let the ticks before number *upto* end in *fate*."""
+        self.book.note(self.schedule.epoch, self.seen, upto, fate, reason)
+        self.seen = max(self.seen, upto)
+
+    def _queue(self, upto: int) -> None:
+        """Let the ticks before number *upto* wait for their turn."""
+        self.waiting.extend(range(self.seen, upto))
+        self.seen = max(self.seen, upto)
+
+    def _overlap(self, upto: int) -> None:
+        """Do with the ticks before number *upto*, which came due during an iteration, what *overlap* says."""
+        if upto <= self.seen:
+            return
+        room = {"skip": 0, "buffer_one": 1, "buffer_all": MOST_WAITING}[self.overlap] - len(self.waiting)
+        self._queue(min(upto, self.seen + max(0, room)))
+        if self.overlap == "buffer_all":
+            self._pass_over(upto, Fate.DROPPED, f"{MOST_WAITING:,} others waited for their turn")
+        else:
+            whose = "an iteration" if self.at_work is None else f"that of tick {self.at_work.number}"
+            self._pass_over(upto, Fate.SKIPPED_OVERLAP, f"{whose} was in progress")
+
+    def _late(self, upto: int) -> None:
+        """Let the latest tick before number *upto* have its turn, and those before it what *missed* says."""
+        if upto <= self.seen:
+            return
+        kept = MOST_WAITING - len(self.waiting) if self.missed == "replay_all" else 1
+        self._pass_over(max(self.seen, upto - max(1, kept)), Fate.SKIPPED_MISSED, "nobody was awake at the time")
+        self._queue(upto)
+
+    def _next_waiting(self, now: float) -> Tick:
+        if self.schedule.is_endless_run:
+            self._queue(self.seen + 1)
+        number = self.waiting.popleft()
+        return self.schedule.tick(number, now, missed=number - self.number - 1)
 
     def _run(self, tick: Tick | None) -> Run:
         # From here on the next tick is a matter of arithmetic: nothing that the work does can lose it.
-        self.upcoming = None
         self.left -= 1
+        self.works, self.at_work = True, tick
         if tick is not None:
             self.number = tick.number
         return Run(tick)
+
+    def _drop(self, reason: str) -> None:
+        while self.waiting:
+            number = self.waiting.popleft()
+            self.book.note(self.schedule.epoch, number, number + 1, Fate.DROPPED, reason)

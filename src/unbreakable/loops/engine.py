@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import Operation, qualified_name
+from unbreakable.loops.control import Missed, Overlap
 from unbreakable.loops.ending import end, end_sync
 from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
 from unbreakable.loops.loop import QuantumLoop
 from unbreakable.loops.status import EngineStatus, LoopState
+from unbreakable.loops.timing import timing
 from unbreakable.loops.work import Work
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
@@ -26,7 +28,7 @@ from unbreakable.storage.turn import refuse_to_wait
 # How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
 LOOK_AGAIN = 0.1
 
-ONLY = {"schedule": None, "overlap": "skip", "missed": "skip", "jitter": 0.0, "durability": "none"}
+ONLY = {"schedule": None, "durability": "none"}
 
 
 class QuantumLoopEngine(Closing):
@@ -60,8 +62,8 @@ class QuantumLoopEngine(Closing):
         quantum_mode: bool = True,
         effects: Effects = "unknown",
         deadline: float | None = None,
-        overlap: Literal["skip"] = "skip",
-        missed: Literal["skip"] = "skip",
+        overlap: Overlap = "skip",
+        missed: Missed = "skip",
         jitter: float = 0.0,
         isolation: Isolation = "inline",
         durability: Literal["none"] = "none",
@@ -90,13 +92,17 @@ class QuantumLoopEngine(Closing):
         has three execution paths, each with its own learned settings and worker, and goes from one that fails to the
         next.  In survival mode *on_survival*, if given, takes turns with probes of the operation.
 
-        *schedule*, *overlap*, *missed*, *jitter* and *durability* have one value each as yet.
+        A tick that comes due while an iteration is in progress is skipped, or, by *overlap*, waits for its turn: one of
+        them ("buffer_one"), or up to 1,000 ("buffer_all").  Ticks that came due when nobody was awake (the machine was
+        suspended, the event loop blocked) are *missed*, but for the latest, which runs late: "skip" and "run_once_now"
+        do no more, "replay_all" runs the latest 1,000 of them one after the other.  Each tick is later than its place
+        on the grid by its own share of *jitter* seconds, always the same for the same name and number.
+
+        *schedule* and *durability* have one value each as yet.
         Raises ConfigurationError, which names the setting, what was expected and what was found.
         """
-        _refuse_what_is_not_offered(
-            schedule=schedule, overlap=overlap, missed=missed, jitter=jitter, durability=durability
-        )
-        check.seconds("interval", interval)
+        _refuse_what_is_not_offered(schedule=schedule, durability=durability)
+        when = timing(interval, jitter, overlap, missed)
         if not isinstance(quantum_mode, bool):
             raise refuse("quantum_mode", "True or False", quantum_mode)
         name = self._free_name(operation) if name is None else self._checked_name(name)
@@ -107,7 +113,7 @@ class QuantumLoopEngine(Closing):
         loop = QuantumLoop(
             Work(operation, node, interval, isolation=isolation, quantum_mode=quantum_mode, on_survival=on_survival),
             name=name,
-            interval=float(interval),
+            timing=when,
             max_iterations=checked_iterations(max_iterations),
             ended=self._tell,
             let_go=self._let_go,

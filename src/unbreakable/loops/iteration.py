@@ -7,6 +7,7 @@ from typing import Any
 from unbreakable.fractal.remedies import WAIT
 from unbreakable.loops.schedule import Tick
 from unbreakable.policies import Context
+from unbreakable.policies.naming import Title
 
 
 class Iteration:
@@ -25,6 +26,8 @@ class Iteration:
     def enter(self, ctx: Context) -> Context:
         """Let *ctx*, of an attempt that begins, say which iteration it belongs to."""
         ctx.tick, ctx.iteration, ctx.state = self.tick, self.number, self.state
+        if self.tick is not None:
+            ctx.title = Title(self.tick.id)
         self._ctx = ctx
         self.attempts = max(self.attempts, ctx.attempt)
         self._asked_after = len(self._remedies())

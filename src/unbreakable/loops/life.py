@@ -11,6 +11,8 @@ from collections.abc import Callable
 from unbreakable.fractal.guard import is_stray
 from unbreakable.loops.carrier import Carrier
 from unbreakable.loops.control import Control, End, Run, Wait
+from unbreakable.loops.ledger import Fate
+from unbreakable.loops.schedule import Tick
 from unbreakable.loops.work import Work
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
@@ -86,9 +88,7 @@ class Life:
         """Do what is decided; return whether that was to end."""
         match self.control.decide(runtime.now()):
             case Run(tick):
-                began = runtime.now() if tick is None else tick.nominal
-                await self.work.run(runtime, tick)
-                self.control.rest(began + self.work.ladder.pause)
+                await self._iterate(runtime, tick)
                 if self.control.is_restless and not runtime.preemptive:
                     await runtime.sleep(0)  # other threads have their turn, even if the work never waits
             case Wait(seconds):
@@ -96,6 +96,18 @@ class Life:
             case End():
                 return True
         return False
+
+    async def _iterate(self, runtime: Runtime, tick: Tick | None) -> None:
+        began = runtime.now() if tick is None else tick.nominal
+        fate, why = Fate.INTERRUPTED, "it was cut"
+        try:
+            fate, why = await self.work.run(runtime, tick)
+        except Exception as error:
+            fate, why = Fate.FAILED, in_one_line(error)
+            raise
+        finally:
+            until = began + self.work.ladder.pause
+            self.control.ended(fate, runtime.now(), reason=why, rests_until=until)
 
     async def _wait(self, runtime: Runtime, seconds: float) -> None:
         # Be there to be woken first, then look: a wish in between is not slept through.

@@ -13,15 +13,15 @@ from unbreakable.loops.ending import end, end_sync
 from unbreakable.loops.first import FirstTime
 from unbreakable.loops.life import Life
 from unbreakable.loops.program import refuse_while_loading
-from unbreakable.loops.schedule import Schedule
 from unbreakable.loops.status import LoopState, LoopStatus
+from unbreakable.loops.timing import Timing
 from unbreakable.loops.work import Work
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, new_lock, run_blocking
 from unbreakable.storage.turn import refuse_to_wait
 
 
 class QuantumLoop(Closing):
-    """Run an operation every *interval* seconds, on a grid that does not drift.
+    """Run an operation every ``timing.interval`` seconds, on a grid that does not drift.
 
     Made by ``QuantumLoopEngine.create_loop``.  Its methods may be called from any thread, any event loop, and from
     inside its own operation.
@@ -32,13 +32,13 @@ class QuantumLoop(Closing):
         work: Work,
         *,
         name: str,
-        interval: float,
+        timing: Timing,
         max_iterations: float,
         ended: Callable[[], None],
         let_go: Callable[[str], None],
     ) -> None:
         self.name = name
-        self.interval = interval
+        self.timing = timing
         self.max_iterations = max_iterations
         self.life: Life | None = None
         self._work = work
@@ -64,8 +64,10 @@ class QuantumLoop(Closing):
                     raise Rejected(f"loop {self.name!r} is still stopping: wait for its end, then start it again")
                 return
             now = BLOCKING.now()
-            control = Control(Schedule(origin=now, interval=self.interval), self.max_iterations, paused=self._paused)
+            control = self._control(now)
             before, self.life = self.life, Life(self.name, control, self._work, self._ended)
+            if before is not None:
+                before.control.close(now)  # its event loop was closed under it
             self._work.tally.start(now)
             _running.add(self)
             try:
@@ -74,6 +76,18 @@ class QuantumLoop(Closing):
                 self.life = before
                 _running.discard(self)
                 raise
+
+    def _control(self, now: float) -> Control:
+        timing, work = self.timing, self._work
+        schedule = timing.schedule(now, self.name, work.node.next_id())
+        return Control(
+            schedule,
+            self.max_iterations,
+            work.book,
+            paused=self._paused,
+            overlap=timing.overlap,
+            missed=timing.missed,
+        )
 
     def pause(self) -> None:
         """Skip all ticks from the next one on, until resumed; the iteration in progress goes on."""
@@ -168,6 +182,18 @@ class QuantumLoop(Closing):
         """Whether something alive carries the loop, paused or not."""
         return self.life is not None and self.life.carrier.is_alive
 
+    @property
+    def interval(self) -> float:
+        """The seconds from one tick to the next."""
+        return self.timing.interval
+
+    def explain(self, number: int) -> str:
+        """Say what became of tick *number* of the latest start, and why, if that is not too long ago."""
+        life = self.life
+        if life is None:
+            return f"loop {self.name!r} was not started"
+        return life.control.explain(number, BLOCKING.now())
+
     def get_status(self) -> LoopStatus:
         """Return how the loop is doing at this moment."""
         now, tally = BLOCKING.now(), self._work.tally
@@ -177,20 +203,21 @@ class QuantumLoop(Closing):
             is_running=self.is_running,
             current_iteration=tally.begun,
             consecutive_errors=tally.consecutive_errors,
-            interval=self.interval,
+            interval=self.timing.interval,
             next_run=self._next_run(now),
             performance=tally.performance(now),
             healing=self._work.ladder.healing(),
             surviving=self._work.ladder.surviving,
             path=self._work.paths.index + 1,
             left_behind=self._work.left_behind,
+            ledger=self._work.book.ledger() if self.life is None else self.life.control.ledger(now),
             last_error=tally.last_error,
         )
 
     def _next_run(self, now: float) -> float | None:
         if self.life is None or self.state is not LoopState.RUNNING or self.life.control.left <= 0:
             return None
-        return max(0.0, self.life.control.next_tick(now).nominal - now)
+        return max(0.0, self.life.control.next_moment(now) - now)
 
     # ── how it is done ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -216,7 +243,10 @@ class QuantumLoop(Closing):
         await self.life.carrier.wait(runtime, math.inf)
 
     def _ended(self) -> None:
-        self._work.tally.stop(BLOCKING.now())
+        now = BLOCKING.now()
+        self._work.tally.stop(now)
+        if self.life is not None:
+            self.life.control.close(now)
         _running.discard(self)
         self._tell_ended()
 

@@ -1,13 +1,14 @@
-"""When a loop's next tick is, on a grid that never drifts.
+"""When a loop's ticks are, on a grid that never drifts.
 
-Tick n lies at origin + n × interval: nothing is ever added up, so that nothing drifts.  Ticks that lie too far back are
-skipped by arithmetic, never one by one.
+Tick n lies at origin + n × interval: nothing is ever added up, so that nothing drifts.  How many ticks lie before a
+moment is arithmetic; nobody goes through them one by one.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from hashlib import blake2b
 
 # Timers may fire a clock tick early; that is no reason to wait again.
 EARLY = 1e-6
@@ -17,52 +18,71 @@ EARLY = 1e-6
 class Tick:
     """One moment at which a loop should run.
 
-    *number* counts from 0 since the loop's start, *nominal* is its moment in seconds of the runtime's clock, *missed*
-    is how many ticks just before it were skipped.
+    *number* counts from 0 since the loop's start, *nominal* is its moment in seconds of the runtime's clock, *actual*
+    when its iteration began, *missed* how many ticks just before it had none.  *epoch* is the start of *loop* that the
+    number counts from: no other start of any loop has the same.
     """
 
     number: int
     nominal: float
+    actual: float = math.nan
     missed: int = 0
+    loop: str = ""
+    epoch: str = ""
 
-    def is_due(self, now: float) -> bool:
-        """Return whether its moment has come."""
-        return now >= self.nominal - EARLY
+    @property
+    def id(self) -> str:
+        """The tick's name, the same in each attempt at its iteration, and of no other tick: an idempotency key.
+
+        >>> Tick(number=3, nominal=6.0, loop="tidy", epoch="c0ffee-1").id
+        'tidy/c0ffee-1/3'
+        """
+        return f"{self.loop}/{self.epoch}/{self.number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Ticks every *interval* seconds from *origin* on; an interval of 0 means at once, again and again."""
+    """Ticks every *interval* seconds from *origin* on; an interval of 0 means at once, again and again.
+
+    Each tick is later than that by its own share of *jitter* seconds, at most the interval: always the same one for the
+    same number of the same *loop*, so that many loops of one interval do not come at once.
+    """
 
     origin: float
     interval: float
+    jitter: float = 0.0
+    loop: str = ""
+    epoch: str = ""
 
     @property
     def is_endless_run(self) -> bool:
         """Whether tick follows tick at once; so it does below a microsecond, too."""
         return self.interval < EARLY
 
-    def first(self) -> Tick:
-        """Return the tick at the origin."""
-        return Tick(number=0, nominal=self.origin)
+    def moment(self, number: int) -> float:
+        """Return when tick *number* is."""
+        moment = self.origin + number * self.interval
+        return moment + self.jitter * self._share(number) if self.jitter else moment
 
-    def after(self, number: int, now: float) -> Tick:
-        """Return the first tick after tick *number* that does not lie before *now*."""
-        if self.is_endless_run:
-            return Tick(number=number + 1, nominal=now)
-        place = math.ceil((now - EARLY - self.origin) / self.interval)
-        following = max(number + 1, place)
-        return Tick(number=following, nominal=self._moment(following), missed=following - number - 1)
+    def before(self, moment: float) -> int:
+        """Return how many ticks lie before *moment*: the number of the first one that does not."""
+        if moment <= self.origin:
+            return 0
+        number = max(0, math.ceil((moment - self.jitter - EARLY - self.origin) / self.interval))
+        while self.jitter and self.moment(number) < moment - EARLY:
+            number += 1  # twice at most
+        return number
 
-    def late(self, tick: Tick, now: float) -> Tick:
-        """Return the tick to run at *now* instead of *tick*, which is due: the latest that is due by now.
+    def due(self, now: float) -> int:
+        """Return how many ticks are due at *now*."""
+        return self.before(now + 2 * EARLY)
 
-        Whoever wakes up late (a busy machine, a suspended one) runs once, then goes on along the grid.
-        """
-        if self.is_endless_run:
-            return tick
-        latest = max(tick.number, math.floor((now - self.origin) / self.interval))
-        return Tick(number=latest, nominal=self._moment(latest), missed=tick.missed + latest - tick.number)
+    def tick(self, number: int, now: float, missed: int = 0) -> Tick:
+        """Return tick *number*, whose iteration begins *now*."""
+        nominal = now if self.is_endless_run else self.moment(number)
+        return Tick(number=number, nominal=nominal, actual=now, missed=missed, loop=self.loop, epoch=self.epoch)
 
-    def _moment(self, number: int) -> float:
-        return self.origin + number * self.interval
+    def _share(self, number: int) -> float:
+        """Return the place of tick *number* in its jitter, in 0..1."""
+        digest = blake2b(f"{self.loop}/{number}".encode(), digest_size=6).digest()
+        return int.from_bytes(digest, "big") / 2**48

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from unbreakable.items import Items
+from unbreakable.loops.ledger import Ledger
 
 
 class LoopState(enum.StrEnum):
@@ -72,7 +73,7 @@ class LoopStatus:
     ``current_iteration``, which counts the iterations begun.  ``next_run`` is the number of seconds until the next
     tick, None when none is planned.  ``last_error`` is the latest failure in one line, healed or not.
     ``surviving`` says that the loop is in survival mode.  ``path`` is the execution path in use, from 1 on.
-    ``left_behind`` counts iterations that were cut but are still at work.
+    ``left_behind`` counts iterations that were cut but are still at work.  ``ledger`` says how each tick has ended.
     """
 
     name: str
@@ -87,6 +88,7 @@ class LoopStatus:
     surviving: bool
     path: int
     left_behind: int
+    ledger: Ledger
     last_error: str | None
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from unbreakable.loops.healer import Healer
 from unbreakable.loops.isolation import hire_for
 from unbreakable.loops.iteration import Iteration
 from unbreakable.loops.ladder import Ladder
+from unbreakable.loops.ledger import Book, Fate
 from unbreakable.loops.path import Path
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
 from unbreakable.loops.schedule import Tick
@@ -50,6 +51,7 @@ class Work:
         check_operation("operation", operation)
         self.node = node
         self.tally = Tally()
+        self.book = Book()
         self.slate = Slate()
         self._strays = Strays(self.slate.leave)
         self._operation = operation
@@ -79,8 +81,8 @@ class Work:
 
     # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, runtime: Runtime, tick: Tick | None) -> None:
-        """Run one iteration; only what comes from outside is raised: a cancellation, a signal."""
+    async def run(self, runtime: Runtime, tick: Tick | None) -> tuple[Fate, str]:
+        """Run one iteration; return how it ended, and why; only what comes from outside is raised: a cancellation."""
         tally, mark, began = self.tally, Mark(), runtime.now()
         tally.begun += 1
         iteration = self._current = Iteration(tally.begun, tick, self.slate.state)
@@ -100,19 +102,22 @@ class Work:
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise
             tally.failed(error, runtime.now() - began)
-            good = False
+            fate, why = Fate.FAILED, tally.last_error or ""
         else:
-            good = True
             took, healed = runtime.now() - began, iteration.attempts > 1
+            why = iteration.trouble or ""
             tally.succeeded(took, healed=healed, degraded=substitute is not None, trouble=iteration.trouble)
+            fate = Fate.HEALED if healed else Fate.RUN
         finally:
             self._current = None
         if substitute is not None:
             self.ladder.substituted()
-        elif good:
-            self.healer.succeeded(iteration, runtime.now())
-        else:
+            fate = Fate.FAILED if fate is Fate.FAILED else Fate.DEGRADED
+        elif fate is Fate.FAILED:
             self.healer.failed(iteration, runtime.now())
+        else:
+            self.healer.succeeded(iteration, runtime.now())
+        return fate, why
 
     def _enter(self) -> Context:
         ctx, iteration = current(), _inside.get()

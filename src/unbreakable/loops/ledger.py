@@ -1,0 +1,114 @@
+"""What became of every tick of a loop: counted exactly, and for the latest ones remembered with the reason."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from unbreakable.items import Items
+
+MOST = 64  # stretches of ticks that share a fate and a reason; older ones are only counted
+
+
+class Fate(enum.StrEnum):
+    """Say how a tick ended; each ends in one way."""
+
+    RUN = "run"  #: its iteration was good at once
+    HEALED = "healed"  #: its iteration was good after something had gone wrong in it
+    DEGRADED = "degraded"  #: the loop was in survival mode, and its substitute ran instead
+    FAILED = "failed"  #: its iteration ended in an error
+    INTERRUPTED = "interrupted"  #: its iteration was begun, and cut short by the end of the loop or its process
+    SKIPPED_OVERLAP = "skipped_overlap"  #: an earlier iteration was in progress
+    SKIPPED_MISSED = "skipped_missed"  #: nobody was awake at the time
+    BACKED_OFF = "backed_off"  #: the loop was failing, and rested
+    DROPPED = "dropped"  #: it waited for its turn, and too many did, or the loop ended first
+    PAUSED = "paused"  #: the loop was paused
+    NOT_LEADER = "not_leader"  #: another machine has the loop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ledger(Items[int]):
+    """Say how many ticks ended in which way, over all starts of a loop; ``ledger["healed"]`` works, too.
+
+    ``total`` is the sum; with ``pending``, the ticks that are at work or wait for their turn, it is the number of ticks
+    that there were so far.  Iterations that were triggered by hand belong to no tick.
+    """
+
+    run: int = 0
+    healed: int = 0
+    degraded: int = 0
+    failed: int = 0
+    interrupted: int = 0
+    skipped_overlap: int = 0
+    skipped_missed: int = 0
+    backed_off: int = 0
+    dropped: int = 0
+    paused: int = 0
+    not_leader: int = 0
+    pending: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many ticks have ended."""
+        return sum(self[fate.value] for fate in Fate)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as a JSON-ready dictionary."""
+        return asdict(self)
+
+
+class Stretch(NamedTuple):
+    """Ticks *first* to *last* of one start of a loop, which all ended in the same way for the same reason."""
+
+    epoch: str
+    first: int
+    last: int
+    fate: Fate
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """Say how they ended, and why."""
+        fate = self.fate.value.replace("_", " ")
+        return f"{fate}: {self.reason}" if self.reason else fate
+
+
+class Book:
+    """Count the fates of ticks, and remember the latest stretches of them."""
+
+    __slots__ = ("counts", "recent")
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(Fate, 0)
+        self.recent: deque[Stretch] = deque(maxlen=MOST)
+
+    def note(self, epoch: str, first: int, past: int, fate: Fate, reason: str = "") -> None:
+        """Take in that ticks *first* up to, and without, *past* ended in *fate*; nothing if there are none."""
+        if past <= first:
+            return
+        self.counts[fate] += past - first
+        if self.recent:
+            before = self.recent[-1]
+            if before.last == first - 1 and before[3:] == (fate, reason) and before.epoch == epoch:
+                self.recent[-1] = Stretch(epoch, before.first, past - 1, fate, reason)
+                return
+        self.recent.append(Stretch(epoch, first, past - 1, fate, reason))
+
+    def copy(self) -> Book:
+        """Return another book that says the same."""
+        book = Book()
+        book.counts, book.recent = self.counts.copy(), self.recent.copy()
+        return book
+
+    def ledger(self, pending: int = 0) -> Ledger:
+        """Return the counts; *pending* ticks have not ended yet."""
+        return Ledger(**{fate.value: count for fate, count in self.counts.items()}, pending=pending)
+
+    def find(self, epoch: str, number: int) -> Stretch | None:
+        """Return what is remembered of tick *number*."""
+        for stretch in reversed(self.recent):
+            if stretch.epoch == epoch and stretch.first <= number <= stretch.last:
+                return stretch
+        return None
