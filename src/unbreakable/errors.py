@@ -194,9 +194,14 @@ class VerificationFailed(UnbreakableError):
     ``judged`` is True when ``verify`` said no to it: what the call has done came to nothing.  It is False when nobody
     could judge it, since it cannot be read, does not fit its ``schema``, or ``verify`` tripped over it: so nobody knows
     what was done.  It is None when a program raises this itself, as a word of its own.
+
+    ``kind``, ``http_status`` and ``retry_after`` are those of the answer by which ``verify`` or ``schema`` tripped.
     """
 
     judged: bool | None = None
+    kind: Kind = Kind.UNVERIFIED
+    http_status: int | None = None
+    retry_after: float | None = None
 
     def __init__(self, *args: object, judged: bool | None = None) -> None:
         super().__init__(*args)

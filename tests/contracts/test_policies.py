@@ -101,7 +101,16 @@ FAMILY = {
         [("answer", value, "a function that takes the failure") for value in (None, 7, [])],
         {"answer": answer},
     ),
-    Hedge: Member(Hedge(), Hedge(0.1), [*wrong_seconds("after"), *wrong_numbers("most")]),
+    Hedge: Member(
+        Hedge(),
+        Hedge(0.1),
+        [
+            *wrong_seconds("after"),
+            *wrong_numbers("most"),
+            ("most", 101, "100 or less"),
+            *(("threads", value, "True or False") for value in (None, 1, "no", [])),
+        ],
+    ),
     Plan: Member(Plan(), Plan(deadline=1.0), []),
     Retry: Member(
         Retry(),

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import field
 from typing import Any, TypeAlias
 
-from unbreakable.errors import VerificationFailed
+from unbreakable.errors import Kind, UnbreakableError, VerificationFailed, told_by
 from unbreakable.fractal.operation import can_take_one
-from unbreakable.outcome import in_one_line
+from unbreakable.fractal.signature import origins, relatives, told_of
+from unbreakable.outcome import in_one_line, is_a
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
+from unbreakable.policies.network import http_status
 from unbreakable.record import Preset
 from unbreakable.runtime import is_async
 
@@ -124,5 +126,35 @@ def fitted(schema: Any, value: Any) -> Any:
     except VerificationFailed:
         raise  # the program's own word
     except Exception as error:
-        raise VerificationFailed(f"the result does not fit its schema: {in_one_line(error)}", judged=False) from error
+        raise tripped(f"the result does not fit its schema: {in_one_line(error)}", error) from error
     return made
+
+
+def tripped(message: str, error: Exception) -> VerificationFailed:
+    """Return what a result comes to on which a check has tripped by *error*.
+
+    An answer that the check raises, as ``response.raise_for_status()`` does, says there what it says anywhere else.
+    """
+    failed = VerificationFailed(message, judged=False)
+    if any(is_a(each, UnbreakableError) for each in relatives(error)):
+        return failed  # a call of ours in the check: what its circuit says is no wish of this target
+    kind, failed.retry_after = told_of(error)
+    failed.http_status = http_status(error)
+    if kind is not Kind.UNKNOWN and any(map(_says_what_it_is, origins(error))):
+        failed.kind = kind
+    return failed
+
+
+def _says_what_it_is(error: BaseException) -> bool:
+    return http_status(error) is not None or isinstance(told_by(error, "kind"), Kind)
+
+
+def turned_down(message: str, value: Any) -> VerificationFailed:
+    """Return what *value* comes to, which is not good enough: an answer may ask to be left in peace, as one of 429."""
+    failed, status = VerificationFailed(message, judged=True), http_status(value)
+    if status is not None and status >= 400:
+        kind, wish = told_of(value)
+        if kind is Kind.THROTTLED:
+            failed.retry_after = wish
+            failed.kind = kind if status < 500 else failed.kind  # who is not well himself is no target that is well
+    return failed

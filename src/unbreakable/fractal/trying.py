@@ -21,7 +21,7 @@ from unbreakable.errors import (
 )
 from unbreakable.events import CallEnded
 from unbreakable.fractal.ended import ended
-from unbreakable.fractal.judging import SAID_NOTHING, Verify, fitted, is_refusal, refuse_awaitable
+from unbreakable.fractal.judging import SAID_NOTHING, Verify, fitted, is_refusal, refuse_awaitable, tripped, turned_down
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.signature import relatives, root_cause, told_of
 from unbreakable.fractal.suspects import suspects_of
@@ -306,7 +306,7 @@ def unjudged(error: Exception) -> VerificationFailed:
     """Return what a result comes to whose check has raised *error*."""
     if isinstance(error, VerificationFailed):
         return error  # the program's own word
-    return VerificationFailed(f"verify failed on the result: {in_one_line(error)}", judged=False)
+    return tripped(f"verify failed on the result: {in_one_line(error)}", error)
 
 
 def accept(ctx: Context, verify: Verify | None, value: Any, quality: float) -> None:
@@ -318,4 +318,4 @@ def accept(ctx: Context, verify: Verify | None, value: Any, quality: float) -> N
         why = f"quality {quality:.2f} of {shown} is below {verify.at_least:.2f}"
         if quality is SAID_NOTHING:
             why = f"verify returned None of {shown}, which is no: give a bool or a quality in 0..1"
-        raise VerificationFailed(why, judged=True)
+        raise turned_down(why, value)

@@ -39,7 +39,9 @@ class Backoff(Preset):
         return longest * u if self.jitter else longest
 
     def _longest(self, number: int) -> float:
+        if not self.first:
+            return 0.0  # whatever the factor: endless times nothing would be no number
         try:
             return min(self.most, self.first * self.factor ** (number - 1))
         except OverflowError:
-            return self.most if self.first else 0.0
+            return self.most

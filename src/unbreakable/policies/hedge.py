@@ -17,6 +17,7 @@ from unbreakable.policies.policy import Context, Inner, enter
 from unbreakable.record import Preset
 from unbreakable.runtime import Waiter
 
+MOST_COPIES = 100  # of one attempt: each has a task, or a thread, that waits for its turn
 LEAST_LAG = 1e-4  # seconds: less is nothing
 LAGS = 16.0  # copies that the mean lag is taken over
 MOST_LEAD = 0.25  # of the delay: where copies begin later than that, something else is wrong
@@ -37,6 +38,9 @@ class Hedge(Preset):
     def __post_init__(self) -> None:
         check.seconds("Hedge.after", self.after)
         check.whole("Hedge.most", self.most, least=1)
+        if self.most > MOST_COPIES:
+            raise check.refuse("Hedge.most", f"{MOST_COPIES} or less", self.most)
+        check.switch("Hedge.threads", self.threads)
 
     def lead(self, lag: float) -> float:
         """Return how much sooner to begin with a learned copy, which takes *lag* seconds to be under way."""

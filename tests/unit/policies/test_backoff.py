@@ -29,8 +29,8 @@ def test_without_jitter_each_pause_is_the_factor_times_the_one_before():
 
 @pytest.mark.parametrize("number", [1, 100, 1024, 1025, 5000])
 def test_no_pause_stays_none(number):
-    """Nothing doubled is nothing, also where the factor alone is more than a float can hold."""
-    assert 0.0 == Backoff(0.0).pause(number, u=0.9)
+    """Nothing doubled is nothing, also where the factor alone is more than a float can hold, or endless."""
+    assert [0.0, 0.0] == [Backoff(0.0, factor=factor).pause(number, u=0.9) for factor in (2.0, float("inf"))]
 
 
 @given(backoffs(), numbers, shares)
