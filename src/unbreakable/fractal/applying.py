@@ -28,14 +28,18 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
         return None
     if remedy.apply is None:
         return applied(ctx, failure, remedy)
-    if not await entered(ctx, remedy.turn.alone, until):
+    turn = remedy.turn
+    at_once = enters_at_once(turn.alone)
+    if not (at_once or await turn.alone.enter(ctx.runtime, until - ctx.runtime.now())):
         return None
-    ctx.mending = remedy.turn
+    ctx.mending = turn
     try:
         # In a context of its own: what it does is done for the target's sake, and as often as it is needed.
         with ctx.notebook.doing("heal.fix.apply"), inside(ctx.scope()):
-            mend = functools.partial(remedy.apply, failure)
-            await _apply(ctx, mend, failure, remedy, began, until)
+            if not was_applied_meanwhile(ctx, failure, remedy, began):
+                if not (at_once or has_time(ctx, remedy, until)):
+                    return None
+                await _apply(ctx, functools.partial(remedy.apply, failure), remedy, until)
     except Exception as error:
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
         if not isinstance(failure.error, Foreseen):  # in advance it may fail by what will not matter then
@@ -43,15 +47,36 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
         return None
     finally:
         ctx.mending = None
-        remedy.turn.alone.leave()
+        turn.alone.leave()
     return applied(ctx, failure, remedy)
 
 
-async def entered(ctx: Context, alone: Gate, until: float) -> bool:
-    """Return whether it is the turn of this call by *until*; that of an event loop that was closed is over."""
-    if alone.enter_nowait() or (ASYNCIO.collect_closed() and alone.enter_nowait()):
+def enters_at_once(alone: Gate) -> bool:
+    """Return whether it is the turn of this call now; that of an event loop that was closed is over."""
+    return alone.enter_nowait() or bool(ASYNCIO.collect_closed() and alone.enter_nowait())
+
+
+def was_applied_meanwhile(ctx: Context, failure: Failure, remedy: Remedy, began: float) -> bool:
+    """Return whether another call has applied *remedy* for all since the attempt *began* that needs it."""
+    turn = remedy.turn
+    if not (turn.shared and turn.mended_at > began):
+        return False
+    # else repeats would cost nothing where most calls succeed by chance
+    ctx.excused = ctx.target.experience.surely_mends(failure.signature, remedy)
+    ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
+    return True
+
+
+def has_time(ctx: Context, remedy: Remedy, until: float) -> bool:
+    """Return whether *remedy* may be done by *until*, for a call that had to wait for its turn; tell if not.
+
+    Were it begun all the same, it would keep the next in line until that has no time for it either, and so on.
+    """
+    left, needs = until - ctx.runtime.now(), remedy.turn.needs
+    if left > needs:
         return True
-    return await alone.enter(ctx.runtime, until - ctx.runtime.now())
+    ctx.notebook.tell(f"remedy {remedy.name} was not applied: its turn came with {left:.3f} s left, too late for it")
+    return False
 
 
 def applied(ctx: Context, failure: Failure, remedy: Remedy) -> Remedy:
@@ -62,27 +87,20 @@ def applied(ctx: Context, failure: Failure, remedy: Remedy) -> Remedy:
     return remedy
 
 
-async def _apply(
-    ctx: Context, mend: Callable[[], Any], failure: Failure, remedy: Remedy, began: float, until: float
-) -> None:
-    turn = remedy.turn
-    if turn.shared and turn.mended_at > began:
-        # else repeats would cost nothing where most calls succeed by chance
-        ctx.excused = ctx.target.experience.surely_mends(failure.signature, remedy)
-        ctx.notebook.tell(f"remedy {remedy.name} was applied by another call meanwhile")
-        return
-    work = functools.partial(ctx.runtime.call, mend)
+async def _apply(ctx: Context, mend: Callable[[], Any], remedy: Remedy, until: float) -> None:
+    work, turn, since = functools.partial(ctx.runtime.call, mend), remedy.turn, ctx.runtime.now()
     try:
-        left = until - ctx.runtime.now()
+        left = until - since
         changes = await (ctx.runtime.within(left, work) if ctx.runtime.preemptive else work())
     except TimeUp:
+        turn.ran_out_of_time(ctx.runtime.now() - since)
         raise TimeoutError("the caller's deadline came first") from None
     told = changes if isinstance(changes, Mapping) else {}
     words, known = {name: value for name, value in told.items() if isinstance(name, str)}, arguments_of(ctx)
     changes = words if known is None else {name: value for name, value in words.items() if name in known}
     if changes:
         ctx.arguments = {**ctx.arguments, **changes}
-    turn.went_through(ctx.runtime.now(), shared=not changes)
+    turn.went_through(since, ctx.runtime.now(), shared=not changes)
     did = f", which changed {in_a_row(changes)}" * bool(changes)
     if len(changes) < len(told):
         others = in_a_row(name for name in told if name not in changes)

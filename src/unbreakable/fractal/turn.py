@@ -13,21 +13,26 @@ MOST_AT_ONCE = 16  # calls, each of which has a remedy change its own arguments
 class Turn:
     """Let one call at a time apply a remedy, sixteen if it serves but the one; know when that last went through."""
 
-    __slots__ = ("__weakref__", "alone", "judged", "mended_at", "shared", "through", "verdict")
+    __slots__ = ("__weakref__", "alone", "judged", "mended_at", "needs", "shared", "through", "verdict")
 
     def __init__(self) -> None:
         self.alone, self.mended_at = Gate(1), float("-inf")
         self.through = self.judged = 0  #: how often it went through, and the latest of these times that was judged
         self.verdict: bool | None = None  #: whether that helped; None where calls do not agree: they succeed by chance
         self.shared = True  #: whether one application serves every call, as long as it changed no arguments
+        self.needs = 0.0  #: seconds that whoever had to wait for its turn has to have left
 
-    def went_through(self, now: float, *, shared: bool) -> None:
-        """Note that it was applied *now*, and whether for every call or just for the one."""
-        self.mended_at = now
+    def went_through(self, since: float, now: float, *, shared: bool) -> None:
+        """Note that it was applied from *since* to *now*, and whether for every call or just for the one."""
+        self.mended_at, self.needs = now, now - since
         self.through += 1
         if shared is not self.shared:
             self.shared = shared
             self.alone.resize(1 if shared else MOST_AT_ONCE)
+
+    def ran_out_of_time(self, seconds: float) -> None:
+        """Note that so many *seconds* were too few for it; to ask for twice as many finds those that will do soon."""
+        self.needs = max(self.needs, 2.0 * seconds)
 
     def is_news(self, time: int, *, worked: bool) -> bool:
         """Return whether that it *worked* tells anything new of that *time* that it went through."""
