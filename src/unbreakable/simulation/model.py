@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from unbreakable.fractal.tuner import TIMEOUT_FLOOR
 from unbreakable.simulation.slowness import NONE, Ended, Slowness, at_most, quick, slowness
 from unbreakable.simulation.spells import Spells, spells
 from unbreakable.stats import Quantile, Traffic
@@ -21,6 +22,7 @@ FOR_EVER = np.float32(math.inf)
 POINTS = 4096  # equally likely durations that stand for a distribution
 SUPPORT = 5.0  # observations beyond a quantile that it takes to believe it
 NOTHING_SEEN = 0.01  # seconds that a failure is taken to need before one was seen
+LIMIT = 1.5  # times p99.9: see the limits of strategies
 SECOND = 1.8  # times as late as copies are sent are second ones
 FEW_NEAR, MOSTLY = 20.0, 0.95  # answers next to a failure that say nothing; share of these that is slow at most
 LONG_AGO = 3600.0  # seconds that trouble lasts where it comes at any time: then nothing is learned from a failure
@@ -56,7 +58,7 @@ class Model:
         slow, self._slow_between = NONE, None
         if traffic.sent.count:
             good = 1.0 - self.fails - traffic.answered / max(1, firsts)
-            slow, self._slow_between = slowness(_ended(traffic, self._mass, self.fails / max(good, 1e-9)))
+            slow, self._slow_between = slowness(_ended(traffic, self._mass, self.fails / max(good, 1e-9), self._limit))
         self.take(slow)
         self.stubborn: float = _stubborn(traffic, self.trouble, self.fails)
 
@@ -143,6 +145,11 @@ class Model:
         return found
 
     @property
+    def _limit(self) -> float:
+        """Return after how many seconds the next attempt begins beside one that is late, by about any plan."""
+        return max(TIMEOUT_FLOOR, LIMIT * self.quantile(0.999))
+
+    @property
     def slowest(self) -> float:
         """Return the longest duration of an answer."""
         used = np.flatnonzero(self._mass[:-1])
@@ -199,13 +206,15 @@ def _same(seconds: float) -> Any:
     return np.full(POINTS, seconds, np.float32)
 
 
-def _ended(traffic: Traffic, mass: Any, failing: float) -> Ended:
+def _ended(traffic: Traffic, mass: Any, failing: float, limit: float) -> Ended:
     """Return how races between late attempts and their copies ended.
 
     Who wins is cut short by nobody, so what is told is how long races last: until one is back.  So many attempts are
-    *failing*, in terms of those that succeed.
+    *failing*, in terms of those that succeed.  After *limit* seconds the next attempt begins beside them, and may end
+    them: where both hang it is that one that is back.
     """
     delay = traffic.sent.value(0.5) or 0.0
+    until = delay if (traffic.sent.value(1.0) or 0.0) > SECOND * delay else max(0.0, limit - delay)
     since = 1.0 - _share(_counts(traffic.failed), delay)
     return Ended(
         delay=delay,
@@ -214,7 +223,7 @@ def _ended(traffic: Traffic, mass: Any, failing: float) -> Ended:
         over=_cumulated(_counts(traffic.beside) + _counts(traffic.beside_cut)),
         failing=failing * float(since),
         together=traffic.slow.value(),
-        until=delay if delay is not None and (traffic.sent.value(1.0) or 0.0) > SECOND * delay else math.inf,
+        until=until,
     )
 
 

@@ -129,7 +129,8 @@ class _Races:
         self.reached = np.interp(self.moments, edges, ended.reached)
         over = np.diff(np.interp(self.moments, edges, ended.over))
         told = max(1, min(len(over), int(self.moments.searchsorted(ended.until))))
-        # The last of these is: it is not over by then.
+        # The last of these is, where others may end a race: it is not over by then, nor perhaps ever.
+        self.has_never = told < len(over)
         self.over = np.append(over[: told - 1], over[told - 1 :].sum())
         self.failing = ended.failing
         ages = np.append(ended.delay + self.moments, ended.delay)  # of first attempts, the last when copies are sent
@@ -160,8 +161,9 @@ class _Races:
         out += slowly
         out, begin = out[..., :-1], out[..., -1:]
         ends = np.maximum(out[..., :-1] - out[..., 1:], 0.0) / np.maximum(begin, 1e-9)
-        ends[..., len(self.over) - 1] = ends[..., len(self.over) - 1 :].sum(axis=-1)
-        ends = ends[..., : len(self.over)]
+        last = len(self.over) - 1
+        ends[..., last] = 1.0 - ends[..., :last].sum(axis=-1) if self.has_never else ends[..., last:].sum(axis=-1)
+        ends = np.maximum(ends[..., : last + 1], 0.0)
         ends *= (1.0 - STRANGE) / np.maximum(ends.sum(axis=-1, keepdims=True), 1e-9)
         ends += STRANGE / len(self.over)
         return np.where(missed <= OFF[0] + OFF[1] * shares[:, 0], np.log(ends) @ self.over, -math.inf)

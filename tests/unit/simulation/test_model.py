@@ -157,6 +157,24 @@ def test_failures_that_take_longer_than_a_copy_waits_do_not_look_alike():
     assert Model(traffic).slow.share == 0.0
 
 
+@pytest.mark.parametrize("hanging", [0.05, 0.1])
+@pytest.mark.parametrize("seed", range(3))
+def test_races_that_the_next_attempt_has_ended_are_no_sign_of_slow_calls(seed, hanging):
+    """Where a request and its copy both hang, it is the attempt after them that is back, once their limit is over."""
+    dice, delay, limit = random.Random(seed), 0.13, 0.5
+    traffic = Traffic()
+    for _ in range(5_000):
+        first, copy, again = (dice.lognormvariate(-3.0, 0.3) for _ in range(3))
+        first, copy = (math.inf if dice.random() < hanging else took for took in (first, copy))
+        over = min(first, delay + copy, limit + again) if first > delay else first
+        traffic.update(**{"ok" if over == first else "cut": [over]})
+        if first > delay:
+            seen = {"beside": [copy]} if over == delay + copy else {"beside_cut": [over - delay]}
+            traffic.update(sent=[delay], **seen)
+
+    assert 0.0 == Model(traffic).slow.share
+
+
 def test_where_answers_are_of_two_sorts_alone_races_are_played_all_the_same():
     """A quarter of the answers take as long as any, half of the attempts fail: no more calls are slow than that."""
     traffic = seen(ok=[0.2] * 32 + [3.0] * 11, failed=[0.2] * 22 + [3.0] * 21, sent=[0.3] * 23)
