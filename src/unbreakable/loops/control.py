@@ -12,7 +12,8 @@ each step, and says ``ended`` after each iteration.  The rules, first match wins
 
 Ticks that come due while an iteration is in progress are the business of *overlap*; those that had come due when
 nobody was awake, on a suspended machine or a blocked event loop, are that of *missed*, but for the latest of them,
-which runs late.  The ticks of the rest of a loop that fails are skipped; a trigger is not held up by it.
+which runs late, unless it is by the calendar and too late.  The ticks of the rest of a loop that fails are skipped; a
+trigger is not held up by it.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ import copy
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from unbreakable.loops.ledger import Book, Fate, Ledger
 from unbreakable.loops.schedule import EARLY, Schedule, Tick
 from unbreakable.runtime import new_lock
 
+if TYPE_CHECKING:
+    from unbreakable.loops.calendar import Calendar
+
 MOST_WAITING = 1_000  # ticks
+ASLEEP = "nobody was awake at the time"
 RESTED = "the loop was failing, and rested"
 
 Overlap: TypeAlias = Literal["skip", "buffer_one", "buffer_all"]
@@ -72,7 +77,7 @@ class Control:
 
     def __init__(
         self,
-        schedule: Schedule,
+        schedule: Schedule | Calendar,
         most: float,
         book: Book | None = None,
         *,
@@ -125,7 +130,7 @@ class Control:
             if self.paused:
                 return Wait(math.inf)
             if self._rests(now) or not (self.waiting or self.schedule.is_endless_run):
-                return Wait(max(0.0, self.next_moment(now) - now))
+                return Wait(max(0.0, min(self.schedule.look_again, self.next_moment(now) - now)))
             return self._run(self._next_waiting(now))
 
     def ended(self, fate: Fate, now: float, *, reason: str = "", rests_until: float = -math.inf) -> None:
@@ -188,6 +193,7 @@ class Control:
 
     def _look(self, now: float) -> None:
         """Decide about the ticks that have come due since somebody has last looked."""
+        self.schedule.look(now)
         paused, self.was_paused = self.was_paused, self.paused
         if self.schedule.is_endless_run:
             return
@@ -200,7 +206,7 @@ class Control:
         else:
             self._pass_over(self.schedule.before(self.rests_until), Fate.BACKED_OFF, RESTED)
         if not (self.paused or self.works or self._rests(now)):
-            self._late(self.schedule.due(now))
+            self._late(self.schedule.due(now), now)
 
     def _rests(self, now: float) -> bool:
         return now < self.rests_until - EARLY
@@ -227,12 +233,15 @@ class Control:
             whose = "an iteration" if self.at_work is None else f"that of tick {self.at_work.number}"
             self._pass_over(upto, Fate.SKIPPED_OVERLAP, f"{whose} was in progress")
 
-    def _late(self, upto: int) -> None:
+    def _late(self, upto: int, now: float) -> None:
         """Let the latest tick before number *upto* have its turn, and those before it what *missed* says."""
         if upto <= self.seen:
             return
+        if self.missed == "skip" and now - self.schedule.moment(upto - 1) > self.schedule.grace:
+            self._pass_over(upto, Fate.SKIPPED_MISSED, ASLEEP)
+            return
         kept = MOST_WAITING - len(self.waiting) if self.missed == "replay_all" else 1
-        self._pass_over(max(self.seen, upto - max(1, kept)), Fate.SKIPPED_MISSED, "nobody was awake at the time")
+        self._pass_over(max(self.seen, upto - max(1, kept)), Fate.SKIPPED_MISSED, ASLEEP)
         self._queue(upto)
 
     def _next_waiting(self, now: float) -> Tick:

@@ -28,7 +28,7 @@ from unbreakable.storage.turn import refuse_to_wait
 # How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
 LOOK_AGAIN = 0.1
 
-ONLY = {"schedule": None, "durability": "none"}
+ONLY = {"durability": "none"}
 
 
 class QuantumLoopEngine(Closing):
@@ -57,7 +57,7 @@ class QuantumLoopEngine(Closing):
         *,
         name: str | None = None,
         interval: float = 1.0,
-        schedule: None = None,
+        schedule: str | None = None,
         max_iterations: float | None = None,
         quantum_mode: bool = True,
         effects: Effects = "unknown",
@@ -98,11 +98,15 @@ class QuantumLoopEngine(Closing):
         do no more, "replay_all" runs the latest 1,000 of them one after the other.  Each tick is later than its place
         on the grid by its own share of *jitter* seconds, always the same for the same name and number.
 
-        *schedule* and *durability* have one value each as yet.
+        A *schedule* in place of the interval is a cron expression of five fields, or six with seconds in front, in the
+        machine's time zone or that of a ``CRON_TZ=Europe/Berlin`` before it, or ``@hourly``, ``@daily`` and the like.
+        A tick that nobody was awake for is skipped when it is more than 60 s late, unless *missed* says otherwise.
+
+        *durability* has one value as yet.
         Raises ConfigurationError, which names the setting, what was expected and what was found.
         """
-        _refuse_what_is_not_offered(schedule=schedule, durability=durability)
-        when = timing(interval, jitter, overlap, missed)
+        _refuse_what_is_not_offered(durability=durability)
+        when = timing(interval, schedule, jitter, overlap, missed)
         if not isinstance(quantum_mode, bool):
             raise refuse("quantum_mode", "True or False", quantum_mode)
         name = self._free_name(operation) if name is None else self._checked_name(name)
@@ -111,7 +115,9 @@ class QuantumLoopEngine(Closing):
         # Without a hedge: nobody waits for an iteration, and two copies at once would write in one state.
         node = FractalNode(name, effects=effects, deadline=deadline, breaker=False, hedge=False)
         loop = QuantumLoop(
-            Work(operation, node, interval, isolation=isolation, quantum_mode=quantum_mode, on_survival=on_survival),
+            Work(
+                operation, node, when.interval, isolation=isolation, quantum_mode=quantum_mode, on_survival=on_survival
+            ),
             name=name,
             timing=when,
             max_iterations=checked_iterations(max_iterations),

@@ -6,9 +6,11 @@ moment is arithmetic; nobody goes through them one by one.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import ClassVar
 
 # Timers may fire a clock tick early; that is no reason to wait again.
 EARLY = 1e-6
@@ -20,7 +22,7 @@ class Tick:
 
     *number* counts from 0 since the loop's start, *nominal* is its moment in seconds of the runtime's clock, *actual*
     when its iteration began, *missed* how many ticks just before it had none.  *epoch* is the start of *loop* that the
-    number counts from: no other start of any loop has the same.
+    number counts from: no other start of any loop has the same.  *date* is the time of day of a tick by the calendar.
     """
 
     number: int
@@ -29,15 +31,18 @@ class Tick:
     missed: int = 0
     loop: str = ""
     epoch: str = ""
+    date: dt.datetime | None = None
 
     @property
     def id(self) -> str:
         """The tick's name, the same in each attempt at its iteration, and of no other tick: an idempotency key.
 
+        One by the calendar is named after its time, so that it is the same in a program that is started again.
+
         >>> Tick(number=3, nominal=6.0, loop="tidy", epoch="c0ffee-1").id
         'tidy/c0ffee-1/3'
         """
-        return f"{self.loop}/{self.epoch}/{self.number}"
+        return f"{self.loop}/{f'{self.epoch}/{self.number}' if self.date is None else self.date.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +59,21 @@ class Schedule:
     loop: str = ""
     epoch: str = ""
 
+    grace: ClassVar[float] = math.inf  #: seconds by which a tick may be late; the latest of a grid is never too late
+    look_again: ClassVar[float] = math.inf  #: seconds after which the time of the next tick may be another one
+
     @property
     def is_endless_run(self) -> bool:
         """Whether tick follows tick at once; so it does below a microsecond, too."""
         return self.interval < EARLY
 
+    def look(self, now: float) -> None:
+        """Take notice that somebody looks at the ticks *now*; a grid is what it was."""
+
     def moment(self, number: int) -> float:
         """Return when tick *number* is."""
         moment = self.origin + number * self.interval
-        return moment + self.jitter * self._share(number) if self.jitter else moment
+        return moment + self.jitter * share(self.loop, number) if self.jitter else moment
 
     def before(self, moment: float) -> int:
         """Return how many ticks lie before *moment*: the number of the first one that does not."""
@@ -82,7 +93,8 @@ class Schedule:
         nominal = now if self.is_endless_run else self.moment(number)
         return Tick(number=number, nominal=nominal, actual=now, missed=missed, loop=self.loop, epoch=self.epoch)
 
-    def _share(self, number: int) -> float:
-        """Return the place of tick *number* in its jitter, in 0..1."""
-        digest = blake2b(f"{self.loop}/{number}".encode(), digest_size=6).digest()
-        return int.from_bytes(digest, "big") / 2**48
+
+def share(loop: str, number: int) -> float:
+    """Return the place of tick *number* of *loop* in its jitter, in 0..1."""
+    digest = blake2b(f"{loop}/{number}".encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "big") / 2**48

@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from unbreakable.loops.control import Missed, Overlap
 from unbreakable.loops.schedule import Schedule
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
+from unbreakable.runtime import BLOCKING
+
+if TYPE_CHECKING:
+    from unbreakable.loops.calendar import Calendar, Times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Hold the checked settings of one loop; *interval* and *jitter* are in seconds."""
+    """Hold the checked settings of one loop; *interval* and *jitter* are in seconds.
+
+    With *times* of the calendar the interval is the least that lies between two of them.
+    """
 
     interval: float
     jitter: float = 0.0
     overlap: Overlap = "skip"
     missed: Missed = "skip"
+    times: Times | None = None
 
-    def schedule(self, origin: float, loop: str, epoch: str) -> Schedule:
+    def schedule(self, origin: float, loop: str, epoch: str) -> Schedule | Calendar:
         """Return the ticks of the start of *loop* that is called *epoch*."""
-        return Schedule(origin=origin, interval=self.interval, jitter=self.jitter, loop=loop, epoch=epoch)
+        if self.times is None:
+            return Schedule(origin=origin, interval=self.interval, jitter=self.jitter, loop=loop, epoch=epoch)
+        from unbreakable.loops.calendar import Calendar
+
+        return Calendar(self.times, origin, _ahead, jitter=self.jitter, loop=loop, epoch=epoch)
 
 
-def timing(interval: float, jitter: float, overlap: Any, missed: Any) -> Timing:
+def timing(interval: float, schedule: Any, jitter: float, overlap: Any, missed: Any) -> Timing:
     """Return the settings as they are kept; raise ConfigurationError for one that says nothing."""
     check.seconds("interval", interval)
     check.seconds("jitter", jitter)
-    if jitter > interval:
-        raise refuse("jitter", f"at most the interval, {interval:g} seconds: a tick stays before the next one", jitter)
     for name, value, kind in (("overlap", overlap, Overlap), ("missed", missed, Missed)):
         if value not in get_args(kind):
             raise refuse(name, " or ".join(repr(each) for each in get_args(kind)), value)
-    return Timing(interval=float(interval), jitter=float(jitter), overlap=overlap, missed=missed)
+    times = None
+    if schedule is not None:
+        from unbreakable.loops.calendar import times_of, usual_gap
+
+        times = times_of(schedule, BLOCKING.wall())
+        interval = usual_gap(times, BLOCKING.wall())
+    if jitter > interval:
+        raise refuse("jitter", f"at most the interval, {interval:g} seconds: a tick stays before the next one", jitter)
+    return Timing(interval=float(interval), jitter=float(jitter), overlap=overlap, missed=missed, times=times)
+
+
+def _ahead() -> float:
+    """Return how far the time of day is ahead of the clock that loops wait by."""
+    return BLOCKING.wall() - BLOCKING.now()

@@ -50,6 +50,7 @@ class AsyncioRuntime:
     def __init__(self, now: Callable[[], float] = time.monotonic, random: Callable[[], float] | None = None) -> None:
         self.preemptive = True
         self.now, self.random, self.entropy = now, random or new_dice(), os.urandom
+        self.wall: Callable[[], float] = time.time
         self.forget()
 
     def forget(self) -> None:

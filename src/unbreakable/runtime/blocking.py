@@ -53,6 +53,7 @@ class World(Protocol):
     """Clock, events and threads: the real ones or virtual ones."""
 
     now: Callable[[], float]
+    wall: Callable[[], float]
 
     def sleep(self, seconds: float) -> None:
         """Let *seconds* pass."""
@@ -80,7 +81,7 @@ class BlockingRuntime:
 
     def enter(self, world: World) -> None:
         """Live in *world* from now on."""
-        self.world, self.now = world, world.now
+        self.world, self.now, self.wall = world, world.now, world.wall
 
     async def sleep(self, seconds: float) -> None:
         """Block the thread, unless its branch is over first."""

@@ -83,13 +83,14 @@ class Places(Protocol):
 class Runtime(Protocol):
     """Everything that a script may ask of the world.
 
-    ``now`` is monotonic seconds, ``random`` is uniform in [0, 1), and ``entropy`` so many bytes for names that
-    no other process gives.  ``preemptive`` says whether user code can be cut
-    where it waits (asyncio) or only by leaving a thread behind (blocking).  An ``owner`` stands for one target: what
-    hangs at one target must not take the threads that others need.
+    ``now`` is monotonic seconds, ``wall`` the time of day in seconds since 1970, which may step, ``random`` is uniform
+    in [0, 1), and ``entropy`` so many bytes for names that no other process gives.  ``preemptive`` says whether user
+    code can be cut where it waits (asyncio) or only by leaving a thread behind (blocking).  An ``owner`` stands for one
+    target: what hangs at one target must not take the threads that others need.
     """
 
     now: Callable[[], float]
+    wall: Callable[[], float]
     random: Callable[[], float]
     entropy: Callable[[int], bytes]
     preemptive: bool

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import datetime as dt
 import heapq
 import math
 import random
@@ -55,8 +56,9 @@ class Parked:
 class VirtualWorld:
     """The blocking driver's world in which time passes only when everybody waits; see the law of this file."""
 
-    def __init__(self, start: float) -> None:
+    def __init__(self, start: float, wall: float = 0.0) -> None:
         self.start, self.moment = start, start
+        self.ahead = wall - start  #: how far the time of day is ahead of the moment
         self.turn = threading.Condition()
         self.parked: list[Parked] = []
         self.members: set[int] = set()  # the threads that take part, and those of them that run
@@ -73,6 +75,10 @@ class VirtualWorld:
         if thread not in self.running and thread in self.members:
             self._be_back()
         return self.moment
+
+    def wall(self) -> float:
+        """Return the time of day, in seconds since 1970."""
+        return self.now() + self.ahead
 
     def _be_back(self) -> None:
         """Let the calling thread be one that runs, should others have gone on without it meanwhile."""
@@ -241,6 +247,10 @@ class VirtualClock:
             raise ValueError(msg)
         self._world.sleep(seconds)
 
+    def step(self, seconds: float) -> None:
+        """Step the time of day, as somebody does who sets a clock that is wrong; nothing passes, all else goes on."""
+        self._world.ahead += seconds
+
 
 def _never() -> bool:
     return False
@@ -325,12 +335,13 @@ _active = threading.Lock()
 
 
 @contextlib.contextmanager
-def virtual_time(seed: int = 0) -> Iterator[VirtualClock]:
+def virtual_time(seed: int = 0, *, at: dt.datetime | None = None) -> Iterator[VirtualClock]:
     """Let time jump inside the block: sleeps, time limits, windows, hedges and loops of sync and async code.
 
     Event loops, running or made inside, ``time.sleep`` and everything of this library follow the clock that is
-    returned; *seed* fixes the library's dice.  ``time.monotonic`` and ``time.time`` stay real.  Real sockets are
-    given 20 ms of real time before the clock jumps.  Blocks do not nest: RuntimeError.
+    returned; *seed* fixes the library's dice, *at* the time of day at which it begins.  ``time.monotonic`` and
+    ``time.time`` stay real.  Real sockets are given 20 ms of real time before the clock jumps.  Blocks do not nest:
+    RuntimeError.
 
     >>> import time
     >>> with virtual_time() as clock:
@@ -341,12 +352,14 @@ def virtual_time(seed: int = 0) -> Iterator[VirtualClock]:
     if not _active.acquire(blocking=False):
         msg = "virtual_time() is in use already: blocks do not nest and serve one test at a time"
         raise RuntimeError(msg)
-    world, dice = VirtualWorld(float(math.ceil(BLOCKING.now()))), random.Random(seed)
+    wall = BLOCKING.wall() if at is None else at.timestamp()
+    world, dice = VirtualWorld(float(math.ceil(BLOCKING.now())), wall), random.Random(seed)
     real = BLOCKING.world
     try:
         with contextlib.ExitStack() as stack:
             for runtime in (ASYNCIO, BLOCKING):
                 stack.enter_context(_patched(runtime, "now", world.now))
+                stack.enter_context(_patched(runtime, "wall", world.wall))
                 stack.enter_context(_patched(runtime, "random", dice.random))
                 stack.enter_context(_patched(runtime, "entropy", dice.randbytes))
             stack.enter_context(_patched(BLOCKING, "world", world))

@@ -33,6 +33,7 @@ class RealWorld:
     """The machine's clock and real threads, at most MOST_THREADS of them at work, and MOST_CARRYING that carry on."""
 
     now = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
 
     def __init__(self) -> None:
         self.forget()

@@ -119,7 +119,7 @@ def never_runs():
         ({"isolation": "container"}, "isolation must be one of 'inline', 'thread', 'process', not 'container'"),
         ({"quantum_mode": "on"}, "quantum_mode must be True or False, not 'on'"),
         ({"on_survival": 3}, "on_survival must be a function that takes the context or nothing, not 3"),
-        ({"schedule": "0 4 * * *"}, "schedule must be None: nothing else is offered yet, not '0 4 * * *'"),
+        ({"schedule": "four"}, "schedule must be None, or a cron expression such as"),
         (
             {"overlap": "buffer"},
             "overlap must be 'skip' or 'buffer_one' or 'buffer_all', not 'buffer'",
