@@ -8,12 +8,12 @@ import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from tests.nursery import Child
 
 import unbreakable as ub
 from unbreakable.errors import Kind
@@ -30,7 +30,7 @@ def path(tmp_path):
 
 
 def child(*words):
-    return subprocess.Popen([sys.executable, CHILD, *map(str, words)], stdout=subprocess.PIPE, text=True)
+    return Child([CHILD, *words], stdout=subprocess.PIPE)
 
 
 def said(*words):

@@ -8,20 +8,17 @@ import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import textwrap
 import time
-from pathlib import Path
 
 import pytest
+from tests.nursery import SOURCE, Child
 
-import unbreakable
 from unbreakable.errors import StateBroken, StateFull, StateLocked
 from unbreakable.nodes import AgentNode, KnowledgeBase
 
 pytestmark = pytest.mark.real
 
-SOURCE = Path(unbreakable.__file__).parents[1]
 KNOWLEDGE = {f"Topic {number}": f"The tower number {number} is {number} metres tall." for number in range(2_000)}
 QUESTION = "Tell me about tower number 7"
 ANSWER = "The tower number 7 is 7 metres tall."
@@ -45,13 +42,8 @@ def path(tmp_path, sound):
 
 def program(story, *arguments, **settings):
     """Begin a program of its own that knows the library."""
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(story), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "ignore"},
-        stdout=subprocess.PIPE,
-        text=True,
-        **settings,
-    )
+    environment = {**os.environ, "PYTHONPATH": SOURCE, "PYTHONWARNINGS": "ignore"}
+    return Child(["-c", textwrap.dedent(story), *arguments], env=environment, stdout=subprocess.PIPE, **settings)
 
 
 def told_by(story, *arguments):

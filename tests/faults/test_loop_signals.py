@@ -6,14 +6,11 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
-from pathlib import Path
 
 import pytest
-
-import unbreakable
+from tests.nursery import SOURCE, Child
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="these are signals of POSIX")]
 
@@ -29,12 +26,11 @@ def say(*words): print(*words, flush=True)
 @contextlib.contextmanager
 def program(code: str):
     """Run *code* as a program of its own; whatever happens, it does not outlive the test."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROLOGUE + textwrap.dedent(code)],
+    process = Child(
+        ["-c", PROLOGUE + textwrap.dedent(code)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(unbreakable.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": SOURCE},
         start_new_session=True,
     )
     try:
@@ -44,13 +40,13 @@ def program(code: str):
         process.communicate()
 
 
-def ended(process: subprocess.Popen) -> tuple[int, list[str], str]:
+def ended(process: Child) -> tuple[int, list[str], str]:
     """Return the exit code, the lines not yet read and the last line of the error output."""
     out, err = process.communicate(timeout=60)
     return process.returncode, out.split("\n")[:-1], (err.strip().split("\n") or [""])[-1]
 
 
-def ask_again(process: subprocess.Popen, number: int) -> None:
+def ask_again(process: Child, number: int) -> None:
     """Send the signal once more until it is heard: it is one with the first as long as that was not."""
     while process.poll() is None:
         process.send_signal(number)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.dense import DENSE, most
+from tests.nursery import Child
 
 from unbreakable.errors import StateOwned
 from unbreakable.nodes import OrchestratorNode
@@ -21,13 +22,18 @@ CHILD = Path(__file__).with_name("orchestrator_child.py")
 KEYS = {f"r:{step}" for step in "abcd"}
 
 
-def child(verb, folder, *rest, **settings):
-    return subprocess.Popen([sys.executable, CHILD, verb, folder, *rest], stdout=subprocess.PIPE, text=True, **settings)
+def child(verb, folder, *rest, start=Child, **settings):
+    return start([CHILD, verb, folder, *rest], stdout=subprocess.PIPE, **settings)
+
+
+def slim(words, **settings):
+    """Start a Python that has loaded no more than it needs, for who forks hundreds of times."""
+    return subprocess.Popen([sys.executable, *words], text=True, **settings)
 
 
 def matrix(folder, **options):
     """Return what stood after the process had died at each moment that there is."""
-    with child("matrix", folder, json.dumps({"failing": None, "twice": None, **options})) as process:
+    with child("matrix", folder, json.dumps({"failing": None, "twice": None, **options}), start=slim) as process:
         out, _ = process.communicate(timeout=120)
     assert 0 == process.returncode
     return json.loads(out)

@@ -8,16 +8,15 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
 from tests.dense import crossed
+from tests.faults.supervised import forked, started
 from tests.faults.test_run_command_ends import children
 
-import unbreakable
 from unbreakable.observe.calls import read_trace
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="these are signals of POSIX")]
@@ -78,34 +77,18 @@ engine.create_loop(lambda: open("effects.txt", "a").close(), name="three", inter
 """
 
 
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "unbreakable", *map(str, words)]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(unbreakable.__file__).parents[1])}
-
-
-def ask(folder: Path, *words: object) -> tuple[int, str]:
+def ask(folder: Path, *words: str, start=forked) -> tuple[int, str]:
     """Return the exit code and the output of another command in the folder."""
-    done = subprocess.run(
-        command(*words), cwd=folder, capture_output=True, text=True, env=environment(), timeout=60, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
+    with start(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        said, _ = process.communicate(timeout=60)
+    return process.returncode, said
 
 
 @contextlib.contextmanager
-def running(folder: Path, program: str, name: str = ""):
+def running(folder: Path, program: str, name: str = "", start=forked):
     """Run a program under the command; whatever happens, neither process outlives the test."""
     (folder / "program.py").write_text(textwrap.dedent(program))
-    process = subprocess.Popen(
-        command("run", f"program.py{name}"),
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(),
-    )
+    process = start(["run", f"program.py{name}"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         wait_until(lambda: effects(folder) is not None or process.poll() is not None)
         yield process
@@ -155,7 +138,7 @@ def grows(folder: Path) -> None:
 @pytest.mark.parametrize(("program", "number"), crossed([FAILING, PLAIN], [signal.SIGTERM, signal.SIGINT]))
 def test_it_ends_in_good_order_when_asked(tmp_path, program, number):
     """Exit code 0 within five seconds; no run is left half done, and no process."""
-    with running(tmp_path, program) as process:
+    with running(tmp_path, program, start=started) as process:
         grows(tmp_path)
         began = time.monotonic()
         process.send_signal(number)
@@ -213,7 +196,7 @@ def test_a_run_is_explained_step_by_step(tmp_path):
 
 def test_a_killed_worker_is_started_again(tmp_path):
     """After kill -9 of the worker another one goes on, and a run that was in flight is undone or finished."""
-    with running(tmp_path, FAILING) as process:
+    with running(tmp_path, FAILING, start=started) as process:
         grows(tmp_path)
         [before] = workers(tmp_path)
         os.kill(before, signal.SIGKILL)
@@ -233,7 +216,7 @@ def test_a_killed_worker_is_started_again(tmp_path):
 
 def test_a_killed_supervisor_leaves_nobody_behind(tmp_path):
     """A worker whose supervisor is gone ends itself, and so does what stands beside it."""
-    with running(tmp_path, FAILING) as process:
+    with running(tmp_path, FAILING, start=started) as process:
         grows(tmp_path)
         others = children(process.pid)
         assert 2 == len(others)
@@ -301,7 +284,7 @@ def test_calls_are_recorded_where_that_is_asked_for(tmp_path):
 
 def test_a_missing_file_is_said(tmp_path):
     """A file that is not there is named."""
-    code, said = ask(tmp_path, "run", "nowhere.py")
+    code, said = ask(tmp_path, "run", "nowhere.py", start=started)
 
     assert 2 == code
     assert "nowhere.py: there is no such file" in said
@@ -310,7 +293,7 @@ def test_a_missing_file_is_said(tmp_path):
 @pytest.mark.parametrize("verb", [("status",), ("explain",), ("explain", "abc")])
 def test_without_a_state_there_is_nothing_to_show(tmp_path, verb):
     """Where no system ever ran, that is said with exit code 2."""
-    code, said = ask(tmp_path, *verb)
+    code, said = ask(tmp_path, *verb, start=started)
 
     assert 2 == code
     assert "there is no state" in said
@@ -332,7 +315,7 @@ def test_what_it_says_is_json_where_that_is_asked_for(tmp_path):
     """Each line on standard output is an object: what runs, and why something cannot."""
     (tmp_path / "program.py").write_text(textwrap.dedent(FINITE))
 
-    ended, said = ask(tmp_path, "run", "program.py", "--json")
+    ended, said = ask(tmp_path, "run", "program.py", "--json", start=started)
     assert (0, ["message"]) == (ended, list(json.loads(said)))
     ended, said = ask(tmp_path, "run", "nothing.py", "--json")
     assert (2, ["error"]) == (ended, list(json.loads(said)))

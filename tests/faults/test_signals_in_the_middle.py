@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.dense import most
+from tests.nursery import Child
 
 from unbreakable.nodes import StreamNode
 from unbreakable.nodes.answering.knowledge import KnowledgeBase
@@ -87,14 +90,15 @@ while not over:
 """
 
 
-def started(program: str, *args: str) -> subprocess.Popen[str]:
+def anew(words: list[str], **how: int) -> subprocess.Popen[str]:
+    """Return the process of a Python of its own, whose end takes all apart, while its threads go on."""
+    return subprocess.Popen([sys.executable, *words], text=True, **how)
+
+
+def started(program: str, *args: str, start: Callable[..., Any] = Child) -> Any:
     """Return the process of *program*, which is up."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", NEVER_BEGAN, "-c", program, *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = ["-W", NEVER_BEGAN, "-c", program, *args]
+    process = start(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert "up\n" == process.stdout.readline()
     return process
@@ -132,7 +136,7 @@ def test_a_program_ends_while_daemon_threads_use_its_knowledge(tmp_path, kind):
     for number in range(most(4, 1)):
         place = tmp_path / str(number)
         place.mkdir()
-        process = started(PROGRAM + KNOWING + MAKE[kind] + IN_THREADS, str(place))
+        process = started(PROGRAM + KNOWING + MAKE[kind] + IN_THREADS, str(place), start=anew)
         process.communicate(timeout=PATIENCE)
         assert 0 == process.returncode
 

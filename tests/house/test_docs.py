@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.nursery import run
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -83,12 +82,10 @@ def test_each_block_prints_what_the_page_shows(block, tmp_path):
     """A python block, run by itself in an empty folder, prints exactly the output block below it."""
     script = tmp_path / "block.py"
     script.write_text(block.code, encoding="utf-8")
-    run = subprocess.run(
-        [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run([script.name], cwd=tmp_path)
 
-    assert (0, "") == (run.returncode, run.stderr)
-    assert block.output == run.stdout
+    assert (0, "") == (done.returncode, done.stderr)
+    assert block.output == done.stdout
 
 
 PAGE = """
