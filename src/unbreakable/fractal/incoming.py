@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from unbreakable.policies import Context, Plan, current
+from unbreakable.fractal.scope import around
+from unbreakable.policies import Context, current
 from unbreakable.policies.check import refuse
-from unbreakable.policies.deeds import Deeds
-from unbreakable.policies.naming import Title
 from unbreakable.policies.policy import inside
 from unbreakable.policies.received import carried_in
 from unbreakable.runtime import BLOCKING
 
 Headers: TypeAlias = Mapping[Any, Any] | Sequence[tuple[Any, Any]]
-
-_PLAN = Plan(deadline=math.inf)
 
 
 @contextmanager
@@ -59,13 +55,9 @@ def _is_list_of_pairs(headers: Any) -> bool:
 
 def _scope(headers: Headers, key: str | None) -> Context:
     """Return what stands around the calls that are made for a request with these *headers*."""
-    told, outer, now, scope = carried_in(headers), current(), BLOCKING.now(), Context()
-    scope.node, scope.runtime, scope.plan, scope.above = None, BLOCKING, _PLAN, outer
-    scope.started, scope.until = now, now + told.remaining
-    scope.own_deeds = Deeds() if outer is None else outer.deeds
-    scope.borrow(outer)
+    told = carried_in(headers)
+    scope = around(current(), BLOCKING, told.remaining, BLOCKING.entropy(10).hex() if key is None else key)
     scope.attempt, scope.layers = told.attempt, max(0, told.layers - (told.attempt > 1))
-    scope.title = Title(BLOCKING.entropy(10).hex() if key is None else key)
     return scope
 
 

@@ -1,14 +1,29 @@
-"""What a workflow or a loop says of the call that it makes."""
+"""What a workflow, a loop or a request from outside says of the calls that are made for it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from unbreakable.policies import Context
+from unbreakable.policies import Context, Plan
+from unbreakable.policies.deeds import Deeds
 from unbreakable.policies.naming import Title, title_of
+from unbreakable.runtime import Runtime
 
+_ANY = Plan(deadline=math.inf)
 SCOPE = frozenset({"nodes", "results", "state", "tick", "iteration"})
+
+
+def around(outer: Context | None, runtime: Runtime, seconds: float, key: str) -> Context:
+    """Return what stands around calls that are to end within *seconds*, and whose keys are made of *key*."""
+    scope, now = Context(), runtime.now()
+    scope.node, scope.runtime, scope.plan, scope.above = None, runtime, _ANY, outer
+    scope.started, scope.until = now, now + seconds
+    scope.own_deeds = Deeds() if outer is None else outer.deeds
+    scope.borrow(outer)
+    scope.title = Title(key)
+    return scope
 
 
 def set_scope(ctx: Context, scope: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ import copy
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from unbreakable.loops.ledger import Book, Fate, Ledger
 from unbreakable.loops.schedule import EARLY, Schedule, Tick
@@ -35,7 +35,8 @@ MOST_WAITING = 1_000  # ticks
 ASLEEP = "nobody was awake at the time"
 RESTED = "the loop was failing, and rested"
 
-Overlap: TypeAlias = Literal["skip", "buffer_one", "buffer_all"]
+Overlap: TypeAlias = Literal["skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other"]
+MAKE_ROOM = ("cancel_other", "terminate_other")
 Missed: TypeAlias = Literal["skip", "run_once_now", "replay_all"]
 
 
@@ -61,6 +62,17 @@ class End:
 
 
 Decision: TypeAlias = Run | Wait | End
+
+
+class Cut(NamedTuple):
+    """Say when an iteration is to make room for the next tick, and whether it may clean up."""
+
+    at: float
+    why: str = ""
+    gently: bool = True
+
+
+NO_CUT = Cut(math.inf)
 
 
 class Control:
@@ -141,6 +153,12 @@ class Control:
             self.rests_until = rests_until
             if tick is not None:
                 self.book.note(tick.epoch, tick.number, tick.number + 1, fate, reason)
+
+    def cut(self) -> Cut:
+        """Return when the iteration that begins now is to make room for the next tick."""
+        if self.overlap not in MAKE_ROOM or self.paused or self.left <= 0 or self.schedule.is_endless_run:
+            return NO_CUT
+        return Cut(self.schedule.moment(self.seen), f"tick {self.seen} came due", self.overlap == "cancel_other")
 
     def close(self, now: float) -> None:
         """Note that the loop has ended, whatever it was at."""
@@ -225,7 +243,7 @@ class Control:
         """Do with the ticks before number *upto*, which came due during an iteration, what *overlap* says."""
         if upto <= self.seen:
             return
-        room = {"skip": 0, "buffer_one": 1, "buffer_all": MOST_WAITING}[self.overlap] - len(self.waiting)
+        room = {"buffer_one": 1, "buffer_all": MOST_WAITING}.get(self.overlap, 0) - len(self.waiting)
         self._queue(min(upto, self.seen + max(0, room)))
         if self.overlap == "buffer_all":
             self._pass_over(upto, Fate.DROPPED, f"{MOST_WAITING:,} others waited for their turn")

@@ -101,7 +101,7 @@ class Life:
         began = runtime.now() if tick is None else tick.nominal
         fate, why = Fate.INTERRUPTED, "it was cut"
         try:
-            fate, why = await self.work.run(runtime, tick)
+            fate, why = await self.work.run(runtime, tick, self.control.cut())
         except Exception as error:
             fate, why = Fate.FAILED, in_one_line(error)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -48,18 +49,22 @@ class Path:
 
     # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self) -> None:
-        """Run one iteration on the running event loop; raise what it raised, DeadlineExceeded if it is left behind."""
+    async def run(self, seconds: float = math.inf, *, gently: bool = True) -> None:
+        """Run one iteration on the running event loop; raise what it raised, DeadlineExceeded if it is left behind.
+
+        It has *seconds* at most, and then, if it is to be cut *gently*, GRACE to heed that.
+        """
         if self._hire is not None:
             self._door = self._door or AsyncProtected(self._in_worker, self.node)
             await self._door()
             return
         self._door = self._door or AsyncProtected(guarded(self._operation, self._enter), self.node)
-        seconds = self.node.target.plan.deadline + GRACE
+        grace = GRACE if gently else 0.0
+        until = min(self.node.target.plan.deadline + GRACE, seconds + grace)
         try:
-            await apart(self._door, seconds, self.strays.cut, f"iteration of {self.node.name}")
+            await apart(self._door, until, self.strays.cut, f"iteration of {self.node.name}")
         except TimeUp:
-            msg = f"the iteration did not end within {GRACE:g} s of its cut, and was left behind"
+            msg = f"the iteration did not end within {grace:g} s of its cut, and was left behind"
             raise DeadlineExceeded(msg) from None
 
     def run_sync(self) -> None:

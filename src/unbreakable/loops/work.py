@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 
+from unbreakable.errors import DeadlineExceeded
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.guard import is_stray
 from unbreakable.fractal.operation import Operation, check_operation
+from unbreakable.fractal.scope import around
+from unbreakable.loops.control import NO_CUT, Cut
 from unbreakable.loops.events import IterationLeftBehind
 from unbreakable.loops.healer import Healer
 from unbreakable.loops.isolation import hire_for
@@ -17,11 +22,12 @@ from unbreakable.loops.ladder import Ladder
 from unbreakable.loops.ledger import Book, Fate
 from unbreakable.loops.path import Path
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
-from unbreakable.loops.schedule import Tick
+from unbreakable.loops.schedule import EARLY, Tick
 from unbreakable.loops.slate import Slate
 from unbreakable.loops.strays import Strays
 from unbreakable.loops.tally import Tally
 from unbreakable.policies import Context, current
+from unbreakable.policies.policy import inside
 from unbreakable.runtime import Runtime, is_async
 from unbreakable.runtime.mark import Mark
 
@@ -81,8 +87,11 @@ class Work:
 
     # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, runtime: Runtime, tick: Tick | None) -> tuple[Fate, str]:
-        """Run one iteration; return how it ended, and why; only what comes from outside is raised: a cancellation."""
+    async def run(self, runtime: Runtime, tick: Tick | None, cut: Cut = NO_CUT) -> tuple[Fate, str]:
+        """Run one iteration; return how it ended, and why; only what comes from outside is raised: a cancellation.
+
+        It is cut at the moment of *cut*, as by its deadline, but that is no failure.
+        """
         tally, mark, began = self.tally, Mark(), runtime.now()
         tally.begun += 1
         iteration = self._current = Iteration(tally.begun, tick, self.slate.state)
@@ -94,13 +103,12 @@ class Work:
             path.strays.refuse_more()
             await path.ready(runtime)
             began = runtime.now()
-            if runtime.preemptive:
-                await path.run()
-            else:
-                path.run_sync()
+            await self._run_on(path, runtime, cut)
         except BaseException as error:
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise
+            if isinstance(error, DeadlineExceeded) and runtime.now() >= cut.at - EARLY:
+                return Fate.INTERRUPTED, cut.why
             tally.failed(error, runtime.now() - began)
             fate, why = Fate.FAILED, tally.last_error or ""
         else:
@@ -118,6 +126,15 @@ class Work:
         else:
             self.healer.succeeded(iteration, runtime.now())
         return fate, why
+
+    async def _run_on(self, path: Path, runtime: Runtime, cut: Cut) -> None:
+        left = max(0.0, cut.at - runtime.now())
+        within = nullcontext() if left == math.inf else inside(around(None, runtime, left, self.node.next_id()))
+        with within:
+            if runtime.preemptive:
+                await path.run(left, gently=cut.gently)
+            else:
+                path.run_sync()
 
     def _enter(self) -> Context:
         ctx, iteration = current(), _inside.get()

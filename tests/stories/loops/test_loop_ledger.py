@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import json
 from zoneinfo import ZoneInfo
 
-from unbreakable.loops import Fate
-from unbreakable.runtime import BLOCKING
+import pytest
+
+from unbreakable.loops import Fate, QuantumLoopEngine
+from unbreakable.runtime import ASYNCIO, BLOCKING
+from unbreakable.testing import virtual_time
 
 
 def counts(loop):
@@ -242,3 +247,83 @@ def test_a_loop_keeps_to_the_calendar(play):
 
 def wall():
     return BLOCKING.wall()
+
+
+@pytest.mark.parametrize("overlap", ["cancel_other", "terminate_other"])
+def test_an_iteration_makes_room_for_the_next_tick(play, overlap):
+    """It is cut when the tick comes due, which is no failure; the tick runs at its time."""
+
+    async def story(stage):
+        began, cut = [], []
+
+        async def work(ctx):
+            began.append((ctx.tick.number, round(ctx.tick.actual - ctx.tick.nominal, 3), round(ctx.remaining(), 3)))
+            try:
+                await stage.work_for(0.5 if len(began) == 2 else min(2.5, ctx.remaining() if stage.heeds else 2.5))
+            except asyncio.CancelledError:
+                cut.append(ctx.tick.number)
+                raise
+
+        stage.heeds = not stage.can_cancel
+        loop = stage.loop(work, interval=1.0, overlap=overlap, max_iterations=4)
+        loop.start()
+        await stage.sleep(10.0)
+        status = loop.get_status()
+        return began, cut, counts(loop), loop.explain(0), status, stage.can_cancel
+
+    began, cut, ledger, why, status, can_cancel = play(story)
+
+    assert began == [(0, 0.0, 1.0), (1, 0.0, 1.0), (2, 0.0, 1.0), (3, 0.0, 30.0)]
+    assert cut == ([0, 2] if can_cancel else [])
+    if can_cancel:
+        assert ledger == {"run": 2, "interrupted": 2, "skipped_overlap": 2}
+        assert why == "tick 0: interrupted: tick 1 came due"
+    assert (status.consecutive_errors, status.performance.success_rate) == (0, 1.0)
+
+
+@pytest.mark.parametrize(("overlap", "late"), [("cancel_other", 1.0), ("terminate_other", 0.0)])
+def test_who_does_not_make_room_is_left_behind(overlap, late):
+    """An iteration that swallows its cancellation has a second for that, or none, and then the tick runs."""
+
+    async def story(clock):
+        began, over = [], []
+
+        async def work(ctx):
+            began.append(clock.now())
+            while not over:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await ASYNCIO.sleep(50.0)
+
+        engine = QuantumLoopEngine()
+        loop = engine.create_loop(work, interval=2.0, overlap=overlap)
+        loop.start()
+        await ASYNCIO.sleep(7.0)
+        ledger, left = counts(loop), loop.get_status().left_behind
+        over.append(True)
+        await engine.aclose(grace=0.0)
+        return began[:3], ledger, left
+
+    with virtual_time() as clock:
+        began, ledger, left = asyncio.run(story(clock))
+
+    assert began == ([0.0, 2.0, 4.0] if late == 0.0 else [0.0, 4.0])
+    assert left == (3 if late == 0.0 else 1)
+    assert ledger["interrupted"] == (3 if late == 0.0 else 1)
+
+
+def test_a_worker_makes_room_at_once():
+    """In a thread of its own a plain operation is left behind when the next tick comes due."""
+    with virtual_time() as clock:
+        engine, began = QuantumLoopEngine(), []
+
+        def work():
+            began.append(clock.now())
+            clock.advance(3.0)
+
+        loop = engine.create_loop(work, interval=2.0, overlap="cancel_other", isolation="thread")
+        loop.start()
+        clock.advance(5.0)
+
+        assert began == [0.0, 2.0, 4.0]
+        assert counts(loop) == {"interrupted": 2, "pending": 1}
+        engine.aclose_sync(grace=0.0)

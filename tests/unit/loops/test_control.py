@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unbreakable.loops.control import MOST_WAITING, Control, Decision, End, Run, Wait
+from unbreakable.loops.control import MOST_WAITING, NO_CUT, Control, Cut, Decision, End, Run, Wait
 from unbreakable.loops.ledger import Fate, Ledger
 from unbreakable.loops.schedule import Schedule, Tick
 
@@ -322,3 +322,20 @@ def test_whatever_is_wished_ticks_rise_and_add_up(wishes, most, interval, jitter
     loop.close(now)
     assert loop.ledger(now).run == len(ticks) - loop.ledger(now).interrupted
     assert loop.ledger(now + 99.0).pending == 0
+
+
+def test_an_iteration_makes_room_when_the_next_tick_comes_due():
+    """Gently or not, as is wished; not for a tick that will not run, nor without a grid."""
+    cuts = [control(overlap=overlap) for overlap in ("cancel_other", "terminate_other")]
+    others = [
+        control(overlap="skip"),
+        control(overlap="cancel_other", most=1),
+        control(overlap="cancel_other", interval=0.0),
+        control(overlap="cancel_other", paused=True),
+    ]
+    for loop in (*cuts, *others):
+        loop.trigger()
+        loop.decide(3.0)
+
+    assert [loop.cut() for loop in cuts] == [Cut(4.0, "tick 2 came due", gently) for gently in (True, False)]
+    assert all(loop.cut() is NO_CUT for loop in others)
