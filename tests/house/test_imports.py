@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import unbreakable as ub
+
 pytestmark = pytest.mark.real
 
+SOURCE = Path(ub.__file__).parents[1]
 MOST_SECONDS = 0.025
 MOST_TO_PROTECT = 0.045  # seconds with what the first protected function loads, the machinery of calls
 ASYNCIO_SECONDS = 0.045  # asyncio's own import where the bound was set: a slower machine is given more
@@ -94,3 +98,37 @@ def test_threads_begin_at_the_same_end():
     child = subprocess.run([sys.executable, "-c", FIRST_ASKED], check=True, capture_output=True, text=True, timeout=60)
 
     assert child.stdout.split() == ["unbreakable.protected"] * 3
+
+
+SUPERVISOR = """
+import sys
+import unbreakable.cli.run
+print("unbreakable.loops.supervisor" in sys.modules, "unbreakable.loops.engine" in sys.modules)
+"""
+
+
+def test_a_supervisor_loads_no_engine():
+    """What runs loops is for the worker: the command that starts one, and waits, does without it."""
+    child = subprocess.run([sys.executable, "-c", SUPERVISOR], check=True, capture_output=True, text=True, timeout=60)
+
+    assert ["True", "False"] == child.stdout.split()
+
+
+FIRST_LOADED = """
+import importlib, os, pkgutil, sys
+import unbreakable.loops
+for each in pkgutil.iter_modules(unbreakable.loops.__path__, "unbreakable.loops."):
+    if not os.fork():
+        importlib.import_module(each.name)
+        print(each.name, flush=True)
+        unbreakable.loops.QuantumLoopEngine
+        os._exit(0)
+    assert os.wait()[1] == 0, each.name
+"""
+
+
+def test_any_module_of_loops_can_be_the_first():
+    """None needs another one to be loaded before it."""
+    child = subprocess.run([sys.executable, "-c", FIRST_LOADED], check=True, capture_output=True, text=True, timeout=60)
+
+    assert len(list((SOURCE / "unbreakable" / "loops").glob("[!_]*.py"))) == len(child.stdout.split())

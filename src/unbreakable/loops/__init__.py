@@ -1,10 +1,15 @@
 """Periodic tasks that go on, whatever their operations do."""
 
-from unbreakable.loops.engine import QuantumLoopEngine
-from unbreakable.loops.ledger import Fate, Ledger
-from unbreakable.loops.loop import QuantumLoop
-from unbreakable.loops.schedule import Tick
-from unbreakable.loops.status import EngineStatus, Healing, LoopState, LoopStatus, Performance, Tries
+import typing
+
+from unbreakable import lazily
+
+if typing.TYPE_CHECKING:  # loaded when first asked for, by __getattr__ below: a supervisor needs none
+    from unbreakable.loops.engine import QuantumLoopEngine
+    from unbreakable.loops.ledger import Fate, Ledger
+    from unbreakable.loops.loop import QuantumLoop
+    from unbreakable.loops.schedule import Tick
+    from unbreakable.loops.status import EngineStatus, Healing, LoopState, LoopStatus, Performance, Tries
 
 __all__ = [
     "EngineStatus",
@@ -19,3 +24,22 @@ __all__ = [
     "Tick",
     "Tries",
 ]
+
+__getattr__ = lazily.load(
+    __name__,
+    {
+        "EngineStatus": "unbreakable.loops.status",
+        "Fate": "unbreakable.loops.ledger",
+        "Healing": "unbreakable.loops.status",
+        "Ledger": "unbreakable.loops.ledger",
+        "LoopState": "unbreakable.loops.status",
+        "LoopStatus": "unbreakable.loops.status",
+        "Performance": "unbreakable.loops.status",
+        "QuantumLoop": "unbreakable.loops.loop",
+        "QuantumLoopEngine": "unbreakable.loops.engine",
+        "Tick": "unbreakable.loops.schedule",
+        "Tries": "unbreakable.loops.status",
+    },
+    first="unbreakable.loops.engine",
+)
+__dir__ = lazily.listing(__all__)
