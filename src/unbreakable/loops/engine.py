@@ -80,7 +80,7 @@ class QuantumLoopEngine(Closing):
 
         ========== =================================================================================================
         "inline"   in the loop itself: an async one is cancelled, and left behind if it does not heed that within a
-                   second; a plain one has to look at ``ub.current().remaining()``
+                   tenth of the deadline (0.05 s to 1 s); a plain one has to look at ``ub.current().remaining()``
         "thread"   in a thread of its own, an async one on an event loop there: it is left behind
         "process"  in a process of its own, which is killed, with what it has started, and replaced; it must be a
                    function at the top of a module, or a partial of one, and its state is sent there and back

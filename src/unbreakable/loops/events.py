@@ -53,3 +53,15 @@ class IterationLeftBehind(Event):
     """An iteration did not heed its cut: the loop goes on without it, the *count* of these still at work told."""
 
     count: int
+
+
+class IterationGivenUp(Event):
+    """One of too many iterations that were left behind was ended by force, or let go; *count* have been so far."""
+
+    count: int
+
+
+class LoopStuck(Event):
+    """The loop can begin no iteration; *reason* says why, and what will help."""
+
+    reason: str

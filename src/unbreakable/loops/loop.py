@@ -210,6 +210,7 @@ class QuantumLoop(Closing):
             surviving=self._work.ladder.surviving,
             path=self._work.paths.index + 1,
             left_behind=self._work.left_behind,
+            given_up=self._work.given_up,
             ledger=self._work.book.ledger() if self.life is None else self.life.control.ledger(now),
             last_error=tally.last_error,
         )

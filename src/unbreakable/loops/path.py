@@ -19,7 +19,8 @@ from unbreakable.policies.timeout import time_is_up
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, TimeUp, run_blocking
 from unbreakable.runtime.apart import apart
 
-GRACE = 1.0  # seconds from the cut of an iteration to the moment at which it is left behind
+GRACE = 0.1  # of the deadline: from the cut of an iteration to the moment at which it is left behind,
+LEAST_GRACE, MOST_GRACE = 0.05, 1.0  # seconds within which that lies
 START = 30.0  # seconds from the start of a worker process to the moment at which it must have found its operation
 
 
@@ -47,24 +48,30 @@ class Path:
         self._door_sync: SyncProtected[[], Any] | None = None
         self._is_cut = False
 
+    @property
+    def bound(self) -> float:
+        """The seconds after which an iteration is over, or was left behind, unless it blocks who runs it."""
+        deadline = self.node.target.plan.deadline
+        return deadline + grace_after(deadline)
+
     # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self, seconds: float = math.inf, *, gently: bool = True) -> None:
         """Run one iteration on the running event loop; raise what it raised, DeadlineExceeded if it is left behind.
 
-        It has *seconds* at most, and then, if it is to be cut *gently*, GRACE to heed that.
+        It has *seconds* at most, and then, if it is to be cut *gently*, some grace to heed that.
         """
         if self._hire is not None:
             self._door = self._door or AsyncProtected(self._in_worker, self.node)
             await self._door()
             return
         self._door = self._door or AsyncProtected(guarded(self._operation, self._enter), self.node)
-        grace = GRACE if gently else 0.0
-        until = min(self.node.target.plan.deadline + GRACE, seconds + grace)
+        until = min(self.bound, seconds + (grace_after(seconds) if gently else 0.0))
         try:
-            await apart(self._door, until, self.strays.cut, f"iteration of {self.node.name}")
+            await apart(self._door, until, self.strays.left, f"iteration of {self.node.name}")
         except TimeUp:
-            msg = f"the iteration did not end within {grace:g} s of its cut, and was left behind"
+            grace = until - min(seconds, self.node.target.plan.deadline)
+            msg = f"the iteration did not end within {max(0.0, grace):.3g} s of its cut, and was left behind"
             raise DeadlineExceeded(msg) from None
 
     def run_sync(self) -> None:
@@ -105,7 +112,7 @@ class Path:
             raise self._why(ctx, started) from None
         finally:
             if worker.left_undone:
-                self.strays.cut(worker, shares_state=worker.shares_state)
+                self.strays.cut(worker)
                 worker.cut()
                 self._part_with(worker)
 
@@ -143,6 +150,11 @@ class Path:
         self.strays.dismissed(worker)
         if self._worker is worker:
             self._worker = None
+
+
+def grace_after(deadline: float) -> float:
+    """Return how many seconds an iteration has for its clean-up after a *deadline* of so many."""
+    return min(MOST_GRACE, max(LEAST_GRACE, GRACE * deadline))
 
 
 def stopped(message: str) -> Rejected:

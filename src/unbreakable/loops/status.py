@@ -73,7 +73,8 @@ class LoopStatus:
     ``current_iteration``, which counts the iterations begun.  ``next_run`` is the number of seconds until the next
     tick, None when none is planned.  ``last_error`` is the latest failure in one line, healed or not.
     ``surviving`` says that the loop is in survival mode.  ``path`` is the execution path in use, from 1 on.
-    ``left_behind`` counts iterations that were cut but are still at work.  ``ledger`` says how each tick has ended.
+    ``left_behind`` counts iterations that were cut but are still at work; ``given_up`` those that were ended by force,
+    or let go, as too many were.  ``ledger`` says how each tick has ended.
     """
 
     name: str
@@ -88,6 +89,7 @@ class LoopStatus:
     surviving: bool
     path: int
     left_behind: int
+    given_up: int
     ledger: Ledger
     last_error: str | None
 

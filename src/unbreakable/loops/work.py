@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from contextlib import nullcontext
 from contextvars import ContextVar
@@ -14,7 +15,7 @@ from unbreakable.fractal.guard import is_stray
 from unbreakable.fractal.operation import Operation, check_operation
 from unbreakable.fractal.scope import around
 from unbreakable.loops.control import NO_CUT, Cut
-from unbreakable.loops.events import IterationLeftBehind
+from unbreakable.loops.events import IterationGivenUp, IterationLeftBehind, LoopStuck
 from unbreakable.loops.healer import Healer
 from unbreakable.loops.isolation import hire_for
 from unbreakable.loops.iteration import Iteration
@@ -24,7 +25,7 @@ from unbreakable.loops.path import Path
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
 from unbreakable.loops.schedule import EARLY, Tick
 from unbreakable.loops.slate import Slate
-from unbreakable.loops.strays import Strays
+from unbreakable.loops.strays import FULL, Strays
 from unbreakable.loops.tally import Tally
 from unbreakable.policies import Context, current
 from unbreakable.policies.policy import inside
@@ -68,7 +69,7 @@ class Work:
         self.healer = Healer(node, Ladder(interval), self.paths, self.slate)
         self._substitute = None if on_survival is None else self._new_substitute(on_survival, isolation)
         self._current: Iteration | None = None
-        self._left = 0
+        self._left, self._was_full = 0, False
 
     @property
     def ladder(self) -> Ladder:
@@ -79,6 +80,16 @@ class Work:
     def left_behind(self) -> int:
         """How many iterations are still at work after their cut."""
         return sum(len(strays) for strays in self._every_strays())
+
+    @property
+    def given_up(self) -> int:
+        """How many iterations were given up while they were still at work, since too many were."""
+        return sum(strays.given_up for strays in self._every_strays())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no iteration may begin before one that was cut has ended."""
+        return any(strays.is_full for strays in self._every_strays())
 
     @property
     def is_here(self) -> bool:
@@ -99,8 +110,7 @@ class Work:
         substitute = self._substitute if tick is not None and self.ladder.substitutes else None
         try:
             path = substitute or self.paths.current
-            self._tell_of_strays(began)
-            path.strays.refuse_more()
+            self._make_room(path.strays, began)
             await path.ready(runtime)
             began = runtime.now()
             await self._run_on(path, runtime, cut)
@@ -142,11 +152,26 @@ class Work:
         assert iteration is not None  # noqa: S101 - set where the iteration began
         return iteration.enter(ctx)
 
+    def _make_room(self, strays: Strays, now: float) -> None:
+        self._tell_of_strays(now)
+        before = self.given_up
+        strays.make_room(now, self.ladder.longest)
+        if self.given_up > before:
+            self._left = self.left_behind
+            self._tell(IterationGivenUp, now, count=self.given_up)
+
     def _tell_of_strays(self, now: float) -> None:
-        left = self.left_behind
-        if left > self._left and self.node.listeners:
-            self.node.tell(IterationLeftBehind(at=now, node=self.node.name, count=left))
-        self._left = left
+        left, was_full = self.left_behind, self._was_full
+        if left > self._left:
+            self._tell(IterationLeftBehind, now, count=left)
+        self._left, self._was_full = left, self.is_full
+        if self._was_full and not was_full:
+            logging.getLogger("unbreakable").error("loop %s is stuck: %s", self.node.name, FULL)
+            self._tell(LoopStuck, now, reason=FULL)
+
+    def _tell(self, event: type[Event], now: float, **fields: Any) -> None:
+        if self.node.listeners:
+            self.node.tell(event(at=now, node=self.node.name, **fields))
 
     # ── its paths ────────────────────────────────────────────────────────────────────────────────────────────────────
 

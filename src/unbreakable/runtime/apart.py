@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from unbreakable.runtime.aio import FOR_EVER
+from unbreakable.runtime.mark import running_event_loop
 from unbreakable.runtime.protocol import Step, TimeUp
 
 T = TypeVar("T")
@@ -26,6 +28,22 @@ class LeftTask:
     def is_alive(self) -> bool:
         """Whether it is still at work; not so if the event loop was closed under it."""
         return not (self._task.done() or self._loop.is_closed())
+
+    def end(self) -> None:
+        """End it where it awaits, as the end of its event loop would, unless that runs in another thread.
+
+        What it leaves then is no CancelledError, which it swallows, but GeneratorExit; it cannot go on after that.
+        Tasks that it has made itself are only cancelled, and may go on.
+        """
+        coroutine = self._task.get_coro()
+        if coroutine is None or not self.is_alive or running_event_loop() is not self._loop:
+            return
+        try:
+            coroutine.close()
+        except Exception as error:  # what it raises when it is ended, or that it does not want to be
+            logging.getLogger("unbreakable").warning("%s was ended", self._task.get_name(), exc_info=error)
+        finally:
+            self._task.cancel()
 
 
 async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], object], name: str | None = None) -> T:

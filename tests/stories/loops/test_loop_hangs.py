@@ -28,7 +28,7 @@ awaited = pytest.mark.parametrize("play", ["event loop", "thread with event loop
 
 @awaited
 def test_an_iteration_that_swallows_its_cancellation_is_left_behind(play):
-    """One second after its deadline the loop goes on, on its grid, and the hung one hangs on its own."""
+    """Half a second after its deadline the loop goes on, on its grid, and the hung one hangs on its own."""
 
     async def story(stage):
         moments = []
@@ -81,7 +81,7 @@ def test_what_was_left_behind_does_not_keep_the_loop_from_its_end(play):
     first, ended_at, after = play(story)
 
     assert LoopState.FINISHED == first
-    assert 12.0 <= ended_at <= 13.0
+    assert 11.5 <= ended_at <= 12.5
     assert (LoopState.FINISHED, 4) == (after.state, after.current_iteration)
 
 
@@ -108,7 +108,7 @@ def test_what_an_iteration_has_open_is_closed_before_its_loop_has_ended():
 
 @awaited
 def test_iterations_left_behind_are_bounded(play):
-    """When too many hang no further one begins; the loop ticks on, and is itself again when they have ended."""
+    """When too many hang the loop only probes, and gives up the oldest for it; it is itself again when they end."""
 
     async def story(stage):
         begun, stuck = [], [True]
@@ -123,15 +123,15 @@ def test_iterations_left_behind_are_bounded(play):
         await stage.sleep(3_000.0)
         during, hung = loop.get_status(), len(begun)
         stuck.clear()
-        await stage.sleep(3_000.0)
+        await stage.sleep(6_000.0)
         after = loop.get_status()
         await stage.stop(loop)
         return during, hung, after, stage.runtime
 
     during, hung, after, _ = play(story)
 
-    assert (MOST, MOST) == (hung, during.left_behind)
-    assert "BulkheadFull: 8 iterations that were cut are still at work" in during.last_error
+    assert 3_000 / 17 < hung < 3_000 / 16 + MOST
+    assert (MOST, hung - MOST) == (during.left_behind, during.given_up)
     assert (True, True) == (during.surviving, during.is_running)
     assert (0, 0, False) == (after.left_behind, after.consecutive_errors, after.surviving)
 
