@@ -114,18 +114,26 @@ class Paying:
         """Take the price of a second copy, as long as half of the starting budget is left for repeats.
 
         Copies are paid from a small purse of their own, too: what was saved up in quiet times must not go out in copies
-        when a queue makes every call slow, and each of them makes it longer.
+        when a queue makes every call slow, and each of them makes it longer.  None is sent for a while to a target that
+        said that it is asked too much, unless the hedge is pinned.
         """
         return self._has_for_a_copy(ctx, take=True)
 
     def _has_for_a_copy(self, ctx: Context, *, take: bool) -> bool:
-        purse, copies = self.payer.purse, self.payer.purse_for_copies
+        now, purse, copies = ctx.runtime.now(), self.payer.purse, self.payer.purse_for_copies
+        if self._spares(ctx, now):
+            return False
         if purse is None or copies is None:
             return True
-        cost = price(layers_around(ctx) + (ctx.attempt > 1))
-        successes, now = self.payer.successes(), ctx.runtime.now()
+        cost, successes = price(layers_around(ctx) + (ctx.attempt > 1)), self.payer.successes()
         if cost is None or copies.level(successes, now) < 1.0:
             return False
         if not take:
             return purse.level(successes, now) >= cost + purse.reserve
         return purse.spend(successes, now, keep=purse.reserve, price=cost) and copies.spend(successes, now)
+
+    def _spares(self, ctx: Context, now: float) -> bool:
+        """Return whether the target is sent no copies, as it was asked too much; a race is a matter of its own."""
+        target = ctx.target
+        free = ctx.race is None and self.settings.leaves("hedge")
+        return free and target.peace.spares(target.successes_of_all, now)

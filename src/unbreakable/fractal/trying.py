@@ -231,8 +231,16 @@ def failed(
         facts.update(known_inside(error, ctx))
     if ctx.broken or node.parent is not None or node.children:
         facts["suspects"] = suspects_of(ctx)
-    failure = Failure.of(facts)
-    return failure.but(mendable=True) if (node.remedies or ctx.remedies) and node.mends(failure, ctx) else failure
+    return heard(Failure.of(facts), ctx)
+
+
+def heard(failure: Failure, ctx: Context) -> Failure:
+    """Return *failure* with whether a remedy is about to mend it; else a target that is asked too much is spared."""
+    if (ctx.node.remedies or ctx.remedies) and ctx.node.mends(failure, ctx):
+        return failure.but(mendable=True)  # as by another endpoint, which is not asked too much
+    if failure.kind is THROTTLED:
+        ctx.target.peace.refuse(ctx.target.successes_of_all(), failure.at)
+    return failure
 
 
 def known_inside(error: Exception, ctx: Context) -> dict[str, Any]:

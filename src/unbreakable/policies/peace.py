@@ -5,10 +5,16 @@ as long as others are served.  When nobody was between three wishes, the target 
 them is over no attempt begins.  Whoever wants to make one waits, if that is over within the call's deadline, and is
 refused at once if it is not.  At the end they do not come all at once: each waits a little longer, by chance, and asks
 again whether a new wish has come up meanwhile.
+
+Who says that it is asked too much, by a wish or without one, is spared the copies of slow attempts for a while: they
+are load that nobody needs, and beside a limit on rates it is they that go beyond it.  That is told in successes: a busy
+target that refuses one call in a thousand has some all the same.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from unbreakable.errors import Throttled
@@ -20,6 +26,7 @@ ENOUGH = 3  # wishes in a row
 LONGEST = 60.0  # seconds for which all callers wait; then it is seen whether the wish still holds
 SPREAD = 0.25  # share of the pause by which its end is drawn out
 MOST_WAITING = 1_000  # callers of one target
+SPARED, SPARED_AT_MOST = 300, 60.0  # successes, and seconds, without copies once it was asked too much
 
 
 class Peace:
@@ -32,12 +39,13 @@ class Peace:
     (4.0, 0.0)
     """
 
-    __slots__ = ("ends", "kept", "length", "lock", "row", "seen", "until", "waiting")
+    __slots__ = ("ends", "kept", "length", "lock", "row", "seen", "spared", "until", "waiting")
 
     def __init__(self) -> None:
         self.row, self.seen, self.ends = 0, 0, 0.0  #: wishes in a row, successes before them, when the longest is over
         self.until, self.length = 0.0, 0.0
         self.kept = False  #: whether calls have to ask
+        self.spared = 0, -math.inf  #: until how many successes, and until when at most, no copies are sent
         self.waiting = 0
         self.lock = new_lock()
 
@@ -60,6 +68,15 @@ class Peace:
     def serve(self) -> None:
         """Take note of an answer that is no success, such as a 404: it ends the row of wishes as one does."""
         self.seen = -1
+
+    def refuse(self, successes: int, now: float) -> None:
+        """Take note that the target was asked too much, after so many *successes*."""
+        self.spared = successes + SPARED, now + SPARED_AT_MOST
+
+    def spares(self, successes: Callable[[], int], now: float) -> bool:
+        """Return whether the target was asked too much of late; *successes* counts them, if need be."""
+        enough, until = self.spared
+        return now < until and successes() < enough
 
     def left(self, now: float) -> float:
         """Return how many seconds the target is left in peace yet."""

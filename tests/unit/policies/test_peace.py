@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unbreakable.policies.peace import ENOUGH, SPREAD, Peace
+from unbreakable.policies.peace import ENOUGH, SPARED, SPARED_AT_MOST, SPREAD, Peace
 
 
 def asked(*wishes):
@@ -137,3 +137,16 @@ def test_after_a_fork_there_is_room_for_all_again():
     room.append(sum(peace.enter() for _ in range(2_000)))
 
     assert [1_000] * 2 == room
+
+
+@pytest.mark.parametrize(
+    ("more", "later", "spared"),
+    [(0, 0.0, True), (SPARED - 1, 1.0, True), (SPARED, 1.0, False), (0, SPARED_AT_MOST, False)],
+)
+def test_who_was_asked_too_much_is_spared_for_some_successes_or_a_minute(more, later, spared):
+    """Whichever is over sooner; one that never said so is not spared."""
+    peace = Peace()
+    before = peace.spares(lambda: 7, 5.0)
+    peace.refuse(successes=7, now=5.0)
+
+    assert (False, spared) == (before, peace.spares(lambda: 7 + more, 5.0 + later))
