@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import itertools
 import math
 import os
@@ -24,11 +25,12 @@ from cronsim import CronSim, CronSimError
 
 from unbreakable.loops.schedule import EARLY, Tick, share
 from unbreakable.policies.check import refuse
+from unbreakable.runtime import BLOCKING
 
 GRACE = 60.0  # seconds: a tick that nobody was awake for is run when it is no later than this
-LOOK_AGAIN = 60.0  # seconds between two looks at the time of day, which may have been set
 SET_BACK = 3 * 3600.0  # seconds; by more than that a clock was wrong before
 KEPT = 2_000  # times that are remembered
+FAR = 2 * 86_400.0  # seconds
 NEAR = 1_000  # times before a moment that are gone through one by one; earlier ones are counted by the day
 DAY = dt.timedelta(days=1)
 NAMED = {
@@ -65,8 +67,7 @@ class Times:
 
     def most_a_day(self) -> int:
         """Return how many times a day of 24 hours has, if it has any."""
-        plan = CronSim(self.expression, self.date(0.0))
-        return len(plan.seconds) * len(plan.minutes) * len(plan.hours)
+        return _most_a_day(self.expression)
 
     def count(self, first: dt.date, past: dt.date) -> int:
         """Return how many times the days from *first* up to, and without, *past* have."""
@@ -92,6 +93,12 @@ class Times:
                 yield stamp
 
 
+@functools.lru_cache(maxsize=64)
+def _most_a_day(expression: str) -> int:
+    plan = CronSim(expression, dt.datetime.fromtimestamp(0.0, dt.UTC))
+    return len(plan.seconds) * len(plan.minutes) * len(plan.hours)
+
+
 class Calendar:
     """Number the *times* from the origin on, and tell when they are on the clock that loops wait by.
 
@@ -100,12 +107,12 @@ class Calendar:
 
     is_endless_run: ClassVar[bool] = False
     grace: ClassVar[float] = GRACE
-    look_again: ClassVar[float] = LOOK_AGAIN
 
     def __init__(
         self, times: Times, origin: float, ahead: Callable[[], float], *, jitter: float, loop: str, epoch: str
     ) -> None:
         self.times, self.ahead, self.jitter, self.loop, self.epoch = times, ahead, jitter, loop, epoch
+        self.look_again = 60.0  #: seconds between two looks at the time of day, unless somebody tells that it was set
         self.latest = origin + ahead()  # the latest time of day that anybody has looked at
         self.first = 0  # the number of the first time that is remembered
         self._begin(self.latest - EARLY)
@@ -116,6 +123,10 @@ class Calendar:
             self._go_on()
         place = min(max(0, number - self.first), len(self.known) - 1)
         return self._jittered(place) - self.ahead()
+
+    def watch(self, who: Any) -> None:
+        """Let *who* be woken when the time of day is set, or look for itself."""
+        self.look_again = BLOCKING.world.watch_clock(who)
 
     def look(self, now: float) -> None:
         """Notice, whenever somebody looks at the ticks *now*, that the time of day was set back."""
@@ -165,8 +176,8 @@ class Calendar:
 
     def _reach(self, wall: float) -> None:
         """Know a time that does not lie before *wall*, and as far as there are any NEAR ones before it."""
-        near = (math.ceil(NEAR / self.times.most_a_day()) + 2) * DAY
-        if wall - self.known[-1] > 2 * near.total_seconds():
+        near = (NEAR // self.times.most_a_day() + 3) * DAY if wall - self.known[-1] > FAR else DAY
+        if wall - self.known[-1] > max(FAR, 2 * near.total_seconds()):
             begin = (self.times.date(self.known[-1]) + DAY).date()
             past = (self.times.date(wall) - near).date()
             rest = sum(1 for _ in self.times._between(self.known[-1], self.times.midnight(begin)))  # noqa: SLF001
@@ -177,7 +188,7 @@ class Calendar:
 
     def _set_back(self, wall: float) -> None:
         """Go on by a clock that was wrong before."""
-        self.first += bisect_left(self.known, self.latest - EARLY)
+        self.first += bisect_left(self.known, self.latest + EARLY)
         self.latest = wall
         self._begin(wall - EARLY)
 

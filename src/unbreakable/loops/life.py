@@ -31,6 +31,7 @@ class Life:
         self.work = work
         self.carrier = Carrier(self._drive, name, ended, needs_event_loop=work.needs_event_loop)
         self._waiter: Waiter | None = None
+        control.schedule.watch(self)
 
     @property
     def is_here(self) -> bool:

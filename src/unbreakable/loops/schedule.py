@@ -10,7 +10,7 @@ import datetime as dt
 import math
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import ClassVar
+from typing import Any, ClassVar
 
 # Timers may fire a clock tick early; that is no reason to wait again.
 EARLY = 1e-6
@@ -60,12 +60,19 @@ class Schedule:
     epoch: str = ""
 
     grace: ClassVar[float] = math.inf  #: seconds by which a tick may be late; the latest of a grid is never too late
-    look_again: ClassVar[float] = math.inf  #: seconds after which the time of the next tick may be another one
+
+    @property
+    def look_again(self) -> float:
+        """Seconds after which the time of the next tick may be another one: never."""
+        return math.inf
 
     @property
     def is_endless_run(self) -> bool:
         """Whether tick follows tick at once; so it does below a microsecond, too."""
         return self.interval < EARLY
+
+    def watch(self, who: Any) -> None:
+        """Let *who* be woken when the time of day is set, which is nothing to a grid."""
 
     def look(self, now: float) -> None:
         """Take notice that somebody looks at the ticks *now*; a grid is what it was."""

@@ -55,6 +55,9 @@ class World(Protocol):
     now: Callable[[], float]
     wall: Callable[[], float]
 
+    def watch_clock(self, who: Any) -> float:
+        """Return after how many seconds *who* has to look whether the time of day was set; a world may ``wake`` it."""
+
     def sleep(self, seconds: float) -> None:
         """Let *seconds* pass."""
 

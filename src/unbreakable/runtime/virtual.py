@@ -59,6 +59,7 @@ class VirtualWorld:
     def __init__(self, start: float, wall: float = 0.0) -> None:
         self.start, self.moment = start, start
         self.ahead = wall - start  #: how far the time of day is ahead of the moment
+        self.watchers: weakref.WeakSet[Any] = weakref.WeakSet()  # of the time of day
         self.turn = threading.Condition()
         self.parked: list[Parked] = []
         self.members: set[int] = set()  # the threads that take part, and those of them that run
@@ -79,6 +80,17 @@ class VirtualWorld:
     def wall(self) -> float:
         """Return the time of day, in seconds since 1970."""
         return self.now() + self.ahead
+
+    def watch_clock(self, who: Any) -> float:
+        """Have *who* woken when the time of day is stepped: it need not look."""
+        self.watchers.add(who)
+        return math.inf
+
+    def step(self, seconds: float) -> None:
+        """Step the time of day."""
+        self.ahead += seconds
+        for who in list(self.watchers):
+            who.wake()
 
     def _be_back(self) -> None:
         """Let the calling thread be one that runs, should others have gone on without it meanwhile."""
@@ -249,7 +261,7 @@ class VirtualClock:
 
     def step(self, seconds: float) -> None:
         """Step the time of day, as somebody does who sets a clock that is wrong; nothing passes, all else goes on."""
-        self._world.ahead += seconds
+        self._world.step(seconds)
 
 
 def _never() -> bool:

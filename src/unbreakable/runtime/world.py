@@ -21,6 +21,7 @@ from unbreakable.runtime.chore import come_what_may
 MOST_THREADS = 1_024  # at work at once
 MOST_THREADS_EACH = 256  # of them for one owner: a target that hangs must not take the threads of all others
 MOST_CARRYING = 4_096  # that carry a loop or a stream, for as long as it goes on: these are no calls that hang
+LOOK_AT_CLOCK = 60.0  # seconds between two looks whether the time of day was set
 MOST_CHORES = 10_000  # that wait to be done; beyond that the oldest are forgotten
 LONGEST_CHORE = 5.0  # seconds that a fork waits for the one that is being done
 
@@ -59,6 +60,10 @@ class RealWorld:
         """Go on with the chores."""
         with contextlib.suppress(RuntimeError):  # it was not to be had in time
             self.at_a_chore.release()
+
+    def watch_clock(self, who: Any) -> float:
+        """Return how often *who* has to look: the system tells nobody that its clock was set."""
+        return LOOK_AT_CLOCK
 
     def sleep(self, seconds: float) -> None:
         """Let *seconds* pass."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import json
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from unbreakable.loops import Fate, QuantumLoopEngine
-from unbreakable.runtime import ASYNCIO, BLOCKING
+from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
 
@@ -217,36 +215,6 @@ def test_iterations_are_jittered_in_the_same_way_at_each_start(play):
 
     assert places[:5] == places[5:]
     assert all(10.0 * number <= place <= 10.0 * number + 4.0 for number, place in enumerate(places[:5]))
-
-
-def test_a_loop_keeps_to_the_calendar(play):
-    """It runs at the times of day, is waited for by who sets the clock, and its ticks are named after them."""
-
-    async def story(stage):
-        seen = []
-
-        async def work(ctx):
-            seen.append(ctx.tick.id)
-
-        stage.clock.step(dt.datetime(2026, 10, 24, 22, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() - wall())
-        loop = stage.loop(work, schedule="CRON_TZ=Europe/Berlin 30 2 * * *")
-        loop.start()
-        await stage.sleep(3 * 86_400.0)
-        return seen, counts(loop), loop.get_status().interval
-
-    seen, ledger, interval = play(story)
-
-    assert seen == [
-        "work/2026-10-25T02:30:00+02:00",
-        "work/2026-10-26T02:30:00+01:00",
-        "work/2026-10-27T02:30:00+01:00",
-    ]
-    assert ledger == {"run": 3}
-    assert interval == 86_400.0
-
-
-def wall():
-    return BLOCKING.wall()
 
 
 @pytest.mark.parametrize("overlap", ["cancel_other", "terminate_other"])
