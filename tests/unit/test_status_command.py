@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
+import threading
 
 import pytest
 from click.testing import CliRunner
@@ -107,3 +109,44 @@ def test_a_long_error_ends_in_an_ellipsis(tmp_path):
         said = ask(tmp_path)[1]
 
     assert "x" * 59 + "…\n" in said
+
+
+def test_a_loop_that_is_stuck_is_said_to_be_so(tmp_path):
+    """Since when an iteration is at work, and that it should be over: what advances is alive, not what exists."""
+    gate = threading.Event()
+
+    def work():
+        begun.set()
+        gate.wait(30.0)
+
+    begun = threading.Event()
+    with ub.QuantumSystem(tmp_path) as system:
+        loop = system.loops.create_loop(work, deadline=0.01)
+        loop.start()
+        begun.wait(30.0)
+        while not loop.get_status().is_stuck:
+            pass
+        system.flush()
+        code, said = ask(tmp_path)
+        gate.set()
+
+    row = next(line for line in said.splitlines() if line.startswith("work "))
+    assert 0 == code
+    assert "stuck" in row.split()
+    assert re.search(r"work is stuck: the iteration in progress began \S+ s ago, and should have ended \S+ s ago", said)
+
+
+def test_the_status_of_an_older_version_is_shown(tmp_path):
+    """It knows nothing of loops that are stuck."""
+    with ub.QuantumSystem(tmp_path) as system:
+        system.loops.create_loop(lambda: None, name="old")
+        system.flush()
+    told = latest_snapshot(tmp_path).status
+    for key in ("stuck", "is_stuck", "in_progress", "last_run"):
+        del told["loops"]["loops"][0][key]
+    change(tmp_path, status=json.dumps(told))
+    code, said = ask(tmp_path)
+
+    row = next(line for line in said.splitlines() if line.startswith("old "))
+    assert 3 == code
+    assert ["old", "new", "0", "-", "-"] == row.split()[:5]

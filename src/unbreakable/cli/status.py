@@ -16,7 +16,7 @@ from unbreakable.errors import StateError
 from unbreakable.observe import Snapshot, latest_snapshot
 from unbreakable.outcome import in_one_line
 
-LOOPS = ["loop", "state", "iterations", "success", "in a row failed", "last error"]
+LOOPS = ["loop", "state", "iterations", "at work", "last run", "success", "in a row failed", "last error"]
 NODES = ["node", "state", "calls", "success", "healed", "strategy", "circuit"]
 NOT_RUNNING = 3  # the exit code that service managers know
 MOST_OF_AN_ERROR = 60  # characters
@@ -60,6 +60,7 @@ def text(snapshot: Snapshot) -> str:
     parts = [f"{state}, as of {snapshot.age:.0f} s ago; {facts}"]
     loops, nodes = snapshot.status["loops"]["loops"], snapshot.status["nodes"]
     parts.append(_table(LOOPS, map(_loop, loops)))
+    parts.append("\n".join(f"{loop['name']} is stuck: {loop['stuck']}" for loop in loops if loop.get("stuck")))
     parts.append(_table(NODES, map(_node, nodes.items())))
     return "\n\n".join(filter(None, parts))
 
@@ -71,12 +72,22 @@ def _loop(loop: Mapping[str, Any]) -> list[str]:
     rate = f"{loop['performance']['success_rate']:.1%}"
     return [
         loop["name"],
-        loop["state"],
+        "stuck" if loop.get("stuck") else loop["state"],
         f"{loop['current_iteration']:,}",
+        _seconds(loop.get("in_progress")),
+        _ago(loop.get("last_run")),
         rate,
         f"{loop['consecutive_errors']:,}",
         error,
     ]
+
+
+def _seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:,.1f} s"
+
+
+def _ago(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{_seconds(seconds)} ago"
 
 
 def _node(entry: tuple[str, Mapping[str, Any]]) -> list[str]:

@@ -29,7 +29,10 @@ from unbreakable.loops.schedule import EARLY, Schedule, Tick
 from unbreakable.runtime import new_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from unbreakable.loops.calendar import Calendar
+    from unbreakable.loops.timing import Timing
 
 MOST_WAITING = 1_000  # ticks
 ASLEEP = "nobody was awake at the time"
@@ -38,6 +41,7 @@ RESTED = "the loop was failing, and rested"
 Overlap: TypeAlias = Literal["skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other"]
 MAKE_ROOM = ("cancel_other", "terminate_other")
 Missed: TypeAlias = Literal["skip", "run_once_now", "replay_all"]
+Begin: TypeAlias = "Callable[[float], Schedule | Calendar]"  # ticks from an origin on
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,8 @@ class Control:
     """
 
     __slots__ = (
-        *("at_work", "book", "is_over", "left", "lock", "missed", "news", "number", "overlap", "paused", "rests_until"),
-        *("schedule", "seen", "stopping", "triggered", "waiting", "was_paused", "works"),
+        *("at_work", "book", "idle_since", "is_over", "latest", "left", "lock", "missed", "news", "number", "overlap"),
+        *("paused", "rests_until", "schedule", "seen", "stopping", "triggered", "waiting", "was_paused", "works"),
     )
 
     def __init__(
@@ -102,7 +106,8 @@ class Control:
         self.book = Book() if book is None else book
         self.paused = self.was_paused = paused
         self.stopping = self.triggered = self.news = self.works = self.is_over = False
-        self.rests_until = -math.inf
+        self.rests_until = self.idle_since = -math.inf
+        self.latest = -math.inf  #: when the latest tick was, of those before the loop had other ones
         self.number = -1  #: of the latest tick that was run
         self.seen = 0  #: the first tick that is not due yet, as far as anybody has looked
         self.waiting: deque[int] = deque()  #: ticks that are due, and have their turn one after the other
@@ -126,6 +131,32 @@ class Control:
         self.triggered = True
         self.news = True
 
+    def reconfigure(self, timing: Timing, now: float, pause: float, begin: Begin | None) -> None:
+        """Wish to go by *timing* from *now* on, where a failing loop rests for *pause*.
+
+        *begin* returns other ticks than there were, for their origin: it is one interval after the latest tick, or now,
+        if that is over, or a tick is due.  So a loop comes to its turn however often it is reconfigured.
+        """
+        with self.lock:
+            if self.is_over:
+                return
+            self._look(now)
+            self.overlap, self.missed = timing.overlap, timing.missed
+            self.rests_until = min(self.rests_until, now + pause)
+            if begin is not None:
+                origin = self._next_origin(timing, now)
+                self._drop("the loop was given other ticks")
+                self.schedule, self.seen, self.number = begin(origin), 0, -1
+        self.news = True
+
+    def _next_origin(self, timing: Timing, now: float) -> float:
+        if self.seen:
+            self.latest = now if self.schedule.is_endless_run else self.schedule.moment(self.seen - 1)
+        is_due = bool(self.waiting) and not self.works
+        if timing.times is not None:
+            return min(now, self.latest) if is_due else now
+        return now if is_due else max(now, self.latest + timing.interval)
+
     # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def decide(self, now: float) -> Decision:
@@ -142,7 +173,7 @@ class Control:
             if self.paused:
                 return Wait(math.inf)
             if self._rests(now) or not (self.waiting or self.schedule.is_endless_run):
-                return Wait(max(0.0, min(self.schedule.look_again, self.next_moment(now) - now)))
+                return Wait(max(0.0, min(self.schedule.look_again, self._next_moment(now) - now)))
             return self._run(self._next_waiting(now))
 
     def ended(self, fate: Fate, now: float, *, reason: str = "", rests_until: float = -math.inf) -> None:
@@ -150,7 +181,7 @@ class Control:
         with self.lock:
             self._look(now)
             tick, self.at_work, self.works = self.at_work, None, False
-            self.rests_until = rests_until
+            self.rests_until, self.idle_since = rests_until, now
             if tick is not None:
                 self.book.note(tick.epoch, tick.number, tick.number + 1, fate, reason)
 
@@ -172,9 +203,22 @@ class Control:
 
     def next_moment(self, now: float) -> float:
         """Return when the next iteration is to begin, as far as one can know: *now* if a tick waits for its turn."""
+        with self.lock:
+            return self._next_moment(now)
+
+    def _next_moment(self, now: float) -> float:
         if self.waiting or self.schedule.is_endless_run:
             return max(now, self.rests_until)
         return self.schedule.moment(max(self.seen, self.schedule.before(max(now, self.rests_until))))
+
+    def overdue(self, now: float) -> float:
+        """Return for how many seconds an iteration should have begun that nobody begins."""
+        with self.lock:
+            if self.works or self.paused or self.was_paused or self.stopping or self.is_over or self.left <= 0:
+                return 0.0
+            first = self.waiting[0] if self.waiting else max(self.seen, self.schedule.before(self.rests_until))
+            moment = self.schedule.moment(0 if self.schedule.is_endless_run else first)
+            return max(0.0, now - max(moment, self.rests_until, self.idle_since))
 
     def ledger(self, now: float) -> Ledger:
         """Return what became of all ticks up to *now*."""
@@ -188,9 +232,9 @@ class Control:
             return f"tick {number} has not come yet"
         if number in seen.waiting:
             return f"tick {number} waits for its turn"
-        if seen.at_work is not None and number == seen.at_work.number:
+        if seen.at_work is not None and (number, seen.schedule.epoch) == (seen.at_work.number, seen.at_work.epoch):
             return f"tick {number} is at work"
-        stretch = seen.book.find(self.schedule.epoch, number)
+        stretch = seen.book.find(seen.schedule.epoch, number)
         return f"tick {number} is too long ago" if stretch is None else f"tick {number}: {stretch.text}"
 
     def _as_of(self, now: float) -> Control:
@@ -198,8 +242,8 @@ class Control:
         with self.lock:
             seen = copy.copy(self)
             seen.book, seen.waiting = self.book.copy(), self.waiting.copy()
-        if not self.is_over:
-            seen._look(now)  # noqa: SLF001 - one of us
+            if not self.is_over:
+                seen._look(now)  # noqa: SLF001 - one of us; the calendar is the same for both, and knows no threads
         return seen
 
     @property

@@ -172,7 +172,12 @@ class QuantumLoopEngine(Closing):
     def get_status(self) -> EngineStatus:
         """Return how all loops are doing at this moment."""
         loops = tuple(loop.get_status() for loop in self._all())
-        return EngineStatus(total_loops=len(loops), active_loops=sum(loop.is_running for loop in loops), loops=loops)
+        return EngineStatus(
+            total_loops=len(loops),
+            active_loops=sum(loop.is_running for loop in loops),
+            stuck_loops=sum(loop.is_stuck for loop in loops),
+            loops=loops,
+        )
 
     def get_loops(self) -> tuple[QuantumLoop, ...]:
         """Return the loops there are, in the order in which they were made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from unbreakable.fractal.remedies import WAIT
@@ -13,13 +14,15 @@ from unbreakable.policies.naming import Title
 class Iteration:
     """Open the attempts of iteration *number*, which share *state*, and remember what was done between them."""
 
-    __slots__ = ("_asked_after", "_ctx", "attempts", "number", "state", "tick")
+    __slots__ = ("_asked_after", "_ctx", "attempts", "began", "number", "state", "tick", "until")
 
-    def __init__(self, number: int, tick: Tick | None, state: dict[Any, Any]) -> None:
+    def __init__(self, number: int, tick: Tick | None, state: dict[Any, Any], began: float = 0.0) -> None:
         self.number = number
         self.tick = tick
         self.state = state
         self.attempts = 0
+        self.began = began
+        self.until = math.inf  #: when it is over, or was left behind, unless it blocks who runs it
         self._ctx: Context | None = None
         self._asked_after = 0
 

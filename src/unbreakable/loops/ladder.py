@@ -51,8 +51,7 @@ class Ladder:
     __slots__ = ("failures", "good", "in_force", "interval", "longest", "probes_next", "stretch", "surviving", "tries")
 
     def __init__(self, interval: float) -> None:
-        self.interval = max(interval, SHORTEST)
-        self.longest = max(self.interval, min(MOST_STRETCH * self.interval, LONGEST))
+        self.keep_pace(interval)
         self.tries: dict[Rung, Tries] = {}
         self.start()
 
@@ -62,6 +61,11 @@ class Ladder:
         self.stretch = 1
         self.surviving = self.probes_next = False
         self.in_force: Rung | None = None
+
+    def keep_pace(self, interval: float) -> None:
+        """Reckon the pauses of a loop that runs every *interval* seconds from now on."""
+        self.interval = max(interval, SHORTEST)
+        self.longest = max(self.interval, min(MOST_STRETCH * self.interval, LONGEST))
 
     # ── what happened ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,19 +5,30 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from unbreakable.errors import Rejected
 from unbreakable.fractal import FractalNode
-from unbreakable.loops.control import Control
+from unbreakable.loops.control import Control, Missed, Overlap
 from unbreakable.loops.ending import end, end_sync
 from unbreakable.loops.first import FirstTime
 from unbreakable.loops.life import Life
 from unbreakable.loops.program import refuse_while_loading
 from unbreakable.loops.status import LoopState, LoopStatus
-from unbreakable.loops.timing import Timing
+from unbreakable.loops.strays import FULL
+from unbreakable.loops.timing import Timing, changed
 from unbreakable.loops.work import Work
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, new_lock, run_blocking
 from unbreakable.storage.turn import refuse_to_wait
+
+if TYPE_CHECKING:
+    from unbreakable.loops.calendar import Calendar
+    from unbreakable.loops.schedule import Schedule
+
+LATE = 0.05  # seconds by which the end of an iteration may be late: threads wait for their turn, too
+LEAST_LATE = 1.0  # seconds by which the begin of one may be,
+MOST_LATE = 90.0  # up to these by three intervals; the time of day is looked at once a minute
 
 
 class QuantumLoop(Closing):
@@ -38,8 +49,8 @@ class QuantumLoop(Closing):
         let_go: Callable[[str], None],
     ) -> None:
         self.name = name
-        self.timing = timing
-        self.max_iterations = max_iterations
+        self._timing = timing
+        self._max_iterations = max_iterations
         self.life: Life | None = None
         self._work = work
         self._tell_ended = ended
@@ -78,11 +89,10 @@ class QuantumLoop(Closing):
                 raise
 
     def _control(self, now: float) -> Control:
-        timing, work = self.timing, self._work
-        schedule = timing.schedule(now, self.name, work.node.next_id())
+        timing, work = self._timing, self._work
         return Control(
-            schedule,
-            self.max_iterations,
+            self._ticks_from(now),
+            self._max_iterations,
             work.book,
             paused=self._paused,
             overlap=timing.overlap,
@@ -107,6 +117,34 @@ class QuantumLoop(Closing):
             raise Rejected(f"loop {self.name!r} is {self.state.value}: start it before you trigger it")
         life.control.trigger()
         life.wake()
+
+    def reconfigure(
+        self,
+        *,
+        interval: float | None = None,
+        schedule: str | None = None,
+        jitter: float | None = None,
+        overlap: Overlap | None = None,
+        missed: Missed | None = None,
+    ) -> None:
+        """Change what is given, as for ``create_loop``, from the next tick on; the iteration in progress goes on.
+
+        Another *interval*, *schedule* or *jitter* makes other ticks, numbered from 0: by an interval the first is one
+        interval after the latest tick, or at once if that is over.  Ticks that waited for their turn are dropped.
+        Raises ConfigurationError as ``create_loop`` does; then nothing has changed.
+        """
+        with self._lock:
+            after = changed(self._timing, interval, schedule, jitter, overlap, missed)
+            before, self._timing = self._timing, after
+            ladder, life = self._work.ladder, self.life
+            ladder.keep_pace(after.interval)
+            if life is not None:
+                others = replace(after, overlap=before.overlap, missed=before.missed) != before
+                life.control.reconfigure(after, BLOCKING.now(), ladder.pause, self._ticks_from if others else None)
+                life.wake()
+
+    def _ticks_from(self, origin: float) -> Schedule | Calendar:
+        return self._timing.schedule(origin, self.name, self._work.node.next_id())
 
     def _entered(self) -> None:
         self.start()
@@ -184,11 +222,19 @@ class QuantumLoop(Closing):
 
     @property
     def interval(self) -> float:
-        """The seconds from one tick to the next."""
-        return self.timing.interval
+        """The seconds from one tick to the next; ``reconfigure`` changes them."""
+        return self._timing.interval
+
+    @property
+    def max_iterations(self) -> float:
+        """The number of iterations that each start is for, ``math.inf`` for ever."""
+        return self._max_iterations
 
     def explain(self, number: int) -> str:
-        """Say what became of tick *number* of the latest start, and why, if that is not too long ago."""
+        """Say what became of tick *number*, and why, if that is not too long ago.
+
+        Numbers are those since the latest start, or since ``reconfigure`` has made other ticks.
+        """
         life = self.life
         if life is None:
             return f"loop {self.name!r} was not started"
@@ -196,15 +242,19 @@ class QuantumLoop(Closing):
 
     def get_status(self) -> LoopStatus:
         """Return how the loop is doing at this moment."""
-        now, tally = BLOCKING.now(), self._work.tally
+        now, tally, ended = BLOCKING.now(), self._work.tally, self._work.ended_at
+        iteration, stuck = self._work.in_progress, self._stuck(now)
         return LoopStatus(
             name=self.name,
             state=self.state,
             is_running=self.is_running,
             current_iteration=tally.begun,
             consecutive_errors=tally.consecutive_errors,
-            interval=self.timing.interval,
-            next_run=self._next_run(now),
+            interval=self._timing.interval,
+            in_progress=None if iteration is None else max(0.0, now - iteration.began),
+            last_run=None if ended is None else max(0.0, now - ended),
+            next_run=None if stuck else self._next_run(now),
+            stuck=stuck,
             performance=tally.performance(now),
             healing=self._work.ladder.healing(),
             surviving=self._work.ladder.surviving,
@@ -214,6 +264,22 @@ class QuantumLoop(Closing):
             ledger=self._work.book.ledger() if self.life is None else self.life.control.ledger(now),
             last_error=tally.last_error,
         )
+
+    def _stuck(self, now: float) -> str | None:
+        """Say why the loop does not advance, if it should."""
+        life, iteration = self.life, self._work.in_progress
+        if life is None or not life.carrier.is_alive:
+            return None
+        if iteration is not None:
+            over = now - iteration.until
+            took = f"the iteration in progress began {now - iteration.began:.3g} s ago"
+            return f"{took}, and should have ended {over:.3g} s ago" if over > LATE else None
+        if self._work.is_full:
+            return FULL
+        late = life.control.overdue(now)
+        if late <= max(LEAST_LATE, min(3 * self._timing.interval, MOST_LATE)):
+            return None
+        return f"an iteration has been due for {late:.3g} s, and nobody begins it: what runs the loop is held up"
 
     def _next_run(self, now: float) -> float | None:
         if self.life is None or self.state is not LoopState.RUNNING or self.life.control.left <= 0:

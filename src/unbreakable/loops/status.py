@@ -70,9 +70,12 @@ class LoopStatus:
     """Say how one loop is doing at one moment.
 
     ``is_running`` says whether something alive carries the loop, paused or not; that it advances shows in
-    ``current_iteration``, which counts the iterations begun.  ``next_run`` is the number of seconds until the next
-    tick, None when none is planned.  ``last_error`` is the latest failure in one line, healed or not.
-    ``surviving`` says that the loop is in survival mode.  ``path`` is the execution path in use, from 1 on.
+    ``current_iteration``, which counts the iterations begun, and in ``is_stuck``: ``stuck`` says why, in one line.  So
+    it is when an iteration is still at work though its deadline is over, when none begins though one is due for three
+    intervals (1 s to 90 s), and when none can begin.  Seconds: ``in_progress``, for which the iteration in progress has
+    been so, None if none is; ``last_run``, since the latest one has ended, None before; ``next_run``, until the next
+    tick, None when none is planned or the loop is stuck.  ``last_error`` is the latest failure in one line, healed
+    or not.  ``surviving`` says that the loop is in survival mode.  ``path`` is the execution path in use, from 1 on.
     ``left_behind`` counts iterations that were cut but are still at work; ``given_up`` those that were ended by force,
     or let go, as too many were.  ``ledger`` says how each tick has ended.
     """
@@ -83,7 +86,10 @@ class LoopStatus:
     current_iteration: int
     consecutive_errors: int
     interval: float
+    in_progress: float | None
+    last_run: float | None
     next_run: float | None
+    stuck: str | None
     performance: Performance
     healing: Healing
     surviving: bool
@@ -93,20 +99,34 @@ class LoopStatus:
     ledger: Ledger
     last_error: str | None
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the loop does not advance, though it should."""
+        return self.stuck is not None
+
     def to_dict(self) -> dict[str, Any]:
         """Return the status as a JSON-ready dictionary."""
-        return {**asdict(self), "state": self.state.value}
+        return {**asdict(self), "state": self.state.value, "is_stuck": self.is_stuck}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
-    """Say how all loops of an engine are doing; ``active_loops`` counts those that are running, paused or not."""
+    """Say how all loops of an engine are doing.
+
+    ``active_loops`` counts those that are running, paused or not; ``stuck_loops`` those that do not advance.
+    """
 
     total_loops: int
     active_loops: int
+    stuck_loops: int
     loops: tuple[LoopStatus, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the status as a JSON-ready dictionary."""
         loops = [loop.to_dict() for loop in self.loops]
-        return {"total_loops": self.total_loops, "active_loops": self.active_loops, "loops": loops}
+        return {
+            "total_loops": self.total_loops,
+            "active_loops": self.active_loops,
+            "stuck_loops": self.stuck_loops,
+            "loops": loops,
+        }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from unbreakable.loops.control import Missed, Overlap
@@ -53,6 +53,20 @@ def timing(interval: float, schedule: Any, jitter: float, overlap: Any, missed: 
     if jitter > interval:
         raise refuse("jitter", f"at most the interval, {interval:g} seconds: a tick stays before the next one", jitter)
     return Timing(interval=float(interval), jitter=float(jitter), overlap=overlap, missed=missed, times=times)
+
+
+def changed(before: Timing, interval: Any, schedule: Any, jitter: Any, overlap: Any, missed: Any) -> Timing:
+    """Return *before* with what is not None of the others; raise ConfigurationError as ``timing`` does."""
+    if interval is not None and schedule is not None:
+        raise refuse("schedule", "None where an interval is given: a loop goes by one of them", schedule)
+    after = timing(
+        before.interval if interval is None else interval,
+        schedule,
+        before.jitter if jitter is None else jitter,
+        before.overlap if overlap is None else overlap,
+        before.missed if missed is None else missed,
+    )
+    return replace(after, times=before.times) if interval is None and schedule is None else after
 
 
 def _ahead() -> float:

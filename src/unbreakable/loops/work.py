@@ -21,7 +21,7 @@ from unbreakable.loops.isolation import hire_for
 from unbreakable.loops.iteration import Iteration
 from unbreakable.loops.ladder import Ladder
 from unbreakable.loops.ledger import Book, Fate
-from unbreakable.loops.path import Path
+from unbreakable.loops.path import START, Path
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
 from unbreakable.loops.schedule import EARLY, Tick
 from unbreakable.loops.slate import Slate
@@ -69,6 +69,7 @@ class Work:
         self.healer = Healer(node, Ladder(interval), self.paths, self.slate)
         self._substitute = None if on_survival is None else self._new_substitute(on_survival, isolation)
         self._current: Iteration | None = None
+        self.ended_at: float | None = None  #: when the latest iteration has ended
         self._left, self._was_full = 0, False
 
     @property
@@ -92,6 +93,11 @@ class Work:
         return any(strays.is_full for strays in self._every_strays())
 
     @property
+    def in_progress(self) -> Iteration | None:
+        """The iteration in progress."""
+        return self._current
+
+    @property
     def is_here(self) -> bool:
         """Whether this is called from inside the iteration in progress."""
         return self._current is not None and _inside.get() is self._current
@@ -105,14 +111,16 @@ class Work:
         """
         tally, mark, began = self.tally, Mark(), runtime.now()
         tally.begun += 1
-        iteration = self._current = Iteration(tally.begun, tick, self.slate.state)
+        iteration = self._current = Iteration(tally.begun, tick, self.slate.state, began)
         _inside.set(iteration)
         substitute = self._substitute if tick is not None and self.ladder.substitutes else None
         try:
             path = substitute or self.paths.current
             self._make_room(path.strays, began)
+            iteration.until = began + START + path.bound
             await path.ready(runtime)
             began = runtime.now()
+            iteration.until = began + path.bound
             await self._run_on(path, runtime, cut)
         except BaseException as error:
             if not isinstance(error, Exception) and not is_stray(error, mark):
@@ -127,7 +135,7 @@ class Work:
             tally.succeeded(took, healed=healed, degraded=substitute is not None, trouble=iteration.trouble)
             fate = Fate.HEALED if healed else Fate.RUN
         finally:
-            self._current = None
+            self._current, self.ended_at = None, runtime.now()
         if substitute is not None:
             self.ladder.substituted()
             fate = Fate.FAILED if fate is Fate.FAILED else Fate.DEGRADED
