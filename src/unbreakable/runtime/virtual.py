@@ -27,6 +27,7 @@ from unbreakable.bell import Bell, numbers
 from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.chore import quietly
+from unbreakable.runtime.virtual_clock import VirtualClock
 
 PATIENCE = 1.0  # real seconds that a thread may block for real before it no longer holds up virtual time
 GUEST_PATIENCE = 0.1  # the same for one that the user's code started and that stands still: a server waits for ever
@@ -235,33 +236,6 @@ class VirtualWorld:
             return []  # everybody waits for something real
         self.moment = max(self.moment, nearest)
         return self._able()
-
-
-class VirtualClock:
-    """What a test holds in its hands: the virtual time."""
-
-    def __init__(self, world: VirtualWorld) -> None:
-        self._world = world
-
-    def now(self) -> float:
-        """Return the virtual seconds since the block was entered, as finely as the clock can tell them."""
-        moment = self._world.now()
-        digits = int(-math.log10(math.ulp(moment))) - 1  # years, in this block or in one before, cost some
-        return round(moment - self._world.start, min(9, digits))
-
-    def advance(self, seconds: float) -> None:
-        """Let *seconds* pass; whatever is due meanwhile in other threads is done.
-
-        In async code ``await asyncio.sleep(seconds)`` also lets the loop's own tasks go on.
-        """
-        if not 0 <= seconds < math.inf:
-            msg = f"seconds must be 0 or more, and not endless, but was {seconds!r}: time does not run backwards"
-            raise ValueError(msg)
-        self._world.sleep(seconds)
-
-    def step(self, seconds: float) -> None:
-        """Step the time of day, as somebody does who sets a clock that is wrong; nothing passes, all else goes on."""
-        self._world.step(seconds)
 
 
 def _never() -> bool:
