@@ -40,10 +40,11 @@ def run(context: click.Context, target: str, state: Path, trace: Path | None, as
     without arguments; when main returns nothing, all systems, engines and workflows that it has made and left open are
     run.  Loops and workflows that are new are started.  A main that closes what it has made has ended: exit code 0.
 
-    A worker process that dies, or whose program raises while it runs, is started again, after a pause that grows up to
-    30 s.  SIGTERM or Ctrl-C ends everything within 5 s, exit code 0.  Exit code 2: it cannot be run as asked, because
-    FILE or main fails, or main leaves nothing to run, before anything runs (a loop was started, or main has gone on for
-    5 s), or because the state is another's.  A state that is locked or full is waited for.
+    A worker process that dies, or whose program raises while it runs, is started again: at once, and when it dies again
+    within a minute after a pause that grows up to 30 s.  SIGTERM or Ctrl-C ends everything within 5 s, exit code 0.
+    Exit code 2: it cannot be run as asked, because FILE or main fails, or main leaves nothing to run, before
+    anything runs (a loop was started, or main has gone on for 5 s), or because the state is another's.  A state that is
+    locked or full is waited for.
     """
     asked = context.get_parameter_source("state") is not ParameterSource.DEFAULT
     words = ["--worker", target, str(state), *(["asked"] if asked else []), *(["json"] if as_json else [])]

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from unbreakable.loops.canary import Canary
+from unbreakable.loops.notice import Notice
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
 from unbreakable.runtime import BLOCKING
@@ -28,7 +29,7 @@ LIFELINE = 0  # the worker's standard input
 LOOK_AGAIN = 0.05  # seconds between two looks at the worker
 GRACE = 4.0  # seconds that a worker has to end in good order; then it is killed
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
-STEADY = 60.0  # seconds of life after which a death counts as the first one again
+STEADY = 60.0  # seconds of life after which a death counts as the first one again: it costs no pause
 END = b"e"  # the word to a worker that is to end
 FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
 CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
@@ -53,12 +54,12 @@ class Supervisor:
                     worker, lifeline = self._start()
                 except OSError as error:  # no memory, no more processes: that passes
                     self.deaths += 1
-                    if not self._rest(f"cannot be started ({in_one_line(error)})", noted):
+                    if not self._rest(f"cannot be started ({in_one_line(error)})", self.deaths, noted):
                         return 0
                     continue
-                with lifeline, Canary(self.command) as canary:
+                with lifeline, Notice(worker.pid) as death, Canary(self.command) as canary:
                     while worker.poll() is None and not noted:
-                        BLOCKING.world.sleep(LOOK_AGAIN)
+                        death.wait(LOOK_AGAIN)
                         canary.renew()
                     if noted:
                         _ask(worker, lifeline, canary, noted)
@@ -68,7 +69,7 @@ class Supervisor:
                 if words in CODES:
                     return CODES[words]
                 self.deaths = 1 if BLOCKING.now() - began > STEADY else self.deaths + 1
-                if not self._rest(_fate(worker.returncode), noted):
+                if not self._rest(_fate(worker.returncode), self.deaths - 1, noted):
                     return 0
 
     def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -80,10 +81,10 @@ class Supervisor:
             undo.pop_all()
             return worker, ours
 
-    def _rest(self, what: str, noted: Sequence[int]) -> bool:
+    def _rest(self, what: str, step: int, noted: Sequence[int]) -> bool:
         """Say *what* the worker has come to, and wait; return False when somebody asks for the end meanwhile."""
-        pause = RESTART.pause(self.deaths, 0.0)
-        self.say(f"the worker {what}; it is started again in {pause:g} s")
+        pause = RESTART.pause(step, 0.0) if step else 0.0
+        self.say(f"the worker {what}; it is started again {f'in {pause:g} s' if step else 'at once'}")
         end = BLOCKING.now() + pause
         while BLOCKING.now() < end and not noted:
             BLOCKING.world.sleep(LOOK_AGAIN)
