@@ -141,6 +141,7 @@ class QuantumLoop(Closing):
             if life is not None:
                 others = replace(after, overlap=before.overlap, missed=before.missed) != before
                 life.control.reconfigure(after, BLOCKING.now(), ladder.pause, self._ticks_from if others else None)
+                life.control.schedule.watch(life)
                 life.wake()
 
     def _ticks_from(self, origin: float) -> Schedule | Calendar:

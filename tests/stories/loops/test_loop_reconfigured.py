@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 import math
 import random
@@ -131,14 +132,34 @@ def test_a_loop_changes_between_interval_and_calendar(play):
         many = len(runs)
         loop.reconfigure(jitter=5.0)
         loop.reconfigure(interval=20.0)
-        await stage.sleep(40.0)
-        return by_calendar, many, len(runs), counts(loop)
+        await stage.sleep(46.0)
+        return by_calendar, many, [moment for moment, _, _ in runs], counts(loop)
 
-    by_calendar, many, all_of_them, ledger = play(story)
+    noon = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
+    by_calendar, many, moments, ledger = play(story, lambda: virtual_time(at=noon))
 
     assert (60.0, 4) == (by_calendar, many)
-    assert all_of_them in (6, 7)
-    assert {"run": all_of_them} == ledger
+    assert [0.0, 60.0, 120.0, 180.0] == moments[:4]
+    assert [200.0, 220.0] == [pytest.approx(moment - 2.5, abs=2.5) for moment in moments[4:]]
+    assert {"run": 6} == ledger
+
+
+def test_a_loop_that_was_given_a_calendar_hears_of_a_clock_that_is_set(play):
+    """Its new ticks are watched as those of its start were."""
+
+    async def story(stage):
+        runs = []
+        loop = stage.loop(seen_by(stage, runs), interval=7.0)
+        loop.start()
+        await stage.sleep(1.0)
+        loop.reconfigure(schedule="CRON_TZ=UTC 0 4 * * *")
+        await stage.sleep(0.5)
+        stage.clock.step(16 * 3_600.0)
+        await stage.sleep(2.0)
+        return [moment for moment, _, _ in runs]
+
+    noon = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
+    assert [0.0, 1.5] == play(story, lambda: virtual_time(at=noon))
 
 
 def test_a_loop_that_is_not_running_takes_its_settings_at_its_start(play):
