@@ -24,7 +24,7 @@ from unbreakable.errors import (
     told_by,
 )
 from unbreakable.outcome import is_a
-from unbreakable.policies.chain import behind, members
+from unbreakable.policies.chain import behind, frames_of, is_of_before, members
 from unbreakable.policies.mistakes import mistake
 from unbreakable.policies.network import differs_by_error, http_status, meaning_of
 from unbreakable.policies.pushback import is_of_limit, longest, retry_after
@@ -75,16 +75,27 @@ def classify(error: BaseException) -> Kind:
 def origins(error: BaseException, *, contexts: bool = False) -> list[BaseException]:
     """Return those that speak for *error*: itself, or, if one cannot say what it is, what it was made of; at most 20.
 
-    That is what it was raised ``from``, or the members of a group; with *contexts* also what it came up in.
+    That is what it was raised ``from``, or the members of a group; with *contexts* also what it came up in, but not
+    what was being handled before its attempt began.
     """
-    met, found = [error], []
+    met, found, frames = [error], [], set[FrameType]()
     for each in met:
-        sources = behind(each, contexts=contexts) if _kind_of(each) is Kind.UNKNOWN else ()
+        if contexts:
+            frames |= frames_of(each)
+        sources = _sources_of(each, frames, contexts=contexts) if _kind_of(each) is Kind.UNKNOWN else ()
         room = max(0, MOST_CAUSES + 1 - len(met))
         met += [source for source in sources[:room] if not any(source is known for known in met)]
         if not sources:
             found.append(each)
     return found
+
+
+def _sources_of(error: BaseException, frames: set[FrameType], *, contexts: bool) -> tuple[BaseException, ...]:
+    sources = behind(error, contexts=contexts)
+    if not contexts or told_by(error, "__cause__") is not None:
+        return sources
+    context = told_by(error, "__context__")
+    return tuple(each for each in sources if each is not context or not is_of_before(each, frames))
 
 
 def _kind_of(error: BaseException) -> Kind:
@@ -174,11 +185,19 @@ def root_cause(error: BaseException) -> BaseException:
     return error
 
 
-def relatives(error: BaseException) -> list[BaseException]:
-    """Return *error* and what it came from: causes, contexts even if hidden, members of groups; the nearest 20."""
-    found = [error]
+def relatives(error: BaseException, *, before: bool = True) -> list[BaseException]:
+    """Return *error* and what it came from: causes, contexts even if hidden, members of groups; the nearest 20.
+
+    Without *before* no contexts that were being handled before its attempt began.
+    """
+    found, frames = [error], set[FrameType]()
     for each in found:
-        others = (*members(each), told_by(each, "__cause__"), told_by(each, "__context__"))
+        if not before:
+            frames |= frames_of(each)
+        cause, context = told_by(each, "__cause__"), told_by(each, "__context__")
+        if not before and context is not None and is_of_before(context, frames):
+            context = None
+        others = (*members(each), cause, context)
         deeper = [other for other in others if other is not None]
         found += [other for other in deeper if not any(other is known for known in found)]
         if len(found) >= MOST_CAUSES:

@@ -259,7 +259,8 @@ def wish_below(error: Exception) -> float | None:
 
     What a circuit of ours says is no wish of a target.
     """
-    return longest(retry_after(each) for each in relatives(error) if each is error or not is_a(each, Rejected))
+    met = relatives(error, before=False)
+    return longest(retry_after(each) for each in met if each is error or not is_a(each, Rejected))
 
 
 def as_raised(error: Exception) -> Exception:
