@@ -194,8 +194,12 @@ class Circuit:
         return self._move(Change.BACK if self.settings.ramp else Change.PROVEN, now)
 
     def _give_out_anew(self, now: float) -> None:
-        """Give out the permits that have not come back; what was proven stays."""
+        """Give out the permits that have not come back; what was proven stays, but one is to decide yet.
+
+        A signal's exception may have come up once the last success was counted, and before the circuit closed.
+        """
         self.generation += 1
+        self.proven = min(self.proven, self.settings.permits - 1)
         self.probes, self.until = self.proven, now + self.held
 
     def _wait_longer(self, now: float, elapsed: float) -> None:
