@@ -8,7 +8,7 @@ from dataclasses import field
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from unbreakable.errors import Kind
-from unbreakable.plain import as_it_is
+from unbreakable.plain import as_it_is, on_a_line
 from unbreakable.record import Preset, Record
 
 T = TypeVar("T")
@@ -202,7 +202,7 @@ class Outcome(Preset, Generic[T_co]):
             lines.append(f"  degraded: {self.degraded_reason}")
         if self.error is not None:
             lines.append(f"  {'kept' if self.status is Status.DEGRADED else 'ended in'}: {in_one_line(self.error)}")
-        return "\n".join(lines)
+        return "\n".join(map(on_a_line, lines))  # names, and errors, are anybody's
 
     def __getstate__(self) -> list[Any]:
         """Return the fields as they are pickled: an error that pickle cannot carry is rebuilt, or told, on the way."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.learned_breaker import with_learned_breaker
 from unbreakable.fractal.ports import Gone
 from unbreakable.fractal.settings import Settings
@@ -79,10 +80,13 @@ class Simulating:
             self.gains.take(target, quick, detours, lost)
 
     def decide(self, target: str, before: Plan, traffic: Traffic, age: float | None) -> Decision:
-        """Return what would be chosen now, and why."""
-        from unbreakable.simulation.bands import with_bands
-        from unbreakable.simulation.decision import Decision
-        from unbreakable.simulation.weigh import shown
+        """Return what would be chosen now, and why; ConfigurationError without numpy."""
+        try:
+            from unbreakable.simulation.bands import with_bands
+            from unbreakable.simulation.decision import Decision
+            from unbreakable.simulation.weigh import shown
+        except ImportError as error:
+            raise ConfigurationError(numbers.in_words(error)) from error
 
         cold = traffic.ok.count < COLD
         seen = Traffic() if cold else traffic

@@ -14,6 +14,7 @@ class _Stage(enum.Enum):
 
 
 _stage = _Stage.ABSENT
+_is_told = False  # whether it was logged that it cannot be imported
 
 
 def at_hand() -> bool:
@@ -29,14 +30,24 @@ def at_hand() -> bool:
 
 
 def _fetch() -> None:
-    global _stage  # noqa: PLW0603
+    global _stage, _is_told  # noqa: PLW0603
     try:
         importlib.import_module("unbreakable.simulation.weigh")
         importlib.import_module("unbreakable.simulation.evaluate").universes()
-    except BaseException:
+    except BaseException as error:
         _stage = _Stage.ABSENT  # it is tried again when the next plan is wanted
-        raise
-    _stage = _Stage.HERE
+        if not isinstance(error, ImportError):
+            raise
+        if not _is_told:  # by who does our chores, and not with each plan
+            _is_told = True
+            raise ImportError(in_words(error)) from error
+    else:
+        _stage = _Stage.HERE
+
+
+def in_words(error: ImportError) -> str:
+    """Return what it means that numpy, or a part of it, cannot be imported."""
+    return f"strategies are weighed with numpy, which cannot be imported here ({error}); install it anew"
 
 
 def _after_fork() -> None:

@@ -76,9 +76,12 @@ class Pairs:
         return found if found is not None and found.is_measurable else None
 
     def _reckoned(self, quantile: float, *piles: array[float]) -> Speedup | None:
-        import numpy as np
+        try:
+            import numpy as np
 
-        from unbreakable.simulation.ratio import Paired
+            from unbreakable.simulation.ratio import Paired
+        except ImportError:  # then nothing can be told; it was logged when the first plan was wanted
+            return None
 
         call, alone, age, sent = (np.frombuffer(pile, dtype=np.float32).astype(np.float64) for pile in piles)
         interval = Paired(call, alone, age).interval(quantile)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 import unbreakable as ub
@@ -15,6 +17,7 @@ def chores(monkeypatch):
     """Return the chores that wait, of a process in which nothing was fetched yet."""
     waiting, world = [], RealWorld()
     monkeypatch.setattr(numbers, "_stage", numbers._Stage.ABSENT)
+    monkeypatch.setattr(numbers, "_is_told", False)
     monkeypatch.setattr(world, "background", waiting.append)
     monkeypatch.setattr(BLOCKING, "world", world)
     return waiting
@@ -66,3 +69,28 @@ def test_what_failed_to_come_is_asked_for_again(chores, monkeypatch):
     chores.pop()()
 
     assert numbers.at_hand()
+
+
+def test_that_it_cannot_be_imported_is_told_once(chores, monkeypatch):
+    """It is tried for each plan; a log that says so each time would be full of it."""
+    monkeypatch.setattr(numbers.importlib, "import_module", lambda name: (_ for _ in ()).throw(ImportError("no numpy")))
+    numbers.at_hand()
+    with pytest.raises(ImportError, match=r"weighed with numpy, which cannot be imported here \(no numpy\)"):
+        chores.pop()()
+    asked = [numbers.at_hand() or chores.pop()() for _ in range(3)]
+
+    assert [None] * 3 == asked
+
+
+def test_without_numpy_a_decision_is_refused_in_words_and_nothing_is_said_to_be_gained(chores, monkeypatch):
+    """Calls are protected all the same, by fixed factors, and what is counted is told."""
+    engine = ub.QuantumSimulationEngine()
+    for _ in range(40):
+        engine.execute_quantum_sync(int, name="job", effects="none")
+    for name in ("numpy", "unbreakable.simulation.bands", "unbreakable.simulation.ratio"):
+        monkeypatch.setitem(sys.modules, name, None)
+    stats = engine.get_quantum_stats()
+
+    assert (40, None) == (stats.total_executions, stats.avg_speedup)
+    with pytest.raises(ub.errors.ConfigurationError, match="strategies are weighed with numpy"):
+        engine.simulate("job")
