@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import contextvars
 import datetime as dt
+import gc
 import heapq
 import math
 import random
@@ -213,8 +214,7 @@ class VirtualWorld:
 
     def _guests_stand_still(self) -> bool:
         """Return whether only guests run, and block: one that works, on a busy machine, is not gone on without."""
-        frames = sys._current_frames().items()  # noqa: SLF001 - the documented way to see what other threads do
-        lines = {thread: (id(frame), frame.f_lasti) for thread, frame in frames if thread in self.running}
+        lines = {thread: (id(at), at.f_lasti) for thread, at in _frames().items() if thread in self.running}
         if not self.running <= self.guests or len(lines) < len(self.running):
             return False
         seen, since, looks = self.lines
@@ -236,6 +236,21 @@ class VirtualWorld:
             return []  # everybody waits for something real
         self.moment = max(self.moment, nearest)
         return self._able()
+
+
+def _frames() -> dict[int, Any]:
+    """Return where each thread is; the collector does not come meanwhile.
+
+    What it runs could let another thread have its turn, and one that starts a thread then waits for the list of threads
+    that is held here, and keeps everybody waiting: a deadlock in C (python/cpython#106883).
+    """
+    comes = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()  # noqa: SLF001 - the documented way to see what other threads do
+    finally:
+        if comes:
+            gc.enable()
 
 
 def _never() -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 import threading
 import time
 
 import pytest
 
 from unbreakable.runtime import ASYNCIO, BLOCKING
-from unbreakable.runtime.virtual import virtual_time
+from unbreakable.runtime.virtual import _frames, virtual_time
 
 
 def sleep(seconds):
@@ -97,3 +99,28 @@ def test_a_thread_left_behind_in_virtual_time_comes_back():
     left.join(60)
 
     assert not left.is_alive()
+
+
+def test_the_collector_does_not_come_while_others_are_looked_at():
+    """Python 3.11 holds the list of threads meanwhile: whoever starts one then would wait, and everybody with it."""
+    came, before = [], gc.get_threshold()
+
+    def note(phase, info):
+        came.append(sys._getframe(1).f_code.co_name)
+
+    gc.callbacks.append(note)
+    try:
+        gc.set_threshold(1, 1, 1)
+        for _ in range(50):
+            assert threading.get_ident() in _frames()
+            assert gc.isenabled()
+        gc.disable()
+        assert _frames()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+        gc.set_threshold(*before)
+        gc.callbacks.remove(note)
+
+    assert came
+    assert "_frames" not in came
