@@ -216,9 +216,10 @@ class Control:
         with self.lock:
             if self.works or self.paused or self.was_paused or self.stopping or self.is_over or self.left <= 0:
                 return 0.0
-            first = self.waiting[0] if self.waiting else max(self.seen, self.schedule.before(self.rests_until))
-            moment = self.schedule.moment(0 if self.schedule.is_endless_run else first)
-            return max(0.0, now - max(moment, self.rests_until, self.idle_since))
+            first = 0
+            if not self.schedule.is_endless_run:
+                first = self.waiting[0] if self.waiting else max(self.seen, self.schedule.before(self.rests_until))
+            return max(0.0, now - max(self.schedule.moment(first), self.rests_until, self.idle_since))
 
     def ledger(self, now: float) -> Ledger:
         """Return what became of all ticks up to *now*."""

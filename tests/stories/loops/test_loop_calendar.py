@@ -74,7 +74,7 @@ def test_a_clock_that_is_set_is_noticed_at_once(play):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_years_are_accounted_for(fails):
+def test_years_are_accounted_for(fails, present):
     """Over all days of 23 and 25 hours, with faults at random, each tick of a grid and of the calendar has one fate."""
     years, dice = most(10, 0.1), random.Random(7)
     begins = dt.datetime(2026, 3, 20, tzinfo=BERLIN)

@@ -34,7 +34,7 @@ def test_nothing_is_raced_while_the_circuit_is_not_closed():
 
 
 def test_nothing_is_raced_while_a_target_wants_to_be_left_alone():
-    """Once it has said for how long, it gets no copies until that is over, whoever it told."""
+    """Once it has said for how long, it gets no copies until that is over, and a minute is, whoever it told."""
 
     class Busy(Exception):
         http_status, retry_after = 429, 20.0
@@ -51,6 +51,8 @@ def test_nothing_is_raced_while_a_target_wants_to_be_left_alone():
         assert not await raced(ways, engine)
         await asked
         await sleep(20.0)
+        assert not await raced(ways, engine)
+        await sleep(40.0)
         assert await raced(ways, engine)
 
     play(story)

@@ -103,7 +103,7 @@ def one_budget_for_several_functions(peer):
 
 @behaviour(
     "copies are free",
-    "        purse, copies = self.payer.purse, self.payer.purse_for_copies\n",
+    "        now, purse, copies = ctx.runtime.now(), self.payer.purse, self.payer.purse_for_copies\n",
     "        return True\n",
 )
 async def copies_are_budgeted(peer):

@@ -339,3 +339,13 @@ def test_an_iteration_makes_room_when_the_next_tick_comes_due():
 
     assert [loop.cut() for loop in cuts] == [Cut(4.0, "tick 2 came due", gently) for gently in (True, False)]
     assert all(loop.cut() is NO_CUT for loop in others)
+
+
+def test_a_loop_without_an_interval_is_overdue_once_it_has_rested():
+    """Nobody reckons with its grid, which it has not; from its start on it is due."""
+    loop = control(interval=0.0)
+    at_first = loop.overdue(3.0)
+    loop.decide(3.0)
+    loop.ended(Fate.FAILED, 4.0, rests_until=10.0)
+
+    assert (at_first, loop.overdue(9.0), loop.overdue(12.0)) == (3.0, 0.0, 2.0)

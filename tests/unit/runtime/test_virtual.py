@@ -24,13 +24,6 @@ def clock():
         yield clock
 
 
-@pytest.fixture
-def present(monkeypatch):
-    """Take the years back that a test lets pass: whoever came after would tell moments less finely."""
-    for told in (ASYNCIO, BLOCKING, BLOCKING.world):
-        monkeypatch.setattr(told, "now", told.now)
-
-
 def sleep(seconds):
     time.sleep(seconds)  # noqa: TID251 - virtual time
 
