@@ -112,7 +112,8 @@ async def test_a_lock_that_is_kept_too_long_is_told(path):
             process.stdout.readline()
             outcomes = [await db.query.outcome("INSERT INTO effects VALUES ('a')")]
             outcomes.append(db.query_sync.outcome("INSERT INTO effects VALUES ('a')"))
-            with pytest.raises(Exception, match="database is locked"):
+            # On a slow machine the third attempt may begin so late that it only finds that time is up.
+            with pytest.raises(Exception, match=r"database is locked|the deadline came"):
                 await db.transaction().__aenter__()
             assert 0 == (await db.query("SELECT count(*) FROM effects")).scalar()
             process.kill()

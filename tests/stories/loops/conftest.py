@@ -79,3 +79,8 @@ def play(request):
             return asyncio.run(told(stage)) if stage.is_async else run_blocking(told(stage))
 
     return play
+
+
+@pytest.fixture(autouse=True)
+def take_no_time_from_others(present):
+    """Hangs of these stories last for years, which pass when an event loop is closed over them."""
