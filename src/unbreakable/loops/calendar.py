@@ -26,11 +26,11 @@ from cronsim import CronSim, CronSimError
 from unbreakable.loops.schedule import EARLY, Tick, share
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import BLOCKING
+from unbreakable.runtime.world import LOOK_AT_CLOCK
 
 GRACE = 60.0  # seconds: a tick that nobody was awake for is run when it is no later than this
 SET_BACK = 3 * 3600.0  # seconds; by more than that a clock was wrong before
 KEPT = 2_000  # times that are remembered
-FAR = 2 * 86_400.0  # seconds
 NEAR = 1_000  # times before a moment that are gone through one by one; earlier ones are counted by the day
 DAY = dt.timedelta(days=1)
 NAMED = {
@@ -77,7 +77,7 @@ class Times:
             if ends - begins == DAY.total_seconds():
                 total += most if plan.match_day(day) else 0
             else:
-                total += sum(1 for _ in self._between(begins, ends))
+                total += sum(1 for _ in self.between(begins, ends))
             day += DAY
         return total
 
@@ -85,7 +85,8 @@ class Times:
         """Return when *day* begins."""
         return dt.datetime.combine(day, dt.time(), self.zone).timestamp()
 
-    def _between(self, begins: float, ends: float) -> Iterator[float]:
+    def between(self, begins: float, ends: float) -> Iterator[float]:
+        """Yield the times from *begins* up to, and without, *ends*."""
         for stamp in self.after(begins - 1.0):
             if stamp >= ends:
                 return
@@ -112,7 +113,9 @@ class Calendar:
         self, times: Times, origin: float, ahead: Callable[[], float], *, jitter: float, loop: str, epoch: str
     ) -> None:
         self.times, self.ahead, self.jitter, self.loop, self.epoch = times, ahead, jitter, loop, epoch
-        self.look_again = 60.0  #: seconds between two looks at the time of day, unless somebody tells that it was set
+        self.look_again = (
+            LOOK_AT_CLOCK  #: seconds between two looks at the time of day, unless somebody tells that it was set
+        )
         self.latest = origin + ahead()  # the latest time of day that anybody has looked at
         self.first = 0  # the number of the first time that is remembered
         self._begin(self.latest - EARLY)
@@ -176,15 +179,18 @@ class Calendar:
 
     def _reach(self, wall: float) -> None:
         """Know a time that does not lie before *wall*, and as far as there are any NEAR ones before it."""
-        near = (NEAR // self.times.most_a_day() + 3) * DAY if wall - self.known[-1] > FAR else DAY
-        if wall - self.known[-1] > max(FAR, 2 * near.total_seconds()):
-            begin = (self.times.date(self.known[-1]) + DAY).date()
-            past = (self.times.date(wall) - near).date()
-            rest = sum(1 for _ in self.times._between(self.known[-1], self.times.midnight(begin)))  # noqa: SLF001
-            self.first += len(self.known) - 1 + rest + self.times.count(begin, past)
-            self._begin(self.times.midnight(past) - 1.0)
+        near = (NEAR // self.times.most_a_day() + 3) * DAY
+        if wall - self.known[-1] > 2 * near.total_seconds():
+            self._skip_to((self.times.date(wall) - near).date())
         while self.known[-1] < wall - EARLY:
             self._go_on()
+
+    def _skip_to(self, past: dt.date) -> None:
+        """Count the times before the day *past*, and know none of them."""
+        begin = (self.times.date(self.known[-1]) + DAY).date()
+        rest = sum(1 for _ in self.times.between(self.known[-1], self.times.midnight(begin)))
+        self.first += len(self.known) - 1 + rest + self.times.count(begin, past)
+        self._begin(self.times.midnight(past) - 1.0)
 
     def _set_back(self, wall: float) -> None:
         """Go on by a clock that was wrong before."""

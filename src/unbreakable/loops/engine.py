@@ -15,7 +15,7 @@ from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
 from unbreakable.loops.loop import QuantumLoop
 from unbreakable.loops.status import EngineStatus, LoopState
-from unbreakable.loops.timing import timing
+from unbreakable.loops.timing import USUAL, timing
 from unbreakable.loops.work import Work
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
@@ -27,8 +27,6 @@ from unbreakable.storage.turn import refuse_to_wait
 
 # How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
 LOOK_AGAIN = 0.1
-
-ONLY = {"durability": "none"}
 
 
 class QuantumLoopEngine(Closing):
@@ -56,7 +54,7 @@ class QuantumLoopEngine(Closing):
         operation: Operation[Any],
         *,
         name: str | None = None,
-        interval: float = 1.0,
+        interval: float = USUAL,
         schedule: str | None = None,
         max_iterations: float | None = None,
         quantum_mode: bool = True,
@@ -107,7 +105,8 @@ class QuantumLoopEngine(Closing):
         *durability* has one value as yet.
         Raises ConfigurationError, which names the setting, what was expected and what was found.
         """
-        _refuse_what_is_not_offered(durability=durability)
+        if durability != "none":
+            raise refuse("durability", "'none': nothing else is offered yet", durability)
         when = timing(interval, schedule, jitter, overlap, missed)
         if not isinstance(quantum_mode, bool):
             raise refuse("quantum_mode", "True or False", quantum_mode)
@@ -226,12 +225,6 @@ def watch_engines(watcher: Callable[[QuantumLoopEngine], None] | None) -> None:
     """Let *watcher* know every engine of this process that a loop is made in, each time; None: nobody."""
     global _watcher  # noqa: PLW0603 - one command per process
     _watcher = watcher
-
-
-def _refuse_what_is_not_offered(**settings: object) -> None:
-    for name, value in settings.items():
-        if value is not ONLY[name] and value != ONLY[name]:
-            raise refuse(name, f"{ONLY[name]!r}: nothing else is offered yet", value)
 
 
 def checked_iterations(most: object) -> float:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from unbreakable.loops.calendar import Calendar, Times
 
 
+USUAL = 1.0  # seconds from one tick to the next, unless something else is asked for
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """Hold the checked settings of one loop; *interval* and *jitter* are in seconds.
@@ -39,6 +42,7 @@ class Timing:
 
 def timing(interval: float, schedule: Any, jitter: float, overlap: Any, missed: Any) -> Timing:
     """Return the settings as they are kept; raise ConfigurationError for one that says nothing."""
+    _refuse_both(interval != USUAL, schedule)
     check.seconds("interval", interval)
     check.seconds("jitter", jitter)
     for name, value, kind in (("overlap", overlap, Overlap), ("missed", missed, Missed)):
@@ -57,16 +61,22 @@ def timing(interval: float, schedule: Any, jitter: float, overlap: Any, missed: 
 
 def changed(before: Timing, interval: Any, schedule: Any, jitter: Any, overlap: Any, missed: Any) -> Timing:
     """Return *before* with what is not None of the others; raise ConfigurationError as ``timing`` does."""
-    if interval is not None and schedule is not None:
-        raise refuse("schedule", "None where an interval is given: a loop goes by one of them", schedule)
+    _refuse_both(interval is not None, schedule)
+    kept = before.interval if schedule is None else USUAL
     after = timing(
-        before.interval if interval is None else interval,
+        kept if interval is None else interval,
         schedule,
         before.jitter if jitter is None else jitter,
         before.overlap if overlap is None else overlap,
         before.missed if missed is None else missed,
     )
     return replace(after, times=before.times) if interval is None and schedule is None else after
+
+
+def _refuse_both(is_given: bool, schedule: Any) -> None:
+    """Refuse a *schedule* where an interval *is_given*."""
+    if is_given and schedule is not None:
+        raise refuse("schedule", "None where an interval is given: a loop goes by one of them", schedule)
 
 
 def _ahead() -> float:

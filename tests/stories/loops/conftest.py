@@ -63,6 +63,11 @@ class Stage:
         return round(self.clock.now(), 3)
 
 
+def counts(loop: QuantumLoop) -> dict[str, int]:
+    """Return what the loop's ledger says, without what it says nothing about."""
+    return {fate: count for fate, count in loop.get_status().ledger.items() if count}
+
+
 @pytest.fixture(params=DRIVERS)
 def play(request):
     """Return a function that plays a story on one driver, in virtual time unless something in it never waits."""

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tests.dense import most
+from tests.stories.loops.conftest import counts
 
 from unbreakable.loops import QuantumLoopEngine
 from unbreakable.runtime import BLOCKING
@@ -15,11 +16,6 @@ from unbreakable.testing import virtual_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = 86_400.0
-
-
-def counts(loop):
-    """Return what the loop's ledger says, without what it says nothing about."""
-    return {fate: count for fate, count in loop.get_status().ledger.to_dict().items() if count}
 
 
 def test_a_loop_keeps_to_the_calendar(play):

@@ -7,15 +7,11 @@ import contextlib
 import json
 
 import pytest
+from tests.stories.loops.conftest import counts
 
 from unbreakable.loops import Fate, QuantumLoopEngine
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
-
-
-def counts(loop):
-    """Return what the loop's ledger says, without what it says nothing about."""
-    return {fate: count for fate, count in loop.get_status().ledger.to_dict().items() if count}
 
 
 def test_every_tick_ends_in_one_way(play):

@@ -10,16 +10,12 @@ import random
 import threading
 
 import pytest
+from tests.stories.loops.conftest import counts
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.loops import QuantumLoopEngine
 from unbreakable.runtime import ASYNCIO, BLOCKING
 from unbreakable.testing import virtual_time
-
-
-def counts(loop):
-    """Return what the loop's ledger says, without what it says nothing about."""
-    return {fate: count for fate, count in loop.get_status().ledger.to_dict().items() if count}
 
 
 def seen_by(stage, runs, seconds=0.0):
@@ -221,7 +217,7 @@ def test_refuses_what_create_loop_refuses(setting, value):
     engine = QuantumLoopEngine()
     loop = engine.create_loop(lambda: None, interval=2.0)
     with pytest.raises(ConfigurationError) as made:
-        engine.create_loop(lambda: None, **{"interval": 2.0, setting: value})
+        engine.create_loop(lambda: None, **({} if setting == "schedule" else {"interval": 2.0}) | {setting: value})
     with pytest.raises(ConfigurationError) as changed:
         loop.reconfigure(**{"overlap": "buffer_all", setting: value})
 

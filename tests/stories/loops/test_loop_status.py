@@ -119,6 +119,7 @@ def never_runs():
         ({"isolation": "container"}, "isolation must be one of 'inline', 'thread', 'process', not 'container'"),
         ({"quantum_mode": "on"}, "quantum_mode must be True or False, not 'on'"),
         ({"on_survival": 3}, "on_survival must be a function that takes the context or nothing, not 3"),
+        ({"schedule": "@hourly", "interval": 5.0}, "schedule must be None where an interval is given"),
         ({"schedule": "four"}, "schedule must be None, or a cron expression such as"),
         (
             {"overlap": "buffer"},
