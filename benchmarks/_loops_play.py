@@ -43,7 +43,7 @@ async def paced(side: str, count: int, interval: float, seconds: float, beside: 
     if beside:
         try:
             await SIDES[side](1, TEN_MS, late_ten)
-        except NotImplementedError:
+        except ValueError:
             beside = False
     figures: Figures = {"begin_us": 1e6 * (time.process_time() - cpu) / count, "begin_s": time.monotonic() - began}
     await asyncio.sleep(min(2 * interval, 3.0))

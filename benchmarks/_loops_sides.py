@@ -112,7 +112,7 @@ async def aiocron(count: int, interval: float, late: Late) -> None:
     import aiocron as cron
 
     if interval % 1.0:
-        raise NotImplementedError("it knows whole seconds only")
+        raise ValueError("it knows whole seconds only")
 
     async def work() -> None:
         on_grid(interval, 0.0, late)
