@@ -68,6 +68,7 @@ class Attempt:
             if around is not None:
                 self._attempts.refuse_yield(around)
             enter(self.context)
+            self.context.handled = id(sys.exception())  # of another target, or at least not of this attempt
         except BaseException:
             self._attempts.break_off()
             raise

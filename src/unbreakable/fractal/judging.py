@@ -136,7 +136,7 @@ def tripped(message: str, error: Exception) -> VerificationFailed:
     An answer that the check raises, as ``response.raise_for_status()`` does, says there what it says anywhere else.
     """
     failed = VerificationFailed(message, judged=False)
-    if any(is_a(each, UnbreakableError) for each in relatives(error)):
+    if any(is_a(each, UnbreakableError) for each in relatives(error, before=False)):
         return failed  # a call of ours in the check: what its circuit says is no wish of this target
     kind, failed.retry_after = told_of(error)
     failed.http_status = http_status(error)

@@ -72,17 +72,18 @@ def classify(error: BaseException) -> Kind:
     return kinds.pop() if len(kinds) == 1 else kind
 
 
-def origins(error: BaseException, *, contexts: bool = False) -> list[BaseException]:
+def origins(error: BaseException, *, contexts: bool = False, handled: int = 0) -> list[BaseException]:
     """Return those that speak for *error*: itself, or, if one cannot say what it is, what it was made of; at most 20.
 
     That is what it was raised ``from``, or the members of a group; with *contexts* also what it came up in, but not
-    what was being handled before its attempt began.
+    what was being handled before its attempt began (*handled*: see ``is_of_before``).
     """
     met, found, frames = [error], [], set[FrameType]()
     for each in met:
         if contexts:
             frames |= frames_of(each)
-        sources = _sources_of(each, frames, contexts=contexts) if _kind_of(each) is Kind.UNKNOWN else ()
+        speaks = _kind_of(each) is not Kind.UNKNOWN
+        sources = () if speaks else _sources_of(each, frames, handled) if contexts else behind(each, contexts=False)
         room = max(0, MOST_CAUSES + 1 - len(met))
         met += [source for source in sources[:room] if not any(source is known for known in met)]
         if not sources:
@@ -90,12 +91,12 @@ def origins(error: BaseException, *, contexts: bool = False) -> list[BaseExcepti
     return found
 
 
-def _sources_of(error: BaseException, frames: set[FrameType], *, contexts: bool) -> tuple[BaseException, ...]:
-    sources = behind(error, contexts=contexts)
-    if not contexts or told_by(error, "__cause__") is not None:
+def _sources_of(error: BaseException, frames: set[FrameType], handled: int) -> tuple[BaseException, ...]:
+    sources = behind(error)
+    if told_by(error, "__cause__") is not None:
         return sources
     context = told_by(error, "__context__")
-    return tuple(each for each in sources if each is not context or not is_of_before(each, frames))
+    return tuple(each for each in sources if each is not context or not is_of_before(each, frames, handled))
 
 
 def _kind_of(error: BaseException) -> Kind:
@@ -109,10 +110,11 @@ def _sort_of_silent(type_: type[BaseException]) -> Kind | None:
     return None if differs_by_error(type_) else _sort_of(type_, type_)
 
 
-def told_of(error: BaseException) -> tuple[Kind, float | None]:
+def told_of(error: BaseException, handled: int = 0) -> tuple[Kind, float | None]:
     """Return what sort of failure *error* is, and how many seconds its target asked us to wait, if it did.
 
-    The wish of an error that says nothing is the longest of those that it came up of.
+    The wish of an error that says nothing is the longest of those that it came up of, and not of what was *handled*
+    before (see ``is_of_before``).
     """
     if says_nothing(error):
         kind, wish = _sort_of_silent(type(error)) or _sort_of(error, type(error)), None
@@ -122,7 +124,7 @@ def told_of(error: BaseException) -> tuple[Kind, float | None]:
         kind, wish = _sort_of(error, type(error)), retry_after(error)
     if kind is not Kind.UNKNOWN:
         return kind, wish
-    return classify(error), longest(retry_after(each) for each in origins(error, contexts=True))
+    return classify(error), longest(retry_after(each) for each in origins(error, contexts=True, handled=handled))
 
 
 def _sort_of(error: BaseException | type[BaseException], type_: type[BaseException]) -> Kind:
@@ -185,17 +187,17 @@ def root_cause(error: BaseException) -> BaseException:
     return error
 
 
-def relatives(error: BaseException, *, before: bool = True) -> list[BaseException]:
+def relatives(error: BaseException, *, before: bool = True, handled: int = 0) -> list[BaseException]:
     """Return *error* and what it came from: causes, contexts even if hidden, members of groups; the nearest 20.
 
-    Without *before* no contexts that were being handled before its attempt began.
+    Without *before* no contexts that were being handled before its attempt began (*handled*: see ``is_of_before``).
     """
     found, frames = [error], set[FrameType]()
     for each in found:
         if not before:
             frames |= frames_of(each)
         cause, context = told_by(each, "__cause__"), told_by(each, "__context__")
-        if not before and context is not None and is_of_before(context, frames):
+        if not before and context is not None and is_of_before(context, frames, handled):
             context = None
         others = (*members(each), cause, context)
         deeper = [other for other in others if other is not None]

@@ -210,7 +210,7 @@ def failed(
         ctx.runtime.forgive(relatives(error))
     now, node = ctx.runtime.now() if now is None else now, ctx.node
     ours = cut or (ctx.asked and is_soft(ctx, now, ours=False))  # it kept to the limit that it had asked for
-    kind, wish = told_of(error)
+    kind, wish = told_of(error, ctx.handled)
     if is_a(error, TypeError) and came_up_here(error):
         kind = Kind.BUG  # a function was called wrongly: the user's code was not entered
     if kind is THROTTLED and (http_status(error) or 0) < 500:
@@ -250,16 +250,16 @@ def known_inside(error: Exception, ctx: Context) -> dict[str, Any]:
     if ctx.refuted:
         facts["acted"] = False
     if has_passed(ctx, error):
-        facts.update(inner=True, retry_after=wish_below(error))
+        facts.update(inner=True, retry_after=wish_below(error, ctx.handled))
     return {**facts, "exhausted": is_exhausted(error, ctx)}
 
 
-def wish_below(error: Exception) -> float | None:
+def wish_below(error: Exception, handled: int = 0) -> float | None:
     """Return how long a target further in asked to be left in peace, however *error* hands that on.
 
     What a circuit of ours says is no wish of a target.
     """
-    met = relatives(error, before=False)
+    met = relatives(error, before=False, handled=handled)
     return longest(retry_after(each) for each in met if each is error or not is_a(each, Rejected))
 
 

@@ -31,10 +31,13 @@ def frames_of(error: BaseException) -> set[FrameType]:
     return frames
 
 
-def is_of_before(other: BaseException, frames: set[FrameType]) -> bool:
+def is_of_before(other: BaseException, frames: set[FrameType], handled: int = 0) -> bool:
     """Return whether *other* was being handled before what has come through *frames* began.
 
-    Python makes it the context of all that comes up meanwhile, be it of another target.  It was caught in none of them.
+    Python makes it the context of all that comes up meanwhile, be it of another target.  It was caught in none of them,
+    or, before a block, perhaps in the block's own: then its id is *handled*.
     """
+    if id(other) == handled:
+        return True
     traceback = told_by(other, "__traceback__")
     return traceback is not None and bool(frames) and traceback.tb_frame not in frames

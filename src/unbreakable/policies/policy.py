@@ -124,6 +124,7 @@ class Context(Bounded):
     idle: bool = False  #: whether it waits until its caller begins the next attempt, which may never be
     stream: Any = None  #: of a generator that this attempt, or call, has just opened
     stays: bool = False  #: whether its attempts are made where its caller is, in no task of their own: a generator's
+    handled: int = 0  #: the id of what was being handled when its block began
     bells: Sequence[Waiter] = ()  #: of those who wait until the call is over
 
     @property

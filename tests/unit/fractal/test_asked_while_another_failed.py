@@ -118,3 +118,53 @@ def test_a_pause_that_was_asked_for_within_the_call_is_kept(raises):
     """Whoever hides an answer behind an error of his own still has it."""
     outcome, _ = asked_instead(ub.protect("backup", effects="none")(at_first(raises)))
     assert ("failed", 1) == (outcome.status.value, outcome.attempts)
+
+
+def test_a_block_that_asks_a_backup_is_repeated_as_well():
+    """A block is in the frame in which the first target's failure was caught."""
+    answer, numbers = at_first(plainly), []
+    with virtual_time(seed=1) as clock:
+        try:
+            raise Limited
+        except Limited:
+            for attempt in ub.attempts("backup", effects="none"):
+                with attempt:
+                    numbers.append(attempt.number)
+                    answer()
+        assert ([1, 2], True) == (numbers, clock.now() < 1.0)
+
+
+def test_an_async_block_that_asks_a_protected_backup_is_repeated_as_well():
+    """What comes up in a call inside, on the way to the block, is looked at likewise."""
+    answer, numbers = at_first(below), []
+
+    async def ask():
+        try:
+            raise Limited
+        except Limited:
+            async for attempt in ub.attempts("backup", effects="none", retry=ub.Retry(3, on=Exception)):
+                async with attempt:
+                    numbers.append(attempt.number)
+                    answer()
+
+    with virtual_time(seed=1) as clock:
+        asyncio.run(ask())
+        assert ([1, 2], True) == (numbers, clock.now() < 1.0)
+
+
+def test_a_pause_that_was_asked_for_within_the_block_is_kept():
+    """Though the same frame handles it that handles the first target's."""
+    numbers = []
+
+    def ask():
+        try:
+            raise LookupError("not in the cache")
+        except LookupError:
+            for attempt in ub.attempts("backup", effects="none"):
+                with attempt:
+                    numbers.append(attempt.number)
+                    after_being_asked_to_wait()
+
+    with virtual_time(seed=1), pytest.raises(Busy):
+        ask()
+    assert [1] == numbers

@@ -126,3 +126,16 @@ def test_what_a_circuit_of_ours_says_inside_a_check_is_no_wish_of_the_target():
     outcome, _, took = played(5, verify=other, breaker=False)
     assert (3, Kind.UNVERIFIED, None) == (outcome.attempts, outcome.error.kind, outcome.error.retry_after)
     assert took < 1.0
+
+
+@pytest.mark.parametrize("handled", [ub.errors.CircuitOpen, ub.errors.Throttled, ub.errors.BulkheadFull])
+@pytest.mark.parametrize("checks", RAISING)
+def test_an_answer_is_heard_where_a_refusal_of_ours_is_being_handled(checks, handled):
+    """A backup is asked in the ``except`` of the first target's open circuit, which says nothing of the backup."""
+    try:
+        raise handled("the first target's", retry_after=50.0)
+    except handled:
+        no, _, took = played(Answer(404), **checks)
+        busy, *_ = played(Answer(429, Retry_After="7"), **checks)
+    assert (Kind.INVALID, 1, 0.0) == (no.error.kind, no.attempts, took)
+    assert (Kind.THROTTLED, 7.0) == (busy.error.kind, busy.error.retry_after)
