@@ -18,11 +18,11 @@ from unbreakable.errors import (
 )
 from unbreakable.fractal.operation import qualified_name
 from unbreakable.outcome import in_one_line
+from unbreakable.storage.payload import Payload, apart
 from unbreakable.workflows.ending import Doubt, Ending, NotReturned, Returned
 from unbreakable.workflows.journal import RunEnded, RunTurnedBack, StepBegun, StepEnded
 from unbreakable.workflows.leftover import Leftover
 from unbreakable.workflows.opening import Run, inputs_of
-from unbreakable.workflows.payload import Payload, apart
 from unbreakable.workflows.ports import SOMEBODY, Call, Means
 from unbreakable.workflows.result import RunResult, RunStatus, StepState, verdict
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from unbreakable.workflows.payload import Payload
+from unbreakable.storage.payload import Payload
 from unbreakable.workflows.result import RunStatus, StepState
 
 

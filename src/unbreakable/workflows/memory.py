@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from unbreakable.runtime import new_lock
+from unbreakable.storage.payload import Payload, apart
 from unbreakable.storage.stamp import time_of_day
 from unbreakable.workflows.journal import Record, RunBegun, RunEnded, StoredRun, fold
-from unbreakable.workflows.payload import Payload, apart
 
 
 class MemoryJournal:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unbreakable.errors import ConfigurationError, GraphError, NotRecordable, RecordedError
+from unbreakable.storage.payload import Payload, record
+from unbreakable.storage.values import in_order
 from unbreakable.workflows.graph import Graph, difference
 from unbreakable.workflows.journal import Journal, Record, RunBegun, StoredRun, full_ledger
-from unbreakable.workflows.payload import Payload, record
 from unbreakable.workflows.result import PendingRun, RunResult, RunStatus, StepState
 from unbreakable.workflows.saga import Saga
 from unbreakable.workflows.step import Step
-from unbreakable.workflows.values import in_order
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from unbreakable.errors import StateBroken
+from unbreakable.storage.payload import Payload
 from unbreakable.storage.shared import close_state, share_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
 from unbreakable.storage.stamp import time_of_day
+from unbreakable.storage.values import read, record
 from unbreakable.workflows.journal import (
     Record,
     RunBegun,
@@ -19,9 +21,7 @@ from unbreakable.workflows.journal import (
     StepEnded,
     StoredRun,
 )
-from unbreakable.workflows.payload import Payload
 from unbreakable.workflows.result import RunStatus, StepState
-from unbreakable.workflows.values import read, record
 
 SCHEMA = Schema(
     "workflows",

@@ -6,7 +6,7 @@ from typing import Any
 
 from unbreakable.errors import NotRecordable
 from unbreakable.nodes.database.rows import Rows
-from unbreakable.workflows.payload import read, record
+from unbreakable.storage.payload import read, record
 
 MOST_RESULT = 2**20  # characters of JSON: what is larger belongs in a table of its own
 ROWS = "Rows "  # stands before the JSON of rows, where no JSON begins

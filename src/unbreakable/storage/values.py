@@ -1,4 +1,4 @@
-"""What a step returns is kept as JSON, and reads back as what it was: times, decimals, sets, tuples and all.
+"""What is stored is kept as JSON, and reads back as what it was: times, decimals, sets, tuples and all.
 
 The law of this file.  JSON stays JSON.  What JSON has no word for is an object with the key ``unbreakable:type``, which
 names one of the types listed here; no other is looked for when a record is read, so that a record cannot bring in code.
@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from unbreakable.errors import NotRecordable
-from unbreakable.workflows.payload import DEEPEST, Payload
+from unbreakable.storage.payload import DEEPEST, Payload
 
 TAG = "unbreakable:type"
 RECORDABLE = (

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unbreakable.errors import NotRecordable
-from unbreakable.workflows import payload
-from unbreakable.workflows.values import TAG, read, record
+from unbreakable.storage import payload
+from unbreakable.storage.values import TAG, read, record
 
 ZONES = st.none() | st.just(dt.UTC) | st.just(dt.timezone(dt.timedelta(hours=-3, minutes=30)))
 SEASONAL = st.sampled_from([zoneinfo.ZoneInfo("Europe/Berlin"), zoneinfo.ZoneInfo("UTC")])
@@ -89,7 +89,7 @@ def test_a_set_is_written_alike_in_every_process():
             [
                 sys.executable,
                 "-c",
-                "from unbreakable.workflows.values import record; print(record({*'abcdef'}, '').text)",
+                "from unbreakable.storage.values import record; print(record({*'abcdef'}, '').text)",
             ],
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
             capture_output=True,

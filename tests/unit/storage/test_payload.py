@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unbreakable.errors import NotRecordable
-from unbreakable.workflows.payload import read, record
+from unbreakable.storage.payload import read, record
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
