@@ -100,7 +100,7 @@ class QuantumSystem(Closing):
         self._place = None if self.state is None else place_of(self.state)  # settled: a folder may be deleted later
         self.memory: LocalMemory | SqliteMemory = LocalMemory() if memory is None else checked_memory(memory)
         self.simulation = QuantumSimulationEngine(memory=None)
-        self.loops = QuantumLoopEngine()
+        self.loops = QuantumLoopEngine(self._place)
         self.workflows: dict[str, QuantumWorkflow] = {}
         self.is_closed = False  #: whether it takes in nothing more
         self._history: History | None = None

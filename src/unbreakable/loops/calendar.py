@@ -101,24 +101,35 @@ def _most_a_day(expression: str) -> int:
 
 
 class Calendar:
-    """Number the *times* from the origin on, and tell when they are on the clock that loops wait by.
+    """Number the *times* from the origin on, from *first*, and tell when they are on the clock that loops wait by.
 
-    *ahead* says how far the time of day is ahead of that clock.  The *jitter* is as in ``Schedule``.
+    *ahead* says how far the time of day is ahead of that clock; at *looked* somebody has looked at it last.  The
+    *jitter* is as in ``Schedule``.
     """
 
     is_endless_run: ClassVar[bool] = False
     grace: ClassVar[float] = GRACE
 
     def __init__(
-        self, times: Times, origin: float, ahead: Callable[[], float], *, jitter: float, loop: str, epoch: str
+        self,
+        times: Times,
+        origin: float,
+        ahead: Callable[[], float],
+        *,
+        jitter: float,
+        loop: str,
+        epoch: str,
+        first: int = 0,
+        looked: float | None = None,
     ) -> None:
         self.times, self.ahead, self.jitter, self.loop, self.epoch = times, ahead, jitter, loop, epoch
         self.look_again = (
             LOOK_AT_CLOCK  #: seconds between two looks at the time of day, unless somebody tells that it was set
         )
-        self.latest = origin + ahead()  # the latest time of day that anybody has looked at
-        self.first = 0  # the number of the first time that is remembered
-        self._begin(self.latest - EARLY)
+        wall = origin + ahead()
+        self.latest = wall if looked is None else looked  # the latest time of day that anybody has looked at
+        self.first = first  # the number of the first time that is remembered
+        self._begin(wall - EARLY)
 
     def moment(self, number: int) -> float:
         """Return when tick *number* is."""
@@ -152,6 +163,17 @@ class Calendar:
     def due(self, now: float) -> int:
         """Return how many ticks are due at *now*."""
         return self.before(now + 2 * EARLY)
+
+    @property
+    def by(self) -> list[Any]:
+        """What makes the ticks what they are, but for their origin, as JSON has it."""
+        return [self.times.expression, str(self.times.zone), self.jitter]
+
+    def anchor(self, number: int) -> tuple[int, float]:
+        """Return a tick from which on all can be told that follow tick *number*: its own number, and its moment."""
+        self.moment(number)
+        place = min(max(0, number - self.first), len(self.known) - 1)
+        return self.first + place, self.known[place] - self.ahead()
 
     def tick(self, number: int, now: float, missed: int = 0) -> Tick:
         """Return tick *number*, whose iteration begins *now*."""

@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from unbreakable.loops.calendar import Calendar
+    from unbreakable.loops.checkpoint import Checkpoint
     from unbreakable.loops.timing import Timing
 
 MOST_WAITING = 1_000  # ticks
 ASLEEP = "nobody was awake at the time"
+AWAY = "the program was not running"
 RESTED = "the loop was failing, and rested"
 
 Overlap: TypeAlias = Literal["skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other"]
@@ -87,8 +89,9 @@ class Control:
     """
 
     __slots__ = (
-        *("at_work", "book", "idle_since", "is_over", "latest", "left", "lock", "missed", "news", "number", "overlap"),
-        *("paused", "rests_until", "schedule", "seen", "stopping", "triggered", "waiting", "was_paused", "works"),
+        *("at_work", "book", "idle_since", "is_over", "late_because", "latest", "left", "lock", "missed", "news"),
+        *("number", "overlap", "paused", "rests_until", "schedule", "seen", "stopping", "triggered", "waiting"),
+        *("was_paused", "works"),
     )
 
     def __init__(
@@ -112,7 +115,15 @@ class Control:
         self.seen = 0  #: the first tick that is not due yet, as far as anybody has looked
         self.waiting: deque[int] = deque()  #: ticks that are due, and have their turn one after the other
         self.at_work: Tick | None = None
+        self.late_because = ASLEEP  #: why ticks that are seen late were not seen at their time
         self.lock = new_lock()
+
+    def go_on(self, kept: Checkpoint) -> None:
+        """Begin where an earlier process stood, with the ticks that it had."""
+        self.seen, self.number, self.late_because = kept.seen, kept.number, AWAY
+        self.left = self.left if kept.left is None else min(self.left, kept.left)
+        for first, past in kept.waiting:
+            self.waiting.extend(range(first, past))
 
     # ── wishes: the wish first, then the news of it ──────────────────────────────────────────────────────────────────
 
@@ -164,6 +175,7 @@ class Control:
         self.news = False
         with self.lock:
             self._look(now)
+            self.late_because = ASLEEP
             if self.stopping or self.left <= 0:
                 self._drop("the loop ended first")
                 return End(finished=not self.stopping)
@@ -301,10 +313,10 @@ class Control:
         if upto <= self.seen:
             return
         if self.missed == "skip" and now - self.schedule.moment(upto - 1) > self.schedule.grace:
-            self._pass_over(upto, Fate.SKIPPED_MISSED, ASLEEP)
+            self._pass_over(upto, Fate.SKIPPED_MISSED, self.late_because)
             return
         kept = MOST_WAITING - len(self.waiting) if self.missed == "replay_all" else 1
-        self._pass_over(max(self.seen, upto - max(1, kept)), Fate.SKIPPED_MISSED, ASLEEP)
+        self._pass_over(max(self.seen, upto - max(1, kept)), Fate.SKIPPED_MISSED, self.late_because)
         self._queue(upto)
 
     def _next_waiting(self, now: float) -> Tick:

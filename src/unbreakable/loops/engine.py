@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import Operation, qualified_name
@@ -25,6 +26,10 @@ from unbreakable.runtime.mark import running_event_loop
 from unbreakable.runtime.signals import noted_signals
 from unbreakable.storage.turn import refuse_to_wait
 
+if TYPE_CHECKING:
+    from unbreakable.loops.keeper import Keeper
+    from unbreakable.loops.shelf import Shelf
+
 # How often run() looks whether a signal came: a signal's handler can safely do no more than note it.
 LOOK_AGAIN = 0.1
 
@@ -32,7 +37,8 @@ LOOK_AGAIN = 0.1
 class QuantumLoopEngine(Closing):
     """Make loops, run them, and end them all within a bound.
 
-    *state* has one value as yet: loops are kept in memory.
+    *state* is the path of a file, or of a folder, in which loops are kept: what they have in ``ctx.state`` and where
+    they stand survives the process.  None keeps them in memory.
 
     >>> engine = QuantumLoopEngine()
     >>> loop = engine.create_loop(lambda: None, name="tidy", interval=0, max_iterations=3)
@@ -41,9 +47,8 @@ class QuantumLoopEngine(Closing):
     3
     """
 
-    def __init__(self, state: None = None) -> None:
-        if state is not None:
-            raise refuse("state", "None: loops are kept in memory, and nothing else is offered yet", state)
+    def __init__(self, state: str | os.PathLike[str] | None = None) -> None:
+        self._shelf = None if state is None else _shelf_at(state)
         self.welcome: Callable[[QuantumLoop], None] | None = None  #: is told each loop as it is made
         self.is_closed = False  #: whether it was closed, and nothing was made since
         self._loops: dict[str, QuantumLoop] = {}
@@ -64,7 +69,7 @@ class QuantumLoopEngine(Closing):
         missed: Missed = "skip",
         jitter: float = 0.0,
         isolation: Isolation = "inline",
-        durability: Literal["none"] = "none",
+        durability: Literal["none", "process", "durable"] | None = None,
         on_survival: Operation[Any] | None = None,
     ) -> QuantumLoop:
         """Return a new loop that will run *operation*, which takes the context or nothing, every *interval* seconds.
@@ -102,11 +107,13 @@ class QuantumLoopEngine(Closing):
         machine's time zone or that of a ``CRON_TZ=Europe/Berlin`` before it, or ``@hourly``, ``@daily`` and the like.
         A tick that nobody was awake for is skipped when it is more than 60 s late, unless *missed* says otherwise.
 
-        *durability* has one value as yet.
+        *durability* "process" keeps the loop in the engine's state file so that it survives the death of the process,
+        "durable" also a power cut, "none" not at all; None is "process" where the engine has a *state*.  A process that
+        is started again goes on where the earlier one was: with the state as of its latest good iteration, with the
+        same ticks, those in between being missed, and with what is left of *max_iterations*.  A tick whose iteration
+        the process did not survive is interrupted, and not run again.
         Raises ConfigurationError, which names the setting, what was expected and what was found.
         """
-        if durability != "none":
-            raise refuse("durability", "'none': nothing else is offered yet", durability)
         when = timing(interval, schedule, jitter, overlap, missed)
         if not isinstance(quantum_mode, bool):
             raise refuse("quantum_mode", "True or False", quantum_mode)
@@ -124,6 +131,7 @@ class QuantumLoopEngine(Closing):
             max_iterations=checked_iterations(max_iterations),
             ended=self._tell,
             let_go=self._let_go,
+            keeper=self._new_keeper(name, durability),
         )
         self._keep(loop)
         return loop
@@ -182,6 +190,18 @@ class QuantumLoopEngine(Closing):
         """Return the loops there are, in the order in which they were made."""
         return tuple(self._all())
 
+    def _new_keeper(self, name: str, durability: Literal["none", "process", "durable"] | None) -> Keeper | None:
+        if durability not in (None, "none", "process", "durable"):
+            raise refuse("durability", 'None, "none", "process" or "durable"', durability)
+        if durability == "none" or (durability is None and self._shelf is None):
+            return None
+        if self._shelf is None:
+            expected = '"none", or a place to keep the loop in: give QuantumLoopEngine(state="path/of/file")'
+            raise refuse("durability", expected, durability)
+        from unbreakable.loops.keeper import Keeper
+
+        return Keeper(self._shelf, name, durability or "process")
+
     def _keep(self, loop: QuantumLoop) -> None:
         self._loops[loop.name], self.is_closed = loop, False
         if self.welcome is not None:
@@ -225,6 +245,13 @@ def watch_engines(watcher: Callable[[QuantumLoopEngine], None] | None) -> None:
     """Let *watcher* know every engine of this process that a loop is made in, each time; None: nobody."""
     global _watcher  # noqa: PLW0603 - one command per process
     _watcher = watcher
+
+
+def _shelf_at(state: str | os.PathLike[str]) -> Shelf:
+    """Return where loops are kept; what that takes is loaded only for those who want it."""
+    from unbreakable.loops.shelf import shelf_at
+
+    return shelf_at(state)
 
 
 def checked_iterations(most: object) -> float:

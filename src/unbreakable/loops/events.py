@@ -65,3 +65,20 @@ class LoopStuck(Event):
     """The loop can begin no iteration; *reason* says why, and what will help."""
 
     reason: str
+
+
+class LoopTakenUp(Event):
+    """The loop goes on where an earlier process was, after *iteration*; *interrupted* is the tick that it was at."""
+
+    iteration: int
+    interrupted: int | None
+
+
+class StateNotKept(Event):
+    """Where the loop stands, or its state, cannot be kept for now, and *reason* says why; the loop goes on."""
+
+    reason: str
+
+
+class StateKeptAgain(Event):
+    """Where the loop stands is kept again."""

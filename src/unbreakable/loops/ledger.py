@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -95,6 +96,18 @@ class Book:
                 self.recent[-1] = Stretch(epoch, before.first, past - 1, fate, reason)
                 return
         self.recent.append(Stretch(epoch, first, past - 1, fate, reason))
+
+    def restore(self, counts: dict[Fate, int], stretches: Iterable[Stretch]) -> None:
+        """Begin with what another process has counted, and remembers."""
+        self.counts.update(counts)
+        self.recent.extend(stretches)
+
+    def lost(self, epoch: str, at_work: int | None, waiting: Iterable[Iterable[int]]) -> None:
+        """Note that another process ended in the middle of tick *at_work*, and that none of *waiting* will run."""
+        if at_work is not None:
+            self.note(epoch, at_work, at_work + 1, Fate.INTERRUPTED, "the process ended in the middle of it")
+        for first, past in waiting:
+            self.note(epoch, first, past, Fate.DROPPED, "the process ended first, and the loop began anew")
 
     def copy(self) -> Book:
         """Return another book that says the same."""

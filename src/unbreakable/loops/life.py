@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from unbreakable.fractal.guard import is_stray
 from unbreakable.loops.carrier import Carrier
@@ -19,18 +20,25 @@ from unbreakable.policies.policy import enter
 from unbreakable.runtime import Runtime, Waiter
 from unbreakable.runtime.mark import Mark
 
+if TYPE_CHECKING:
+    from unbreakable.loops.keeper import Keeper
+
 # When the loop's own machinery fails (no memory, no more threads), it rests so many seconds, then goes on.
 REST = 1.0
 
 
 class Life:
-    """Carry out what *control* decides with *work*, until the end, of which *ended* is told."""
+    """Carry out what *control* decides with *work*, until the end, of which *ended* is told; *keeper* keeps notes."""
 
-    def __init__(self, name: str, control: Control, work: Work, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, control: Control, work: Work, ended: Callable[[], None], keeper: Keeper | None = None
+    ) -> None:
         self.control = control
         self.work = work
+        self.keeper = keeper
         self.carrier = Carrier(self._drive, name, ended, needs_event_loop=work.needs_event_loop)
         self._waiter: Waiter | None = None
+        self._was_paused = control.paused
         control.schedule.watch(self)
 
     @property
@@ -102,6 +110,8 @@ class Life:
         began = runtime.now() if tick is None else tick.nominal
         fate, why = Fate.INTERRUPTED, "it was cut"
         try:
+            self.work.tally.begun += 1
+            await self._note(runtime)
             fate, why = await self.work.run(runtime, tick, self.control.cut())
         except Exception as error:
             fate, why = Fate.FAILED, in_one_line(error)
@@ -109,8 +119,16 @@ class Life:
         finally:
             until = began + self.work.ladder.pause
             self.control.ended(fate, runtime.now(), reason=why, rests_until=until)
+        await self._note(runtime)
+
+    async def _note(self, runtime: Runtime) -> None:
+        if self.keeper is not None:
+            await self.keeper.note(runtime, self.control, self.work)
 
     async def _wait(self, runtime: Runtime, seconds: float) -> None:
+        if self.control.paused != self._was_paused:
+            self._was_paused = self.control.paused
+            await self._note(runtime)
         # Be there to be woken first, then look: a wish in between is not slept through.
         self._waiter = waiter = runtime.waiter()
         if not self.control.news:

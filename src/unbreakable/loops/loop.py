@@ -24,6 +24,7 @@ from unbreakable.storage.turn import refuse_to_wait
 
 if TYPE_CHECKING:
     from unbreakable.loops.calendar import Calendar
+    from unbreakable.loops.keeper import Keeper
     from unbreakable.loops.schedule import Schedule
 
 LATE = 0.05  # seconds by which the end of an iteration may be late: threads wait for their turn, too
@@ -47,8 +48,11 @@ class QuantumLoop(Closing):
         max_iterations: float,
         ended: Callable[[], None],
         let_go: Callable[[str], None],
+        keeper: Keeper | None = None,
     ) -> None:
         self.name = name
+        self._keeper = keeper
+        self._is_wanted = True  #: whether another process is to go on with it, should this one end
         self._timing = timing
         self._max_iterations = max_iterations
         self.life: Life | None = None
@@ -65,7 +69,8 @@ class QuantumLoop(Closing):
 
         Raises Rejected while it is still stopping, since two of its iterations never overlap, BulkheadFull when loops
         and streams of plain code have 4,096 threads, or the machine has no more, and RuntimeError in a worker process
-        that is only loading the program.
+        that is only loading the program.  Of a loop that is kept in a state file StateOwned, if another process has
+        that, StateNotOurs or StateTooNew.
         """
         refuse_while_loading()
         first_start.happened()
@@ -75,29 +80,43 @@ class QuantumLoop(Closing):
                     raise Rejected(f"loop {self.name!r} is still stopping: wait for its end, then start it again")
                 return
             now = BLOCKING.now()
+            if self.life is not None:
+                self.life.control.close(now)  # its event loop was closed under it
             control = self._control(now)
-            before, self.life = self.life, Life(self.name, control, self._work, self._ended)
-            if before is not None:
-                before.control.close(now)  # its event loop was closed under it
+            before, self.life = self.life, Life(self.name, control, self._work, self._ended, self._keeper)
             self._work.tally.start(now)
+            self._is_wanted = True
             _running.add(self)
             try:
                 self.life.carrier.start()
             except BaseException:
                 self.life = before
                 _running.discard(self)
+                if self._keeper is not None:
+                    self._keeper.leave()
                 raise
 
     def _control(self, now: float) -> Control:
-        timing, work = self._timing, self._work
-        return Control(
-            self._ticks_from(now),
+        """Return what decides from *now* on, or goes on with what an earlier process had decided."""
+        timing, book = self._timing, self._work.book
+        kept = None if self._keeper is None else self._keeper.enter(self._work)
+        schedule = self._ticks_from(now)
+        goes_on = kept is not None and kept.can_go_on(schedule.by)
+        if kept is not None:
+            self._paused = kept.paused
+            book.lost(kept.epoch, kept.at_work, () if goes_on else kept.waiting)
+            schedule = timing.resumed(kept, self.name) if goes_on else schedule
+        control = Control(
+            schedule,
             self._max_iterations,
-            work.book,
+            book,
             paused=self._paused,
             overlap=timing.overlap,
             missed=timing.missed,
         )
+        if kept is not None and goes_on:
+            control.go_on(kept)
+        return control
 
     def pause(self) -> None:
         """Skip all ticks from the next one on, until resumed; the iteration in progress goes on."""
@@ -153,10 +172,13 @@ class QuantumLoop(Closing):
     async def stop(self, grace: float = 10.0) -> bool:
         """Begin no further iteration, and return whether the loop has ended.
 
+        One that is kept in a state file begins anew with its next start: no tick in between is missed.
+
         An iteration in progress has *grace* seconds, then it is cancelled.  The loop has not ended when that is of no
         use (the iteration swallows its cancellation, it blocks a thread), nor when called from inside the operation:
         then the loop ends with the iteration.
         """
+        self._is_wanted = False
         return await end(self._lives(), ASYNCIO, grace)
 
     def stop_sync(self, grace: float = 10.0) -> bool:
@@ -166,6 +188,7 @@ class QuantumLoop(Closing):
         waited for when that is over, and is told False if it goes on until then.
         """
         self.refuse_to_block()
+        self._is_wanted = False
         return end_sync(self._lives(), grace)
 
     async def wait(self) -> None:
@@ -262,6 +285,8 @@ class QuantumLoop(Closing):
             path=self._work.paths.index + 1,
             left_behind=self._work.left_behind,
             given_up=self._work.given_up,
+            durability="none" if self._keeper is None else self._keeper.durability,
+            state_trouble=None if self._keeper is None else self._keeper.trouble,
             ledger=self._work.book.ledger() if self.life is None else self.life.control.ledger(now),
             last_error=tally.last_error,
         )
@@ -314,7 +339,10 @@ class QuantumLoop(Closing):
         now = BLOCKING.now()
         self._work.tally.stop(now)
         if self.life is not None:
-            self.life.control.close(now)
+            control = self.life.control
+            control.close(now)
+            if self._keeper is not None:
+                self._keeper.close(control, self._work, is_over=control.left <= 0 or not self._is_wanted)
         _running.discard(self)
         self._tell_ended()
 
@@ -322,6 +350,8 @@ class QuantumLoop(Closing):
         """Start afresh in a forked child: what carried the loop goes on in the parent only."""
         self.life = None
         self._work.forget()
+        if self._keeper is not None:
+            self._keeper.forget()
 
 
 # Running loops are held here: one whose owner has let go of it still runs.

@@ -95,6 +95,15 @@ class Schedule:
         """Return how many ticks are due at *now*."""
         return self.before(now + 2 * EARLY)
 
+    @property
+    def by(self) -> list[Any]:
+        """What makes the ticks what they are, but for their origin, as JSON has it."""
+        return [self.interval, self.jitter]
+
+    def anchor(self, number: int) -> tuple[int, float]:
+        """Return a tick from which on all can be told that follow tick *number*: its own number, and its moment."""
+        return 0, self.origin
+
     def tick(self, number: int, now: float, missed: int = 0) -> Tick:
         """Return tick *number*, whose iteration begins *now*."""
         nominal = now if self.is_endless_run else self.moment(number)

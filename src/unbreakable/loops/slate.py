@@ -12,16 +12,23 @@ class Slate:
     The copy is a deep one and is made after every good iteration: what is kept should be small.
     """
 
-    __slots__ = ("_copy", "state", "trouble")
+    __slots__ = ("_copy", "state", "trouble", "verifications")
 
     def __init__(self) -> None:
         self.state: dict[Any, Any] = {}
         self.trouble: str | None = None  #: why there is no copy, if there is none
+        self.verifications = 0  #: how many times the state was found good
         self._copy: dict[Any, Any] | None = {}
+
+    @property
+    def verified_state(self) -> dict[Any, Any] | None:
+        """The state as of the latest good iteration, which nobody changes; None if it could not be copied."""
+        return self._copy
 
     def verified(self) -> str | None:
         """Copy the state, as of a good iteration; return why that is not possible, if it became so just now."""
         before, self.trouble = self.trouble, None
+        self.verifications += 1
         try:
             self._copy = copy.deepcopy(self.state) if self.state else {}
         except Exception as error:  # a lock, a socket, something of the user's that refuses
@@ -34,6 +41,10 @@ class Slate:
             return False
         self.state = copy.deepcopy(self._copy)
         return True
+
+    def restore(self, state: dict[Any, Any]) -> None:
+        """Begin with *state*, which an earlier process found good."""
+        self.state, self._copy = state, copy.deepcopy(state)
 
     def leave(self) -> None:
         """Give the state up to an iteration that is left behind with it, and go on with one that it cannot reach.

@@ -77,7 +77,8 @@ class LoopStatus:
     tick, None when none is planned or the loop is stuck.  ``last_error`` is the latest failure in one line, healed
     or not.  ``surviving`` says that the loop is in survival mode.  ``path`` is the execution path in use, from 1 on.
     ``left_behind`` counts iterations that were cut but are still at work; ``given_up`` those that were ended by force,
-    or let go, as too many were.  ``ledger`` says how each tick has ended.
+    or let go, as too many were.  ``durability`` is "none", "process" or "durable"; ``state_trouble`` says why where the
+    loop stands, or its state, is not kept at this moment, None when it is.  ``ledger`` says how each tick has ended.
     """
 
     name: str
@@ -96,6 +97,8 @@ class LoopStatus:
     path: int
     left_behind: int
     given_up: int
+    durability: str
+    state_trouble: str | None
     ledger: Ledger
     last_error: str | None
 

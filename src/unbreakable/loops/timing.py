@@ -13,6 +13,7 @@ from unbreakable.runtime import BLOCKING
 
 if TYPE_CHECKING:
     from unbreakable.loops.calendar import Calendar, Times
+    from unbreakable.loops.checkpoint import Checkpoint
 
 
 USUAL = 1.0  # seconds from one tick to the next, unless something else is asked for
@@ -37,7 +38,29 @@ class Timing:
             return Schedule(origin=origin, interval=self.interval, jitter=self.jitter, loop=loop, epoch=epoch)
         from unbreakable.loops.calendar import Calendar
 
-        return Calendar(self.times, origin, _ahead, jitter=self.jitter, loop=loop, epoch=epoch)
+        return Calendar(self.times, origin, ahead, jitter=self.jitter, loop=loop, epoch=epoch)
+
+    def resumed(self, kept: Checkpoint, loop: str) -> Schedule | Calendar:
+        """Return the ticks that *loop* had in an earlier process.
+
+        If the time of day was set back meanwhile, a grid goes on as if no time had passed.
+        """
+        origin = kept.origin - ahead()
+        if self.times is None:
+            set_back = max(0.0, kept.wall - BLOCKING.wall())
+            return self.schedule(origin - set_back, loop, kept.epoch)
+        from unbreakable.loops.calendar import Calendar
+
+        return Calendar(
+            self.times,
+            origin,
+            ahead,
+            jitter=self.jitter,
+            loop=loop,
+            epoch=kept.epoch,
+            first=kept.first,
+            looked=kept.wall,
+        )
 
 
 def timing(interval: float, schedule: Any, jitter: float, overlap: Any, missed: Any) -> Timing:
@@ -79,6 +102,6 @@ def _refuse_both(is_given: bool, schedule: Any) -> None:
         raise refuse("schedule", "None where an interval is given: a loop goes by one of them", schedule)
 
 
-def _ahead() -> float:
+def ahead() -> float:
     """Return how far the time of day is ahead of the clock that loops wait by."""
     return BLOCKING.wall() - BLOCKING.now()

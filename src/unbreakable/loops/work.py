@@ -110,7 +110,6 @@ class Work:
         It is cut at the moment of *cut*, as by its deadline, but that is no failure.
         """
         tally, mark, began = self.tally, Mark(), runtime.now()
-        tally.begun += 1
         iteration = self._current = Iteration(tally.begun, tick, self.slate.state, began)
         _inside.set(iteration)
         substitute = self._substitute if tick is not None and self.ladder.substitutes else None

@@ -132,10 +132,15 @@ class StateFile:
 
     def strengthen(self, durability: Durability) -> None:
         """Give every later commit at least *durability*."""
-        if durability == "durable":
+        if durability == "durable" and not self.is_durable:
             self._durability = durability
             with self._at_work() as connection:
                 connection.execute(FULL)
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether each commit waits for the device."""
+        return self._durability == "durable"
 
     @property
     def is_gone(self) -> bool:

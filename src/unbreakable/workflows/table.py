@@ -11,6 +11,7 @@ from unbreakable.storage.payload import Payload
 from unbreakable.storage.shared import close_state, share_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
 from unbreakable.storage.stamp import time_of_day
+from unbreakable.storage.text import storable
 from unbreakable.storage.values import read, record
 from unbreakable.workflows.journal import (
     Record,
@@ -153,8 +154,7 @@ def _statement(entry: Record, now: float) -> Statement:
 
 
 def _storable(text: str | None) -> str | None:
-    """Return *text* as UTF-8 can hold it: an error may quote a file name that is none."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+    return None if text is None else storable(text)
 
 
 def _sweep(keep: int) -> list[Statement]:

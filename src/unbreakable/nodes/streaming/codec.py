@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from unbreakable.errors import NotRecordable
 from unbreakable.policies.check import refuse
-from unbreakable.workflows import payload
+from unbreakable.storage import payload
 
 Pair: TypeAlias = "tuple[Callable[[Any], bytes], Callable[[bytes], Any]]"
 

@@ -1,0 +1,195 @@
+"""What keeps one loop in a state file, so that another process goes on where this one was."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+from unbreakable.errors import NotRecordable, StateError, StateNotOurs, StateOwned, StateTooNew
+from unbreakable.events import Event
+from unbreakable.loops.checkpoint import MOST_RECENT, Checkpoint, ranges
+from unbreakable.loops.control import Control
+from unbreakable.loops.events import LoopTakenUp, StateKeptAgain, StateNotKept
+from unbreakable.loops.shelf import Shelf, statement
+from unbreakable.loops.timing import ahead
+from unbreakable.loops.work import Work
+from unbreakable.outcome import in_one_line
+from unbreakable.runtime import BLOCKING, Runtime
+from unbreakable.storage.sqlite import Durability, Statement
+from unbreakable.storage.text import storable
+from unbreakable.storage.values import record
+
+RETRY = 1.0  # seconds that a disk which refuses is left alone
+
+
+class Keeper:
+    """Keep where loop *name* stands on *shelf*: before each iteration, and after it with its state, if it was good.
+
+    A disk that refuses stops no loop: it goes on in memory, ``trouble`` says why, and it is tried again.
+    """
+
+    def __init__(self, shelf: Shelf, name: str, durability: Durability) -> None:
+        self.durability: Durability = durability
+        self.path = shelf.path
+        self._shelf, self._name = shelf, storable(name)
+        self._seq = self._state_seq = 0  #: of the latest records that are kept
+        self._state: str | None = None  #: as it is kept, None: not by this process in the file that is open
+        self._coming: str | None = None  #: the state that is to be written
+        self._verified = self._opened = -1  #: the latest good state, and the latest opening of the file, that were seen
+        self._is_read = False
+        self._not_before = -math.inf
+        self._refused: str | None = None  #: by the disk
+        self._strange: str | None = None  #: what cannot be recorded in the state
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the loop, or its state, is not kept at this moment; None when it is."""
+        return self._refused or self._strange
+
+    # ── the beginning and the end of a run ──────────────────────────────────────────────────────────────────────────
+
+    def enter(self, work: Work) -> Checkpoint | None:
+        """Open the file; return where an earlier process left the loop, and give *work* its state and its counts.
+
+        Raises StateOwned, StateNotOurs or StateTooNew when the file is somebody else's, ConfigurationError when another
+        loop of this process has the name.
+        """
+        self._shelf.enter(self._name, self)
+        try:
+            self._opened = self._shelf.ready(self.durability)
+            return None if self._is_read else self._read(work)
+        except (StateOwned, StateNotOurs, StateTooNew):
+            self._shelf.leave(self._name, self)
+            raise
+        except StateError as error:
+            self._failed(work, error)
+            return None
+
+    def close(self, control: Control, work: Work, *, is_over: bool) -> None:
+        """Keep where the loop stands at its end, and give the file back; *is_over*: nobody is to go on with it."""
+        try:
+            self._shelf.write_now(self._statements(control, work, is_over=is_over))
+        except Exception as error:
+            self._failed(work, error)
+        else:
+            self._succeeded(work)
+        finally:
+            self._shelf.leave(self._name, self)
+
+    def leave(self) -> None:
+        """Give the file back, and change nothing in it."""
+        self._shelf.leave(self._name, self)
+
+    def forget(self) -> None:
+        """Know nothing, in a forked child: the file, and what becomes of the loop, is the parent's."""
+        self._is_read, self._state, self._refused, self._strange = False, None, None, None
+
+    def _read(self, work: Work) -> Checkpoint | None:
+        found = self._shelf.read(self._name)
+        self._is_read, self._seq, self._state_seq = True, found.seq, found.state_seq
+        if isinstance(found.state, dict):
+            work.slate.restore(found.state)
+        checkpoint = found.checkpoint
+        if checkpoint is not None:
+            work.book.restore(checkpoint.fates, checkpoint.stretches)
+            work.tally.begun = checkpoint.iteration
+            self._tell(work, LoopTakenUp, iteration=checkpoint.iteration, interrupted=checkpoint.at_work)
+        return checkpoint
+
+    # ── in between ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def note(self, runtime: Runtime, control: Control, work: Work) -> None:
+        """Keep where the loop stands now; only what comes from outside is raised: a cancellation."""
+        if runtime.now() < self._not_before:
+            return
+        try:
+            await self._shelf.write(runtime, self._statements(control, work))
+        except Exception as error:
+            self._failed(work, error)
+        except BaseException:
+            self._skip()  # nobody knows whether it is written
+            raise
+        else:
+            self._succeeded(work)
+
+    def _statements(self, control: Control, work: Work, *, is_over: bool = False) -> list[Statement]:
+        opened = self._shelf.ready(self.durability)
+        if opened != self._opened:
+            self._opened, self._state = opened, None
+        if not self._is_read:
+            self._shelf.set_aside(self._name)
+            self._is_read = True
+        self._look_at_the_state(work)
+        place = checkpoint_of(control, work, self._state_seq + (self._coming is not None), is_over=is_over)
+        statements = [statement("loop", self._name, self._seq + 1, place.text)]
+        if self._coming is not None:
+            statements.append(statement("loop_state", self._name, self._state_seq + 1, self._coming))
+        return statements
+
+    def _look_at_the_state(self, work: Work) -> None:
+        """Have in ``_coming`` what is to be written of the state, None if that is kept already."""
+        slate = work.slate
+        if self._state is not None and self._verified == slate.verifications:
+            self._coming = None
+            return
+        self._verified, state = slate.verifications, slate.verified_state
+        try:
+            text = record(slate.state if state is None else state, "ctx.state").text
+        except NotRecordable as error:
+            if self._strange is None:
+                self._say(work, str(error))
+            self._strange, self._coming = str(error), None
+        else:
+            self._strange, self._coming = None, None if text == self._state else text
+
+    def _succeeded(self, work: Work) -> None:
+        self._seq += 1
+        if self._coming is not None:
+            self._state_seq, self._state = self._state_seq + 1, self._coming
+        if self._refused is not None:
+            self._refused = None
+            self._tell(work, StateKeptAgain)
+
+    def _failed(self, work: Work, error: Exception) -> None:
+        self._skip()
+        if self._refused is None:
+            self._say(work, in_one_line(error))
+        self._refused, self._not_before = in_one_line(error), BLOCKING.now() + RETRY
+
+    def _skip(self) -> None:
+        """Give the next records higher numbers in the same slots: these may be there all the same."""
+        self._seq, self._state_seq, self._verified = self._seq + 2, self._state_seq + 2, -1
+
+    def _say(self, work: Work, reason: str) -> None:
+        logging.getLogger("unbreakable").warning("loop %s goes on, but is not kept for now: %s", self._name, reason)
+        self._tell(work, StateNotKept, reason=reason)
+
+    def _tell(self, work: Work, event: type[Event], **fields: Any) -> None:
+        if work.node.listeners:
+            work.node.tell(event(at=BLOCKING.now(), node=work.node.name, **fields))
+
+
+def checkpoint_of(control: Control, work: Work, state: int, *, is_over: bool = False) -> Checkpoint:
+    """Return where the loop of *control* and *work* stands; *state* is the number of its latest state that is kept."""
+    with control.lock:
+        waiting, schedule, book = control.waiting, control.schedule, control.book
+        first, origin = schedule.anchor(waiting[0] if waiting else control.seen)
+        return Checkpoint(
+            wall=BLOCKING.wall(),
+            epoch=schedule.epoch,
+            ticks=schedule.by,
+            first=first,
+            origin=origin + ahead(),
+            seen=control.seen,
+            number=control.number,
+            waiting=ranges(waiting),
+            at_work=None if control.at_work is None else control.at_work.number,
+            left=None if control.left == math.inf else int(control.left),
+            paused=control.paused,
+            is_over=is_over,
+            iteration=work.tally.begun,
+            counts={fate.value: count for fate, count in book.counts.items()},
+            recent=[list(stretch) for stretch in list(book.recent)[-MOST_RECENT:]],
+            state=state,
+        )

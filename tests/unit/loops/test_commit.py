@@ -1,0 +1,154 @@
+"""Loops that write at the same time share one commit, and whoever cannot be written takes no other with it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from unbreakable.errors import StateFull
+from unbreakable.loops.commit import Entry, GroupCommit
+from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
+
+
+class File:
+    """Remembers what was committed together, when its disk lets it."""
+
+    def __init__(self, *refused):
+        self.made, self.refused, self.may_go_on, self.entered = [], {*refused}, threading.Event(), threading.Event()
+        self.may_go_on.set()
+
+    def write(self, statements):
+        self.entered.set()
+        assert self.may_go_on.wait(10)
+        if self.refused & {*statements}:
+            raise StateFull("no room")
+        self.made.append(list(statements))
+
+
+async def written(group, *names):
+    return await asyncio.gather(*(group.write(ASYNCIO, [name]) for name in names), return_exceptions=True)
+
+
+def test_who_comes_during_a_commit_shares_the_next_one():
+    """Four tasks, two commits."""
+    file = File()
+    group = GroupCommit(file)
+    file.may_go_on.clear()
+
+    async def story():
+        first = asyncio.ensure_future(group.write(ASYNCIO, ["a"]))
+        while not file.entered.is_set():
+            await ASYNCIO.sleep(0.001)
+        others = asyncio.ensure_future(written(group, "b", "c", "d"))
+        await ASYNCIO.sleep(0)
+        assert not first.done()
+        file.may_go_on.set()
+        await first
+        return await others
+
+    assert [None] * 3 == asyncio.run(story())
+    assert [["a"], ["b", "c", "d"]] == file.made
+
+
+def test_what_cannot_be_written_is_told_to_its_owner_only():
+    """The others are written one by one."""
+    file = File("b")
+    results = asyncio.run(written(GroupCommit(file), "a", "b", "c"))
+
+    assert [None, StateFull, None] == [each and type(each) for each in results]
+    assert {"a", "c"} == {name for made in file.made for name in made}
+
+
+def test_who_is_cancelled_in_line_writes_nothing():
+    """Something newer may come after it, and must not be written over."""
+    file = File()
+    group = GroupCommit(file)
+    file.may_go_on.clear()
+
+    async def story():
+        first = asyncio.ensure_future(group.write(ASYNCIO, ["a"]))
+        while not file.entered.is_set():
+            await ASYNCIO.sleep(0.001)
+        second, third = (asyncio.ensure_future(group.write(ASYNCIO, [name])) for name in "bc")
+        await ASYNCIO.sleep(0)
+        second.cancel()
+        file.may_go_on.set()
+        await asyncio.gather(first, third)
+        await asyncio.gather(second, return_exceptions=True)
+
+    asyncio.run(story())
+    assert [["a"], ["c"]] == file.made
+
+
+def test_a_leader_that_is_cancelled_leaves_the_lead_to_the_next():
+    """Its commit goes on in its thread; nobody waits for ever."""
+    file = File()
+    group = GroupCommit(file)
+    file.may_go_on.clear()
+
+    async def story():
+        first = asyncio.ensure_future(group.write(ASYNCIO, ["a"]))
+        while not file.entered.is_set():
+            await ASYNCIO.sleep(0.001)
+        second = asyncio.ensure_future(group.write(ASYNCIO, ["b"]))
+        await ASYNCIO.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        file.may_go_on.set()
+        await asyncio.wait_for(second, 10)
+
+    asyncio.run(story())
+    assert ["a", "b"] == sorted(name for made in file.made for name in made)
+
+
+def test_threads_and_event_loops_share_commits():
+    """All that was asked for is there, each once."""
+    file = File()
+    group, per_thread = GroupCommit(file), 50
+
+    def plain(name):
+        for number in range(per_thread):
+            run_blocking(group.write(BLOCKING, [f"{name}-{number}"]))
+
+    def on_a_loop(name):
+        async def story():
+            for number in range(per_thread):
+                await group.write(ASYNCIO, [f"{name}-{number}"])
+
+        asyncio.run(story())
+
+    threads = [
+        threading.Thread(target=work, args=(f"{work.__name__}-{n}",)) for work in (plain, on_a_loop) for n in "12"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert 4 * per_thread == len({name for made in file.made for name in made}) == sum(map(len, file.made))
+
+
+def test_an_interrupted_commit_is_not_taken_for_a_good_one():
+    """Ctrl-C in the thread that commits for others, too: nobody knows how far it came, and so they are told."""
+    file = File()
+    group = GroupCommit(file)
+
+    def lead():
+        with pytest.raises(KeyboardInterrupt):
+            run_blocking(group.write(BLOCKING, ["a"]))
+
+    def interrupted(statements):
+        raise KeyboardInterrupt
+
+    leader = threading.Thread(target=lead)
+    group._queue.append(follower := Entry(["b"], BLOCKING.waiter()))
+    file.write = interrupted
+    leader.start()
+    leader.join(10)
+
+    assert follower.is_over
+    assert "nobody knows how far it came" in str(follower.error)
+    file.write = lambda statements: None
+    assert None is run_blocking(group.write(BLOCKING, ["c"]))
