@@ -112,6 +112,9 @@ CELLS = {
         {"timeout": ub.Timeout(0.2)},
         is_known=False,
     ),
+    "straggling: deadline 0.1 s → 0.3 s": Cell(
+        straggling, {**ONE, "deadline": 0.1}, "deadline=0.3", {"deadline": 0.3}, is_known=False
+    ),
     "straggling: 3 attempts → 4": Cell(
         straggling, {**ONE, "retry": QUICK}, "retry.attempts=4", {"retry": ub.Retry(4, backoff=ub.Backoff(0.02))}
     ),

@@ -87,8 +87,11 @@ def recount_first(ctx: Context, result: Result[Any]) -> None:
 
 
 def is_given_up(ctx: Context, failure: Failure) -> bool:
-    """Return whether *failure* is our own time limit's, and not one of a call further in."""
-    return failure.cut and (failure.soft or is_a(failure.error, AttemptTimeout) or failure.began(0.0) >= ctx.due)
+    """Return whether *failure* is our own time limit's or deadline's, and not one of a call further in."""
+    if not failure.cut:
+        return False
+    at = ctx.runtime.now() if failure.at is None else failure.at
+    return failure.soft or is_a(failure.error, AttemptTimeout) or at >= ctx.deadline
 
 
 def facts_of(ctx: Context, failure: Failure) -> dict[str, Any]:
