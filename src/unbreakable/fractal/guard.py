@@ -35,13 +35,19 @@ def is_stray(error: BaseException, mark: Mark) -> bool:
 
 def guarded(operation: Callable[..., Any], enter: Callable[[], Context]) -> Callable[..., Coroutine[Any, Any, Any]]:
     """Return *operation*, of either colour, for an event loop; ``enter()`` is called first and gives the context."""
-    wants_context = takes_context(operation)
+    wants_context, known = takes_context(operation), is_async(operation)
 
     async def work(**changed: Any) -> Any:
-        with Guard():
+        mark = Mark()
+        try:
             ctx = enter()
             value = operation(ctx, **changed) if wants_context else operation(**changed)
-            return await value if inspect.isawaitable(value) else value
+            if known or (value is not None and inspect.isawaitable(value)):
+                return await value
+        except BaseException as error:
+            raise_as_failure(error, mark)
+            raise
+        return value
 
     return work
 
@@ -51,9 +57,13 @@ def guarded_sync(operation: Callable[..., Any], enter: Callable[[], Context]) ->
     wants_context = takes_context(operation)
 
     def work(**changed: Any) -> Any:
-        with Guard():
+        mark = Mark()
+        try:
             ctx = enter()
             return operation(ctx, **changed) if wants_context else operation(**changed)
+        except BaseException as error:
+            raise_as_failure(error, mark)
+            raise
 
     return work
 
@@ -95,10 +105,16 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if isinstance(error, NO_MORE):  # here nobody iterates, so that it is no answer
-            raise RuntimeError(f"the operation raised {in_one_line(error)}") from error
-        if isinstance(error, self.strays) and is_stray(error, self.mark):
-            raise StrayExit(f"the operation raised {in_one_line(error)}") from error
+        if error is not None:
+            raise_as_failure(error, self.mark, self.strays)
+
+
+def raise_as_failure(error: BaseException, mark: Mark, strays: Strays = BaseException) -> None:
+    """Raise what stands for *error*, of work that began at *mark*, where it is one of *strays* and no failure."""
+    if isinstance(error, NO_MORE):  # here nobody iterates, so that it is no answer
+        raise RuntimeError(f"the operation raised {in_one_line(error)}") from error
+    if isinstance(error, strays) and is_stray(error, mark):
+        raise StrayExit(f"the operation raised {in_one_line(error)}") from error
 
 
 def is_from_signal(error: BaseException) -> bool:

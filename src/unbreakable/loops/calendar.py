@@ -179,9 +179,7 @@ class Calendar:
         """Return tick *number*, whose iteration begins *now*."""
         nominal = self.moment(number)
         date = self.times.date(self.known[max(0, number - self.first)])
-        return Tick(
-            number=number, nominal=nominal, actual=now, missed=missed, loop=self.loop, epoch=self.epoch, date=date
-        )
+        return Tick(number, nominal, now, missed, self.loop, self.epoch, date)
 
     def _jittered(self, place: int) -> float:
         known = self.known[place]

@@ -21,7 +21,6 @@ from __future__ import annotations
 import copy
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from unbreakable.loops.ledger import Book, Fate, Ledger
@@ -46,22 +45,19 @@ Missed: TypeAlias = Literal["skip", "run_once_now", "replay_all"]
 Begin: TypeAlias = "Callable[[float], Schedule | Calendar]"  # ticks from an origin on
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Run one iteration now; *tick* is None when it was triggered by hand."""
 
     tick: Tick | None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Wait until something is wished, at most *seconds*."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """Iterate no more; *finished* says that all iterations are done."""
 
     finished: bool
@@ -188,7 +184,7 @@ class Control:
                 return Wait(max(0.0, min(self.schedule.look_again, self._next_moment(now) - now)))
             return self._run(self._next_waiting(now))
 
-    def ended(self, fate: Fate, now: float, *, reason: str = "", rests_until: float = -math.inf) -> None:
+    def ended(self, fate: Fate, now: float, reason: str = "", rests_until: float = -math.inf) -> None:
         """Note how the iteration in progress ended, and that ticks before *rests_until* are to be skipped."""
         with self.lock:
             self._look(now)
@@ -278,7 +274,7 @@ class Control:
             self._overlap(self.schedule.before(now))
         elif self._rests(now):
             self._pass_over(self.schedule.due(now), Fate.BACKED_OFF, RESTED)
-        else:
+        elif self.rests_until > -math.inf:
             self._pass_over(self.schedule.before(self.rests_until), Fate.BACKED_OFF, RESTED)
         if not (self.paused or self.works or self._rests(now)):
             self._late(self.schedule.due(now), now)

@@ -14,14 +14,14 @@ from unbreakable.policies.naming import Title
 class Iteration:
     """Open the attempts of iteration *number*, which share *state*, and remember what was done between them."""
 
-    __slots__ = ("_asked_after", "_ctx", "attempts", "began", "number", "state", "tick", "until")
+    __slots__ = ("_asked_after", "_ctx", "attempts", "began", "counts_from", "number", "state", "tick", "until")
 
     def __init__(self, number: int, tick: Tick | None, state: dict[Any, Any], began: float = 0.0) -> None:
         self.number = number
         self.tick = tick
         self.state = state
         self.attempts = 0
-        self.began = began
+        self.began = self.counts_from = began  #: to have a worker for it takes time that is not its own
         self.until = math.inf  #: when it is over, or was left behind, unless it blocks who runs it
         self._ctx: Context | None = None
         self._asked_after = 0

@@ -190,6 +190,6 @@ def checkpoint_of(control: Control, work: Work, state: int, *, is_over: bool = F
             is_over=is_over,
             iteration=work.tally.begun,
             counts={fate.value: count for fate, count in book.counts.items()},
-            recent=[list(stretch) for stretch in list(book.recent)[-MOST_RECENT:]],
+            recent=[stretch.to_list() for stretch in list(book.recent)[-MOST_RECENT:]],
             state=state,
         )

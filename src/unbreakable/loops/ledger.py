@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from unbreakable.items import Items
 
@@ -60,7 +60,8 @@ class Ledger(Items[int]):
         return asdict(self)
 
 
-class Stretch(NamedTuple):
+@dataclass(slots=True)
+class Stretch:
     """Ticks *first* to *last* of one start of a loop, which all ended in the same way for the same reason."""
 
     epoch: str
@@ -68,6 +69,10 @@ class Stretch(NamedTuple):
     last: int
     fate: Fate
     reason: str
+
+    def to_list(self) -> list[Any]:
+        """Return the values of its fields, in their order."""
+        return [self.epoch, self.first, self.last, self.fate, self.reason]
 
     @property
     def text(self) -> str:
@@ -91,9 +96,9 @@ class Book:
             return
         self.counts[fate] += past - first
         if self.recent:
-            before = self.recent[-1]
-            if before.last == first - 1 and before[3:] == (fate, reason) and before.epoch == epoch:
-                self.recent[-1] = Stretch(epoch, before.first, past - 1, fate, reason)
+            latest = self.recent[-1]
+            if latest.last == first - 1 and latest.fate is fate and (latest.reason, latest.epoch) == (reason, epoch):
+                latest.last = past - 1
                 return
         self.recent.append(Stretch(epoch, first, past - 1, fate, reason))
 
@@ -113,6 +118,8 @@ class Book:
         """Return another book that says the same."""
         book = Book()
         book.counts, book.recent = self.counts.copy(), self.recent.copy()
+        if book.recent:
+            book.recent[-1] = replace(book.recent[-1])  # the only one that still grows
         return book
 
     def ledger(self, pending: int = 0) -> Ledger:

@@ -6,6 +6,7 @@ The script is the same on a thread and on an event loop.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,7 @@ class Life:
         self.work.start()
         mark, is_closed = Mark(), False
         try:
-            # An operation may swallow a cancellation that was meant for the loop.
-            while not (await self._has_reached_its_end_safely(runtime, mark) or mark.is_cancelled):
+            while not await self._has_ended_safely(runtime, mark):
                 pass
         except GeneratorExit:
             is_closed = True  # together with its event loop: nothing can be waited for any more
@@ -80,9 +80,9 @@ class Life:
             if not is_closed:
                 await self.work.see_off(runtime)
 
-    async def _has_reached_its_end_safely(self, runtime: Runtime, mark: Mark) -> bool:
+    async def _has_ended_safely(self, runtime: Runtime, mark: Mark) -> bool:
         try:
-            return await self._has_reached_its_end(runtime)
+            await self._go_on(runtime, mark)
         except GeneratorExit:
             raise
         except BaseException as error:  # the machinery failed, or a listener, not the operation: the loop goes on
@@ -91,35 +91,38 @@ class Life:
             self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
             with contextlib.suppress(Exception):
                 await runtime.sleep(REST)
-            return False
+            return mark.is_cancelled
+        return True
 
-    async def _has_reached_its_end(self, runtime: Runtime) -> bool:
-        """Do what is decided; return whether that was to end."""
-        match self.control.decide(runtime.now()):
-            case Run(tick):
-                await self._iterate(runtime, tick)
-                if self.control.is_restless and not runtime.preemptive:
-                    await runtime.sleep(0)  # other threads have their turn, even if the work never waits
-            case Wait(seconds):
-                await self._wait(runtime, seconds)
-            case End():
-                return True
-        return False
+    async def _go_on(self, runtime: Runtime, mark: Mark) -> None:
+        """Do what is decided until that is to end, or a cancellation was meant for the loop: work may swallow it."""
+        while not mark.is_cancelled:
+            match self.control.decide(runtime.now()):
+                case Run(tick):
+                    await self._iterate(runtime, tick, mark)
+                    if self.control.is_restless and not runtime.preemptive:
+                        await runtime.sleep(0)  # other threads have their turn, even if the work never waits
+                case Wait(seconds):
+                    await self._wait(runtime, seconds)
+                case End():
+                    return
 
-    async def _iterate(self, runtime: Runtime, tick: Tick | None) -> None:
+    async def _iterate(self, runtime: Runtime, tick: Tick | None, mark: Mark) -> None:
         began = runtime.now() if tick is None else tick.nominal
         fate, why = Fate.INTERRUPTED, "it was cut"
         try:
             self.work.tally.begun += 1
-            await self._note(runtime)
-            fate, why = await self.work.run(runtime, tick, self.control.cut())
+            if self.keeper is not None:
+                await self._note(runtime)
+            fate, why = await self.work.run(runtime, tick, mark, self.control.cut())
         except Exception as error:
             fate, why = Fate.FAILED, in_one_line(error)
             raise
         finally:
-            until = began + self.work.ladder.pause
-            self.control.ended(fate, runtime.now(), reason=why, rests_until=until)
-        await self._note(runtime)
+            pause = self.work.ladder.pause
+            self.control.ended(fate, runtime.now(), why, began + pause if pause else -math.inf)
+        if self.keeper is not None:
+            await self._note(runtime)
 
     async def _note(self, runtime: Runtime) -> None:
         if self.keeper is not None:

@@ -40,6 +40,8 @@ class Path:
     ) -> None:
         self.node = node
         self.strays = strays
+        self.has_worker = hire is not None
+        self._name = f"iteration of {node.name}"
         self._operation = operation
         self._hire = hire
         self._enter = enter
@@ -66,9 +68,11 @@ class Path:
             await self._door()
             return
         self._door = self._door or AsyncProtected(guarded(self._operation, self._enter), self.node)
-        until = min(self.bound, seconds + (grace_after(seconds) if gently else 0.0))
+        until = self.bound
+        if seconds < math.inf:
+            until = min(until, seconds + (grace_after(seconds) if gently else 0.0))
         try:
-            await apart(self._door, until, self.strays.left, f"iteration of {self.node.name}")
+            await apart(self._door, until, self.strays.left, self._name)
         except TimeUp:
             grace = until - min(seconds, self.node.target.plan.deadline)
             msg = f"the iteration did not end within {max(0.0, grace):.3g} s of its cut, and was left behind"

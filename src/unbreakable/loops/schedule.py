@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 # Timers may fire a clock tick early; that is no reason to wait again.
 EARLY = 1e-6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+class Tick(NamedTuple):
     """One moment at which a loop should run.
 
     *number* counts from 0 since the loop's start, *nominal* is its moment in seconds of the runtime's clock, *actual*
@@ -58,18 +57,17 @@ class Schedule:
     jitter: float = 0.0
     loop: str = ""
     epoch: str = ""
+    is_endless_run: bool = field(init=False)  #: whether tick follows tick at once; so it does below a microsecond, too
 
     grace: ClassVar[float] = math.inf  #: seconds by which a tick may be late; the latest of a grid is never too late
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_endless_run", self.interval < EARLY)
 
     @property
     def look_again(self) -> float:
         """Seconds after which the time of the next tick may be another one: never."""
         return math.inf
-
-    @property
-    def is_endless_run(self) -> bool:
-        """Whether tick follows tick at once; so it does below a microsecond, too."""
-        return self.interval < EARLY
 
     def watch(self, who: Any) -> None:
         """Let *who* be woken when the time of day is set, which is nothing to a grid."""
@@ -107,7 +105,7 @@ class Schedule:
     def tick(self, number: int, now: float, missed: int = 0) -> Tick:
         """Return tick *number*, whose iteration begins *now*."""
         nominal = now if self.is_endless_run else self.moment(number)
-        return Tick(number=number, nominal=nominal, actual=now, missed=missed, loop=self.loop, epoch=self.epoch)
+        return Tick(number, nominal, now, missed, self.loop, self.epoch)
 
 
 def share(loop: str, number: int) -> float:

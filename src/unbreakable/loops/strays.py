@@ -64,6 +64,11 @@ class Strays:
         self._dismissed = [each for each in self._dismissed if each.is_alive]
 
     @property
+    def has_any(self) -> bool:
+        """Whether anything is held that was at work after its cut, and may be so still."""
+        return bool(self._tasks or self._workers)
+
+    @property
     def is_full(self) -> bool:
         """Whether so many threads are still at work that no iteration may begin before one of them has ended."""
         return len(self._workers) >= LAST and sum(each.is_alive for each in self._workers) >= LAST
@@ -73,7 +78,7 @@ class Strays:
 
         When MOST are still at work one may begin every *pause* seconds, or every SELDOM if that is longer.
         """
-        if not (self._tasks or self._workers):
+        if not self.has_any:
             return
         self._tasks = [each for each in self._tasks if each.is_alive]
         self._workers = [each for each in self._workers if each.is_alive]

@@ -44,12 +44,13 @@ class Tally:
             self.consecutive_errors = 0
         self._add_time(seconds)
 
-    def failed(self, error: BaseException, seconds: float) -> None:
-        """Count an iteration that ended in *error*."""
+    def failed(self, error: BaseException, seconds: float) -> str:
+        """Count an iteration that ended in *error*; return that in one line."""
         self.counts.failed += 1
         self.consecutive_errors += 1
-        self.last_error = in_one_line(error)
+        self.last_error = told = in_one_line(error)
         self._add_time(seconds)
+        return told
 
     def performance(self, now: float) -> Performance:
         """Return the figures as at *now*."""

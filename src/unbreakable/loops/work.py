@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -104,50 +103,61 @@ class Work:
 
     # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, runtime: Runtime, tick: Tick | None, cut: Cut = NO_CUT) -> tuple[Fate, str]:
+    async def run(self, runtime: Runtime, tick: Tick | None, mark: Mark, cut: Cut = NO_CUT) -> tuple[Fate, str]:
         """Run one iteration; return how it ended, and why; only what comes from outside is raised: a cancellation.
 
-        It is cut at the moment of *cut*, as by its deadline, but that is no failure.
+        That is what was asked for since *mark*.  The iteration is cut at the moment of *cut*, as by its deadline, but
+        that is no failure.
         """
-        tally, mark, began = self.tally, Mark(), runtime.now()
-        iteration = self._current = Iteration(tally.begun, tick, self.slate.state, began)
+        iteration = self._current = Iteration(self.tally.begun, tick, self.slate.state, runtime.now())
         _inside.set(iteration)
         substitute = self._substitute if tick is not None and self.ladder.substitutes else None
         try:
-            path = substitute or self.paths.current
-            self._make_room(path.strays, began)
-            iteration.until = began + START + path.bound
-            await path.ready(runtime)
-            began = runtime.now()
-            iteration.until = began + path.bound
-            await self._run_on(path, runtime, cut)
+            await self._run_on(substitute or self.paths.current, iteration, runtime, cut)
         except BaseException as error:
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise
-            if isinstance(error, DeadlineExceeded) and runtime.now() >= cut.at - EARLY:
+            now = runtime.now()
+            if isinstance(error, DeadlineExceeded) and now >= cut.at - EARLY:
                 return Fate.INTERRUPTED, cut.why
-            tally.failed(error, runtime.now() - began)
-            fate, why = Fate.FAILED, tally.last_error or ""
+            fate, why = Fate.FAILED, self.tally.failed(error, now - iteration.counts_from)
         else:
-            took, healed = runtime.now() - began, iteration.attempts > 1
-            why = iteration.trouble or ""
-            tally.succeeded(took, healed=healed, degraded=substitute is not None, trouble=iteration.trouble)
-            fate = Fate.HEALED if healed else Fate.RUN
+            now = runtime.now()
+            fate, why = self._succeeded(iteration, now, degraded=substitute is not None)
         finally:
             self._current, self.ended_at = None, runtime.now()
         if substitute is not None:
             self.ladder.substituted()
-            fate = Fate.FAILED if fate is Fate.FAILED else Fate.DEGRADED
         elif fate is Fate.FAILED:
-            self.healer.failed(iteration, runtime.now())
+            self.healer.failed(iteration, now)
         else:
-            self.healer.succeeded(iteration, runtime.now())
+            self.healer.succeeded(iteration, now)
         return fate, why
 
-    async def _run_on(self, path: Path, runtime: Runtime, cut: Cut) -> None:
+    async def _run_on(self, path: Path, iteration: Iteration, runtime: Runtime, cut: Cut) -> None:
+        if self._left or self._substitute is not None or path.strays.has_any:
+            self._make_room(path.strays, iteration.began)
+        if path.has_worker:
+            iteration.until = iteration.began + START + path.bound
+            await path.ready(runtime)
+            iteration.counts_from = runtime.now()
+        iteration.until = iteration.counts_from + path.bound
+        if cut.at < math.inf:
+            await self._run_until(cut, path, runtime)
+        elif runtime.preemptive:
+            await path.run()
+        else:
+            path.run_sync()
+
+    def _succeeded(self, iteration: Iteration, now: float, *, degraded: bool) -> tuple[Fate, str]:
+        healed, trouble = iteration.attempts > 1, iteration.trouble
+        took = now - iteration.counts_from
+        self.tally.succeeded(took, healed=healed, degraded=degraded, trouble=trouble)
+        return Fate.DEGRADED if degraded else Fate.HEALED if healed else Fate.RUN, trouble or ""
+
+    async def _run_until(self, cut: Cut, path: Path, runtime: Runtime) -> None:
         left = max(0.0, cut.at - runtime.now())
-        within = nullcontext() if left == math.inf else inside(around(None, runtime, left, self.node.next_id()))
-        with within:
+        with inside(around(None, runtime, left, self.node.next_id())):
             if runtime.preemptive:
                 await path.run(left, gently=cut.gently)
             else:

@@ -267,8 +267,16 @@ class AsyncioRuntime:
     async def wait(self, waiter: Waiter, seconds: float) -> bool:
         """Wait until *waiter* is woken, at most *seconds* (``math.inf``: for ever)."""
         assert isinstance(waiter, LoopWaiter)  # noqa: S101 - made by this driver's waiter()
-        await asyncio.wait({waiter.future}, timeout=None if seconds > FOR_EVER else max(0.0, seconds))
-        return waiter.future.done()
+        if waiter.is_woken:
+            return True
+        nap = waiter.nap = waiter.loop.create_future()
+        timer = None if seconds > FOR_EVER else waiter.loop.call_later(max(0.0, seconds), _end_nap, nap)
+        try:
+            await nap
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return waiter.is_woken
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* after what the loop is doing now."""
@@ -303,11 +311,11 @@ class Limit(Alarm):
 class LoopWaiter:
     """A wait on one event loop that any thread may end."""
 
-    __slots__ = ("future", "given", "loop")
+    __slots__ = ("given", "is_woken", "loop", "nap")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop, self.given = loop, False
-        self.future: asyncio.Future[None] = loop.create_future()
+        self.loop, self.given, self.is_woken = loop, False, False
+        self.nap: asyncio.Future[None] | None = None  #: the wait that goes on
 
     def alive(self) -> bool:
         """Return whether the loop can still wake anybody."""
@@ -319,8 +327,14 @@ class LoopWaiter:
             self.loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
-        if not self.future.done():
-            self.future.set_result(None)
+        self.is_woken = True
+        if self.nap is not None:
+            _end_nap(self.nap)
+
+
+def _end_nap(nap: asyncio.Future[None]) -> None:
+    if not nap.done():
+        nap.set_result(None)
 
 
 FOR_EVER = 1e8  # about three years: longer waits are given to the loop as "no limit", which its selector can express

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from unbreakable.runtime.aio import FOR_EVER
+from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.mark import running_event_loop
 from unbreakable.runtime.protocol import Step, TimeUp
+from unbreakable.runtime.watch import Alarm
 
 T = TypeVar("T")
 
@@ -46,6 +47,19 @@ class LeftTask:
             self._task.cancel()
 
 
+class Limit(Alarm):
+    """The moment after which work is waited for no longer; the watch itself cuts nothing."""
+
+    def __init__(self, news: asyncio.Future[None], seconds: float) -> None:
+        self._news = news
+        self.due = ASYNCIO.now() + seconds
+
+    def respite(self) -> float:
+        """Tell whoever waits; nothing is cut."""
+        _tell(self._news)
+        return math.inf
+
+
 async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], object], name: str | None = None) -> T:
     """Run *step* as a task and return what it returns; after *seconds* cancel it, ``leave`` it and raise TimeUp.
 
@@ -55,14 +69,15 @@ async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], objec
     loop = asyncio.get_running_loop()
     news = loop.create_future()
     task = loop.create_task(_carried_out(step, news), name=name)
-    task.add_done_callback(functools.partial(_take_note, news))
-    alarm = loop.call_later(seconds, _tell, news) if seconds < FOR_EVER else None
+    limit = Limit(news, seconds)
+    watched = ASYNCIO.watch(limit)
     try:
         if news.done():
             await asyncio.sleep(0)  # it ended at once, as the eager tasks of Python 3.12 may
         await news
         if not task.done():
             task.cancel()
+            task.add_done_callback(_take_note)
             leave(LeftTask(task))
             raise TimeUp
         return task.result()
@@ -70,8 +85,7 @@ async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], objec
         await _hand_on(task)
         raise
     finally:
-        if alarm is not None:
-            alarm.cancel()
+        watched.pop(limit, None)
         del task  # an exception's traceback holds this frame: do not hold the exception in turn
 
 
@@ -80,6 +94,7 @@ async def _hand_on(task: asyncio.Task[Any]) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({task})
+    _take_note(task)
 
 
 async def _carried_out(step: Step[T], news: asyncio.Future[None]) -> T:
@@ -94,7 +109,6 @@ def _tell(news: asyncio.Future[None]) -> None:
         news.set_result(None)
 
 
-def _take_note(news: asyncio.Future[None], task: asyncio.Task[Any]) -> None:
+def _take_note(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
-        task.exception()  # told to whoever waits; if nobody does any more, it is nobody's
-    _tell(news)
+        task.exception()  # nobody waits for it any more, so that it is nobody's

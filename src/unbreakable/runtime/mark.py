@@ -49,7 +49,8 @@ class Mark:
     __slots__ = ("_cancels", "_task")
 
     def __init__(self) -> None:
-        self._task = asyncio.current_task() if running_event_loop() is not None else None
+        loop = running_event_loop()
+        self._task = None if loop is None else asyncio.current_task(loop)
         self._cancels = self._task.cancelling() if self._task is not None else 0
 
     @property

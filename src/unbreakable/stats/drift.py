@@ -14,7 +14,7 @@ from typing import Any, Self
 from unbreakable.stats import record
 
 UNIT = 1 << 30
-SHORTEST = 1e-6
+SHORTEST = 1e-4  # seconds: below them it is the interpreter that is slower or faster, and no target
 # Calls that all take the same time have no deviation; one of 5 % keeps their noise from counting as drift.
 LEAST_DEVIATION = 0.05
 LEAST_VARIANCE = LEAST_DEVIATION**2
@@ -66,7 +66,7 @@ class Drift:
     def update(self, seconds: float) -> bool:
         """Take in one duration, and return True if with it a drift has become certain.
 
-        A duration below 1 µs counts as 1 µs; NaN and infinity are refused with ValueError.
+        A duration below 0.1 ms counts as 0.1 ms; NaN and infinity are refused with ValueError.
         """
         if not math.isfinite(seconds):
             raise ValueError(f"expected a duration in seconds, got {seconds!r}")
