@@ -37,7 +37,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
         # In a context of its own: what it does is done for the target's sake, and as often as it is needed.
         with ctx.notebook.doing("heal.fix.apply"), inside(ctx.scope()):
             if not was_applied_meanwhile(ctx, failure, remedy, began):
-                if not (at_once or has_time(ctx, remedy, until)):
+                if not ((at_once and ctx.came_late is not turn) or has_time(ctx, remedy, until)):
                     return None
                 await _apply(ctx, functools.partial(remedy.apply, failure), remedy, until)
     except Exception as error:
@@ -70,11 +70,13 @@ def was_applied_meanwhile(ctx: Context, failure: Failure, remedy: Remedy, began:
 def has_time(ctx: Context, remedy: Remedy, until: float) -> bool:
     """Return whether *remedy* may be done by *until*, for a call that had to wait for its turn; tell if not.
 
-    Were it begun all the same, it would keep the next in line until that has no time for it either, and so on.
+    Were it begun all the same, it would keep the next in line until that has no time for it either, and so on.  Nor is
+    it a moment later, when nobody is in line any more: it would be cut, and held to have failed.
     """
     left, needs = until - ctx.runtime.now(), remedy.turn.needs
     if left > needs:
         return True
+    ctx.came_late = remedy.turn
     ctx.notebook.tell(f"remedy {remedy.name} was not applied: its turn came with {left:.3f} s left, too late for it")
     return False
 

@@ -101,6 +101,7 @@ class Context(Bounded):
     blameless: bool = False  #: set by an operation whose failure would say nothing of the target as a whole
     when_judged: Callable[..., None] | None = None  #: told ``ok=`` whether the attempt's value was accepted
     mending: Any = None  #: the turn of the remedy that is being applied
+    came_late: Any = None  #: that of one which was left to others, for want of time
     remedies: Sequence[Any] = ()  #: those that were given with this call, a block's
     outcome_id: str | None = None  #: the name under which the call's end was told
     parts: dict[str, int] | None = None  #: how often calls that are alike were named inside this attempt

@@ -70,3 +70,32 @@ def test_a_remedy_for_all_that_raised_once_is_not_kept_from_it_by_those_who_wait
 
     assert all(end.ok for end in ends[200:])
     assert applied < 10
+
+
+@pytest.mark.parametrize("options", [{}, {"fallback": lambda failure: "none"}], ids=["alone", "with a fallback"])
+def test_who_left_its_turn_begins_the_remedy_no_later_either(options):
+    """A moment later there was no line: it was begun with less time yet, cut, and given up for those who had enough."""
+
+    @ub.protect("search", effects="none", budget=False, deadline=3.0, **options)
+    async def search(host="primary"):
+        await ASYNCIO.sleep(0.05)
+        if host == "primary":
+            raise PermissionError("401")
+        return host
+
+    @search.remedy(PermissionError)
+    async def move(failure):
+        await ASYNCIO.sleep(2.0)
+        return {"host": "backup"}
+
+    async def all_at_once_then_one_by_one():
+        burst = await asyncio.gather(*(search.outcome() for _ in range(30)))
+        return burst, [await search.outcome() for _ in range(5)]
+
+    with virtual_time(seed=3):
+        burst, later = asyncio.run(all_at_once_then_one_by_one())
+
+    told = [end.explain() for end in burst if not end.ok]
+    assert 0 < len(told) == sum("was not applied: its turn came" in each for each in told)
+    assert not any("the caller's deadline came first" in each for each in told)
+    assert ["healed"] * 5 == [end.status.value for end in later]
