@@ -20,6 +20,7 @@ from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell
 from unbreakable.policies.nos import is_last_word, is_told_no, may_be_down
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
+from unbreakable.policies.retry import PERMANENT
 from unbreakable.policies.under_way import is_of
 
 ONE_ATTEMPT = Retry(attempts=1)
@@ -152,7 +153,7 @@ class Healing:
         elif failure.exhausted:
             reason = "a protected call inside has repeated it already"
         else:
-            reason = not_repeated(failure.kind)
+            reason = not_wanted(failure, self.retry)
         deny(ctx, failure, reason)
         return False
 
@@ -306,7 +307,7 @@ def told_late(ctx: Context, result: Result[Any], attempt: int) -> Result[Any]:
     """Return the *result* of a race; that the late *attempt* was told no is told here, of which nobody has heard."""
     if not (isinstance(result, Failure) and result.attempt == attempt and is_last_word(result, ctx)):
         return result
-    return deny(ctx, diagnose(ctx, result), not_repeated(result.kind))
+    return deny(ctx, diagnose(ctx, result), not_wanted(result, ctx.plan.retry or ONE_ATTEMPT))
 
 
 def is_refused_inside(failure: Failure, ctx: Context) -> bool:
@@ -342,6 +343,13 @@ def not_again_in_words(reason: str) -> str:
 def not_repeated(kind: Kind) -> str:
     """Return why failures of that *kind* are not repeated."""
     return f"a failure of this kind ({kind.value}) is not repeated unless a remedy changes something first"
+
+
+def not_wanted(failure: Failure, retry: Retry) -> str:
+    """Return why *failure* is not repeated: for its kind, or, where that would be repeated, for its type."""
+    if failure.refused or failure.kind in PERMANENT or is_a(failure.error, retry.on):
+        return not_repeated(failure.kind)
+    return f"Retry.on leaves out {type(failure.error).__name__}"
 
 
 def too_late(left: float, pause: float) -> str:
