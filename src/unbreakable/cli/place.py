@@ -54,7 +54,8 @@ class Place:
             if self._is_told or self._is_over:
                 return
             self._is_told = True
-        states = [system.state for system in list(self.systems) if system.state is not None]
+        owners = [*list(self.systems), *map(self._whole, list(self._engines))]
+        states = list(dict.fromkeys(owner.state for owner in owners if owner.state is not None))
         where = f"its state in {' and '.join(map(self._said, states))}" if states else "which keeps no state"
         self.say(f"running {name}, {where}{self._unused(states)}; Ctrl-C ends it")
 

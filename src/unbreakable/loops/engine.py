@@ -15,10 +15,11 @@ from unbreakable.loops.ending import end, end_sync
 from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
 from unbreakable.loops.loop import QuantumLoop
+from unbreakable.loops.schedule import EARLY
 from unbreakable.loops.status import EngineStatus, LoopState
 from unbreakable.loops.timing import USUAL, timing
 from unbreakable.loops.work import Work
-from unbreakable.policies import check
+from unbreakable.policies import Backoff, Retry, check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, run_blocking
@@ -49,6 +50,7 @@ class QuantumLoopEngine(Closing):
 
     def __init__(self, state: str | os.PathLike[str] | None = None) -> None:
         self._shelf = None if state is None else _shelf_at(state)
+        self.state = None if self._shelf is None else self._shelf.path  #: where its loops are kept
         self.welcome: Callable[[QuantumLoop], None] | None = None  #: is told each loop as it is made
         self.is_closed = False  #: whether it was closed, and nothing was made since
         self._loops: dict[str, QuantumLoop] = {}
@@ -115,13 +117,14 @@ class QuantumLoopEngine(Closing):
         Raises ConfigurationError, which names the setting, what was expected and what was found.
         """
         when = timing(interval, schedule, jitter, overlap, missed)
-        if not isinstance(quantum_mode, bool):
-            raise refuse("quantum_mode", "True or False", quantum_mode)
+        check.switch("quantum_mode", quantum_mode)
         name = self._free_name(operation) if name is None else self._checked_name(name)
 
         # Without a circuit: a loop that rests between its ticks is the probe that a circuit would wait for.
         # Without a hedge: nobody waits for an iteration, and two copies at once would write in one state.
-        node = FractalNode(name, effects=effects, deadline=deadline, breaker=False, hedge=False)
+        node = FractalNode(
+            name, effects=effects, deadline=deadline, breaker=False, hedge=False, retry=retry_within(when.interval)
+        )
         loop = QuantumLoop(
             Work(
                 operation, node, when.interval, isolation=isolation, quantum_mode=quantum_mode, on_survival=on_survival
@@ -245,6 +248,17 @@ def watch_engines(watcher: Callable[[QuantumLoopEngine], None] | None) -> None:
     """Let *watcher* know every engine of this process that a loop is made in, each time; None: nobody."""
     global _watcher  # noqa: PLW0603 - one command per process
     _watcher = watcher
+
+
+def retry_within(interval: float) -> Retry:
+    """Return how the operation of a loop is repeated: the next tick is the repeat that costs no wait.
+
+    So no pause is longer than the *interval*, and the first one half as long; a loop without one keeps what is usual.
+    """
+    usual = Retry()
+    if not EARLY < interval < 2 * usual.backoff.first:
+        return usual
+    return Retry(backoff=Backoff(interval / 2, most=interval))
 
 
 def _shelf_at(state: str | os.PathLike[str]) -> Shelf:

@@ -194,8 +194,13 @@ class Work:
 
     def _new_path(self, number: int) -> Path:
         """Return a path with nothing learned; what mends, what listens, what may be spent is the same for all paths."""
+        settings = self.node.settings
         node = self.node.create_child(
-            f"{self.node.name}.path-{number + 1}", effects=self.node.settings.effects, breaker=False, hedge=False
+            f"{self.node.name}.path-{number + 1}",
+            effects=settings.effects,
+            retry=settings.pinned.get("retry"),
+            breaker=False,
+            hedge=False,
         )
         node.remedies = self.node.remedies
         node.target.experience, node.target.circuit = self.node.target.experience, self.node.target.circuit

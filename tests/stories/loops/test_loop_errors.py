@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import sys
 
@@ -224,3 +225,30 @@ def test_an_iteration_beyond_its_deadline_is_cut_and_the_loop_goes_on(play):
         return moments
 
     assert [0.0, 6.0, 8.0] == play(story)
+
+
+def test_the_next_tick_is_the_repeat_that_costs_no_wait(play):
+    """A loop of 20 ms does not pause for longer before it asks again; one of ten seconds repeats as all calls do."""
+
+    async def story(stage):
+        begun = []
+
+        async def work(ctx):
+            begun.append(stage.now())
+            if len(begun) % 5 == 1:
+                raise ConnectionResetError
+
+        loops = [stage.loop(work, name=f"every {interval}", interval=interval) for interval in (0.02, 10.0)]
+        longest = []
+        for loop in loops:
+            begun.clear()
+            loop.start()
+            await stage.sleep(50 * loop.interval)
+            await stage.stop(loop)
+            longest.append(max(after - fault for fault, after in itertools.pairwise(begun)))
+        return longest
+
+    quick, slow = play(story)
+
+    assert quick < 0.0201
+    assert 9.0 < slow <= 10.1

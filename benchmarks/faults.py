@@ -1,0 +1,111 @@
+"""Every fault of the table, injected for real at every level that survives it: how soon the next iteration begins.
+
+    ./dev lab faults [FAULT …]      inject all of them, or only those named
+
+Each cell is the median of three injections, beside its bound.  What this machine does not allow is NOT SHOWN, with the
+reason.  Whole, the table is written to ``docs/faults.md``; a bound that is missed, and a ledger that does not add up,
+are failures.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # the tests are not a package
+
+from tests.faults.table.faulty import DEADLINE, INTERVAL  # noqa: E402
+from tests.faults.table.injecting import baseline, injected  # noqa: E402
+from tests.faults.table.outside import NotShown  # noqa: E402
+from tests.faults.table.rows import TABLE, Row, bound_of  # noqa: E402
+
+PAGE = ROOT / "docs/faults.md"
+TIMES = 3
+LEVELS = ("inline", "thread", "process", "run")
+HEAD = f"""# Faults
+
+What happens to a loop of {INTERVAL:g} s with a deadline of {DEADLINE:g} s when one iteration, or something around it,
+goes wrong: the time from the fault to the begin of the next iteration, the median of {TIMES} injections into real
+programs, by `./dev lab faults` on {{machine}}. At every level the ledger added up, and the loop beside went on, unless
+a cell says otherwise. "inline" and "thread" share the program's process (level 1); "process" is an isolated operation,
+and "run" the whole program under `unbreakable run` (level 2). A dash is a fault that takes the process with it, or
+blocks what runs the loop: the next level is there for it.
+
+The bounds: after an exception, the next tick and 10 ms, {bound_of(TABLE[0], 0.0) * 1000:.0f} ms; after a hang 1.1
+deadlines and 50 ms, {(1.1 * DEADLINE + 0.05) * 1000:.0f} ms; after a death three times what it takes here to notice one
+by a pidfd and to have a forked process begin, {{death}} ms. A cell in bold misses its bound.
+
+| fault | {" | ".join(LEVELS)} |
+|--|{"--|" * len(LEVELS)}
+"""
+
+
+class Cell(NamedTuple):
+    """Hold how one fault ended at one level; *took* is in seconds."""
+
+    text: str
+    is_good: bool
+
+
+def measured(row: Row, level: str, bound: float) -> Cell:
+    """Return how the loop goes on after the fault."""
+    took = []
+    for _ in range(TIMES):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                seen = injected(row, level, Path(folder).resolve())
+            except NotShown as reason:
+                return Cell(f"NOT SHOWN: {reason}", is_good=True)
+        if seen.next is None:
+            return Cell("**does not go on**", is_good=False)
+        if seen.ledger:
+            return Cell(f"**{seen.ledger}**", is_good=False)
+        took.append(seen.next)
+    middle = statistics.median(took)
+    text = f"{middle * 1000:.0f} ms"
+    return Cell(text if middle <= bound else f"**{text}**", is_good=middle <= bound)
+
+
+def line_for(row: Row, death: float) -> tuple[str, bool]:
+    """Return the table's line for *row*, and whether all of it is within bounds."""
+    bound, cells = bound_of(row, death), []
+    for level in LEVELS:
+        played = [each for each in row.levels if each.split(" ")[0] == level]
+        # The colour of an operation is told where both are played.
+        found = [(each, measured(row, each, bound)) for each in played]
+        both = len({cell.text for _, cell in found}) > 1
+        told = [f"{cell.text}{' (async)' if both and each.endswith('async') else ''}" for each, cell in found]
+        cells.append((", ".join(dict.fromkeys(told)) or "–", all(cell.is_good for _, cell in found)))
+    notes = f" ({row.why_not})" if row.why_not else ""
+    return f"| {row.fault}{notes} | {' | '.join(text for text, _ in cells)} |", all(good for _, good in cells)
+
+
+def main() -> int:
+    """Print the table, and write it when it is whole."""
+    wanted = {*sys.argv[1:]}
+    if unknown := wanted - {row.fault for row in TABLE}:
+        sys.exit(f"no fault is named {', '.join(sorted(unknown))}; there are: {', '.join(row.fault for row in TABLE)}")
+    death = baseline()
+    machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    head = HEAD.format(machine=machine, death=f"{3000 * death:.0f}")
+    print(head, end="", flush=True)
+    lines, is_good = [], True
+    for row in TABLE:
+        if wanted and row.fault not in wanted:
+            continue
+        line, good = line_for(row, death)
+        lines.append(line)
+        is_good = is_good and good
+        print(line, flush=True)
+    if not wanted:
+        PAGE.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
