@@ -172,13 +172,19 @@ def _sort_of_all(type_: type[Exception]) -> Kind:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Return the deepest exception of the chain, along causes, contexts and the first of a group."""
+    """Return the deepest exception of the chain, along causes, contexts and the first of a group.
+
+    What was being handled before its attempt began, such as a miss of the cache, is not what *error* came from.
+    """
     if says_nothing(error) and error.__cause__ is None and error.__context__ is None:
         return error  # most of them
-    seen = {id(error)}
+    seen, frames = {id(error)}, set[FrameType]()
     for _ in range(MOST_CAUSES):
+        frames |= frames_of(error)
         group = members(error)[0] if members(error) else None
         context = None if told_by(error, "__suppress_context__") else told_by(error, "__context__")
+        if context is not None and is_of_before(context, frames):
+            context = None
         deeper = next((each for each in (group, told_by(error, "__cause__"), context) if each is not None), None)
         if deeper is None or id(deeper) in seen:
             return error

@@ -168,3 +168,30 @@ def test_a_pause_that_was_asked_for_within_the_block_is_kept():
     with virtual_time(seed=1), pytest.raises(Busy):
         ask()
     assert [1] == numbers
+
+
+def test_what_is_handled_outside_is_no_cause_of_a_failure():
+    """A load that follows a miss of the cache has the story and the signature of any other, and so the same lessons."""
+    causes = []
+
+    @ub.protect("load", effects="none", retry=ub.Retry(2), fallback=lambda failure: causes.append(failure.cause))
+    def load():
+        raise ConnectionError("down")
+
+    with virtual_time(seed=1):
+        try:
+            raise KeyError("not in the cache")
+        except KeyError:
+            told = load.outcome().explain()
+        load.outcome()
+
+    assert "caused by" not in told
+    assert [ConnectionError, ConnectionError] == [type(cause) for cause in causes]
+    assert 1 == load.node.get_status().signatures
+
+
+def test_what_is_handled_within_an_attempt_is_the_cause_of_its_failure():
+    """There the miss and the error are of one attempt."""
+    with virtual_time(seed=1):
+        told = ub.protect("load", effects="none", retry=False)(after_another).outcome().explain()
+    assert "Busy: x, caused by LookupError: not in the cache" in told
