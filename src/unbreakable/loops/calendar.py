@@ -103,8 +103,8 @@ def _most_a_day(expression: str) -> int:
 class Calendar:
     """Number the *times* from the origin on, from *first*, and tell when they are on the clock that loops wait by.
 
-    *ahead* says how far the time of day is ahead of that clock; at *looked* somebody has looked at it last.  The
-    *jitter* is as in ``Schedule``.
+    *ahead* says how far the time of day is ahead of that clock.  In an earlier process the first time was *known*, in
+    seconds since 1970, and somebody had *looked* at the time of day.  The *jitter* is as in ``Schedule``.
     """
 
     is_endless_run: ClassVar[bool] = False
@@ -120,6 +120,7 @@ class Calendar:
         loop: str,
         epoch: str,
         first: int = 0,
+        known: float | None = None,
         looked: float | None = None,
     ) -> None:
         self.times, self.ahead, self.jitter, self.loop, self.epoch = times, ahead, jitter, loop, epoch
@@ -127,16 +128,14 @@ class Calendar:
             LOOK_AT_CLOCK  #: seconds between two looks at the time of day, unless somebody tells that it was set
         )
         wall = origin + ahead()
+        self.gone: dict[int, float] = {}  # the times that were known when the clock was set back
         self.latest = wall if looked is None else looked  # the latest time of day that anybody has looked at
         self.first = first  # the number of the first time that is remembered
-        self._begin(wall - EARLY)
+        self._begin(wall - EARLY if known is None else known - 0.5)  # times are whole seconds
 
     def moment(self, number: int) -> float:
         """Return when tick *number* is."""
-        while len(self.known) <= number - self.first and self.known[-1] < math.inf:
-            self._go_on()
-        place = min(max(0, number - self.first), len(self.known) - 1)
-        return self._jittered(place) - self.ahead()
+        return self._jittered(self._stamp(number)) - self.ahead()
 
     def watch(self, who: Any) -> None:
         """Let *who* be woken when the time of day is set, or look for itself."""
@@ -156,7 +155,7 @@ class Calendar:
         wall = moment + self.ahead()
         self._reach(wall)
         number = bisect_left(self.known, wall - EARLY)
-        while number and self._jittered(number - 1) >= wall - EARLY:
+        while number and self._jittered(self.known[number - 1]) >= wall - EARLY:
             number -= 1
         return self.first + number
 
@@ -169,20 +168,29 @@ class Calendar:
         """What makes the ticks what they are, but for their origin, as JSON has it."""
         return [self.times.expression, str(self.times.zone), self.jitter]
 
-    def anchor(self, number: int) -> tuple[int, float]:
-        """Return a tick from which on all can be told that follow tick *number*: its own number, and its moment."""
-        self.moment(number)
-        place = min(max(0, number - self.first), len(self.known) - 1)
-        return self.first + place, self.known[place] - self.ahead()
+    def anchor(self, number: int, ahead: float) -> tuple[int, float]:
+        """Return a tick from which on all can be told that follow tick *number*: its own number, and its time of day.
+
+        It is the exact time: reckoned over two clocks it would be late by the time that it takes to read both, and a
+        time that is over begins no day.
+        """
+        stamp = self._stamp(max(number, self.first))
+        return self.first + bisect_left(self.known, stamp), stamp
 
     def tick(self, number: int, now: float, missed: int = 0) -> Tick:
-        """Return tick *number*, whose iteration begins *now*."""
-        nominal = self.moment(number)
-        date = self.times.date(self.known[max(0, number - self.first)])
+        """Return tick *number*, whose iteration begins *now*: before its time only if the clock was set back."""
+        nominal = min(self.moment(number), now)
+        date = self.times.date(self._stamp(number))
         return Tick(number, nominal, now, missed, self.loop, self.epoch, date)
 
-    def _jittered(self, place: int) -> float:
-        known = self.known[place]
+    def _stamp(self, number: int) -> float:
+        """Return the time of day of tick *number*."""
+        while len(self.known) <= number - self.first and self.known[-1] < math.inf:
+            self._go_on()
+        known = self.known[min(max(0, number - self.first), len(self.known) - 1)]
+        return self.gone.get(number, known)
+
+    def _jittered(self, known: float) -> float:
         return known + self.jitter * share(self.loop, int(known)) if self.jitter and known < math.inf else known
 
     # ── the times that are known ─────────────────────────────────────────────────────────────────────────────────────
@@ -214,7 +222,10 @@ class Calendar:
 
     def _set_back(self, wall: float) -> None:
         """Go on by a clock that was wrong before."""
-        self.first += bisect_left(self.known, self.latest + EARLY)
+        self._reach(self.latest)
+        place = bisect_left(self.known, self.latest + EARLY)
+        self.gone = dict(enumerate(self.known[:place], self.first))
+        self.first += place
         self.latest = wall
         self._begin(wall - EARLY)
 

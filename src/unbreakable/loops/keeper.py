@@ -174,13 +174,13 @@ def checkpoint_of(control: Control, work: Work, state: int, *, is_over: bool = F
     """Return where the loop of *control* and *work* stands; *state* is the number of its latest state that is kept."""
     with control.lock:
         waiting, schedule, book = control.waiting, control.schedule, control.book
-        first, origin = schedule.anchor(waiting[0] if waiting else control.seen)
+        first, origin = schedule.anchor(waiting[0] if waiting else control.seen, ahead())
         return Checkpoint(
             wall=BLOCKING.wall(),
             epoch=schedule.epoch,
             ticks=schedule.by,
             first=first,
-            origin=origin + ahead(),
+            origin=origin,
             seen=control.seen,
             number=control.number,
             waiting=ranges(waiting),

@@ -98,9 +98,12 @@ class Schedule:
         """What makes the ticks what they are, but for their origin, as JSON has it."""
         return [self.interval, self.jitter]
 
-    def anchor(self, number: int) -> tuple[int, float]:
-        """Return a tick from which on all can be told that follow tick *number*: its own number, and its moment."""
-        return 0, self.origin
+    def anchor(self, number: int, ahead: float) -> tuple[int, float]:
+        """Return a tick from which on all can be told that follow tick *number*: its own number, and its time of day.
+
+        The time of day is *ahead* of the clock that loops wait by.
+        """
+        return 0, self.origin + ahead
 
     def tick(self, number: int, now: float, missed: int = 0) -> Tick:
         """Return tick *number*, whose iteration begins *now*."""

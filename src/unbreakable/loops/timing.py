@@ -45,20 +45,20 @@ class Timing:
 
         If the time of day was set back meanwhile, a grid goes on as if no time had passed.
         """
-        origin = kept.origin - ahead()
         if self.times is None:
             set_back = max(0.0, kept.wall - BLOCKING.wall())
-            return self.schedule(origin - set_back, loop, kept.epoch)
+            return self.schedule(kept.origin - ahead() - set_back, loop, kept.epoch)
         from unbreakable.loops.calendar import Calendar
 
         return Calendar(
             self.times,
-            origin,
+            kept.origin - ahead(),
             ahead,
             jitter=self.jitter,
             loop=loop,
             epoch=kept.epoch,
             first=kept.first,
+            known=kept.origin,
             looked=kept.wall,
         )
 

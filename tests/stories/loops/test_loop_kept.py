@@ -205,6 +205,23 @@ def test_a_clock_that_was_set_back_in_between_stops_no_loop(machine, settings):
     assert sorted(set(numbers)) == numbers
 
 
+def test_times_that_wait_in_line_keep_their_names_when_the_clock_is_set_back(machine):
+    """Those of before have the ids of before, and none of the times that come by the new clock is lost to them."""
+    dates = []
+
+    def work(ctx):
+        dates.append(f"{ctx.tick.date:%d %H:%M}")
+        ctx.runtime.world.sleep({1: 305.0, 2: 5.0}.get(ctx.iteration, 0.0))
+
+    settings = {"schedule": "CRON_TZ=UTC * * * * *", "overlap": "buffer_all"}
+    machine.run(307.0, work, ends="crash", **settings)
+    machine.wait(-86_400.0)
+    loop, _ = machine.run(120.0, work, **settings)
+
+    assert ["28 12:00", "28 12:01", "28 12:02", "28 12:03", "28 12:04", "28 12:05", "27 12:06", "27 12:07"] == dates
+    assert {"run": 7, "interrupted": 1} == counts(loop)
+
+
 def test_a_loop_that_is_never_kept_begins_with_nothing(machine):
     """The default of an engine that has a place is to keep; a loop may be left out."""
     machine.run(11.0, durability="none")

@@ -43,6 +43,24 @@ def dates(text: str, wall: float, days: float) -> list[str]:
     return [f"{ticks.tick(number, 0.0).date:%d %H:%M%z}" for number in range(ticks.before(days * DAY))]
 
 
+def test_another_process_knows_the_same_time_however_long_it_takes_to_read_two_clocks():
+    """The time of day less the other clock is later at each look: that must not take a day for over."""
+
+    class Slow(Clock):
+        def __call__(self) -> float:
+            self.ahead += 0.01
+            return self.ahead
+
+    clock = Slow()
+    before = calendar("CRON_TZ=Europe/Berlin 0 4 * * *", clock)
+    first, known = before.anchor(3, clock())
+    after = Calendar(
+        before.times, known - clock(), clock, jitter=0.0, loop="tidy", epoch="e", first=first, known=known, looked=NIGHT
+    )
+
+    assert before.tick(3, 0.0).date == after.tick(3, 0.0).date
+
+
 def test_a_time_that_a_day_does_not_have_is_right_after_the_gap():
     """The night has no half past two: what is to be done then is done at three."""
     assert dates("CRON_TZ=Europe/Berlin 30 2 * * *", NIGHT, 2) == ["29 03:00+0200", "30 02:30+0200"]
