@@ -17,10 +17,11 @@ class Checkpoint:
     """Hold what is known of a loop as of one moment, ``wall``, in seconds since 1970.
 
     ``ticks`` says by what the loop has its ticks; tick number ``first`` of its ``epoch`` was, or is, at ``origin``.
-    The ticks before ``seen`` have had their fate, but for those in the ranges ``waiting``, from a first number up to,
-    and without, a last one, and for ``at_work``, whose iteration is in progress.  ``number`` is that of the latest tick
-    that was run; ``left`` iterations are allowed, None: without end.  A loop that ``is_over`` has ended by itself or by
-    somebody's wish.  ``state`` is the number of the latest state of it that is kept.
+    The ticks before ``seen`` have had their fate, but for those in the ranges ``waiting``, from a first number up
+    to, and without, a last one, and for ``at_work``, whose iteration is in progress. ``number`` is that of the
+    latest tick that was run; of ``most`` iterations ``left`` are still allowed, None: without end. A loop that
+    ``is_over`` has ended by itself or by somebody's wish. ``state`` is the number of the latest state of it that is
+    kept.
     """
 
     wall: float
@@ -32,6 +33,7 @@ class Checkpoint:
     number: int
     waiting: list[list[int]]
     at_work: int | None
+    most: int | None
     left: int | None
     paused: bool
     is_over: bool

@@ -85,9 +85,9 @@ class Control:
     """
 
     __slots__ = (
-        *("at_work", "book", "idle_since", "is_over", "late_because", "latest", "left", "lock", "missed", "news"),
-        *("number", "overlap", "paused", "rests_until", "schedule", "seen", "stopping", "triggered", "waiting"),
-        *("was_paused", "works"),
+        *("at_work", "book", "idle_since", "is_over", "keeps_line", "late_because", "latest", "left", "lock", "missed"),
+        *("most", "news", "number", "overlap", "paused", "rests_until", "schedule", "seen", "stopping", "triggered"),
+        *("waiting", "was_paused", "works"),
     )
 
     def __init__(
@@ -101,7 +101,7 @@ class Control:
         missed: Missed = "skip",
     ) -> None:
         self.schedule, self.overlap, self.missed = schedule, overlap, missed
-        self.left = most
+        self.most = self.left = most
         self.book = Book() if book is None else book
         self.paused = self.was_paused = paused
         self.stopping = self.triggered = self.news = self.works = self.is_over = False
@@ -111,13 +111,15 @@ class Control:
         self.seen = 0  #: the first tick that is not due yet, as far as anybody has looked
         self.waiting: deque[int] = deque()  #: ticks that are due, and have their turn one after the other
         self.at_work: Tick | None = None
+        self.keeps_line = False  #: whether another process may go on with the ticks that wait when the loop ends
         self.late_because = ASLEEP  #: why ticks that are seen late were not seen at their time
         self.lock = new_lock()
 
     def go_on(self, kept: Checkpoint) -> None:
         """Begin where an earlier process stood, with the ticks that it had."""
         self.seen, self.number, self.late_because = kept.seen, kept.number, AWAY
-        self.left = self.left if kept.left is None else min(self.left, kept.left)
+        if kept.most is not None and kept.left is not None:
+            self.left = max(0, self.most - (kept.most - kept.left))
         for first, past in kept.waiting:
             self.waiting.extend(range(first, past))
 
@@ -173,7 +175,8 @@ class Control:
             self._look(now)
             self.late_because = ASLEEP
             if self.stopping or self.left <= 0:
-                self._drop("the loop ended first")
+                if not self.keeps_line:
+                    self._drop("the loop ended first")
                 return End(finished=not self.stopping)
             if self.triggered:
                 self.triggered = False
@@ -199,12 +202,13 @@ class Control:
             return NO_CUT
         return Cut(self.schedule.moment(self.seen), f"tick {self.seen} came due", self.overlap == "cancel_other")
 
-    def close(self, now: float) -> None:
-        """Note that the loop has ended, whatever it was at."""
+    def close(self, now: float, *, goes_on: bool = False) -> None:
+        """Note that the loop has ended, whatever it was at; *goes_on*: another process may go on with it."""
         if self.works:
             self.ended(Fate.INTERRUPTED, now, reason="the loop was ended")
         with self.lock:
-            self._drop("the loop ended first")
+            if not (goes_on and self.keeps_line):
+                self._drop("the loop ended first")
             self.is_over = True
 
     # ── as others see it ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,7 @@ from unbreakable.storage.sqlite import Durability, Statement
 from unbreakable.storage.text import storable
 from unbreakable.storage.values import record
 
+NOT_FOR_US = (StateOwned, StateNotOurs, StateTooNew)
 RETRY = 1.0  # seconds that a disk which refuses is left alone
 
 
@@ -37,7 +38,7 @@ class Keeper:
         self._state: str | None = None  #: as it is kept, None: not by this process in the file that is open
         self._coming: str | None = None  #: the state that is to be written
         self._verified = self._opened = -1  #: the latest good state, and the latest opening of the file, that were seen
-        self._is_read = False
+        self._is_read = self._unsure = False  #: unsure whether the records that were written last are there
         self._not_before = -math.inf
         self._refused: str | None = None  #: by the disk
         self._strange: str | None = None  #: what cannot be recorded in the state
@@ -50,21 +51,21 @@ class Keeper:
     # ── the beginning and the end of a run ──────────────────────────────────────────────────────────────────────────
 
     def enter(self, work: Work) -> Checkpoint | None:
-        """Open the file; return where an earlier process left the loop, and give *work* its state and its counts.
+        """Open the file; return where somebody else has left the loop, and give *work* its state and its counts.
 
         Raises StateOwned, StateNotOurs or StateTooNew when the file is somebody else's, ConfigurationError when another
         loop of this process has the name.
         """
         self._shelf.enter(self._name, self)
         try:
-            self._opened = self._shelf.ready(self.durability)
-            return None if self._is_read else self._read(work)
-        except (StateOwned, StateNotOurs, StateTooNew):
+            self._reopened(self._shelf.ready(self.durability))
+            return self._read(work)
+        except BaseException as error:
+            if isinstance(error, StateError) and not isinstance(error, NOT_FOR_US):
+                self._failed(work, error)
+                return None
             self._shelf.leave(self._name, self)
             raise
-        except StateError as error:
-            self._failed(work, error)
-            return None
 
     def close(self, control: Control, work: Work, *, is_over: bool) -> None:
         """Keep where the loop stands at its end, and give the file back; *is_over*: nobody is to go on with it."""
@@ -87,6 +88,8 @@ class Keeper:
 
     def _read(self, work: Work) -> Checkpoint | None:
         found = self._shelf.read(self._name)
+        if self._is_read and found.seq <= self._seq:
+            return None  # nobody has kept it since this process did
         self._is_read, self._seq, self._state_seq = True, found.seq, found.state_seq
         if isinstance(found.state, dict):
             work.slate.restore(found.state)
@@ -107,25 +110,31 @@ class Keeper:
             await self._shelf.write(runtime, self._statements(control, work))
         except Exception as error:
             self._failed(work, error)
-        except BaseException:
-            self._skip()  # nobody knows whether it is written
-            raise
         else:
             self._succeeded(work)
 
     def _statements(self, control: Control, work: Work, *, is_over: bool = False) -> list[Statement]:
         opened = self._shelf.ready(self.durability)
         if opened != self._opened:
-            self._opened, self._state = opened, None
+            self._reopened(opened)
+            self._is_read = False
         if not self._is_read:
             self._shelf.set_aside(self._name)
             self._is_read = True
+        if self._unsure:
+            self._skip()
         self._look_at_the_state(work)
         place = checkpoint_of(control, work, self._state_seq + (self._coming is not None), is_over=is_over)
         statements = [statement("loop", self._name, self._seq + 1, place.text)]
         if self._coming is not None:
             statements.append(statement("loop_state", self._name, self._state_seq + 1, self._coming))
+        self._unsure = True
         return statements
+
+    def _reopened(self, opened: int) -> None:
+        """Count nothing as written in a file that is not the one of before."""
+        if opened != self._opened:
+            self._opened, self._state = opened, None
 
     def _look_at_the_state(self, work: Work) -> None:
         """Have in ``_coming`` what is to be written of the state, None if that is kept already."""
@@ -147,12 +156,12 @@ class Keeper:
         self._seq += 1
         if self._coming is not None:
             self._state_seq, self._state = self._state_seq + 1, self._coming
+        self._unsure = False
         if self._refused is not None:
             self._refused = None
             self._tell(work, StateKeptAgain)
 
     def _failed(self, work: Work, error: Exception) -> None:
-        self._skip()
         if self._refused is None:
             self._say(work, in_one_line(error))
         self._refused, self._not_before = in_one_line(error), BLOCKING.now() + RETRY
@@ -160,6 +169,7 @@ class Keeper:
     def _skip(self) -> None:
         """Give the next records higher numbers in the same slots: these may be there all the same."""
         self._seq, self._state_seq, self._verified = self._seq + 2, self._state_seq + 2, -1
+        self._unsure = False
 
     def _say(self, work: Work, reason: str) -> None:
         logging.getLogger("unbreakable").warning("loop %s goes on, but is not kept for now: %s", self._name, reason)
@@ -185,6 +195,7 @@ def checkpoint_of(control: Control, work: Work, state: int, *, is_over: bool = F
             number=control.number,
             waiting=ranges(waiting),
             at_work=None if control.at_work is None else control.at_work.number,
+            most=None if control.most == math.inf else int(control.most),
             left=None if control.left == math.inf else int(control.left),
             paused=control.paused,
             is_over=is_over,

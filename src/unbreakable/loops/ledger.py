@@ -105,6 +105,7 @@ class Book:
     def restore(self, counts: dict[Fate, int], stretches: Iterable[Stretch]) -> None:
         """Begin with what another process has counted, and remembers."""
         self.counts.update(counts)
+        self.recent.clear()
         self.recent.extend(stretches)
 
     def lost(self, epoch: str, at_work: int | None, waiting: Iterable[Iterable[int]]) -> None:

@@ -60,7 +60,7 @@ class QuantumLoop(Closing):
         self._tell_ended = ended
         self._let_go = let_go
         self._lock = new_lock()
-        self._paused = False
+        self._paused: bool | None = None  #: None: nobody in this process has said so, nor in an earlier one
 
     # ── what people wish ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -100,20 +100,23 @@ class QuantumLoop(Closing):
         """Return what decides from *now* on, or goes on with what an earlier process had decided."""
         timing, book = self._timing, self._work.book
         kept = None if self._keeper is None else self._keeper.enter(self._work)
+        if kept is None and self.life is not None:
+            self.life.control.close(now)  # what waits in its line is nobody's any more
         schedule = self._ticks_from(now)
         goes_on = kept is not None and kept.can_go_on(schedule.by)
         if kept is not None:
-            self._paused = kept.paused
+            self._paused = kept.paused if self._paused is None else self._paused
             book.lost(kept.epoch, kept.at_work, () if goes_on else kept.waiting)
             schedule = timing.resumed(kept, self.name) if goes_on else schedule
         control = Control(
             schedule,
             self._max_iterations,
             book,
-            paused=self._paused,
+            paused=bool(self._paused),
             overlap=timing.overlap,
             missed=timing.missed,
         )
+        control.keeps_line = self._keeper is not None
         if kept is not None and goes_on:
             control.go_on(kept)
         return control
@@ -340,9 +343,10 @@ class QuantumLoop(Closing):
         self._work.tally.stop(now)
         if self.life is not None:
             control = self.life.control
-            control.close(now)
+            is_over = control.left <= 0 or not self._is_wanted
+            control.close(now, goes_on=not is_over)
             if self._keeper is not None:
-                self._keeper.close(control, self._work, is_over=control.left <= 0 or not self._is_wanted)
+                self._keeper.close(control, self._work, is_over=is_over)
         _running.discard(self)
         self._tell_ended()
 

@@ -110,10 +110,10 @@ class Shelf:
         statements = [each for table in TABLES for each in _aside(table, name, (0, 1))]
         is_there = any(self.file.read(READ.format(table), (name,)) for table in TABLES)
         if is_there:
-            self.file.write(statements)
+            self.file.write([*statements, (CROWDED, (MOST_ASIDE,))])
             logging.getLogger("unbreakable").warning(
-                "%s: could not be read when loop %s began, which goes on by what this process knows; "
-                "what an earlier one kept is in the table loop_aside",
+                "%s: could not be read when loop %s began, or was replaced since; it goes on by what this process "
+                "knows; what an earlier one kept is in the table loop_aside",
                 self.path,
                 name,
             )
