@@ -85,10 +85,12 @@ def ask(folder: Path, *words: str, start=forked) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, program: str, name: str = "", start=forked):
+def running(folder: Path, program: str, name: str = "", start=forked, options=()):
     """Run a program under the command; whatever happens, neither process outlives the test."""
     (folder / "program.py").write_text(textwrap.dedent(program))
-    process = start(["run", f"program.py{name}"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = start(
+        ["run", *options, f"program.py{name}"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     try:
         wait_until(lambda: effects(folder) is not None or process.poll() is not None)
         yield process

@@ -14,7 +14,7 @@ from unbreakable.cli.serving import serve
 from unbreakable.cli.target import find
 from unbreakable.cli.told import tell_of
 from unbreakable.errors import ConfigurationError, StateFull, StateLocked, StateNotOurs, StateOwned, StateTooNew
-from unbreakable.loops.supervisor import FINISHED, IN_VAIN, follow, tell
+from unbreakable.loops.supervisor import FINISHED, IN_VAIN, follow, tell, wait_for_word
 
 TRACE = "trace="
 STARTING = 5.0  # seconds after which a function runs that has started no loop
@@ -28,6 +28,7 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
     Among the *words* "asked" says that somebody named that place, "json" that what is said is to be JSON, and "trace="
     in which file calls are recorded.
     """
+    wait_for_word()
     follow()
     trace = next((word.removeprefix(TRACE) for word in words if word.startswith(TRACE)), None)
     with _recorded(trace):

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from unbreakable.fractal.remedies import WAIT
+from unbreakable.loops.pulse import Promise
 from unbreakable.loops.schedule import Tick
 from unbreakable.policies import Context
 from unbreakable.policies.naming import Title
@@ -14,7 +15,18 @@ from unbreakable.policies.naming import Title
 class Iteration:
     """Open the attempts of iteration *number*, which share *state*, and remember what was done between them."""
 
-    __slots__ = ("_asked_after", "_ctx", "attempts", "began", "counts_from", "number", "state", "tick", "until")
+    __slots__ = (
+        "_asked_after",
+        "_ctx",
+        "attempts",
+        "began",
+        "counts_from",
+        "number",
+        "promise",
+        "state",
+        "tick",
+        "until",
+    )
 
     def __init__(self, number: int, tick: Tick | None, state: dict[Any, Any], began: float = 0.0) -> None:
         self.number = number
@@ -23,6 +35,7 @@ class Iteration:
         self.attempts = 0
         self.began = self.counts_from = began  #: to have a worker for it takes time that is not its own
         self.until = math.inf  #: when it is over, or was left behind, unless it blocks who runs it
+        self.promise: Promise | None = None  #: of that, to a supervisor
         self._ctx: Context | None = None
         self._asked_after = 0
 

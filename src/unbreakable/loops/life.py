@@ -14,6 +14,7 @@ from unbreakable.fractal.guard import is_stray
 from unbreakable.loops.carrier import Carrier
 from unbreakable.loops.control import Control, End, Run, Wait
 from unbreakable.loops.ledger import Fate
+from unbreakable.loops.pulse import PULSE
 from unbreakable.loops.schedule import Tick
 from unbreakable.loops.work import Work
 from unbreakable.outcome import in_one_line
@@ -65,6 +66,7 @@ class Life:
 
     async def _drive(self, runtime: Runtime) -> None:
         enter(None)  # whatever call the loop was started in, its deadline is not ours
+        self.work.lane = lane = PULSE.join()
         self.work.start()
         mark, is_closed = Mark(), False
         try:
@@ -76,6 +78,7 @@ class Life:
         finally:
             if mark.is_cancelled and not self.control.stopping:
                 self.work.tally.last_error = "the loop was cancelled from outside"
+            PULSE.leave(lane)
             self.work.close()
             if not is_closed:
                 await self.work.see_off(runtime)

@@ -11,26 +11,29 @@ SIGTERM itself is not sent to a worker that has heard it like everybody, which a
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
+import select
 import signal
 import socket
-import subprocess
-from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import Path
+import sys
+from collections.abc import Callable, Sequence
 
 from unbreakable.loops.canary import Canary
+from unbreakable.loops.doctor import DUMP, Doctor
 from unbreakable.loops.notice import Notice
+from unbreakable.loops.page import opened
+from unbreakable.loops.pulse import PULSE
+from unbreakable.loops.ward import GO, GRACE, Ward
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
 from unbreakable.runtime import BLOCKING
 from unbreakable.runtime.signals import noted_signals
 
 LIFELINE = 0  # the worker's standard input
-LOOK_AGAIN = 0.05  # seconds between two looks at the worker
-GRACE = 4.0  # seconds that a worker has to end in good order; then it is killed
+LOOK_AGAIN = 0.05  # seconds between two looks whether somebody asks for the end
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
 STEADY = 60.0  # seconds of life after which a death counts as the first one again: it costs no pause
-END = b"e"  # the word to a worker that is to end
 FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
 CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
 
@@ -39,76 +42,96 @@ _told: list[float] = []  # when words came to this worker, or no more could
 
 
 class Supervisor:
-    """Run *command* as a worker for ever; ``run`` returns the exit code of the whole."""
+    """Run *command* as a worker for ever; ``run`` returns the exit code of the whole.
 
-    def __init__(self, command: Sequence[str], say: Callable[[str], None]) -> None:
-        self.command, self.say = command, say
+    A worker whose event loop, or interpreter, stands still for *hang* seconds is replaced; 0.0 is for ever.
+    """
+
+    def __init__(self, command: Sequence[str], say: Callable[[str], None], hang: float = 0.0) -> None:
+        self.command, self.say, self.hang = command, say, hang
         self.deaths = 0
 
     def run(self) -> int:
         """Return 0 when the worker was finished or asked to end, 2 when starting it again would be in vain."""
         with noted_signals() as noted:
             while True:
-                began = BLOCKING.now()
-                try:
-                    worker, lifeline = self._start()
-                except OSError as error:  # no memory, no more processes: that passes
-                    self.deaths += 1
-                    if not self._rest(f"cannot be started ({in_one_line(error)})", self.deaths, noted):
-                        return 0
-                    continue
-                with lifeline, Notice(worker.pid) as death, Canary(self.command) as canary:
-                    while worker.poll() is None and not noted:
-                        death.wait(LOOK_AGAIN)
-                        canary.renew()
-                    if noted:
-                        _ask(worker, lifeline, canary, noted)
-                        return self._end(worker)
-                    _sweep(worker.pid)
-                    words = _last_words(lifeline)
-                if words in CODES:
-                    return CODES[words]
-                self.deaths = 1 if BLOCKING.now() - began > STEADY else self.deaths + 1
-                if not self._rest(_fate(worker.returncode), self.deaths - 1, noted):
-                    return 0
+                code = self._have_one(noted)
+                if code is not None:
+                    return code
 
-    def _start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        ours, theirs = socket.socketpair()
-        with theirs, contextlib.ExitStack() as undo:
-            undo.callback(ours.close)
-            # A session of its own: Ctrl-C on a terminal is for the supervisor, who then asks the worker.
-            worker = subprocess.Popen(self.command, stdin=theirs.fileno(), start_new_session=True)
-            undo.pop_all()
-            return worker, ours
+    def _have_one(self, noted: Sequence[int]) -> int | None:
+        """Have a worker from its start to its end; return the exit code if there is to be none after it."""
+        began = BLOCKING.now()
+        try:
+            ward = Ward(self.command, self.hang)
+        except OSError as error:  # no memory, no more processes: that passes
+            self.deaths += 1
+            return self._rest(f"cannot be started ({in_one_line(error)})", self.deaths, noted)
+        with ward:
+            ward.go()
+            with Canary(self.command) as canary:
+                why = self._watch(ward, canary, noted)
+                if noted:
+                    ward.ask_to_end(canary, noted)
+                    return self._end(ward)
+            ward.sweep()
+            words = ward.last_words()
+        if why is None and words in CODES:
+            return CODES[words]
+        self.deaths = 1 if BLOCKING.now() - began > STEADY else self.deaths + 1
+        return self._rest(why or ward.fate, self.deaths - 1, noted)
 
-    def _rest(self, what: str, step: int, noted: Sequence[int]) -> bool:
-        """Say *what* the worker has come to, and wait; return False when somebody asks for the end meanwhile."""
+    def _watch(self, ward: Ward, canary: Canary, noted: Sequence[int]) -> str | None:
+        """Return when the worker is gone, or somebody asks for the end; say why, where it was we who ended it."""
+        why, doctor = None, Doctor(ward.pid, ward.page)
+        with Notice(ward.pid) as death:
+            while not noted:
+                death.wait(doctor.nap())
+                canary.renew()
+                if not ward.is_alive:
+                    break
+                why = why or _end_if_it_must(ward, doctor, canary)
+        return why
+
+    def _rest(self, what: str, step: int, noted: Sequence[int]) -> int | None:
+        """Say *what* the worker has come to, and wait; return 0 when somebody asks for the end meanwhile."""
         pause = RESTART.pause(step, 0.0) if step else 0.0
         self.say(f"the worker {what}; it is started again {f'in {pause:g} s' if step else 'at once'}")
         end = BLOCKING.now() + pause
         while BLOCKING.now() < end and not noted:
             BLOCKING.world.sleep(LOOK_AGAIN)
-        return not noted
+        return 0 if noted else None
 
-    def _end(self, worker: subprocess.Popen[bytes]) -> int:
-        try:
-            worker.wait(GRACE)
-        except subprocess.TimeoutExpired:
+    def _end(self, ward: Ward) -> int:
+        if not ward.ends():
             self.say(f"the worker did not end within {GRACE:g} s and is killed; what it had begun is in its state")
-            worker.kill()
-            worker.wait()
-        _sweep(worker.pid)
+        ward.sweep()
         return 0
+
+
+def wait_for_word() -> None:
+    """Wait until the supervisor of this worker lets it begin; end when there is none any more."""
+    with socket.socket(fileno=os.dup(LIFELINE)) as lifeline:
+        word, descriptors, _, _ = socket.recv_fds(lifeline, 1, 1)
+    for descriptor in descriptors:
+        page = opened(descriptor)
+        if page is not None:
+            PULSE.show_on(page)
+    if word != GO:
+        sys.exit(1)
 
 
 def follow() -> None:
     """End this process, as SIGTERM does and if need be at once, when its supervisor is gone."""
+    if DUMP is not None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # standard error may be closed
+            faulthandler.register(DUMP, all_threads=True)
     lifeline = socket.socket(fileno=os.dup(LIFELINE))  # not sys.stdin, whose lock must be free when all ends
     _lifelines.append(lifeline)
 
     def wait() -> None:
         with contextlib.suppress(OSError):
-            while lifeline.recv(1, socket.MSG_PEEK):
+            while _has_news(lifeline) and lifeline.recv(1, socket.MSG_PEEK):
                 _told.append(BLOCKING.now())  # before it is taken away: who looks in between finds one or the other
                 lifeline.recv(1)
         _told.append(BLOCKING.now())
@@ -138,23 +161,29 @@ def tell(words: bytes) -> None:
         os.write(LIFELINE, words)
 
 
-def _ask(worker: subprocess.Popen[bytes], lifeline: socket.socket, canary: Canary, noted: Collection[int]) -> None:
-    """Ask *worker* for its end, by no second signal if everybody was sent one: it might break off what is begun."""
-    with contextlib.suppress(OSError):  # it is gone already
-        lifeline.send(END)
-    if not canary.has_died_of(noted):
-        worker.terminate()
+def _end_if_it_must(ward: Ward, doctor: Doctor, canary: Canary) -> str | None:
+    """End a worker that hangs, at once, or that wishes it, in good order; return why."""
+    why = doctor.look()
+    if why is not None:
+        doctor.ask_where_it_stands()
+        ward.kill()
+        return why
+    wish = "" if ward.page is None else ward.page.wish
+    if not wish:
+        return None
+    ward.ask_to_end(canary, ())
+    ward.ends()
+    return f"wants to be replaced: {wish}"
 
 
-def _fate(code: int) -> str:
-    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-
-
-def _last_words(lifeline: socket.socket) -> bytes:
-    lifeline.setblocking(False)
-    with contextlib.suppress(OSError):
-        return lifeline.recv(64)
-    return b""
+def _has_news(lifeline: socket.socket) -> bool:
+    """Return when there is something to read; meanwhile, show again and again that this thread has its turn."""
+    poll = select.poll()  # select itself knows no descriptors beyond 1,023
+    poll.register(lifeline, select.POLLIN)
+    while True:
+        pause = PULSE.beat()
+        if poll.poll(None if pause is None else pause * 1_000):
+            return True
 
 
 def _has_word(lifeline: socket.socket) -> bool:
@@ -163,20 +192,3 @@ def _has_word(lifeline: socket.socket) -> bool:
     except OSError:  # there is nothing to read
         return False
     return True  # which the end is, too
-
-
-def _sweep(leader: int) -> None:
-    """Let nothing of a worker that is gone live on: neither its group nor what its session holds."""
-    for number in _session(leader):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(number, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-
-
-def _session(leader: int) -> Iterator[int]:
-    """Return the processes of the session that *leader* began, where the kernel tells: groups of their own included."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            if int((entry / "stat").read_bytes().rpartition(b")")[2].split()[3]) == leader:
-                yield int(entry.name)

@@ -22,6 +22,7 @@ from unbreakable.loops.ladder import Ladder
 from unbreakable.loops.ledger import Book, Fate
 from unbreakable.loops.path import START, Path
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
+from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.schedule import EARLY, Tick
 from unbreakable.loops.slate import Slate
 from unbreakable.loops.strays import FULL, Strays
@@ -69,6 +70,7 @@ class Work:
         self._substitute = None if on_survival is None else self._new_substitute(on_survival, isolation)
         self._current: Iteration | None = None
         self.ended_at: float | None = None  #: when the latest iteration has ended
+        self.lane: Lane | None = None  #: where a supervisor sees what is in progress
         self._left, self._was_full = 0, False
 
     @property
@@ -125,6 +127,8 @@ class Work:
             now = runtime.now()
             fate, why = self._succeeded(iteration, now, degraded=substitute is not None)
         finally:
+            if iteration.promise is not None and self.lane is not None:
+                self.lane.keep(iteration.promise)
             self._current, self.ended_at = None, runtime.now()
         if substitute is not None:
             self.ladder.substituted()
@@ -142,6 +146,9 @@ class Work:
             await path.ready(runtime)
             iteration.counts_from = runtime.now()
         iteration.until = iteration.counts_from + path.bound
+        if self.lane is not None:
+            bound = PULSE.seconds(path.bound, is_users=self.node.settings.deadline is not None)
+            iteration.promise = self.lane.promise(bound, self.node.name)
         if cut.at < math.inf:
             await self._run_until(cut, path, runtime)
         elif runtime.preemptive:
@@ -184,6 +191,7 @@ class Work:
         self._left, self._was_full = left, self.is_full
         if self._was_full and not was_full:
             logging.getLogger("unbreakable").error("loop %s is stuck: %s", self.node.name, FULL)
+            PULSE.wish(f"loop {self.node.name} is stuck: {FULL}")
             self._tell(LoopStuck, now, reason=FULL)
 
     def _tell(self, event: type[Event], now: float, **fields: Any) -> None:

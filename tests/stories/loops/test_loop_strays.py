@@ -11,6 +11,8 @@ import pytest
 
 from unbreakable.loops import LoopState
 from unbreakable.loops.events import IterationGivenUp, IterationLeftBehind, LoopStuck
+from unbreakable.loops.page import new_page
+from unbreakable.loops.pulse import PULSE
 from unbreakable.loops.strays import LAST, MOST
 from unbreakable.runtime import ASYNCIO
 
@@ -138,8 +140,9 @@ def test_threads_that_are_blocked_for_good_are_bounded_and_told_loudly(play, cap
         loop = stage.engine.create_loop(
             work, name="work", interval=1.0, deadline=0.5, effects="once", isolation="thread"
         )
-        heard = []
+        heard, page = [], new_page(0.0)[0]
         loop.node.on(LoopStuck, heard.append)
+        PULSE.show_on(page)
         loop.start()
         await stage.sleep(300.0)
         early = len(begun)
@@ -148,15 +151,20 @@ def test_threads_that_are_blocked_for_good_are_bounded_and_told_loudly(play, cap
         await stage.sleep(100.0)
         after = loop.get_status()
         await stage.stop(loop)
-        return early, most, during, after, heard
+        return early, most, during, after, heard, page
 
-    early, most, during, after, heard = play(story)
+    try:
+        early, most, during, after, heard, page = play(story)
+    finally:
+        PULSE.forget()
 
     assert MOST < early < 30
     assert (LAST, LAST, 0) == (most, during.left_behind, during.given_up)
     assert "64 iterations that were cut hold a thread each" in during.last_error
     assert 1 == len(heard) == sum("loop work is stuck" in line for line in caplog.messages)
     assert (0, 0, False) == (after.left_behind, after.consecutive_errors, after.surviving)
+    assert page.wish.startswith("loop work is stuck: 64 iterations")
+    assert (0, {}) == (page.loops, page.due())
 
 
 @awaited

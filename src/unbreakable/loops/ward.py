@@ -1,0 +1,113 @@
+"""A worker process in the care of its supervisor: started, told to go, asked to end, swept up.
+
+The supervisor holds the other end of the worker's standard input, the lifeline.  The first word on it is to go, and
+brings the page for signs of life; a worker that has not heard it has done nothing yet but load the library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+from unbreakable.loops.canary import Canary
+from unbreakable.loops.page import new_page
+
+GO = b"g"  # the first word to a worker
+END = b"e"  # the word to a worker that is to end
+GRACE = 4.0  # seconds that a worker has to end in good order; then it is killed
+
+
+class Ward:
+    """Start *command* as a worker, which waits for the word to go; raise OSError if it cannot be started."""
+
+    def __init__(self, command: Sequence[str], hang: float) -> None:
+        self.page, self._handed = new_page(hang)
+        self._lifeline, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(self._close)
+            # A session of its own: Ctrl-C on a terminal is for the supervisor, who then asks the worker.
+            self._process = subprocess.Popen(command, stdin=theirs.fileno(), start_new_session=True)
+            undo.pop_all()
+        self.pid = self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of it: one that lives ends by that."""
+        self._close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    @property
+    def fate(self) -> str:
+        """How it has ended."""
+        code = self._process.returncode
+        return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+
+    def go(self) -> None:
+        """Let it begin."""
+        with contextlib.suppress(OSError):  # it is gone already
+            socket.send_fds(self._lifeline, [GO], self._handed)
+        self._hand_nothing()
+
+    def ask_to_end(self, canary: Canary, noted: Collection[int]) -> None:
+        """Ask it for its end, by no second signal if everybody was sent one: it might break off what is begun."""
+        with contextlib.suppress(OSError):  # it is gone already
+            self._lifeline.send(END)
+        if not canary.has_died_of(noted):
+            self._process.terminate()
+
+    def ends(self) -> bool:
+        """Return whether it ends in good order; if not, it is killed."""
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
+            return False
+        return True
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._process.kill()
+
+    def last_words(self) -> bytes:
+        """Return what it has said before it was gone."""
+        self._lifeline.setblocking(False)
+        with contextlib.suppress(OSError):
+            return self._lifeline.recv(64)
+        return b""
+
+    def sweep(self) -> None:
+        """Let nothing of it live on, now that it is gone: neither its group nor what its session holds."""
+        for number in _session(self.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(number, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _hand_nothing(self) -> None:
+        while self._handed:
+            os.close(self._handed.pop())
+
+    def _close(self) -> None:
+        self._hand_nothing()
+        self._lifeline.close()
+
+
+def _session(leader: int) -> Iterator[int]:
+    """Return the processes of the session that *leader* began, where the kernel tells: groups of their own included."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if int((entry / "stat").read_bytes().rpartition(b")")[2].split()[3]) == leader:
+                yield int(entry.name)
