@@ -80,6 +80,10 @@ class Hand:
                 self.let_go()
             del job  # an exception's traceback holds this frame: do not hold the exception in turn
 
+    def begin(self, work: Callable[[], Any]) -> None:
+        """Do *work*, for which nobody waits, before whatever is asked for later."""
+        self._give(Job(work, BLOCKING.waiter()))
+
     def let_go(self) -> None:
         """Let the thread end after the job in progress, from any thread; nobody waits for that job any longer."""
         self.is_let_go = True

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any, ClassVar
 
-from unbreakable.errors import WorkerLost
+from unbreakable.errors import BulkheadFull, WorkerLost
 from unbreakable.loops.errand import Answer, Request
 from unbreakable.loops.group import ProcessGroup
 from unbreakable.loops.hand import Hand
@@ -43,6 +43,8 @@ class ProcessWorker:
         self._process: ProcessGroup | None = None
         self._asked = 0  # the number of the latest message; its answer bears the same
         self._connection: socket.socket | None = None
+        self._trouble: WorkerLost | None = None
+        self.has_loaded = False  #: whether the process has found its operation
         self._is_ready = False
         self._is_cut = False
 
@@ -56,7 +58,7 @@ class ProcessWorker:
     @property
     def is_fit(self) -> bool:
         """Whether another attempt can be given to it."""
-        return not self._hand.is_let_go and (self._process is None or self._process.is_there)
+        return not self._hand.is_let_go and self._trouble is None and (self._process is None or self._process.is_there)
 
     @property
     def is_alive(self) -> bool:
@@ -68,13 +70,18 @@ class ProcessWorker:
         """Whether an attempt was in progress when it was let go of."""
         return self._hand.left_undone
 
+    def begin(self) -> None:
+        """Start the process and let it find the operation, while nobody waits; ``ready`` tells how that went."""
+        with contextlib.suppress(BulkheadFull):
+            self._hand.begin(self._start_once)
+
     async def ready(self, runtime: Runtime, seconds: float) -> int:
         """Start the process and let it find the operation; raise WorkerLost if that fails or takes too long."""
         if self._is_ready:
             return 0
         refuse_while_loading()
         try:
-            await self._hand.do(runtime, self._start, seconds)
+            await self._hand.do(runtime, self._start_once, seconds)
         except BaseException as error:
             stopped = self._is_cut  # whether we wait for it no longer or its end is noticed first
             why = "was stopped before it was ready" if stopped else f"was not ready within {seconds:.3g} s"
@@ -124,6 +131,12 @@ class ProcessWorker:
 
     # ── in our thread ────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _start_once(self) -> None:
+        if self._process is None:
+            self._start()
+        elif self._trouble is not None:
+            raise self._trouble
+
     def _start(self) -> None:
         let_main_be_found()
         try:
@@ -138,9 +151,14 @@ class ProcessWorker:
         _alive.add(self)
         if self._is_cut:
             self._kill()  # meanwhile
-        trouble = self._exchange(pack(self._program))
-        if trouble:
-            raise WorkerLost(f"worker process {self.pid} cannot load the operation: {trouble.decode()}")
+        try:
+            trouble = self._exchange(pack(self._program))
+            if trouble:
+                raise WorkerLost(f"worker process {self.pid} cannot load the operation: {trouble.decode()}")
+        except WorkerLost as error:
+            self._trouble = error
+            raise
+        self.has_loaded = True
 
     def _ask(self, request: Request) -> tuple[dict[Any, Any] | None, Exception | None, Answer]:
         answer: Answer = unpack(self._exchange(request.pickled()))

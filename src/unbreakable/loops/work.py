@@ -18,7 +18,7 @@ from unbreakable.loops.events import IterationGivenUp, IterationLeftBehind, Loop
 from unbreakable.loops.healer import Healer
 from unbreakable.loops.isolation import hire_for
 from unbreakable.loops.iteration import Iteration
-from unbreakable.loops.ladder import Ladder
+from unbreakable.loops.ladder import GOOD, Ladder
 from unbreakable.loops.ledger import Book, Fate
 from unbreakable.loops.path import START, Path
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
@@ -136,6 +136,8 @@ class Work:
             self.healer.failed(iteration, now)
         else:
             self.healer.succeeded(iteration, now)
+            if self._hire is not None and self.ladder.good == GOOD:
+                self._hire.prepare(self.node.name)
         return fate, why
 
     async def _run_on(self, path: Path, iteration: Iteration, runtime: Runtime, cut: Cut) -> None:
@@ -253,6 +255,9 @@ class Work:
         """Let all workers end."""
         for path in self._every_path():
             path.close()
+        if self._hire is not None and (spare := self._hire.take()) is not None:
+            spare.close()
+            self._strays.dismissed(spare)
 
     async def see_off(self, runtime: Runtime) -> None:
         """Wait for the workers that can end, at most END seconds."""
@@ -267,3 +272,5 @@ class Work:
             strays.clear()
         for path in self._every_path():
             path.forget()
+        if self._hire is not None:
+            self._hire.forget()

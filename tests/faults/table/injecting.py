@@ -30,7 +30,7 @@ from tests.faults.table import faulty
 engine = faulty.engine({fault!r}, {level!r}, {folder!r})
 """
 PATIENCE = 20.0  # seconds for what is to happen at all
-WARM = 8  # iterations before something is done from outside
+WARM = 100  # iterations before something is done from outside
 
 
 class Injection(NamedTuple):
