@@ -130,7 +130,11 @@ class Work:
             if iteration.promise is not None and self.lane is not None:
                 self.lane.keep(iteration.promise)
             self._current, self.ended_at = None, runtime.now()
-        if substitute is not None:
+        self._conclude(iteration, fate, now, substituted=substitute is not None)
+        return fate, why
+
+    def _conclude(self, iteration: Iteration, fate: Fate, now: float, *, substituted: bool) -> None:
+        if substituted:
             self.ladder.substituted()
         elif fate is Fate.FAILED:
             self.healer.failed(iteration, now)
@@ -138,7 +142,6 @@ class Work:
             self.healer.succeeded(iteration, now)
             if self._hire is not None and self.ladder.good == GOOD:
                 self._hire.prepare(self.node.name)
-        return fate, why
 
     async def _run_on(self, path: Path, iteration: Iteration, runtime: Runtime, cut: Cut) -> None:
         if self._left or self._substitute is not None or path.strays.has_any:
