@@ -141,12 +141,16 @@ class Calendar:
         """Let *who* be woken when the time of day is set, or look for itself."""
         self.look_again = BLOCKING.world.watch_clock(who)
 
-    def look(self, now: float) -> None:
-        """Notice, whenever somebody looks at the ticks *now*, that the time of day was set back."""
+    def look(self, now: float, number: int) -> bool:
+        """Notice, whenever somebody looks at the ticks *now*, that the time of day was set back.
+
+        Return whether tick *number* may be due, which nobody can say beforehand of a clock that may be set.
+        """
         wall = now + self.ahead()
         if wall < self.latest - SET_BACK:
             self._set_back(wall)
         self.latest = max(self.latest, wall)
+        return True
 
     def before(self, moment: float) -> int:
         """Return how many ticks lie before *moment*: the number of the first one that does not."""

@@ -268,9 +268,9 @@ class Control:
 
     def _look(self, now: float) -> None:
         """Decide about the ticks that have come due since somebody has last looked."""
-        self.schedule.look(now)
+        may_be_due = self.schedule.look(now, self.seen)
         paused, self.was_paused = self.was_paused, self.paused
-        if self.schedule.is_endless_run:
+        if not may_be_due:
             return
         if paused or (self.paused and not self.works):
             self._pass_over(self.schedule.before(now), Fate.PAUSED, "the loop was paused")

@@ -72,8 +72,9 @@ class Schedule:
     def watch(self, who: Any) -> None:
         """Let *who* be woken when the time of day is set, which is nothing to a grid."""
 
-    def look(self, now: float) -> None:
-        """Take notice that somebody looks at the ticks *now*; a grid is what it was."""
+    def look(self, now: float, number: int) -> bool:
+        """Return whether tick *number* may be due *now*, for somebody who has not looked for a while."""
+        return not self.is_endless_run and now >= self.origin + number * self.interval - 2 * EARLY
 
     def moment(self, number: int) -> float:
         """Return when tick *number* is."""
