@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from unbreakable.fractal.aftermath import Aftermath, Fault
-from unbreakable.fractal.pile import taken
+from unbreakable.fractal.pile import taken_from
 from unbreakable.fractal.target import Detour, Repeat, Target
 from unbreakable.stats import Lags, Quantile, Traffic
 from unbreakable.stats.stretches import Course
@@ -83,12 +83,12 @@ def drain(target: Target) -> Batch:
         ok=in_order(quick, [(detour.after, detour.attempt) for detour in detours if not detour.beside]),
         quick=len(quick) + first,
         folded=folded,
-        faults=[Fault(*each) for each in taken(target.faults)],
-        cut=taken(target.ages),
-        beside=taken(target.beside),
-        beside_cut=taken(target.beside_cut),
-        sent=taken(target.sent),
-        repeats=taken(target.repeats),
+        faults=[Fault(*each) for each in taken_from(target, "faults")],
+        cut=taken_from(target, "ages"),
+        beside=taken_from(target, "beside"),
+        beside_cut=taken_from(target, "beside_cut"),
+        sent=taken_from(target, "sent"),
+        repeats=taken_from(target, "repeats"),
         calls=in_order(quick, [(detour.after, detour.call) for detour in detours]),
         failed_calls=new,
         limited=limited,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -30,7 +29,7 @@ from unbreakable.fractal.cases import (
     reason,
     until_final,
 )
-from unbreakable.fractal.pile import taken
+from unbreakable.fractal.pile import Pile, taken
 from unbreakable.fractal.remedies import GIVE_UP, WAIT, Remedy
 from unbreakable.runtime import new_lock
 
@@ -82,9 +81,10 @@ class Experience:
     from what is known of it, and the best draw is tried.
     """
 
+    _fresh = Pile[tuple[str, str, float, bool, float]]()  # verdicts that are not yet
+
     def __init__(self) -> None:
         self._taken_in: dict[str, Case] = {}  # the one used last at the end
-        self._fresh: deque[tuple[str, str, float, bool, float]] = deque()  # verdicts that are not yet
         self._owed: dict[str, Owed] = {}  # verdicts that only the next failure can give
         self._lasting: dict[str, bool] = {}  # whether nothing has succeeded between the latest two failures
         self._scores = 0
@@ -136,7 +136,7 @@ class Experience:
 
     @property
     def _cases(self) -> dict[str, Case]:
-        if self._fresh:
+        if vars(self).get("_fresh"):
             self._catch_up()
         return self._taken_in
 

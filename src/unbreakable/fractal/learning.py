@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from unbreakable.events import DriftDetected, PlanPublished
 from unbreakable.fractal.forecast import Forecast
+from unbreakable.fractal.pile import taken_from
 from unbreakable.fractal.ports import Chooser, Memory
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.target import AGE_AT, AGE_EACH, COLD, FOLD, MOST_PILED, STRAIN, Target
@@ -156,8 +157,8 @@ def totals_of(target: Target) -> Counter[str]:
 def share(target: Target) -> None:
     """Take in what others learned about the same target since last time."""
     did(target, "learn.store.share")
-    while target.news:
-        absorb(target, target.news.popleft())
+    for record in taken_from(target, "news"):
+        absorb(target, record)
 
 
 def recall(node: Any, target: Target, runtime: Runtime) -> None:

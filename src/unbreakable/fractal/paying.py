@@ -33,7 +33,7 @@ class Paying:
         self.has_own = "budget" in self.settings.pinned
         self.payer: Paying = self if parent is None or self.has_own else parent.payer
         self.earned = 0  #: successes that count for its parent's purse while it has left
-        budget = self.settings.cold().budget
+        budget = self.targets.main.cold.budget
         self.purse = None if budget is None else Budget(budget, self.drivers[0].now())
         self.purse_for_copies = None if budget is None else Budget(small(budget), self.drivers[0].now())
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.forecast import Forecast
-from unbreakable.fractal.pile import taken
+from unbreakable.fractal.pile import Pile, taken, taken_from
 from unbreakable.fractal.signature import is_named
 from unbreakable.fractal.turning_away import is_all
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.peace import KEEP_PEACE, Peace
+from unbreakable.policies.plan import OFF
 from unbreakable.policies.rests import Rests
 from unbreakable.runtime import Gate, Latch, new_lock
 from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
@@ -66,14 +67,20 @@ class Target:
     #: how calls come in and go out on the quick path (see there), by colour; None until one is made under this plan
     on_loops: Any
     in_threads: Any
+    turned_away = Pile[None]()  #: calls that an open circuit refused by arithmetic alone
+    faults = Pile[tuple[int, float, float, float, int]](MOST_PILED)  #: what a Fault is made of
+    ages = Pile[float](MOST_PILED)  #: seconds after which attempts were given up
+    beside, beside_cut, sent = (Pile[float](MOST_PILED) for _ in range(3))  #: of copies
+    repeats, news = Pile[Repeat](MOST_PILED), Pile[dict[str, Any]](256)
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
     aftermath: Any = None  #: what came after failures, once somebody learns from that
     aged_at: float | None = None  #: when what is old lost weight last
     courses: Any = None  #: how slow answers followed one another, once somebody learns from that
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
     answered = answered_later = 0  #: first attempts, and others, that were answered by a no
-    answered_calls = 0  #: calls that ended so
-    in_vain = 0  #: first attempts that failed in a way that calls are not repeated for any more
+    answered_calls = in_vain = (
+        0  #: calls that ended so; first attempts that failed in a way that is not repeated any more
+    )
     lost = 0  #: calls that failed, and not for being refused, nor by an answer such as a no
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
     lag = lead = 0.0  #: seconds that copies take to be under way; by which they are begun sooner
@@ -89,15 +96,9 @@ class Target:
         self.twins: dict[Sort, Target] = {}
         self.ring: deque[float] = deque()  #: seconds of calls that succeeded by arithmetic alone
         self.detours: deque[Detour] = deque()  #: of those by the script
-        self.turned_away: deque[None] = deque()  #: calls that an open circuit refused by arithmetic alone
-        self.faults: deque[tuple[int, float, float, float, int]] = deque(maxlen=MOST_PILED)  #: what a Fault is made of
-        self.ages: deque[float] = deque(maxlen=MOST_PILED)  #: seconds after which attempts were given up
-        self.beside, self.beside_cut, self.sent = (deque[float](maxlen=MOST_PILED) for _ in range(3))  #: of copies
-        self.repeats: deque[Repeat] = deque(maxlen=MOST_PILED)
         self.in_haste = NOTHING  #: seconds of successes that nobody came to learn from before there were too many
         self.fold_at, self.strained_at, self.folded = COLD, STRAIN, 0
         self.lock, self.learning = new_lock(), Latch()
-        self.news: deque[dict[str, Any]] = deque(maxlen=256)
         self.ear: object = None  #: keeps alive what the memory calls
         self.traffic, self.drift, self.counts = Traffic(), Drift(), Counts()
         self.success_rate, self.forecast = Decayed(HALF_LIFE), Forecast(success_rate=None, p50=None, p99=None)
@@ -149,7 +150,7 @@ class Target:
         """Return the settings of the circuit, which all sorts share: those that rest on the most observations."""
         known = [self.plan, *(each.plan for each in tuple(self.circle) if each is not self)]
         best = max(known, key=lambda plan: (plan.breaker is not None, plan.observations))
-        return best.breaker or CircuitBreaker()
+        return best.breaker or OFF
 
     def attempt_under(self, plan: Plan) -> Inner:
         """Return what makes one attempt under *plan*."""
@@ -244,7 +245,8 @@ class Target:
     @property
     def piled(self) -> int:
         """Return how many attempts wait to be learned from."""
-        return len(self.ring) + len(self.detours) + len(self.faults) + len(self.ages)
+        begun = vars(self)
+        return len(self.ring) + len(self.detours) + len(begun.get("faults", ())) + len(begun.get("ages", ()))
 
     def is_behind(self) -> bool:
         """Return whether it is time to learn from what has piled up."""
@@ -358,7 +360,7 @@ class Target:
     def count_turned_away(self) -> None:
         """Count calls that were refused by arithmetic alone."""
         with self.lock:
-            self.counts.update(failed=len(taken(self.turned_away)))
+            self.counts.update(failed=len(taken_from(self, "turned_away")))
 
     def tally(self) -> Counts:
         """Return how calls ended; those that ended at this very moment may be missing."""
@@ -395,6 +397,6 @@ def shades_of(cold: Plan) -> Shades | None:
 def _circuit(cold: Plan) -> Circuit:
     if cold.breaker is not None:
         return Circuit(cold.breaker)
-    circuit = Circuit(CircuitBreaker(), off=True)
+    circuit = Circuit(OFF, off=True)
     circuit.disable()
     return circuit

@@ -42,7 +42,7 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
     That returns the CircuitOpen to be raised, or what is wrong with the arguments, if they were looked at and refused,
     or None.
     """
-    circuit, gate, validate, turned_away = target.circuit, target.gate, node.validate, target.turned_away
+    circuit, gate, validate = target.circuit, target.gate, node.validate
     if not target.turns_away:
         return nowhere
     breaker = target.plan.breaker
@@ -60,6 +60,7 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
         rest = circuit.until - clock()
         if rest <= 0.0 or (rest < patience and len(circuit.line) < most_waiting):
             return None
+        turned_away = target.turned_away
         turned_away.append(None)  # atomic with and without a GIL, as the ring of successes
         if len(turned_away) >= MOST_PILED:
             target.count_turned_away()

@@ -11,6 +11,7 @@ from unbreakable.events import Event
 from unbreakable.loops.checkpoint import MOST_RECENT, Checkpoint, ranges
 from unbreakable.loops.control import Control
 from unbreakable.loops.events import LoopTakenUp, StateKeptAgain, StateNotKept
+from unbreakable.loops.ledger import Fate
 from unbreakable.loops.shelf import Shelf, statement
 from unbreakable.loops.timing import ahead
 from unbreakable.loops.work import Work
@@ -200,7 +201,7 @@ def checkpoint_of(control: Control, work: Work, state: int, *, is_over: bool = F
             paused=control.paused,
             is_over=is_over,
             iteration=work.tally.begun,
-            counts={fate.value: count for fate, count in book.counts.items()},
+            counts={fate.value: book.counts.get(fate, 0) for fate in Fate},
             recent=[stretch.to_list() for stretch in list(book.recent)[-MOST_RECENT:]],
             state=state,
         )

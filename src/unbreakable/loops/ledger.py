@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -87,20 +86,21 @@ class Book:
     __slots__ = ("counts", "recent")
 
     def __init__(self) -> None:
-        self.counts = dict.fromkeys(Fate, 0)
-        self.recent: deque[Stretch] = deque(maxlen=MOST)
+        self.counts: dict[Fate, int] = {}
+        self.recent: list[Stretch] = []
 
     def note(self, epoch: str, first: int, past: int, fate: Fate, reason: str = "") -> None:
         """Take in that ticks *first* up to, and without, *past* ended in *fate*; nothing if there are none."""
         if past <= first:
             return
-        self.counts[fate] += past - first
+        self.counts[fate] = self.counts.get(fate, 0) + past - first
         if self.recent:
             latest = self.recent[-1]
             if latest.last == first - 1 and latest.fate is fate and (latest.reason, latest.epoch) == (reason, epoch):
                 latest.last = past - 1
                 return
         self.recent.append(Stretch(epoch, first, past - 1, fate, reason))
+        del self.recent[:-MOST]
 
     def restore(self, counts: dict[Fate, int], stretches: Iterable[Stretch]) -> None:
         """Begin with what another process has counted, and remembers."""

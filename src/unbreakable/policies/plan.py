@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unbreakable.policies.throttle import Throttle
 
 COLD_DEADLINE = 30.0
+OFF = CircuitBreaker()  # its circuit is disabled, but can be forced open by hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,7 @@ class Plan:
 
     def around_an_attempt(self, attempt: Inner) -> Inner:
         """Wrap *attempt* in the policies that see every single one: breaker, patience, hedge, time limit."""
-        breaker = self.breaker or CircuitBreaker()  # off: its circuit is disabled, but can be forced open by hand
+        breaker = self.breaker or OFF
         hedge = () if self._copies is None else (self._copies,)
         patience = (Patience(self.timeout),) if self.timeout is not None and self.timeout.learned else ()
         return compose([breaker, *patience, *hedge, self.timeout or ONLY_THE_DEADLINE], attempt)
