@@ -1,10 +1,9 @@
 """How calls fared under two sets of settings, in figures with their intervals.
 
 The intervals are those of a paired block bootstrap (H. Künsch, 1989), made smooth (D. Rubin, 1981): blocks of calls
-that follow each other are given weights by chance, the same ones on both sides, in each replay as often.  So what both have
-in common, a bad hour and the luck of single attempts, takes no part in the difference.  Blocks that are drawn whole, as
-often as not, say of a few slow calls that there are too seldom more of them: the true p99 of 500 calls was beyond the
-interval in one of eight.
+that follow each other are given weights by chance, the same ones on both sides, in each replay as often.  So what both
+have in common, a bad hour and the luck of single attempts, takes no part in the difference.  Blocks that are drawn
+whole, as often as not, have too few slow calls beyond a high quantile: its interval ends too low.
 """
 
 from __future__ import annotations
