@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
+from unbreakable.fractal.equipment import circuit_of, flow_of, gate_of, shades_of
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.forecast import Forecast
 from unbreakable.fractal.pile import Pile, taken, taken_from
@@ -72,6 +73,8 @@ class Target:
     ages = Pile[float](MOST_PILED)  #: seconds after which attempts were given up
     beside, beside_cut, sent = (Pile[float](MOST_PILED) for _ in range(3))  #: of copies
     repeats, news = Pile[Repeat](MOST_PILED), Pile[dict[str, Any]](256)
+    whole: Inner | None = None  #: the script, once it was put together, and its innermost part, one more attempt
+    attempt: Inner
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
     aftermath: Any = None  #: what came after failures, once somebody learns from that
     aged_at: float | None = None  #: when what is old lost weight last
@@ -90,7 +93,7 @@ class Target:
         self, name: str, cold: Plan, layers: Callable[[Plan], tuple[list[Any], Inner]], like: Target | None = None
     ) -> None:
         self.name, self.layers, self.cold = name, layers, cold
-        self.circuit: Circuit = _circuit(cold) if like is None else like.circuit
+        self.circuit: Circuit = circuit_of(cold) if like is None else like.circuit
         self.flow: Flow | None = flow_of(cold) if like is None else like.flow
         self.gate: Gate | None = like.gate if like is not None else None if self.flow is None else self.flow.gate
         self.twins: dict[Sort, Target] = {}
@@ -133,18 +136,29 @@ class Target:
 
     def adopt(self, plan: Plan) -> None:
         """Put *plan* in force: calls that begin from now on follow it."""
-        around, _ = self.layers(plan)
-        if self.shades is not None:
-            around[-1:-1] = self.shades.at("call")
-        self.only_refuses = is_all(around, plan)
-        self.attempt = self.attempt_under(plan)
-        self.script = compose(around, self.first_answer)
+        self.only_refuses = is_all(self._around(plan), plan)
         with self.lock:
             if plan.concurrency is None and isinstance(plan.bulkhead, Bulkhead):
                 self.gate = gate_of(plan.bulkhead, self.gate)
             self._set_pace(plan)
-            self.limit, self.plan = plan.first_look(preemptive=False), plan
+            self.limit, self.plan, self.whole = plan.first_look(preemptive=False), plan, None
         self.circuit.adopt(self._breaker())
+
+    def _around(self, plan: Plan) -> list[Any]:
+        around, _ = self.layers(plan)
+        if self.shades is not None:
+            around[-1:-1] = self.shades.at("call")
+        return around
+
+    def script(self, ctx: Context) -> Awaitable[Any]:
+        """Play the script of the plan in force, which is put together when it is needed: most calls need none."""
+        return (self.whole or self._put_together())(ctx)
+
+    def _put_together(self) -> Inner:
+        with self.lock:
+            self.attempt = self.attempt_under(self.plan)
+            self.whole = whole = compose(self._around(self.plan), self.first_answer)
+        return whole
 
     def _breaker(self) -> CircuitBreaker:
         """Return the settings of the circuit, which all sorts share: those that rest on the most observations."""
@@ -369,34 +383,3 @@ class Target:
         counts.merge(self.counts)
         counts.update(ok=max(0, self.successes - counts.healed))
         return counts
-
-
-def gate_of(bulkhead: Bulkhead, gate: Gate | None) -> Gate:
-    """Return *gate* if it has as many places as *bulkhead* says, else a new one."""
-    return gate if gate is not None and gate.most == bulkhead.most else Gate(bulkhead.most)
-
-
-def flow_of(cold: Plan) -> Flow | None:
-    """Return what a limit or a throttle needs; None where there is neither."""
-    if cold.concurrency is None and cold.throttle is None:
-        return None
-    from unbreakable.fractal.flow import Flow
-
-    return Flow(cold)
-
-
-def shades_of(cold: Plan) -> Shades | None:
-    """Return what looks for the policies in the shadows; None where there are none."""
-    if not cold.shadows:
-        return None
-    from unbreakable.policies.shades import Shades
-
-    return Shades(cold.shadows)
-
-
-def _circuit(cold: Plan) -> Circuit:
-    if cold.breaker is not None:
-        return Circuit(cold.breaker)
-    circuit = Circuit(OFF, off=True)
-    circuit.disable()
-    return circuit
