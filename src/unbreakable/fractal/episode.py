@@ -40,6 +40,10 @@ class Episode:
         self.candidates = candidates
         return self.tries.get(failure.signature, NOT_YET)
 
+    def untold(self, failure: Failure) -> None:
+        """Forget that there was such a *failure*: it is told once more, and nothing was tried against it."""
+        self.failures[failure.signature] -= 1
+
     def tried(self, failure: Failure, remedy: Remedy | None, mended: Remedy | None) -> None:
         """Take in that *remedy* was chosen, and that *mended* went through: None is waiting.
 

@@ -132,6 +132,8 @@ class Healing:
         if now_later.attempt >= self.retry.attempts or pause >= ctx.left():
             return deny(ctx, failure, not_repeated(failure.kind))
         await ctx.runtime.sleep(pause)
+        if ctx.came_late is not None:
+            episode.untold(failure)  # its remedy was left to others, so nothing was in vain
         result = await self._repeat(inner, ctx, now_later, episode)
         return failure if result is now_later else result
 

@@ -99,3 +99,25 @@ def test_who_left_its_turn_begins_the_remedy_no_later_either(options):
     assert 0 < len(told) == sum("was not applied: its turn came" in each for each in told)
     assert not any("the caller's deadline came first" in each for each in told)
     assert ["healed"] * 5 == [end.status.value for end in later]
+
+
+def test_who_left_its_turn_has_not_found_the_remedy_in_vain():
+    """Nothing was tried; that a burst had no time for the remedy is no proof that repeats are of no use."""
+    search = protected(PermissionError("401"), hosts=["primary"])
+
+    @search.remedy(PermissionError)
+    async def move(failure):
+        await ASYNCIO.sleep(2.0)
+        return {"host": "backup"}
+
+    async def in_a_burst_then_one_by_one():
+        first = asyncio.ensure_future(search.outcome())
+        burst = asyncio.ensure_future(ten_a_second(search, 15))
+        await ASYNCIO.sleep(0.9)
+        first.cancel()  # it had the turn, and the next one has too little time left
+        await burst
+        return [await search.outcome() for _ in range(5)]
+
+    with virtual_time(seed=3):
+        later = asyncio.run(in_a_burst_then_one_by_one())
+    assert ["healed"] * 5 == [end.status.value for end in later]
