@@ -18,13 +18,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from unbreakable.loops.canary import Canary
 from unbreakable.loops.doctor import DUMP, Doctor
 from unbreakable.loops.notice import Notice
 from unbreakable.loops.page import opened
 from unbreakable.loops.pulse import PULSE
-from unbreakable.loops.ward import GO, GRACE, Ward
+from unbreakable.loops.ward import END, GO, GRACE, Ward
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
 from unbreakable.runtime import BLOCKING
@@ -33,8 +34,11 @@ from unbreakable.runtime.signals import noted_signals
 LIFELINE = 0  # the worker's standard input
 LOOK_AGAIN = 0.05  # seconds between two looks whether somebody asks for the end
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
+SPARE = 1.0  # seconds from the beginning of a worker to the moment at which the next one is made ready
 STEADY = 60.0  # seconds of life after which a death counts as the first one again: it costs no pause
 FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
+AHEAD = [f"unbreakable.{name}" for name in ("protected", "fractal.aftermath", "fractal.applying", "fractal.choosing",
+    "fractal.methods", "fractal.recounting", "fractal.taking", "fractal.verdicts", "fractal.wording")]  # fmt: skip
 CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
 
 _lifelines: list[socket.socket] = []  # a worker's one, under a number that no program knows and closes
@@ -50,30 +54,37 @@ class Supervisor:
     def __init__(self, command: Sequence[str], say: Callable[[str], None], hang: float = 0.0) -> None:
         self.command, self.say, self.hang = command, say, hang
         self.deaths = 0
+        self._beside = contextlib.ExitStack()
+        self._spare: Ward | None = None
+        self._spare_due = 0.0  # when to see to it that there is one
 
     def run(self) -> int:
         """Return 0 when the worker was finished or asked to end, 2 when starting it again would be in vain."""
         with noted_signals() as noted:
-            while True:
-                code = self._have_one(noted)
-                if code is not None:
-                    return code
+            try:
+                while True:
+                    code = self._have_one(noted)
+                    if code is not None:
+                        return code
+            finally:
+                self._beside.close()
+                self._dismiss_spare()
 
     def _have_one(self, noted: Sequence[int]) -> int | None:
         """Have a worker from its start to its end; return the exit code if there is to be none after it."""
         began = BLOCKING.now()
         try:
-            ward = Ward(self.command, self.hang)
+            ward = self._spare_or_new()
         except OSError as error:  # no memory, no more processes: that passes
             self.deaths += 1
             return self._rest(f"cannot be started ({in_one_line(error)})", self.deaths, noted)
         with ward:
             ward.go()
-            with Canary(self.command) as canary:
-                why = self._watch(ward, canary, noted)
-                if noted:
-                    ward.ask_to_end(canary, noted)
-                    return self._end(ward)
+            canary = self._new_canary()
+            why = self._watch(ward, canary, noted)
+            if noted:
+                ward.ask_to_end(canary, noted)
+                return self._end(ward)
             ward.sweep()
             words = ward.last_words()
         if why is None and words in CODES:
@@ -90,8 +101,38 @@ class Supervisor:
                 canary.renew()
                 if not ward.is_alive:
                     break
+                self._have_spare()
                 why = why or _end_if_it_must(ward, doctor, canary)
         return why
+
+    def _new_canary(self) -> Canary:
+        """Have a canary beside a worker that goes on; that of the one before is buried now that there is time."""
+        self._beside.close()
+        return self._beside.enter_context(Canary(self.command))
+
+    def _spare_or_new(self) -> Ward:
+        self._spare_due = BLOCKING.now() + SPARE
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.is_alive:
+            return spare
+        return Ward(self.command, self.hang)
+
+    def _have_spare(self) -> None:
+        """Have a worker stand by that has the library loaded, some time after the one that is at work began."""
+        if BLOCKING.now() < self._spare_due:
+            return
+        self._spare_due = BLOCKING.now() + SPARE
+        if self._spare is None or not self._spare.is_alive:
+            self._dismiss_spare()
+            with contextlib.suppress(OSError):  # no memory, no more processes: one can do without
+                self._spare = Ward(self.command, self.hang)
+
+    def _dismiss_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            with spare:
+                spare.kill()
+                spare.ends()
 
     def _rest(self, what: str, step: int, noted: Sequence[int]) -> int | None:
         """Say *what* the worker has come to, and wait; return 0 when somebody asks for the end meanwhile."""
@@ -110,15 +151,28 @@ class Supervisor:
 
 
 def wait_for_word() -> None:
-    """Wait until the supervisor of this worker lets it begin; end when there is none any more."""
+    """Wait until the supervisor of this worker lets it begin; end when there is none any more.
+
+    Who has to wait uses the time to load what the first failure needs.
+    """
     with socket.socket(fileno=os.dup(LIFELINE)) as lifeline:
-        word, descriptors, _, _ = socket.recv_fds(lifeline, 1, 1)
+        if not _has_word(lifeline):
+            for name in AHEAD:
+                import_module(name)
+        word, descriptors = _first_word(lifeline)
     for descriptor in descriptors:
         page = opened(descriptor)
         if page is not None:
             PULSE.show_on(page)
     if word != GO:
         sys.exit(1)
+
+
+def _first_word(lifeline: socket.socket) -> tuple[bytes, list[int]]:
+    with contextlib.suppress(KeyboardInterrupt):  # for everybody: the supervisor has heard it, too
+        word, descriptors, _, _ = socket.recv_fds(lifeline, 1, 1)
+        return word, descriptors
+    return END, []
 
 
 def follow() -> None:

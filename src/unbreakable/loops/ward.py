@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 from typing import Self
 
 from unbreakable.loops.canary import Canary
@@ -107,7 +106,8 @@ class Ward:
 
 def _session(leader: int) -> Iterator[int]:
     """Return the processes of the session that *leader* began, where the kernel tells: groups of their own included."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            if int((entry / "stat").read_bytes().rpartition(b")")[2].split()[3]) == leader:
-                yield int(entry.name)
+    with contextlib.suppress(OSError):
+        for number in map(int, filter(str.isdigit, os.listdir("/proc"))):  # noqa: PTH208 - a fifth of the time
+            with contextlib.suppress(OSError):
+                if os.getsid(number) == leader:
+                    yield number
