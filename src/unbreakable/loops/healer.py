@@ -28,7 +28,8 @@ class Healer:
 
     def succeeded(self, iteration: Iteration, now: float) -> None:
         """Draw the conclusions from a good iteration."""
-        self._count_remedies(iteration, good=True)
+        if self._is_mended or iteration.had_trouble:
+            self._count_remedies(iteration, good=True)
         trouble = self._slate.verified()
         if trouble is not None:
             self._tell(RungSkipped, now, rung=Rung.SAFE_STATE_RESET.value, reason=trouble)

@@ -46,13 +46,19 @@ class Iteration:
             ctx.title = Title(self.tick.id)
         self._ctx = ctx
         self.attempts = max(self.attempts, ctx.attempt)
-        self._asked_after = len(self._remedies())
+        if ctx.notebook is not None:
+            self._asked_after = len(self._remedies())
         return ctx
 
     def remedied(self) -> tuple[bool, bool]:
         """Return whether the operation was asked again, after a remedy or a wait, and whether a remedy came later."""
         done = self._remedies()
         return self._asked_after > 0, any(name != WAIT for name in done[self._asked_after :])
+
+    @property
+    def had_trouble(self) -> bool:
+        """Whether anything was in it but one good attempt."""
+        return self._ctx is None or self._ctx.notebook is not None
 
     @property
     def trouble(self) -> str | None:

@@ -100,7 +100,8 @@ class Ladder:
         """Note a good iteration; return the rung that this proves to have worked, if any."""
         self.failures = 0
         self.good += 1
-        self.stretch = max(1, self.stretch // 2)
+        if self.stretch > 1:
+            self.stretch //= 2
         if self.good < GOOD:
             return None
         proven, self.in_force = self.in_force, None

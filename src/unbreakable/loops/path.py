@@ -14,7 +14,7 @@ from unbreakable.loops.events import WorkerStarted
 from unbreakable.loops.isolation import Hire
 from unbreakable.loops.strays import Strays
 from unbreakable.loops.workers import Worker
-from unbreakable.policies import Context
+from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import time_is_up
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, TimeUp, run_blocking
 from unbreakable.runtime.apart import apart
@@ -49,12 +49,16 @@ class Path:
         self._door: AsyncProtected[[], Any] | None = None
         self._door_sync: SyncProtected[[], Any] | None = None
         self._is_cut = False
+        self._plan: Plan | None = None  #: the one that ``_bound`` is of
+        self._bound = math.inf
 
     @property
     def bound(self) -> float:
         """The seconds after which an iteration is over, or was left behind, unless it blocks who runs it."""
-        deadline = self.node.target.plan.deadline
-        return deadline + grace_after(deadline)
+        plan = self.node.target.plan
+        if plan is not self._plan:
+            self._plan, self._bound = plan, plan.deadline + grace_after(plan.deadline)
+        return self._bound
 
     # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 

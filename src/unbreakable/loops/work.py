@@ -162,7 +162,7 @@ class Work:
             path.run_sync()
 
     def _succeeded(self, iteration: Iteration, now: float, *, degraded: bool) -> tuple[Fate, str]:
-        healed, trouble = iteration.attempts > 1, iteration.trouble
+        healed, trouble = iteration.attempts > 1, iteration.trouble if iteration.had_trouble else None
         took = now - iteration.counts_from
         self.tally.succeeded(took, healed=healed, degraded=degraded, trouble=trouble)
         return Fate.DEGRADED if degraded else Fate.HEALED if healed else Fate.RUN, trouble or ""
