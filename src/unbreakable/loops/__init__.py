@@ -9,12 +9,21 @@ if typing.TYPE_CHECKING:  # loaded when first asked for, by __getattr__ below: a
     from unbreakable.loops.ledger import Fate, Ledger
     from unbreakable.loops.loop import QuantumLoop
     from unbreakable.loops.schedule import Tick
-    from unbreakable.loops.status import EngineStatus, Healing, LoopState, LoopStatus, Performance, Tries
+    from unbreakable.loops.status import (
+        EngineStatus,
+        Healing,
+        KnownFailure,
+        LoopState,
+        LoopStatus,
+        Performance,
+        Tries,
+    )
 
 __all__ = [
     "EngineStatus",
     "Fate",
     "Healing",
+    "KnownFailure",
     "Ledger",
     "LoopState",
     "LoopStatus",
@@ -31,6 +40,7 @@ __getattr__ = lazily.load(
         "EngineStatus": "unbreakable.loops.status",
         "Fate": "unbreakable.loops.ledger",
         "Healing": "unbreakable.loops.status",
+        "KnownFailure": "unbreakable.loops.status",
         "Ledger": "unbreakable.loops.ledger",
         "LoopState": "unbreakable.loops.status",
         "LoopStatus": "unbreakable.loops.status",

@@ -93,7 +93,7 @@ class QuantumLoopEngine(Closing):
 
         When this program itself is killed, such a process ends with it; what that has started may outlive both.
 
-        A loop that fails is healed rung by rung, by the table in ``unbreakable.loops.ladder``.  In *quantum_mode* it
+        A loop that fails is healed rung by rung, see ``unbreakable.loops.ladder``.  In *quantum_mode* it
         has three execution paths, each with its own learned settings and worker, and goes from one that fails to the
         next.  In survival mode *on_survival*, if given, takes turns with probes of the operation.
 

@@ -6,10 +6,11 @@ from unbreakable.events import Event
 
 
 class RungTried(Event):
-    """A rung of the healing ladder was tried after so many failures in a row."""
+    """A rung of the healing ladder was tried after so many failures in a row; *why* says whether it was its turn."""
 
     rung: str
     failures: int
+    why: str
 
 
 class RungSkipped(Event):

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
 from unbreakable.loops.events import LoopHealed, PathChanged, RungSkipped, RungTried, SurvivalEntered, SurvivalLeft
 from unbreakable.loops.iteration import Iteration
-from unbreakable.loops.ladder import GOOD, Ladder, Rung
+from unbreakable.loops.ladder import GOOD, Ladder
+from unbreakable.loops.lessons import Choice
 from unbreakable.loops.paths import Paths
+from unbreakable.loops.rungs import Rung
 from unbreakable.loops.slate import Slate
+
+TURN = "it was its turn"
 
 
 class Healer:
     """Do between two iterations what *ladder* decides, with *paths* and *slate*."""
 
-    __slots__ = ("_is_mended", "_node", "_paths", "_slate", "_survives_since", "ladder")
+    __slots__ = ("_is_mended", "_node", "_paths", "_slate", "_survives_since", "ladder", "latest")
 
     def __init__(self, node: FractalNode, ladder: Ladder, paths: Paths, slate: Slate) -> None:
         self.ladder = ladder
+        self.latest: str | None = None  #: rung that was tried, and why
         self._node = node
         self._paths = paths
         self._slate = slate
@@ -34,7 +40,7 @@ class Healer:
         if trouble is not None:
             self._tell(RungSkipped, now, rung=Rung.SAFE_STATE_RESET.value, reason=trouble)
         survived = self.ladder.surviving
-        proven = self.ladder.succeeded()
+        proven = self.ladder.succeeded(now)
         if self.ladder.good == GOOD:
             self._paths.settle()
         if proven is not None:
@@ -42,15 +48,29 @@ class Healer:
         if survived and not self.ladder.surviving:
             self._tell(SurvivalLeft, now, seconds=now - self._survives_since)
 
-    def failed(self, iteration: Iteration, now: float) -> None:
-        """Do what is to be done after a failed iteration."""
+    def failed(self, iteration: Iteration, now: float) -> str:
+        """Do what is to be done after a failed iteration; return what that was, in words."""
         self._count_remedies(iteration, good=False)
         if self._paths.fail_over():
             self._tell(PathChanged, now, path=self._paths.index + 1)
-        for rung in self.ladder.failed():
-            if self._has_tried(rung, now):
-                self.ladder.tried(rung)
-                self._tell(RungTried, now, rung=rung.value, failures=self.ladder.failures)
+        in_turn = [Choice(rung, TURN) for rung in self.ladder.failed(iteration.signature, now)]
+        done = [choice for choice in in_turn if self._has_been_tried(choice, now)]
+        if all(choice.rung is Rung.ADAPTIVE_BACKOFF for choice in done):
+            promising = (choice for choice in self.ladder.promising() if self._has_been_tried(choice, now))
+            done.extend(itertools.islice(promising, 1))
+        if not done:
+            return ""
+        words = "; ".join(f"{choice.rung.value}, for {choice.why}" for choice in done)
+        self.latest = f"after failure {self.ladder.failures} in a row: {words}"
+        return words
+
+    def _has_been_tried(self, choice: Choice, now: float) -> bool:
+        if not self._has_tried(choice.rung, now):
+            return False
+        self.ladder.tried(choice.rung, choice.rest)
+        failures = self.ladder.failures
+        self._tell(RungTried, now, rung=choice.rung.value, failures=failures, why=choice.why)
+        return True
 
     def _count_remedies(self, iteration: Iteration, *, good: bool) -> None:
         asked, unasked = iteration.remedied()

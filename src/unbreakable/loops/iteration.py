@@ -23,6 +23,7 @@ class Iteration:
         "counts_from",
         "number",
         "promise",
+        "signature",
         "state",
         "tick",
         "until",
@@ -36,6 +37,7 @@ class Iteration:
         self.began = self.counts_from = began  #: to have a worker for it takes time that is not its own
         self.until = math.inf  #: when it is over, or was left behind, unless it blocks who runs it
         self.promise: Promise | None = None  #: of that, to a supervisor
+        self.signature: str | None = None  #: of the error by which it has failed
         self._ctx: Context | None = None
         self._asked_after = 0
 

@@ -270,7 +270,7 @@ class QuantumLoop(Closing):
     def get_status(self) -> LoopStatus:
         """Return how the loop is doing at this moment."""
         now, tally, ended = BLOCKING.now(), self._work.tally, self._work.ended_at
-        iteration, stuck = self._work.in_progress, self._stuck(now)
+        ladder, iteration, stuck = self._work.ladder, self._work.in_progress, self._stuck(now)
         return LoopStatus(
             name=self.name,
             state=self.state,
@@ -283,8 +283,10 @@ class QuantumLoop(Closing):
             next_run=None if stuck else self._next_run(now),
             stuck=stuck,
             performance=tally.performance(now),
-            healing=self._work.ladder.healing(),
-            surviving=self._work.ladder.surviving,
+            healing=ladder.healing(),
+            latest_rung=self._work.healer.latest,
+            known_failures=ladder.known_failures(),
+            surviving=ladder.surviving,
             path=self._work.paths.index + 1,
             left_behind=self._work.left_behind,
             given_up=self._work.given_up,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any, NamedTuple
 
 from unbreakable.items import Items
@@ -66,6 +67,27 @@ class Healing(Items[Tries]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFailure:
+    """Say what a loop has learned of one failure, by its *signature*: type, code, words without details, place.
+
+    ``healing`` counts the first tries of rungs in spells of this failure, and how often three good iterations followed
+    before it came back; the backoff and survival mode have worked where time was what it needed.  They are halved now
+    and then.  ``seconds`` is how long healing has taken on average, None when it never did.  ``rest`` is how many
+    intervals of rest each of the latest spells has needed, 1.0 for none, or if they differ; ``math.inf`` for survival
+    mode.
+    """
+
+    signature: str
+    healing: Healing
+    seconds: float | None
+    rest: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {**asdict(self), "rest": self.rest if isfinite(self.rest) else None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus:
     """Say how one loop is doing at one moment.
 
@@ -75,10 +97,12 @@ class LoopStatus:
     intervals (1 s to 90 s), and when none can begin.  Seconds: ``in_progress``, for which the iteration in progress has
     been so, None if none is; ``last_run``, since the latest one has ended, None before; ``next_run``, until the next
     tick, None when none is planned or the loop is stuck.  ``last_error`` is the latest failure in one line, healed
-    or not.  ``surviving`` says that the loop is in survival mode.  ``path`` is the execution path in use, from 1 on.
-    ``left_behind`` counts iterations that were cut but are still at work; ``given_up`` those that were ended by force,
-    or let go, as too many were.  ``durability`` is "none", "process" or "durable"; ``state_trouble`` says why where the
-    loop stands, or its state, is not kept at this moment, None when it is.  ``ledger`` says how each tick has ended.
+    or not.  ``latest_rung`` says which rung of the healing ladder was tried last, when and why, None if none was;
+    ``known_failures`` what was learned of failures, what came last at the end.  ``surviving`` says that the loop is in
+    survival mode.  ``path`` is the execution path in use, from 1 on.  ``left_behind`` counts iterations that were cut
+    but are still at work; ``given_up`` those that were ended by force, or let go, as too many were.  ``durability`` is
+    "none", "process" or "durable"; ``state_trouble`` says why where the loop stands, or its state, is not kept at this
+    moment, None when it is.  ``ledger`` says how each tick has ended.
     """
 
     name: str
@@ -93,6 +117,8 @@ class LoopStatus:
     stuck: str | None
     performance: Performance
     healing: Healing
+    latest_rung: str | None
+    known_failures: tuple[KnownFailure, ...]
     surviving: bool
     path: int
     left_behind: int
@@ -109,7 +135,9 @@ class LoopStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the status as a JSON-ready dictionary."""
-        return {**asdict(self), "state": self.state.value, "is_stuck": self.is_stuck}
+        known = [failure.to_dict() for failure in self.known_failures]
+        told = {"state": self.state.value, "is_stuck": self.is_stuck, "known_failures": known}
+        return {**asdict(self), **told}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

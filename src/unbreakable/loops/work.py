@@ -13,6 +13,7 @@ from unbreakable.fractal import FractalNode
 from unbreakable.fractal.guard import is_stray
 from unbreakable.fractal.operation import Operation, check_operation
 from unbreakable.fractal.scope import around
+from unbreakable.fractal.signature import sign
 from unbreakable.loops.control import NO_CUT, Cut
 from unbreakable.loops.events import IterationGivenUp, IterationLeftBehind, LoopStuck
 from unbreakable.loops.healer import Healer
@@ -32,6 +33,7 @@ from unbreakable.policies.policy import inside
 from unbreakable.runtime import Runtime, is_async
 from unbreakable.runtime.mark import Mark
 
+COLD = 0.5  # seconds, about, that a new worker process takes until it is at work
 END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
 
 # Which iteration this code is part of.
@@ -66,7 +68,8 @@ class Work:
         self.needs_event_loop = self._hire is None and is_async(operation)
         first = Path(operation, self._hire, node, self._enter, self._strays)
         self.paths = Paths(first, self._new_path, self._drop_path, IN_QUANTUM_MODE if quantum_mode else 1)
-        self.healer = Healer(node, Ladder(interval), self.paths, self.slate)
+        turns, cold = 1 if on_survival is None else 2, COLD if isolation == "process" else 0.0
+        self.healer = Healer(node, Ladder(interval, cold=cold, turns=turns), self.paths, self.slate)
         self._substitute = None if on_survival is None else self._new_substitute(on_survival, isolation)
         self._current: Iteration | None = None
         self.ended_at: float | None = None  #: when the latest iteration has ended
@@ -123,6 +126,7 @@ class Work:
             if isinstance(error, DeadlineExceeded) and now >= cut.at - EARLY:
                 return Fate.INTERRUPTED, cut.why
             fate, why = Fate.FAILED, self.tally.failed(error, now - iteration.counts_from)
+            iteration.signature = sign(error)
         else:
             now = runtime.now()
             fate, why = self._succeeded(iteration, now, degraded=substitute is not None)
@@ -130,18 +134,20 @@ class Work:
             if iteration.promise is not None and self.lane is not None:
                 self.lane.keep(iteration.promise)
             self._current, self.ended_at = None, runtime.now()
-        self._conclude(iteration, fate, now, substituted=substitute is not None)
-        return fate, why
+        done = self._conclude(iteration, fate, now, substituted=substitute is not None)
+        return fate, f"{why}; then {done}" if done else why
 
-    def _conclude(self, iteration: Iteration, fate: Fate, now: float, *, substituted: bool) -> None:
+    def _conclude(self, iteration: Iteration, fate: Fate, now: float, *, substituted: bool) -> str:
+        """Do what follows from the iteration; return that in words, if it is worth any."""
         if substituted:
             self.ladder.substituted()
         elif fate is Fate.FAILED:
-            self.healer.failed(iteration, now)
+            return self.healer.failed(iteration, now)
         else:
             self.healer.succeeded(iteration, now)
             if self._hire is not None and self.ladder.good == GOOD:
                 self._hire.prepare(self.node.name)
+        return ""
 
     async def _run_on(self, path: Path, iteration: Iteration, runtime: Runtime, cut: Cut) -> None:
         if self._left or self._substitute is not None or path.strays.has_any:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unbreakable.loops.ladder import GOOD, LONGEST, Ladder, Rung
+from unbreakable.loops.ladder import GOOD, LONGEST, Ladder
+from unbreakable.loops.rungs import Rung
 
 BACKOFF, RESET, REFRESH, SURVIVAL = (
     Rung.ADAPTIVE_BACKOFF,
