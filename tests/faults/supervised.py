@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.nursery import SOURCE, Child
@@ -21,7 +21,7 @@ def started(words: Sequence[str], **how: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-P", "-m", "unbreakable", *words], text=True, env=environment, **how)
 
 
-def forked(words: Sequence[str], **how: Any) -> Child:
-    """Do the same without a Python of its own, for the command and its worker."""
-    environment = {**os.environ, "PYTHONPATH": SOURCE}
+def forked(words: Sequence[str], environment: Mapping[str, str] | None = None, **how: Any) -> Child:
+    """Do the same without a Python of its own, for the command and its worker; with more in its *environment*."""
+    environment = {**os.environ, "PYTHONPATH": SOURCE, **(environment or {})}
     return Child(["-P", "-m", "unbreakable", *words], env=environment, **how)

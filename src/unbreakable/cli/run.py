@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,10 +13,14 @@ from click.core import ParameterSource
 
 from unbreakable.cli.saying import Unusable, say
 from unbreakable.errors import StateError
+from unbreakable.loops.notify import Notify
+from unbreakable.loops.report import Report
+from unbreakable.loops.standing import Standing
 from unbreakable.loops.start import command, users_path
 from unbreakable.loops.supervisor import Supervisor
 
 WORKER = "unbreakable.cli.worker"
+MOST_PORT = 65_535
 
 
 @click.command(short_help="Run a system for ever, under a supervisor.")
@@ -39,9 +45,29 @@ WORKER = "unbreakable.cli.worker"
     metavar="SECONDS",
     help="Replace a worker whose event loop, or a loop without a deadline, stands still for so long; 0: never.",
 )
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0.0, min_open=True),
+    metavar="MB",
+    help="Replace a worker that takes more memory; usual: one that has grown to 85 % of what there is.",
+)
+@click.option(
+    "--health",
+    metavar="[HOST:]PORT",
+    help="Answer /livez, /readyz and /startupz there, for load balancers and containers; HOST is 127.0.0.1.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON, a line each, on standard output.")
 @click.pass_context
-def run(context: click.Context, target: str, state: Path, trace: Path | None, hang: float, as_json: bool) -> None:
+def run(
+    context: click.Context,
+    target: str,
+    state: Path,
+    trace: Path | None,
+    hang: float,
+    memory: float | None,
+    health: str | None,
+    as_json: bool,
+) -> None:
     """Run what NAME in FILE is: a QuantumSystem, a QuantumLoopEngine, a workflow, or a function that makes one.
 
     Without NAME that is the first of system, engine and workflow that has something to run, else main, a function
@@ -50,7 +76,8 @@ def run(context: click.Context, target: str, state: Path, trace: Path | None, ha
 
     A worker process that dies, or whose program raises while it runs, is started again: at once, and when it dies again
     within a minute after a pause that grows up to 30 s.  So is one that hangs: where a loop goes on beyond its deadline
-    and blocks what carries it, or stands still for the seconds of --hang.
+    and blocks what carries it, or stands still for the seconds of --hang; and, in good order, one that takes too much
+    memory.  Where systemd waits for it (NOTIFY_SOCKET, WATCHDOG_USEC), it is told.
 
     SIGTERM or Ctrl-C ends everything within 5 s, exit code 0.  Exit code 2: it cannot be run as asked, because FILE or
     main fails, or main leaves nothing to run, before anything runs (a loop was started, or main has gone on for 5 s),
@@ -61,7 +88,32 @@ def run(context: click.Context, target: str, state: Path, trace: Path | None, ha
     if trace is not None:
         words.append(f"trace={_usable(trace)}")
     worker = command([sys.executable], WORKER, words, [str(Path.cwd()), *users_path()])
-    sys.exit(Supervisor(worker, partial(say, as_json=as_json), hang).run())
+    standing = Standing()
+    with _health(health, standing), Notify(os.environ) as notify:
+        supervisor = Supervisor(
+            worker,
+            partial(say, as_json=as_json),
+            hang,
+            memory=None if memory is None else int(memory * 1e6),
+            report=Report(standing, notify),
+        )
+        code = supervisor.run()
+    sys.exit(code)
+
+
+def _health(place: str | None, standing: Standing) -> contextlib.AbstractContextManager[object]:
+    """Return what answers at *place*, which is open already; refuse what names none, or cannot be had."""
+    if place is None:
+        return contextlib.nullcontext()
+    from unbreakable.loops.health import Health
+
+    host, _, port = place.rpartition(":")
+    if not port.isdecimal() or int(port) > MOST_PORT:
+        raise Unusable(f"--health: expected a port such as 8080, or a host and a port, 0.0.0.0:8080, found {place!r}")
+    try:
+        return Health(host.strip("[]") or "127.0.0.1", int(port), standing)
+    except OSError as error:
+        raise Unusable(f"--health {place}: {error.strerror or error}") from error
 
 
 def _usable(trace: Path) -> Path:

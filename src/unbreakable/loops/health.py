@@ -22,7 +22,7 @@ class Health:
     """Answer at *host* and *port* (0: any that is free) how *standing* is; OSError if that cannot be had."""
 
     def __init__(self, host: str, port: int, standing: Standing) -> None:
-        handler = type("Handler", (Handler,), {"standing": standing})
+        handler = type("Answer", (Answer,), {"standing": standing})
         kind = type("Server", (Server,), {"address_family": socket.AF_INET6 if ":" in host else socket.AF_INET})
         self._server = kind((host, port), handler)
         self.address = f"{host}:{self._server.server_port}"
@@ -47,7 +47,7 @@ class Server(http.server.ThreadingHTTPServer):
         """Say nothing: who asks may be gone before there is an answer."""
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Answer(http.server.BaseHTTPRequestHandler):
     """Answer one question."""
 
     standing: Standing

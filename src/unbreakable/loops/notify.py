@@ -1,4 +1,4 @@
-"""systemd is told how a service stands, and its watchdog is fed as long as that is well: the protocol of sd_notify(3).
+"""How a service stands is told to systemd, and its watchdog fed as long as that is well, as sd_notify(3) has it.
 
 Whoever is not run by systemd is told nothing.
 """

@@ -48,6 +48,12 @@ class Page:
         return self.counts[LOOPS]
 
     @property
+    def ended(self) -> int:
+        """How many iterations have ended."""
+        lanes = min(self.counts[LANES], MOST_LANES)
+        return sum(self.counts[self.place(number) + BEATS] for number in range(lanes))
+
+    @property
     def wish(self) -> str:
         """Why the worker wants to be replaced, if it does."""
         return _text(self.memory[WISH])

@@ -22,9 +22,13 @@ from importlib import import_module
 
 from unbreakable.loops.canary import Canary
 from unbreakable.loops.doctor import DUMP, Doctor
+from unbreakable.loops.memory import Memory
 from unbreakable.loops.notice import Notice
+from unbreakable.loops.notify import Notify
 from unbreakable.loops.page import opened
 from unbreakable.loops.pulse import PULSE
+from unbreakable.loops.report import Report
+from unbreakable.loops.standing import Standing
 from unbreakable.loops.ward import END, GO, GRACE, Ward
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
@@ -36,6 +40,7 @@ LOOK_AGAIN = 0.05  # seconds between two looks whether somebody asks for the end
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
 SPARE = 1.0  # seconds from the beginning of a worker to the moment at which the next one is made ready
 STEADY = 60.0  # seconds of life after which a death counts as the first one again: it costs no pause
+PROVEN = 20  # iterations after which it does so, too
 FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
 AHEAD = [f"unbreakable.{name}" for name in ("protected", "fractal.aftermath", "fractal.applying", "fractal.choosing",
     "fractal.methods", "fractal.recounting", "fractal.taking", "fractal.verdicts", "fractal.wording")]  # fmt: skip
@@ -48,11 +53,21 @@ _told: list[float] = []  # when words came to this worker, or no more could
 class Supervisor:
     """Run *command* as a worker for ever; ``run`` returns the exit code of the whole.
 
-    A worker whose event loop, or interpreter, stands still for *hang* seconds is replaced; 0.0 is for ever.
+    A worker whose event loop, or interpreter, stands still for *hang* seconds is replaced; 0.0 is for ever.  So is one
+    that takes more than *memory* bytes, or, None, has grown to most of what there is.  *report* tells others of it.
     """
 
-    def __init__(self, command: Sequence[str], say: Callable[[str], None], hang: float = 0.0) -> None:
-        self.command, self.say, self.hang = command, say, hang
+    def __init__(
+        self,
+        command: Sequence[str],
+        say: Callable[[str], None],
+        hang: float = 0.0,
+        *,
+        memory: int | None = None,
+        report: Report | None = None,
+    ) -> None:
+        self.command, self.say, self.hang, self.memory = command, say, hang, memory
+        self.report = report or Report(Standing(), Notify({}))
         self.deaths = 0
         self._beside = contextlib.ExitStack()
         self._spare: Ward | None = None
@@ -83,26 +98,46 @@ class Supervisor:
             canary = self._new_canary()
             why = self._watch(ward, canary, noted)
             if noted:
+                self.report.ending()
                 ward.ask_to_end(canary, noted)
                 return self._end(ward)
             ward.sweep()
             words = ward.last_words()
         if why is None and words in CODES:
             return CODES[words]
-        self.deaths = 1 if BLOCKING.now() - began > STEADY else self.deaths + 1
+        is_proven = BLOCKING.now() - began > STEADY or (ward.page is not None and ward.page.ended >= PROVEN)
+        self.deaths = 1 if is_proven else self.deaths + 1
         return self._rest(why or ward.fate, self.deaths - 1, noted)
 
     def _watch(self, ward: Ward, canary: Canary, noted: Sequence[int]) -> str | None:
         """Return when the worker is gone, or somebody asks for the end; say why, where it was we who ended it."""
-        why, doctor = None, Doctor(ward.pid, ward.page)
+        why, doctor, memory = None, Doctor(ward.pid, ward.page), Memory(ward.pid, self.memory)
         with Notice(ward.pid) as death:
             while not noted:
                 death.wait(doctor.nap())
                 canary.renew()
                 if not ward.is_alive:
                     break
+                self.report.look(ward.pid, ward.page)
                 self._have_spare()
-                why = why or _end_if_it_must(ward, doctor, canary)
+                why = why or self._end_if_it_must(ward, doctor, memory, canary)
+        return why
+
+    def _end_if_it_must(self, ward: Ward, doctor: Doctor, memory: Memory, canary: Canary) -> str | None:
+        """End a worker that hangs, at once, or that wishes it or grows, in good order; return why."""
+        why = doctor.look()
+        if why is not None:
+            self.report.lose(f"the worker {why}")
+            doctor.ask_where_it_stands()
+            ward.kill()
+            return why
+        wish = "" if ward.page is None else ward.page.wish
+        why = f"wants to be replaced: {wish}" if wish else memory.look()
+        if not why:
+            return None
+        self.report.lose(f"the worker {why}")
+        ward.ask_to_end(canary, ())
+        ward.ends()
         return why
 
     def _new_canary(self) -> Canary:
@@ -137,9 +172,12 @@ class Supervisor:
     def _rest(self, what: str, step: int, noted: Sequence[int]) -> int | None:
         """Say *what* the worker has come to, and wait; return 0 when somebody asks for the end meanwhile."""
         pause = RESTART.pause(step, 0.0) if step else 0.0
+        self.report.lose(f"the worker {what}")
         self.say(f"the worker {what}; it is started again {f'in {pause:g} s' if step else 'at once'}")
+        self.report.standing.restarts += 1
         end = BLOCKING.now() + pause
         while BLOCKING.now() < end and not noted:
+            self.report.lose(f"the worker {what}")
             BLOCKING.world.sleep(LOOK_AGAIN)
         return 0 if noted else None
 
@@ -213,21 +251,6 @@ def tell(words: bytes) -> None:
     """Say to the supervisor how this worker ends: FINISHED or IN_VAIN."""
     with contextlib.suppress(OSError):  # it is gone: then ``follow`` ends us
         os.write(LIFELINE, words)
-
-
-def _end_if_it_must(ward: Ward, doctor: Doctor, canary: Canary) -> str | None:
-    """End a worker that hangs, at once, or that wishes it, in good order; return why."""
-    why = doctor.look()
-    if why is not None:
-        doctor.ask_where_it_stands()
-        ward.kill()
-        return why
-    wish = "" if ward.page is None else ward.page.wish
-    if not wish:
-        return None
-    ward.ask_to_end(canary, ())
-    ward.ends()
-    return f"wants to be replaced: {wish}"
 
 
 def _has_news(lifeline: socket.socket) -> bool:
