@@ -85,9 +85,9 @@ class Control:
     """
 
     __slots__ = (
-        *("at_work", "book", "idle_since", "is_over", "keeps_line", "late_because", "latest", "left", "lock", "missed"),
-        *("most", "news", "number", "overlap", "paused", "rests_until", "schedule", "seen", "stopping", "triggered"),
-        *("waiting", "was_paused", "works"),
+        *("at_work", "book", "idle_since", "is_over", "is_wanted", "keeps_line", "late_because", "latest", "left"),
+        *("lock", "missed", "most", "news", "number", "overlap", "paused", "rests_until", "schedule", "seen"),
+        *("stopping", "triggered", "waiting", "was_paused", "works"),
     )
 
     def __init__(
@@ -111,7 +111,8 @@ class Control:
         self.seen = 0  #: the first tick that is not due yet, as far as anybody has looked
         self.waiting: deque[int] = deque()  #: ticks that are due, and have their turn one after the other
         self.at_work: Tick | None = None
-        self.keeps_line = False  #: whether another process may go on with the ticks that wait when the loop ends
+        self.is_wanted = True  #: whether another process is to go on, should this one end
+        self.keeps_line = False  #: whether it can, with the ticks that wait
         self.late_because = ASLEEP  #: why ticks that are seen late were not seen at their time
         self.lock = new_lock()
 
@@ -202,12 +203,17 @@ class Control:
             return NO_CUT
         return Cut(self.schedule.moment(self.seen), f"tick {self.seen} came due", self.overlap == "cancel_other")
 
-    def close(self, now: float, *, goes_on: bool = False) -> None:
-        """Note that the loop has ended, whatever it was at; *goes_on*: another process may go on with it."""
+    @property
+    def goes_on(self) -> bool:
+        """Whether another process may go on when this one ends the loop."""
+        return self.is_wanted and self.left > 0
+
+    def close(self, now: float) -> None:
+        """Note that the loop has ended, whatever it was at."""
         if self.works:
             self.ended(Fate.INTERRUPTED, now, reason="the loop was ended")
         with self.lock:
-            if not (goes_on and self.keeps_line):
+            if not (self.goes_on and self.keeps_line):
                 self._drop("the loop ended first")
             self.is_over = True
 

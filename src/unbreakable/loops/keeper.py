@@ -40,6 +40,7 @@ class Keeper:
         self._coming: str | None = None  #: the state that is to be written
         self._verified = self._opened = -1  #: the latest good state, and the latest opening of the file, that were seen
         self._is_read = self._unsure = False  #: unsure whether the records that were written last are there
+        self._has_noted_the_end = False
         self._not_before = -math.inf
         self._refused: str | None = None  #: by the disk
         self._strange: str | None = None  #: what cannot be recorded in the state
@@ -58,6 +59,7 @@ class Keeper:
         loop of this process has the name.
         """
         self._shelf.enter(self._name, self)
+        self._has_noted_the_end = False
         try:
             self._reopened(self._shelf.ready(self.durability))
             return self._read(work)
@@ -68,14 +70,14 @@ class Keeper:
             self._shelf.leave(self._name, self)
             raise
 
-    def close(self, control: Control, work: Work, *, is_over: bool) -> None:
-        """Keep where the loop stands at its end, and give the file back; *is_over*: nobody is to go on with it."""
+    def close(self, control: Control, work: Work) -> None:
+        """Give the file back at the end; keep where the loop stands, if its end came before it could note that."""
         try:
-            self._shelf.write_now(self._statements(control, work, is_over=is_over))
+            if not self._has_noted_the_end:
+                self._shelf.write_now(self._statements(control, work))
+                self._succeeded(work)
         except Exception as error:
             self._failed(work, error)
-        else:
-            self._succeeded(work)
         finally:
             self._shelf.leave(self._name, self)
 
@@ -103,6 +105,12 @@ class Keeper:
 
     # ── in between ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+    async def note_the_end(self, runtime: Runtime, control: Control, work: Work) -> None:
+        """Keep where the loop stands at its end, once."""
+        self._not_before = -math.inf
+        await self.note(runtime, control, work)
+        self._has_noted_the_end = True
+
     async def note(self, runtime: Runtime, control: Control, work: Work) -> None:
         """Keep where the loop stands now; only what comes from outside is raised: a cancellation."""
         if runtime.now() < self._not_before:
@@ -114,7 +122,7 @@ class Keeper:
         else:
             self._succeeded(work)
 
-    def _statements(self, control: Control, work: Work, *, is_over: bool = False) -> list[Statement]:
+    def _statements(self, control: Control, work: Work) -> list[Statement]:
         opened = self._shelf.ready(self.durability)
         if opened != self._opened:
             self._reopened(opened)
@@ -125,7 +133,7 @@ class Keeper:
         if self._unsure:
             self._skip()
         self._look_at_the_state(work)
-        place = checkpoint_of(control, work, self._state_seq + (self._coming is not None), is_over=is_over)
+        place = checkpoint_of(control, work, self._state_seq + (self._coming is not None))
         statements = [statement("loop", self._name, self._seq + 1, place.text)]
         if self._coming is not None:
             statements.append(statement("loop_state", self._name, self._state_seq + 1, self._coming))
@@ -181,7 +189,7 @@ class Keeper:
             work.node.tell(event(at=BLOCKING.now(), node=work.node.name, **fields))
 
 
-def checkpoint_of(control: Control, work: Work, state: int, *, is_over: bool = False) -> Checkpoint:
+def checkpoint_of(control: Control, work: Work, state: int) -> Checkpoint:
     """Return where the loop of *control* and *work* stands; *state* is the number of its latest state that is kept."""
     with control.lock:
         waiting, schedule, book = control.waiting, control.schedule, control.book
@@ -199,7 +207,7 @@ def checkpoint_of(control: Control, work: Work, state: int, *, is_over: bool = F
             most=None if control.most == math.inf else int(control.most),
             left=None if control.left == math.inf else int(control.left),
             paused=control.paused,
-            is_over=is_over,
+            is_over=control.is_over and not control.goes_on,
             iteration=work.tally.begun,
             counts={fate.value: book.counts.get(fate, 0) for fate in Fate},
             recent=[stretch.to_list() for stretch in list(book.recent)[-MOST_RECENT:]],

@@ -82,6 +82,7 @@ class Life:
             self.work.close()
             if not is_closed:
                 await self.work.see_off(runtime)
+                await self._note_the_end(runtime)
 
     async def _has_ended_safely(self, runtime: Runtime, mark: Mark) -> bool:
         try:
@@ -130,6 +131,11 @@ class Life:
     async def _note(self, runtime: Runtime) -> None:
         if self.keeper is not None:
             await self.keeper.note(runtime, self.control, self.work)
+
+    async def _note_the_end(self, runtime: Runtime) -> None:
+        if self.keeper is not None:
+            self.control.close(runtime.now())
+            await self.keeper.note_the_end(runtime, self.control, self.work)
 
     async def _wait(self, runtime: Runtime, seconds: float) -> None:
         if self.control.paused != self._was_paused:

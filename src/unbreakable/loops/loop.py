@@ -52,7 +52,6 @@ class QuantumLoop(Closing):
     ) -> None:
         self.name = name
         self._keeper = keeper
-        self._is_wanted = True  #: whether another process is to go on with it, should this one end
         self._timing = timing
         self._max_iterations = max_iterations
         self.life: Life | None = None
@@ -85,7 +84,6 @@ class QuantumLoop(Closing):
             control = self._control(now)
             before, self.life = self.life, Life(self.name, control, self._work, self._ended, self._keeper)
             self._work.tally.start(now)
-            self._is_wanted = True
             _running.add(self)
             try:
                 self.life.carrier.start()
@@ -101,6 +99,7 @@ class QuantumLoop(Closing):
         timing, book = self._timing, self._work.book
         kept = None if self._keeper is None else self._keeper.enter(self._work)
         if kept is None and self.life is not None:
+            self.life.control.is_wanted = False
             self.life.control.close(now)  # what waits in its line is nobody's any more
         schedule = self._ticks_from(now)
         goes_on = kept is not None and kept.can_go_on(schedule.by)
@@ -181,7 +180,7 @@ class QuantumLoop(Closing):
         use (the iteration swallows its cancellation, it blocks a thread), nor when called from inside the operation:
         then the loop ends with the iteration.
         """
-        self._is_wanted = False
+        self._give_up()
         return await end(self._lives(), ASYNCIO, grace)
 
     def stop_sync(self, grace: float = 10.0) -> bool:
@@ -191,7 +190,7 @@ class QuantumLoop(Closing):
         waited for when that is over, and is told False if it goes on until then.
         """
         self.refuse_to_block()
-        self._is_wanted = False
+        self._give_up()
         return end_sync(self._lives(), grace)
 
     async def wait(self) -> None:
@@ -324,6 +323,11 @@ class QuantumLoop(Closing):
         if self.life is not None and self.life.carrier.is_here and not self.life.is_here:
             raise RuntimeError(f"this would block the event loop that loop {self.name!r} runs on: use the awaited form")
 
+    def _give_up(self) -> None:
+        """Wish that no other process goes on with it."""
+        if self.life is not None:
+            self.life.control.is_wanted = False
+
     def _lives(self) -> list[Life]:
         return [] if self.life is None else [self.life]
 
@@ -345,10 +349,9 @@ class QuantumLoop(Closing):
         self._work.tally.stop(now)
         if self.life is not None:
             control = self.life.control
-            is_over = control.left <= 0 or not self._is_wanted
-            control.close(now, goes_on=not is_over)
+            control.close(now)
             if self._keeper is not None:
-                self._keeper.close(control, self._work, is_over=is_over)
+                self._keeper.close(control, self._work)
         _running.discard(self)
         self._tell_ended()
 

@@ -7,6 +7,7 @@ replaces the older slot: at no moment is there none.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import zlib
@@ -157,7 +158,7 @@ class Shelf:
     def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            close_state(file)
+            self._group.finally_do(functools.partial(close_state, file))
 
     def _newest(self, table: str, name: str, read: Callable[[str], T]) -> tuple[int, T | None]:
         """Return the newest record that is whole, with its number."""

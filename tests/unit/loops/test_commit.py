@@ -7,9 +7,11 @@ import threading
 
 import pytest
 
-from unbreakable.errors import StateFull
-from unbreakable.loops.commit import Entry, GroupCommit
+from unbreakable.errors import StateError, StateFull
+from unbreakable.loops.commit import PATIENCE, Entry, GroupCommit
 from unbreakable.runtime import ASYNCIO, BLOCKING, run_blocking
+from unbreakable.runtime.world import MOST_THREADS_EACH
+from unbreakable.testing import virtual_time
 
 
 class File:
@@ -74,16 +76,16 @@ def test_who_is_cancelled_in_line_writes_nothing():
         second, third = (asyncio.ensure_future(group.write(ASYNCIO, [name])) for name in "bc")
         await ASYNCIO.sleep(0)
         second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
         file.may_go_on.set()
         await asyncio.gather(first, third)
-        await asyncio.gather(second, return_exceptions=True)
 
     asyncio.run(story())
     assert [["a"], ["c"]] == file.made
 
 
-def test_a_leader_that_is_cancelled_leaves_the_lead_to_the_next():
-    """Its commit goes on in its thread; nobody waits for ever."""
+def test_who_is_cancelled_leaves_its_commit_to_the_thread_that_is_at_it():
+    """It goes on, and with what has come meanwhile; nobody waits for ever."""
     file = File()
     group = GroupCommit(file)
     file.may_go_on.clear()
@@ -98,6 +100,9 @@ def test_a_leader_that_is_cancelled_leaves_the_lead_to_the_next():
         await asyncio.gather(first, return_exceptions=True)
         file.may_go_on.set()
         await asyncio.wait_for(second, 10)
+
+        while len(file.made) < 2:
+            await ASYNCIO.sleep(0.001)
 
     asyncio.run(story())
     assert ["a", "b"] == sorted(name for made in file.made for name in made)
@@ -136,7 +141,7 @@ def test_an_interrupted_commit_is_not_taken_for_a_good_one():
     group = GroupCommit(file)
 
     def lead():
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(StateError, match="nobody knows how far it came"):
             run_blocking(group.write(BLOCKING, ["a"]))
 
     def interrupted(statements):
@@ -152,3 +157,66 @@ def test_an_interrupted_commit_is_not_taken_for_a_good_one():
     assert "nobody knows how far it came" in str(follower.error)
     file.write = lambda statements: None
     assert None is run_blocking(group.write(BLOCKING, ["c"]))
+
+
+def test_an_event_loop_that_is_blocked_holds_up_no_other():
+    """Whoever has begun the commit need not be awake for it to end, nor for the next one to begin."""
+    file = File()
+    group, is_blocked, may_go_on = GroupCommit(file), threading.Event(), threading.Event()
+
+    async def block():
+        writing = asyncio.ensure_future(group.write(ASYNCIO, ["a"]))
+        await ASYNCIO.sleep(0)
+        is_blocked.set()
+        assert may_go_on.wait(10)
+        await writing
+
+    blocked = threading.Thread(target=lambda: asyncio.run(block()))
+    blocked.start()
+    assert is_blocked.wait(10)
+    for name in "bcd":
+        run_blocking(group.write(BLOCKING, [name]))
+    may_go_on.set()
+    blocked.join(10)
+
+    assert {*"abcd"} == {name for made in file.made for name in made}
+
+
+def test_a_disk_that_does_not_answer_is_taken_for_one_that_refuses():
+    """Who waited is told after a while, who comes later at once, and both are written when it is back."""
+    file, last = File(), []
+    group, stop = GroupCommit(file), threading.Event()
+
+    with virtual_time() as clock:
+
+        def hang(statements):
+            BLOCKING.world.sleep(4 * PATIENCE)
+            file.made.append(list(statements))
+
+        file.write = hang
+        for seconds in (PATIENCE, 0.0):
+            began = clock.now()
+            with pytest.raises(StateError, match="the disk has not answered for 5 s"):
+                run_blocking(group.write(BLOCKING, ["a"]))
+            assert seconds == pytest.approx(clock.now() - began)
+            clock.advance(0.1)
+        group.finally_do(lambda: last.append(clock.now()))
+        clock.advance(4 * PATIENCE)
+        assert last[0] == pytest.approx(4 * PATIENCE)
+        file.write = file.made.append
+        run_blocking(group.write(BLOCKING, ["b"]))
+        group.finally_do(stop.set)
+
+    assert ([["a"], ["b"]], True) == (file.made, stop.is_set())
+
+
+def test_without_a_thread_who_writes_waits_for_the_disk():
+    """It has to be written all the same."""
+    file, may_go_on = File(), threading.Event()
+    group = GroupCommit(file)
+    for _ in range(MOST_THREADS_EACH):
+        BLOCKING.world.spawn(may_go_on.wait, "one that hangs", group)
+    run_blocking(group.write(BLOCKING, ["a"]))
+    may_go_on.set()
+
+    assert [["a"]] == file.made
