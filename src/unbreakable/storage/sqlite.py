@@ -79,6 +79,8 @@ class StateFile:
     def __init__(self, path: Path, durability: Durability = "process", owner: Ownership | None = None) -> None:
         self.path = path
         self.set_aside: Path | None = None
+        self._log_path = path.with_name(f"{path.name}-wal")
+        self._log: os.stat_result | None = None  #: as it was found last
         self._turn = Turn(path, self)
         self._pid = os.getpid()
         self._durability: Durability = "process"
@@ -250,7 +252,7 @@ class StateFile:
 
     def rest(self) -> None:
         """Close the connection until the next use; whoever calls has the turn."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._log = self._connection, None, None
         if connection is not None:
             if connection.whereabouts is not None:
                 connection.whereabouts.hold()
@@ -301,6 +303,15 @@ class StateFile:
                 self.path.with_name(self.path.name + suffix).rename(target.with_name(target.name + suffix))
         return target
 
+    def _log_is_gone(self) -> bool:
+        """Return whether the log that is written was deleted, where nobody would find it after a crash."""
+        try:
+            found = self._log_path.stat()
+        except OSError as error:
+            return self._log is not None and isinstance(error, FileNotFoundError)
+        before, self._log = self._log, found
+        return before is not None and not os.path.samestat(before, found)
+
     # ── trouble ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _gone(self) -> StateGone:
@@ -313,6 +324,8 @@ class StateFile:
         with self._turn.taken(), self._explained():
             if self._is_closed:
                 raise StateError(f"{self.path}: was closed")
+            if self._connection is not None and self._log_is_gone():
+                self.rest()  # which brings into the file what is in the log, and the next connection has a new one
             yield self._connection or self._connect_again()
 
     @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import warnings
 
@@ -152,3 +153,19 @@ def test_a_start_that_is_refused_leaves_the_name_free(machine):
         clock.advance(6.0)
         assert 2 == loop.get_status().current_iteration
         loop.aclose_sync()
+
+
+def test_a_log_that_was_deleted_takes_nothing_along_that_comes_later(machine):
+    """Whoever clears away files beside the state file costs a crash nothing."""
+    with virtual_time(at=machine.now) as clock:
+        loop = loop_of(machine)
+        loop.start()
+        clock.advance(25.0)
+        machine.file.with_name("loops.db-wal").unlink()
+        clock.advance(10.0)
+        shutil.copytree(machine.file.parent, machine.file.parent.with_name("kept"))
+        loop.aclose_sync()
+
+    with sqlite3.connect(machine.file.parent.with_name("kept") / machine.file.name) as connection:
+        rows = connection.execute("SELECT text FROM loop_state ORDER BY seq DESC").fetchall()
+    assert [('{"count":4}',), ('{"count":3}',)] == rows
