@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import unbreakable as ub
 from unbreakable.cli.status import status
 from unbreakable.observe import latest_snapshot
+from unbreakable.testing import virtual_time
 
 pytestmark = pytest.mark.real
 
@@ -150,3 +151,32 @@ def test_the_status_of_an_older_version_is_shown(tmp_path):
     row = next(line for line in said.splitlines() if line.startswith("old "))
     assert 3 == code
     assert ["old", "new", "0", "-", "-"] == row.split()[:5]
+
+
+def test_loops_of_an_engine_are_shown_as_they_are_kept(tmp_path):
+    """While the engine runs, after it has ended, and for programs; a damaged record shows the one before."""
+    with virtual_time() as clock:
+        engine = ub.QuantumLoopEngine(tmp_path / "loops.db")
+        engine.create_loop(lambda: None, name="tidy", interval=1.0).start()
+        engine.create_loop(lambda: None, name="three", interval=1.0, max_iterations=3).start()
+        clock.advance(9.5)
+        code, said = ask(tmp_path / "loops.db")
+        assert (0, True) == (code, f"running as process {os.getpid()}" in said)
+        engine.aclose_sync()
+
+    code, said = ask(tmp_path / "loops.db")
+    assert 3 == code
+    assert re.search(r"tidy +to go on +10 +- .* 10 run\n", said)
+    assert re.search(r"three +over +3 +- .* 3 run\n", said)
+    code, said = ask(tmp_path / "loops.db", "--json")
+    told = json.loads(said)
+    assert (3, False, 10) == (code, told["alive"], told["loops"]["tidy"]["iteration"])
+
+
+def test_where_nothing_is_kept_there_is_nothing_to_show(tmp_path):
+    """A state of workflows only has no loops, and no status."""
+    with ub.OrchestratorNode(state=tmp_path / "runs.db") as orchestrator:
+        orchestrator.orchestrate_sync([ub.Step("a", lambda: None)])
+
+    code, said = ask(tmp_path / "runs.db")
+    assert (2, True) == (code, "no system has written its status here, and no loop is kept" in said)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -15,8 +16,14 @@ from unbreakable.columns import in_columns
 from unbreakable.errors import StateError
 from unbreakable.observe import Snapshot, latest_snapshot
 from unbreakable.outcome import in_one_line
+from unbreakable.storage.lookup import owner_of
+from unbreakable.storage.stamp import time_of_day
+
+if TYPE_CHECKING:
+    from unbreakable.loops.checkpoint import Checkpoint
 
 LOOPS = ["loop", "state", "iterations", "at work", "last run", "success", "in a row failed", "last error"]
+KEPT = ["loop", "state", "iterations", "at work", "as of", "ticks"]
 NODES = ["node", "state", "calls", "success", "healed", "strategy", "circuit"]
 NOT_RUNNING = 3  # the exit code that service managers know
 MOST_OF_AN_ERROR = 60  # characters
@@ -32,7 +39,7 @@ MOST_OF_AN_ERROR = 60  # characters
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the status as one JSON object.")
 def status(state: Path, as_json: bool) -> None:
-    """Show how the system that keeps its state here is doing.
+    """Show how the system, or the loops of an engine, that are kept here are doing.
 
     Exit code 0: it runs. 3: it does not; what is shown is how it was when it last wrote. 2: there is nothing to show.
     """
@@ -41,7 +48,7 @@ def status(state: Path, as_json: bool) -> None:
     except StateError as error:
         raise Unusable(str(error)) from error
     if snapshot is None:
-        raise Unusable(f"{state}: no system has written its status here")
+        _show_loops(state, as_json=as_json)
     try:
         words = text(snapshot)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -49,6 +56,35 @@ def status(state: Path, as_json: bool) -> None:
         raise Unusable(message) from error
     click.echo(json.dumps(vars(snapshot)) if as_json else words)
     sys.exit(0 if snapshot.alive else NOT_RUNNING)
+
+
+def _show_loops(state: Path, *, as_json: bool) -> NoReturn:
+    """Show the loops that an engine of no system keeps there, as they stood when they were last written, and end."""
+    from unbreakable.loops.shelf import kept_loops
+
+    try:
+        kept, pid = kept_loops(state), owner_of(state)
+    except StateError as error:
+        raise Unusable(str(error)) from error
+    if not kept:
+        raise Unusable(f"{state}: no system has written its status here, and no loop is kept")
+    if as_json:
+        loops = {name: asdict(place) for name, place in kept.items()}
+        click.echo(json.dumps({"pid": pid, "alive": pid is not None, "loops": loops}))
+    else:
+        click.echo("not running" if pid is None else f"running as process {pid}")
+        now = time_of_day()
+        click.echo(
+            "\n" + _table(KEPT, [_kept(name, place, now, is_alive=pid is not None) for name, place in kept.items()])
+        )
+    sys.exit(NOT_RUNNING if pid is None else 0)
+
+
+def _kept(name: str, place: Checkpoint, now: float, *, is_alive: bool) -> list[str]:
+    state = "over" if place.is_over else "paused" if place.paused else "running" if is_alive else "to go on"
+    at_work = "-" if place.at_work is None else f"tick {place.at_work:,}"
+    ends = [f"{count:,} {fate.value.replace('_', ' ')}" for fate, count in place.fates.items() if count]
+    return [name, state, f"{place.iteration:,}", at_work, _ago(max(0.0, now - place.wall)), ", ".join(ends) or "-"]
 
 
 def text(snapshot: Snapshot) -> str:

@@ -20,6 +20,7 @@ from unbreakable.loops.checkpoint import Checkpoint, checkpoint_from
 from unbreakable.loops.commit import GroupCommit
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime, new_lock
+from unbreakable.storage.lookup import look_up
 from unbreakable.storage.shared import close_state, open_state, place_of
 from unbreakable.storage.sqlite import Durability, Schema, StateFile, Statement
 from unbreakable.storage.stamp import time_of_day
@@ -46,6 +47,7 @@ WRITE = """INSERT INTO {} VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
     SET seq = excluded.seq, crc = excluded.crc, text = excluded.text, changed = excluded.changed
     WHERE excluded.seq > seq"""
 READ = "SELECT slot, seq, crc, CAST(text AS BLOB) FROM {} WHERE name = ? ORDER BY seq DESC"
+READ_ALL = "SELECT name, seq, crc, CAST(text AS BLOB) FROM loop ORDER BY name, seq DESC"
 ASIDE = "INSERT INTO loop_aside SELECT ?, name, seq, crc, text, changed, ? FROM {} WHERE name = ? AND slot = ?"
 FORGET = "DELETE FROM {} WHERE name = ? AND slot = ?"
 CROWDED = "DELETE FROM loop_aside WHERE rowid NOT IN (SELECT rowid FROM loop_aside ORDER BY rowid DESC LIMIT ?)"
@@ -204,6 +206,19 @@ def _aside(table: str, name: str, slots: Sequence[int]) -> list[Statement]:
         for slot in slots
         for each in ((ASIDE.format(table), (table, now, name, slot)), (FORGET.format(table), (name, slot)))
     ]
+
+
+def kept_loops(state: str | os.PathLike[str]) -> dict[str, Checkpoint]:
+    """Return where each loop that is kept at *state* stands, by its name, as another process may ask at any time.
+
+    Raises StateError when there is no state, or it cannot be read.
+    """
+    found: dict[str, Checkpoint] = {}
+    for name, seq, crc, text in look_up(state, READ_ALL):
+        value = None if name in found else _value(name, seq, crc, text, checkpoint_from)
+        if value is not None:
+            found[name] = value[0]
+    return found
 
 
 _shelves: WeakValueDictionary[Path, Shelf] = WeakValueDictionary()
