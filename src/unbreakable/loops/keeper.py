@@ -35,9 +35,10 @@ class Keeper:
         self.durability: Durability = durability
         self.path = shelf.path
         self._shelf, self._name = shelf, storable(name)
-        self._seq = self._state_seq = 0  #: of the latest records that are kept
+        self._seq = self._state_seq = self._lessons_seq = 0  #: of the latest records that are kept
         self._state: str | None = None  #: as it is kept, None: not by this process in the file that is open
         self._coming: str | None = None  #: the state that is to be written
+        self._taught, self._learned = -1, -1  #: the version of the lessons that are kept, and of those to be written
         self._verified = self._opened = -1  #: the latest good state, and the latest opening of the file, that were seen
         self._is_read = self._unsure = False  #: unsure whether the records that were written last are there
         self._has_noted_the_end = False
@@ -94,6 +95,9 @@ class Keeper:
         if self._is_read and found.seq <= self._seq:
             return None  # nobody has kept it since this process did
         self._is_read, self._seq, self._state_seq = True, found.seq, found.state_seq
+        self._lessons_seq = found.lessons_seq
+        if found.lessons is not None:
+            self._taught = work.ladder.learn(found.lessons)
         if isinstance(found.state, dict):
             work.slate.restore(found.state)
         checkpoint = found.checkpoint
@@ -137,13 +141,17 @@ class Keeper:
         statements = [statement("loop", self._name, self._seq + 1, place.text)]
         if self._coming is not None:
             statements.append(statement("loop_state", self._name, self._state_seq + 1, self._coming))
+        lessons = work.ladder.known
+        self._learned = lessons.version if lessons else self._taught
+        if lessons and self._learned != self._taught:
+            statements.append(statement("loop_lessons", self._name, self._lessons_seq + 1, lessons.text))
         self._unsure = True
         return statements
 
     def _reopened(self, opened: int) -> None:
         """Count nothing as written in a file that is not the one of before."""
         if opened != self._opened:
-            self._opened, self._state = opened, None
+            self._opened, self._state, self._taught = opened, None, -1
 
     def _look_at_the_state(self, work: Work) -> None:
         """Have in ``_coming`` what is to be written of the state, None if that is kept already."""
@@ -165,6 +173,8 @@ class Keeper:
         self._seq += 1
         if self._coming is not None:
             self._state_seq, self._state = self._state_seq + 1, self._coming
+        if self._learned != self._taught:
+            self._lessons_seq, self._taught = self._lessons_seq + 1, self._learned
         self._unsure = False
         if self._refused is not None:
             self._refused = None
@@ -178,6 +188,7 @@ class Keeper:
     def _skip(self) -> None:
         """Give the next records higher numbers in the same slots: these may be there all the same."""
         self._seq, self._state_seq, self._verified = self._seq + 2, self._state_seq + 2, -1
+        self._lessons_seq, self._taught = self._lessons_seq + 2, -1
         self._unsure = False
 
     def _say(self, work: Work, reason: str) -> None:

@@ -99,6 +99,12 @@ class Ladder:
         """What is known of failures, if anything."""
         return self._lessons
 
+    def learn(self, text: str) -> int:
+        """Begin with what another process has learned, in place of what is known; return the version of that."""
+        self._lessons = Lessons()
+        self._lessons.absorb(text)
+        return self._lessons.version
+
     # ── what happened ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def failed(self, signature: str | None = None, now: float = 0.0) -> tuple[Rung, ...]:

@@ -201,15 +201,16 @@ class Lessons:
     def absorb(self, text: str) -> None:
         """Take in what ``text`` of others says; ValueError if it is no such thing."""
         rows = [_read(row) for row in _listed(json.loads(text))]
-        for signature, scores, rests, account in rows:
+        for signature, scores, rests, (account, paid, uses) in rows:
             lesson = self.of(signature)
             for rung, score in scores:
                 lesson.scores.setdefault(rung, Score()).add(*score)
             lesson.rests.extend(rests)
             lesson.account = min(MOST_SAVED, lesson.account + account)
+            lesson.paid, lesson.uses = lesson.paid + paid, max(lesson.uses, int(uses))
 
 
-Row = tuple[str, list[tuple[Rung, tuple[int, int, float]]], list[float], float]
+Row = tuple[str, list[tuple[Rung, tuple[int, int, float]]], list[float], tuple[float, float, float]]
 
 
 def key_of(signature: str) -> str:
@@ -221,7 +222,7 @@ def _row(key: str, lesson: Lesson) -> list[Any]:
     scores = {
         rung.value: [score.tried, score.worked, round(score.seconds, 3)] for rung, score in list(lesson.scores.items())
     }
-    return [key, scores, list(lesson.rests), round(lesson.account + lesson.paid, 3)]
+    return [key, scores, list(lesson.rests), round(lesson.account, 3), round(lesson.paid, 3), lesson.uses]
 
 
 def _listed(found: Any) -> list[Any]:
@@ -232,9 +233,10 @@ def _listed(found: Any) -> list[Any]:
 
 def _read(row: Any) -> Row:
     try:
-        key, scores, rests, account = row
+        key, scores, rests, account, paid, uses = row
         counts = [(Rung(name), _counts(*score)) for name, score in scores.items()]
-        return str(key), counts, [_amount(rest) for rest in rests][-ALIKE:], _amount(account)
+        needed = [_amount(rest) for rest in rests][-ALIKE:]
+        return str(key), counts, needed, (_amount(account), _amount(paid), _amount(uses))
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError("this is not a loop's lesson") from error
 

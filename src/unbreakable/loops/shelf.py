@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from unbreakable.loops.checkpoint import Checkpoint, checkpoint_from
 from unbreakable.loops.commit import GroupCommit
+from unbreakable.loops.lessons import parsed
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import Runtime, new_lock
 from unbreakable.storage.lookup import look_up
@@ -40,6 +41,7 @@ SCHEMA = Schema(
             TABLE.format("loop_state"),
             "CREATE TABLE loop_aside (kind TEXT, name TEXT, seq INTEGER, crc INTEGER, text, changed REAL, aside REAL)",
         ),
+        (TABLE.format("loop_lessons"),),
     ),
 )
 # An older record never replaces a newer one, in whichever order they come.
@@ -53,16 +55,18 @@ FORGET = "DELETE FROM {} WHERE name = ? AND slot = ?"
 CROWDED = "DELETE FROM loop_aside WHERE rowid NOT IN (SELECT rowid FROM loop_aside ORDER BY rowid DESC LIMIT ?)"
 OLD = """DELETE FROM {} WHERE name IN
     (SELECT name FROM loop GROUP BY name ORDER BY max(changed) DESC LIMIT -1 OFFSET ?)"""
-TABLES = ("loop_state", "loop")
+TABLES = ("loop_state", "loop_lessons", "loop")
 
 
 class Found(NamedTuple):
-    """What is kept of a loop: where it stood, and the text of its state; the sequence numbers to go on from."""
+    """What is kept of a loop: where it stood, its state, what it has learned; the sequence numbers to go on from."""
 
     seq: int
     checkpoint: Checkpoint | None
     state_seq: int
     state: Any
+    lessons_seq: int
+    lessons: str | None
 
 
 class Shelf:
@@ -106,7 +110,7 @@ class Shelf:
         """Return what is kept of loop *name*; what is damaged is set aside and told."""
         seq, checkpoint = self._newest("loop", name, checkpoint_from)
         state_seq, state = self._newest("loop_state", name, read)
-        return Found(seq, checkpoint, state_seq, state)
+        return Found(seq, checkpoint, state_seq, state, *self._newest("loop_lessons", name, parsed))
 
     def set_aside(self, name: str) -> None:
         """Set aside what is kept of loop *name*, which is told if there is anything."""

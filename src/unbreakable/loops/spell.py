@@ -41,6 +41,7 @@ class Spell:
             lesson, cost = self._advance
             self._advance = None
             lesson.in_vain(cost)
+            self._lessons.version += 1
 
     def has_tried(self, rung: Rung) -> bool:
         """Return whether *rung* was tried for the latest failure, earlier in this spell."""
@@ -60,6 +61,7 @@ class Spell:
     def rests(self, lesson: Lesson, cost: float) -> None:
         """Take in a rest in advance."""
         lesson.pay(cost)
+        self._lessons.version += 1
         self._advance, self.was_rested = (lesson, cost), True
 
     def well(self, now: float) -> None:

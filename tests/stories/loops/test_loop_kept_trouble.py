@@ -217,7 +217,7 @@ def test_a_file_of_somebody_else_is_refused_and_not_touched(tmp_path):
         file = StateFile(newer)
         file.adopt(Schema("loops", (*SCHEMA.migrations, ("CREATE TABLE later (a)",))))
         file.close()
-        with pytest.raises(StateTooNew, match="its loops were written in version 2 by a newer Unbreakable"):
+        with pytest.raises(StateTooNew, match="its loops were written in version 3 by a newer Unbreakable"):
             QuantumLoopEngine(newer).create_loop(print).start()
 
     assert "remember the milk" * 100 == foreign.read_text()

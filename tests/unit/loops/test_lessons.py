@@ -187,6 +187,7 @@ def test_what_is_written_down_is_read_again():
     lesson = lessons.of("quota")
     for rest in (8.0, SURVIVED, 8.0):
         lesson.healed_by_table(rest, took=16.0)
+    lesson.pay(7.0)
     again.absorb(lessons.text)
 
     assert lessons.text == again.text
@@ -198,19 +199,19 @@ def test_what_is_written_down_is_read_again():
     [
         5,
         ["torn"],
-        ["torn", [], [], 0.0],
-        ["torn", {"no_rung": [1, 1, 0.0]}, [], 0.0],
-        ["torn", {"safe_state_reset": [1, 2, 0.0]}, [], 0.0],
-        ["torn", {"safe_state_reset": [1.5, 1, 0.0]}, [], 0.0],
-        ["torn", {"safe_state_reset": [1, 1, 0.0]}, ["long"], 0.0],
-        ["torn", {"safe_state_reset": [1, 1, 0.0]}, [], -1.0],
+        ["torn", [], [], 0.0, 0.0, 0],
+        ["torn", {"no_rung": [1, 1, 0.0]}, [], 0.0, 0.0, 0],
+        ["torn", {"safe_state_reset": [1, 2, 0.0]}, [], 0.0, 0.0, 0],
+        ["torn", {"safe_state_reset": [1.5, 1, 0.0]}, [], 0.0, 0.0, 0],
+        ["torn", {"safe_state_reset": [1, 1, 0.0]}, ["long"], 0.0, 0.0, 0],
+        ["torn", {"safe_state_reset": [1, 1, 0.0]}, [], -1.0, 0.0, 0],
     ],
 )
 def test_what_is_damaged_is_refused_as_a_whole(row):
     """A wrong belief is worse than none."""
     lessons = Lessons()
     with pytest.raises(ValueError, match="loop"):
-        lessons.absorb(json.dumps([["good", {}, [], 0.0], row]))
+        lessons.absorb(json.dumps([["good", {}, [], 0.0, 0.0, 0], row]))
     with pytest.raises(ValueError, match="loop"):
         lessons.absorb("{}")
 
