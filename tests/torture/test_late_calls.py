@@ -245,7 +245,7 @@ def test_who_cannot_pay_is_not_overtaken_until_he_can():
     begun = []
 
     with virtual_time() as clock:
-        budget = ub.RetryBudget(ratio=0.0, floor=0.0, start=1.0)
+        budget = ub.RetryBudget(ratio=0.0, floor=0.0, start=2.0)  # half of it is for failures
         work = asks([(9, "a"), (9, "b"), (9, "c"), (9, "d")], clock, begun, [])
         call = ub.protect("target", effects="none", timeout=LIMIT, hedge=False, budget=budget)(work)
         assert ("a", [0.0, 2.0]) == (asyncio.run(call()), begun)

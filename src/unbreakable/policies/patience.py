@@ -76,7 +76,7 @@ def next_look(ctx: Context) -> float:
         return counts
     if not is_let_through(ctx, now):
         return now + limit.seconds
-    if ctx.excused or ctx.prepaid or ctx.node.pay(ctx):
+    if ctx.excused or ctx.prepaid or ctx.node.prepay(ctx):  # it is late: what has failed goes first
         return -math.inf
     return now + limit.seconds
 

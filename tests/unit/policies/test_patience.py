@@ -30,7 +30,7 @@ def attempt(bench, *, limit=GUESS, retry=Retry(3), effects="none", deadline=60.0
         bench.target.circuit.force_open()
     fields = {name: now + value if name == "counts_from" else value for name, value in fields.items()}
     affords = fields.pop("affords", True)
-    bench.node.pay = lambda ctx: affords and not bench.paid.append(ctx)
+    bench.node.prepay = lambda ctx: affords and not bench.paid.append(ctx)
     plan = Plan(timeout=limit, retry=retry, effects=effects)
     return bench.context(plan=plan, deadline=now + deadline, started=now, **fields)
 
