@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from unbreakable.errors import Rejected
 from unbreakable.fractal import FractalNode
+from unbreakable.loops.ahead import load_ahead
 from unbreakable.loops.control import Control, Missed, Overlap
 from unbreakable.loops.ending import end, end_sync
 from unbreakable.loops.first import FirstTime
@@ -366,6 +367,7 @@ class QuantumLoop(Closing):
 # Running loops are held here: one whose owner has let go of it still runs.
 _running: set[QuantumLoop] = set()
 first_start = FirstTime()  # of any loop in this process
+first_start.listeners.append(lambda: BLOCKING.world.background(load_ahead))
 
 
 def _forget_all() -> None:

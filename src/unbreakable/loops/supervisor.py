@@ -18,8 +18,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
+from unbreakable.loops.ahead import load_ahead
 from unbreakable.loops.canary import Canary
 from unbreakable.loops.doctor import DUMP, Doctor
 from unbreakable.loops.memory import Memory
@@ -42,8 +42,6 @@ SPARE = 1.0  # seconds from the beginning of a worker to the moment at which the
 STEADY = 60.0  # seconds of life after which a death counts as the first one again: it costs no pause
 PROVEN = 20  # iterations after which it does so, too
 FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
-AHEAD = [f"unbreakable.{name}" for name in ("protected", "fractal.aftermath", "fractal.applying", "fractal.choosing",
-    "fractal.methods", "fractal.recounting", "fractal.taking", "fractal.verdicts", "fractal.wording")]  # fmt: skip
 CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
 
 _lifelines: list[socket.socket] = []  # a worker's one, under a number that no program knows and closes
@@ -195,8 +193,7 @@ def wait_for_word() -> None:
     """
     with socket.socket(fileno=os.dup(LIFELINE)) as lifeline:
         if not _has_word(lifeline):
-            for name in AHEAD:
-                import_module(name)
+            load_ahead()
         word, descriptors = _first_word(lifeline)
     for descriptor in descriptors:
         page = opened(descriptor)

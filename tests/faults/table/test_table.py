@@ -19,14 +19,10 @@ ROWS = {row.fault: row for row in TABLE}
 LATE = 10.0  # seconds that a machine with other work may take for what is a matter of milliseconds
 PART = [
     ("SystemExit", "inline"),
-    ("CancelledError of its own", "process"),
     ("swallowed cancellation", "inline async"),
     ("blocking call", "thread"),
     ("GIL held", "process"),
     ("segfault", "run"),
-    ("no descriptors", "inline async"),
-    ("failing logger", "run"),
-    ("full disk", "inline"),
     ("disk errors (EIO)", "process"),
     ("damaged state", "run"),
     ("wall clock set", "inline"),

@@ -1,0 +1,23 @@
+"""What a first failure needs is loaded before it comes: the next tick would have to wait for it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+NEEDED = (
+    "protected",
+    "fractal.aftermath",
+    "fractal.applying",
+    "fractal.choosing",
+    "fractal.methods",
+    "fractal.recounting",
+    "fractal.taking",
+    "fractal.verdicts",
+    "fractal.wording",
+)
+
+
+def load_ahead() -> None:
+    """Load it, unless that was done before."""
+    for name in NEEDED:
+        import_module(f"unbreakable.{name}")
