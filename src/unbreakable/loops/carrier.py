@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 from unbreakable.errors import BulkheadFull
-from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Waiter, run_blocking
+from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Waiter, new_lock, run_blocking
 from unbreakable.runtime.broom import Broom
 from unbreakable.runtime.mark import OwnTask, running_event_loop
 from unbreakable.runtime.world import ThreadsExhausted
@@ -31,6 +31,8 @@ class Carrier:
 
     def __init__(self, script: Script, name: str, ended: Callable[[], None], *, needs_event_loop: bool) -> None:
         self.has_ended = False
+        self._has_begun = False
+        self._lock = new_lock()
         self._script = script
         self._name = name
         self._ended = ended
@@ -46,9 +48,20 @@ class Carrier:
             self._spawn()
             return
         self._event_loop = event_loop
-        self._task = OwnTask(self._script(ASYNCIO), loop=event_loop, name=f"unbreakable loop {self._name}")
+        self._task = OwnTask(self._in_task(), loop=event_loop, name=f"unbreakable loop {self._name}")
         self._task.add_done_callback(self._task_ended)
         _hold(self._task)
+
+    def give_up(self) -> bool:
+        """Never begin; return False when it has begun already, as where a signal came in the middle of ``start``."""
+        with self._lock:
+            self.has_ended = self.has_ended or not self._has_begun
+            return not self._has_begun
+
+    def _begins(self) -> bool:
+        with self._lock:
+            self._has_begun = not self.has_ended
+            return self._has_begun
 
     @property
     def is_alive(self) -> bool:
@@ -88,7 +101,13 @@ class Carrier:
         except ThreadsExhausted as error:
             raise BulkheadFull(f"no thread for loop {self._name!r}: {error}") from None
 
+    async def _in_task(self) -> None:
+        if self._begins():
+            await self._script(ASYNCIO)
+
     def _in_thread(self) -> None:
+        if not self._begins():
+            return
         try:
             if self._needs_event_loop:
                 with asyncio.Runner() as runner:

@@ -164,7 +164,7 @@ class Keeper:
             text = record(slate.state if state is None else state, "ctx.state").text
         except NotRecordable as error:
             if self._strange is None:
-                self._say(work, str(error))
+                self._say(work, str(error), "but its state is not kept for now")
             self._strange, self._coming = str(error), None
         else:
             self._strange, self._coming = None, None if text == self._state else text
@@ -182,7 +182,7 @@ class Keeper:
 
     def _failed(self, work: Work, error: Exception) -> None:
         if self._refused is None:
-            self._say(work, in_one_line(error))
+            self._say(work, in_one_line(error), "but is not kept for now")
         self._refused, self._not_before = in_one_line(error), BLOCKING.now() + RETRY
 
     def _skip(self) -> None:
@@ -191,8 +191,8 @@ class Keeper:
         self._lessons_seq, self._taught = self._lessons_seq + 2, -1
         self._unsure = False
 
-    def _say(self, work: Work, reason: str) -> None:
-        logging.getLogger("unbreakable").warning("loop %s goes on, but is not kept for now: %s", self._name, reason)
+    def _say(self, work: Work, reason: str, what: str) -> None:
+        logging.getLogger("unbreakable").warning("loop %s goes on, %s: %s", self._name, what, reason)
         self._tell(work, StateNotKept, reason=reason)
 
     def _tell(self, work: Work, event: type[Event], **fields: Any) -> None:

@@ -82,18 +82,26 @@ class QuantumLoop(Closing):
             now = BLOCKING.now()
             if self.life is not None:
                 self.life.control.close(now)  # its event loop was closed under it
-            control = self._control(now)
-            before, self.life = self.life, Life(self.name, control, self._work, self._ended, self._keeper)
-            self._work.tally.start(now)
-            _running.add(self)
+            before = self.life
             try:
+                self.life = Life(self.name, self._control(now), self._work, self._ended, self._keeper)
+                self._work.tally.start(now)
+                _running.add(self)
                 self.life.carrier.start()
             except BaseException:
-                self.life = before
-                _running.discard(self)
-                if self._keeper is not None:
-                    self._keeper.leave()
+                self._take_back(before)
                 raise
+
+    def _take_back(self, before: Life | None) -> None:
+        """Be as *before* a start that has failed, or that a signal interrupted: what has begun by then ends."""
+        life = self.life
+        if life is not None and life is not before and not life.carrier.give_up():
+            life.ask_to_stop()
+            return
+        self.life = before
+        _running.discard(self)
+        if self._keeper is not None:
+            self._keeper.leave()
 
     def _control(self, now: float) -> Control:
         """Return what decides from *now* on, or goes on with what an earlier process had decided."""
