@@ -23,6 +23,7 @@ from unbreakable.outcome import Failure, Success
 from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.broom import Broom
 from unbreakable.runtime.chore import quietly
+from unbreakable.runtime.clockwork import Clockwork, clockwork_of
 from unbreakable.runtime.colour import is_async
 from unbreakable.runtime.dice import new_dice
 from unbreakable.runtime.gate import Gate
@@ -269,14 +270,29 @@ class AsyncioRuntime:
         assert isinstance(waiter, LoopWaiter)  # noqa: S101 - made by this driver's waiter()
         if waiter.is_woken:
             return True
-        nap = waiter.nap = waiter.loop.create_future()
-        timer = None if seconds > FOR_EVER else waiter.loop.call_later(max(0.0, seconds), _end_nap, nap)
+        loop, until = waiter.loop, self.now() + seconds
+        nap = waiter.nap = loop.create_future()
+        clockwork = self._clockwork_of(loop) if 0.0 < seconds < FOR_EVER else None
+        timer = None if seconds > FOR_EVER or clockwork else loop.call_later(max(0.0, seconds), _end_nap, nap)
         try:
+            if clockwork is not None:
+                clockwork.end(nap, until)
             await nap
         finally:
             if timer is not None:
                 timer.cancel()
+            elif clockwork is not None and self.now() < until:
+                clockwork.is_over()
         return waiter.is_woken
+
+    def _clockwork_of(self, loop: asyncio.AbstractEventLoop) -> Clockwork | None:
+        """Return what ends naps on *loop* in time; None in virtual time, and where there is none."""
+        if self.now is not time.monotonic:
+            return None
+        watch = self.watches.get(loop) or self._watch_of(loop)
+        if not watch.has_looked:
+            watch.has_looked, watch.clockwork = True, clockwork_of(loop)
+        return watch.clockwork
 
     def background(self, work: Callable[[], None]) -> None:
         """Run *work* after what the loop is doing now."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from unbreakable.errors import told_by
+from unbreakable.runtime.clockwork import Clockwork
 from unbreakable.runtime.mark import GROUPS_FORGET, OwnTask
 
 CROWD = 256  # attempts in flight above which the alarm may be a microsecond late for each
@@ -42,12 +43,14 @@ Watched: TypeAlias = dict[Alarm, "asyncio.Task[object] | None"]
 class Watch:
     """The attempts in flight on one event loop, and the alarm that looks after them."""
 
-    __slots__ = ("alarm", "alarm_at", "alarms", "loop", "now")
+    __slots__ = ("alarm", "alarm_at", "alarms", "clockwork", "has_looked", "loop", "now")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
         self.loop, self.now, self.alarm_at = loop, now, math.inf
         self.alarms: Watched = {}  # in order: who began first is cut first
         self.alarm: asyncio.TimerHandle | None = None
+        self.clockwork: Clockwork | None = None  #: ends naps in time, once somebody has looked whether there is one
+        self.has_looked = False
 
     def arm(self, at: float) -> None:
         """Ring at the moment *at*, which is earlier than what was set."""
