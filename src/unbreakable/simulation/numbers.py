@@ -32,7 +32,7 @@ def at_hand() -> bool:
 def _fetch() -> None:
     global _stage, _is_told  # noqa: PLW0603
     try:
-        importlib.import_module("unbreakable.simulation.weigh")
+        importlib.import_module("unbreakable.simulation.bands")  # and with it what weighs
         importlib.import_module("unbreakable.simulation.evaluate").universes()
     except BaseException as error:
         _stage = _Stage.ABSENT  # it is tried again when the next plan is wanted
