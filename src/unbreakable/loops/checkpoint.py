@@ -33,7 +33,7 @@ class Checkpoint:
     number: int
     waiting: list[list[int]]
     at_work: int | None
-    most: int | None
+    most: int | None = None
     left: int | None
     paused: bool
     is_over: bool
@@ -63,13 +63,14 @@ class Checkpoint:
 
 
 NAMES = tuple(field.name for field in fields(Checkpoint))
+OPTIONAL = frozenset({"most"})  # what earlier versions did not write
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def checkpoint_from(text: str) -> Checkpoint:
     """Return what ``Checkpoint.text`` was made of; ValueError for anything else."""
     found = json.loads(text)
-    if not isinstance(found, dict) or found.keys() != {*NAMES}:
+    if not isinstance(found, dict) or not {*NAMES} - OPTIONAL <= found.keys() <= {*NAMES}:
         raise ValueError("it is not a loop's record")
     checkpoint = Checkpoint(**found)
     checkpoint.fates, checkpoint.stretches  # noqa: B018 - they are read

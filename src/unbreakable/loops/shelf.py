@@ -110,6 +110,12 @@ class Shelf:
         """Return what is kept of loop *name*; what is damaged is set aside and told."""
         seq, checkpoint = self._newest("loop", name, checkpoint_from)
         state_seq, state = self._newest("loop_state", name, read)
+        if state_seq and not seq:
+            logging.getLogger("unbreakable").warning(
+                "%s: where loop %s stood is not to be found there; it begins with its state, and counts anew",
+                self.path,
+                name,
+            )
         return Found(seq, checkpoint, state_seq, state, *self._newest("loop_lessons", name, parsed))
 
     def set_aside(self, name: str) -> None:

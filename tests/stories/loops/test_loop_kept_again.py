@@ -169,3 +169,15 @@ def test_a_log_that_was_deleted_takes_nothing_along_that_comes_later(machine):
     with sqlite3.connect(machine.file.parent.with_name("kept") / machine.file.name) as connection:
         rows = connection.execute("SELECT text FROM loop_state ORDER BY seq DESC").fetchall()
     assert [('{"count":4}',), ('{"count":3}',)] == rows
+
+
+def test_a_record_that_is_gone_is_told(machine, caplog):
+    """What is damaged where a table is sorted is not found, and nothing says so but what else there is."""
+    machine.run(25.0)
+    with sqlite3.connect(machine.file) as connection:
+        connection.execute("DELETE FROM loop")
+    connection.close()
+    machine.run(5.0)
+
+    assert (1, 0, 4) == machine.seen[-1]
+    assert "where loop note stood is not to be found there" in caplog.text
