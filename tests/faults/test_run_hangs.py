@@ -18,8 +18,12 @@ from tests.faults.test_run_restarts import bare_start, noted
 pytestmark = [pytest.mark.real, pytest.mark.skipif(sys.platform != "linux", reason="it is seen in memory of Linux")]
 
 HANGING = """
-import ctypes, os, time
+import ctypes, os, threading, time
 import unbreakable as ub
+
+def spin():
+    while True:
+        pass
 
 {define} work():
     with open("effects.txt", "a") as file:
@@ -31,6 +35,7 @@ import unbreakable as ub
 engine = ub.QuantumLoopEngine()
 engine.create_loop(work, interval=0.05, deadline=0.3)
 """
+BUSY = "threading.Thread(target=spin, daemon=True).start(); time.sleep(1e6)"
 BLOCKED, HELD, STOPPED = "time.sleep(1e6)", "ctypes.PyDLL(None).usleep(2_000_000_000)", "pass"
 
 
@@ -49,12 +54,13 @@ def next_one(tmp_path, fault) -> float:
     [
         ("async def", BLOCKED, "work is overdue"),
         ("def", BLOCKED, "work is overdue"),
+        ("async def", BUSY, "work is overdue"),
         ("async def", HELD, "work is overdue"),
         ("async def", STOPPED, "was stopped"),
     ],
 )
 def test_a_worker_that_hangs_is_replaced(tmp_path, define, how, sign):
-    """A blocked event loop or thread, an interpreter that is held, a process that is stopped: another one goes on."""
+    """A blocked event loop or thread, one beside a busy one, an interpreter that is held, a process that is stopped."""
     with running(tmp_path, HANGING.format(define=define, how=how), start=started) as process:
 
         def fault(worker: int) -> None:

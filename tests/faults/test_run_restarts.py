@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.faults.supervised import forked
 from tests.faults.test_run_command import running, wait_until
 
 from unbreakable.loops.notice import Notice
@@ -59,6 +60,33 @@ def test_the_first_death_costs_no_pause(tmp_path):
 
     assert 3 * baseline > took
     assert "was killed by signal 9; it is started again at once" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what has ended is seen in memory of Linux")
+def test_a_worker_that_has_done_something_costs_no_pause(tmp_path):
+    """Each of three deaths within a minute is the first one, for iterations have ended in between."""
+    with running(tmp_path, NOTING, start=forked) as process:
+        for count in range(1, 4):
+            wait_until(lambda count=count: len({pid for pid, _ in noted(tmp_path)}) == count)
+            first = noted(tmp_path)[-1]
+            wait_until(lambda first=first: noted(tmp_path)[-1][1] > first[1] + 1.2)
+            os.kill(first[0], signal.SIGKILL)
+        wait_until(lambda: len({pid for pid, _ in noted(tmp_path)}) == 4)
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+
+    assert 3 == said.count("it is started again at once")
+
+
+def test_a_worker_that_dies_as_it_begins_is_waited_for(tmp_path):
+    """What a minute has not shown to be better is started again ever more seldom."""
+    program = NOTING.replace("def note():", "def note():\n    os._exit(open('effects.txt', 'a').write('x'))")
+    with running(tmp_path, program, start=forked) as process:
+        wait_until(lambda: len((tmp_path / "effects.txt").read_text()) >= 3)
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+
+    assert [1, 1] == [said.count("started again at once"), said.count("started again in 0.5 s")]
 
 
 def test_a_death_is_noticed_when_it_happens():

@@ -1,8 +1,8 @@
 """A worker that hangs is told from one that only has no turn on the processor, by who looks at it from outside.
 
 What is late, in a lane where nothing ends any more, has time to be over as if the worker were alone on the machine: the
-seconds in which one of its threads waits for a processor do not count, nor do those in which the supervisor had no turn
-itself, or a debugger holds the worker.  But some of each second counts, or a hang beside a busy thread would last.
+seconds in which one of its threads waits for a processor, and none has one, do not count, nor do those in which the
+supervisor had no turn itself, or a debugger holds the worker.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ SLACK = 0.02  # seconds by which a promise may be late in a worker that does not
 RUNNING = 0.25  # or in one that runs: what was cut may have to load what heals it
 STOPPED = 0.25  # seconds for which a worker with loops may be stopped
 AHEAD = 1.0  # seconds before a promise is due from which on it is counted how long the worker had no turn
-LEAST = 0.1  # of the time counts in any case
-MOST = 0.1  # seconds between two looks; who looks later had no turn itself
+RESTING = 0.1  # of the time one of its threads may run at the most in a worker that does nothing
+LEAST = 0.01  # of the time counts in any case
+MOST = 0.1  # seconds between two looks; who looks later had no turn itself, and counts SOON
 AGAIN = 0.05  # seconds between two looks
 SOON = 0.01  # the same when something is late
 DUMP = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None  # asks a worker where it stands
@@ -114,14 +115,15 @@ class Doctor:
         return since.idle >= SLACK or since.fair >= RUNNING
 
     def _share(self, seconds: float) -> _Used:
-        """Return what the worker could do with *seconds*: no thread of it has waited for a processor meanwhile."""
+        """Return what the worker could do with *seconds*: one of its threads ran, or none waited for a processor."""
         before, self._threads = self._threads, _threads(self.pid) if self._asks else {}
         if seconds > MOST:
-            return _Used(LEAST * MOST, 0.0)
+            return _Used(SOON, 0.0)
         both = [(before[name], thread) for name, thread in self._threads.items() if name in before]
         alone = seconds - max((_waited(*each, seconds) for each in both), default=0.0)
         ran = sum(after.ran - earlier.ran for earlier, after in both) / 1e9
-        return _Used(max(LEAST * seconds, alone), max(0.0, alone - ran))
+        is_at_rest = ran < RESTING * seconds and not any(earlier.is_ready or after.is_ready for earlier, after in both)
+        return _Used(max(LEAST * seconds, min(ran, seconds), alone), alone if is_at_rest else 0.0)
 
 
 def _waited(before: _Thread, after: _Thread, seconds: float) -> float:

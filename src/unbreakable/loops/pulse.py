@@ -61,8 +61,12 @@ class Lane:
 
     def keep(self, promise: Promise) -> None:
         """Say that it is over."""
-        promise[2] = None
         self._beats = self._counts[self._beaten] = self._beats + 1
+        self.withdraw(promise)
+
+    def withdraw(self, promise: Promise) -> None:
+        """Take it back; nothing has ended by that."""
+        promise[2] = None
         if promise is not self._shown:
             self._kept += 1
             if self._kept > FEW + len(self._others) // 2:
@@ -110,7 +114,7 @@ class Heart:
         pause = EARLY * self._hang
         before, self._promise = self._promise, self.lane.promise(self._hang + pause, self._name)
         if before is not None:
-            self.lane.keep(before)
+            self.lane.withdraw(before)
         return pause
 
     def beat_on(self, event_loop: EventLoop) -> None:
