@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import field, replace
 
 from unbreakable.policies import check
@@ -41,6 +42,7 @@ class RetryBudget(Preset):
             raise refuse("RetryBudget.most", f"at least the {self.start} tokens to start with", self.most)
 
 
+@functools.lru_cache(64)  # most nodes have the same one
 def small(budget: RetryBudget) -> RetryBudget:
     """Return *budget* without savings: it never holds more than it begins with, or than one repeat costs."""
     return replace(budget, most=min(max(1.0, budget.start), budget.most))
