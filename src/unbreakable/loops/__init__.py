@@ -16,6 +16,7 @@ if typing.TYPE_CHECKING:  # loaded when first asked for, by __getattr__ below: a
         LoopState,
         LoopStatus,
         Performance,
+        RestartStatus,
         Tries,
     )
 
@@ -30,6 +31,7 @@ __all__ = [
     "Performance",
     "QuantumLoop",
     "QuantumLoopEngine",
+    "RestartStatus",
     "Tick",
     "Tries",
 ]
@@ -47,6 +49,7 @@ __getattr__ = lazily.load(
         "Performance": "unbreakable.loops.status",
         "QuantumLoop": "unbreakable.loops.loop",
         "QuantumLoopEngine": "unbreakable.loops.engine",
+        "RestartStatus": "unbreakable.loops.status",
         "Tick": "unbreakable.loops.schedule",
         "Tries": "unbreakable.loops.status",
     },

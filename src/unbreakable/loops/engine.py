@@ -15,6 +15,7 @@ from unbreakable.loops.ending import end, end_sync
 from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
 from unbreakable.loops.loop import QuantumLoop
+from unbreakable.loops.restarts import RESTARTS
 from unbreakable.loops.schedule import EARLY
 from unbreakable.loops.status import EngineStatus, LoopState
 from unbreakable.loops.timing import USUAL, timing
@@ -186,6 +187,7 @@ class QuantumLoopEngine(Closing):
             total_loops=len(loops),
             active_loops=sum(loop.is_running for loop in loops),
             stuck_loops=sum(loop.is_stuck for loop in loops),
+            restarts=RESTARTS.get_status(),
             loops=loops,
         )
 

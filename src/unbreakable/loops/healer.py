@@ -12,6 +12,7 @@ from unbreakable.loops.iteration import Iteration
 from unbreakable.loops.ladder import GOOD, Ladder
 from unbreakable.loops.lessons import Choice
 from unbreakable.loops.paths import Paths
+from unbreakable.loops.restarts import OF_LESS, RESTARTS, SPENT
 from unbreakable.loops.rungs import Rung
 from unbreakable.loops.slate import Slate
 
@@ -21,7 +22,7 @@ TURN = "it was its turn"
 class Healer:
     """Do between two iterations what *ladder* decides, with *paths* and *slate*."""
 
-    __slots__ = ("_is_mended", "_node", "_paths", "_slate", "_survives_since", "ladder", "latest")
+    __slots__ = ("_is_mended", "_node", "_owes_refresh", "_paths", "_slate", "_survives_since", "ladder", "latest")
 
     def __init__(self, node: FractalNode, ladder: Ladder, paths: Paths, slate: Slate) -> None:
         self.ladder = ladder
@@ -30,6 +31,7 @@ class Healer:
         self._paths = paths
         self._slate = slate
         self._survives_since = 0.0
+        self._owes_refresh = False  # since the budget was spent when it was its turn
         self._is_mended = False  # by a remedy after which the operation has not been asked yet
 
     def succeeded(self, iteration: Iteration, now: float) -> None:
@@ -40,6 +42,9 @@ class Healer:
         if trouble is not None:
             self._tell(RungSkipped, now, rung=Rung.SAFE_STATE_RESET.value, reason=trouble)
         survived = self.ladder.surviving
+        if survived and not self.ladder.good:
+            RESTARTS.give_back(OF_LESS)
+        self._owes_refresh = False
         proven = self.ladder.succeeded(now)
         if self.ladder.good == GOOD:
             self._paths.settle()
@@ -53,8 +58,13 @@ class Healer:
         self._count_remedies(iteration, good=False)
         if self._paths.fail_over():
             self._tell(PathChanged, now, path=self._paths.index + 1)
-        in_turn = [Choice(rung, TURN) for rung in self.ladder.failed(iteration.signature, now)]
-        done = [choice for choice in in_turn if self._has_been_tried(choice, now)]
+        due = self.ladder.failed(iteration.signature, now)
+        if self._owes_refresh and Rung.QUANTUM_REFRESH not in due:
+            due = (*due, Rung.QUANTUM_REFRESH)
+        done = [choice for choice in (Choice(rung, TURN) for rung in due) if self._has_been_tried(choice, now)]
+        self._owes_refresh = Rung.QUANTUM_REFRESH in due and all(
+            choice.rung is not Rung.QUANTUM_REFRESH for choice in done
+        )
         if all(choice.rung is Rung.ADAPTIVE_BACKOFF for choice in done):
             promising = (choice for choice in self.ladder.promising() if self._has_been_tried(choice, now))
             done.extend(itertools.islice(promising, 1))
@@ -89,6 +99,9 @@ class Healer:
                     self._tell(RungSkipped, now, rung=rung.value, reason=self._slate.trouble)
                 return self._slate.reset()
             case Rung.QUANTUM_REFRESH:
+                if not RESTARTS.take(OF_LESS):
+                    self._tell(RungSkipped, now, rung=rung.value, reason=SPENT)
+                    return False
                 self._paths.refresh()
             case Rung.SURVIVAL_MODE:
                 self._survives_since = now

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, get_args
 
 from unbreakable.fractal.operation import Operation
+from unbreakable.loops.restarts import OF_LESS
 from unbreakable.loops.workers import ThreadWorker, Worker
 from unbreakable.policies.check import refuse
 
@@ -12,7 +13,9 @@ Isolation: TypeAlias = Literal["inline", "thread", "process"]
 
 
 class Hire(Protocol):
-    """Somebody who gives a loop its workers."""
+    """Somebody who gives a loop its workers; ``price`` is what one costs that was there before."""
+
+    price: ClassVar[float]
 
     def __call__(self, name: str) -> Worker:
         """Return a worker of that *name*."""
@@ -29,6 +32,8 @@ class Hire(Protocol):
 
 class Threads:
     """Hire threads for *operation*: each is there at once."""
+
+    price: ClassVar[float] = OF_LESS
 
     def __init__(self, operation: Operation[Any]) -> None:
         self._operation = operation

@@ -237,6 +237,11 @@ class Ladder:
         return self.surviving and not self.good and not self.probes_next
 
     @property
+    def probes(self) -> bool:
+        """Whether the operation, if it is its turn, is only asked whether it is well again."""
+        return self.surviving and not self.good
+
+    @property
     def _step(self) -> float:
         """The intervals up to the next iteration by the table."""
         return min(self.longest / self.interval, self.stretch) - self._ahead

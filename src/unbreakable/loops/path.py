@@ -12,6 +12,7 @@ from unbreakable.fractal.guard import guarded, guarded_sync
 from unbreakable.fractal.operation import Operation
 from unbreakable.loops.events import WorkerStarted
 from unbreakable.loops.isolation import Hire
+from unbreakable.loops.restarts import RESTARTS, denied
 from unbreakable.loops.strays import Strays
 from unbreakable.loops.workers import Worker
 from unbreakable.policies import Context, Plan
@@ -37,6 +38,8 @@ class Path:
         node: FractalNode,
         enter: Callable[[], Context],
         strays: Strays,
+        *,
+        is_free: bool = True,
     ) -> None:
         self.node = node
         self.strays = strays
@@ -49,8 +52,14 @@ class Path:
         self._door: AsyncProtected[[], Any] | None = None
         self._door_sync: SyncProtected[[], Any] | None = None
         self._is_cut = False
+        self._is_free = is_free  # whether the next worker is the loop's first one
         self._plan: Plan | None = None  #: the one that ``_bound`` is of
         self._bound = math.inf
+
+    @property
+    def price(self) -> float:
+        """What another path like this one costs, of the budget for restarts."""
+        return 0.0 if self._hire is None else self._hire.price
 
     @property
     def bound(self) -> float:
@@ -96,7 +105,9 @@ class Path:
         if self._worker is not None and not self._worker.is_fit:
             self.close()
         if self._worker is None:
-            self._worker = self._hire(self.node.name)
+            if not self._is_free and not RESTARTS.take(self._hire.price):
+                raise denied()
+            self._worker, self._is_free = self._hire(self.node.name), False
         if self._is_cut:  # asked last: who stops the loop sets it first, and then looks for the worker
             raise stopped("the loop was stopped")
         pid = await self._worker.ready(runtime, min(seconds, START))
@@ -133,7 +144,7 @@ class Path:
 
     def start(self) -> None:
         """Begin again after ``stop``."""
-        self._is_cut = False
+        self._is_cut, self._is_free = False, True
 
     def stop(self) -> None:
         """Cut what a worker does for it, from any thread; no further attempt is made."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from unbreakable.loops.path import Path
+from unbreakable.loops.restarts import RESTARTS
 
 IN_QUANTUM_MODE = 3  # paths: one in use, one for when it fails, one for when both are poisoned
 
@@ -30,8 +31,11 @@ class Paths:
         return path
 
     def fail_over(self) -> bool:
-        """Use the next path from now on; return whether there is another one."""
-        self.index = (self.index + 1) % self.most
+        """Use the next path from now on; return whether there is another one, which can be had."""
+        following = (self.index + 1) % self.most
+        if following not in self._made and not RESTARTS.has(self.current.price):
+            return False
+        self.index = following
         return self.most > 1
 
     def settle(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
 from unbreakable.loops.process import ProcessWorker
 from unbreakable.loops.program import Program
+from unbreakable.loops.restarts import OF_A_PROCESS
 
 MOST = 8  # workers in reserve in one process: each takes the memory of a Python
 
@@ -14,6 +16,7 @@ class Spares:
     """Hire workers for one *program*, and keep one in reserve once ``prepare`` was asked for."""
 
     __slots__ = ("_program", "_spare")
+    price: ClassVar[float] = OF_A_PROCESS
 
     def __init__(self, program: Program) -> None:
         self._program = program

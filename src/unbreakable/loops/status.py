@@ -141,8 +141,26 @@ class LoopStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestartStatus:
+    """Say what is left of the budget that all loops of this process share for what they make anew.
+
+    A worker process costs one of the ``tokens``, a refresh of the paths and a probe in survival mode a tenth; ``rate``
+    are added a second, up to ``most``.  ``denied`` counts who had to wait.
+    """
+
+    tokens: float
+    most: float
+    rate: float
+    denied: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
-    """Say how all loops of an engine are doing.
+    """Say how all loops of an engine are doing, and what is left of the budget for ``restarts`` of this process.
 
     ``active_loops`` counts those that are running, paused or not; ``stuck_loops`` those that do not advance.
     """
@@ -150,6 +168,7 @@ class EngineStatus:
     total_loops: int
     active_loops: int
     stuck_loops: int
+    restarts: RestartStatus
     loops: tuple[LoopStatus, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,5 +178,6 @@ class EngineStatus:
             "total_loops": self.total_loops,
             "active_loops": self.active_loops,
             "stuck_loops": self.stuck_loops,
+            "restarts": self.restarts.to_dict(),
             "loops": loops,
         }

@@ -24,6 +24,7 @@ from unbreakable.loops.ledger import Book, Fate
 from unbreakable.loops.path import START, Path
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
 from unbreakable.loops.pulse import PULSE, Lane
+from unbreakable.loops.restarts import OF_LESS, RESTARTS, SPENT, is_denied
 from unbreakable.loops.schedule import EARLY, Tick
 from unbreakable.loops.slate import Slate
 from unbreakable.loops.strays import FULL, Strays
@@ -114,9 +115,14 @@ class Work:
         That is what was asked for since *mark*.  The iteration is cut at the moment of *cut*, as by its deadline, but
         that is no failure.
         """
+        substitute = self._substitute if tick is not None and self.ladder.substitutes else None
+        if tick is not None and substitute is None and self.ladder.probes and not RESTARTS.take(OF_LESS):
+            if self._substitute is None:
+                self.tally.begun -= 1  # nothing is
+                return Fate.BACKED_OFF, SPENT
+            substitute = self._substitute
         iteration = self._current = Iteration(self.tally.begun, tick, self.slate.state, runtime.now())
         _inside.set(iteration)
-        substitute = self._substitute if tick is not None and self.ladder.substitutes else None
         try:
             await self._run_on(substitute or self.paths.current, iteration, runtime, cut)
         except BaseException as error:
@@ -126,7 +132,7 @@ class Work:
             if isinstance(error, DeadlineExceeded) and now >= cut.at - EARLY:
                 return Fate.INTERRUPTED, cut.why
             fate, why = Fate.FAILED, self.tally.failed(error, now - iteration.counts_from)
-            iteration.signature = sign(error)
+            iteration.signature = None if is_denied(error) else sign(error)
         else:
             now = runtime.now()
             fate, why = self._succeeded(iteration, now, degraded=substitute is not None)
@@ -224,7 +230,7 @@ class Work:
         node.remedies = self.node.remedies
         node.target.experience, node.target.circuit = self.node.target.experience, self.node.target.circuit
         node.on(Event, self.node.tell)
-        return Path(self._operation, self._hire, node, self._enter, self._strays)
+        return Path(self._operation, self._hire, node, self._enter, self._strays, is_free=False)
 
     def _drop_path(self, path: Path) -> None:
         if path.node is not self.node:
