@@ -8,6 +8,7 @@ from typing import Any
 from unbreakable.fractal.remedies import WAIT
 from unbreakable.loops.pulse import Promise
 from unbreakable.loops.schedule import Tick
+from unbreakable.loops.slate import checked_state
 from unbreakable.policies import Context
 from unbreakable.policies.naming import Title
 
@@ -51,6 +52,14 @@ class Iteration:
         if ctx.notebook is not None:
             self._asked_after = len(self._remedies())
         return ctx
+
+    def take_over(self) -> None:
+        """Take over what the operation has put in the place of the state; TypeError if that is no dictionary."""
+        left = self.state if self._ctx is None else self._ctx.state
+        if left is not self.state:
+            kept = dict(checked_state(left))
+            self.state.clear()
+            self.state.update(kept)
 
     def remedied(self) -> tuple[bool, bool]:
         """Return whether the operation was asked again, after a remedy or a wait, and whether a remedy came later."""

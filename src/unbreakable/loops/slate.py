@@ -6,6 +6,13 @@ import copy
 from typing import Any
 
 
+def checked_state(state: object) -> dict[Any, Any]:
+    """Return what an operation has left in ``ctx.state``; TypeError if that is no dictionary any more."""
+    if not isinstance(state, dict):
+        raise TypeError(f"ctx.state must stay a dictionary: put what is to be kept in it, not {type(state).__name__}")
+    return state
+
+
 class Slate:
     """Hold the *state* that the operation finds in ``ctx.state``, and its last copy that verified.
 

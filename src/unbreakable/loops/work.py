@@ -125,6 +125,7 @@ class Work:
         _inside.set(iteration)
         try:
             await self._run_on(substitute or self.paths.current, iteration, runtime, cut)
+            iteration.take_over()
         except BaseException as error:
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise

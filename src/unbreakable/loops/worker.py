@@ -17,6 +17,7 @@ from unbreakable.fractal.trying import is_exhausted
 from unbreakable.loops.bench import Bench
 from unbreakable.loops.errand import Answer, Request
 from unbreakable.loops.program import Program
+from unbreakable.loops.slate import checked_state
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
@@ -70,6 +71,7 @@ def _attempt(node: FractalNode, bench: Bench, message: bytearray, itself: int) -
     state = ctx.state
     try:
         bench.run(ctx.arguments)
+        state = checked_state(ctx.state)
     except BaseException as error:
         _end_if_forked(itself, error)
         exhausted = isinstance(error, Exception) and is_exhausted(error, ctx)

@@ -102,3 +102,45 @@ def test_the_operation_knows_its_tick_and_iteration(play):
     assert [(1, 0, origin, origin), (2, 1, origin + 3.0, origin + 3.0)] == [
         (iteration, tick.number, tick.nominal, tick.actual) for iteration, tick in seen
     ]
+
+
+def test_a_state_that_is_replaced_is_the_state(play):
+    """Whoever assigns a new dictionary finds it in the next iteration; one that fails leaves nothing."""
+
+    async def story(stage):
+        seen = []
+
+        async def work(ctx):
+            seen.append(dict(ctx.state))
+            ctx.state = {"count": ctx.state.get("count", 0) + 1}
+            if ctx.iteration == 2:
+                raise ValueError("wrong")
+
+        loop = stage.loop(work, interval=1.0, max_iterations=4)
+        loop.start()
+        await stage.wait(loop)
+        return seen
+
+    counts = [state.get("count", 0) for state in play(story)]
+
+    assert ([0, 1], [1, 2]) == (counts[:2], counts[-2:])
+
+
+def test_a_state_that_is_no_dictionary_is_a_failed_iteration(play):
+    """The message says what to do, and the state stays what it was."""
+
+    async def story(stage):
+        async def work(ctx):
+            ctx.state["good"] = ctx.iteration
+            if ctx.iteration == 2:
+                ctx.state = "something else"
+
+        loop = stage.loop(work, interval=1.0, max_iterations=3)
+        loop.start()
+        await stage.wait(loop)
+        return loop.get_status()
+
+    status = play(story)
+
+    assert "ctx.state must stay a dictionary: put what is to be kept in it, not str" in status.last_error
+    assert (2, 1) == (status.ledger.run, status.ledger.failed)

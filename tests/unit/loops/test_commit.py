@@ -44,7 +44,8 @@ def test_who_comes_during_a_commit_shares_the_next_one():
         while not file.entered.is_set():
             await ASYNCIO.sleep(0.001)
         others = asyncio.ensure_future(written(group, "b", "c", "d"))
-        await ASYNCIO.sleep(0)
+        while len(group._queue) < 3:
+            await ASYNCIO.sleep(0)
         assert not first.done()
         file.may_go_on.set()
         await first
@@ -74,7 +75,8 @@ def test_who_is_cancelled_in_line_writes_nothing():
         while not file.entered.is_set():
             await ASYNCIO.sleep(0.001)
         second, third = (asyncio.ensure_future(group.write(ASYNCIO, [name])) for name in "bc")
-        await ASYNCIO.sleep(0)
+        while len(group._queue) < 2:
+            await ASYNCIO.sleep(0)
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)
         file.may_go_on.set()
