@@ -40,16 +40,17 @@ async def paced(side: str, count: int, interval: float, seconds: float, beside: 
     await SIDES[side](1, 10.0, [])  # what it has to import is no part of a loop
     held, began, cpu = rss(), time.monotonic(), time.process_time()
     await SIDES[side](count, interval, late)
-    if beside:
-        try:
-            await SIDES[side](1, TEN_MS, late_ten)
-        except ValueError:
-            beside = False
     figures: Figures = {"begin_us": 1e6 * (time.process_time() - cpu) / count, "begin_s": time.monotonic() - began}
     await asyncio.sleep(min(2 * interval, 3.0))
     gc.collect()
     gc.freeze()  # a whole collection takes longer than a tick; whoever has so many objects does that
     figures["kb"] = (rss() - held) / count
+    if beside:
+        try:
+            await SIDES[side](1, TEN_MS, late_ten)
+        except ValueError:
+            beside = False
+    await asyncio.sleep(2.0)  # what was held up, and what a first lesson loads, is no part of what is watched
     late.clear()
     late_ten.clear()
     began, cpu = time.monotonic(), time.process_time()
