@@ -23,6 +23,6 @@ def heed(ctx: Context, failure: Failure, *, told_no: bool) -> None:
     target, now = ctx.target, ctx.runtime.now()
     if target.serves_others(failure, now):
         return
-    if target.peace.wish(wished, target.successes_of_all(), now):
+    if target.peace.wish(wished, target.successes_of_all(), now, target.usual() or 0.0):
         target.hurry()
         ctx.emit(LeftInPeace, seconds=target.peace.left(now))

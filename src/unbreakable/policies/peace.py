@@ -2,7 +2,9 @@
 
 Each wish (Retry-After and its like, see ``pushback``) delays the repeat of the call that was told of it.  That is all
 as long as others are served.  When nobody was between three wishes, the target is overwhelmed: until the longest of
-them is over no attempt begins.  Whoever wants to make one waits, if that is over within the call's deadline, and is
+them is over no attempt begins.  Where one of several replicas refuses, three in a row come by chance, the more often
+the more is asked: so a row has to be longer than chance would have it, at the share refused before, and to last as long
+as answers take.  Whoever wants to make one waits, if that is over within the call's deadline, and is
 refused at once if it is not.  At the end they do not come all at once: each waits a little longer, by chance, and asks
 again whether a new wish has come up meanwhile.
 
@@ -23,6 +25,10 @@ from unbreakable.policies.policy import Context, Inner
 from unbreakable.runtime import new_lock
 
 ENOUGH = 3  # wishes in a row
+CHANCE = 1e-6  # how likely a row may be that comes by chance, where some are served and others are not
+AT_MOST = 64  # wishes in a row that are enough, whatever chance would have
+ANSWERS, DOUBT = 200.0, 4.0  # by so many it is known what share is refused; so many refusals prove nothing yet
+IN_FLIGHT = 5.0  # seconds at most that a row has to last: by then answers begun before it are there
 LONGEST = 60.0  # seconds for which all callers wait; then it is seen whether the wish still holds
 SPREAD = 0.25  # share of the pause by which its end is drawn out
 MOST_WAITING = 1_000  # callers of one target
@@ -39,35 +45,70 @@ class Peace:
     (4.0, 0.0)
     """
 
-    __slots__ = ("ends", "kept", "length", "lock", "row", "seen", "spared", "until", "waiting")
+    __slots__ = (
+        "ends",
+        "kept",
+        "length",
+        "lock",
+        "nos",
+        "refused",
+        "row",
+        "seen",
+        "served",
+        "since",
+        "spared",
+        "until",
+        "waiting",
+    )
 
     def __init__(self) -> None:
-        self.row, self.seen, self.ends = 0, 0, 0.0  #: wishes in a row, successes before them, when the longest is over
+        self.row, self.seen, self.ends = 0, 0, 0.0  #: wishes in a row, answers before them, when the longest is over
+        self.since, self.nos = 0.0, 0  #: when the row began; answers that are no successes
+        self.served = self.refused = 0.0  #: of some 200 answers before it
         self.until, self.length = 0.0, 0.0
         self.kept = False  #: whether calls have to ask
         self.spared = 0, -math.inf  #: until how many successes, and until when at most, no copies are sent
         self.waiting = 0
         self.lock = new_lock()
 
-    def wish(self, seconds: float, successes: int, now: float) -> bool:
+    def wish(self, seconds: float, successes: int, now: float, usual: float = 0.0) -> bool:
         """Take note of a wish; return whether all callers leave the target in peace because of it, from now on.
 
-        *successes* is how many calls of the target have succeeded by now: one since the last wish ends the row.
+        *successes* is how many calls of the target have succeeded by now: one since the last wish ends the row.  Most
+        answers take no longer than *usual*.
         """
         with self.lock:
-            if successes != self.seen:
-                self.row, self.ends = 0, now
-            self.row, self.seen = self.row + 1, successes
+            if successes + self.nos != self.seen or not self.row:
+                self._begin_row(successes + self.nos, now)
+            self.row += 1
             self.ends = max(self.ends, now + min(seconds, LONGEST))
-            if self.row < ENOUGH or self.ends <= max(self.until, now):
+            if self.row < self.enough() or now - self.since < min(usual, IN_FLIGHT):
+                return False
+            if self.ends <= max(self.until, now):
                 return False
             begins, self.kept = not self.kept, True
             self.until, self.length = self.ends, self.ends - now
             return begins
 
+    def _begin_row(self, served: int, now: float) -> None:
+        """End a row by what was *served* since; one that was long enough was no chance, and says nothing of it."""
+        self.refused += self.row if self.row < self.enough() else 0
+        self.served += served - self.seen
+        fading = min(1.0, ANSWERS / max(1.0, self.refused + self.served))
+        self.refused, self.served = self.refused * fading, self.served * fading
+        self.row, self.seen, self.ends, self.since = 0, served, now, now
+
+    def enough(self) -> int:
+        """Return how many wishes in a row are no chance, at the share that was refused before them."""
+        refused = self.refused - DOUBT
+        if refused <= 0.0:
+            return ENOUGH
+        wishes = math.log(CHANCE) / math.log(refused / (self.refused + self.served))
+        return max(ENOUGH, min(AT_MOST, math.ceil(wishes)))
+
     def serve(self) -> None:
         """Take note of an answer that is no success, such as a 404: it ends the row of wishes as one does."""
-        self.seen = -1
+        self.nos += 1
 
     def refuse(self, successes: int, now: float) -> None:
         """Take note that the target was asked too much, after so many *successes*."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unbreakable.policies.peace import ENOUGH, SPARED, SPARED_AT_MOST, SPREAD, Peace
+from unbreakable.policies.peace import AT_MOST, ENOUGH, IN_FLIGHT, SPARED, SPARED_AT_MOST, SPREAD, Peace
 
 
 def asked(*wishes):
@@ -150,3 +150,52 @@ def test_who_was_asked_too_much_is_spared_for_some_successes_or_a_minute(more, l
     peace.refuse(successes=7, now=5.0)
 
     assert (False, spared) == (before, peace.spares(lambda: 7 + more, 5.0 + later))
+
+
+def flips(*, refused, served, rows=40):
+    """Return a peace of which so many were refused in a row before so many others were served, again and again."""
+    peace = Peace()
+    for row in range(rows):
+        for _ in range(refused):
+            peace.wish(0.0, row * served, 0.0)
+    return peace, rows * served
+
+
+@pytest.mark.parametrize(("refused", "served", "enough"), [(1, 99, 3), (1, 9, 6), (1, 2, 12), (2, 2, 19), (2, 1, 31)])
+def test_a_row_that_chance_would_have_is_nobody_elses_business(refused, served, enough):
+    """Where some are refused and others served, it takes one that comes once in a million times."""
+    peace, answers = flips(refused=refused, served=served)
+    told = [peace.wish(5.0, answers, 0.0) for _ in range(enough)]
+
+    assert told == [False] * (enough - 1) + [True]
+
+
+def test_a_few_rows_prove_no_share():
+    """Of a target that has hardly been asked three wishes are enough, as they are after many successes."""
+    peace, answers = flips(refused=2, served=2, rows=3)
+    assert ENOUGH == peace.enough()
+
+    peace, answers = flips(refused=2, served=2)
+    peace.wish(1.0, answers + 10_000, 0.0)
+    assert ENOUGH == peace.enough()
+
+
+def test_what_refuses_nearly_all_is_left_in_peace():
+    """However likely a row of so many is."""
+    peace = Peace()
+    for row in range(400):
+        for _ in range(peace.enough() - 1):
+            peace.wish(0.0, row, 0.0)
+
+    assert AT_MOST == peace.enough()
+
+
+@pytest.mark.parametrize(("usual", "told"), [(0.5, [False, False, True]), (2.0, [False] * 3), (60.0, [False] * 3)])
+def test_a_row_lasts_as_long_as_answers_take(usual, told):
+    """Refusals are there at once, and answers to what was asked beside them are not; five seconds do for all."""
+    peace = Peace()
+    for _ in range(ENOUGH):
+        peace.wish(9.0, 5, 0.0, usual)
+
+    assert told == [peace.wish(9.0, 5, now, usual) for now in (0.1, 0.4, 0.5)]
+    assert peace.kept or peace.wish(9.0, 5, IN_FLIGHT, usual)
