@@ -198,7 +198,7 @@ def test_an_attempt_without_a_breaker_has_the_time_that_its_limit_says(bench, li
         ctx = bench.context(
             plan=Plan(breaker=None, timeout=limit, effects=effects), deadline=bench.runtime.now() + 30.0
         )
-        bench.node.pay = lambda ctx: True
+        bench.node.prepay = lambda ctx: True
         result = await ctx.plan.around_an_attempt(bench.inner((9.0, 7)))(ctx)
         moment = bench.clock.now()
         if ctx.laggard is not None:
