@@ -69,6 +69,7 @@ class Workload:
     cold: float
     resets: bool  #: whether there is a state to reset
     spells: list[tuple[str, Cure]]
+    substitute: bool = False  #: whether one takes turns with probes in survival mode
 
 
 def a_workload(seed: int) -> Workload:
@@ -84,7 +85,8 @@ def a_workload(seed: int) -> Workload:
         name = dice.choice(names)
         kind = dice.choice(eras[number > turn * count][name])
         spells.append((name, kind.cure(dice)))
-    return Workload(dice.choice(INTERVALS), dice.choice([0.0, 0.5]), dice.random() < 0.8, spells)
+    resets, substitute = dice.random() < 0.8, dice.random() < 0.3
+    return Workload(dice.choice(INTERVALS), dice.choice([0.0, 0.5]), resets, spells, substitute)
 
 
 @dataclass
@@ -98,7 +100,8 @@ class Played:
 
 def play(workload: Workload, *, learns: bool) -> Played:
     """Return what comes of *workload*, with the ladder that learns or with the table alone."""
-    ladder, played, now = Ladder(workload.interval, cold=workload.cold), Played(), 0.0
+    turns = 2 if workload.substitute else 1
+    ladder, played, now = Ladder(workload.interval, cold=workload.cold, turns=turns), Played(), 0.0
     for name, cure in workload.spells:
         began, failures, tries = now, 0, dict.fromkeys(Rung, 0)
         while failures < MOST_FAILURES:
@@ -106,6 +109,9 @@ def play(workload: Workload, *, learns: bool) -> Played:
             for rung in _tried(ladder, name if learns else None, now, resets=workload.resets):
                 tries[rung] += 1
             gap = max(ladder.interval, ladder.pause)
+            if workload.substitute and ladder.substitutes:
+                ladder.substituted()
+                gap += max(ladder.interval, ladder.pause)
             now += gap
             if _is_healed(cure, tries, gap / ladder.interval, (now - began) / ladder.interval):
                 break

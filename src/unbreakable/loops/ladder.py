@@ -51,6 +51,7 @@ class Ladder:
         "_rest",
         "_spell",
         "_turns",
+        "_was_substituted",
         "failures",
         "good",
         "in_force",
@@ -75,7 +76,7 @@ class Ladder:
         self.failures = self.good = 0
         self.level = 0  #: the place in the table: the failures in a row that there would be without rests in advance
         self.stretch = 1
-        self.surviving = self.probes_next = False
+        self.surviving = self.probes_next = self._was_substituted = False
         self.in_force: Rung | None = None
         self._ahead = 0.0  # intervals by which the table's next iteration is nearer than its pause says
         self._rest = 0.0  # intervals, in advance
@@ -117,12 +118,14 @@ class Ladder:
         self.failures += 1
         self.good = 0
         behind = waited - self._step
-        self._rest, self.probes_next = 0.0, False
+        self._rest, self.probes_next, self._was_substituted = 0.0, False, False
         rungs = self._climb()
         while self.level < LAST and behind > self._step - ALMOST:
             behind -= self._step
             rungs += self._climb()
         self._ahead = behind if behind > ALMOST and self.level < LAST else 0.0
+        if self.surviving and rungs and self.level < LAST:
+            self.probes_next = True  # their turn is over already: one sees at once whether they have helped
         return tuple(dict.fromkeys(rungs))
 
     def _note(self, signature: str | None, now: float, waited: float) -> None:
@@ -197,7 +200,7 @@ class Ladder:
             self._spell.took += self._gap
             self._spell.well(now)
         self.failures = self.level = 0
-        self._rest = self._ahead = 0.0
+        self._rest, self._ahead, self._was_substituted = 0.0, 0.0, False
         self.good += 1
         if self.stretch > 1:
             self.stretch //= 2
@@ -214,7 +217,7 @@ class Ladder:
 
     def substituted(self) -> None:
         """Note that the substitute ran: the next turn is the operation's, as a probe."""
-        self.probes_next = True
+        self.probes_next = self._was_substituted = True
 
     def _count(self, rung: Rung, *, tried: int = 0, worked: int = 0) -> None:
         before = self.tries.get(rung, Tries(0, 0))
@@ -249,7 +252,7 @@ class Ladder:
     @property
     def _waited(self) -> float:
         """The intervals that the loop has rested before this iteration."""
-        return max(1.0, self.pause / self.interval) * (2 if self.surviving and self.probes_next else 1)
+        return max(1.0, self.pause / self.interval) * (2 if self._was_substituted else 1)
 
     def _until(self, rung: Rung) -> float:
         """Return the intervals from now to the turn of *rung* by the table."""
