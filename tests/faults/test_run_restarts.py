@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -87,6 +88,30 @@ def test_a_worker_that_dies_as_it_begins_is_waited_for(tmp_path):
         said, _ = process.communicate(timeout=60)
 
     assert [1, 1] == [said.count("started again at once"), said.count("started again in 0.5 s")]
+
+
+def test_nobody_need_read_what_is_said(tmp_path):
+    """A pipe that nobody empties any more takes no word, and the next worker begins as ever."""
+    (tmp_path / "program.py").write_text(NOTING)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4_096)
+    os.set_blocking(writer, True)
+    process = forked(["run", "program.py"], cwd=tmp_path, stdout=writer, stderr=writer)
+    try:
+        wait_until(lambda: (tmp_path / "effects.txt").exists() and noted(tmp_path))
+        worker = noted(tmp_path)[0][0]
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: noted(tmp_path)[-1][0] != worker)
+    finally:
+        process.terminate()
+        ended = process.wait(timeout=60)
+        os.close(reader)
+        os.close(writer)
+
+    assert 0 == ended
 
 
 def test_a_death_is_noticed_when_it_happens():
