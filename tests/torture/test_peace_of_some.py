@@ -72,3 +72,32 @@ def test_one_that_serves_nobody_is_left_in_peace_as_ever():
     served, pauses = crowd(1.0, 50, 5.0)
 
     assert (0.0, True) == (served, pauses >= 1)
+
+
+def test_a_limit_on_rates_is_used_up_to_its_end():
+    """Who waited together comes back together, and is refused in a long row: that must not have all wait again."""
+    heads, served = random.Random(1), []
+
+    @ub.protect("limited", effects="none")
+    async def ask():
+        nonlocal tokens, counted
+        now = ASYNCIO.now()
+        tokens, counted = min(4.0, tokens + 4.0 * (now - counted)), now
+        if tokens < 1.0:
+            await sleep(0.005)
+            raise Busy(429, 5.0)
+        tokens -= 1.0
+        await sleep(0.1)
+        served.append(now)
+
+    async def story():
+        tasks = []
+        for _ in range(960):
+            tasks.append(asyncio.ensure_future(ask.outcome()))
+            await sleep(heads.expovariate(8.0))
+        await asyncio.gather(*tasks)
+
+    with virtual_time(seed=1):
+        tokens, counted = 4.0, ASYNCIO.now()
+        asyncio.run(story())
+    assert len(served) > 0.85 * 4.0 * 120

@@ -91,8 +91,8 @@ class Peace:
             return begins
 
     def _begin_row(self, served: int, now: float) -> None:
-        """End a row by what was *served* since; one that was long enough was no chance, and says nothing of it."""
-        self.refused += self.row if self.row < self.enough() else 0
+        """End a row by what was *served* since; of one that was no chance no more counts than could have been one."""
+        self.refused += min(self.row, self.enough() - 1)
         self.served += served - self.seen
         fading = min(1.0, ANSWERS / max(1.0, self.refused + self.served))
         self.refused, self.served = self.refused * fading, self.served * fading

@@ -199,3 +199,12 @@ def test_a_row_lasts_as_long_as_answers_take(usual, told):
 
     assert told == [peace.wish(9.0, 5, now, usual) for now in (0.1, 0.4, 0.5)]
     assert peace.kept or peace.wish(9.0, 5, IN_FLIGHT, usual)
+
+
+def test_an_outage_is_no_chance():
+    """After it three are enough again; rows of forty that come again and again are how that target refuses."""
+    outage = asked(*[(5.0, 0, 0.0)] * 1_000, (5.0, 1, 0.0))
+    peace, _ = flips(refused=40, served=2)
+
+    assert ENOUGH == outage.enough()
+    assert 40 < peace.enough() <= AT_MOST
