@@ -93,7 +93,7 @@ class Peace:
     def _begin_row(self, served: int, now: float) -> None:
         """End a row by what was *served* since; of one that was no chance no more counts than could have been one."""
         self.refused += min(self.row, self.enough() - 1)
-        self.served += served - self.seen
+        self.served += abs(served - self.seen)  # what others count meanwhile may be missing for a moment
         fading = min(1.0, ANSWERS / max(1.0, self.refused + self.served))
         self.refused, self.served = self.refused * fading, self.served * fading
         self.row, self.seen, self.ends, self.since = 0, served, now, now

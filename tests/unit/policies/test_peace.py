@@ -208,3 +208,13 @@ def test_an_outage_is_no_chance():
 
     assert ENOUGH == outage.enough()
     assert 40 < peace.enough() <= AT_MOST
+
+
+def test_successes_that_are_missing_for_a_moment_do_no_harm():
+    """A count that goes back and forth says that there are answers, and not that there are less than none."""
+    peace = Peace()
+    for row in range(50):
+        for _ in range(2):
+            peace.wish(1.0, row % 2, 0.0)
+
+    assert ENOUGH < peace.enough() <= AT_MOST
