@@ -75,3 +75,19 @@ def test_a_program_holds_a_few_in_reserve(engine, operations, notes, until, monk
 
     assert 1 == len(spare._holding)
     assert all(is_alive(pid) for pid in {*notes.pids()})
+
+
+def test_a_worker_that_dies_between_two_iterations_is_followed_by_two(engine, operations, notes, until):
+    """One goes on at once, without a failed iteration, and one is put in reserve again."""
+    loop = engine.create_loop(
+        functools.partial(operations.tell_pid, str(notes)), name="work", **{**SETTINGS, "interval": 0.3}
+    )
+    loop.start()
+    until(lambda: len(in_reserve()) == 1)
+    second, before = in_reserve()[0].pid, len(notes.pids())
+    until(lambda: len(notes.pids()) > before and loop.get_status().in_progress is None)
+    os.kill(notes.pids()[-1], signal.SIGKILL)
+    until(lambda: in_reserve() and in_reserve()[0].pid != second)
+
+    assert second in notes.pids()
+    assert 0 == loop.get_status().ledger.failed

@@ -82,7 +82,7 @@ def _show_loops(state: Path, *, as_json: bool) -> NoReturn:
 
 def _kept(name: str, place: Checkpoint, now: float, *, is_alive: bool) -> list[str]:
     state = "over" if place.is_over else "paused" if place.paused else "running" if is_alive else "to go on"
-    at_work = "-" if place.at_work is None else f"tick {place.at_work:,}"
+    at_work = ", ".join(f"tick {number:,}" for number in place.interrupted) or "-"
     ends = [f"{count:,} {fate.value.replace('_', ' ')}" for fate, count in place.fates.items() if count]
     return [name, state, f"{place.iteration:,}", at_work, _ago(max(0.0, now - place.wall)), ", ".join(ends) or "-"]
 

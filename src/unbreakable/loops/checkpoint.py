@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from unbreakable.loops.ledger import Fate, Stretch
@@ -17,11 +17,11 @@ class Checkpoint:
     """Hold what is known of a loop as of one moment, ``wall``, in seconds since 1970.
 
     ``ticks`` says by what the loop has its ticks; tick number ``first`` of its ``epoch`` was, or is, at ``origin``.
-    The ticks before ``seen`` have had their fate, but for those in the ranges ``waiting``, from a first number up
-    to, and without, a last one, and for ``at_work``, whose iteration is in progress. ``number`` is that of the
-    latest tick that was run; of ``most`` iterations ``left`` are still allowed, None: without end. A loop that
-    ``is_over`` has ended by itself or by somebody's wish. ``state`` is the number of the latest state of it that is
-    kept.
+    The ticks before ``seen`` have had their fate, but for those in the ranges ``waiting``, from a first number up to,
+    and without, a last one, for ``at_work``, whose iteration is in progress, and those that go on ``beside`` each
+    other.  ``number`` is that of the latest tick that was run; of ``most`` iterations ``left`` are still allowed, None:
+    without end.  A loop that ``is_over`` has ended by itself or by somebody's wish.  ``state`` is the number of the
+    latest state of it that is kept.
     """
 
     wall: float
@@ -33,6 +33,7 @@ class Checkpoint:
     number: int
     waiting: list[list[int]]
     at_work: int | None
+    beside: list[int] = field(default_factory=list)
     most: int | None = None
     left: int | None
     paused: bool
@@ -45,6 +46,11 @@ class Checkpoint:
     def can_go_on(self, ticks: list[Any]) -> bool:
         """Return whether the loop goes on from here, when it has its ticks by *ticks*."""
         return not self.is_over and self.ticks == ticks and math.isfinite(self.origin)
+
+    @property
+    def interrupted(self) -> list[int]:
+        """Return the ticks whose iterations were in progress."""
+        return self.beside if self.at_work is None else [self.at_work, *self.beside]
 
     @property
     def text(self) -> str:
@@ -63,16 +69,16 @@ class Checkpoint:
 
 
 NAMES = tuple(field.name for field in fields(Checkpoint))
-OPTIONAL = frozenset({"most"})  # what earlier versions did not write
+OPTIONAL: dict[str, Any] = {"most": None, "beside": []}  # what earlier versions did not write
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def checkpoint_from(text: str) -> Checkpoint:
     """Return what ``Checkpoint.text`` was made of; ValueError for anything else."""
     found = json.loads(text)
-    if not isinstance(found, dict) or not {*NAMES} - OPTIONAL <= found.keys() <= {*NAMES}:
+    if not isinstance(found, dict) or not {*NAMES} - OPTIONAL.keys() <= found.keys() <= {*NAMES}:
         raise ValueError("it is not a loop's record")
-    checkpoint = Checkpoint(**found)
+    checkpoint = Checkpoint(**{**OPTIONAL, **found})
     checkpoint.fates, checkpoint.stretches  # noqa: B018 - they are read
     return checkpoint
 

@@ -6,6 +6,7 @@ each step, and says ``ended`` after each iteration.  The rules, first match wins
     stop wished, or all iterations done      End
     trigger wished                           Run now, outside the grid; also when paused
     paused                                   Wait until something is wished; ticks meanwhile are skipped
+    as many are at work as may be at once    Wait until one has ended
     the loop rests                           Wait until it has rested
     a tick waits for its turn, or is due     Run the first of these
     otherwise                                Wait until the next tick
@@ -39,16 +40,21 @@ ASLEEP = "nobody was awake at the time"
 AWAY = "the program was not running"
 RESTED = "the loop was failing, and rested"
 
-Overlap: TypeAlias = Literal["skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other"]
+Overlap: TypeAlias = Literal["skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"]
+MOST_BESIDE = 100  # iterations at work at once, where all may be
 MAKE_ROOM = ("cancel_other", "terminate_other")
 Missed: TypeAlias = Literal["skip", "run_once_now", "replay_all"]
 Begin: TypeAlias = "Callable[[float], Schedule | Calendar]"  # ticks from an origin on
 
 
 class Run(NamedTuple):
-    """Run one iteration now; *tick* is None when it was triggered by hand."""
+    """Run one iteration now; *tick* is None when it was triggered by hand.
+
+    With a *place* it goes on beside others, and its end is told with that.
+    """
 
     tick: Tick | None
+    place: int | None = None
 
 
 class Wait(NamedTuple):
@@ -85,9 +91,9 @@ class Control:
     """
 
     __slots__ = (
-        *("at_work", "book", "idle_since", "is_over", "is_wanted", "keeps_line", "late_because", "latest", "left"),
-        *("lock", "missed", "most", "news", "number", "overlap", "paused", "rests_until", "schedule", "seen"),
-        *("stopping", "triggered", "waiting", "was_paused", "works"),
+        *("at_work", "beside", "book", "idle_since", "is_done", "is_over", "is_wanted", "keeps_line"),
+        *("late_because", "latest", "left", "lock", "missed", "most", "news", "number", "overlap", "paused"),
+        *("rests_until", "schedule", "seen", "stopping", "triggered", "waiting", "was_paused", "works"),
     )
 
     def __init__(
@@ -104,13 +110,14 @@ class Control:
         self.most = self.left = most
         self.book = Book() if book is None else book
         self.paused = self.was_paused = paused
-        self.stopping = self.triggered = self.news = self.works = self.is_over = False
+        self.stopping = self.triggered = self.news = self.works = self.is_done = self.is_over = False
         self.rests_until = self.idle_since = -math.inf
         self.latest = -math.inf  #: when the latest tick was, of those before the loop had other ones
         self.number = -1  #: of the latest tick that was run
         self.seen = 0  #: the first tick that is not due yet, as far as anybody has looked
         self.waiting: deque[int] = deque()  #: ticks that are due, and have their turn one after the other
         self.at_work: Tick | None = None
+        self.beside: dict[int, Tick | None] = {}  #: iterations that go on beside each other, by their places
         self.is_wanted = True  #: whether another process is to go on, should this one end
         self.keeps_line = False  #: whether it can, with the ticks that wait
         self.late_because = ASLEEP  #: why ticks that are seen late were not seen at their time
@@ -178,22 +185,33 @@ class Control:
             if self.stopping or self.left <= 0:
                 if not self.keeps_line:
                     self._drop("the loop ended first")
+                self.is_done = True  # what comes due while the last iterations end is no tick any more
                 return End(finished=not self.stopping)
-            if self.triggered:
+            if self.triggered and not self.is_busy:
                 self.triggered = False
                 return self._run(None)
-            if self.paused:
+            if self.paused or self.is_busy:
                 return Wait(math.inf)
             if self._rests(now) or not (self.waiting or self.schedule.is_endless_run):
                 return Wait(max(0.0, min(self.schedule.look_again, self._next_moment(now) - now)))
             return self._run(self._next_waiting(now))
 
-    def ended(self, fate: Fate, now: float, reason: str = "", rests_until: float = -math.inf) -> None:
-        """Note how the iteration in progress ended, and that ticks before *rests_until* are to be skipped."""
+    def ended(
+        self, fate: Fate, now: float, reason: str = "", rests_until: float = -math.inf, place: int | None = None
+    ) -> None:
+        """Note how the iteration in progress ended, and that ticks before *rests_until* are to be skipped.
+
+        It is the one at *place*, if others go on beside it.
+        """
         with self.lock:
             self._look(now)
-            tick, self.at_work, self.works = self.at_work, None, False
-            self.rests_until, self.idle_since = rests_until, now
+            if place is None:
+                tick, self.at_work, self.works = self.at_work, None, False
+                self.rests_until = rests_until
+            else:
+                tick, self.news = self.beside.pop(place, None), True
+                self.rests_until = max(self.rests_until, rests_until)
+            self.idle_since = now
             if tick is not None:
                 self.book.note(tick.epoch, tick.number, tick.number + 1, fate, reason)
 
@@ -212,6 +230,8 @@ class Control:
         """Note that the loop has ended, whatever it was at."""
         if self.works:
             self.ended(Fate.INTERRUPTED, now, reason="the loop was ended")
+        for place in list(self.beside):
+            self.ended(Fate.INTERRUPTED, now, reason="the loop was ended", place=place)
         with self.lock:
             if not (self.goes_on and self.keeps_line):
                 self._drop("the loop ended first")
@@ -232,7 +252,15 @@ class Control:
     def overdue(self, now: float) -> float:
         """Return for how many seconds an iteration should have begun that nobody begins."""
         with self.lock:
-            if self.works or self.paused or self.was_paused or self.stopping or self.is_over or self.left <= 0:
+            if (
+                self.works
+                or self.is_busy
+                or self.paused
+                or self.was_paused
+                or self.stopping
+                or self.is_over
+                or self.left <= 0
+            ):
                 return 0.0
             first = 0
             if not self.schedule.is_endless_run:
@@ -242,7 +270,7 @@ class Control:
     def ledger(self, now: float) -> Ledger:
         """Return what became of all ticks up to *now*."""
         seen = self._as_of(now)
-        return seen.book.ledger(len(seen.waiting) + (seen.at_work is not None))
+        return seen.book.ledger(len(seen.waiting) + len(seen.ticks_at_work))
 
     def explain(self, number: int, now: float) -> str:
         """Say what became of tick *number*, and why."""
@@ -251,7 +279,7 @@ class Control:
             return f"tick {number} has not come yet"
         if number in seen.waiting:
             return f"tick {number} waits for its turn"
-        if seen.at_work is not None and (number, seen.schedule.epoch) == (seen.at_work.number, seen.at_work.epoch):
+        if any((number, seen.schedule.epoch) == (tick.number, tick.epoch) for tick in seen.ticks_at_work):
             return f"tick {number} is at work"
         stretch = seen.book.find(seen.schedule.epoch, number)
         return f"tick {number} is too long ago" if stretch is None else f"tick {number}: {stretch.text}"
@@ -260,10 +288,20 @@ class Control:
         """Return what this would be, had it looked at the ticks *now*."""
         with self.lock:
             seen = copy.copy(self)
-            seen.book, seen.waiting = self.book.copy(), self.waiting.copy()
+            seen.book, seen.waiting, seen.beside = self.book.copy(), self.waiting.copy(), self.beside.copy()
             if not self.is_over:
                 seen._look(now)  # noqa: SLF001 - one of us; the calendar is the same for both, and knows no threads
         return seen
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether as many iterations go on beside each other as may: one, since the loop was told not to."""
+        return len(self.beside) >= (MOST_BESIDE if self.overlap == "allow_all" else 1)
+
+    @property
+    def ticks_at_work(self) -> list[Tick]:
+        """The ticks whose iterations are in progress."""
+        return [tick for tick in (self.at_work, *self.beside.values()) if tick is not None]
 
     @property
     def is_restless(self) -> bool:
@@ -274,19 +312,21 @@ class Control:
 
     def _look(self, now: float) -> None:
         """Decide about the ticks that have come due since somebody has last looked."""
+        if self.is_done:
+            return
         may_be_due = self.schedule.look(now, self.seen)
         paused, self.was_paused = self.was_paused, self.paused
         if not may_be_due:
             return
         if paused or (self.paused and not self.works):
             self._pass_over(self.schedule.before(now), Fate.PAUSED, "the loop was paused")
-        elif self.works:
+        elif self.works or self.is_busy:
             self._overlap(self.schedule.before(now))
         elif self._rests(now):
             self._pass_over(self.schedule.due(now), Fate.BACKED_OFF, RESTED)
         elif self.rests_until > -math.inf:
             self._pass_over(self.schedule.before(self.rests_until), Fate.BACKED_OFF, RESTED)
-        if not (self.paused or self.works or self._rests(now)):
+        if not (self.paused or self.works or self.is_busy or self._rests(now)):
             self._late(self.schedule.due(now), now)
 
     def _rests(self, now: float) -> bool:
@@ -311,8 +351,7 @@ class Control:
         if self.overlap == "buffer_all":
             self._pass_over(upto, Fate.DROPPED, f"{MOST_WAITING:,} others waited for their turn")
         else:
-            whose = "an iteration" if self.at_work is None else f"that of tick {self.at_work.number}"
-            self._pass_over(upto, Fate.SKIPPED_OVERLAP, f"{whose} was in progress")
+            self._pass_over(upto, Fate.SKIPPED_OVERLAP, self._what_was_in_progress())
 
     def _late(self, upto: int, now: float) -> None:
         """Let the latest tick before number *upto* have its turn, and those before it what *missed* says."""
@@ -331,12 +370,21 @@ class Control:
         number = self.waiting.popleft()
         return self.schedule.tick(number, now, missed=number - self.number - 1)
 
+    def _what_was_in_progress(self) -> str:
+        if self.overlap == "allow_all":
+            return f"{MOST_BESIDE} iterations were in progress"
+        return f"{'an iteration' if self.at_work is None else f'that of tick {self.at_work.number}'} was in progress"
+
     def _run(self, tick: Tick | None) -> Run:
         # From here on the next tick is a matter of arithmetic: nothing that the work does can lose it.
         self.left -= 1
-        self.works, self.at_work = True, tick
         if tick is not None:
             self.number = tick.number
+        if self.overlap == "allow_all":
+            place = next(number for number in range(MOST_BESIDE) if number not in self.beside)
+            self.beside[place] = tick
+            return Run(tick, place)
+        self.works, self.at_work = True, tick
         return Run(tick)
 
     def _drop(self, reason: str) -> None:

@@ -100,7 +100,8 @@ class QuantumLoopEngine(Closing):
 
         A tick that comes due while an iteration is in progress is skipped, or, by *overlap*, waits for its turn: one of
         them ("buffer_one"), or up to 1,000 ("buffer_all"); or the iteration makes room for it: it is cut as by its
-        deadline ("cancel_other"), or without time to clean up ("terminate_other").  Ticks that came due when nobody was
+        deadline ("cancel_other"), or without time to clean up ("terminate_other"); or up to 100 go on beside each other
+        ("allow_all"), each with paths and workers of its own, all with one state.  Ticks that came due when nobody was
         awake (the machine was suspended, the event loop blocked) are *missed*, but for the latest, which runs late:
         "skip" and "run_once_now" do no more, "replay_all" runs the latest 1,000 of them one after the other.  Each tick
         is later than its place on the grid by its own share of *jitter* seconds, always the same for the same name and

@@ -104,7 +104,9 @@ class Keeper:
         if checkpoint is not None:
             work.book.restore(checkpoint.fates, checkpoint.stretches)
             work.tally.begun = checkpoint.iteration
-            self._tell(work, LoopTakenUp, iteration=checkpoint.iteration, interrupted=checkpoint.at_work)
+            self._tell(
+                work, LoopTakenUp, iteration=checkpoint.iteration, interrupted=next(iter(checkpoint.interrupted), None)
+            )
         return checkpoint
 
     # ── in between ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,6 +217,7 @@ def checkpoint_of(control: Control, work: Work, state: int) -> Checkpoint:
             number=control.number,
             waiting=ranges(waiting),
             at_work=None if control.at_work is None else control.at_work.number,
+            beside=[tick.number for tick in control.beside.values() if tick is not None],
             most=None if control.most == math.inf else int(control.most),
             left=None if control.left == math.inf else int(control.left),
             paused=control.paused,

@@ -108,10 +108,10 @@ class Book:
         self.recent.clear()
         self.recent.extend(stretches)
 
-    def lost(self, epoch: str, at_work: int | None, waiting: Iterable[Iterable[int]]) -> None:
-        """Note that another process ended in the middle of tick *at_work*, and that none of *waiting* will run."""
-        if at_work is not None:
-            self.note(epoch, at_work, at_work + 1, Fate.INTERRUPTED, "the process ended in the middle of it")
+    def lost(self, epoch: str, at_work: Iterable[int], waiting: Iterable[Iterable[int]]) -> None:
+        """Note that another process ended in the middle of ticks *at_work*, and that none of *waiting* will run."""
+        for number in at_work:
+            self.note(epoch, number, number + 1, Fate.INTERRUPTED, "the process ended in the middle of it")
         for first, past in waiting:
             self.note(epoch, first, past, Fate.DROPPED, "the process ended first, and the loop began anew")
 

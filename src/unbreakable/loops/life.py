@@ -19,7 +19,7 @@ from unbreakable.loops.schedule import Tick
 from unbreakable.loops.work import Work
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
-from unbreakable.runtime import Runtime, Waiter
+from unbreakable.runtime import BLOCKING, Beside, Runtime, Waiter
 from unbreakable.runtime.mark import Mark
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # When the loop's own machinery fails (no memory, no more threads), it rests so many seconds, then goes on.
 REST = 1.0
+LAST = 0.5  # seconds that iterations which go on beside each other have to end, once they are cut
+LOOK_AGAIN = 0.01  # seconds between two looks whether they have
 
 
 class Life:
@@ -41,6 +43,9 @@ class Life:
         self.carrier = Carrier(self._drive, name, ended, needs_event_loop=work.needs_event_loop)
         self._waiter: Waiter | None = None
         self._was_paused = control.paused
+        self._besides: dict[int, Beside | None] = {}  #: iterations that go on beside each other
+        self._free: list[Work] = []  #: what runs them, when it does not
+        self._has_news = False  #: whether one has ended that is not on record
         control.schedule.watch(self)
 
     @property
@@ -78,6 +83,8 @@ class Life:
         finally:
             if mark.is_cancelled and not self.control.stopping:
                 self.work.tally.last_error = "the loop was cancelled from outside"
+            if self._besides and not is_closed:
+                await self._cut_besides(runtime)
             PULSE.leave(lane)
             self.work.close()
             if not is_closed:
@@ -102,31 +109,94 @@ class Life:
         """Do what is decided until that is to end, or a cancellation was meant for the loop: work may swallow it."""
         while not mark.is_cancelled:
             match self.control.decide(runtime.now()):
-                case Run(tick):
-                    await self._iterate(runtime, tick, mark)
+                case Run(tick, None):
+                    await self._iterate(self.work, runtime, tick, mark)
                     if self.control.is_restless and not runtime.preemptive:
                         await runtime.sleep(0)  # other threads have their turn, even if the work never waits
+                case Run(tick, int(place)):
+                    await self._begin_beside(runtime, tick, place)
                 case Wait(seconds):
                     await self._wait(runtime, seconds)
                 case End():
+                    await self._see_besides_off(runtime)
                     return
 
-    async def _iterate(self, runtime: Runtime, tick: Tick | None, mark: Mark) -> None:
+    async def _iterate(
+        self, work: Work, runtime: Runtime, tick: Tick | None, mark: Mark, place: int | None = None
+    ) -> None:
         began = runtime.now() if tick is None else tick.nominal
         fate, why = Fate.INTERRUPTED, "it was cut"
         try:
-            self.work.tally.begun += 1
-            if self.keeper is not None:
-                await self._note(runtime)
-            fate, why = await self.work.run(runtime, tick, mark, self.control.cut())
+            if place is None:
+                await self._count(runtime)
+            fate, why = await work.run(runtime, tick, mark, self.control.cut())
         except Exception as error:
             fate, why = Fate.FAILED, in_one_line(error)
             raise
         finally:
-            pause = self.work.ladder.pause
-            self.control.ended(fate, runtime.now(), why, began + pause if pause else -math.inf)
+            pause = work.ladder.pause
+            self.control.ended(fate, runtime.now(), why, began + pause if pause else -math.inf, place)
+        if self.keeper is not None and place is None:
+            await self._note(runtime)
+
+    async def _count(self, runtime: Runtime) -> None:
+        """Count an iteration that begins, and have it on record."""
+        self.work.tally.begun += 1
         if self.keeper is not None:
             await self._note(runtime)
+
+    # ── iterations that go on beside each other ─────────────────────────────────────────────────────────────────────
+
+    async def _begin_beside(self, runtime: Runtime, tick: Tick | None, place: int) -> None:
+        """Let an iteration go on by itself; only this task writes where the loop stands, after the end of one, too."""
+        try:
+            await self._count(runtime)
+            work = self._free.pop() if self._free else self.work.another()
+            number = self.work.tally.begun
+
+            async def step() -> None:
+                await self._iterate_beside(work, runtime, tick, place, number)
+
+            self._besides[place] = None
+            if runtime.preemptive:
+                self._besides[place] = beside = runtime.beside(step)
+                if beside.is_over:  # at once, where tasks are eager
+                    del self._besides[place]
+            else:
+                BLOCKING.branch(step, self, None)
+        except BaseException as error:
+            self._besides.pop(place, None)
+            self.control.ended(Fate.INTERRUPTED, runtime.now(), in_one_line(error), place=place)
+            raise
+
+    async def _iterate_beside(self, work: Work, runtime: Runtime, tick: Tick | None, place: int, number: int) -> None:
+        enter(None)
+        work.number = number
+        try:
+            await self._iterate(work, runtime, tick, Mark(), place)
+        except Exception as error:
+            self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
+        finally:
+            self._free.append(work)
+            self._besides.pop(place, None)
+            self._has_news = True
+            self.wake()
+
+    async def _see_besides_off(self, runtime: Runtime) -> None:
+        """Wait for all iterations that go on."""
+        while self._besides:
+            self._waiter = waiter = runtime.waiter()
+            if self._besides:
+                await runtime.wait(waiter, math.inf)
+
+    async def _cut_besides(self, runtime: Runtime) -> None:
+        """End what goes on by force, and wait for that a moment."""
+        until = runtime.now() + LAST
+        for beside in list(self._besides.values()):
+            if beside is not None:
+                beside.stop()
+        while self._besides and runtime.now() < until:
+            await runtime.sleep(LOOK_AGAIN)
 
     async def _note(self, runtime: Runtime) -> None:
         if self.keeper is not None:
@@ -138,8 +208,8 @@ class Life:
             await self.keeper.note_the_end(runtime, self.control, self.work)
 
     async def _wait(self, runtime: Runtime, seconds: float) -> None:
-        if self.control.paused != self._was_paused:
-            self._was_paused = self.control.paused
+        if self.control.paused != self._was_paused or self._has_news:
+            self._was_paused, self._has_news = self.control.paused, False
             await self._note(runtime)
         # Be there to be woken first, then look: a wish in between is not slept through.
         self._waiter = waiter = runtime.waiter()

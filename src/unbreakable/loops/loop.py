@@ -114,7 +114,7 @@ class QuantumLoop(Closing):
         goes_on = kept is not None and kept.can_go_on(schedule.by)
         if kept is not None:
             self._paused = kept.paused if self._paused is None else self._paused
-            book.lost(kept.epoch, kept.at_work, () if goes_on else kept.waiting)
+            book.lost(kept.epoch, kept.interrupted, () if goes_on else kept.waiting)
             schedule = timing.resumed(kept, self.name) if goes_on else schedule
         control = Control(
             schedule,
@@ -167,7 +167,8 @@ class QuantumLoop(Closing):
             after = changed(self._timing, interval, schedule, jitter, overlap, missed)
             before, self._timing = self._timing, after
             ladder, life = self._work.ladder, self.life
-            ladder.keep_pace(after.interval)
+            for work in self._work.all():
+                work.ladder.keep_pace(after.interval)
             if life is not None:
                 others = replace(after, overlap=before.overlap, missed=before.missed) != before
                 life.control.reconfigure(after, BLOCKING.now(), ladder.pause, self._ticks_from if others else None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from unbreakable.loops.control import Missed, Overlap
-from unbreakable.loops.schedule import Schedule
+from unbreakable.loops.schedule import EARLY, Schedule
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import BLOCKING
@@ -71,6 +71,8 @@ def timing(interval: float, schedule: Any, jitter: float, overlap: Any, missed: 
     for name, value, kind in (("overlap", overlap, Overlap), ("missed", missed, Missed)):
         if value not in get_args(kind):
             raise refuse(name, " or ".join(repr(each) for each in get_args(kind)), value)
+    if overlap == "allow_all" and interval < EARLY and schedule is None:
+        raise refuse("overlap", "another one where the interval is 0: there is always a tick to begin", overlap)
     times = None
     if schedule is not None:
         from unbreakable.loops.calendar import times_of, usual_gap

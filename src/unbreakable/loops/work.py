@@ -42,7 +42,7 @@ _inside: ContextVar[Iteration | None] = ContextVar("unbreakable_iteration", defa
 
 
 class Work:
-    """Run the iterations of one loop, never two at once, through *node* and its like, which heal what fails.
+    """Run the iterations of one loop, one at a time, through *node* and its like, which heal what fails.
 
     The operation finds the tick in ``ctx.tick`` (None when triggered by hand), the number of the iteration, from 1 on,
     in ``ctx.iteration``, and in ``ctx.state`` a dictionary that is its own from one iteration to the next.
@@ -57,12 +57,16 @@ class Work:
         isolation: str = "inline",
         quantum_mode: bool = True,
         on_survival: Operation[Any] | None = None,
+        slate: Slate | None = None,
     ) -> None:
         check_operation("operation", operation)
+        self._how: dict[str, Any] = {"isolation": isolation, "quantum_mode": quantum_mode, "on_survival": on_survival}
         self.node = node
         self.tally = Tally()
         self.book = Book()
-        self.slate = Slate()
+        self.slate = slate or Slate()
+        self.number = 0  #: of the iteration, where others may have begun since
+        self.others: list[Work] = []  #: that run iterations beside this one
         self._strays = Strays(self.slate.leave)
         self._operation = operation
         self._hire = hire_for(operation, isolation, "operation")
@@ -72,7 +76,7 @@ class Work:
         turns, cold = 1 if on_survival is None else 2, COLD if isolation == "process" else 0.0
         self.healer = Healer(node, Ladder(interval, cold=cold, turns=turns), self.paths, self.slate)
         self._substitute = None if on_survival is None else self._new_substitute(on_survival, isolation)
-        self._current: Iteration | None = None
+        self.own: Iteration | None = None  #: the iteration that this one has in progress
         self.ended_at: float | None = None  #: when the latest iteration has ended
         self.lane: Lane | None = None  #: where a supervisor sees what is in progress
         self._left, self._was_full = 0, False
@@ -85,27 +89,41 @@ class Work:
     @property
     def left_behind(self) -> int:
         """How many iterations are still at work after their cut."""
-        return sum(len(strays) for strays in self._every_strays())
+        return sum(len(strays) for each in self.all() for strays in each.every_strays())
 
     @property
     def given_up(self) -> int:
         """How many iterations were given up while they were still at work, since too many were."""
-        return sum(strays.given_up for strays in self._every_strays())
+        return sum(strays.given_up for each in self.all() for strays in each.every_strays())
 
     @property
     def is_full(self) -> bool:
         """Whether no iteration may begin before one that was cut has ended."""
-        return any(strays.is_full for strays in self._every_strays())
+        return any(strays.is_full for each in self.all() for strays in each.every_strays())
 
     @property
     def in_progress(self) -> Iteration | None:
-        """The iteration in progress."""
-        return self._current
+        """The iteration in progress, the one that must be over first if there are several."""
+        several = [each.own for each in self.all() if each.own is not None]
+        return min(several, key=lambda iteration: iteration.until, default=None)
 
     @property
     def is_here(self) -> bool:
         """Whether this is called from inside the iteration in progress."""
-        return self._current is not None and _inside.get() is self._current
+        iteration = _inside.get()
+        return iteration is not None and any(each.own is iteration for each in self.all())
+
+    def all(self) -> list[Work]:
+        """Return this and those that run iterations beside it."""
+        return [self, *self.others]
+
+    def another(self) -> Work:
+        """Return one that runs iterations beside this one, counts with it and has the same state."""
+        node = self._child(f"{self.node.name}.lane-{len(self.others) + 2}")
+        other = Work(self._operation, node, self.ladder.interval, slate=self.slate, **self._how)
+        other.tally, other.lane = self.tally, self.lane
+        self.others = [*self.others, other]
+        return other
 
     # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,7 +139,7 @@ class Work:
                 self.tally.begun -= 1  # nothing is
                 return Fate.BACKED_OFF, SPENT
             substitute = self._substitute
-        iteration = self._current = Iteration(self.tally.begun, tick, self.slate.state, runtime.now())
+        iteration = self.own = Iteration(self.number or self.tally.begun, tick, self.slate.state, runtime.now())
         _inside.set(iteration)
         try:
             await self._run_on(substitute or self.paths.current, iteration, runtime, cut)
@@ -140,7 +158,7 @@ class Work:
         finally:
             if iteration.promise is not None and self.lane is not None:
                 self.lane.keep(iteration.promise)
-            self._current, self.ended_at = None, runtime.now()
+            self.own, self.ended_at = None, runtime.now()
         done = self._conclude(iteration, fate, now, substituted=substitute is not None)
         return fate, f"{why}; then {done}" if done else why
 
@@ -152,7 +170,7 @@ class Work:
             return self.healer.failed(iteration, now)
         else:
             self.healer.succeeded(iteration, now)
-            if self._hire is not None and self.ladder.good == GOOD:
+            if self._hire is not None and self.ladder.good >= GOOD:
                 self._hire.prepare(self.node.name)
         return ""
 
@@ -220,18 +238,18 @@ class Work:
 
     def _new_path(self, number: int) -> Path:
         """Return a path with nothing learned; what mends, what listens, what may be spent is the same for all paths."""
+        node = self._child(f"{self.node.name}.path-{number + 1}")
+        return Path(self._operation, self._hire, node, self._enter, self._strays, is_free=False)
+
+    def _child(self, name: str) -> FractalNode:
         settings = self.node.settings
         node = self.node.create_child(
-            f"{self.node.name}.path-{number + 1}",
-            effects=settings.effects,
-            retry=settings.pinned.get("retry"),
-            breaker=False,
-            hedge=False,
+            name, effects=settings.effects, retry=settings.pinned.get("retry"), breaker=False, hedge=False
         )
         node.remedies = self.node.remedies
         node.target.experience, node.target.circuit = self.node.target.experience, self.node.target.circuit
         node.on(Event, self.node.tell)
-        return Path(self._operation, self._hire, node, self._enter, self._strays, is_free=False)
+        return node
 
     def _drop_path(self, path: Path) -> None:
         if path.node is not self.node:
@@ -246,30 +264,39 @@ class Work:
         node.on(Event, self.node.tell)
         return Path(on_survival, hire, node, self._enter, Strays(self.slate.leave))
 
-    def _every_path(self) -> list[Path]:
+    def every_path(self) -> list[Path]:
+        """Return all execution paths of this one."""
         return [*self.paths.every(), *([] if self._substitute is None else [self._substitute])]
 
-    def _every_strays(self) -> list[Strays]:
+    def every_strays(self) -> list[Strays]:
+        """Return what was left behind by this one."""
         return [self._strays, *([] if self._substitute is None else [self._substitute.strays])]
 
     # ── its beginning and its end ────────────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
         """Begin anew; what an earlier run left at work, its event loop closed under it, is cut."""
+        self.others = []
         self.ladder.start()
-        for path in self._every_path():
+        for path in self.every_path():
             path.stop()
             path.close()
             path.start()
 
     def stop(self) -> None:
         """Cut the iteration in progress where a worker runs it, from any thread."""
-        for path in self._every_path():
-            path.stop()
+        for each in self.all():
+            for path in each.every_path():
+                path.stop()
 
     def close(self) -> None:
         """Let all workers end."""
-        for path in self._every_path():
+        for each in self.all():
+            each.close_alone()
+
+    def close_alone(self) -> None:
+        """Let the workers of this one end."""
+        for path in self.every_path():
             path.close()
         if self._hire is not None and (spare := self._hire.take()) is not None:
             spare.close()
@@ -278,15 +305,21 @@ class Work:
     async def see_off(self, runtime: Runtime) -> None:
         """Wait for the workers that can end, at most END seconds."""
         until = runtime.now() + END
-        for strays in self._every_strays():
+        for strays in [strays for each in self.all() for strays in each.every_strays()]:
             await strays.see_off(runtime, until)
 
     def forget(self) -> None:
         """Forget what is in progress: after a fork it goes on in the parent only."""
-        self._current = None
-        for strays in self._every_strays():
+        for each in self.all():
+            each.forget_alone()
+        self.others = []
+
+    def forget_alone(self) -> None:
+        """Forget what this one has in progress."""
+        self.own = None
+        for strays in self.every_strays():
             strays.clear()
-        for path in self._every_path():
+        for path in self.every_path():
             path.forget()
         if self._hire is not None:
             self._hire.forget()

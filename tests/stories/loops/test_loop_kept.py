@@ -133,6 +133,22 @@ def test_ticks_that_waited_for_their_turn_have_it_in_the_next_process(machine):
     assert {"run": 3, "interrupted": 1} == counts(loop)
 
 
+def test_all_that_went_on_beside_each_other_is_interrupted(machine):
+    """Each of them is counted, and run again by nobody."""
+
+    def work(ctx):
+        machine.note(ctx)
+        ctx.runtime.world.sleep(11.5 if len(machine.seen) < 3 else 1.0)
+
+    machine.run(11.0, work, ends="crash", overlap="allow_all")
+    machine.wait(5.0)
+    loop, _ = machine.run(16.0, work, overlap="allow_all")
+
+    assert [0, 1, 2, 3] == [tick for _, tick, _ in machine.seen]
+    assert {"run": 2, "interrupted": 2} == counts(loop)
+    assert "tick 1: interrupted: the process ended in the middle of it" == loop.explain(1)
+
+
 def test_a_loop_that_somebody_stopped_begins_anew(machine):
     """Nothing was missed meanwhile; state and counts stay."""
     machine.run(11.0, ends="stopped")

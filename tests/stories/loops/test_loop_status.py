@@ -123,7 +123,7 @@ def never_runs():
         ({"schedule": "four"}, "schedule must be None, or a cron expression such as"),
         (
             {"overlap": "buffer"},
-            "overlap must be 'skip' or 'buffer_one' or 'buffer_all' or 'cancel_other' or 'terminate_other', not",
+            "overlap must be 'skip' or 'buffer_one' or 'buffer_all' or 'cancel_other' or 'terminate_other' or ",
         ),
         ({"missed": "run"}, "missed must be 'skip' or 'run_once_now' or 'replay_all', not 'run'"),
         ({"jitter": -1}, "jitter must be 0 or more seconds, not -1"),
