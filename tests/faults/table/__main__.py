@@ -1,10 +1,10 @@
 """Every fault of the table, injected for real at every level that survives it: how soon the next iteration begins.
 
-    ./dev lab faults [FAULT …]      inject all of them, or only those named
+    ./dev lab faults [TIMES] [FAULT …]      inject all of them, or only those named
 
-Each cell is the median of three injections, beside its bound.  What this machine does not allow is NOT SHOWN, with the
-reason.  Whole, the table is written to ``docs/faults.md``; a bound that is missed, and a ledger that does not add up,
-are failures.
+Each cell is the median of three injections, or of so many, beside its bound.  What this machine does not allow is NOT
+SHOWN, with the reason.  Whole, the table is written to ``docs/faults.md``; a bound that is missed, and a ledger that
+does not add up, are failures.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from tests.faults.table.outside import NotShown  # noqa: E402
 from tests.faults.table.rows import TABLE, Row, bound_of  # noqa: E402
 
 PAGE = ROOT / "docs/faults.md"
-TIMES = 3
 LEVELS = ("inline", "thread", "process", "run")
 HEAD = f"""# Faults
 
 What happens to a loop of {INTERVAL:g} s with a deadline of {DEADLINE:g} s when one iteration, or something around it,
-goes wrong: the time from the fault to the begin of the next iteration, the median of {TIMES} injections into real
+goes wrong: the time from the fault to the begin of the next iteration, the median of {{times}} injections into real
 programs, by `./dev lab faults` on {{machine}}. At every level the ledger added up, and the loop beside went on, unless
 a cell says otherwise. "inline" and "thread" share the program's process (level 1); "process" is an isolated operation,
 and "run" the whole program under `unbreakable run` (level 2). A dash is a fault that takes the process with it, or
@@ -52,10 +51,10 @@ class Cell(NamedTuple):
     is_good: bool
 
 
-def measured(row: Row, level: str, bound: float) -> Cell:
-    """Return how the loop goes on after the fault."""
+def measured(row: Row, level: str, bound: float, times: int) -> Cell:
+    """Return how the loop goes on after the fault, injected so many *times*."""
     took = []
-    for _ in range(TIMES):
+    for _ in range(times):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 seen = injected(row, level, Path(folder).resolve())
@@ -71,13 +70,13 @@ def measured(row: Row, level: str, bound: float) -> Cell:
     return Cell(text if middle <= bound else f"**{text}**", is_good=middle <= bound)
 
 
-def line_for(row: Row, death: float) -> tuple[str, bool]:
+def line_for(row: Row, death: float, times: int) -> tuple[str, bool]:
     """Return the table's line for *row*, and whether all of it is within bounds."""
     bound, cells = bound_of(row, death), []
     for level in LEVELS:
         played = [each for each in row.levels if each.split(" ")[0] == level]
         # The colour of an operation is told where both are played.
-        found = [(each, measured(row, each, bound)) for each in played]
+        found = [(each, measured(row, each, bound, times)) for each in played]
         both = len({cell.text for _, cell in found}) > 1
         told = [f"{cell.text}{' (async)' if both and each.endswith('async') else ''}" for each, cell in found]
         cells.append((", ".join(dict.fromkeys(told)) or "–", all(cell.is_good for _, cell in found)))
@@ -87,18 +86,19 @@ def line_for(row: Row, death: float) -> tuple[str, bool]:
 
 def main() -> int:
     """Print the table, and write it when it is whole."""
-    wanted = {*sys.argv[1:]}
+    times = int(next((word for word in sys.argv[1:] if word.isdecimal()), 3))
+    wanted = {word for word in sys.argv[1:] if not word.isdecimal()}
     if unknown := wanted - {row.fault for row in TABLE}:
         sys.exit(f"no fault is named {', '.join(sorted(unknown))}; there are: {', '.join(row.fault for row in TABLE)}")
     death = baseline()
     machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    head = HEAD.format(machine=machine, death=f"{3000 * death:.0f}")
+    head = HEAD.format(machine=machine, death=f"{3000 * death:.0f}", times=times)
     print(head, end="", flush=True)
     lines, is_good = [], True
     for row in TABLE:
         if wanted and row.fault not in wanted:
             continue
-        line, good = line_for(row, death)
+        line, good = line_for(row, death, times)
         lines.append(line)
         is_good = is_good and good
         print(line, flush=True)

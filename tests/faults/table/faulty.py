@@ -28,7 +28,8 @@ from typing import Any
 import unbreakable as ub
 
 INTERVAL, DEADLINE = 0.02, 0.3  # seconds
-AT = 100  # the iteration that is bad: what is kept warm has had the time for it
+AT = {"process": 100, "run": 100}  # the iteration that is bad: what is kept warm has had the time for it,
+SOON = 20  # where there is something
 HANG = 60.0
 
 
@@ -178,20 +179,20 @@ def leak(folder: str) -> None:
 leaked: list[bytes] = []
 
 
-def step(fault: str, folder: str, ctx: Any) -> None:
+def step(fault: str, folder: str, at: int, ctx: Any) -> None:
     """Note that an iteration begins, and be bad in one of them."""
     note(folder, "begin")
     leak(folder)
-    if fault in PLAIN and ctx.iteration >= AT and is_first(folder):
+    if fault in PLAIN and ctx.iteration >= at and is_first(folder):
         note(folder, "fault")
         PLAIN[fault]()
 
 
-async def step_async(fault: str, folder: str, ctx: Any) -> None:
+async def step_async(fault: str, folder: str, at: int, ctx: Any) -> None:
     """Do the same on an event loop."""
     note(folder, "begin")
     faults = {**PLAIN, **ASYNC}
-    if fault in faults and ctx.iteration >= AT and is_first(folder):
+    if fault in faults and ctx.iteration >= at and is_first(folder):
         note(folder, "fault")
         value = faults[fault]()
         if value is not None:
@@ -203,7 +204,9 @@ def engine(fault: str, level: str, folder: str) -> ub.QuantumLoopEngine:
     level, _, colour = level.partition(" ")
     made = ub.QuantumLoopEngine(state=Path(folder) / "state" / "loops.db")
     made.create_loop(
-        functools.partial(step_async if fault in ASYNC or colour == "async" else step, fault, folder),
+        functools.partial(
+            step_async if fault in ASYNC or colour == "async" else step, fault, folder, AT.get(level, SOON)
+        ),
         name="faulty",
         interval=INTERVAL,
         deadline=DEADLINE,

@@ -27,7 +27,7 @@ class Row:
     levels: tuple[str, ...]
     outside: str = ""
     why_not: str = ""  #: why levels are left out
-    lasts: float = 1.0  #: seconds after which an iteration must still begin
+    lasts: float = 0.6  #: seconds after which an iteration must still begin
     spoils_state: bool = False  #: so that the file does not say how it went on
     moves_clock: bool = False
 
