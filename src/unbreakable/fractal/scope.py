@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ def around(outer: Context | None, runtime: Runtime, seconds: float, key: str) ->
     scope.started, scope.until = now, now + seconds
     scope.own_deeds = Deeds() if outer is None else outer.deeds
     scope.borrow(outer)
-    scope.title = Title(key)
+    scope.title, scope.handled = Title(key), id(sys.exception())
     return scope
 
 

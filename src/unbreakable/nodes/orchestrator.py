@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import contextvars
 import os
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -271,6 +272,7 @@ class OrchestratorNode(Closing):
         place.stand_outside(free, self.node.target.plan)
         if self.node.settings.deadline is not None:
             place.scope = self.node.open(runtime, None, None, context=run.context.value)
+            place.scope.handled = id(sys.exception())
             inside.run(enter, place.scope)
         return Means(
             runtime=runtime,

@@ -15,8 +15,18 @@ def has_grace(ctx: Context) -> bool:
     ``except`` or an ``__exit__``.  All of it has one second together, from the first such call on.
     """
     around, now = ctx.parent, ctx.runtime.now()
-    if ctx.deadline_is_ours or around is None or (around.grace is None and sys.exception() is None):
+    if ctx.deadline_is_ours or around is None or (around.grace is None and not _is_handled_inside(around)):
         return False
     around.grace = around.grace or now + GRACE
     ctx.deadline = min(around.grace, ctx.started + ctx.plan.deadline)
     return now < ctx.deadline
+
+
+def _is_handled_inside(around: Context) -> bool:
+    """Return whether an exception is being handled here, and not by whoever began what is *around*."""
+    handled, outer = sys.exception(), around
+    while handled is not None and outer is not None:
+        if outer.handled == id(handled):
+            return False
+        outer = outer.parent  # type: ignore[assignment] # None ends it
+    return handled is not None

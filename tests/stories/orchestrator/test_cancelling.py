@@ -163,6 +163,18 @@ def test_a_deadline_for_the_whole_run_turns_it_back(stage):
     assert "undo a done" == stage.heard()[-1]
 
 
+def test_a_run_that_is_begun_while_an_error_is_handled_has_no_more_time(stage):
+    """What is handled outside is no clean-up of the run: a step whose time is over is not begun."""
+    steps = [stage.step("a", seconds=4.0), *(stage.step(id, last, seconds=4.0) for last, id in ("ab", "bc", "cd"))]
+    try:
+        raise FileNotFoundError("what the run is a backup for")
+    except FileNotFoundError:
+        result = stage.run(stage.orchestrator(deadline=10.0), steps)
+
+    assert RunStatus.COMPENSATED == result.status
+    assert "d" not in stage.heard()
+
+
 def test_an_undo_may_take_longer_than_a_run(stage):
     """The deadline is for going forward."""
     steps = [stage_step_with_slow_undo(stage), stage.step("b", "a", fails=[ValueError("no")] * 3)]
