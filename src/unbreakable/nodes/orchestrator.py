@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import contextvars
 import os
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -271,8 +270,7 @@ class OrchestratorNode(Closing):
         free = outside(inside)
         place.stand_outside(free, self.node.target.plan)
         if self.node.settings.deadline is not None:
-            place.scope = self.node.open(runtime, None, None, context=run.context.value)
-            place.scope.handled = id(sys.exception())
+            place.stand_inside(self.node.open(runtime, None, None, context=run.context.value))
             inside.run(enter, place.scope)
         return Means(
             runtime=runtime,

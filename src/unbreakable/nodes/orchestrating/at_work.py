@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Sequence
@@ -85,6 +86,10 @@ class Place:
         else:
             is_here = not runtime.preemptive and self.loop is running_event_loop()
         return is_here or self.run_id in around.get()
+
+    def stand_inside(self, scope: Context) -> None:
+        """Let *scope* be what has the run's deadline; what is being handled now is no clean-up of the run."""
+        self.scope, scope.handled = scope, id(sys.exception())
 
     def cut(self) -> None:
         """Let the run begin nothing more, and cut what it is at where that can be done; the rest is its journal's.
