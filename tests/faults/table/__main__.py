@@ -16,28 +16,25 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # the tests are not a package
-
-from tests.faults.table.faulty import DEADLINE, INTERVAL  # noqa: E402
-from tests.faults.table.injecting import baseline, injected  # noqa: E402
-from tests.faults.table.outside import NotShown  # noqa: E402
-from tests.faults.table.rows import TABLE, Row, bound_of  # noqa: E402
+from tests.faults.table.faulty import DEADLINE, INTERVAL
+from tests.faults.table.injecting import ROOT, baseline, injected
+from tests.faults.table.outside import NotShown
+from tests.faults.table.rows import TABLE, Row, bound_of
 
 PAGE = ROOT / "docs/faults.md"
 LEVELS = ("inline", "thread", "process", "run")
 HEAD = f"""# Faults
 
 What happens to a loop of {INTERVAL:g} s with a deadline of {DEADLINE:g} s when one iteration, or something around it,
-goes wrong: the time from the fault to the begin of the next iteration, the median of {{times}} injections into real
-programs, by `./dev lab faults` on {{machine}}. At every level the ledger added up, and the loop beside went on, unless
+goes wrong: the time from the fault to the begin of the next iteration, the median of {{times}} into real programs, by `./dev lab faults` on {{machine}}. At every level the ledger added up, and the loop beside went on, unless
 a cell says otherwise. "inline" and "thread" share the program's process (level 1); "process" is an isolated operation,
 and "run" the whole program under `unbreakable run` (level 2). A dash is a fault that takes the process with it, or
 blocks what runs the loop: the next level is there for it.
 
 The bounds: after an exception, the next tick and 10 ms, {bound_of(TABLE[0], 0.0) * 1000:.0f} ms; after a hang 1.1
 deadlines and 50 ms, {(1.1 * DEADLINE + 0.05) * 1000:.0f} ms; after a death three times what it takes here to notice one
-by a pidfd and to have a forked process begin, {{death}} ms. A cell in bold misses its bound.
+by a pidfd and to have a forked process begin, {{death}} ms; after the kernel's kill for memory 250 ms. A cell in bold
+misses its bound.
 
 | fault | {" | ".join(LEVELS)} |
 |--|{"--|" * len(LEVELS)}
@@ -92,7 +89,8 @@ def main() -> int:
         sys.exit(f"no fault is named {', '.join(sorted(unknown))}; there are: {', '.join(row.fault for row in TABLE)}")
     death = baseline()
     machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    head = HEAD.format(machine=machine, death=f"{3000 * death:.0f}", times=times)
+    told = "one injection" if times == 1 else f"{times} injections"
+    head = HEAD.format(machine=machine, death=f"{3000 * death:.0f}", times=told)
     print(head, end="", flush=True)
     lines, is_good = [], True
     for row in TABLE:

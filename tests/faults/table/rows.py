@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from tests.faults.table.faulty import DEADLINE, INTERVAL
 
-Bound: TypeAlias = Literal["tick", "hang", "death", "none"]
+Bound: TypeAlias = Literal["tick", "hang", "death", "memory", "none"]
 
 EVERYWHERE = ("inline", "inline async", "thread", "process", "run")
 AWAITING = ("inline async", "thread async", "process async", "run async")
@@ -54,7 +54,7 @@ TABLE = (
     Row("SIGKILL", "death", ("process", "run"), why_not="the program ends"),
     Row("SIGKILL of the supervisor", "death", ("run",), "kill supervisor", why_not="there is none", lasts=3.0),
     Row("SIGKILL of both", "none", (), why_not="nobody is left: a service manager or a container has to start it"),
-    Row("out of memory", "death", ("run",), "memory limit", why_not="the program ends"),
+    Row("out of memory", "memory", ("run",), "memory limit", why_not="the program ends"),
     Row("no descriptors", "tick", EVERYWHERE),
     Row("closed stdout", "tick", EVERYWHERE),
     Row("failing logger", "tick", EVERYWHERE),
@@ -78,5 +78,7 @@ def bound_of(row: Row, baseline: float) -> float:
             return 1.1 * DEADLINE + 0.050
         case "death":
             return 3 * baseline
+        case "memory":
+            return 0.250
         case _:
             return float("inf")
