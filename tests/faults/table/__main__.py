@@ -26,10 +26,11 @@ LEVELS = ("inline", "thread", "process", "run")
 HEAD = f"""# Faults
 
 What happens to a loop of {INTERVAL:g} s with a deadline of {DEADLINE:g} s when one iteration, or something around it,
-goes wrong: the time from the fault to the begin of the next iteration, the median of {{times}} into real programs, by `./dev lab faults` on {{machine}}. At every level the ledger added up, and the loop beside went on, unless
-a cell says otherwise. "inline" and "thread" share the program's process (level 1); "process" is an isolated operation,
-and "run" the whole program under `unbreakable run` (level 2). A dash is a fault that takes the process with it, or
-blocks what runs the loop: the next level is there for it.
+goes wrong: the time from the fault to the begin of the next iteration, the median of {{times}} into real programs, by
+`./dev lab faults` on {{machine}}. At every level the ledger added up, and the loop beside went on, unless a cell says
+otherwise. "inline" and "thread" share the program's process (level 1); "process" is an isolated operation, and "run"
+the whole program under `unbreakable run` (level 2). A dash is a fault that takes the process with it, or blocks what
+runs the loop: the next level is there for it.
 
 The bounds: after an exception, the next tick and 10 ms, {bound_of(TABLE[0], 0.0) * 1000:.0f} ms; after a hang 1.1
 deadlines and 50 ms, {(1.1 * DEADLINE + 0.05) * 1000:.0f} ms; after a death three times what it takes here to notice one
