@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import json
 import os
 import re
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.faults.supervised import forked
@@ -67,6 +70,14 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+def told(port: int) -> dict[str, Any]:
+    """Return the whole that is told."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", "/")
+        return dict(json.loads(connection.getresponse().read()))
+
+
 def ask(port: int, path: str) -> int:
     """Return the code of the answer, 0 for none."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -92,6 +103,8 @@ def test_a_load_balancer_sends_nothing_while_there_is_no_worker(tmp_path, run):
     wait_until(lambda: ask(port, "/readyz") == 503)
     assert 200 == ask(port, "/livez") == ask(port, "/startupz")
     wait_until(lambda: ask(port, "/readyz") == 200)
+    wait_until(lambda: told(port)["ended"] > 2)
+    assert {"worker": noted(tmp_path)[-1], "loops": 1, "restarts": 2}.items() <= told(port).items()
     process.terminate()
 
     assert 0 == process.wait(30)

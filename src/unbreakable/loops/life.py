@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # When the loop's own machinery fails (no memory, no more threads), it rests so many seconds, then goes on.
 REST = 1.0
 LAST = 0.5  # seconds that iterations which go on beside each other have to end, once they are cut
-LOOK_AGAIN = 0.01  # seconds between two looks whether they have
 
 
 class Life:
@@ -182,21 +181,20 @@ class Life:
             self._has_news = True
             self.wake()
 
-    async def _see_besides_off(self, runtime: Runtime) -> None:
-        """Wait for all iterations that go on."""
-        while self._besides:
+    async def _see_besides_off(self, runtime: Runtime, seconds: float = math.inf) -> None:
+        """Wait for all iterations that go on, at most *seconds*."""
+        until = runtime.now() + seconds
+        while self._besides and runtime.now() < until:
             self._waiter = waiter = runtime.waiter()
             if self._besides:
-                await runtime.wait(waiter, math.inf)
+                await runtime.wait(waiter, until - runtime.now())
 
     async def _cut_besides(self, runtime: Runtime) -> None:
         """End what goes on by force, and wait for that a moment."""
-        until = runtime.now() + LAST
         for beside in list(self._besides.values()):
             if beside is not None:
                 beside.stop()
-        while self._besides and runtime.now() < until:
-            await runtime.sleep(LOOK_AGAIN)
+        await self._see_besides_off(runtime, LAST)
 
     async def _note(self, runtime: Runtime) -> None:
         if self.keeper is not None:

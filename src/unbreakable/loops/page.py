@@ -47,9 +47,8 @@ class Page:
         """How many loops go on."""
         return self.counts[LOOPS]
 
-    @property
-    def ended(self) -> int:
-        """How many iterations have ended."""
+    def count_ended(self) -> int:
+        """Return how many iterations have ended."""
         lanes = min(self.counts[LANES], MOST_LANES)
         return sum(self.counts[self.place(number) + BEATS] for number in range(lanes))
 

@@ -16,9 +16,10 @@ class Report:
     def look(self, worker: int, page: Page | None) -> None:
         """Tell how the worker stands, by its signs of life where it has a *page* for them."""
         standing = self.standing
-        standing.look(worker, None if page is None else page.loops, 0 if page is None else page.ended)
-        loops = "" if standing.loops is None else f"{standing.loops} loops, "
-        self._tell(f"{loops}{standing.restarts} restarts" if standing.is_ready else "no loop goes on yet")
+        loops, ended = (None, int) if page is None else (page.loops, page.count_ended)
+        standing.look(worker, loops, ended)
+        known = "" if loops is None else f"{loops} loops, "
+        self._tell(f"{known}{standing.restarts} restarts" if standing.is_ready else "no loop goes on yet")
 
     def lose(self, why: str) -> None:
         """Tell *why* there is no worker, or will soon be none: that somebody sees to it is a sign of life, too."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Any
 
 from unbreakable.runtime import BLOCKING
@@ -15,20 +16,20 @@ class Standing:
     """Hold what is known now; the supervisor writes it, in one thread, and others read it.
 
     ``worker`` is the process number, 0 when there is none; ``loops`` how many go on in it, None when it cannot tell;
-    ``ended`` how many iterations have ended there.  ``trouble`` says why it is about to be replaced, or why there is no
-    worker.
+    ``ended`` counts the iterations that have ended there, when somebody asks.  ``trouble`` says why it is about to be
+    replaced, or why there is no worker.
     """
 
     worker: int = 0
     loops: int | None = 0
-    ended: int = 0
+    ended: Callable[[], int] = int
     restarts: int = 0
     trouble: str = ""
     is_ending: bool = False
     has_started: bool = False  #: whether loops have ever gone on
     looked_at: float = 0.0
 
-    def look(self, worker: int, loops: int | None, ended: int) -> None:
+    def look(self, worker: int, loops: int | None, ended: Callable[[], int]) -> None:
         """Take note of how the worker stands now."""
         self.worker, self.loops, self.ended, self.trouble = worker, loops, ended, ""
         self.has_started = self.has_started or self.is_ready
@@ -55,6 +56,5 @@ class Standing:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
-        known = asdict(self)
-        del known["looked_at"]
-        return known
+        known = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "looked_at"}
+        return {**known, "ended": self.ended()}

@@ -103,7 +103,7 @@ class Supervisor:
             words = ward.last_words()
         if why is None and words in CODES:
             return CODES[words]
-        is_proven = BLOCKING.now() - began > STEADY or (ward.page is not None and ward.page.ended >= PROVEN)
+        is_proven = BLOCKING.now() - began > STEADY or (ward.page is not None and ward.page.count_ended() >= PROVEN)
         self.deaths = 1 if is_proven else self.deaths + 1
         return self._rest(why or ward.fate, self.deaths - 1, noted)
 

@@ -106,6 +106,11 @@ class Scene:
             self.kill_all()
             self.process.wait()
 
+    def wait_for_more(self, iterations: int = 15) -> None:
+        """Wait until so many more have begun."""
+        before = len(self.notes.times("begin"))
+        wait_until(lambda: len(self.notes.times("begin")) >= before + iterations)
+
     def goes_on(self) -> bool:
         """Return whether an iteration began so late that the fault must have had its effect."""
         after = self.notes.after()

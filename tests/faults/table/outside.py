@@ -15,10 +15,11 @@ import shutil
 import signal
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+
+from tests.faults.processes import gone
 
 if TYPE_CHECKING:
     from tests.faults.table.injecting import Scene
@@ -117,15 +118,16 @@ def set_clock(scene: Scene) -> None:
     """Let the time of day be a year ago, and a little later in a year."""
     scene.fault()
     _say(scene, offset=-YEAR)
-    time.sleep(0.3)
+    scene.wait_for_more()
     _say(scene, offset=YEAR)
 
 
 def damage_state(scene: Scene) -> None:
     """Let a worker that starts find its state file damaged."""
     os.kill(scene.process.pid, signal.SIGSTOP)
-    os.kill(scene.notes.worker(), signal.SIGKILL)
-    time.sleep(0.2)
+    worker = scene.notes.worker()
+    os.kill(worker, signal.SIGKILL)
+    gone([worker])
     file = scene.folder / "state" / "loops.db"
     with file.open("r+b") as opened:
         for place in range(100, file.stat().st_size, 1000):

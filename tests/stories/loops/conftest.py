@@ -30,6 +30,21 @@ class Stage:
         """Return a loop over *work*, which uses ``work_for`` to take its time."""
         return self.engine.create_loop(self.operation(work), **{"name": "work", **settings})
 
+    def down(self) -> tuple[QuantumLoop, list[str]]:
+        """Start a loop whose operation always fails, with a substitute; return it, and what runs in it."""
+        ran: list[str] = []
+
+        async def work(ctx: Any) -> None:
+            ran.append("work")
+            raise ConnectionError("down")
+
+        async def care(ctx: Any) -> None:
+            ran.append("care")
+
+        loop = self.loop(work, effects="once", on_survival=self.operation(care))
+        loop.start()
+        return loop, ran
+
     def operation(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
         """Return *work* in this stage's colour."""
 

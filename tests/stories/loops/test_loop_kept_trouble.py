@@ -22,6 +22,14 @@ def count(ctx):
     ctx.state["count"] = ctx.state.get("count", 0) + 1
 
 
+def count_to_five(file, clock):
+    """Let a program count in the file, and end."""
+    engine = QuantumLoopEngine(file)
+    engine.create_loop(count, interval=1.0).start()
+    clock.advance(4.5)
+    engine.aclose_sync()
+
+
 def kept(file, name="count"):
     """Return what another process would find of the loop's state."""
     with sqlite3.connect(file) as connection:
@@ -90,10 +98,7 @@ def test_a_place_that_cannot_be_used_for_now_stops_no_start(tmp_path, caplog):
     """A loop begins without what an earlier process knew; that is set aside, and not written over, when it is found."""
     folder = tmp_path / "state"
     with virtual_time() as clock:
-        engine = QuantumLoopEngine(folder / "loops.db")
-        engine.create_loop(count, interval=1.0).start()
-        clock.advance(4.5)
-        engine.aclose_sync()
+        count_to_five(folder / "loops.db", clock)
         folder.rename(tmp_path / "elsewhere")
         folder.write_text("the disk is not mounted yet")
 
@@ -163,10 +168,7 @@ def test_a_damaged_record_costs_one_iteration(tmp_path, table, caplog):
     """The one before it counts; the damaged one is kept for a person to look at."""
     file = tmp_path / "loops.db"
     with virtual_time() as clock:
-        engine = QuantumLoopEngine(file)
-        engine.create_loop(count, interval=1.0).start()
-        clock.advance(4.5)
-        engine.aclose_sync()
+        count_to_five(file, clock)
         with sqlite3.connect(file) as connection:
             damage = "UPDATE {0} SET text = replace(text, '5', '6') WHERE seq = (SELECT max(seq) FROM {0})"
             connection.execute(damage.format(table))
@@ -188,10 +190,7 @@ def test_both_records_damaged_begin_the_loop_anew(tmp_path, caplog):
     """It is told, nothing is raised, and nothing is thrown away."""
     file = tmp_path / "loops.db"
     with virtual_time() as clock:
-        engine = QuantumLoopEngine(file)
-        engine.create_loop(count, interval=1.0).start()
-        clock.advance(4.5)
-        engine.aclose_sync()
+        count_to_five(file, clock)
         with sqlite3.connect(file) as connection:
             connection.execute("UPDATE loop SET crc = crc + 1")
             connection.execute("UPDATE loop_state SET text = X'FF00'")

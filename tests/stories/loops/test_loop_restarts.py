@@ -87,17 +87,7 @@ def test_a_substitute_runs_where_a_probe_is_denied(play, budget):
     budget(most=0.2, rate=0.0)
 
     async def story(stage):
-        ran = []
-
-        async def work(ctx):
-            ran.append("work")
-            raise ConnectionError("down")
-
-        async def care(ctx):
-            ran.append("care")
-
-        loop = stage.loop(work, effects="once", on_survival=stage.operation(care))
-        loop.start()
+        _, ran = stage.down()
         await stage.sleep(300.0)
         return ran
 

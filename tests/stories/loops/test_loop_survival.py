@@ -78,17 +78,7 @@ def test_a_trigger_in_survival_mode_runs_the_operation_itself(play):
     """Past the rest, and not the substitute."""
 
     async def story(stage):
-        ran = []
-
-        async def work(ctx):
-            ran.append("work")
-            raise ConnectionError("down")
-
-        async def care(ctx):
-            ran.append("care")
-
-        loop = stage.loop(work, effects="once", on_survival=stage.operation(care))
-        loop.start()
+        loop, ran = stage.down()
         await stage.sleep(135.0)  # when the substitute is next
         before = len(ran)
         loop.trigger()

@@ -29,6 +29,15 @@ class File:
         self.made.append(list(statements))
 
 
+async def at_work(file, group):
+    """Begin a commit that does not end before it may; return who waits for it."""
+    file.may_go_on.clear()
+    first = asyncio.ensure_future(group.write(ASYNCIO, ["a"]))
+    while not file.entered.is_set():
+        await ASYNCIO.sleep(0.001)
+    return first
+
+
 async def written(group, *names):
     return await asyncio.gather(*(group.write(ASYNCIO, [name]) for name in names), return_exceptions=True)
 
@@ -37,12 +46,9 @@ def test_who_comes_during_a_commit_shares_the_next_one():
     """Four tasks, two commits."""
     file = File()
     group = GroupCommit(file)
-    file.may_go_on.clear()
 
     async def story():
-        first = asyncio.ensure_future(group.write(ASYNCIO, ["a"]))
-        while not file.entered.is_set():
-            await ASYNCIO.sleep(0.001)
+        first = await at_work(file, group)
         others = asyncio.ensure_future(written(group, "b", "c", "d"))
         while len(group._queue) < 3:
             await ASYNCIO.sleep(0)
@@ -68,12 +74,9 @@ def test_who_is_cancelled_in_line_writes_nothing():
     """Something newer may come after it, and must not be written over."""
     file = File()
     group = GroupCommit(file)
-    file.may_go_on.clear()
 
     async def story():
-        first = asyncio.ensure_future(group.write(ASYNCIO, ["a"]))
-        while not file.entered.is_set():
-            await ASYNCIO.sleep(0.001)
+        first = await at_work(file, group)
         second, third = (asyncio.ensure_future(group.write(ASYNCIO, [name])) for name in "bc")
         while len(group._queue) < 2:
             await ASYNCIO.sleep(0)
@@ -90,12 +93,9 @@ def test_who_is_cancelled_leaves_its_commit_to_the_thread_that_is_at_it():
     """It goes on, and with what has come meanwhile; nobody waits for ever."""
     file = File()
     group = GroupCommit(file)
-    file.may_go_on.clear()
 
     async def story():
-        first = asyncio.ensure_future(group.write(ASYNCIO, ["a"]))
-        while not file.entered.is_set():
-            await ASYNCIO.sleep(0.001)
+        first = await at_work(file, group)
         second = asyncio.ensure_future(group.write(ASYNCIO, ["b"]))
         await ASYNCIO.sleep(0)
         first.cancel()

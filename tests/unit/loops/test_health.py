@@ -46,20 +46,20 @@ def test_a_service_is_ready_when_its_loops_go_on(standing, address):
     assert [(200, "ok\n"), (503, "no loop goes on yet\n"), (503, "no loop goes on yet\n")] == [
         ask(address, path) for path in ("/livez", "/readyz", "/startupz")
     ]
-    standing.look(4711, 2, 10)
+    standing.look(4711, 2, lambda: 10)
     assert [(200, "ok\n")] * 3 == [ask(address, path) for path in ("/livez", "/readyz", "/startupz")]
     standing.lose("the worker was killed by signal 9")
     assert [(200, "ok\n"), (503, "the worker was killed by signal 9\n"), (200, "ok\n")] == [
         ask(address, path) for path in ("/livez", "/readyz", "/startupz")
     ]
-    standing.look(4712, 2, 0)
+    standing.look(4712, 2, lambda: 0)
     standing.is_ending = True
     assert (503, "it is ending\n") == ask(address, "/readyz")
 
 
 def test_a_supervisor_that_stands_still_is_not_alive(standing, address):
     """What it knew last is no sign of life."""
-    standing.look(4711, 2, 10)
+    standing.look(4711, 2, lambda: 10)
     standing.looked_at -= 60.0
 
     code, why = ask(address, "/livez")
@@ -69,7 +69,7 @@ def test_a_supervisor_that_stands_still_is_not_alive(standing, address):
 
 def test_the_whole_is_told_in_json(standing, address):
     """For people and for what draws pictures."""
-    standing.look(4711, 2, 10)
+    standing.look(4711, 2, lambda: 10)
     code, text = ask(address, "/?pretty")
     told = json.loads(text)
 

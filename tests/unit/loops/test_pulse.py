@@ -43,7 +43,7 @@ def test_the_earliest_is_shown():
 
     assert [(True, "b"), (True, "c"), (True, "c")] == seen
     assert {} == page.due()
-    assert 3 == page.ended
+    assert 3 == page.count_ended()
 
 
 def test_a_hundred_thousand_at_work_take_one_place():
@@ -119,7 +119,7 @@ def test_loops_on_an_event_loop_share_a_lane_with_a_heart():
 
     assert beats > 3
     assert 1 == len(set(map(id, lanes)))
-    assert (0, 0, {}) == (page.loops, page.ended, page.due())
+    assert (0, 0, {}) == (page.loops, page.count_ended(), page.due())
 
 
 def test_what_a_closed_event_loop_has_promised_is_forgotten():
