@@ -170,12 +170,14 @@ class Life:
 
     async def _iterate_beside(self, work: Work, runtime: Runtime, tick: Tick | None, place: int, number: int) -> None:
         enter(None)
-        work.number = number
+        own = None if runtime.preemptive else PULSE.join()  # a lane is one thread's
+        work.number, work.lane = number, self.work.lane if runtime.preemptive else own
         try:
             await self._iterate(work, runtime, tick, Mark(), place)
         except Exception as error:
             self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
         finally:
+            PULSE.leave(own)
             self._free.append(work)
             self._besides.pop(place, None)
             self._has_news = True

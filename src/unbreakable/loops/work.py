@@ -121,7 +121,7 @@ class Work:
         """Return one that runs iterations beside this one, counts with it and has the same state."""
         node = self._child(f"{self.node.name}.lane-{len(self.others) + 2}")
         other = Work(self._operation, node, self.ladder.interval, slate=self.slate, **self._how)
-        other.tally, other.lane = self.tally, self.lane
+        other.tally = self.tally
         self.others = [*self.others, other]
         return other
 
@@ -276,6 +276,8 @@ class Work:
 
     def start(self) -> None:
         """Begin anew; what an earlier run left at work, its event loop closed under it, is cut."""
+        for other in self.others:
+            self.node.drop_child(other.node)
         self.others = []
         self.ladder.start()
         for path in self.every_path():

@@ -189,6 +189,25 @@ def test_each_has_a_worker_of_its_own(play):
     assert (3, {"run": 6}, 0) == play(story)
 
 
+def test_a_loop_that_is_started_again_and_again_holds_no_more(play):
+    """What ran beside it the last time is let go of."""
+
+    async def story(stage):
+        async def work(ctx):
+            await stage.work_for(2.5)
+
+        loop, held = stage.loop(work, interval=1.0, overlap="allow_all", max_iterations=5), []
+        for _ in range(4):
+            loop.start()
+            await stage.wait(loop)
+            held.append(len(loop.node.children))
+        return held, counts(loop)
+
+    held, ledger = play(story)
+
+    assert (1, {"run": 20}) == (len({*held}), ledger)
+
+
 def test_without_an_interval_there_is_no_end_of_it():
     """There is always a tick to begin."""
     with pytest.raises(ConfigurationError, match="overlap must be another one where the interval is 0"):

@@ -7,12 +7,14 @@ import math
 import os
 import random
 import sys
+import threading
 
 import pytest
 
+from unbreakable.loops import QuantumLoopEngine, life
 from unbreakable.loops.page import MAGIC, MOST_LANES, Page, new_page, opened
 from unbreakable.loops.pulse import FEW, NEVER, Lane, Pulse
-from unbreakable.runtime import ASYNCIO
+from unbreakable.runtime import ASYNCIO, BLOCKING
 
 sleep = ASYNCIO.sleep
 
@@ -205,3 +207,24 @@ def test_a_forked_child_gives_no_sign():
 
     assert (None, None) == (pulse.join(), pulse.beat())
     assert before == page.due()
+
+
+def test_threads_that_go_on_beside_each_other_have_lanes_of_their_own(monkeypatch):
+    """A lane is written by one thread: what two have promised there, one could leave for nobody to keep."""
+    pulse, page = shown()
+    monkeypatch.setattr(life, "PULSE", pulse)
+    go_on, begun = threading.Event(), []
+
+    def work():
+        begun.append(1)
+        assert go_on.wait(10)
+
+    loop = QuantumLoopEngine().create_loop(work, interval=0.01, overlap="allow_all", max_iterations=3, deadline=5.0)
+    loop.start()
+    while len(begun) < 3:
+        BLOCKING.world.sleep(0.001)
+    lanes = len(page.due())
+    go_on.set()
+    loop.wait_sync()
+
+    assert (3, {}, 0) == (lanes, page.due(), page.loops)
