@@ -119,6 +119,13 @@ def test_somebody_else_s_file_in_its_place_is_left_alone(place):
     assert ["partner"] == targets(place)
 
 
+# Wait until the thread that writes has written, and rests: a late one would see the file go, and begin another.
+REST = """from time import sleep
+writer = {0}._writer
+while writer._wake.is_set() or not (writer._over._waiting or writer._wake._waiting):
+    sleep(0)"""
+
+
 def test_nothing_is_made_anew_when_the_program_just_ends(tmp_path):
     """A temporary folder that is gone, its memory never closed, is not brought back at exit."""
     import subprocess
@@ -128,6 +135,7 @@ def test_nothing_is_made_anew_when_the_program_just_ends(tmp_path):
 import shutil, unbreakable as ub
 memory = ub.SqliteMemory({str(tmp_path / "state" / "x.db")!r})
 ub.FractalNode("n", memory=memory).execute_sync(lambda: None)
+{REST.format("memory")}
 shutil.rmtree({str(tmp_path / "state")!r})
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -135,8 +143,14 @@ shutil.rmtree({str(tmp_path / "state")!r})
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("user", ["ub.SqliteMemory(place)", "ub.OrchestratorNode(state=place)"])
-def test_what_replaced_a_file_stays_what_it_is_when_the_program_just_ends(tmp_path, user):
+@pytest.mark.parametrize(
+    ("user", "fill"),
+    [
+        ("ub.SqliteMemory(place)", f'ub.FractalNode("n", memory=user).execute_sync(print)\n{REST.format("user")}'),
+        ("ub.OrchestratorNode(state=place)", 'user.orchestrate_sync([ub.Step("a", lambda: None)], run_id="first")'),
+    ],
+)
+def test_what_replaced_a_file_stays_what_it_is_when_the_program_just_ends(tmp_path, user, fill):
     """The log of the old file, never closed, is emptied into it and not left to be copied into its successor."""
     import subprocess
     import sys
@@ -147,11 +161,7 @@ import pathlib, unbreakable as ub
 from unbreakable.storage.sqlite import StateFile
 place = pathlib.Path({str(place)!r})
 user = {user}
-if isinstance(user, ub.SqliteMemory):
-    ub.FractalNode("n", memory=user).execute_sync(lambda: None)
-    assert user.flush()
-else:
-    user.orchestrate_sync([ub.Step("a", lambda: None)], run_id="first")
+{fill}
 other = StateFile(place.with_name("other.db"))
 other.write([("CREATE TABLE note (x)", ())])
 other.close()
