@@ -39,8 +39,9 @@ LIFELINE = 0  # the worker's standard input
 LOOK_AGAIN = 0.05  # seconds between two looks whether somebody asks for the end
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
 SPARE = 1.0  # seconds from the beginning of a worker to the moment at which the next one is made ready
-STEADY = 60.0  # seconds of life after which a death counts as the first one again: it costs no pause
-PROVEN = 20  # iterations after which it does so, too
+AT_ONCE = 3  # deaths in a row that cost no pause: a machine in trouble kills the next worker, too, and then it is over
+STEADY = 60.0  # seconds of life after which a death counts as the first one again
+PROVEN = 5  # iterations after which it does so, too
 FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
 CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
 
@@ -105,7 +106,7 @@ class Supervisor:
             return CODES[words]
         is_proven = BLOCKING.now() - began > STEADY or (ward.page is not None and ward.page.count_ended() >= PROVEN)
         self.deaths = 1 if is_proven else self.deaths + 1
-        return self._rest(why or ward.fate, self.deaths - 1, noted)
+        return self._rest(why or ward.fate, max(0, self.deaths - AT_ONCE), noted)
 
     def _watch(self, ward: Ward, canary: Canary, noted: Sequence[int]) -> str | None:
         """Return when the worker is gone, or somebody asks for the end; say why, where it was we who ended it."""
