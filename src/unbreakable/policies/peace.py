@@ -175,7 +175,8 @@ class KeepPeace:
             while peace.left(ctx.runtime.now()) and not rests_longer(ctx.target.circuit, peace):
                 if peace.until >= ctx.deadline:
                     return False
-                await ctx.runtime.sleep(peace.turn(ctx.deadline, ctx.runtime.random()) - ctx.runtime.now())
+                pause = peace.turn(ctx.deadline, ctx.runtime.random()) - ctx.runtime.now()
+                await ctx.runtime.sleep(max(0.0, pause))  # a busy machine may have let the end pass meanwhile
         finally:
             peace.leave()
         if peace.end(ctx.runtime.now()):

@@ -109,3 +109,26 @@ def test_only_the_first_one_that_finds_it_over_tells_the_others(bench):
 
     assert ("in", []) == (result.value, hurried)
     assert not peace.kept
+
+
+def test_the_end_may_come_while_somebody_is_about_to_wait_for_it(bench):
+    """On a busy machine a thread may be kept from going on at any moment; no thread can sleep for less than nothing."""
+    pauses = []
+
+    class Held(Slept):
+        def random(self):
+            bench.clock.advance(8.5)
+            return self.u
+
+        async def sleep(self, seconds):
+            pauses.append(seconds)
+
+    async def story():
+        ctx = bench.context(deadline=bench.runtime.now() + 60.0)
+        ctx.runtime, peace = Held(bench.runtime, 0.0, []), Peace()
+        bench.target.peace, bench.target.hurry = peace, lambda: None
+        for _ in range(ENOUGH):
+            peace.wish(8.0, 0, bench.runtime.now())
+        return await KEEP_PEACE.run(bench.inner("in"), ctx)
+
+    assert ("in", [0.0]) == (bench.play(story).value, pauses)
