@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import random
 from types import SimpleNamespace
 
 import pytest
 
 import unbreakable as ub
+from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
 
 
@@ -261,3 +264,31 @@ def test_what_is_known_to_be_permanent_survives_a_restart(colour):
 
     assert [3, 3] == taken[:2]
     assert 4 <= taken[5:].count(1)
+
+
+def test_requests_that_fail_for_ever_are_given_up_beside_hiccups():
+    """One request in twenty is wrong, and one answer in twenty is lost: the former are repeated once in twenty."""
+    dice, bad = random.Random(2), []
+
+    async def work(is_bad):
+        await ASYNCIO.sleep(dice.uniform(0.01, 0.03))
+        if is_bad:
+            bad.append(1)
+            raise ValueError("wrong")
+        if dice.random() < 0.05:
+            raise ConnectionResetError
+
+    async def story():
+        door = ub.protect("partner", effects="none")(work)
+        calls = []
+        for _ in range(4_000):
+            await ASYNCIO.sleep(dice.expovariate(80.0))
+            calls.append(asyncio.create_task(door.outcome(dice.random() < 0.05)))
+        ends = await asyncio.gather(*calls)
+        return sum(not end.ok and isinstance(end.error, ValueError) for end in ends), ends
+
+    with virtual_time(seed=1):
+        wrong, ends = asyncio.run(story())
+
+    assert len(bad) <= 1.3 * wrong  # the first few, and one in twenty
+    assert not any(not end.ok and not isinstance(end.error, ValueError) for end in ends)

@@ -25,6 +25,7 @@ DOUBTED = 0.25  # how likely a remedy has to be to work, so that a call lost in 
 SAID = 0.75  # how likely repeats are in vain before it was tried, where the target says so itself
 DARK = {True: 2, False: 1}  # lost calls that count for long, of those between two successes: an outage is no proof
 HEALTH = 200.0  # successes of the target that leave half of the evidence that repeats are in vain, unless it says so
+LATEST, USUAL_GAPS = 0.2, 4.0  # what the latest gap between lost calls counts; such gaps that say nothing of health
 RELIEF = 0.25  # what a call that was healed leaves of the evidence that none can be, or not by what did it
 
 
@@ -89,7 +90,7 @@ class Score:
 class Case:
     """Keep what is known of one signature, in little room: seven numbers for each remedy."""
 
-    __slots__ = ("_names", "_numbers", "credit", "dark", "denied", "is_worth_keeping", "seen")
+    __slots__ = ("_names", "_numbers", "credit", "dark", "denied", "gap", "is_worth_keeping", "seen")
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
@@ -97,6 +98,7 @@ class Case:
         self.credit = 0.0  #: explorations that are allowed by now
         self.denied = 0  #: calls for which there was little hope, those that looked again included
         self.seen, self.dark = -1, 0  #: successes of the target at the latest lost call; lost calls since it had one
+        self.gap = 0.0  #: its successes between two such calls, lately
         self.is_worth_keeping = False  #: whether anything but waiting has ever helped, or is known not to
 
     def __len__(self) -> int:
@@ -153,20 +155,35 @@ class Case:
             return 0.0
         if self.seen == successes:
             return score.value(max(0, self.dark - DARK[score.is_said]))
-        self._recover(score, successes)
+        self._recover(score, successes - self.seen)
         return score.value()
 
     def lose(self, successes: int) -> None:
         """Take in a call that was lost; the target has had so many *successes* by now."""
         score = self.score(GIVE_UP)
-        if score is not None and self.seen != successes:
-            self._recover(score, successes)
-            self.put(GIVE_UP, score)
+        if score is not None:
+            self._recur(score, successes - self.seen, successes - self.seen)
         self.seen, self.dark = successes, self.dark + 1 if self.seen == successes else 1
 
-    def _recover(self, score: Score, successes: int) -> None:
+    def deny(self, successes: int) -> None:
+        """Take in a call that was not repeated, since that is in vain; the target has had so many *successes* by now.
+
+        It shows that the failure is still there, so nothing fades, unless it has become rarer than it was.
+        """
+        score, gap, usual = self.score(GIVE_UP), successes - self.seen, USUAL_GAPS * self.gap + 1.0
+        if score is not None and gap:
+            self._recur(score, min(gap, usual), gap - usual)
+            self.seen, self.dark = successes, 0
+
+    def _recur(self, score: Score, gap: float, health: float) -> None:
+        """Take in that the failure is back after such a *gap*, so much of which was *health*, in successes."""
+        self.gap += (gap - self.gap) * LATEST
+        self._recover(score, health)
+        self.put(GIVE_UP, score)
+
+    def _recover(self, score: Score, health: float) -> None:
         if not score.is_said:
-            score.fade(0.5 ** (max(0, successes - self.seen) / HEALTH))
+            score.fade(0.5 ** (max(0.0, health) / HEALTH))
 
 
 NOTHING = Case()

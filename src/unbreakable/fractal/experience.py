@@ -329,7 +329,11 @@ class Experience:
         if case.in_vain(so_far) < GONE or case.is_hopeful(candidates):
             self._look_back(so_far)
             return None
-        return self._is_denied(case)
+        if not self._is_denied(case):
+            return False
+        with self._lock:
+            case.deny(so_far)
+        return True
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
 
