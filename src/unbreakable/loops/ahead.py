@@ -16,8 +16,10 @@ NEEDED = (
     "fractal.wording",
 )
 
+KEEPING = ("loops.keeper", "storage.connection")  # what a loop needs that keeps its state in a file
 
-def load_ahead() -> None:
-    """Load it, unless that was done before."""
-    for name in NEEDED:
+
+def load_ahead(*more: str) -> None:
+    """Load it, and *more*, unless that was done before."""
+    for name in (*NEEDED, *more):
         import_module(f"unbreakable.{name}")

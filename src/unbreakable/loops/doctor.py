@@ -27,7 +27,7 @@ MOST = 0.1  # seconds between two looks; who looks later had no turn itself, and
 AGAIN = 0.05  # seconds between two looks
 SOON = 0.01  # the same when something is late
 DUMP = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None  # asks a worker where it stands
-DUMPING = 0.02  # seconds for that
+DUMPING = 0.01  # seconds for that
 STANDING = ("T", "t")  # what Linux calls a process that is stopped, by a signal or by a debugger
 
 

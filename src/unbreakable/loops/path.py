@@ -22,6 +22,7 @@ from unbreakable.runtime.apart import apart
 
 GRACE = 0.1  # of the deadline: from the cut of an iteration to the moment at which it is left behind,
 LEAST_GRACE, MOST_GRACE = 0.05, 1.0  # seconds within which that lies
+SURE = 0.03  # seconds until a supervisor is sure that what is overdue hangs
 START = 30.0  # seconds from the start of a worker process to the moment at which it must have found its operation
 
 
@@ -69,12 +70,21 @@ class Path:
             self._plan, self._bound = plan, plan.deadline + grace_after(plan.deadline)
         return self._bound
 
+    @property
+    def due(self) -> float:
+        """The seconds after which an iteration hangs that is not cut by then, for its supervisor."""
+        deadline = self.node.target.plan.deadline
+        return deadline + max(0.0, GRACE * deadline - SURE)
+
     # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, seconds: float = math.inf, *, gently: bool = True) -> None:
+    async def run(
+        self, seconds: float = math.inf, *, gently: bool = True, turns: Callable[[], object] | None = None
+    ) -> None:
         """Run one iteration on the running event loop; raise what it raised, DeadlineExceeded if it is left behind.
 
-        It has *seconds* at most, and then, if it is to be cut *gently*, some grace to heed that.
+        It has *seconds* at most, and then, if it is to be cut *gently*, some grace to heed that.  ``turns`` is called
+        when it is cut by its deadline: the event loop turns.
         """
         if self._hire is not None:
             self._door = self._door or AsyncProtected(self._in_worker, self.node)
@@ -85,7 +95,8 @@ class Path:
         if seconds < math.inf:
             until = min(until, seconds + (grace_after(seconds) if gently else 0.0))
         try:
-            await apart(self._door, until, self.strays.left, self._name)
+            deadline = self.node.target.plan.deadline
+            await apart(self._door, until, self.strays.left, self._name, warning=deadline, warn=turns)
         except TimeUp:
             grace = until - min(seconds, self.node.target.plan.deadline)
             msg = f"the iteration did not end within {max(0.0, grace):.3g} s of its cut, and was left behind"

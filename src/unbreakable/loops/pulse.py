@@ -64,6 +64,12 @@ class Lane:
         self._beats = self._counts[self._beaten] = self._beats + 1
         self.withdraw(promise)
 
+    def renew(self, promise: Promise, seconds: float) -> Promise:
+        """Promise within so many *seconds* from now what was promised before; nothing has ended by that."""
+        name = promise[2]
+        self.withdraw(promise)
+        return self.promise(seconds, name)
+
     def withdraw(self, promise: Promise) -> None:
         """Take it back; nothing has ended by that."""
         promise[2] = None

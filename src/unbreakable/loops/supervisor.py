@@ -19,7 +19,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
-from unbreakable.loops.ahead import load_ahead
+from unbreakable.loops.ahead import KEEPING, load_ahead
 from unbreakable.loops.canary import Canary
 from unbreakable.loops.doctor import DUMP, Doctor
 from unbreakable.loops.memory import Memory
@@ -190,11 +190,11 @@ class Supervisor:
 def wait_for_word() -> None:
     """Wait until the supervisor of this worker lets it begin; end when there is none any more.
 
-    Who has to wait uses the time to load what the first failure needs.
+    Who has to wait uses the time to load what the first failure needs, and what keeps state in a file.
     """
     with socket.socket(fileno=os.dup(LIFELINE)) as lifeline:
         if not _has_word(lifeline):
-            load_ahead()
+            load_ahead(*KEEPING)
         word, descriptors = _first_word(lifeline)
     for descriptor in descriptors:
         page = opened(descriptor)

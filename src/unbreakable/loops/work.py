@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 
 from unbreakable.errors import DeadlineExceeded
 from unbreakable.events import Event
@@ -21,7 +22,7 @@ from unbreakable.loops.isolation import hire_for
 from unbreakable.loops.iteration import Iteration
 from unbreakable.loops.ladder import GOOD, Ladder
 from unbreakable.loops.ledger import Book, Fate
-from unbreakable.loops.path import START, Path
+from unbreakable.loops.path import START, Path, grace_after
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
 from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.restarts import OF_LESS, RESTARTS, SPENT, is_denied
@@ -36,6 +37,8 @@ from unbreakable.runtime.mark import Mark
 
 COLD = 0.5  # seconds, about, that a new worker process takes until it is at work
 END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
+
+Turns: TypeAlias = Callable[[], object]  # to be called when an event loop has turned after all
 
 # Which iteration this code is part of.
 _inside: ContextVar[Iteration | None] = ContextVar("unbreakable_iteration", default=None)
@@ -182,15 +185,26 @@ class Work:
             await path.ready(runtime)
             iteration.counts_from = runtime.now()
         iteration.until = iteration.counts_from + path.bound
-        if self.lane is not None:
-            bound = PULSE.seconds(path.bound, is_users=self.node.settings.deadline is not None)
-            iteration.promise = self.lane.promise(bound, self.node.name)
+        turns = None if self.lane is None else self._promised(self.lane, path, iteration)
         if cut.at < math.inf:
-            await self._run_until(cut, path, runtime)
+            await self._run_until(cut, path, runtime, turns)
         elif runtime.preemptive:
-            await path.run()
+            await path.run(turns=turns)
         else:
             path.run_sync()
+
+    def _promised(self, lane: Lane, path: Path, iteration: Iteration) -> Turns | None:
+        """Promise that *iteration* is cut in time; return what is to be called then, when it has its grace."""
+        is_users = self.node.settings.deadline is not None
+        if not is_users or path.has_worker:
+            iteration.promise = lane.promise(PULSE.seconds(path.bound, is_users=is_users), self.node.name)
+            return None
+        iteration.promise = promise = lane.promise(path.due, self.node.name)
+
+        def turns() -> None:
+            iteration.promise = lane.renew(promise, grace_after(self.node.target.plan.deadline))
+
+        return turns
 
     def _succeeded(self, iteration: Iteration, now: float, *, degraded: bool) -> tuple[Fate, str]:
         healed, trouble = iteration.attempts > 1, iteration.trouble if iteration.had_trouble else None
@@ -198,11 +212,11 @@ class Work:
         self.tally.succeeded(took, healed=healed, degraded=degraded, trouble=trouble)
         return Fate.DEGRADED if degraded else Fate.HEALED if healed else Fate.RUN, trouble or ""
 
-    async def _run_until(self, cut: Cut, path: Path, runtime: Runtime) -> None:
+    async def _run_until(self, cut: Cut, path: Path, runtime: Runtime, turns: Turns | None) -> None:
         left = max(0.0, cut.at - runtime.now())
         with inside(around(None, runtime, left, self.node.next_id())):
             if runtime.preemptive:
-                await path.run(left, gently=cut.gently)
+                await path.run(left, gently=cut.gently, turns=turns)
             else:
                 path.run_sync()
 

@@ -48,20 +48,40 @@ class LeftTask:
 
 
 class Limit(Alarm):
-    """The moment after which work is waited for no longer; the watch itself cuts nothing."""
+    """The moment after which work is waited for no longer; the watch itself cuts nothing.
 
-    def __init__(self, news: asyncio.Future[None], seconds: float) -> None:
-        self._news = news
-        self.due = ASYNCIO.now() + seconds
+    When *warning* seconds have passed, *warn* is called: the event loop turns, and somebody may want to know that.
+    """
+
+    def __init__(
+        self, news: asyncio.Future[None], seconds: float, warning: float, warn: Callable[[], object] | None
+    ) -> None:
+        now = ASYNCIO.now()
+        self._news, self._until, self._warn = news, now + seconds, warn
+        self.due = self._until if warn is None else min(self._until, now + warning)
 
     def respite(self) -> float:
-        """Tell whoever waits; nothing is cut."""
+        """Warn, or at the end tell whoever waits; nothing is cut."""
+        warn, self._warn = self._warn, None
+        if warn is not None:
+            warn()
+            return self._until
         _tell(self._news)
         return math.inf
 
 
-async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], object], name: str | None = None) -> T:
+async def apart(
+    step: Step[T],
+    seconds: float,
+    leave: Callable[[LeftTask], object],
+    name: str | None = None,
+    *,
+    warning: float = math.inf,
+    warn: Callable[[], object] | None = None,
+) -> T:
     """Run *step* as a task and return what it returns; after *seconds* cancel it, ``leave`` it and raise TimeUp.
+
+    If it is still at work after *warning* seconds, ``warn`` is called then.
 
     Whoever is cancelled meanwhile hands the cancellation on, waits for the task as long as it takes, and is cancelled
     then.  Others have their turn in any case.
@@ -69,7 +89,7 @@ async def apart(step: Step[T], seconds: float, leave: Callable[[LeftTask], objec
     loop = asyncio.get_running_loop()
     news = loop.create_future()
     task = loop.create_task(_carried_out(step, news), name=name)
-    limit = Limit(news, seconds)
+    limit = Limit(news, seconds, warning, warn)
     watched = ASYNCIO.watch(limit)
     try:
         if news.done():

@@ -228,3 +228,51 @@ def test_threads_that_go_on_beside_each_other_have_lanes_of_their_own(monkeypatc
     loop.wait_sync()
 
     assert (3, {}, 0) == (lanes, page.due(), page.loops)
+
+
+def test_a_promise_is_renewed_in_its_place():
+    """It has the same name and counts as nothing that has ended; what is earlier is shown first."""
+    pulse, page = shown()
+    lane = pulse.join()
+    first, second = lane.promise(1.0, "a"), lane.promise(2.0, "b")
+    renewed = lane.renew(first, 3.0)
+
+    assert (second[0], "b", 0) == (page.due()[lane.number].due, page.name(lane.number), page.count_ended())
+    lane.keep(second)
+    assert (renewed[0], "a") == (page.due()[lane.number].due, page.name(lane.number))
+    lane.keep(renewed)
+    assert ({}, 2) == (page.due(), page.count_ended())
+
+
+def test_what_is_cut_has_its_grace_only_where_the_event_loop_turns(monkeypatch):
+    """Until the cut is made the deadline is what counts, and then its grace: a blocked event loop makes none."""
+    pulse, page = shown(hang=0.0)
+    monkeypatch.setattr(life, "PULSE", pulse)
+    dues: list[float] = []
+    left: list[float] = []
+
+    def look() -> None:
+        [due] = [sign.due for number, sign in page.due().items() if page.name(number) == "work"]
+        dues.append(due)
+        left.append(due - ASYNCIO.now())
+
+    async def work() -> None:
+        look()
+        try:
+            await sleep(60.0)
+        finally:
+            await sleep(0)
+            look()
+
+    async def live() -> None:
+        loop = QuantumLoopEngine().create_loop(work, interval=60.0, deadline=0.4)
+        loop.start()
+        while len(left) < 2:
+            await sleep(0.01)
+        await loop.stop()
+
+    asyncio.run(live())
+
+    assert left[0] <= 0.411
+    assert left[1] <= 0.051
+    assert dues[1] >= dues[0] + 0.039  # cut at 0.4, or later
