@@ -17,6 +17,10 @@ from unbreakable.policies.policy import inside
 from unbreakable.runtime import ASYNCIO, Gate, TimeUp
 
 
+class TooSoon(TimeoutError):
+    """Say that a remedy was cut by a deadline that came sooner than it takes: that tells nothing of it."""
+
+
 async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: float = 1.0) -> Remedy | None:
     """Apply *remedy* when it is this call's turn; return it if it went through, None if there is nothing but waiting.
 
@@ -42,7 +46,8 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
                 await _apply(ctx, functools.partial(remedy.apply, failure), remedy, until)
     except Exception as error:
         ctx.notebook.tell(f"remedy {remedy.name} failed: {in_one_line(error)}")
-        if not isinstance(failure.error, Foreseen):  # in advance it may fail by what will not matter then
+        in_advance = isinstance(failure.error, Foreseen)  # it may fail by what will not matter then
+        if not (in_advance or isinstance(error, TooSoon)):
             ctx.target.experience.update(failure.signature, remedy, worked=False)
         return None
     finally:
@@ -95,8 +100,8 @@ async def _apply(ctx: Context, mend: Callable[[], Any], remedy: Remedy, until: f
         left = until - since
         changes = await (ctx.runtime.within(left, work) if ctx.runtime.preemptive else work())
     except TimeUp:
-        turn.ran_out_of_time(ctx.runtime.now() - since)
-        raise TimeoutError("the caller's deadline came first") from None
+        kind = TimeoutError if turn.ran_out_of_time(ctx.runtime.now() - since) else TooSoon
+        raise kind("the caller's deadline came first") from None
     told = changes if isinstance(changes, Mapping) else {}
     words, known = {name: value for name, value in told.items() if isinstance(name, str)}, arguments_of(ctx)
     changes = words if known is None else {name: value for name, value in words.items() if name in known}

@@ -32,6 +32,8 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
         can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
         is_judged = may_repeat(ctx.plan.effects, failure) and not (is_shut_out(ctx) or is_on_trial(ctx, ctx.stamp))
         signature, looks = failure.signature, episode.looks.get(failure.signature)
+        if looks is None and any(each.turn.was_cut_too_soon(ctx.left()) for each in candidates):
+            looks = True  # others may have had too little time for it
         choice = experience.choose(
             signature, candidates, dice, tried, can_wait=can_wait, is_judged=is_judged, looks=looks
         )

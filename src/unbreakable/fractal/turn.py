@@ -8,12 +8,25 @@ from typing import Any
 from unbreakable.runtime import Gate
 
 MOST_AT_ONCE = 16  # calls, each of which has a remedy change its own arguments
+PATIENT = 20  # cuts in a row, after which it may well take longer than it did, or hang
 
 
 class Turn:
     """Let one call at a time apply a remedy, sixteen if it serves but the one; know when that last went through."""
 
-    __slots__ = ("__weakref__", "alone", "judged", "mended_at", "needs", "shared", "through", "verdict")
+    __slots__ = (
+        "__weakref__",
+        "alone",
+        "cuts",
+        "given",
+        "judged",
+        "mended_at",
+        "needs",
+        "shared",
+        "through",
+        "took",
+        "verdict",
+    )
 
     def __init__(self) -> None:
         self.alone, self.mended_at = Gate(1), float("-inf")
@@ -21,18 +34,30 @@ class Turn:
         self.verdict: bool | None = None  #: whether that helped; None where calls do not agree: they succeed by chance
         self.shared = True  #: whether one application serves every call, as long as it changed no arguments
         self.needs = 0.0  #: seconds that whoever had to wait for its turn has to have left
+        self.took = 0.0  #: seconds that it took when it went through last; 0.0: it never did
+        self.cuts, self.given = 0, 0.0  #: how often it was cut since then, and the seconds that were in vain at most
 
     def went_through(self, since: float, now: float, *, shared: bool) -> None:
         """Note that it was applied from *since* to *now*, and whether for every call or just for the one."""
-        self.mended_at, self.needs = now, now - since
+        self.mended_at, self.needs, self.took = now, now - since, now - since
+        self.cuts, self.given = 0, 0.0
         self.through += 1
         if shared is not self.shared:
             self.shared = shared
             self.alone.resize(1 if shared else MOST_AT_ONCE)
 
-    def ran_out_of_time(self, seconds: float) -> None:
-        """Note that so many *seconds* were too few for it; to ask for twice as many finds those that will do soon."""
-        self.needs = max(self.needs, 2.0 * seconds)
+    def ran_out_of_time(self, seconds: float) -> bool:
+        """Note that so many *seconds* were too few for it; return whether that says that it is of no use.
+
+        It does not where it took longer the last time.  To ask for twice as many finds those that will do soon.
+        """
+        self.needs, self.given = max(self.needs, 2.0 * seconds), max(self.given, seconds)
+        self.cuts += 1
+        return seconds >= self.took or self.cuts > PATIENT
+
+    def was_cut_too_soon(self, left: float) -> bool:
+        """Return whether so many seconds, *left* to a call, are far more than were in vain since it went through."""
+        return 0.0 < 2.0 * self.given < left
 
     def is_news(self, time: int, *, worked: bool) -> bool:
         """Return whether that it *worked* tells anything new of that *time* that it went through."""
