@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from unbreakable.errors import Kind
+from unbreakable.log import log
 from unbreakable.plain import as_it_is, on_a_line
 from unbreakable.record import Preset, Record
 
@@ -259,7 +260,7 @@ def note(error: BaseException, story: str) -> None:
         notes = [line for line in getattr(error, "__notes__", ()) if not str(line).startswith(start)]
         error.__notes__ = [*notes, story]
     except Exception:
-        logging.getLogger("unbreakable").debug("no note on %s", type(error).__name__)
+        log("no note on %s", type(error).__name__, level=logging.DEBUG)
 
 
 def attempts_in_words(attempts: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 
 from unbreakable.errors import GraphError, Rejected, RunNotCommitted
 from unbreakable.fractal.memory import Knowledge
+from unbreakable.log import log
 from unbreakable.loops import LoopStatus, QuantumLoop
 from unbreakable.members import status_of
 from unbreakable.nodes import OrchestratorNode
@@ -164,7 +164,7 @@ class QuantumWorkflow(Closing):
             try:
                 await self.run_once(run_id=run.run_id)
             except GraphError as error:
-                logging.getLogger("unbreakable").warning("%s: %s", self.name, error)
+                log("%s: %s", self.name, error)
 
     # ── looking and leaving ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.events import CallEnded, Event, Listener, ListenerFailed
+from unbreakable.log import log
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.check import refuse
 from unbreakable.record import Record
@@ -55,7 +55,5 @@ class Listening:
                     entry[1](event)
                 except Exception as error:
                     self.listeners = tuple(other for other in self.listeners if other is not entry)
-                    logging.getLogger("unbreakable").warning(
-                        "a listener of %s raised and was dropped", self.name, exc_info=True
-                    )
+                    log("a listener of %s raised and was dropped", self.name, exc_info=True)
                     self.tell(ListenerFailed(at=event.at, node=self.name, error=in_one_line(error)))

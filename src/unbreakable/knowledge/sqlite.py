@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Self, TypeVar
 from unbreakable.fractal import LocalMemory
 from unbreakable.fractal.gathering import gather
 from unbreakable.fractal.memory import MOST_TARGETS, Knowledge
+from unbreakable.log import log
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Plan
 from unbreakable.runtime.loading import is_loading
@@ -101,7 +101,7 @@ class SqliteMemory:
             try:
                 self._book.add(target.decode(), _checked(json.loads(text.decode())), self)
             except ValueError as error:
-                logging.getLogger("unbreakable").warning(
+                log(
                     "what was known about %s cannot be read and is left out: %s",
                     target.decode("utf-8", "replace"),
                     in_one_line(error),
@@ -148,9 +148,7 @@ class News:
         try:
             return None if record is None else (KEEP, (target, json.dumps(record), time_of_day()))
         except (TypeError, ValueError) as error:  # it will not pass, and must not keep the others from being written
-            logging.getLogger("unbreakable").warning(
-                "what is known about %s cannot be written: %s", target, in_one_line(error)
-            )
+            log("what is known about %s cannot be written: %s", target, in_one_line(error))
             return None
 
     def put_back(self) -> None:

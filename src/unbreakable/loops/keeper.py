@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import Any
 
 from unbreakable.errors import NotRecordable, StateError, StateNotOurs, StateOwned, StateTooNew
 from unbreakable.events import Event
+from unbreakable.log import log
 from unbreakable.loops.checkpoint import MOST_RECENT, Checkpoint, ranges
 from unbreakable.loops.control import Control
 from unbreakable.loops.events import LoopTakenUp, StateKeptAgain, StateNotKept
@@ -194,7 +194,7 @@ class Keeper:
         self._unsure = False
 
     def _say(self, work: Work, reason: str, what: str) -> None:
-        logging.getLogger("unbreakable").warning("loop %s goes on, %s: %s", self._name, what, reason)
+        log("loop %s goes on, %s: %s", self._name, what, reason)
         self._tell(work, StateNotKept, reason=reason)
 
     def _tell(self, work: Work, event: type[Event], **fields: Any) -> None:

@@ -7,12 +7,12 @@ Who is denied waits its pause and asks again; no loop ends by it.
 
 from __future__ import annotations
 
-import logging
 import os
 import weakref
 from typing import Any
 
 from unbreakable.errors import Kind, Rejected
+from unbreakable.log import log
 from unbreakable.loops.status import RestartStatus
 from unbreakable.runtime import BLOCKING, new_lock
 
@@ -48,7 +48,7 @@ class Restarts:
             self._denied += 1
             is_news, self._is_spent = not self._is_spent, True
         if is_news:
-            logging.getLogger("unbreakable").warning("%s: those that fail wait longer for now", SPENT)
+            log("%s: those that fail wait longer for now", SPENT)
         return False
 
     def give_back(self, price: float) -> None:

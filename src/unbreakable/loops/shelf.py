@@ -8,7 +8,6 @@ replaces the older slot: at no moment is there none.
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import zlib
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
+from unbreakable.log import log
 from unbreakable.loops.checkpoint import Checkpoint, checkpoint_from
 from unbreakable.loops.commit import GroupCommit
 from unbreakable.loops.lessons import parsed
@@ -111,7 +111,7 @@ class Shelf:
         seq, checkpoint = self._newest("loop", name, checkpoint_from)
         state_seq, state = self._newest("loop_state", name, read)
         if state_seq and not seq:
-            logging.getLogger("unbreakable").warning(
+            log(
                 "%s: where loop %s stood is not to be found there; it begins with its state, and counts anew",
                 self.path,
                 name,
@@ -124,7 +124,7 @@ class Shelf:
         is_there = any(self.file.read(READ.format(table), (name,)) for table in TABLES)
         if is_there:
             self.file.write([*statements, (CROWDED, (MOST_ASIDE,))])
-            logging.getLogger("unbreakable").warning(
+            log(
                 "%s: could not be read when loop %s began, or was replaced since; it goes on by what this process "
                 "knows; what an earlier one kept is in the table loop_aside",
                 self.path,
@@ -182,7 +182,7 @@ class Shelf:
             elif found is None:
                 found = seq, value[0]
         if damaged:
-            logging.getLogger("unbreakable").warning(
+            log(
                 "%s: a record of loop %s is damaged; %s, and it is kept in the table loop_aside",
                 self.path,
                 name,

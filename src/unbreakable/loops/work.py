@@ -15,6 +15,7 @@ from unbreakable.fractal.guard import is_stray
 from unbreakable.fractal.operation import Operation, check_operation
 from unbreakable.fractal.scope import around
 from unbreakable.fractal.signature import sign
+from unbreakable.log import log
 from unbreakable.loops.control import NO_CUT, Cut
 from unbreakable.loops.events import IterationGivenUp, IterationLeftBehind, LoopStuck
 from unbreakable.loops.healer import Healer
@@ -240,7 +241,7 @@ class Work:
             self._tell(IterationLeftBehind, now, count=left)
         self._left, self._was_full = left, self.is_full
         if self._was_full and not was_full:
-            logging.getLogger("unbreakable").error("loop %s is stuck: %s", self.node.name, FULL)
+            log("loop %s is stuck: %s", self.node.name, FULL, level=logging.ERROR)
             PULSE.wish(f"loop {self.node.name} is stuck: {FULL}")
             self._tell(LoopStuck, now, reason=FULL)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from unbreakable.events import Explained
+from unbreakable.log import log
 from unbreakable.outcome import in_one_line
 from unbreakable.storage.background import BackgroundWriter
 from unbreakable.storage.shared import close_state, open_state
@@ -83,7 +83,7 @@ class History:
             text = json.dumps(self._last or dict(self._status()), default=str)
         except Exception as error:
             if not self._mute:
-                logging.getLogger("unbreakable").warning("the status cannot be had: %s", in_one_line(error))
+                log("the status cannot be had: %s", in_one_line(error))
             self._mute = True
             return None
         self._mute = False

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from unbreakable.log import log
 from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.mark import running_event_loop
 from unbreakable.runtime.protocol import Step, TimeUp
@@ -42,7 +42,7 @@ class LeftTask:
         try:
             coroutine.close()
         except Exception as error:  # what it raises when it is ended, or that it does not want to be
-            logging.getLogger("unbreakable").warning("%s was ended", self._task.get_name(), exc_info=error)
+            log("%s was ended", self._task.get_name(), exc_info=error)
         finally:
             self._task.cancel()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+
+from unbreakable.log import log
 
 
 def quietly(work: Callable[[], None]) -> None:
@@ -23,4 +24,4 @@ def come_what_may(work: Callable[[], None]) -> None:
 
 
 def _log(error: BaseException) -> None:
-    logging.getLogger("unbreakable").warning("work in the background failed", exc_info=error)
+    log("work in the background failed", exc_info=error)

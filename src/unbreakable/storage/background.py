@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import math
 import os
 import threading
@@ -18,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from unbreakable.bell import Bell
+from unbreakable.log import log
 from unbreakable.outcome import in_one_line
 from unbreakable.storage.shared import close_state, open_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
@@ -137,7 +137,7 @@ class BackgroundWriter:
                 self._source.put_back()
             self._wake.ring()
             if self.trouble is None:
-                logging.getLogger("unbreakable").warning("%s is not kept for now: %s", self._what, error)
+                log("%s is not kept for now: %s", self._what, error)
             self.trouble = in_one_line(error)
             return False
         self.trouble = None
@@ -152,9 +152,7 @@ class BackgroundWriter:
             raise
         close_state(gone)
         self._source.put_back_all()
-        logging.getLogger("unbreakable").warning(
-            "%s was deleted or replaced; %s is written anew, as far as this process knows it", gone.path, self._what
-        )
+        log("%s was deleted or replaced; %s is written anew, as far as this process knows it", gone.path, self._what)
         return file
 
 

@@ -10,7 +10,6 @@ held for a few lines only, does so ``when_free``.
 from __future__ import annotations
 
 import contextvars
-import logging
 import os
 import sys
 import threading
@@ -20,6 +19,7 @@ from types import FrameType, TracebackType
 
 from unbreakable.errors import StateInUse
 from unbreakable.lock import holds_a_lock
+from unbreakable.log import log
 
 MOST_LEFT = 16  # turns of a thread that an interrupt between two lines has left announced
 
@@ -106,7 +106,7 @@ def _logged(work: Callable[[], object]) -> None:
     try:
         work()
     except Exception as error:
-        logging.getLogger("unbreakable").warning("closing, put off by a signal, failed", exc_info=error)
+        log("closing, put off by a signal, failed", exc_info=error)
 
 
 def refuse_to_wait(what: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from unbreakable.errors import StateBroken
+from unbreakable.log import log
 from unbreakable.storage.payload import Payload
 from unbreakable.storage.shared import close_state, share_state
 from unbreakable.storage.sqlite import Schema, StateFile, Statement
@@ -109,7 +109,7 @@ class TableJournal:
             try:
                 found.append(self._read(row))
             except StateBroken as error:
-                logging.getLogger("unbreakable").warning("%s; it is left as it is and needs a person", error)
+                log("%s; it is left as it is and needs a person", error)
         return found
 
     def _read(self, row: tuple[Any, ...]) -> StoredRun:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import logging
 import os
 import sys
 import threading
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from unbreakable.errors import RunInProgress
+from unbreakable.log import log
 from unbreakable.policies import Context, Plan, current
 from unbreakable.policies.deeds import tell_outside
 from unbreakable.policies.policy import enter
@@ -111,7 +111,7 @@ class Place:
             return
         saga = self.engine.saga
         if left := [step for step in saga.ledger if saga.must_undo(step)]:
-            logging.getLogger("unbreakable").warning(
+            log(
                 "run %r was cut by the end of its event loop, and not undone: %s; only this process knows (pending). "
                 "Close %r in time (async with, aclose; grace), or give it a state file, which outlives the loop",
                 *(self.run_id, ", ".join(left), self.owner.name),

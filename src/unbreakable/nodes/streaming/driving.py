@@ -7,12 +7,12 @@ handled.
 from __future__ import annotations
 
 import contextlib
-import logging
 import weakref
 from collections.abc import Callable
 from typing import TypeVar
 
 from unbreakable.errors import StateError
+from unbreakable.log import log
 from unbreakable.nodes.streaming.consumer import Consumer
 from unbreakable.nodes.streaming.opening import Opened
 from unbreakable.policies.policy import enter
@@ -66,7 +66,7 @@ class Driver:
         try:
             self._opened.close()
         except StateError as error:
-            logging.getLogger("unbreakable").warning("the folder of a stream could not be closed: %s", error)
+            log("the folder of a stream could not be closed: %s", error)
 
 
 def weakly(method: Callable[[T], None]) -> Callable[[T], None]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import logging
 import weakref
 from collections.abc import Callable
 
 from unbreakable.errors import Rejected, StateError
+from unbreakable.log import log
 from unbreakable.loops.carrier import Carrier
 from unbreakable.nodes.streaming.aside import DeadLetters
 from unbreakable.nodes.streaming.batching import Batching
@@ -198,12 +198,12 @@ class Life:
         try:
             opened.close()
         except StateError as error:
-            logging.getLogger("unbreakable").warning("stream %r: its folder could not be closed: %s", self.name, error)
+            log("stream %r: its folder could not be closed: %s", self.name, error)
         finally:
             self.state, self._taking, self._carrier = State.CLOSED, _nobody, None
         left = opened.buffer.count.in_memory
         if left:
-            logging.getLogger("unbreakable").warning("stream %r: %d items are left in memory only", self.name, left)
+            log("stream %r: %d items are left in memory only", self.name, left)
 
     def forget(self) -> None:
         """Start afresh in a forked child: everything goes on in the parent."""

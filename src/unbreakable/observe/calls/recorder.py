@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import os
 import threading
 import weakref
@@ -19,6 +18,7 @@ from unbreakable.events import CallEnded
 from unbreakable.fractal.listening import Listening
 from unbreakable.fractal.node import living_nodes
 from unbreakable.lock import new_lock
+from unbreakable.log import log
 from unbreakable.observe.calls.file import TraceFile
 from unbreakable.observe.calls.lines import Lines
 from unbreakable.outcome import in_one_line
@@ -135,7 +135,7 @@ class Recorder:
 
     def _complain(self, error: StateError) -> None:
         if self.trouble is None:
-            logging.getLogger("unbreakable").warning("calls are not recorded for now: %s", error)
+            log("calls are not recorded for now: %s", error)
         self.trouble = in_one_line(error)
 
 
