@@ -12,8 +12,10 @@ from tests.dense import lines
 from tests.interrupted import Interrupted
 
 import unbreakable as ub
+from unbreakable.runtime import BLOCKING
 
 AT_ONCE = ub.Retry(3, backoff=ub.Backoff(0.0))
+PAUSING = ub.Retry(3, backoff=ub.Backoff(1e-9, most=1e-9, jitter=False))  # with its place given back meanwhile
 PLACES = ub.Bulkhead(2)
 
 
@@ -53,6 +55,39 @@ class Told(Plain):
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.call = self.call.outcome
+
+
+class Filling(type(BLOCKING)):
+    """Time in which somebody else takes the place of whoever pauses, until they stand in line for it."""
+
+    def __init__(self, job):
+        super().__init__()
+        self.job, self.is_in = job, False
+
+    async def sleep(self, seconds):
+        self.is_in = self.job.node.target.gate.enter_nowait()
+
+    async def wait(self, waiter, seconds):
+        self.go()
+        return await super().wait(waiter, seconds)
+
+    def go(self):
+        gate, is_in, self.is_in = self.job.node.target.gate, self.is_in, False
+        if is_in:
+            gate.free.append(None)
+            gate.admit()
+
+
+class ToTheFull(Job):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **{**options, "bulkhead": ub.Bulkhead(1)})
+        self.time = Filling(self)
+        self.node = ub.FractalNode("full", self.work, runtime=self.time, **self.options)
+        self.call = self.node.execute_sync
+
+    def gates(self):
+        self.time.go()
+        return super().gates()
 
 
 class OnALoop(Job):
@@ -148,6 +183,11 @@ SORTS = [
     (OnALoop, {"remedy": True}),
     (InBlocks, {}),
     (Items, {}),
+    (Plain, {"retry": PAUSING}),
+    (OnALoop, {"retry": PAUSING}),
+    (InBlocks, {"retry": PAUSING}),
+    (Items, {"retry": PAUSING}),
+    (ToTheFull, {"retry": PAUSING}),
 ]
 
 

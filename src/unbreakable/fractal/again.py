@@ -22,6 +22,7 @@ from unbreakable.policies.breaker import tell
 from unbreakable.policies.budget import PRICE
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.nos import may_be_down
+from unbreakable.policies.places import is_back, pause
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import RESULTS, settle
 
@@ -93,14 +94,14 @@ class Repeat:
         """Pause, and let what the first attempt may have left in line for a thread begin."""
         ctx = self.ctx
         if self.pause > 0:
-            await ctx.runtime.sleep(self.pause)
+            await pause(ctx, self.pause)
         if not may_run_twice_at_once(ctx.plan.effects):
             self.in_doubt = await left_at_work(ctx)
 
     def begin(self) -> bool:
         """Begin, after the pause; False when something has come up meanwhile that the script has to wait for."""
         ctx, limit = self.ctx, self.ctx.plan.timeout
-        if self.waits and (self.in_doubt or not is_admitted(ctx)):
+        if self.waits and (self.in_doubt or not is_admitted(ctx) or not self._has_place()):
             deeds.failed_before(ctx, ctx.first)
             ctx.made, ctx.notebook = 1, Story(ctx.runtime.now, ctx.started)
             return False
@@ -113,6 +114,13 @@ class Repeat:
             scope.due = min(ctx.deadline, now + seconds)
         enter(scope)
         return True
+
+    def _has_place(self) -> bool:
+        """Return whether there is a place for the attempt; else the script stands in line, and pauses no more."""
+        if is_back(self.ctx):
+            return True
+        self.ctx.rested = 1
+        return False
 
     def succeed(self, value: Any) -> Any:
         """Count a call that was healed by waiting, and return its value; raise VerificationFailed if it is no good."""

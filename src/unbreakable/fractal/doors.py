@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from unbreakable.errors import CircuitOpen
-from unbreakable.fractal.again import once_more
+from unbreakable.fractal.again import Repeat, once_more
 from unbreakable.fractal.node import F, FractalNode
 from unbreakable.fractal.operation import signature_of, work_with_arguments
 from unbreakable.fractal.quick import NO_WAYS, fail, ways
@@ -29,7 +29,6 @@ from unbreakable.runtime import (
     is_async,
     mark_as_coroutine_function,
     play_blocking,
-    run_blocking,
 )
 
 NOBODY: Watched = {}
@@ -306,7 +305,7 @@ class SyncProtected(Door[P, T]):
         if repeat is not None:
             try:
                 if repeat.waits:
-                    run_blocking(repeat.wait())
+                    play_blocking(Repeat.wait, repeat)
                 if repeat.begin():
                     value = self.function(*args, **kwargs) if kwargs else self.function(*args)
                     return repeat.succeed(value)  # type: ignore[no-any-return]

@@ -18,6 +18,8 @@ from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import spared, tell, verdict, was_probe
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
 from unbreakable.policies.nos import is_last_word, is_told_no, may_be_down
+from unbreakable.policies.places import come_back
+from unbreakable.policies.places import pause as rest
 from unbreakable.policies.policy import enter, leave
 from unbreakable.policies.pushback import NEVER
 from unbreakable.policies.retry import PERMANENT
@@ -106,7 +108,7 @@ class Healing:
         episode.tried(failure, remedy, mended)
         if mended is None and not self._wants(failure, remedied=False):
             return await self._instead(inner, ctx, failure, episode)
-        if not await self._pace(ctx, failure, mended):
+        if not (await self._pace(ctx, failure, mended) and await has_place(ctx, failure)):
             owe(ctx, failure.signature, mended)
             return failure
         if not may_run_twice_at_once(ctx.plan.effects) and await left_at_work(ctx):
@@ -131,7 +133,7 @@ class Healing:
         pause = self.retry.pause(failure, ctx.runtime.random(), ctx.left())
         if now_later.attempt >= self.retry.attempts or pause >= ctx.left():
             return deny(ctx, failure, not_repeated(failure.kind))
-        await ctx.runtime.sleep(pause)
+        await rest(ctx, pause)
         if ctx.came_late is not None:
             episode.untold(failure)  # its remedy was left to others, so nothing was in vain
         result = await self._repeat(inner, ctx, now_later, episode)
@@ -182,8 +184,8 @@ class Healing:
             fresh = False  #: whether something was mended just now, for the first time in this call
             if mended is not None and mended.apply is not None:
                 fresh = ctx.notebook.remedies.count(mended.name) == 1
-            is_late = ctx.overtakes == failure.attempt  # nothing has failed that would need a rest
-            pause = 0.0 if fresh or is_late else self.retry.pause(failure, ctx.runtime.random(), ctx.left())
+            is_rested = failure.attempt in (ctx.overtakes, ctx.rested)  # or nothing has failed that would need a rest
+            pause = 0.0 if fresh or is_rested else self.retry.pause(failure, ctx.runtime.random(), ctx.left())
             if pause == NEVER:
                 deny(ctx, failure, "its target asked not to be asked again")
                 return False
@@ -200,8 +202,17 @@ class Healing:
                 ctx.notebook.remedies.append(WAIT)
             if pause > 0:
                 ctx.notebook.tell(f"waits {pause:.3f} s before attempt {ctx.attempt + 1}")
-                await ctx.runtime.sleep(pause)
+                await rest(ctx, pause)
         return True
+
+
+async def has_place(ctx: Context, failure: Failure) -> bool:
+    """Return whether there is a place for the next attempt, if one was given back for a pause, until the deadline."""
+    with ctx.notebook.doing("heal.retry.pace"):
+        refused = await come_back(ctx)
+    if refused is not None:
+        deny(ctx, failure, str(refused.error))
+    return refused is None
 
 
 async def _first_attempt(inner: Inner, ctx: Context) -> Result[Any]:

@@ -17,7 +17,7 @@ async def overtake(ctx: Context, failure: Failure, go_on: Callable[[], Awaitable
     *failure* is that of the late attempt, made up by us: it is not the last word when that has failed by itself.
     """
     laggard: Laggard = ctx.laggard
-    ctx.laggard, ctx.overtakes = None, failure.attempt
+    ctx.laggard, ctx.overtakes, before = None, failure.attempt, ctx.racing
     is_under_way = True
 
     async def others() -> Result[Any]:
@@ -31,8 +31,10 @@ async def overtake(ctx: Context, failure: Failure, go_on: Callable[[], Awaitable
         return answer if isinstance(answer, Failure) and answer.mendable else word(answer, ctx)
 
     try:
+        ctx.racing = (*before, laggard)
         result = said(await ctx.runtime.first(others, late))
     finally:
+        ctx.racing = before
         laggard.let_go(failure.attempt)
     if result is laggard.answer:
         ctx.made = max(

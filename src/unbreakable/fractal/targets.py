@@ -145,5 +145,5 @@ def check_key(key: Any) -> None:
 
 
 def has_calls_inside(target: Target) -> bool:
-    """Return whether calls are at work on *target* that its bulkhead, or its limit, counts."""
-    return target.gate is not None and target.gate.inside > 0
+    """Return whether calls that its bulkhead, or its limit, counts are at work on *target*, or in a pause."""
+    return target.gate is not None and (target.gate.inside > 0 or bool(target.gate.away))

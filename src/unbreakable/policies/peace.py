@@ -21,6 +21,7 @@ from typing import Any
 
 from unbreakable.errors import Throttled
 from unbreakable.outcome import Result
+from unbreakable.policies.places import come_back, pause
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.runtime import new_lock
 
@@ -161,22 +162,28 @@ class KeepPeace:
         peace: Peace = ctx.target.peace
         if not peace.kept or ctx.pursuit is not None:
             return await inner(ctx)
-        if not await self._wait(peace, ctx):
+        call = ctx.whole or ctx
+        if not await self._wait(peace, call):
             left = peace.left(ctx.runtime.now())
             asked = f"{ctx.node.name}: its target asked several times to be left in peace, for {left:.3f} s more"
             return ctx.refuse(Throttled(asked, retry_after=left))
-        return await inner(ctx)
+        refused = await come_back(call)
+        ctx.in_line = call.in_line
+        return refused or await inner(ctx)
 
     async def _wait(self, peace: Peace, ctx: Context) -> bool:
-        """Wait as long as is wished, also for wishes that come up meanwhile; return whether the attempt may begin."""
+        """Wait as long as is wished, also for wishes that come up meanwhile; return whether the attempt may begin.
+
+        Meanwhile the call of *ctx* holds no place: a target that is left in peace is not at work for it.
+        """
         if not peace.enter():
             return False
         try:
             while peace.left(ctx.runtime.now()) and not rests_longer(ctx.target.circuit, peace):
                 if peace.until >= ctx.deadline:
                     return False
-                pause = peace.turn(ctx.deadline, ctx.runtime.random()) - ctx.runtime.now()
-                await ctx.runtime.sleep(max(0.0, pause))  # a busy machine may have let the end pass meanwhile
+                seconds = peace.turn(ctx.deadline, ctx.runtime.random()) - ctx.runtime.now()
+                await pause(ctx, max(0.0, seconds))  # a busy machine may have let the end pass meanwhile
         finally:
             peace.leave()
         if peace.end(ctx.runtime.now()):

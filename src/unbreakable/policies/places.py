@@ -1,42 +1,111 @@
-"""A call runs in one of the places of its target, for which it may have to wait."""
+"""A call runs in one of the places of its target, for which it may have to wait.
+
+Between two attempts it has none: who pauses is not at work on the target, and others may be.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
-from unbreakable.errors import Rejected
-from unbreakable.outcome import Result
+from unbreakable.errors import BulkheadFull, LimitReached, Rejected
+from unbreakable.outcome import Failure, Result
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.priority import rank
 from unbreakable.runtime import ASYNCIO
 
 
 async def in_a_place(inner: Inner, ctx: Context, wait: float, full: type[Rejected]) -> Result[Any]:
-    """Run *inner* in a place at the target's gate; refuse the call if none comes free within *wait* seconds."""
-    gate = ctx.permit or ctx.target.gate
-    if ctx.permit is None and not (gate.enter_nowait() or await stood_in_line(gate, ctx, wait)):
-        waited = f", and none came free in {min(wait, ctx.plan.deadline):g} s" if wait > 0 else ""
-        error = full(f"{gate.most} calls to {ctx.node.name} are in flight{waited}")
-        ctx.notebook.tell(f"refused: {error}")
-        return ctx.refuse(error)
-    ctx.permit = gate
+    """Run *inner* in a place at the target's gate; refuse the call if none comes free within *wait* seconds.
+
+    One that has made its first attempt, and given its place back for a pause, asks for another when that is over.
+    """
+    if ctx.permit is None and ctx.out_of is None:
+        gate = ctx.target.gate
+        if not (gate.enter_nowait() or await stood_in_line(gate, ctx, wait)):
+            waited = f", and none came free in {min(wait, ctx.plan.deadline):g} s" if wait > 0 else ""
+            error = full(f"{gate.most} calls to {ctx.node.name} are in flight{waited}")
+            ctx.notebook.tell(f"refused: {error}")
+            return ctx.refuse(error)
+        ctx.permit = gate
     try:
         return await inner(ctx)
     finally:
-        gate.leave(ctx)
+        if ctx.permit is not None:
+            ctx.permit.leave(ctx)
 
 
-async def stood_in_line(gate: Any, ctx: Context, wait: float) -> bool:
-    """Return whether a place came free in time."""
+async def pause(ctx: Context, seconds: float) -> None:
+    """Wait between two attempts, with the place given back, unless an attempt that is late is still at work in it."""
+    if any(laggard.answer is None for laggard in ctx.racing):
+        await ctx.runtime.sleep(seconds)
+        return
+    if ctx.target.shades is not None:
+        ctx.target.shades.step_out(ctx)
+    gate = ctx.permit or ctx.out_of
+    if gate is None:
+        await ctx.runtime.sleep(seconds)
+        return
+    ctx.out_of = gate
+    try:
+        gate.away.add(ctx)
+        if ctx.permit is not None:
+            gate.leave(ctx)
+        await ctx.runtime.sleep(seconds)
+    finally:
+        gate.away.discard(ctx)
+
+
+def is_back(ctx: Context) -> bool:
+    """Return whether the call has a place, after a pause, without having to wait for it; or needs none."""
+    gate = ctx.out_of
+    if gate is None:
+        return True
+    if not gate.enter_nowait():
+        return False
+    ctx.permit, ctx.out_of = gate, None
+    return True
+
+
+async def come_back(ctx: Context) -> Failure | None:
+    """Have a place again after a pause; return why, if none comes free for the call until its deadline.
+
+    Who was in before waits that long also where others are refused at once: it has done its part, and paid for one more
+    attempt.  It stands in line as they do; and there are never more of its kind than repeats are paid for.
+    """
+    if ctx.target.shades is not None:
+        ctx.target.shades.come_back(ctx)
+    if is_back(ctx):
+        return None
+    gate, since = ctx.out_of, ctx.runtime.now()
+    if await stood_in_line(gate, ctx, math.inf, ASYNCIO.collect_closed):
+        ctx.out_of = None
+        return None
+    waited = ctx.runtime.now() - since
+    full = full_of(ctx, gate)
+    return ctx.refuse(full(f"{gate.most} calls to {ctx.node.name} are in flight, and none came free in {waited:.3f} s"))
+
+
+def full_of(ctx: Context, gate: Any) -> type[Rejected]:
+    """Return as what a call is refused where the *gate* is full: by the limit, or by the bulkhead."""
+    bulkhead = ctx.plan.bulkhead
+    is_limited = ctx.plan.concurrency is not None and (bulkhead is None or gate.most < bulkhead.most)
+    return LimitReached if is_limited else BulkheadFull
+
+
+async def stood_in_line(gate: Any, ctx: Context, wait: float, look: Callable[[], object] | None = None) -> bool:
+    """Return whether a place came free in time; *look* is called now and then by who may have to wait for long."""
     if ASYNCIO.collect_closed() and gate.enter_nowait():
         return True
     if ctx.target.flow is not None:
         ctx.target.flow.is_full()
     since = ctx.runtime.now()
-    entered: bool = await gate.enter(ctx.runtime, min(wait, ctx.left()), rank=rank())
+    entered: bool = await gate.enter(ctx.runtime, min(wait, ctx.left()), look, rank())
     if entered:
         ctx.permit = gate
-    ctx.in_line = waited = ctx.runtime.now() - since
+    waited = ctx.runtime.now() - since
+    ctx.in_line += waited
     if entered and waited > 0:
         ctx.notebook.tell(f"waited {waited:.3f} s for one of {gate.most} places")
     return entered

@@ -25,7 +25,7 @@ OF_ONE_ATTEMPT = frozenset(
     {
         *("parts", "own_deeds", "spent", "passed", "broken", "makeshift", "refuted", "blameless", "undone", "vouched"),
         *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "idle", "grace"),
-        *("over_others", "fails_inside", "when_judged", "own_due", "put_off"),
+        *("over_others", "fails_inside", "when_judged", "own_due", "put_off", "racing"),
         "bells",  # they are rung for the call itself
     }
 )
@@ -70,6 +70,9 @@ class Context(Bounded):
     first: Any = None  #: the answer of an attempt that was made before the script began
     says: bool | None = None  #: what that said of the target
     permit: Any = None  #: the bulkhead's gate in which this call holds a place
+    out_of: Any = None  #: that in which it held one before it paused, until it has one again
+    racing: Sequence[Any] = ()  #: its attempts that are late, and go on beside the next one
+    rested: int = 0  #: the attempt after which it has paused already, as its next one is to be made
     work: Any = None  #: makes one attempt's work, with what remedies changed; None once the call is over
     given: tuple[tuple[Any, ...], Mapping[str, Any]] = _NOTHING_GIVEN  #: the caller's arguments
     function: Any = None  #: what was called with them; None for the node's own operation

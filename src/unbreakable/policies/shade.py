@@ -66,5 +66,11 @@ class Shade(Policy):
         """Return who looks where."""
         return {self.place: self}
 
+    def step_out(self, ctx: Context) -> None:
+        """Be told that a call pauses: it is not at work on its target."""
+
+    def come_back(self, ctx: Context) -> None:
+        """Be told that it is about to make its next attempt."""
+
     def clear(self) -> None:
         """Forget what is under way: after a fork nothing of it comes back."""

@@ -209,6 +209,16 @@ class Shades:
         stands = [shade.stands() for shade in self.all]
         return [each[place] for each in stands if place in each]
 
+    def step_out(self, ctx: Context) -> None:
+        """Let the call of *ctx* hold no place for as long as it pauses."""
+        for shade in self.all:
+            shade.step_out(ctx)
+
+    def come_back(self, ctx: Context) -> None:
+        """Let the call of *ctx* have one again."""
+        for shade in self.all:
+            shade.come_back(ctx)
+
     def clear(self) -> None:
         """Forget what is under way."""
         for shade in self.all:

@@ -76,6 +76,15 @@ class ShadeOfThrottle(Shade):
         self.unsent.clear()
 
 
+class Stay:
+    """Say whether a call would have a place, and whether it is away for a pause."""
+
+    __slots__ = ("has_place", "is_away")
+
+    def __init__(self, *, has_place: bool) -> None:
+        self.has_place, self.is_away = has_place, False
+
+
 class ShadeOfPlaces(Shade):
     """Count the calls that would be in flight, had those not been let in that came too many; and all that are."""
 
@@ -84,7 +93,8 @@ class ShadeOfPlaces(Shade):
     def __init__(self, wait: float) -> None:
         super().__init__()
         self.wait = wait
-        self.inside = self.in_flight = 0  #: those that would have been let in, and all
+        self.inside = self.in_flight = 0  #: those that would have been let in, and all; without those that pause
+        self.stays: dict[Context, Stay] = {}
 
     @abstractmethod
     def has_room(self, now: float) -> bool:
@@ -92,28 +102,55 @@ class ShadeOfPlaces(Shade):
 
     async def run(self, inner: Inner, ctx: Context) -> Result[Any]:
         """Run *inner*, in a place if there is one."""
-        is_late = self._is_late(ctx.runtime.now())
+        self.count("calls")
+        stay = Stay(has_place=self._begins(ctx))
         try:
-            if is_late:
+            self.stays[ctx] = stay
+            if not stay.has_place:
                 self.would(ctx, "wait" if self.wait else "refuse")
             return await inner(ctx)
         finally:
-            with self._lock:
-                self.in_flight -= 1
-                self.inside -= not is_late
+            self.stays.pop(ctx, None)
+            self._end(stay)
 
-    def _is_late(self, now: float) -> bool:
+    def _begins(self, ctx: Context, *, wants_place: bool = True) -> bool:
         with self._lock:
-            self._counts["calls"] += 1
             self.in_flight += 1
             self._counts["most_in_flight"] = max(self._counts["most_in_flight"], self.in_flight)
-            has_room = self.has_room(now)
-            self.inside += has_room
-            return not has_room
+            has_place = wants_place and self.has_room(ctx.runtime.now())
+            self.inside += has_place
+            return has_place
+
+    def _end(self, stay: Stay) -> None:
+        if not stay.is_away:
+            with self._lock:
+                self.in_flight -= 1
+                self.inside -= stay.has_place
+
+    def step_out(self, ctx: Context) -> None:
+        """Give the place back that the call would have, if it would."""
+        stay = self.stays.get(ctx)
+        if stay is not None:
+            self._end(stay)
+            stay.is_away = True
+
+    def come_back(self, ctx: Context) -> None:
+        """Let the call be in flight again; where there is no place it would wait, whatever others would be told.
+
+        It would not have come so far if it had found none when it began; so then it takes none.
+        """
+        stay = self.stays.get(ctx)
+        if stay is None or not stay.is_away:
+            return
+        had_place, stay.is_away = stay.has_place, False
+        stay.has_place = self._begins(ctx, wants_place=had_place)
+        if had_place and not stay.has_place:
+            self.would(ctx, "wait")
 
     def clear(self) -> None:
         """Forget who is in flight."""
         self.inside = self.in_flight = 0
+        self.stays.clear()
 
 
 class ShadeOfBulkhead(ShadeOfPlaces):

@@ -42,6 +42,7 @@ class Gate:
         self.line: deque[Waiter] = deque()
         self.ranks: dict[Waiter, int] = {}  #: of those in line that are more important (less than 0), or less
         self.coming: set[Waiter] = set()  #: who was given a place and has not taken it yet
+        self.away: set[Any] = set()  #: who has given theirs back for a while, and will want one again
         self.lock = new_lock()
 
     @property
@@ -240,3 +241,4 @@ class Gate:
         self.line.clear()
         self.ranks.clear()
         self.coming.clear()
+        self.away.clear()

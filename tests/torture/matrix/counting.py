@@ -135,9 +135,9 @@ async def errors_of_other_types_do_not_open(peer):
 
 @behaviour(
     "who finds no place has failed",
-    "        return ctx.refuse(error)\n    ctx.permit = gate\n",
-    "        ctx.target.circuit.settle(ctx.target.circuit.generation, False, ctx.runtime.now())\n"
-    "        return ctx.refuse(error)\n    ctx.permit = gate\n",
+    "            return ctx.refuse(error)\n        ctx.permit = gate\n",
+    "            ctx.target.circuit.settle(ctx.target.circuit.generation, False, ctx.runtime.now())\n"
+    "            return ctx.refuse(error)\n        ctx.permit = gate\n",
 )
 async def full_bulkhead_is_no_failure(peer):
     """Calls that our own bulkhead refuses say nothing of the target, and do not open the circuit."""

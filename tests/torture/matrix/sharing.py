@@ -170,8 +170,8 @@ def two_event_loops_at_once(peer):
 
 @behaviour(
     "plain code needs no place",
-    "    if ctx.permit is None and not (gate.enter_nowait() or",
-    "    if ctx.permit is None and not (not ctx.runtime.preemptive or gate.enter_nowait() or",
+    "        if not (gate.enter_nowait() or await stood_in_line(gate, ctx, wait)):",
+    "        if not (not ctx.runtime.preemptive or gate.enter_nowait() or await stood_in_line(gate, ctx, wait)):",
 )
 def one_bulkhead_for_threads_and_loops(peer):
     """A bulkhead of two lets two in, over threads and two event loops together."""

@@ -44,17 +44,18 @@ def failing(times: int, **options: Any) -> Callable[..., Any]:
 
 
 def test_a_cancellation_in_the_pause_ends_the_call(repeats: list[Repeat]) -> None:
-    """Nothing is called any more, and the place in the bulkhead is free."""
+    """Nothing is called any more, and the place in the bulkhead, which was given back for it, stays free."""
     call = failing(1, bulkhead=ub.Bulkhead(1))
 
     async def main() -> int:
         task = asyncio.ensure_future(call())
         await ASYNCIO.sleep(0.5)
-        assert 1 == call.node.get_status().in_flight
+        assert 0 == call.node.get_status().in_flight
+        assert {*call.node.target.gate.away}
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert 0 == call.node.get_status().in_flight
+        assert (0, set()) == (call.node.get_status().in_flight, call.node.target.gate.away)
         assert ub.current() is None
         return await call()
 

@@ -57,6 +57,7 @@ class Bench:
             gate=Gate(1),
             slow_again=0.0,
             flow=None,
+            shades=None,
             is_named=is_named,
         )
 

@@ -20,7 +20,7 @@ class Counted(Gate):
         super().__init__(most)
         self.comes_free, self.asked = comes_free, []
 
-    async def enter(self, runtime, seconds, *, rank=0):
+    async def enter(self, runtime, seconds, look=None, rank=0):
         self.asked.append((seconds, rank))
         await runtime.sleep(min(seconds, self.comes_free))
         if self.comes_free <= seconds:
