@@ -76,9 +76,15 @@ def record_success(node: Any, ctx: Context, seconds: float, now: float, *, besid
 
 
 def learn_soon(node: Any, target: Target, runtime: Runtime) -> None:
-    """Ask for ``learn`` in the background; ask again only when as much has piled up once more."""
+    """Ask for ``learn`` in the background; ask again only when as much has piled up once more.
+
+    Of a target that was dropped nothing is learned any more, but what had begun there counts.
+    """
+    if target.when_late is not None:
+        target.when_late()
+        return
     wait_for = MOST_PILED if target.fold_if_behind() else FOLD
-    target.fold_at = target.piled + wait_for
+    target.learn_next_at(target.piled + wait_for)
     target.count_down()
     target.strained_at = target.cuts + STRAIN
     runtime.background(functools.partial(learn, node, target, runtime))
@@ -115,7 +121,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
             if target.latency.count >= COLD and not target.plan.observations:  # what a plan needs is on its way
                 BLOCKING.background(functools.partial(learn_anew, node, target, runtime))
             persist(target, node.settings.memory, node, fresh, learnings=learnings, forgets=drifted)
-        target.fold_at = FOLD if target.plan.observations else COLD
+        target.learn_next_at(FOLD if target.plan.observations else COLD)
         target.count_down()
     finally:
         target.learning.release()

@@ -75,6 +75,8 @@ class Target:
     repeats, news = Pile[Repeat](MOST_PILED), Pile[dict[str, Any]](256)
     whole: Inner | None = None  #: the script, once it was put together, and its innermost part, one more attempt
     attempt: Inner
+    when_late: Callable[[], None] | None = None  #: counts what ends after it was dropped for newer keys; None before
+    counted_late = Counts()  #: what was counted so by now
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
     aftermath: Any = None  #: what came after failures, once somebody learns from that
     aged_at: float | None = None  #: when what is old lost weight last
@@ -306,6 +308,12 @@ class Target:
             in_haste, self.in_haste = self.in_haste, NOTHING
         self.count_down()
         return quick, detours, in_haste
+
+    def learn_next_at(self, piled: int) -> None:
+        """Have those who call ask for what is learned when so many attempts wait, or once it was dropped, each time."""
+        self.fold_at = piled
+        if self.when_late is not None:  # looked at last, since it may have been dropped at this very moment
+            self.fold_at = 0
 
     def fold_if_behind(self) -> bool:
         """Return whether those who learn were left behind by those who call; if so, fold what waits for them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from unbreakable.fractal.judging import refuse_awaitable
@@ -87,11 +88,22 @@ class Targets:
             if has_calls_inside(old) or (chance < CHANCES and not old.circuit.is_closed):
                 self.by_key[key] = old
                 continue
-            self._count(old)
             self.turns.remove(old)
             for each in (old, *old.twins.values()):
-                self.left_behind.merge(each.tally())
+                each.when_late = partial(self._count_late, old, each)
+                each.learn_next_at(0)
+                each.when_late()
                 each.ear = None  # it needs no more news
+
+    def _count_late(self, dropped: Target, each: Target) -> None:
+        """Count what has ended since last time at *each* sort of a target that was *dropped*."""
+        with self.lock:
+            self._count(dropped)
+            counts, now = Counts(), each.tally()
+            for more in (self.left_behind, now):
+                counts.merge(more)
+            counts.take_back(each.counted_late)
+            self.left_behind, each.counted_late = counts, now
 
     def _circuits_of_keys(self) -> list[Circuit]:
         with self.lock:
