@@ -292,7 +292,16 @@ def optimize(node: Any, target: Target, runtime: Runtime, *, drifted: bool, stra
         drifted or known == 0 or observations >= min(GROWN * known, known + NEW) or observations < known
     ):
         did(target, "learn.optimize.plan")
-        publish(node, target, chooser_of(node).plan(target.name, target.plan, target.traffic, runtime.random), runtime)
+        from unbreakable.fractal.lingering import with_what_lingers  # no call waits for it
+
+        seen = with_what_lingers(target, node.drivers)
+        plan = chooser_of(node).plan(target.name, target.plan, seen, runtime.random)
+        publish(node, target, plan if seen is target.traffic else rested(plan, observations), runtime)
+
+
+def rested(plan: Plan, observations: int) -> Plan:
+    """Return *plan*, which rests on so many *observations*, and on what is not over yet."""
+    return replace(plan, observations=min(plan.observations, observations))
 
 
 def chooser_of(node: Any) -> Chooser:

@@ -214,6 +214,10 @@ class BlockingRuntime:
     def tighten(self, owner: object, seconds: float) -> None:
         """Do nothing: a thread at work cannot be given an earlier end."""
 
+    def ages(self, owner: object) -> list[float]:
+        """Return nothing: what threads are at work on is not kept."""
+        return []
+
     def beside(self, step: Step[Any]) -> Beside:
         """Refuse: a learned limit costs sync code no thread."""
         raise RuntimeError("a thread at work cannot be let go of for another one")

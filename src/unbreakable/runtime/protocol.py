@@ -140,6 +140,9 @@ class Runtime(Protocol):
     def tighten(self, owner: object, seconds: float) -> None:
         """Give the steps of *owner* that are under way at most *seconds* since they began, where they can be cut."""
 
+    def ages(self, owner: object) -> list[float]:
+        """Return for how many seconds each step of *owner* has been under way by now, where they can be cut."""
+
     async def first(self, *steps: Step[Any], owner: object = None) -> Any:
         """Run the steps at the same time and return the first Success; without one, what the first step returned.
 

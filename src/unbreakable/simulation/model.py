@@ -104,6 +104,11 @@ class Model:
         return seen if seen < math.inf else self.slowest
 
     @property
+    def hopeless(self) -> float:
+        """Return which share of the calls fails whatever is done, as far as that is known."""
+        return self.fails * self.in_vain
+
+    @property
     def bad_after_failure(self) -> float:
         """Return how likely the target is in trouble when an attempt has just failed, by Bayes's rule."""
         return self.trouble.share * self.trouble.fails_in_trouble / max(self.fails, 1e-9)

@@ -2,7 +2,8 @@
 
 time     50 is as fast as calling without any plan, 15 points more for each halving; median, p90 and p99 weigh 0.4,
          0.2 and 0.4
-quality  25 points for each nine of the success rate, no more than the observations can show
+quality  25 points for each nine of the success rate, no more than the observations can show; calls that fail whatever
+         is done are left out
 risk     100 without extra requests; 5 % of them cost 4 points, 10 % cost 16, 25 % all (higher is safer)
 """
 
@@ -48,11 +49,18 @@ class Scores(NamedTuple):
     total: float
 
 
-def score(found: Prediction, baseline: Prediction, observations: int, weights: ScoreWeights) -> Scores:
-    """Return the scores of a plan that is predicted to do *found* where one plain attempt does *baseline*."""
+def score(
+    found: Prediction, baseline: Prediction, observations: int, weights: ScoreWeights, hopeless: float = 0.0
+) -> Scores:
+    """Return the scores of a plan that is predicted to do *found* where one plain attempt does *baseline*.
+
+    A share of the calls is *hopeless*: they fail under any plan.  In the success rate they would hide what a plan does
+    for the others.
+    """
     time = OF_P50 * _time(found.p50, baseline.p50) + OF_P90 * _time(found.p90, baseline.p90)
     time += OF_P99 * _time(found.p99, baseline.p99)
-    failing = 1.0 - found.success + 0.5 / max(1, observations)
+    lost = max(0.0, 1.0 - found.success - hopeless) / max(1.0 - hopeless, 1e-9)
+    failing = lost + 0.5 / max(1, observations)
     quality = 100.0 * _clipped(-math.log10(failing) / NINES) if failing < 1.0 else 0.0
     risk = 100.0 * (1.0 - _clipped((found.load - 1.0) / HEADROOM) ** 2)
     total = weights.time * time + weights.quality * quality + weights.risk * risk

@@ -68,7 +68,9 @@ def weigh(
 
     def scored(plans: list[Plan], told: list[Prediction]) -> list[tuple[Plan, Prediction, Scores]]:
         found = zip(plans, told, strict=True)
-        return [(plan, each, score(each, baseline, model.observations, weights)) for plan, each in found]
+        return [
+            (plan, each, score(each, baseline, model.observations, weights, model.hopeless)) for plan, each in found
+        ]
 
     found = scored(plans[1:], told[1:])
     adaptive = max((one for one in found if one[0].strategy == "adaptive"), key=lambda one: one[2].total)

@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from unbreakable.runtime import ASYNCIO, TimeUp
+from unbreakable.runtime import ASYNCIO, BLOCKING, TimeUp
 from unbreakable.testing import virtual_time
 
 
@@ -236,3 +236,21 @@ def test_a_loop_that_is_closed_is_not_held():
     gc.collect()
 
     assert first() is None
+
+
+def test_it_is_known_for_how_long_steps_are_under_way():
+    """Those of their owner alone, and not who merely waits for one, with no deadline of its own."""
+
+    async def story(clock):
+        owner = object()
+        began = []
+        for deadline, whose in ((9.0, owner), (9.0, owner), (9.0, object()), (math.inf, owner)):
+            began.append(asyncio.ensure_future(ASYNCIO.within(60.0, stuck, whose, deadline=deadline)))
+            await ASYNCIO.sleep(1.0)
+        ages = ASYNCIO.ages(owner)
+        for task in began:
+            task.cancel()
+        await asyncio.gather(*began, return_exceptions=True)
+        return ages, ASYNCIO.ages(owner), BLOCKING.ages(owner)
+
+    assert ([4.0, 3.0], [], []) == play(story)

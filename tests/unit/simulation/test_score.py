@@ -43,6 +43,15 @@ def test_no_more_nines_are_claimed_than_were_seen():
     assert 100.0 == score(perfect, ALONE, 10**9, ScoreWeights()).quality
 
 
+def test_calls_that_fail_whatever_is_done_do_not_hide_what_a_plan_does_for_the_others():
+    """Of the nine tenths that can be saved a plan that loses ten times fewer is better by a nine, as ever."""
+    some, few = (Prediction(**{**vars(ALONE), "success": 0.9 - 0.9 * lost}) for lost in (0.01, 0.001))
+    better = [score(each, ALONE, 10**9, ScoreWeights(), hopeless=0.1).quality for each in (some, few)]
+
+    assert [50.0, 75.0] == pytest.approx(better, abs=0.1)
+    assert score(some, ALONE, 10**9, ScoreWeights()).quality == pytest.approx(24.0, abs=1.0)
+
+
 def test_what_never_answers_is_worth_nothing():
     """Without a success there is neither time nor quality."""
     never = Prediction(success=0.0, p50=math.inf, p90=math.inf, p99=math.inf, p999=math.inf, load=3.0)

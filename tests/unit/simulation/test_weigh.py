@@ -261,3 +261,14 @@ def test_attempts_are_spread_over_trouble_however_long_it_lasts(deadline, memory
 
     assert pauses
     assert all(0.01 <= each.first <= each.most == Backoff().most for each in pauses)
+
+
+def test_copies_are_sent_for_those_who_can_be_saved_though_others_cannot():
+    """One call in ten fails whatever is done; of the others one in fifty is late, and copies of them are in time."""
+    dice, traffic = random.Random(1), Traffic()
+    late = [10.0 if dice.random() < 0.02 else dice.lognormvariate(-3.0, 0.3) for _ in range(1_800)]
+    traffic.update(ok=late, failed=[0.004] * 200, in_vain=200)
+    best = winner(Model(traffic), Plan(effects="idempotent", deadline=0.4))
+
+    assert best.plan.hedge is not None
+    assert best.scores.quality > 60.0

@@ -1,0 +1,69 @@
+"""The first plans of a target know what its quick answers say, and that others are still under way."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import numpy as np  # noqa: F401 - at hand when the first plan is made
+import pytest
+
+import unbreakable as ub
+from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
+
+NEVER = 1e6  # seconds
+
+
+async def served(work, *, calls, rate, deadline, seed):
+    """Return how many of the calls were lost, and how many requests were made."""
+    dice, made, lost = random.Random(seed), [], []
+
+    async def counted(number):
+        made.append(number)
+        await work(number)
+
+    door = ub.protect("partner", effects="none", deadline=deadline)(counted)
+
+    async def one(number):
+        try:
+            await door(number)
+        except ub.errors.DeadlineExceeded:
+            lost.append(number)
+
+    tasks = []
+    for number in range(calls):
+        tasks.append(asyncio.ensure_future(one(number)))
+        await ASYNCIO.sleep(dice.expovariate(rate))
+    await asyncio.gather(*tasks)
+    return len(lost), len(made)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_slow_answers_that_are_still_to_come_are_not_asked_for_twice(seed):
+    """A third of the requests take ten times as long, whoever is asked: that is no reason to make them again."""
+    dice = random.Random(seed)
+
+    async def work(number):
+        await ASYNCIO.sleep(dice.lognormvariate(-1.0, 0.1) * (10.0 if number % 3 == 0 else 1.0))
+
+    with virtual_time(seed):
+        lost, made = asyncio.run(served(work, calls=1_000, rate=200.0, deadline=30.0, seed=seed))
+
+    assert lost == 0
+    assert made <= 1.03 * 1_000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_never_comes_is_asked_for_again_in_time(seed):
+    """One request in ten hangs from the start: nobody waits for it until its deadline."""
+    dice = random.Random(seed)
+
+    async def work(number):
+        await ASYNCIO.sleep(NEVER if dice.random() < 0.1 else dice.lognormvariate(-2.3, 0.4))
+
+    with virtual_time(seed):
+        lost, made = asyncio.run(served(work, calls=1_000, rate=50.0, deadline=10.0, seed=seed))
+
+    assert lost == 0
+    assert made <= 1.25 * 1_000
