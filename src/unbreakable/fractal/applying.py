@@ -96,16 +96,20 @@ def applied(ctx: Context, failure: Failure, remedy: Remedy) -> Remedy:
 
 async def _apply(ctx: Context, mend: Callable[[], Any], remedy: Remedy, until: float) -> None:
     work, turn, since = functools.partial(ctx.runtime.call, mend), remedy.turn, ctx.runtime.now()
+    left = until - since
     try:
-        left = until - since
         changes = await (ctx.runtime.within(left, work) if ctx.runtime.preemptive else work())
     except TimeUp:
         kind = TimeoutError if turn.ran_out_of_time(ctx.runtime.now() - since) else TooSoon
         raise kind("the caller's deadline came first") from None
+    except Exception:
+        turn.had(left)
+        raise
     told = changes if isinstance(changes, Mapping) else {}
     words, known = {name: value for name, value in told.items() if isinstance(name, str)}, arguments_of(ctx)
     changes = words if known is None else {name: value for name, value in words.items() if name in known}
     if changes:
+        turn.had(left)
         ctx.arguments = {**ctx.arguments, **changes}
     turn.went_through(since, ctx.runtime.now(), shared=not changes)
     did = f", which changed {in_a_row(changes)}" * bool(changes)

@@ -40,7 +40,7 @@ class Turn:
     def went_through(self, since: float, now: float, *, shared: bool) -> None:
         """Note that it was applied from *since* to *now*, and whether for every call or just for the one."""
         self.mended_at, self.needs, self.took = now, now - since, now - since
-        self.cuts, self.given = 0, 0.0
+        self.cuts, self.given = 0, 0.0 if shared else self.given
         self.through += 1
         if shared is not self.shared:
             self.shared = shared
@@ -56,8 +56,15 @@ class Turn:
         return seconds >= self.took or self.cuts > PATIENT
 
     def was_cut_too_soon(self, left: float) -> bool:
-        """Return whether so many seconds, *left* to a call, are far more than were in vain since it went through."""
-        return 0.0 < 2.0 * self.given < left
+        """Return whether so many seconds, *left* to a call, are far more than were in vain since it went through.
+
+        What has gone through and did not help had the time for it.
+        """
+        return 0.0 < 2.0 * self.given < left and self.verdict is not False
+
+    def had(self, seconds: float) -> None:
+        """Note that it was given so many *seconds* and did not need them: more will change nothing."""
+        self.given = max(self.given, seconds)
 
     def is_news(self, time: int, *, worked: bool) -> bool:
         """Return whether that it *worked* tells anything new of that *time* that it went through."""

@@ -19,18 +19,22 @@ class Partner:
 
     def __init__(self, deadline: float = 30.0) -> None:
         self.born, self.begun, self.hangs = ASYNCIO.now() - LIFE, 0, False
+        self.end = self.renew  #: what comes of a remedy that is seen through
         self.ask = ub.protect("partner", effects="idempotent", deadline=deadline, budget=False)(self.answer)
         self.ask.remedy(PermissionError)(self.refresh)
 
-    async def answer(self) -> None:
+    async def answer(self, token: str | None = None) -> None:
         good = ASYNCIO.now() - self.born < LIFE
         await sleep(0.05)
         if not good:
             raise PermissionError("401")
 
-    async def refresh(self, failure: ub.Failure) -> None:
+    async def refresh(self, failure: ub.Failure) -> object:
         self.begun += 1
         await sleep(1e6 if self.hangs else TAKES)
+        return self.end()
+
+    def renew(self) -> None:
         self.born = ASYNCIO.now()
 
     async def call(self, seconds: float) -> bool:
@@ -96,3 +100,26 @@ def test_a_remedy_that_took_long_and_then_hangs_is_given_up():
     with virtual_time(seed=1):
         took = asyncio.run(story())
     assert sum(each > 0.5 for each in took[40:]) <= 4
+
+
+def raises():
+    raise OSError("no tokens today")
+
+
+@pytest.mark.parametrize("end", [raises, lambda: None, lambda: {"token": "bad"}], ids=["raises", "no use", "of a call"])
+def test_what_is_in_vain_with_all_the_time_it_needs_is_passed_over(end):
+    """However many have cut it in between."""
+
+    async def story():
+        partner, took = Partner(), []
+        partner.end, partner.born = end, -1e9
+        for _ in range(60):
+            await partner.call(0.5)
+            since = ASYNCIO.now()
+            await partner.call(30.0)
+            took.append(ASYNCIO.now() - since)
+        return took
+
+    with virtual_time(seed=1):
+        took = asyncio.run(story())
+    assert sum(each > 0.5 for each in took[20:]) <= 5
