@@ -38,7 +38,7 @@ async def in_a_place(inner: Inner, ctx: Context, wait: float, full: type[Rejecte
 
 async def pause(ctx: Context, seconds: float) -> None:
     """Wait between two attempts, with the place given back, unless an attempt that is late is still at work in it."""
-    if any(laggard.answer is None for laggard in ctx.racing):
+    if ctx.racing and any(laggard.answer is None for laggard in ctx.racing):
         await ctx.runtime.sleep(seconds)
         return
     if ctx.target.shades is not None:
