@@ -1,7 +1,8 @@
-"""A program of which the worker is killed at any moment, again and again, and what it must not lose by that."""
+"""A program of which the worker, or its supervisor, is killed at any moment, and what it must not lose by that."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -9,9 +10,11 @@ import random
 import signal
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.faults.processes import at_work_in, gone, supervisors
 from tests.faults.test_run_command import running, wait_until
 
 from unbreakable.loops.checkpoint import Checkpoint, checkpoint_from
@@ -33,6 +36,7 @@ engine.create_loop(count, name="count", interval=INTERVAL, durability=DURABILITY
 """
 FATES = {"run", "skipped_missed", "skipped_overlap", "interrupted"}
 LATE = 2.0  # seconds by which a machine with other work may have an iteration begin
+SOON = 0.02  # seconds at most between two kills that belong together
 LONGEST = 0.5  # seconds from the first sign of a worker to its death
 
 
@@ -47,12 +51,17 @@ class Begun(NamedTuple):
 
 
 class Killed(NamedTuple):
-    """Hold what was begun, what the file holds after the end, and from each kill the seconds to the next iteration."""
+    """Hold what was begun, what the file holds after the end, and from each kill the seconds to the next iteration.
+
+    ``left`` are processes that were still there after the end, ``whom`` says who was killed.
+    """
 
     begun: list[Begun]
     place: Checkpoint
     state: dict[str, Any]
     took: list[float]
+    left: list[int]
+    whom: list[str]
 
 
 class Reader:
@@ -76,24 +85,45 @@ class Reader:
         return self.rows
 
 
-def killed(folder: Path, times: int, durability: str, seed: int) -> Killed:
-    """Run the program in *folder*, kill its worker so many *times*, end it in good order, and return what was seen."""
-    dice, reader, took = random.Random(seed), Reader(folder), []
+def killed(folder: Path, times: int, durability: str, seed: int, victims: Sequence[str] = ("worker",)) -> Killed:
+    """Run the program in *folder*, kill somebody so many *times*, end it in good order, and return what was seen.
+
+    Who it is is drawn from *victims*: "worker", "supervisor", "both", one soon after the other, or "deputy".
+    """
+    dice, reader, whom, took = random.Random(seed), Reader(folder), [], []
     program = PROGRAM.replace("DURABILITY", repr(durability)).replace("INTERVAL", repr(INTERVAL))
-    with running(folder, program) as process:
+    with running(folder, program):
         wait_until(reader.read)
         for _ in range(times):
             until = time.monotonic() + dice.uniform(0.0, LONGEST)
             wait_until(lambda until=until: time.monotonic() > until)
-            pid, died = reader.read()[-1].pid, time.monotonic()
-            os.kill(pid, signal.SIGKILL)
-            wait_until(lambda pid=pid: reader.read()[-1].pid != pid)
-            took.append(next(row.at for row in reader.rows if row.pid == reader.rows[-1].pid) - died)
+            whom.append(dice.choice(victims))
+            took.append(_kill(whom[-1], dice, folder, reader))
         before = len(reader.read())
         wait_until(lambda: len(reader.read()) > before + 3)
-        process.terminate()
-        process.wait(30)
-    return Killed(reader.read(), *kept(folder), took)
+        everybody = at_work_in(folder)
+        os.kill(supervisors(folder)[0], signal.SIGTERM)
+        gone(everybody, 30.0)
+        left = at_work_in(folder)
+    return Killed(reader.read(), *kept(folder), took, left, whom)
+
+
+def _kill(whom: str, dice: random.Random, folder: Path, reader: Reader) -> float:
+    """Kill who that is now; return the seconds to the next iteration."""
+    heads: list[int] = []
+    while whom != "worker" and len(heads) != 2:  # the deputy of a supervisor that is dead first has one itself
+        heads = supervisors(folder)
+    worker, died = reader.read()[-1].pid, time.monotonic()
+    pids = {"worker": [worker], "supervisor": heads[:1], "deputy": heads[1:], "both": [worker, *heads[:1]]}[whom]
+    dice.shuffle(pids)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # a deputy was replaced at this moment
+            os.kill(pid, signal.SIGKILL)
+        wait = time.monotonic() + dice.choice([0.0, dice.uniform(0.0, SOON)])
+        wait_until(lambda wait=wait: time.monotonic() > wait)
+    others = {worker} if worker in pids else set()
+    wait_until(lambda: reader.read()[-1].at > died and reader.rows[-1].pid not in others)
+    return next(row.at for row in reader.rows if row.at > died and row.pid not in others) - died
 
 
 def kept(folder: Path) -> tuple[Checkpoint, dict[str, Any]]:
@@ -115,6 +145,9 @@ def lost(seen: Killed) -> list[str]:
         expected = {row.n + 1} if row.pid == following.pid else {row.n, row.n + 1}
         if not (row.iteration < following.iteration and row.tick < following.tick and following.n in expected):
             wrong.append(f"{row} was followed by {following}")
+    if len(turns := [pid for pid, _ in itertools.groupby(row.pid for row in seen.begun)]) != len(set(turns)):
+        wrong.append("two workers were at work at once")
+    wrong += [f"process {pid} was left behind" for pid in seen.left]
     place = seen.place
     ended = sum(place.counts.values()) + sum(past - first for first, past in place.waiting)
     if seen.state["n"] < seen.begun[-1].n:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.dense import crossed
+from tests.faults.processes import kill_all, supervisors
 from tests.faults.supervised import forked, started
 from tests.faults.test_run_command_ends import children
 
@@ -86,7 +87,7 @@ def ask(folder: Path, *words: str, start=forked) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def running(folder: Path, program: str, name: str = "", start=forked, options=()):
-    """Run a program under the command; whatever happens, neither process outlives the test."""
+    """Run a program under the command; whatever happens, no process of it outlives the test."""
     (folder / "program.py").write_text(textwrap.dedent(program))
     process = start(
         ["run", *options, f"program.py{name}"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -95,10 +96,7 @@ def running(folder: Path, program: str, name: str = "", start=forked, options=()
         wait_until(lambda: effects(folder) is not None or process.poll() is not None)
         yield process
     finally:
-        for pid in workers(folder):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.kill()
+        kill_all(folder)
         process.communicate()
 
 
@@ -216,12 +214,13 @@ def test_a_killed_worker_is_started_again(tmp_path):
     connection.close()
 
 
-def test_a_killed_supervisor_leaves_nobody_behind(tmp_path):
-    """A worker whose supervisor is gone ends itself, and so do those that stand beside it, and by."""
+def test_a_supervisor_that_is_killed_with_its_deputy_leaves_nobody_behind(tmp_path):
+    """A worker whose supervisors are gone ends itself, and so do those that stand beside it, and by."""
     with running(tmp_path, FAILING, start=started) as process:
-        wait_until(lambda: len(children(process.pid)) == 3)
+        wait_until(lambda: len(children(process.pid)) == 4)
         others = children(process.pid)
-        process.kill()
+        for each in supervisors(tmp_path):
+            os.kill(each, signal.SIGKILL)
         process.wait()
         wait_until(lambda: not any(map(lives, others)), 6.0)
         assert [] == workers(tmp_path)

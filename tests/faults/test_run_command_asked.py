@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.processes import kill_all
 from tests.faults.supervised import forked, started
 
 import unbreakable
@@ -44,7 +45,7 @@ def running(folder: Path, program: str, *words: object, file: str = "program.py"
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=8)
-        process.kill()
+        kill_all(folder)
         process.communicate()
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.processes import kill_all
 from tests.faults.supervised import forked
-from tests.faults.test_run_command import wait_until, workers
+from tests.faults.test_run_command import wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="a supervisor is POSIX's")]
 
@@ -51,9 +52,7 @@ def run(tmp_path):
 
     yield run
     for process in processes:
-        for pid in workers(tmp_path):
-            os.kill(pid, signal.SIGKILL)
-        process.kill()
+        kill_all(tmp_path)
         process.wait()
 
 

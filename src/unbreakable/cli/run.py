@@ -7,17 +7,22 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from unbreakable.cli.saying import Unusable, say
 from unbreakable.errors import StateError
+from unbreakable.loops.claim import claim, name_of
 from unbreakable.loops.notify import Notify
 from unbreakable.loops.report import Report
 from unbreakable.loops.standing import Standing
 from unbreakable.loops.start import command, users_path
 from unbreakable.loops.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from unbreakable.loops.health import Health
 
 WORKER = "unbreakable.cli.worker"
 MOST_PORT = 65_535
@@ -77,7 +82,9 @@ def run(
     A worker process that dies, or whose program raises while it runs, is started again: at once, and when it dies again
     within a minute after a pause that grows up to 30 s.  So is one that hangs: where a loop goes on beyond its deadline
     and blocks what carries it, or stands still for the seconds of --hang; and, in good order, one that takes too much
-    memory.  Where systemd waits for it (NOTIFY_SOCKET, WATCHDOG_USEC), it is told.
+    memory.  The supervisor's own death, by kill -9 say, is survived on Linux: its deputy goes on, unless it is the
+    first process of a container or the main one of a systemd service.  Where systemd waits for it (NOTIFY_SOCKET,
+    WATCHDOG_USEC), it is told.
 
     SIGTERM or Ctrl-C ends everything within 5 s, exit code 0.  Exit code 2: it cannot be run as asked, because FILE or
     main fails, or main leaves nothing to run, before anything runs (a loop was started, or main has gone on for 5 s),
@@ -89,19 +96,32 @@ def run(
         words.append(f"trace={_usable(trace)}")
     worker = command([sys.executable], WORKER, words, [str(Path.cwd()), *users_path()])
     standing = Standing()
-    with _health(health, standing), Notify(os.environ) as notify:
+    name = _claimed(target, str(state), as_json=as_json)
+    with _health(health, standing) as answering, Notify(os.environ) as notify:
         supervisor = Supervisor(
             worker,
             partial(say, as_json=as_json),
             hang,
             memory=None if memory is None else int(memory * 1e6),
             report=Report(standing, notify),
+            name=name,
+            after_death=bool if answering is None else answering.serve,
         )
         code = supervisor.run()
     sys.exit(code)
 
 
-def _health(place: str | None, standing: Standing) -> contextlib.AbstractContextManager[object]:
+def _claimed(*words: str, as_json: bool) -> str:
+    """Return under which name this program is known; a deputy that goes on with it has made room by then."""
+    if sys.platform != "linux":
+        return ""
+    name = name_of(str(Path.cwd()), *words)
+    if claim(name):
+        say("the deputy of a supervisor that was killed has made room; this one goes on", as_json=as_json)
+    return name
+
+
+def _health(place: str | None, standing: Standing) -> contextlib.AbstractContextManager[Health | None]:
     """Return what answers at *place*, which is open already; refuse what names none, or cannot be had."""
     if place is None:
         return contextlib.nullcontext()

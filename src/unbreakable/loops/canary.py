@@ -15,6 +15,7 @@ holds no file of anybody's, and ends with its standard input, which nobody but t
 from __future__ import annotations
 
 import contextlib
+import math
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
@@ -55,6 +56,14 @@ class Canary:
         elif BLOCKING.now() - self._died_at > MOURNING:
             self._bury()
             self._hatch()
+
+    def adopt(self) -> None:
+        """Let go of one that a dead supervisor had: it ends by that, and there will be another one."""
+        if self._process is not None:
+            self._process.returncode = 0  # nobody here will be told
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        self._process, self._died_at = None, -math.inf
 
     def has_died_of(self, numbers: Collection[int]) -> bool:
         """Return whether it has died of one of these signals, or is about to."""

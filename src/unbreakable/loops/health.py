@@ -26,6 +26,10 @@ class Health:
         kind = type("Server", (Server,), {"address_family": socket.AF_INET6 if ":" in host else socket.AF_INET})
         self._server = kind((host, port), handler)
         self.address = f"{host}:{self._server.server_port}"
+        self.serve()
+
+    def serve(self) -> None:
+        """Answer from now on; also in a forked process, which has none of the threads of the one before."""
         BLOCKING.world.carry(self._server.serve_forever, "unbreakable health")
 
     def __enter__(self) -> Self:

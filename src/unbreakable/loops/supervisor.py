@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 
 from unbreakable.loops.ahead import KEEPING, load_ahead
 from unbreakable.loops.canary import Canary
+from unbreakable.loops.claim import Claim
+from unbreakable.loops.deputy import Deputy
 from unbreakable.loops.doctor import DUMP, Doctor
 from unbreakable.loops.memory import Memory
 from unbreakable.loops.notice import Notice
@@ -33,8 +35,9 @@ from unbreakable.loops.ward import END, GO, GRACE, Ward
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
 from unbreakable.runtime import BLOCKING
-from unbreakable.runtime.signals import noted_signals
+from unbreakable.runtime.signals import ASKING, noted_signals
 
+HANG_UP = getattr(signal, "SIGHUP", None)
 LIFELINE = 0  # the worker's standard input
 LOOK_AGAIN = 0.05  # seconds between two looks whether somebody asks for the end
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
@@ -54,6 +57,8 @@ class Supervisor:
 
     A worker whose event loop, or interpreter, stands still for *hang* seconds is replaced; 0.0 is for ever.  So is one
     that takes more than *memory* bytes, or, None, has grown to most of what there is.  *report* tells others of it.
+
+    When it is killed a deputy goes on, which does *after_death* first, and ends when somebody claims *name*.
     """
 
     def __init__(
@@ -64,25 +69,53 @@ class Supervisor:
         *,
         memory: int | None = None,
         report: Report | None = None,
+        name: str = "",
+        after_death: Callable[[], object] = bool,
     ) -> None:
         self.command, self.say, self.hang, self.memory = command, say, hang, memory
         self.report = report or Report(Standing(), Notify({}))
         self.deaths = 0
-        self._beside = contextlib.ExitStack()
+        self._claim, self._after_death = Claim(name), after_death
+        self._noted: list[int] = []
+        self._hearing, self._beside = contextlib.ExitStack(), contextlib.ExitStack()
+        self._deputy = Deputy(self._take_over)
+        self._pid = os.getpid()
+        self._ward: Ward | None = None
+        self._canary: Canary | None = None
         self._spare: Ward | None = None
         self._spare_due = 0.0  # when to see to it that there is one
 
     def run(self) -> int:
         """Return 0 when the worker was finished or asked to end, 2 when starting it again would be in vain."""
-        with noted_signals() as noted:
+        with self._hearing:
+            noted = self._listen()
             try:
                 while True:
                     code = self._have_one(noted)
                     if code is not None:
                         return code
             finally:
+                self._deputy.dismiss()
                 self._beside.close()
                 self._dismiss_spare()
+
+    def _listen(self) -> list[int]:
+        """Return where signals are noted that ask for the end; one that hangs up does, but where that is ignored."""
+        numbers = {*ASKING, HANG_UP} if HANG_UP and signal.getsignal(HANG_UP) is signal.SIG_DFL else ASKING
+        return self._hearing.enter_context(noted_signals(self._noted, numbers))
+
+    def _take_over(self) -> None:
+        """Go on in place of a supervisor that is dead, whose copy this process is."""
+        self._listen()
+        for ward in (self._ward, self._spare):
+            if ward is not None:
+                ward.adopt()
+        if self._canary is not None:
+            self._canary.adopt()
+        before, self._pid = self._pid, os.getpid()
+        self._claim.open()
+        self._after_death()
+        self.say(f"the supervisor, process {before}, is dead; process {self._pid} goes on in its place")
 
     def _have_one(self, noted: Sequence[int]) -> int | None:
         """Have a worker from its start to its end; return the exit code if there is to be none after it."""
@@ -97,6 +130,7 @@ class Supervisor:
             canary = self._new_canary()
             why = self._watch(ward, canary, noted)
             if noted:
+                self._deputy.dismiss()
                 self.report.ending()
                 ward.ask_to_end(canary, noted)
                 return self._end(ward)
@@ -104,7 +138,9 @@ class Supervisor:
             words = ward.last_words()
         if why is None and words in CODES:
             return CODES[words]
-        is_proven = BLOCKING.now() - began > STEADY or (ward.page is not None and ward.page.count_ended() >= PROVEN)
+        ended = 0 if ward.page is None else ward.page.count_ended()
+        self.report.standing.has_started |= ended > 0  # though it died before anybody looked
+        is_proven = BLOCKING.now() - began > STEADY or ended >= PROVEN
         self.deaths = 1 if is_proven else self.deaths + 1
         return self._rest(why or ward.fate, max(0, self.deaths - AT_ONCE), noted)
 
@@ -119,8 +155,16 @@ class Supervisor:
                     break
                 self.report.look(ward.pid, ward.page)
                 self._have_spare()
+                self._look_around()
                 why = why or self._end_if_it_must(ward, doctor, memory, canary)
         return why
+
+    def _look_around(self) -> None:
+        """See to it that there is a deputy, and make room for who was started in place of this process."""
+        if self._claim.is_made:
+            self._noted.append(signal.SIGTERM)
+        else:
+            self._deputy.look()
 
     def _end_if_it_must(self, ward: Ward, doctor: Doctor, memory: Memory, canary: Canary) -> str | None:
         """End a worker that hangs, at once, or that wishes it or grows, in good order; return why."""
@@ -142,14 +186,18 @@ class Supervisor:
     def _new_canary(self) -> Canary:
         """Have a canary beside a worker that goes on; that of the one before is buried now that there is time."""
         self._beside.close()
-        return self._beside.enter_context(Canary(self.command))
+        self._canary = self._beside.enter_context(Canary(self.command))
+        return self._canary
 
     def _spare_or_new(self) -> Ward:
         self._spare_due = BLOCKING.now() + SPARE
         spare, self._spare = self._spare, None
         if spare is not None and spare.is_alive:
-            return spare
-        return Ward(self.command, self.hang)
+            self._ward = spare  # as the deputy would find it, too, which knows both
+        else:
+            self._ward = Ward(self.command, self.hang)
+            self._deputy.renew()
+        return self._ward
 
     def _have_spare(self) -> None:
         """Have a worker stand by that has the library loaded, some time after the one that is at work began."""
@@ -160,6 +208,7 @@ class Supervisor:
             self._dismiss_spare()
             with contextlib.suppress(OSError):  # no memory, no more processes: one can do without
                 self._spare = Ward(self.command, self.hang)
+                self._deputy.renew()
 
     def _dismiss_spare(self) -> None:
         spare, self._spare = self._spare, None
@@ -177,6 +226,7 @@ class Supervisor:
         end = BLOCKING.now() + pause
         while BLOCKING.now() < end and not noted:
             self.report.lose(f"the worker {what}")
+            self._look_around()
             BLOCKING.world.sleep(LOOK_AGAIN)
         return 0 if noted else None
 
@@ -221,8 +271,9 @@ def follow() -> None:
 
     def wait() -> None:
         with contextlib.suppress(OSError):
-            while _has_news(lifeline) and lifeline.recv(1, socket.MSG_PEEK):
-                _told.append(BLOCKING.now())  # before it is taken away: who looks in between finds one or the other
+            while _has_news(lifeline) and (word := lifeline.recv(1, socket.MSG_PEEK)):
+                if word != GO:  # which a deputy sends once more, who cannot know that it was sent
+                    _told.append(BLOCKING.now())  # before it is taken away: who looks then finds one or the other
                 lifeline.recv(1)
         _told.append(BLOCKING.now())
         os.kill(os.getpid(), signal.SIGTERM)
@@ -235,7 +286,7 @@ def follow() -> None:
 def told_to_end(patience: float = 0.0) -> bool:
     """Return whether the supervisor of this worker wants its end, or is gone, within so many seconds."""
     end = BLOCKING.now() + patience
-    while not (told := any(map(_has_word, _lifelines)) or bool(_told)) and BLOCKING.now() < end:
+    while not (told := any(map(_is_told, _lifelines)) or bool(_told)) and BLOCKING.now() < end:
         BLOCKING.world.sleep(LOOK_AGAIN)
     return told
 
@@ -262,8 +313,15 @@ def _has_news(lifeline: socket.socket) -> bool:
 
 
 def _has_word(lifeline: socket.socket) -> bool:
-    try:
-        lifeline.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except OSError:  # there is nothing to read
-        return False
-    return True  # which the end is, too
+    return _next_word(lifeline) is not None
+
+
+def _is_told(lifeline: socket.socket) -> bool:
+    return _next_word(lifeline) not in (None, GO)
+
+
+def _next_word(lifeline: socket.socket) -> bytes | None:
+    """Return what there is to read, nothing at its end, which is news, too; None if there is no news."""
+    with contextlib.suppress(OSError):
+        return lifeline.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    return None

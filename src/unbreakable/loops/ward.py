@@ -16,6 +16,7 @@ from typing import Self
 
 from unbreakable.loops.canary import Canary
 from unbreakable.loops.page import new_page
+from unbreakable.loops.stranger import Stranger
 
 GO = b"g"  # the first word to a worker
 END = b"e"  # the word to a worker that is to end
@@ -28,12 +29,16 @@ class Ward:
     def __init__(self, command: Sequence[str], hang: float) -> None:
         self.page, self._handed = new_page(hang)
         self._lifeline, theirs = socket.socketpair()
+        self._descriptor: int | None = None
+        self._process: subprocess.Popen[bytes] | Stranger
         with theirs, contextlib.ExitStack() as undo:
             undo.callback(self._close)
             # A session of its own: Ctrl-C on a terminal is for the supervisor, who then asks the worker.
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), start_new_session=True)
             undo.pop_all()
         self.pid = self._process.pid
+        with contextlib.suppress(OSError, AttributeError):  # another system, an old kernel, no descriptor left
+            self._descriptor = os.pidfd_open(self.pid)
 
     def __enter__(self) -> Self:
         return self
@@ -51,10 +56,23 @@ class Ward:
     def fate(self) -> str:
         """How it has ended."""
         code = self._process.returncode
+        if code is None:
+            return "has ended"
         return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
+    def adopt(self) -> None:
+        """Take it over from the process that has started it, and is dead."""
+        if self._process.returncode is not None:
+            return
+        if isinstance(self._process, subprocess.Popen):
+            self._process.returncode = 0  # nobody here will be told
+            if self._descriptor is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+        self._process = Stranger(self.pid, self._descriptor)
+
     def go(self) -> None:
-        """Let it begin."""
+        """Let it begin, if it has not begun."""
         with contextlib.suppress(OSError):  # it is gone already
             socket.send_fds(self._lifeline, [GO], self._handed)
         self._hand_nothing()
@@ -84,7 +102,7 @@ class Ward:
         """Return what it has said before it was gone."""
         self._lifeline.setblocking(False)
         with contextlib.suppress(OSError):
-            return self._lifeline.recv(64)
+            return self._lifeline.recv(64, socket.MSG_PEEK)  # a deputy may have to read it once more
         return b""
 
     def sweep(self) -> None:
@@ -102,6 +120,9 @@ class Ward:
     def _close(self) -> None:
         self._hand_nothing()
         self._lifeline.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def _session(leader: int) -> Iterator[int]:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -60,12 +60,13 @@ def give_back(taken: Taken) -> None:
 
 
 @contextlib.contextmanager
-def noted_signals() -> Iterator[list[int]]:
-    """Yield a list to which each SIGTERM and SIGINT is added; afterwards they mean again what they meant before.
+def noted_signals(noted: list[int] | None = None, numbers: Collection[int] = ASKING) -> Iterator[list[int]]:
+    """Yield a list, *noted* if that is given, to which each SIGTERM and SIGINT, or each of *numbers*, is added.
 
-    Only the main thread can ask for signals; in another the list stays empty.
+    Afterwards they mean again what they meant before.  Only the main thread can ask for signals; in another the list
+    stays as it is.
     """
-    noted: list[int] = []
+    noted = [] if noted is None else noted
     taken: list[Taken] = []
 
     def note(number: int, frame: object) -> None:
@@ -73,7 +74,7 @@ def noted_signals() -> Iterator[list[int]]:
         came.append(number)
 
     with contextlib.suppress(ValueError):
-        taken.extend(take(number, note) for number in ASKING)
+        taken.extend(take(number, note) for number in numbers)
     try:
         yield noted
     finally:

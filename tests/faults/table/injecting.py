@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.faults.processes import at_work_in, gone, kill_all, supervisors
 from tests.faults.table.faulty import INTERVAL, note
 from tests.faults.table.outside import OUTSIDE
 from tests.faults.table.rows import Row
@@ -103,7 +104,7 @@ class Scene:
         try:
             yield
         finally:
-            self.kill_all()
+            kill_all(self.folder)
             self.process.wait()
 
     def wait_for_more(self, iterations: int = 15) -> None:
@@ -125,16 +126,14 @@ class Scene:
         program.write_text(PROGRAM.format(fault=fault, level=self.level, folder=str(self.folder)))
         return [sys.executable, "-P", "-m", "unbreakable", "run", str(program)]
 
-    def kill_all(self) -> None:
-        """Kill every process that works in the folder, until there is none."""
-        for _ in range(100):
-            pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _works_in(entry, self.folder)]
-            if not pids:
-                return
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.01)
+    def end(self) -> None:
+        """Ask for its end, whoever supervises it by now, and wait for that."""
+        pids = at_work_in(self.folder)
+        if self.level == "run":
+            os.kill(supervisors(self.folder)[0], signal.SIGTERM)
+        else:
+            self.process.terminate()
+        gone(pids, PATIENCE)
 
 
 def injected(row: Row, level: str, folder: Path) -> Injection:
@@ -151,9 +150,7 @@ def injected(row: Row, level: str, folder: Path) -> Injection:
                 act(scene)
             wait_until(lambda: scene.notes.times("fault"))
             wait_until(scene.goes_on)
-            scene.process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                scene.process.wait(PATIENCE)
+            scene.end()
         return seen(scene)
 
 
@@ -163,13 +160,6 @@ def seen(scene: Scene) -> Injection:
     fault, after, beside = notes.times("fault")[0], notes.after(), notes.times("beside")
     gaps = [later - sooner for sooner, later in itertools.pairwise(beside) if later > fault]
     return Injection(after[0] - fault if scene.goes_on() else None, max(gaps, default=None), misfit(scene))
-
-
-def _works_in(entry: Path, folder: Path) -> bool:
-    try:
-        return (entry / "cwd").readlink() == folder and bool((entry / "cmdline").read_bytes())
-    except OSError:
-        return False
 
 
 def misfit(scene: Scene) -> str:

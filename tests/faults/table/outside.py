@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from tests.faults.processes import gone
+from tests.faults.processes import gone, kill_all
 
 if TYPE_CHECKING:
     from tests.faults.table.injecting import Scene
@@ -81,7 +81,7 @@ def cgroup(scene: Scene) -> Iterator[None]:
         try:
             yield
         finally:
-            scene.kill_all()
+            kill_all(scene.folder)
             place.rmdir()
         return
     raise NotShown("no cgroup with a limit of memory may be made here")
@@ -90,6 +90,14 @@ def cgroup(scene: Scene) -> Iterator[None]:
 def kill_supervisor(scene: Scene) -> None:
     """End the process that starts the worker again."""
     scene.fault()
+    os.kill(scene.process.pid, signal.SIGKILL)
+
+
+def kill_both(scene: Scene) -> None:
+    """End the worker, too, when nobody can have noticed the one or the other."""
+    worker = scene.notes.worker()
+    scene.fault()
+    os.kill(worker, signal.SIGKILL)
     os.kill(scene.process.pid, signal.SIGKILL)
 
 
@@ -145,6 +153,7 @@ def _say(scene: Scene, *, offset: int = 0, error: int = 0) -> None:
 
 OUTSIDE: dict[str, tuple[Callable[[Scene], contextlib.AbstractContextManager[None]] | None, Act]] = {
     "kill supervisor": (None, kill_supervisor),
+    "kill both": (None, kill_both),
     "memory limit": (cgroup, limit_memory),
     "fill disk": (small_disk, fill_disk),
     "EROFS": (shimmed, functools.partial(refuse_to_write, errno.EROFS)),

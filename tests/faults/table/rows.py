@@ -53,7 +53,7 @@ TABLE = (
     Row("abort", "death", ("process", "run"), why_not="the program ends"),
     Row("SIGKILL", "death", ("process", "run"), why_not="the program ends"),
     Row("SIGKILL of the supervisor", "death", ("run",), "kill supervisor", why_not="there is none", lasts=3.0),
-    Row("SIGKILL of both", "none", (), why_not="nobody is left: a service manager or a container has to start it"),
+    Row("SIGKILL of both", "death", ("run",), "kill both", why_not="there is none"),
     Row("out of memory", "memory", ("run",), "memory limit", why_not="the program ends"),
     Row("no descriptors", "tick", EVERYWHERE),
     Row("closed stdout", "tick", EVERYWHERE),

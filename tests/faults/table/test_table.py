@@ -25,6 +25,8 @@ PART = [
     ("segfault", "run"),
     ("disk errors (EIO)", "process"),
     ("damaged state", "run"),
+    ("SIGKILL of the supervisor", "run"),
+    ("SIGKILL of both", "run"),
     ("wall clock set", "inline"),
 ]
 
