@@ -13,7 +13,7 @@ ANEW = {
     "what those calls are named, and ended with": {"parts", "spent", "passed", "broken", "fails_inside", "over_others"},
     "how long it takes": {"asked", "given_up", "is_aside", "aside", "counts_from", "laggard", "pursuit", "idle"},
     "who is told of it": {"blameless", "when_judged", "bells"},
-    "how it was begun": {"entry"},
+    "how it was begun, and beside what": {"entry", "racing"},
     "when it would be due by itself": {"own_due", "put_off", "grace"},
 }
 PLACE = {"whole", "above"}
