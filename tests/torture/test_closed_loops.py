@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 
 import pytest
@@ -138,6 +139,26 @@ def test_whoever_finds_no_place_has_calls_of_closed_event_loops_give_theirs_back
         return (await hung.node.execute(lambda: 7)).value, hung.node.target.gate.inside
 
     assert (7, 0) == asyncio.run(asked())
+
+
+def test_who_comes_back_from_a_pause_to_the_place_of_a_closed_event_loop_gives_it_back():
+    """The place is free again once that call is over: another event loop was closed over it in the pause."""
+    retry, began = ub.Retry(2, backoff=ub.Backoff(0.001)), []
+    node = ub.FractalNode("target", bulkhead=ub.Bulkhead(1), effects="idempotent", retry=retry)
+
+    def other():
+        abandon(lambda _: node.execute(forever), 0)
+
+    async def fails_once():
+        began.append(1)
+        if len(began) == 1:
+            thread = threading.Thread(target=other)
+            asyncio.get_running_loop().call_soon(lambda: (thread.start(), thread.join()))
+            raise ConnectionError
+        return "ok", node.target.gate.inside
+
+    assert ("ok", 1) == asyncio.run(node.execute(fails_once)).value
+    assert (0, 2) == (node.target.gate.inside, len(began))
 
 
 def test_the_turn_of_a_remedy_is_given_back():

@@ -240,6 +240,23 @@ def test_a_remedy_is_applied_in_the_place_of_its_call():
     assert ([1], True) == (told, scene.is_free)
 
 
+def test_a_remedy_that_is_tried_once_more_is_applied_in_a_place_as_well():
+    """There is a pause between the two, which others have the place in: then it waits for them."""
+    scene, told = Scene(PermissionError, pause=1.0, bulkhead=ub.Bulkhead(1)), []
+
+    @scene.call.remedy(PermissionError)
+    async def mend():
+        told.append((ASYNCIO.now(), in_flight(scene.node)))
+        if len(told) == 1:
+            raise ConnectionError
+
+    first, other, began, _ = scene.play(comes=0.5, stays=2.0)
+
+    assert (True, True, [1, 1]) == (first.ok, other.ok, [inside for _, inside in told]), first.explain()
+    assert 2.5 == pytest.approx(told[1][0] - told[0][0]) == pytest.approx(began[1])
+    assert scene.is_free
+
+
 def test_who_waits_for_the_peace_of_a_target_holds_no_place():
     """All who come in it wait, not just as many as there are places; then they go one by one, two at a time."""
     asked, inside, peak = [], 0, 0

@@ -136,6 +136,8 @@ class Healing:
         await rest(ctx, pause)
         if ctx.came_late is not None:
             episode.untold(failure)  # its remedy was left to others, so nothing was in vain
+        if not await has_place(ctx, failure):
+            return failure
         result = await self._repeat(inner, ctx, now_later, episode)
         return failure if result is now_later else result
 

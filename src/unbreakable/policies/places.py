@@ -97,6 +97,7 @@ def full_of(ctx: Context, gate: Any) -> type[Rejected]:
 async def stood_in_line(gate: Any, ctx: Context, wait: float, look: Callable[[], object] | None = None) -> bool:
     """Return whether a place came free in time; *look* is called now and then by who may have to wait for long."""
     if ASYNCIO.collect_closed() and gate.enter_nowait():
+        ctx.permit = gate
         return True
     if ctx.target.flow is not None:
         ctx.target.flow.is_full()
