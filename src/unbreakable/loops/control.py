@@ -92,8 +92,8 @@ class Control:
 
     __slots__ = (
         *("at_work", "beside", "book", "idle_since", "is_done", "is_over", "is_wanted", "keeps_line"),
-        *("late_because", "latest", "left", "lock", "missed", "most", "news", "number", "overlap", "paused"),
-        *("rests_until", "schedule", "seen", "stopping", "triggered", "waiting", "was_paused", "works"),
+        *("late_because", "latest", "left", "lock", "made_room", "missed", "most", "news", "number", "overlap"),
+        *("paused", "rests_until", "schedule", "seen", "stopping", "triggered", "waiting", "was_paused", "works"),
     )
 
     def __init__(
@@ -111,6 +111,7 @@ class Control:
         self.book = Book() if book is None else book
         self.paused = self.was_paused = paused
         self.stopping = self.triggered = self.news = self.works = self.is_done = self.is_over = False
+        self.made_room = False  #: whether an iteration was cut for the tick that came due then
         self.rests_until = self.idle_since = -math.inf
         self.latest = -math.inf  #: when the latest tick was, of those before the loop had other ones
         self.number = -1  #: of the latest tick that was run
@@ -204,7 +205,9 @@ class Control:
         It is the one at *place*, if others go on beside it.
         """
         with self.lock:
+            self.made_room = fate is Fate.INTERRUPTED and self.overlap in MAKE_ROOM
             self._look(now)
+            self.made_room = False
             if place is None:
                 tick, self.at_work, self.works = self.at_work, None, False
                 self.rests_until = rests_until
@@ -346,7 +349,7 @@ class Control:
         """Do with the ticks before number *upto*, which came due during an iteration, what *overlap* says."""
         if upto <= self.seen:
             return
-        room = {"buffer_one": 1, "buffer_all": MOST_WAITING}.get(self.overlap, 0) - len(self.waiting)
+        room = {"buffer_one": 1, "buffer_all": MOST_WAITING}.get(self.overlap, int(self.made_room)) - len(self.waiting)
         self._queue(min(upto, self.seen + max(0, room)))
         if self.overlap == "buffer_all":
             self._pass_over(upto, Fate.DROPPED, f"{MOST_WAITING:,} others waited for their turn")

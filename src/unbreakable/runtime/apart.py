@@ -65,6 +65,7 @@ class Limit(Alarm):
         warn, self._warn = self._warn, None
         if warn is not None:
             warn()
+        if self._until > ASYNCIO.now():  # else the warning came late, or with the end
             return self._until
         _tell(self._news)
         return math.inf

@@ -22,6 +22,7 @@ Set: TypeAlias = Callable[[int, float], Any]  # lets the timer of a descriptor r
 
 FEW = 100  # naps that were ended before their time, and are kept besides as many as go on
 ABSOLUTE = 1  # TFD_TIMER_ABSTIME
+NANO = 1_000_000_000
 
 
 class Clockwork:
@@ -99,7 +100,7 @@ def _timer() -> tuple[int, Set]:
         raise OSError(ctypes.get_errno(), "no timerfd is to be had")
 
     def set_timer(descriptor: int, moment: float) -> None:
-        seconds = int(moment)
-        settime(descriptor, ABSOLUTE, four(0, 0, seconds, int((moment - seconds) * 1e9) + 1), None)
+        seconds, rest = divmod(int(moment * NANO) + 1, NANO)  # a second of nanoseconds is refused, and nothing set
+        settime(descriptor, ABSOLUTE, four(0, 0, seconds, rest), None)
 
     return made, set_timer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -348,3 +349,17 @@ def test_a_loop_without_an_interval_is_overdue_once_it_has_rested():
     loop.ended(Fate.FAILED, 4.0, rests_until=10.0)
 
     assert (at_first, loop.overdue(9.0), loop.overdue(12.0)) == (3.0, 0.0, 2.0)
+
+
+@pytest.mark.parametrize("overlap", ["cancel_other", "terminate_other"])
+def test_the_tick_that_an_iteration_was_cut_for_runs(overlap):
+    """A cut takes a moment, by which the tick lies in the past; what came due besides is skipped."""
+    loop = control(overlap=overlap)
+    loop.decide(0.0)
+    loop.ended(Fate.INTERRUPTED, 2.000_3)
+    soon = loop.decide(2.000_4)
+    loop.ended(Fate.INTERRUPTED, 6.5)
+    late = loop.decide(6.5)
+
+    assert [each.tick.number for each in (soon, late) if isinstance(each, Run)] == [1, 2]
+    assert (loop.ledger(6.5).skipped_overlap, loop.ledger(6.5).pending) == (1, 1)

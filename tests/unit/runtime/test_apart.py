@@ -215,3 +215,17 @@ def test_an_exception_is_freed_without_the_collector():
         assert held() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("warning", "blocked"), [(5.0, 0.0), (2.0, 0.0), (1.0, 4.0)])
+def test_a_warning_that_comes_with_the_end_or_after_it_cuts_nobody_who_waits(warning, blocked):
+    """The time is up, as without a warning: a loop that was cancelled by it would have ended in silence."""
+
+    async def story(clock):
+        left, warned = [], []
+        asyncio.get_running_loop().call_later(0.5, clock.advance, blocked)
+        with pytest.raises(TimeUp):
+            await apart(lambda: late(9.0, "late"), 2.0, left.append, warning=warning, warn=lambda: warned.append(1))
+        return len(left), len(warned), asyncio.current_task().cancelling()
+
+    assert (1, 1, 0) == run(story)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import sys
 from pathlib import Path
 
@@ -96,6 +97,23 @@ def test_its_descriptor_is_closed_with_the_event_loop():
         asyncio.run(nap(0.001))
 
     assert descriptors() <= before + 1  # the latest is known until another one comes
+
+
+def test_a_moment_just_before_a_full_second_is_none_that_never_comes():
+    """Rounded up to nanoseconds it is the full second: else all loops of the event loop would wait for ever."""
+
+    async def story():
+        watch = ASYNCIO.watches[asyncio.get_running_loop()]
+        ring = asyncio.get_running_loop().create_future()
+        watch.clockwork.end(ring, math.nextafter(math.ceil(ASYNCIO.now()), 0.0))
+        await asyncio.wait_for(ring, 5.0)
+        return ring.done()
+
+    async def after_a_nap():
+        await nap(0.001)
+        return await story()
+
+    assert asyncio.run(after_a_nap())
 
 
 def test_virtual_time_has_none():
