@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.faults.processes import at_work_in, gone, supervisors
+from tests.faults.processes import at_work_in, gone, kill_all, supervisors
 from tests.faults.supervised import forked, started
 from tests.faults.test_run_command import running, wait_until, workers
 from tests.faults.test_run_restarts import NOTING, noted
 from tests.faults.test_run_spare import with_spare
 from tests.faults.test_run_told import free_port
+from tests.nursery import SOURCE
 
 pytestmark = [
     pytest.mark.real,
@@ -219,12 +224,34 @@ def test_a_second_program_takes_nothing_from_a_first_that_was_not_killed(tmp_pat
         assert worker == goes_on(tmp_path)
 
 
+@pytest.mark.parametrize("before", ["its supervisor is killed", "nothing"])
+def test_a_terminal_that_is_closed_ends_all(tmp_path, before):
+    """Also a deputy, of which the shell that has started the program knows nothing."""
+    (tmp_path / "program.py").write_text(NOTING)
+    words = f"set -m; {sys.executable} -P -m unbreakable run program.py; read line"
+    ours, theirs = pty.openpty()
+    with running_shell(words, tmp_path, stdin=theirs, stdout=theirs, start_new_session=True, preexec_fn=take_terminal):
+        os.close(theirs)
+        supervisor, deputy = pair(tmp_path)
+        if before != "nothing":
+            os.kill(supervisor, signal.SIGKILL)
+            wait_until(lambda: supervisors(tmp_path)[0] == deputy)
+            assert goes_on(tmp_path)
+        everybody = at_work_in(tmp_path)
+        os.close(ours)
+        assert gone(everybody, 6.0)
+
+
+def take_terminal() -> None:
+    """Let standard input be the terminal of the session that was just begun."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def test_whom_systemd_would_start_again_has_no_deputy(tmp_path):
     """The death of its main process is the end of a service: two programs at once must not come of it."""
     (tmp_path / "program.py").write_text(NOTING)
     words = f"SYSTEMD_EXEC_PID=$$ exec {sys.executable} -P -m unbreakable run program.py"
-    environment = {**os.environ, "PYTHONPATH": str(Path(pytest.importorskip("unbreakable").__file__).parents[1])}
-    with running_shell(words, tmp_path, environment) as process:
+    with running_shell(words, tmp_path) as process:
         wait_until((tmp_path / "effects.txt").exists)
         assert [process.pid] == supervisors(tmp_path)
         everybody = at_work_in(tmp_path)
@@ -234,11 +261,13 @@ def test_whom_systemd_would_start_again_has_no_deputy(tmp_path):
 
 
 @contextlib.contextmanager
-def running_shell(words: str, folder: Path, environment: dict[str, str]):
+def running_shell(words: str, folder: Path, **how: Any):
     """Run a line of a shell; whatever happens, what it has started does not outlive the test."""
-    process = subprocess.Popen(["/bin/sh", "-c", words], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    how = {"cwd": folder, "env": environment, "stderr": subprocess.DEVNULL, **how}
+    process = subprocess.Popen(["/bin/sh", "-c", words], **how)
     try:
         yield process
     finally:
-        process.terminate()
+        kill_all(folder)
         process.wait()

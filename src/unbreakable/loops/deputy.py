@@ -32,11 +32,18 @@ SYSTEMD_KNOWS = "SYSTEMD_EXEC_PID"  # which process systemd has started, and wai
 class Deputy:
     """Have a copy of this process wait for its death; *settle* is the first that it does when it goes on.
 
+    After that it has a copy itself, and then does *announce*, which is given the number of the dead.
     There is none where nobody can go on: with its first process a container ends, and with its main one a service.
     """
 
-    def __init__(self, settle: Callable[[], None], environment: Mapping[str, str] = os.environ) -> None:
-        self._settle = settle
+    def __init__(
+        self,
+        settle: Callable[[], None],
+        announce: Callable[[int], None],
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._settle, self._announce = settle, announce
+        self._who = os.getpid()
         self._pid = 0  # of the deputy
         self._due = 0.0  # when to try again
         self._began, self._quick = BLOCKING.now(), 0  # when this one did, and how many before it were dead soon
@@ -48,14 +55,21 @@ class Deputy:
 
     def renew(self) -> None:
         """Have one that knows all that is known here now, in place of the one before."""
+        dead = 0
         while self._itself is not None and self._goes_on():
+            dead, self._who = self._who, os.getpid()
             with contextlib.suppress(OSError):  # no descriptor left: then what it has is the last one
                 os.close(self._itself)
                 self._itself = None
                 self._itself = os.pidfd_open(os.getpid())
             self._pid = 0
-            self._rest()
+            self._began, lived = BLOCKING.now(), BLOCKING.now() - self._began
+            self._quick = self._quick + 1 if lived < AGAIN else 0
             self._settle()
+        if self._quick > MOST_QUICK and dead:
+            BLOCKING.world.sleep(AGAIN)  # what kills each that goes on, at once, makes no storm of it
+        if dead:
+            self._announce(dead)
 
     def look(self) -> None:
         """Have another one if it has died, or if there was none to be had."""
@@ -75,6 +89,7 @@ class Deputy:
 
     def _goes_on(self) -> bool:
         """Return False in this process, and True in its copy, once this one is dead and it is the copy's turn."""
+        before = self._pid
         with _nobody_asks():
             try:
                 pid = _forked()
@@ -85,19 +100,14 @@ class Deputy:
             if pid == 0:
                 _heed()
         if pid == 0:
+            if not before:
+                self._named[0] = os.getpid()  # there is no other one that this could surprise
             self._wait()
             return True
-        before, self._pid = self._pid, pid
+        self._pid = pid
         self._named[0] = pid
         self._end(before)
         return False
-
-    def _rest(self) -> None:
-        """Let what kills each that goes on, in its first second, make no storm of it."""
-        now = BLOCKING.now()
-        self._began, self._quick = now, self._quick + 1 if now - self._began < AGAIN else 0
-        if self._quick > MOST_QUICK:
-            BLOCKING.world.sleep(AGAIN)
 
     def _wait(self) -> None:
         """Return when the supervisor is dead; end if another one goes on, or nobody."""

@@ -31,13 +31,14 @@ from unbreakable.loops.page import opened
 from unbreakable.loops.pulse import PULSE
 from unbreakable.loops.report import Report
 from unbreakable.loops.standing import Standing
+from unbreakable.loops.terminal import Terminal
 from unbreakable.loops.ward import END, GO, GRACE, Ward
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
 from unbreakable.runtime import BLOCKING
 from unbreakable.runtime.signals import ASKING, noted_signals
 
-HANG_UP = getattr(signal, "SIGHUP", None)
+HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 LIFELINE = 0  # the worker's standard input
 LOOK_AGAIN = 0.05  # seconds between two looks whether somebody asks for the end
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
@@ -58,7 +59,7 @@ class Supervisor:
     A worker whose event loop, or interpreter, stands still for *hang* seconds is replaced; 0.0 is for ever.  So is one
     that takes more than *memory* bytes, or, None, has grown to most of what there is.  *report* tells others of it.
 
-    When it is killed a deputy goes on, which does *after_death* first, and ends when somebody claims *name*.
+    When it is killed a deputy goes on, which does *after_death* then, and ends when somebody claims *name*.
     """
 
     def __init__(
@@ -75,11 +76,10 @@ class Supervisor:
         self.command, self.say, self.hang, self.memory = command, say, hang, memory
         self.report = report or Report(Standing(), Notify({}))
         self.deaths = 0
-        self._claim, self._after_death = Claim(name), after_death
+        self._claim, self._terminal, self._after_death = Claim(name), Terminal(), after_death
         self._noted: list[int] = []
         self._hearing, self._beside = contextlib.ExitStack(), contextlib.ExitStack()
-        self._deputy = Deputy(self._take_over)
-        self._pid = os.getpid()
+        self._deputy = Deputy(self._take_over, self._announce)
         self._ward: Ward | None = None
         self._canary: Canary | None = None
         self._spare: Ward | None = None
@@ -100,22 +100,25 @@ class Supervisor:
                 self._dismiss_spare()
 
     def _listen(self) -> list[int]:
-        """Return where signals are noted that ask for the end; one that hangs up does, but where that is ignored."""
-        numbers = {*ASKING, HANG_UP} if HANG_UP and signal.getsignal(HANG_UP) is signal.SIG_DFL else ASKING
+        """Return where signals are noted that ask for the end; who hangs up does, but where that is ignored."""
+        numbers = (*ASKING, *HANG_UP) if _hears_who_hangs_up() else ASKING
         return self._hearing.enter_context(noted_signals(self._noted, numbers))
 
     def _take_over(self) -> None:
         """Go on in place of a supervisor that is dead, whose copy this process is."""
+        if _hears_who_hangs_up():
+            self._terminal.watch()
         self._listen()
         for ward in (self._ward, self._spare):
             if ward is not None:
                 ward.adopt()
         if self._canary is not None:
             self._canary.adopt()
-        before, self._pid = self._pid, os.getpid()
         self._claim.open()
+
+    def _announce(self, dead: int) -> None:
         self._after_death()
-        self.say(f"the supervisor, process {before}, is dead; process {self._pid} goes on in its place")
+        self.say(f"the supervisor, process {dead}, is dead; process {os.getpid()} goes on in its place")
 
     def _have_one(self, noted: Sequence[int]) -> int | None:
         """Have a worker from its start to its end; return the exit code if there is to be none after it."""
@@ -160,8 +163,8 @@ class Supervisor:
         return why
 
     def _look_around(self) -> None:
-        """See to it that there is a deputy, and make room for who was started in place of this process."""
-        if self._claim.is_made:
+        """See to it that there is a deputy; end for who was started in place of this one, or with the terminal."""
+        if self._claim.is_made or self._terminal.is_closed:
             self._noted.append(signal.SIGTERM)
         else:
             self._deputy.look()
@@ -235,6 +238,10 @@ class Supervisor:
             self.say(f"the worker did not end within {GRACE:g} s and is killed; what it had begun is in its state")
         ward.sweep()
         return 0
+
+
+def _hears_who_hangs_up() -> bool:
+    return any(signal.getsignal(number) is signal.SIG_DFL for number in HANG_UP)
 
 
 def wait_for_word() -> None:
