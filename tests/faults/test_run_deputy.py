@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +115,8 @@ def test_a_deputy_that_dies_is_replaced(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_whole_group_ends_all_in_good_order(tmp_path, number):
     """So a terminal does it, for Ctrl-C and when it is closed: exit code 0, without a word of the deputy."""
-    (tmp_path / "program.py").write_text(NOTING)
-    how = {"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "start_new_session": True}
-    with forked(["run", "program.py"], **how) as process:
-        wait_until((tmp_path / "effects.txt").exists)
+    how = {"start_new_session": True, "preexec_fn": hears_who_hangs_up}
+    with running(tmp_path, NOTING, start=partial(started, **how)) as process:
         pair(tmp_path)
         everybody = at_work_in(tmp_path)
         os.killpg(process.pid, number)
@@ -127,9 +126,19 @@ def test_a_signal_to_the_whole_group_ends_all_in_good_order(tmp_path, number):
     assert (0, False, False) == (process.returncode, "Traceback" in said, "is dead" in said), said
 
 
+def hears_who_hangs_up() -> None:
+    """Be as if the tests themselves were not run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def hears_nobody_who_hangs_up() -> None:
+    """Be as under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 def test_who_hangs_up_asks_for_the_end(tmp_path):
     """SIGHUP to the supervisor alone is no death that a deputy has to survive."""
-    with running(tmp_path, NOTING, start=forked) as process:
+    with running(tmp_path, NOTING, start=partial(started, preexec_fn=hears_who_hangs_up)) as process:
         pair(tmp_path)
         everybody = at_work_in(tmp_path)
         process.send_signal(signal.SIGHUP)
@@ -141,8 +150,7 @@ def test_who_hangs_up_asks_for_the_end(tmp_path):
 
 def test_who_is_not_to_hear_that_somebody_hangs_up_goes_on(tmp_path):
     """Under nohup a terminal that is closed ends nothing, before the death of a supervisor and after it."""
-    nohup = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
-    with running(tmp_path, NOTING, start=lambda *words, **how: started(*words, **how, **nohup)) as process:
+    with running(tmp_path, NOTING, start=partial(started, preexec_fn=hears_nobody_who_hangs_up)) as process:
         supervisor, deputy = pair(tmp_path)
         os.kill(supervisor, signal.SIGHUP)
         os.kill(deputy, signal.SIGHUP)
@@ -244,6 +252,7 @@ def test_a_terminal_that_is_closed_ends_all(tmp_path, before):
 
 def take_terminal() -> None:
     """Let standard input be the terminal of the session that was just begun."""
+    hears_who_hangs_up()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
