@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 from unbreakable.events import Event
@@ -22,11 +23,22 @@ TURN = "it was its turn"
 class Healer:
     """Do between two iterations what *ladder* decides, with *paths* and *slate*."""
 
-    __slots__ = ("_is_mended", "_node", "_owes_refresh", "_paths", "_slate", "_survives_since", "ladder", "latest")
+    __slots__ = (
+        "_is_mended",
+        "_node",
+        "_owes_refresh",
+        "_paths",
+        "_slate",
+        "_survives_since",
+        "ladder",
+        "latest",
+        "latest_at",
+    )
 
     def __init__(self, node: FractalNode, ladder: Ladder, paths: Paths, slate: Slate) -> None:
         self.ladder = ladder
         self.latest: str | None = None  #: rung that was tried, and why
+        self.latest_at = -math.inf  #: when that was
         self._node = node
         self._paths = paths
         self._slate = slate
@@ -71,6 +83,7 @@ class Healer:
         if not done:
             return ""
         words = "; ".join(f"{choice.rung.value}, for {choice.why}" for choice in done)
+        self.latest_at = now
         self.latest = f"after failure {self.ladder.failures} in a row: {words}"
         return words
 

@@ -100,6 +100,10 @@ class Ladder:
         """What is known of failures, if anything."""
         return self._lessons
 
+    def share(self, other: Ladder) -> None:
+        """Know, and learn, what *other* does."""
+        self._lessons = other.lessons
+
     def learn(self, text: str) -> int:
         """Begin with what another process has learned, in place of what is known; return the version of that."""
         self._lessons = Lessons()

@@ -14,7 +14,7 @@ from unbreakable.fractal.guard import is_stray
 from unbreakable.loops.carrier import Carrier
 from unbreakable.loops.control import Control, End, Run, Wait
 from unbreakable.loops.ledger import Fate
-from unbreakable.loops.pulse import PULSE
+from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.schedule import Tick
 from unbreakable.loops.work import Work
 from unbreakable.outcome import in_one_line
@@ -42,8 +42,9 @@ class Life:
         self.carrier = Carrier(self._drive, name, ended, needs_event_loop=work.needs_event_loop)
         self._waiter: Waiter | None = None
         self._was_paused = control.paused
-        self._besides: dict[int, Beside | None] = {}  #: iterations that go on beside each other
-        self._free: list[Work] = []  #: what runs them, when it does not
+        self._besides: dict[object, Beside | None] = {}  #: iterations that go on beside each other
+        self._free: list[Work] = [work]  #: what runs them, when it does not; if it is free the loop's own is the first
+        self._lane: Lane | None = None
         self._has_news = False  #: whether one has ended that is not on record
         control.schedule.watch(self)
 
@@ -70,7 +71,7 @@ class Life:
 
     async def _drive(self, runtime: Runtime) -> None:
         enter(None)  # whatever call the loop was started in, its deadline is not ours
-        self.work.lane = lane = PULSE.join()
+        self.work.lane = self._lane = lane = PULSE.join()
         self.work.start()
         mark, is_closed = Mark(), False
         try:
@@ -148,38 +149,48 @@ class Life:
 
     async def _begin_beside(self, runtime: Runtime, tick: Tick | None, place: int) -> None:
         """Let an iteration go on by itself; only this task writes where the loop stands, after the end of one, too."""
+        key = object()  # the place may be another one's before this one has quite ended
         try:
             await self._count(runtime)
-            work = self._free.pop() if self._free else self.work.another()
+            work = self._free_one()
             number = self.work.tally.begun
 
             async def step() -> None:
-                await self._iterate_beside(work, runtime, tick, place, number)
+                await self._iterate_beside(work, runtime, tick, place, number, key)
 
-            self._besides[place] = None
+            self._besides[key] = None
             if runtime.preemptive:
-                self._besides[place] = beside = runtime.beside(step)
+                self._besides[key] = beside = runtime.beside(step)
                 if beside.is_over:  # at once, where tasks are eager
-                    del self._besides[place]
+                    del self._besides[key]
             else:
                 BLOCKING.branch(step, self, None)
         except BaseException as error:
-            self._besides.pop(place, None)
+            self._besides.pop(key, None)
             self.control.ended(Fate.INTERRUPTED, runtime.now(), in_one_line(error), place=place)
             raise
 
-    async def _iterate_beside(self, work: Work, runtime: Runtime, tick: Tick | None, place: int, number: int) -> None:
+    def _free_one(self) -> Work:
+        if not self._free:
+            return self.work.another()
+        return self._free.pop(0 if self._free[0] is self.work else -1)
+
+    async def _iterate_beside(
+        self, work: Work, runtime: Runtime, tick: Tick | None, place: int, number: int, key: object
+    ) -> None:
         enter(None)
-        own = None if runtime.preemptive else PULSE.join()  # a lane is one thread's
-        work.number, work.lane = number, self.work.lane if runtime.preemptive else own
+        lane = self._lane if runtime.preemptive else PULSE.join()  # a lane is one thread's
+        work.number, work.lane = number, lane
         try:
             await self._iterate(work, runtime, tick, Mark(), place)
         except Exception as error:
             self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
         finally:
-            PULSE.leave(own)
-            self._free.append(work)
-            self._besides.pop(place, None)
+            if not runtime.preemptive:
+                PULSE.leave(lane)
+            work.number, work.lane = 0, self._lane
+            self._free.insert(0 if work is self.work else len(self._free), work)
+            self._besides.pop(key, None)
             self._has_news = True
             self.wake()
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
+
+from unbreakable.runtime import new_lock
+
+TRIES = 100  # to copy a state in which iterations write that go on beside each other
 
 
 def checked_state(state: object) -> dict[Any, Any]:
@@ -16,15 +21,18 @@ def checked_state(state: object) -> dict[Any, Any]:
 class Slate:
     """Hold the *state* that the operation finds in ``ctx.state``, and its last copy that verified.
 
-    The copy is a deep one and is made after every good iteration: what is kept should be small.
+    The copy is a deep one and is made after every good iteration: what is kept should be small.  Iterations that go on
+    beside each other hold the same state, so that none is given another one meanwhile: what they write would be lost.
     """
 
-    __slots__ = ("_copy", "state", "trouble", "verifications")
+    __slots__ = ("_copy", "lock", "state", "trouble", "users", "verifications")
 
     def __init__(self) -> None:
         self.state: dict[Any, Any] = {}
         self.trouble: str | None = None  #: why there is no copy, if there is none
         self.verifications = 0  #: how many times the state was found good
+        self.users: set[object] = set()  #: iterations that are in progress with this state
+        self.lock = new_lock()  #: for what follows from iterations that end at the same time
         self._copy: dict[Any, Any] | None = {}
 
     @property
@@ -35,18 +43,23 @@ class Slate:
     def verified(self) -> str | None:
         """Copy the state, as of a good iteration; return why that is not possible, if it became so just now."""
         before, self.trouble = self.trouble, None
-        self.verifications += 1
         try:
-            self._copy = copy.deepcopy(self.state) if self.state else {}
+            self._copy = self._copied() if self.state else {}
         except Exception as error:  # a lock, a socket, something of the user's that refuses
             self._copy, self.trouble = None, f"{type(error).__name__} when ctx.state was copied"
+        self.verifications += 1  # last: who sees it finds the copy
         return self.trouble if before is None else None
 
     def reset(self) -> bool:
         """Make the state what it was when it was copied; return False when it is that already, or there is no copy."""
         if self._copy is None or self._is_as_copied():
             return False
-        self.state = copy.deepcopy(self._copy)
+        before = copy.deepcopy(self._copy)
+        if self.users:
+            self.state.clear()
+            self.state.update(before)
+        else:
+            self.state = before
         return True
 
     def restore(self, state: dict[Any, Any]) -> None:
@@ -56,9 +69,17 @@ class Slate:
     def leave(self) -> None:
         """Give the state up to an iteration that is left behind with it, and go on with one that it cannot reach.
 
-        Without a copy, what the state holds is still shared with it.
+        Without a copy, what the state holds is still shared with it; while others go on with it, all of it is.
         """
+        if len(self.users) > 1:
+            return
         self.state = dict(self.state) if self._copy is None else copy.deepcopy(self._copy)
+
+    def _copied(self) -> dict[Any, Any]:
+        for _ in range(TRIES if self.users else 0):
+            with contextlib.suppress(RuntimeError):  # another iteration has written in it meanwhile
+                return copy.deepcopy(self.state)
+        return copy.deepcopy(self.state)
 
     def _is_as_copied(self) -> bool:
         try:

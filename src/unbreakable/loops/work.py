@@ -21,14 +21,16 @@ from unbreakable.loops.events import IterationGivenUp, IterationLeftBehind, Loop
 from unbreakable.loops.healer import Healer
 from unbreakable.loops.isolation import hire_for
 from unbreakable.loops.iteration import Iteration
-from unbreakable.loops.ladder import GOOD, Ladder
+from unbreakable.loops.ladder import GOOD, Ladder, healing_of
 from unbreakable.loops.ledger import Book, Fate
 from unbreakable.loops.path import START, Path, grace_after
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
 from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.restarts import OF_LESS, RESTARTS, SPENT, is_denied
+from unbreakable.loops.rungs import Rung
 from unbreakable.loops.schedule import EARLY, Tick
 from unbreakable.loops.slate import Slate
+from unbreakable.loops.status import Healing, Tries
 from unbreakable.loops.strays import FULL, Strays
 from unbreakable.loops.tally import Tally
 from unbreakable.policies import Context, current
@@ -39,6 +41,7 @@ from unbreakable.runtime.mark import Mark
 COLD = 0.5  # seconds, about, that a new worker process takes until it is at work
 END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
 
+NO_TRIES = Tries(0, 0)
 Turns: TypeAlias = Callable[[], object]  # to be called when an event loop has turned after all
 
 # Which iteration this code is part of.
@@ -117,6 +120,22 @@ class Work:
         iteration = _inside.get()
         return iteration is not None and any(each.own is iteration for each in self.all())
 
+    @property
+    def is_surviving(self) -> bool:
+        """Whether it is in survival mode, or one is that runs iterations beside it."""
+        return any(each.ladder.surviving for each in self.all())
+
+    @property
+    def latest_rung(self) -> str | None:
+        """Which rung was tried last, and why."""
+        return max((each.healer for each in self.all()), key=lambda healer: healer.latest_at).latest
+
+    def healing(self) -> Healing:
+        """Return how often each rung was tried and has worked, in all of them together."""
+        every = [[each.ladder.tries.get(rung, NO_TRIES) for each in self.all()] for rung in Rung]
+        sums = [Tries(sum(each.tried for each in tries), sum(each.worked for each in tries)) for tries in every]
+        return healing_of(dict(zip(Rung, sums, strict=True)))
+
     def all(self) -> list[Work]:
         """Return this and those that run iterations beside it."""
         return [self, *self.others]
@@ -126,6 +145,7 @@ class Work:
         node = self._child(f"{self.node.name}.lane-{len(self.others) + 2}")
         other = Work(self._operation, node, self.ladder.interval, slate=self.slate, **self._how)
         other.tally = self.tally
+        other.ladder.share(self.ladder)
         self.others = [*self.others, other]
         return other
 
@@ -140,11 +160,12 @@ class Work:
         substitute = self._substitute if tick is not None and self.ladder.substitutes else None
         if tick is not None and substitute is None and self.ladder.probes and not RESTARTS.take(OF_LESS):
             if self._substitute is None:
-                self.tally.begun -= 1  # nothing is
+                self.tally.begun -= not self.number  # nothing is, unless others have begun since
                 return Fate.BACKED_OFF, SPENT
             substitute = self._substitute
         iteration = self.own = Iteration(self.number or self.tally.begun, tick, self.slate.state, runtime.now())
         _inside.set(iteration)
+        self.slate.users.add(iteration)
         try:
             await self._run_on(substitute or self.paths.current, iteration, runtime, cut)
             iteration.take_over()
@@ -162,8 +183,10 @@ class Work:
         finally:
             if iteration.promise is not None and self.lane is not None:
                 self.lane.keep(iteration.promise)
+            self.slate.users.discard(iteration)
             self.own, self.ended_at = None, runtime.now()
-        done = self._conclude(iteration, fate, now, substituted=substitute is not None)
+        with self.slate.lock:
+            done = self._conclude(iteration, fate, now, substituted=substitute is not None)
         return fate, f"{why}; then {done}" if done else why
 
     def _conclude(self, iteration: Iteration, fate: Fate, now: float, *, substituted: bool) -> str:
@@ -294,6 +317,7 @@ class Work:
         for other in self.others:
             self.node.drop_child(other.node)
         self.others = []
+        self.slate.users.clear()
         self.ladder.start()
         for path in self.every_path():
             path.stop()
@@ -334,6 +358,7 @@ class Work:
     def forget_alone(self) -> None:
         """Forget what this one has in progress."""
         self.own = None
+        self.slate.users.clear()
         for strays in self.every_strays():
             strays.clear()
         for path in self.every_path():

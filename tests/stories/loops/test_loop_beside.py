@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -10,7 +11,8 @@ from tests.stories.loops.conftest import counts
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.loops import QuantumLoopEngine, control
-from unbreakable.runtime import BLOCKING
+from unbreakable.runtime import ASYNCIO, BLOCKING
+from unbreakable.testing import virtual_time
 
 
 def test_an_iteration_begins_at_each_tick(play):
@@ -232,3 +234,75 @@ def test_a_closed_event_loop_takes_all_with_it():
 
     assert not loop.is_running
     assert loop.get_status().ledger.interrupted >= 3
+
+
+def test_what_heals_them_is_told_and_learned_together(play):
+    """The status of the loop tells of them all, and what one has learned the next one knows."""
+
+    async def story(stage):
+        async def work(ctx):
+            if ctx.iteration % 20 == 5:
+                ctx.state["count"] = None
+            ctx.state["count"] = ctx.state.get("count", 0) + 1
+            await stage.work_for(1.5 if ctx.iteration % 20 > 11 else 0.5)
+
+        loop = stage.loop(work, interval=1.0, overlap="allow_all", max_iterations=60)
+        loop.start()
+        await stage.wait(loop)
+        return loop.get_status()
+
+    status = play(story)
+
+    assert status.healing.safe_state_reset.worked >= 1
+    assert "safe_state_reset" in status.latest_rung
+    assert len(status.known_failures) == 1
+
+
+def test_survival_mode_of_one_is_that_of_the_loop(play):
+    """Who asks is told, and what is tried there counts."""
+
+    async def story(stage):
+        async def work(ctx):
+            await stage.work_for(1.5)
+            raise ConnectionResetError("gone")
+
+        loop = stage.loop(work, interval=1.0, overlap="allow_all", effects="once")
+        loop.start()
+        await stage.sleep(600.0)
+        status = loop.get_status()
+        await stage.stop(loop)
+        return status
+
+    status = play(story)
+
+    assert (True, True) == (status.surviving, status.healing.survival_mode.tried >= 1)
+
+
+def test_what_good_ones_write_is_not_lost_when_another_is_left_behind():
+    """They go on with the state that they have: one that replaces it would not have what they write."""
+
+    async def story(clock):
+        over = []
+
+        async def work(ctx):
+            while ctx.iteration == 2 and not over:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await ASYNCIO.sleep(1_000.0)
+            await ASYNCIO.sleep(3.0)
+            ctx.state["done"] = ctx.state.get("done", 0) + 1
+            last.append(ctx.state["done"])
+
+        last = []
+        engine = QuantumLoopEngine()
+        loop = engine.create_loop(work, interval=1.0, overlap="allow_all", deadline=5.0, max_iterations=20)
+        loop.start()
+        await ASYNCIO.sleep(60.0)
+        done, left = [*last], loop.get_status().left_behind
+        over.append(True)
+        await engine.aclose(grace=0.0)
+        return done, left
+
+    with virtual_time() as clock:
+        done, left = asyncio.run(story(clock))
+
+    assert (list(range(1, 20)), 1) == (done, left)

@@ -24,16 +24,17 @@ def spoilt(ctx):
     ctx.state["count"] = ctx.state.get("count", 0) + 1
 
 
-def run(machine, seconds, ends="closed"):
+def run(machine, seconds, ends="closed", overlap="skip"):
     """Let it run so long in a new process; return its status."""
-    return machine.run(seconds, spoilt, interval=1.0, missed="skip", ends=ends)[1]
+    return machine.run(seconds, spoilt, interval=1.0, missed="skip", ends=ends, overlap=overlap)[1]
 
 
+@pytest.mark.parametrize("overlap", ["skip", "allow_all"])
 @pytest.mark.parametrize("ends", ["closed", "crash", "stopped"])
-def test_what_was_learned_survives_the_process(machine, ends):
+def test_what_was_learned_survives_the_process(machine, ends, overlap):
     """The spell of the second process is healed by the second iteration: it took five failures in the first."""
-    before = run(machine, 26.5, ends)
-    after = run(machine, 21.0)
+    before = run(machine, 26.5, ends, overlap)
+    after = run(machine, 21.0, overlap=overlap)
 
     assert (5, 1) == (before.ledger.failed, after.ledger.failed - before.ledger.failed)
     assert [known.healing.safe_state_reset for known in after.known_failures] == [(2, 2)]

@@ -80,3 +80,34 @@ def test_who_is_left_behind_cannot_reach_what_the_loop_goes_on_with():
     theirs["numbers"].append("late")
 
     assert {"numbers": [1]} == slate.state
+
+
+def test_a_reset_leaves_those_in_progress_the_state_that_they_have():
+    """What they write from then on is in it; else it would be nowhere."""
+    slate = Slate()
+    slate.users.add("another iteration")
+    held = slate.state
+    held["half"] = "done"
+
+    assert slate.reset()
+    assert held is slate.state
+    assert {} == held
+
+
+def test_a_state_is_copied_again_when_others_write_in_it_meanwhile():
+    """That is no reason to have no copy; the number that says that there is one comes last."""
+    slate, seen = Slate(), []
+
+    class Busy:
+        def __deepcopy__(self, memo):
+            seen.append(slate.verifications)
+            if len(seen) < 3:
+                slate.state[f"from another thread {len(seen)}"] = 1
+            return self
+
+    slate.state["busy"] = Busy()
+    slate.users.add("another iteration")
+
+    assert slate.verified() is None
+    assert {0} == {*seen}
+    assert {"busy", "from another thread 1", "from another thread 2"} == {*slate.verified_state}
