@@ -10,12 +10,14 @@ import contextlib
 import http.server
 import json
 import socket
+import socketserver
 from typing import Any, Self
 
 from unbreakable.loops.standing import Standing
 from unbreakable.runtime import BLOCKING
 
-PATIENCE = 5.0  # seconds that somebody may take to ask
+PATIENCE = 5.0  # seconds that somebody may take for the next part of a question
+MOST = 64  # who may ask at once: a supervisor that has no thread or descriptor left could start no worker
 
 
 class Health:
@@ -46,6 +48,31 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = MOST
+
+    def __init__(self, *arguments: Any) -> None:
+        self._asking: dict[Any, None] = {}  # who has asked first is the first
+        super().__init__(*arguments)
+
+    def server_bind(self) -> None:
+        """Ask nobody for the name of this machine, which may take long: it is told nobody."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread; where too many ask at once, who takes longest to do so is let go."""
+        with contextlib.suppress(OSError, RuntimeError, StopIteration):  # it ends at this very moment
+            if len(self._asking) >= MOST:
+                oldest = next(iter(self._asking))
+                self._asking.pop(oldest, None)
+                oldest.shutdown(socket.SHUT_RDWR)
+        self._asking[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Let go of who was answered."""
+        self._asking.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: who asks may be gone before there is an answer."""

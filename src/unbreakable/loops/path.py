@@ -54,6 +54,7 @@ class Path:
         self._door_sync: SyncProtected[[], Any] | None = None
         self._is_cut = False
         self._is_free = is_free  # whether the next worker is the loop's first one
+        self._in_vain = 0  # workers since the latest good attempt
         self._plan: Plan | None = None  #: the one that ``_bound`` is of
         self._bound = math.inf
 
@@ -116,9 +117,10 @@ class Path:
         if self._worker is not None and not self._worker.is_fit:
             self.close()
         if self._worker is None:
-            if not self._is_free and not RESTARTS.take(self._hire.price):
+            if not self._is_free and not RESTARTS.take(self._hire.price, was_well=self._in_vain <= 1):
                 raise denied()
             self._worker, self._is_free = self._hire(self.node.name), False
+            self._in_vain += 1
         if self._is_cut:  # asked last: who stops the loop sets it first, and then looks for the worker
             raise stopped("the loop was stopped")
         pid = await self._worker.ready(runtime, min(seconds, START))
@@ -137,9 +139,12 @@ class Path:
         worker = self._worker
         assert worker is not None  # noqa: S101 - it is ready
         try:
-            return await worker.attempt(runtime, ctx)
+            value = await worker.attempt(runtime, ctx)
         except TimeUp:
             raise self._why(ctx, started) from None
+        else:
+            self._in_vain = 0
+            return value
         finally:
             if worker.left_undone:
                 self.strays.cut(worker)

@@ -2,7 +2,9 @@
 
 A worker process that replaces another, or comes beside it, costs one token; a thread in its place, a refresh, and a
 probe in survival mode a tenth.  A probe that is good gets its share back: when the trouble is over, all are back soon.
-Who is denied waits its pause and asks again; no loop ends by it.
+Who is denied waits its pause and asks again; no loop ends by it.  A worker that did its work has a purse of a fifth
+besides, which is closed to those that have asked in vain: a thousand sick loops take each tenth of a token as it comes,
+and a loop whose worker has died would wait until all of them are well.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from unbreakable.runtime import BLOCKING, new_lock
 RATE = 10.0  # tokens a second,
 MOST = 50.0  # of which so many are kept
 OF_A_PROCESS, OF_LESS = 1.0, 0.1
+ASIDE = 0.2  # of the most, and of the rate, for workers in place of those that did their work
 ROUNDING = 1e-9
 SPENT = "the budget for restarts of all loops is spent"
 
@@ -31,6 +34,7 @@ class Restarts:
         self._lock = new_lock()
         self._world: weakref.ref[Any] | None = None
         self._tokens, self._at, self._denied, self._is_spent = most, 0.0, 0, False
+        self._aside = ASIDE * most
 
     def has(self, price: float) -> bool:
         """Return whether *price* could be paid now."""
@@ -38,12 +42,20 @@ class Restarts:
             self._credit()
             return self._tokens >= price - ROUNDING
 
-    def take(self, price: float) -> bool:
-        """Pay *price*, if there is enough; else it is counted, and the first time logged."""
+    def take(self, price: float, *, was_well: bool | None = None) -> bool:
+        """Pay *price*, if there is enough; else it is counted, and the first time logged.
+
+        Whose worker *was_well* may take from what is put aside; if not, it may owe a part, or those that take little
+        would always be before it.
+        """
+        least = price if was_well is None else min(price, OF_LESS)
         with self._lock:
             self._credit()
-            if self._tokens >= price - ROUNDING:
+            if self._tokens >= least - ROUNDING:
                 self._tokens -= price
+                return True
+            if was_well and self._aside >= price - ROUNDING:
+                self._aside -= price
                 return True
             self._denied += 1
             is_news, self._is_spent = not self._is_spent, True
@@ -60,7 +72,7 @@ class Restarts:
         """Return what is left, and how often somebody was denied."""
         with self._lock:
             self._credit()
-            return RestartStatus(tokens=self._tokens, most=self.most, rate=self.rate, denied=self._denied)
+            return RestartStatus(tokens=max(0.0, self._tokens), most=self.most, rate=self.rate, denied=self._denied)
 
     def forget(self) -> None:
         """Begin anew, in a forked child."""
@@ -70,8 +82,11 @@ class Restarts:
         now, world = BLOCKING.now(), BLOCKING.world
         if self._world is None or self._world() is not world:  # a test has a time of its own
             self._world, self._tokens, self._denied, self._is_spent = weakref.ref(world), self.most, 0, False
+            self._aside = ASIDE * self.most
         else:
-            self._tokens = min(self.most, self._tokens + self.rate * max(0.0, now - self._at))
+            new = self.rate * max(0.0, now - self._at)
+            self._tokens = min(self.most, self._tokens + new)
+            self._aside = min(ASIDE * self.most, self._aside + ASIDE * new)
         self._at = now
         self._is_spent = self._is_spent and self._tokens < self.most / 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from unbreakable.runtime import BLOCKING
@@ -27,7 +27,7 @@ class Standing:
     trouble: str = ""
     is_ending: bool = False
     has_started: bool = False  #: whether loops have ever gone on
-    looked_at: float = 0.0
+    looked_at: float = field(default_factory=lambda: BLOCKING.now())  # noqa: PLW0108 - a test has a time of its own
 
     def look(self, worker: int, loops: int | None, ended: Callable[[], int]) -> None:
         """Take note of how the worker stands now."""
@@ -56,5 +56,5 @@ class Standing:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
-        known = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "looked_at"}
+        known = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "looked_at"}
         return {**known, "ended": self.ended()}

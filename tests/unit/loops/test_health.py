@@ -7,10 +7,11 @@ import http.client
 import json
 import os
 import socket
+import threading
 
 import pytest
 
-from unbreakable.loops.health import Health
+from unbreakable.loops.health import MOST, Health
 from unbreakable.loops.notify import Notify
 from unbreakable.loops.standing import Standing
 from unbreakable.runtime import BLOCKING
@@ -156,3 +157,36 @@ def test_where_nobody_listens_nobody_is_held_up(address):
         notify.ending()
 
     assert 0.0 == notify.seconds
+
+
+def test_who_never_ends_a_question_keeps_nobody_from_asking(standing, address):
+    """Of those who have begun to ask the first ones are let go: each takes a thread and a descriptor of few."""
+    host, _, port = address.rpartition(":")
+    with contextlib.ExitStack() as open_ones:
+        slow = [
+            open_ones.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(MOST + 6)
+        ]
+        for each in slow:
+            each.sendall(b"GET /livez HTTP/1.1\r\nX-Slow: ")
+        answered = ask(address, "/livez")
+        threads = sum(each.name.startswith("Thread-") for each in threading.enumerate())
+        first = slow[0].recv(1)
+
+    assert ((200, "ok\n"), b"") == (answered, first)
+    assert threads <= MOST + 20  # those that were let go of end by themselves
+
+
+def test_a_supervisor_that_has_not_looked_yet_is_alive():
+    """It has just begun; that it was not there when the machine started is no reason to end it."""
+    assert "" == Standing().answers(BLOCKING.now() + 1.0)["livez"]
+
+
+def test_nobody_is_asked_for_the_name_of_the_machine(monkeypatch, standing):
+    """Where names are not answered that takes longer than a start may."""
+
+    def name(*_):
+        raise AssertionError("somebody was asked")
+
+    monkeypatch.setattr(socket, "getfqdn", name)
+    with Health("127.0.0.1", 0, standing) as health:
+        assert 200 == ask(health.address, "/livez")[0]

@@ -38,6 +38,32 @@ def test_what_is_given_back_can_be_spent_again():
     assert [True, True, False] == taken
 
 
+@pytest.mark.parametrize(("price", "was_well"), [(0.1, None), (1.0, False), (1.0, None)])
+def test_a_worker_that_was_well_is_replaced_whoever_else_asks(price, was_well):
+    """A thousand that ask in vain take whatever comes, whether each takes little or much."""
+    with virtual_time() as clock:
+        restarts, got = Restarts(), []
+        for _ in range(30):
+            for _ in range(1_000):
+                clock.advance(0.001)
+                restarts.take(price, was_well=was_well)
+            got.append(restarts.take(1.0, was_well=True))
+
+    assert [True] * 30 == got
+
+
+def test_who_takes_much_has_its_turn_among_those_that_take_little():
+    """Else a worker would wait as long as there are enough probes; it owes what is missing."""
+    with virtual_time() as clock:
+        restarts, got = Restarts(rate=10.0, most=1.0), 0
+        for number in range(6_000):
+            clock.advance(0.005)
+            got += restarts.take(1.0, was_well=False) if number % 7 == 0 else restarts.take(0.1) * 0
+
+    assert 50 <= got <= 300
+    assert restarts.get_status().tokens >= 0.0
+
+
 def test_that_it_is_spent_is_logged_once(caplog):
     """Again only when it was half full in between."""
     with virtual_time() as clock:
