@@ -101,9 +101,10 @@ class Repeat:
     def begin(self) -> bool:
         """Begin, after the pause; False when something has come up meanwhile that the script has to wait for."""
         ctx, limit = self.ctx, self.ctx.plan.timeout
-        if self.waits and (self.in_doubt or not is_admitted(ctx) or not self._has_place()):
+        if self.waits and (self.in_doubt or not is_admitted(ctx) or not is_back(ctx)):
             deeds.failed_before(ctx, ctx.first)
             ctx.made, ctx.notebook = 1, Story(ctx.runtime.now, ctx.started)
+            ctx.rested = 1  # the script pauses no more
             return False
         ctx.attempt = ctx.made = 2
         ctx.prepaid = 0.0
@@ -114,13 +115,6 @@ class Repeat:
             scope.due = min(ctx.deadline, now + seconds)
         enter(scope)
         return True
-
-    def _has_place(self) -> bool:
-        """Return whether there is a place for the attempt; else the script stands in line, and pauses no more."""
-        if is_back(self.ctx):
-            return True
-        self.ctx.rested = 1
-        return False
 
     def succeed(self, value: Any) -> Any:
         """Count a call that was healed by waiting, and return its value; raise VerificationFailed if it is no good."""

@@ -64,6 +64,24 @@ def test_a_cancellation_in_the_pause_ends_the_call(repeats: list[Repeat]) -> Non
     assert not repeats
 
 
+def test_what_comes_up_in_the_pause_does_not_have_it_made_twice(repeats: list[Repeat]) -> None:
+    """The script goes on where the quick repeat leaves off: here with an open circuit, after one second."""
+    call = failing(1)
+
+    async def main() -> float:
+        task = asyncio.ensure_future(call())
+        await ASYNCIO.sleep(0.5)
+        call.node.breaker.force_open()
+        since = ASYNCIO.now()
+        with pytest.raises(ConnectionResetError, match="attempt 1"):
+            await task
+        return ASYNCIO.now() - since
+
+    with virtual_time():
+        assert 0.5 == pytest.approx(asyncio.run(main()))
+    assert 1 == len(repeats)
+
+
 def test_a_cancellation_in_the_second_attempt_says_nothing_of_the_target(repeats: list[Repeat]) -> None:
     """The circuit takes no verdict, the place is free, and nobody repeats it."""
     call = failing(1, bulkhead=ub.Bulkhead(1), breaker=ub.CircuitBreaker(2))
