@@ -42,7 +42,7 @@ HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 LIFELINE = 0  # the worker's standard input
 LOOK_AGAIN = 0.05  # seconds between two looks whether somebody asks for the end
 RESTART = Backoff(first=0.5, factor=2.0, most=30.0, jitter=False)
-SPARE = 1.0  # seconds from the beginning of a worker to the moment at which the next one is made ready
+SPARE = 1.0  # seconds from the beginning of a worker that has ended nothing to making the next one ready
 AT_ONCE = 3  # deaths in a row that cost no pause: a machine in trouble kills the next worker, too, and then it is over
 STEADY = 60.0  # seconds of life after which a death counts as the first one again
 PROVEN = 5  # iterations after which it does so, too
@@ -84,6 +84,7 @@ class Supervisor:
         self._canary: Canary | None = None
         self._spare: Ward | None = None
         self._spare_due = 0.0  # when to see to it that there is one
+        self._is_going = False  # whether the worker has ended an iteration
 
     def run(self) -> int:
         """Return 0 when the worker was finished or asked to end, 2 when starting it again would be in vain."""
@@ -157,7 +158,7 @@ class Supervisor:
                 if not ward.is_alive:
                     break
                 self.report.look(ward.pid, ward.page)
-                self._have_spare()
+                self._have_spare(ward)
                 self._look_around()
                 why = why or self._end_if_it_must(ward, doctor, memory, canary)
         return why
@@ -193,7 +194,7 @@ class Supervisor:
         return self._canary
 
     def _spare_or_new(self) -> Ward:
-        self._spare_due = BLOCKING.now() + SPARE
+        self._spare_due, self._is_going = BLOCKING.now() + SPARE, False
         spare, self._spare = self._spare, None
         if spare is not None and spare.is_alive:
             self._ward = spare  # as the deputy would find it, too, which knows both
@@ -202,8 +203,10 @@ class Supervisor:
             self._deputy.renew()
         return self._ward
 
-    def _have_spare(self) -> None:
-        """Have a worker stand by that has the library loaded, some time after the one that is at work began."""
+    def _have_spare(self, ward: Ward) -> None:
+        """Have a worker stand by that has the library loaded, once the one that is at work has got going."""
+        if not self._is_going and ward.page is not None and ward.page.count_ended():
+            self._is_going, self._spare_due = True, 0.0
         if BLOCKING.now() < self._spare_due:
             return
         self._spare_due = BLOCKING.now() + SPARE

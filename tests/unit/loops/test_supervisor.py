@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 
+from unbreakable.loops.deputy import SYSTEMD_KNOWS
+from unbreakable.loops.pulse import Pulse
 from unbreakable.loops.supervisor import Supervisor
 
 pytestmark = pytest.mark.real
@@ -26,3 +29,29 @@ def test_a_worker_that_cannot_be_started_is_tried_again(tmp_path):
     assert 1 == supervisor.deaths
     assert said[0].startswith("the worker cannot be started (FileNotFoundError: ")
     assert said[0].endswith("; it is started again in 0.5 s")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what has ended is seen in memory of Linux")
+def test_the_next_worker_is_made_ready_once_an_iteration_has_ended(monkeypatch):
+    """Not before, when it would hold up the start of the first one; and one is enough."""
+    monkeypatch.setenv(SYSTEMD_KNOWS, str(os.getpid()))  # then it has no deputy
+    supervisor, pulse = Supervisor([sys.executable, "-c", "input()"], print), Pulse()
+    with supervisor._spare_or_new() as ward:
+        supervisor._have_spare(ward)
+        before = supervisor._spare
+        assert ward.page is not None
+        pulse.show_on(ward.page)
+        lane = pulse.join()
+        assert lane is not None
+        lane.keep(lane.promise(1.0, "work"))
+        supervisor._have_spare(ward)
+        first = supervisor._spare
+        supervisor._have_spare(ward)
+        second = supervisor._spare
+        supervisor._dismiss_spare()
+        ward.kill()
+        ward.ends()
+
+    assert before is None
+    assert first is not None
+    assert first is second
