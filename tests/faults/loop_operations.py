@@ -134,6 +134,14 @@ def tell_and_count(path, ctx):
         file.write(f"{os.getpid()} {ctx.iteration} {ctx.tick.number} {ctx.state['runs']} {ctx.idempotency_key}\n")
 
 
+def meet(path, most, ctx):
+    """Go on when so many are at work, and write something of one's own."""
+    tell_pid(path)
+    while len(Path(path).read_text().splitlines()) < most:
+        time.sleep(0.01)
+    ctx.state[ctx.iteration] = os.getpid()
+
+
 def hold_the_gil(path):
     tell_pid(path)
     ctypes.PyDLL(None).sleep(int(HANGS))

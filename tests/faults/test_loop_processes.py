@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 
 import pytest
@@ -100,3 +101,14 @@ def test_what_only_looks_like_a_fault_is_none(operations, is_alive):
     assert (1.0, None) == (loop.get_status().performance.success_rate, loop.get_status().last_error)
     assert 1 == len(started)
     assert not is_alive(started[0].pid)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_processes_that_go_on_beside_each_other_lose_nothing_of_the_state(operations, notes, asynchronous):
+    """Each has a copy of it from its beginning: what it has not changed there may be another's work by now."""
+    meet = functools.partial(operations.meet, str(notes), 3)
+    loop = run(meet, asynchronous=asynchronous, interval=0.1, overlap="allow_all", max_iterations=3, deadline=60.0)
+
+    assert 3 == loop.get_status().ledger.run
+    state = loop._work.slate.state
+    assert ({1, 2, 3}, {*notes.pids()}) == ({*state}, {*state.values()})

@@ -31,14 +31,14 @@ class Request:
     scope: dict[str, Any]
 
     @classmethod
-    def of(cls, ctx: Context) -> Request:
-        """Return the request for the attempt that *ctx* is about to make."""
+    def of(cls, ctx: Context, state: object) -> Request:
+        """Return the request for the attempt that *ctx* is about to make with *state*."""
         return cls(
             key=ctx.idempotency_key,
             attempt=ctx.attempt,
             seconds=ctx.remaining(),
             arguments=dict(ctx.arguments),
-            scope={"state": ctx.state, "tick": ctx.tick, "iteration": ctx.iteration},
+            scope={"state": state, "tick": ctx.tick, "iteration": ctx.iteration},
         )
 
     def pickled(self) -> bytes:

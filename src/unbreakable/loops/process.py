@@ -16,6 +16,7 @@ from unbreakable.loops.errand import Answer, Request
 from unbreakable.loops.group import ProcessGroup
 from unbreakable.loops.hand import Hand
 from unbreakable.loops.program import Program, let_main_be_found, refuse_while_loading
+from unbreakable.loops.slate import is_same, write_changes
 from unbreakable.loops.start import command
 from unbreakable.loops.wire import Gone, pack, receive, send, unpack
 from unbreakable.policies import Context
@@ -94,11 +95,14 @@ class ProcessWorker:
 
     async def attempt(self, runtime: Runtime, ctx: Context) -> Any:
         """Run the operation in the process, and take over the state as it has become there."""
-        request = Request.of(ctx)
-        state, error, answer = await self._hand.do(runtime, lambda: self._ask(request), ctx.remaining())
-        if state is not None:
+        held = dict(ctx.state)
+        request = Request.of(ctx, held)
+        state, error, answer, sent = await self._hand.do(runtime, lambda: self._ask(request), ctx.remaining())
+        if state is not None and is_same(ctx.state, held):
             ctx.state.clear()
             ctx.state.update(state)
+        elif state is not None:  # another iteration has written in it meanwhile
+            write_changes(ctx.state, unpack(sent).scope["state"], state)
         if answer.deeds is not None:
             ctx.deeds.take(answer.deeds)
         if error is None:
@@ -160,9 +164,10 @@ class ProcessWorker:
             raise
         self.has_loaded = True
 
-    def _ask(self, request: Request) -> tuple[dict[Any, Any] | None, Exception | None, Answer]:
-        answer: Answer = unpack(self._exchange(request.pickled()))
-        return answer.read_state(), answer.failure(), answer
+    def _ask(self, request: Request) -> tuple[dict[Any, Any] | None, Exception | None, Answer, bytes]:
+        sent = request.pickled()
+        answer: Answer = unpack(self._exchange(sent))
+        return answer.read_state(), answer.failure(), answer, sent
 
     def _exchange(self, message: bytes) -> bytearray:
         """Return the answer to *message*; one to anything else is dropped."""

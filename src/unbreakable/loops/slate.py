@@ -18,6 +18,25 @@ def checked_state(state: object) -> dict[Any, Any]:
     return state
 
 
+def is_same(state: dict[Any, Any], before: dict[Any, Any]) -> bool:
+    """Return whether *state* holds what it held *before*, without a look at what is in that."""
+    return len(state) == len(before) and all(state.get(key, before) is value for key, value in before.items())
+
+
+def write_changes(state: dict[Any, Any], before: dict[Any, Any], after: dict[Any, Any]) -> None:
+    """Write in *state* what is another *after* an iteration than *before* it: the rest may be another's by now."""
+    for key in before.keys() - after.keys():
+        state.pop(key, None)
+    state.update({key: value for key, value in after.items() if key not in before or _differ(before[key], value)})
+
+
+def _differ(one: object, other: object) -> bool:
+    try:
+        return bool(one != other)
+    except Exception:  # what the user keeps cannot be compared
+        return True
+
+
 class Slate:
     """Hold the *state* that the operation finds in ``ctx.state``, and its last copy that verified.
 

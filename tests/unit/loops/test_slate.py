@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from unbreakable.loops.slate import Slate
+from unbreakable.loops.slate import Slate, is_same, write_changes
 
 
 class Incomparable:
@@ -111,3 +111,23 @@ def test_a_state_is_copied_again_when_others_write_in_it_meanwhile():
     assert slate.verified() is None
     assert {0} == {*seen}
     assert {"busy", "from another thread 1", "from another thread 2"} == {*slate.verified_state}
+
+
+def test_what_a_copy_has_become_is_written_over_nothing_else():
+    """What was not touched in it may be another's by now; what cannot be compared is taken as touched."""
+    odd = Incomparable()
+    state = {"mine": [1], "theirs": 2, "gone": 3, "odd": 4, "new": 5}
+    write_changes(state, {"mine": [0], "theirs": 1, "gone": 3, "odd": odd}, {"mine": [7], "theirs": 1, "odd": odd})
+
+    assert {"mine": [7], "theirs": 2, "odd": odd, "new": 5}.keys() == state.keys()
+    assert ([7], 2, 5) == (state["mine"], state["theirs"], state["new"])
+    assert state["odd"] is odd
+
+
+def test_a_state_is_the_same_when_nobody_has_put_anything_in_it():
+    """Whoever has put something there has put another thing, or one more or less."""
+    held = [1]
+    before = {"a": held}
+
+    assert is_same({"a": held}, before)
+    assert not any(is_same(state, before) for state in ({"a": [1]}, {}, {"b": held}, {"a": held, "b": 1}))
