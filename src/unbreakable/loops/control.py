@@ -206,7 +206,8 @@ class Control:
         """
         with self.lock:
             self.made_room = fate is Fate.INTERRUPTED and self.overlap in MAKE_ROOM
-            self._look(now)
+            if place is None or self.is_busy:  # else who decides looks, or each end would have one more tick wait
+                self._look(now)
             self.made_room = False
             if place is None:
                 tick, self.at_work, self.works = self.at_work, None, False
@@ -374,7 +375,7 @@ class Control:
         return self.schedule.tick(number, now, missed=number - self.number - 1)
 
     def _what_was_in_progress(self) -> str:
-        if self.overlap == "allow_all":
+        if len(self.beside) >= MOST_BESIDE:
             return f"{MOST_BESIDE} iterations were in progress"
         return f"{'an iteration' if self.at_work is None else f'that of tick {self.at_work.number}'} was in progress"
 

@@ -363,3 +363,25 @@ def test_the_tick_that_an_iteration_was_cut_for_runs(overlap):
 
     assert [each.tick.number for each in (soon, late) if isinstance(each, Run)] == [1, 2]
     assert (loop.ledger(6.5).skipped_overlap, loop.ledger(6.5).pending) == (1, 1)
+
+
+def test_one_that_began_alone_is_told_as_one_where_others_may_begin_beside_it_by_now():
+    """A hundred are told when there are a hundred."""
+    loop = control()
+    loop.decide(0.0)
+    loop.overlap = "allow_all"
+    loop.ended(Fate.RUN, 3.0)
+
+    assert "tick 1: skipped overlap: that of tick 0 was in progress" == loop.explain(1, 3.0)
+
+
+def test_ends_beside_each_other_let_no_line_of_ticks_grow():
+    """Who decides may be late, as where a disk is slow: the latest tick runs, and not one for each that has ended."""
+    loop = control(overlap="allow_all")
+    for number in range(20):
+        now = 10.0 * number
+        begun = loop.decide(now)
+        loop.ended(Fate.RUN, now + 7.0, place=begun.place)
+
+    assert (19 * 5, 1) == (begun.tick.number, len(loop.decide(200.0)[:1]))
+    assert {"run": 20, "skipped_missed": 80, "pending": 1} == fates(loop, 200.0)
