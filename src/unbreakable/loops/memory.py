@@ -1,6 +1,7 @@
 """A worker that takes more and more memory is replaced in good order, before the kernel kills it or somebody else.
 
-What counts is growth: a program that needs most of the machine from its beginning is left alone.
+What counts is growth: a program that needs most of the machine from its beginning is left alone, and so is, from its
+second worker on, one that comes to need it within a minute: the next one would, too, and be replaced for ever.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from unbreakable.runtime import BLOCKING
 EVERY = 0.5  # seconds between two looks
 SETTLED = 5.0  # seconds after which what a worker takes is held to be what its program needs
 GROWN = 1.5  # times that
+SOON = 60.0  # seconds within which growth may be what the program needs, such as a model or a cache that it loads
 SHARE = 0.85  # of what it may take at most
 UNLIMITED = 2**60  # bytes; cgroups of the first version say so of no limit
 
 
 class Memory:
     """Look what process *pid* takes; *most* is how many bytes it may, None for what the machine or its cgroup has."""
+
+    needed_soon = 0  #: bytes that a worker before was replaced for soon after its beginning
 
     def __init__(self, pid: int, most: int | None = None) -> None:
         self._pid, self._is_asked = pid, most is not None
@@ -37,10 +41,12 @@ class Memory:
             self._needs = taken
         if taken <= self._most or not (self._is_asked or self._has_grown(taken)):
             return ""
+        if not self._is_asked and now - self._began < SOON:
+            Memory.needed_soon = taken
         return f"takes {_told(taken)} of memory, and may take {_told(self._most)}"
 
     def _has_grown(self, taken: int) -> bool:
-        return self._needs is not None and taken > GROWN * self._needs
+        return self._needs is not None and taken > GROWN * max(self._needs, self.needed_soon)
 
 
 def resident(pid: int) -> int:

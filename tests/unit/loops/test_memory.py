@@ -17,6 +17,7 @@ def taken(monkeypatch):
     bytes_taken = [100 * 10**6]
     monkeypatch.setattr(memory, "resident", lambda pid: bytes_taken[0])
     monkeypatch.setattr(memory, "limit", lambda: 10**9)
+    monkeypatch.setattr(Memory, "needed_soon", 0)
     return bytes_taken
 
 
@@ -44,6 +45,34 @@ def test_a_program_that_needs_the_machine_has_it(taken):
         taken[0] = 900 * 10**6
         worker = Memory(1)
         assert [] == looks(clock, worker, 100.0)
+
+
+def test_a_program_that_loads_what_it_needs_after_its_beginning_is_replaced_once(taken):
+    """The next one takes as much again, and is left alone."""
+    said = []
+    for seconds in (20.0, 20.0, 300.0):
+        with virtual_time() as clock:
+            taken[0] = 100 * 10**6
+            worker = Memory(1)
+            looks(clock, worker, seconds / 2)
+            taken[0] = 900 * 10**6
+            said.append(len(looks(clock, worker, EVERY)))
+
+    assert [1, 0, 0] == said
+
+
+def test_a_leak_that_takes_long_is_seen_each_time(taken):
+    """What is taken after a minute is no need of the beginning."""
+    said = []
+    for _ in range(3):
+        with virtual_time() as clock:
+            taken[0] = 100 * 10**6
+            worker = Memory(1)
+            looks(clock, worker, 300.0)
+            taken[0] = 900 * 10**6
+            said.append(len(looks(clock, worker, EVERY)))
+
+    assert [1, 1, 1] == said
 
 
 def test_a_limit_that_somebody_names_holds_in_any_case(taken):
