@@ -278,10 +278,12 @@ class StateFile:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > FORMAT:
             raise StateTooNew(f"{self.path}: format {version} of a newer Unbreakable, this one reads {FORMAT}; upgrade")
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise StateBroken(f"{self.path}: its content is damaged ({verdict})")
-        if not is_sealed(connection):
+        was_sealed = is_sealed(connection)
+        for check in ("quick_check(1)", *["integrity_check(part)"] * was_sealed):  # the quick one looks at no index
+            (verdict,) = connection.execute(f"PRAGMA {check}").fetchone()
+            if verdict != "ok":
+                raise StateBroken(f"{self.path}: its content is damaged ({verdict})")
+        if not was_sealed:
             with _transaction(connection), sealing(connection):
                 connection.execute("CREATE TABLE IF NOT EXISTS part (name TEXT PRIMARY KEY, version INTEGER NOT NULL)")
 

@@ -310,6 +310,15 @@ def damage_pages(path):
     path.write_bytes(data)
 
 
+def damage_index(path):
+    connection = sqlite3.connect(path)
+    [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_part_1'")
+    connection.close()
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"notes", 0, page * 4096)] ^= 1
+    path.write_bytes(data)
+
+
 def cut_short(path):
     path.write_bytes(path.read_bytes()[:5000])
 
@@ -322,7 +331,9 @@ def all_but_cut_off(path):
     path.write_bytes(path.read_bytes()[:1])
 
 
-@pytest.mark.parametrize("damage", [damage_header, damage_mark, damage_pages, cut_short, cut_off, all_but_cut_off])
+@pytest.mark.parametrize(
+    "damage", [damage_header, damage_mark, damage_pages, damage_index, cut_short, cut_off, all_but_cut_off]
+)
 def test_a_broken_file_is_set_aside_loudly(path, opened, damage):
     """It is renamed, not deleted, and work goes on with an empty one."""
     file = opened(path)
