@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Callable
@@ -42,6 +43,7 @@ COLD = 0.5  # seconds, about, that a new worker process takes until it is at wor
 END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
 
 NO_TRIES = Tries(0, 0)
+NO_LOCK = contextlib.nullcontext()
 Turns: TypeAlias = Callable[[], object]  # to be called when an event loop has turned after all
 
 # Which iteration this code is part of.
@@ -185,7 +187,8 @@ class Work:
                 self.lane.keep(iteration.promise)
             self.slate.users.discard(iteration)
             self.own, self.ended_at = None, runtime.now()
-        with self.slate.lock:
+        # Where nobody else ends at the same time, what listens must not find a lock held by which it would be refused.
+        with NO_LOCK if runtime.preemptive or not self.number else self.slate.lock:
             done = self._conclude(iteration, fate, now, substituted=substitute is not None)
         return fate, f"{why}; then {done}" if done else why
 

@@ -7,6 +7,8 @@ import math
 import pytest
 
 import unbreakable as ub
+from unbreakable.lock import holds_a_lock
+from unbreakable.loops.events import RungTried
 
 
 def test_healed_trouble_is_told(play):
@@ -64,3 +66,24 @@ def test_a_workflow_s_runs_are_asked_for_either_way():
 
     assert (1, 1, 0) == (runs.committed, runs["committed"], runs.needs_attention)
     assert {"committed": 1, "compensated": 0, "needs_attention": 0} == runs == dict(runs)
+
+
+def test_who_is_told_of_it_may_ask_for_the_end_of_other_loops(play):
+    """No lock is held meanwhile, which whoever waits in plain code would be refused for."""
+
+    async def story(stage):
+        async def work(ctx):
+            raise ValueError("broken")
+
+        held = []
+        loop = stage.loop(work, interval=1.0, effects="once")
+        loop.node.on(RungTried, lambda event: held.append(holds_a_lock()))
+        loop.start()
+        await stage.sleep(60.0)
+        await stage.stop(loop)
+        return held
+
+    held = play(story)
+
+    assert held
+    assert not any(held)
