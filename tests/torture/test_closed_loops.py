@@ -11,7 +11,8 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.nodes import CacheNode
-from unbreakable.runtime import ASYNCIO
+from unbreakable.runtime import ASYNCIO, Gate
+from unbreakable.testing import virtual_time
 
 LOOPS = 200
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -159,6 +160,45 @@ def test_who_comes_back_from_a_pause_to_the_place_of_a_closed_event_loop_gives_i
 
     assert ("ok", 1) == asyncio.run(node.execute(fails_once)).value
     assert (0, 2) == (node.target.gate.inside, len(began))
+
+
+@pytest.mark.parametrize("wait", [0.0, 60.0])
+def test_a_place_that_was_given_to_a_closed_event_loop_is_taken_back(wait):
+    """The call that it was for stood in line, and its loop was closed before it could take it."""
+    node = ub.FractalNode("target", bulkhead=ub.Bulkhead(1, wait=60.0), effects="none")
+    gate, loop = node.target.gate, asyncio.new_event_loop()
+    assert gate.enter_nowait()
+
+    async def stand_in_line():
+        asyncio.ensure_future(node.execute(forever))._log_destroy_pending = False
+        for _ in range(5):
+            await ASYNCIO.sleep(0)
+
+    loop.run_until_complete(stand_in_line())
+    gate.leave()
+    loop.close()
+    assert (1, 1) == (gate.inside, len(gate.coming))
+
+    assert asyncio.run(gate.enter(ASYNCIO, wait))
+    assert (1, set()) == (gate.inside, gate.coming)
+
+
+def test_who_stands_in_line_is_given_the_place_of_a_closed_event_loop():
+    """Whoever looks now and then finds it, although nobody leaves."""
+    gate, loop = Gate(1), asyncio.new_event_loop()
+    assert gate.enter_nowait()
+    task = loop.create_task(gate.enter(ASYNCIO, 60.0))
+    task._log_destroy_pending = False
+    loop.run_until_complete(ASYNCIO.sleep(0))
+
+    def look():
+        if not loop.is_closed():
+            gate.leave()  # to who stood in line before
+            loop.close()
+
+    with virtual_time():
+        assert asyncio.run(gate.enter(ASYNCIO, 60.0, look))
+    assert (1, set()) == (gate.inside, gate.coming)
 
 
 def test_the_turn_of_a_remedy_is_given_back():

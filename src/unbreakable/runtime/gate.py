@@ -111,7 +111,7 @@ class Gate:
         *look* is called at once, and every second while we wait, to find out whether a place is held by nobody.  Those
         of a lower *rank* go first; where the line is full, the last one of a higher rank is turned away for them.
         """
-        if self.enter_nowait():
+        if self.enter_nowait() or (self.reclaim() and self.enter_nowait()):
             return True
         if seconds <= 0 or not (len(self.line) < self.queue or self._turns_away(rank)):
             return False
@@ -134,6 +134,7 @@ class Gate:
         until = runtime.now() + seconds
         while (left := until - runtime.now()) > 0:
             look()
+            self.reclaim()
             if await runtime.wait(waiter, min(left, LOOK_AGAIN)):
                 return
 
@@ -229,11 +230,16 @@ class Gate:
             return waiter if waiter.alive() else None
         return None
 
-    def reclaim(self) -> None:
-        """Take back the places that were given to those whose event loop was closed before they could take them."""
-        for waiter in list(self.coming):
-            if not waiter.alive() and self._is_taken(waiter):
+    def reclaim(self) -> bool:
+        """Take back the places that were given to those whose event loop was closed before they could take them.
+
+        Return whether there were any.  They are known here, so the collector does not find them.
+        """
+        lost = [waiter for waiter in tuple(self.coming) if not waiter.alive()]
+        for waiter in lost:
+            if self._is_taken(waiter):
                 self.leave()
+        return bool(lost)
 
     def clear(self) -> None:
         """Forget who is inside and who waits: after a fork none of them goes on."""
