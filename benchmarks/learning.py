@@ -3,7 +3,7 @@
 Everything happens in virtual time with the real policies.  In each run 50 sorts of failure come back in random order;
 each has one right remedy of six, every one as often as the others, which are registered in random order.  A token dies
 every 3,600 seconds under traffic that comes at random; a death that a call ran into is counted by the token itself, not
-by who claims that he has prevented it.
+by who claims that he has prevented it.  Last, in real time, how late an event loop is while something is learned.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks._stalls import RATE, stalls
+
 import unbreakable as ub
 from unbreakable.testing import virtual_time
 
 SEEDS = 20
+STALLS = 5, 10.0  # times that an event loop is watched; for so many seconds
 SORTS, REMEDIES, TIMES = 50, 6, 10
 PATIENT = {"retry": ub.Retry(8), "breaker": False, "budget": False, "effects": "idempotent", "deadline": 1e6}
 
@@ -144,6 +147,9 @@ def main() -> None:
     table([learn(seed) for seed in seeds])
     print("a token that dies every 3,600 s, a call every 20 s on average, 300 lives")
     table([foresee(seed) for seed in seeds])
+    times, seconds = STALLS
+    print(f"an event loop with {RATE:,} calls a second to one target, {times} times {seconds:.0f} s")
+    table([stalls(seconds) for _ in range(times)])
 
 
 if __name__ == "__main__":

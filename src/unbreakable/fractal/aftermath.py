@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from unbreakable.runtime import breathe
 from unbreakable.stats import Lags
 from unbreakable.stats.lags import spread
 
@@ -82,6 +83,7 @@ class Aftermath:
             self._between(lags, fault.place - before, at, until, relief)
             self._failed(lags, fault.began)
             at, before, relief = until, max(before, fault.place), next_relief
+            breathe()
         self._between(lags, good - before, at, now - usual, relief)
 
     def _between(self, lags: Lags, good: int, begin: float | None, end: float, relieved: float) -> None:

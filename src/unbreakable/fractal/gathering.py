@@ -9,8 +9,6 @@ from unbreakable.fractal.learning import learn_the_rest, totals_of
 from unbreakable.fractal.memory import Knowledge
 from unbreakable.fractal.node import FractalNode, living_nodes
 
-PATIENCE = 1.0  # seconds that whoever is learning at this moment has to hand on what came of it
-
 
 class Summing(Protocol):
     """Sum up what is known."""
@@ -32,8 +30,6 @@ def knowledge_of(memory: Summing) -> Knowledge:
 def gather(memory: object) -> None:
     """Let every node that keeps its knowledge in *memory* hand on now what it has not learned from yet."""
     for node in _telling(memory):
-        for target in node.targets.every():
-            target.learning.wait(PATIENCE)
         learn_the_rest(node)
 
 

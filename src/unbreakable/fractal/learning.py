@@ -1,7 +1,8 @@
 """LEARN: store what happened, find the patterns in it, improve the settings.
 
-Only ``record`` happens while a call waits, and it is a few additions.  The rest is ``learn``, which runs in the
-background, once in a while: one at a time for each target.
+Only ``record`` happens while a call waits, and it is a few additions.  The rest is ``learn``, which runs in the thread
+for chores, once in a while: one at a time for each target.  It breathes between its steps, so that an event loop which
+has something to do waits half a millisecond for the interpreter, and not until all is learned.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from unbreakable.fractal.target import AGE_AT, AGE_EACH, COLD, FOLD, MOST_PILED,
 from unbreakable.outcome import Result, Success
 from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import learned_limit
-from unbreakable.runtime import BLOCKING, Runtime
+from unbreakable.runtime import BLOCKING, Runtime, breathe
 from unbreakable.runtime.chore import quietly
 from unbreakable.stats import Arms, Quantile, Stretches, Traffic
 
@@ -33,6 +34,8 @@ HOUR = 3_600.0  # seconds
 GROWN, NEW = 1.25, 5_000  # a plan is made anew when what it rests on has grown by so much, or so many attempts
 LEARNED = ("retry", "timeout", "hedge", "breaker")  # policies that a plan tells of
 LATE = 3.0  # times the 99th percentile of what is known is no more than slow
+PATIENCE = 1.0  # seconds that whoever is learning at this moment has to hand on what came of it
+AT_ONCE = 0x3F  # calls that are looked at before others have their turn
 STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end is so many times too short
 
 
@@ -87,12 +90,23 @@ def learn_soon(node: Any, target: Target, runtime: Runtime) -> None:
     target.learn_next_at(target.piled + wait_for)
     target.count_down()
     target.strained_at = target.cuts + STRAIN
-    runtime.background(functools.partial(learn, node, target, runtime))
+    target.asked += 1
+    runtime.background(functools.partial(learn_if_asked, node, target, runtime, target.asked))
+
+
+def learn_if_asked(node: Any, target: Target, runtime: Runtime, number: int) -> None:
+    """Learn, unless all that was there when it was asked for, as the request of that *number*, is learned by now.
+
+    Where chores come late each finds what was asked for after it, too.
+    """
+    if number > target.heard:
+        learn(node, target, runtime)
 
 
 def learn_the_rest(node: Any) -> None:
-    """Learn from what has piled up so far, since nothing may come after it."""
+    """Learn from what has piled up so far, since nothing may come after it; let who is at it come to the end."""
     for target in node.targets.every():
+        target.learning.wait(PATIENCE)
         quietly(functools.partial(learn, node, target, node.drivers[0]))
 
 
@@ -103,6 +117,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
     if not target.learning.take():
         return  # somebody is at it
     try:
+        target.heard = target.asked
         batch = drain(target)
         if batch.calls or batch.folded.count or batch.faults or batch.cut or batch.answered:
             fresh = batch.traffic(target, runtime.now())
@@ -251,6 +266,8 @@ def detect_drift(node: Any, target: Target, batch: Sequence[float], fresh: Traff
     for left, seconds in zip(range(len(batch) - 1, -1, -1), batch, strict=True):
         if target.drift.update(seconds):
             latest = left + target.drift.span
+        if not left & AT_ONCE:
+            breathe()
     if not latest:
         return False
     recent = Quantile()
@@ -354,5 +371,6 @@ def publish(node: Any, target: Target, plan: Plan, runtime: Runtime) -> None:
 
 
 def did(target: Target, path: str) -> None:
-    """Note that the background sub-operation at *path* ran."""
+    """Note that the background sub-operation at *path* runs; before it others have their turn."""
+    breathe()
     target.learned[path] = target.learned.get(path, 0) + 1

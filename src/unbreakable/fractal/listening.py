@@ -28,7 +28,8 @@ class Listening:
     def on(self, kind: type[E], listener: Callable[[E], None]) -> Callable[[E], None]:
         """Call *listener* with every event of that *kind*; ``ub.events.Event`` stands for all.  Returns the listener.
 
-        A listener is called where the event happens and must not wait.  One that raises is dropped, with an event.
+        A listener is called where the event happens and must not wait; what comes of learning (``PlanPublished``,
+        ``DriftDetected``) happens in a thread of the library's own.  One that raises is dropped, with an event.
         """
         if not (isinstance(kind, type) and issubclass(kind, (Event, CallEnded))):
             raise refuse(f"{self.name}: on", "a kind of event, such as ub.events.Healed, before the listener", kind)

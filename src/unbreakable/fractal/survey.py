@@ -117,11 +117,11 @@ def add_up(counts: Counts, node: Any, children: Sequence[NodeStatus]) -> None:
 
 def latency_of(targets: Sequence[Target]) -> Latency:
     """Return how long successes took, those not folded yet included."""
-    latency = Quantile()
+    latency, piled = Quantile(), list[float]()
+    latency.merge_all(each for target in targets for each in (target.latency, target.in_haste))
     for target in targets:
-        latency.merge(target.latency)
-        latency.merge(target.in_haste)
-        latency.update_many([*target.ring, *(detour.attempt for detour in list(target.detours))])
+        piled += [*target.ring, *(detour.attempt for detour in list(target.detours))]
+    latency.update_many(piled)
     return Latency(p50=latency.value(0.5), p90=latency.value(0.9), p99=latency.value(0.99))
 
 

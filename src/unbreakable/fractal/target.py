@@ -86,6 +86,7 @@ class Target:
     answered_calls = in_vain = (
         0  #: calls that ended so; first attempts that failed in a way that is not repeated any more
     )
+    asked = heard = 0  #: how often it was asked for that is learned; how often when that was done last
     lost = 0  #: calls that failed, and not for being refused, nor by an answer such as a no
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
     lag = lead = 0.0  #: seconds that copies take to be under way; by which they are begun sooner

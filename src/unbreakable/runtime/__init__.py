@@ -3,6 +3,7 @@
 from unbreakable.lock import Latch, new_lock
 from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime
 from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, play_blocking, run_blocking
+from unbreakable.runtime.chore import breathe
 from unbreakable.runtime.closing import Closing
 from unbreakable.runtime.colour import is_async, mark_as_coroutine_function, mark_with_code_of
 from unbreakable.runtime.gate import Gate
@@ -34,6 +35,7 @@ __all__ = [
     "Waiter",
     "Watch",
     "Watched",
+    "breathe",
     "first_of",
     "gives_async_generator",
     "gives_generator",

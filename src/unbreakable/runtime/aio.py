@@ -32,6 +32,7 @@ from unbreakable.runtime.pool import contexts_in_line, is_busy, others_at_work
 from unbreakable.runtime.protocol import Step, TimeUp, Waiter
 from unbreakable.runtime.rival import Beside, all_gone, contained, context_of, ended
 from unbreakable.runtime.watch import Alarm, Watch, Watched, cut, settle, take_back_forgotten
+from unbreakable.runtime.world import REAL
 
 T = TypeVar("T")
 
@@ -301,8 +302,11 @@ class AsyncioRuntime:
         return watch.clockwork
 
     def background(self, work: Callable[[], None]) -> None:
-        """Run *work* after what the loop is doing now."""
-        asyncio.get_running_loop().call_soon(functools.partial(quietly, work), context=contextvars.Context())
+        """Run *work* in the thread that does chores; in virtual time after what the loop is doing now."""
+        if BLOCKING.world is REAL:
+            REAL.background(work)
+        else:
+            asyncio.get_running_loop().call_soon(functools.partial(quietly, work), context=contextvars.Context())
 
     def gate(self, most: int) -> Gate:
         """Return a gate with *most* places."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from unbreakable.bell import Bell
 from unbreakable.lock import new_lock
-from unbreakable.runtime.chore import come_what_may
+from unbreakable.runtime.chore import begin_chore, come_what_may
 
 MOST_THREADS = 1_024  # at work at once
 MOST_THREADS_EACH = 256  # of them for one owner: a target that hangs must not take the threads of all others
@@ -137,6 +137,7 @@ class RealWorld:
             wanted.clear()
             while self.queue:
                 with self.at_a_chore:
+                    begin_chore()
                     come_what_may(self.queue.popleft())
 
 

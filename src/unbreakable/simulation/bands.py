@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from unbreakable.policies import Plan
+from unbreakable.runtime import breathe
 from unbreakable.simulation.evaluate import evaluate
 from unbreakable.simulation.leeway import Leeway
 from unbreakable.simulation.model import LONG_AGO, POINTS, Model
@@ -82,6 +83,7 @@ def banded(
     middle = _table(found)
     down, up = np.zeros(middle.shape), np.zeros(middle.shape)
     for pair in _moved(model, traffic):
+        breathe()
         away = np.array([_table(evaluate(each, plans, deadline)) for each in pair]) - middle
         down += np.minimum(away, 0.0).min(axis=0) ** 2
         up += np.maximum(away, 0.0).max(axis=0) ** 2

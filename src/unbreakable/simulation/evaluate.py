@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from unbreakable.policies import Plan
+from unbreakable.runtime import breathe
 from unbreakable.simulation.affordable import Calls, afforded
 from unbreakable.simulation.attempts import kinds_of, race
 from unbreakable.simulation.durations import Durations
@@ -58,7 +59,9 @@ class Played:
         columns = count + self.fails * (met.failed + (self.most - 1) * met.pauses.shape[1])
         bad, again = model.bad_after_failure, model.fails_beside(1.0, good=False)
         beside_good, after = (model.fails_beside(share, good=True) for share in (model.trouble.share, bad))
+        breathe()
         self.races = race(model, self.kinds, met, columns, (beside_good, again, after))
+        breathe()
         chances = [model.fails * again**number for number in range(self.most - 1)]
         self.repeats = list(
             itertools.accumulate(chances, initial=0.0)
@@ -68,6 +71,7 @@ class Played:
         self.known: dict[Manner, Calls] = {}  #: what was played
         self.load = self._good()
         if self.fails:
+            breathe()
             self.failed = self._failed()
 
     def plays(self, manner: Manner) -> bool:
@@ -80,6 +84,7 @@ class Played:
         dear = [manner for manner in different if self._may_be_dear(manner)]
         cheaper = [each for manner in dear for each in (manner.plain(), manner.once()) if self.plays(each)]
         self._play(list(dict.fromkeys(different + cheaper)))
+        breathe()
         calls = afforded({manner: self.known[manner] for manner in different}, self.play)
         success, quantiles = self.durations.summary(np.array([each.mass for each in calls]))
         figures = zip(success.tolist(), [each.load for each in calls], quantiles.tolist(), strict=True)
@@ -104,8 +109,10 @@ class Played:
         kind, more = self.kinds.of(manners), None
         load, attempts = self.load[kind], [manner.attempts for manner in manners]
         if self.fails and max(attempts) > 1:
+            breathe()
             more = repeated(self.model, self.met, manners, attempts, kind, self.failed, self.later, self.deadline)
             load = load + more.load
+        breathe()
         mass = self.durations.mass(kind, more)
         rows = zip(mass, mass.sum(axis=1).tolist(), load.tolist(), strict=True)
         self.known.update(zip(manners, itertools.starmap(Calls, rows), strict=True))

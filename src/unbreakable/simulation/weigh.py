@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from unbreakable.policies import Plan, Retry
 from unbreakable.record import Record
+from unbreakable.runtime import breathe
 from unbreakable.simulation.evaluate import Played
 from unbreakable.simulation.manner import manners
 from unbreakable.simulation.model import Model
@@ -59,7 +60,9 @@ def weigh(
     What fails noticeably more calls than the surest plan comes after all that do not, whatever its score.
     """
     alone = replace(before, retry=ONCE, timeout=None, hedge=None)
+    breathe()
     plans = [alone, *candidates(model, before, free, u, weights), *others]
+    breathe()
     waits = free("retry") and model.trouble.share > 0.0  # then patient plans are weighed, too
     ways = manners(plans, before.deadline)
     played = Played(model, ways, before.deadline, attempts=MOST_ATTEMPTS if waits else 1)
@@ -80,6 +83,7 @@ def weigh(
         if not played.plays(ways[0]):
             played = Played(model, ways, before.deadline)
         found += scored(waiting, played.told(ways))
+    breathe()
     least = max(one[1].success for one in found) - TOLERATED
     best: dict[str, tuple[tuple[bool, int], Weighed]] = {}
     for plan, told_of, scores in found:

@@ -110,6 +110,18 @@ class Quantile:
                 counts[bucket >> shift] += times
         self.count += other.count
 
+    def merge_all(self, others: Iterable[Quantile]) -> None:
+        """Add what each of *others* has counted, at once where they keep the same buckets."""
+        alike: dict[tuple[int, int, int], list[array[int]]] = {}
+        for low, counts, width in [other.span() for other in others if other.count]:
+            alike.setdefault((low, width, len(counts)), []).append(counts)
+        for (low, width, _), tables in alike.items():
+            whole = Quantile()
+            whole._low, whole._shift = low, width.bit_length() - 1
+            whole._counts = array("Q", map(sum, zip(*tables, strict=True)))
+            whole.count = sum(whole._counts)
+            self.merge(whole)
+
     def value(self, q: float) -> float | None:
         """Return the duration in seconds that a share *q* in 0..1 of the calls does not exceed; None when empty."""
         if not 0.0 <= q <= 1.0:

@@ -270,3 +270,23 @@ def test_a_record_with_buckets_wider_than_a_doubling_is_refused(doubled):
     """Nothing has ever written it."""
     with pytest.raises(ValueError, match="doubled: expected a whole number"):
         Quantile.from_dict({"buckets": [[0, 1]], "doubled": doubled})
+
+
+def counted(values: list[float]) -> Quantile:
+    """Return a histogram of *values*."""
+    quantile = Quantile()
+    quantile.update_many(values)
+    return quantile
+
+
+@given(parts=st.lists(st.lists(durations), max_size=6), own=st.lists(durations))
+def test_many_merged_at_once_are_what_they_are_one_by_one(parts, own):
+    """Those that keep the same buckets are added up together, which changes nothing."""
+    others = [counted(part) for part in parts for _ in range(2)]
+    at_once, one_by_one = counted(own), counted(own)
+    at_once.merge_all(iter(others))
+    for other in others:
+        one_by_one.merge(other)
+
+    assert at_once.count == one_by_one.count
+    assert at_once.to_dict() == one_by_one.to_dict()
