@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import weakref
 
@@ -199,6 +200,21 @@ def test_who_stands_in_line_is_given_the_place_of_a_closed_event_loop():
     with virtual_time():
         assert asyncio.run(gate.enter(ASYNCIO, 60.0, look))
     assert (1, set()) == (gate.inside, gate.coming)
+
+
+def test_the_collector_ends_a_call_that_would_wait_for_its_attempt(monkeypatch):
+    """Under a learned limit that has a task of its own, which nobody waits for on a closed event loop."""
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda raised: told.append(repr(raised.exc_value)))
+    node = ub.FractalNode("target", effects="none", timeout=ub.Timeout(5.0, learned=True))
+    for number in range(5):
+        abandon(lambda _: node.execute(forever), number)
+    gc.collect()
+
+    ASYNCIO.forget_closed()
+    gc.collect()
+
+    assert [] == [each for each in told if "GeneratorExit" in each or "event loop" in each]
 
 
 def test_the_turn_of_a_remedy_is_given_back():

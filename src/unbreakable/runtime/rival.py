@@ -65,6 +65,8 @@ class Beside:
 
     async def gone(self) -> None:
         """Wait until the step has ended, however; once it is stopped, whoever is cancelled meanwhile waits on."""
+        if self.is_told and self.task.get_loop().is_closed():
+            return  # the collector ends whoever waits: that must not wait
         await (all_gone({self.task}) if self.is_told else asyncio.wait({self.task}))
 
     def stop(self) -> None:
