@@ -100,6 +100,7 @@ def test_a_load_balancer_sends_nothing_while_there_is_no_worker(tmp_path, run):
         killed.add(noted(tmp_path)[-1])
         os.kill(noted(tmp_path)[-1], signal.SIGKILL)
     wait_until(lambda: ask(port, "/readyz") == 503)
+    wait_until(lambda: {"worker": 0, "loops": 0}.items() <= told(port).items())
     assert 200 == ask(port, "/livez") == ask(port, "/startupz")
     wait_until(lambda: ask(port, "/readyz") == 200)
     wait_until(lambda: told(port)["ended"] > 2)
@@ -150,6 +151,14 @@ def test_a_worker_that_grows_is_replaced_in_good_order(tmp_path, run):
 
     said = (tmp_path / "said.txt").read_text()
     assert re.search(r"the worker takes \d+ MB of memory, and may take 400 MB; it is started again at once", said)
+
+
+def test_a_program_that_needs_more_than_it_may_take_is_not_started_for_ever_at_once(tmp_path, run):
+    """Its iterations prove nothing: the next worker takes as much."""
+    run("--memory", "10")
+    wait_until(lambda: "it is started again in 0.5 s" in (tmp_path / "said.txt").read_text())
+
+    assert 3 == (tmp_path / "said.txt").read_text().count("and may take 10 MB; it is started again at once")
 
 
 def test_a_worker_that_has_proven_itself_may_die_again(tmp_path, run):

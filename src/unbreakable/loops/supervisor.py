@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from unbreakable.loops.ahead import KEEPING, load_ahead
 from unbreakable.loops.canary import Canary
@@ -84,7 +85,8 @@ class Supervisor:
         self._canary: Canary | None = None
         self._spare: Ward | None = None
         self._spare_due = 0.0  # when to see to it that there is one
-        self._is_going = False  # whether the worker has ended an iteration
+        self._is_going = False  # whether the worker has ended an iteration,
+        self._is_too_big = False  # and has to end for the memory that it takes, as the next one may have to
 
     def run(self) -> int:
         """Return 0 when the worker was finished or asked to end, 2 when starting it again would be in vain."""
@@ -144,7 +146,7 @@ class Supervisor:
             return CODES[words]
         ended = 0 if ward.page is None else ward.page.count_ended()
         self.report.standing.has_started |= ended > 0  # though it died before anybody looked
-        is_proven = BLOCKING.now() - began > STEADY or ended >= PROVEN
+        is_proven = BLOCKING.now() - began > STEADY or (ended >= PROVEN and not self._is_too_big)
         self.deaths = 1 if is_proven else self.deaths + 1
         return self._rest(why or ward.fate, max(0, self.deaths - AT_ONCE), noted)
 
@@ -182,9 +184,10 @@ class Supervisor:
         why = f"wants to be replaced: {wish}" if wish else memory.look()
         if not why:
             return None
+        self._is_too_big = not wish
         self.report.lose(f"the worker {why}")
         ward.ask_to_end(canary, ())
-        ward.ends()
+        ward.ends(partial(self.report.lose, f"the worker {why}"))
         return why
 
     def _new_canary(self) -> Canary:
@@ -194,7 +197,7 @@ class Supervisor:
         return self._canary
 
     def _spare_or_new(self) -> Ward:
-        self._spare_due, self._is_going = BLOCKING.now() + SPARE, False
+        self._spare_due, self._is_going, self._is_too_big = BLOCKING.now() + SPARE, False, False
         spare, self._spare = self._spare, None
         if spare is not None and spare.is_alive:
             self._ward = spare  # as the deputy would find it, too, which knows both
@@ -226,6 +229,7 @@ class Supervisor:
     def _rest(self, what: str, step: int, noted: Sequence[int]) -> int | None:
         """Say *what* the worker has come to, and wait; return 0 when somebody asks for the end meanwhile."""
         pause = RESTART.pause(step, 0.0) if step else 0.0
+        self.report.standing.look(0, 0, int)  # there is none
         self.report.lose(f"the worker {what}")
         self.say(f"the worker {what}; it is started again {f'in {pause:g} s' if step else 'at once'}")
         self.report.standing.restarts += 1

@@ -11,16 +11,18 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Self
 
 from unbreakable.loops.canary import Canary
 from unbreakable.loops.page import new_page
 from unbreakable.loops.stranger import Stranger
+from unbreakable.runtime import BLOCKING
 
 GO = b"g"  # the first word to a worker
 END = b"e"  # the word to a worker that is to end
 GRACE = 4.0  # seconds that a worker has to end in good order; then it is killed
+STEP = 0.05  # seconds between two things that are done meanwhile
 
 
 class Ward:
@@ -84,15 +86,17 @@ class Ward:
         if not canary.has_died_of(noted):
             self._process.terminate()
 
-    def ends(self) -> bool:
-        """Return whether it ends in good order; if not, it is killed."""
-        try:
-            self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            self._process.wait()
-            return False
-        return True
+    def ends(self, meanwhile: Callable[[], object] = bool) -> bool:
+        """Return whether it ends in good order; if not, it is killed.  Again and again *meanwhile* is done."""
+        end = BLOCKING.now() + GRACE
+        while (left := end - BLOCKING.now()) > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(min(STEP, left))
+                return True
+            meanwhile()
+        self.kill()
+        self._process.wait()
+        return False
 
     def kill(self) -> None:
         """Kill it."""

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from unbreakable.loops import ward as ward_of
 from unbreakable.loops.deputy import SYSTEMD_KNOWS
 from unbreakable.loops.pulse import Pulse
 from unbreakable.loops.supervisor import Supervisor
@@ -55,3 +56,14 @@ def test_the_next_worker_is_made_ready_once_an_iteration_has_ended(monkeypatch):
     assert before is None
     assert first is not None
     assert first is second
+
+
+def test_something_is_done_while_a_worker_ends(monkeypatch):
+    """A watchdog is fed meanwhile; who does not end in time is killed."""
+    monkeypatch.setattr(ward_of, "GRACE", 0.3)
+    done: list[bool] = []
+    with ward_of.Ward([sys.executable, "-c", "input()"], 0.0) as ward:
+        assert not ward.ends(lambda: done.append(ward.is_alive))
+
+    assert not ward.is_alive
+    assert done[:2] == [True, True]
