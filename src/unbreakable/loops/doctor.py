@@ -27,7 +27,8 @@ MOST = 0.1  # seconds between two looks; who looks later had no turn itself, and
 AGAIN = 0.05  # seconds between two looks
 SOON = 0.01  # the same when something is late
 DUMP = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None  # asks a worker where it stands
-DUMPING = 0.01  # seconds for that
+DUMPING = 0.01  # seconds for that,
+MOST_DUMPING = 0.1  # or more, where it has no turn to begin with it
 STANDING = ("T", "t")  # what Linux calls a process that is stopped, by a signal or by a debugger
 
 
@@ -97,7 +98,10 @@ class Doctor:
         if DUMP is not None and not self._stopped:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self.pid, DUMP)
+            end = BLOCKING.now() + MOST_DUMPING
             BLOCKING.world.sleep(DUMPING)
+            while _awaits(self.pid, DUMP) and BLOCKING.now() < end:
+                BLOCKING.world.sleep(DUMPING)
 
     def _see(self, page: Page, before: float, now: float) -> None:
         """Take note of what may turn out to be a hang soon, and was not there *before* unless it is known."""
@@ -131,6 +135,15 @@ def _waited(before: _Thread, after: _Thread, seconds: float) -> float:
     if after.is_ready and (before.ran, before.waited) == (after.ran, after.waited):
         return seconds
     return (after.waited - before.waited) / 1e9
+
+
+def _awaits(pid: int, number: int) -> bool:
+    """Return whether a signal that was sent to a process has not come to it yet."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
+            if line.startswith("ShdPnd:"):
+                return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
 
 
 def _state(path: str | Path) -> str:
