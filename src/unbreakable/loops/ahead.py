@@ -1,4 +1,8 @@
-"""What a first failure needs is loaded before it comes: the next tick would have to wait for it."""
+"""What a first failure needs is loaded before it comes: the next tick would have to wait for it.
+
+Not by a thread beside the program: a class that Python writes as text, as for a NamedTuple, has it forget that Ctrl-C
+has ended the program, if that was at this very moment, and then the exit code is 1.
+"""
 
 from __future__ import annotations
 

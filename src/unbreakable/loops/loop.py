@@ -376,7 +376,7 @@ class QuantumLoop(Closing):
 # Running loops are held here: one whose owner has let go of it still runs.
 _running: set[QuantumLoop] = set()
 first_start = FirstTime()  # of any loop in this process
-first_start.listeners.append(lambda: BLOCKING.world.background(load_ahead))
+first_start.listeners.append(load_ahead)
 
 
 def _forget_all() -> None:
