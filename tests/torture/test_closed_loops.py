@@ -163,6 +163,33 @@ def test_who_comes_back_from_a_pause_to_the_place_of_a_closed_event_loop_gives_i
     assert (0, 2) == (node.target.gate.inside, len(began))
 
 
+def test_a_place_comes_back_from_a_closed_event_loop_on_which_others_stood_in_line_for_it():
+    """One of them had come back from a pause; who stands in line kept alive what their event loop was closed over."""
+    retry = ub.Retry(3, backoff=ub.Backoff(0.001))
+
+    @ub.protect("target", bulkhead=ub.Bulkhead(1, wait=0.5), effects="idempotent", retry=retry)
+    async def call(seconds):
+        if seconds is None:
+            raise ConnectionError
+        await ASYNCIO.sleep(seconds)
+        return "ok"
+
+    async def begin():
+        for seconds in (None, 60.0, 60.0):
+            asyncio.ensure_future(call(seconds))._log_destroy_pending = False
+            await ASYNCIO.sleep(0.0)
+        await ASYNCIO.sleep(0.05)
+
+    loop, gate = asyncio.new_event_loop(), call.node.target.gate
+    loop.run_until_complete(begin())
+    loop.close()
+    del loop
+    assert (1, 2) == (gate.inside, len(gate.line))
+
+    assert "ok" == asyncio.run(call(0.0))
+    assert (0, 0) == (gate.inside, len(gate.line))
+
+
 @pytest.mark.parametrize("wait", [0.0, 60.0])
 def test_a_place_that_was_given_to_a_closed_event_loop_is_taken_back(wait):
     """The call that it was for stood in line, and its loop was closed before it could take it."""

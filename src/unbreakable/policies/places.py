@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from unbreakable.errors import BulkheadFull, LimitReached, Rejected
@@ -79,7 +80,7 @@ async def come_back(ctx: Context) -> Failure | None:
     if is_back(ctx):
         return None
     gate, since = ctx.out_of, ctx.runtime.now()
-    if await stood_in_line(gate, ctx, math.inf, ASYNCIO.collect_closed):
+    if await stood_in_line(gate, ctx, math.inf, partial(ASYNCIO.collect_closed, gate)):
         ctx.out_of = None
         return None
     waited = ctx.runtime.now() - since
@@ -96,7 +97,7 @@ def full_of(ctx: Context, gate: Any) -> type[Rejected]:
 
 async def stood_in_line(gate: Any, ctx: Context, wait: float, look: Callable[[], object] | None = None) -> bool:
     """Return whether a place came free in time; *look* is called now and then by who may have to wait for long."""
-    if ASYNCIO.collect_closed() and gate.enter_nowait():
+    if ASYNCIO.collect_closed(gate) and gate.enter_nowait():
         ctx.permit = gate
         return True
     if ctx.target.flow is not None:

@@ -61,6 +61,7 @@ class AsyncioRuntime:
         self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
         self.broom = Broom()
         self.has_litter = False  #: whether the collector is to find what was let go of with a closed event loop
+        self.closed = 0  #: how many event loops were found to be closed
 
     def forget_watches(self) -> None:
         """Let every loop have a new watch, if it needs one."""
@@ -125,12 +126,17 @@ class AsyncioRuntime:
         over = [task for task in list(self.branches) if task.get_loop().is_closed()]
         self.branches.difference_update(over)
         self.broom.swept(len(self.branches))
+        self.closed += len(closed)
         if over or any(watch is not None and watch.alarms for watch in closed):
             self.has_litter = True
 
-    def collect_closed(self) -> bool:
-        """End what was in flight on event loops that are closed, and may hold places; return whether anything was."""
+    def collect_closed(self, gate: Gate) -> bool:
+        """End what was in flight on event loops that are closed, and may hold places; return whether anything was.
+
+        Those who stand in the line of *gate* hold it, too, so they go first.
+        """
         self.forget_closed()
+        self.has_litter |= gate.forget_closed(self.closed)
         has_litter, self.has_litter = self.has_litter, False
         return has_litter and gc.collect() > 0
 
