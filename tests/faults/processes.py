@@ -54,6 +54,17 @@ def supervisors(folder: Path) -> list[int]:
     return sorted(parents, key=lambda pid: parents[pid] in parents)
 
 
+def kill_supervisors(folder: Path) -> None:
+    """Kill all of them as at one moment: while they are stopped none makes another one."""
+    stopped: list[int] = []
+    while (found := supervisors(folder)) != stopped:
+        for pid in found:
+            os.kill(pid, signal.SIGSTOP)
+        stopped = found
+    for pid in stopped:
+        os.kill(pid, signal.SIGKILL)
+
+
 def _works_in(entry: Path, folder: Path) -> bool:
     try:
         return (entry / "cwd").readlink() == folder and bool((entry / "cmdline").read_bytes())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.dense import crossed
-from tests.faults.processes import kill_all, supervisors
+from tests.faults.processes import kill_all, kill_supervisors
 from tests.faults.supervised import forked, started
 from tests.faults.test_run_command_ends import children
 
@@ -219,8 +219,7 @@ def test_a_supervisor_that_is_killed_with_its_deputy_leaves_nobody_behind(tmp_pa
     with running(tmp_path, FAILING, start=started) as process:
         wait_until(lambda: len(children(process.pid)) == 4)
         others = children(process.pid)
-        for each in supervisors(tmp_path):
-            os.kill(each, signal.SIGKILL)
+        kill_supervisors(tmp_path)
         process.wait()
         wait_until(lambda: not any(map(lives, others)), 6.0)
         assert [] == workers(tmp_path)
