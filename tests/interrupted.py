@@ -10,14 +10,16 @@ from pathlib import Path
 
 import unbreakable
 from unbreakable.fractal.streams import Stream
+from unbreakable.fractal.trying import Attempting
 from unbreakable.policies.policy import compose
 from unbreakable.runtime import play_blocking
 
 OURS = str(Path(unbreakable.__file__).parent) + os.sep
 # After these Python looks whether a signal has come; a Python function is called, and returns, without.
 CALLS, EVER = {"CALL", "CALL_KW"}, {"CALL_FUNCTION_EX", "JUMP_BACKWARD"}
-# They make a coroutine and do no more themselves:
+# The last that they do is to make a coroutine, or what they call for it does no more than that:
 MAKERS = {play_blocking.__code__, compose([None], None).__code__, Stream._written.__code__}
+LAST_MAKERS = {Attempting.attempt.__code__}
 AWAITED = 2  # what RESUME has for an argument, or more, where a coroutine goes on after an await
 
 
@@ -36,7 +38,8 @@ def looks_after(code):
 @functools.cache
 def awaits(code):
     """Return the instructions of *code* that come after a coroutine was made."""
-    return {step.offset for step in dis.get_instructions(code) if step.opname == "GET_AWAITABLE"}
+    after = {"GET_AWAITABLE", *["RETURN_VALUE"] * (code in LAST_MAKERS)}
+    return {step.offset for step in dis.get_instructions(code) if step.opname in after}
 
 
 def makes_coroutine(frame):
