@@ -39,23 +39,21 @@ async def in_a_place(inner: Inner, ctx: Context, wait: float, full: type[Rejecte
 
 async def pause(ctx: Context, seconds: float) -> None:
     """Wait between two attempts, with the place given back, unless an attempt that is late is still at work in it."""
-    if ctx.racing and any(laggard.answer is None for laggard in ctx.racing):
-        await ctx.runtime.sleep(seconds)
-        return
-    if ctx.target.shades is not None:
-        ctx.target.shades.step_out(ctx)
-    gate = ctx.permit or ctx.out_of
-    if gate is None:
-        await ctx.runtime.sleep(seconds)
-        return
-    ctx.out_of = gate
+    gate = None
+    if not (ctx.racing and any(laggard.answer is None for laggard in ctx.racing)):
+        gate = ctx.permit or ctx.out_of
+        if ctx.target.shades is not None:
+            ctx.target.shades.step_out(ctx)
     try:
-        gate.away.add(ctx)
-        if ctx.permit is not None:
-            gate.leave(ctx)
+        if gate is not None:
+            ctx.out_of = gate
+            gate.away.add(ctx)
+            if ctx.permit is not None:
+                gate.leave(ctx)
         await ctx.runtime.sleep(seconds)
     finally:
-        gate.away.discard(ctx)
+        if gate is not None:
+            gate.away.discard(ctx)
 
 
 def is_back(ctx: Context) -> bool:
