@@ -19,12 +19,14 @@ T = TypeVar("T")
 Operation: TypeAlias = "Callable[[], T | Awaitable[T]] | Callable[[Context], T | Awaitable[T]]"
 Work: TypeAlias = Callable[[Context], Callable[[], Any]]
 
+AN_OPERATION = "a function that takes the context or nothing"
 NO_GENERATOR = "a function that returns: calling a generator does nothing (ub.protect guards generators)"
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 ANY = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+_fitting: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _generators: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
@@ -169,19 +171,36 @@ def _change(function: Callable[..., Any], bound: inspect.BoundArguments, name: s
 
 def check_operation(what: str, operation: Any) -> None:
     """Raise ConfigurationError unless *operation* can be called with the context, or with nothing, and returns."""
-    expected = "a function that takes the context or nothing"
     if not callable(operation):
-        raise refuse(what, expected, operation)
+        raise refuse(what, AN_OPERATION, operation)
     if is_generator(operation):
         raise refuse(what, NO_GENERATOR, operation)
+    if not _fits(operation):
+        raise refuse(what, AN_OPERATION, operation)
+
+
+def _fits(operation: Callable[..., Any]) -> bool:
+    """Return whether *operation* can be called with what it takes; an engine asks at each call."""
+    try:
+        return _fitting[operation]
+    except (KeyError, TypeError):
+        pass
+    fits = _binds(operation)
+    with contextlib.suppress(TypeError):
+        _fitting[operation] = fits
+    return fits
+
+
+def _binds(operation: Callable[..., Any]) -> bool:
     try:
         signature = signature_of(operation)
     except (ValueError, TypeError):
-        return  # some built-in functions do not say
+        return True  # some built-in functions do not say
     try:
         signature.bind(*((None,) if takes_context(operation) else ()))
     except TypeError:
-        raise refuse(what, expected, operation) from None
+        return False
+    return True
 
 
 def takes_one(what: str, function: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from unbreakable.fractal import FractalNode, Memory, Remedy
 from unbreakable.fractal.belonging import close_unheld
 from unbreakable.fractal.heart import HasNode, known_heart
-from unbreakable.fractal.operation import NO_GENERATOR, is_generator
+from unbreakable.fractal.operation import AN_OPERATION, NO_GENERATOR, check_operation, is_generator
 from unbreakable.fractal.settings import settle
 from unbreakable.fractal.survey import counts_of
 from unbreakable.fractal.target import Target
@@ -347,7 +347,7 @@ def _check_key(key: Any) -> None:
 
 def _checked_ways(operation: Any, alternatives: Any) -> dict[str, Callable[..., Any]]:
     if not callable(operation):
-        raise refuse("operation", "a function that takes the context or nothing", operation)
+        raise refuse("operation", AN_OPERATION, operation)
     if not (alternatives is None or isinstance(alternatives, Mapping)):
         raise refuse("alternatives", 'a dictionary of functions such as {"replica": ask_replica}', alternatives)
     if is_generator(operation):
@@ -355,8 +355,5 @@ def _checked_ways(operation: Any, alternatives: Any) -> dict[str, Callable[..., 
     for name, way in (alternatives or {}).items():
         if not isinstance(name, str) or not name or name == PRIMARY:
             raise refuse("alternatives", f'keyed by names other than "{PRIMARY}", which is the operation itself', name)
-        if not callable(way):
-            raise refuse(f"alternatives[{name!r}]", "a function that takes the context or nothing", way)
-        if is_generator(way):
-            raise refuse(f"alternatives[{name!r}]", NO_GENERATOR, way)
+        check_operation(f"alternatives[{name!r}]", way)
     return {PRIMARY: operation, **(alternatives or {})}

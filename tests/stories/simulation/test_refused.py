@@ -90,3 +90,27 @@ def test_names_in_a_decision_do_nothing_to_the_terminal():
         assert "my\\x1b[2J\\r\\nx\\x9b" in text
         assert "flüge\\x1b[2J\\r\\nx\\x9b" in text
     assert len(decision.explain().splitlines()) == 3 + len(decision.universes)
+
+
+@pytest.mark.parametrize("bind", [False, True])
+def test_another_way_that_cannot_be_asked_is_refused(bind):
+    """One that needs two arguments would never be asked, since each try of it fails: it is named at once."""
+    engine = ub.QuantumSimulationEngine()
+
+    class Fleet:
+        def replica(self, ctx: ub.Context, region: str) -> str:
+            return region
+
+        def nearest(self, ctx: ub.Context, region: str = "CAI") -> str:
+            return region
+
+    def replica(ctx: ub.Context, region: str) -> str:
+        return region
+
+    wrong = Fleet().replica if bind else replica
+    right = Fleet().nearest if bind else functools.partial(replica, region="CAI")
+
+    for _ in range(2):  # what is remembered of it is refused, too
+        with pytest.raises(ConfigurationError, match=r"alternatives\['replica'\].*context or nothing"):
+            engine.execute_quantum_sync(lambda: "GIZ", alternatives={"replica": wrong})
+    assert engine.execute_quantum_sync(lambda: "GIZ", alternatives={"replica": right}) in ("GIZ", "CAI")
