@@ -60,6 +60,7 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
         rest = circuit.until - clock()
         if rest <= 0.0 or (rest < patience and len(circuit.line) < most_waiting):
             return None
+        circuit.turn_away(rest)
         turned_away = target.turned_away
         turned_away.append(None)  # atomic with and without a GIL, as the ring of successes
         if len(turned_away) >= MOST_PILED:

@@ -48,9 +48,10 @@ class CircuitBreaker(Terms):
 
     A *learned* breaker is a guess about a target whose failures may come in bursts, so *failures* may be many, and its
     first *rest* short.  Five failures or more have to last for half a rest, five seconds at most, in which answers come
-    back that take their time, and five in a row that have lasted five seconds open it all the same; a permit that has
-    not come back is given out anew only after *most_rest*; and only sixteen calls wait at a time, those that would do
-    so in vain not at all.  Given with a node, it is the guess to begin with: it holds until the first is learned.
+    back that take their time, and five in a row that have lasted five seconds open it all the same; of fifty calls that
+    are turned away one looks whether the target is back, once a second at most; a permit that has not come back is
+    given out anew only after *most_rest*; and only sixteen calls wait at a time, those that would do so in vain not at
+    all.  Given with a node, it is the guess to begin with: it holds until the first is learned.
     """
 
     __slots__ = ()  # a dataclass as its terms are: to be made one anew would take a millisecond of every import
@@ -60,7 +61,9 @@ class CircuitBreaker(Terms):
         circuit: Circuit = ctx.target.circuit
         stamp = await self._admit(circuit, ctx) if ctx.pursuit is None else ctx.stamp  # it was let through long ago
         if stamp is None:
-            return ctx.refuse(refusal(ctx.node.name, circuit, max(0.0, circuit.until - ctx.runtime.now())))
+            rest = max(0.0, circuit.until - ctx.runtime.now())
+            circuit.turn_away(rest)
+            return ctx.refuse(refusal(ctx.node.name, circuit, rest))
         ctx.stamp, started = stamp, ctx.runtime.now() if ctx.pursuit is None else ctx.started
         try:
             result = await inner(ctx)

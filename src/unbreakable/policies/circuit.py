@@ -18,6 +18,7 @@ from unbreakable.runtime import Line, new_lock
 NO_NEWS = 0.001  # seconds: a failure that began so much before a success says no more than that does
 GOLDEN = 0.618033988749895  # its multiples, less the whole numbers, fall evenly between 0 and 1
 MORE_TIME = 2.0  # times as long as a probe had that told nothing, which the next one should have
+LOOK_EACH, APART = 50, 1.0  # calls turned away, and seconds since the last look, after which a learned circuit looks
 HALF = 0.5  # share of failures that a ramp does not go on with, where no ratio is set
 
 
@@ -85,8 +86,8 @@ class Circuit:
     """
 
     __slots__ = (
-        *("alert", "closed_at", "counts", "first_probe", "followers", "generation", "held", "in_vain", "latest"),
-        *("line", "lock", "needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent"),
+        *("alert", "away", "closed_at", "counts", "first_probe", "followers", "generation", "held", "in_vain"),
+        *("latest", "line", "lock", "needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent"),
         *("relieved", "rested", "rests", "run", "run_began", "settings", "shut", "slow", "stamp", "state", "told"),
         *("too_slow", "until", "watches_successes", "when_switched"),
     )
@@ -99,6 +100,7 @@ class Circuit:
         self.run_began = 0.0  #: when the first attempt of the row began that failed
         self.first_probe = 0  #: the generation from which on permits were given out to see whether the target is back
         self.needs = 0.0  #: seconds that a probe should have, since one with less ended without a verdict
+        self.away = 0  #: how many calls were turned away since the rest began, about
         self.in_vain = 0  #: how often since it closed it was looked whether the target is back, and it was not
         self.latest = -math.inf  #: when the attempt began that succeeded lately
         self.relieved = -math.inf  #: when the attempt began that was the first to succeed after failures
@@ -255,13 +257,18 @@ class Circuit:
         return None
 
     def wake(self, now: float) -> None:
-        """End the rest of an open circuit: what was begun before it opened has found a way that is back."""
-        if self.state is not State.OPEN:  # every success asks
-            return
-        with self.lock:
-            if self.state is State.OPEN:
-                self.until = now
-                self.line.call_all()
+        """End the rest of an open circuit: the next call looks whether its target is back."""
+        if self.state is State.OPEN:  # every success asks
+            with self.lock:
+                if self.state is State.OPEN:
+                    self.until = now
+                    self.line.call_all()
+
+    def turn_away(self, rest: float) -> None:
+        """Count a call that is turned away, *rest* seconds before the end: of fifty one looks, which is no load."""
+        self.away += 1
+        if self.away > LOOK_EACH and self.settings.learned and self.rested - rest >= APART:
+            self.wake(self.until - rest)
 
     @property
     def is_closed(self) -> bool:
@@ -316,7 +323,7 @@ class Circuit:
         if before is State.CLOSED and now - self.closed_at >= self.rested:
             self.rests = 0
         self.rested = self._rest_after(self.rests)
-        self.rests += 1
+        self.rests, self.away = self.rests + 1, 0
         if self.state is State.OPEN:
             self.until = now + self.rested
         if before in COUNTING:

@@ -202,12 +202,32 @@ def test_a_target_that_is_down_is_left_alone_soon_all_the_same(every):
 
 
 def test_rests_grow_to_thirty_seconds_while_it_is_down():
-    """It is asked nine times in the first minute, and then twice a minute."""
-    node, made, _ = story(lambda now, _: now >= 5.0, 1_500, 0.1, retry=False)
-    late = [moment for moment in made if moment >= 60.0]
+    """Where few ask it is asked nine times in the first minute, and then twice a minute."""
+    node, made, _ = story(lambda now, _: now >= 60.0, 250, 1.0, retry=False)
+    late = [moment for moment in made if moment >= 130.0]
 
     assert 30.0 == node.breaker.rested
     assert len(late) <= 5
+
+
+@pytest.mark.parametrize("every", [0.01, 0.1])
+def test_one_of_fifty_that_are_turned_away_looks_whether_it_is_back(every):
+    """And one a second at most; so who is busy goes on soon after a long outage, and who is not waits for a rest."""
+    node, made, outcomes = story(lambda now, _: 5.0 <= now < 45.0, round(52.0 / every), every, retry=False)
+    looks = [moment for moment in made if 20.0 <= moment < 45.0]
+    lost = [number for number in range(round(45.0 / every), len(outcomes)) if not outcomes[number].ok]
+
+    assert "closed" == node.breaker.state.value
+    assert 0.8 <= len(looks) / (25.0 * min(1.0, 0.02 / every)) <= 1.0
+    assert len(lost) * every <= 1.1 * max(1.0, 50 * every)
+
+
+@pytest.mark.parametrize("breaker", [ub.CircuitBreaker(), ub.CircuitBreaker(3, rest=20.0)])
+def test_a_rest_that_was_asked_for_is_as_long_as_it_says(breaker):
+    """However many are turned away: whoever wrote it meant it."""
+    _, made, _ = story(lambda now, _: now >= 2.0, 600, 0.05, breaker=breaker, retry=False)
+
+    assert [] == [moment for moment in made if 2.0 + 0.05 * breaker.failures < moment < 1.9 + breaker.rest]
 
 
 def test_it_is_back_soon_after_a_short_outage():
