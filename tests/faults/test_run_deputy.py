@@ -180,6 +180,39 @@ def test_who_is_asked_to_end_has_no_deputy(tmp_path, before):
         assert gone(everybody, 6.0)
 
 
+GROWING = """
+from unbreakable.runtime.signals import came
+held = []
+
+def grow():
+    if not held and os.path.exists("grow"):
+        os.remove("grow")
+        held.append(bytearray(b"x") * 200_000_000)
+        while not came:
+            time.sleep(0.01)
+        open("asked", "w").close()
+        while os.path.exists("late"):
+            time.sleep(0.01)
+
+engine.create_loop(grow, interval=0.02)
+"""
+
+
+def test_a_worker_that_was_to_be_replaced_is_no_program_that_has_ended(tmp_path):
+    """Its supervisor, who alone knew why it was to end, is killed before it sees that it has: the next one begins."""
+    with running(tmp_path, NOTING + GROWING, start=forked, options=["--memory", "150"]):
+        supervisor, _ = pair(tmp_path)
+        worker = goes_on(tmp_path)
+        for name in ("late", "grow"):
+            (tmp_path / name).touch()
+        wait_until((tmp_path / "asked").exists)
+        os.kill(supervisor, signal.SIGSTOP)
+        (tmp_path / "late").unlink()
+        assert gone([worker])
+        os.kill(supervisor, signal.SIGKILL)
+        assert worker != goes_on(tmp_path)
+
+
 def test_a_deputy_answers_about_health(tmp_path):
     """At the same place, how things stand now."""
     port = free_port()

@@ -90,6 +90,7 @@ def run(
     main fails, or main leaves nothing to run, before anything runs (a loop was started, or main has gone on for 5 s),
     or because the state is another's.  A state that is locked or full is waited for.
     """
+    _open_standard_streams()
     asked = context.get_parameter_source("state") is not ParameterSource.DEFAULT
     words = ["--worker", target, str(state), *(["asked"] if asked else []), *(["json"] if as_json else [])]
     if trace is not None:
@@ -109,6 +110,15 @@ def run(
         )
         code = supervisor.run()
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Have something behind each: a number that is free would become that of a file of ours, or of the program's."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _claimed(*words: str, as_json: bool) -> str:

@@ -47,6 +47,11 @@ class Canary:
         """End it."""
         self._bury()
 
+    @property
+    def pid(self) -> int:
+        """Its number, 0 if nobody is there."""
+        return 0 if self._process is None else self._process.pid
+
     def renew(self) -> None:
         """Have another one soon after it has died: that nobody asks for the end since then means nothing."""
         if self._process is not None and self._process.poll() is None:

@@ -50,8 +50,8 @@ class Claim:
 
 
 def name_of(*words: str) -> str:
-    """Return under which name a deputy is found that runs what *words* say, for this user."""
-    told = "\0".join((str(os.getuid()), *words))
+    """Return under which name a deputy is found that runs what *words* say, for this user and in this container."""
+    told = "\0".join((str(os.getuid()), _container(), *words))
     return f"\0unbreakable-{hashlib.sha256(told.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}"
 
 
@@ -63,9 +63,15 @@ def claim(name: str) -> bool:
         if _is_ours(asking):
             poll = select.poll()
             poll.register(asking, select.POLLIN)
-            poll.poll(PATIENCE * 1_000)
-            return True
+            return bool(poll.poll(PATIENCE * 1_000))
     return False
+
+
+def _container() -> str:
+    """Return what stands for all processes that are seen from here: containers may share a network, and so names."""
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it names no path
+    return ""
 
 
 def _is_ours(other: socket.socket) -> bool:

@@ -28,6 +28,7 @@ from unbreakable.loops.doctor import DUMP, Doctor
 from unbreakable.loops.memory import Memory
 from unbreakable.loops.notice import Notice
 from unbreakable.loops.notify import Notify
+from unbreakable.loops.orphans import bury_orphans
 from unbreakable.loops.page import opened
 from unbreakable.loops.pulse import PULSE
 from unbreakable.loops.report import Report
@@ -167,6 +168,7 @@ class Supervisor:
 
     def _look_around(self) -> None:
         """See to it that there is a deputy; end for who was started in place of this one, or with the terminal."""
+        bury_orphans({each.pid for each in (self._ward, self._spare, self._canary) if each is not None})
         if self._claim.is_made or self._terminal.is_closed:
             self._noted.append(signal.SIGTERM)
         else:
@@ -198,10 +200,11 @@ class Supervisor:
 
     def _spare_or_new(self) -> Ward:
         self._spare_due, self._is_going, self._is_too_big = BLOCKING.now() + SPARE, False, False
-        spare, self._spare = self._spare, None
-        if spare is not None and spare.is_alive:
-            self._ward = spare  # as the deputy would find it, too, which knows both
+        spare = self._spare
+        if spare is not None and (spare.is_alive or spare.last_words()):  # a supervisor that is dead had let it go
+            self._ward, self._spare = spare, None  # as the deputy would find it, too, which knows both
         else:
+            self._dismiss_spare()
             self._ward = Ward(self.command, self.hang)
             self._deputy.renew()
         return self._ward
@@ -225,6 +228,7 @@ class Supervisor:
             with spare:
                 spare.kill()
                 spare.ends()
+                spare.sweep()
 
     def _rest(self, what: str, step: int, noted: Sequence[int]) -> int | None:
         """Say *what* the worker has come to, and wait; return 0 when somebody asks for the end meanwhile."""
@@ -311,7 +315,12 @@ def told_at() -> float | None:
 
 
 def tell(words: bytes) -> None:
-    """Say to the supervisor how this worker ends: FINISHED or IN_VAIN."""
+    """Say to the supervisor how this worker ends: FINISHED or IN_VAIN.
+
+    Who was told to end says nothing: of one that is to be replaced a deputy does not know that.
+    """
+    if told_to_end():
+        return
     with contextlib.suppress(OSError):  # it is gone: then ``follow`` ends us
         os.write(LIFELINE, words)
 

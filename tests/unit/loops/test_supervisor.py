@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
+from tests.faults.processes import is_alive
 
 from unbreakable.loops import ward as ward_of
 from unbreakable.loops.deputy import SYSTEMD_KNOWS
@@ -56,6 +59,58 @@ def test_the_next_worker_is_made_ready_once_an_iteration_has_ended(monkeypatch):
     assert before is None
     assert first is not None
     assert first is second
+
+
+def in_group_of(pid: int) -> list[int]:
+    """Return who is in the group of processes that *pid* began."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(entry.name)) == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def processes_held() -> int:
+    """Return how many descriptors of this process stand for a process."""
+    return sum("pidfd" in str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is open")
+def test_nothing_is_left_of_one_who_died_standing_by(monkeypatch):
+    """Neither a descriptor nor what it has started: a supervisor that is dead may have let it go."""
+    monkeypatch.setenv(SYSTEMD_KNOWS, str(os.getpid()))
+    started = "import subprocess; subprocess.Popen(['sleep', '60'], stdin=subprocess.DEVNULL)"
+    with Supervisor(["true"], print)._spare_or_new() as ward:
+        ward.ends()
+    before = processes_held()
+    supervisor = Supervisor([sys.executable, "-c", started], print)
+    supervisor._have_spare(ward)
+    spare = supervisor._spare
+    assert spare is not None
+    assert spare.ends()
+    supervisor.command = ["true"]
+    with supervisor._spare_or_new() as ward:
+        ward.ends()
+
+    assert ward is not spare
+    assert before == processes_held()
+    assert not any(is_alive(pid) for pid in in_group_of(spare.pid))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the word of a worker is kept where a deputy is")
+def test_who_was_let_go_and_has_finished_has_finished(monkeypatch):
+    """A supervisor that is dead let go who stood by; its deputy hears that the program was done."""
+    monkeypatch.setenv(SYSTEMD_KNOWS, str(os.getpid()))
+    supervisor = Supervisor([sys.executable, "-c", "import os; os.write(0, b'finished')"], print)
+    supervisor._spare_due = 0.0
+    with Supervisor(["true"], print)._spare_or_new() as ward:
+        ward.ends()
+        supervisor._have_spare(ward)
+    assert supervisor._spare is not None
+    supervisor._spare.ends()
+
+    assert 0 == supervisor.run()
 
 
 def test_something_is_done_while_a_worker_ends(monkeypatch):
