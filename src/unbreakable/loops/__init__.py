@@ -8,9 +8,11 @@ if typing.TYPE_CHECKING:  # loaded when first asked for, by __getattr__ below: a
     from unbreakable.loops.engine import QuantumLoopEngine
     from unbreakable.loops.ledger import Fate, Ledger
     from unbreakable.loops.loop import QuantumLoop
+    from unbreakable.loops.loop_group import LoopGroup
     from unbreakable.loops.schedule import Tick
     from unbreakable.loops.status import (
         EngineStatus,
+        GroupStatus,
         Healing,
         KnownFailure,
         LoopState,
@@ -23,9 +25,11 @@ if typing.TYPE_CHECKING:  # loaded when first asked for, by __getattr__ below: a
 __all__ = [
     "EngineStatus",
     "Fate",
+    "GroupStatus",
     "Healing",
     "KnownFailure",
     "Ledger",
+    "LoopGroup",
     "LoopState",
     "LoopStatus",
     "Performance",
@@ -41,9 +45,11 @@ __getattr__ = lazily.load(
     {
         "EngineStatus": "unbreakable.loops.status",
         "Fate": "unbreakable.loops.ledger",
+        "GroupStatus": "unbreakable.loops.status",
         "Healing": "unbreakable.loops.status",
         "KnownFailure": "unbreakable.loops.status",
         "Ledger": "unbreakable.loops.ledger",
+        "LoopGroup": "unbreakable.loops.loop_group",
         "LoopState": "unbreakable.loops.status",
         "LoopStatus": "unbreakable.loops.status",
         "Performance": "unbreakable.loops.status",

@@ -15,6 +15,7 @@ from unbreakable.loops.ending import end, end_sync
 from unbreakable.loops.isolation import Isolation
 from unbreakable.loops.life import Life
 from unbreakable.loops.loop import QuantumLoop
+from unbreakable.loops.loop_group import LoopGroup, Together
 from unbreakable.loops.restarts import RESTARTS
 from unbreakable.loops.schedule import EARLY
 from unbreakable.loops.status import EngineStatus, LoopState
@@ -55,6 +56,7 @@ class QuantumLoopEngine(Closing):
         self.welcome: Callable[[QuantumLoop], None] | None = None  #: is told each loop as it is made
         self.is_closed = False  #: whether it was closed, and nothing was made since
         self._loops: dict[str, QuantumLoop] = {}
+        self._groups: dict[str, LoopGroup] = {}
         self._news = BLOCKING.waiter()
 
     def create_loop(
@@ -74,6 +76,7 @@ class QuantumLoopEngine(Closing):
         isolation: Isolation = "inline",
         durability: Literal["none", "process", "durable"] | None = None,
         on_survival: Operation[Any] | None = None,
+        group: LoopGroup | None = None,
     ) -> QuantumLoop:
         """Return a new loop that will run *operation*, which takes the context or nothing, every *interval* seconds.
 
@@ -116,21 +119,20 @@ class QuantumLoopEngine(Closing):
         is started again goes on where the earlier one was: with the state as of its latest good iteration, with the
         same ticks, those in between being missed, and with what is left of *max_iterations*.  A tick whose iteration
         the process did not survive is interrupted, and not run again.
+
+        In a *group*, which ``create_group`` makes, the loop comes after those that are in it.
         Raises ConfigurationError, which names the setting, what was expected and what was found.
         """
         when = timing(interval, schedule, jitter, overlap, missed)
         check.switch("quantum_mode", quantum_mode)
+        self._check_group("group", group)
         name = self._free_name(operation) if name is None else self._checked_name(name)
 
-        # Without a circuit: a loop that rests between its ticks is the probe that a circuit would wait for.
-        # Without a hedge: nobody waits for an iteration, and two copies at once would write in one state.
-        node = FractalNode(
-            name, effects=effects, deadline=deadline, breaker=False, hedge=False, retry=retry_within(when.interval)
-        )
+        node = node_for(name, effects, deadline, when.interval)
+        how: dict[str, Any] = {"isolation": isolation, "quantum_mode": quantum_mode, "on_survival": on_survival}
+        work = Work(operation, node, when.interval, **how)
         loop = QuantumLoop(
-            Work(
-                operation, node, when.interval, isolation=isolation, quantum_mode=quantum_mode, on_survival=on_survival
-            ),
+            work,
             name=name,
             timing=when,
             max_iterations=checked_iterations(max_iterations),
@@ -138,8 +140,37 @@ class QuantumLoopEngine(Closing):
             let_go=self._let_go,
             keeper=self._new_keeper(name, durability),
         )
+        if group is not None:
+            group.add(loop, work)
         self._keep(loop)
         return loop
+
+    def create_group(
+        self,
+        name: str,
+        *,
+        strategy: Together = "one_for_one",
+        max_restarts: int = 5,
+        max_seconds: float = 60.0,
+        parent: LoopGroup | None = None,
+    ) -> LoopGroup:
+        """Return a new group, for loops that belong together: ``create_loop(…, group=group)``.
+
+        A loop is restarted when its healing ladder refreshes it, or its worker has died, or hung and was killed.  By
+        *strategy* nobody else is then ("one_for_one"), or all loops of the group are ("one_for_all"), or those that
+        were made after it ("rest_for_one"): what they have in progress is cut and interrupted, their execution paths
+        are made anew, and their state is that of the latest good iteration.
+
+        More than *max_restarts* within *max_seconds* are too many, as for a supervisor of OTP: then the group itself
+        has failed.  Within a *parent* it is restarted as one of that, where it has its place after what was made
+        before it.  Else the group survives: all of its loops are in survival mode, and each is for itself, until each
+        has shown by three good iterations in a row that it is well.  No loop is ever stopped by this.
+        """
+        if not isinstance(name, str) or not name or name in self._groups:
+            raise refuse("name", "a text that names the group, and no other of this engine", name)
+        self._check_group("parent", parent)
+        group = self._groups[name] = LoopGroup(name, strategy, max_restarts, max_seconds, parent)
+        return group
 
     def run(self, grace: float = 10.0) -> None:
         """Start the loops that are new, and block until all have ended or SIGTERM or SIGINT comes.
@@ -190,6 +221,7 @@ class QuantumLoopEngine(Closing):
             stuck_loops=sum(loop.is_stuck for loop in loops),
             restarts=RESTARTS.get_status(),
             loops=loops,
+            groups=tuple(group.get_status() for group in list(self._groups.values())),
         )
 
     def get_loops(self) -> tuple[QuantumLoop, ...]:
@@ -207,6 +239,10 @@ class QuantumLoopEngine(Closing):
         from unbreakable.loops.keeper import Keeper
 
         return Keeper(self._shelf, name, durability or "process")
+
+    def _check_group(self, what: str, group: LoopGroup | None) -> None:
+        if group is not None and group not in self._groups.values():
+            raise refuse(what, "a group that create_group of this engine has made, or None", group)
 
     def _keep(self, loop: QuantumLoop) -> None:
         self._loops[loop.name], self.is_closed = loop, False
@@ -262,6 +298,17 @@ def retry_within(interval: float) -> Retry:
     if not EARLY < interval < 2 * usual.backoff.first:
         return usual
     return Retry(backoff=Backoff(interval / 2, most=interval))
+
+
+def node_for(name: str, effects: Effects, deadline: float | None, interval: float) -> FractalNode:
+    """Return what runs the iterations of a loop.
+
+    Without a circuit: a loop that rests between its ticks is the probe that a circuit would wait for.
+    Without a hedge: nobody waits for an iteration, and two copies at once would write in one state.
+    """
+    return FractalNode(
+        name, effects=effects, deadline=deadline, breaker=False, hedge=False, retry=retry_within(interval)
+    )
 
 
 def _shelf_at(state: str | os.PathLike[str]) -> Shelf:

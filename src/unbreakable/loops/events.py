@@ -1,4 +1,4 @@
-"""What happened to a loop, as frozen records; ``loop.node.on`` listens to them."""
+"""What happened to a loop, as frozen records; ``loop.node.on`` listens to them, ``group.on`` to those of a group."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ class SurvivalLeft(Event):
     """The loop is itself again, after so many *seconds* of survival mode."""
 
     seconds: float
+
+
+class LoopRestarted(Event):
+    """The loop was restarted, as one of its *group*, since loop *by* was (it may be this one), and *why* that was."""
+
+    group: str
+    by: str
+    why: str
 
 
 class PathChanged(Event):
@@ -83,3 +91,27 @@ class StateNotKept(Event):
 
 class StateKeptAgain(Event):
     """Where the loop stands is kept again."""
+
+
+# ── groups: ``LoopGroup.on`` listens to these ───────────────────────────────────────────────────────────────────────
+
+
+class GroupRestarted(Event):
+    """So many *loops* of the group were restarted, since loop *by* was, or asked for it; *why* says what for."""
+
+    by: str
+    why: str
+    loops: int
+
+
+class GroupSurvives(Event):
+    """There were too many restarts: all loops of the group are in survival mode, and each is for itself."""
+
+    by: str
+    why: str
+
+
+class GroupRecovered(Event):
+    """All loops of the group are well again, after so many *seconds* of survival mode."""
+
+    seconds: float

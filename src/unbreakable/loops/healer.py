@@ -87,6 +87,14 @@ class Healer:
         self.latest = f"after failure {self.ladder.failures} in a row: {words}"
         return words
 
+    def survive(self, why: str, now: float) -> None:
+        """Go into survival mode, since that is decided elsewhere."""
+        if not self.ladder.surviving:
+            self.ladder.survive()
+            self.latest_at, self.latest = now, f"survival_mode, for {why}"
+            self._survives_since = now
+            self._tell(SurvivalEntered, now, failures=self.ladder.failures)
+
     def _has_been_tried(self, choice: Choice, now: float) -> bool:
         if not self._has_tried(choice.rung, now):
             return False

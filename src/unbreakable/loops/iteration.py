@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unbreakable.fractal.remedies import WAIT
 from unbreakable.loops.pulse import Promise
@@ -11,6 +11,9 @@ from unbreakable.loops.schedule import Tick
 from unbreakable.loops.slate import checked_state
 from unbreakable.policies import Context
 from unbreakable.policies.naming import Title
+
+if TYPE_CHECKING:
+    from unbreakable.loops.reins import Reins
 
 
 class Iteration:
@@ -24,6 +27,7 @@ class Iteration:
         "counts_from",
         "number",
         "promise",
+        "reins",
         "signature",
         "state",
         "tick",
@@ -38,6 +42,7 @@ class Iteration:
         self.began = self.counts_from = began  #: to have a worker for it takes time that is not its own
         self.until = math.inf  #: when it is over, or was left behind, unless it blocks who runs it
         self.promise: Promise | None = None  #: of that, to a supervisor
+        self.reins: Reins | None = None  #: of those that may be cut from outside
         self.signature: str | None = None  #: of the error by which it has failed
         self._ctx: Context | None = None
         self._asked_after = 0
@@ -65,6 +70,11 @@ class Iteration:
         """Return whether the operation was asked again, after a remedy or a wait, and whether a remedy came later."""
         done = self._remedies()
         return self._asked_after > 0, any(name != WAIT for name in done[self._asked_after :])
+
+    @property
+    def was_cut_for(self) -> str | None:
+        """Why somebody has cut it from outside, if somebody has."""
+        return None if self.reins is None else self.reins.why
 
     @property
     def had_trouble(self) -> bool:

@@ -193,6 +193,11 @@ class Ladder:
             spell.rests(lesson, choice[1])
             self._rest = rest
 
+    def survive(self) -> None:
+        """Go into survival mode whatever the table says; good iterations of before prove nothing."""
+        self.good, self._rest = 0, 0.0
+        self.tried(Rung.SURVIVAL_MODE)
+
     def worked(self, rung: Rung) -> None:
         """Count *rung* as having worked."""
         self._count(rung, worked=1)

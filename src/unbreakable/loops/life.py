@@ -40,6 +40,7 @@ class Life:
         self.work = work
         self.keeper = keeper
         self.carrier = Carrier(self._drive, name, ended, needs_event_loop=work.needs_event_loop)
+        self._member = work.member
         self._waiter: Waiter | None = None
         self._was_paused = control.paused
         self._besides: dict[object, Beside | None] = {}  #: iterations that go on beside each other
@@ -86,6 +87,8 @@ class Life:
             if self._besides and not is_closed:
                 await self._cut_besides(runtime)
             PULSE.leave(lane)
+            if self._member is not None:
+                self._member.gone(runtime.now())
             self.work.close()
             if not is_closed:
                 await self.work.see_off(runtime)
@@ -107,10 +110,15 @@ class Life:
 
     async def _go_on(self, runtime: Runtime, mark: Mark) -> None:
         """Do what is decided until that is to end, or a cancellation was meant for the loop: work may swallow it."""
+        decide = self.control.decide if self._member is None else self._member.decide
         while not mark.is_cancelled:
-            match self.control.decide(runtime.now()):
+            match decide(runtime.now()):
                 case Run(tick, None):
-                    await self._iterate(self.work, runtime, tick, mark)
+                    try:
+                        await self._iterate(self.work, runtime, tick, mark)
+                    finally:
+                        if self._member is not None:
+                            self._member.leaves(runtime.now())
                     if self.control.is_restless and not runtime.preemptive:
                         await runtime.sleep(0)  # other threads have their turn, even if the work never waits
                 case Run(tick, int(place)):
@@ -168,6 +176,8 @@ class Life:
         except BaseException as error:
             self._besides.pop(key, None)
             self.control.ended(Fate.INTERRUPTED, runtime.now(), in_one_line(error), place=place)
+            if self._member is not None:
+                self._member.leaves(runtime.now())
             raise
 
     def _free_one(self) -> Work:
@@ -192,6 +202,8 @@ class Life:
             self._free.insert(0 if work is self.work else len(self._free), work)
             self._besides.pop(key, None)
             self._has_news = True
+            if self._member is not None:
+                self._member.leaves(runtime.now())
             self.wake()
 
     async def _see_besides_off(self, runtime: Runtime, seconds: float = math.inf) -> None:

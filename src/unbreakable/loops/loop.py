@@ -218,7 +218,9 @@ class QuantumLoop(Closing):
         run_blocking(self._wait(BLOCKING))
 
     def let_go(self) -> None:
-        """Let the engine forget this loop, which goes on if it runs; its name is free again."""
+        """Let the engine, and its group, forget this loop, which goes on if it runs; its name is free again."""
+        if self._work.member is not None:
+            self._work.member.group.let_go(self._work.member)
         self._let_go(self.name)
 
     async def aclose(self, grace: float = 10.0) -> bool:
@@ -299,6 +301,8 @@ class QuantumLoop(Closing):
             path=self._work.paths.index + 1,
             left_behind=self._work.left_behind,
             given_up=self._work.given_up,
+            group=None if self._work.member is None else self._work.member.group.name,
+            restarts=0 if self._work.member is None else self._work.member.restarts,
             durability="none" if self._keeper is None else self._keeper.durability,
             state_trouble=None if self._keeper is None else self._keeper.trouble,
             ledger=self._work.book.ledger() if self.life is None else self.life.control.ledger(now),

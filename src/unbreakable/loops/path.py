@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unbreakable.errors import DeadlineExceeded, Kind, Rejected
 from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
@@ -19,6 +19,9 @@ from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import time_is_up
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, TimeUp, run_blocking
 from unbreakable.runtime.apart import apart
+
+if TYPE_CHECKING:
+    from unbreakable.loops.reins import Reins
 
 GRACE = 0.1  # of the deadline: from the cut of an iteration to the moment at which it is left behind,
 LEAST_GRACE, MOST_GRACE = 0.05, 1.0  # seconds within which that lies
@@ -55,6 +58,7 @@ class Path:
         self._is_cut = False
         self._is_free = is_free  # whether the next worker is the loop's first one
         self._in_vain = 0  # workers since the latest good attempt
+        self._lost = 0  # workers that have died, or were killed since they hung
         self._plan: Plan | None = None  #: the one that ``_bound`` is of
         self._bound = math.inf
 
@@ -62,6 +66,13 @@ class Path:
     def price(self) -> float:
         """What another path like this one costs, of the budget for restarts."""
         return 0.0 if self._hire is None else self._hire.price
+
+    def lost(self) -> int:
+        """Return how many workers have died so far, or were killed since they hung; one that is dead is let go of."""
+        if self._worker is not None and not self._worker.is_fit:
+            self._lost += 1
+            self.close()
+        return self._lost
 
     @property
     def bound(self) -> float:
@@ -80,16 +91,22 @@ class Path:
     # ── an iteration ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def run(
-        self, seconds: float = math.inf, *, gently: bool = True, turns: Callable[[], object] | None = None
+        self,
+        seconds: float = math.inf,
+        *,
+        gently: bool = True,
+        turns: Callable[[], object] | None = None,
+        reins: Reins | None = None,
     ) -> None:
         """Run one iteration on the running event loop; raise what it raised, DeadlineExceeded if it is left behind.
 
         It has *seconds* at most, and then, if it is to be cut *gently*, some grace to heed that.  ``turns`` is called
-        when it is cut by its deadline: the event loop turns.
+        when it is cut by its deadline: the event loop turns.  *reins* may cut it sooner.
         """
+        hold = None if reins is None else reins.hold
         if self._hire is not None:
             self._door = self._door or AsyncProtected(self._in_worker, self.node)
-            await self._door()
+            await (self._door() if hold is None else apart(self._door, math.inf, self.strays.left, hold=hold))
             return
         self._door = self._door or AsyncProtected(guarded(self._operation, self._enter), self.node)
         until = self.bound
@@ -97,25 +114,27 @@ class Path:
             until = min(until, seconds + (grace_after(seconds) if gently else 0.0))
         try:
             deadline = self.node.target.plan.deadline
-            await apart(self._door, until, self.strays.left, self._name, warning=deadline, warn=turns)
+            await apart(self._door, until, self.strays.left, self._name, warning=deadline, warn=turns, hold=hold)
         except TimeUp:
             grace = until - min(seconds, self.node.target.plan.deadline)
             msg = f"the iteration did not end within {max(0.0, grace):.3g} s of its cut, and was left behind"
             raise DeadlineExceeded(msg) from None
 
-    def run_sync(self) -> None:
-        """Run one iteration in this thread; raise what it raised."""
+    def run_sync(self, reins: Reins | None = None) -> None:
+        """Run one iteration in this thread; raise what it raised, TimeUp if *reins* have cut it."""
         if self._door_sync is None:
             inline = guarded_sync(self._operation, self._enter) if self._hire is None else self._in_worker_sync
             self._door_sync = SyncProtected(inline, self.node)
-        self._door_sync()
+        if reins is None:
+            self._door_sync()
+        else:
+            reins.run(self._door_sync)
 
     async def ready(self, runtime: Runtime, seconds: float = START) -> None:
         """Have a worker that is ready to work, where one is wanted; the time for that is not the iteration's."""
         if self._hire is None:
             return
-        if self._worker is not None and not self._worker.is_fit:
-            self.close()
+        self.lost()
         if self._worker is None:
             if not self._is_free and not RESTARTS.take(self._hire.price, was_well=self._in_vain <= 1):
                 raise denied()
@@ -147,6 +166,7 @@ class Path:
             return value
         finally:
             if worker.left_undone:
+                self._lost += 1
                 self.strays.cut(worker)
                 worker.cut()
                 self._part_with(worker)

@@ -13,14 +13,14 @@ IN_QUANTUM_MODE = 3  # paths: one in use, one for when it fails, one for when bo
 class Paths:
     """Keep up to *most* paths; ``make(number)`` makes the one of that number, from 0 on, when it is first needed."""
 
-    __slots__ = ("_drop", "_made", "_make", "index", "most")
+    __slots__ = ("_drop", "_made", "_make", "index", "most", "refreshed")
 
     def __init__(self, first: Path, make: Callable[[int], Path], drop: Callable[[Path], None], most: int) -> None:
         self._made: dict[int, Path] = {0: first}
         self._make = make
         self._drop = drop
         self.most = most
-        self.index = 0
+        self.index = self.refreshed = 0
 
     @property
     def current(self) -> Path:
@@ -44,6 +44,7 @@ class Paths:
 
     def refresh(self) -> None:
         """Discard all paths: whatever they have learned, hold or broke is gone; they are made anew when needed."""
+        self.refreshed += 1
         self._discard(list(self._made))
 
     def every(self) -> list[Path]:
@@ -52,6 +53,7 @@ class Paths:
 
     def _discard(self, numbers: list[int]) -> None:
         for number in numbers:
-            path = self._made.pop(number)
-            path.close()
-            self._drop(path)
+            path = self._made.pop(number, None)
+            if path is not None:
+                path.close()
+                self._drop(path)

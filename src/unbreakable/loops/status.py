@@ -92,17 +92,19 @@ class LoopStatus:
     """Say how one loop is doing at one moment.
 
     ``is_running`` says whether something alive carries the loop, paused or not; that it advances shows in
-    ``current_iteration``, which counts the iterations begun, and in ``is_stuck``: ``stuck`` says why, in one line.  So
-    it is when an iteration is still at work though its deadline is over, when none begins though one is due for three
-    intervals (1 s to 90 s), and when none can begin.  Seconds: ``in_progress``, for which the iteration in progress has
-    been so, None if none is; ``last_run``, since the latest one has ended, None before; ``next_run``, until the next
-    tick, None when none is planned or the loop is stuck.  ``last_error`` is the latest failure in one line, healed
-    or not.  ``latest_rung`` says which rung of the healing ladder was tried last, when and why, None if none was;
-    ``known_failures`` what was learned of failures, what came last at the end.  ``surviving`` says that the loop is in
-    survival mode.  ``path`` is the execution path in use, from 1 on.  ``left_behind`` counts iterations that were cut
-    but are still at work; ``given_up`` those that were ended by force, or let go, as too many were.  ``durability`` is
-    "none", "process" or "durable"; ``state_trouble`` says why where the loop stands, or its state, is not kept at this
-    moment, None when it is.  ``ledger`` says how each tick has ended.
+    ``current_iteration``, which counts the iterations begun, and in ``is_stuck``: ``stuck`` says why, in one line.
+    So it is when an iteration is still at work though its deadline is over, when none begins though one is due for
+    three intervals (1 s to 90 s), and when none can begin.  Seconds: ``in_progress``, for which the iteration in
+    progress has been so, None if none is; ``last_run``, since the latest one has ended, None before; ``next_run``,
+    until the next tick, None when none is planned or the loop is stuck.  ``last_error`` is the latest failure in one
+    line, healed or not.  ``latest_rung`` says which rung of the healing ladder was tried last, when and why, None if
+    none was; ``known_failures`` what was learned of failures, what came last at the end.  ``surviving`` says that
+    the loop is in survival mode.  ``path`` is the execution path in use, from 1 on.  ``left_behind`` counts
+    iterations that were cut but are still at work; ``given_up`` those that were ended by force, or let go, as too
+    many were.  ``group`` is the name of the group it belongs to, None if to none, and ``restarts`` how many it had
+    there, by its own fault or another's.  ``durability`` is "none", "process" or "durable"; ``state_trouble`` says
+    why where the loop stands, or its state, is not kept at this moment, None when it is.  ``ledger`` says how each
+    tick has ended.
     """
 
     name: str
@@ -123,6 +125,8 @@ class LoopStatus:
     path: int
     left_behind: int
     given_up: int
+    group: str | None
+    restarts: int
     durability: str
     state_trouble: str | None
     ledger: Ledger
@@ -159,10 +163,39 @@ class RestartStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStatus:
+    """Say how loops that belong together are doing; ``loops`` and ``groups`` in it are named in the order of creation.
+
+    ``restarts`` counts all of them, ``recent_restarts`` those within the latest ``max_seconds``: by one more than
+    ``max_restarts`` the group fails as a whole, which ``escalations`` counts, and is restarted by its ``parent``;
+    without one it is ``surviving``, as are those within it.  ``latest_restart`` says which loop brought the latest
+    restart about, and why; None if there was none.
+    """
+
+    name: str
+    strategy: str
+    parent: str | None
+    loops: tuple[str, ...]
+    groups: tuple[str, ...]
+    max_restarts: int
+    max_seconds: float
+    restarts: int
+    recent_restarts: int
+    escalations: int
+    surviving: bool
+    latest_restart: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {**asdict(self), "loops": list(self.loops), "groups": list(self.groups)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
     """Say how all loops of an engine are doing, and what is left of the budget for ``restarts`` of this process.
 
-    ``active_loops`` counts those that are running, paused or not; ``stuck_loops`` those that do not advance.
+    ``active_loops`` counts those that are running, paused or not; ``stuck_loops`` those that do not advance; ``groups``
+    are those that belong together.
     """
 
     total_loops: int
@@ -170,6 +203,7 @@ class EngineStatus:
     stuck_loops: int
     restarts: RestartStatus
     loops: tuple[LoopStatus, ...]
+    groups: tuple[GroupStatus, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the status as a JSON-ready dictionary."""
@@ -180,4 +214,5 @@ class EngineStatus:
             "stuck_loops": self.stuck_loops,
             "restarts": self.restarts.to_dict(),
             "loops": loops,
+            "groups": [group.to_dict() for group in self.groups],
         }

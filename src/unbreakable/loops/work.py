@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from unbreakable.errors import DeadlineExceeded
 from unbreakable.events import Event
@@ -38,6 +38,10 @@ from unbreakable.policies import Context, current
 from unbreakable.policies.policy import inside
 from unbreakable.runtime import Runtime, is_async
 from unbreakable.runtime.mark import Mark
+
+if TYPE_CHECKING:
+    from unbreakable.loops.reins import Reins
+    from unbreakable.loops.siblings import Member
 
 COLD = 0.5  # seconds, about, that a new worker process takes until it is at work
 END = 0.8  # seconds that workers have to end when the loop ends: less than stopping waits for a loop that was cut
@@ -88,6 +92,7 @@ class Work:
         self.own: Iteration | None = None  #: the iteration that this one has in progress
         self.ended_at: float | None = None  #: when the latest iteration has ended
         self.lane: Lane | None = None  #: where a supervisor sees what is in progress
+        self.member: Member | None = None  #: its place among loops that belong together
         self._left, self._was_full = 0, False
 
     @property
@@ -146,7 +151,7 @@ class Work:
         """Return one that runs iterations beside this one, counts with it and has the same state."""
         node = self._child(f"{self.node.name}.lane-{len(self.others) + 2}")
         other = Work(self._operation, node, self.ladder.interval, slate=self.slate, **self._how)
-        other.tally = self.tally
+        other.tally, other.member = self.tally, self.member
         other.ladder.share(self.ladder)
         self.others = [*self.others, other]
         return other
@@ -168,15 +173,17 @@ class Work:
         iteration = self.own = Iteration(self.number or self.tally.begun, tick, self.slate.state, runtime.now())
         _inside.set(iteration)
         self.slate.users.add(iteration)
+        path = substitute or self.paths.current
         try:
-            await self._run_on(substitute or self.paths.current, iteration, runtime, cut)
+            await self._run_on(path, iteration, runtime, cut)
             iteration.take_over()
         except BaseException as error:
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise
             now = runtime.now()
-            if isinstance(error, DeadlineExceeded) and now >= cut.at - EARLY:
-                return Fate.INTERRUPTED, cut.why
+            cut_for = cut.why if _is_of(cut, error, now) else iteration.was_cut_for
+            if cut_for is not None:
+                return Fate.INTERRUPTED, cut_for
             fate, why = Fate.FAILED, self.tally.failed(error, now - iteration.counts_from)
             iteration.signature = None if is_denied(error) else sign(error)
         else:
@@ -189,11 +196,17 @@ class Work:
             self.own, self.ended_at = None, runtime.now()
         # Where nobody else ends at the same time, what listens must not find a lock held by which it would be refused.
         with NO_LOCK if runtime.preemptive or not self.number else self.slate.lock:
-            done = self._conclude(iteration, fate, now, substituted=substitute is not None)
+            done = self._conclude(iteration, path, fate, now, substituted=substitute is not None)
         return fate, f"{why}; then {done}" if done else why
 
-    def _conclude(self, iteration: Iteration, fate: Fate, now: float, *, substituted: bool) -> str:
+    def _conclude(self, iteration: Iteration, path: Path, fate: Fate, now: float, *, substituted: bool) -> str:
         """Do what follows from the iteration; return that in words, if it is worth any."""
+        done = self._heal(iteration, fate, now, substituted=substituted)
+        if self.member is not None:
+            self.member.concluded(self, iteration, path)
+        return done
+
+    def _heal(self, iteration: Iteration, fate: Fate, now: float, *, substituted: bool) -> str:
         if substituted:
             self.ladder.substituted()
         elif fate is Fate.FAILED:
@@ -205,6 +218,8 @@ class Work:
         return ""
 
     async def _run_on(self, path: Path, iteration: Iteration, runtime: Runtime, cut: Cut) -> None:
+        if self.member is not None:
+            self.member.begins(self, iteration, path)
         if self._left or self._substitute is not None or path.strays.has_any:
             self._make_room(path.strays, iteration.began)
         if path.has_worker:
@@ -214,11 +229,11 @@ class Work:
         iteration.until = iteration.counts_from + path.bound
         turns = None if self.lane is None else self._promised(self.lane, path, iteration)
         if cut.at < math.inf:
-            await self._run_until(cut, path, runtime, turns)
+            await self._run_until(cut, path, runtime, turns, iteration.reins)
         elif runtime.preemptive:
-            await path.run(turns=turns)
+            await path.run(turns=turns, reins=iteration.reins)
         else:
-            path.run_sync()
+            path.run_sync(iteration.reins)
 
     def _promised(self, lane: Lane, path: Path, iteration: Iteration) -> Turns | None:
         """Promise that *iteration* is cut in time; return what is to be called then, when it has its grace."""
@@ -239,13 +254,15 @@ class Work:
         self.tally.succeeded(took, healed=healed, degraded=degraded, trouble=trouble)
         return Fate.DEGRADED if degraded else Fate.HEALED if healed else Fate.RUN, trouble or ""
 
-    async def _run_until(self, cut: Cut, path: Path, runtime: Runtime, turns: Turns | None) -> None:
+    async def _run_until(
+        self, cut: Cut, path: Path, runtime: Runtime, turns: Turns | None, reins: Reins | None
+    ) -> None:
         left = max(0.0, cut.at - runtime.now())
         with inside(around(None, runtime, left, self.node.next_id())):
             if runtime.preemptive:
-                await path.run(left, gently=cut.gently, turns=turns)
+                await path.run(left, gently=cut.gently, turns=turns, reins=reins)
             else:
-                path.run_sync()
+                path.run_sync(reins)
 
     def _enter(self) -> Context:
         ctx, iteration = current(), _inside.get()
@@ -357,6 +374,8 @@ class Work:
         for each in self.all():
             each.forget_alone()
         self.others = []
+        if self.member is not None:
+            self.member.forget()
 
     def forget_alone(self) -> None:
         """Forget what this one has in progress."""
@@ -368,3 +387,7 @@ class Work:
             path.forget()
         if self._hire is not None:
             self._hire.forget()
+
+
+def _is_of(cut: Cut, error: BaseException, now: float) -> bool:
+    return isinstance(error, DeadlineExceeded) and now >= cut.at - EARLY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -79,10 +80,12 @@ async def apart(
     *,
     warning: float = math.inf,
     warn: Callable[[], object] | None = None,
+    hold: Callable[[Callable[[float], None]], object] | None = None,
 ) -> T:
     """Run *step* as a task and return what it returns; after *seconds* cancel it, ``leave`` it and raise TimeUp.
 
-    If it is still at work after *warning* seconds, ``warn`` is called then.
+    If it is still at work after *warning* seconds, ``warn`` is called then.  ``hold`` is given what cuts it sooner,
+    from any thread: it cancels the task, and has it left after the seconds that it is called with.
 
     Whoever is cancelled meanwhile hands the cancellation on, waits for the task as long as it takes, and is cancelled
     then.  Others have their turn in any case.
@@ -92,6 +95,8 @@ async def apart(
     task = loop.create_task(_carried_out(step, news), name=name)
     limit = Limit(news, seconds, warning, warn)
     watched = ASYNCIO.watch(limit)
+    if hold is not None:
+        hold(functools.partial(_cut_soon, loop, task, news))
     try:
         if news.done():
             await asyncio.sleep(0)  # it ended at once, as the eager tasks of Python 3.12 may
@@ -108,6 +113,18 @@ async def apart(
     finally:
         watched.pop(limit, None)
         del task  # an exception's traceback holds this frame: do not hold the exception in turn
+
+
+def _cut_soon(
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], news: asyncio.Future[None], grace: float
+) -> None:
+    def cut() -> None:
+        if not task.done():
+            task.cancel()
+            loop.call_later(grace, _tell, news)
+
+    with contextlib.suppress(RuntimeError):  # it is closed by now
+        loop.call_soon_threadsafe(cut)
 
 
 async def _hand_on(task: asyncio.Task[Any]) -> None:
