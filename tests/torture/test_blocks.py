@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
 import pytest
 
@@ -113,7 +112,6 @@ def test_a_loop_that_is_left_before_its_block_leaves_no_trace():
         return ub.current()
 
     assert look(leave=True) is None
-    gc.collect()
     assert 1 == look(leave=False)
 
 

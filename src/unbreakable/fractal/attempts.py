@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from inspect import CO_ASYNC_GENERATOR
 from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -105,6 +105,7 @@ class Attempts:
         self._open = False  # whether an attempt is under way
         self._begun = False  # whether its block has begun
         self._late: Failure | None = None  # how the call ended, if that was waited for too long
+        self._due = math.inf  # until when an attempt might have begun that a loop has left
 
     # ── both colours ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,6 +144,8 @@ class Attempts:
         if block != self._block:
             self._close()
             raise RuntimeError(f'the block must begin with "{self._block}", as its loop does, and not with "{block}"')
+        if self._script is None and self._late is None:
+            self._come_late(scope)
         late = self._late
         if late is not None:
             if self.outcome is None:  # not told before: of a loop that was left nothing is
@@ -152,6 +155,11 @@ class Attempts:
         self._begun, self.context.idle, around = True, False, self.context.parent
         if around is not None:
             around.deeds.at_work.add(self.context)  # which it no longer is where that was settled meanwhile
+
+    def _come_late(self, scope: Context) -> None:
+        if scope.runtime.now() < self._due:
+            raise RuntimeError(f"{self.node.name}: the loop was left that gave this attempt, and its call is over")
+        self._give_up(self._due)
 
     def refuse_yield(self, frame: FrameType) -> None:
         """Raise RuntimeError if loop and block are in an async generator, that of *frame*, and a yield is in the block.
@@ -182,7 +190,7 @@ class Attempts:
         if is_soft(scope, scope.runtime.now(), ours=True):
             scope.due = scope.deadline
             return scope.due
-        self._give_up()
+        self._give_up(scope.runtime.now())
         return math.inf
 
     def _close(self) -> None:
@@ -198,10 +206,10 @@ class Attempts:
         finally:
             abandon(self.context)
 
-    def _give_up(self) -> None:
+    def _give_up(self, moment: float) -> None:
         scope = self._scope
         self._close()
-        too_late = DeadlineExceeded if scope.runtime.now() >= scope.deadline else AttemptTimeout
+        too_late = DeadlineExceeded if moment >= scope.deadline else AttemptTimeout
         error = too_late(f"{self.node.name}: the attempt's time was up before its block began")
         self._late = Failure(error, Kind.TIMEOUT, node=self.node.name, attempt=scope.attempt)
 
@@ -211,12 +219,22 @@ class Attempts:
         self.outcome = self.node.outcome(self.context, result)
         return self.outcome.ok
 
+    def leave(self) -> None:
+        """End the call of a loop that was left, whose next attempt nobody will ask for; a block under way ends it."""
+        if self._script is None or (self._open and self._begun):
+            return
+        self._due = self._scope.due  # which the end of the call puts off for ever
+        self._scope.undone = True  # the attempt at hand
+        self._close()
+        if self._number == 0:  # nor was any begun
+            abandon(self.context, has_begun=False)
+
     # ── sync ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def __iter__(self) -> Attempts:
+    def __iter__(self) -> Iterator[Attempt]:
         """Begin."""
         self._begin(BLOCKING if self.node.runtime is None else self.node.runtime, "with attempt:")
-        return self
+        return Loop(self)
 
     def __next__(self) -> Attempt:
         """Return the next attempt, or stop when one succeeded."""
@@ -270,11 +288,11 @@ class Attempts:
 
     # ── async ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def __aiter__(self) -> Attempts:
+    def __aiter__(self) -> AsyncIterator[Attempt]:
         """Begin."""
         self._loop = sys._getframe(1).f_code  # noqa: SLF001
         self._begin(ASYNCIO if self.node.runtime is None else self.node.runtime, "async with attempt:")
-        return self
+        return Loop(self)
 
     async def __anext__(self) -> Attempt:
         """Return the next attempt, or stop when one succeeded."""
@@ -300,3 +318,27 @@ class Attempts:
         except BaseException:
             self._script = None
             raise
+
+
+class Loop(Iterator[Attempt], AsyncIterator[Attempt]):
+    """Be what a loop over *attempts* holds, and nobody else: whoever leaves the loop lets go of it.
+
+    Until then the call has its place.  The collector would find that late, or never: the failure before has the frame
+    of the loop in its traceback, and that has the attempts.
+    """
+
+    __slots__ = ("_attempts",)
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+
+    def __next__(self) -> Attempt:
+        """Return the next attempt, or stop when one succeeded."""
+        return next(self._attempts)
+
+    def __anext__(self) -> Coroutine[Any, Any, Attempt]:
+        """Return the next attempt, or stop when one succeeded."""
+        return self._attempts.__anext__()
+
+    def __del__(self) -> None:
+        self._attempts.leave()
