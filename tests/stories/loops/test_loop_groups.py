@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from tests.stories.loops.conftest import counts
 
@@ -229,7 +231,7 @@ def test_what_cannot_be_cut_is_waited_for_no_longer_than_its_grace(play):
 
     before, stuck, moments, quick = play(story)
 
-    longest = max(after - before for before, after in zip(moments, moments[1:], strict=False))
+    longest = max(after - before for before, after in itertools.pairwise(moments))
     assert 1.0 < longest <= 2.0, "a second of grace, and the tick after it"
     assert (0, 1, 1) == (before, stuck.restarts, stuck.ledger.run)
     assert 1 == quick.restarts
@@ -257,7 +259,7 @@ def test_wrong_settings_are_refused_where_they_are_given(wrong, said):
 
     with pytest.raises(ConfigurationError, match=rf"^{said}"):
         engine.create_group(**{"name": "family", **wrong})
-    with pytest.raises(ConfigurationError, match="^group"):
+    with pytest.raises(ConfigurationError, match=r"^group"):
         engine.create_loop(lambda: None, group=QuantumLoopEngine().create_group("taken"))
     assert ["taken"] == [group.name for group in engine.get_status().groups]
 
@@ -266,7 +268,7 @@ def test_the_status_is_json_ready(play):
     """Group and loops say the same, for machines, too."""
 
     async def story(stage):
-        group, loops, _ = family(stage, "one_for_one")
+        group, _, _ = family(stage, "one_for_one")
         stage.engine.create_group("inner", parent=group)
         return stage.engine.get_status().to_dict(), group.get_status().to_dict()
 
