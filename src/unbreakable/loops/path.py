@@ -58,7 +58,7 @@ class Path:
         self._is_cut = False
         self._is_free = is_free  # whether the next worker is the loop's first one
         self._in_vain = 0  # workers since the latest good attempt
-        self._lost = 0  # workers that have died, or were killed since they hung
+        self.losses = 0  #: workers that have died, or were killed since they hung
         self._plan: Plan | None = None  #: the one that ``_bound`` is of
         self._bound = math.inf
 
@@ -70,9 +70,9 @@ class Path:
     def lost(self) -> int:
         """Return how many workers have died so far, or were killed since they hung; one that is dead is let go of."""
         if self._worker is not None and not self._worker.is_fit:
-            self._lost += 1
+            self.losses += 1
             self.close()
-        return self._lost
+        return self.losses
 
     @property
     def bound(self) -> float:
@@ -166,7 +166,7 @@ class Path:
             return value
         finally:
             if worker.left_undone:
-                self._lost += 1
+                self.losses += 1
                 self.strays.cut(worker)
                 worker.cut()
                 self._part_with(worker)

@@ -207,7 +207,7 @@ class Member:
 
     def begins(self, work: Work, iteration: Iteration, path: Path) -> None:
         """Have what cuts *iteration* of *work*, which begins on *path*."""
-        iteration.reins = Reins(path.lost(), work.paths.refreshed)
+        iteration.reins = Reins(path.losses, work.paths.refreshed)
         restart = self.restart
         if restart is not None and restart.by is not self:  # it has begun meanwhile
             self.cut(restart)
