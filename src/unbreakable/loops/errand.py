@@ -18,6 +18,8 @@ from unbreakable.policies.deeds import Deeds
 
 MOST_BYTES = 63 * 2**20  # of what the operation is given and leaves, its state for the most part; of an exception
 MOST_CHARACTERS = 8_000  # of a traceback that is told in a note
+FIRST, LAST = 5, 40  # places in one that are told
+HEAD = "Traceback (most recent call last):\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ class Answer:
 
 def _pickled(error: BaseException) -> bytes:
     """Return *error* with the story of where it was raised, if it can be sent and read, else nothing."""
-    story = "".join(traceback.format_exception(error))[-MOST_CHARACTERS:]
+    story = _story(error)[-MOST_CHARACTERS:]
     try:
         error.add_note(f"in worker process {os.getpid()}:\n{story}")
         pickled = pack(error)
@@ -120,6 +122,21 @@ def _pickled(error: BaseException) -> bytes:
     except Exception:
         return b""
     return pickled if len(pickled) <= MOST_BYTES else b""
+
+
+def _story(error: BaseException) -> str:
+    """Return its traceback, without the middle of a very long one: of a recursion that takes longer than a tick."""
+    places = []
+    place = error.__traceback__
+    while place is not None:
+        places.append(place)
+        place = place.tb_next
+    left_out = len(places) - FIRST - LAST
+    if left_out <= 0 or isinstance(error, BaseExceptionGroup):
+        return "".join(traceback.format_exception(error))
+    told = "".join(traceback.format_exception(type(error), error, places[-LAST]))
+    before, head, end = told.rpartition(HEAD)
+    return f"{before}{head}{''.join(traceback.format_tb(places[0], FIRST))}  ... {left_out} more ...\n{end}"
 
 
 def _packed(what: str, thing: object) -> bytes:

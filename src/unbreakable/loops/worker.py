@@ -14,6 +14,7 @@ from types import FrameType
 from unbreakable.errors import StrayExit, Unsendable
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.trying import is_exhausted
+from unbreakable.loops import schedule  # noqa: F401 - of which a tick is: who stands by has it before the first attempt
 from unbreakable.loops.bench import Bench
 from unbreakable.loops.errand import Answer, Request
 from unbreakable.loops.program import Program

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+
+from tests.nursery import SOURCE
 
 from unbreakable.errors import Kind, RemoteFailure
 from unbreakable.fractal.signature import classify
-from unbreakable.loops.errand import MOST_CHARACTERS, Answer
+from unbreakable.loops.errand import FIRST, HEAD, LAST, MOST_CHARACTERS, Answer, Request
+from unbreakable.loops.schedule import Tick
 from unbreakable.outcome import Failure
 from unbreakable.policies import Retry
 
@@ -28,6 +34,23 @@ def raised(error):
         raise error
     except BaseException as again:
         return again
+
+
+def test_what_an_attempt_is_told_needs_nothing_more_in_a_worker_that_is_ready():
+    """The first attempt in a process that was held in reserve is late by none of it."""
+    scope = {"state": {}, "tick": Tick(number=3, nominal=1.0), "iteration": 1}
+    asked = Request(key="loop:3", attempt=1, seconds=1.0, arguments={}, scope=scope).pickled()
+    program = f"""
+import sys
+import unbreakable.loops.worker
+before = set(sys.modules)
+from unbreakable.loops.wire import unpack
+print(unpack({asked!r}).scope["tick"].number, set(sys.modules) - before)
+"""
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+
+    assert "3 set()" == told.stdout.strip()
 
 
 def test_an_exception_comes_back_as_itself_with_the_story_of_where_it_was_raised():
@@ -70,6 +93,28 @@ def test_a_story_without_end_is_cut():
         told = Answer.to({}, error).failure()
 
     assert len(told.__notes__[0]) < MOST_CHARACTERS + 100
+
+
+def test_a_recursion_is_told_without_its_middle():
+    """Where it was entered, where it ended, and how much lies between."""
+
+    def enter(n):
+        first(n)
+
+    def first(n):
+        second(n)
+
+    def second(n):
+        first(n)
+
+    try:
+        enter(0)
+    except RecursionError as error:
+        told = Answer.to({}, error).failure().__notes__[0]
+
+    assert 1 == told.count(HEAD)
+    assert told.index("in enter") < told.index(" more ...\n") < told.index("RecursionError: maximum")
+    assert len(told.splitlines()) < 4 * (FIRST + LAST)
 
 
 def test_a_good_attempt_has_no_failure_and_leaves_its_state():
