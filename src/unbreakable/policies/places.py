@@ -23,9 +23,9 @@ async def in_a_place(inner: Inner, ctx: Context, wait: float, full: type[Rejecte
     One that has made its first attempt, and given its place back for a pause, asks for another when that is over.
     """
     if ctx.permit is None and ctx.out_of is None:
-        gate = ctx.target.gate
+        gate, before = ctx.target.gate, ctx.in_line
         if not (gate.enter_nowait() or await stood_in_line(gate, ctx, wait)):
-            waited = f", and none came free in {min(wait, ctx.plan.deadline):g} s" if wait > 0 else ""
+            waited = f", and none came free in {round(ctx.in_line - before, 3):g} s" if wait > 0 else ""
             error = full(f"{gate.most} calls to {ctx.node.name} are in flight{waited}")
             ctx.notebook.tell(f"refused: {error}")
             return ctx.refuse(error)

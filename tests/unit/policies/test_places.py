@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
+import unbreakable as ub
 from unbreakable.errors import BulkheadFull, LimitReached
 from unbreakable.policies import Plan, places
 from unbreakable.policies.places import in_a_place
 from unbreakable.policies.priority import priority
 from unbreakable.runtime import Gate
+from unbreakable.testing import virtual_time
 
 
 class Counted(Gate):
@@ -85,6 +87,21 @@ def test_who_finds_no_place_is_told_how_many_there_are(bench, wait, deadline, at
 
     assert (full, True, message) == (type(result.error), result.refused, str(result.error))
     assert (2, [f"refused: {message}"], at, None) == (gate.inside, lines, when, permit)
+
+
+def test_who_had_less_time_than_the_wait_is_told_how_long_it_was():
+    """A call inside another waits no longer than that has time."""
+
+    @ub.protect("inside", bulkhead=ub.Bulkhead(1, wait=10.0))
+    def inside(depth):
+        return depth and inside(depth - 1)
+
+    @ub.protect("around", deadline=2.0, retry=False)
+    def around():
+        return inside(1)
+
+    with virtual_time():
+        assert "1 calls to inside are in flight, and none came free in 2 s" == str(around.outcome().error)
 
 
 def test_the_more_important_stand_in_front(bench):
