@@ -188,14 +188,19 @@ class Control:
                     self._drop("the loop ended first")
                 self.is_done = True  # what comes due while the last iterations end is no tick any more
                 return End(finished=not self.stopping)
-            if self.triggered and not self.is_busy:
+            is_busy = self.is_busy
+            if self.triggered and not is_busy:
                 self.triggered = False
                 return self._run(None)
-            if self.paused or self.is_busy:
+            if self.paused or is_busy:
                 return Wait(math.inf)
-            if self._rests(now) or not (self.waiting or self.schedule.is_endless_run):
-                return Wait(max(0.0, min(self.schedule.look_again, self._next_moment(now) - now)))
-            return self._run(self._next_waiting(now))
+            if self._rests(now):
+                moment = self._next_moment(now)
+            elif self.waiting or self.schedule.is_endless_run:
+                return self._run(self._next_waiting(now))
+            else:
+                moment = self.schedule.moment(self.seen)  # all before it were looked at just now
+            return Wait(max(0.0, min(self.schedule.look_again, moment - now)))
 
     def ended(
         self, fate: Fate, now: float, reason: str = "", rests_until: float = -math.inf, place: int | None = None
@@ -300,7 +305,7 @@ class Control:
     @property
     def is_busy(self) -> bool:
         """Whether as many iterations go on beside each other as may: one, since the loop was told not to."""
-        return len(self.beside) >= (MOST_BESIDE if self.overlap == "allow_all" else 1)
+        return bool(self.beside) and len(self.beside) >= (MOST_BESIDE if self.overlap == "allow_all" else 1)
 
     @property
     def ticks_at_work(self) -> list[Tick]:
@@ -321,6 +326,9 @@ class Control:
         may_be_due = self.schedule.look(now, self.seen)
         paused, self.was_paused = self.was_paused, self.paused
         if not may_be_due:
+            return
+        if not (paused or self.paused or self.works or self.beside or self.rests_until > -math.inf):
+            self._late(self.schedule.due(now), now)  # what most often is so
             return
         if paused or (self.paused and not self.works):
             self._pass_over(self.schedule.before(now), Fate.PAUSED, "the loop was paused")
@@ -361,17 +369,23 @@ class Control:
         """Let the latest tick before number *upto* have its turn, and those before it what *missed* says."""
         if upto <= self.seen:
             return
-        if self.missed == "skip" and now - self.schedule.moment(upto - 1) > self.schedule.grace:
+        grace = self.schedule.grace
+        if grace < math.inf and self.missed == "skip" and now - self.schedule.moment(upto - 1) > grace:
             self._pass_over(upto, Fate.SKIPPED_MISSED, self.late_because)
+            return
+        if upto == self.seen + 1 and not self.waiting:
+            self.waiting.append(self.seen)  # what most often is so
+            self.seen = upto
             return
         kept = MOST_WAITING - len(self.waiting) if self.missed == "replay_all" else 1
         self._pass_over(max(self.seen, upto - max(1, kept)), Fate.SKIPPED_MISSED, self.late_because)
         self._queue(upto)
 
     def _next_waiting(self, now: float) -> Tick:
-        if self.schedule.is_endless_run:
-            self._queue(self.seen + 1)
-        number = self.waiting.popleft()
+        if self.waiting:
+            number = self.waiting.popleft()
+        else:  # there is always one more
+            number, self.seen = self.seen, self.seen + 1
         return self.schedule.tick(number, now, missed=number - self.number - 1)
 
     def _what_was_in_progress(self) -> str:

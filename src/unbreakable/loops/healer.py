@@ -53,6 +53,9 @@ class Healer:
         trouble = self._slate.verified()
         if trouble is not None:
             self._tell(RungSkipped, now, rung=Rung.SAFE_STATE_RESET.value, reason=trouble)
+        if self.ladder.good >= GOOD:  # all was well already
+            self.ladder.good += 1
+            return
         survived = self.ladder.surviving
         if survived and not self.ladder.good:
             RESTARTS.give_back(OF_LESS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from unbreakable.fractal.guard import is_stray
 from unbreakable.loops.carrier import Carrier
-from unbreakable.loops.control import Control, End, Run, Wait
+from unbreakable.loops.control import Control, End, Wait
 from unbreakable.loops.ledger import Fate
 from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.schedule import Tick
@@ -112,22 +112,22 @@ class Life:
         """Do what is decided until that is to end, or a cancellation was meant for the loop: work may swallow it."""
         decide = self.control.decide if self._member is None else self._member.decide
         while not mark.is_cancelled:
-            match decide(runtime.now()):
-                case Run(tick, None):
-                    try:
-                        await self._iterate(self.work, runtime, tick, mark)
-                    finally:
-                        if self._member is not None:
-                            self._member.leaves(runtime.now())
-                    if self.control.is_restless and not runtime.preemptive:
-                        await runtime.sleep(0)  # other threads have their turn, even if the work never waits
-                case Run(tick, int(place)):
-                    await self._begin_beside(runtime, tick, place)
-                case Wait(seconds):
-                    await self._wait(runtime, seconds)
-                case End():
-                    await self._see_besides_off(runtime)
-                    return
+            decision = decide(runtime.now())
+            if isinstance(decision, Wait):
+                await self._wait(runtime, decision.seconds)
+            elif isinstance(decision, End):
+                await self._see_besides_off(runtime)
+                return
+            elif decision.place is not None:
+                await self._begin_beside(runtime, decision.tick, decision.place)
+            else:
+                try:
+                    await self._iterate(self.work, runtime, decision.tick, mark)
+                finally:
+                    if self._member is not None:
+                        self._member.leaves(runtime.now())
+                if self.control.is_restless and not runtime.preemptive:
+                    await runtime.sleep(0)  # other threads have their turn, even if the work never waits
 
     async def _iterate(
         self, work: Work, runtime: Runtime, tick: Tick | None, mark: Mark, place: int | None = None

@@ -87,18 +87,14 @@ class Work:
         first = Path(operation, self._hire, node, self._enter, self._strays)
         self.paths = Paths(first, self._new_path, self._drop_path, IN_QUANTUM_MODE if quantum_mode else 1)
         turns, cold = 1 if on_survival is None else 2, COLD if isolation == "process" else 0.0
-        self.healer = Healer(node, Ladder(interval, cold=cold, turns=turns), self.paths, self.slate)
+        self.ladder = Ladder(interval, cold=cold, turns=turns)  #: decides how failures are healed
+        self.healer = Healer(node, self.ladder, self.paths, self.slate)
         self._substitute = None if on_survival is None else self._new_substitute(on_survival, isolation)
         self.own: Iteration | None = None  #: the iteration that this one has in progress
         self.ended_at: float | None = None  #: when the latest iteration has ended
         self.lane: Lane | None = None  #: where a supervisor sees what is in progress
         self.member: Member | None = None  #: its place among loops that belong together
         self._left, self._was_full = 0, False
-
-    @property
-    def ladder(self) -> Ladder:
-        """What decides how failures are healed."""
-        return self.healer.ladder
 
     @property
     def left_behind(self) -> int:
@@ -164,13 +160,15 @@ class Work:
         That is what was asked for since *mark*.  The iteration is cut at the moment of *cut*, as by its deadline, but
         that is no failure.
         """
-        substitute = self._substitute if tick is not None and self.ladder.substitutes else None
-        if tick is not None and substitute is None and self.ladder.probes and not RESTARTS.take(OF_LESS):
+        survives = self.ladder.surviving and tick is not None
+        substitute = self._substitute if survives and self.ladder.substitutes else None
+        if survives and substitute is None and self.ladder.probes and not RESTARTS.take(OF_LESS):
             if self._substitute is None:
                 self.tally.begun -= not self.number  # nothing is, unless others have begun since
                 return Fate.BACKED_OFF, SPENT
             substitute = self._substitute
-        iteration = self.own = Iteration(self.number or self.tally.begun, tick, self.slate.state, runtime.now())
+        now = runtime.now()
+        iteration = self.own = Iteration(self.number or self.tally.begun, tick, self.slate.state, now)
         _inside.set(iteration)
         self.slate.users.add(iteration)
         path = substitute or self.paths.current
@@ -178,9 +176,9 @@ class Work:
             await self._run_on(path, iteration, runtime, cut)
             iteration.take_over()
         except BaseException as error:
+            now = runtime.now()
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise
-            now = runtime.now()
             cut_for = cut.why if _is_of(cut, error, now) else iteration.was_cut_for
             if cut_for is not None:
                 return Fate.INTERRUPTED, cut_for
@@ -193,7 +191,7 @@ class Work:
             if iteration.promise is not None and self.lane is not None:
                 self.lane.keep(iteration.promise)
             self.slate.users.discard(iteration)
-            self.own, self.ended_at = None, runtime.now()
+            self.own, self.ended_at = None, now
         # Where nobody else ends at the same time, what listens must not find a lock held by which it would be refused.
         with NO_LOCK if runtime.preemptive or not self.number else self.slate.lock:
             done = self._conclude(iteration, path, fate, now, substituted=substitute is not None)
