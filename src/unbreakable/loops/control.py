@@ -22,8 +22,9 @@ from __future__ import annotations
 import copy
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from unbreakable.loops.decisions import NO_CUT, Cut, Decision, End, Run, Wait
 from unbreakable.loops.ledger import Book, Fate, Ledger
 from unbreakable.loops.schedule import EARLY, Schedule, Tick
 from unbreakable.runtime import new_lock
@@ -45,42 +46,6 @@ MOST_BESIDE = 100  # iterations at work at once, where all may be
 MAKE_ROOM = ("cancel_other", "terminate_other")
 Missed: TypeAlias = Literal["skip", "run_once_now", "replay_all"]
 Begin: TypeAlias = "Callable[[float], Schedule | Calendar]"  # ticks from an origin on
-
-
-class Run(NamedTuple):
-    """Run one iteration now; *tick* is None when it was triggered by hand.
-
-    With a *place* it goes on beside others, and its end is told with that.
-    """
-
-    tick: Tick | None
-    place: int | None = None
-
-
-class Wait(NamedTuple):
-    """Wait until something is wished, at most *seconds*."""
-
-    seconds: float
-
-
-class End(NamedTuple):
-    """Iterate no more; *finished* says that all iterations are done."""
-
-    finished: bool
-
-
-Decision: TypeAlias = Run | Wait | End
-
-
-class Cut(NamedTuple):
-    """Say when an iteration is to make room for the next tick, and whether it may clean up."""
-
-    at: float
-    why: str = ""
-    gently: bool = True
-
-
-NO_CUT = Cut(math.inf)
 
 
 class Control:
@@ -327,9 +292,13 @@ class Control:
         paused, self.was_paused = self.was_paused, self.paused
         if not may_be_due:
             return
-        if not (paused or self.paused or self.works or self.beside or self.rests_until > -math.inf):
-            self._late(self.schedule.due(now), now)  # what most often is so
-            return
+        if paused or self.paused or self.works or self.beside or self.rests_until > -math.inf:
+            self._look_closely(now, paused=paused)
+        else:
+            self._late(self.schedule.due(now), now)
+
+    def _look_closely(self, now: float, *, paused: bool) -> None:
+        """Decide about them where anything but waiting for them was done; it was *paused* until now."""
         if paused or (self.paused and not self.works):
             self._pass_over(self.schedule.before(now), Fate.PAUSED, "the loop was paused")
         elif self.works or self.is_busy:

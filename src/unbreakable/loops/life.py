@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from unbreakable.fractal.guard import is_stray
 from unbreakable.loops.carrier import Carrier
-from unbreakable.loops.control import Control, End, Wait
+from unbreakable.loops.control import Control
+from unbreakable.loops.decisions import End, Wait
 from unbreakable.loops.ledger import Fate
 from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.schedule import Tick
@@ -74,7 +75,7 @@ class Life:
         enter(None)  # whatever call the loop was started in, its deadline is not ours
         self.work.lane = self._lane = lane = PULSE.join()
         self.work.start()
-        mark, is_closed = Mark(), False
+        mark, is_closed = self.carrier.mark(), False
         try:
             while not await self._has_ended_safely(runtime, mark):
                 pass
@@ -126,8 +127,8 @@ class Life:
                 finally:
                     if self._member is not None:
                         self._member.leaves(runtime.now())
-                if self.control.is_restless and not runtime.preemptive:
-                    await runtime.sleep(0)  # other threads have their turn, even if the work never waits
+                if self.control.is_restless:
+                    await runtime.sleep(0)  # others have their turn, even if the work never waits
 
     async def _iterate(
         self, work: Work, runtime: Runtime, tick: Tick | None, mark: Mark, place: int | None = None

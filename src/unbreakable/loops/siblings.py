@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from unbreakable.log import log
-from unbreakable.loops.control import Run, Wait
+from unbreakable.loops.decisions import Run, Wait
 from unbreakable.loops.events import LoopRestarted
 from unbreakable.loops.ladder import GOOD
 from unbreakable.loops.path import grace_after
@@ -35,7 +35,8 @@ from unbreakable.loops.reins import Reins
 from unbreakable.runtime import BLOCKING
 
 if TYPE_CHECKING:
-    from unbreakable.loops.control import Control, Decision
+    from unbreakable.loops.control import Control
+    from unbreakable.loops.decisions import Decision
     from unbreakable.loops.iteration import Iteration
     from unbreakable.loops.loop import QuantumLoop
     from unbreakable.loops.loop_group import LoopGroup

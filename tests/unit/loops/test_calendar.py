@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.loops.calendar import GRACE, Calendar, Times, local_zone, times_of, usual_gap
-from unbreakable.loops.control import MOST_WAITING, Control, Run, Wait
+from unbreakable.loops.control import MOST_WAITING, Control
+from unbreakable.loops.decisions import Run, Wait
 from unbreakable.loops.ledger import Fate
 
 BERLIN = ZoneInfo("Europe/Berlin")

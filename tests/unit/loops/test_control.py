@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unbreakable.loops.control import MOST_WAITING, NO_CUT, Control, Cut, Decision, End, Run, Wait
+from unbreakable.loops.control import MOST_WAITING, Control
+from unbreakable.loops.decisions import NO_CUT, Cut, Decision, End, Run, Wait
 from unbreakable.loops.ledger import Fate
 from unbreakable.loops.schedule import Schedule, Tick
 
