@@ -145,3 +145,38 @@ def test_a_loop_that_is_left_before_it_has_begun_is_no_call():
     with virtual_time() as clock:
         outcome = around.outcome()
     assert (3, 3, 0.0) == (outcome.attempts, len(nodes), clock.now())
+
+
+def test_a_plain_block_whose_deadline_has_passed_before_it_is_not_begun():
+    """As in async code: the loop ends with what any call raises at its deadline, and the outcome knows."""
+    attempts = ub.attempts("too late", deadline=5.0, bulkhead=ub.Bulkhead(1))
+
+    def story():
+        for attempt in attempts:
+            clock.advance(9)
+            with attempt:
+                pytest.fail("a block in nobody's time")
+
+    with virtual_time() as clock, pytest.raises(ub.errors.DeadlineExceeded, match="before its block began") as raised:
+        story()
+    assert (ub.Status.FAILED, raised.value) == (attempts.outcome.status, attempts.outcome.error)
+    assert (1, 0) == (told(attempts.node), attempts.node.get_status().in_flight)
+
+
+def test_a_plain_block_that_cleans_up_is_begun_after_the_deadline():
+    """It has a second more, as every call that an exception has led to."""
+
+    @ub.protect("around", deadline=5.0, retry=False)
+    def around():
+        try:
+            clock.advance(5.5)
+            raise ConnectionError
+        finally:
+            for attempt in ub.attempts("release"):
+                with attempt:
+                    released.append(clock.now())
+
+    released = []
+    with virtual_time() as clock:
+        assert ub.Status.FAILED == around.outcome().status
+    assert [5.5] == released

@@ -17,6 +17,7 @@ from unbreakable.errors import AttemptTimeout, ConfigurationError, DeadlineExcee
 from unbreakable.fractal.floor import advance, advance_async, hand_over
 from unbreakable.fractal.node import FractalNode
 from unbreakable.fractal.telling import story_of
+from unbreakable.fractal.trying import check_state
 from unbreakable.outcome import Failure, Outcome, Result, note
 from unbreakable.policies import Context
 from unbreakable.policies.abandoning import abandon
@@ -144,8 +145,8 @@ class Attempts:
         if block != self._block:
             self._close()
             raise RuntimeError(f'the block must begin with "{self._block}", as its loop does, and not with "{block}"')
-        if self._script is None and self._late is None:
-            self._come_late(scope)
+        if self._late is None:
+            self._look_whether_late(scope)
         late = self._late
         if late is not None:
             if self.outcome is None:  # not told before: of a loop that was left nothing is
@@ -156,10 +157,14 @@ class Attempts:
         if around is not None:
             around.deeds.at_work.add(self.context)  # which it no longer is where that was settled meanwhile
 
-    def _come_late(self, scope: Context) -> None:
-        if scope.runtime.now() < self._due:
-            raise RuntimeError(f"{self.node.name}: the loop was left that gave this attempt, and its call is over")
-        self._give_up(self._due)
+    def _look_whether_late(self, scope: Context) -> None:
+        now = scope.runtime.now()
+        if self._script is None:
+            if now < self._due:
+                raise RuntimeError(f"{self.node.name}: the loop was left that gave this attempt, and its call is over")
+            self._give_up(self._due)
+        elif not scope.runtime.preemptive and check_state(scope) is not None:  # on an event loop an alarm has rung
+            self._give_up(now)
 
     def refuse_yield(self, frame: FrameType) -> None:
         """Raise RuntimeError if loop and block are in an async generator, that of *frame*, and a yield is in the block.
