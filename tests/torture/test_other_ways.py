@@ -103,7 +103,7 @@ def test_a_herd_whose_last_way_dies_finds_the_one_that_is_back(effects, at_once)
 
 @pytest.mark.parametrize("effects", ["none", "once"])
 def test_a_way_that_is_dead_for_good_is_not_asked_by_every_call_of_a_herd_that_fails(effects):
-    """The other one dies for ten seconds now and then: one call a second looks then, and any that asks if one is back."""
+    """The other one dies for ten seconds now and then: one call a second looks, and any that asks if one is back."""
     ways = Ways(effects)
 
     async def herd(seconds: float) -> None:
