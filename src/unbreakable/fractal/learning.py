@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from unbreakable.events import DriftDetected, PlanPublished
+from unbreakable.events import PlanPublished
+from unbreakable.fractal.drifting import detect_drift, relearn
 from unbreakable.fractal.forecast import Forecast
 from unbreakable.fractal.pile import taken_from
 from unbreakable.fractal.ports import Chooser, Memory
@@ -25,7 +26,7 @@ from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import learned_limit
 from unbreakable.runtime import BLOCKING, Runtime, breathe
 from unbreakable.runtime.chore import quietly
-from unbreakable.stats import Arms, Quantile, Stretches, Traffic
+from unbreakable.stats import Arms, Traffic
 
 if TYPE_CHECKING:
     from unbreakable.fractal.batch import Batch
@@ -35,7 +36,6 @@ GROWN, NEW = 1.25, 5_000  # a plan is made anew when what it rests on has grown 
 LEARNED = ("retry", "timeout", "hedge", "breaker")  # policies that a plan tells of
 LATE = 3.0  # times the 99th percentile of what is known is no more than slow
 PATIENCE = 1.0  # seconds that whoever is learning at this moment has to hand on what came of it
-AT_ONCE = 0x3F  # calls that are looked at before others have their turn
 STRETCH = 2.0  # a learned time limit that cuts more attempts than it lets end is so many times too short
 
 
@@ -122,6 +122,8 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         if batch.calls or batch.folded.count or batch.faults or batch.cut or batch.answered:
             fresh = batch.traffic(target, runtime.now())
             learnings = fresh.requests  # also of those that are forgotten next
+            share(target, runtime.now())  # first: it was learned before this
+            did(target, "learn.patterns.detect_drift")
             drifted = detect_drift(node, target, batch.ok, fresh, runtime.now())
             aggregate(target, batch, fresh, runtime.now())
             target.take_quick(sum(map(float(target.plan.limit).__gt__, batch.ok)))
@@ -130,7 +132,6 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
                 chooser_of(node).compare(target.name, took, lost, target.traffic, answered)
             if not batch.folded.count:
                 chooser_of(node).measure(target.name, batch.at_once, batch.detours, batch.lost)
-            share(target)
             predict(target)
             optimize(node, target, runtime, drifted=drifted, strained=is_strained(batch))
             if target.latency.count >= COLD and not target.plan.observations:  # what a plan needs is on its way
@@ -175,11 +176,11 @@ def totals_of(target: Target) -> Counter[str]:
     return Counter(healings=target.counts.healed, optimizations=target.learned.get("learn.optimize.publish", 0))
 
 
-def share(target: Target) -> None:
+def share(target: Target, now: float) -> None:
     """Take in what others learned about the same target since last time."""
     did(target, "learn.store.share")
     for record in taken_from(target, "news"):
-        absorb(target, record)
+        absorb(target, record, now)
 
 
 def recall(node: Any, target: Target, runtime: Runtime) -> None:
@@ -192,7 +193,7 @@ def _recall(node: Any, target: Target, runtime: Runtime) -> None:
     memory: Memory = node.settings.memory
     known = memory.get(target.name)
     if known is not None:
-        absorb(target, known)
+        absorb(target, known, runtime.now())
         if target.owns_arms:
             target.arms.merge(Arms.from_dict(known["arms"]))
         plan = remembered(node.settings, target.plan, known["plan"])
@@ -231,11 +232,13 @@ def remembered(settings: Settings, cold: Plan, record: Mapping[str, Any] | None)
     return replace(cold, **free, deadline=deadline, strategy=strategy, observations=learned.observations)
 
 
-def absorb(target: Target, known: dict[str, Any]) -> None:
+def absorb(target: Target, known: dict[str, Any], now: float) -> None:
     """Add what others learned about the same target to what is known here."""
+    traffic = Traffic.from_dict(known["traffic"])
     if known.get("forgets"):
-        target.traffic = Traffic()
-    target.traffic.merge(Traffic.from_dict(known["traffic"]))
+        relearn(target, traffic, now)
+    else:
+        target.traffic.merge(traffic)
     target.experience.absorb(known["lessons"], known.get("lives", ()))
 
 
@@ -254,29 +257,6 @@ def aggregate(target: Target, batch: Batch, fresh: Traffic, now: float) -> None:
     ended = batch.succeeded + batch.failed_calls
     if ended:
         target.success_rate.update(batch.succeeded / ended, now)
-
-
-def detect_drift(node: Any, target: Target, batch: Sequence[float], fresh: Traffic, now: float) -> bool:
-    """Return whether the latency is no longer what it was; if so, what was known of it is forgotten.
-
-    What came in the *batch* before it was another one is forgotten in its statistic *fresh*, too.
-    """
-    did(target, "learn.patterns.detect_drift")
-    latest = 0
-    for left, seconds in zip(range(len(batch) - 1, -1, -1), batch, strict=True):
-        if target.drift.update(seconds):
-            latest = left + target.drift.span
-        if not left & AT_ONCE:
-            breathe()
-    if not latest:
-        return False
-    recent = Quantile()
-    recent.update_many(batch[-latest:])
-    before, after = target.latency.value(0.5), recent.value(0.5)
-    target.traffic, target.courses = Traffic(), None
-    fresh.ok, fresh.slow, fresh.late = recent, Stretches(), Stretches()
-    node.tell(DriftDetected(at=now, node=node.name, before=before or 0.0, after=after or 0.0))
-    return True
 
 
 def is_strained(batch: Batch) -> bool:
@@ -312,8 +292,18 @@ def optimize(node: Any, target: Target, runtime: Runtime, *, drifted: bool, stra
         from unbreakable.fractal.lingering import with_what_lingers  # no call waits for it
 
         seen = with_what_lingers(target, node.drivers)
-        plan = chooser_of(node).plan(target.name, target.plan, seen, runtime.random)
+        plan = with_copies(chooser_of(node).plan(target.name, target.plan, seen, runtime.random), target)
         publish(node, target, plan if seen is target.traffic else rested(plan, observations), runtime)
+
+
+def with_copies(plan: Plan, target: Target) -> Plan:
+    """Return *plan* with copies as before, if it has none, and rests on the few calls since a drift.
+
+    They do not tell of the slow ones yet; and what copies may cost is bounded.
+    """
+    if plan.hedge is None and target.former is not None and target.traffic.count < FOLD:
+        return replace(plan, hedge=target.plan.hedge)
+    return plan
 
 
 def rested(plan: Plan, observations: int) -> Plan:

@@ -80,6 +80,8 @@ class Target:
     clings = False  #: whether an attempt that was cut took so long to end that its call had to wait for it
     aftermath: Any = None  #: what came after failures, once somebody learns from that
     aged_at: float | None = None  #: when what is old lost weight last
+    former: Any = None  #: what was known of it before its latency drifted, for a while
+    relearned = False  #: whether others have said so since this one noticed a drift
     courses: Any = None  #: how slow answers followed one another, once somebody learns from that
     first_detours = 0  #: of ``detours``, about how many succeeded by their first attempt, the way that is the best
     answered = answered_later = 0  #: first attempts, and others, that were answered by a no
