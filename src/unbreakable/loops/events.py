@@ -5,6 +5,29 @@ from __future__ import annotations
 from unbreakable.events import Event
 
 
+class TicksEnded(Event):
+    """The ticks *first* to *last* of one start of the loop, its *epoch*, have ended: all in one *fate*, and *why*.
+
+    Each tick is told once, whether it was run or not, so that their numbers add up to the ledger's.
+    """
+
+    epoch: str
+    first: int
+    last: int
+    fate: str
+    why: str
+
+
+class IterationEnded(Event):
+    """An iteration has ended, *seconds* after it began; *tick* is the id of its tick, None if it was triggered."""
+
+    number: int
+    tick: str | None
+    fate: str
+    why: str
+    seconds: float
+
+
 class RungTried(Event):
     """A rung of the healing ladder was tried after so many failures in a row; *why* says whether it was its turn."""
 

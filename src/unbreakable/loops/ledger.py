@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -83,9 +84,10 @@ class Stretch:
 class Book:
     """Count the fates of ticks, and remember the latest stretches of them."""
 
-    __slots__ = ("counts", "recent")
+    __slots__ = ("counts", "recent", "unheard")
 
     def __init__(self) -> None:
+        self.unheard: deque[tuple[str, int, int, Fate, str]] | None = None  #: of what somebody listens for
         self.counts: dict[Fate, int] = {}
         self.recent: list[Stretch] = []
 
@@ -94,6 +96,8 @@ class Book:
         if past <= first:
             return
         self.counts[fate] = self.counts.get(fate, 0) + past - first
+        if self.unheard is not None:
+            self.unheard.append((epoch, first, past, fate, reason))
         if self.recent:
             latest = self.recent[-1]
             if latest.last == first - 1 and latest.fate is fate and (latest.reason, latest.epoch) == (reason, epoch):

@@ -17,6 +17,7 @@ from unbreakable.loops.decisions import End, Wait
 from unbreakable.loops.ledger import Fate
 from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.schedule import Tick
+from unbreakable.loops.telling import tell_iteration, tell_ticks
 from unbreakable.loops.work import Work
 from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
@@ -114,6 +115,8 @@ class Life:
         decide = self.control.decide if self._member is None else self._member.decide
         while not mark.is_cancelled:
             decision = decide(runtime.now())
+            if self.work.node.listeners:
+                tell_ticks(self.work, runtime.now())
             if isinstance(decision, Wait):
                 await self._wait(runtime, decision.seconds)
             elif isinstance(decision, End):
@@ -133,7 +136,8 @@ class Life:
     async def _iterate(
         self, work: Work, runtime: Runtime, tick: Tick | None, mark: Mark, place: int | None = None
     ) -> None:
-        began = runtime.now() if tick is None else tick.nominal
+        actual = runtime.now()
+        began = actual if tick is None else tick.nominal
         fate, why = Fate.INTERRUPTED, "it was cut"
         try:
             if place is None:
@@ -145,6 +149,9 @@ class Life:
         finally:
             pause = work.ladder.pause
             self.control.ended(fate, runtime.now(), why, began + pause if pause else -math.inf, place)
+            if self.work.node.listeners and fate is not Fate.BACKED_OFF:
+                number = work.number or work.tally.begun
+                tell_iteration(self.work, number, tick, fate, why, actual, runtime.now())
         if self.keeper is not None and place is None:
             await self._note(runtime)
 

@@ -18,6 +18,7 @@ from unbreakable.loops.life import Life
 from unbreakable.loops.program import refuse_while_loading
 from unbreakable.loops.status import LoopState, LoopStatus
 from unbreakable.loops.strays import FULL
+from unbreakable.loops.telling import listen, tell_ticks
 from unbreakable.loops.timing import Timing, changed
 from unbreakable.loops.work import Work
 from unbreakable.runtime import ASYNCIO, BLOCKING, Closing, Runtime, new_lock, run_blocking
@@ -106,6 +107,7 @@ class QuantumLoop(Closing):
     def _control(self, now: float) -> Control:
         """Return what decides from *now* on, or goes on with what an earlier process had decided."""
         timing, book = self._timing, self._work.book
+        listen(self._work)
         kept = None if self._keeper is None else self._keeper.enter(self._work)
         if kept is None and self.life is not None:
             self.life.control.is_wanted = False
@@ -364,6 +366,8 @@ class QuantumLoop(Closing):
         if self.life is not None:
             control = self.life.control
             control.close(now)
+            if self._work.node.listeners:
+                tell_ticks(self._work, now)
             if self._keeper is not None:
                 self._keeper.close(control, self._work)
         _running.discard(self)

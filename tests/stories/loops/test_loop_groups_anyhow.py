@@ -116,7 +116,7 @@ def test_every_tick_has_one_fate_and_all_are_well_in_the_end(play, seed):
 
 
 def family(engine):
-    """Return a group of two loops: one that hangs in its second iteration, which restarts both, and one that is well."""
+    """Return a group of two loops: one hangs in its second iteration, so that both are restarted, and one is well."""
     group = engine.create_group("family", strategy="one_for_all")
 
     def hang(ctx):
