@@ -25,7 +25,8 @@ RESTING = 0.1  # of the time one of its threads may run at the most in a worker 
 LEAST = 0.01  # of the time counts in any case
 MOST = 0.1  # seconds between two looks; who looks later had no turn itself, and counts SOON
 AGAIN = 0.05  # seconds between two looks
-SOON = 0.01  # the same when something is late
+SOON = 0.01  # the same when something is late,
+SOONEST = 0.002  # or before it is
 DUMP = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None  # asks a worker where it stands
 DUMPING = 0.01  # seconds for that,
 MOST_DUMPING = 0.1  # or more, where it has no turn to begin with it
@@ -90,8 +91,8 @@ class Doctor:
 
     def nap(self) -> float:
         """Return after how many seconds to look again."""
-        left = [case.sign.due - self._looked_at for case in self._cases.values()]
-        return max(SOON, min([AGAIN, *left]))
+        left = min([AGAIN, *(case.sign.due - self._looked_at for case in self._cases.values())])
+        return SOON if left <= 0.0 else max(SOONEST, left)
 
     def ask_where_it_stands(self) -> None:
         """Let it write the stacks of its threads on standard error, if it is not stopped."""

@@ -10,7 +10,10 @@ import sys
 import pytest
 from tests.faults.test_run_command import wait_until
 
-from unbreakable.loops.doctor import _awaits
+from unbreakable.loops.doctor import SOON, Doctor, _awaits
+from unbreakable.loops.page import Page, new_page
+from unbreakable.loops.pulse import Pulse
+from unbreakable.runtime import BLOCKING
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what is pending")]
 
@@ -35,3 +38,27 @@ def test_who_had_no_turn_still_awaits_the_signal_that_was_sent():
 
     assert [False, True] == [before, stopped]
     assert not _awaits(child.pid, signal.SIGUSR1)
+
+
+def late_page(seconds: float) -> Page:
+    """Return a page where a loop goes on, and what it has promised is due in so many *seconds*."""
+    page, handed = new_page(0.0)
+    for each in handed:
+        os.close(each)
+    assert page is not None
+    pulse = Pulse()
+    pulse.show_on(page)
+    lane = pulse.join()
+    assert lane is not None
+    lane.promise(seconds, "work")
+    return page
+
+
+def test_who_looks_wakes_up_when_a_promise_is_due():
+    """Neither before nor 10 ms later, which would be a fifth of what there is for it to be noticed and replaced."""
+    doctor = Doctor(os.getpid(), late_page(0.004))
+    doctor.look()
+    assert 0.001 <= doctor.nap() < 0.006
+    BLOCKING.world.sleep(doctor.nap())
+    doctor.look()
+    assert SOON == doctor.nap()
