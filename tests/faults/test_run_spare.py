@@ -26,6 +26,18 @@ def with_spare(folder, process) -> tuple[int, int]:
     return worker, spare
 
 
+def stands_by(folder: Path, *others: int) -> int:
+    """Return the one worker beside those that are known, once there is one."""
+    found: list[int] = []
+
+    def settled() -> bool:
+        found[:] = [pid for pid in workers(folder) if pid not in others]
+        return len(found) == 1
+
+    wait_until(settled)
+    return found[0]
+
+
 def is_idle(pid: int) -> bool:
     """Return whether a process takes no time of the processor any more: it has loaded what it loads."""
 
@@ -62,16 +74,34 @@ def test_who_stands_by_has_run_nothing_of_the_program(tmp_path):
         assert "x" == (tmp_path / "loaded.txt").read_text()
 
 
+def test_who_stands_by_has_loaded_what_the_program_needs_of_pythons_own_library(tmp_path):
+    """And nothing of its other modules, though they may have names of Python's own."""
+    (tmp_path / "colorsys.py").write_text("open('loaded.txt', 'a').write('x')\n")
+    program = """
+import sys
+there = {name for name in ("wave", "xml.dom.minidom", "colorsys", "sndhdr") if name in sys.modules}
+open("there.txt", "a").write(f"{sorted(there)}\\n")
+import colorsys, wave, xml.dom.minidom
+"""
+    with running(tmp_path, program + NOTING, start=started) as process:
+        worker, spare = with_spare(tmp_path, process)
+        wait_until(lambda: is_idle(spare))
+        assert "x" == (tmp_path / "loaded.txt").read_text()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: noted(tmp_path)[-1][0] == spare)
+
+    assert ["[]", "['wave', 'xml.dom.minidom']"] == (tmp_path / "there.txt").read_text().splitlines()
+
+
 def test_another_one_stands_by_when_it_dies_or_goes_on(tmp_path):
     """Neither its own death nor that of the worker leaves the next one without."""
     with running(tmp_path, NOTING, start=forked) as process:
         worker, spare = with_spare(tmp_path, process)
         os.kill(spare, signal.SIGKILL)
-        wait_until(lambda: len(workers(tmp_path)) == 2 and spare not in workers(tmp_path))
-        [third] = [pid for pid in workers(tmp_path) if pid != worker]
+        third = stands_by(tmp_path, worker, spare)
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: noted(tmp_path)[-1][0] == third)
-        wait_until(lambda: len(workers(tmp_path)) == 2 and worker not in workers(tmp_path))
+        assert stands_by(tmp_path, worker, third) != spare
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -14,6 +14,9 @@ from unbreakable.cli.serving import serve
 from unbreakable.cli.target import find
 from unbreakable.cli.told import tell_of
 from unbreakable.errors import ConfigurationError, StateFull, StateLocked, StateNotOurs, StateOwned, StateTooNew
+from unbreakable.loops.library import loaded
+from unbreakable.loops.loop import first_start
+from unbreakable.loops.pulse import PULSE
 from unbreakable.loops.supervisor import FINISHED, IN_VAIN, follow, tell, wait_for_word
 
 TRACE = "trace="
@@ -28,8 +31,10 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
     Among the *words* "asked" says that somebody named that place, "json" that what is said is to be JSON, and "trace="
     in which file calls are recorded.
     """
+    at_first = frozenset(sys.modules)
     wait_for_word()
     follow()
+    first_start.listeners.append(lambda: PULSE.know(" ".join(loaded(at_first))))
     trace = next((word.removeprefix(TRACE) for word in words if word.startswith(TRACE)), None)
     with _recorded(trace):
         _run(target, state, words)

@@ -19,7 +19,8 @@ FIRST, LANE = 256, 64  # bytes: where the first lane begins, and how long each i
 DUE, BEATS = 0, 1  # eighth bytes of a lane: a moment, 0.0 for none; how many have ended
 NAME = slice(16, 64)  # bytes of a lane: what is due
 MOST_LANES = 4_097  # as many threads may carry loops, and one for the interpreter
-SIZE = FIRST + LANE * MOST_LANES  # of which the machine gives what is written to
+KNOWN = slice(FIRST + LANE * MOST_LANES, FIRST + LANE * MOST_LANES + 2**14)  # bytes: what the worker has loaded
+SIZE = KNOWN.stop  # of which the machine gives what is written to
 
 
 class Sign(NamedTuple):
@@ -60,6 +61,17 @@ class Page:
     @wish.setter
     def wish(self, why: str) -> None:
         self.memory[WISH] = _padded(why, WISH.stop - WISH.start)
+
+    @property
+    def known(self) -> str:
+        """Which modules of Python's own library the worker has loaded, with a space between two."""
+        return _text(self.memory[KNOWN])
+
+    @known.setter
+    def known(self, names: str) -> None:
+        if len(self.memory) >= KNOWN.stop:  # a supervisor of an earlier version has no room for it
+            room = KNOWN.stop - KNOWN.start
+            self.memory[KNOWN] = _padded(names if len(names) <= room else names[:room].rpartition(" ")[0], room)
 
     def due(self) -> dict[int, Sign]:
         """Return what is promised, by the number of its lane."""
@@ -114,7 +126,7 @@ def opened(descriptor: int) -> Page | None:
     """Return the page behind *descriptor*, which is closed, if it is one of this version."""
     try:
         with contextlib.suppress(OSError, ValueError):
-            memory = mmap.mmap(descriptor, SIZE)
+            memory = mmap.mmap(descriptor, 0)
             if memory[: len(MAGIC)] == MAGIC:
                 return Page(memory)
         return None

@@ -189,6 +189,11 @@ class Pulse:
         if self._page is not None and not self._page.wish:
             self._page.wish = why
 
+    def know(self, names: str) -> None:
+        """Say to the supervisor what who stands by may load."""
+        if self._page is not None:
+            self._page.known = names
+
     def seconds(self, bound: float, *, is_users: bool) -> float:
         """Return within how many seconds an iteration is over that has *bound*, which its user has chosen or not."""
         if is_users or self._page is None:

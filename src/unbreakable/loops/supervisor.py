@@ -25,6 +25,7 @@ from unbreakable.loops.canary import Canary
 from unbreakable.loops.claim import Claim
 from unbreakable.loops.deputy import Deputy
 from unbreakable.loops.doctor import DUMP, Doctor
+from unbreakable.loops.library import SAID, load
 from unbreakable.loops.memory import Memory
 from unbreakable.loops.notice import Notice
 from unbreakable.loops.notify import Notify
@@ -219,7 +220,7 @@ class Supervisor:
         if self._spare is None or not self._spare.is_alive:
             self._dismiss_spare()
             with contextlib.suppress(OSError):  # no memory, no more processes: one can do without
-                self._spare = Ward(self.command, self.hang)
+                self._spare = Ward(self.command, self.hang, "" if ward.page is None else ward.page.known)
                 self._deputy.renew()
 
     def _dismiss_spare(self) -> None:
@@ -258,11 +259,14 @@ def _hears_who_hangs_up() -> bool:
 def wait_for_word() -> None:
     """Wait until the supervisor of this worker lets it begin; end when there is none any more.
 
-    Who has to wait uses the time to load what the first failure needs, and what keeps state in a file.
+    Who has to wait uses the time to load what the first failure needs, what keeps state in a file, and what the worker
+    before has loaded of Python's own library.
     """
+    known = os.environ.pop(SAID, "")
     with socket.socket(fileno=os.dup(LIFELINE)) as lifeline:
         if not _has_word(lifeline):
             load_ahead(*KEEPING)
+            load(known.split())
         word, descriptors = _first_word(lifeline)
     for descriptor in descriptors:
         page = opened(descriptor)

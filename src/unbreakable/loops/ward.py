@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Self
 
 from unbreakable.loops.canary import Canary
+from unbreakable.loops.library import SAID
 from unbreakable.loops.page import new_page
 from unbreakable.loops.stranger import Stranger
 from unbreakable.runtime import BLOCKING
@@ -26,9 +27,12 @@ STEP = 0.05  # seconds between two things that are done meanwhile
 
 
 class Ward:
-    """Start *command* as a worker, which waits for the word to go; raise OSError if it cannot be started."""
+    """Start *command* as a worker, which waits for the word to go; raise OSError if it cannot be started.
 
-    def __init__(self, command: Sequence[str], hang: float) -> None:
+    Meanwhile it loads what is *known* of Python's own library to be needed.
+    """
+
+    def __init__(self, command: Sequence[str], hang: float, known: str = "") -> None:
         self.page, self._handed = new_page(hang)
         self._lifeline, theirs = socket.socketpair()
         self._descriptor: int | None = None
@@ -36,7 +40,8 @@ class Ward:
         with theirs, contextlib.ExitStack() as undo:
             undo.callback(self._close)
             # A session of its own: Ctrl-C on a terminal is for the supervisor, who then asks the worker.
-            self._process = subprocess.Popen(command, stdin=theirs.fileno(), start_new_session=True)
+            environment = {**os.environ, SAID: known} if known else None
+            self._process = subprocess.Popen(command, stdin=theirs.fileno(), env=environment, start_new_session=True)
             undo.pop_all()
         self.pid = self._process.pid
         with contextlib.suppress(OSError, AttributeError):  # another system, an old kernel, no descriptor left

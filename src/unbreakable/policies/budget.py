@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import field, replace
+from dataclasses import field
 
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
@@ -45,7 +45,8 @@ class RetryBudget(Preset):
 @functools.lru_cache(64)  # most nodes have the same one
 def small(budget: RetryBudget) -> RetryBudget:
     """Return *budget* without savings: it never holds more than it begins with, or than one repeat costs."""
-    return replace(budget, most=min(max(1.0, budget.start), budget.most))
+    known = {name: getattr(budget, name) for name in budget.fields}  # ``replace`` would make a dataclass of it, in 2 ms
+    return type(budget)(**{**known, "most": min(max(1.0, budget.start), budget.most)})
 
 
 def price(layers: int) -> float | None:
