@@ -27,7 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile(
     "house",
     deadline=None,
-    max_examples=most(100, 40),
+    max_examples=most(100, 20),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )

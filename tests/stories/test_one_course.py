@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.dense import most
 
 import unbreakable as ub
 from unbreakable.bell import Bell
@@ -341,7 +342,7 @@ def mended(story: Story) -> dict[str, Any] | None:
     return {"token": "fresh"} if story.remedy == "changes" else None
 
 
-@settings(max_examples=200)
+@settings(max_examples=most(200, 60))
 @given(stories)
 def test_a_story_has_one_course(story: Story) -> None:
     """Both drivers tell the same events at the same virtual times."""

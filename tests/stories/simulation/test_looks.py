@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.dense import most
 
 import unbreakable as ub
 from unbreakable.runtime import ASYNCIO
@@ -41,7 +42,7 @@ class Hung:
 
 
 @pytest.mark.parametrize("effects", ["none", "idempotent"])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2, 3][: most(3, 1)])
 def test_who_sees_whether_a_way_that_is_down_is_back_is_rescued(seed, effects):
     """Its rest is over, so it is asked; the other one comes to help as soon as it would have answered."""
     ways = Hung()
@@ -52,7 +53,7 @@ def test_who_sees_whether_a_way_that_is_down_is_back_is_rescued(seed, effects):
     assert [number for number in ways.late if number > 5] == []
 
 
-@pytest.mark.parametrize("seed", [3, 4, 5])
+@pytest.mark.parametrize("seed", [3, 4, 5][: most(3, 1)])
 def test_calls_that_are_not_raced_are_rescued_as_others_are(seed):
     """Races that the budget does not pay for are ordinary calls; one finds out before it can pay for anything again."""
     ways = Hung()

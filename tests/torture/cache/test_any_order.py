@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.dense import most
 
 from unbreakable.nodes import CacheNode
 from unbreakable.runtime import ASYNCIO
@@ -156,5 +157,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert len(self.cache) <= 2
 
 
-AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+AnyOrder.TestCase.settings = settings(max_examples=most(60, 25), stateful_step_count=40)
 test_any_order = AnyOrder.TestCase

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.dense import most
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.loops.calendar import GRACE, Calendar, Times, local_zone, times_of, usual_gap
@@ -140,7 +141,7 @@ zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/
 
 
 @given(text=expressions, zone=zones, begin=st.floats(0.0, 400 * DAY), span=st.floats(0.0, 5 * DAY))
-@settings(max_examples=60)
+@settings(max_examples=most(60, 25))
 def test_ticks_are_those_that_the_expression_names(text, zone, begin, span):
     """As many are over as it names, each at its own time, and the next one is not before now."""
     wall = NIGHT + begin
@@ -156,7 +157,7 @@ def test_ticks_are_those_that_the_expression_names(text, zone, begin, span):
 
 
 @given(text=expressions, zone=zones, begin=st.floats(0.0, 400 * DAY), days=st.integers(5, 400))
-@settings(max_examples=40)
+@settings(max_examples=most(40, 15))
 def test_days_are_counted_as_their_times_would_be(text, zone, begin, days):
     """Long spans are counted day by day; short and long days are gone through."""
     times = Times(text, ZoneInfo(zone))

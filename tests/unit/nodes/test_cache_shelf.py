@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.dense import DENSE
+from tests.dense import DENSE, most
 
 from unbreakable.nodes.caching.shelf import MOST_SWEPT, Entry, Shelf
 
@@ -301,5 +301,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.came == len(self.shelf.entries) + gone
 
 
-AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+AnyOrder.TestCase.settings = settings(max_examples=most(60, 25), stateful_step_count=40)
 test_any_order = AnyOrder.TestCase

@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.dense import most
 from tests.unit.storage.conftest import ModelDisk
 
 from unbreakable.errors import StateError
@@ -179,7 +180,7 @@ class BufferStory(RuleBasedStateMachine):
 
 
 TestBufferStory = BufferStory.TestCase
-TestBufferStory.settings = settings(max_examples=100, stateful_step_count=40)
+TestBufferStory.settings = settings(max_examples=most(100, 30), stateful_step_count=40)
 
 
 def test_a_lease_that_was_taken_over_settles_nothing():

@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.dense import most
 from tests.unit.storage.conftest import ModelDisk, read_all
 
 from unbreakable.errors import StateError
@@ -132,4 +133,4 @@ class LogStory(RuleBasedStateMachine):
 
 
 TestLogStory = LogStory.TestCase
-TestLogStory.settings = settings(max_examples=100, stateful_step_count=40)
+TestLogStory.settings = settings(max_examples=most(100, 30), stateful_step_count=40)

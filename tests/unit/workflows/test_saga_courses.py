@@ -113,7 +113,7 @@ def judge(world, status):
         assert not any(world.undos.values())
 
 
-@settings(max_examples=most(300, 100))
+@settings(max_examples=most(300, 40))
 @given(st.data(), graphs(), st.integers(1, 4))
 def test_any_run_ends_as_its_status_says(data, graph, limit):
     """Whatever fails, is cut or is cancelled, in whatever order: all effects or none, or a person is called."""
@@ -123,7 +123,7 @@ def test_any_run_ends_as_its_status_says(data, graph, limit):
     assert all(count <= 1 for count in world.undos.values())
 
 
-@settings(max_examples=most(300, 100))
+@settings(max_examples=most(300, 40))
 @given(st.data(), graphs(), st.integers(1, 4))
 def test_any_run_that_crashes_ends_as_its_status_says(data, graph, limit):
     """The process may die between any two events, more than once."""
