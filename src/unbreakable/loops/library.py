@@ -29,18 +29,24 @@ def loaded(before: Collection[str]) -> list[str]:
 
 
 def load(names: Iterable[str]) -> None:
-    """Load them, as far as they can be."""
-    for name in names:
+    """Load them, as far as they can be, and are Python's."""
+    for name in filter(_may_be_loaded, names):
         with contextlib.suppress(Exception):  # that is for the program to meet
             import_module(name)
 
 
 def _is_pythons(name: str, module: ModuleType) -> bool:
+    if _may_be_loaded(name):
+        with contextlib.suppress(Exception):  # a module may be anything that somebody has put there
+            origin = module.__spec__.origin  # type: ignore[union-attr] # so that is looked at with care
+            return origin in ("built-in", "frozen") or _is_at_home(Path(origin))  # type: ignore[arg-type]
+    return False
+
+
+def _may_be_loaded(name: str) -> bool:
     top = name.partition(".")[0]
-    if top not in sys.stdlib_module_names or top in DOING:
-        return False
-    origin = getattr(getattr(module, "__spec__", None), "origin", None) or ""
-    if origin in ("built-in", "frozen"):
-        return True
-    path = Path(origin)
+    return top in sys.stdlib_module_names and top not in DOING
+
+
+def _is_at_home(path: Path) -> bool:
     return path.is_relative_to(HOME) and OTHERS.isdisjoint(path.parts)

@@ -65,7 +65,8 @@ class Page:
     @property
     def known(self) -> str:
         """Which modules of Python's own library the worker has loaded, with a space between two."""
-        return _text(self.memory[KNOWN])
+        written = self.memory[KNOWN].partition(b"\0")[0].decode("ascii", "replace")
+        return " ".join(name for name in written.split() if name.replace(".", "_").isidentifier() and name.isascii())
 
     @known.setter
     def known(self, names: str) -> None:

@@ -42,6 +42,35 @@ def test_what_others_have_written_is_not_loaded(monkeypatch):
     assert [] == loaded(before)
 
 
+class Odd(types.ModuleType):
+    """A module that is not loaded before somebody asks it for something, and then fails."""
+
+    def __getattribute__(self, name):
+        raise OSError(name)
+
+
+def test_what_is_odd_is_no_reason_for_a_program_to_fail(monkeypatch):
+    """Whatever somebody has put in the place of a module, or in that of its name."""
+    before = set(sys.modules)
+    monkeypatch.setitem(sys.modules, "colorsys", Odd("colorsys"))
+    monkeypatch.setitem(sys.modules, "wave", None)
+    load(["antigravity", "tests.unit.no_such", "", ".", "\udcff"])
+
+    assert [] == loaded(before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such memory is Linux's")
+def test_a_worker_that_writes_anywhere_does_no_harm_to_its_supervisor():
+    """What stands where the names should be can be told a process, whatever it is."""
+    page, handed = new_page(1.0)
+    for each in handed:
+        os.close(each)
+    assert page is not None
+    page.memory[KNOWN] = (b"wave \xff\0 json=" + bytes(range(256)) * 100)[: KNOWN.stop - KNOWN.start]
+
+    assert "wave" == page.known
+
+
 def test_nothing_is_loaded_before_what_changes_others(monkeypatch, pythons):
     """What gevent is to put something else in place of must not be there, or be used, before."""
     before = set(sys.modules)
