@@ -76,6 +76,7 @@ class Life:
         enter(None)  # whatever call the loop was started in, its deadline is not ours
         self.work.lane = self._lane = lane = PULSE.join()
         self.work.start()
+        self._go(runtime)
         mark, is_closed = self.carrier.mark(), False
         try:
             while not await self._has_ended_safely(runtime, mark):
@@ -89,12 +90,21 @@ class Life:
             if self._besides and not is_closed:
                 await self._cut_besides(runtime)
             PULSE.leave(lane)
-            if self._member is not None:
-                self._member.gone(runtime.now())
+            self._go(runtime)
             self.work.close()
             if not is_closed:
                 await self.work.see_off(runtime)
                 await self._note_the_end(runtime)
+
+    def _leave(self, runtime: Runtime) -> None:
+        """Let those that belong together with this loop know that an iteration has ended."""
+        if self._member is not None and self._member.loop.life is self:
+            self._member.leaves(runtime.now())
+
+    def _go(self, runtime: Runtime) -> None:
+        """Have nothing at work, for those that belong together with this loop; another life of it is not ours."""
+        if self._member is not None and self._member.loop.life is self:
+            self._member.gone(runtime.now())
 
     async def _has_ended_safely(self, runtime: Runtime, mark: Mark) -> bool:
         try:
@@ -128,8 +138,7 @@ class Life:
                 try:
                     await self._iterate(self.work, runtime, decision.tick, mark)
                 finally:
-                    if self._member is not None:
-                        self._member.leaves(runtime.now())
+                    self._leave(runtime)
                 if self.control.is_restless:
                     await runtime.sleep(0)  # others have their turn, even if the work never waits
 
@@ -184,8 +193,7 @@ class Life:
         except BaseException as error:
             self._besides.pop(key, None)
             self.control.ended(Fate.INTERRUPTED, runtime.now(), in_one_line(error), place=place)
-            if self._member is not None:
-                self._member.leaves(runtime.now())
+            self._leave(runtime)
             raise
 
     def _free_one(self) -> Work:
@@ -210,8 +218,7 @@ class Life:
             self._free.insert(0 if work is self.work else len(self._free), work)
             self._besides.pop(key, None)
             self._has_news = True
-            if self._member is not None:
-                self._member.leaves(runtime.now())
+            self._leave(runtime)
             self.wake()
 
     async def _see_besides_off(self, runtime: Runtime, seconds: float = math.inf) -> None:

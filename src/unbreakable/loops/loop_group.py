@@ -135,7 +135,7 @@ class LoopGroup(Listening):
         members = there(group.members() if survives else group.those_with(child), member)
         if survives:
             group.survive(members, now)
-        return Restart(group, member, why, members, survives=survives)
+        return Restart(group, member, why, members, now, survives=survives)
 
     def survive(self, members: list[Member], now: float) -> None:
         """Survive from *now* on until each of *members* has proven itself; the lock is held."""

@@ -32,7 +32,6 @@ from unbreakable.loops.events import LoopRestarted
 from unbreakable.loops.ladder import GOOD
 from unbreakable.loops.path import grace_after
 from unbreakable.loops.reins import Reins
-from unbreakable.runtime import BLOCKING
 
 if TYPE_CHECKING:
     from unbreakable.loops.control import Control
@@ -53,10 +52,12 @@ class Restart:
 
     __slots__ = ("by", "group", "is_under_way", "members", "survives", "until", "waiting", "why")
 
-    def __init__(self, group: LoopGroup, by: Member, why: str, members: list[Member], *, survives: bool) -> None:
+    def __init__(
+        self, group: LoopGroup, by: Member, why: str, members: list[Member], now: float, *, survives: bool
+    ) -> None:
         self.group, self.by, self.why, self.members, self.survives = group, by, why, members, survives
         self.waiting = {each for each in members if each.busy and each is not by}  #: for these: they are at work
-        self.until = BLOCKING.now() + SLACK + max((each.grace for each in self.waiting), default=0.0)
+        self.until = now + SLACK + max((each.grace for each in self.waiting), default=0.0)
         self.is_under_way = False
         for each in members:
             each.restart = self
@@ -143,9 +144,12 @@ class Member:
         held = self._held(now, control)
         if held:
             return Wait(held)
-        decision = control.decide(now)
-        if not isinstance(decision, Run):
-            self.leaves(now)
+        decision = None
+        try:
+            decision = control.decide(now)
+        finally:
+            if not isinstance(decision, Run):
+                self.leaves(now)
         return decision
 
     def _held(self, now: float, control: Control) -> float:
@@ -184,7 +188,7 @@ class Member:
             ready.carry_out(now)
 
     def gone(self, now: float) -> None:
-        """Have ended: nobody waits for it."""
+        """Have nothing at work, at the begin and the end of its loop's life: nobody waits for it."""
         survives = self.survives
         with self.group.lock:
             self.busy, self._asks, self.owes = 0, None, None
@@ -215,7 +219,8 @@ class Member:
 
     def concluded(self, work: Work, iteration: Iteration, path: Path) -> None:
         """Take in how *iteration* of *work* ended on *path*: whether it was a restart, and others are to follow."""
-        ladder, reins, error = work.ladder, iteration.reins, work.tally.last_error
+        ladder, reins, tally = work.ladder, iteration.reins, work.tally
+        error = iteration.trouble or (tally.last_error if tally.consecutive_errors else "nothing was at work")
         if ladder.good >= GOOD:
             self.is_fresh = False
         if reins is not None and path.lost() > reins.lost:

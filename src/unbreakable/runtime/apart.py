@@ -177,7 +177,8 @@ async def _carried_out(step: Step[T], news: asyncio.Future[None]) -> T:
 
 def _tell(news: asyncio.Future[None]) -> None:
     if not news.done():
-        news.set_result(None)
+        with contextlib.suppress(RuntimeError):  # the event loop is closed, and nobody waits any more
+            news.set_result(None)
 
 
 def _take_note(task: asyncio.Task[Any]) -> None:

@@ -229,3 +229,56 @@ def test_a_warning_that_comes_with_the_end_or_after_it_cuts_nobody_who_waits(war
         return len(left), len(warned), asyncio.current_task().cancelling()
 
     assert (1, 1, 0) == run(story)
+
+
+@pytest.mark.parametrize("swallows", [False, True])
+def test_who_holds_it_cuts_it_from_another_thread(swallows):
+    """The work is cancelled at once, and left behind when its grace is over, if it does not heed that."""
+
+    async def work():
+        while True:
+            try:
+                await sleep(100.0)
+            except asyncio.CancelledError:
+                if not swallows:
+                    await sleep(0.25)
+                    raise
+
+    async def story(clock):
+        cuts, left = [], []
+
+        async def cut():
+            await sleep(1.0)
+            await asyncio.to_thread(cuts[0], 0.5)
+
+        cutting = asyncio.ensure_future(cut())
+        with contextlib.suppress(TimeUp, asyncio.CancelledError):
+            await apart(work, 1e6, left.append, hold=cuts.append)
+        await cutting
+        cuts[0](0.5)  # too late, and so nothing
+        took = clock.now()
+        for stray in left:
+            stray.end()
+        return took, len(left)
+
+    assert (1.5 if swallows else 1.25, int(swallows)) == run(story)
+
+
+def test_work_whose_event_loop_is_closed_ends_in_silence():
+    """The collector ends it, and whoever waited is gone as well: there is nobody to be told."""
+
+    async def main():
+        tasks.append(asyncio.ensure_future(apart(lambda: late(100.0, None), 1e6, none_left)))
+        await sleep(1.0)
+
+    tasks, event_loop = [], asyncio.new_event_loop()
+    with virtual_time():
+        event_loop.run_until_complete(main())
+        event_loop.close()
+    for task in (*asyncio.all_tasks(event_loop), *tasks):
+        task._log_destroy_pending = False  # asyncio would complain of what this test does on purpose
+    del task
+    tasks.clear()
+    collected = gc.collect()  # what is raised in the collector fails the test
+
+    assert collected > 0
