@@ -180,3 +180,116 @@ def test_a_plain_block_that_cleans_up_is_begun_after_the_deadline():
     with virtual_time() as clock:
         assert ub.Status.FAILED == around.outcome().status
     assert [5.5] == released
+
+
+@pytest.mark.parametrize("used", [0, 1])
+def test_a_loop_that_was_left_cannot_be_begun_again(used):
+    """Its call is over: a block would be in none, and was run once more although it had succeeded."""
+    attempts, blocks = ub.attempts("left", retry=AGAIN, bulkhead=ub.Bulkhead(1)), []
+    for attempt in attempts:
+        if attempt.number > used:
+            break
+        with attempt:
+            raise ConnectionError
+
+    def again():
+        for attempt in attempts:
+            with attempt:
+                blocks.append(attempt.number)
+
+    with pytest.raises(RuntimeError, match="iterated over once"):
+        again()
+    assert ([], 0) == (blocks, attempts.node.get_status().in_flight)
+
+
+def test_an_async_loop_that_was_left_cannot_be_begun_again():
+    """As in plain code."""
+    attempts, blocks = ub.attempts("left", retry=AGAIN), []
+
+    async def story():
+        for _ in range(2):
+            async for attempt in attempts:
+                blocks.append(attempt.number)
+                async with attempt:
+                    raise ConnectionError
+                break
+
+    with pytest.raises(RuntimeError, match="iterated over once"):
+        asyncio.run(story())
+    assert [1] == blocks
+
+
+def test_between_two_blocks_one_is_in_no_attempt():
+    """As before the first block: a call that is made there has its own time, and is repeated as any other is."""
+    seen = []
+    for attempt in ub.attempts("blocks", retry=AGAIN):
+        seen.append(ub.current())
+        with attempt:
+            if attempt.number == 1:
+                raise ConnectionError
+        seen.append(ub.current())
+    assert [None] * 4 == seen
+
+
+def test_an_async_call_between_two_blocks_is_in_no_attempt():
+    """Nor does it count as done by the next attempt."""
+    seen = []
+
+    async def story():
+        async for attempt in ub.attempts("blocks", retry=AGAIN):
+            async with attempt:
+                if attempt.number == 1:
+                    raise ConnectionError
+            seen.append(ub.current())
+
+    asyncio.run(story())
+    assert [None] * 2 == seen
+
+
+def test_a_loop_that_is_left_inside_another_call_leaves_that_as_it_is():
+    """Whoever holds a loop, and lets go of it in the block of another call, stays in that block."""
+    loop = iter(ub.attempts("left", retry=AGAIN))
+    with next(loop):
+        raise ConnectionError
+    for attempt in ub.attempts("other"):
+        with attempt:
+            del loop
+            within = ub.current()
+    assert within is attempt.context
+
+
+def test_a_block_that_fails_when_its_loop_was_left_fails_its_caller():
+    """An ExitStack holds the attempt longer than its loop: nobody runs the block again, so its failure is raised."""
+    attempts = ub.attempts("by stack", retry=AGAIN, bulkhead=ub.Bulkhead(1))
+
+    def work():
+        with contextlib.ExitStack() as stack:
+            for attempt in attempts:
+                stack.enter_context(attempt)
+                break
+            raise ConnectionError("nobody repeats it")
+
+    with pytest.raises(ConnectionError, match="nobody repeats it"):
+        work()
+    status = attempts.node.get_status()
+    assert (ub.Status.FAILED, 1, 1, 0) == (
+        *(attempts.outcome.status, status.total_executions, status.failure_count, status.in_flight),
+    )
+    assert "its loop was left" in str(attempts.outcome.explain())
+
+
+def test_an_async_block_that_fails_when_its_loop_was_left_fails_its_caller():
+    """The same for an AsyncExitStack: its pause is none, and its place is free."""
+    attempts = ub.attempts("by stack", bulkhead=ub.Bulkhead(1))
+
+    async def work():
+        async with contextlib.AsyncExitStack() as stack:
+            async for attempt in attempts:
+                await stack.enter_async_context(attempt)
+                break
+            raise ConnectionError("nobody repeats it")
+
+    with virtual_time() as clock:
+        with pytest.raises(ConnectionError, match="nobody repeats it"):
+            asyncio.run(work())
+        assert (0.0, 0) == (clock.now(), attempts.node.get_status().in_flight)

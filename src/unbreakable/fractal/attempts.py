@@ -111,7 +111,7 @@ class Attempts:
     # ── both colours ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, runtime: Runtime, block: str) -> None:
-        if self._script is not None or self.outcome is not None:
+        if self._block:
             raise RuntimeError("attempts can be iterated over once; call ub.attempts() again for another call")
         timeout = self.node.target.plan.timeout
         if timeout is not None and timeout.costs_threads and not runtime.preemptive:
@@ -226,7 +226,10 @@ class Attempts:
 
     def leave(self) -> None:
         """End the call of a loop that was left, whose next attempt nobody will ask for; a block under way ends it."""
-        if self._script is None or (self._open and self._begun):
+        if self._script is None:
+            return
+        if self._open and self._begun:
+            self.context.loop_left = True
             return
         self._due = self._scope.due  # which the end of the call puts off for ever
         self._scope.undone = True  # the attempt at hand
@@ -280,6 +283,7 @@ class Attempts:
         self.context.idle = True  # nobody may ever ask for the next attempt
         self.context.ring()
         if goes_on:
+            enter(self.context.parent)  # as before the first block
             return True
         self._raise_if_refused(error)
         return False

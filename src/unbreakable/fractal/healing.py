@@ -142,8 +142,8 @@ class Healing:
         return failure if result is now_later else result
 
     def _is_repeated(self, ctx: Context, failure: Failure, remedy: Remedy | None, episode: Episode) -> bool:
-        if ctx.is_unwanted():
-            reason = "the caller has cancelled the call"
+        if ctx.is_unwanted() or ctx.loop_left:
+            reason = "its loop was left" if ctx.loop_left else "the caller has cancelled the call"
         elif self._wants(failure, remedied=remedy is not None):
             from unbreakable.fractal.choosing import why_give_up
 

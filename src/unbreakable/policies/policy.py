@@ -125,6 +125,7 @@ class Context(Bounded):
     laggard: Any = None  #: the attempt that is late, until the next one begins
     overtakes: int = 0  #: the attempt beside which the next one began
     unwanted: bool = False  #: whether the caller has cancelled the call, although not the task that asks
+    loop_left: bool = False  #: whether the loop over its attempts was left, so that nobody begins another one
     idle: bool = False  #: whether it waits until its caller begins the next attempt, which may never be
     stream: Any = None  #: of a generator that this attempt, or call, has just opened
     stays: bool = False  #: whether its attempts are made where its caller is, in no task of their own: a generator's
