@@ -3,8 +3,8 @@
     ./dev lab faults [TIMES] [FAULT …]      inject all of them, or only those named
 
 Each cell is the median of three injections, or of so many, beside its bound.  What this machine does not allow is NOT
-SHOWN, with the reason.  Whole, the table is written to ``docs/faults.md``; a bound that is missed, and a ledger that
-does not add up, are failures.
+SHOWN, with the reason.  The peers meet the same faults once each, in environments of their own.  Whole, both tables are
+written to ``docs/faults.md``; a bound that is missed, and a ledger that does not add up, are failures.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.faults.table.beside import PATIENCE, SIDES, beside, make_homes
 from tests.faults.table.faulty import DEADLINE, INTERVAL
 from tests.faults.table.injecting import ROOT, baseline, injected
 from tests.faults.table.outside import NotShown
@@ -39,6 +40,18 @@ misses its bound.
 
 | fault | {" | ".join(LEVELS)} |
 |--|{"--|" * len(LEVELS)}
+"""
+PEERS = f"""
+## The same faults, and others
+
+How soon the next iteration begins there, of one injection each, in the process of the program, as the documentation of
+each has it. A loop by hand is `while True`, `try`, `except Exception`, `await asyncio.sleep(…)`; APScheduler 3 keeps
+its jobs in a file where the disk is the fault. "Stops" is a program that is alive {PATIENCE:g} s later and whose loop is
+not: it tells nobody. aiocron knows whole seconds only, and begins the next iteration beside one that hangs. A dash is
+what it has nothing for that could fail. None of them has a ledger.
+
+| fault | {" | ".join(SIDES.values())} |
+|--|{"--|" * len(SIDES)}
 """
 
 
@@ -82,27 +95,46 @@ def line_for(row: Row, death: float, times: int) -> tuple[str, bool]:
     return f"| {row.fault}{notes} | {' | '.join(text for text, _ in cells)} |", all(good for _, good in cells)
 
 
+def ours(rows: list[Row], times: int) -> tuple[str, bool]:
+    """Print our table, and return it; and whether all of it is within bounds."""
+    death = baseline()
+    machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    told = "one injection" if times == 1 else f"{times} injections"
+    page, is_good = HEAD.format(machine=machine, death=f"{3000 * death:.0f}", times=told), True
+    print(page, end="", flush=True)
+    for row in rows:
+        line, good = line_for(row, death, times)
+        print(line, flush=True)
+        page, is_good = f"{page}{line}\n", is_good and good
+    return page, is_good
+
+
+def theirs(rows: list[Row]) -> str:
+    """Print the table of the peers, and return it."""
+    make_homes()
+    page = PEERS
+    print(page, end="", flush=True)
+    for row in rows:
+        cells = [beside(row, side) for side in SIDES]
+        if set(cells) == {"–"}:
+            continue
+        line = f"| {row.fault} | {' | '.join(cells)} |"
+        print(line, flush=True)
+        page = f"{page}{line}\n"
+    return page
+
+
 def main() -> int:
-    """Print the table, and write it when it is whole."""
+    """Print the tables, and write them when they are whole."""
     times = int(next((word for word in sys.argv[1:] if word.isdecimal()), 3))
     wanted = {word for word in sys.argv[1:] if not word.isdecimal()}
     if unknown := wanted - {row.fault for row in TABLE}:
         sys.exit(f"no fault is named {', '.join(sorted(unknown))}; there are: {', '.join(row.fault for row in TABLE)}")
-    death = baseline()
-    machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    told = "one injection" if times == 1 else f"{times} injections"
-    head = HEAD.format(machine=machine, death=f"{3000 * death:.0f}", times=told)
-    print(head, end="", flush=True)
-    lines, is_good = [], True
-    for row in TABLE:
-        if wanted and row.fault not in wanted:
-            continue
-        line, good = line_for(row, death, times)
-        lines.append(line)
-        is_good = is_good and good
-        print(line, flush=True)
+    rows = [row for row in TABLE if not wanted or row.fault in wanted]
+    page, is_good = ours(rows, times)
+    page += theirs(rows)
     if not wanted:
-        PAGE.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+        PAGE.write_text(page, encoding="utf-8")
     return 0 if is_good else 1
 
 

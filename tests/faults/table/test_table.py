@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.faults.table.beside import beside
 from tests.faults.table.injecting import injected
 from tests.faults.table.outside import NotShown
 from tests.faults.table.rows import TABLE
@@ -44,6 +45,16 @@ def test_the_loop_goes_on(tmp_path, fault, level):
     assert seen.next < LATE
     assert seen.gap is not None
     assert seen.gap < LATE
+
+
+@pytest.mark.parametrize(
+    ("fault", "end"), [("exception", "ms"), ("SystemExit", "the program ends"), ("hang in await", "stops")]
+)
+def test_a_loop_by_hand_is_seen_to_go_on_or_not(monkeypatch, fault, end):
+    """So the peers' cells say what has become of their loops."""
+    monkeypatch.setattr("tests.faults.table.beside.PATIENCE", 1.5)
+
+    assert beside(ROWS[fault], "bare").endswith(end)
 
 
 def test_the_table_names_each_fault_once():
