@@ -46,9 +46,9 @@ PEERS = f"""
 
 How soon the next iteration begins there, of one injection each, in the process of the program, as the documentation of
 each has it. A loop by hand is `while True`, `try`, `except Exception`, `await asyncio.sleep(…)`; APScheduler 3 keeps
-its jobs in a file where the disk is the fault. "Stops" is a program that is alive {PATIENCE:g} s later and whose loop is
-not: it tells nobody. aiocron knows whole seconds only, and begins the next iteration beside one that hangs. A dash is
-what it has nothing for that could fail. None of them has a ledger.
+its jobs in a file where the disk is the fault. "Stops" is a program that is alive {PATIENCE:g} s later and whose loop
+is not: it tells nobody. aiocron knows whole seconds only, and begins the next iteration beside one that hangs. A dash
+is what it has nothing for that could fail. None of them has a ledger.
 
 | fault | {" | ".join(SIDES.values())} |
 |--|{"--|" * len(SIDES)}
