@@ -23,10 +23,10 @@ class Reins:
         self._act: Act | None = None
         self._grace = 0.0
 
-    def hold(self, act: Act) -> None:
-        """Let ``act(grace)`` cut what goes on from now on; at once, if the cut came before."""
+    def hold(self, act: Act | None) -> None:
+        """Let ``act(grace)`` cut what goes on from now on, at once if the cut came before; None: it has ended."""
         self._act = act
-        if self.why is not None:
+        if act is not None and self.why is not None:
             act(self._grace)
 
     def cut(self, why: str, grace: float) -> None:
@@ -47,7 +47,10 @@ class Reins:
 
         branch = Branch(whole, None)
         self.hold(lambda grace: branch.over.ring())
-        contextvars.copy_context().run(branch.run)
-        branch.result()
+        try:
+            contextvars.copy_context().run(branch.run)
+            branch.result()
+        finally:
+            self.hold(None)
         if not is_done:
             raise TimeUp

@@ -71,12 +71,12 @@ async def apart(
     *,
     warning: float = math.inf,
     warn: Callable[[], object] | None = None,
-    hold: Callable[[Callable[[float], None]], object] | None = None,
+    hold: Callable[[Callable[[float], None] | None], object] | None = None,
 ) -> T:
     """Run *step* as a task and return what it returns; after *seconds* cancel it, ``leave`` it and raise TimeUp.
 
     If it is still at work after *warning* seconds, ``warn`` is called then.  ``hold`` is given what cuts it sooner,
-    from any thread: it cancels the task, and has it left after the seconds that it is called with.
+    from any thread: it cancels the task, and has it left after the seconds that it is called with; at the end None.
 
     Whoever is cancelled meanwhile hands the cancellation on, waits for the task as long as it takes, and is cancelled
     then.  Others have their turn in any case.
@@ -98,6 +98,8 @@ async def apart(
         raise
     finally:
         watched.pop(limit, None)
+        if hold is not None:
+            hold(None)  # or the two would be a circle for the collector
         del task  # an exception's traceback holds this frame: do not hold the exception in turn
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+
+import pytest
 
 from unbreakable.loops import QuantumLoopEngine
 from unbreakable.loops.events import LoopRestarted
@@ -86,3 +89,44 @@ def test_a_loop_whose_event_loop_was_closed_under_it_holds_up_nobody():
     assert [2, 1, 2] == [status.restarts for status in statuses]
     assert [0, 1, 0] == busy
     assert 2 == group.get_status().restarts
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_an_iteration_leaves_nothing_to_the_collector(is_async):
+    """What may cut it lets go of it at its end: a circle for each would be many in a day."""
+
+    async def wait(ctx):
+        await ASYNCIO.sleep(0.0)
+
+    def left_by(iterations):
+        engine = QuantumLoopEngine()
+        group = engine.create_group("family")
+        loop = engine.create_loop(
+            wait if is_async else print_nothing, interval=0.0, max_iterations=iterations, group=group
+        )
+
+        async def main():
+            loop.start()
+            await loop.wait()
+
+        gc.collect()
+        gc.disable()
+        try:
+            if is_async:
+                asyncio.run(main())
+            else:
+                loop.start()
+                loop.wait_sync()
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    with virtual_time():
+        left_by(10)
+        few, many = left_by(10), left_by(210)
+
+    assert many - few < 100, "less than one for two iterations"
+
+
+def print_nothing(ctx):
+    """Do nothing."""
