@@ -28,6 +28,7 @@ from unbreakable.bell import Bell, numbers
 from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.blocking import BLOCKING
 from unbreakable.runtime.chore import quietly
+from unbreakable.runtime.parked import Parked
 from unbreakable.runtime.virtual_clock import VirtualClock
 
 PATIENCE = 1.0  # real seconds that a thread may block for real before it no longer holds up virtual time
@@ -37,22 +38,6 @@ JOB_PATIENCE = 1.0  # real seconds that work in asyncio's thread pool may take b
 SOCKET_PATIENCE = 0.02  # real seconds that open sockets are given to become ready before the moment jumps
 
 _start = threading.Thread.start
-
-
-class Parked:
-    """Somebody who waits: until when, for what, and since when in real time."""
-
-    __slots__ = ("bell", "member", "number", "patience", "ready", "since", "until")
-
-    def __init__(self, until: float, number: int, ready: Callable[[], bool], patience: float, member: bool) -> None:
-        self.until, self.number, self.ready, self.patience = until, number, ready, patience
-        self.member, self.since = member, time.monotonic()
-        self.bell: Bell | None = None
-
-    def place(self) -> int:
-        """Return the place in the order of those who may go on: when it was woken, else when it parked."""
-        woken = None if self.bell is None else self.bell.number
-        return self.number if woken is None else woken
 
 
 class VirtualWorld:
@@ -195,13 +180,24 @@ class VirtualWorld:
             self._await(entry)
 
     def _await(self, entry: Parked) -> None:
-        self.turn.notify_all()
-        while not self._may_go_on(entry):
-            self.turn.wait(0.001)
+        if not (self._is_next(entry) or self._may_go_on(entry)):  # else the others need not even wake up
+            self.turn.notify_all()
+            while not self._may_go_on(entry):
+                self.turn.wait(0.001)
         self.parked.remove(entry)
         self.progress = time.monotonic()
         if entry.member:
             self.running.add(threading.get_ident())
+
+    def _is_next(self, entry: Parked) -> bool:
+        """Let it be the moment of *entry* if that is plainly the nearest; return whether it is. Most often it is so."""
+        if self.running or self.jobs or not self.moment < entry.until < math.inf or entry.patience or entry.ready():
+            return False
+        for other in self.parked:
+            if other is not entry and (other.until <= entry.until or other.patience or other.ready()):
+                return False
+        self.moment = entry.until
+        return True
 
     def _may_go_on(self, entry: Parked) -> bool:
         if self.running:
