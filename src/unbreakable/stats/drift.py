@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from math import isfinite, log, sqrt
 from typing import Any, Self
 
 from unbreakable.stats import record
@@ -68,20 +69,20 @@ class Drift:
 
         A duration below 0.1 ms counts as 0.1 ms; NaN and infinity are refused with ValueError.
         """
-        if not math.isfinite(seconds):
+        if not isfinite(seconds):
             raise ValueError(f"expected a duration in seconds, got {seconds!r}")
-        x = math.log(max(SHORTEST, seconds))
-        if self._count >= self.minimum and self._is_certain(x):
+        x = log(max(SHORTEST, seconds))
+        count = self._count
+        if count >= self.minimum and self._is_certain(x, count):
             self.span = self._slower_for if self._slower >= self._faster else self._faster_for
             self._begin()
             return True
-        self._count += 1
+        self._count = count = count + 1
         self._sum += round(x * UNIT)
         self._squares += round(x * x * UNIT)
-        if self._count >= MEMORY and self._count >= 2 * self.minimum:
-            kept = self._count // 2
-            self._sum, self._squares = self._sum * kept // self._count, self._squares * kept // self._count
-            self._count = kept
+        if count >= MEMORY and count >= 2 * self.minimum:
+            self._count = kept = count // 2
+            self._sum, self._squares = self._sum * kept // count, self._squares * kept // count
         return False
 
     def merge(self, other: Drift) -> None:
@@ -119,20 +120,26 @@ class Drift:
     def _settings(self) -> tuple[float, float, int]:
         return self.tolerance, self.threshold, self.minimum
 
-    def _is_certain(self, x: float) -> bool:
+    def _is_certain(self, x: float, count: int) -> bool:
         """Return whether *x* makes a drift certain: so many standard deviations from the normal, cut off at FARTHEST.
 
         Done for each duration: comparisons are written out, since each call of max would take as long as all of it.
         """
-        mean = self._sum / self._count / UNIT
-        variance = self._squares / self._count / UNIT - mean * mean
-        deviation = math.sqrt(max(LEAST_VARIANCE, variance))
+        mean = self._sum / count / UNIT
+        variance = self._squares / count / UNIT - mean * mean
+        deviation = sqrt(variance) if variance > LEAST_VARIANCE else LEAST_DEVIATION
         away = (x - mean) / deviation
         if not -FARTHEST <= away <= FARTHEST:
             away = math.copysign(FARTHEST, away)
-        least = LEAST_CHANGE / deviation
-        tolerance = max(least, self.tolerance)
+        least, tolerance = LEAST_CHANGE / deviation, self.tolerance
+        tolerance = max(tolerance, least)
         slower, faster = self._slower + away - tolerance, self._faster - away - tolerance
-        self._slower, self._slower_for = (slower, self._slower_for + 1) if slower > 0.0 else (0.0, 0)
-        self._faster, self._faster_for = (faster, self._faster_for + 1) if faster > 0.0 else (0.0, 0)
+        if slower > 0.0:
+            self._slower, self._slower_for = slower, self._slower_for + 1
+        elif self._slower > 0.0:
+            self._slower, self._slower_for = 0.0, 0
+        if faster > 0.0:
+            self._faster, self._faster_for = faster, self._faster_for + 1
+        elif self._faster > 0.0:
+            self._faster, self._faster_for = 0.0, 0
         return slower >= self.threshold or faster >= self.threshold
