@@ -170,7 +170,7 @@ class Member:
     def leaves(self, now: float) -> None:
         """Be idle; do what follows from what has just ended."""
         with self.group.lock:
-            self.busy -= 1
+            self.busy = max(0, self.busy - 1)  # one that was cut at the end of the loop may come late
             asks, self._asks, owed = self._asks, None, None
             begun = self.group.begin(self, asks, now) if asks and self.restart is None else None
             if not self.busy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 import pytest
@@ -114,6 +115,46 @@ def test_what_is_in_progress_is_cut_and_the_ledger_is_exact(play):
     assert f"tick 1: {CUT}" == why
     assert (1, None) == (status.restarts, status.last_error)
     assert total == 101 == sum(two.values())
+
+
+@pytest.mark.parametrize("play", ["event loop"], indirect=True)
+def test_what_was_made_last_is_cut_first_and_all_begin_again_when_all_have_ended(play):
+    """Whoever builds on another is gone before that is, and comes back after it."""
+
+    async def story(stage):
+        group, told = stage.engine.create_group("family", strategy="one_for_all"), []
+
+        def of(name, seconds):
+            async def work(ctx):
+                told.append(("begins", name, stage.now()))
+                try:
+                    await stage.work_for(1e6)
+                except asyncio.CancelledError:
+                    told.append(("is cut", name, stage.now()))
+                    await stage.work_for(seconds)
+                    told.append(("has ended", name, stage.now()))
+                    raise
+
+            loop = stage.loop(work, name=name, group=group, interval=0.25, deadline=1e9)
+            loop.node.on(LoopRestarted, lambda event: told.append(("is anew", name, stage.now())))
+            return loop
+
+        loops = [of("a", 0.5), of("b", 0.25), of("c", 0.0)]
+        loops.append(stage.loop(work_of("sick", ["sick"]), name="sick", group=group, effects="once"))
+        for loop in loops:
+            loop.start()
+        await stage.sleep(70.0)
+        began = next(at for what, _, at in told if what == "is cut")
+        return [(what, name, at - began) for what, name, at in told[3:]]
+
+    told = play(story)
+
+    assert [("is cut", name, 0.0) for name in "cba"] == [told[0], *(each for each in told[1:4] if each[0] == "is cut")]
+    assert [("has ended", name, at) for name, at in (("c", 0.0), ("b", 0.25), ("a", 0.5))] == [
+        each for each in told if each[0] == "has ended"
+    ]
+    assert [("is anew", name, 0.5) for name in "abc"] == [each for each in told if each[0] == "is anew"]
+    assert all(at >= 0.5 for what, _, at in told if what == "begins")
 
 
 def test_all_that_fail_at_once_are_one_restart(play):
