@@ -32,14 +32,17 @@ class Health:
 
     def serve(self) -> None:
         """Answer from now on; also in a forked process, which has none of the threads of the one before."""
+        self._serves = False
         BLOCKING.world.carry(self._server.serve_forever, "unbreakable health")
+        self._serves = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Answer nobody any more."""
-        self._server.shutdown()
+        if self._serves:  # who does not would never say that it has stopped
+            self._server.shutdown()
         self._server.server_close()
 
 

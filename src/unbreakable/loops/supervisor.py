@@ -38,7 +38,7 @@ from unbreakable.loops.terminal import Terminal
 from unbreakable.loops.ward import END, GO, GRACE, Ward
 from unbreakable.outcome import in_one_line
 from unbreakable.policies import Backoff
-from unbreakable.runtime import BLOCKING
+from unbreakable.runtime import BLOCKING, ThreadsExhausted
 from unbreakable.runtime.signals import ASKING, noted_signals
 
 HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
@@ -122,7 +122,10 @@ class Supervisor:
         self._claim.open()
 
     def _announce(self, dead: int) -> None:
-        self._after_death()
+        if self._ward is not None:  # what a copy knows of the time, and of the worker, may be old
+            self.report.look(self._ward.pid, self._ward.page)
+        with contextlib.suppress(ThreadsExhausted):  # then nobody answers about health, and all else goes on
+            self._after_death()
         self.say(f"the supervisor, process {dead}, is dead; process {os.getpid()} goes on in its place")
 
     def _have_one(self, noted: Sequence[int]) -> int | None:

@@ -123,6 +123,31 @@ def test_where_somebody_else_starts_it_again_there_is_none(environment):
     assert [str(environment == "{}")] == played(program, environment)
 
 
+def test_a_machine_without_threads_keeps_no_deputy_from_going_on():
+    """Nobody answers about health then; the rest goes on, and comes to its end."""
+    program = """
+import os, signal
+from unbreakable.runtime import ThreadsExhausted
+from unbreakable.loops.health import Health
+from unbreakable.loops.standing import Standing
+from unbreakable.loops.supervisor import Supervisor
+from unbreakable.runtime import BLOCKING
+
+def refuse(*_):
+    raise ThreadsExhausted("no more threads")
+
+with Health("127.0.0.1", 0, Standing()) as health:
+    if os.fork():
+        os.wait()
+        os._exit(0)
+    signal.alarm(10)
+    BLOCKING.world.carry = refuse
+    Supervisor(["true"], print, after_death=health.serve)._announce(1)
+print("ended")
+"""
+    assert run(["-c", program], timeout=20.0).stdout.endswith("ended\n")
+
+
 def test_to_be_let_go_twice_is_no_wish_for_the_end(monkeypatch):
     """A deputy cannot know whether its worker was let go; the end is told by another word, or by no more of them."""
     ours, theirs = socket.socketpair()

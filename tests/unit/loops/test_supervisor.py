@@ -13,8 +13,12 @@ from tests.faults.processes import is_alive
 
 from unbreakable.loops import ward as ward_of
 from unbreakable.loops.deputy import SYSTEMD_KNOWS
+from unbreakable.loops.notify import Notify
 from unbreakable.loops.pulse import Pulse
+from unbreakable.loops.report import Report
+from unbreakable.loops.standing import Standing
 from unbreakable.loops.supervisor import Supervisor
+from unbreakable.runtime import BLOCKING
 
 pytestmark = pytest.mark.real
 
@@ -111,6 +115,24 @@ def test_who_was_let_go_and_has_finished_has_finished(monkeypatch):
     supervisor._spare.ends()
 
     assert 0 == supervisor.run()
+
+
+def test_a_deputy_tells_of_now_and_not_of_the_moment_when_it_was_made(monkeypatch):
+    """Who asks about health at the very moment of its supervisor's death is not told that nobody has had a turn."""
+    monkeypatch.setenv(SYSTEMD_KNOWS, str(os.getpid()))
+    standing, told = Standing(looked_at=-3_600.0), []
+    supervisor = Supervisor(
+        ["true"],
+        print,
+        report=Report(standing, Notify({})),
+        after_death=lambda: told.append(standing.answers(BLOCKING.now())),
+    )
+    with supervisor._spare_or_new() as ward:
+        supervisor._announce(1)
+        ward.ends()
+
+    assert "" == told[0]["livez"]
+    assert standing.worker == ward.pid
 
 
 def test_something_is_done_while_a_worker_ends(monkeypatch):
