@@ -20,7 +20,7 @@ class Fate(enum.StrEnum):
     HEALED = "healed"  #: its iteration was good after something had gone wrong in it
     DEGRADED = "degraded"  #: the loop was in survival mode, and its substitute ran instead
     FAILED = "failed"  #: its iteration ended in an error
-    INTERRUPTED = "interrupted"  #: its iteration was begun, and cut short: by the end of the loop or its process, a restart
+    INTERRUPTED = "interrupted"  #: its iteration was begun, and cut short: by a restart, or the end of loop or process
     SKIPPED_OVERLAP = "skipped_overlap"  #: an earlier iteration was in progress
     SKIPPED_MISSED = "skipped_missed"  #: nobody was awake at the time
     BACKED_OFF = "backed_off"  #: the loop was failing, and rested
