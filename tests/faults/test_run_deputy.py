@@ -46,6 +46,7 @@ def pair(folder: Path) -> tuple[int, int]:
 
 def goes_on(folder: Path, number: int = 3) -> int:
     """Wait until so many more iterations have begun; return the worker of the last one."""
+    wait_until((folder / "effects.txt").exists)
     before = len(noted(folder))
     wait_until(lambda: len(noted(folder)) >= before + number)
     return noted(folder)[-1][0]
