@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitRamping, Event
 from unbreakable.policies.ramp import Ramp
 from unbreakable.policies.terms import Terms
-from unbreakable.policies.windows import LastCalls, LastSeconds, Recent
+from unbreakable.policies.windows import nothing_recent
 from unbreakable.runtime import Line, new_lock
 
 NO_NEWS = 0.001  # seconds: a failure that began so much before a success says no more than that does
@@ -86,7 +86,7 @@ class Circuit:
     """
 
     __slots__ = (
-        *("alert", "away", "closed_at", "counts", "first_probe", "followers", "generation", "held", "in_vain"),
+        *("alert", "away", "closed_at", "counts", "first_probe", "followers", "generation", "grows", "held", "in_vain"),
         *("latest", "line", "lock", "needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent"),
         *("relieved", "rested", "rests", "run", "run_began", "settings", "shut", "slow", "stamp", "state", "told"),
         *("too_slow", "until", "watches_successes", "when_switched"),
@@ -105,15 +105,15 @@ class Circuit:
         self.latest = -math.inf  #: when the attempt began that succeeded lately
         self.relieved = -math.inf  #: when the attempt began that was the first to succeed after failures
         self.probing_since = -math.inf  #: since when attempts go through to see whether the target is back, if they do
-        self.rests, self.rested = 0, 0.0  #: how many rests came before without a time of health, and the last one's
-        self.closed_at = -math.inf
+        self.rests, self.rested = 0, 0.0  #: how often rests grew without a time of health, and how long the last one is
+        self.closed_at = self.grows = -math.inf  #: from when on the next rest is longer, if it is learned
         self.phase = 0.0  #: where among the rests of other processes its own fall
         self.line = Line()  #: who waits for the circuit, first come, first served
         self.followers: Callable[[], Iterable[Circuit]] = tuple  #: the circuits that do what is done to this by hand
         self.when_switched: Callable[[type[Event]], None] | None = None  #: told of what was done to it by hand
         self.told = -math.inf, ""  #: of what rest whoever was turned away was told last, and how
         self.ramp: Ramp | None = None
-        self.recent = self._nothing_recent()
+        self.recent = nothing_recent(self.settings)
         self.stamp: int | None = 0
         self.counts = True  #: whether failures add up
         self.shut = False  #: whether nothing goes through before ``until``
@@ -318,28 +318,22 @@ class Circuit:
         return EVENTS[after]
 
     def _rest(self, before: State, now: float) -> None:
-        """Begin a rest: longer than the last one, unless the target was well meanwhile for at least as long."""
+        """Begin a rest: longer than the last, unless a learned one was cut short, or the target was well so long."""
         self.in_vain += before is State.HALF_OPEN
         if before is State.CLOSED and now - self.closed_at >= self.rested:
             self.rests = 0
-        self.rested = self._rest_after(self.rests)
-        self.rests, self.away = self.rests + 1, 0
+        if before is not State.HALF_OPEN or now >= self.grows or not self.settings.learned:
+            self.rested = self._rest_after(self.rests)
+            self.rests, self.grows = self.rests + 1, now + self.rested
+        self.away = 0
         if self.state is State.OPEN:
             self.until = now + self.rested
         if before in COUNTING:
             self.first_probe = self.generation
-        self.recent = self._nothing_recent()
+        self.recent = nothing_recent(self.settings)
 
     def _rest_after(self, vain: int) -> float:
         return self.settings.rest_after(vain, (self.phase + vain * GOLDEN) % 1.0)
-
-    def _nothing_recent(self) -> Recent | None:
-        settings = self.settings
-        if not settings.counts_shares:
-            return None
-        if settings.last is not None:
-            return LastCalls(settings.last)
-        return LastSeconds(settings.window, watches_slowness=settings.slow is not None)
 
     def scatter(self, roll: Callable[[], float]) -> None:
         """Have the rests, if they have a jitter, fall on other moments than those of other processes."""
@@ -362,11 +356,12 @@ class Circuit:
             self.too_slow, self.watches_successes = settings.fails_if_slower, settings.watches_successes
             self.alert = self.watches_successes or self.run > 0 or self.stamp is None
             if settings.shares_of != before.shares_of:
-                self.recent = self._nothing_recent()
+                self.recent = nothing_recent(self.settings)
             if self.state is State.OPEN:
                 rest = self._rest_after(self.rests - 1)
                 sooner = self.until - self.rested + rest
                 self.until, self.rested = min(self.until, sooner), min(self.rested, rest)
+                self.grows = min(self.grows, self.until)
                 self.line.call_all()
 
     # ── by hand ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -393,7 +388,7 @@ class Circuit:
     def _by_hand(self, change: Change, now: float = -math.inf) -> None:  # long ago: no rest goes on, nor counts
         with self.lock:
             before, event = self.state, self._move(change, now)
-            self.recent = self._nothing_recent()
+            self.recent = nothing_recent(self.settings)
         for follower in self.followers():
             follower._by_hand(change, now)  # noqa: SLF001
         if self.when_switched is not None and event is not None and self.state is not before:

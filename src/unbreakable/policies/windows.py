@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from unbreakable.stats import Window
+
+if TYPE_CHECKING:
+    from unbreakable.policies.terms import Terms
 
 FAILED, SLOW = 1, 2  # bits of what is kept of one attempt
 
@@ -90,3 +93,12 @@ class LastSeconds:
         fine, failed = self._failed.value(now - self._since)
         slow = 0 if self._slow is None else self._slow.value(now - self._since)[1]
         return Tally(fine + failed, failed, slow)
+
+
+def nothing_recent(terms: Terms) -> Recent | None:
+    """Return what counts the attempts that are recent by these *terms*; None where nothing depends on them."""
+    if not terms.counts_shares:
+        return None
+    if terms.last is not None:
+        return LastCalls(terms.last)
+    return LastSeconds(terms.window, watches_slowness=terms.slow is not None)

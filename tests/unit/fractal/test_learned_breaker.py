@@ -109,7 +109,10 @@ def test_a_first_guess_holds_until_something_is_learned():
 
 
 def story(fails, count, every, **options):
-    """Return the node, the moments of attempts and the outcomes of calls; *fails* is asked when an attempt ends."""
+    """Return the node, the moments of attempts and the outcomes of calls; *fails* is asked when an attempt ends.
+
+    *every* is how many seconds are between two calls, or says so of the moment.
+    """
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -127,7 +130,7 @@ def story(fails, count, every, **options):
         tasks = []
         for _ in range(count):
             tasks.append(asyncio.ensure_future(ask.outcome()))
-            await sleep(every)
+            await sleep(every(loop.time() - zero) if callable(every) else every)
         return ask.node, made, await asyncio.gather(*tasks)
 
     with virtual_time(7):
@@ -220,6 +223,20 @@ def test_one_of_fifty_that_are_turned_away_looks_whether_it_is_back(every):
     assert "closed" == node.breaker.state.value
     assert 0.8 <= len(looks) / (25.0 * min(1.0, 0.02 / every)) <= 1.0
     assert len(lost) * every <= 1.1 * max(1.0, 50 * every)
+
+
+@pytest.mark.parametrize("seconds", [5.0, 8.0, 15.0, 25.0])
+def test_a_look_in_vain_makes_no_rest_longer(seconds):
+    """Where few call after many, they wait no longer than the outage has lasted: sixty looks a minute are one spell."""
+    end = 5.0 + seconds
+    calls = 540 + round(100 * seconds)
+    node, made, _ = story(lambda now, _: 5.0 <= now < end, calls, lambda now: 0.01 if now < end else 1.0, retry=False)
+    back = next(moment for moment in made if moment >= end)
+
+    assert "closed" == node.breaker.state.value
+    assert node.breaker.rested <= seconds
+    assert back - end <= seconds
+    assert 0.7 * (seconds - 2.0) <= len([moment for moment in made if 7.0 <= moment < end])
 
 
 @pytest.mark.parametrize("breaker", [ub.CircuitBreaker(), ub.CircuitBreaker(3, rest=20.0)])
