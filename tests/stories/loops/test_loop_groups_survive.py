@@ -160,6 +160,31 @@ def test_iterations_beside_each_other_are_all_cut(play):
     assert "tick 2: interrupted: loop sick was restarted, and this one with it" == why
 
 
+@pytest.mark.parametrize("play", ["event loop", "thread with event loop"], indirect=True)
+def test_another_death_in_the_middle_of_a_restart_is_part_of_it(play):
+    """Of two iterations beside each other that hang the second is cut while the others clean up: they begin once."""
+
+    async def story(stage):
+        group = stage.engine.create_group("family", strategy="one_for_all")
+
+        async def slow(ctx):
+            try:
+                await stage.work_for(1e6)
+            finally:
+                await stage.work_for(0.8)
+
+        slow = stage.loop(slow, name="slow", group=group, deadline=100.0)
+        sick = hanging(stage, group, "sick", range(1, 100), interval=0.45, overlap="allow_all")
+        slow.start(), sick.start()
+        await stage.sleep(1.85)
+        return group.get_status().restarts, slow.get_status(), counts(sick)
+
+    restarts, slow, ledger = play(story)
+
+    assert (1, 1, 1) == (restarts, slow.restarts, slow.ledger.interrupted)
+    assert 2 <= ledger["failed"]
+
+
 def test_stopping_in_the_middle_of_a_restart_ends_it_for_who_stops(play):
     """Who is stopped while it waits for the others ends at once; the others go on."""
 
