@@ -50,10 +50,10 @@ def detect_drift(node: Any, target: Target, batch: Sequence[float], fresh: Traff
     """
     latest = latest_drift(target, batch)
     former = former_of(target, now)
-    if not latest:
-        if former is None or not former.is_back(batch):
-            return False
-    else:
+    is_back = not latest and former is not None and former.is_back(batch)
+    if not (latest or is_back):
+        return False
+    if latest:
         recent = Quantile()
         recent.update_many(batch[-latest:])
         if target.relearned and are_alike(recent, target.latency, MIDDLE):
@@ -62,7 +62,7 @@ def detect_drift(node: Any, target: Target, batch: Sequence[float], fresh: Traff
         before, after = target.latency.value(0.5), recent.value(0.5)
         node.tell(DriftDetected(at=now, node=node.name, before=before or 0.0, after=after or 0.0))
     forget(target, now)
-    if former is not None and are_alike(fresh.ok, former.traffic.ok, MIDDLE):
+    if former is not None and (is_back or are_alike(fresh.ok, former.traffic.ok, MIDDLE)):
         fresh.merge(former.traffic)
         target.former = None
     return True

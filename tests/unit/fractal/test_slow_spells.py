@@ -154,3 +154,19 @@ def test_copies_are_sent_while_little_is_known_of_what_it_became():
     assert before is not None
     assert partner.drifts
     assert all(plan.hedge is not None for plan in plans if plan.observations < FOLD)
+
+
+@pytest.mark.parametrize("seed", [4, 10, 13])
+def test_a_target_of_hits_and_misses_is_known_again_once_it_is_back(seed):
+    """Half of its answers come ten times as fast, so the middle of a few says little: it was forgotten once more."""
+    partner, dice = Partner(deviation=0.1), random.Random(seed)
+
+    async def main():
+        for calls, slower in ((CALM, 1), (400, 8), (800, 1)):
+            for _ in range(calls):
+                await partner.asked(1, slower * (0.01 if dice.random() < 0.55 else 0.1))
+
+    asyncio.run(main())
+
+    assert len(partner.drifts) >= 2
+    assert partner.knows()[0] > CALM + FOLD
