@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gc
 import json
 import logging
+import math
 import os
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -176,6 +179,37 @@ def drift(count: int, seconds: float) -> Figures:
     return {"ticks": done, "us": 1e6 * took / done, "off_ms": 1e3 * off, "missed": missed}
 
 
+def years(count: float, _: float) -> Figures:
+    """Return what *count* virtual years of a loop of five minutes and one by the calendar cost, one run in 100 failing.
+
+    ``off`` is by how many their ledgers are not the ticks that there were.
+    """
+    import unbreakable as ub
+    from unbreakable.testing import virtual_time
+
+    dice, seconds = random.Random(7), count * 365.25 * 86_400.0
+
+    def flaky() -> None:
+        if dice.random() < 0.01:
+            raise ConnectionResetError("the partner hung up")
+
+    with virtual_time(seed=1, at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)) as clock:
+        engine = ub.QuantumLoopEngine()
+        loops = [engine.create_loop(flaky, name="grid", interval=300.0)]
+        loops.append(engine.create_loop(flaky, name="days", schedule="CRON_TZ=Europe/Berlin 30 2 * * *"))
+        cpu = time.process_time()
+        for loop in loops:
+            loop.start()
+        clock.advance(seconds - 1.0)
+        took = time.process_time() - cpu
+        grid, days = ((ledger := loop.get_status().ledger).total + ledger.pending for loop in loops)
+        engine.aclose_sync(0)
+    off = abs(grid - math.ceil(seconds / 300.0)) + abs(
+        days - math.ceil((seconds - 5_400.0) / 86_400.0)
+    )  # at 1:30 by UTC
+    return {"years": count, "seconds": took, "off": float(off)}
+
+
 def main(what: str, *given: str) -> None:
     """Measure, print, and leave without a word to whatever runs."""
     logging.disable()
@@ -185,7 +219,8 @@ def main(what: str, *given: str) -> None:
     elif what == "overhead":
         result = overhead(int(given[0]))
     else:
-        result = {"failing": failing, "drift": drift}[what](int(given[0]), float(given[1]))
+        how: dict[str, Callable[[Any, float], Figures]] = {"failing": failing, "drift": drift, "years": years}
+        result = how[what](float(given[0]) if what == "years" else int(given[0]), float(given[1]))
     print(json.dumps(result), flush=True)
 
 
