@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import numpy as np  # at hand when the first plan is made, so that every run has the same course
 from benchmarks.truth.luck import Luck
@@ -73,9 +74,7 @@ def protected(luck: Luck, asks: list[Ask]) -> Ask:
     primary, replica = (lambda ctx, ask=ask: ask(ctx.input) for ask in asks)
 
     async def choose(number: int) -> None:
-        async with asyncio.timeout(deadline):  # execute_quantum takes none
-            await engine.execute_quantum(
-                primary, number, name="service", effects="none", alternatives={"replica": replica}
-            )
+        how: dict[str, Any] = {"name": "service", "effects": "none", "deadline": deadline}
+        await engine.execute_quantum(primary, number, alternatives={"replica": replica}, **how)
 
     return choose

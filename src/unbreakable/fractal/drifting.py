@@ -27,10 +27,10 @@ AT_ONCE = 0x3F  # calls that are looked at before others have their turn
 class Former:
     """What was known of a target before its latency drifted, and some durations since that may tell that it is back."""
 
-    __slots__ = ("at", "portion", "traffic")
+    __slots__ = ("at", "hedge", "portion", "traffic")
 
-    def __init__(self, traffic: Traffic, at: float) -> None:
-        self.traffic, self.at, self.portion = traffic, at, Quantile()
+    def __init__(self, target: Target, at: float) -> None:
+        self.traffic, self.hedge, self.at, self.portion = target.traffic, target.plan.hedge, at, Quantile()
 
     def is_back(self, durations: Sequence[float]) -> bool:
         """Return whether these *durations* fill a portion, which is like what was known."""
@@ -72,7 +72,7 @@ def forget(target: Target, now: float) -> None:
     """Forget what is known of *target*, but for the case that it comes back; of two such cases the better known one."""
     former = former_of(target, now)
     if target.latency.count and (former is None or former.traffic.count < target.traffic.count):
-        target.former = Former(target.traffic, now)
+        target.former = Former(target, now)
     target.traffic, target.courses, target.relearned = Traffic(), None, False
 
 

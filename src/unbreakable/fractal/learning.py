@@ -297,12 +297,12 @@ def optimize(node: Any, target: Target, runtime: Runtime, *, drifted: bool, stra
 
 
 def with_copies(plan: Plan, target: Target) -> Plan:
-    """Return *plan* with copies as before, if it has none, and rests on the few calls since a drift.
+    """Return *plan* with copies as before a drift, if it has none, and rests on the few calls since.
 
     They do not tell of the slow ones yet; and what copies may cost is bounded.
     """
     if plan.hedge is None and target.former is not None and target.traffic.count < FOLD:
-        return replace(plan, hedge=target.plan.hedge)
+        return replace(plan, hedge=target.former.hedge)
     return plan
 
 

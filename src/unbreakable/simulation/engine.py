@@ -82,7 +82,7 @@ class QuantumSimulationEngine(Closing):
         settle("memory", {"memory": memory})
         self.rules = Rules(weights=weights or ScoreWeights(), universe_count=universe_count, strategies=own)
         self.ledger, self.gains, self.memory, self._executions = Ledger(), Gains(), memory, 0
-        self._jobs: OrderedDict[tuple[Hashable, Effects], tuple[FractalNode, Job]] = OrderedDict()
+        self._jobs: OrderedDict[tuple[Hashable, Effects, float | None], tuple[FractalNode, Job]] = OrderedDict()
         self._nodes: dict[FractalNode, None] = {}  #: adopted and in use, in the order in which they came
         self._gained: OrderedDict[str, Speedup] = OrderedDict()  #: by those that are not, the last ones
         self._lock = new_lock()
@@ -100,6 +100,7 @@ class QuantumSimulationEngine(Closing):
         alternatives: Mapping[str, Callable[..., Any]] | None = None,
         key: Any = None,
         race: bool = False,
+        deadline: float | None = None,
     ) -> T: ...
     @overload
     async def execute_quantum(
@@ -112,6 +113,7 @@ class QuantumSimulationEngine(Closing):
         alternatives: Mapping[str, Callable[..., Any]] | None = None,
         key: Any = None,
         race: bool = False,
+        deadline: float | None = None,
     ) -> T: ...
     async def execute_quantum(
         self,
@@ -123,6 +125,7 @@ class QuantumSimulationEngine(Closing):
         alternatives: Mapping[str, Callable[..., Any]] | None = None,
         key: Any = None,
         race: bool = False,
+        deadline: float | None = None,
     ) -> Any:
         """Run *operation*, which takes the context or nothing, by the best strategy; return its value.
 
@@ -132,10 +135,12 @@ class QuantumSimulationEngine(Closing):
         ``ub.Context`` that returns one, partitions circuit and learning (1,000 keys); None is the whole target.
         *alternatives* are other implementations of the same job, by name, of which the best is learned; the operation
         itself is "primary".  *race*, for effects "none" alone, asks the best two at once, or the only one twice, where
-        a copy can be paid and all is well: the first good answer wins.  Raises the operation's own exception, with a
-        note that tells the story; ConfigurationError for wrong settings.
+        a copy can be paid and all is well: the first good answer wins.  *deadline* is how many seconds a call has, 30
+        without one, and what strategies are weighed for; each is a job of its own, so use few.  Nobody here knows of a
+        limit around the call, such as asyncio.timeout().  Raises the operation's own exception, with a note that tells
+        the story; DeadlineExceeded; ConfigurationError for wrong settings.
         """
-        node, order = self._prepared(operation, name, effects, alternatives, key, race)
+        node, order = self._prepared(operation, name, effects, alternatives, key, race, deadline)
         return await self._run(node, order, context, ASYNCIO)
 
     def execute_quantum_sync(
@@ -148,9 +153,10 @@ class QuantumSimulationEngine(Closing):
         alternatives: Mapping[str, Callable[..., T]] | None = None,
         key: Any = None,
         race: bool = False,
+        deadline: float | None = None,
     ) -> T:
         """Run *operation*, a plain function, in this thread; otherwise as ``execute_quantum``."""
-        node, order = self._prepared(operation, name, effects, alternatives, key, race)
+        node, order = self._prepared(operation, name, effects, alternatives, key, race, deadline)
         value: T = run_blocking(self._run(node, order, context, BLOCKING))
         return value
 
@@ -170,7 +176,14 @@ class QuantumSimulationEngine(Closing):
         return node.value(ctx, result)
 
     def _prepared(
-        self, operation: Any, name: str | None, effects: Effects, alternatives: Any, key: Any, race: object
+        self,
+        operation: Any,
+        name: str | None,
+        effects: Effects,
+        alternatives: Any,
+        key: Any,
+        race: object,
+        deadline: float | None,
     ) -> tuple[FractalNode, Order]:
         """Return the node, and what it runs; ConfigurationError for what cannot be run."""
         ways = _checked_ways(operation, alternatives)
@@ -178,21 +191,24 @@ class QuantumSimulationEngine(Closing):
         _check_key(key)
         if not (name is None or isinstance(name, str)):
             raise refuse("name", "a word", name)
-        node, job = self._job(identity_of(operation) if name is None else name, effects)
+        if deadline is not None:
+            check.seconds("deadline", deadline, positive=True, endless=True)
+        node, job = self._job(identity_of(operation) if name is None else name, effects, deadline)
         return node, Order(job, ways, key, race=bool(race))
 
-    def _job(self, which: str | Identity, effects: Effects) -> tuple[FractalNode, Job]:
+    def _job(self, which: str | Identity, effects: Effects, deadline: float | None) -> tuple[FractalNode, Job]:
+        sort = which, effects, deadline
         with self._lock:
-            found = self._jobs.get((which, effects))
+            found = self._jobs.get(sort)
             if found is not None:
-                self._jobs.move_to_end((which, effects))
+                self._jobs.move_to_end(sort)
                 return found
         name = which.label if isinstance(which, Identity) else which
-        node = FractalNode(name, effects=effects, memory=self.memory, key=part_of)
+        node = FractalNode(name, effects=effects, deadline=deadline, memory=self.memory, key=part_of)
         node.remedies.append(Remedy("other_way", may_change, change, PRIOR, prevents=False))
         dropped = None
         with self._lock:
-            found = self._jobs.setdefault((which, effects), (node, Job(self.ledger)))
+            found = self._jobs.setdefault(sort, (node, Job(self.ledger)))
             if len(self._jobs) > MOST_JOBS:
                 _, (dropped, old) = self._jobs.popitem(last=False)
         if found[0] is node:

@@ -19,6 +19,7 @@ from unbreakable.stats import Quantile, Traffic
 from unbreakable.stats.quantile import edges
 
 FOR_EVER = np.float32(math.inf)
+KNOWN, MANY = 1.0 + 1.0 / 32.0, 0.05  # times as long, which answers are not told apart by; a share that is many
 POINTS = 4096  # equally likely durations that stand for a distribution
 SUPPORT = 5.0  # observations beyond a quantile that it takes to believe it
 NOTHING_SEEN = 0.01  # seconds that a failure is taken to need before one was seen
@@ -102,6 +103,14 @@ class Model:
         p = min(p, 1.0 - SUPPORT / max(self.observations, 2.0 * SUPPORT))
         seen = float(self.answers[min(POINTS - 1, int(p * POINTS))])
         return seen if seen < math.inf else self.slowest
+
+    def past_many(self, seconds: float) -> float:
+        """Return *seconds*, or a little more where many answers take just as long, as far as is known.
+
+        A copy that is sent at such a moment is one for each of them.
+        """
+        at = np.searchsorted(self.answers, [seconds / KNOWN, seconds * KNOWN])
+        return seconds * KNOWN if at[1] - at[0] > MANY * POINTS else seconds
 
     @property
     def hopeless(self) -> float:

@@ -84,7 +84,7 @@ def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreW
         plans[shape] = Plan(**settings)
         yield plans[shape]
         if best is not None and best.after >= HEDGE_FLOOR / 2:
-            yield Plan(**settings | {"hedge": _copies(best.after, best.copies)})
+            yield Plan(**settings | {"hedge": _copies(model.past_many(best.after), best.copies)})
     yield replace(list(plans.values())[int(u * len(plans))], strategy="random")
 
 
@@ -179,4 +179,4 @@ def _hedge(shape: Shape, model: Model) -> Hedge | None:
     if shape.copy_at is None or model.quantile(0.95) < HEDGE_FLOOR:
         return None
     after = model.quantile(shape.copy_at)
-    return _copies(after, shape.copies) if 0.0 < after < math.inf else None
+    return _copies(model.past_many(after), shape.copies) if 0.0 < after < math.inf else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 from pathlib import Path
 
@@ -31,15 +32,8 @@ class Peer(Scene):
         fault = "from outside" if self.row.outside else self.row.fault
         if self.row.fault in ON_DISK:
             (self.folder / "on disk").touch()
-        home = "faults-4" if self.level == "apscheduler 4" else "faults"
-        return [
-            str(python_of(home)),
-            "-P",
-            str(Path(__file__).with_name("peers.py")),
-            fault,
-            self.level,
-            str(self.folder),
-        ]
+        python = sys.executable if self.level == "bare" else python_of(HOME_OF[self.level])
+        return [str(python), "-P", str(PROGRAM), fault, self.level, str(self.folder)]
 
     def has_gone_on(self) -> bool:
         """Return whether an iteration has begun since, and not only one that was under way."""

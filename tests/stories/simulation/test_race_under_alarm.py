@@ -15,7 +15,7 @@ def test_nothing_is_raced_while_the_circuit_is_not_closed():
 
     async def story(clock):
         ways, engine = Ways(primary=0.1, replica=0.2), ub.QuantumSimulationEngine()
-        await ways.often(engine, 100, race=False)  # which earns what failures will cost
+        await ways.often(engine, 500, race=False)  # which earns what failures will cost
         assert await raced(ways, engine)
         of(engine).breaker.force_open()
         assert not await raced(ways, engine)
