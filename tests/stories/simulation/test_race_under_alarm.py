@@ -15,7 +15,7 @@ def test_nothing_is_raced_while_the_circuit_is_not_closed():
 
     async def story(clock):
         ways, engine = Ways(primary=0.1, replica=0.2), ub.QuantumSimulationEngine()
-        await ways.often(engine, 500, race=False)  # which earns what failures will cost
+        await ways.often(engine, 200, race=False)  # which earns what failures will cost
         assert await raced(ways, engine)
         of(engine).breaker.force_open()
         assert not await raced(ways, engine)
@@ -28,7 +28,7 @@ def test_nothing_is_raced_while_the_circuit_is_not_closed():
         of(engine).target.rests = Rests()  # so that nothing else speaks against it
         assert not await raced(ways, engine)
         assert "closed" == of(engine).breaker.state.value
-        assert await raced(ways, engine)
+        assert any([await raced(ways, engine) for _ in range(20)])  # but for those by which the primary is measured
 
     play(story)
 
