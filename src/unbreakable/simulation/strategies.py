@@ -79,12 +79,13 @@ def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreW
     plans = {shape: Plan(**fields | _settings(name, shape, model, before, free)) for name, shape in SHAPES.items()}
     yield from plans.values()
     best = best_delay(model, weights) if free("hedge") and may_run_twice_at_once(before.effects) else None
+    copies = None if best is None or best.after < HEDGE_FLOOR / 2 else _copies(model.past_many(best.after), best.copies)
     for shape in GRID:
         settings = fields | _settings("adaptive", shape, model, before, free)
         plans[shape] = Plan(**settings)
         yield plans[shape]
-        if best is not None and best.after >= HEDGE_FLOOR / 2:
-            yield Plan(**settings | {"hedge": _copies(model.past_many(best.after), best.copies)})
+        if copies is not None:
+            yield Plan(**settings | {"hedge": copies})
     yield replace(list(plans.values())[int(u * len(plans))], strategy="random")
 
 
