@@ -28,11 +28,12 @@ class OwnTask(asyncio.Task[Any]):
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel the task."""
-        self._is_asked_by(sys._getframe(1).f_code)  # noqa: SLF001
-        return super().cancel(msg)
+        return self._is_asked_by(sys._getframe(1).f_code) and super().cancel(msg)  # noqa: SLF001
 
-    def _is_asked_by(self, code: CodeType) -> None:
+    def _is_asked_by(self, code: CodeType) -> bool:
+        """Take note that *code* asks for the end of the task; return whether it is to be heard."""
         self._by_groups += code in (_MEMBER_ENDED, _LEAVES_GROUP)
+        return True
 
     def forgive(self) -> None:
         """Take back all cancellations that were asked for."""

@@ -264,3 +264,77 @@ def test_a_loop_is_not_bound_by_the_call_in_which_it_was_started():
 
     status = loop.get_status()
     assert (3, 1.0) == (status.current_iteration, status.performance.success_rate)
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "gone"])
+def test_a_time_limit_that_an_iteration_never_left_cuts_no_later_one(keeps):
+    """A generator that was left half way has it: it is over in a later iteration, in which it cuts nothing."""
+    kept = []
+
+    async def pages():
+        async with asyncio.timeout(3.5):
+            yield 1
+            yield 2
+
+    async def work(ctx):
+        if ctx.iteration == 1:
+            generator = pages()
+            await anext(generator)
+            kept.extend([generator] * keeps)
+        await ASYNCIO.sleep(0.75)
+
+    async def main():
+        engine = QuantumLoopEngine()
+        loop = engine.create_loop(work)
+        loop.start()
+        await ASYNCIO.sleep(9.9)
+        ledger, state = loop.get_status().ledger, loop.state
+        await engine.aclose()
+        return ledger.run, ledger.total, state
+
+    with virtual_time():
+        assert (10, 10, LoopState.RUNNING) == asyncio.run(main())
+
+
+def test_what_an_iteration_has_begun_may_cancel_all_tasks_and_the_loop_goes_on():
+    """It was the iteration's, so at the most another one fails by it, and between two nothing does."""
+
+    async def work(ctx):
+        if ctx.iteration == 1:
+            for seconds in (2.5, 3.75):
+                event_loop = asyncio.get_running_loop()
+                event_loop.call_later(seconds, lambda: [each.cancel() for each in asyncio.all_tasks() - {main_task}])
+        await ASYNCIO.sleep(0.6)
+
+    async def main():
+        nonlocal main_task
+        main_task = asyncio.current_task()
+        engine = QuantumLoopEngine()
+        loop = engine.create_loop(work, effects="once")
+        loop.start()
+        await ASYNCIO.sleep(9.9)
+        ledger = loop.get_status().ledger
+        await engine.aclose()
+        return ledger.run, ledger.failed
+
+    main_task = None
+    with virtual_time():
+        assert (9, 1) == asyncio.run(main())
+
+
+def test_who_waits_for_all_tasks_waits_for_the_loop():
+    """Whether its iterations fail, and whoever holds its task in the middle of one."""
+
+    async def work():
+        await ASYNCIO.sleep(0.5)
+        raise ValueError
+
+    async def main():
+        loop = QuantumLoopEngine().create_loop(work, max_iterations=4, effects="once")
+        loop.start()
+        await ASYNCIO.sleep(0.25)
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+        return loop.state, loop.get_status().ledger.failed
+
+    with virtual_time():
+        assert (LoopState.FINISHED, 4) == asyncio.run(main())
