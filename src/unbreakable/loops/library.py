@@ -11,8 +11,10 @@ import os
 import sys
 from collections.abc import Collection, Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 SAID = "UNBREAKABLE_AHEAD"  # where in the environment of who stands by the names are
 PATCHING = {"gevent", "eventlet"}  # they put something else in place of what is loaded after them
@@ -29,18 +31,29 @@ def loaded(before: Collection[str]) -> list[str]:
 
 
 def load(names: Iterable[str]) -> None:
-    """Load them, as far as they can be, and are Python's."""
+    """Load them, as far as they can be, and are Python's: here another of the same name may come first."""
     for name in filter(_may_be_loaded, names):
         with contextlib.suppress(Exception):  # that is for the program to meet
-            import_module(name)
+            _load(name)
+
+
+def _load(name: str) -> None:
+    package = name.rpartition(".")[0]
+    if package and package not in sys.modules:
+        _load(package)
+    if (not package or package in sys.modules) and _comes_from_python(find_spec(name)):
+        import_module(name)
 
 
 def _is_pythons(name: str, module: ModuleType) -> bool:
     if _may_be_loaded(name):
         with contextlib.suppress(Exception):  # a module may be anything that somebody has put there
-            origin = module.__spec__.origin  # type: ignore[union-attr] # so that is looked at with care
-            return origin in ("built-in", "frozen") or _is_at_home(Path(origin))  # type: ignore[arg-type]
+            return _comes_from_python(module.__spec__)  # so that is looked at with care
     return False
+
+
+def _comes_from_python(spec: Any) -> bool:
+    return spec.origin in ("built-in", "frozen") or _is_at_home(Path(spec.origin))
 
 
 def _may_be_loaded(name: str) -> bool:

@@ -42,6 +42,18 @@ def test_what_others_have_written_is_not_loaded(monkeypatch):
     assert [] == loaded(before)
 
 
+def test_what_others_have_written_is_not_loaded_in_the_place_of_pythons_own(monkeypatch, tmp_path, pythons):
+    """The program may have found the one, where whoever stands by would find the other first."""
+    (tmp_path / "wave.py").write_text("")
+    (tmp_path / "xml.py").write_text("")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "xml"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    load([*pythons, "colorsys"])
+
+    assert {"colorsys"} == {"wave", "xml", "xml.dom.minidom", "colorsys"} & sys.modules.keys()
+
+
 class Odd(types.ModuleType):
     """A module that is not loaded before somebody asks it for something, and then fails."""
 
