@@ -107,7 +107,7 @@ async def test_a_lock_of_another_program_is_waited_for(path, colour):
 
 async def test_a_lock_that_is_kept_too_long_is_told(path):
     """At the deadline the error is SQLite's own, with how long it was waited for; nothing was done, readers go on."""
-    async with DatabaseNode(f"sqlite:///{path}", deadline=1.0, breaker=ub.CircuitBreaker(1)) as db:
+    async with DatabaseNode(f"sqlite:///{path}", deadline=2.0, breaker=ub.CircuitBreaker(1)) as db:
         with child("lock", path, 20) as process:
             process.stdout.readline()
             outcomes = [await db.query.outcome("INSERT INTO effects VALUES ('a')")]
