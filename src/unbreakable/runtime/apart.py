@@ -127,12 +127,12 @@ async def apart_in(
             part.host.set_name(name)
             return _left(part.host, leave)  # type: ignore[no-any-return]
         relay.at_work = None
-        if part.is_unsettled and not isinstance(error, GeneratorExit):
+        if part.host.is_shaken and not isinstance(error, GeneratorExit):
             await part.settle()
         raise
     watched.pop(part, None)
     relay.at_work = None
-    if part.is_unsettled:
+    if part.host.is_shaken:
         await part.settle()
     return value  # type: ignore[no-any-return]
 

@@ -28,12 +28,11 @@ class OwnTask(asyncio.Task[Any]):
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel the task."""
-        return self._is_asked_by(sys._getframe(1).f_code) and super().cancel(msg)  # noqa: SLF001
+        self._is_asked_by(sys._getframe(1).f_code)  # noqa: SLF001
+        return super().cancel(msg)
 
-    def _is_asked_by(self, code: CodeType) -> bool:
-        """Take note that *code* asks for the end of the task; return whether it is to be heard."""
+    def _is_asked_by(self, code: CodeType) -> None:
         self._by_groups += code in (_MEMBER_ENDED, _LEAVES_GROUP)
-        return True
 
     def forgive(self) -> None:
         """Take back all cancellations that were asked for."""

@@ -2,10 +2,7 @@
 
 A task for each part would cost more than all else that a loop does in an iteration.  To the rest a part is what a task
 of its own would be: it has its own context variables, and what it cancels is itself.  A cancellation is asked for from
-outside, and so meant for all of the work, unless code of a part asks for it, or a time limit of ours.
-
-Whoever has held the task while a part was in it, and still does, may mean the part, though that has ended: a time limit
-that was never left, say.  So the task is left to them, and what comes goes on in another one.
+outside, and so meant for all of the work, unless code of the part itself asks for it, or a time limit of ours.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ import asyncio
 import contextvars
 import functools
 from collections.abc import Callable, Coroutine, Generator
-from sys import getrefcount
 from types import CodeType
 from typing import Any
 
@@ -24,7 +20,7 @@ from unbreakable.runtime.protocol import TimeUp
 from unbreakable.runtime.watch import cut
 
 _CUT = cut.__code__
-_here: contextvars.ContextVar[object] = contextvars.ContextVar("unbreakable_part", default=None)  # of whom
+_here: contextvars.ContextVar[object] = contextvars.ContextVar("unbreakable_part", default=None)  # its key
 
 
 class Seat:
@@ -74,29 +70,24 @@ class RelayTask(OwnTask):
     relay: Relay | None = None
     is_shaken = False  #: whether anybody has, or a time limit, since somebody looked
 
-    def _is_asked_by(self, code: CodeType) -> bool:
-        relay, is_of_a_part = self.relay, False
-        if relay is not None and code is not _CUT:
-            is_of_a_part = _here.get() is relay.key
-            relay.asked += not is_of_a_part
-            if is_of_a_part and relay.at_work is None:
-                return False  # what it may mean has ended
-        self.is_shaken = True
-        return super()._is_asked_by(code)
+    def _is_asked_by(self, code: CodeType) -> None:
+        super()._is_asked_by(code)
+        relay, self.is_shaken = self.relay, True
+        if relay is not None and code is not _CUT and (relay.at_work is None or relay.at_work is not _here.get()):
+            relay.asked += 1
 
 
 class Relay:
     """Do *work* on the running event loop, in a task of that *name*.
 
-    ``moved(before, after)`` is told when it goes on in another one, and may wait for the end of that.
+    ``moved(before, after)`` is told when it goes on in another one.
     """
 
     def __init__(
         self, work: Coroutine[Any, Any, Any], name: str, moved: Callable[[RelayTask, RelayTask], object]
     ) -> None:
         self.asked = 0  #: how often it was asked from outside that all of it is cancelled
-        self.at_work: Part | None = None  #: the part that is
-        self.key = object()  #: in the context of its parts, and of what these have begun
+        self.at_work: object = None  #: the key of the part that is
         self._name, self._moved = name, moved
         self._context = contextvars.copy_context()
         self._context.run(_here.set, None)
@@ -110,27 +101,13 @@ class Relay:
 
     def go_on_without(self, part: Part) -> None:
         """Leave the task to *part*, and go on in another one, with TimeUp for whoever waits for the part."""
-        before, other = self._seat, Seat(self._seat.work)
-        before.put(part.work, part.run)
-        self.at_work = None
-        other.put_an_end_to_its_wait(other.work)
-        self._move(other)
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether others than who was told of the task wait for its end: to them it is all of the work."""
-        return len(self.task._callbacks or ()) > 1  # noqa: SLF001
-
-    async def change_task(self) -> None:
-        """Go on in another task; this one ends."""
-        before, other = self._seat, Seat(self._seat.work)
-        before.put(_nothing())
-        self._move(other)
-        await asyncio.sleep(0)  # from here to there
-
-    def _move(self, seat: Seat) -> None:
-        before, before.relay = self.task, None
-        self.task = self._begin(seat)
+        before, seat = self.task, self._seat
+        rest = seat.work
+        seat.put(part.work, part.run)
+        before.relay = self.at_work = None
+        other = Seat(rest)
+        other.put_an_end_to_its_wait(rest)
+        self.task = self._begin(other)
         self._moved(before, self.task)
 
     def _begin(self, seat: Seat) -> RelayTask:
@@ -158,12 +135,11 @@ class Part(Limit):
         self.relay, self.asked, self.host = relay, relay.asked, relay.task
         self.work, self.is_left = work, False
         self.run = contextvars.copy_context().run
-        relay.at_work = self
-        self._held = getrefcount(self.host)
+        self.key = relay.at_work = object()  # and not this itself, which holds the context that is to hold the key
 
     def over(self) -> None:
         """Leave it behind."""
-        if self.relay.at_work is self and not self.is_cancelled:
+        if self.relay.at_work is self.key and not self.is_cancelled:
             self.is_left = True
             self.relay.go_on_without(self)
 
@@ -172,34 +148,24 @@ class Part(Limit):
         """Whether all of the work was cancelled since the part began."""
         return self.relay.asked > self.asked
 
-    @property
-    def is_unsettled(self) -> bool:
-        """Whether its end leaves anything behind in the task: what was asked of it, or who has come to hold it."""
-        return self.host.is_shaken or getrefcount(self.host) > self._held
-
     async def settle(self) -> None:
         """Take back what it has asked of the task; raise CancelledError if that has not come up yet.
 
         That is raised, too, where all of the work was cancelled, whatever the part has made of it.
         """
-        comes_up: tuple[object, ...] | None = None
-        if self.host.is_shaken:
-            self.host.is_shaken = False
-            try:
-                await asyncio.sleep(0)
-            except asyncio.CancelledError as error:
-                comes_up = error.args
+        self.host.is_shaken = False
+        try:
+            await asyncio.sleep(0)
+        finally:
             if not self.is_cancelled:
                 self.host.forgive()
-        if self.is_unsettled and not self.is_cancelled and not self.relay.is_awaited:
-            await self.relay.change_task()
-        if comes_up is not None or self.is_cancelled:
-            raise asyncio.CancelledError(*(comes_up or ()))
+        if self.is_cancelled:
+            raise asyncio.CancelledError
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Do it step by step, as a task does."""
         run, work = self.run, self.work
-        run(_here.set, self.relay.key)
+        run(_here.set, self.key)
         try:
             given = run(work.send, None)
             while True:
@@ -219,10 +185,6 @@ class Part(Limit):
                     del thrown  # its traceback holds this frame
         except StopIteration as end:
             return end.value
-
-
-def _nothing() -> Generator[None, None, None]:
-    yield from ()
 
 
 class RelayMark(Mark):
