@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 from unbreakable.errors import BulkheadFull
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Waiter, new_lock, run_blocking
 from unbreakable.runtime.broom import Broom
-from unbreakable.runtime.mark import Mark, OwnTask, running_event_loop
-from unbreakable.runtime.relay import Relay, RelayMark, RelayTask
+from unbreakable.runtime.mark import OwnTask, running_event_loop
 from unbreakable.runtime.world import ThreadsExhausted
 
 Script: TypeAlias = Callable[[Runtime], Coroutine[Any, Any, None]]
@@ -40,7 +39,7 @@ class Carrier:
         self._needs_event_loop = needs_event_loop
         self._waiting: set[Waiter] = set()
         self._event_loop: asyncio.AbstractEventLoop | None = None
-        self._relay: Relay | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin; return at once."""
@@ -49,7 +48,9 @@ class Carrier:
             self._spawn()
             return
         self._event_loop = event_loop
-        self._ride(self._end)
+        self._task = OwnTask(self._in_task(), loop=event_loop, name=f"unbreakable loop {self._name}")
+        self._task.add_done_callback(self._task_ended)
+        _hold(self._task)
 
     def give_up(self) -> bool:
         """Never begin; return False when it has begun already, as where a signal came in the middle of ``start``."""
@@ -74,14 +75,10 @@ class Carrier:
 
     def cancel(self) -> None:
         """Cancel the task; a thread cannot be cancelled."""
-        relay, event_loop = self._relay, self._event_loop
-        if relay is not None and event_loop is not None:
+        task, event_loop = self._task, self._event_loop
+        if task is not None and event_loop is not None:
             with contextlib.suppress(RuntimeError):  # closed at this very moment: then it has ended
-                event_loop.call_soon_threadsafe(relay.cancel)
-
-    def mark(self) -> Mark:
-        """Return what tells from now on whether the script was cancelled from outside, to the script itself."""
-        return Mark() if self._relay is None else RelayMark(self._relay)
+                event_loop.call_soon_threadsafe(task.cancel)
 
     async def wait(self, runtime: Runtime, seconds: float) -> bool:
         """Wait for the end, at most *seconds*; return whether it came."""
@@ -122,40 +119,20 @@ class Carrier:
             self._end()
 
     async def _on_own_event_loop(self) -> None:
-        self._event_loop = event_loop = asyncio.get_running_loop()
-        over = event_loop.create_future()
-        relay = self._ride(lambda: over.set_result(None))
+        self._event_loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         try:
-            while not over.done():
-                try:
-                    await asyncio.wait({over})
-                except asyncio.CancelledError:
-                    relay.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._script(ASYNCIO)
             with contextlib.suppress(asyncio.CancelledError):
                 await _end_others()
         finally:
             self._end()  # what swallows its cancellation goes on in this thread, and nobody waits for that
 
-    def _ride(self, ended: Callable[[], object]) -> Relay:
-        """Begin as a task of the running event loop; *ended* is told of the end of the last one that it is in."""
-        self._tell_ended = ended
-        self._relay = relay = Relay(self._in_task(), f"unbreakable loop {self._name}", self._moved)
-        self._moved(None, relay.task)
-        return relay
-
-    def _moved(self, before: RelayTask | None, now: RelayTask) -> None:
-        """Hold the task that the script is in *now*, and no longer the one that it was in *before*."""
-        if before is not None:
-            before.remove_done_callback(self._task_ended)
-            _tasks.discard(before)
-        now.add_done_callback(self._task_ended)
-        _hold(now)
-
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         _tasks.discard(task)
         if not task.cancelled():
             task.exception()  # taken note of by the script itself
-        self._tell_ended()
+        self._end()
 
     def _end(self) -> None:
         if self.has_ended:

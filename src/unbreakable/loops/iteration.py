@@ -14,7 +14,6 @@ from unbreakable.policies.naming import Title
 
 if TYPE_CHECKING:
     from unbreakable.loops.reins import Reins
-    from unbreakable.runtime.relay import Relay
 
 
 class Iteration:
@@ -29,7 +28,6 @@ class Iteration:
         "number",
         "promise",
         "reins",
-        "relay",
         "signature",
         "state",
         "tick",
@@ -45,7 +43,6 @@ class Iteration:
         self.until = math.inf  #: when it is over, or was left behind, unless it blocks who runs it
         self.promise: Promise | None = None  #: of that, to a supervisor
         self.reins: Reins | None = None  #: of those that may be cut from outside
-        self.relay: Relay | None = None  #: that it is a part of
         self.signature: str | None = None  #: of the error by which it has failed
         self._ctx: Context | None = None
         self._asked_after = 0

@@ -77,7 +77,7 @@ class Life:
         self.work.lane = self._lane = lane = PULSE.join()
         self.work.start()
         self._go(runtime)
-        mark, is_closed = self.carrier.mark(), False
+        mark, is_closed = Mark(), False
         try:
             while not await self._has_ended_safely(runtime, mark):
                 pass
@@ -139,8 +139,8 @@ class Life:
                     await self._iterate(self.work, runtime, decision.tick, mark)
                 finally:
                     self._leave(runtime)
-                if self.control.is_restless:
-                    await runtime.sleep(0)  # others have their turn, even if the work never waits
+                if self.control.is_restless and not runtime.preemptive:
+                    await runtime.sleep(0)  # other threads have their turn, even if the work never waits
 
     async def _iterate(
         self, work: Work, runtime: Runtime, tick: Tick | None, mark: Mark, place: int | None = None

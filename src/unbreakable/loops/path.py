@@ -18,8 +18,7 @@ from unbreakable.loops.workers import Worker
 from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import time_is_up
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, TimeUp, run_blocking
-from unbreakable.runtime.apart import apart, apart_in
-from unbreakable.runtime.relay import Relay
+from unbreakable.runtime.apart import apart
 
 if TYPE_CHECKING:
     from unbreakable.loops.reins import Reins
@@ -98,13 +97,11 @@ class Path:
         gently: bool = True,
         turns: Callable[[], object] | None = None,
         reins: Reins | None = None,
-        relay: Relay | None = None,
     ) -> None:
         """Run one iteration on the running event loop; raise what it raised, DeadlineExceeded if it is left behind.
 
         It has *seconds* at most, and then, if it is to be cut *gently*, some grace to heed that.  ``turns`` is called
-        when it is cut by its deadline: the event loop turns.  *reins* may cut it sooner.  Without those it is a part of
-        *relay*, if that is carried out here.
+        when it is cut by its deadline: the event loop turns.  *reins* may cut it sooner.
         """
         hold = None if reins is None else reins.hold
         if self._hire is not None:
@@ -117,11 +114,7 @@ class Path:
             until = min(until, seconds + (grace_after(seconds) if gently else 0.0))
         try:
             deadline = self.node.target.plan.deadline
-            door, leave, name = self._door, self.strays.left, self._name
-            if relay is None or hold is not None:
-                await apart(door, until, leave, name, warning=deadline, warn=turns, hold=hold)
-            else:
-                await apart_in(relay, door, until, leave, name, warning=deadline, warn=turns)
+            await apart(self._door, until, self.strays.left, self._name, warning=deadline, warn=turns, hold=hold)
         except TimeUp:
             grace = until - min(seconds, self.node.target.plan.deadline)
             msg = f"the iteration did not end within {max(0.0, grace):.3g} s of its cut, and was left behind"

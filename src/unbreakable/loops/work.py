@@ -40,6 +40,7 @@ from unbreakable.runtime import Runtime, is_async
 from unbreakable.runtime.mark import Mark
 
 if TYPE_CHECKING:
+    from unbreakable.loops.reins import Reins
     from unbreakable.loops.siblings import Member
 
 COLD = 0.5  # seconds, about, that a new worker process takes until it is at work
@@ -170,7 +171,6 @@ class Work:
         iteration = self.own = Iteration(self.number or self.tally.begun, tick, self.slate.state, now)
         _inside.set(iteration)
         self.slate.users.add(iteration)
-        iteration.relay = mark.relay
         path = substitute or self.paths.current
         try:
             await self._run_on(path, iteration, runtime, cut)
@@ -227,9 +227,9 @@ class Work:
         iteration.until = iteration.counts_from + path.bound
         turns = None if self.lane is None else self._promised(self.lane, path, iteration)
         if cut.at < math.inf:
-            await self._run_until(cut, path, runtime, turns, iteration)
+            await self._run_until(cut, path, runtime, turns, iteration.reins)
         elif runtime.preemptive:
-            await path.run(turns=turns, reins=iteration.reins, relay=iteration.relay)
+            await path.run(turns=turns, reins=iteration.reins)
         else:
             path.run_sync(iteration.reins)
 
@@ -253,15 +253,14 @@ class Work:
         return Fate.DEGRADED if degraded else Fate.HEALED if healed else Fate.RUN, trouble or ""
 
     async def _run_until(
-        self, cut: Cut, path: Path, runtime: Runtime, turns: Turns | None, iteration: Iteration
+        self, cut: Cut, path: Path, runtime: Runtime, turns: Turns | None, reins: Reins | None
     ) -> None:
         left = max(0.0, cut.at - runtime.now())
         with inside(around(None, runtime, left, self.node.next_id())):
             if runtime.preemptive:
-                reins, relay = iteration.reins, iteration.relay
-                await path.run(left, gently=cut.gently, turns=turns, reins=reins, relay=relay)
+                await path.run(left, gently=cut.gently, turns=turns, reins=reins)
             else:
-                path.run_sync(iteration.reins)
+                path.run_sync(reins)
 
     def _enter(self) -> Context:
         ctx, iteration = current(), _inside.get()

@@ -1,4 +1,4 @@
-"""Work that is left behind, with the task that it is in, when it does not heed its cancellation."""
+"""Work in a task of its own, which is left behind when it does not heed its cancellation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Any, TypeVar
 
 from unbreakable.log import log
 from unbreakable.runtime.aio import ASYNCIO
-from unbreakable.runtime.limit import Limit
 from unbreakable.runtime.mark import running_event_loop
 from unbreakable.runtime.protocol import Step, TimeUp
-from unbreakable.runtime.relay import Part, Relay
+from unbreakable.runtime.watch import Alarm
 
 T = TypeVar("T")
 
@@ -49,18 +48,28 @@ class LeftTask:
             self._task.cancel()
 
 
-class TaskLimit(Limit):
-    """The moment after which a task is waited for no longer, of whose end, or that moment, there are *news*."""
+class Limit(Alarm):
+    """The moment after which work is waited for no longer; the watch itself cuts nothing.
+
+    When *warning* seconds have passed, *warn* is called: the event loop turns, and somebody may want to know that.
+    """
 
     def __init__(
         self, news: asyncio.Future[None], seconds: float, warning: float, warn: Callable[[], object] | None
     ) -> None:
-        super().__init__(seconds, warning, warn)
-        self._news = news
+        now = ASYNCIO.now()
+        self._news, self._until, self._warn = news, now + seconds, warn
+        self.due = self._until if warn is None else min(self._until, now + warning)
 
-    def over(self) -> None:
-        """Tell whoever waits."""
+    def respite(self) -> float:
+        """Warn, or at the end tell whoever waits; nothing is cut."""
+        warn, self._warn = self._warn, None
+        if warn is not None:
+            warn()
+        if self._until > ASYNCIO.now():  # else the warning came late, or with the end
+            return self._until
         _tell(self._news)
+        return math.inf
 
 
 async def apart(
@@ -84,7 +93,7 @@ async def apart(
     loop = asyncio.get_running_loop()
     news = loop.create_future()
     task = loop.create_task(_carried_out(step, news), name=name)
-    limit = TaskLimit(news, seconds, warning, warn)
+    limit = Limit(news, seconds, warning, warn)
     watched = ASYNCIO.watch(limit)
     if hold is not None:
         hold(functools.partial(_cut_soon, loop, task, news))
@@ -92,7 +101,12 @@ async def apart(
         if news.done():
             await asyncio.sleep(0)  # it ended at once, as the eager tasks of Python 3.12 may
         await news
-        return _left(task, leave)  # type: ignore[no-any-return]
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(_take_note)
+            leave(LeftTask(task))
+            raise TimeUp
+        return task.result()
     except asyncio.CancelledError:
         await _hand_on(task)
         raise
@@ -100,53 +114,6 @@ async def apart(
         watched.pop(limit, None)
         if hold is not None:
             hold(None)  # or the two would be a circle for the collector
-        del task  # an exception's traceback holds this frame: do not hold the exception in turn
-
-
-async def apart_in(
-    relay: Relay,
-    step: Step[T],
-    seconds: float,
-    leave: Callable[[LeftTask], object],
-    name: str,
-    *,
-    warning: float = math.inf,
-    warn: Callable[[], object] | None = None,
-) -> T:
-    """Do the same as ``apart``, but as a part of *relay*, which is carried out here; if it is left the task has *name*.
-
-    A step that does not wait gives nobody else a turn.
-    """
-    part = Part(relay, step(), seconds, warning, warn)  # type: ignore[arg-type]
-    watched = ASYNCIO.watch(part)
-    try:
-        value = await part
-    except BaseException as error:
-        watched.pop(part, None)
-        if part.is_left:
-            part.host.set_name(name)
-            return _left(part.host, leave)  # type: ignore[no-any-return]
-        relay.at_work = None
-        if part.host.is_shaken and not isinstance(error, GeneratorExit):
-            await part.settle()
-        raise
-    watched.pop(part, None)
-    relay.at_work = None
-    if part.host.is_shaken:
-        await part.settle()
-    return value  # type: ignore[no-any-return]
-
-
-def _left(task: asyncio.Task[Any], leave: Callable[[LeftTask], object]) -> Any:
-    """Leave *task*, cancelled, to what hangs in it, and raise TimeUp, unless it has ended at this very moment."""
-    try:
-        if task.done():
-            return task.result()
-        task.cancel()
-        task.add_done_callback(_take_note)
-        leave(LeftTask(task))
-        raise TimeUp
-    finally:
         del task  # an exception's traceback holds this frame: do not hold the exception in turn
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
-from types import CodeType
 from typing import Any
 
 GROUPS_FORGET = sys.version_info < (3, 13)  # to take back what they asked for: later Pythons are not looked into
@@ -28,17 +26,8 @@ class OwnTask(asyncio.Task[Any]):
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel the task."""
-        self._is_asked_by(sys._getframe(1).f_code)  # noqa: SLF001
+        self._by_groups += sys._getframe(1).f_code in (_MEMBER_ENDED, _LEAVES_GROUP)  # noqa: SLF001
         return super().cancel(msg)
-
-    def _is_asked_by(self, code: CodeType) -> None:
-        self._by_groups += code in (_MEMBER_ENDED, _LEAVES_GROUP)
-
-    def forgive(self) -> None:
-        """Take back all cancellations that were asked for."""
-        self._by_groups = 0
-        while super().cancelling():
-            super().uncancel()
 
     def uncancel(self) -> int:
         """Take back one cancellation; return how many are left that were asked for from outside."""
@@ -59,11 +48,9 @@ class Mark:
 
     __slots__ = ("_cancels", "_task")
 
-    relay: Any = None  #: of which it is
-
     def __init__(self) -> None:
         loop = running_event_loop()
-        self._task = None if loop is None else task_of(loop)
+        self._task = None if loop is None else asyncio.current_task(loop)
         self._cancels = self._task.cancelling() if self._task is not None else 0
 
     @property
@@ -78,12 +65,6 @@ class Mark:
         if isinstance(error, GeneratorExit) and self._task is not None:
             return running_event_loop() is None or asyncio.current_task() is not self._task
         return False
-
-
-# Before 3.12 it is a function in Python, which looks up the same.
-task_of: Callable[[Any], asyncio.Task[Any] | None] = (
-    getattr(asyncio.tasks, "_current_tasks", {}).get if sys.version_info < (3, 12) else asyncio.current_task
-)
 
 
 def running_event_loop() -> asyncio.AbstractEventLoop | None:

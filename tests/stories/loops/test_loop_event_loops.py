@@ -94,7 +94,7 @@ def test_a_loop_whose_event_loop_was_closed_under_it_does_not_look_alive():
     event_loop = asyncio.new_event_loop()
     with virtual_time():
         event_loop.run_until_complete(main())
-        task = loop.life.carrier._relay.task
+        task = loop.life.carrier._task
         event_loop.close()
         loop.wait_sync()
     status = loop.get_status()
@@ -118,7 +118,7 @@ def test_who_waits_in_another_thread_learns_that_the_event_loop_was_closed():
     event_loop = asyncio.new_event_loop()
     with virtual_time() as clock:
         event_loop.run_until_complete(main())
-        loop.life.carrier._relay.task._log_destroy_pending = False
+        loop.life.carrier._task._log_destroy_pending = False
         event_loop.close()
         clock.advance(5.0)
 

@@ -70,7 +70,7 @@ def test_a_loop_whose_event_loop_was_closed_under_it_holds_up_nobody():
             await ASYNCIO.sleep(2.0)
 
         event_loop.run_until_complete(main())
-        task = one.life.carrier._relay.task
+        task = one.life.carrier._task
         event_loop.close()
         sick.start()
         two.start()
