@@ -37,7 +37,8 @@ def attempts(name: str, **options: Unpack[Common]) -> Attempts:
 
     Every place in your code that calls this has a node of its own for each set of settings that it calls this with; it
     remembers and learns from call to call.  Functions (``validate``, ``key``, ``remedies``) are those of the call at
-    hand and may use its variables: ``validate`` and ``key`` take nothing here.  The last failure is raised.
+    hand and may use its variables: ``validate`` and ``key`` take nothing here.  A ``deadline`` is a setting: one that
+    is worked out for each call makes a node for each, which knows nothing, so use few.  The last failure is raised.
     Whoever leaves the loop between two blocks ends the call: an attempt is for the loop that gave it.
     No item is handed on from within the block: an async one with a ``yield`` in it is refused with a RuntimeError when
     it begins, since its limits would cut whoever has the item; see docs/generators.md.
