@@ -264,3 +264,33 @@ def test_a_loop_is_not_bound_by_the_call_in_which_it_was_started():
 
     status = loop.get_status()
     assert (3, 1.0) == (status.current_iteration, status.performance.success_rate)
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "gone"])
+def test_a_time_limit_that_an_iteration_never_left_cuts_no_later_one(keeps):
+    """A generator that was left half way has it: it is over in a later iteration, in which it cuts nothing."""
+    kept = []
+
+    async def pages():
+        async with asyncio.timeout(3.5):
+            yield 1
+            yield 2
+
+    async def work(ctx):
+        if ctx.iteration == 1:
+            generator = pages()
+            await anext(generator)
+            kept.extend([generator] * keeps)
+        await ASYNCIO.sleep(0.75)
+
+    async def main():
+        engine = QuantumLoopEngine()
+        loop = engine.create_loop(work)
+        loop.start()
+        await ASYNCIO.sleep(9.9)
+        ledger, state = loop.get_status().ledger, loop.state
+        await engine.aclose()
+        return ledger.run, ledger.total, state
+
+    with virtual_time():
+        assert (10, 10, LoopState.RUNNING) == asyncio.run(main())
