@@ -14,10 +14,10 @@ from unbreakable.events import DriftDetected
 from unbreakable.fractal.target import Target
 from unbreakable.runtime import breathe
 from unbreakable.stats import Quantile, Stretches, Traffic
+from unbreakable.stats.drift import LEAST_CHANGE
 
 HOUR = 3_600.0  # seconds after which a drift is no spell, whatever comes then
 ENOUGH = 100  # durations that tell whether a target is what it was, if no drift says so
-LEAST_CHANGE = 0.1  # of the logarithm, as for a drift
 SURE = 2.0  # standard deviations of a mean
 SHARES = [(2 * number + 1) / 40 for number in range(20)]  # the middles of twenty parts
 ALL, MIDDLE = slice(0, 20), slice(5, 15)  # where a drift begins is a guess: some of what came before it may be there

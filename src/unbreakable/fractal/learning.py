@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from unbreakable.events import PlanPublished
-from unbreakable.fractal.drifting import detect_drift, relearn
+from unbreakable.fractal.drifting import Former, detect_drift, former_of, relearn
 from unbreakable.fractal.forecast import Forecast
 from unbreakable.fractal.pile import taken_from
 from unbreakable.fractal.ports import Chooser, Memory
@@ -292,17 +292,18 @@ def optimize(node: Any, target: Target, runtime: Runtime, *, drifted: bool, stra
         from unbreakable.fractal.lingering import with_what_lingers  # no call waits for it
 
         seen = with_what_lingers(target, node.drivers)
-        plan = with_copies(chooser_of(node).plan(target.name, target.plan, seen, runtime.random), target)
+        plan = chooser_of(node).plan(target.name, target.plan, seen, runtime.random)
+        plan = with_copies(plan, target, former_of(target, runtime.now()))
         publish(node, target, plan if seen is target.traffic else rested(plan, observations), runtime)
 
 
-def with_copies(plan: Plan, target: Target) -> Plan:
+def with_copies(plan: Plan, target: Target, former: Former | None) -> Plan:
     """Return *plan* with copies as before a drift, if it has none, and rests on the few calls since.
 
     They do not tell of the slow ones yet; and what copies may cost is bounded.
     """
-    if plan.hedge is None and target.former is not None and target.traffic.count < FOLD:
-        return replace(plan, hedge=target.former.hedge)
+    if plan.hedge is None and former is not None and target.traffic.count < FOLD:
+        return replace(plan, hedge=former.hedge)
     return plan
 
 

@@ -25,9 +25,26 @@ NO_GENERATOR = "a function that returns: calling a generator does nothing (ub.pr
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 ANY = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
-_known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
-_fitting: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
-_generators: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+def remembered(look: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return *look*, which looks once at each function that can be remembered: an engine asks at each call.
+
+    A bound method or a builtin cannot be; looking costs a few microseconds.
+    """
+    known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(look)
+    def looked(function: Any) -> bool:
+        try:
+            return known[function]
+        except (KeyError, TypeError):
+            pass
+        found = look(function)
+        with contextlib.suppress(TypeError):
+            known[function] = found
+        return found
+
+    return looked
 
 
 class NoWork:
@@ -44,6 +61,7 @@ class NoWork:
         return refuse(f"{name}: operation", expected, self.found)
 
 
+@remembered
 def takes_context(operation: Callable[..., Any]) -> bool:
     """Return whether *operation* takes the context.
 
@@ -52,17 +70,6 @@ def takes_context(operation: Callable[..., Any]) -> bool:
     >>> takes_context(lambda ctx: 1), takes_context(lambda: 1), takes_context(lambda city="CAI": 1)
     (True, False, False)
     """
-    try:
-        return _known[operation]
-    except (KeyError, TypeError):
-        pass
-    takes = _look(operation)
-    with contextlib.suppress(TypeError):
-        _known[operation] = takes  # a bound method or a builtin cannot be remembered; looking costs a few microseconds
-    return takes
-
-
-def _look(operation: Callable[..., Any]) -> bool:
     try:
         parameters = signature_of(operation).parameters.values()
     except (TypeError, ValueError):
@@ -179,19 +186,9 @@ def check_operation(what: str, operation: Any) -> None:
         raise refuse(what, AN_OPERATION, operation)
 
 
+@remembered
 def _fits(operation: Callable[..., Any]) -> bool:
-    """Return whether *operation* can be called with what it takes; an engine asks at each call."""
-    try:
-        return _fitting[operation]
-    except (KeyError, TypeError):
-        pass
-    fits = _binds(operation)
-    with contextlib.suppress(TypeError):
-        _fitting[operation] = fits
-    return fits
-
-
-def _binds(operation: Callable[..., Any]) -> bool:
+    """Return whether *operation* can be called with what it takes."""
     try:
         signature = signature_of(operation)
     except (ValueError, TypeError):
@@ -229,17 +226,14 @@ def qualified_name(function: Any) -> str:
 
 
 def is_generator(function: Any) -> bool:
-    """Return whether calling *function* gives a generator of either colour; an engine asks at each call."""
+    """Return whether calling *function* gives a generator of either colour."""
     found = function_of(function)
-    found = getattr(found, "__func__", found)  # of a bound method, which is made anew each time
-    try:
-        return _generators[found]
-    except (KeyError, TypeError):
-        pass
-    gives = gives_generator(found) or gives_async_generator(found)
-    with contextlib.suppress(TypeError):
-        _generators[found] = gives
-    return gives
+    return _gives(getattr(found, "__func__", found))  # of a bound method, which is made anew each time
+
+
+@remembered
+def _gives(function: Any) -> bool:
+    return gives_generator(function) or gives_async_generator(function)
 
 
 def is_async_generator(function: Any) -> bool:
