@@ -214,6 +214,46 @@ def test_a_key_that_comes_with_the_request_makes_the_keys_of_calls_inside(colour
     assert 4 == len({first, others, new, newer})
 
 
+def test_a_block_without_a_key_inside_another_call_or_block_keeps_the_keys(colour):
+    """What is repeated outside pays by the same keys again, and two calls that are alike have one each."""
+
+    async def story():
+        keys = []
+
+        async def pay(amount):
+            return ub.current().idempotency_key
+
+        door = colour.protect(pay)
+
+        async def handle():
+            for _ in range(2):
+                with ub.incoming({"Unbreakable-Deadline": "5"}):
+                    keys.append(await colour.call(door, 5))
+            if len(keys) < 4:
+                raise ConnectionError("again")
+
+        await colour.call(colour.protect(handle, retry=AT_ONCE, effects="idempotent"))
+        for _ in range(2):
+            with ub.incoming({}, idempotency_key="ann/17"):
+                await handle()
+        return keys
+
+    keys = colour.play(story)
+
+    assert keys[:2] == keys[2:4]
+    assert keys[4:6] == keys[6:]
+    assert len(set(keys)) == 4
+    assert all(key.startswith("ann/17/") for key in keys[4:])
+
+
+def test_who_comes_at_the_very_end_of_his_time_is_told_so():
+    """A caller whose time was over says 0.000, and no less."""
+    with virtual_time(), ub.incoming({"Unbreakable-Deadline": "0.000"}):
+        outcome = ub.protect("work")(lambda: 1).outcome()
+
+    assert str(outcome.error) == "the deadline passed 0.000 s before the call"
+
+
 @pytest.mark.parametrize("headers", [None, "unbreakable-attempt: 2", 7, [("a",)], ["ab"], iter([("a", "b")])])
 def test_what_are_no_headers_is_refused(headers):
     """The mistake is told where it is made."""

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from unbreakable.fractal.scope import around
 from unbreakable.policies import Context, current
 from unbreakable.policies.check import refuse
+from unbreakable.policies.naming import name_alike
 from unbreakable.policies.policy import inside
 from unbreakable.policies.received import carried_in
 from unbreakable.runtime import BLOCKING
@@ -32,7 +33,11 @@ def incoming(headers: Headers, *, idempotency_key: str | None = None) -> Iterato
     *headers* are a mapping or a list of pairs, of text or bytes, such as ``request.headers`` of any framework, the
     headers of an ASGI scope, a WSGI environment, or the metadata of gRPC.  With an *idempotency_key*, which has to be
     the same when the same request comes again, such as the caller's account and the order's number, the calls inside
-    have keys that are made of it.  Works in async and sync code; blocks may stand in one another.
+    have keys that are made of it and of their arguments: the same ones where these tell by their value what they are.
+    A method of a plain object has a new key each time: give it ``call.idempotency_key``.  Without an *idempotency_key*
+    a block in a call, or in another block, leaves keys as they are there.
+
+    Works in async and sync code; blocks may stand in one another.
     """
     if not (hasattr(headers, "items") or _is_list_of_pairs(headers)):
         raise refuse("incoming: headers", "a mapping of headers, or a list of pairs of name and value", headers)
@@ -55,8 +60,10 @@ def _is_list_of_pairs(headers: Any) -> bool:
 
 def _scope(headers: Headers, key: str | None) -> Context:
     """Return what stands around the calls that are made for a request with these *headers*."""
-    told = carried_in(headers)
-    scope = around(current(), BLOCKING, told.remaining, BLOCKING.entropy(10).hex() if key is None else key)
+    told, outer = carried_in(headers), current()
+    scope = around(outer, BLOCKING, told.remaining, BLOCKING.entropy(10).hex() if key is None else key)
+    if key is None and outer is not None:  # a repeat of that one pays by the same key, whatever stands between
+        name_alike(scope, outer)
     scope.attempt, scope.layers = told.attempt, max(0, told.layers - (told.attempt > 1))
     return scope
 

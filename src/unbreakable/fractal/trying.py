@@ -105,7 +105,7 @@ def refusal(opening: str, error: Exception) -> Exception:
 
 def check_state(ctx: Context) -> DeadlineExceeded | None:
     """Return the refusal of a call that has no time left, not even to clean up."""
-    late = -ctx.left()
+    late = 0.0 - ctx.left()  # and not -0.0, as it would be told
     if late < 0:
         return None
     from unbreakable.policies.grace import has_grace  # hardly any call comes too late

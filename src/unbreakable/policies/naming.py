@@ -81,13 +81,25 @@ def name(ctx: Any) -> str:
         return title.key
 
 
-def _numbered(scope: Any, part: str) -> str | None:
-    """Return *part*, with a number from the second on: calls that are alike are told apart by their order."""
+def name_alike(block: Any, scope: Any) -> None:
+    """Have the calls in *block* named as if they were made in *scope* itself, in which it stands."""
+    name(scope)
+    with _lock:
+        block.title, block.parts = title_of(scope), _parts(scope)
+
+
+def _parts(scope: Any) -> dict[str, int]:
     if scope.parts is None:
         scope.parts, scope.unsettled = {}, True
-    if part not in scope.parts and len(scope.parts) >= MOST_PARTS:
+    return scope.parts  # type: ignore[no-any-return]
+
+
+def _numbered(scope: Any, part: str) -> str | None:
+    """Return *part*, with a number from the second on: calls that are alike are told apart by their order."""
+    parts = _parts(scope)
+    if part not in parts and len(parts) >= MOST_PARTS:
         return None
-    number = scope.parts[part] = scope.parts.get(part, 0) + 1
+    number = parts[part] = parts.get(part, 0) + 1
     return part if number == 1 else f"{part}#{number}"
 
 

@@ -187,8 +187,9 @@ class Context(Bounded):
 
         Inside another call it is made of that call's key, the name and the arguments, so that it is the same again
         when the other is repeated, in whatever order; calls that are alike are told apart by their order.  Arguments
-        that have no value of their own to tell (a session, a file) count as the same only while they are the same
-        object; a call that cannot be told from others has a key of its own.
+        that have no value of their own to tell (a session, a file, the object of a method) count as the same only
+        while they are the same object, and in repeats of that very call; a call that cannot be told from others
+        has a key of its own.
         """
         return name(self)
 
