@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from unbreakable.fractal.equipment import circuit_of, flow_of, gate_of, shades_of
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.forecast import Forecast
-from unbreakable.fractal.pile import Pile, taken, taken_from
+from unbreakable.fractal.pile import Pile, taken
 from unbreakable.fractal.signature import is_named
-from unbreakable.fractal.turning_away import is_all
+from unbreakable.fractal.turning_away import NO_TICKETS, count_turned_away, is_all
 from unbreakable.outcome import Failure
 from unbreakable.policies import Bulkhead, Circuit, CircuitBreaker, Context, Inner, Plan, compose
 from unbreakable.policies.effects import Effects
@@ -68,7 +68,8 @@ class Target:
     #: how calls come in and go out on the quick path (see there), by colour; None until one is made under this plan
     on_loops: Any
     in_threads: Any
-    turned_away = Pile[None]()  #: calls that an open circuit refused by arithmetic alone
+    tickets = NO_TICKETS  #: one for each call that an open circuit may refuse before those are counted (see there)
+    handed_out = 0  #: how many tickets there were when they were counted last
     faults = Pile[tuple[int, float, float, float, int]](MOST_PILED)  #: what a Fault is made of
     ages = Pile[float](MOST_PILED)  #: seconds after which attempts were given up
     beside, beside_cut, sent = (Pile[float](MOST_PILED) for _ in range(3))  #: of copies
@@ -382,14 +383,9 @@ class Target:
         """Let *attempts* that ended within the learned limit speak for it, as those slow again speak against it."""
         self.slow_again *= FADING**attempts
 
-    def count_turned_away(self) -> None:
-        """Count calls that were refused by arithmetic alone."""
-        with self.lock:
-            self.counts.update(failed=len(taken_from(self, "turned_away")))
-
     def tally(self) -> Counts:
         """Return how calls ended; those that ended at this very moment may be missing."""
-        self.count_turned_away()
+        count_turned_away(self)
         counts = Counts()
         counts.merge(self.counts)
         counts.update(ok=max(0, self.successes - counts.healed))

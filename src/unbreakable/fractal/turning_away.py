@@ -6,17 +6,19 @@ What the script would come to, where nothing else has a say, is known before: th
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
 from unbreakable.fractal.healing import Healing, failed_in_words, not_again_in_words, not_repeated
-from unbreakable.fractal.telling import untried
 from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Validation, check_input
 from unbreakable.outcome import Outcome, Status, Trace
 from unbreakable.policies import Bulkhead, Plan
-from unbreakable.policies.breaker import ENDLESS, resting
+from unbreakable.policies.breaker import resting
+from unbreakable.policies.circuit import LOOK_EACH
 from unbreakable.policies.policy import innermost
 from unbreakable.runtime import Runtime
 
@@ -24,8 +26,8 @@ STEPS = (
     *("try.validate.check_input", "try.validate.check_state", "try.validate.prepare"),
     *("heal.diagnose.classify", "heal.diagnose.sign", "heal.diagnose.find_cause", "learn.store.record"),
 )
+NO_TICKETS = deque[None](maxlen=0)  # of most targets: no circuit of theirs has opened
 WayBack: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Exception | None]
-MOST_PILED = 4_096  # calls turned away that wait to be counted
 
 
 def is_all(around: Sequence[object], plan: Plan) -> bool:
@@ -47,27 +49,45 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
         return nowhere
     breaker = target.plan.breaker
     patience, most_waiting = (0.0, 0) if breaker is None else (breaker.wait, breaker.most_waiting)
-    notes = [untried(node.name, "open")], [untried(node.name, "forced open")]
 
     def refusal_if_shut(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
-        outer, clock = innermost(), runtime.now
+        outer = innermost()
         if not circuit.shut or node.listeners or (outer is not None and outer.live):
             return None
         if gate is not None and (gate.line or not (gate.free or gate.made < gate.most)):  # as gate.is_full says
             return None
         if validate is not None and (refused := check_input(node.settings, args, kwargs)) is not None:
             return refused
-        rest = circuit.until - clock()
-        if rest <= 0.0 or (rest < patience and len(circuit.line) < most_waiting):
+        rest = circuit.until - runtime.now()
+        if rest <= patience and (rest <= 0.0 or len(circuit.line) < most_waiting):
             return None
-        circuit.turn_away(rest)
-        turned_away = target.turned_away
-        turned_away.append(None)  # atomic with and without a GIL, as the ring of successes
-        if len(turned_away) >= MOST_PILED:
-            target.count_turned_away()
-        return resting(node.name, circuit, rest, notes[rest == ENDLESS])
+        try:
+            target.tickets.pop()  # atomic with and without a GIL, as the ring of successes
+        except IndexError:
+            circuit.turn_away(rest, hand_out_tickets(target))
+        return resting(node.name, circuit, rest)
 
     return refusal_if_shut
+
+
+def count_turned_away(target: Any, own: int = 0) -> int:
+    """Count the calls that took a ticket of *target*, and *own* ones that had none; return how many there were."""
+    with target.lock:
+        left = len(target.tickets)
+        turned_away, target.handed_out = target.handed_out - left + own, left
+        target.counts.update(failed=turned_away)
+    return turned_away  # type: ignore[no-any-return]
+
+
+def hand_out_tickets(target: Any) -> int:
+    """Return how many calls were turned away, with the one that had no ticket; there are some for the next ones now."""
+    turned_away = count_turned_away(target, own=1)
+    with target.lock:
+        if target.tickets is NO_TICKETS:
+            target.tickets = deque()
+        target.tickets.extend(repeat(None, LOOK_EACH))
+        target.handed_out += LOOK_EACH
+    return turned_away
 
 
 def nowhere(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -85,7 +105,6 @@ def outcome_if_shut(node: Any, runtime: Runtime, args: tuple[Any, ...], kwargs: 
     error = way_back(node, target, runtime)(args, kwargs)
     if error is None:
         return None
-    del error.__notes__  # which is for those at whom it is raised
     return _outcome(node, target.plan, error)
 
 

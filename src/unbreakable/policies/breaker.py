@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
@@ -203,18 +202,17 @@ def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:
     return CircuitOpen(f"the circuit of {name} is half-open: a call is finding out whether its target is back")
 
 
-def resting(name: str, circuit: Circuit, rest: float, notes: Sequence[str] = ()) -> CircuitOpen:
+def resting(name: str, circuit: Circuit, rest: float) -> CircuitOpen:
     """Return what a caller is told while the circuit rests, which is all that there is to do then.
 
     Made by hand, with words that were used within this millisecond: it takes half the time.
     """
-    told, words = circuit.told
-    if not 0.0 <= told - rest < A_MOMENT:
+    least, words = circuit.told
+    if rest <= least:
         words = f"the circuit of {name} " + ("was forced open" if rest == ENDLESS else f"is open for {rest:.3f} s more")
-        circuit.told = rest, words
+        circuit.told = -ENDLESS if rest == ENDLESS else rest - A_MOMENT, words
     error = _new(CircuitOpen, words)
-    told_when = None if rest == ENDLESS else rest
-    error.__dict__ = {"retry_after": told_when, "__notes__": [*notes]} if notes else {"retry_after": told_when}
+    error.retry_after = rest if rest < ENDLESS else None
     return error
 
 

@@ -111,7 +111,7 @@ class Circuit:
         self.line = Line()  #: who waits for the circuit, first come, first served
         self.followers: Callable[[], Iterable[Circuit]] = tuple  #: the circuits that do what is done to this by hand
         self.when_switched: Callable[[type[Event]], None] | None = None  #: told of what was done to it by hand
-        self.told = -math.inf, ""  #: of what rest whoever was turned away was told last, and how
+        self.told = math.inf, ""  #: how a rest of more seconds than this is told
         self.ramp: Ramp | None = None
         self.recent = nothing_recent(self.settings)
         self.stamp: int | None = 0
@@ -264,9 +264,9 @@ class Circuit:
                     self.until = now
                     self.line.call_all()
 
-    def turn_away(self, rest: float) -> None:
-        """Count a call that is turned away, *rest* seconds before the end: of fifty one looks, which is no load."""
-        self.away += 1
+    def turn_away(self, rest: float, calls: int = 1) -> None:
+        """Count *calls* that are turned away, *rest* seconds before the end: of fifty one looks, which is no load."""
+        self.away += calls
         if self.away > LOOK_EACH and self.settings.learned and self.rested - rest >= APART:
             self.wake(self.until - rest)
 
@@ -310,7 +310,7 @@ class Circuit:
         if after is State.CLOSED:
             self.in_vain, self.closed_at = 0, now
         self.counts = self.state in COUNTING
-        self.shut = self.state in SHUT
+        self.shut, self.told = self.state in SHUT, (math.inf, "")
         self.stamp = self.generation if self.state in FREE else None
         self.alert = self.watches_successes or self.state not in FREE
         if after is not State.HALF_OPEN:  # who is in line goes on, or finds that the rest outlasts his deadline

@@ -172,7 +172,7 @@ def test_each_error_is_its_callers_own():
         first = called(door)
         first.add_note("mine")
 
-        assert 1 == len(called(door).__notes__)
+        assert not hasattr(called(door), "__notes__")
 
 
 def test_a_call_inside_another_is_told_to_it():
@@ -204,8 +204,8 @@ def test_full_places_come_before_the_circuit():
 
 
 def test_all_are_counted(monkeypatch):
-    """In many threads, and more than are kept before they are added up."""
-    monkeypatch.setattr(turning_away, "MOST_PILED", 64)
+    """In many threads, which run out of tickets all the time."""
+    monkeypatch.setattr(turning_away, "LOOK_EACH", 3)
     door = ub.protect("partner", breaker=ub.CircuitBreaker(1))(lambda: 1)
     door.node.breaker.force_open()
 
@@ -220,7 +220,7 @@ def test_all_are_counted(monkeypatch):
     for thread in threads:
         thread.join()
 
-    assert 64 > len(door.node.target.turned_away)
+    assert 3 * len(threads) >= len(door.node.target.tickets)
     assert 2_000 == door.node.get_status().failure_count
 
 

@@ -131,37 +131,52 @@ def test_whoever_was_let_through_before_it_opened_is_not_any_more(stamp, free, g
 def test_a_rest_is_told_to_the_millisecond():
     """In the words that were used for the same millisecond."""
     circuit = opened(CircuitBreaker(1))
-    told = [str(resting("bank", circuit, rest)).split()[-3] for rest in (5.0, 4.9995, 4.9991, 4.9988, 5.5)]
+    told = [str(resting("bank", circuit, rest)).split()[-3] for rest in (5.0, 4.9995, 4.9991, 4.9988)]
 
-    assert ["5.000", "5.000", "5.000", "4.999", "5.500"] == told
+    assert ["5.000", "5.000", "5.000", "4.999"] == told
 
 
 def test_words_are_used_again_for_less_than_a_millisecond():
     """A rest of a millisecond less has words of its own."""
     circuit = opened(CircuitBreaker(1))
-    circuit.told = 0.5, "as before"
+    resting("bank", circuit, 0.5)
+    circuit.told = circuit.told[0], "as before"
 
     assert "as before" == str(resting("bank", circuit, 0.5))
     assert "as before" == str(resting("bank", circuit, 0.4995))
-    circuit.told = 0.001, "as before"
-    assert "the circuit of bank is open for 0.000 s more" == str(resting("bank", circuit, 0.0))
     assert "the circuit of bank is open for 0.499 s more" == str(resting("bank", circuit, 0.499))
+    resting("bank", circuit, 0.001)
+    assert "the circuit of bank is open for 0.000 s more" == str(resting("bank", circuit, 0.0))
+
+
+WORDS = ("is open for 1.000 s more", *["was forced open"] * 2, "is open for 4.000 s more", "is open for 1.000 s more")
+
+
+def test_another_rest_has_words_of_its_own():
+    """It may be longer than the last one, or last until somebody ends it by hand."""
+    circuit = opened(CircuitBreaker(1, rest=5.0))
+    told = [str(resting("bank", circuit, 1.0))]
+    circuit.force_open()
+    told += [str(resting("bank", circuit, circuit.until)) for _ in range(2)]
+    circuit.reset()
+    circuit.settle(circuit.generation, False, 9.0)
+    told += [str(resting("bank", circuit, 4.0)), str(resting("bank", circuit, 1.0))]
+
+    assert ["the circuit of bank " + how for how in WORDS] == told
 
 
 @pytest.mark.parametrize(
-    ("rest", "note", "words", "after"),
+    ("rest", "words", "after"),
     [
-        (5.0, None, "the circuit of bank is open for 5.000 s more", 5.0),
-        (math.inf, ["and a word more"], "the circuit of bank was forced open", None),
-        (5.0, ["and a word more"], "the circuit of bank is open for 5.000 s more", 5.0),
+        (5.0, "the circuit of bank is open for 5.000 s more", 5.0),
+        (math.inf, "the circuit of bank was forced open", None),
     ],
 )
-def test_a_refusal_says_how_long_to_wait(rest, note, words, after):
+def test_a_refusal_says_how_long_to_wait(rest, words, after):
     """If that is known."""
-    error = resting("bank", opened(CircuitBreaker(1)), rest, note)
+    error = resting("bank", opened(CircuitBreaker(1)), rest)
 
     assert (CircuitOpen, words, after) == (type(error), str(error), error.retry_after)
-    assert (note or []) == getattr(error, "__notes__", [])
 
 
 def test_a_circuit_that_is_not_quite_open_says_why_it_refuses():
