@@ -70,10 +70,8 @@ def way_in(node: Any, target: Target, runtime: Runtime, look: float) -> Begin:  
 
     def begin(function: Any, args: Any, kwargs: Any) -> Context | Exception | None:  # noqa: C901 - a call takes time
         stamp, clock = circuit.stamp, runtime.now
-        if stamp is None:
-            return refusal_if_shut(args, kwargs)
-        if (now := clock()) >= experience.foreseen:
-            return None
+        if stamp is None or (now := clock()) >= experience.foreseen:
+            return refusal_if_shut(args, kwargs) if stamp is None else None
         outer, ctx = innermost(), Context()
         while outer is not None and not outer.live:  # as current() does
             outer = outer.above

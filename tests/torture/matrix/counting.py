@@ -66,8 +66,8 @@ async def own_timeouts_open(peer):
 
 @behaviour(
     "a refusal begins the rest anew",
-    "        rest = circuit.until - clock()\n",
-    "        circuit.until = clock() + circuit.settings.rest\n        rest = circuit.until - clock()\n",
+    "        rest = circuit.until - runtime.now()\n",
+    "        circuit.until = runtime.now() + circuit.settings.rest\n        rest = circuit.until - runtime.now()\n",
 )
 async def refusals_do_not_prolong_the_rest(peer):
     """Callers that knock at an open circuit all the time do not keep it open."""
