@@ -190,6 +190,103 @@ def test_a_place_comes_back_from_a_closed_event_loop_on_which_others_stood_in_li
     assert (0, 0) == (gate.inside, len(gate.line))
 
 
+def left_in(*calls):
+    """Begin *calls* on an event loop, in which each waits for the others, and close that in the middle of them."""
+
+    async def story():
+        begun = [asyncio.ensure_future(call) for call in calls]
+        for each in (*begun, asyncio.ensure_future(asyncio.wait(begun))):
+            each._log_destroy_pending = False
+        await ASYNCIO.sleep(0.02)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(story())
+    loop.close()
+
+
+def test_a_place_comes_back_from_a_closed_event_loop_on_which_its_call_waited_for_the_circuit():
+    """The line before the circuit kept alive who had stood in it, and with that the only place."""
+    breaker = ub.CircuitBreaker(1, rest=1.0, wait=60.0)
+    node = ub.FractalNode("target", breaker=breaker, bulkhead=ub.Bulkhead(1), retry=False)
+
+    def fail():
+        raise ConnectionError
+
+    with virtual_time():
+        asyncio.run(node.execute(fail))
+        left_in(node.execute(fail))
+        assert (1, 1) == (node.target.gate.inside, len(node.breaker.line))
+
+        assert "ok" == asyncio.run(node.execute(lambda: "ok")).value
+    assert (0, 0) == (node.target.gate.inside, len(node.breaker.line))
+
+
+def test_a_block_that_pauses_keeps_no_place_of_a_closed_event_loop():
+    """Nor do the calls beside it: it led to them, by what had waited for all of them."""
+    retry = ub.Retry(2, backoff=ub.Backoff(9.0, jitter=False))
+
+    def attempts():
+        return ub.attempts("target", bulkhead=ub.Bulkhead(1), retry=retry, breaker=False)
+
+    async def fails():
+        async for attempt in attempts():
+            async with attempt:
+                raise ConnectionError
+
+    async def hangs():
+        async for attempt in attempts():
+            async with attempt:
+                await forever()
+
+    gate = attempts().node.target.gate
+    left_in(fails(), hangs())
+    assert (1, 1) == (gate.inside, len(gate.away))
+
+    async def goes_well():
+        async for attempt in attempts():
+            async with attempt:
+                await ASYNCIO.sleep(0)
+
+    asyncio.run(goes_well())
+    assert (0, 0) == (gate.inside, len(gate.away))
+
+
+def test_a_place_comes_back_from_a_closed_event_loop_on_which_a_generator_was_left_between_two_items():
+    """No alarm of ours is set while its consumer is at something else."""
+
+    @ub.protect("target", bulkhead=ub.Bulkhead(1))
+    async def numbers():
+        yield 1
+
+    async def consume():
+        async for _ in numbers():
+            await forever()
+
+    left_in(consume())
+    assert 1 == numbers.node.target.gate.inside
+
+    async def listed():
+        return [number async for number in numbers()]
+
+    assert [1] == asyncio.run(listed())
+
+
+def test_a_place_comes_back_from_an_event_loop_that_was_closed_before_its_copies_began():
+    """No alarm of ours was set on it either."""
+    node = ub.FractalNode("target", bulkhead=ub.Bulkhead(1), hedge=ub.Hedge(0.1), effects="none")
+    loop = asyncio.new_event_loop()
+    loop.create_task(node.execute(forever))._log_destroy_pending = False
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    for each in asyncio.all_tasks(loop):
+        each._log_destroy_pending = False
+    loop.close()
+    del each
+    assert 1 == node.target.gate.inside
+
+    assert "ok" == asyncio.run(node.execute(lambda: "ok")).value
+
+
 @pytest.mark.parametrize("wait", [0.0, 60.0])
 def test_a_place_that_was_given_to_a_closed_event_loop_is_taken_back(wait):
     """The call that it was for stood in line, and its loop was closed before it could take it."""

@@ -58,7 +58,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
 
 def enters_at_once(alone: Gate) -> bool:
     """Return whether it is the turn of this call now; that of an event loop that was closed is over."""
-    return alone.enter_nowait() or bool(ASYNCIO.collect_closed(alone) and alone.enter_nowait())
+    return alone.enter_nowait() or bool(ASYNCIO.collect_closed() and alone.enter_nowait())
 
 
 def was_applied_meanwhile(ctx: Context, failure: Failure, remedy: Remedy, began: float) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from unbreakable.errors import BulkheadFull, LimitReached, Rejected
@@ -39,7 +38,7 @@ async def in_a_place(inner: Inner, ctx: Context, wait: float, full: type[Rejecte
 
 async def pause(ctx: Context, seconds: float) -> None:
     """Wait between two attempts, with the place given back, unless an attempt that is late is still at work in it."""
-    gate = None
+    gate, out = None, object()  # and not the call: a block leads to the event loop, and all that was closed with it
     if not (ctx.racing and any(laggard.answer is None for laggard in ctx.racing)):
         gate = ctx.permit or ctx.out_of
         if ctx.target.shades is not None:
@@ -47,13 +46,13 @@ async def pause(ctx: Context, seconds: float) -> None:
     try:
         if gate is not None:
             ctx.out_of = gate
-            gate.away.add(ctx)
+            gate.away.add(out)
             if ctx.permit is not None:
                 gate.leave(ctx)
         await ctx.runtime.sleep(seconds)
     finally:
         if gate is not None:
-            gate.away.discard(ctx)
+            gate.away.discard(out)
 
 
 def is_back(ctx: Context) -> bool:
@@ -78,7 +77,7 @@ async def come_back(ctx: Context) -> Failure | None:
     if is_back(ctx):
         return None
     gate, since = ctx.out_of, ctx.runtime.now()
-    if await stood_in_line(gate, ctx, math.inf, partial(ASYNCIO.collect_closed, gate)):
+    if await stood_in_line(gate, ctx, math.inf, ASYNCIO.collect_closed):
         ctx.out_of = None
         return None
     waited = ctx.runtime.now() - since
@@ -95,7 +94,7 @@ def full_of(ctx: Context, gate: Any) -> type[Rejected]:
 
 async def stood_in_line(gate: Any, ctx: Context, wait: float, look: Callable[[], object] | None = None) -> bool:
     """Return whether a place came free in time; *look* is called now and then by who may have to wait for long."""
-    if ASYNCIO.collect_closed(gate) and gate.enter_nowait():
+    if ASYNCIO.collect_closed() and gate.enter_nowait():
         ctx.permit = gate
         return True
     if ctx.target.flow is not None:

@@ -12,6 +12,7 @@ import math
 import os
 import sys
 import time
+import weakref
 from asyncio import current_task
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -60,8 +61,7 @@ class AsyncioRuntime:
         self.forget_watches()
         self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
         self.broom = Broom()
-        self.has_litter = False  #: whether the collector is to find what was let go of with a closed event loop
-        self.closed = 0  #: how many event loops were found to be closed
+        self.closed: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()  #: as found since the last look
 
     def forget_watches(self) -> None:
         """Let every loop have a new watch, if it needs one."""
@@ -118,27 +118,21 @@ class AsyncioRuntime:
 
     def forget_closed(self) -> None:
         """Let go of what was in flight on event loops that are closed: then the collector finds it."""
-        closed = []
         for old in [old for old in list(self.watches) if old.is_closed()]:
-            closed.append(self.watches.pop(old, None))
+            self.closed.add(old)
+            self.watches.pop(old, None)
             if self.latest[0] is old:
                 self.latest = NO_LOOP, None
         over = [task for task in list(self.branches) if task.get_loop().is_closed()]
         self.branches.difference_update(over)
+        self.closed.update(task.get_loop() for task in over)
         self.broom.swept(len(self.branches))
-        self.closed += len(closed)
-        if over or any(watch is not None and watch.alarms for watch in closed):
-            self.has_litter = True
 
-    def collect_closed(self, gate: Gate) -> bool:
-        """End what was in flight on event loops that are closed, and may hold places; return whether anything was.
-
-        Those who stand in the line of *gate* hold it, too, so they go first.
-        """
+    def collect_closed(self) -> bool:
+        """End what event loops were closed over, which may hold places; return whether there was anything."""
         self.forget_closed()
-        self.has_litter |= gate.forget_closed(self.closed)
-        has_litter, self.has_litter = self.has_litter, False
-        return has_litter and gc.collect() > 0
+        closed, self.closed = self.closed, weakref.WeakSet()
+        return any(map(asyncio.all_tasks, closed)) and gc.collect() > 0
 
     def _watch_of(self, loop: asyncio.AbstractEventLoop) -> Watch:
         """Return the watch of *loop*, which runs in this thread, and expect it to be the next one's, too."""
@@ -275,8 +269,10 @@ class AsyncioRuntime:
             task.exception()  # a loser's trouble is nobody's any more: no "never retrieved" in the log
 
     def waiter(self) -> Waiter:
-        """Return a waiter of the running loop."""
-        return LoopWaiter(asyncio.get_running_loop())
+        """Return a waiter of the running loop, which is known from now on: it may be closed over what waits."""
+        loop = asyncio.get_running_loop()
+        self._watch_of(loop)
+        return LoopWaiter(loop)
 
     async def wait(self, waiter: Waiter, seconds: float) -> bool:
         """Wait until *waiter* is woken, at most *seconds* (``math.inf``: for ever)."""
@@ -284,7 +280,8 @@ class AsyncioRuntime:
         if waiter.is_woken:
             return True
         loop, until = waiter.loop, self.now() + seconds
-        nap = waiter.nap = loop.create_future()
+        nap = loop.create_future()
+        waiter.nap = weakref.ref(nap)
         clockwork = self._clockwork_of(loop) if 0.0 < seconds < FOR_EVER else None
         timer = None if seconds > FOR_EVER or clockwork else loop.call_later(max(0.0, seconds), _end_nap, nap)
         try:
@@ -347,7 +344,8 @@ class LoopWaiter:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop, self.given, self.is_woken = loop, False, False
-        self.nap: asyncio.Future[None] | None = None  #: the wait that goes on
+        #: the wait that goes on; whoever keeps us, as a line does, does not keep what its event loop is closed over
+        self.nap: Callable[[], asyncio.Future[None] | None] = _nothing
 
     def alive(self) -> bool:
         """Return whether the loop can still wake anybody."""
@@ -359,9 +357,13 @@ class LoopWaiter:
             self.loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
-        self.is_woken = True
-        if self.nap is not None:
-            _end_nap(self.nap)
+        self.is_woken, nap = True, self.nap()
+        if nap is not None:
+            _end_nap(nap)
+
+
+def _nothing() -> None:
+    return None
 
 
 def _end_nap(nap: asyncio.Future[None]) -> None:

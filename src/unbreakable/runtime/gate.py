@@ -42,8 +42,7 @@ class Gate:
         self.line: deque[Waiter] = deque()
         self.ranks: dict[Waiter, int] = {}  #: of those in line that are more important (less than 0), or less
         self.coming: set[Waiter] = set()  #: who was given a place and has not taken it yet
-        self.away: set[Any] = set()  #: who has given theirs back for a while, and will want one again
-        self.closed = 0  #: of the event loops that were closed so far, those of which nobody is in line any more
+        self.away: set[object] = set()  #: one for each who has given theirs back for a while, and will want one again
         self.lock = new_lock()
 
     @property
@@ -240,20 +239,6 @@ class Gate:
         for waiter in lost:
             if self._is_taken(waiter):
                 self.leave()
-        return bool(lost)
-
-    def forget_closed(self, closed: int) -> bool:
-        """Let go of who waits in line on an event loop that is closed, if *closed* more are; return whether any did."""
-        if self.closed == closed:
-            return False
-        self.closed, lost = closed, [waiter for waiter in self.line.copy() if not waiter.alive()]
-        for waiter in lost:
-            with self.lock:
-                with contextlib.suppress(ValueError):  # it has just been taken out
-                    self.line.remove(waiter)
-                self.ranks.pop(waiter, None)
-        if lost:
-            self.admit()  # where they were the first in line
         return bool(lost)
 
     def clear(self) -> None:
