@@ -64,30 +64,30 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
         try:
             target.tickets.pop()  # atomic with and without a GIL, as the ring of successes
         except IndexError:
-            circuit.turn_away(rest, hand_out_tickets(target))
+            hand_out_tickets(target)
+            circuit.turn_away(rest)
         return resting(node.name, circuit, rest)
 
     return refusal_if_shut
 
 
-def count_turned_away(target: Any, own: int = 0) -> int:
-    """Count the calls that took a ticket of *target*, and *own* ones that had none; return how many there were."""
+def count_turned_away(target: Any, without: int = 0) -> None:
+    """Count the calls that took a ticket of *target*, and so many *without* one, of which its circuit is told apart."""
     with target.lock:
         left = len(target.tickets)
-        turned_away, target.handed_out = target.handed_out - left + own, left
-        target.counts.update(failed=turned_away)
-    return turned_away  # type: ignore[no-any-return]
+        taken, target.handed_out = target.handed_out - left, left
+        target.counts.update(failed=taken + without)
+    target.circuit.away += taken
 
 
-def hand_out_tickets(target: Any) -> int:
-    """Return how many calls were turned away, with the one that had no ticket; there are some for the next ones now."""
-    turned_away = count_turned_away(target, own=1)
+def hand_out_tickets(target: Any) -> None:
+    """Count the calls that were turned away, with one that had no ticket; there are some for the next ones now."""
+    count_turned_away(target, without=1)
     with target.lock:
         if target.tickets is NO_TICKETS:
             target.tickets = deque()
         target.tickets.extend(repeat(None, LOOK_EACH))
         target.handed_out += LOOK_EACH
-    return turned_away
 
 
 def nowhere(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -264,9 +264,9 @@ class Circuit:
                     self.until = now
                     self.line.call_all()
 
-    def turn_away(self, rest: float, calls: int = 1) -> None:
-        """Count *calls* that are turned away, *rest* seconds before the end: of fifty one looks, which is no load."""
-        self.away += calls
+    def turn_away(self, rest: float) -> None:
+        """Count a call that is turned away, *rest* seconds before the end: of fifty one looks, which is no load."""
+        self.away += 1
         if self.away > LOOK_EACH and self.settings.learned and self.rested - rest >= APART:
             self.wake(self.until - rest)
 

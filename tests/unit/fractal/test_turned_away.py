@@ -224,6 +224,28 @@ def test_all_are_counted(monkeypatch):
     assert 2_000 == door.node.get_status().failure_count
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_whoever_asks_how_many_there_were_keeps_no_learned_circuit_from_looking(asks):
+    """Of fifty calls that are turned away one looks, also where the status is asked for in between."""
+    made = []
+
+    def work() -> None:
+        made.append(BLOCKING.now())
+        raise ConnectionError
+
+    with virtual_time() as clock:
+        breaker = ub.CircuitBreaker(1, rest=10.0, learned=True)
+        door = ub.protect("partner", breaker=breaker, retry=False)(work)
+        for number in range(104):
+            if asks and number % 5 == 0:
+                door.node.get_status()
+            door.outcome()
+            clock.advance(0.04)
+        counted = door.node.get_status().failure_count
+
+    assert (104, 2) == (counted, len(made))
+
+
 def test_it_leaves_nothing_for_the_collector():
     """An error that nobody keeps is gone at once: there is no circle of it and its frames."""
     door = ub.protect("partner")(lambda: 1)
