@@ -287,6 +287,24 @@ def test_a_place_comes_back_from_an_event_loop_that_was_closed_before_its_copies
     assert "ok" == asyncio.run(node.execute(lambda: "ok")).value
 
 
+def test_a_limit_in_the_shadow_keeps_no_place_of_a_closed_event_loop():
+    """Nor the block that it had counted there, which leads to what the event loop was closed over."""
+
+    def attempts():
+        return ub.attempts("target", bulkhead=ub.Bulkhead(1), limit=ub.Shadow(ub.AdaptiveLimit()))
+
+    async def block(work):
+        async for attempt in attempts():
+            async with attempt:
+                await work()
+
+    left_in(block(forever))
+    assert 1 == attempts().node.target.gate.inside
+
+    asyncio.run(block(lambda: ASYNCIO.sleep(0)))
+    assert 0 == attempts().node.target.gate.inside
+
+
 @pytest.mark.parametrize("wait", [0.0, 60.0])
 def test_a_place_that_was_given_to_a_closed_event_loop_is_taken_back(wait):
     """The call that it was for stood in line, and its loop was closed before it could take it."""

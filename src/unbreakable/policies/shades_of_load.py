@@ -28,7 +28,7 @@ class ShadeOfThrottle(Shade):
     def __init__(self, throttle: Throttle) -> None:
         super().__init__()
         self.shedding, self.due = Shedding(throttle.accept), 0.0
-        self.unsent: set[Context] = set()  #: calls that would not have been made
+        self.unsent: set[int] = set()  #: the ids of calls that would not have been made (see ``ShadeOfPlaces.stays``)
 
     def stands(self) -> Mapping[Place, Policy]:
         """Return itself, and who looks at the attempts."""
@@ -39,11 +39,11 @@ class ShadeOfThrottle(Shade):
         if not self._is_shed(ctx.runtime.now()):
             return await inner(ctx)
         self.would(ctx, "refuse")
-        self.unsent.add(ctx)
+        self.unsent.add(id(ctx))
         try:
             result = await inner(ctx)
         finally:
-            self.unsent.discard(ctx)
+            self.unsent.discard(id(ctx))
         self.count("refused_in_error", int(not isinstance(result, Failure)))
         return result
 
@@ -60,7 +60,7 @@ class ShadeOfThrottle(Shade):
 
     def ended(self, ctx: Context, result: Result[Any], seconds: float, now: float) -> None:
         """Take in an attempt of a call that would have been made: accepted, or too much."""
-        if ctx.whole in self.unsent:
+        if id(ctx.whole) in self.unsent:
             self.count("refused_in_error", int(ctx.stream is not None))  # of a generator we see the beginning
             return
         with self._lock:
@@ -94,7 +94,8 @@ class ShadeOfPlaces(Shade):
         super().__init__()
         self.wait = wait
         self.inside = self.in_flight = 0  #: those that would have been let in, and all; without those that pause
-        self.stays: dict[Context, Stay] = {}
+        #: by id: a block leads to what its event loop may be closed over, which is not to be kept
+        self.stays: dict[int, Stay] = {}
 
     @abstractmethod
     def has_room(self, now: float) -> bool:
@@ -105,12 +106,12 @@ class ShadeOfPlaces(Shade):
         self.count("calls")
         stay = Stay(has_place=self._begins(ctx))
         try:
-            self.stays[ctx] = stay
+            self.stays[id(ctx)] = stay
             if not stay.has_place:
                 self.would(ctx, "wait" if self.wait else "refuse")
             return await inner(ctx)
         finally:
-            self.stays.pop(ctx, None)
+            self.stays.pop(id(ctx), None)
             self._end(stay)
 
     def _begins(self, ctx: Context, *, wants_place: bool = True) -> bool:
@@ -129,7 +130,7 @@ class ShadeOfPlaces(Shade):
 
     def step_out(self, ctx: Context) -> None:
         """Give the place back that the call would have, if it would."""
-        stay = self.stays.get(ctx)
+        stay = self.stays.get(id(ctx))
         if stay is not None:
             self._end(stay)
             stay.is_away = True
@@ -139,7 +140,7 @@ class ShadeOfPlaces(Shade):
 
         It would not have come so far if it had found none when it began; so then it takes none.
         """
-        stay = self.stays.get(ctx)
+        stay = self.stays.get(id(ctx))
         if stay is None or not stay.is_away:
             return
         had_place, stay.is_away = stay.has_place, False
