@@ -14,6 +14,7 @@ import sys
 import time
 import weakref
 from asyncio import current_task
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from threading import get_ident
@@ -44,6 +45,7 @@ KNOWN = (None, OwnTask.make)  # task factories that begin no task before its tur
 NO_LOOP = SimpleNamespace(_thread_id=None)
 _current_tasks: dict[Any, asyncio.Task[Any]] = getattr(asyncio.tasks, "_current_tasks", {})
 
+MOST_CLOSED = 1_000  # event loops at a time that are looked at for what they were closed over
 BEGINNING, MOST_BEGINNING = 0.005, 0.1  # seconds after which to look whether work has begun: at first, and later
 
 
@@ -61,7 +63,8 @@ class AsyncioRuntime:
         self.forget_watches()
         self.branches: set[asyncio.Task[Any]] = set()  # an event loop itself keeps only weak references
         self.broom = Broom()
-        self.closed: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()  #: as found since the last look
+        #: event loops that were found to be closed since somebody looked what they had left
+        self.closed: deque[weakref.ref[asyncio.AbstractEventLoop]] = deque(maxlen=MOST_CLOSED)
 
     def forget_watches(self) -> None:
         """Let every loop have a new watch, if it needs one."""
@@ -118,21 +121,21 @@ class AsyncioRuntime:
 
     def forget_closed(self) -> None:
         """Let go of what was in flight on event loops that are closed: then the collector finds it."""
-        for old in [old for old in list(self.watches) if old.is_closed()]:
-            self.closed.add(old)
+        closed = [old for old in list(self.watches) if old.is_closed()]
+        for old in closed:
             self.watches.pop(old, None)
             if self.latest[0] is old:
                 self.latest = NO_LOOP, None
         over = [task for task in list(self.branches) if task.get_loop().is_closed()]
         self.branches.difference_update(over)
-        self.closed.update(task.get_loop() for task in over)
+        self.closed.extend(map(weakref.ref, {*closed, *(task.get_loop() for task in over)}))
         self.broom.swept(len(self.branches))
 
     def collect_closed(self) -> bool:
         """End what event loops were closed over, which may hold places; return whether there was anything."""
         self.forget_closed()
-        closed, self.closed = self.closed, weakref.WeakSet()
-        return any(map(asyncio.all_tasks, closed)) and gc.collect() > 0
+        closed, self.closed = self.closed, deque(maxlen=MOST_CLOSED)
+        return any(map(_has_tasks, tuple(closed))) and gc.collect() > 0  # another thread may be adding to them
 
     def _watch_of(self, loop: asyncio.AbstractEventLoop) -> Watch:
         """Return the watch of *loop*, which runs in this thread, and expect it to be the next one's, too."""
@@ -314,6 +317,11 @@ class AsyncioRuntime:
     def gate(self, most: int) -> Gate:
         """Return a gate with *most* places."""
         return Gate(most)
+
+
+def _has_tasks(closed: weakref.ref[asyncio.AbstractEventLoop]) -> bool:
+    loop = closed()
+    return loop is not None and bool(asyncio.all_tasks(loop))
 
 
 def _pool_of(loop: asyncio.AbstractEventLoop) -> Any:
