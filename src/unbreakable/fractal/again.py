@@ -24,12 +24,13 @@ from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
 from unbreakable.policies.nos import may_be_down
 from unbreakable.policies.places import is_back, pause
 from unbreakable.policies.policy import enter
+from unbreakable.policies.used_up import generators_in
 from unbreakable.runtime import RESULTS, settle
 
 TIMEOUT = Kind.TIMEOUT  # which Python takes long to find in its class
 
 
-def once_more(ctx: Context) -> Repeat | None:
+def once_more(ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Repeat | None:
     """Pay for a second attempt after the first has failed; None sends the call to the script, with nothing taken."""
     failure, retry, node = ctx.first, ctx.plan.retry, ctx.node
     if node.listeners or node.remedies or ctx.above is not None or ctx.unsettled or ctx.iteration is not None:
@@ -41,7 +42,7 @@ def once_more(ctx: Context) -> Repeat | None:
     if retry is None or not (retry.wants(failure, remedied=False) and may_repeat(ctx.plan.effects, failure)):
         return None
     longest = retry.pause(failure, 1.0)
-    if not longest < ctx.deadline - failure.at:
+    if not longest < ctx.deadline - failure.at or generators_in(args, kwargs):
         return None
     purse = node.payer.purse
     if purse is not None and not purse.spend(node.payer.successes(), failure.at):

@@ -214,7 +214,7 @@ class AsyncProtected(Door[P, T]):
         if ctx.pursuit is not None:
             return self.node.value(ctx, await ctx.pursuit.end(ctx))  # type: ignore[no-any-return]
         watched = NOBODY
-        repeat = once_more(ctx)
+        repeat = once_more(ctx, args, kwargs)
         if repeat is not None:
             try:
                 if repeat.waits:
@@ -301,7 +301,7 @@ class SyncProtected(Door[P, T]):
 
     def _heal(self, ctx: Context, runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         """Go on after a failed first attempt: with one more, where that is all it needs, else with the script."""
-        repeat = once_more(ctx)
+        repeat = once_more(ctx, args, kwargs)
         if repeat is not None:
             try:
                 if repeat.waits:

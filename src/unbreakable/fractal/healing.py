@@ -8,6 +8,7 @@ from typing import Any
 from unbreakable.errors import Kind
 from unbreakable.events import AttemptFailed, RetryDenied, Retrying
 from unbreakable.fractal.episode import Episode
+from unbreakable.fractal.forbidding import why_not
 from unbreakable.fractal.overtaking import overtake
 from unbreakable.fractal.peace import heed
 from unbreakable.fractal.remedies import WAIT, Remedy
@@ -16,7 +17,7 @@ from unbreakable.fractal.telling import note_end
 from unbreakable.outcome import Failure, Result, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import spared, tell, verdict, was_probe
-from unbreakable.policies.effects import may_repeat, may_run_twice_at_once, tell_of_all
+from unbreakable.policies.effects import may_run_twice_at_once, tell_of_all
 from unbreakable.policies.nos import is_last_word, is_told_no, may_be_down
 from unbreakable.policies.places import come_back
 from unbreakable.policies.places import pause as rest
@@ -102,9 +103,9 @@ class Healing:
             return failure
         since = ctx.runtime.now()
         mended = await apply(ctx, failure, remedy)
-        if not (is_repeated and may_repeat(ctx.plan.effects, failure)):
+        if not is_repeated or (why := why_not(ctx, failure)) is not None:
             owe(ctx, failure.signature, mended)  # in vain for this call, but the next finds it mended
-            return deny(ctx, failure, why_not(ctx, failure)) if is_repeated else failure
+            return deny(ctx, failure, why) if is_repeated else failure
         episode.tried(failure, remedy, mended)
         if mended is None and not self._wants(failure, remedied=False):
             return await self._instead(inner, ctx, failure, episode)
@@ -383,13 +384,6 @@ def foresee(ctx: Context, failure: Failure) -> None:
 
 
 # ── retry ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def why_not(ctx: Context, failure: Failure) -> str:
-    """Return why the effects forbid to repeat the call."""
-    if failure.unrepeatable:
-        return "a call inside that must not be made twice has done its work, or may have"
-    return f'an operation with effects="{ctx.plan.effects}" is not repeated after this'
 
 
 def deny(ctx: Context, failure: Failure, reason: str) -> Failure:

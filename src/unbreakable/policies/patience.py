@@ -14,10 +14,10 @@ from unbreakable.errors import AttemptTimeout, Kind
 from unbreakable.outcome import Failure, Result, Success
 from unbreakable.policies import deeds
 from unbreakable.policies.breaker import spared, tell, verdict
-from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.firsts import given_up
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.timeout import Timeout, guess, is_let_through, is_slow
+from unbreakable.policies.used_up import may_run_beside
 from unbreakable.record import Preset
 from unbreakable.runtime import Beside, TimeUp
 
@@ -56,7 +56,7 @@ class Patience(Preset):
 
     def _is_raced(self, ctx: Context) -> bool:
         can_be = ctx.runtime.preemptive and ctx.waiting is None and not ctx.stays
-        return can_be and not ctx.target.circuit.is_probing and may_run_twice_at_once(ctx.plan.effects)
+        return can_be and not ctx.target.circuit.is_probing and may_run_beside(ctx)
 
 
 def patience(ctx: Context, limit: Timeout) -> float:

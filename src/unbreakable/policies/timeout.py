@@ -10,8 +10,8 @@ from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, K
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
 from unbreakable.policies.circuit import State
-from unbreakable.policies.effects import may_run_twice_at_once
 from unbreakable.policies.policy import Context, Inner
+from unbreakable.policies.used_up import may_run_beside
 from unbreakable.record import Preset
 from unbreakable.runtime import TimeUp
 
@@ -108,7 +108,7 @@ def is_followed(ctx: Context, limit: Timeout) -> bool:
         and not is_slow(ctx)
         and ctx.attempt < retry.attempts
         and issubclass(AttemptTimeout, retry.on)
-        and may_run_twice_at_once(ctx.plan.effects)
+        and may_run_beside(ctx)
         and ctx.left() > limit.seconds
     )
 

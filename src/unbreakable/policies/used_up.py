@@ -1,0 +1,62 @@
+"""Arguments that can be read once: what an attempt has taken from a generator, the next one does not get.
+
+A repeat would succeed with what is left, or with nothing, and a copy would share its items with the attempt beside it:
+both lose work in silence.  Of other iterators, and of open files, nobody can tell from outside whether they were read.
+"""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any
+
+from unbreakable.policies.effects import may_run_twice_at_once
+
+NOTHING: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
+GENERATORS = (GeneratorType, AsyncGeneratorType)
+
+
+def may_run_beside(ctx: Any) -> bool:
+    """Return whether a copy of the attempt may be started while it is at work: it does no harm, and takes no items."""
+    return may_run_twice_at_once(ctx.plan.effects) and not generators_of(ctx)
+
+
+def used_up(ctx: Any) -> str | None:
+    """Return the name of the generator among the arguments of the next attempt from which one before it has read."""
+    return next((each.__name__ for each in generators_of(ctx) if is_begun(each)), None)
+
+
+def generators_of(ctx: Any) -> list[Any]:
+    """Return the generators that the next attempt of a call is given; a remedy may have changed its arguments."""
+    changed = ctx.arguments
+    while ctx.given == NOTHING and ctx.whole is not None:
+        ctx = ctx.whole
+    args, kwargs = ctx.given
+    context = ctx.input if type(ctx.input) is dict else {"context": ctx.input}
+    found = generators_in(args, {**context, **kwargs, **changed})
+    if not (found and changed):
+        return found
+    try:
+        bound = inspect.signature(ctx.function).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):  # it does not say what it takes
+        return found
+    gone = [value for name, value in bound.items() if name in changed]
+    return [each for each in found if not any(each is other for other in gone)]
+
+
+def generators_in(args: Iterable[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """Return the generators among arguments."""
+    return [each for each in (*args, *kwargs.values()) if type(each) in GENERATORS]
+
+
+def is_begun(generator: Any) -> bool:
+    """Return whether somebody has taken an item of *generator*, or closed it."""
+    if isinstance(generator, GeneratorType):
+        return inspect.getgeneratorstate(generator) != inspect.GEN_CREATED
+    if sys.version_info >= (3, 12):
+        return inspect.getasyncgenstate(generator) != inspect.AGEN_CREATED
+    frame = generator.ag_frame
+    return frame is None or generator.ag_running or frame.f_code.co_code[frame.f_lasti] != dis.opmap["RETURN_GENERATOR"]

@@ -1,0 +1,188 @@
+"""Arguments that can be read once: no attempt gets what another one has left of a generator."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.policies.used_up import is_begun
+from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
+
+sleep = ASYNCIO.sleep
+
+
+def rows():
+    """Yield three rows."""
+    yield from range(3)
+
+
+async def async_rows():
+    """Yield three rows."""
+    for row in range(3):
+        yield row
+
+
+def writing(taken, *, fails_after):
+    """Return a function that writes rows, and whose first attempt fails after so many of them."""
+    tries = []
+
+    def write(rows, *more):
+        tries.append(1)
+        written = []
+        if len(tries) == 1 and fails_after == 0:
+            raise ConnectionError("down")
+        for row in rows:
+            written.append(row)
+            if len(tries) == 1 and len(written) == fails_after:
+                raise ConnectionError("down")
+        taken.append(written)
+
+    return write
+
+
+@pytest.mark.parametrize("by", ["place", "name", "script"])
+@pytest.mark.parametrize("fails_after", [1, 3])
+def test_a_generator_that_was_read_from_is_not_handed_to_another_attempt(fails_after, by):
+    """Its rows would be lost, and the call a success."""
+    taken = []
+    with virtual_time():
+        door = ub.protect("table", effects="idempotent")(writing(taken, fails_after=fails_after))
+        if by == "script":
+            told = door.outcome(rows()).explain()
+        else:
+            with pytest.raises(ConnectionError) as caught:
+                door(rows()) if by == "place" else door(rows=rows())
+            told = "".join(caught.value.__notes__)
+
+    assert not taken
+    assert "the generator rows that it was given has been read from" in told
+
+
+@pytest.mark.parametrize("source", [rows, lambda: iter(range(3)), lambda: [0, 1, 2]])
+def test_what_was_not_read_from_is_handed_on(source):
+    """The first attempt failed before; of other iterators nobody can tell."""
+    taken = []
+    with virtual_time():
+        ub.protect("table", effects="idempotent")(writing(taken, fails_after=0))(source(), "more")
+
+    assert [[0, 1, 2]] == taken
+
+
+def test_a_remedy_that_gives_rows_anew_has_the_call_repeated():
+    """What counts is what the next attempt is given."""
+    taken = []
+    with virtual_time():
+        door = ub.protect("table", effects="idempotent")(writing(taken, fails_after=2))
+
+        @door.remedy(ConnectionError)
+        def anew():
+            return {"rows": rows()}
+
+        door(rows())
+
+    assert [[0, 1, 2]] == taken
+
+
+def test_a_generator_in_the_context_of_a_node_is_not_handed_to_another_attempt():
+    """As the context, or in it."""
+    taken, outcomes = [], []
+    with virtual_time():
+        for given, read in ((rows(), lambda ctx: ctx.input), ({"rows": rows()}, lambda ctx: ctx["rows"])):
+            write, node = writing(taken, fails_after=2), ub.FractalNode("n", effects="idempotent")
+            outcomes.append(node.execute_sync(lambda ctx, write=write, read=read: write(read(ctx)), given))
+
+    assert [(False, 1)] * 2 == [(outcome.ok, outcome.attempts) for outcome in outcomes]
+    assert not taken
+
+
+def test_a_protected_generator_does_not_begin_again_with_what_is_left():
+    """Its first item came from the second row."""
+    tries = []
+
+    @ub.protect("lines", effects="idempotent")
+    def lines(rows):
+        for row in rows:
+            tries.append(row)
+            if len(tries) == 1:
+                raise ConnectionError("down")
+            yield row
+
+    with virtual_time(), pytest.raises(ConnectionError):
+        list(lines(rows()))
+    assert [0] == tries
+
+
+@pytest.mark.parametrize("options", [{"hedge": ub.Hedge(after=0.1)}, {}])
+def test_no_copy_reads_from_the_same_generator(options):
+    """Each would get what the other has left: a slow call is waited for alone."""
+    taken = []
+
+    async def main():
+        @ub.protect("table", effects="none", deadline=60.0, **options)
+        async def write(rows, seconds):
+            written = []
+            async for row in rows:
+                await sleep(seconds)
+                written.append(row)
+            taken.append(written)
+            return len(written)
+
+        for _ in range(300):
+            await write(async_rows(), 0.01)
+        return await write(async_rows(), 5.0)
+
+    with virtual_time():
+        assert 3 == asyncio.run(main())
+    assert [[0, 1, 2]] * 301 == taken
+
+
+def test_what_is_no_generator_has_its_copy():
+    """A list can be read twice at once."""
+    begun = []
+
+    async def main():
+        @ub.protect("table", effects="none", hedge=ub.Hedge(after=0.1))
+        async def write(rows):
+            begun.append(rows)
+            await sleep(5.0)
+
+        await write([0, 1, 2])
+
+    with virtual_time():
+        asyncio.run(main())
+    assert 2 == len(begun)
+
+
+def test_what_has_begun_is_told_from_what_has_not():
+    """Also while it is at work, and once it is over."""
+
+    def plain():
+        seen.append(is_begun(it))
+        yield 1
+
+    async def awaited():
+        seen.append(is_begun(it))
+        yield 1
+
+    seen = []
+    it = plain()
+    seen.append(is_begun(it))
+    next(it)
+    seen.append(is_begun(it))
+    it.close()
+    seen.append(is_begun(it))
+
+    async def main():
+        await anext(it)
+        seen.append(is_begun(it))
+        await it.aclose()
+        seen.append(is_begun(it))
+
+    it = awaited()
+    seen.append(is_begun(it))
+    asyncio.run(main())
+
+    assert [False, True, True, True, False, True, True, True] == seen
