@@ -9,7 +9,7 @@ from unbreakable.policies.used_up import used_up
 
 
 def why_not(ctx: Context, failure: Failure) -> str | None:
-    """Return why *ctx* may not be repeated after *failure*: by its effects, or an argument is used up; None if it may."""
+    """Return why *ctx* may not be repeated after *failure*: for its effects, or a used up argument; None if it may."""
     if not may_repeat(ctx.plan.effects, failure):
         if failure.unrepeatable:
             return "a call inside that must not be made twice has done its work, or may have"

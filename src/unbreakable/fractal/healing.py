@@ -103,9 +103,10 @@ class Healing:
             return failure
         since = ctx.runtime.now()
         mended = await apply(ctx, failure, remedy)
-        if not is_repeated or (why := why_not(ctx, failure)) is not None:
+        why = why_not(ctx, failure)
+        if why is not None or not is_repeated:
             owe(ctx, failure.signature, mended)  # in vain for this call, but the next finds it mended
-            return deny(ctx, failure, why) if is_repeated else failure
+            return deny(ctx, failure, why) if why and is_repeated else failure
         episode.tried(failure, remedy, mended)
         if mended is None and not self._wants(failure, remedied=False):
             return await self._instead(inner, ctx, failure, episode)

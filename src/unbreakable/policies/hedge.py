@@ -14,7 +14,7 @@ from unbreakable.policies.deeds import failed
 from unbreakable.policies.firsts import given_up
 from unbreakable.policies.nos import Word, grace, is_last_word, said, word
 from unbreakable.policies.policy import Context, Inner, enter
-from unbreakable.policies.used_up import may_run_beside
+from unbreakable.policies.used_up import generators_of
 from unbreakable.record import Preset
 from unbreakable.runtime import Waiter
 
@@ -84,9 +84,8 @@ class Hedge(Preset):
             bell = ctx.runtime.waiter()
             bells.append(bell)
             lead = ctx.target.lead if number == 1 and ctx.pursuit is not None else 0.0
-            if not await is_late(ctx, bell, over, number * self.after - lead) or not (
-                may_run_beside(ctx) and ctx.node.may_hedge(ctx)
-            ):
+            is_wanted = await is_late(ctx, bell, over, number * self.after - lead) and not generators_of(ctx)
+            if not is_wanted or not ctx.node.may_hedge(ctx):
                 return None  # the first copy ended before we were needed, or nobody can afford us
             if number == 1:
                 note_lag(ctx, self.after)
