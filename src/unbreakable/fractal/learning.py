@@ -298,11 +298,11 @@ def optimize(node: Any, target: Target, runtime: Runtime, *, drifted: bool, stra
 
 
 def with_copies(plan: Plan, target: Target, former: Former | None) -> Plan:
-    """Return *plan* with copies as before a drift, if it has none, and rests on the few calls since.
+    """Return *plan* with copies as before a drift, if it has late ones at most, and rests on the few calls since.
 
     They do not tell of the slow ones yet; and what copies may cost is bounded.
     """
-    if plan.hedge is None and former is not None and target.traffic.count < FOLD:
+    if plan.copies_late and former is not None and target.traffic.count < FOLD:
         return replace(plan, hedge=former.hedge)
     return plan
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unbreakable.policies.throttle import Throttle
 
 COLD_DEADLINE = 30.0
+LAST_MINUTE = 0.5  # share of the deadline after which an attempt is copied that got no copy yet
 OFF = CircuitBreaker()  # its circuit is disabled, but can be forced open by hand
 
 
@@ -81,6 +82,11 @@ class Plan:
     def hedges(self) -> bool:
         """Return whether slow attempts get a second copy."""
         return self._copies is not None
+
+    @property
+    def copies_late(self) -> bool:
+        """Return whether attempts get a copy at the last minute only, if at all: when half of the deadline is over."""
+        return self._copies is None or self._copies.after >= LAST_MINUTE * self.deadline
 
     def lead(self, lag: float) -> float:
         """Return how much sooner to begin a copy, which takes *lag* seconds to be under way, to be in time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ PRIMARY = "primary"
 # the 5,000 that are compared, and ten are what a median takes.
 STRETCH = 454
 FIRST_CONTROL = 0.05  # share of the calls that do until there is a baseline
+HALF_LEFT = 0.55  # share of the deadline that is left when half of it is over: copies begin a little sooner
 BASELINE = 12  # calls of which it is known what the primary way would have come to, by which there is one
 
 
@@ -171,6 +173,8 @@ class Job:
         if not (race is not None and race.at_once):
             ctx.astray = ctx.astray if ctx.rival else way != choice.in_force(ctx)
         is_first, trial.sent = not trial.sent, trial.sent + 1
+        if not ctx.rival:
+            trial.way = way
         try:
             value = await self._call(ctx, choice, trial if is_first else None, way)
         except BaseException as error:
@@ -193,10 +197,22 @@ class Job:
             if ctx.rival:
                 self.ledger.note_copy()
         else:
-            way = self.choose(choice, ctx, trial) if ctx.rival or wanted is None else wanted
+            other = self._elsewhere(choice, ctx, trial) if ctx.rival else None
+            way = other or (self.choose(choice, ctx, trial) if ctx.rival or wanted is None else wanted)
         if choice.target.rests.may_be_asked(way, ctx.runtime.now()):
             return way
         return choice.best(list(choice.ways), ctx)
+
+    def _elsewhere(self, choice: Choice, ctx: Context, trial: Trial) -> str | None:
+        """Return a way other than that of the late attempt, once half of the deadline is over, if it is in time.
+
+        What hangs may hang there again, be it the request or the way.
+        """
+        left, now, rests, arms = ctx.left(), ctx.runtime.now(), choice.target.rests, choice.target.arms
+        if left > HALF_LEFT * ctx.plan.deadline:
+            return None
+        others = [name for name in choice.ways if name != trial.way and not rests.is_resting(name, now)]
+        return next((name for name in others if (select.would_have_answered(arms, name) or math.inf) < left), None)
 
     def _failed(
         self, choice: Choice, way: str, began: float, ctx: Context, error: BaseException, race: Race | None

@@ -16,7 +16,9 @@ Q(p) is the learned quantile of the answers' duration.  What the user pinned sta
 forbid is left out; no time limit is below 0.5 s, and none is set to less than three times what a young model (fewer
 than 500 observations) has seen.  The later pauses grow so fast that a call outlives a short outage, however quick its
 target is when it is well: two and more add up to 0.7 s, as the cold ones of as many do, a single one is 0.3 s.  Copies
-are sent only where one attempt in twenty takes 5 ms or more.
+are sent only where one attempt in twenty takes 5 ms or more.  An attempt without one, and without another that follows
+it in time, gets a copy when half of the deadline is over: what hangs is no reason to fail.  "Optimistic" and
+"conservative" do without where a user named them.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from typing import Any, NamedTuple
 from unbreakable.fractal.tuner import HEDGE_FLOOR, TIMEOUT_FLOOR
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
 from unbreakable.policies.effects import may_run_twice_at_once
+from unbreakable.policies.plan import LAST_MINUTE
 from unbreakable.policies.timeout import learned_limit
 from unbreakable.simulation.hedging import best_delay
 from unbreakable.simulation.model import Model
@@ -40,6 +43,7 @@ LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
 LEAST_SPAN, LEAST_ONLY_PAUSE = 0.7, 0.3  # seconds that all pauses of a call come to, or its only one
 AIM, ENOUGH = 1.001, 1.01  # times that, about, and at most
 DOUBLED, LONGEST_PAUSE = Backoff().factor, Backoff().most
+FEW_ENOUGH = (0.99, 0.95)  # shares of the answers that have come by then, the first if there is time
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 FIELDS = [each.name for each in dataclasses.fields(Plan)]
 Free = Callable[[str], bool]
@@ -53,12 +57,13 @@ class Shape(NamedTuple):
     pause: tuple[float, float]  # (factor, quantile), of the first one
     copy_at: float | None = None
     copies: int = 1
+    waits: bool = False  # for what hangs, without a copy
 
 
 SHAPES: dict[str, Shape] = {
-    "optimistic": Shape(2, None, (1.0, 0.5)),
+    "optimistic": Shape(2, None, (1.0, 0.5), waits=True),
     "pessimistic": Shape(3, (1.5, 0.99), (1.0, 0.5), 0.95),
-    "conservative": Shape(2, (2.0, 0.999), (1.0, 0.99)),
+    "conservative": Shape(2, (2.0, 0.999), (1.0, 0.99), waits=True),
     "aggressive": Shape(4, (1.5, 0.99), (0.5, 0.5), 0.9, 2),
     "balanced": Shape(3, (1.5, 0.999), (1.0, 0.5), 0.95),
 }
@@ -109,7 +114,8 @@ def _settings(name: str, shape: Shape, model: Model, before: Plan, free: Free) -
         if free("timeout"):
             settings["timeout"] = _limit(shape, model, before)
         if free("hedge"):
-            settings["hedge"] = _hedge(shape, model)
+            limit = settings.get("timeout", before.timeout)
+            settings["hedge"] = _hedge(shape, model) or _last_minute(name, shape, model, before, limit)
     return settings
 
 
@@ -181,3 +187,19 @@ def _hedge(shape: Shape, model: Model) -> Hedge | None:
         return None
     after = model.quantile(shape.copy_at)
     return _copies(model.past_many(after), shape.copies) if 0.0 < after < math.inf else None
+
+
+def _last_minute(name: str, shape: Shape, model: Model, before: Plan, limit: Timeout | None) -> Hedge | None:
+    """Return a copy of what would else be late: it costs next to nothing, and saves what hangs, seen before or not.
+
+    None where another attempt begins in time, as after a short *limit*, and for a strategy that waits for what hangs
+    where its user named it.
+    """
+    half, latest = LAST_MINUTE * before.deadline, before.deadline - model.quantile(0.5)
+    if (limit is not None and limit.seconds <= half) or (shape.waits and before.strategy == name):
+        return None
+    for share in FEW_ENOUGH:
+        after = max(half, model.quantile(share))
+        if HEDGE_FLOOR <= after < latest:
+            return _copies(model.past_many(after), 1)
+    return None

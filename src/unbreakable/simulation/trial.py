@@ -49,7 +49,7 @@ class Trial:
 
     __slots__ = (
         *("age", "alone", "attempt", "began", "deadline", "ended", "failed", "is_compared", "pairs", "sent"),
-        "when_lost",
+        *("way", "when_lost"),
     )
 
     def __init__(self, pairs: Pairs) -> None:
@@ -58,6 +58,7 @@ class Trial:
         self.failed = False  #: whether the first attempt did
         self.is_compared = True  #: whether the operation itself could be measured in such a call
         self.began = self.ended = self.deadline = 0.0
+        self.way = ""  #: of the latest attempt
         self.attempt: tuple[Context, Beside] | None = None  #: the first one, in a task of its own
         self.when_lost: Callable[[Exception], None] | None = None  #: told of a failure that comes after the call's end
 

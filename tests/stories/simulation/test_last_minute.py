@@ -1,0 +1,106 @@
+"""What hangs is asked once more when half of the deadline is over, though nothing of the kind was seen before."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import unbreakable as ub
+from unbreakable.runtime import ASYNCIO
+from unbreakable.testing import virtual_time
+
+sleep = ASYNCIO.sleep
+QUICK, HANG, DEADLINE = 0.02, 1000.0, 0.4
+
+
+@pytest.fixture(autouse=True)
+def _virtual():
+    with virtual_time(seed=1):
+        yield
+
+
+def target(hangs):
+    """Return work that is quick, but for the request of that number, and the list of requests."""
+    made = []
+
+    async def work():
+        made.append(len(made))
+        await sleep(HANG if made[-1] == hangs else QUICK)
+
+    return work, made
+
+
+def story(call, count):
+    """Return the outcomes of so many calls, one after the other."""
+
+    async def play():
+        return [await call.outcome() for _ in range(count)]
+
+    return asyncio.run(play())
+
+
+@pytest.mark.parametrize("before", [0, 39, 60, 600])
+@pytest.mark.parametrize("effects", ["none", "idempotent"])
+def test_the_first_call_that_hangs_is_saved(before, effects):
+    """Cold, young or experienced: a copy is sent when half of the deadline is over, which leaves it the other half."""
+    work, made = target(before)
+    outcomes = story(ub.protect("target", effects=effects, deadline=DEADLINE)(work), before + 1)
+
+    assert all(outcome.ok for outcome in outcomes)
+    assert before + 2 == len(made)
+    assert outcomes[-1].elapsed == pytest.approx(DEADLINE / 2 + QUICK, abs=0.01)
+
+
+def test_what_may_not_run_twice_is_not_copied():
+    """Where nothing is said of its effects a call that hangs is waited for."""
+    work, made = target(60)
+    outcomes = story(ub.protect("target", deadline=DEADLINE)(work), 61)
+
+    assert not outcomes[-1].ok
+    assert 61 == len(made)
+
+
+@pytest.mark.parametrize("how", [{"hedge": False}, {"strategy": "optimistic"}, {"strategy": "conservative"}])
+def test_who_wants_no_copies_gets_none(how):
+    """Nor from a strategy whose word is to wait, where its user named it."""
+    work, made = target(60)
+    outcomes = story(ub.protect("target", effects="none", deadline=DEADLINE, **how)(work), 61)
+
+    assert not outcomes[-1].ok
+    assert 61 == len(made)
+
+
+def test_without_a_deadline_of_its_users_nothing_is_sent_before_anything_is_known():
+    """Thirty seconds are our guess: who takes twenty of them as a rule is not late."""
+    door = ub.protect("target", effects="none")(target(0)[0])
+
+    assert None is door.node.get_status().plan["hedge"]
+
+
+def test_a_copy_at_the_last_minute_goes_another_way():
+    """What hangs on one of two endpoints is asked of the other one, though that is the slower one."""
+    engine, asked, light = ub.QuantumSimulationEngine(), [], 0.002  # nobody sends copies for the sake of that
+
+    async def near(ctx):
+        asked.append("near")
+        await sleep(HANG if ctx.input == "heavy" else light)
+
+    async def far(ctx):
+        asked.append("far")
+        await sleep(2 * light)
+
+    async def call(what):
+        how = {"name": "both", "effects": "none", "deadline": DEADLINE, "alternatives": {"far": far}}
+        await engine.execute_quantum(near, what, **how)
+
+    async def play():
+        for _ in range(600):
+            await call("light")
+        asked.clear()
+        began = ASYNCIO.now()
+        await call("heavy")
+        return ASYNCIO.now() - began
+
+    assert asyncio.run(play()) < DEADLINE
+    assert {"near", "far"} == set(asked)
