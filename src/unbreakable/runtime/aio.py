@@ -287,11 +287,15 @@ class AsyncioRuntime:
         waiter.nap = weakref.ref(nap)
         clockwork = self._clockwork_of(loop) if 0.0 < seconds < FOR_EVER else None
         timer = None if seconds > FOR_EVER or clockwork else loop.call_later(max(0.0, seconds), _end_nap, nap)
+        endless = self._watch_of(loop).endless
         try:
             if clockwork is not None:
                 clockwork.end(nap, until)
+            elif timer is None:
+                endless.add(nap)
             await nap
         finally:
+            endless.discard(nap)
             if timer is not None:
                 timer.cancel()
             elif clockwork is not None and self.now() < until:

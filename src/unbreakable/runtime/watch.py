@@ -43,7 +43,7 @@ Watched: TypeAlias = dict[Alarm, "asyncio.Task[object] | None"]
 class Watch:
     """The attempts in flight on one event loop, and the alarm that looks after them."""
 
-    __slots__ = ("alarm", "alarm_at", "alarms", "clockwork", "has_looked", "loop", "now")
+    __slots__ = ("alarm", "alarm_at", "alarms", "clockwork", "endless", "has_looked", "loop", "now")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
         self.loop, self.now, self.alarm_at = loop, now, math.inf
@@ -51,6 +51,7 @@ class Watch:
         self.alarm: asyncio.TimerHandle | None = None
         self.clockwork: Clockwork | None = None  #: ends naps in time, once somebody has looked whether there is one
         self.has_looked = False
+        self.endless: set[object] = set()  #: waits that no timer ends: an event loop itself keeps no task that waits
 
     def arm(self, at: float) -> None:
         """Ring at the moment *at*, which is earlier than what was set."""
