@@ -28,6 +28,7 @@ Q = ParamSpec("Q")
 T = TypeVar("T")
 S = TypeVar("S")
 C = TypeVar("C")
+G = TypeVar("G", Generator[Any, Any, Any], AsyncGenerator[Any, Any])
 
 
 # ── the node ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,7 +115,7 @@ class GeneratorProtected(SyncProtected[P, T]):
 
     def items_of(self, stream: Stream, *, is_fresh: bool) -> Generator[Any, Any, Any]:
         """Return the protected generator."""
-        return hand_on(stream, is_fresh=is_fresh)
+        return called_as(self, hand_on(stream, is_fresh=is_fresh))
 
     def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Get the first item; return how that went, with the generator as the value; never raise an Exception."""
@@ -149,7 +150,7 @@ class AsyncGeneratorProtected(Door[P, T]):
 
     def items_of(self, stream: Stream, *, is_fresh: bool) -> AsyncGenerator[Any, Any]:
         """Return the protected generator."""
-        return hand_on_async(stream, is_fresh=is_fresh)
+        return called_as(self, hand_on_async(stream, is_fresh=is_fresh))
 
     async def outcome(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[T]:
         """Wait for the first item; return how that went, with the generator as the value; never raise an Exception."""
@@ -187,6 +188,13 @@ class AsyncGeneratorProtected(Door[P, T]):
 
 # ── the generators that consumers hold ──────────────────────────────────────────────────────────────────────────────
 # They are generators, too, and no objects like them: Python itself closes those that are dropped.
+
+
+def called_as(door: Door[Any, Any], items: G) -> G:
+    """Return *items* under the names of their function: messages and warnings are for those who wrote that."""
+    name = getattr(door, "__name__", door.node.name)
+    items.__name__, items.__qualname__ = name, getattr(door, "__qualname__", name)
+    return items
 
 
 def hand_on(stream: Stream, *, is_fresh: bool = True) -> Generator[Any, Any, Any]:

@@ -150,6 +150,20 @@ def test_a_protected_generator_is_pickled_by_name():
     assert async_items is pickle.loads(pickle.dumps(async_items))  # noqa: S301
 
 
+def test_what_is_handed_on_has_the_names_of_its_function():
+    """Messages, warnings and a repr name what a user wrote; an object that is called has no name but its node's."""
+    items = [
+        plain(),
+        async_items(),
+        Account("Ann").method("!"),
+        Account.async_of_class("!"),
+        ub.protect("lines")(Lines())("!"),
+    ]
+
+    assert ["plain", "async_items", "method", "async_of_class", "lines"] == [each.__name__ for each in items]
+    assert "<generator object Account.method at" in repr(items[2])
+
+
 def test_what_is_sent_and_returned_goes_through(hand):
     """A generator is a conversation, and the protected one is the same."""
 
