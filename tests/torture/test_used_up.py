@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_a_generator_that_was_read_from_is_not_handed_to_another_attempt(fails_a
             told = "".join(caught.value.__notes__)
 
     assert not taken
-    assert "the generator rows that it was given has been read from" in told
+    assert "the generator rows that it was given has been read from, or may be yet" in told
 
 
 @pytest.mark.parametrize("source", [rows, lambda: iter(range(3)), lambda: [0, 1, 2]])
@@ -154,6 +155,49 @@ def test_what_is_no_generator_has_its_copy():
     with virtual_time():
         asyncio.run(main())
     assert 2 == len(begun)
+
+
+def test_plain_code_is_told_of_no_learned_limit_where_no_other_attempt_may_follow():
+    """It would end itself by a guess, and its call fail for that."""
+    with virtual_time(seed=1) as clock:
+
+        @ub.protect("table", effects="none", deadline=60.0)
+        def write(rows, seconds):
+            for _ in rows:
+                if seconds > (left := ub.current().remaining()):
+                    clock.advance(left)
+                    raise TimeoutError
+                clock.advance(seconds)
+            return seconds
+
+        for number in range(400):
+            write(rows(), 0.01 + 0.002 * (number % 7 == 0))
+        assert 2.0 == write(rows(), 2.0)
+        assert 1 < write.outcome([0, 1, 2], 2.0).attempts, "a limit was learned"
+
+
+@pytest.mark.parametrize("in_async", [False, True])
+def test_an_attempt_that_was_left_behind_in_a_thread_may_yet_read(in_async):
+    """Each of two would get every other row."""
+    tries, goes_on = [], threading.Event()
+
+    def write(rows):
+        tries.append(1)
+        goes_on.wait(10.0)
+        return list(rows)
+
+    options = {"effects": "none", "timeout": ub.Timeout(0.05), "retry": ub.Retry(3, backoff=ub.Backoff(0.0))}
+    try:
+        if in_async:
+            node = ub.FractalNode("table", **options)
+            told = asyncio.run(node.execute(lambda ctx: write(ctx.input), rows())).explain()
+        else:
+            told = ub.protect("table", **options)(write).outcome(rows()).explain()
+    finally:
+        goes_on.set()
+
+    assert [1] == tries
+    assert "the generator rows that it was given has been read from, or may be yet" in told
 
 
 def test_what_has_begun_is_told_from_what_has_not():

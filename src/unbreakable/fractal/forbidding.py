@@ -17,4 +17,5 @@ def why_not(ctx: Context, failure: Failure) -> str | None:
     generator = used_up(ctx)
     if generator is None:
         return None
-    return f"the generator {generator} that it was given has been read from; give a list, or what makes it anew"
+    was_read = "has been read from, or may be yet"
+    return f"the generator {generator} that it was given {was_read}; give a list, or what makes it anew"

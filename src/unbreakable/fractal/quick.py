@@ -66,7 +66,7 @@ def way_in(node: Any, target: Target, runtime: Runtime, look: float) -> Begin:  
     circuit, experience, plan, gate = target.circuit, target.experience, target.plan, target.gate
     free, refusal_if_shut = (NOTHING if gate is None else gate.free), way_back(node, target, runtime)
     seconds, validate = plan.deadline, node.validate
-    soon, may_be_late = min(look, seconds), runtime.preemptive and look < seconds
+    soon, may_be_late = min(look, seconds), look < seconds
 
     def begin(function: Any, args: Any, kwargs: Any) -> Context | Exception | None:  # noqa: C901 - a call takes time
         stamp, clock = circuit.stamp, runtime.now

@@ -11,7 +11,7 @@ from unbreakable.outcome import Failure, Result
 from unbreakable.policies import check
 from unbreakable.policies.circuit import State
 from unbreakable.policies.policy import Context, Inner
-from unbreakable.policies.used_up import may_run_beside
+from unbreakable.policies.used_up import leave_behind, may_run_beside
 from unbreakable.record import Preset
 from unbreakable.runtime import TimeUp
 
@@ -65,6 +65,7 @@ class Timeout(Preset):
             left = due - now
             return await ctx.runtime.within(left, lambda: inner(ctx), ctx.target, ctx.respite, ctx.deadline)
         except TimeUp:
+            leave_behind(ctx)
             return cut(ctx, started)
         except BulkheadFull as full:  # every worker thread is held by a call that does not come back
             return ctx.refuse(full)

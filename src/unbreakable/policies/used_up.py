@@ -12,11 +12,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
+from weakref import WeakSet
 
 from unbreakable.policies.effects import may_run_twice_at_once
 
 NOTHING: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
 GENERATORS = (GeneratorType, AsyncGeneratorType)
+left_behind: WeakSet[Any] = WeakSet()  #: generators that an attempt has in hand which was left behind in a thread
 
 
 def may_run_beside(ctx: Any) -> bool:
@@ -24,9 +26,15 @@ def may_run_beside(ctx: Any) -> bool:
     return may_run_twice_at_once(ctx.plan.effects) and not generators_of(ctx)
 
 
+def leave_behind(ctx: Any) -> None:
+    """Note what the attempt *ctx*, whose time is up, may yet read from if a thread goes on with it."""
+    if ctx.in_a_thread or not ctx.runtime.preemptive:
+        left_behind.update(generators_of(ctx))
+
+
 def used_up(ctx: Any) -> str | None:
-    """Return the name of the generator among the arguments of the next attempt from which one before it has read."""
-    return next((each.__name__ for each in generators_of(ctx) if is_begun(each)), None)
+    """Return the name of a generator among the next attempt's arguments from which one before it has read, or may."""
+    return next((each.__name__ for each in generators_of(ctx) if each in left_behind or is_begun(each)), None)
 
 
 def generators_of(ctx: Any) -> list[Any]:
@@ -34,7 +42,7 @@ def generators_of(ctx: Any) -> list[Any]:
     changed = ctx.arguments
     while ctx.given == NOTHING and ctx.whole is not None:
         ctx = ctx.whole
-    args, kwargs = ctx.given
+    args, kwargs = ctx.given if ctx.entry is None else ctx.entry[1:]  # on the quick path it has these yet
     context = ctx.input if type(ctx.input) is dict else {"context": ctx.input}
     found = generators_in(args, {**context, **kwargs, **changed})
     if not (found and changed):
