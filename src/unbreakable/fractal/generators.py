@@ -28,7 +28,7 @@ Q = ParamSpec("Q")
 T = TypeVar("T")
 S = TypeVar("S")
 C = TypeVar("C")
-G = TypeVar("G", Generator[Any, Any, Any], AsyncGenerator[Any, Any])
+G = TypeVar("G")
 
 
 # ── the node ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,8 +192,9 @@ class AsyncGeneratorProtected(Door[P, T]):
 
 def called_as(door: Door[Any, Any], items: G) -> G:
     """Return *items* under the names of their function: messages and warnings are for those who wrote that."""
-    name = getattr(door, "__name__", door.node.name)
-    items.__name__, items.__qualname__ = name, getattr(door, "__qualname__", name)
+    made: Any = items
+    made.__name__ = getattr(door, "__name__", door.node.name)
+    made.__qualname__ = getattr(door, "__qualname__", made.__name__)
     return items
 
 
