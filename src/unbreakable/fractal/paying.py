@@ -8,6 +8,7 @@ from unbreakable.fractal.targets import Targets
 from unbreakable.policies import Budget, Context
 from unbreakable.policies.budget import PRICE, price, small
 from unbreakable.policies.carried import layers_around
+from unbreakable.policies.policy import is_half_over
 from unbreakable.runtime import Runtime
 
 
@@ -114,8 +115,9 @@ class Paying:
         """Take the price of a second copy, as long as half of the starting budget is left for repeats.
 
         Copies are paid from a small purse of their own, too: what was saved up in quiet times must not go out in copies
-        when a queue makes every call slow, and each of them makes it longer.  None is sent for a while to a target that
-        said that it is asked too much, unless the hedge is pinned.
+        when a queue makes every call slow, and each of them makes it longer.  Whose time is half over is not asked for
+        that: by then a time limit would have begun another attempt.  None is sent for a while to a target that said
+        that it is asked too much, unless the hedge is pinned.
         """
         return self._has_for_a_copy(ctx, take=True)
 
@@ -126,11 +128,13 @@ class Paying:
         if purse is None or copies is None:
             return True
         cost, successes = price(layers_around(ctx) + (ctx.attempt > 1)), self.payer.successes()
-        if cost is None or copies.level(successes, now) < 1.0:
+        is_last = is_half_over(ctx)
+        if cost is None or not (is_last or copies.level(successes, now) >= 1.0):
             return False
         if not take:
             return purse.level(successes, now) >= cost + purse.reserve
-        return purse.spend(successes, now, keep=purse.reserve, price=cost) and copies.spend(successes, now)
+        paid = purse.spend(successes, now, keep=purse.reserve, price=cost)
+        return paid and (is_last or copies.spend(successes, now))
 
     def _spares(self, ctx: Context, now: float) -> bool:
         """Return whether the target is sent no copies, as it was asked too much; a race is a matter of its own."""

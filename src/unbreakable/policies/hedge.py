@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import field
 from typing import Any
@@ -13,7 +14,7 @@ from unbreakable.policies import check
 from unbreakable.policies.deeds import failed
 from unbreakable.policies.firsts import given_up
 from unbreakable.policies.nos import Word, grace, is_last_word, said, word
-from unbreakable.policies.policy import Context, Inner, enter
+from unbreakable.policies.policy import Context, Inner, enter, is_half_over
 from unbreakable.policies.used_up import generators_of
 from unbreakable.record import Preset
 from unbreakable.runtime import Waiter
@@ -83,15 +84,15 @@ class Hedge(Preset):
         async def rival() -> Result[Any] | None:
             bell = ctx.runtime.waiter()
             bells.append(bell)
-            lead = ctx.target.lead if number == 1 and ctx.pursuit is not None else 0.0
-            is_wanted = await is_late(ctx, bell, over, number * self.after - lead) and not generators_of(ctx)
-            if not is_wanted or not ctx.node.may_hedge(ctx):
+            after = await self._sent(number, ctx, bell, over)
+            if after is None:
                 return None  # the first copy ended before we were needed, or nobody can afford us
-            if number == 1:
-                note_lag(ctx, self.after)
-            ctx.emit(Hedged, after=number * self.after)
-            ctx.target.sent.append(number * self.after)
+            ctx.emit(Hedged, after=after)
             twin = ctx.scope(rival=number)
+            if is_half_over(ctx):  # what comes of races so late says nothing of those that the plan is about
+                twin.astray = True
+            else:
+                ctx.target.sent.append(after)
             enter(twin)
             result = await inner(twin)
             if isinstance(result, Failure):
@@ -100,11 +101,33 @@ class Hedge(Preset):
                     return Word(result)
             else:
                 result.beside = True
-                if not ctx.astray:
+                if not twin.astray:
                     ctx.target.beside.append(result.elapsed)
             return result
 
         return rival
+
+    async def _sent(self, number: int, ctx: Context, bell: Waiter, over: list[Result[Any]]) -> float | None:
+        """Return, once it is time for it, after how many seconds a copy of that *number* is sent, which is paid.
+
+        A learned one that could not be paid gets a second chance when half of the time is over.
+        """
+        lead = ctx.target.lead if number == 1 and ctx.pursuit is not None else 0.0
+        if not await is_late(ctx, bell, over, number * self.after - lead) or generators_of(ctx):
+            return None
+        if ctx.node.may_hedge(ctx):
+            if number == 1:
+                note_lag(ctx, self.after)
+            return number * self.after
+        if number > 1 or self.threads or not await _is_half_over(ctx, bell, over) or not ctx.node.may_hedge(ctx):
+            return None
+        return ctx.runtime.now() - ctx.started
+
+
+async def _is_half_over(ctx: Context, bell: Waiter, over: Sequence[Any]) -> bool:
+    """Return, once half of the time of *ctx* is over, whether the first copy is not *over* by then."""
+    half, begin = (ctx.started + ctx.deadline) / 2.0, ctx.runtime.now() if ctx.pursuit is None else ctx.started
+    return half < math.inf and not is_half_over(ctx) and await is_late(ctx, bell, over, half - begin)
 
 
 def note_lag(ctx: Context, after: float) -> None:

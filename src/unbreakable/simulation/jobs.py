@@ -14,6 +14,7 @@ from unbreakable.fractal.target import Target
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
 from unbreakable.policies.breaker import OUR_FAULT
+from unbreakable.policies.policy import is_half_over
 from unbreakable.policies.timeout import is_guessed
 from unbreakable.runtime import run_blocking
 from unbreakable.simulation import select
@@ -27,7 +28,6 @@ PRIMARY = "primary"
 # the 5,000 that are compared, and ten are what a median takes.
 STRETCH = 454
 FIRST_CONTROL = 0.05  # share of the calls that do until there is a baseline
-HALF_LEFT = 0.55  # share of the deadline that is left when half of it is over: copies begin a little sooner
 BASELINE = 12  # calls of which it is known what the primary way would have come to, by which there is one
 
 
@@ -209,7 +209,7 @@ class Job:
         What hangs may hang there again, be it the request or the way.
         """
         left, now, rests, arms = ctx.left(), ctx.runtime.now(), choice.target.rests, choice.target.arms
-        if left > HALF_LEFT * ctx.plan.deadline:
+        if not is_half_over(ctx):
             return None
         others = [name for name in choice.ways if name != trial.way and not rests.is_resting(name, now)]
         return next((name for name in others if (select.would_have_answered(arms, name) or math.inf) < left), None)
