@@ -140,6 +140,74 @@ def test_no_copy_reads_from_the_same_generator(options):
     assert [[0, 1, 2]] * 301 == taken
 
 
+def test_no_attempt_begins_beside_one_that_may_yet_read():
+    """It has the generator in hand, and takes its time before the first row."""
+    tries = []
+
+    @ub.protect("table", effects="none", timeout=ub.Timeout(0.1, learned=True), hedge=False)
+    async def write(rows):
+        tries.append(1)
+        await sleep(5.0)
+        return [row async for row in rows]
+
+    with virtual_time():
+        assert [0, 1, 2] == asyncio.run(write(async_rows()))
+    assert [1] == tries
+
+
+def test_who_was_cut_before_it_read_is_repeated():
+    """On an event loop nothing of it is left."""
+    tries = []
+
+    @ub.protect("table", effects="none", timeout=ub.Timeout(1.0))
+    async def write(rows):
+        tries.append(1)
+        await sleep(5.0 if len(tries) == 1 else 0.0)
+        return [row async for row in rows]
+
+    with virtual_time():
+        assert [0, 1, 2] == asyncio.run(write.outcome(async_rows())).value
+    assert 2 == len(tries)
+
+
+@pytest.mark.parametrize(("first", "second", "attempts"), [(True, True, 2), (True, False, 1), (False, True, 1)])
+def test_a_remedy_has_to_give_each_that_was_read_from(first, second, attempts):
+    """What is as it was is used up, be it handed back by the remedy itself."""
+    old, tries = rows(), []
+
+    with virtual_time():
+
+        @ub.protect("table", effects="idempotent")
+        def write(one, two):
+            tries.append(1)
+            if len(tries) == 1:
+                next(one), next(two)
+                raise ConnectionError("down")
+            return [*one, *two]
+
+        @write.remedy(ConnectionError)
+        def anew():
+            return {"one": rows() if first else old, **({"two": rows()} if second else {})}
+
+        outcome = write.outcome(old, rows())
+
+    assert attempts == outcome.attempts == len(tries)
+    assert [0, 1, 2, 0, 1, 2] == outcome.value if outcome.ok else "generator rows" in outcome.explain()
+
+
+def test_a_remedy_gives_a_node_its_rows_anew():
+    """Its operation says nothing of arguments before it is called."""
+    write = writing([], fails_after=2)
+    node = ub.FractalNode("table", lambda ctx, rows=None: write(rows or ctx["rows"]), effects="idempotent")
+
+    @node.remedy(ConnectionError)
+    def anew():
+        return {"rows": rows()}
+
+    with virtual_time():
+        assert 2 == node.execute_sync(None, {"rows": rows()}).attempts
+
+
 def test_what_is_no_generator_has_its_copy():
     """A list can be read twice at once."""
     begun = []

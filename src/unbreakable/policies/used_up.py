@@ -51,8 +51,8 @@ def generators_of(ctx: Any) -> list[Any]:
         bound = inspect.signature(ctx.function).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):  # it does not say what it takes
         return found
-    gone = [value for name, value in bound.items() if name in changed]
-    return [each for each in found if not any(each is other for other in gone)]
+    gone = {id(value) for name, value in bound.items() if name in changed} - set(map(id, changed.values()))
+    return [each for each in found if id(each) not in gone]
 
 
 def generators_in(args: Iterable[Any], kwargs: Mapping[str, Any]) -> list[Any]:
