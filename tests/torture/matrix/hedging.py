@@ -54,7 +54,7 @@ async def timed(peer, copies):
     return ended, peer.now() - began
 
 
-@behaviour("copies are never made", "is_wanted = await is_late(", "is_wanted = False and await is_late(")
+@behaviour("copies are never made", "if not await is_late(", "if True or not await is_late(")
 async def second_copy_helps(peer):
     """When the first copy is slow, the answer of the second is what the caller gets."""
     copies = Copies((2.0, "slow"), (0.1, "quick"))
@@ -64,7 +64,7 @@ async def second_copy_helps(peer):
     assert took < 0.6
 
 
-@behaviour("every call has a copy", "is_wanted = await is_late(", "is_wanted = True or await is_late(")
+@behaviour("every call has a copy", "if not await is_late(", "if False and not await is_late(")
 async def quick_calls_have_no_copy(peer):
     """A call that is quick costs its target nothing more."""
     copies = Copies((0.01, "quick"))
