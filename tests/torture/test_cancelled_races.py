@@ -96,7 +96,7 @@ def test_our_own_cuts_at_once_leave_no_cancellation_behind():
     target = Target()
     inner = ub.protect("inner", effects="none", **COPIES)(target.ask)
 
-    @ub.protect("outer", effects="none", deadline=2.0, retry=False, hedge=False)
+    @ub.protect("outer", effects="none", deadline=2.0, retry=False)
     async def outer():
         await inner()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from unbreakable.fractal.ports import Memory
 from unbreakable.policies import Fallback, Hedge, Plan, Strategy, check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked, may_run_twice_at_once
-from unbreakable.policies.plan import COLD_DEADLINE, LAST_MINUTE
+from unbreakable.policies.plan import COLD_DEADLINE
 from unbreakable.policies.strategy import NAMES, POLICIES, fits
 from unbreakable.record import Record
 from unbreakable.runtime import is_async
@@ -41,14 +40,7 @@ class Settings(Record):
         """Return the plan that is in force before anything was learned."""
         chosen: dict[str, Any] = {IN_A_PLAN.get(name, name): value or None for name, value in self.pinned.items()}
         deadline = COLD_DEADLINE if self.deadline is None else self.deadline
-        if self._has_time_for_a_copy():
-            chosen["hedge"] = Hedge(LAST_MINUTE * deadline, threads=False)
         return Plan(**chosen, deadline=deadline, effects=self.effects, strategy=self.strategy, shadows=self.shadows)
-
-    def _has_time_for_a_copy(self) -> bool:
-        """Return whether half of the deadline is a time to send a copy: one that a user has set, and not just ours."""
-        is_free = self.leaves("hedge") and self.strategy == "adaptive" and may_run_twice_at_once(self.effects)
-        return is_free and self.deadline is not None and LEAST_FOR_A_COPY <= self.deadline < math.inf
 
     def for_guests(self) -> Settings:
         """Return what holds of it for operations of which nothing is known.
@@ -64,7 +56,6 @@ class Settings(Record):
         return name not in self.pinned or bool(getattr(self.pinned[name], "learned", False))
 
 
-LEAST_FOR_A_COPY = 0.01  # seconds: of a shorter deadline nothing is left for one
 IN_A_PLAN = {"limit": "concurrency"}  # where a limit is one of seconds
 OPTIONS = {*POLICIES, *Settings.fields, "remedies", "system"} - {"name", "pinned", "shadows"}
 OFFERED = tuple(sorted(OPTIONS))
