@@ -6,10 +6,12 @@ import asyncio
 import contextvars
 import itertools
 import threading
+from functools import partial
 
 import pytest
 from tests.dense import lines
 from tests.interrupted import Interrupted
+from tests.lines import in_time
 
 import unbreakable as ub
 from unbreakable.runtime import BLOCKING
@@ -206,4 +208,36 @@ def test_an_interrupted_call_leaves_nothing_behind(sort, fails, error):
         assert ([0, 0], None) == left, signal.where
         assert came_up is (error if signal.came else None) or error is SoftTimeLimit, signal.where
         if not signal.came:
+            break
+
+
+def turned_away(call):
+    """Return how many calls were turned away, as the caller sees it."""
+    try:
+        call()
+    except ub.errors.CircuitOpen:
+        return 1
+    except SoftTimeLimit:
+        pass
+    return 0
+
+
+def counted_around(at, before, *, asks):
+    """Return whether *at* is a place, and how many calls were counted, and turned away *before*, there and after."""
+    door = ub.protect("down")(lambda: None)
+    door.node.breaker.force_open()
+    seen = sum(turned_away(door) for _ in range(before))
+    with Interrupted(SoftTimeLimit(), at) as signal:
+        seen += turned_away(door.node.get_status if asks else door)
+    seen += sum(turned_away(door) for _ in range(3))
+    return signal.came, door.node.get_status().failure_count, seen
+
+
+@pytest.mark.parametrize(("before", "asks"), [(0, False), (51, False), (5, True)])
+def test_who_is_turned_away_is_counted_once_whenever_a_signal_comes(before, asks):
+    """Nobody else's count is lost with the call that it ends, and the status always makes sense."""
+    for at in itertools.count(1):
+        came, counted, seen = in_time(partial(counted_around, at, before, asks=asks))
+        assert counted - seen in (0, 1), f"at place {at}"
+        if not came:
             break

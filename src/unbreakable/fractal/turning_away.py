@@ -74,20 +74,22 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
 def count_turned_away(target: Any, without: int = 0) -> None:
     """Count the calls that took a ticket of *target*, and so many *without* one, of which its circuit is told apart."""
     with target.lock:
-        left = len(target.tickets)
-        taken, target.handed_out = target.handed_out - left, left
-        target.counts.update(failed=taken + without)
-    target.circuit.away += taken
+        left, counts, circuit = len(target.tickets), target.counts, target.circuit
+        taken = target.handed_out - left  # and no call from here on, after which a signal's exception could come up
+        target.handed_out = left
+        counts.failed += taken + without
+        circuit.away += taken
 
 
 def hand_out_tickets(target: Any) -> None:
     """Count the calls that were turned away, with one that had no ticket; there are some for the next ones now."""
     count_turned_away(target, without=1)
+    more = repeat(None, LOOK_EACH)
     with target.lock:
         if target.tickets is NO_TICKETS:
             target.tickets = deque()
-        target.tickets.extend(repeat(None, LOOK_EACH))
         target.handed_out += LOOK_EACH
+        target.tickets.extend(more)  # in one step with the line before, as far as a signal can tell
 
 
 def nowhere(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
