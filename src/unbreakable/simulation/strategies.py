@@ -43,6 +43,7 @@ LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
 LEAST_SPAN, LEAST_ONLY_PAUSE = 0.7, 0.3  # seconds that all pauses of a call come to, or its only one
 AIM, ENOUGH = 1.001, 1.01  # times that, about, and at most
 DOUBLED, LONGEST_PAUSE = Backoff().factor, Backoff().most
+SHORT = 10 * TIMEOUT_FLOOR  # seconds: within a longer deadline time limits begin another attempt soon enough
 FEW_ENOUGH = (0.99, 0.95)  # shares of the answers that have come by then, the first if there is time
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 FIELDS = [each.name for each in dataclasses.fields(Plan)]
@@ -196,7 +197,11 @@ def _last_minute(name: str, shape: Shape, model: Model, before: Plan, limit: Tim
     where its user named it.
     """
     half, latest = LAST_MINUTE * before.deadline, before.deadline - model.quantile(0.5)
-    if (limit is not None and limit.seconds <= half) or (shape.waits and before.strategy == name):
+    if (
+        before.deadline > SHORT
+        or (limit is not None and limit.seconds <= half)
+        or (shape.waits and before.strategy == name)
+    ):
         return None
     for share in FEW_ENOUGH:
         after = max(half, model.quantile(share))
