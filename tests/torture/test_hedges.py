@@ -223,6 +223,19 @@ def test_a_hedged_call_is_counted_once(colour):
     assert (1, 1, ["Hedged", "Succeeded"]) == colour.play(story)
 
 
+def test_the_story_tells_of_each_copy(colour):
+    """Who asks why the target was asked more than once is told, also where the copies were in vain."""
+
+    async def story():
+        work, _ = copies((5, OSError()), (1, ValueError()), (9, OSError()))
+        door = colour.protect(work, effects="none", hedge=ub.Hedge(2.0, most=2), retry=False)
+        return await colour.call(door.outcome, colour)
+
+    told = colour.play(story).explain()
+    assert "2.000 s  sends a copy of attempt 1" in told
+    assert "4.000 s  sends another copy of attempt 1" in told
+
+
 def test_a_loser_that_fails_late_disturbs_nobody(caplog):
     """What a cancelled copy raises while it is stopped is neither logged nor counted."""
 

@@ -88,6 +88,7 @@ class Hedge(Preset):
             if after is None:
                 return None  # the first copy ended before we were needed, or nobody can afford us
             ctx.emit(Hedged, after=after)
+            ctx.notebook.tell(f"sends {'another' if number > 1 else 'a'} copy of attempt {ctx.attempt}")
             twin = ctx.scope(rival=number)
             if is_half_over(ctx):  # what comes of races so late says nothing of those that the plan is about
                 twin.astray = True
