@@ -193,8 +193,8 @@ class AsyncGeneratorProtected(Door[P, T]):
 def called_as(door: Door[Any, Any], items: G) -> G:
     """Return *items* under the names of their function: messages and warnings are for those who wrote that."""
     made: Any = items
-    made.__name__ = getattr(door, "__name__", door.node.name)
-    made.__qualname__ = getattr(door, "__qualname__", made.__name__)
+    made.__name__ = str(getattr(door, "__name__", door.node.name))  # an object that is called may have any
+    made.__qualname__ = str(getattr(door, "__qualname__", made.__name__))
     return items
 
 

@@ -164,6 +164,14 @@ def test_what_is_handed_on_has_the_names_of_its_function():
     assert "<generator object Account.method at" in repr(items[2])
 
 
+def test_an_object_that_is_called_may_have_whatever_for_a_name():
+    """A proxy has each attribute that it is asked for; Python takes nothing but text for the name of a generator."""
+    lines = Lines()
+    lines.__name__ = lines.__qualname__ = 7
+
+    assert ["lines", "!"] == list(ub.protect("lines")(lines)("!"))
+
+
 def test_what_is_sent_and_returned_goes_through(hand):
     """A generator is a conversation, and the protected one is the same."""
 
