@@ -257,6 +257,22 @@ def test_a_remedy_that_is_tried_once_more_is_applied_in_a_place_as_well():
     assert scene.is_free
 
 
+def test_a_remedy_that_raised_is_not_tried_once_more_where_no_place_comes_free():
+    """Who came in the pause stays beyond the deadline: the call ends with its own error, and says why."""
+    scene, told = Scene(PermissionError, pause=1.0, bulkhead=ub.Bulkhead(1), deadline=10.0), []
+
+    @scene.call.remedy(PermissionError)
+    async def mend():
+        told.append(ASYNCIO.now())
+        raise ConnectionError
+
+    first, other, _, _ = scene.play(comes=0.5, stays=9.9)
+
+    assert (PermissionError, True, 1) == (type(first.error), other.ok, len(told)), first.explain()
+    assert "1 calls to target are in flight, and none came free in" in first.explain()
+    assert scene.is_free
+
+
 def test_who_waits_for_the_peace_of_a_target_holds_no_place():
     """All who come in it wait, not just as many as there are places; then they go one by one, two at a time."""
     asked, inside, peak = [], 0, 0

@@ -87,6 +87,29 @@ def test_a_remedy_that_gives_rows_anew_has_the_call_repeated():
     assert [[0, 1, 2]] == taken
 
 
+class Unsigned:
+    """A function that says nothing of what it takes."""
+
+    __signature__ = "none"
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+
+def test_where_a_function_does_not_say_what_it_takes_its_own_generator_counts():
+    """Nobody can tell whether a remedy has put another in its place."""
+    taken = []
+    with virtual_time():
+        door = ub.protect("table", effects="idempotent")(Unsigned(writing(taken, fails_after=2)))
+        door.remedy(ConnectionError)(lambda: {"rows": rows()})
+        outcome = door.outcome(rows())
+
+    assert (False, []) == (outcome.ok, taken), outcome.explain()
+
+
 def test_a_generator_in_the_context_of_a_node_is_not_handed_to_another_attempt():
     """As the context, or in it."""
     taken, outcomes = [], []

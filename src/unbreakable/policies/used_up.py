@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dis
 import inspect
-import sys
 from collections.abc import Iterable, Mapping
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType, CodeType, GeneratorType
 from typing import Any
 from weakref import WeakSet
 
@@ -64,7 +63,10 @@ def is_begun(generator: Any) -> bool:
     """Return whether somebody has taken an item of *generator*, or closed it."""
     if isinstance(generator, GeneratorType):
         return inspect.getgeneratorstate(generator) != inspect.GEN_CREATED
-    if sys.version_info >= (3, 12):
-        return inspect.getasyncgenstate(generator) != inspect.AGEN_CREATED
-    frame = generator.ag_frame
-    return frame is None or generator.ag_running or frame.f_code.co_code[frame.f_lasti] != dis.opmap["RETURN_GENERATOR"]
+    frame = generator.ag_frame  # inspect tells it from Python 3.12 on
+    return frame is None or generator.ag_running or frame.f_lasti > _beginning(frame.f_code)
+
+
+def _beginning(code: CodeType) -> int:
+    """Return where the body of a generator begins; before that is what makes it."""
+    return next(each.offset for each in dis.get_instructions(code) if each.opname == "RESUME")

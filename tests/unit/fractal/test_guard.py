@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from unbreakable.errors import StrayExit
-from unbreakable.fractal.guard import Guard, is_from_signal
+from unbreakable.fractal.guard import Guard, guarded, guarded_sync, is_from_signal
 from unbreakable.runtime.blocking import BranchOver
 from unbreakable.runtime.mark import Mark
 
@@ -183,3 +183,31 @@ def test_an_error_that_was_raised_and_caught_before_tells_nothing():
         again()
 
     assert not is_from_signal(raised.value)
+
+
+def with_context(ctx, *, more=0):
+    """Return what it is given, or raise it."""
+    if isinstance(ctx, BaseException):
+        raise ctx
+    return ctx, more
+
+
+@pytest.mark.parametrize("guard", [guarded_sync, lambda *given: lambda **more: asyncio.run(guarded(*given)(**more))])
+def test_an_operation_of_either_colour_is_given_its_context_and_what_was_changed(guard):
+    """As it takes them; what it raises that ends programs is a failure."""
+    assert ("context", 3) == guard(with_context, lambda: "context")(more=3)
+    assert 4 == guard(lambda *, more: more, lambda: "context")(more=4)
+    for error, comes in ((SystemExit(2), StrayExit), (ValueError(2), ValueError)):
+        with pytest.raises(comes):
+            guard(with_context, partial(lambda error: error, error))()
+
+
+def test_an_async_operation_is_awaited():
+    """Where it is one, and where it only returns what is one."""
+
+    async def later(ctx):
+        return ctx
+
+    ends = [asyncio.run(guarded(each, lambda: "context")()) for each in (later, lambda ctx: later(ctx), len)]
+
+    assert ["context", "context", 7] == ends

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import unbreakable as ub
+from unbreakable.policies import Circuit, CircuitBreaker
+from unbreakable.policies.circuit import State
+from unbreakable.policies.terms import Terms
 from unbreakable.testing import virtual_time
 
 
@@ -25,3 +28,20 @@ def test_a_success_that_was_counted_and_closed_nothing_shuts_no_circuit_for_good
         circuit.proven += 1  # here the exception of a signal came up
         clock.advance(60.0)
         assert ("data", "closed") == (ask.outcome().value, ask.node.breaker.state)
+
+
+def test_a_circuit_that_a_handler_forces_open_as_it_opens_stays_so(monkeypatch):
+    """What follows from the state is read off it: the rest has no end."""
+    circuit, rest_after = Circuit(CircuitBreaker(1, rest=1.0)), Terms.rest_after
+    handlers = [circuit.force_open]
+
+    def interrupted(*given):
+        while handlers:
+            handlers.pop()()
+        return rest_after(*given)
+
+    monkeypatch.setattr(Terms, "rest_after", interrupted)
+    circuit.settle(circuit.generation, False, 0.0)
+
+    assert (State.FORCED_OPEN, True, None) == (circuit.state, circuit.shut, circuit.stamp)
+    assert float("inf") == circuit.until

@@ -166,6 +166,44 @@ def test_who_would_not_have_been_let_in_takes_no_place(bench, shade_of, wait):
     assert {"calls": 10, "would_refuse": 0, "would_wait": 0, "most_in_flight": 5} | {late: 6} == told
 
 
+def test_who_pauses_would_give_the_place_back_and_ask_for_another(bench):
+    """Others have it meanwhile; nothing changes for who is no call of its own, does not pause, or had none."""
+    shade, taken = ShadeOfBulkhead(ub.Bulkhead(1)), []
+
+    async def pausing(ctx):
+        shade.come_back(ctx)  # it has not paused
+        shade.step_out(bench.context())  # nobody knows of that
+        shade.come_back(bench.context())
+        shade.step_out(ctx)
+        taken.append((shade.inside, shade.in_flight))
+        await shade.run(staying, bench.context())
+        return await bench.inner(7)(ctx)
+
+    async def staying(ctx):
+        taken.append((shade.inside, shade.in_flight))
+        shade.step_out(ctx)
+        shade.come_back(ctx)
+        return await bench.inner(7)(ctx)
+
+    async def late(ctx):
+        shade.step_out(ctx)
+        await shade.run(coming, bench.context())
+        return await bench.inner(7)(ctx)
+
+    async def coming(ctx):
+        shade.come_back(lates[0])
+        shade.step_out(lates[0])
+        return await bench.inner(7)(ctx)
+
+    lates = [bench.context()]
+    bench.play(lambda: shade.run(pausing, bench.context()))
+    bench.play(lambda: shade.run(late, lates[0]))
+
+    assert [(0, 0), (1, 1)] == taken
+    assert (0, 0, {}) == (shade.inside, shade.in_flight, shade.stays)
+    assert {"calls": 4, "would_refuse": 0, "would_wait": 1, "most_in_flight": 2} == shade.value()
+
+
 def test_after_a_fork_all_places_are_free_again(bench):
     """And nobody is in flight: none of them comes back."""
     shade = ShadeOfBulkhead(ub.Bulkhead(2))
