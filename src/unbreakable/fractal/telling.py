@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unbreakable.errors import CircuitOpen, told_by
+from unbreakable.errors import told_by
 from unbreakable.events import Explained, Failed, Healed, Succeeded
 from unbreakable.fractal.ended import Ended
 from unbreakable.fractal.signature import relatives
@@ -56,8 +56,7 @@ def value_of(ctx: Context, result: Result[Any]) -> Any:
         return result.value
     error = result.error
     try:
-        if ctx.made or ctx.outcome_id is not None or type(error) is not CircuitOpen:  # which says it all itself
-            note(error, story_of(ctx))
+        note(error, story_of(ctx))
         raise error
     finally:
         del error, result  # the exception's traceback holds this frame: do not hold the exception in turn
@@ -66,7 +65,7 @@ def value_of(ctx: Context, result: Result[Any]) -> Any:
 def story_of(ctx: Context) -> str:
     """Return in one line how a call failed."""
     if not ctx.made and ctx.outcome_id is None:
-        return f"unbreakable: {ctx.node.name} failed without an attempt; circuit {ctx.target.circuit.state.value}"
+        return untried(ctx.node.name, ctx.target.circuit.state.value)
     parts = [f"unbreakable: {ctx.node.name} failed after {attempts_in_words(ctx.made)}"]
     parts[0] += f" in {ctx.runtime.now() - ctx.started:.3f} s"
     if ctx.notebook.remedies:
@@ -76,6 +75,11 @@ def story_of(ctx: Context) -> str:
     if ctx.outcome_id is not None:
         parts.append(f"outcome {ctx.outcome_id}")
     return "; ".join(parts)
+
+
+def untried(name: str, state: str) -> str:
+    """Return in one line how a call failed that was refused: its error says why."""
+    return f"unbreakable: {name} failed without an attempt; circuit {state}"
 
 
 def announce(ctx: Context, result: Result[Any]) -> None:

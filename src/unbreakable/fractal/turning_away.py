@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
 from unbreakable.fractal.healing import Healing, failed_in_words, not_again_in_words, not_repeated
+from unbreakable.fractal.telling import untried
 from unbreakable.fractal.trace import Notebook
 from unbreakable.fractal.trying import Validation, check_input
 from unbreakable.outcome import Outcome, Status, Trace
 from unbreakable.policies import Bulkhead, Plan
-from unbreakable.policies.breaker import resting
+from unbreakable.policies.breaker import ENDLESS, resting
 from unbreakable.policies.circuit import LOOK_EACH
 from unbreakable.policies.policy import innermost
 from unbreakable.runtime import Runtime
@@ -49,6 +50,7 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
         return nowhere
     breaker = target.plan.breaker
     patience, most_waiting = (0.0, 0) if breaker is None else (breaker.wait, breaker.most_waiting)
+    opened, forced = untried(node.name, "open"), untried(node.name, "forced open")
 
     def refusal_if_shut(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
         outer = innermost()
@@ -66,7 +68,7 @@ def way_back(node: Any, target: Any, runtime: Runtime) -> WayBack:
         except IndexError:
             hand_out_tickets(target)
             circuit.turn_away(rest)
-        return resting(node.name, circuit, rest)
+        return resting(node.name, circuit, rest, opened if rest < ENDLESS else forced)
 
     return refusal_if_shut
 
@@ -107,6 +109,7 @@ def outcome_if_shut(node: Any, runtime: Runtime, args: tuple[Any, ...], kwargs: 
     error = way_back(node, target, runtime)(args, kwargs)
     if error is None:
         return None
+    del error.__notes__  # which is for those at whom it is raised
     return _outcome(node, target.plan, error)
 
 

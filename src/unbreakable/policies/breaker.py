@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from unbreakable.errors import CircuitOpen, Kind, Rejected, UnbreakableError
@@ -22,7 +23,7 @@ MOSTLY = 0.9  # share of a deadline that one attempt has to take, so that its ta
 TIMES = 2.0  # or so many times as long as 99 of 100 answers take
 LEAST_REST = 0.001  # seconds between two looks at the clock of whoever is first in line
 
-ENDLESS = float("inf")
+ENDLESS, LONGEST = float("inf"), sys.float_info.max
 A_MOMENT = 0.001  # seconds, as which a rest is told
 _new = Exception.__new__
 
@@ -202,17 +203,19 @@ def refusal(name: str, circuit: Circuit, rest: float) -> CircuitOpen:
     return CircuitOpen(f"the circuit of {name} is half-open: a call is finding out whether its target is back")
 
 
-def resting(name: str, circuit: Circuit, rest: float) -> CircuitOpen:
+def resting(name: str, circuit: Circuit, rest: float, note: str = "") -> CircuitOpen:
     """Return what a caller is told while the circuit rests, which is all that there is to do then.
 
     Made by hand, with words that were used within this millisecond: it takes half the time.
     """
-    least, words = circuit.told
-    if rest <= least:
+    least, most, words = circuit.told
+    if not least < rest <= most:
         words = f"the circuit of {name} " + ("was forced open" if rest == ENDLESS else f"is open for {rest:.3f} s more")
-        circuit.told = -ENDLESS if rest == ENDLESS else rest - A_MOMENT, words
+        circuit.told = min(rest - A_MOMENT, LONGEST), rest, words
     error = _new(CircuitOpen, words)
     error.retry_after = rest if rest < ENDLESS else None
+    if note:
+        error.__notes__ = [note]
     return error
 
 

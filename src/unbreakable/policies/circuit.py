@@ -111,7 +111,11 @@ class Circuit:
         self.line = Line()  #: who waits for the circuit, first come, first served
         self.followers: Callable[[], Iterable[Circuit]] = tuple  #: the circuits that do what is done to this by hand
         self.when_switched: Callable[[type[Event]], None] | None = None  #: told of what was done to it by hand
-        self.told = math.inf, ""  #: how a rest of more seconds than this is told
+        self.told = (
+            math.inf,
+            0.0,
+            "",
+        )  #: of rests of more seconds than the first, and at most the second: how they are told
         self.ramp: Ramp | None = None
         self.recent = nothing_recent(self.settings)
         self.stamp: int | None = 0
@@ -310,7 +314,7 @@ class Circuit:
         if after is State.CLOSED:
             self.in_vain, self.closed_at = 0, now
         self.counts = self.state in COUNTING
-        self.shut, self.told = self.state in SHUT, (math.inf, "")
+        self.shut = self.state in SHUT
         self.stamp = self.generation if self.state in FREE else None
         self.alert = self.watches_successes or self.state not in FREE
         if after is not State.HALF_OPEN:  # who is in line goes on, or finds that the rest outlasts his deadline

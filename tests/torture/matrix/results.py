@@ -14,8 +14,8 @@ from tests.torture.matrix.target import Target, end_of, end_of_sync, lets_throug
 
 @behaviour(
     "errors are wrapped",
-    "    error = result.error\n    try:\n        if ctx.made",
-    "    error = RuntimeError(str(result.error))\n    try:\n        if ctx.made",
+    "    error = result.error\n    try:\n        note(",
+    "    error = RuntimeError(str(result.error))\n    try:\n        note(",
 )
 async def own_error_comes_out(peer):
     """When all attempts have failed the caller gets the work's own exception, the very object."""
@@ -29,8 +29,8 @@ async def own_error_comes_out(peer):
 
 @behaviour(
     "errors are wrapped",
-    "    error = result.error\n    try:\n        if ctx.made",
-    "    error = RuntimeError(str(result.error))\n    try:\n        if ctx.made",
+    "    error = result.error\n    try:\n        note(",
+    "    error = RuntimeError(str(result.error))\n    try:\n        note(",
 )
 def own_error_comes_out_of_plain_code(peer):
     """When all attempts of a plain function have failed the caller gets its own exception, the very object."""

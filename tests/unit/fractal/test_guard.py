@@ -208,6 +208,6 @@ def test_an_async_operation_is_awaited():
     async def later(ctx):
         return ctx
 
-    ends = [asyncio.run(guarded(each, lambda: "context")()) for each in (later, lambda ctx: later(ctx), len)]
+    ends = [asyncio.run(guarded(each, lambda: "context")()) for each in (later, partial(later), len)]
 
     assert ["context", "context", 7] == ends

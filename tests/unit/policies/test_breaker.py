@@ -131,16 +131,16 @@ def test_whoever_was_let_through_before_it_opened_is_not_any_more(stamp, free, g
 def test_a_rest_is_told_to_the_millisecond():
     """In the words that were used for the same millisecond."""
     circuit = opened(CircuitBreaker(1))
-    told = [str(resting("bank", circuit, rest)).split()[-3] for rest in (5.0, 4.9995, 4.9991, 4.9988)]
+    told = [str(resting("bank", circuit, rest)).split()[-3] for rest in (5.0, 4.9995, 4.9991, 4.9988, 5.5)]
 
-    assert ["5.000", "5.000", "5.000", "4.999"] == told
+    assert ["5.000", "5.000", "5.000", "4.999", "5.500"] == told
 
 
 def test_words_are_used_again_for_less_than_a_millisecond():
     """A rest of a millisecond less has words of its own."""
     circuit = opened(CircuitBreaker(1))
     resting("bank", circuit, 0.5)
-    circuit.told = circuit.told[0], "as before"
+    circuit.told = *circuit.told[:2], "as before"
 
     assert "as before" == str(resting("bank", circuit, 0.5))
     assert "as before" == str(resting("bank", circuit, 0.4995))
