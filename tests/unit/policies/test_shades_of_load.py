@@ -191,13 +191,13 @@ def test_who_pauses_would_give_the_place_back_and_ask_for_another(bench):
         return await bench.inner(7)(ctx)
 
     async def coming(ctx):
-        shade.come_back(lates[0])
-        shade.step_out(lates[0])
+        shade.come_back(tardy[0])
+        shade.step_out(tardy[0])
         return await bench.inner(7)(ctx)
 
-    lates = [bench.context()]
+    tardy = [bench.context()]
     bench.play(lambda: shade.run(pausing, bench.context()))
-    bench.play(lambda: shade.run(late, lates[0]))
+    bench.play(lambda: shade.run(late, tardy[0]))
 
     assert [(0, 0), (1, 1)] == taken
     assert (0, 0, {}) == (shade.inside, shade.in_flight, shade.stays)
