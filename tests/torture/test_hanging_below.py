@@ -58,3 +58,34 @@ def test_who_was_in_a_hurry_says_nothing(hurried):
 def test_a_probe_that_was_given_up_so_late_has_failed_too():
     """The circuit opens again, and the permit is not handed on to the next one that would wait as long."""
     assert ("open", 8) == play(14, pause=10.0, breaker=ub.CircuitBreaker(5, rest=30.0), timeout=False)
+
+
+def crawled(*, around=None, **options):
+    """Return the state of the circuit of what calls itself five times over, and hangs once there."""
+
+    @ub.protect("crawl", **options)
+    async def crawl(depth):
+        await sleep(math.inf if depth == 0 else 0.0)
+        await crawl(depth - 1)
+
+    async def main():
+        async with asyncio.timeout(around):
+            await crawl(5)
+
+    with virtual_time(seed=1):
+        with pytest.raises((TimeoutError, ub.errors.DeadlineExceeded)):
+            asyncio.run(main())
+        return crawl.node.breaker.state
+
+
+@pytest.mark.parametrize("around", [None, 29.0])
+@pytest.mark.parametrize("options", [{}, {"breaker": ub.CircuitBreaker(2)}, {"timeout": False, "retry": False}])
+def test_what_hangs_once_is_one_failure_however_often_its_target_has_called_itself(around, options):
+    """As an error is that comes up through several levels: whoever is around it tells."""
+    assert crawled(around=around, **options) == "closed"
+
+
+@pytest.mark.parametrize("around", [None, 29.0])
+def test_of_a_share_it_is_one_at_each_level(around):
+    """As a success is."""
+    assert crawled(around=around, breaker=ub.CircuitBreaker(ratio=0.5, minimum=5)) == "open"

@@ -288,9 +288,12 @@ def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit:
 def given_up_after(seconds: float, ctx: Context) -> bool | None:
     """Return what it says of its target that an attempt was given up by others after so many *seconds*: mostly nothing.
 
-    But one that has had most of its node's own deadline has failed: it would have been cut just so.
+    But one that has had most of its node's own deadline has failed: it would have been cut just so.  That is told once,
+    by the outermost call of its target that it is a part of, which has had as much; of a share at each level.
     """
-    return False if seconds >= MOSTLY * ctx.plan.deadline else None
+    if seconds < MOSTLY * ctx.plan.deadline:
+        return None
+    return False if ctx.around is None or ctx.target.circuit.settings.ratio is not None else None
 
 
 def had_time(failure: Failure, ctx: Context) -> bool:
