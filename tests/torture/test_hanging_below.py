@@ -49,6 +49,33 @@ def test_so_has_who_was_cancelled_then():
     assert ("open", 5) == play(8, around=29.0)
 
 
+@pytest.mark.parametrize("around", [None, 29.0])
+@pytest.mark.parametrize("gate", [{"limit": ub.AdaptiveLimit()}, {"throttle": ub.Throttle()}])
+def test_so_has_what_is_asked_through_a_gate(gate, around):
+    """There is no answer that could say that the target is full, of which that was asked all the same."""
+    assert ("open", 5) == play(8, around=around, **gate)
+
+
+@pytest.mark.parametrize("gate", [{"limit": ub.AdaptiveLimit()}, {"throttle": ub.Throttle()}])
+def test_a_cancellation_comes_through_a_gate_and_no_place_is_lost(gate):
+    """Though it comes so late that it counts as a failure."""
+
+    @ub.protect("gated", **gate)
+    async def ask():
+        await sleep(math.inf)
+
+    async def main():
+        call = asyncio.ensure_future(ask())
+        await sleep(29.0)
+        call.cancel()
+        await asyncio.wait({call})
+        return call.cancelled()
+
+    with virtual_time(seed=1):
+        assert asyncio.run(main())
+        assert not ask.node.get_status().in_flight
+
+
 @pytest.mark.parametrize("hurried", [{"outer": 5.0}, {"around": 5.0}, {"handler": 10.0}, {"deadline": math.inf}])
 def test_who_was_in_a_hurry_says_nothing(hurried):
     """The target may take longer than its caller has."""

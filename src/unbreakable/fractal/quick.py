@@ -306,7 +306,7 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Result[Any] 
     ctx.due = math.inf
     elapsed, circuit, flow = now - began - ctx.aside, ctx.target.circuit, ctx.target.flow
     ctx.says = says = given_up_after(elapsed, ctx) if failure is None else verdict(failure, ctx, wanted=wanted)
-    if says is False and flow is not None and flow.says_full(failure):
+    if says is False and failure is not None and flow is not None and flow.says_full(failure):
         ctx.says, says = None, spared(says, failure, ctx, circuit)  # nor is a repeat so simple
     event = circuit.settle(ctx.stamp, says, now, elapsed)
     if event is not None:
