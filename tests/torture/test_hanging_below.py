@@ -116,3 +116,29 @@ def test_what_hangs_once_is_one_failure_however_often_its_target_has_called_itse
 def test_of_a_share_it_is_one_at_each_level(around):
     """As a success is."""
     assert crawled(around=around, breaker=ub.CircuitBreaker(ratio=0.5, minimum=5)) == "open"
+
+
+@pytest.mark.parametrize("around", [None, 29.0])
+def test_a_circuit_in_the_shadow_opens_by_it_as_one_in_force(around):
+    """It has the same decisions made by the same code."""
+    seen = []
+
+    @ub.protect("dependency", breaker=ub.Shadow(ub.CircuitBreaker(5)))
+    async def ask():
+        await sleep(math.inf)
+
+    async def main():
+        for _ in range(5):
+            with pytest.raises(TimeoutError if around else ub.errors.DeadlineExceeded):
+                async with asyncio.timeout(around):
+                    await serve()
+            seen.append(ask.node.get_status().shadows["breaker"]["would_open"])
+
+    @ub.protect("endpoint", breaker=False, retry=False)
+    async def serve():
+        await ask()
+
+    with virtual_time(seed=1):
+        asyncio.run(main())
+
+    assert seen == [0, 0, 0, 0, 1]
