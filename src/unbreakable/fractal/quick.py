@@ -24,7 +24,7 @@ from unbreakable.fractal.turning_away import way_back
 from unbreakable.outcome import Result
 from unbreakable.policies import Context, deeds
 from unbreakable.policies.abandoning import abandon
-from unbreakable.policies.breaker import given_up_after, spared, tell, verdict
+from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.firsts import given_up
 from unbreakable.policies.policy import enter, innermost
 from unbreakable.policies.timeout import cut
@@ -305,8 +305,8 @@ def failure_of(ctx: Context, error: BaseException, began: float) -> Result[Any] 
             failure = failed(error, ctx, began, cut=was_cut, wanted=wanted, now=now)
     ctx.due = math.inf
     elapsed, circuit, flow = now - began - ctx.aside, ctx.target.circuit, ctx.target.flow
-    ctx.says = says = given_up_after(elapsed, ctx) if failure is None else verdict(failure, ctx, wanted=wanted)
-    if says is False and failure is not None and flow is not None and flow.says_full(failure):
+    ctx.says = says = None if failure is None else verdict(failure, ctx, wanted=wanted)
+    if says is False and flow is not None and flow.says_full(failure):
         ctx.says, says = None, spared(says, failure, ctx, circuit)  # nor is a repeat so simple
     event = circuit.settle(ctx.stamp, says, now, elapsed)
     if event is not None:

@@ -69,7 +69,7 @@ class CircuitBreaker(Terms):
             result = await inner(ctx)
         except BaseException:
             now = ctx.runtime.now()
-            tell(ctx, circuit.settle(stamp, given_up_after(now - started - ctx.aside, ctx), now, now - started))
+            circuit.settle(stamp, None, now, now - started)
             raise
         now = ctx.runtime.now()
         if keeps_permit(result, ctx, stamp):
@@ -244,7 +244,7 @@ def verdict(result: Result[Any], ctx: Context, *, wanted: bool = False, circuit:
         return None if result.cut else says_left_out(kind, ctx, probes=circuit.is_probing)
     is_refusal = is_a(result.error, Rejected)
     if result.cut and is_refusal:
-        return False if had_time(result, ctx) and ctx.deadline_is_ours else given_up_after(result.elapsed, ctx, circuit)
+        return False if had_time(result, ctx) and ctx.deadline_is_ours else None
     if result.cut and ctx.aside and result.elapsed < MOSTLY * ctx.plan.limit:
         return None  # it was asked late
     return None if is_refusal or kind is BUG or is_told_of(result, ctx, circuit) else False
@@ -283,18 +283,6 @@ def spared(says: bool | None, result: Result[Any] | None, ctx: Context, circuit:
     if not flow.says_full(result):
         return False  # as most failures
     return None if ctx.target.serves_others(result, ctx.runtime.now()) else False
-
-
-def given_up_after(seconds: float, ctx: Context, circuit: Circuit | None = None) -> bool | None:
-    """Return what it says of its target that an attempt was given up by others after so many *seconds*: mostly nothing.
-
-    But one that has had most of its node's own deadline has failed: it would have been cut just so.  That is told once,
-    by the outermost call of its target that it is a part of, which has had as much; of a share at each level.
-    """
-    if seconds < MOSTLY * ctx.plan.deadline:
-        return None
-    ratio = (circuit or ctx.target.circuit).settings.ratio
-    return False if ctx.around is None or ratio is not None else None
 
 
 def had_time(failure: Failure, ctx: Context) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from unbreakable.events import CircuitOpened, Event
 from unbreakable.outcome import Failure, Result
-from unbreakable.policies.breaker import CircuitBreaker, given_up_after, spared, verdict
+from unbreakable.policies.breaker import CircuitBreaker, spared, verdict
 from unbreakable.policies.budget import Budget, RetryBudget
 from unbreakable.policies.circuit import Circuit
 from unbreakable.policies.effects import may_repeat, may_run_twice_at_once
@@ -47,9 +47,6 @@ class ShadeOfBreaker(Shade):
             begins = ctx.stream is not None  # it sees no more of a generator than its beginning
             says = begins or verdict(result, ctx, circuit=self.circuit)
             says = spared(says, result, ctx, self.circuit)
-        except BaseException:
-            says = given_up_after(ctx.runtime.now() - started - ctx.aside, ctx, self.circuit)
-            raise
         finally:
             now = ctx.runtime.now()
             if stamp is not None:
