@@ -103,10 +103,10 @@ class Healing:
             return failure
         since = ctx.runtime.now()
         mended = await apply(ctx, failure, remedy)
-        why = why_not(ctx, failure)
-        if why is not None or not is_repeated:
+        why = why_not(ctx, failure) if is_repeated else ""  # for which it was told before
+        if why is not None:
             owe(ctx, failure.signature, mended)  # in vain for this call, but the next finds it mended
-            return deny(ctx, failure, why) if why and is_repeated else failure
+            return deny(ctx, failure, why) if why else failure
         episode.tried(failure, remedy, mended)
         if mended is None and not self._wants(failure, remedied=False):
             return await self._instead(inner, ctx, failure, episode)

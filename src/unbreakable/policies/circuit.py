@@ -111,11 +111,7 @@ class Circuit:
         self.line = Line()  #: who waits for the circuit, first come, first served
         self.followers: Callable[[], Iterable[Circuit]] = tuple  #: the circuits that do what is done to this by hand
         self.when_switched: Callable[[type[Event]], None] | None = None  #: told of what was done to it by hand
-        self.told = (
-            math.inf,
-            0.0,
-            "",
-        )  #: of rests of more seconds than the first, and at most the second: how they are told
+        self.told = math.inf, 0.0, ""  #: how rests of more than so many seconds, and at most so many, are told
         self.ramp: Ramp | None = None
         self.recent = nothing_recent(self.settings)
         self.stamp: int | None = 0
