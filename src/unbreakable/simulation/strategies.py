@@ -17,8 +17,9 @@ forbid is left out; no time limit is below 0.5 s, and none is set to less than t
 than 500 observations) has seen.  The later pauses grow so fast that a call outlives a short outage, however quick its
 target is when it is well: two and more add up to 0.7 s, as the cold ones of as many do, a single one is 0.3 s.  Copies
 are sent only where one attempt in twenty takes 5 ms or more.  An attempt without one, and without another that follows
-it in time, gets a copy when half of the deadline is over: what hangs is no reason to fail.  "Optimistic" and
-"conservative" do without where a user named them.
+it in time, gets a copy when half of the deadline is over; where it gets none either, another begins beside it after a
+time limit longer than all answers that were seen, and than half of the deadline at most: what hangs is no reason to
+fail.  "Optimistic" and "conservative" do without where a user named them.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ AIM, ENOUGH = 1.001, 1.01  # times that, about, and at most
 DOUBLED, LONGEST_PAUSE = Backoff().factor, Backoff().most
 SHORT = 10 * TIMEOUT_FLOOR  # seconds: within a longer deadline time limits begin another attempt soon enough
 FEW_ENOUGH = (0.99, 0.95)  # shares of the answers that have come by then, the first if there is time
+THREE_FIT = 1.0 / 7.0  # share of the deadline: three attempts fit, each with twice the limit of the one before
+BEYOND = 1.25  # times the slowest answer that was seen: longer than any
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 FIELDS = [each.name for each in dataclasses.fields(Plan)]
 Free = Callable[[str], bool]
@@ -114,9 +117,12 @@ def _settings(name: str, shape: Shape, model: Model, before: Plan, free: Free) -
     if may_run_twice_at_once(before.effects):
         if free("timeout"):
             settings["timeout"] = _limit(shape, model, before)
+        limit = settings.get("timeout", before.timeout)
         if free("hedge"):
-            limit = settings.get("timeout", before.timeout)
             settings["hedge"] = _hedge(shape, model) or _last_minute(name, shape, model, before, limit)
+        copies = settings.get("hedge", before.hedge)
+        if free("timeout") and limit is None and copies is None and not _waits(name, shape, before):
+            settings["timeout"] = _loose(model, before.deadline)
     return settings
 
 
@@ -183,6 +189,20 @@ def _limit(shape: Shape, model: Model, before: Plan) -> Timeout | None:
     return _learned_limit(seconds, before.deadline)
 
 
+def _loose(model: Model, deadline: float) -> Timeout | None:
+    """Return a limit that hardly any answer has reached yet: what hangs is no reason to fail, seen before or not.
+
+    Where there is time for it, it is so short that the second attempt may hang as well.
+    """
+    half = max(LAST_MINUTE * deadline, model.quantile(FEW_ENOUGH[0]))
+    return _learned_limit(max(TIMEOUT_FLOOR, THREE_FIT * deadline, min(BEYOND * model.slowest, half)), deadline)
+
+
+def _waits(name: str, shape: Shape, before: Plan) -> bool:
+    """Return whether a strategy that waits for whatever hangs was named by its user."""
+    return shape.waits and before.strategy == name
+
+
 def _hedge(shape: Shape, model: Model) -> Hedge | None:
     if shape.copy_at is None or model.quantile(0.95) < HEDGE_FLOOR:
         return None
@@ -197,11 +217,7 @@ def _last_minute(name: str, shape: Shape, model: Model, before: Plan, limit: Tim
     where its user named it.
     """
     half, latest = LAST_MINUTE * before.deadline, before.deadline - model.quantile(0.5)
-    if (
-        before.deadline > SHORT
-        or (limit is not None and limit.seconds <= half)
-        or (shape.waits and before.strategy == name)
-    ):
+    if before.deadline > SHORT or (limit is not None and limit.seconds <= half) or _waits(name, shape, before):
         return None
     for share in FEW_ENOUGH:
         after = max(half, model.quantile(share))

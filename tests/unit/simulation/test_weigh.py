@@ -63,6 +63,19 @@ def test_a_target_that_hangs_is_given_a_time_limit():
     assert best.prediction.success > 0.999
 
 
+@pytest.mark.parametrize("deadline", [2.0, 10.0])
+@pytest.mark.parametrize("can_be_copied", [True, False])
+@pytest.mark.parametrize("facts", [{}, {"fails": 0.05}, {"tail": 0.05}], ids=str)
+def test_no_adaptive_plan_leaves_what_hangs_to_the_deadline(facts, can_be_copied, deadline):
+    """It was not seen to happen yet; without a copy another attempt begins after a time limit."""
+    before = Plan(effects="idempotent", deadline=deadline)
+    plans = candidates(model(**facts), before, lambda name: can_be_copied or name != "hedge", 0.5, ScoreWeights())
+
+    adaptive = [(plan.timeout, plan.hedge) for plan in plans if plan.strategy == "adaptive"]
+    assert adaptive
+    assert (None, None) not in adaptive
+
+
 def test_a_target_with_a_long_tail_is_asked_twice():
     """Where one in twenty is ten times slower, copies are worth their load."""
     best = winner(model(tail=0.05))
