@@ -207,6 +207,8 @@ class Control:
         for place in list(self.beside):
             self.ended(Fate.INTERRUPTED, now, reason="the loop was ended", place=place)
         with self.lock:
+            if not self.is_over:
+                self._look(now)  # a pause or a rest may be cut, and nobody has counted its ticks
             if not (self.goes_on and self.keeps_line):
                 self._drop("the loop ended first")
             self.is_over = True

@@ -290,3 +290,28 @@ def test_a_worker_makes_room_at_once():
         assert began == [0.0, 2.0, 4.0]
         assert counts(loop) == {"interrupted": 2, "pending": 1}
         engine.aclose_sync(grace=0.0)
+
+
+@pytest.mark.parametrize("is_paused", [True, False])
+def test_an_end_that_nobody_waited_for_loses_no_tick(is_paused):
+    """A pause or a rest that is cut, as at the end of the event loop, is counted up to then."""
+
+    async def story():
+        async def work(ctx):
+            if ctx.iteration > 3:
+                raise ValueError("wrong")
+
+        loop = QuantumLoopEngine().create_loop(work, interval=1.0, effects="once")
+        loop.start()
+        await ASYNCIO.sleep(2.5)
+        if is_paused:
+            loop.pause()
+        await ASYNCIO.sleep(75.0)
+        return loop, loop.get_status().ledger
+
+    with virtual_time():
+        loop, ledger = asyncio.run(story())
+
+        assert ledger.paused + ledger.backed_off > 50
+        assert (ledger, 78) == (loop.get_status().ledger, ledger.total)
+        assert loop.explain(76).startswith("tick 76: paused" if is_paused else "tick 76: backed off")
