@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 
 import numpy as np  # noqa: F401 - at hand when the first plan is made
@@ -15,7 +16,7 @@ from unbreakable.testing import virtual_time
 NEVER = 1e6  # seconds
 
 
-async def served(work, *, calls, rate, deadline, seed):
+async def served(work, *, calls, rate, deadline, seed, **options):
     """Return how many of the calls were lost, and how many requests were made."""
     dice, made, lost = random.Random(seed), [], []
 
@@ -23,7 +24,7 @@ async def served(work, *, calls, rate, deadline, seed):
         made.append(number)
         await work(number)
 
-    door = ub.protect("partner", effects="none", deadline=deadline)(counted)
+    door = ub.protect("partner", effects="none", deadline=deadline, **options)(counted)
 
     async def one(number):
         try:
@@ -82,3 +83,20 @@ def test_little_is_lost_when_there_is_no_time_for_three_attempts(seed):
 
     assert lost <= 3
     assert made <= 1.25 * 1_000
+
+
+@pytest.mark.parametrize(("deadline", "usual"), [(1.0, 0.004), (6.0, 1.2)])
+@pytest.mark.parametrize("options", [{}, {"hedge": False}], ids=str)
+def test_the_first_call_that_hangs_is_made_again_by_a_limit_of_about_half_the_deadline(deadline, usual, options):
+    """A hundred calls went well: the limit that came of it is half of the deadline, or more, and no copies are sent."""
+    dice, requests = random.Random(1), itertools.count()
+
+    async def work(number):
+        hangs = number > 100 and next(requests) % 20 == 0
+        await ASYNCIO.sleep(NEVER if hangs else dice.uniform(0.9, 1.1) * usual)
+
+    with virtual_time(1):
+        lost, made = asyncio.run(served(work, calls=400, rate=5.0, deadline=deadline, seed=1, **options))
+
+    assert lost == 0
+    assert made <= 1.1 * 400

@@ -16,7 +16,7 @@ from unbreakable.policies import deeds
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.firsts import given_up
 from unbreakable.policies.policy import Context, Inner
-from unbreakable.policies.timeout import Timeout, guess, is_let_through, is_slow
+from unbreakable.policies.timeout import Timeout, guess, has_time_for_another, is_let_through, is_slow
 from unbreakable.policies.used_up import may_run_beside
 from unbreakable.record import Preset
 from unbreakable.runtime import Beside, TimeUp
@@ -88,7 +88,7 @@ def may_be_followed(ctx: Context, limit: Timeout) -> bool:
         retry is not None
         and ctx.attempt < retry.attempts
         and issubclass(AttemptTimeout, retry.on)
-        and ctx.left() > limit.seconds
+        and has_time_for_another(ctx, limit)
     )
 
 

@@ -16,6 +16,7 @@ from unbreakable.record import Preset
 from unbreakable.runtime import TimeUp
 
 USUALLY = 0.5  # share of cut attempts after which the next one was slow, too, above which it is no accident
+NEARLY = 0.9  # of a learned limit: with so much time left another attempt is worth it; limits of half of it ring late
 MOST_DOUBLINGS = 64  # of a learned limit: by then any deadline comes first, and a float holds no more than 1023
 
 
@@ -110,8 +111,13 @@ def is_followed(ctx: Context, limit: Timeout) -> bool:
         and ctx.attempt < retry.attempts
         and issubclass(AttemptTimeout, retry.on)
         and may_run_beside(ctx)
-        and ctx.left() > limit.seconds
+        and has_time_for_another(ctx, limit)
     )
+
+
+def has_time_for_another(ctx: Context, limit: Timeout) -> bool:
+    """Return whether an attempt that begins now has about as much time as the *limit* gives to a first one."""
+    return bool(ctx.left() > NEARLY * limit.seconds)
 
 
 def vouched(ctx: Context) -> float:
@@ -197,7 +203,7 @@ def spared(ctx: Context, limit: Timeout, now: float) -> float:
     if not is_followed(ctx, limit):
         return ctx.deadline
     if not is_let_through(ctx, now):
-        return now + limit.seconds  # before the deadline: who is followed has more time than that
+        return min(ctx.deadline, now + limit.seconds)
     if ctx.excused or ctx.prepaid or ctx.node.pay(ctx):
         return now
     return ctx.deadline

@@ -121,7 +121,7 @@ def _settings(name: str, shape: Shape, model: Model, before: Plan, free: Free) -
         if free("hedge"):
             settings["hedge"] = _hedge(shape, model) or _last_minute(name, shape, model, before, limit)
         copies = settings.get("hedge", before.hedge)
-        if free("timeout") and limit is None and copies is None and not _waits(name, shape, before):
+        if free("timeout") and copies is None and _is_late(limit, before.deadline) and not _waits(name, shape, before):
             settings["timeout"] = _loose(model, before.deadline)
     return settings
 
@@ -198,6 +198,11 @@ def _loose(model: Model, deadline: float) -> Timeout | None:
     return _learned_limit(max(TIMEOUT_FLOOR, THREE_FIT * deadline, min(BEYOND * model.slowest, half)), deadline)
 
 
+def _is_late(limit: Timeout | None, deadline: float) -> bool:
+    """Return whether no attempt follows in time for having such a *limit*: it would have less time than that."""
+    return limit is None or limit.seconds > LAST_MINUTE * deadline
+
+
 def _waits(name: str, shape: Shape, before: Plan) -> bool:
     """Return whether a strategy that waits for whatever hangs was named by its user."""
     return shape.waits and before.strategy == name
@@ -217,7 +222,7 @@ def _last_minute(name: str, shape: Shape, model: Model, before: Plan, limit: Tim
     where its user named it.
     """
     half, latest = LAST_MINUTE * before.deadline, before.deadline - model.quantile(0.5)
-    if before.deadline > SHORT or (limit is not None and limit.seconds <= half) or _waits(name, shape, before):
+    if before.deadline > SHORT or not _is_late(limit, before.deadline) or _waits(name, shape, before):
         return None
     for share in FEW_ENOUGH:
         after = max(half, model.quantile(share))

@@ -66,10 +66,11 @@ def attempt(bench, *facts, limit=LIMIT, retry=Retry(3), effects="none", due=0.0,
         ((), {"effects": "once"}, 60.0, 0),
         ((), {"effects": "idempotent"}, 0.0, 1),
         ((SLOW_AGAIN,), {}, 60.0, 0),
-        ((), {"deadline": 2.0}, 2.0, 0),
-        ((), {"deadline": 2.1}, 0.0, 1),
+        ((), {"deadline": 1.7}, 1.7, 0),
+        ((), {"deadline": 1.9}, 0.0, 1),
         ((OPEN,), {}, 2.0, 0),
         ((OPEN,), {"deadline": 2.1}, 2.0, 0),
+        ((OPEN,), {"deadline": 1.9}, 1.9, 0),
     ],
 )
 def test_an_attempt_that_is_due_is_spared_unless_another_is_sure_to_follow(bench, facts, fields, until, paid):

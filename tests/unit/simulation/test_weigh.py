@@ -76,6 +76,18 @@ def test_no_adaptive_plan_leaves_what_hangs_to_the_deadline(facts, can_be_copied
     assert (None, None) not in adaptive
 
 
+@pytest.mark.parametrize("deadline", [1.0, 6.0])
+def test_no_adaptive_plan_has_a_limit_that_leaves_no_time_for_another_attempt(deadline):
+    """So late a limit begins none, so what hangs would be left to the deadline."""
+    seen = Traffic()
+    seen.update(ok=[deadline / 5.0] * 100)
+    plans = candidates(Model(seen), Plan(effects="none", deadline=deadline), lambda _: True, 0.5, ScoreWeights())
+
+    adaptive = [plan for plan in plans if plan.strategy == "adaptive"]
+    assert adaptive
+    assert all(plan.hedge is not None or plan.limit <= deadline / 2.0 for plan in adaptive)
+
+
 def test_a_target_with_a_long_tail_is_asked_twice():
     """Where one in twenty is ten times slower, copies are worth their load."""
     best = winner(model(tail=0.05))
