@@ -13,10 +13,10 @@ from unbreakable.stats import Traffic
 class Memory(Protocol):
     """Keep what was learned about targets; records are JSON-ready and merge in any order.
 
-    No method may wait for anything, such as a disk or a server: ``add`` is called in the background, which is the event
-    loop where there is one; ``get`` and ``watch`` when a target is met, which may be in the first call that needs it.
-    What is kept elsewhere is read beforehand and written by a thread of the memory's own.  What a method raises is
-    logged, and no call fails for it.
+    No method may wait for anything, such as a disk or a server: ``add`` is called in the background, by the one thread
+    that learns, where no event loop runs; ``get`` and ``watch`` when a target is met, which may be in the first call
+    that needs it.  What is kept elsewhere is read beforehand and written by a thread of the memory's own.  What a
+    method raises is logged, and no call fails for it.
     """
 
     def get(self, target: str) -> dict[str, Any] | None:

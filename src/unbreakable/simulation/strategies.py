@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from unbreakable.errors import AttemptTimeout
 from unbreakable.fractal.tuner import HEDGE_FLOOR, TIMEOUT_FLOOR
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
 from unbreakable.policies.effects import may_run_twice_at_once
@@ -119,7 +120,8 @@ def _settings(name: str, shape: Shape, model: Model, before: Plan, free: Free) -
             settings["timeout"] = _limit(shape, model, before)
         limit = settings.get("timeout", before.timeout)
         if free("hedge"):
-            settings["hedge"] = _hedge(shape, model) or _last_minute(name, shape, model, before, limit)
+            counts = limit if _begins_another(limit, settings.get("retry", before.retry)) else None
+            settings["hedge"] = _hedge(shape, model) or _last_minute(name, shape, model, before, counts)
         copies = settings.get("hedge", before.hedge)
         if free("timeout") and copies is None and _is_late(limit, before.deadline) and not _waits(name, shape, before):
             settings["timeout"] = _loose(model, before.deadline)
@@ -201,6 +203,12 @@ def _loose(model: Model, deadline: float) -> Timeout | None:
 def _is_late(limit: Timeout | None, deadline: float) -> bool:
     """Return whether no attempt follows in time for having such a *limit*: it would have less time than that."""
     return limit is None or limit.seconds > LAST_MINUTE * deadline
+
+
+def _begins_another(limit: Timeout | None, retry: Retry | None) -> bool:
+    """Return whether something comes of the *limit*: a learned one only begins attempts, where calls are repeated."""
+    repeats = retry is not None and retry.attempts > 1 and issubclass(AttemptTimeout, retry.on)
+    return repeats or (limit is not None and not limit.learned)
 
 
 def _waits(name: str, shape: Shape, before: Plan) -> bool:

@@ -20,13 +20,13 @@ def _virtual():
         yield
 
 
-def target(hangs):
-    """Return work that is quick, but for the request of that number, and the list of requests."""
+def target(hangs, seconds=QUICK):
+    """Return work that takes so many *seconds*, but for the request of that number, and the list of requests."""
     made = []
 
     async def work():
         made.append(len(made))
-        await sleep(HANG if made[-1] == hangs else QUICK)
+        await sleep(HANG if made[-1] == hangs else seconds)
 
     return work, made
 
@@ -50,6 +50,28 @@ def test_the_first_call_that_hangs_is_saved(before, effects):
     assert all(outcome.ok for outcome in outcomes)
     assert before + 2 == len(made)
     assert outcomes[-1].elapsed == pytest.approx(DEADLINE / 2 + QUICK, abs=0.01)
+
+
+@pytest.mark.parametrize(("seconds", "deadline"), [(0.02, 1.0), (0.003, 1.0), (1.5, 9.0), (2.0, 10.0), (4.0, 10.0)])
+@pytest.mark.parametrize("before", [60, 600])
+def test_a_time_limit_leaves_time_for_another_attempt(before, seconds, deadline):
+    """Half a second of one, or three times what a young model has seen, would end when there is none left."""
+    work, made = target(before, seconds)
+    outcomes = story(ub.protect("target", effects="none", deadline=deadline)(work), before + 1)
+
+    assert all(outcome.ok for outcome in outcomes)
+    assert before + 2 == len(made)
+
+
+@pytest.mark.parametrize("retry", [False, ub.Retry(1), ub.Retry(3, on=ConnectionError)], ids=str)
+def test_whoever_repeats_nothing_gets_a_copy(retry):
+    """A time limit begins no attempt there, however short it is."""
+    work, made = target(60)
+    outcomes = story(ub.protect("target", effects="none", deadline=2.0, retry=retry)(work), 61)
+
+    assert all(outcome.ok for outcome in outcomes)
+    assert 62 == len(made)
+    assert outcomes[-1].elapsed == pytest.approx(1.0 + QUICK, abs=0.01)
 
 
 def test_what_may_not_run_twice_is_not_copied():
