@@ -269,6 +269,31 @@ def test_a_program_that_keeps_a_state_runs_in_its_worker_processes(tmp_path, not
     assert ("1.0 None\n", "") == (out, err)
 
 
+SHARER = """
+import multiprocessing
+import unbreakable as ub
+
+def work(): pass
+
+loop = ub.QuantumLoopEngine().create_loop(work, isolation="process", interval=0, max_iterations=2, effects="once")
+
+if __name__ == "__main__":
+    loop.start()
+    loop.wait_sync()
+    print(loop.get_status().performance.success_rate, loop.get_status().last_error)
+"""
+
+
+@pytest.mark.parametrize("command", [["script.py"], ["-m", "script"]], ids=" ".join)
+def test_a_program_that_loads_multiprocessing_is_found_in_its_worker_processes(tmp_path, notes, command):
+    """That names what is the main module then, and in a worker that was not the program yet."""
+    (tmp_path / "script.py").write_text(SHARER)
+    with program(command, notes, folder=tmp_path) as it:
+        out, err = it.communicate(timeout=60)
+
+    assert ("1.0 None\n", "") == (out, err)
+
+
 def test_a_program_that_starts_its_loops_when_it_is_loaded_says_what_is_wrong(tmp_path, notes):
     """Without its guard a program would start itself again and again."""
     (tmp_path / "script.py").write_text(SCRIPT + "\nmain()\n")

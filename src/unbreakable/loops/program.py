@@ -44,6 +44,8 @@ class Program:
             return unpack(self.operation)
 
     def _load_main(self) -> None:
+        # first, since it takes the alias for what is "__main__" then: loaded by the program, it would be the worker
+        import multiprocessing  # noqa: F401
         import runpy
 
         main = types.ModuleType(_ALIAS)
