@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import Any
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.fractal.operation import function_of
+from unbreakable.fractal.operation import function_of, is_async_generator
 from unbreakable.fractal.remedies import Matcher, Remedy, admitted, enlist, made_remedy, matcher
 from unbreakable.fractal.settings import nearest
 from unbreakable.fractal.taking import INSTANCE, caller_of, parameters_of, required, what_it_takes
@@ -169,9 +169,12 @@ def takes_instance(what: str, function: Any) -> bool:
 
 def outfit(node: Any, function: Any, method: Method | None, remedies: Iterable[Remedy]) -> None:
     """Make *node* that of one *function*, perhaps a *method*, with *remedies*: its options speak of that alone."""
+    is_plain = not (is_async(function) or is_async_generator(function))
     for each in remedies:
         if each.needs is not None:
             check_argument(f"{node.name}: remedies: {each.name}", function, each.needs)
+        if is_plain and is_async(each.source):
+            raise refuse(f"{node.name}: a remedy of a plain function", "a plain function, too", each.source)
     node.speaks_of_itself, node.of_method = True, method
     enlist(node, *remedies)
 

@@ -21,6 +21,11 @@ def load(size=100):
     return size
 
 
+def rows(size=100):
+    """Hand on so many."""
+    yield from range(size)
+
+
 def protected(**options):
     """Return how *load* is protected with these options."""
     return lambda: ub.protect("load", **options)(load)
@@ -42,6 +47,18 @@ CASES = [
     (protected(verify=judge), "load: verify must be a plain function.*raises ub.errors.VerificationFailed there"),
     (protected(verify=lambda: True), "load: verify must be a function that takes the result and nothing else"),
     (protected(fallback=answer), "the fallback of a plain function must be a plain function, too"),
+    (
+        protected(remedies=[(PermissionError, answer)]),
+        "load: a remedy of a plain function must be a plain function, too",
+    ),
+    (
+        protected(remedies=[ub.remedies.refresh_credentials(answer)]),
+        "load: a remedy of a plain function must be a plain function, too",
+    ),
+    (
+        lambda: ub.protect("rows", remedies=[(PermissionError, judge)])(rows),
+        "rows: a remedy of a plain function must be a plain function, too",
+    ),
     (protected(key=lambda one, two: one), "load: key must be a function that takes the arguments of the one"),
     (
         protected(validate=lambda one, two: True),
