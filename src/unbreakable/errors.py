@@ -13,7 +13,7 @@ What ``AdaptiveTransport`` raises of these to a client of httpx2 or httpx is a T
     │   ├── BulkheadFull            too many calls are in flight
     │   ├── BufferFull              neither memory nor disk has room for an item
     │   ├── LimitReached            the learned limit of calls in flight is reached
-    │   ├── Throttled               shed in proportion to what the target refuses
+    │   ├── Throttled               the target refuses too many, or asked to be left in peace: it was not sent
     │   ├── BudgetSpent             a budget of your own is spent; a call that ours denies a repeat keeps its error
     │   ├── DeadlineExceeded        the caller's time is up
     │   ├── ValidationFailed        the call's input was refused
@@ -161,7 +161,10 @@ class LimitReached(Rejected):
 
 
 class Throttled(Rejected):
-    """Say that the call was shed because the target refuses too many."""
+    """Say that the call was not sent: its target refuses too many, or asked several times to be left in peace.
+
+    The first is a ``ub.Throttle``'s; of the second, ``retry_after`` is for how many seconds.
+    """
 
 
 class BudgetSpent(Rejected):
