@@ -9,6 +9,7 @@ import click
 
 from unbreakable.cli.saying import Unusable
 from unbreakable.errors import ConfigurationError, StateError
+from unbreakable.simulation.numbers import in_words
 
 
 @click.command(short_help="Replay recorded calls under other settings.")
@@ -19,7 +20,7 @@ from unbreakable.errors import ConfigurationError, StateError
     "--calls", "most_calls", type=click.IntRange(40), default=2_000, show_default=True, help="At most, the last."
 )
 @click.option("--replays", type=click.IntRange(2, 100), default=4, show_default=True, help="Each with other luck.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Which luck.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Which luck.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 def whatif(
     trace: Path, settings: tuple[str, ...], node: str | None, most_calls: int, replays: int, seed: int, as_json: bool
@@ -29,8 +30,11 @@ def whatif(
     TRACE is a file that ub.record_trace() has written.  The policies are the real ones; what becomes of an attempt is
     what was recorded of it, else what became of others near it in time.  Exit code 2: it cannot be done as asked.
     """
-    from unbreakable.replay import Changes, what_if
-    from unbreakable.replay.telling import text_of
+    try:
+        from unbreakable.replay import Changes, what_if
+        from unbreakable.replay.telling import text_of
+    except ImportError as error:
+        raise Unusable(in_words(error, "replays are compared")) from error
 
     try:
         changes = Changes(settings)

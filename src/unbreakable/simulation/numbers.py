@@ -45,9 +45,9 @@ def _fetch() -> None:
         _stage = _Stage.HERE
 
 
-def in_words(error: ImportError) -> str:
-    """Return what it means that numpy, or a part of it, cannot be imported."""
-    return f"strategies are weighed with numpy, which cannot be imported here ({error}); install it anew"
+def in_words(error: ImportError, what: str = "strategies are weighed") -> str:
+    """Return what it means that numpy, or a part of it, cannot be imported; *what* is done with it."""
+    return f"{what} with numpy, which cannot be imported here ({error}); install it anew"
 
 
 def _after_fork() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import re
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -286,6 +287,23 @@ def test_the_command_says_what_cannot_be_done(flaky, words, said):
 
     assert 2 == ended.exit_code
     assert said in json.loads(ended.stdout)["error"]
+
+
+def test_a_seed_is_none_that_dice_do_not_take(flaky):
+    """It is refused as any other option's value, and nothing is played first."""
+    ended = CliRunner().invoke(main, ["whatif", str(flaky), "--set", "retry=2", "--seed=-1"])
+
+    assert (2, True) == (ended.exit_code, "Invalid value for '--seed'" in ended.stderr)
+
+
+def test_the_command_says_that_numpy_is_not_to_be_had(flaky, monkeypatch):
+    """As who asks for a decision is told."""
+    for name in [name for name in sys.modules if name.startswith("unbreakable.replay")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    ended = CliRunner().invoke(main, ["whatif", str(flaky), "--set", "retry=2"])
+
+    assert (2, True) == (ended.exit_code, "with numpy, which cannot be imported here" in ended.stderr)
 
 
 def test_a_trace_of_nothing_is_refused(tmp_path):
