@@ -155,8 +155,9 @@ class QuantumSimulationEngine(Closing):
         race: bool = False,
         deadline: float | None = None,
     ) -> T:
-        """Run *operation*, a plain function, in this thread; otherwise as ``execute_quantum``."""
+        """Run *operation*, which is plain as its alternatives are, in this thread; otherwise as ``execute_quantum``."""
         node, order = self._prepared(operation, name, effects, alternatives, key, race, deadline)
+        _check_plain(order.ways)
         value: T = run_blocking(self._run(node, order, context, BLOCKING))
         return value
 
@@ -359,6 +360,13 @@ def _check_key(key: Any) -> None:
         hash(key)
     except TypeError:
         raise refuse("key", "hashable, such as a text or a tuple", key) from None
+
+
+def _check_plain(ways: Mapping[str, Callable[..., Any]]) -> None:
+    """Refuse another way that would have to be awaited: it would fail each time the operation does, unseen."""
+    for name, way in ways.items():
+        if name != PRIMARY and is_async(way):
+            raise refuse(f"alternatives[{name!r}]", "a plain function, since nothing is awaited here", way)
 
 
 def _checked_ways(operation: Any, alternatives: Any) -> dict[str, Callable[..., Any]]:

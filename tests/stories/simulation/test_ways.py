@@ -188,6 +188,20 @@ def test_what_a_way_does_for_one_key_says_nothing_of_another():
     assert 3 >= ended["bob"].index("CircuitOpen")
 
 
+async def awaited() -> None:
+    """Be a way that does nothing until it is awaited."""
+
+
+@pytest.mark.parametrize("way", [awaited, functools.partial(awaited), ub.protect("way")(awaited)], ids=["function", "partial", "protected"])
+def test_plain_code_has_no_way_that_has_to_be_awaited(way):
+    """It would be turned to, and fail unseen, each time when the operation does: nobody would know before."""
+    engine, made = ub.QuantumSimulationEngine(), []
+
+    with pytest.raises(ub.errors.ConfigurationError, match="'replica'.*a plain function, since nothing is awaited"):
+        engine.execute_quantum_sync(lambda: made.append(1), name="job", effects="none", alternatives={"replica": way})
+    assert [] == made
+
+
 @pytest.mark.parametrize(("succeeds", "measured"), [(True, 13), (False, 3)])
 def test_the_primary_way_is_measured_whatever_the_dice_say(monkeypatch, succeeds, measured):
     """One call in twenty goes there until there is a baseline; none is sent to be measured while it is down."""
