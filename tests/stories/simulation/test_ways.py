@@ -192,12 +192,15 @@ async def awaited() -> None:
     """Be a way that does nothing until it is awaited."""
 
 
-@pytest.mark.parametrize("way", [awaited, functools.partial(awaited), ub.protect("way")(awaited)], ids=["function", "partial", "protected"])
+WAITS = [awaited, functools.partial(awaited), ub.protect("way")(awaited)]
+
+
+@pytest.mark.parametrize("way", WAITS, ids=["function", "partial", "protected"])
 def test_plain_code_has_no_way_that_has_to_be_awaited(way):
     """It would be turned to, and fail unseen, each time when the operation does: nobody would know before."""
     engine, made = ub.QuantumSimulationEngine(), []
 
-    with pytest.raises(ub.errors.ConfigurationError, match="'replica'.*a plain function, since nothing is awaited"):
+    with pytest.raises(ub.errors.ConfigurationError, match=r"'replica'.*a plain function, since nothing is awaited"):
         engine.execute_quantum_sync(lambda: made.append(1), name="job", effects="none", alternatives={"replica": way})
     assert [] == made
 
