@@ -54,7 +54,11 @@ class Listening:
             if isinstance(event, entry[0]):
                 try:
                     entry[1](event)
-                except Exception as error:
+                except KeyboardInterrupt:  # it is not the listener's
+                    raise
+                except BaseException as error:
                     self.listeners = tuple(other for other in self.listeners if other is not entry)
                     log("a listener of %s raised and was dropped", self.name, exc_info=True)
                     self.tell(ListenerFailed(at=event.at, node=self.name, error=in_one_line(error)))
+                    if not isinstance(error, Exception):
+                        raise

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
 
 import unbreakable as ub
 from unbreakable.lock import holds_a_lock
-from unbreakable.loops.events import RungTried
+from unbreakable.loops.events import IterationEnded, RungTried
 
 
 def test_healed_trouble_is_told(play):
@@ -87,3 +88,29 @@ def test_who_is_told_of_it_may_ask_for_the_end_of_other_loops(play):
 
     assert held
     assert not any(held)
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, asyncio.CancelledError])
+def test_a_listener_that_raises_whatever_it_may_be_is_dropped(play, error):
+    """The result of a future that was cancelled, say: that is no ordinary exception, and cost a second each time."""
+
+    async def story(stage):
+        def listen(event):
+            heard.append(event.number)
+            raise error
+
+        async def work(ctx):
+            pass
+
+        heard = []
+        loop = stage.loop(work, interval=0.125)
+        loop.node.on(IterationEnded, listen)
+        loop.start()
+        await stage.sleep(9.9)
+        await stage.stop(loop)
+        return heard, loop.get_status().ledger
+
+    heard, ledger = play(story)
+
+    assert [1] == heard
+    assert ledger.run >= 70
