@@ -156,6 +156,28 @@ def test_a_file_of_somebody_else_is_not_written_to(tmp_path):
     assert ("a poem\n", ()) == (path.read_text(), node.listeners)
 
 
+def test_what_is_named_twice_is_recorded_once(tmp_path):
+    """A replay of calls that stand there twice takes them for twice the traffic; methods of objects share a node."""
+
+    class Client:
+        @ub.protect("fares", effects="none")
+        def ask(self) -> None:
+            """Do nothing."""
+
+    one, other = Client(), Client()
+    with ub.record_trace(tmp_path / "calls", one.ask, other.ask, Client.ask.node):
+        one.ask()
+        other.ask()
+
+    assert 2 == len(read_trace(tmp_path / "calls").calls)
+
+
+def test_a_kind_of_node_is_no_node(tmp_path):
+    """It has the methods of one; that they want a self is no answer."""
+    with pytest.raises(ConfigurationError, match="nodes or protected"), ub.record_trace(tmp_path / "a", ub.FractalNode):
+        pass
+
+
 def test_a_disk_that_fails_costs_no_call(tmp_path, caplog):
     """It is told in the log, once, and what is missing is counted; recording goes on when the disk does."""
     path, node = tmp_path / "calls", node_that()

@@ -151,7 +151,7 @@ def record_trace(path: str | os.PathLike[str], *nodes: Any, most_bytes: int = MO
 
     Raises ConfigurationError for what is no node, and StateError when the file cannot be used or is no trace.
     """
-    heard = [_node_of(each) for each in nodes]
+    heard = list(dict.fromkeys(_node_of(each) for each in nodes))  # two functions may be one node's
     recorder = Recorder(path, most_bytes)
     entry = (CallEnded, recorder.note)
     try:
@@ -175,7 +175,7 @@ def record_trace(path: str | os.PathLike[str], *nodes: Any, most_bytes: int = MO
 def _node_of(given: Any) -> Any:
     """Return the node of *given*, a protected function or a node itself."""
     node = getattr(given, "node", given)
-    if not (callable(getattr(node, "on", None)) and callable(getattr(node, "off", None))):
+    if isinstance(node, type) or not (callable(getattr(node, "on", None)) and callable(getattr(node, "off", None))):
         raise refuse("record_trace: nodes", "nodes or protected functions", given)
     return node
 
