@@ -294,6 +294,36 @@ def test_a_program_that_loads_multiprocessing_is_found_in_its_worker_processes(t
     assert ("1.0 None\n", "") == (out, err)
 
 
+SPAWNER = """
+import multiprocessing
+import unbreakable as ub
+
+def work(): pass
+
+def run():
+    settings = {"isolation": "process", "interval": 0, "max_iterations": 2, "effects": "once"}
+    loop = ub.QuantumLoopEngine().create_loop(work, **settings)
+    loop.start()
+    loop.wait_sync()
+    print(loop.get_status().performance.success_rate, loop.get_status().last_error)
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=run)
+    child.start()
+    child.join()
+"""
+
+
+@pytest.mark.parametrize("command", [["script.py"], ["-m", "script"]], ids=" ".join)
+def test_a_process_that_multiprocessing_has_spawned_has_worker_processes(tmp_path, notes, command):
+    """The program is its main module by another name."""
+    (tmp_path / "script.py").write_text(SPAWNER)
+    with program(command, notes, folder=tmp_path) as it:
+        out, err = it.communicate(timeout=60)
+
+    assert ("1.0 None\n", "") == (out, err)
+
+
 def test_a_program_that_starts_its_loops_when_it_is_loaded_says_what_is_wrong(tmp_path, notes):
     """Without its guard a program would start itself again and again."""
     (tmp_path / "script.py").write_text(SCRIPT + "\nmain()\n")

@@ -65,8 +65,10 @@ def program_of(path: str, operation: Operation[Any]) -> Program:
         unpack(pickled)
     except Exception as error:
         raise refuse(path, _PICKLED, operation) from error
-    module, file = _main() if b"__main__" in pickled else (None, None)
-    if b"__main__" in pickled and module is None and file is None:
+    # In a process that was made to load the program, as by multiprocessing, it has the other name.
+    name = next((each for each in ("__main__", _ALIAS) if each.encode() in pickled), None)
+    module, file = (None, None) if name is None else _main(sys.modules[name])
+    if name is not None and module is None and file is None:
         raise refuse(path, f"{_PICKLED}, and not one of a prompt or of python -c", operation)
     return Program(operation=pickled, module=module, path=file, files=dict(FILES.paths), arguments=tuple(sys.argv))
 
@@ -84,8 +86,7 @@ def let_main_be_found() -> None:
     sys.modules.setdefault(_ALIAS, sys.modules["__main__"])
 
 
-def _main() -> tuple[str | None, str | None]:
-    main = sys.modules["__main__"]
+def _main(main: types.ModuleType) -> tuple[str | None, str | None]:
     spec = getattr(main, "__spec__", None)
     if spec is not None:
         return spec.name, None
