@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from unbreakable.loops.schedule import Tick
     from unbreakable.loops.work import Work
 
-MOST_UNHEARD = 1_000  # stretches of ticks, should nobody listen any more
+MOST_UNHEARD = 2_000  # stretches of ticks, should nobody listen any more; at the end 1,000 that wait are dropped
 
 
 def listen(work: Work) -> deque[tuple[str, int, int, Fate, str]]:

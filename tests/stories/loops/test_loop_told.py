@@ -9,7 +9,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.lock import holds_a_lock
-from unbreakable.loops.events import IterationEnded, RungTried
+from unbreakable.loops.events import IterationEnded, RungTried, TicksEnded
 
 
 def test_healed_trouble_is_told(play):
@@ -114,3 +114,24 @@ def test_a_listener_that_raises_whatever_it_may_be_is_dropped(play, error):
 
     assert [1] == heard
     assert ledger.run >= 70
+
+
+def test_a_thousand_ticks_that_wait_are_told_when_the_loop_ends(play):
+    """What was done just before that is told, too."""
+
+    async def story(stage):
+        async def work(ctx):
+            await stage.work_for(1_100.0)
+
+        told = []
+        loop = stage.loop(work, interval=1.0, overlap="buffer_all", deadline=math.inf)
+        loop.node.on(TicksEnded, lambda event: told.append(event.last - event.first + 1))
+        loop.start()
+        await stage.sleep(1_050.0)
+        await stage.stop(loop, grace=100.0)
+        return sum(told), loop.get_status().ledger
+
+    told, ledger = play(story)
+
+    assert ledger.dropped > 1_000
+    assert told == ledger.total
