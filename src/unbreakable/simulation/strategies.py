@@ -48,6 +48,7 @@ DOUBLED, LONGEST_PAUSE = Backoff().factor, Backoff().most
 SHORT = 10 * TIMEOUT_FLOOR  # seconds: within a longer deadline time limits begin another attempt soon enough
 FEW_ENOUGH = (0.99, 0.95)  # shares of the answers that have come by then, the first if there is time
 THREE_FIT = 1.0 / 7.0  # share of the deadline: three attempts fit, each with twice the limit of the one before
+TOO_LATE = 0.55  # share of the deadline: what is left is less than ``NEARLY`` as much, and begins nothing
 BEYOND = 1.25  # times the slowest answer that was seen: longer than any
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 FIELDS = [each.name for each in dataclasses.fields(Plan)]
@@ -123,8 +124,8 @@ def _settings(name: str, shape: Shape, model: Model, before: Plan, free: Free) -
             counts = limit if _begins_another(limit, settings.get("retry", before.retry)) else None
             settings["hedge"] = _hedge(shape, model) or _last_minute(name, shape, model, before, counts)
         copies = settings.get("hedge", before.hedge)
-        if free("timeout") and copies is None and _is_late(limit, before.deadline) and not _waits(name, shape, before):
-            settings["timeout"] = _loose(model, before.deadline)
+        if free("timeout") and _is_late(limit, before.deadline) and not _waits(name, shape, before):
+            settings["timeout"] = _late(limit, copies, model, before.deadline)
     return settings
 
 
@@ -198,6 +199,15 @@ def _loose(model: Model, deadline: float) -> Timeout | None:
     """
     half = max(LAST_MINUTE * deadline, model.quantile(FEW_ENOUGH[0]))
     return _learned_limit(max(TIMEOUT_FLOOR, THREE_FIT * deadline, min(BEYOND * model.slowest, half)), deadline)
+
+
+def _late(limit: Timeout | None, copies: Hedge | None, model: Model, deadline: float) -> Timeout | None:
+    """Return what comes of a *limit* that is late: beside a copy after half of the time it begins nothing more."""
+    if copies is None:
+        return _loose(model, deadline)
+    if limit is None or copies.after < LAST_MINUTE * deadline:
+        return limit
+    return _learned_limit(max(limit.seconds, TOO_LATE * deadline), deadline)
 
 
 def _is_late(limit: Timeout | None, deadline: float) -> bool:

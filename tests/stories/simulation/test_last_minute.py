@@ -63,6 +63,17 @@ def test_a_time_limit_leaves_time_for_another_attempt(before, seconds, deadline)
     assert before + 2 == len(made)
 
 
+@pytest.mark.parametrize("deadline", [1.0, 2.0, 5.0])
+@pytest.mark.parametrize("share", [0.165, 0.17, 0.175])
+def test_what_hangs_is_asked_once_more_not_twice(deadline, share):
+    """A limit of a little more than half of the deadline rings when the copy has just been sent."""
+    work, made = target(60, share * deadline)
+    outcomes = story(ub.protect("target", effects="none", deadline=deadline)(work), 61)
+
+    assert all(outcome.ok for outcome in outcomes)
+    assert 62 == len(made)
+
+
 @pytest.mark.parametrize("retry", [False, ub.Retry(1), ub.Retry(3, on=ConnectionError)], ids=str)
 def test_whoever_repeats_nothing_gets_a_copy(retry):
     """A time limit begins no attempt there, however short it is."""
