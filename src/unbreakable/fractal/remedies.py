@@ -12,6 +12,7 @@ from unbreakable.fractal.operation import qualified_name
 from unbreakable.fractal.turn import Turn, Turns
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
+from unbreakable.runtime import is_async
 
 Matcher: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...] | Callable[[Failure], object]"
 
@@ -88,6 +89,9 @@ def matcher(what: tuple[Matcher, ...]) -> Callable[[Failure], bool]:
     predicates = tuple(test for test in given if not isinstance(test, type))
     if len(types) + len(predicates) != len(given) or not all(callable(test) for test in predicates):
         raise refuse("remedy", "given exception types or predicates over the failure", what)
+    for test in predicates:
+        if is_async(test):  # what it returns is never false
+            raise refuse("remedy", "given plain predicates, which do not wait for anything", test)
 
     def matches(failure: Failure) -> bool:
         chain = (failure.error, failure.cause)
@@ -103,6 +107,8 @@ def made_remedy(
     """Return *function* as a remedy of *node*; ConfigurationError when it cannot be one."""
     from unbreakable.fractal.taking import caller_of, what_it_takes
 
+    if not (label is None or isinstance(label, str)):
+        raise refuse(f"{node}: the name of a remedy", "some text", label)
     takes = what_it_takes(f"{node}: a remedy", function)
     name = label or qualified_name(function).rpartition(".")[2]
     is_for_one = takes is not None and takes.instance

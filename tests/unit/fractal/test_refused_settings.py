@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 import unbreakable as ub
@@ -58,6 +60,21 @@ CASES = [
     (
         lambda: ub.protect("rows", remedies=[(PermissionError, judge)])(rows),
         "rows: a remedy of a plain function must be a plain function, too",
+    ),
+    (protected(remedies=[(judge, load)]), "remedy must be given plain predicates, which do not wait for anything, not"),
+    (lambda: ub.remedies.give_up(judge), "remedy must be given plain predicates"),
+    (
+        lambda: ub.remedies.wait(1.0, on=(TimeoutError, functools.partial(judge))),
+        "remedy must be given plain predicates",
+    ),
+    (lambda: ub.protect("load")(load).remedy(judge), "remedy must be given plain predicates"),
+    (
+        lambda: ub.protect("load")(load).remedy(OSError, name=3)(load),
+        "load: the name of a remedy must be some text, not 3",
+    ),
+    (
+        lambda: ub.FractalNode("n").remedy(OSError, name=[1])(load),
+        r"n: the name of a remedy must be some text, not \[1\]",
     ),
     (protected(key=lambda one, two: one), "load: key must be a function that takes the arguments of the one"),
     (
