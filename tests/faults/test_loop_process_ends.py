@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zipapp
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,7 @@ def program(code, notes, folder=None):
     code = code if folder is not None else PROGRAM + textwrap.dedent(code)
     process = subprocess.Popen(
         [sys.executable, "-X", "dev", *(["-c", code] if folder is None else code), str(notes)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -324,6 +326,18 @@ def test_a_process_that_multiprocessing_has_spawned_has_worker_processes(tmp_pat
     assert ("1.0 None\n", "") == (out, err)
 
 
+@pytest.mark.parametrize("command", [["app"], ["app.pyz"]], ids=" ".join)
+def test_a_folder_or_an_archive_that_is_the_program_is_found_in_its_worker_processes(tmp_path, notes, command):
+    """Its main module has no name by which another process could load it."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__main__.py").write_text(SHARER)
+    zipapp.create_archive(tmp_path / "app", tmp_path / "app.pyz")
+    with program(command, notes, folder=tmp_path) as it:
+        out, err = it.communicate(timeout=60)
+
+    assert ("1.0 None\n", "") == (out, err)
+
+
 def test_a_program_that_starts_its_loops_when_it_is_loaded_says_what_is_wrong(tmp_path, notes):
     """Without its guard a program would start itself again and again."""
     (tmp_path / "script.py").write_text(SCRIPT + "\nmain()\n")
@@ -335,17 +349,20 @@ def test_a_program_that_starts_its_loops_when_it_is_loaded_says_what_is_wrong(tm
     assert "" == err
 
 
-def test_an_operation_that_no_process_could_find_is_refused(notes):
-    """What was typed at a prompt, or given with -c, is in no file."""
-    code = """
-        def work(): pass
-        try:
-            engine.create_loop(work, isolation="process")
-        except ub.errors.ConfigurationError as error:
-            print(error)
-    """
-    with program(code, notes) as it:
-        out, err = it.communicate(timeout=60)
+UNFOUND = f"""{PROGRAM}
+def work(): pass
+try:
+    engine.create_loop(work, isolation="process")
+except ub.errors.ConfigurationError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(("command", "typed"), [(["-c", UNFOUND], None), (["-"], UNFOUND)], ids=["-c", "-"])
+def test_an_operation_that_no_process_could_find_is_refused(tmp_path, notes, command, typed):
+    """What was typed at a prompt, or given with -c or on standard input, is in no file."""
+    with program(command, notes, folder=tmp_path) as it:
+        out, err = it.communicate(typed, timeout=60)
 
     assert "operation must be a function at the top of a module" in out
     assert "not one of a prompt or of python -c" in out

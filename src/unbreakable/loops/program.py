@@ -87,11 +87,15 @@ def let_main_be_found() -> None:
 
 
 def _main(main: types.ModuleType) -> tuple[str | None, str | None]:
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
+    """Return the name of the program's own module, if it was started by that, or its path, if there is one."""
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None and spec.name != "__main__":
         return spec.name, None
-    file = getattr(main, "__file__", None)
-    return None, None if file is None else str(Path(file).absolute())
+    if file is None:
+        return None, None
+    path = Path(file).absolute()
+    path = path if spec is None else path.parent  # a folder or an archive that was started as such
+    return None, str(path) if path.exists() else None  # what comes from standard input has only the looks of a file
 
 
 def _check_system() -> None:
