@@ -23,7 +23,7 @@ from unbreakable.fractal.paying import Paying
 from unbreakable.fractal.ports import Chooser, Memory, join
 from unbreakable.fractal.pursuit import pursue
 from unbreakable.fractal.remedies import Matcher, Remedy, enlist, made_remedy, matcher, read_remedies
-from unbreakable.fractal.scope import set_scope
+from unbreakable.fractal.scope import checked_scope, set_scope
 from unbreakable.fractal.settings import Settings, check_hedge, check_names, settle
 from unbreakable.fractal.target import GUESTS, Sort, Target
 from unbreakable.fractal.targets import Targets
@@ -129,7 +129,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
         *context* becomes the operation's ``ctx.input``; *scope* (nodes, results, state, tick, iteration,
         idempotency_key) is what workflows and loops add.  CancelledError and other BaseExceptions pass.
         """
-        ctx = self._opened(self.runtime or ASYNCIO, operation, context, scope)
+        ctx = self._opened(self.runtime or ASYNCIO, operation, context, checked_scope(scope))
         return self.outcome(ctx, await self.play(ctx))
 
     @overload
@@ -138,7 +138,7 @@ class FractalNode(Closing, Listening, Belonging, Paying):
     def execute_sync(self, operation: None = None, context: Any = None, **scope: Any) -> Outcome[Any]: ...
     def execute_sync(self, operation: Any = None, context: Any = None, **scope: Any) -> Outcome[Any]:
         """Run *operation*, which is a plain function, in this thread; otherwise as ``execute``."""
-        ctx = self._opened(self.runtime or BLOCKING, operation, context, scope)
+        ctx = self._opened(self.runtime or BLOCKING, operation, context, checked_scope(scope))
         return self.outcome(ctx, play_blocking(self.play, ctx))
 
     def __call__(self, ctx: Context, **changed: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unbreakable.policies import Context, Plan
+from unbreakable.policies.check import refuse
 from unbreakable.policies.deeds import Deeds
 from unbreakable.policies.naming import Title, title_of
 from unbreakable.runtime import Runtime
@@ -24,6 +25,14 @@ def around(outer: Context | None, runtime: Runtime, seconds: float, key: str) ->
     scope.own_deeds = Deeds() if outer is None else outer.deeds
     scope.borrow(outer)
     scope.title, scope.handled = Title(key), id(sys.exception())
+    return scope
+
+
+def checked_scope(scope: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *scope*, unless its key is none: calls with an empty one would all have the same keys inside."""
+    key = scope.get("idempotency_key")
+    if not (key is None or (isinstance(key, str) and key)):
+        raise refuse("execute: idempotency_key", "some text, or None", key)
     return scope
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 
 import pytest
@@ -110,6 +111,22 @@ def test_what_works_is_taken():
     ub.protect("load", effects="none", hedge=ub.Hedge(0.05), key=lambda size=1: size)(load)
     ub.protect("any", remedies=[ub.remedies.smaller_batch("size")], key=lambda one, two: one)(lambda *args, **more: 1)
     ub.APINode("https://partner.invalid", method="POST", hedge=ub.Hedge(0.05))
+
+
+@pytest.mark.parametrize("key", ["", 5, ["of", "it"]], ids=str)
+def test_a_call_has_a_key_that_is_some_text(key):
+    """All calls with an empty one, as of a header that was not sent, had the same keys inside."""
+    with pytest.raises(ub.errors.ConfigurationError, match="execute: idempotency_key must be some text, or None, not"):
+        ub.FractalNode("node").execute_sync(load, idempotency_key=key)
+    with virtual_time(), pytest.raises(ub.errors.ConfigurationError, match="execute: idempotency_key"):
+        asyncio.run(ub.FractalNode("node").execute(load, idempotency_key=key))
+
+
+def test_a_given_key_is_that_of_the_call():
+    """None is no key that was given: the call has one of its own."""
+    node = ub.FractalNode("node", lambda ctx: ctx.idempotency_key)
+    assert node.execute_sync(idempotency_key="of it").value == "of it"
+    assert node.execute_sync(idempotency_key=None).value.startswith("node-")
 
 
 @pytest.mark.parametrize("form", ["plain", "outcome"])
