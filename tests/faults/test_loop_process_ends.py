@@ -338,6 +338,32 @@ def test_a_folder_or_an_archive_that_is_the_program_is_found_in_its_worker_proce
     assert ("1.0 None\n", "") == (out, err)
 
 
+PRINTER = """
+import os
+import unbreakable as ub
+
+def work(ctx):
+    print("iteration", ctx.iteration)
+    os._exit(1)
+
+if __name__ == "__main__":
+    settings = {"isolation": "process", "interval": 0, "max_iterations": 2, "effects": "once"}
+    loop = ub.QuantumLoopEngine().create_loop(work, **settings)
+    loop.start()
+    loop.wait_sync()
+"""
+
+
+def test_what_a_process_has_printed_before_it_dies_is_seen(tmp_path, notes, monkeypatch):
+    """Python keeps what goes to a file or a pipe until there is much of it, or the process ends in good order."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    (tmp_path / "script.py").write_text(PRINTER)
+    with program(["script.py"], notes, folder=tmp_path) as it:
+        out, err = it.communicate(timeout=60)
+
+    assert ("iteration 1\niteration 2\n", "") == (out, err)
+
+
 def test_a_program_that_starts_its_loops_when_it_is_loaded_says_what_is_wrong(tmp_path, notes):
     """Without its guard a program would start itself again and again."""
     (tmp_path / "script.py").write_text(SCRIPT + "\nmain()\n")

@@ -6,7 +6,8 @@ import os
 import time
 
 import pytest
-from tests.faults.test_run_command_asked import effects, running, wait_until
+from tests.faults.supervised import started
+from tests.faults.test_run_command_asked import effects, ended, running, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.name != "posix", reason="a supervisor is POSIX's")]
 
@@ -42,6 +43,16 @@ async def main():
     note("begun")
     await swallow()
 """
+DYING = """
+def work():
+    if not os.path.exists("effects.txt"):
+        note()
+        print("it was printed")
+        os._exit(3)
+
+engine = ub.QuantumLoopEngine()
+engine.create_loop(work, interval=0.05, max_iterations=1)
+"""
 
 
 def test_main_and_then_the_other_tasks_have_time_to_clean_up(tmp_path):
@@ -66,3 +77,12 @@ def test_what_swallows_its_cancellation_is_left_and_named(tmp_path):
     assert (0, 1) == (process.returncode, len(said.splitlines())), said
     assert said.startswith("main in program.py: main at program.py:"), said
     assert ", swallow at program.py:" in said
+
+
+def test_what_a_worker_has_printed_before_it_dies_is_seen(tmp_path, monkeypatch):
+    """Python keeps what goes to a file or a pipe until there is much of it, or the process ends in good order."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    code, said = ended(tmp_path, DYING, start=started)
+
+    assert (0, ["note"]) == (code, effects(tmp_path))
+    assert "it was printed\n" in said

@@ -2,6 +2,8 @@
 
 A folder that people run programs in may well hold a ``signal.py``.  So the library is loaded from where it is loaded
 here, before the search path becomes what the program's own imports need.
+
+It may be killed at any moment: what it prints is handed on line by line, as to a terminal, since at its end nobody does.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ arguments, path = words[:int(count)], words[int(count):]
 sys.path += path
 main = import_module(module).main
 sys.path[:] = path
+if sys.stdout is not None:
+    sys.stdout.reconfigure(line_buffering=True)
 main(*arguments)
 """
 
