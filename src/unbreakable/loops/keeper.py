@@ -12,7 +12,7 @@ from unbreakable.loops.checkpoint import MOST_RECENT, Checkpoint, ranges
 from unbreakable.loops.control import Control
 from unbreakable.loops.events import LoopTakenUp, StateKeptAgain, StateNotKept
 from unbreakable.loops.ledger import Fate
-from unbreakable.loops.shelf import Shelf, statement
+from unbreakable.loops.shelf import Found, Shelf, statement
 from unbreakable.loops.timing import ahead
 from unbreakable.loops.work import Work
 from unbreakable.outcome import in_one_line
@@ -42,6 +42,7 @@ class Keeper:
         self._verified = self._opened = -1  #: the latest good state, and the latest opening of the file, that were seen
         self._is_read = self._unsure = False  #: unsure whether the records that were written last are there
         self._has_noted_the_end = False
+        self._seen: tuple[int, ...] | None = None  #: the records that were found when the file could only be read
         self._not_before = -math.inf
         self._refused: str | None = None  #: by the disk
         self._strange: str | None = None  #: what cannot be recorded in the state
@@ -63,11 +64,11 @@ class Keeper:
         self._has_noted_the_end = False
         try:
             self._reopened(self._shelf.ready(self.durability))
-            return self._read(work)
+            return self._take_up(work, self._shelf.read(self._name))
         except BaseException as error:
             if isinstance(error, StateError) and not isinstance(error, NOT_FOR_US):
                 self._failed(work, error)
-                return None
+                return self._look(work)
             self._shelf.leave(self._name, self)
             raise
 
@@ -90,8 +91,16 @@ class Keeper:
         """Know nothing, in a forked child: the file, and what becomes of the loop, is the parent's."""
         self._is_read, self._state, self._refused, self._strange = False, None, None, None
 
-    def _read(self, work: Work) -> Checkpoint | None:
-        found = self._shelf.read(self._name)
+    def _look(self, work: Work) -> Checkpoint | None:
+        """Do the same with a file that can only be read, on a disk that is full, say; None where that fails, too."""
+        try:
+            found = self._shelf.look(self._name)
+        except StateError:
+            return None
+        self._seen = _numbers(found)
+        return self._take_up(work, found)
+
+    def _take_up(self, work: Work, found: Found) -> Checkpoint | None:
         if self._is_read and found.seq <= self._seq:
             return None  # nobody has kept it since this process did
         self._is_read, self._seq, self._state_seq = True, found.seq, found.state_seq
@@ -132,7 +141,8 @@ class Keeper:
         opened = self._shelf.ready(self.durability)
         if opened != self._opened:
             self._reopened(opened)
-            self._is_read = False
+            self._is_read = self._seen is not None and self._seen == _numbers(self._shelf.read(self._name))
+            self._seen = None
         if not self._is_read:
             self._shelf.set_aside(self._name)
             self._is_read = True
@@ -200,6 +210,10 @@ class Keeper:
     def _tell(self, work: Work, event: type[Event], **fields: Any) -> None:
         if work.node.listeners:
             work.node.tell(event(at=BLOCKING.now(), node=work.node.name, **fields))
+
+
+def _numbers(found: Found) -> tuple[int, ...]:
+    return found.seq, found.state_seq, found.lessons_seq
 
 
 def checkpoint_of(control: Control, work: Work, state: int) -> Checkpoint:

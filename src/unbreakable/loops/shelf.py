@@ -118,6 +118,15 @@ class Shelf:
             )
         return Found(seq, checkpoint, state_seq, state, *self._newest("loop_lessons", name, parsed))
 
+    def look(self, name: str) -> Found:
+        """Return what is kept of loop *name* in a file that cannot be written in; StateError if it cannot be read."""
+        kept: list[tuple[int, Any]] = []
+        for table, parse in (("loop", checkpoint_from), ("loop_state", read), ("loop_lessons", parsed)):
+            rows = look_up(self.path, READ.format(table), name)
+            values = ((seq, _value(name, seq, crc, text, parse)) for _, seq, crc, text in rows)
+            kept.append(next(((seq, value[0]) for seq, value in values if value is not None), (0, None)))
+        return Found(*kept[0], *kept[1], *kept[2])
+
     def set_aside(self, name: str) -> None:
         """Set aside what is kept of loop *name*, which is told if there is anything."""
         statements = [each for table in TABLES for each in _aside(table, name, (0, 1))]

@@ -121,6 +121,31 @@ def test_a_place_that_cannot_be_used_for_now_stops_no_start(tmp_path, caplog):
     assert "what an earlier one kept is in the table loop_aside" in caplog.text
 
 
+def test_a_file_that_can_only_be_read_is_gone_on_from(tmp_path):
+    """Who is started again while the disk is full, or read-only, has the state and the ticks that are kept there."""
+    file, lock = tmp_path / "loops.db", tmp_path / "loops.db.lock"
+    with virtual_time() as clock:
+        count_to_five(file, clock)
+        lock.unlink()
+        lock.mkdir()
+
+        engine = QuantumLoopEngine(file)
+        loop = engine.create_loop(count, interval=1.0)
+        loop.start()
+        clock.advance(2.0)
+        status = loop.get_status()
+        lock.rmdir()
+        clock.advance(2.0)
+        assert None is loop.get_status().state_trouble
+        engine.aclose_sync()
+
+    with sqlite3.connect(file) as connection:
+        aside = connection.execute("SELECT count(*) FROM loop_aside").fetchone()
+    assert "cannot be opened" in status.state_trouble
+    assert ({"run": 7}, 7) == ({fate: n for fate, n in status.ledger.items() if n}, status.current_iteration)
+    assert ('{"count":9}', {"run": 9}, (0,)) == (kept(file), counts(loop), aside)
+
+
 def test_a_state_that_cannot_be_written_down_is_told(tmp_path, caplog):
     """The loop goes on and is kept itself, with the last state that could be."""
 
