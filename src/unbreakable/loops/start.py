@@ -3,7 +3,7 @@
 A folder that people run programs in may well hold a ``signal.py``.  So the library is loaded from where it is loaded
 here, before the search path becomes what the program's own imports need.
 
-It may be killed at any moment: what it prints is handed on line by line, as to a terminal, since at its end nobody does.
+It may be killed at any moment, and then hands on nothing: so what it prints is seen line by line, as on a terminal.
 """
 
 from __future__ import annotations
