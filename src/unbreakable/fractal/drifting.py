@@ -56,8 +56,9 @@ def detect_drift(node: Any, target: Target, batch: Sequence[float], fresh: Traff
     if latest:
         recent = Quantile()
         recent.update_many(batch[-latest:])
-        if target.relearned and are_alike(recent, target.latency, MIDDLE):
-            return False  # somebody else has noticed it before
+        # A group of slow calls is over by now, and somebody else may have noticed what is not.
+        if are_alike(recent, target.latency, MIDDLE if target.relearned else ALL):
+            return False
         fresh.ok, fresh.slow, fresh.late = recent, Stretches(), Stretches()
         before, after = target.latency.value(0.5), recent.value(0.5)
         node.tell(DriftDetected(at=now, node=node.name, before=before or 0.0, after=after or 0.0))

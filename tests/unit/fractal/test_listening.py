@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from asyncio import CancelledError
+
 import pytest
 
 import unbreakable as ub
@@ -49,3 +52,23 @@ def test_who_listens_no_more_is_told_nothing_more():
     node.execute_sync()
 
     assert (2, 2, 2) == (before, len(told), len(others))
+
+
+@pytest.mark.parametrize(
+    ("raised", "is_dropped"),
+    [(ValueError, True), (SystemExit, True), (CancelledError, True), (KeyboardInterrupt, False)],
+)
+def test_a_listener_that_raises_is_dropped_and_only_what_is_no_ordinary_error_passes_on(raised, is_dropped):
+    """Whatever it is, but for Ctrl-C, which is not the listener's."""
+    node, heard = ub.FractalNode("n"), []
+
+    def listen(event):
+        heard.append(event)
+        raise raised
+
+    node.on(ub.events.Healed, listen)
+    for _ in range(2):
+        with contextlib.nullcontext() if (heard and is_dropped) or raised is ValueError else pytest.raises(raised):
+            node.tell(ub.events.Healed(at=0.0, node="n", attempts=2, remedies=(), elapsed=0.1))
+
+    assert len(heard) == (1 if is_dropped else 2)

@@ -12,6 +12,7 @@ import unbreakable as ub
 from unbreakable.fractal.drifting import HOUR
 from unbreakable.fractal.target import FOLD
 from unbreakable.runtime import ASYNCIO
+from unbreakable.stats.drift import LEAST_CHANGE
 from unbreakable.testing import virtual_time
 
 sleep = ASYNCIO.sleep
@@ -170,3 +171,18 @@ def test_a_target_of_hits_and_misses_is_known_again_once_it_is_back(seed):
 
     assert len(partner.drifts) >= 2
     assert partner.knows()[0] > CALM + FOLD
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_group_of_slow_calls_that_is_over_is_hardly_ever_a_drift(seed):
+    """Twenty at a time are slow or fast together: what is told as a drift is a change of more than a tenth."""
+    partner, dice = Partner(deviation=0.1), random.Random(seed)
+
+    async def main():
+        for _ in range(200):
+            together = math.exp(0.2 * dice.gauss(0.0, 1.0))
+            await asyncio.gather(*(partner.asked(1, 0.05 * together) for _ in range(20)))
+
+    asyncio.run(main())
+
+    assert 1 >= sum(abs(math.log(each.after / each.before)) < LEAST_CHANGE for each in partner.drifts)

@@ -21,7 +21,9 @@ def run(bench, hedge, *answers, **fields):
 
     async def story():
         began = bench.runtime.now()
-        moments = {name: began + value for name, value in fields.items() if name in ("started", "counts_from")}
+        moments = {
+            name: began + value for name, value in fields.items() if name in ("started", "counts_from", "deadline")
+        }
         ctx = bench.context(cancels=0, **{**fields, **moments})
         inner = bench.inner(*answers)
 
@@ -74,6 +76,21 @@ def test_nobody_begins_a_copy_that_cannot_be_paid_for(bench):
     found, _, told, made, _ = run(bench, Hedge(0.1, most=2), (0.5, SLOW), (9.0, FAST))
 
     assert (SLOW, 1, 2) == (found, len(told), len(made))
+
+
+@can_leave
+@pytest.mark.parametrize(("afforded", "seconds"), [((False, True), 0.6), ((False, False), 0.8)])
+def test_a_learned_copy_that_could_not_be_paid_is_asked_for_again_when_half_of_the_time_is_over(
+    bench, afforded, seconds
+):
+    """By then it may be paid from all savings, or not; nobody asks a third time."""
+    paid = list(afforded)
+    bench.node.may_hedge = lambda ctx: paid.pop(0)
+    found, took, told, _, _ = run(bench, Hedge(0.1, threads=False), (0.8, SLOW), (0.1, FAST), deadline=1.0)
+
+    assert (FAST if afforded[1] else SLOW, pytest.approx(seconds)) == (found, took)
+    assert afforded[1] == bool(told)
+    assert not paid
 
 
 @can_leave
