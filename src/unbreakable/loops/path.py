@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 GRACE = 0.1  # of the deadline: from the cut of an iteration to the moment at which it is left behind,
 LEAST_GRACE, MOST_GRACE = 0.05, 1.0  # seconds within which that lies
 SURE = 0.03  # seconds until a supervisor is sure that what is overdue hangs
-START = 30.0  # seconds from the start of a worker process to the moment at which it must have found its operation
+START = 30.0  # seconds from the start of a worker process to the moment at which it must have found its operation,
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # if it has one
+
+_starting: set[Path] = set()  # whose workers load their programs at this moment, or will at once
 
 
 class Path:
@@ -130,7 +134,7 @@ class Path:
         else:
             reins.run(self._door_sync)
 
-    async def ready(self, runtime: Runtime, seconds: float = START) -> None:
+    async def ready(self, runtime: Runtime, seconds: float = math.inf) -> None:
         """Have a worker that is ready to work, where one is wanted; the time for that is not the iteration's."""
         if self._hire is None:
             return
@@ -142,7 +146,11 @@ class Path:
             self._in_vain += 1
         if self._is_cut:  # asked last: who stops the loop sets it first, and then looks for the worker
             raise stopped("the loop was stopped")
-        pid = await self._worker.ready(runtime, min(seconds, START))
+        _starting.add(self)
+        try:
+            pid = await self._worker.ready(runtime, min(seconds, time_to_start()))
+        finally:
+            _starting.discard(self)
         if pid and self.node.listeners:
             self.node.tell(WorkerStarted(at=runtime.now(), node=self.node.name, pid=pid))
 
@@ -205,6 +213,18 @@ class Path:
         self.strays.dismissed(worker)
         if self._worker is worker:
             self._worker = None
+
+
+def time_to_start() -> float:
+    """Return how many seconds a worker has to find its operation: more where many load their programs at once.
+
+    Else those of many loops would be killed together, time and again, each having had a part of a core.
+    """
+    return START * max(1.0, len(_starting) / CORES)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_starting.clear)
 
 
 def grace_after(deadline: float) -> float:

@@ -24,7 +24,7 @@ from unbreakable.loops.isolation import hire_for
 from unbreakable.loops.iteration import Iteration
 from unbreakable.loops.ladder import GOOD, Ladder, healing_of
 from unbreakable.loops.ledger import Book, Fate
-from unbreakable.loops.path import START, Path, grace_after
+from unbreakable.loops.path import Path, grace_after, time_to_start
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
 from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.restarts import OF_LESS, RESTARTS, SPENT, is_denied
@@ -221,7 +221,7 @@ class Work:
         if self._left or self._substitute is not None or path.strays.has_any:
             self._make_room(path.strays, iteration.began)
         if path.has_worker:
-            iteration.until = iteration.began + START + path.bound
+            iteration.until = iteration.began + time_to_start() + path.bound
             await path.ready(runtime)
             iteration.counts_from = runtime.now()
         iteration.until = iteration.counts_from + path.bound

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 
 from unbreakable.errors import Rejected
@@ -30,3 +32,47 @@ def test_a_worker_hired_while_the_loop_is_stopped_is_given_no_work():
             path.run_sync()
 
     assert [] == ran
+
+
+@types.coroutine
+def paused():
+    """Wait until somebody goes on with it."""
+    yield
+
+
+class Loading:
+    """A worker that loads its program, and notes how long it may take for that."""
+
+    is_fit = True
+
+    def __init__(self, granted):
+        self._granted = granted
+
+    async def ready(self, runtime, seconds):
+        self._granted.append(seconds)
+        await paused()
+        return 0
+
+
+def test_workers_that_load_their_programs_at_once_have_more_time_for_it(monkeypatch):
+    """Each has a part of a core: were they all killed after the time of one, none would ever be ready."""
+    monkeypatch.setattr("unbreakable.loops.path.CORES", 2)
+    granted = []
+
+    def starts(count, *seconds):
+        paths = [
+            Path(lambda: None, lambda name: Loading(granted), FractalNode("work"), current, Strays(lambda: None))
+            for _ in range(count)
+        ]
+        starting = [path.ready(BLOCKING, *seconds) for path in paths]
+        for each in starting:
+            each.send(None)
+        return starting
+
+    for each in [*starts(5), *starts(1, 50.0)]:
+        with pytest.raises(StopIteration):
+            each.send(None)
+    for each in starts(1):
+        each.close()
+
+    assert [30.0, 30.0, 45.0, 60.0, 75.0, 50.0, 30.0] == granted
