@@ -18,8 +18,8 @@ than 500 observations) has seen.  The later pauses grow so fast that a call outl
 target is when it is well: two and more add up to 0.7 s, as the cold ones of as many do, a single one is 0.3 s.  Copies
 are sent only where one attempt in twenty takes 5 ms or more.  An attempt without one, and without another that follows
 it in time, gets a copy when half of the deadline is over; where it gets none either, another begins beside it after a
-time limit longer than all answers that were seen, and than half of the deadline at most: what hangs is no reason to
-fail.  "Optimistic" and "conservative" do without where a user named them.
+time limit longer than all answers that were seen, or of half of the deadline (see ``hanging``).  "Optimistic" and
+"conservative" do without where a user named them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from unbreakable.errors import AttemptTimeout
 from unbreakable.fractal.tuner import HEDGE_FLOOR, TIMEOUT_FLOOR
 from unbreakable.policies import Backoff, Hedge, Plan, Retry, Timeout
 from unbreakable.policies.effects import may_run_twice_at_once
-from unbreakable.policies.plan import LAST_MINUTE
-from unbreakable.policies.timeout import learned_limit
+from unbreakable.simulation.hanging import against_hangs, copies_of, limit_of
 from unbreakable.simulation.hedging import best_delay
 from unbreakable.simulation.model import Model
 from unbreakable.simulation.score import ScoreWeights
@@ -45,11 +43,6 @@ LEAST_PAUSE, LONGEST_FIRST_PAUSE = 0.01, 5.0  # seconds
 LEAST_SPAN, LEAST_ONLY_PAUSE = 0.7, 0.3  # seconds that all pauses of a call come to, or its only one
 AIM, ENOUGH = 1.001, 1.01  # times that, about, and at most
 DOUBLED, LONGEST_PAUSE = Backoff().factor, Backoff().most
-SHORT = 10 * TIMEOUT_FLOOR  # seconds: within a longer deadline time limits begin another attempt soon enough
-FEW_ENOUGH = (0.99, 0.95)  # shares of the answers that have come by then, the first if there is time
-THREE_FIT = 1.0 / 7.0  # share of the deadline: three attempts fit, each with twice the limit of the one before
-TOO_LATE = 0.55  # share of the deadline: what is left is less than ``NEARLY`` as much, and begins nothing
-BEYOND = 1.25  # times the slowest answer that was seen: longer than any
 YOUNG, CARE = 500, 3.0  # observations below which time limits are so many times what was seen
 FIELDS = [each.name for each in dataclasses.fields(Plan)]
 Free = Callable[[str], bool]
@@ -90,7 +83,9 @@ def candidates(model: Model, before: Plan, free: Free, u: float, weights: ScoreW
     plans = {shape: Plan(**fields | _settings(name, shape, model, before, free)) for name, shape in SHAPES.items()}
     yield from plans.values()
     best = best_delay(model, weights) if free("hedge") and may_run_twice_at_once(before.effects) else None
-    copies = None if best is None or best.after < HEDGE_FLOOR / 2 else _copies(model.past_many(best.after), best.copies)
+    copies = (
+        None if best is None or best.after < HEDGE_FLOOR / 2 else copies_of(model.past_many(best.after), best.copies)
+    )
     for shape in GRID:
         settings = fields | _settings("adaptive", shape, model, before, free)
         plans[shape] = Plan(**settings)
@@ -119,13 +114,11 @@ def _settings(name: str, shape: Shape, model: Model, before: Plan, free: Free) -
     if may_run_twice_at_once(before.effects):
         if free("timeout"):
             settings["timeout"] = _limit(shape, model, before)
-        limit = settings.get("timeout", before.timeout)
         if free("hedge"):
-            counts = limit if _begins_another(limit, settings.get("retry", before.retry)) else None
-            settings["hedge"] = _hedge(shape, model) or _last_minute(name, shape, model, before, counts)
-        copies = settings.get("hedge", before.hedge)
-        if free("timeout") and _is_late(limit, before.deadline) and not _waits(name, shape, before):
-            settings["timeout"] = _late(limit, copies, model, before.deadline)
+            settings["hedge"] = _hedge(shape, model)
+        if not (shape.waits and before.strategy == name):  # its user wants it to wait
+            limit, copies, retry = (settings.get(each, getattr(before, each)) for each in ("timeout", "hedge", "retry"))
+            settings |= against_hangs(limit, copies, retry, model, before.deadline, free)
     return settings
 
 
@@ -174,14 +167,6 @@ def _waiting(first: float, factor: float, attempts: int) -> Retry:
     return Retry(attempts, backoff=Backoff(first=first, factor=factor))
 
 
-@functools.lru_cache
-def _copies(after: float, most: int) -> Hedge:
-    return Hedge(after, most=most, threads=False)
-
-
-_learned_limit = functools.lru_cache(learned_limit)
-
-
 def _limit(shape: Shape, model: Model, before: Plan) -> Timeout | None:
     if shape.limit is None:
         return None
@@ -189,61 +174,11 @@ def _limit(shape: Shape, model: Model, before: Plan) -> Timeout | None:
     if model.observations < YOUNG:
         factor = max(factor, CARE)
     seconds = max(TIMEOUT_FLOOR, factor * model.quantile(quantile))
-    return _learned_limit(seconds, before.deadline)
-
-
-def _loose(model: Model, deadline: float) -> Timeout | None:
-    """Return a limit that hardly any answer has reached yet: what hangs is no reason to fail, seen before or not.
-
-    Where there is time for it, it is so short that the second attempt may hang as well.
-    """
-    half = max(LAST_MINUTE * deadline, model.quantile(FEW_ENOUGH[0]))
-    return _learned_limit(max(TIMEOUT_FLOOR, THREE_FIT * deadline, min(BEYOND * model.slowest, half)), deadline)
-
-
-def _late(limit: Timeout | None, copies: Hedge | None, model: Model, deadline: float) -> Timeout | None:
-    """Return what comes of a *limit* that is late: beside a copy after half of the time it begins nothing more."""
-    if copies is None:
-        return _loose(model, deadline)
-    if limit is None or copies.after < LAST_MINUTE * deadline:
-        return limit
-    return _learned_limit(max(limit.seconds, TOO_LATE * deadline), deadline)
-
-
-def _is_late(limit: Timeout | None, deadline: float) -> bool:
-    """Return whether no attempt follows in time for having such a *limit*: it would have less time than that."""
-    return limit is None or limit.seconds > LAST_MINUTE * deadline
-
-
-def _begins_another(limit: Timeout | None, retry: Retry | None) -> bool:
-    """Return whether something comes of the *limit*: a learned one only begins attempts, where calls are repeated."""
-    repeats = retry is not None and retry.attempts > 1 and issubclass(AttemptTimeout, retry.on)
-    return repeats or (limit is not None and not limit.learned)
-
-
-def _waits(name: str, shape: Shape, before: Plan) -> bool:
-    """Return whether a strategy that waits for whatever hangs was named by its user."""
-    return shape.waits and before.strategy == name
+    return limit_of(seconds, before.deadline)
 
 
 def _hedge(shape: Shape, model: Model) -> Hedge | None:
     if shape.copy_at is None or model.quantile(0.95) < HEDGE_FLOOR:
         return None
     after = model.quantile(shape.copy_at)
-    return _copies(model.past_many(after), shape.copies) if 0.0 < after < math.inf else None
-
-
-def _last_minute(name: str, shape: Shape, model: Model, before: Plan, limit: Timeout | None) -> Hedge | None:
-    """Return a copy of what would else be late: it costs next to nothing, and saves what hangs, seen before or not.
-
-    None where another attempt begins in time, as after a short *limit*, and for a strategy that waits for what hangs
-    where its user named it.
-    """
-    half, latest = LAST_MINUTE * before.deadline, before.deadline - model.quantile(0.5)
-    if before.deadline > SHORT or not _is_late(limit, before.deadline) or _waits(name, shape, before):
-        return None
-    for share in FEW_ENOUGH:
-        after = max(half, model.quantile(share))
-        if HEDGE_FLOOR <= after < latest:
-            return _copies(model.past_many(after), 1)
-    return None
+    return copies_of(model.past_many(after), shape.copies) if 0.0 < after < math.inf else None
