@@ -286,16 +286,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("command", [["script.py"], ["-m", "script"]], ids=" ".join)
-def test_a_program_that_loads_multiprocessing_is_found_in_its_worker_processes(tmp_path, notes, command):
-    """That names what is the main module then, and in a worker that was not the program yet."""
-    (tmp_path / "script.py").write_text(SHARER)
-    with program(command, notes, folder=tmp_path) as it:
-        out, err = it.communicate(timeout=60)
-
-    assert ("1.0 None\n", "") == (out, err)
-
-
 SPAWNER = """
 import multiprocessing
 import unbreakable as ub
@@ -317,9 +307,10 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("command", [["script.py"], ["-m", "script"]], ids=" ".join)
-def test_a_process_that_multiprocessing_has_spawned_has_worker_processes(tmp_path, notes, command):
-    """The program is its main module by another name."""
-    (tmp_path / "script.py").write_text(SPAWNER)
+@pytest.mark.parametrize("script", [SHARER, SPAWNER], ids=["loads", "spawned"])
+def test_a_program_with_multiprocessing_is_found_in_its_worker_processes(tmp_path, notes, script, command):
+    """That gives the main module another name, also in a process that it has spawned."""
+    (tmp_path / "script.py").write_text(script)
     with program(command, notes, folder=tmp_path) as it:
         out, err = it.communicate(timeout=60)
 

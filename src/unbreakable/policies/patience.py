@@ -16,7 +16,7 @@ from unbreakable.policies import deeds
 from unbreakable.policies.breaker import spared, tell, verdict
 from unbreakable.policies.firsts import given_up
 from unbreakable.policies.policy import Context, Inner
-from unbreakable.policies.timeout import Timeout, guess, has_time_for_another, is_let_through, is_slow
+from unbreakable.policies.timeout import Timeout, guess, is_let_through, is_slow, may_be_followed
 from unbreakable.policies.used_up import may_run_beside
 from unbreakable.record import Preset
 from unbreakable.runtime import Beside, TimeUp
@@ -79,17 +79,6 @@ def next_look(ctx: Context) -> float:
     if ctx.excused or ctx.prepaid or ctx.node.prepay(ctx):  # it is late: what has failed goes first
         return -math.inf
     return now + limit.seconds
-
-
-def may_be_followed(ctx: Context, limit: Timeout) -> bool:
-    """Return whether another attempt is allowed, and has the time for it."""
-    retry = ctx.plan.retry
-    return (
-        retry is not None
-        and ctx.attempt < retry.attempts
-        and issubclass(AttemptTimeout, retry.on)
-        and has_time_for_another(ctx, limit)
-    )
 
 
 def late(ctx: Context, began: float) -> Failure:

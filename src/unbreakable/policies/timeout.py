@@ -104,20 +104,18 @@ def is_slow(ctx: Context) -> bool:
 
 def is_followed(ctx: Context, limit: Timeout) -> bool:
     """Return whether an attempt that is cut now may be followed by another that has the time for it."""
+    return not is_slow(ctx) and may_be_followed(ctx, limit) and may_run_beside(ctx)
+
+
+def may_be_followed(ctx: Context, limit: Timeout) -> bool:
+    """Return whether another attempt is allowed, and has about as much time as the *limit* gives to a first one."""
     retry = ctx.plan.retry
     return (
         retry is not None
-        and not is_slow(ctx)
         and ctx.attempt < retry.attempts
         and issubclass(AttemptTimeout, retry.on)
-        and may_run_beside(ctx)
-        and has_time_for_another(ctx, limit)
+        and ctx.left() > NEARLY * limit.seconds
     )
-
-
-def has_time_for_another(ctx: Context, limit: Timeout) -> bool:
-    """Return whether an attempt that begins now has about as much time as the *limit* gives to a first one."""
-    return bool(ctx.left() > NEARLY * limit.seconds)
 
 
 def vouched(ctx: Context) -> float:

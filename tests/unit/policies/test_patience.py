@@ -11,7 +11,8 @@ import pytest
 from unbreakable.errors import AttemptTimeout, Kind
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Plan, Retry, Timeout
-from unbreakable.policies.patience import Patience, late, may_be_followed, next_look, patience
+from unbreakable.policies.patience import Patience, late, next_look, patience
+from unbreakable.policies.timeout import may_be_followed
 from unbreakable.runtime import TimeUp
 
 GUESS = Timeout(2.0, learned=True)
