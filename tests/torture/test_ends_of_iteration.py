@@ -180,3 +180,17 @@ def test_a_cache_keeps_no_end():
         with pytest.raises(RuntimeError, match="the operation raised StopIteration"):
             cache.get_sync("nobody")
     assert 2 == cache.node.get_status().total_executions
+
+
+def test_an_engine_hands_on_the_end_of_a_plain_operation():
+    """It is the operation's own exception, and is asked for once."""
+    asked = []
+
+    def first():
+        asked.append(None)
+        return next(iter(()))
+
+    with pytest.raises(StopIteration):
+        ub.QuantumSimulationEngine().execute_quantum_sync(first)
+
+    assert 1 == len(asked)

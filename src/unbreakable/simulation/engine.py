@@ -14,8 +14,8 @@ from unbreakable.fractal.operation import AN_OPERATION, NO_GENERATOR, check_oper
 from unbreakable.fractal.settings import settle
 from unbreakable.fractal.survey import counts_of
 from unbreakable.fractal.target import Target
-from unbreakable.outcome import Success
-from unbreakable.policies import Strategy, check
+from unbreakable.outcome import Result, Success
+from unbreakable.policies import Context, Strategy, check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked
 from unbreakable.policies.strategy import NAMES
@@ -141,7 +141,7 @@ class QuantumSimulationEngine(Closing):
         the story; DeadlineExceeded; ConfigurationError for wrong settings.
         """
         node, order = self._prepared(operation, name, effects, alternatives, key, race, deadline)
-        return await self._run(node, order, context, ASYNCIO)
+        return node.value(*await self._run(node, order, context, ASYNCIO))
 
     def execute_quantum_sync(
         self,
@@ -158,10 +158,12 @@ class QuantumSimulationEngine(Closing):
         """Run *operation*, which is plain as its alternatives are, in this thread; otherwise as ``execute_quantum``."""
         node, order = self._prepared(operation, name, effects, alternatives, key, race, deadline)
         _check_plain(order.ways)
-        value: T = run_blocking(self._run(node, order, context, BLOCKING))
+        value: T = node.value(*run_blocking(self._run(node, order, context, BLOCKING)))  # no StopIteration in a script
         return value
 
-    async def _run(self, node: FractalNode, order: Order, context: Any, runtime: Runtime) -> Any:
+    async def _run(
+        self, node: FractalNode, order: Order, context: Any, runtime: Runtime
+    ) -> tuple[Context, Result[Any]]:
         ctx = node.open(runtime, order, None, context=context)
         if not (order.race and line_up(ctx, order)):
             set_out(ctx, order)
@@ -174,7 +176,7 @@ class QuantumSimulationEngine(Closing):
             self._executions += 1
         is_good = isinstance(result, Success) and result.degraded is None
         order.trial.over(ctx, runtime.now() - ctx.started if is_good else math.inf, order.job.running)
-        return node.value(ctx, result)
+        return ctx, result
 
     def _prepared(
         self,
