@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import unbreakable as ub
+from unbreakable.cli.explain import explain
 from unbreakable.cli.status import status
 from unbreakable.observe import latest_snapshot
 from unbreakable.testing import virtual_time
@@ -171,6 +172,20 @@ def test_loops_of_an_engine_are_shown_as_they_are_kept(tmp_path):
     code, said = ask(tmp_path / "loops.db", "--json")
     told = json.loads(said)
     assert (3, False, 10) == (code, told["alive"], told["loops"]["tidy"]["iteration"])
+
+
+def test_that_an_engine_keeps_no_stories_is_said(tmp_path):
+    """Where its loops have failed, nobody is told that nothing had to be healed."""
+    with virtual_time() as clock:
+        engine = ub.QuantumLoopEngine(tmp_path)
+        engine.create_loop(lambda: 1 / 0, interval=1.0).start()
+        clock.advance(5.5)
+        engine.aclose_sync()
+
+    said = CliRunner().invoke(explain, ["--state", str(tmp_path)]).output
+
+    assert "nothing had to be healed" not in said
+    assert "`unbreakable status`" in said
 
 
 def test_where_nothing_is_kept_there_is_nothing_to_show(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from unbreakable.cli.saying import Unusable
 from unbreakable.errors import StateError
-from unbreakable.observe import latest_stories, story_of
+from unbreakable.observe import latest_snapshot, latest_stories, story_of
 from unbreakable.workflows.reading import RunTold, run_of
 
 MOST_LISTED = 20
@@ -55,7 +56,14 @@ def _listed(state: Path, as_json: bool) -> str:
     if as_json:
         return json.dumps([vars(story) for story in stories])
     lines = [f"{_when(each.at)}  {each.id}  {each.status:<8}  {each.node}" for each in stories]
-    return "\n".join(lines) or f"no stories are kept in {state}: nothing had to be healed"
+    return "\n".join(lines) or f"no stories are kept in {state}: {_why_none(state)}"
+
+
+def _why_none(state: Path) -> str:
+    with contextlib.suppress(StateError):  # a damaged status is a system's, too
+        if latest_snapshot(state) is None:
+            return "only systems keep them; how the loops of an engine are doing is told by `unbreakable status`"
+    return "nothing had to be healed"
 
 
 def _in_words(run: RunTold) -> str:
