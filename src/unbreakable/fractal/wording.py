@@ -13,14 +13,28 @@ MOST_WORDS = 4  # of a body in a signature
 MOST_BODY = 8_192  # characters of a body that are looked at
 DEEPEST = 3  # how deep a body is looked into
 
-_TEMPLATE = (
-    (re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s'\"<>)\]]+"), "url"),
-    (re.compile(r"0x[0-9a-fA-F]+"), "#"),
-    (re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b"), "#"),
-    (re.compile(r"'[^']{0,200}'|\"[^\"]{0,200}\""), "'…'"),
-    (re.compile(r"\b[0-9a-fA-F]*\d[0-9a-fA-F]{7,}\b"), "#"),
-    (re.compile(r"\b(?=[^\W\d]*\d[^\W\d]*\d)\w{12,}\b"), "#"),
+_DAY, _MONTH = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_FEW, _TOKEN = "[0-9a-fA-F]{0,4}", "[0-9a-zA-Z_+/=~-]"
+# how languages quote: what opens, and what closes; that may open in another one, so all are looked for at once
+_QUOTES = ("''", '""', "``", "„“”", "“”", "‚‘’", "‘’", "«»", "»«", "「」", "『』")  # noqa: RUF001 - meant
+_QUOTED = "|".join(f"{each[0]}[^{each[1:]}]{{0,200}}[{each[1:]}]" for each in _QUOTES)
+_TEMPLATE = tuple(  # what a message must hold for it to be looked for, what is left out, what is put instead
+    (sign, re.compile(pattern), blank)
+    for sign, pattern, blank in (
+        ("://", r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s'\"<>)\]]+", "url"),
+        ("@", r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+", "#"),
+        ("20", rf"\b(?:{_DAY},? )?(?:\d{{1,2}}[ -]{_MONTH}[ -]\d{{4}}|{_MONTH} {{1,2}}\d{{1,2}})\b", "#"),
+        ("0x", r"0x[0-9a-fA-F]+", "#"),
+        ("-", r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b", "#"),
+        ("", _QUOTED, "'…'"),
+        (":", rf"(?<![\w:])(?=[\d:]*[a-fA-F])(?=[a-fA-F:]*\d){_FEW}(?::{_FEW}){{2,7}}(?![\w:])", "#"),  # IPv6, MAC
+        ("", r"\b\d+(?:\.\d+)?[eE][+-]?\d+\b", "#"),
+        ("", rf"(?<!{_TOKEN})(?={_TOKEN}*\d)(?={_TOKEN}*[a-z])(?={_TOKEN}*[A-Z]){_TOKEN}{{20,}}", "#"),
+        ("", r"\b(?=[a-fA-F]*\d)[0-9a-fA-F]{6,}\b", "#"),
+        ("", r"\b(?:(?=[^\W\d]*\d[^\W\d]*\d)\w{12,}|\w*\d[^\W\d_]+\d\w*)\b", "#"),
+    )
 )
+_LIST = re.compile(r"(#|'…')(?:, \1)+")  # as long as it may be
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _CODE = re.compile(r"[A-Za-z][A-Za-z_.:/-]{1,39}")
 _NAMES = frozenset({"code", "type", "error", "errors", "error_code", "errorcode", "reason", "status", "title"})
@@ -56,9 +70,11 @@ def template(message: str) -> str:
     'GET url limit 0 of #, not #'
     """
     message = message[: 8 * MOST_CHARACTERS]
-    for pattern, blank in _TEMPLATE:
-        message = pattern.sub(blank, message)
-    return " ".join(_NUMBER.sub(_blank, message).split())[:MOST_CHARACTERS]
+    for sign, pattern, blank in _TEMPLATE:
+        if sign in message:
+            message = pattern.sub(blank, message)
+    message = _LIST.sub(r"\1", _NUMBER.sub(_blank, message))
+    return " ".join(message.split())[:MOST_CHARACTERS]
 
 
 def _blank(number: re.Match[str]) -> str:
