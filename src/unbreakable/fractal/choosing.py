@@ -29,7 +29,7 @@ def choose(ctx: Context, failure: Failure, episode: Episode) -> Remedy | None:
             return None
         experience: Experience = ctx.target.experience
         dice, retry = ctx.runtime.random, ctx.plan.retry
-        can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
+        can_wait = retry is not None and retry.wants(failure, remedied=False, named=is_named(failure, retry.on))
         is_judged = may_repeat(ctx.plan.effects, failure) and not (is_shut_out(ctx) or is_on_trial(ctx, ctx.stamp))
         signature, looks = failure.signature, episode.looks.get(failure.signature)
         if looks is None and any(each.turn.was_cut_too_soon(ctx.left()) for each in candidates):

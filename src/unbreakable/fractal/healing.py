@@ -177,7 +177,7 @@ class Healing:
         return is_shut_out(ctx) or not self._wants(failure, remedied=True)
 
     def _wants(self, failure: Failure, *, remedied: bool) -> bool:
-        return self.retry.wants(failure, remedied=remedied, named=is_named(failure.error, self.retry.on))
+        return self.retry.wants(failure, remedied=remedied, named=is_named(failure, self.retry.on))
 
     async def _pace(self, ctx: Context, failure: Failure, mended: Remedy | None) -> bool:
         """Wait before the next attempt; False when the caller has no time for it or the budget is spent."""
@@ -341,7 +341,7 @@ def is_refused_inside(failure: Failure, ctx: Context) -> bool:
 
 def in_words(failure: Failure) -> str:
     """Return *failure*, with its root cause, in a line of its call's story."""
-    cause = root_cause(failure.error)
+    cause = failure.cause or root_cause(failure.error)
     because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
     beside = f"; unwell at the same time: {', '.join(failure.suspects)}" if failure.suspects else ""
     return f"{failed_in_words(failure.attempt, failure.kind, failure.error)}{because}{beside}"

@@ -23,7 +23,7 @@ from unbreakable.errors import (
     says_nothing,
     told_by,
 )
-from unbreakable.outcome import is_a
+from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.chain import behind, frames_of, is_of_before, members
 from unbreakable.policies.mistakes import mistake
 from unbreakable.policies.network import differs_by_error, http_status, meaning_of
@@ -160,10 +160,10 @@ def _classify_status(status: int, error: BaseException | type[BaseException]) ->
     return Kind.TRANSIENT if retry_after(error) is None else Kind.THROTTLED
 
 
-def is_named(error: BaseException, types: type[Exception] | tuple[type[Exception], ...]) -> bool:
-    """Return whether one of *types* always means the sort of failure that *error* is, and not failures of all sorts."""
+def is_named(failure: Failure, types: type[Exception] | tuple[type[Exception], ...]) -> bool:
+    """Return whether one of *types* always means the sort that *failure* is of, and not failures of all sorts."""
     each = types if isinstance(types, tuple) else (types,)
-    return any(is_a(error, one) and _sort_of_all(one) is classify(error) for one in each)
+    return any(is_a(failure.error, one) and _sort_of_all(one) is failure.kind for one in each)
 
 
 @known_by_type
@@ -176,7 +176,7 @@ def root_cause(error: BaseException) -> BaseException:
 
     What was being handled before its attempt began, such as a miss of the cache, is not what *error* came from.
     """
-    if says_nothing(error) and error.__cause__ is None and error.__context__ is None:
+    if told_by(error, "__cause__") is None and told_by(error, "__context__") is None and not members(error):
         return error  # most of them
     seen, frames = {id(error)}, set[FrameType]()
     for _ in range(MOST_CAUSES):

@@ -34,6 +34,9 @@ IN_MILLISECONDS = 1e11  # a date that is larger is told in these: in seconds it 
 
 _MILLISECONDS = ("grpc-retry-pushback-ms", "retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after")
 _LIMITS = ("RateLimit", "X-RateLimit")
+_WISHES = frozenset({"x-should-retry", *_MILLISECONDS, "retry-after"}).union(
+    *({name.lower(), f"{name}-reset".lower()} for name in _LIMITS)
+)
 
 Headers = Callable[[str], str]
 
@@ -46,7 +49,7 @@ def retry_after(error: BaseException | type[BaseException]) -> float | None:
     if seconds is not None:
         return _said_by_itself(seconds)
     status = told_by(told_by(error, "response"), "status_code") or told_by(error, "status")
-    wishes = (wish_in(headers, status) for headers in _headers_of(error))
+    wishes = (wish_in(headers, status) for headers in _headers_of(error) if headers is not None)
     return next((found for found in wishes if found is not None), None)
 
 
@@ -107,9 +110,17 @@ def wish_in(headers: Any, status: Any = None) -> float | None:
     *status* is that of the answer, if it is known: a limit that is told in an answer of 429 is used up.
     """
     try:
-        return _wish_in(lambda name: _header(headers, name), status)
+        return _wish_in(lambda name: _header(headers, name), status) if _may_wish(headers) else None
     except Exception:
         return None  # no headers at all: the same as nothing
+
+
+def _may_wish(headers: Any) -> bool:
+    """Return whether one of *headers* may be a wish; most answers have none, and to ask for each takes long."""
+    try:
+        return not _WISHES.isdisjoint([name.lower() for name in headers])
+    except Exception:
+        return True  # werkzeug's come in pairs
 
 
 def _wish_in(header: Headers, status: Any) -> float | None:

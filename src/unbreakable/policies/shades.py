@@ -113,7 +113,7 @@ class ShadeOfRetry(Shade):
         """Ask what would become of a first attempt that failed."""
         if ctx.attempt > 1 or not isinstance(result, Failure) or ctx.is_unwanted():
             return
-        named = ctx.target.is_named(result.error, self.retry.on)
+        named = ctx.target.is_named(result, self.retry.on)
         wanted = self.retry.wants(result, remedied=False, named=named) and may_repeat(ctx.plan.effects, result)
         if wanted and self.retry.pause(result, 1.0, ctx.left()) < ctx.left():
             self.would(ctx, "repeat")

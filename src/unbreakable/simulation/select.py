@@ -157,7 +157,7 @@ def is_worth_again(failure: Failure, name: str, others: Iterable[str], rests: Re
         return False
     if failure.retry_after is not None or failure.kind is Kind.THROTTLED:
         return False
-    is_wanted = retry.wants(failure, remedied=False, named=is_named(failure.error, retry.on))
+    is_wanted = retry.wants(failure, remedied=False, named=is_named(failure, retry.on))
     return is_wanted and is_far_sooner(ctx.target.arms, name, others, after=retry.pause(failure, 0.5))
 
 

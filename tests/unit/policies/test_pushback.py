@@ -116,6 +116,51 @@ def test_whatever_headers_hold_a_wish_is_a_length_of_time(headers):
     assert wished is None or 0.0 <= wished <= LONGEST_WISH
 
 
+class Pairs(list):
+    """Be headers that come in pairs when they are looked through, as werkzeug's do; each is found by its name."""
+
+    asked = 0
+
+    def get(self, name):
+        """Return what stands under *name*, in whatever case."""
+        self.asked += 1
+        return next((value for each, value in self if each.lower() == name.lower()), None)
+
+
+class Names(Pairs):
+    """Be headers whose names come when they are looked through, as httpx's do."""
+
+    def __iter__(self):
+        return (name for name, _ in super().__iter__())
+
+    def get(self, name):
+        """Return what stands under *name*, in whatever case."""
+        self.asked += 1
+        return next((value for each, value in super().__iter__() if each.lower() == name.lower()), None)
+
+
+@pytest.mark.parametrize("sort", [Pairs, Names])
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(("Retry-After", "7"), ("retry-AFTER-ms", "7000"), ("ratelimit", '"day";r=0;t=7'), ("RATELIMIT-RESET", "7")),
+        *(("X-RateLimit-Reset", "7"), ("x-ratelimit", "limit=9, remaining=0, reset=7")),
+        *((each, "7000") for each in ("x-ms-retry-after-ms", "X-Amz-Retry-After", "Grpc-Retry-Pushback-Ms")),
+    ],
+)
+def test_a_wish_is_found_however_headers_are_looked_through(sort, told):
+    """Names, or names with values; in any case."""
+    assert wish_in(sort([("Server", "nginx"), told]), 429) == 7.0
+    assert wish_in(sort([("X-Should-Retry", "false"), told])) == NEVER
+
+
+def test_headers_that_wish_nothing_are_looked_through_once():
+    """An answer of which none is a wish is not asked for one by one of those that there might be."""
+    headers = Names([("Server", "nginx"), ("Date", NOON), ("Content-Length", "17")])
+    assert wish_in(headers) is None
+    assert headers.asked == 0
+
+
 class Told(Exception):
     """Say what it was given."""
 
