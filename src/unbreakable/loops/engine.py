@@ -40,8 +40,8 @@ LOOK_AGAIN = 0.1
 class QuantumLoopEngine(Closing):
     """Make loops, run them, and end them all within a bound.
 
-    *state* is the path of a file, or of a folder, in which loops are kept: what they have in ``ctx.state`` and where
-    they stand survives the process.  None keeps them in memory.
+    *state* is the path of a file, or of a folder, in which loops are kept, or its URL (``sqlite:///loops.db``): what
+    they have in ``ctx.state`` and where they stand survives the process.  None keeps them in memory.
 
     >>> engine = QuantumLoopEngine()
     >>> loop = engine.create_loop(lambda: None, name="tidy", interval=0, max_iterations=3)

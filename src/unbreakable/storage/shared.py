@@ -13,6 +13,8 @@ from unbreakable.lock import new_lock
 from unbreakable.storage.sqlite import Durability, StateFile
 from unbreakable.storage.turn import in_use, when_out
 
+URL = "sqlite:///"  # before a path, which is relative unless a fourth slash follows
+
 _files: dict[Path, StateFile] = {}
 _users: Counter[StateFile] = Counter()
 _opening: set[Path] = set()  # what is being opened, by whoever has the lock
@@ -22,12 +24,18 @@ _lock = new_lock()  # a handler of signals may close what its thread is just ope
 def settled(state: str | os.PathLike[str]) -> Path:
     """Return the file or folder that *state* means here and now, wherever the program goes afterwards.
 
-    Raises ConfigurationError for what is not a path.
+    Raises ConfigurationError for what is neither a path nor the URL of one.
     """
     text = state if isinstance(state, str) else os.fspath(state) if isinstance(state, os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text or "://" in text:
+    named = text.removeprefix(URL) if isinstance(text, str) else ""
+    if not named or "\0" in named or "://" in named or named.startswith("file:") or (named != text and no_file(named)):
         raise ConfigurationError(f"state: expected the path of a file or folder, found {state!r}")
-    return Path(text).expanduser().resolve()
+    return Path(named).expanduser().resolve()
+
+
+def no_file(named: str) -> bool:
+    """Return whether SQLite's URL names what is no file, or says more than its path."""
+    return named.startswith(":") or "?" in named
 
 
 def place_of(state: str | os.PathLike[str]) -> Path:

@@ -66,7 +66,18 @@ def test_a_folder_means_a_file_in_it(tmp_path):
     assert tmp_path.resolve() / "runs.db" == place_of(tmp_path)
 
 
-@pytest.mark.parametrize("state", ["postgresql://host/db", "", "a\0b", b"bytes"])
+def test_the_url_of_a_file_means_that_file(tmp_path, monkeypatch):
+    """As everybody reads SQLite's: three slashes and a path, which is relative unless it begins with a fourth."""
+    monkeypatch.chdir(tmp_path)
+
+    assert tmp_path.resolve() / "loops.db" == place_of("sqlite:///loops.db")
+    assert tmp_path.resolve() / "loops.db" == place_of(f"sqlite:///{tmp_path}/loops.db")
+
+
+NO_PATHS = ["postgresql://host/db", "", "a\0b", b"bytes", "file:/a.db", "sqlite://", "sqlite:///", "sqlite:///:memory:"]
+
+
+@pytest.mark.parametrize("state", [*NO_PATHS, "sqlite:///a.db?mode=ro", "sqlite://host/a.db"])
 def test_what_is_no_path_is_refused(state):
     """The message shows what was found."""
     with pytest.raises(ConfigurationError, match="state: expected the path of a file or folder, found"):
