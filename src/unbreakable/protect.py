@@ -134,8 +134,8 @@ def protect(name: Any = None, *, fallback: Any = None, **options: Any) -> Any:
     ============ =====================================================================================================
     effects      what it does to the world: "none", "idempotent", "unknown" (the default), "once"; decides what may be
                  repeated: declare "once" for anything that pays
-    validate     takes the call's arguments (a node's takes the ``ub.Context``, whose ``input`` was passed), and raises,
-                 or returns False, to refuse the call
+    validate     takes the call's arguments as they were passed, so give it the same defaults (a node's takes the
+                 ``ub.Context``, whose ``input`` was passed), and raises, or returns False, to refuse the call
     schema       a class, or a union of classes, that the result must be of; or a function that checks and parses it
     verify       takes the result and returns a bool or a quality in 0..1; ``ub.Verify(check, at_least=0.5)``
     fallback     takes the ``ub.Failure`` and answers instead
