@@ -129,6 +129,8 @@ for each in pkgutil.iter_modules(unbreakable.loops.__path__, "unbreakable.loops.
 
 def test_any_module_of_loops_can_be_the_first():
     """None needs another one to be loaded before it."""
-    child = subprocess.run([sys.executable, "-c", FIRST_LOADED], check=True, capture_output=True, text=True, timeout=300)
+    child = subprocess.run(
+        [sys.executable, "-c", FIRST_LOADED], check=True, capture_output=True, text=True, timeout=300
+    )
 
     assert len(list((SOURCE / "unbreakable" / "loops").glob("[!_]*.py"))) == len(child.stdout.split())
