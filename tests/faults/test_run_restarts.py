@@ -63,6 +63,35 @@ def test_the_first_death_costs_no_pause(tmp_path):
     assert "was killed by signal 9; it is started again at once" in said
 
 
+MAIN = """
+def main():
+    engine.run()
+"""
+ASYNC_MAIN = """
+import asyncio
+
+async def main():
+    for loop in engine.get_loops():
+        loop.start()
+    await asyncio.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("program", ["", MAIN, ASYNC_MAIN])
+def test_a_signal_to_the_worker_alone_is_a_death_as_any_other(tmp_path, program):
+    """Who needs memory sends SIGTERM to the biggest process: nobody has asked for the end of the program."""
+    with running(tmp_path, NOTING + program) as process:
+        wait_until(lambda: len(noted(tmp_path)) > 3)
+        worker = noted(tmp_path)[0][0]
+        os.kill(worker, signal.SIGTERM)
+        wait_until(lambda: any(pid != worker for pid, _ in noted(tmp_path)))
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+
+    assert 0 == process.returncode
+    assert "was sent a signal to end, and its supervisor, process" in said
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="what has ended is seen in memory of Linux")
 def test_a_worker_that_has_done_something_costs_no_pause(tmp_path):
     """Each of three deaths within a minute is the first one, for iterations have ended in between."""

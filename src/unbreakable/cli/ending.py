@@ -10,9 +10,7 @@ from types import FrameType
 
 from unbreakable.loops.supervisor import told_at, told_to_end
 from unbreakable.runtime import BLOCKING
-from unbreakable.runtime.signals import ASKING, Handler, came, give_back, take, take_on
-
-SOON = 0.3  # seconds within which the supervisor has heard, too, of what was sent to all processes
+from unbreakable.runtime.signals import ASKING, Handler, came, give_back, heeded, take, take_on
 
 
 class Ask:
@@ -54,7 +52,7 @@ class Ending(Ask):
     def listen_alone(self) -> None:
         """Take them once more, when what the program has set handlers for is over."""
         for number in ASKING:
-            take_on(self.loop, number, lambda *_: self.loop.call_soon_threadsafe(self.ask))
+            take_on(self.loop, number, self._heed)
 
     def ask(self, code: object = None) -> None:
         """Ask for the end."""
@@ -62,11 +60,17 @@ class Ending(Ask):
         if not self.over.done():
             self.over.set_result(code)
 
+    def _heed(self, number: int, _frame: FrameType | None) -> None:
+        heeded.append(number)
+        self.loop.call_soon_threadsafe(self.ask)
+
     def _hearing(self, meaning: Handler) -> Handler:
         def hear(number: int, frame: FrameType | None) -> None:
             if not self.note():
                 return  # the second one breaks off nothing that the first has begun
             came.append(number)
+            if meaning is signal.default_int_handler:
+                heeded.append(number)
             try:
                 meaning(number, frame)
             except (KeyboardInterrupt, SystemExit) as error:  # raised here it would end the event loop at once
@@ -99,6 +103,7 @@ def interrupted_when_asked() -> Iterator[Ask]:
         if callable(meaning):
             meaning(number, frame)
         else:
+            heeded.append(number)
             signal.raise_signal(signal.SIGINT)  # not raised here: asyncio.run makes a cancellation of it
 
     taken = [take(signal.SIGTERM, ask)]

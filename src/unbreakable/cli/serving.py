@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from unbreakable.cli.ending import SOON, Ending, interrupted_when_asked, was_asked
+from unbreakable.cli.ending import Ending, interrupted_when_asked, was_asked
 from unbreakable.cli.place import Place
 from unbreakable.cli.target import Target, Whole, engine_of
 from unbreakable.cli.told import said_of
 from unbreakable.errors import ConfigurationError
 from unbreakable.loops import LoopState, QuantumLoop
+from unbreakable.loops.supervisor import SOON
 from unbreakable.runtime import BLOCKING
 from unbreakable.runtime.signals import noted_signals
 

@@ -17,7 +17,8 @@ from unbreakable.errors import ConfigurationError, StateFull, StateLocked, State
 from unbreakable.loops.library import loaded
 from unbreakable.loops.loop import first_start
 from unbreakable.loops.pulse import PULSE
-from unbreakable.loops.supervisor import FINISHED, IN_VAIN, follow, tell, wait_for_word
+from unbreakable.loops.supervisor import ASKED, FINISHED, IN_VAIN, follow, tell, wait_for_word
+from unbreakable.runtime.signals import heeded
 
 TRACE = "trace="
 STARTING = 5.0  # seconds after which a function runs that has started no loop
@@ -75,7 +76,7 @@ def _recorded(trace: str | None) -> contextlib.AbstractContextManager[object]:
 
 
 def _finish() -> NoReturn:
-    tell(FINISHED)
+    tell(ASKED if heeded else FINISHED)
     sys.exit(0)
 
 

@@ -4,6 +4,7 @@ The supervisor runs no code of the user's.  It holds the other end of the worker
 worker whose input ends has lost its supervisor and ends itself (``follow``), so that none is left behind, however the
 supervisor dies.  On the same way back a worker says that it is finished, or that starting it again would be in vain
 (``tell``).  One that ends without a word has died, whatever its exit code: an operation may well call ``os._exit``.
+So has one that was sent SIGTERM alone, as who needs memory does to the biggest process.
 Before SIGTERM comes a word on the lifeline: by that a worker whose program has a handler of its own hears of its end.
 SIGTERM itself is not sent to a worker that has heard it like everybody, which a canary tells.
 """
@@ -49,7 +50,8 @@ SPARE = 1.0  # seconds from the beginning of a worker that has ended nothing to 
 AT_ONCE = 3  # deaths in a row that cost no pause: a machine in trouble kills the next worker, too, and then it is over
 STEADY = 60.0  # seconds of life after which a death counts as the first one again
 PROVEN = 5  # iterations after which it does so, too
-FINISHED, IN_VAIN = b"finished", b"in vain"  # a worker's last words
+FINISHED, IN_VAIN, ASKED = b"finished", b"in vain", b"asked"  # a worker's last words
+SOON = 0.3  # seconds within which the supervisor has heard, too, of what was sent to all processes
 CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
 
 _lifelines: list[socket.socket] = []  # a worker's one, under a number that no program knows and closes
@@ -149,6 +151,10 @@ class Supervisor:
             words = ward.last_words()
         if why is None and words in CODES:
             return CODES[words]
+        if why is None and words == ASKED:
+            if _hears(noted):
+                return 0
+            why = f"was sent a signal to end, and its supervisor, process {os.getpid()}, was not"
         ended = 0 if ward.page is None else ward.page.count_ended()
         self.report.standing.has_started |= ended > 0  # though it died before anybody looked
         is_proven = BLOCKING.now() - began > STEADY or (ended >= PROVEN and not self._is_too_big)
@@ -255,6 +261,14 @@ class Supervisor:
         return 0
 
 
+def _hears(noted: Sequence[int]) -> bool:
+    """Return whether somebody asks this process, too, for the end that its worker was asked for."""
+    end = BLOCKING.now() + SOON
+    while not noted and BLOCKING.now() < end:
+        BLOCKING.world.sleep(LOOK_AGAIN)
+    return bool(noted)
+
+
 def _hears_who_hangs_up() -> bool:
     return any(signal.getsignal(number) is signal.SIG_DFL for number in HANG_UP)
 
@@ -322,7 +336,7 @@ def told_at() -> float | None:
 
 
 def tell(words: bytes) -> None:
-    """Say to the supervisor how this worker ends: FINISHED or IN_VAIN.
+    """Say to the supervisor how this worker ends: FINISHED, IN_VAIN, or ASKED, by a signal that came to it.
 
     Who was told to end says nothing: of one that is to be replaced a deputy does not know that.
     """

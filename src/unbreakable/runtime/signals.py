@@ -29,6 +29,7 @@ class Taken(NamedTuple):
 
 
 came: list[int] = []  #: all that were noted, or woke our event loop, for who takes the signals outside of that
+heeded: list[int] = []  #: those that mean the end by us, and by no handler of the program's
 _taken: list[Taken] = []  # the last one at the end
 _masks: dict[int, set[int]] = {}  # by thread that forks: the signals that it had blocked before
 
@@ -72,6 +73,7 @@ def noted_signals(noted: list[int] | None = None, numbers: Collection[int] = ASK
     def note(number: int, frame: object) -> None:
         noted.append(number)
         came.append(number)
+        heeded.append(number)
 
     with contextlib.suppress(ValueError):
         taken.extend(take(number, note) for number in numbers)
