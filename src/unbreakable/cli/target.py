@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from unbreakable.errors import ConfigurationError
 from unbreakable.loops import QuantumLoopEngine
 from unbreakable.loops.files import FILES, name_for
+from unbreakable.runtime import parameters_said
 from unbreakable.system import QuantumSystem
 from unbreakable.workflow import QuantumWorkflow
 
@@ -105,7 +106,7 @@ def _checked(name: str, found: Any) -> Any:
         return _with_something(name, whole)
     if not _is_function(found):
         raise ConfigurationError(f"{name} must be {WHAT}, not {found!r}")
-    signature = inspect.signature(found)
+    signature = parameters_said(found)
     try:
         signature.bind()
     except TypeError as error:

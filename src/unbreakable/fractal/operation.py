@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from unbreakable.errors import ConfigurationError
 from unbreakable.policies import Context
 from unbreakable.policies.check import refuse
-from unbreakable.runtime import gives_async_generator, gives_generator
+from unbreakable.runtime import gives_async_generator, gives_generator, parameters_said
 
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     said = getattr(inner, "__signature__", None)
     if said is not None and not isinstance(said, (inspect.Signature, str)) and not isinstance(inner, type):
         raise ValueError(f"a {type(inner).__name__} does not say what it takes")
-    return inspect.signature(function)
+    return parameters_said(function)
 
 
 def work_with_context(operation: Callable[..., Any]) -> Work:
@@ -128,7 +128,7 @@ def bound_to(
     own, and then they do not fit, as a rule.
     """
     try:
-        said, taken = signature_of(function), inspect.signature(function, follow_wrapped=False)
+        said, taken = signature_of(function), parameters_said(function, follow_wrapped=False)
         takes_any = any(each.kind is each.VAR_POSITIONAL for each in taken.parameters.values())
         return (said if takes_any else taken).bind(*args, **kwargs)
     except (TypeError, ValueError):
@@ -164,7 +164,7 @@ def _change(function: Callable[..., Any], bound: inspect.BoundArguments, name: s
     It does where a decorator takes any: if that has put in some of its own, Python refuses the call, instead of what
     was meant for one parameter being passed as another.
     """
-    said, taken = bound.signature.parameters, inspect.signature(function, follow_wrapped=False).parameters
+    said, taken = bound.signature.parameters, parameters_said(function, follow_wrapped=False).parameters
     if name in said and (
         not {each.kind for each in taken.values()} >= ANY
         or said[name].kind is inspect.Parameter.POSITIONAL_ONLY

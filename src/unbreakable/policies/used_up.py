@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakSet
 
 from unbreakable.policies.effects import may_run_twice_at_once
+from unbreakable.runtime import parameters_said
 
 NOTHING: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
 GENERATORS = (GeneratorType, AsyncGeneratorType)
@@ -47,7 +48,7 @@ def generators_of(ctx: Any) -> list[Any]:
     if not (found and changed):
         return found
     try:
-        bound = inspect.signature(ctx.function).bind(*args, **kwargs).arguments
+        bound = parameters_said(ctx.function).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):  # it does not say what it takes
         return found
     gone = {id(value) for name, value in bound.items() if name in changed} - set(map(id, changed.values()))

@@ -5,7 +5,7 @@ from unbreakable.runtime.aio import ASYNCIO, AsyncioRuntime
 from unbreakable.runtime.blocking import BLOCKING, BlockingRuntime, play_blocking, run_blocking
 from unbreakable.runtime.chore import breathe
 from unbreakable.runtime.closing import Closing
-from unbreakable.runtime.colour import is_async, mark_as_coroutine_function, mark_with_code_of
+from unbreakable.runtime.colour import is_async, mark_as_coroutine_function, mark_with_code_of, parameters_said
 from unbreakable.runtime.gate import Gate
 from unbreakable.runtime.generators import first_of, gives_async_generator, gives_generator
 from unbreakable.runtime.line import Line, Place
@@ -43,6 +43,7 @@ __all__ = [
     "mark_as_coroutine_function",
     "mark_with_code_of",
     "new_lock",
+    "parameters_said",
     "play_blocking",
     "refuse_unawaited",
     "run_blocking",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 from abc import abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Any, Self
 
 from unbreakable.runtime.aio import ASYNCIO
 from unbreakable.runtime.blocking import BLOCKING
+from unbreakable.runtime.colour import parameters_said
 
 REST = 0.2  # seconds that each thing has to be closed in any case, and an awaited one once more to give up
 
@@ -89,4 +89,4 @@ def _close_sync(thing: Any, until: float) -> None:
 
 def _grace(thing: Any, seconds: float) -> dict[str, float]:
     """Return how long *thing* has, in the form in which it takes that, if it does."""
-    return {"grace": seconds} if "grace" in inspect.signature(thing.aclose).parameters else {}
+    return {"grace": seconds} if "grace" in parameters_said(thing.aclose).parameters else {}

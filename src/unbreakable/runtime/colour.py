@@ -1,10 +1,12 @@
-"""The colour of functions: async, or plain."""
+"""The colour of functions, async or plain, and what they take."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import inspect
+import sys
+from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
@@ -20,6 +22,20 @@ def is_async(function: Any) -> bool:
         return told
     call = inspect.getattr_static(type(function), "__call__", None)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+ANNOTATIONS: dict[str, Any] = {}
+if sys.version_info >= (3, 14):
+    import annotationlib
+
+    # Annotations are worked out when they are asked for, and may name what only type checkers know, or what is still to
+    # be defined, such as the class that a method stands in.
+    ANNOTATIONS["annotation_format"] = annotationlib.Format.FORWARDREF
+
+
+def parameters_said(function: Callable[..., Any], *, follow_wrapped: bool = True) -> inspect.Signature:
+    """Return the signature of *function* as ``inspect`` does, whatever its annotations name."""
+    return inspect.signature(function, follow_wrapped=follow_wrapped, **ANNOTATIONS)
 
 
 def mark_as_coroutine_function(door: Any) -> None:
