@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,22 +19,20 @@ _FEW, _TOKEN = "[0-9a-fA-F]{0,4}", "[0-9a-zA-Z_+/=~-]"
 # how languages quote: what opens, and what closes; that may open in another one, so all are looked for at once
 _QUOTES = ("''", '""', "``", "„“”", "“”", "‚‘’", "‘’", "«»", "»«", "「」", "『』")  # noqa: RUF001 - meant
 _QUOTED = "|".join(f"{each[0]}[^{each[1:]}]{{0,200}}[{each[1:]}]" for each in _QUOTES)
-_TEMPLATE = tuple(  # what a message must hold for it to be looked for, what is left out, what is put instead
-    (sign, re.compile(pattern), blank)
-    for sign, pattern, blank in (
-        ("://", r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s'\"<>)\]]+", "url"),
-        ("@", r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+", "#"),
-        ("20", rf"\b(?:{_DAY},? )?(?:\d{{1,2}}[ -]{_MONTH}[ -]\d{{4}}|{_MONTH} {{1,2}}\d{{1,2}})\b", "#"),
-        ("0x", r"0x[0-9a-fA-F]+", "#"),
-        ("-", r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b", "#"),
-        ("", _QUOTED, "'…'"),
-        (":", rf"(?<![\w:])(?=[\d:]*[a-fA-F])(?=[a-fA-F:]*\d){_FEW}(?::{_FEW}){{2,7}}(?![\w:])", "#"),  # IPv6, MAC
-        ("", r"\b\d+(?:\.\d+)?[eE][+-]?\d+\b", "#"),
-        ("", rf"(?<!{_TOKEN})(?={_TOKEN}*\d)(?={_TOKEN}*[a-z])(?={_TOKEN}*[A-Z]){_TOKEN}{{20,}}", "#"),
-        ("", r"\b(?=[a-fA-F]*\d)[0-9a-fA-F]{6,}\b", "#"),
-        ("", r"\b(?:(?=[^\W\d]*\d[^\W\d]*\d)\w{12,}|\w*\d[^\W\d_]+\d\w*)\b", "#"),
-    )
+_TEMPLATE = (  # what a message must hold for it to be looked for, what is left out, what is put instead
+    ("://", r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://[^\s'\"<>)\]]+", "url"),
+    ("@", r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+", "#"),
+    ("20", rf"\b(?:{_DAY},? )?(?:\d{{1,2}}[ -]{_MONTH}[ -]\d{{4}}|{_MONTH} {{1,2}}\d{{1,2}})\b", "#"),
+    ("0x", r"0x[0-9a-fA-F]+", "#"),
+    ("-", r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b", "#"),
+    ("", _QUOTED, "'…'"),
+    (":", rf"(?<![\w:])(?=[\d:]*[a-fA-F])(?=[a-fA-F:]*\d){_FEW}(?::{_FEW}){{2,7}}(?![\w:])", "#"),  # IPv6, MAC
+    ("", r"\b\d+(?:\.\d+)?[eE][+-]?\d+\b", "#"),
+    ("", rf"(?<!{_TOKEN})(?={_TOKEN}*\d)(?={_TOKEN}*[a-z])(?={_TOKEN}*[A-Z]){_TOKEN}{{20,}}", "#"),
+    ("", r"\b(?=[a-fA-F]*\d)[0-9a-fA-F]{6,}\b", "#"),
+    ("", r"\b(?:(?=[^\W\d]*\d[^\W\d]*\d)\w{12,}|\w*\d[^\W\d_]+\d\w*)\b", "#"),
 )
+_compiled = functools.cache(re.compile)  # when first needed: half a millisecond each
 _LIST = re.compile(r"(#|'…')(?:, \1)+")  # as long as it may be
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _CODE = re.compile(r"[A-Za-z][A-Za-z_.:/-]{1,39}")
@@ -72,7 +71,7 @@ def template(message: str) -> str:
     message = message[: 8 * MOST_CHARACTERS]
     for sign, pattern, blank in _TEMPLATE:
         if sign in message:
-            message = pattern.sub(blank, message)
+            message = _compiled(pattern).sub(blank, message)
     message = _LIST.sub(r"\1", _NUMBER.sub(_blank, message))
     return " ".join(message.split())[:MOST_CHARACTERS]
 
