@@ -341,7 +341,7 @@ def is_refused_inside(failure: Failure, ctx: Context) -> bool:
 
 def in_words(failure: Failure) -> str:
     """Return *failure*, with its root cause, in a line of its call's story."""
-    cause = failure.cause or root_cause(failure.error)
+    cause = root_cause(failure.error) if failure.cause is None else failure.cause
     because = "" if cause is failure.error else f", caused by {in_one_line(cause, 80)}"
     beside = f"; unwell at the same time: {', '.join(failure.suspects)}" if failure.suspects else ""
     return f"{failed_in_words(failure.attempt, failure.kind, failure.error)}{because}{beside}"
