@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -93,10 +94,10 @@ def test_a_place_that_was_cleared_meanwhile_is_not_given_back_on_top(play):
 
 
 class Odd(TypeError):
-    """An error that does not say where it came up."""
+    """An error that does not say where it came up, but to Python's own ``ExitStack``, which asks since 3.13."""
 
     def __getattribute__(self, name):
-        if name == "__traceback__":
+        if name == "__traceback__" and sys._getframe(1).f_globals["__name__"] != "contextlib":
             raise RuntimeError("nobody's business")
         return super().__getattribute__(name)
 
