@@ -145,24 +145,26 @@ class Life:
     async def _iterate(
         self, work: Work, runtime: Runtime, tick: Tick | None, mark: Mark, place: int | None = None
     ) -> None:
-        actual = runtime.now()
+        actual = over = runtime.now()
         began = actual if tick is None else tick.nominal
         fate, why = Fate.INTERRUPTED, "it was cut"
         try:
-            if place is None:
-                await self._count(runtime)
-            fate, why = await work.run(runtime, tick, mark, self.control.cut())
-        except Exception as error:
-            fate, why = Fate.FAILED, in_one_line(error)
-            raise
-        finally:
-            pause = work.ladder.pause
-            self.control.ended(fate, runtime.now(), why, began + pause if pause else -math.inf, place)
+            try:
+                if place is None:
+                    await self._count(runtime)
+                fate, why = await work.run(runtime, tick, mark, self.control.cut())
+            except Exception as error:
+                fate, why = Fate.FAILED, in_one_line(error)
+                raise
+            finally:
+                pause, over = work.ladder.pause, runtime.now()
+                self.control.ended(fate, over, why, began + pause if pause else -math.inf, place)
+            if self.keeper is not None and place is None:
+                await self._note(runtime)
+        finally:  # who listens may rely on what is kept
             if self.work.node.listeners and fate is not Fate.BACKED_OFF:
                 number = work.number or work.tally.begun
-                tell_iteration(self.work, number, tick, fate, why, actual, runtime.now())
-        if self.keeper is not None and place is None:
-            await self._note(runtime)
+                tell_iteration(self.work, number, tick, fate, why, actual, over)
 
     async def _count(self, runtime: Runtime) -> None:
         """Count an iteration that begins, and have it on record."""

@@ -11,7 +11,7 @@ from tests.stories.loops.conftest import counts
 
 from unbreakable.errors import StateNotOurs, StateTooNew
 from unbreakable.loops import QuantumLoopEngine
-from unbreakable.loops.events import StateKeptAgain, StateNotKept
+from unbreakable.loops.events import IterationEnded, StateKeptAgain, StateNotKept
 from unbreakable.loops.shelf import SCHEMA, shelf_at
 from unbreakable.runtime import ASYNCIO
 from unbreakable.storage.sqlite import Schema, StateFile
@@ -43,6 +43,20 @@ def fill(file):
     ((pages,),) = opened.read("PRAGMA page_count")
     opened.read(f"PRAGMA max_page_count={pages}")
     return lambda: opened.read(f"PRAGMA max_page_count={pages + 10_000}")
+
+
+def test_what_is_told_of_an_iteration_is_kept_already(tmp_path):
+    """Who acknowledges something when an iteration has ended may rely on its state, whatever happens then."""
+    file, found = tmp_path / "loops.db", []
+    with virtual_time() as clock:
+        engine = QuantumLoopEngine(file)
+        loop = engine.create_loop(count, interval=1.0)
+        loop.node.on(IterationEnded, lambda event: found.append(kept(file)))
+        loop.start()
+        clock.advance(2.5)
+        engine.aclose_sync()
+
+    assert ['{"count":1}', '{"count":2}', '{"count":3}'] == found
 
 
 def test_a_full_disk_stops_no_loop(tmp_path, caplog):
