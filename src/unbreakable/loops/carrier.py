@@ -31,6 +31,7 @@ class Carrier:
 
     def __init__(self, script: Script, name: str, ended: Callable[[], None], *, needs_event_loop: bool) -> None:
         self.has_ended = False
+        self.is_alone = False  #: on an event loop of its own: nobody but its operation cancels it, unless it is to end
         self._has_begun = False
         self._lock = new_lock()
         self._script = script
@@ -120,6 +121,7 @@ class Carrier:
 
     async def _on_own_event_loop(self) -> None:
         self._event_loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        self.is_alone = True
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._script(ASYNCIO)

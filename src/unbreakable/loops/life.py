@@ -112,12 +112,22 @@ class Life:
         except GeneratorExit:
             raise
         except BaseException as error:  # the machinery failed, or a listener, not the operation: the loop goes on
+            if self._takes_back(mark):
+                return False
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise
             self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
             with contextlib.suppress(Exception):
                 await runtime.sleep(REST)
-            return mark.is_cancelled
+            return mark.is_cancelled and not self._takes_back(mark)
+        return not self._takes_back(mark)
+
+    def _takes_back(self, mark: Mark) -> bool:
+        """Take back what has cancelled it, where only its own operation can; return whether it was that."""
+        if self.control.stopping or not (mark.is_cancelled and self.carrier.is_alone):
+            return False
+        mark.take_back()
+        self.work.tally.last_error = "its operation has cancelled it, with all tasks of its event loop: it goes on"
         return True
 
     async def _go_on(self, runtime: Runtime, mark: Mark) -> None:

@@ -58,6 +58,11 @@ class Mark:
         """Whether somebody asked to cancel the task since, and did not take it back."""
         return self._task is not None and self._task.cancelling() > self._cancels
 
+    def take_back(self) -> None:
+        """Take back what has been asked for since."""
+        while self.is_cancelled:
+            self._task.uncancel()  # type: ignore[union-attr] # it is cancelled
+
     def is_from_outside(self, error: BaseException) -> bool:
         """Return whether *error* was thrown into the work, by a cancellation or because its coroutine is closed."""
         if isinstance(error, asyncio.CancelledError):

@@ -42,6 +42,34 @@ def test_a_cancellation_from_outside_ends_the_loop(swallows):
     assert "the loop was cancelled from outside" == loop.get_status().last_error
 
 
+@pytest.mark.parametrize("swallows", [False, True], ids=["passes it on", "swallows it"])
+def test_an_operation_that_cancels_all_tasks_does_not_end_its_loop_in_plain_code(swallows):
+    """There it has an event loop of its own, on which nobody is outside; each iteration is cut, and counted."""
+    begun = []
+
+    async def work():
+        begun.append(asyncio.current_task())
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        try:
+            await ASYNCIO.sleep(0.5)
+        except asyncio.CancelledError:
+            if not swallows:
+                raise
+
+    with virtual_time() as clock:
+        loop = QuantumLoopEngine().create_loop(work, interval=1.0, effects="once")
+        loop.start()
+        clock.advance(4.5)
+        status = loop.get_status()
+        loop.stop_sync()
+
+    assert LoopState.RUNNING is status.state
+    assert 5 == len(begun) == status.current_iteration
+    assert "its operation has cancelled it" in status.last_error
+    assert LoopState.STOPPED is loop.state
+
+
 def test_a_thousand_loops_share_an_event_loop():
     """Loops are cheap: they cost no thread, and end together."""
     engine, count = QuantumLoopEngine(), most(3_000, 1_000)
