@@ -45,3 +45,21 @@ def test_a_circuit_that_a_handler_forces_open_as_it_opens_stays_so(monkeypatch):
 
     assert (State.FORCED_OPEN, True, None) == (circuit.state, circuit.shut, circuit.stamp)
     assert float("inf") == circuit.until
+
+
+def test_a_circuit_that_a_handler_forces_open_as_it_lets_a_probe_through_stays_so(monkeypatch):
+    """Whatever change the handler comes in the middle of, what it has asked for is what counts."""
+    circuit, whole_rest = Circuit(CircuitBreaker(1, rest=1.0)), Terms.whole_rest
+    circuit.settle(circuit.generation, False, 0.0)
+    handlers = [circuit.force_open]
+
+    def interrupted(terms):
+        while handlers:
+            handlers.pop()()
+        return whole_rest.fget(terms)
+
+    monkeypatch.setattr(Terms, "whole_rest", property(interrupted))
+    circuit.admit(circuit.until + 1.0)
+
+    assert (State.FORCED_OPEN, True, None) == (circuit.state, circuit.shut, circuit.stamp)
+    assert float("inf") == circuit.until
