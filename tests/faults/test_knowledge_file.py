@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import textwrap
 import time
+from contextlib import closing
 
 import pytest
 from tests.nursery import SOURCE, Child
@@ -107,7 +108,7 @@ def test_flipped_bits_are_told_or_harmless(path, sound):
 
 def test_a_passage_that_was_changed_is_not_quoted(path):
     """A passage that is not what was once put there is told; the others are answered from."""
-    with sqlite3.connect(path) as other:
+    with closing(sqlite3.connect(path)) as other, other:
         other.execute("UPDATE passage SET text = replace(text, 'is 7 metres', 'is 8 metres')")
     other.close()
     agent = AgentNode(knowledge=path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import warnings
+from contextlib import closing
 
 import pytest
 from tests.stories.loops.conftest import counts
@@ -97,7 +98,7 @@ def test_a_file_that_comes_in_the_place_of_ours_is_written_by_us(machine, tmp_pa
     """Its records are newer by their numbers, and still not ours: they are set aside, and hide nothing."""
     machine.run(1_000.0)
     other = tmp_path / "other.db"
-    with sqlite3.connect(machine.file) as connection:
+    with closing(sqlite3.connect(machine.file)) as connection, connection:
         connection.execute("VACUUM INTO ?", (str(other),))
     connection.close()
     machine.file.unlink()
@@ -115,7 +116,7 @@ def test_a_file_that_comes_in_the_place_of_ours_is_written_by_us(machine, tmp_pa
         assert (11, 11) == (machine.seen[-1][0], machine.seen[-1][2])
         again.aclose_sync()
 
-    with sqlite3.connect(machine.file) as connection:
+    with closing(sqlite3.connect(machine.file)) as connection, connection:
         assert [(4,)] == connection.execute("SELECT count(*) FROM loop_aside").fetchall()
 
 
@@ -133,7 +134,7 @@ def test_a_state_is_there_again_in_a_new_file_though_it_has_not_changed(machine)
         clock.advance(5.0)
         loop.aclose_sync()
 
-    with sqlite3.connect(machine.file) as connection:
+    with closing(sqlite3.connect(machine.file)) as connection, connection:
         assert [('{"told":true}',)] == connection.execute("SELECT text FROM loop_state").fetchall()
 
 
@@ -166,7 +167,7 @@ def test_a_log_that_was_deleted_takes_nothing_along_that_comes_later(machine):
         shutil.copytree(machine.file.parent, machine.file.parent.with_name("kept"))
         loop.aclose_sync()
 
-    with sqlite3.connect(machine.file.parent.with_name("kept") / machine.file.name) as connection:
+    with closing(sqlite3.connect(machine.file.parent.with_name("kept") / machine.file.name)) as connection, connection:
         rows = connection.execute("SELECT text FROM loop_state ORDER BY seq DESC").fetchall()
     assert [('{"count":4}',), ('{"count":3}',)] == rows
 
@@ -174,7 +175,7 @@ def test_a_log_that_was_deleted_takes_nothing_along_that_comes_later(machine):
 def test_a_record_that_is_gone_is_told(machine, caplog):
     """What is damaged where a table is sorted is not found, and nothing says so but what else there is."""
     machine.run(25.0)
-    with sqlite3.connect(machine.file) as connection:
+    with closing(sqlite3.connect(machine.file)) as connection, connection:
         connection.execute("DELETE FROM loop")
     connection.close()
     machine.run(5.0)

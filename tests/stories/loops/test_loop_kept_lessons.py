@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 from tests.stories.loops.test_loop_kept import Machine
@@ -43,7 +44,7 @@ def test_what_was_learned_survives_the_process(machine, ends, overlap):
 def test_what_was_learned_is_written_when_it_has_changed(machine):
     """Not with every iteration."""
     run(machine, 26.5)
-    with sqlite3.connect(machine.file) as connection:
+    with closing(sqlite3.connect(machine.file)) as connection, connection:
         ((records, latest),) = connection.execute("SELECT count(*), max(seq) FROM loop_lessons").fetchall()
     connection.close()
 
@@ -54,7 +55,7 @@ def test_what_was_learned_is_written_when_it_has_changed(machine):
 def test_damaged_lessons_are_forgotten_and_told(machine, damage, caplog):
     """A wrong belief is worse than none; all else is there."""
     before = run(machine, 26.5)
-    with sqlite3.connect(machine.file) as connection:
+    with closing(sqlite3.connect(machine.file)) as connection, connection:
         connection.execute("UPDATE loop_lessons SET " + damage)  # noqa: S608 - what it says is above
     connection.close()
     after = run(machine, 3.0)
@@ -62,7 +63,7 @@ def test_damaged_lessons_are_forgotten_and_told(machine, damage, caplog):
     assert () == after.known_failures
     assert before.current_iteration < after.current_iteration
     assert "a record of loop note is damaged" in caplog.text
-    with sqlite3.connect(machine.file) as connection:
+    with closing(sqlite3.connect(machine.file)) as connection, connection:
         assert [("loop_lessons",)] == connection.execute("SELECT kind FROM loop_aside").fetchall()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 from tests.stories.loops.conftest import counts
@@ -32,7 +33,7 @@ def count_to_five(file, clock):
 
 def kept(file, name="count"):
     """Return what another process would find of the loop's state."""
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         rows = connection.execute("SELECT text FROM loop_state WHERE name = ? ORDER BY seq DESC", (name,)).fetchall()
     return rows[0][0] if rows else None
 
@@ -129,7 +130,7 @@ def test_a_place_that_cannot_be_used_for_now_stops_no_start(tmp_path, caplog):
 
     assert "its folder cannot be made" in trouble
     assert '{"count":4}' == kept(folder / "loops.db")
-    with sqlite3.connect(folder / "loops.db") as connection:
+    with closing(sqlite3.connect(folder / "loops.db")) as connection, connection:
         aside = connection.execute("SELECT kind, text FROM loop_aside ORDER BY seq DESC").fetchall()
     assert ("loop_state", '{"count":5}') in aside
     assert "what an earlier one kept is in the table loop_aside" in caplog.text
@@ -153,7 +154,7 @@ def test_a_file_that_can_only_be_read_is_gone_on_from(tmp_path):
         assert None is loop.get_status().state_trouble
         engine.aclose_sync()
 
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         aside = connection.execute("SELECT count(*) FROM loop_aside").fetchone()
     assert "cannot be opened" in status.state_trouble
     assert ({"run": 7}, 7) == ({fate: n for fate, n in status.ledger.items() if n}, status.current_iteration)
@@ -208,7 +209,7 @@ def test_a_damaged_record_costs_one_iteration(tmp_path, table, caplog):
     file = tmp_path / "loops.db"
     with virtual_time() as clock:
         count_to_five(file, clock)
-        with sqlite3.connect(file) as connection:
+        with closing(sqlite3.connect(file)) as connection, connection:
             damage = "UPDATE {0} SET text = replace(text, '5', '6') WHERE seq = (SELECT max(seq) FROM {0})"
             connection.execute(damage.format(table))
         connection.close()
@@ -221,7 +222,7 @@ def test_a_damaged_record_costs_one_iteration(tmp_path, table, caplog):
 
     assert ('{"count":5}' if table == "loop_state" else '{"count":6}') == state
     assert "a record of loop count is damaged; the one before it counts" in caplog.text
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         assert [(table,)] == connection.execute("SELECT kind FROM loop_aside").fetchall()
 
 
@@ -230,7 +231,7 @@ def test_both_records_damaged_begin_the_loop_anew(tmp_path, caplog):
     file = tmp_path / "loops.db"
     with virtual_time() as clock:
         count_to_five(file, clock)
-        with sqlite3.connect(file) as connection:
+        with closing(sqlite3.connect(file)) as connection, connection:
             connection.execute("UPDATE loop SET crc = crc + 1")
             connection.execute("UPDATE loop_state SET text = X'FF00'")
         connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -133,14 +134,15 @@ def of(work, *arguments):
 
 
 def duplicate():
-    with sqlite3.connect(":memory:") as base:
+    with closing(sqlite3.connect(":memory:")) as base, base:
         base.execute("CREATE TABLE t (a UNIQUE)")
         base.execute("INSERT INTO t VALUES (1)")
         base.execute("INSERT INTO t VALUES (1)")
 
 
 def missing_table():
-    sqlite3.connect(":memory:").execute("SELECT * FROM t").fetchall()
+    with closing(sqlite3.connect(":memory:")) as base:
+        base.execute("SELECT * FROM t").fetchall()
 
 
 class Wrapper(Exception):

@@ -6,6 +6,8 @@ import asyncio
 import functools
 import sys
 
+import pytest
+
 import unbreakable as ub
 from unbreakable.fractal import turn
 from unbreakable.fractal.turn import Turns
@@ -125,8 +127,10 @@ def test_who_comes_to_lie_where_another_has_lain_does_not_get_its_turn(monkeypat
     sys.setprofile(interrupt)
     owners.clear()
     sys.setprofile(None)
-    while id(owners[-1]) != place if owners else True:
+    while not owners or (id(owners[-1]) != place and len(owners) < 10_000):
         owners.append(Owner())
+    if id(owners[-1]) != place:
+        pytest.skip("this Python lays nothing there again")
 
     assert [KeyboardInterrupt] == lost
     assert of_before is not turns.of(owners[-1])

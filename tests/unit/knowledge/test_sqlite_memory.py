@@ -265,7 +265,7 @@ def test_a_worker_process_that_loads_the_program_leaves_the_file_to_its_parent(p
     assert not place.exists()
 
 
-@pytest.mark.parametrize("wrong", [7, "", "sqlite:///x.db", None])
+@pytest.mark.parametrize("wrong", [7, "", "postgresql://x/db", None])
 def test_what_is_no_path_is_refused(wrong):
     """The state is the path of a file or folder."""
     with pytest.raises((ConfigurationError, TypeError)):

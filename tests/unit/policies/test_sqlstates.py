@@ -94,7 +94,10 @@ def test_what_sqlite_cannot_make_sense_of_is_wrong(statement):
 def test_a_lock_of_sqlite_is_no_mistake(tmp_path):
     """Another program's transaction ends."""
     path = str(tmp_path / "db")
-    with closing(sqlite3.connect(path, isolation_level=None)) as one, closing(sqlite3.connect(path, 0.0)) as other:
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as one,
+        closing(sqlite3.connect(path, timeout=0.0)) as other,
+    ):
         one.execute("begin exclusive")
         with pytest.raises(sqlite3.OperationalError, match="locked") as caught:
             other.execute("create table a (b)")
