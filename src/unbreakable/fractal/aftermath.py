@@ -58,15 +58,25 @@ class Aftermath:
         self.usual = 1.0  #: stride, as a mean
         self.seen_until: float | None = None
         self.gap: float | None = None  #: seconds between a failure and the first success after it, as a mean
+        self.with_repeats = 1.0  #: good attempts, repeats included, for each one that is no repeat
 
     def follow(
-        self, lags: Lags, faults: Sequence[Fault], good: int, relieved: float, now: float, usual: float = 0.0
+        self,
+        lags: Lags,
+        faults: Sequence[Fault],
+        good: int,
+        relieved: float,
+        now: float,
+        usual: float = 0.0,
+        repeats: int = 0,
     ) -> None:
         """Count in *lags* so many *good* attempts and *faults* until *now*; the last relief came at *relieved*.
 
         Attempts are counted when they end.  As good ones take *usual* seconds, those that end just after a failure
-        began before it, and say nothing of what came after.
+        began before it, and say nothing of what came after.  Of so many good *repeats* it is counted elsewhere how long
+        after the failure before them they began; after earlier ones they came as the other good attempts did.
         """
+        self.with_repeats = 1.0 + repeats / max(1, good)
         at, before, self.seen_until = self.seen_until, 0, now - usual
         in_order = sorted(faults, key=lambda each: (each.place, each.began))
         each_for = max(1, -(-len(in_order) // MOST_FOLLOWED))
@@ -103,11 +113,13 @@ class Aftermath:
 
     def _good(self, lags: Lags, count: float, begin: float, end: float) -> None:
         """Count good attempts that began evenly from *begin* to *end*, after each failure that is kept."""
-        for failed_at, weight in self.kept:
+        latest = len(self.kept) - 1
+        for place, (failed_at, weight) in enumerate(self.kept):
             last = min(end, failed_at + KEPT_FOR)
             if failed_at < end and begin - failed_at < KEPT_FOR:
                 share = (last - begin) / (end - begin) if end > begin else 1.0
-                spread(lags, count * share * self._heavy(weight), begin - failed_at, last - failed_at)
+                times = self._heavy(weight) * (1.0 if place == latest else self.with_repeats)
+                spread(lags, count * share * times, begin - failed_at, last - failed_at)
 
     def _failed(self, lags: Lags, began: float) -> None:
         if began - self.latest > QUIET:

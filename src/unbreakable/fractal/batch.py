@@ -108,8 +108,9 @@ def lags_of(target: Target, batch: Batch, now: float) -> Lags:
     if target.aftermath is None:
         target.aftermath = Aftermath()
     good, usual = batch.quick + batch.folded.count + batch.answered, target.forecast.p50 or 0.0
-    target.aftermath.follow(lags, batch.faults, good, target.circuit.relieved, now, usual)
-    for lag in [lag for lag, failed in batch.repeats if not failed]:  # else it is among the faults
+    repeats = [lag for lag, failed in batch.repeats if not failed]  # others are among the faults
+    target.aftermath.follow(lags, batch.faults, good, target.circuit.relieved, now, usual, len(repeats))
+    for lag in repeats:
         lags.update(lag)
     return lags
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import random
 
 import pytest
 
+import unbreakable as ub
 from unbreakable.simulation.spells import spells
 from unbreakable.stats import Lags
+from unbreakable.testing import virtual_time
 
 SHARE, WELL, ILL, MEMORY = 0.02, 0.002, 0.8, 0.5
 FAILS = WELL + (ILL - WELL) * SHARE
@@ -68,3 +72,24 @@ def test_trouble_is_not_told_too_bad_where_it_is_never_quiet():
 
     assert found.fails_in_trouble == pytest.approx(ILL, rel=0.1)
     assert found.share == pytest.approx(SHARE, rel=0.3)
+
+
+def test_repeats_that_help_do_not_make_failures_look_like_spells():
+    """Where three in ten attempts fail at any time, so do three in ten after failures, the repeats among them."""
+    dice = random.Random(5)
+    with virtual_time(seed=5) as clock:
+
+        @ub.protect("partner", effects="idempotent", breaker=False)
+        def ask() -> None:
+            clock.advance(dice.expovariate(20.0))
+            if dice.random() < 0.3:
+                raise ConnectionError
+
+        for _ in range(1_500):
+            with contextlib.suppress(ConnectionError):
+                ask()
+        seen = ask.node.target.traffic
+
+    _, after, failed = (sum(column) for column in zip(*seen.lags.value(), strict=True))
+    assert failed / after == pytest.approx(seen.failed.count / seen.count, abs=0.015)
+    assert spells(seen.lags, 0.3) is None
