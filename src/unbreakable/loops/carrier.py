@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from unbreakable.errors import BulkheadFull
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Waiter, new_lock, run_blocking
+from unbreakable.runtime.apart import alone
 from unbreakable.runtime.broom import Broom
 from unbreakable.runtime.mark import OwnTask, running_event_loop
 from unbreakable.runtime.world import ThreadsExhausted
@@ -78,6 +79,7 @@ class Carrier:
         """Cancel the task; a thread cannot be cancelled."""
         task, event_loop = self._task, self._event_loop
         if task is not None and event_loop is not None:
+            alone.discard(event_loop)
             with contextlib.suppress(RuntimeError):  # closed at this very moment: then it has ended
                 event_loop.call_soon_threadsafe(task.cancel)
 
@@ -122,12 +124,14 @@ class Carrier:
     async def _on_own_event_loop(self) -> None:
         self._event_loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self.is_alone = True
+        alone.add(self._event_loop)
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._script(ASYNCIO)
             with contextlib.suppress(asyncio.CancelledError):
                 await _end_others()
         finally:
+            alone.discard(self._event_loop)
             self._end()  # what swallows its cancellation goes on in this thread, and nobody waits for that
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:

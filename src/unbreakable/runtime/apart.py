@@ -17,6 +17,9 @@ from unbreakable.runtime.watch import Alarm
 
 T = TypeVar("T")
 
+#: Event loops on which nobody but the work itself cancels whoever waits for it: its time is not over for that.
+alone: set[asyncio.AbstractEventLoop] = set()
+
 
 class LeftTask:
     """A task that was left behind: whoever holds this holds the task, of which an event loop has a weak one only."""
@@ -61,6 +64,15 @@ class Limit(Alarm):
         self._news, self._until, self._warn = news, now + seconds, warn
         self.due = self._until if warn is None else min(self._until, now + warning)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether that moment has come."""
+        return self._until <= ASYNCIO.now()
+
+    def tell(self, news: asyncio.Future[None]) -> None:
+        """Tell *news* from now on."""
+        self._news = news
+
     def respite(self) -> float:
         """Warn, or at the end tell whoever waits; nothing is cut."""
         warn, self._warn = self._warn, None
@@ -88,7 +100,8 @@ async def apart(
     from any thread: it cancels the task, and has it left after the seconds that it is called with; at the end None.
 
     Whoever is cancelled meanwhile hands the cancellation on, waits for the task as long as it takes, and is cancelled
-    then.  Others have their turn in any case.
+    then; on an event loop that is ``alone`` no longer than those *seconds*, since the task itself has cancelled it.
+    Others have their turn in any case.
     """
     loop = asyncio.get_running_loop()
     news = loop.create_future()
@@ -102,13 +115,13 @@ async def apart(
             await asyncio.sleep(0)  # it ended at once, as the eager tasks of Python 3.12 may
         await news
         if not task.done():
-            task.cancel()
-            task.add_done_callback(_take_note)
-            leave(LeftTask(task))
+            _part_with(task, leave)
             raise TimeUp
         return task.result()
     except asyncio.CancelledError:
-        await _hand_on(task)
+        await _hand_on(task, limit)
+        if not task.done():
+            _part_with(task, leave)
         raise
     finally:
         watched.pop(limit, None)
@@ -129,12 +142,23 @@ def _cut_soon(
         loop.call_soon_threadsafe(cut)
 
 
-async def _hand_on(task: asyncio.Task[Any]) -> None:
-    while not task.done():
+def _part_with(task: asyncio.Task[Any], leave: Callable[[LeftTask], object]) -> None:
+    task.cancel()
+    task.add_done_callback(_take_note)
+    leave(LeftTask(task))
+
+
+async def _hand_on(task: asyncio.Task[Any], limit: Limit) -> None:
+    """Cancel *task* and wait for its end, or, where that may be, for the end of its time."""
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()  # what was waited for before is cancelled
+    limit.tell(over)
+    while not task.done() and not (limit.is_over and loop in alone):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait({task})
-    _take_note(task)
+            await asyncio.wait({task, over} if loop in alone else {task}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        _take_note(task)
 
 
 async def _carried_out(step: Step[T], news: asyncio.Future[None]) -> T:

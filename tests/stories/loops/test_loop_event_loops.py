@@ -70,6 +70,37 @@ def test_an_operation_that_cancels_all_tasks_does_not_end_its_loop_in_plain_code
     assert LoopState.STOPPED is loop.state
 
 
+@pytest.mark.parametrize("overlap", ["skip", "allow_all"])
+def test_an_operation_that_cancels_all_tasks_and_hangs_is_left_behind(overlap):
+    """Who swallows the cancellation that comes back to it, for ever, has no more time than any other that hangs."""
+    hung = []
+
+    async def work(ctx):
+        if ctx.iteration > 1:
+            return
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        until = ASYNCIO.now() + 1e6
+        while ASYNCIO.now() < until:
+            try:
+                await ASYNCIO.sleep(until - ASYNCIO.now())
+            except asyncio.CancelledError:
+                hung.append(ctx.iteration)
+
+    with virtual_time() as clock:
+        loop = QuantumLoopEngine().create_loop(work, interval=1.0, deadline=3.0, overlap=overlap, effects="once")
+        loop.start()
+        clock.advance(9.5)
+        status = loop.get_status()
+        loop.stop_sync()
+
+    assert hung
+    assert not status.is_stuck
+    assert 1 == status.left_behind == status.ledger.interrupted + status.ledger.failed
+    assert (6 if overlap == "skip" else 9) == status.ledger.run
+    assert LoopState.STOPPED is loop.state
+
+
 def test_a_thousand_loops_share_an_event_loop():
     """Loops are cheap: they cost no thread, and end together."""
     engine, count = QuantumLoopEngine(), most(3_000, 1_000)
