@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.faults.processes import is_alive
+from tests.faults.processes import gone
 
 from unbreakable.loops import ward as ward_of
 from unbreakable.loops.deputy import SYSTEMD_KNOWS
@@ -99,7 +99,7 @@ def test_nothing_is_left_of_one_who_died_standing_by(monkeypatch):
 
     assert ward is not spare
     assert before == processes_held()
-    assert not any(is_alive(pid) for pid in in_group_of(spare.pid))
+    assert gone(in_group_of(spare.pid), 10.0)  # what is killed ends a little later
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the word of a worker is kept where a deputy is")
