@@ -41,7 +41,7 @@ print(json.dumps({"asyncio": asyncio_seconds, "import": seconds, "protect": prot
 def import_once() -> dict:
     """Import the library in a new interpreter and protect a function, and return what that cost and loaded."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    child = subprocess.run([sys.executable, "-c", CHILD], env=environment, check=True, capture_output=True, timeout=300)
+    child = subprocess.run([sys.executable, "-c", CHILD], env=environment, check=True, capture_output=True, timeout=60)
     return json.loads(child.stdout)
 
 
@@ -95,7 +95,7 @@ for name in ("QuantumStats", "Knowledge", "priority"):
 
 def test_threads_begin_at_the_same_end():
     """Whatever is asked for first, what all calls need is loaded before it: threads that meet halfway would fail."""
-    child = subprocess.run([sys.executable, "-c", FIRST_ASKED], check=True, capture_output=True, text=True, timeout=300)
+    child = subprocess.run([sys.executable, "-c", FIRST_ASKED], check=True, capture_output=True, text=True, timeout=60)
 
     assert child.stdout.split() == ["unbreakable.protected"] * 3
 
@@ -109,7 +109,7 @@ print("unbreakable.loops.supervisor" in sys.modules, "unbreakable.loops.engine" 
 
 def test_a_supervisor_loads_no_engine():
     """What runs loops is for the worker: the command that starts one, and waits, does without it."""
-    child = subprocess.run([sys.executable, "-c", SUPERVISOR], check=True, capture_output=True, text=True, timeout=300)
+    child = subprocess.run([sys.executable, "-c", SUPERVISOR], check=True, capture_output=True, text=True, timeout=60)
 
     assert ["True", "False"] == child.stdout.split()
 

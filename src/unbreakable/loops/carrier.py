@@ -32,7 +32,6 @@ class Carrier:
 
     def __init__(self, script: Script, name: str, ended: Callable[[], None], *, needs_event_loop: bool) -> None:
         self.has_ended = False
-        self.is_alone = False  #: on an event loop of its own: nobody but its operation cancels it, unless it is to end
         self._has_begun = False
         self._lock = new_lock()
         self._script = script
@@ -75,11 +74,16 @@ class Carrier:
         """Whether it is carried by the event loop that runs in this very thread, and so would be blocked with it."""
         return self._event_loop is not None and self._event_loop is running_event_loop()
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether it has an event loop of its own, on which nobody but its operation cancels it."""
+        return self._event_loop in alone
+
     def cancel(self) -> None:
         """Cancel the task; a thread cannot be cancelled."""
         task, event_loop = self._task, self._event_loop
         if task is not None and event_loop is not None:
-            alone.discard(event_loop)
+            alone.discard(event_loop)  # from now on somebody else does cancel it
             with contextlib.suppress(RuntimeError):  # closed at this very moment: then it has ended
                 event_loop.call_soon_threadsafe(task.cancel)
 
@@ -123,7 +127,6 @@ class Carrier:
 
     async def _on_own_event_loop(self) -> None:
         self._event_loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        self.is_alone = True
         alone.add(self._event_loop)
         try:
             with contextlib.suppress(asyncio.CancelledError):

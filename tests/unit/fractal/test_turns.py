@@ -6,8 +6,6 @@ import asyncio
 import functools
 import sys
 
-import pytest
-
 import unbreakable as ub
 from unbreakable.fractal import turn
 from unbreakable.fractal.turn import Turns
@@ -129,8 +127,8 @@ def test_who_comes_to_lie_where_another_has_lain_does_not_get_its_turn(monkeypat
     sys.setprofile(None)
     while not owners or (id(owners[-1]) != place and len(owners) < 10_000):
         owners.append(Owner())
-    if id(owners[-1]) != place:
-        pytest.skip("this Python lays nothing there again")
+    if id(owners[-1]) != place:  # Python 3.13 lays nothing there again, but another one may
+        turns._by_id[id(owners[-1])] = turns._by_id.pop(place)
 
     assert [KeyboardInterrupt] == lost
     assert of_before is not turns.of(owners[-1])
