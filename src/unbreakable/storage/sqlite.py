@@ -51,7 +51,9 @@ LEAST = 512  # bytes of the smallest database
 VERSION = "SELECT version FROM part WHERE name = ?"
 NORMAL, FULL = "PRAGMA synchronous=NORMAL", "PRAGMA synchronous=FULL"
 DAMAGED = 11  # SQLite's result code
-UNREADABLE = 1  # SQLite's result code when a statement does not fit: our own first ones fit every file that is whole
+#: SQLite's result codes when a statement does not fit, or a value is too big: our own first ones read nothing such in a
+#: file that is whole.
+UNREADABLE = (1, 18)
 TROUBLES: dict[int, tuple[type[StateError], str]] = {  # by SQLite's primary result code
     5: (StateLocked, "another program holds its write lock"),
     6: (StateLocked, "another statement holds its write lock"),
@@ -338,7 +340,7 @@ class StateFile:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
             code = code_of(error)
-            if while_opening and code == UNREADABLE:
+            if while_opening and code in UNREADABLE:
                 code = DAMAGED
             kind, what = TROUBLES.get(code, (StateError, "SQLite refuses"))
             raise kind(f"{self.path}: {what} ({error})") from error

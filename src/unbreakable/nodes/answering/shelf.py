@@ -191,7 +191,7 @@ class Shelf:
             self._inspect(connection)
         except BaseException as error:
             connection.close()
-            if isinstance(error, sqlite3.Error) and code_of(error) == UNREADABLE:
+            if isinstance(error, sqlite3.Error) and code_of(error) in UNREADABLE:
                 raise self._broken(error) from error  # our own statements fit every schema that is whole
             raise
         self._finalizer = weakref.finalize(self, _close, connection, os.getpid())
