@@ -24,7 +24,7 @@ from typing import Self
 from unbreakable.runtime import BLOCKING
 
 CODE = "import os; os.read(0, 1)"
-PATIENCE = 0.1  # seconds that it has to die of what the supervisor has been sent, too
+PATIENCE = 0.3  # seconds that it has to die of what the supervisor has been sent, too: on a busy machine others wait
 MOURNING = 1.0  # seconds after its death in which the supervisor may still be sent what it has died of
 
 
@@ -72,7 +72,7 @@ class Canary:
 
     def has_died_of(self, numbers: Collection[int]) -> bool:
         """Return whether it has died of one of these signals, or is about to."""
-        if self._process is None:
+        if self._process is None or not numbers:
             return False
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(PATIENCE)

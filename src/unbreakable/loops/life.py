@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # When the loop's own machinery fails (no memory, no more threads), it rests so many seconds, then goes on.
 REST = 1.0
+TURN = 0.001  # seconds between two turns of other threads beside work that never waits: a turn costs more than a tick
 LAST = 0.5  # seconds that iterations which go on beside each other have to end, once they are cut
 
 
@@ -48,6 +49,7 @@ class Life:
         self._besides: dict[object, Beside | None] = {}  #: iterations that go on beside each other
         self._free: list[Work] = [work]  #: what runs them, when it does not; if it is free the loop's own is the first
         self._lane: Lane | None = None
+        self._turned_at = -math.inf
         self._has_news = False  #: whether one has ended that is not on record
         control.schedule.watch(self)
 
@@ -150,7 +152,14 @@ class Life:
                 finally:
                     self._leave(runtime)
                 if self.control.is_restless and not runtime.preemptive:
-                    await runtime.sleep(0)  # other threads have their turn, even if the work never waits
+                    await self._give_turn(runtime)
+
+    async def _give_turn(self, runtime: Runtime) -> None:
+        """Let other threads have their turn, even if the work never waits; at once where time stands still for it."""
+        now = runtime.now()
+        if not 0.0 < now - self._turned_at < TURN:
+            await runtime.sleep(0)
+            self._turned_at = runtime.now()
 
     async def _iterate(
         self, work: Work, runtime: Runtime, tick: Tick | None, mark: Mark, place: int | None = None
