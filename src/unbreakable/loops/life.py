@@ -152,9 +152,9 @@ class Life:
                 finally:
                     self._leave(runtime)
                 if self.control.is_restless and not runtime.preemptive:
-                    await self._give_turn(runtime)
+                    await self._give_others_a_turn(runtime)
 
-    async def _give_turn(self, runtime: Runtime) -> None:
+    async def _give_others_a_turn(self, runtime: Runtime) -> None:
         """Let other threads have their turn, even if the work never waits; at once where time stands still for it."""
         now = runtime.now()
         if not 0.0 < now - self._turned_at < TURN:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from unbreakable.loops.canary import MOURNING, Canary
+from unbreakable.loops.canary import MOURNING, PATIENCE, Canary
 from unbreakable.runtime import BLOCKING, run_blocking
 from unbreakable.testing import virtual_time
 
@@ -45,6 +45,14 @@ def test_a_canary_that_lives_has_heard_nothing():
     with Canary() as canary:
         assert not canary.has_died_of([signal.SIGTERM, signal.SIGKILL])
     assert canary.has_died_of([signal.SIGKILL])
+
+
+def test_a_canary_is_not_waited_for_where_nobody_was_sent_anything():
+    """A worker that is replaced is asked for its end at once."""
+    with Canary() as canary:
+        began = BLOCKING.now()
+        assert not canary.has_died_of([])
+        assert BLOCKING.now() - began < PATIENCE
 
 
 def test_a_dead_canary_is_renewed_but_not_at_once():

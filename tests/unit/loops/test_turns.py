@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import sys
 
 import pytest
 
@@ -10,12 +10,13 @@ import unbreakable as ub
 from unbreakable.testing import virtual_time
 
 COUNT = 2_000
-resource = pytest.importorskip("resource")  # a system that counts what a thread gives away
 
 
-@pytest.mark.skipif(not hasattr(resource, "RUSAGE_THREAD"), reason="only Linux counts for each thread")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts for each thread")
 def test_a_turn_of_others_is_not_given_after_each_iteration():
-    """The pause of an iteration that does nothing would take five times as long as all the rest of it."""
+    """The pause would take longer than all the rest of an iteration that does nothing."""
+    import resource  # where there is one
+
     given: list[int] = []
 
     def look() -> None:
@@ -27,19 +28,6 @@ def test_a_turn_of_others_is_not_given_after_each_iteration():
 
     assert len(given) == COUNT
     assert given[-1] - given[0] < COUNT / 2
-
-
-def test_another_thread_has_its_turn_beside_a_loop_that_never_waits():
-    """It need not wait until the loop is over."""
-    seen, over = threading.Event(), threading.Event()
-    loop = ub.QuantumLoopEngine().create_loop(seen.set, name="busy", interval=0)
-    loop.start()
-    try:
-        assert seen.wait(30)
-        threading.Thread(target=over.set).start()
-        assert over.wait(30)
-    finally:
-        loop.stop_sync()
 
 
 def test_in_virtual_time_loops_that_never_wait_have_turns_one_after_the_other():
