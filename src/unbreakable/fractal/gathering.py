@@ -23,7 +23,7 @@ def knowledge_of(memory: Summing) -> Knowledge:
     for node in _telling(memory):
         for target in node.targets.every():
             known.update(totals_of(target) - target.told)
-            known["learnings"] += target.piled + target.in_haste.count
+            known["learnings"] += target.piled + target.in_haste.count + target.in_hand
     return Knowledge(**known)
 
 

@@ -118,6 +118,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         return  # somebody is at it
     try:
         target.heard = target.asked
+        target.in_hand = target.piled + target.in_haste.count
         batch = drain(target)
         if batch.calls or batch.folded.count or batch.faults or batch.cut or batch.answered:
             fresh = batch.traffic(target, runtime.now())
@@ -140,6 +141,7 @@ def learn(node: Any, target: Target, runtime: Runtime) -> None:
         target.learn_next_at(FOLD if target.plan.observations else COLD)
         target.count_down()
     finally:
+        target.in_hand = 0
         target.learning.release()
 
 

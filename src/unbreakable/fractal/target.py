@@ -92,6 +92,7 @@ class Target:
     asked = heard = 0  #: how often it was asked for that is learned; how often when that was done last
     lost = 0  #: calls that failed, and not for being refused, nor by an answer such as a no
     lost_seen = 0  #: those of them that were set beside what they would have come to without us
+    in_hand = 0  #: attempts that are being learned from, of which the memory has not been told yet
     lag = lead = 0.0  #: seconds that copies take to be under way; by which they are begun sooner
     is_named = staticmethod(is_named)  #: tells whether types of exceptions stand for just the sort of a failure
 

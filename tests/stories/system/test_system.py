@@ -156,6 +156,31 @@ def test_nodes_are_planned_by_the_workflow_s_engine_and_learn_into_one_memory(vi
     assert decision.observations >= 40
 
 
+def test_what_is_being_learned_from_is_counted(virtual):
+    """Who looks in the middle of a lesson finds no fewer than before it."""
+    seen: list[tuple[int, int]] = []
+
+    async def work() -> None:
+        await nap(0.05)
+
+    async def story():
+        async with ub.QuantumSystem() as system:
+            node = ub.FractalNode("partner", effects="none")
+            system.adopt(node)
+            calls = 0
+
+            def look(_: ub.Event) -> None:
+                seen.append((calls, system.get_system_status().global_knowledge.learnings))
+
+            node.on(ub.events.PlanPublished, look)
+            for calls in range(1, 400):  # noqa: B007 - told by the listener
+                await node.execute(work)
+
+    asyncio.run(story())
+    assert len(seen) >= 2
+    assert all(calls - 1 <= learned <= calls for calls, learned in seen), seen  # one may be in progress
+
+
 def test_the_same_in_plain_code(virtual):
     """Without an event loop the system is made, run and closed by plain calls."""
     ran = []
