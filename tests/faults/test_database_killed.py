@@ -13,11 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from tests.nursery import Child
 
 import unbreakable as ub
-from unbreakable.errors import Kind
+from unbreakable.errors import DeadlineExceeded, Kind
 from unbreakable.nodes import DatabaseNode
+from unbreakable.nodes.database import patience
 
 pytestmark = pytest.mark.real
 
@@ -118,8 +120,27 @@ async def test_a_lock_that_is_kept_too_long_is_told(path):
             assert 0 == (await db.query("SELECT count(*) FROM effects")).scalar()
             process.kill()
 
-    assert {"OperationalError"} == {type(outcome.error).__name__ for outcome in outcomes}
-    assert all(" s for it" in str(outcome.error.__notes__) for outcome in outcomes)
+    # A machine that stands still in the last 0.2 s is late with that; then the error of the time tells of the lock.
+    errors = [(outcome.error, outcome.error.__cause__) for outcome in outcomes]
+    locks = [error if isinstance(error, OperationalError) else cause for error, cause in errors]
+    assert {OperationalError} == {type(lock) for lock in locks}
+    assert all("database is locked" in str(error) for error, _ in errors)
+    assert all(" s into" in str(error) or " s for it" in str(error.__notes__) for error, _ in errors)
+    assert [] == effects(path)
+
+
+async def test_who_is_cut_while_a_lock_is_waited_for_is_told_of_it(path, monkeypatch):
+    """Who could not be told before the time was up gets the error of the time, which names the lock and its error."""
+    monkeypatch.setattr(patience, "MARGIN", -20.0)  # nobody is told before: as if the machine had stood still
+    async with DatabaseNode(f"sqlite:///{path}", deadline=1.0, breaker=ub.CircuitBreaker(1)) as db:
+        with child("lock", path, 20) as process:
+            process.stdout.readline()
+            outcome = await db.query.outcome("INSERT INTO effects VALUES ('a')")
+            process.kill()
+
+    assert isinstance(outcome.error, DeadlineExceeded)
+    assert "database is locked" in str(outcome.error)
+    assert isinstance(outcome.error.__cause__, OperationalError)
     assert [] == effects(path)
 
 

@@ -25,7 +25,7 @@ OF_ONE_ATTEMPT = frozenset(
     {
         *("parts", "own_deeds", "spent", "passed", "broken", "makeshift", "refuted", "blameless", "undone", "vouched"),
         *("asked", "given_up", "is_aside", "aside", "counts_from", "entry", "pursuit", "laggard", "idle", "grace"),
-        *("over_others", "fails_inside", "when_judged", "own_due", "put_off", "racing"),
+        *("over_others", "fails_inside", "when_judged", "own_due", "put_off", "racing", "kept_by"),
         "bells",  # they are rung for the call itself
     }
 )
@@ -116,6 +116,7 @@ class Context(Bounded):
     grace: float | None = None  #: the moment until which it may call what cleans up after its cut; 0: none was called
     is_aside: bool = False  #: whether the attempt waits, or ended waiting, for what is ours and not for its target
     aside: float = 0.0  #: seconds for which it did
+    kept_by: BaseException | None = None  #: what keeps its operation, which goes on trying, such as another's lock
     counts_from: float = -math.inf  #: the moment at which it went on to its target after that
     waiting: Callable[[], float | None] | None = None  #: asked when it is due, until when its block may yet begin
     apart: bool = False  #: whether a call around this one has to be able to leave its work behind

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
-from unbreakable.outcome import Failure, Result
+from unbreakable.outcome import Failure, Result, in_one_line
 from unbreakable.policies import check
 from unbreakable.policies.circuit import State
 from unbreakable.policies.policy import Context, Inner
@@ -243,12 +243,14 @@ def learned_limit(seconds: float, deadline: float) -> Timeout | None:
 def time_is_up(ctx: Context, started: float) -> Exception:
     """Return the error of an attempt that has no more time: by the caller's deadline or by its own limit."""
     now = ctx.runtime.now()
-    took = now - started
+    took, kept_by = now - started, ctx.kept_by
+    reason = "" if kept_by is None else f", kept waiting by {in_one_line(kept_by)}"
     error = (
-        DeadlineExceeded(f"the deadline came {took:.3f} s into the attempt")
+        DeadlineExceeded(f"the deadline came {took:.3f} s into the attempt{reason}")
         if now >= ctx.deadline
-        else AttemptTimeout(f"cut after {took:.3f} s")
+        else AttemptTimeout(f"cut after {took:.3f} s{reason}")
     )
+    error.__cause__ = kept_by
     if ctx.is_aside:
         vars(error).update(may_have_arrived=False)  # it waited for something of ours
     return error

@@ -12,7 +12,7 @@ ANEW = {
     "what it and the calls in it have done": {"own_deeds", "undone", "vouched", "refuted", "makeshift"},
     "what those calls are named, and ended with": {"parts", "spent", "passed", "broken", "fails_inside", "over_others"},
     "how long it takes": {"asked", "given_up", "is_aside", "aside", "counts_from", "laggard", "pursuit", "idle"},
-    "who is told of it": {"blameless", "when_judged", "bells"},
+    "who is told of what": {"blameless", "when_judged", "bells", "kept_by"},
     "how it was begun, and beside what": {"entry", "racing"},
     "when it would be due by itself": {"own_due", "put_off", "grace"},
 }

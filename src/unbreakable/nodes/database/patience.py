@@ -40,6 +40,7 @@ async def patiently(
             if not is_locked(error):
                 raise
             ctx.blameless = True  # another program is at work, and who only reads has not to wait for that
+            ctx.kept_by = error  # or who is cut as the machine stands still would hear nothing of it
             number += 1
             pause = LOOKS.pause(number, ctx.runtime.random())
             if now + pause >= give_up:
@@ -47,7 +48,7 @@ async def patiently(
                 raise
         await ctx.runtime.sleep(pause)
     if number:
-        ctx.blameless = False
+        ctx.blameless, ctx.kept_by = False, None
     if number and ctx.notebook is not None:
         ctx.notebook.tell(f"waited {ctx.runtime.now() - started:.3f} s for the lock of {lane.place}")
     return value
