@@ -13,6 +13,7 @@ from typing import Any
 from unbreakable.cli.saying import complain, put
 from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.outcome import in_one_line
+from unbreakable.runtime.eager import Rest
 
 # Where this library is, how it was started, and what it loads programs with.
 OURS = (str(Path(__file__).resolve().parents[1]), "<string>", "<frozen importlib", str(Path(importlib.__file__).parent))
@@ -45,7 +46,7 @@ def said_of(tasks: Collection[Task[Any]]) -> str:
 def _said(task: Task[Any]) -> str:
     what: Any = task.get_coro()
     while inspect.iscoroutine(what) and what.cr_code.co_filename.startswith(OURS) and what.cr_await is not None:
-        what = what.cr_await
+        what = what.cr_await.coroutine if isinstance(what.cr_await, Rest) else what.cr_await
     frame, name = getattr(what, "cr_frame", None), getattr(what, "__qualname__", task.get_name())
     return name if frame is None else f"{name} at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 

@@ -151,13 +151,16 @@ class Life:
                     await self._iterate(self.work, runtime, decision.tick, mark)
                 finally:
                     self._leave(runtime)
-                if self.control.is_restless and not runtime.preemptive:
+                if self.control.is_restless:
                     await self._give_others_a_turn(runtime)
 
     async def _give_others_a_turn(self, runtime: Runtime) -> None:
-        """Let other threads have their turn, even if the work never waits; at once where time stands still for it."""
+        """Let others have their turn, even if the work never waits: tasks each time, threads now and then.
+
+        Where time stands still while the work is done it is each time.
+        """
         now = runtime.now()
-        if not 0.0 < now - self._turned_at < TURN:
+        if runtime.preemptive or not 0.0 < now - self._turned_at < TURN:
             await runtime.sleep(0)
             self._turned_at = runtime.now()
 
@@ -169,7 +172,9 @@ class Life:
         fate, why = Fate.INTERRUPTED, "it was cut"
         try:
             try:
-                if place is None:
+                if self.keeper is None:
+                    self.work.tally.begun += place is None
+                elif place is None:
                     await self._count(runtime)
                 fate, why = await work.run(runtime, tick, mark, self.control.cut())
             except Exception as error:

@@ -20,6 +20,7 @@ from unbreakable.policies import Context, Plan
 from unbreakable.policies.timeout import time_is_up
 from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, TimeUp, run_blocking
 from unbreakable.runtime.apart import apart
+from unbreakable.runtime.eager import Eager
 
 if TYPE_CHECKING:
     from unbreakable.loops.reins import Reins
@@ -53,6 +54,7 @@ class Path:
         self.strays = strays
         self.has_worker = hire is not None
         self._name = f"iteration of {node.name}"
+        self._eager = Eager(self._name)
         self._operation = operation
         self._hire = hire
         self._enter = enter
@@ -118,7 +120,8 @@ class Path:
             until = min(until, seconds + (grace_after(seconds) if gently else 0.0))
         try:
             deadline = self.node.target.plan.deadline
-            await apart(self._door, until, self.strays.left, self._name, warning=deadline, warn=turns, hold=hold)
+            left, eager = self.strays.left, self._eager
+            await apart(self._door, until, left, self._name, warning=deadline, warn=turns, hold=hold, eager=eager)
         except TimeUp:
             grace = until - min(seconds, self.node.target.plan.deadline)
             msg = f"the iteration did not end within {max(0.0, grace):.3g} s of its cut, and was left behind"
@@ -198,13 +201,15 @@ class Path:
             worker.cut()
 
     def close(self) -> None:
-        """Let the worker end, which is not at work."""
+        """Let the worker end, which is not at work, and what stands by."""
+        self._eager.close()
         if self._worker is not None:
             self._worker.close()
             self._part_with(self._worker)
 
     def forget(self) -> None:
-        """Leave the worker to the parent process, of which this one was forked."""
+        """Leave the worker to the parent process, of which this one was forked, and the task that stands by."""
+        self._eager = Eager(self._name)
         if self._worker is not None:
             self._worker.forget()
             self._worker = None

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from unbreakable.log import log
 from unbreakable.runtime.aio import ASYNCIO
+from unbreakable.runtime.eager import PENDING, Eager
 from unbreakable.runtime.mark import running_event_loop
 from unbreakable.runtime.protocol import Step, TimeUp
 from unbreakable.runtime.watch import Alarm
@@ -52,17 +53,21 @@ class LeftTask:
 
 
 class Limit(Alarm):
-    """The moment after which work is waited for no longer; the watch itself cuts nothing.
+    """The moment after which work that *began* then is waited for no longer; the watch itself cuts nothing.
 
     When *warning* seconds have passed, *warn* is called: the event loop turns, and somebody may want to know that.
     """
 
     def __init__(
-        self, news: asyncio.Future[None], seconds: float, warning: float, warn: Callable[[], object] | None
+        self,
+        news: asyncio.Future[None],
+        began: float,
+        seconds: float,
+        warning: float,
+        warn: Callable[[], object] | None,
     ) -> None:
-        now = ASYNCIO.now()
-        self._news, self._until, self._warn = news, now + seconds, warn
-        self.due = self._until if warn is None else min(self._until, now + warning)
+        self._news, self._until, self._warn = news, began + seconds, warn
+        self.due = self._until if warn is None else min(self._until, began + warning)
 
     @property
     def is_over(self) -> bool:
@@ -93,6 +98,7 @@ async def apart(
     warning: float = math.inf,
     warn: Callable[[], object] | None = None,
     hold: Callable[[Callable[[float], None] | None], object] | None = None,
+    eager: Eager | None = None,
 ) -> T:
     """Run *step* as a task and return what it returns; after *seconds* cancel it, ``leave`` it and raise TimeUp.
 
@@ -101,15 +107,34 @@ async def apart(
 
     Whoever is cancelled meanwhile hands the cancellation on, waits for the task as long as it takes, and is cancelled
     then; on an event loop that is ``alone`` no longer than those *seconds*, since the task itself has cancelled it.
-    Others have their turn in any case.
+    Others have their turn meanwhile.  With *eager* the work has no task, and nobody a turn, if it need not wait at all.
     """
-    loop = asyncio.get_running_loop()
-    news = loop.create_future()
-    task = loop.create_task(_carried_out(step, news), name=name)
-    limit = Limit(news, seconds, warning, warn)
+    standby = None if eager is None else eager.standby()
+    began = ASYNCIO.now()
+    if standby is not None and (value := standby.begin(step)) is not PENDING:
+        return value  # type: ignore[no-any-return]
+    news = asyncio.get_running_loop().create_future()
+    if standby is None or eager is None:
+        task = asyncio.get_running_loop().create_task(_carried_out(step, news), name=name)
+    else:
+        task = eager.go_on(standby, functools.partial(_tell, news))
+    try:
+        return await _seen_through(task, news, Limit(news, began, seconds, warning, warn), leave, hold)
+    finally:
+        del task  # an exception's traceback holds this frame: do not hold the exception in turn
+
+
+async def _seen_through(
+    task: asyncio.Task[T],
+    news: asyncio.Future[None],
+    limit: Limit,
+    leave: Callable[[LeftTask], object],
+    hold: Callable[[Callable[[float], None] | None], object] | None,
+) -> T:
+    """Return what *task* returns, of whose end *news* tells; leave it behind when *limit* is over."""
     watched = ASYNCIO.watch(limit)
     if hold is not None:
-        hold(functools.partial(_cut_soon, loop, task, news))
+        hold(functools.partial(_cut_soon, asyncio.get_running_loop(), task, news))
     try:
         if news.done():
             await asyncio.sleep(0)  # it ended at once, as the eager tasks of Python 3.12 may
@@ -127,7 +152,7 @@ async def apart(
         watched.pop(limit, None)
         if hold is not None:
             hold(None)  # or the two would be a circle for the collector
-        del task  # an exception's traceback holds this frame: do not hold the exception in turn
+        del task
 
 
 def _cut_soon(
