@@ -7,13 +7,17 @@ from typing import Any
 
 from unbreakable.errors import Kind
 from unbreakable.events import AttemptFailed, RetryDenied, Retrying
+from unbreakable.fractal.applying import apply
+from unbreakable.fractal.choosing import choose, is_shut_out, why_give_up
 from unbreakable.fractal.episode import Episode
 from unbreakable.fractal.forbidding import why_not
 from unbreakable.fractal.overtaking import overtake
 from unbreakable.fractal.peace import heed
+from unbreakable.fractal.preventing import prevent
 from unbreakable.fractal.remedies import WAIT, Remedy
 from unbreakable.fractal.signature import is_named, root_cause, sign
 from unbreakable.fractal.telling import note_end
+from unbreakable.fractal.verdicts import blame, confirm, owe
 from unbreakable.outcome import Failure, Result, in_one_line, is_a
 from unbreakable.policies import Context, Inner, Retry, deeds
 from unbreakable.policies.breaker import spared, tell, verdict, was_probe
@@ -58,8 +62,6 @@ class Healing:
             result = await _first_attempt(inner, ctx)
         else:
             if ctx.started >= ctx.target.experience.foreseen:
-                from unbreakable.fractal.preventing import prevent
-
                 await prevent(ctx)
             result = await _attempt(inner, ctx)
         if isinstance(result, Failure):
@@ -67,8 +69,6 @@ class Healing:
             result = await self._repeated(inner, ctx, result, episode)
             episode.end(ctx.target, result, self.retry.attempts)
             if episode.open and isinstance(result, Failure):
-                from unbreakable.fractal.verdicts import blame
-
                 blame(ctx, episode)
         return result
 
@@ -90,10 +90,6 @@ class Healing:
 
     async def _repeat(self, inner: Inner, ctx: Context, failure: Failure, episode: Episode) -> Result[Any]:
         """Return what one more attempt came to, or *failure* itself when there is none."""
-        from unbreakable.fractal.applying import apply  # success does not pay for it
-        from unbreakable.fractal.choosing import choose
-        from unbreakable.fractal.verdicts import confirm, owe
-
         says = failure.mendable and verdict(failure.but(mendable=False), ctx)
         if failure.mendable and spared(says, failure, ctx, ctx.target.circuit) is False:
             ctx.spared = ctx.stamp, failure.began(ctx.runtime.now())
@@ -147,8 +143,6 @@ class Healing:
         if ctx.is_unwanted() or ctx.loop_left:
             reason = "its loop was left" if ctx.loop_left else "the caller has cancelled the call"
         elif self._wants(failure, remedied=remedy is not None):
-            from unbreakable.fractal.choosing import why_give_up
-
             why = why_give_up(ctx, failure, remedy, episode)
             if why is None:
                 return True
@@ -172,8 +166,6 @@ class Healing:
             return False
         if failure.attempt > 1:
             return was_probe(ctx)
-        from unbreakable.fractal.choosing import is_shut_out
-
         return is_shut_out(ctx) or not self._wants(failure, remedied=True)
 
     def _wants(self, failure: Failure, *, remedied: bool) -> bool:

@@ -23,6 +23,7 @@ from unbreakable.errors import (
     says_nothing,
     told_by,
 )
+from unbreakable.fractal.wording import template, words_of_body
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.chain import behind, frames_of, is_of_before, members
 from unbreakable.policies.mistakes import mistake
@@ -263,8 +264,6 @@ def words_of(message: str) -> str:
 
 @functools.lru_cache(256)
 def _template_of(message: str) -> str:
-    from unbreakable.fractal.wording import template
-
     return template(message)
 
 
@@ -277,8 +276,6 @@ def _codes_of(error: BaseException) -> list[CodeType]:
 
 
 def _signature_of(error: BaseException) -> str:
-    from unbreakable.fractal.wording import words_of_body  # compiles patterns, which a success needs not
-
     parts = [f"{type(error).__module__}.{type(error).__qualname__}"]
     try:
         status: int | str | None = http_status(error)

@@ -11,13 +11,9 @@ from importlib import import_module
 NEEDED = (
     "protected",
     "fractal.aftermath",
-    "fractal.applying",
-    "fractal.choosing",
     "fractal.methods",
     "fractal.recounting",
     "fractal.taking",
-    "fractal.verdicts",
-    "fractal.wording",
 )
 
 KEEPING = ("loops.keeper", "storage.connection")  # what a loop needs that keeps its state in a file
