@@ -246,11 +246,11 @@ class FractalNode(Closing, Listening, Belonging, Paying):
     def _new_target(self, name: str, sort: Sort | None = None, like: Target | None = None) -> Target:
         settings = self._for_guests() if sort == GUESTS else self.settings
         cold = settings.cold()
-        if sort is not None and sort != GUESTS:
-            cold = replace(cold, effects=checked(sort))
+        cold = cold if sort in (None, GUESTS) else replace(cold, effects=checked(sort))
         target = Target(name, cold, partial(self.layers, settings), like)
         if like is None:
             target.circuit.scatter(self.drivers[0].random)
+            target.circuit.out = target.out if settings.leaves("breaker") else None
         learning.recall(self, target, self.drivers[0])
         if self.left_with is not None:
             target.sleep()

@@ -19,7 +19,7 @@ from unbreakable.policies.effects import Effects
 from unbreakable.policies.peace import KEEP_PEACE, Peace
 from unbreakable.policies.plan import OFF
 from unbreakable.policies.rests import Rests
-from unbreakable.runtime import Gate, Latch, new_lock
+from unbreakable.runtime import ASYNCIO, Gate, Latch, new_lock
 from unbreakable.stats import Arms, Counts, Decayed, Drift, Quantile, Traffic
 
 if TYPE_CHECKING:
@@ -130,6 +130,10 @@ class Target:
         self.shades: Shades | None = shades_of(cold) if like is None else like.shades
         self.adopt(cold)
         self.circle.append(self)
+
+    def out(self) -> int:
+        """Return how many attempts are out on event loops, of all its sorts; those of threads are not kept."""
+        return sum(len(ASYNCIO.ages(each)) for each in self.circle)
 
     def doing(self, sort: Sort, make: Callable[[str, Sort, Target], Target]) -> Target:
         """Return the same target for calls of that *sort*: of these effects, or of operations of others.

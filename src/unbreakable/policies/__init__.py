@@ -8,13 +8,14 @@ from unbreakable.policies.backoff import Backoff
 from unbreakable.policies.breaker import CircuitBreaker
 from unbreakable.policies.budget import Budget, RetryBudget
 from unbreakable.policies.bulkhead import Bulkhead
-from unbreakable.policies.circuit import Circuit, State
+from unbreakable.policies.circuit import Circuit
 from unbreakable.policies.fallback import Fallback
 from unbreakable.policies.hedge import Hedge
 from unbreakable.policies.plan import Plan
 from unbreakable.policies.policy import Context, Inner, Policy, compose, current
 from unbreakable.policies.priority import priority
 from unbreakable.policies.retry import Retry
+from unbreakable.policies.states import State
 from unbreakable.policies.strategy import Strategy
 from unbreakable.policies.terms import Slow
 from unbreakable.policies.timeout import Timeout

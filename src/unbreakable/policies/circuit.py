@@ -5,12 +5,12 @@ Nothing here waits, rolls dice or looks at a clock: every moment is the caller's
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable, Iterable
 
-from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitRamping, Event
+from unbreakable.events import Event
 from unbreakable.policies.ramp import Ramp
+from unbreakable.policies.states import CHANGES, COUNTING, EVENTS, FREE, HALF_OPEN, SHUT, Change, State
 from unbreakable.policies.terms import Terms
 from unbreakable.policies.windows import nothing_recent
 from unbreakable.runtime import Line, new_lock
@@ -20,57 +20,6 @@ GOLDEN = 0.618033988749895  # its multiples, less the whole numbers, fall evenly
 MORE_TIME = 2.0  # times as long as a probe had that told nothing, which the next one should have
 LOOK_EACH, APART = 50, 1.0  # calls turned away, and seconds since the last look, after which a learned circuit looks
 HALF = 0.5  # share of failures that a ramp does not go on with, where no ratio is set
-
-
-class State(enum.StrEnum):
-    """Say where a circuit stands."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half-open"
-    RAMPING = "ramping"
-    FORCED_OPEN = "forced open"
-    DISABLED = "disabled"
-
-
-HALF_OPEN = State.HALF_OPEN  # the same, without a look into its class, for those who ask at every failure
-
-
-class Change(enum.Enum):
-    """What moves a circuit."""
-
-    TRIPPED = enum.auto()  #: too many failures
-    RESTED = enum.auto()  #: the rest is over
-    BACK = enum.auto()  #: every permit succeeded; how much the target bears is to be seen
-    PROVEN = enum.auto()  #: every permit succeeded, or every step of the ramp went well
-    FORCED = enum.auto()
-    SWITCHED_OFF = enum.auto()
-    RESET = enum.auto()
-
-
-CHANGES: dict[tuple[State, Change], State] = {
-    (State.CLOSED, Change.TRIPPED): State.OPEN,
-    (State.OPEN, Change.RESTED): State.HALF_OPEN,
-    (State.HALF_OPEN, Change.TRIPPED): State.OPEN,
-    (State.HALF_OPEN, Change.BACK): State.RAMPING,
-    (State.HALF_OPEN, Change.PROVEN): State.CLOSED,
-    (State.RAMPING, Change.TRIPPED): State.OPEN,
-    (State.RAMPING, Change.PROVEN): State.CLOSED,
-    **{(state, Change.FORCED): State.FORCED_OPEN for state in State},
-    **{(state, Change.SWITCHED_OFF): State.DISABLED for state in State},
-    **{(state, Change.RESET): State.CLOSED for state in State},
-}
-EVENTS: dict[State, type[Event]] = {
-    State.OPEN: CircuitOpened,
-    State.HALF_OPEN: CircuitHalfOpened,
-    State.RAMPING: CircuitRamping,
-    State.CLOSED: CircuitClosed,
-    State.FORCED_OPEN: CircuitOpened,
-    State.DISABLED: CircuitClosed,
-}
-COUNTING = (State.CLOSED, State.RAMPING)  # in which failures add up until there are too many
-SHUT = (State.OPEN, State.FORCED_OPEN)  # in which nothing goes through
-FREE = (State.CLOSED, State.DISABLED)  # in which everything does
 
 
 def as_part(stamp: int) -> int:
@@ -86,10 +35,24 @@ class Circuit:
     """
 
     __slots__ = (
-        *("alert", "away", "closed_at", "counts", "first_probe", "followers", "generation", "grows", "held", "in_vain"),
-        *("latest", "line", "lock", "needs", "off", "phase", "probes", "probing_since", "proven", "ramp", "recent"),
-        *("relieved", "rested", "rests", "run", "run_began", "settings", "shut", "slow", "stamp", "state", "told"),
-        *("too_slow", "until", "watches_successes", "when_switched"),
+        *("alert", "away", "closed_at", "counts", "enough", "first_probe", "followers", "generation", "grows", "held"),
+        *("in_vain", "latest", "line", "lock", "needs", "off", "out", "phase", "probes", "probing_since", "proven"),
+        *(
+            "ramp",
+            "recent",
+            "relieved",
+            "rested",
+            "rests",
+            "run",
+            "run_began",
+            "settings",
+            "shut",
+            "slow",
+            "stamp",
+            "state",
+            "told",
+        ),
+        *("state", "told", "too_slow", "until", "watches_successes", "when_switched"),
     )
     held: float  #: seconds after which a permit that has not come back is given out anew
 
@@ -97,6 +60,8 @@ class Circuit:
         self.settings, self.off, self.lock = settings, off, new_lock()
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = self.slow = 0
+        self.enough = 0  #: failures in a row until which it need not be asked how many attempts are out
+        self.out: Callable[[], int] | None = None  #: tells that, where the first settings are a guess
         self.run_began = 0.0  #: when the first attempt of the row began that failed
         self.first_probe = 0  #: the generation from which on permits were given out to see whether the target is back
         self.needs = 0.0  #: seconds that a probe should have, since one with less ended without a verdict
@@ -223,14 +188,22 @@ class Circuit:
         if ok:
             if self.run:
                 self.relieved = began
-            self.run = 0
+            self.run = self.enough = 0
             self.latest = max(self.latest, began)
         elif began > self.latest - NO_NEWS:
             self.run_began = self.run_began if self.run else began
             self.run += 1
         if (self.recent is not None or self.ramp is not None) and self._are_too_many(ok, now, elapsed):
             return True
-        return not ok and self.settings.ratio is None and self.settings.is_outage(self.run, now - self.run_began)
+        if ok or self.settings.ratio is not None or not self.settings.is_outage(self.run, now - self.run_began):
+            return False
+        return self.settings.learned or not self._may_be_luck()
+
+    def _may_be_luck(self) -> bool:
+        """Return whether more attempts are out than have failed in a row: where failures come sooner than answers."""
+        if self.out is not None and self.run >= self.enough:
+            self.enough = self.out()
+        return self.run < self.enough
 
     def _are_too_many(self, ok: bool, now: float, elapsed: float) -> bool:
         """Count an attempt among the recent ones; return whether too large a share of them failed, or was slow."""
@@ -299,7 +272,7 @@ class Circuit:
             return None
         self.state = after
         self.generation += 1
-        self.run = self.probes = self.proven = self.slow = 0
+        self.run = self.enough = self.probes = self.proven = self.slow = 0
         self.held, self.needs = self.settings.whole_rest, 0.0
         self.probing_since = now if self.state is HALF_OPEN else -math.inf
         self.ramp = ramp if self.state is State.RAMPING else None

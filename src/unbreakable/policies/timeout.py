@@ -9,8 +9,8 @@ from typing import Any
 from unbreakable.errors import AttemptTimeout, BulkheadFull, DeadlineExceeded, Kind
 from unbreakable.outcome import Failure, Result, in_one_line
 from unbreakable.policies import check
-from unbreakable.policies.circuit import State
 from unbreakable.policies.policy import Context, Inner
+from unbreakable.policies.states import State
 from unbreakable.policies.used_up import leave_behind, may_run_beside
 from unbreakable.record import Preset
 from unbreakable.runtime import TimeUp

@@ -9,8 +9,8 @@ from unbreakable.errors import BulkheadFull, ConfigurationError
 from unbreakable.outcome import Result
 from unbreakable.policies import Context, Hedge, Inner
 from unbreakable.policies.check import refuse
-from unbreakable.policies.circuit import State
 from unbreakable.policies.effects import Effects
+from unbreakable.policies.states import State
 from unbreakable.simulation.leftovers import Leftovers
 from unbreakable.simulation.select import outlasted
 

@@ -57,11 +57,20 @@ def test_a_throttle_beside_a_circuit_does_what_it_does_without():
     assert without == with_circuit
 
 
-def test_without_limit_and_throttle_a_circuit_opens_as_ever():
+def test_without_limit_and_throttle_a_circuit_that_is_pinned_opens_as_ever():
     """Then nobody else holds the load off a target that refuses."""
-    opened = play(Scene(5), 1).opened
+    opened = play(Scene(5), 1, breaker=ub.CircuitBreaker()).opened
 
     assert len(opened) == 1
+
+
+def test_a_circuit_that_knows_nothing_yet_does_not_shut_out_a_full_target():
+    """Whoever is refused hears of it sooner than others have their answers."""
+    story = play(Scene(5), 1)
+    opened, served = story.opened, story.goodput(0, 5)
+
+    assert [] == opened
+    assert served >= 0.75
 
 
 # ── down ────────────────────────────────────────────────────────────────────────────────────────────────────────────

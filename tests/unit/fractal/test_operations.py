@@ -10,7 +10,7 @@ import pytest
 
 import unbreakable as ub
 from unbreakable.errors import Kind
-from unbreakable.fractal import applying, choosing, healing, trying, verdicts
+from unbreakable.fractal import applying, choosing, healing, trying
 from unbreakable.fractal.experience import Experience
 from unbreakable.fractal.trace import IN_THE_BACKGROUND, STAGES
 from unbreakable.policies.retry import Retry
@@ -279,7 +279,7 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "apply": (applying, "_apply", _nothing),
     "pace": (Retry, "pause", lambda self, failure, u: 0.0),
     "reattempt": (Retry, "wants", lambda self, failure, *, remedied: False),
-    "confirm": (verdicts, "confirm", _no),
+    "confirm": (healing, "confirm", _no),
 }
 
 

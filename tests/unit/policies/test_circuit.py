@@ -15,7 +15,7 @@ from unbreakable.events import CircuitClosed, CircuitHalfOpened, CircuitOpened
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Circuit, CircuitBreaker, Retry, State
 from unbreakable.policies.breaker import refusal, verdict
-from unbreakable.policies.circuit import CHANGES, Change
+from unbreakable.policies.states import CHANGES, Change
 
 NEVER = {
     # what cannot happen, because no method asks for it in that state

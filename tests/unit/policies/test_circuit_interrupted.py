@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unbreakable as ub
 from unbreakable.policies import Circuit, CircuitBreaker
-from unbreakable.policies.circuit import State
+from unbreakable.policies.states import State
 from unbreakable.policies.terms import Terms
 from unbreakable.testing import virtual_time
 

@@ -157,7 +157,7 @@ async def test_its_error_is_raised():
 
 
 async def test_a_time_limit_that_began_before_cuts_the_work_alone():
-    """asyncio.timeout cancels the task that it was entered in."""
+    """A time limit cancels the task that it was entered in."""
 
     async def work():
         async with asyncio.timeout(0.001):
