@@ -356,7 +356,7 @@ def not_repeated(kind: Kind) -> str:
 
 def not_wanted(failure: Failure, retry: Retry) -> str:
     """Return why *failure* is not repeated: for its kind, or, where that would be repeated, for its type."""
-    if failure.refused or failure.kind in PERMANENT or is_a(failure.error, retry.on):
+    if failure.refused or failure.kind in PERMANENT or retry.covers(failure.error):
         return not_repeated(failure.kind)
     return f"Retry.on leaves out {type(failure.error).__name__}"
 

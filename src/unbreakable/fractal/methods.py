@@ -149,7 +149,7 @@ def fitted(function: Any, own: str, options: Mapping[str, Any]) -> tuple[dict[st
     given, method = dict(options), method_of(function)
     for name in ("key", "validate"):
         if callable(given.get(name)):
-            check_arguments(f"{own}: {name}", given[name], function)
+            check_arguments(f"{own}: {name}", given[name], function, instance=method is not None)
     if method is None:
         return given, None
     for name in ("key", "validate"):
@@ -189,12 +189,17 @@ def check_argument(what: str, function: Any, name: str) -> None:
     raise ConfigurationError(f"{what}: the function has no argument {name!r}{others}")
 
 
-def check_arguments(what: str, given: Any, function: Any) -> None:
-    """Refuse *given*, a ``key`` or ``validate``, that requires more arguments than the protected *function* takes."""
+def check_arguments(what: str, given: Any, function: Any, *, instance: bool) -> None:
+    """Refuse *given*, a ``key`` or ``validate``, that can take no call of the protected *function*.
+
+    It requires more arguments than that takes, or takes fewer than that requires, of which an *instance* may be one.
+    """
     wanted, offered = parameters_of(given), parameters_of(function_of(function))
-    if wanted is None or offered is None or any(each.kind in VARIABLE for each in offered):
+    if wanted is None or offered is None:
         return
-    if required(wanted) > len(offered):
+    too_many = required(wanted) > len(offered) and not any(each.kind in VARIABLE for each in offered)
+    too_few = len(wanted) < required(offered) - instance and not any(each.kind in VARIABLE for each in wanted)
+    if too_many or too_few:
         raise refuse(what, "a function that takes the arguments of the one that is protected", given)
 
 

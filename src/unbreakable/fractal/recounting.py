@@ -103,7 +103,7 @@ def facts_of(ctx: Context, failure: Failure) -> dict[str, Any]:
         "unsent": may_repeat("once", failure),
         "in_doubt": not may_repeat("unknown", failure),
         "exhausted": failure.exhausted,
-        "covered": retry is None or is_a(failure.error, retry.on),
+        "covered": retry is None or retry.covers(failure.error),
         "retry_after": failure.retry_after,
     }
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from unbreakable.errors import Kind
 from unbreakable.fractal.operation import qualified_name
+from unbreakable.fractal.taking import caller_of, returns_nothing, what_it_takes
 from unbreakable.fractal.turn import Turn, Turns
 from unbreakable.outcome import Failure, is_a
 from unbreakable.policies.check import refuse
@@ -92,6 +93,8 @@ def matcher(what: tuple[Matcher, ...]) -> Callable[[Failure], bool]:
     for test in predicates:
         if is_async(test):  # what it returns is never false
             raise refuse("remedy", "given plain predicates, which do not wait for anything", test)
+        if returns_nothing(test):  # what it returns is never true: it was to be the remedy
+            raise refuse("remedy", "given what is to be mended, as in @….remedy(PermissionError)", test)
 
     def matches(failure: Failure) -> bool:
         chain = (failure.error, failure.cause)
@@ -105,8 +108,6 @@ def made_remedy(
     node: str, matches: Callable[[Failure], bool], function: Callable[..., Any], label: str | None = None
 ) -> Remedy:
     """Return *function* as a remedy of *node*; ConfigurationError when it cannot be one."""
-    from unbreakable.fractal.taking import caller_of, what_it_takes
-
     if not (label is None or isinstance(label, str)):
         raise refuse(f"{node}: the name of a remedy", "some text", label)
     takes = what_it_takes(f"{node}: a remedy", function)

@@ -161,9 +161,9 @@ def _classify_status(status: int, error: BaseException | type[BaseException]) ->
     return Kind.TRANSIENT if retry_after(error) is None else Kind.THROTTLED
 
 
-def is_named(failure: Failure, types: type[Exception] | tuple[type[Exception], ...]) -> bool:
+def is_named(failure: Failure, types: object) -> bool:
     """Return whether one of *types* always means the sort that *failure* is of, and not failures of all sorts."""
-    each = types if isinstance(types, tuple) else (types,)
+    each = types if isinstance(types, tuple) else (types,) if isinstance(types, type) else ()
     return any(is_a(failure.error, one) and _sort_of_all(one) is failure.kind for one in each)
 
 

@@ -1,9 +1,12 @@
-"""What a function that is given to a node takes: the instance of a method, and the failure or nothing."""
+"""What a function that is given to a node takes, the instance of a method and the failure or nothing, and gives."""
 
 from __future__ import annotations
 
+import dis
 import inspect
+import itertools
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from unbreakable.fractal.operation import POSITIONAL, signature_of
@@ -88,3 +91,22 @@ class Untold:
             if inside is not None or "argument" not in str(error):
                 raise
         return self.function(failure)
+
+
+def returns_nothing(function: Any) -> bool:
+    """Return whether *function* is one in whose code all that is returned is None.
+
+    >>> returns_nothing(lambda failure: None), returns_nothing(lambda failure: failure.http_status == 401)
+    (True, False)
+    """
+    code = getattr(function, "__code__", None)
+    steps = list(dis.get_instructions(code)) if isinstance(code, CodeType) else []
+    ends = [(before, step) for before, step in itertools.pairwise(steps) if step.opname.startswith("RETURN_")]
+    return bool(ends) and all(_gives_none(before, step) for before, step in ends)
+
+
+def _gives_none(before: dis.Instruction, step: dis.Instruction) -> bool:
+    if step.opname == "RETURN_CONST":
+        return step.argval is None
+    is_none = before.opname == "LOAD_CONST" and before.argval is None
+    return step.opname == "RETURN_VALUE" and is_none and not step.is_jump_target

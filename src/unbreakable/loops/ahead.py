@@ -13,7 +13,6 @@ NEEDED = (
     "fractal.aftermath",
     "fractal.methods",
     "fractal.recounting",
-    "fractal.taking",
 )
 
 KEEPING = ("loops.keeper", "storage.connection")  # what a loop needs that keeps its state in a file

@@ -311,7 +311,7 @@ def is_still_let_through(ctx: Context) -> bool:
 def is_repeatable(error: Exception, ctx: Context) -> bool:
     """Return whether *error* is of a type that the call is repeated on; others say nothing of the target's health."""
     retry = ctx.plan.retry
-    return retry is None or retry.on is Exception or is_a(error, UnbreakableError) or is_a(error, retry.on)
+    return retry is None or retry.on is Exception or is_a(error, UnbreakableError) or retry.covers(error)
 
 
 def tell(ctx: Context, event: type[Event] | None) -> None:

@@ -113,7 +113,7 @@ def may_be_followed(ctx: Context, limit: Timeout) -> bool:
     return (
         retry is not None
         and ctx.attempt < retry.attempts
-        and issubclass(AttemptTimeout, retry.on)
+        and retry.covers(AttemptTimeout())
         and ctx.left() > NEARLY * limit.seconds
     )
 

@@ -55,7 +55,7 @@ def _is_late(limit: Timeout | None, deadline: float) -> bool:
 
 def _begins_another(limit: Timeout | None, retry: Retry | None) -> bool:
     """Return whether something comes of the *limit*: a learned one only begins attempts, where calls are repeated."""
-    repeats = retry is not None and retry.attempts > 1 and issubclass(AttemptTimeout, retry.on)
+    repeats = retry is not None and retry.attempts > 1 and retry.covers(AttemptTimeout())
     return repeats or (limit is not None and not limit.learned)
 
 

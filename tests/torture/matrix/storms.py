@@ -116,7 +116,7 @@ async def copies_are_budgeted(peer):
     assert 60 < target.calls <= 60 + 6 + 12
 
 
-@behaviour("whatever is raised is repeated", " or not is_a(failure.error, self.on):", ":")
+@behaviour("whatever is raised is repeated", " or not self.covers(failure.error):", ":")
 async def other_errors_are_not_retried(peer):
     """An error of a type that retrying is not meant for costs one attempt."""
     calls = []

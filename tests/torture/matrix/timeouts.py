@@ -67,7 +67,7 @@ def own_timeout_error_is_kept_in_plain_code(peer):
 
 @behaviour(
     "time limits are not repeated",
-    "or not is_a(failure.error, self.on):",
+    "or not self.covers(failure.error):",
     "or is_a(failure.error, TimeoutError):",
 )
 async def own_timeout_error_is_retried(peer):

@@ -24,6 +24,13 @@ def load(size=100):
     return size
 
 
+def mend(failure):
+    """Mend it, and say nothing."""
+    if failure.http_status:
+        return
+    load()
+
+
 def rows(size=100):
     """Hand on so many."""
     yield from range(size)
@@ -82,6 +89,18 @@ CASES = [
         protected(validate=lambda one, two: True),
         "load: validate must be a function that takes the arguments of the one",
     ),
+    (
+        lambda: ub.protect("load", key=lambda: 1)(lambda size: size),
+        "load: key must be a function that takes the arguments of the one",
+    ),
+    (
+        lambda: ub.protect("load", validate=lambda: True)(lambda size: size),
+        "load: validate must be a function that takes the arguments of the one",
+    ),
+    (lambda: ub.protect("load")(load).remedy(mend), r"remedy must be given what is to be mended, as in @….remedy\("),
+    (lambda: ub.FractalNode("n").remedy(mend), r"remedy must be given what is to be mended, as in @….remedy\("),
+    (lambda: ub.Retry(on=judge), "Retry.on must be a plain function, which does not wait for anything"),
+    (lambda: ub.Retry(on="ConnectionError"), "or a function that says so of an exception, not 'ConnectionError'"),
     (
         protected(remedies=[ub.remedies.smaller_batch("sizes")]),
         r"load: remedies: smaller_batch: the function has no argument 'sizes' \(did you mean 'size'\?\)",
