@@ -11,9 +11,10 @@ from typing import Any
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.heart import as_node, heart_of
 from unbreakable.fractal.remedies import read_remedies
-from unbreakable.fractal.settings import OFFERED, nearest, offered_by, settle
+from unbreakable.fractal.settings import OFFERED, offered_by, settle
 from unbreakable.loops.engine import checked_iterations
 from unbreakable.nodes.orchestrator import check_limit
+from unbreakable.plain import nearest
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 from unbreakable.workflows import Step, build_graph

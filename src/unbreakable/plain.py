@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MOST_SHOWN = 200  # characters of anything that is not a container
@@ -83,3 +83,11 @@ def in_brief(value: object) -> str:
         return _Brief().repr(value)
     except Exception:
         return in_words(value)
+
+
+def nearest(option: object, offered: Sequence[str]) -> str:
+    """Return the end of a sentence about an unknown *option*: which of those *offered* was meant, or all of them."""
+    import difflib
+
+    close = difflib.get_close_matches(str(option), offered, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else f"; there are {', '.join(offered)}"

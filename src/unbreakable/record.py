@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 from typing import Any, ClassVar, NoReturn, dataclass_transform
 
-from unbreakable.plain import plain
+from unbreakable.plain import nearest, plain
 
 
 class OfTwin:
@@ -110,7 +110,7 @@ class Preset(Record):
     (Limit(most=3, wait=0.0), Limit(most=8, wait=0.5))
     >>> Limit(least=1)
     Traceback (most recent call last):
-    TypeError: Limit() got an unexpected keyword argument 'least'
+    TypeError: Limit() got an unexpected keyword argument 'least'; there are most, wait
     """
 
     __match_args__: ClassVar[tuple[str, ...]] = ()
@@ -158,7 +158,8 @@ class Preset(Record):
         """Add to *fields* what was given by position."""
         kind, places = type(self).__name__, self.__match_args__
         if len(values) > len(places):
-            raise TypeError(f"{kind}() takes {len(places)} positional arguments but {len(values)} were given")
+            named = f"name the others, of {', '.join(self.fields)}" if places else "name them"
+            raise TypeError(f"{kind}() takes {len(places)} positional arguments but {len(values)} were given: {named}")
         for name, value in zip(places, values, strict=False):
             if name in fields:
                 raise TypeError(f"{kind}() got multiple values for argument {name!r}")
@@ -168,7 +169,7 @@ class Preset(Record):
         kind, missing = type(self).__name__, [name for name in self.fields if name not in given]
         for name in given:
             if name not in self.fields:
-                raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}")
+                raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}{nearest(name, self.fields)}")
         raise TypeError(f"{kind}() missing required arguments: {', '.join(map(repr, missing))}")
 
     def __post_init__(self) -> None:

@@ -181,9 +181,9 @@ def test_settings_are_what_a_dataclass_would_be():
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda: Limit(1, 2.0), "takes 1 positional arguments but 2 were given"),
+        (lambda: Limit(1, 2.0), "takes 1 positional arguments but 2 were given: name the others, of most, wait"),
         (lambda: Limit(1, most=2), "multiple values for argument 'most'"),
-        (lambda: Limit(mots=2), "unexpected keyword argument 'mots'"),
+        (lambda: Limit(mots=2), "unexpected keyword argument .mots. .did you mean .most"),
         (lambda: ub.Slow(ratio=0.5), "missing required arguments: 'seconds'"),
     ],
 )

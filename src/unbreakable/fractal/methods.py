@@ -17,10 +17,10 @@ from typing import Any
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.operation import function_of, is_async_generator
 from unbreakable.fractal.remedies import Matcher, Remedy, admitted, enlist, made_remedy, matcher
-from unbreakable.fractal.settings import nearest
 from unbreakable.fractal.taking import INSTANCE, caller_of, parameters_of, required, what_it_takes
 from unbreakable.fractal.turn import Turns
 from unbreakable.outcome import Failure
+from unbreakable.plain import nearest
 from unbreakable.policies import Context, current
 from unbreakable.policies.check import refuse
 from unbreakable.runtime import is_async

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal.judging import Shape, Verify, checked_schema
 from unbreakable.fractal.operation import takes_one
 from unbreakable.fractal.ports import Memory
+from unbreakable.plain import nearest
 from unbreakable.policies import Fallback, Hedge, Plan, Strategy, check
 from unbreakable.policies.check import refuse
 from unbreakable.policies.effects import Effects, checked, may_run_twice_at_once
@@ -74,14 +75,6 @@ def offered_by(taker: Callable[..., Any]) -> list[str]:
     own = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
     takes_more = any(each.kind is each.VAR_KEYWORD for each in parameters)
     return [*own, *(option for option in OFFERED if option not in own)] if takes_more else own
-
-
-def nearest(option: object, offered: Sequence[str]) -> str:
-    """Return the end of a sentence about an unknown *option*: which of those *offered* was meant, or all of them."""
-    import difflib
-
-    close = difflib.get_close_matches(str(option), offered, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else f"; there are {', '.join(offered)}"
 
 
 def settle(name: str, options: dict[str, Any]) -> Settings:

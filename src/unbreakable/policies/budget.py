@@ -36,7 +36,8 @@ class RetryBudget(Preset):
     most: float = 100.0
 
     def __post_init__(self) -> None:
-        for name in ("ratio", "floor", "start", "most"):
+        check.share("RetryBudget.ratio", self.ratio)
+        for name in ("floor", "start", "most"):
             check.amount(f"RetryBudget.{name}", getattr(self, name))
         if self.start > max(self.most, START):  # as it is, more than the most is not kept
             raise refuse("RetryBudget.most", f"at least the {self.start} tokens to start with", self.most)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.fractal.settings import nearest
+from unbreakable.plain import nearest
 from unbreakable.policies import Plan, check
 from unbreakable.policies.effects import checked, may_run_twice_at_once
 from unbreakable.policies.strategy import NAMES

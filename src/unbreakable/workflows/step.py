@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from unbreakable.errors import ConfigurationError
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.operation import check_operation
-from unbreakable.fractal.settings import nearest
+from unbreakable.plain import nearest
 from unbreakable.policies import check
 from unbreakable.policies.check import refuse
 

@@ -50,6 +50,7 @@ CASES = [
     (lambda: ub.Timeout(1.0, cut_threads=[]), r"Timeout.cut_threads must be True or False, not \[\]"),
     (lambda: ub.attempts([]), r"name must be a word, not \[\]"),
     (lambda: ub.Backoff(jitter=0.1), "Backoff.jitter must be True or False, not 0.1"),
+    (lambda: ub.RetryBudget(20), "RetryBudget.ratio must be a share from 0 to 1, not 20"),
     (lambda: ub.RetryBudget(start=200), "RetryBudget.most must be at least the 200 tokens to start with, not 100"),
     (protected(limit=10), r"load: limit must be an AdaptiveLimit such as ub.AdaptiveLimit\(most=10\), None or False"),
     (protected(bulkhead=10), r"load: bulkhead must be a Bulkhead such as ub.Bulkhead\(10\), None or False \(none\)"),

@@ -16,7 +16,7 @@ growths = st.lists(
 )  # how many calls succeeded, how many failed, and after how many seconds
 settings_of = st.builds(
     RetryBudget,
-    ratio=st.floats(0.0, 2.0),
+    ratio=st.floats(0.0, 1.0),
     floor=st.floats(0.0, 5.0),
     start=st.floats(0.0, 10.0),  # more than the most is refused from the default on
     most=st.floats(1.0, 200.0),
