@@ -175,7 +175,7 @@ class QuantumSimulationEngine(Closing):
         with self._lock:
             self._executions += 1
         is_good = isinstance(result, Success) and result.degraded is None
-        order.trial.over(ctx, runtime.now() - ctx.started if is_good else math.inf, order.job.running)
+        order.trial.over(ctx, runtime.now() - ctx.started if is_good else math.inf)
         return ctx, result
 
     def _prepared(

@@ -16,7 +16,7 @@ from unbreakable.policies import Context, current
 from unbreakable.policies.breaker import OUR_FAULT
 from unbreakable.policies.policy import is_half_over
 from unbreakable.policies.timeout import is_guessed
-from unbreakable.runtime import run_blocking
+from unbreakable.runtime import TimeUp, run_blocking
 from unbreakable.simulation import select
 from unbreakable.simulation.ledger import Ledger
 from unbreakable.simulation.pairs import Pairs
@@ -99,6 +99,14 @@ class Choice(NamedTuple):
         if rests.is_down(way):
             arms.take_back(way)  # that it is down says nothing of how good it is when it is back
 
+    def lost(self, way: str, began: float, ctx: Context, error: BaseException) -> None:
+        """Take in that *way*, which was let go on, failed, or had not ended when it was waited for no longer."""
+        now = ctx.runtime.now()
+        if isinstance(error, TimeUp) and now < ctx.deadline:
+            select.outlasted(self.target.arms, way, now - began)
+        else:
+            self.failed(way, began, ctx, error)
+
     def others_may(self, way: str, began: float, now: float) -> bool:
         """Return whether another way could have done what *way*, which began then, has not."""
         anew = self.target.circuit.probing_since
@@ -110,7 +118,7 @@ class Order:
 
     def __init__(self, job: Job, ways: Mapping[str, Callable[..., Any]], key: Any, *, race: bool = False) -> None:
         self.job, self.ways, self.key, self.race = job, ways, key, race
-        self.trial = Trial(job.pairs)
+        self.trial = Trial(job.pairs, job.running)
         self.first: str | None = None  #: the way of the first attempt, once it is chosen
 
     def __call__(self, ctx: Context) -> Callable[[], Any]:
@@ -238,7 +246,7 @@ class Job:
             first.age = 0.0
             first.is_compared = not choice.target.rests.is_down(PRIMARY)
             return await ctx.call(work)
-        first.when_lost = functools.partial(choice.failed, way, ctx.runtime.now(), ctx)
+        first.when_lost = functools.partial(choice.lost, way, ctx.runtime.now(), ctx)
         return await first.call(ctx, work, goes_on=self._goes_on(ctx, is_control=first.age == 0.0))
 
     def _goes_on(self, ctx: Context, *, is_control: bool) -> bool:

@@ -13,6 +13,7 @@ MOST_KEPT = 5_000  # calls, the newest: 80 kB
 LEAST = 8  # calls below which nothing is said
 STALE = 64  # an interval is reckoned anew when so small a part of the calls is new
 UNKNOWN = math.nan
+FADING = 0.999  # what a call leaves of the longest one: what one in a thousand takes is about remembered
 MEDIAN, TAIL = 0.5, 0.99
 
 
@@ -27,6 +28,7 @@ class Pairs:
         self.counts = counts  #: whether requests are counted
         #: seconds of calls, of the same alone, from which chance decides, and requests, negative where rescued
         self._piles = array("f"), array("f"), array("f"), array("f")
+        self.longest = 0.0  #: seconds of the longest that ended, alone; older ones count less and less
         self._told: dict[float, tuple[int, Speedup | None]] = {}  #: by quantile, when it was reckoned, and to what
         self._lock = new_lock()
 
@@ -40,6 +42,7 @@ class Pairs:
         entry = (call, alone, age, -sent if rescued else sent)
         with self._lock:
             self.controls += age == 0.0 and not math.isnan(alone)
+            self.longest = max(FADING * self.longest, alone if alone < math.inf else 0.0)
             place, self.added = self.added % MOST_KEPT, self.added + 1
             for pile, value in zip(self._piles, entry, strict=True):
                 if place < len(pile):

@@ -3,7 +3,8 @@
 The operation alone is one attempt, with the call's deadline.  Where the first attempt is by the operation itself, that
 is the counterfactual: known when it ends, and a failure is one, although the call may be rescued.  Where a copy won it
 would be known only that it takes longer; therefore some such attempts, drawn beforehand, are let go on, in a task of
-their own, until the deadline: nobody pays for them, since the request was sent already.
+their own: nobody pays for them, since the request was sent already.  But each holds a place at its target, which calls
+may wait for.  So no more than two go on at a time, and what hangs does not do so for long.
 """
 
 from __future__ import annotations
@@ -21,15 +22,25 @@ from unbreakable.simulation.leftovers import Leftovers
 from unbreakable.simulation.pairs import UNKNOWN, Pairs
 
 RUN_ON = 0.3  # share of the first attempts that would go on, should another one win
+LONG = 100.0  # times as long as its call one may go on
+FEW = 3.0  # times as long as any was seen to take, of late: for that long while it is not worth to wait for longer
+WARY = 20.0  # times as long as was waited in vain: until then none is waited for longer than that
 
 
 class Running(Leftovers[Beside]):
     """The first attempts of one job that go on although their calls are over."""
 
+    most = 2
+    wary_until = -math.inf  #: moment until which what takes much longer than usual is not waited for
+
     def take(self, one: Beside, until: float) -> None:
         """Take in a step that goes on."""
         super().take(one, until)
         one.when_over(partial(self.drop, one))
+
+    def in_vain(self, seconds: float, now: float) -> None:
+        """Take in that one had not ended after so many *seconds*."""
+        self.wary_until = max(self.wary_until, now + WARY * seconds)
 
     def stop(self) -> None:
         """Cancel them all, from any thread; nobody waits for their clean-up."""
@@ -48,16 +59,16 @@ class Trial:
     """Watch the first attempt of one call."""
 
     __slots__ = (
-        *("age", "alone", "attempt", "began", "deadline", "ended", "failed", "is_compared", "pairs", "sent"),
-        *("way", "when_lost"),
+        *("age", "alone", "attempt", "began", "deadline", "ended", "failed", "is_compared", "pairs", "running"),
+        *("sent", "until", "way", "when_lost"),
     )
 
-    def __init__(self, pairs: Pairs) -> None:
-        self.pairs, self.sent = pairs, 0
+    def __init__(self, pairs: Pairs, running: Running) -> None:
+        self.pairs, self.running, self.sent = pairs, running, 0
         self.alone = self.age = UNKNOWN  #: as in Pairs
         self.failed = False  #: whether the first attempt did
         self.is_compared = True  #: whether the operation itself could be measured in such a call
-        self.began = self.ended = self.deadline = 0.0
+        self.began = self.ended = self.deadline = self.until = 0.0
         self.way = ""  #: of the latest attempt
         self.attempt: tuple[Context, Beside] | None = None  #: the first one, in a task of its own
         self.when_lost: Callable[[Exception], None] | None = None  #: told of a failure that comes after the call's end
@@ -97,11 +108,25 @@ class Trial:
         """Stop the first attempt if its time is up; else it goes on for the time being."""
         if self.attempt is None or self.attempt[1].is_over:
             return
-        if self.failed or isinstance(error, ENDS):
+        now = ctx.runtime.now()
+        self.until = min(self.deadline, self.began + self._patience(now))
+        if self.failed or isinstance(error, ENDS) or now >= self.until or not self.running.has_room(now):
             await self._stop(error)
+            self.attempt = None
             return
+        self.running.take(self.attempt[1], self.until)
         # It finds itself alive, and in time, as if no other one had won.
         ctx.in_a_thread, ctx.given_up, ctx.due = True, False, ctx.deadline
+
+    def _patience(self, now: float) -> float:
+        """Return how many seconds the first attempt may take, now that another one has won.
+
+        How slow the primary way is beside one that is chosen nobody can tell from that one.
+        """
+        took = now - self.began
+        if now < self.running.wary_until:
+            return FEW * max(took, self.pairs.longest)
+        return math.inf if self.age == 0.0 and self.deadline < math.inf else LONG * took
 
     async def _stop(self, error: BaseException) -> None:
         """Stop the first attempt, and wait for its clean-up as for any other's."""
@@ -120,7 +145,7 @@ class Trial:
             self.pairs.add(math.inf, alone, age=age, sent=self.sent)
         await self._stop(error)
 
-    def over(self, ctx: Context, seconds: float, running: Running) -> None:
+    def over(self, ctx: Context, seconds: float) -> None:
         """Take in that the call is over, after so many *seconds*; ``math.inf``: it failed."""
         if not (self.sent and self.is_compared):
             return
@@ -129,17 +154,19 @@ class Trial:
         if self.attempt is None or not math.isnan(self.alone):
             self._add(seconds)
         else:
-            running.take(ctx.runtime.beside(partial(self._see_out, seconds)), self.deadline)
+            ctx.runtime.beside(partial(self._see_out, seconds))
 
     async def _see_out(self, seconds: float) -> None:
-        """Wait for the end of the first attempt, which goes on, at most until the deadline."""
+        """Wait for the end of the first attempt, which goes on, as long as that is worth it."""
         assert self.attempt is not None  # noqa: S101 - or there was nothing to wait for
         scope, step = self.attempt
         try:
-            await scope.runtime.within(self.deadline - scope.runtime.now(), step.wait)
+            await scope.runtime.within(self.until - scope.runtime.now(), step.wait)
             self.alone = self.ended - self.began
-        except Exception as error:  # TimeUp, too: the operation alone has the call's deadline
-            self.alone = math.inf
+        except Exception as error:  # TimeUp, too: it takes longer than all that a quantile is told of, or for ever
+            self.alone, now = math.inf, scope.runtime.now()
+            if not step.is_over:
+                self.running.in_vain(now - self.began, now)
             if self.when_lost is not None:
                 self.when_lost(error)
         finally:
