@@ -1,7 +1,8 @@
 """Which of several ways to do the same job is used for the next call: the best one, and now and then a doubtful one.
 
 What is compared is what a score compares (see there), in units of the logarithm of seconds: how long a way takes, at
-the median and in the tail, what is spent on attempts that fail, and, where a failure is the call's, what that costs.
+the median and in the tail, what is spent on attempts that fail, and what it costs that calls do: all that fail, where
+they are not repeated, else those that the budget cannot pay for.
 
 Discounted Thompson sampling with Gaussian beliefs: W. R. Thompson, "On the likelihood that one unknown probability
 exceeds another", Biometrika 25 (1933); S. Agrawal, N. Goyal, "Further Optimal Regret Bounds for Thompson Sampling"
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from unbreakable.errors import Kind
 from unbreakable.fractal.signature import is_named
 from unbreakable.outcome import Failure
-from unbreakable.policies import Context
+from unbreakable.policies import Context, RetryBudget
 from unbreakable.policies.rests import Rests
 from unbreakable.simulation.score import HEADROOM
 from unbreakable.stats import Arms
@@ -38,6 +39,8 @@ TAIL = 0.2 * 1.2816 + 0.4 * 2.3263
 UNIT = 15.0 / math.log(10.0)  # points
 WASTE = 20.0 / UNIT  # a quarter of requests in vain costs 20 points; what is beyond, in proportion
 LOST = 12.5 / UNIT / math.log(10.0)  # ten times as many lost calls cost 12.5 points
+BORNE = 0.5 * RetryBudget().ratio  # share of the calls that can be repeated, with as many left for copies
+UNPAID = 0.02  # share of what is beyond that is thought to be lost: little, to be sure of the order of two ways only
 FEWEST_LOST = 1e-4  # share of calls below which no difference is made
 PRIOR = 2.0  # uses of an arm that are thought to have been well
 
@@ -121,12 +124,14 @@ def _failing(arms: Arms, name: str, weight: float, dice: Callable[[], float]) ->
 def _price(failing: float, repeated: bool) -> float:
     """Return what it costs that so large a share of the attempts fail.
 
+    Failures are not yet the call's where that is *repeated*.
+
     >>> [round(_price(share, True), 2) for share in (0.0, 0.03, 0.25, 1.0)]
-    [0.0, 0.04, 3.07, 21.49]
+    [0.0, 0.04, 5.93, 25.82]
     """
     beyond = max(0.0, failing - HEADROOM) / HEADROOM
-    wasted = WASTE * (min(1.0, failing / HEADROOM) ** 2 + 2.0 * beyond)
-    return wasted if repeated else wasted + LOST * math.log1p(failing / FEWEST_LOST)
+    lost = UNPAID * max(0.0, failing - BORNE) if repeated else failing
+    return WASTE * (min(1.0, failing / HEADROOM) ** 2 + 2.0 * beyond) + LOST * math.log1p(lost / FEWEST_LOST)
 
 
 def doubted(arms: Arms, names: Sequence[str], dice: float) -> str | None:

@@ -8,7 +8,7 @@ import functools
 import random
 
 import pytest
-from tests.dense import crossed
+from tests.dense import crossed, most
 
 import unbreakable as ub
 from unbreakable.errors import DeadlineExceeded
@@ -228,3 +228,32 @@ def test_the_primary_way_is_measured_whatever_the_dice_say(monkeypatch, succeeds
         asyncio.run(main())
     assert measured == len(seen)
     assert succeeds == (engine.get_quantum_stats().avg_speedup is not None)
+
+
+@pytest.mark.parametrize("seed", range(most(3, 1)))
+def test_no_way_is_so_quick_that_calls_are_lost_for_it(seed):
+    """One that fails a fifth of the time would use up the budget, and then fail calls, where another one never does."""
+    dice, lost, sent = random.Random(seed), [], []
+
+    async def sound() -> None:
+        sent.append("sound")
+        await sleep(0.28 * dice.lognormvariate(0.0, 0.1))
+
+    async def brittle() -> None:
+        sent.append("brittle")
+        await sleep(0.012 * dice.lognormvariate(0.0, 0.3))
+        if dice.random() < 0.2:
+            raise ConnectionError("reset")
+
+    async def story() -> None:
+        engine, calls = ub.QuantumSimulationEngine(), []
+        for _ in range(2_000):
+            call = engine.execute_quantum(sound, effects="idempotent", alternatives={"brittle": brittle})
+            calls.append(asyncio.create_task(call))
+            await sleep(dice.expovariate(5.0))
+        lost.extend(each for each in await asyncio.gather(*calls, return_exceptions=True) if each is not None)
+
+    with virtual_time(seed):
+        asyncio.run(story())
+    assert [] == lost
+    assert 1.1 > len(sent) / 2_000

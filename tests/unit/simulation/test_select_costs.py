@@ -45,6 +45,7 @@ def uses(arms: Arms, ways: dict[str, tuple[Law, float]], calls: int, seed: int) 
         ((plain(0.022), 0.0), (straggling(0.02), 0.0)),  # a little slower, without the tail
         ((plain(0.03), 0.0), (plain(0.02), 0.3)),  # half as slow again, without the failures
         ((plain(0.02), 0.03), (plain(0.075), 0.01)),  # a few failures that are repeated are worth the time
+        ((plain(0.28), 0.0), (plain(0.012), 0.2)),  # not so many that the budget cannot pay for all of them
     ],
 )
 def test_the_way_is_chosen_that_has_the_better_score(better, worse):
