@@ -111,6 +111,18 @@ class Paying:
         """Return whether the price of a second copy is there, as ``may_hedge`` takes it."""
         return self._has_for_a_copy(ctx, take=False)
 
+    def has_to_spare(self, ctx: Context) -> bool:
+        """Return whether a copy that nobody needs yet can be paid: half of what those may cost who need one is left."""
+        purse, copies = self.payer.purse, self.payer.purse_for_copies
+        if purse is None or copies is None:
+            return True
+        now, successes, cost = ctx.runtime.now(), self.payer.successes(), price(layers_around(ctx))
+        return (
+            cost is not None
+            and purse.level(successes, now) >= cost + 1.5 * purse.reserve
+            and copies.level(successes, now) >= cost + copies.reserve
+        )
+
     def may_hedge(self, ctx: Context) -> bool:
         """Take the price of a second copy, as long as half of the starting budget is left for repeats.
 

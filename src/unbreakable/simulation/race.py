@@ -107,7 +107,7 @@ def line_up(ctx: Context, order: Order) -> bool:
 
     Return whether it is; else it is an ordinary call.
     """
-    if not (is_calm(ctx) and ctx.node.could_hedge(ctx)):
+    if not (is_calm(ctx) and ctx.node.could_hedge(ctx) and ctx.node.has_to_spare(ctx)):
         return False
     plan, ctx.plan = ctx.plan, replace(ctx.plan, hedge=TWO_AT_ONCE)
     ways = order.line_up(ctx)

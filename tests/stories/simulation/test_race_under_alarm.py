@@ -28,7 +28,7 @@ def test_nothing_is_raced_while_the_circuit_is_not_closed():
         of(engine).target.rests = Rests()  # so that nothing else speaks against it
         assert not await raced(ways, engine)
         assert "closed" == of(engine).breaker.state.value
-        assert any([await raced(ways, engine) for _ in range(20)])  # but for those by which the primary is measured
+        assert any([await raced(ways, engine) for _ in range(60)])  # once the budget has recovered, too
 
     play(story)
 
