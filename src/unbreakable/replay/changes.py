@@ -15,6 +15,7 @@ from unbreakable.policies.strategy import NAMES
 from unbreakable.replay.settings import IN_A_PLAN, KINDS, PARTS
 
 SHORT = {"timeout": "timeout.seconds", "hedge": "hedge.after", "retry": "retry.attempts", "budget": "budget.ratio"}
+WORDS = {"effects"}  # settings that are words, of which "none" is one
 OFF, ON = ("off", "none", "false"), ("on", "true")
 HIDDEN = {"retry.on", "timeout.learned", "timeout.cut_threads", "hedge.threads"}
 EXAMPLE = "--set retry.attempts=5"
@@ -55,7 +56,7 @@ class Changes:
                 raise ConfigurationError(f"--set {text}: expected NAME=VALUE, such as {EXAMPLE}")
             if name not in SETTINGS:
                 raise ConfigurationError(f"--set {text}: no setting is called {name}{nearest(name, SETTINGS)}")
-            self._values[name] = _read(text, value.strip())
+            self._values[name] = value.strip() if name in WORDS else _read(text, value.strip())
         self.of(Plan())  # refuses what fits no plan
 
     @property

@@ -39,6 +39,7 @@ def test_a_part_of_a_policy_changes_and_the_rest_stays():
         ("deadline=off", lambda plan: plan.deadline, math.inf),
         ("deadline=2", lambda plan: plan.deadline, 2.0),
         ("effects=once", lambda plan: plan.effects, "once"),
+        ("effects=none", lambda plan: plan.effects, "none"),  # a word of its own there, and not "off"
         ("strategy=aggressive", lambda plan: plan.strategy, "aggressive"),
         ("retry.backoff.jitter=off", lambda plan: plan.retry.backoff.jitter, False),
     ],
@@ -73,6 +74,7 @@ def test_what_was_learned_and_is_set_is_no_guess_any_more():
         ("deadline=-1", "deadline must be"),
         ("deadline=soon", "deadline must be"),
         ("effects=some", "effects must be one of"),
+        ("effects=off", "effects must be one of"),
         ("strategy=fast", "strategy must be one of optimistic"),
         ("strategy=off", "strategy must be one of optimistic"),
         ("retry.attempts=off", "Retry.attempts must be"),
