@@ -139,6 +139,20 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path, text, error):
         read_trace(path)
 
 
+@pytest.mark.parametrize("folder", [".", "/"])
+def test_a_folder_is_no_trace(folder):
+    """Be it one without a name."""
+    with pytest.raises(StateError, match="cannot be read"):
+        read_trace(folder)
+
+
+@pytest.mark.parametrize("path", [None, 5, b"calls"])
+def test_a_trace_has_a_path(path):
+    """What is none is refused, and nothing is listened to."""
+    with pytest.raises(ConfigurationError, match="record_trace: path must be"), ub.record_trace(path):
+        pass
+
+
 def test_a_file_of_somebody_else_is_not_written_to(tmp_path):
     """Neither is what cannot be opened, or is too small to hold anything; what is no node is refused."""
     path, node = tmp_path / "poem", node_that()

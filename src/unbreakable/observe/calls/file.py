@@ -28,7 +28,7 @@ _at_work = new_lock()  # of this process one thread at a time: its locks on a fi
 
 def old_of(path: Path) -> Path:
     """Return where the older half is."""
-    return path.with_name(path.name + ".old")
+    return path.parent / f"{path.name}.old"  # a folder may have no name
 
 
 def check_header(path: Path, line: bytes) -> str:

@@ -47,6 +47,8 @@ class Recorder:
     def __init__(self, path: str | os.PathLike[str], most_bytes: int = MOST_BYTES) -> None:
         if isinstance(most_bytes, bool) or not isinstance(most_bytes, int) or most_bytes < LEAST_BYTES:
             raise refuse("record_trace: most_bytes", f"a whole number of at least {LEAST_BYTES}", most_bytes)
+        if not isinstance(path, str | os.PathLike):
+            raise refuse("record_trace: path", "the path of a file", path)
         self.trouble: str | None = None
         self._lost = 0
         self._file = TraceFile(Path(path).absolute(), most_bytes)
