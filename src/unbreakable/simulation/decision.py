@@ -18,9 +18,10 @@ class Decision(Record):
 
     Predictions come with bands, in brackets in tables, which hold nine of ten targets of which as much is known.
 
-    ``model_age`` is how many seconds ago the model last learned, None before it learned anything; then the universes
-    rest on a guess of what targets are like, and the winner is "balanced", which is in force until something is known.
-    ``plan`` holds the winner's settings; ``observations`` is the number of attempts that the model rests on.
+    ``plan`` holds the winner's settings; ``observations`` is the number of attempts that the model rests on.  If there
+    are none the universes rest on a guess of what targets are like, and the winner is "balanced", which is in force
+    until something is known.  ``model_age`` is how many seconds ago the model last learned, None before it did: nobody
+    can tell how old that is which a memory knew.
     ``weights`` are those that scores were weighed with; tables end with what they make changes worth, in points.
     ``distrust`` is which share of the latest medians, p99s and success rates was within the bands that should hold
     90 % of them, if that is below 80 %: then the model is not trusted, and the winner is "balanced"; None where it is.
@@ -63,7 +64,7 @@ class Decision(Record):
         return "points: " + ", ".join(f"{change} {points:+.1f}" for change, points in rates.items())
 
     def _title(self) -> str:
-        seen = "a guess: nothing was learned yet" if self.model_age is None else f"{self.observations} attempts"
+        seen = f"{self.observations} attempts" if self.observations else "a guess: nothing was learned yet"
         return on_a_line(f"{self.target}: {self.winner}, from {seen}")
 
 

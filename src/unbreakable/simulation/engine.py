@@ -27,11 +27,12 @@ from unbreakable.simulation.jobs import PRIMARY, Job, Order, change, may_change,
 from unbreakable.simulation.ledger import Ledger
 from unbreakable.simulation.pairs import TAIL
 from unbreakable.simulation.race import check_race, line_up, with_copies
+from unbreakable.simulation.recalled import recalled
 from unbreakable.simulation.score import ScoreWeights
 from unbreakable.simulation.scouting import set_out
 from unbreakable.simulation.speedup import Speedup, together
 from unbreakable.simulation.status import QuantumStats
-from unbreakable.stats import Counts, Traffic
+from unbreakable.stats import Counts
 
 if TYPE_CHECKING:  # shown to who asks for a decision; needs numpy
     from unbreakable.simulation.decision import Decision
@@ -271,15 +272,15 @@ class QuantumSimulationEngine(Closing):
     def simulate(self, target: str) -> Decision:
         """Weigh every strategy for the *target* of that name in its model, and say why the winner won; execute nothing.
 
-        With a key that is ``name[key]``.  A target that nothing was learned of yet, as one that nobody ever heard of,
-        is weighed by a guess of what targets are like.
+        With a key that is ``name[key]``.  Of one that was not called here yet the memory is asked.  A target of which
+        nothing was learned, as one that nobody ever heard of, is weighed by a guess of what targets are like.
         """
         if not isinstance(target, str) or not target:
             raise refuse("target", "the name of a target", target)
         found = self._find(target)
         if found is None:
-            settings = settle(target, {})
-            return Simulating(settings, self.rules, self.ledger).decide(target, settings.cold(), Traffic(), None)
+            settings, plan, traffic = recalled(self.memory, target)
+            return Simulating(settings, self.rules, self.ledger).decide(target, plan, traffic, None)
         node, known = found
         chooser = node.chooser
         if not (isinstance(chooser, Simulating) and chooser.ledger is self.ledger):  # another engine's by now
