@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -89,11 +90,12 @@ class Rests:
     ('b', 'a')
     """
 
-    __slots__ = ("_lock", "_longest", "_successes", "_troubles")
+    __slots__ = ("_lock", "_longest", "_successes", "_troubles", "_under_way")
 
     def __init__(self) -> None:
         self._troubles: dict[str, Trouble] = {}  #: of the ways that failed, of late or not so long ago
         self._successes, self._longest = 0, 0.0  #: how many there were, and how many seconds the longest took of late
+        self._under_way: dict[str, dict[object, float]] = {}  #: by way when what is not over yet began, oldest first
         self._lock = new_lock()
 
     def best(self, ranked: Sequence[str], now: float, *, anew: float = -math.inf) -> str:
@@ -244,6 +246,34 @@ class Rests:
         if trouble is not None and not trouble.is_over():
             with self._lock:
                 trouble.recover()
+
+    def begin(self, name: str, now: float) -> object:
+        """Take note that something begins by way *name*; return what stands for it."""
+        one = object()
+        with self._lock:
+            self._under_way.setdefault(name, {})[one] = now
+        return one
+
+    def end(self, name: str, one: object) -> None:
+        """Take note that *one* is over, however."""
+        with self._lock:
+            under_way = self._under_way.get(name, {})
+            under_way.pop(one, None)
+            if not under_way:
+                self._under_way.pop(name, None)
+
+    def look_at(self, name: str, now: float, *, patience: float) -> None:
+        """Take each that has been out by way *name* for longer than *patience* for a failure by slowness, once.
+
+        So a way where all hangs is left in peace although none has failed yet.
+        """
+        with self._lock:
+            out = self._under_way.get(name, {})
+            late = list(itertools.takewhile(lambda one: now - out[one] > patience, out))
+            for one in late:
+                del out[one]
+        for _ in late:
+            self.failed(name, now, slow=True)
 
     def late(self, name: str) -> None:
         """Take note that way *name* takes longer than a learned limit says; it may answer yet."""

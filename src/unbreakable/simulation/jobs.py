@@ -11,6 +11,7 @@ from unbreakable.errors import Kind, NotSent
 from unbreakable.fractal.operation import takes_context
 from unbreakable.fractal.signature import classify
 from unbreakable.fractal.target import Target
+from unbreakable.fractal.tuner import TIMEOUT_FLOOR
 from unbreakable.outcome import Failure
 from unbreakable.policies import Context, current
 from unbreakable.policies.breaker import OUR_FAULT
@@ -27,6 +28,7 @@ PRIMARY = "primary"
 # Of so many calls that would go another way one measures the primary one, at a place that chance decides: eleven of
 # the 5,000 that are compared, and ten are what a median takes.
 STRETCH = 454
+HANGING = 5.0  # times as long as nine of ten answers take: then three in a row that are not over hang
 FIRST_CONTROL = 0.05  # share of the calls that do until there is a baseline
 BASELINE = 12  # calls of which it is known what the primary way would have come to, by which there is one
 
@@ -107,6 +109,13 @@ class Choice(NamedTuple):
         else:
             self.failed(way, began, ctx, error)
 
+    def look(self, now: float) -> None:
+        """See whether ways hang: what is not over yet has taught nobody anything."""
+        for name in self.ways:
+            usual = select.would_have_answered(self.target.arms, name)
+            if usual is not None:
+                self.target.rests.look_at(name, now, patience=max(TIMEOUT_FLOOR, HANGING * usual))
+
     def others_may(self, way: str, began: float, now: float) -> bool:
         """Return whether another way could have done what *way*, which began then, has not."""
         anew = self.target.circuit.probing_since
@@ -178,8 +187,10 @@ class Job:
         way, began = self._way(choice, ctx, trial, way, race), ctx.runtime.now()
         choice.target.rests.take(way, began)
         ctx.arguments = {"way": way}
+        one: object = None  # a loser that is left at work in a thread says nothing
         if not (race is not None and race.at_once):
             ctx.astray = ctx.astray if ctx.rival else way != choice.in_force(ctx)
+            one = choice.target.rests.begin(way, began)
         is_first, trial.sent = not trial.sent, trial.sent + 1
         if not ctx.rival:
             trial.way = way
@@ -190,6 +201,8 @@ class Job:
             if is_first:
                 await trial.ended_badly(ctx, error, is_primary=way == PRIMARY)
             raise
+        finally:
+            choice.target.rests.end(way, one)
         seconds = choice.worked(way, began, ctx.runtime.now())
         if race is not None:
             race.worked(ctx, seconds)
@@ -264,6 +277,8 @@ class Job:
 
         There is no speed-up without a baseline.  Chance alone decides which calls measure it.
         """
+        if len(choice.ways) > 1:
+            choice.look(ctx.runtime.now())
         best = choice.best(list(choice.ways), ctx)
         if ctx.rival or trial.sent or len(choice.ways) < 2:
             return best

@@ -257,3 +257,34 @@ def test_no_way_is_so_quick_that_calls_are_lost_for_it(seed):
         asyncio.run(story())
     assert [] == lost
     assert 1.1 > len(sent) / 2_000
+
+
+@pytest.mark.parametrize("effects", ["unknown", "once", "idempotent"])
+def test_a_way_that_hangs_is_left_before_anybody_s_time_is_over(effects):
+    """Calls that may not run twice wait for it until the deadline; those that come meanwhile need not follow them."""
+    lost = []
+
+    async def far() -> None:
+        await sleep(0.2)
+
+    async def near() -> None:
+        await sleep(10_000.0 if 30.0 < ASYNCIO.now() - began < 60.0 else 0.02)
+
+    async def story() -> None:
+        engine, calls = ub.QuantumSimulationEngine(), []
+
+        async def one(at: float) -> None:
+            try:
+                await engine.execute_quantum(far, effects=effects, alternatives={"near": near})
+            except DeadlineExceeded:
+                lost.append(at)
+
+        for number in range(1_800):
+            calls.append(asyncio.create_task(one(number / 20.0)))
+            await sleep(0.05)
+        await asyncio.gather(*calls)
+
+    with virtual_time():
+        began = ASYNCIO.now()
+        asyncio.run(story())
+    assert 20 > len(lost)  # half a second, and who looks whether it is back

@@ -329,3 +329,26 @@ def test_names_without_end_take_no_more_room(rests):
 
     kept = [number for number in range(3 * MOST_KEPT) if rests.is_down(str(number))]
     assert list(range(2 * MOST_KEPT, 3 * MOST_KEPT)) == kept
+
+
+def test_three_that_are_out_for_too_long_in_a_row_are_a_reason_to_leave_a_way_in_peace():
+    """Each counts once; one that comes back has the others counted anew, and no others wait for those that do not."""
+    rests = Rests()
+    first, second, third = (rests.begin("a", at) for at in (0.0, 0.1, 0.2))
+    rests.look_at("a", 0.9, patience=1.0)
+    assert not rests.is_resting("a", 0.9)
+
+    rests.look_at("a", 1.15, patience=1.0)
+    rests.end("a", first)
+    rests.worked("a")
+    rests.end("a", third)
+    rests.look_at("a", 9.0, patience=1.0)
+    assert not rests.is_resting("a", 9.0)
+
+    for at in (9.0, 9.1, 9.2):
+        rests.begin("a", at)
+    rests.look_at("a", 10.5, patience=1.0)
+    assert rests.is_resting("a", 10.5)
+    rests.end("a", second)
+    rests.worked("a")
+    assert not rests.is_resting("a", 10.5)
