@@ -128,9 +128,12 @@ FAMILY = {
         RetryBudget(),
         RetryBudget(0.5),
         [
-            (name, value, "a number from 0 up")
-            for name in ("ratio", "floor", "start", "most")
-            for value in (-1, NAN, ENDLESS, "1", None, True)
+            *(("ratio", value, "a share from 0 to 1") for value in (-1, 1.1, 20, NAN, ENDLESS, "1", None, True)),
+            *(
+                (name, value, "a number from 0 up")
+                for name in ("floor", "start", "most")
+                for value in (-1, NAN, ENDLESS, "1", None, True)
+            ),
         ],
     ),
     Slow: Member(
