@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import unbreakable
+from unbreakable.fractal.attempts import Attempts, Loop
 from unbreakable.fractal.streams import Stream
 from unbreakable.fractal.trying import Attempting
 from unbreakable.policies.policy import compose
@@ -18,8 +19,9 @@ OURS = str(Path(unbreakable.__file__).parent) + os.sep
 # After these Python looks whether a signal has come; a Python function is called, and returns, without.
 CALLS, EVER = {"CALL", "CALL_KW"}, {"CALL_FUNCTION_EX", "JUMP_BACKWARD"}
 # The last that they do is to make a coroutine, or what they call for it does no more than that:
-MAKERS = {play_blocking.__code__, compose([None], None).__code__, Stream._written.__code__}
+MAKERS = {each.__code__ for each in (play_blocking, compose([None], None), Stream._written, Loop.__anext__)}
 LAST_MAKERS = {Attempting.attempt.__code__}
+FINALIZERS = {"__del__", Attempts._is_dropped.__name__}
 AWAITED = 2  # what RESUME has for an argument, or more, where a coroutine goes on after an await
 
 
@@ -45,6 +47,13 @@ def awaits(code):
 def makes_coroutine(frame):
     """Return whether what *frame* has called was an async function, which returns at once without telling us."""
     return frame.f_code in MAKERS or frame.f_lasti in awaits(frame.f_code)
+
+
+def is_finalizing(frame):
+    """Return whether *frame* is one of a finalizer, or of what that has called."""
+    while frame is not None and frame.f_code.co_name not in FINALIZERS:
+        frame = frame.f_back
+    return frame is not None
 
 
 class Interrupted:
@@ -73,6 +82,8 @@ class Interrupted:
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         self._steps[frame] = None
+        if looks_after(frame.f_code).get(frame.f_lasti):  # as a function begins, before it is in any block of its own
+            self._pass(frame)
         return self._look
 
     def _look(self, frame, event, _):
@@ -89,7 +100,9 @@ class Interrupted:
 
     def _pass(self, frame):
         self.places += 1
-        if self.places == self.at:
+        if self.places == self.at and is_finalizing(frame):
+            self.at += 1  # Python would keep it to itself there
+        elif self.places == self.at:
             sys.settrace(self._before)
             self.where = f"{frame.f_code.co_filename.removeprefix(OURS)}:{frame.f_lineno} {frame.f_code.co_name}"
             raise self.error

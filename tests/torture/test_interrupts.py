@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import gc
 import itertools
 import threading
 from functools import partial
@@ -240,4 +242,69 @@ def test_who_is_turned_away_is_counted_once_whenever_a_signal_comes(before, asks
         came, counted, seen = in_time(partial(counted_around, at, before, asks=asks))
         assert counted - seen in (0, 1), f"at place {at}"
         if not came:
+            break
+
+
+def in_a_loop(attempts, begin, kept):
+    for attempt in attempts:
+        kept.append(attempt)
+        with attempt:
+            begin()
+
+
+def in_an_async_loop(attempts, begin, kept):
+    async def loop():
+        async for attempt in attempts:
+            kept.append(attempt)
+            async with attempt:
+                begin()
+
+    asyncio.run(loop())
+
+
+def in_another_function(attempts, begin, kept):
+    def block(attempt):
+        with attempt:
+            begin()
+
+    for attempt in attempts:
+        block(attempt)
+
+
+def in_a_stack(attempts, begin, kept):
+    with contextlib.ExitStack() as stack:
+        for attempt in attempts:
+            stack.enter_context(attempt)
+            break
+        begin()
+
+
+def interrupted_at_its_end(shape, at):
+    """Return whether *at* is a place at the end of a block, and what is left of its call, interrupted there."""
+    attempts, kept, variables = ub.attempts("ending", bulkhead=ub.Bulkhead(1), deadline=5.0), [], contextvars.Context()
+    signal = Interrupted(KeyboardInterrupt, at)
+
+    def work():
+        with contextlib.suppress(KeyboardInterrupt):
+            shape(attempts, signal.__enter__, kept)
+        signal.__exit__()
+
+    thread = threading.Thread(target=variables.run, args=(work,))
+    thread.start()
+    thread.join()
+    gate = attempts.node.target.gate
+    if shape is in_a_stack and gate.inside:
+        gc.collect()  # the stack itself is in a circle with what it has raised
+    left = gate.inside, variables.run(ub.current)
+    gate.clear()
+    return signal, left
+
+
+@pytest.mark.parametrize("shape", [in_a_loop, in_an_async_loop, in_another_function, in_a_stack])
+def test_a_block_that_is_interrupted_as_it_ends_is_in_no_call(shape):
+    """Whoever goes on, with the attempt still at hand, has the place back, and no deadline that is not theirs."""
+    for at in itertools.count(1):
+        signal, left = interrupted_at_its_end(shape, at)
+        assert (0, None) == left, signal.where
+        if not signal.came:
             break

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from inspect import CO_ASYNC_GENERATOR
 from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -51,7 +52,7 @@ class Attempt:
 
     def __enter__(self) -> Self:
         """Begin the attempt; raise AttemptTimeout or DeadlineExceeded when its time was up before."""
-        return self._enter("with attempt:")
+        return self._enter("with attempt:", sys._getframe().f_back)  # noqa: SLF001
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -63,11 +64,11 @@ class Attempt:
         """Begin the attempt; raise RuntimeError if it hands on items of the async generator that has the loop."""
         return self._enter("async with attempt:", sys._getframe().f_back)  # noqa: SLF001
 
-    def _enter(self, block: str, around: FrameType | None = None) -> Self:
+    def _enter(self, block: str, around: FrameType | None) -> Self:
         try:
             self._attempts.begin_block(block, self.context)
             if around is not None:
-                self._attempts.refuse_yield(around)
+                self._attempts.stand_in(around)
             enter(self.context)
             self.context.handled = id(sys.exception())  # of another target, or at least not of this attempt
         except BaseException:
@@ -105,6 +106,8 @@ class Attempts:
         self._loop: CodeType | None = None  # whose loop it is, in async code
         self._open = False  # whether an attempt is under way
         self._begun = False  # whether its block has begun
+        self._given: Callable[[], Attempt | None] = _nothing  # it, as long as anybody has it
+        self._stands: tuple[int, CodeType, int] | None = None  # in which frame, of what code, and where it does
         self._late: Failure | None = None  # how the call ended, if that was waited for too long
         self._due = math.inf  # until when an attempt might have begun that a loop has left
 
@@ -133,7 +136,9 @@ class Attempts:
         self._number, self._open, self._begun = self._number + 1, True, False
         self.context.idle = True
         enter(self.context.parent)  # until the block begins: a loop that is left before leaves no trace
-        return Attempt(self, self._scope)
+        attempt = Attempt(self, self._scope)
+        self._given = weakref.ref(attempt)
+        return attempt
 
     def begin_block(self, block: str, scope: Context) -> None:
         """Note that the attempt is used, by a *block* that begins so.
@@ -166,12 +171,13 @@ class Attempts:
         elif not scope.runtime.preemptive and check_state(scope) is not None:  # on an event loop an alarm has rung
             self._give_up(now)
 
-    def refuse_yield(self, frame: FrameType) -> None:
-        """Raise RuntimeError if loop and block are in an async generator, that of *frame*, and a yield is in the block.
+    def stand_in(self, frame: FrameType) -> None:
+        """Know where the block stands; raise RuntimeError if it and its loop are in an async generator, and it yields.
 
         Its limits would cut whoever has the item by then, who is somewhere else.  Where the loop is elsewhere, as it is
         around a context manager that has the block, that is who has it.
         """
+        self._stands = id(frame), frame.f_code, frame.f_lasti  # and not the frame itself, which holds us
         if frame.f_code is not self._loop or not frame.f_code.co_flags & CO_ASYNC_GENERATOR:
             return
         from unbreakable.fractal.yielding import is_yielding  # when there are generators
@@ -230,12 +236,36 @@ class Attempts:
             return
         if self._open and self._begun:
             self.context.loop_left = True
+            attempt = self._given()
+            if attempt is None or self._has_left_block():
+                self.break_off()
+            else:  # nobody else would tell us if the same happened to that one
+                self._given = weakref.ref(attempt, self._is_dropped)
             return
         self._due = self._scope.due  # which the end of the call puts off for ever
         self._scope.undone = True  # the attempt at hand
         self._close()
         if self._number == 0:  # nor was any begun
             abandon(self.context, has_begun=False)
+
+    def _is_dropped(self, _: object) -> None:
+        """End the call if its block did so without a word, and nobody has the attempt any more."""
+        if self._open:
+            self.break_off()
+
+    def _has_left_block(self) -> bool:
+        """Return whether what runs here was in the block, and is no more: a signal came before it could say so.
+
+        Of a block that stands elsewhere, such as in an ExitStack, that is not known.
+        """
+        frame: FrameType | None = sys._getframe()  # noqa: SLF001
+        while frame is not None and self._stands is not None:
+            if (id(frame), frame.f_code) == self._stands[:2]:
+                from unbreakable.fractal.yielding import is_in_block  # when there was a signal
+
+                return not is_in_block(frame.f_code, self._stands[2], frame.f_lasti)
+            frame = frame.f_back
+        return False
 
     # ── sync ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -266,7 +296,7 @@ class Attempts:
         try:
             return self._is_on(advance(self._begun_script(), error))
         except BaseException:
-            self._script = None
+            self.break_off()
             raise
 
     def _begun_script(self) -> Coroutine[Any, Any, Result[Any]]:
@@ -325,8 +355,12 @@ class Attempts:
         try:
             return self._is_on(await advance_async(self._begun_script(), error))
         except BaseException:
-            self._script = None
+            self.break_off()
             raise
+
+
+def _nothing() -> None:
+    return None
 
 
 class Loop(Iterator[Attempt], AsyncIterator[Attempt]):
@@ -350,4 +384,6 @@ class Loop(Iterator[Attempt], AsyncIterator[Attempt]):
         return self._attempts.__anext__()
 
     def __del__(self) -> None:
-        self._attempts.leave()
+        attempts = getattr(self, "_attempts", None)  # a signal's exception may have come up before we were made
+        if attempts is not None:
+            attempts.leave()

@@ -1,6 +1,7 @@
-"""Whether a block has a ``yield`` in it: it would hand the floor to code that the block's time limits then cut.
+"""What Python's own code tells of a ``with`` block: what is in it, and whether who has begun it is still there.
 
-After PEP 789, "Preventing task-cancellation bugs by limiting yield in async generators".
+A ``yield`` in one would hand the floor to code that the block's time limits then cut: see PEP 789, "Preventing
+task-cancellation bugs by limiting yield in async generators".
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ HANDLER = ["PUSH_EXC_INFO", "WITH_EXCEPT_START"]  # how the end of a block that 
 
 @functools.lru_cache(maxsize=1024)
 def is_yielding(code: CodeType, at: int) -> bool:
-    """Return whether the ``async with`` block that *code* enters at the offset *at* has a yield of its own in it.
-
-    Code knows blocks by where their exceptions go: in the block is what goes to the handler of the block, if need be
-    by way of handlers further in.
-    """
+    """Return whether the ``async with`` block that *code* enters at the offset *at* has a yield of its own in it."""
     handlers = Handlers(code)
-    around = handlers.around(at)
-    blocks = [target for start, _, target in handlers.table if start > at and target not in around]
-    block = next((target for target in blocks if handlers.operations(target) == HANDLER), None)
+    block = handlers.block(at)
     return block is not None and any(block in handlers.around(offset) for offset in handlers.yields)
+
+
+def is_in_block(code: CodeType, at: int, offset: int) -> bool:
+    """Return whether *offset* is in the block that *code* enters at the offset *at*, or that is not known."""
+    handlers = Handlers(code)
+    block = handlers.block(at)
+    return block is None or block in handlers.around(offset)
 
 
 class Handlers:
@@ -41,6 +43,16 @@ class Handlers:
         self.table = sorted((entry.start, entry.end, entry.target) for entry in entries)
         went_on = [each for each in self.code if each.opname == "RESUME"]
         self.yields = [each.offset for each in went_on if (each.arg or 0) & LOCATION == AFTER_YIELD]
+
+    def block(self, at: int) -> int | None:
+        """Return the handler of the block that is entered at the offset *at*; None if there is none to be found.
+
+        Code knows blocks by where their exceptions go: in the block is what goes to the handler of the block, if need
+        be by way of handlers further in.
+        """
+        around = self.around(at)
+        blocks = [target for start, _, target in self.table if start > at and target not in around]
+        return next((target for target in blocks if self.operations(target) == HANDLER), None)
 
     def around(self, offset: int) -> list[int]:
         """Return the handlers to which an exception at *offset* goes, the innermost first."""
