@@ -17,7 +17,9 @@ from unbreakable.runtime import play_blocking
 
 OURS = str(Path(unbreakable.__file__).parent) + os.sep
 # After these Python looks whether a signal has come; a Python function is called, and returns, without.
-CALLS, EVER = {"CALL", "CALL_KW"}, {"CALL_FUNCTION_EX", "JUMP_BACKWARD"}
+CALLS, EVER = {"CALL", "CALL_KW"}, {"CALL_FUNCTION_EX"}
+if sys.version_info < (3, 12):  # later, where a loop in a ``try`` goes back is in none, whatever we write
+    EVER.add("JUMP_BACKWARD")
 # The last that they do is to make a coroutine, or what they call for it does no more than that:
 MAKERS = {each.__code__ for each in (play_blocking, compose([None], None), Stream._written, Loop.__anext__)}
 LAST_MAKERS = {Attempting.attempt.__code__}

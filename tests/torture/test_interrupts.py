@@ -144,9 +144,41 @@ class Items(Job):
         yield 1
         yield 2
 
-    def call(self):
-        for _ in self.door():
-            pass
+    def call(self, each=lambda: None):
+        for item in self.door():
+            if item == 1:
+                each()
+
+
+class AsyncItems(Items):
+    async def items(self):
+        self.work()
+        yield 1
+        yield 2
+
+    def call(self, each=lambda: None):
+        async def consume():
+            async for item in self.door():
+                if item == 1:
+                    each()
+
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(consume())
+        finally:
+            loop.close()
+
+
+class ForAnother(Plain):
+    """Its caller, in another process, has told when it no longer waits."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.door, self.call = self.call, self.call_for_another
+
+    def call_for_another(self):
+        with ub.incoming({"Unbreakable-Deadline": "9"}):
+            self.door()
 
 
 def interrupted(job, error, at):
@@ -187,6 +219,8 @@ SORTS = [
     (OnALoop, {"remedy": True}),
     (InBlocks, {}),
     (Items, {}),
+    (AsyncItems, {}),
+    (ForAnother, {}),
     (Plain, {"retry": PAUSING}),
     (OnALoop, {"retry": PAUSING}),
     (InBlocks, {"retry": PAUSING}),
@@ -196,6 +230,7 @@ SORTS = [
 
 
 @pytest.mark.filterwarnings("ignore:coroutine 'OnALoop.work_async' was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:coroutine 'Stream._open_async' was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SoftTimeLimit])
 @pytest.mark.parametrize("fails", [0, 1, 2])
@@ -245,14 +280,14 @@ def test_who_is_turned_away_is_counted_once_whenever_a_signal_comes(before, asks
             break
 
 
-def in_a_loop(attempts, begin, kept):
+def in_a_loop(attempts, kept, begin):
     for attempt in attempts:
         kept.append(attempt)
         with attempt:
             begin()
 
 
-def in_an_async_loop(attempts, begin, kept):
+def in_an_async_loop(attempts, kept, begin):
     async def loop():
         async for attempt in attempts:
             kept.append(attempt)
@@ -262,7 +297,7 @@ def in_an_async_loop(attempts, begin, kept):
     asyncio.run(loop())
 
 
-def in_another_function(attempts, begin, kept):
+def in_another_function(attempts, kept, begin):
     def block(attempt):
         with attempt:
             begin()
@@ -271,7 +306,7 @@ def in_another_function(attempts, begin, kept):
         block(attempt)
 
 
-def in_a_stack(attempts, begin, kept):
+def in_a_stack(attempts, kept, begin):
     with contextlib.ExitStack() as stack:
         for attempt in attempts:
             stack.enter_context(attempt)
@@ -279,32 +314,55 @@ def in_a_stack(attempts, begin, kept):
         begin()
 
 
-def interrupted_at_its_end(shape, at):
-    """Return whether *at* is a place at the end of a block, and what is left of its call, interrupted there."""
-    attempts, kept, variables = ub.attempts("ending", bulkhead=ub.Bulkhead(1), deadline=5.0), [], contextvars.Context()
-    signal = Interrupted(KeyboardInterrupt, at)
+def interrupted_later(work, at):
+    """Do *work*, interrupted at the place number *at* after what it is given was called; return where it still is."""
+    variables, signal = contextvars.Context(), Interrupted(KeyboardInterrupt, at)
 
-    def work():
+    def story():
         with contextlib.suppress(KeyboardInterrupt):
-            shape(attempts, signal.__enter__, kept)
+            work(signal.__enter__)
         signal.__exit__()
 
-    thread = threading.Thread(target=variables.run, args=(work,))
+    thread = threading.Thread(target=variables.run, args=(story,))
     thread.start()
     thread.join()
-    gate = attempts.node.target.gate
-    if shape is in_a_stack and gate.inside:
-        gc.collect()  # the stack itself is in a circle with what it has raised
-    left = gate.inside, variables.run(ub.current)
-    gate.clear()
-    return signal, left
+    return signal, partial(variables.run, ub.current)
 
 
 @pytest.mark.parametrize("shape", [in_a_loop, in_an_async_loop, in_another_function, in_a_stack])
 def test_a_block_that_is_interrupted_as_it_ends_is_in_no_call(shape):
     """Whoever goes on, with the attempt still at hand, has the place back, and no deadline that is not theirs."""
     for at in itertools.count(1):
-        signal, left = interrupted_at_its_end(shape, at)
-        assert (0, None) == left, signal.where
+        attempts, kept = ub.attempts("ending", bulkhead=ub.Bulkhead(1), deadline=5.0), []
+        signal, within = interrupted_later(partial(shape, attempts, kept), at)
+        gate = attempts.node.target.gate
+        if shape is in_a_stack and gate.inside:
+            gc.collect()  # the stack itself is in a circle with what it has raised
+        assert (0, None) == (gate.inside, within()), signal.where
+        if not signal.came:
+            break
+
+
+@pytest.mark.parametrize("kind", [Items, AsyncItems])
+def test_a_generator_that_is_interrupted_between_two_items_has_no_place(kind):
+    """Whoever has taken one, and is interrupted as the next is asked for, does not wait for the collector."""
+    for at in itertools.count(1):
+        job = kind(0)
+        signal, within = interrupted_later(job.call, at)
+        assert (0, None) == (job.node.target.gate.inside, within()), signal.where
+        if not signal.came:
+            break
+
+
+def test_a_request_that_is_interrupted_as_it_ends_binds_nobody():
+    """What is called after it has its own time."""
+
+    def work(begin):
+        with ub.incoming({"Unbreakable-Deadline": "9"}):
+            begin()
+
+    for at in itertools.count(1):
+        signal, within = interrupted_later(work, at)
+        assert within() is None, signal.where
         if not signal.came:
             break

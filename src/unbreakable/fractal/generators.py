@@ -203,16 +203,20 @@ def hand_on(stream: Stream, *, is_fresh: bool = True) -> Generator[Any, Any, Any
     result = stream.begin(plain=True) if is_fresh else None
     if result is not None:
         yield from stream.value(result)
-    while stream.has_item:
-        try:
-            given = yield stream.take()
-        except GeneratorExit:
-            stream.close()
-            raise
-        except BaseException as thrown:
-            stream.step(stream.items.throw, thrown)
-        else:
-            stream.step(stream.items.send, given)
+    try:
+        while stream.has_item:
+            try:
+                given = yield stream.take()
+            except GeneratorExit:
+                stream.close()
+                raise
+            except BaseException as thrown:
+                stream.step(stream.items.throw, thrown)
+            else:
+                stream.step(stream.items.send, given)
+    except BaseException:
+        stream.break_off()
+        raise
     return stream.returned
 
 
@@ -222,13 +226,17 @@ async def hand_on_async(stream: Stream, *, is_fresh: bool = True) -> AsyncGenera
     if result is not None:
         async for item in each_of(stream.value(result)):
             yield item
-    while stream.has_item:
-        try:
-            given = yield stream.take()
-        except GeneratorExit:
-            await stream.close_async()
-            raise
-        except BaseException as thrown:
-            await stream.step_async(stream.items.athrow, thrown)
-        else:
-            await stream.step_async(stream.items.asend, given)
+    try:
+        while stream.has_item:
+            try:
+                given = yield stream.take()
+            except GeneratorExit:
+                await stream.close_async()
+                raise
+            except BaseException as thrown:
+                await stream.step_async(stream.items.athrow, thrown)
+            else:
+                await stream.step_async(stream.items.asend, given)
+    except BaseException:
+        stream.break_off()
+        raise

@@ -73,7 +73,7 @@ class Stream:
             finally:
                 leave(self.ctx, before)
         except BaseException:
-            self._break_off()
+            self.break_off()
             raise
 
     async def begin_async(self, *, plain: bool) -> Result[Any] | None:
@@ -86,7 +86,7 @@ class Stream:
             finally:
                 leave(self.ctx, before)
         except BaseException:
-            self._break_off()
+            self.break_off()
             raise
 
     def _opening(self, plain: bool) -> Script:
@@ -203,45 +203,37 @@ class Stream:
         """Ask for the next item, by giving the generator what its consumer has sent or thrown."""
         if not self.is_awaited and self._is_there(given):
             return
+        consumer = current()
+        self._enter(consumer)
         try:
-            consumer = current()
-            self._enter(consumer)
-            try:
-                self._has(self.scope, advance_items(given))
-            except StopIteration as end:
-                self.returned = end.value
-                self.end_well()
-            except BaseException as error:
-                self._end(self.items, error)
-                self.end_badly(error, given)
-                raise
-            finally:
-                self._leave(consumer)
-        except BaseException:
-            self._break_off()
+            self._has(self.scope, advance_items(given))
+        except StopIteration as end:
+            self.returned = end.value
+            self.end_well()
+        except BaseException as error:
+            self._end(self.items, error)
+            self.end_badly(error, given)
             raise
+        finally:
+            self._leave(consumer)
 
     async def step_async(self, advance_items: Callable[..., Awaitable[Any]], given: Any) -> None:
         """Ask for the next item on an event loop; otherwise as ``step``."""
         if not self.is_awaited and self._is_there(given):
             return
+        consumer = current()
+        self._enter(consumer)
         try:
-            consumer = current()
-            self._enter(consumer)
-            try:
-                item = await (advance_items(given) if self.patience is None else self._in_time(advance_items, given))
-                self._has(self.scope, item)
-            except StopAsyncIteration:
-                self.end_well()
-            except BaseException as error:
-                await self._end_async(self.items, error)
-                self.end_badly(error, given)
-                raise
-            finally:
-                self._leave(consumer)
-        except BaseException:
-            self._break_off()
+            item = await (advance_items(given) if self.patience is None else self._in_time(advance_items, given))
+            self._has(self.scope, item)
+        except StopAsyncIteration:
+            self.end_well()
+        except BaseException as error:
+            await self._end_async(self.items, error)
+            self.end_badly(error, given)
             raise
+        finally:
+            self._leave(consumer)
 
     def _is_there(self, given: Any) -> bool:
         """Return whether the first item, which has come before it was asked for, is all that is asked for now."""
@@ -271,21 +263,17 @@ class Stream:
     @contextlib.contextmanager
     def _closing(self) -> Iterator[None]:
         """Be in the call's context in this block, which closes the generator, and end the call by how that went."""
+        consumer = current()
+        self._enter(consumer)
         try:
-            consumer = current()
-            self._enter(consumer)
-            try:
-                yield
-            except BaseException as error:
-                self.end_badly(error)
-                raise
-            else:
-                self.end_well()
-            finally:
-                self._leave(consumer)
-        except BaseException:
-            self._break_off()
+            yield
+        except BaseException as error:
+            self.end_badly(error)
             raise
+        else:
+            self.end_well()
+        finally:
+            self._leave(consumer)
 
     def _end(self, items: Any, error: BaseException) -> None:
         try:
@@ -376,7 +364,7 @@ class Stream:
         assert script is not None  # noqa: S101 - a call ends once
         script.close()
 
-    def _break_off(self) -> None:
+    def break_off(self) -> None:
         """End the call, which an exception has left; one that was settled is over already."""
         try:
             if self.script is not None:

@@ -345,12 +345,14 @@ def end_here(ctx: Context) -> None:
 def inside(scope: Context) -> Iterator[Context]:
     """Be in *scope* in this block, and end it."""
     before = _current.get()
-    _current.set(scope)
     try:
+        _current.set(scope)
         yield scope
     finally:
-        scope.end()
-        leave(scope, before)
+        try:  # either will do, where a signal's exception comes up as the other begins
+            scope.end()
+        finally:
+            leave(scope, before)
 
 
 def leave(scope: Context, back: Context | None) -> None:
