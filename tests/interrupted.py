@@ -43,7 +43,11 @@ def looks_after(code):
 def awaits(code):
     """Return the instructions of *code* that come after a coroutine was made."""
     after = {"GET_AWAITABLE", *["RETURN_VALUE"] * (code in LAST_MAKERS)}
-    return {step.offset for step in dis.get_instructions(code) if step.opname in after}
+    found = {step.offset for step in dis.get_instructions(code) if step.opname in after}
+    # One of two may be awaited, by a condition.
+    return found | {
+        step.offset for step in dis.get_instructions(code) if "JUMP" in step.opname and step.argval in found
+    }
 
 
 def makes_coroutine(frame):

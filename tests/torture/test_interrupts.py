@@ -230,6 +230,7 @@ SORTS = [
 
 
 @pytest.mark.filterwarnings("ignore:coroutine 'OnALoop.work_async' was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:coroutine 'OnALoop.__init__.<locals>.mend' was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:coroutine 'Stream._open_async' was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SoftTimeLimit])

@@ -13,8 +13,9 @@ from unbreakable.fractal.operation import arguments_of
 from unbreakable.fractal.remedies import Remedy
 from unbreakable.outcome import Failure, in_one_line
 from unbreakable.policies import Context
+from unbreakable.policies.places import take_back
 from unbreakable.policies.policy import inside
-from unbreakable.runtime import ASYNCIO, Gate, TimeUp
+from unbreakable.runtime import Gate, TimeUp
 
 
 class TooSoon(TimeoutError):
@@ -58,7 +59,7 @@ async def apply(ctx: Context, failure: Failure, remedy: Remedy | None, share: fl
 
 def enters_at_once(alone: Gate) -> bool:
     """Return whether it is the turn of this call now; that of an event loop that was closed is over."""
-    return alone.enter_nowait() or bool(ASYNCIO.collect_closed() and alone.enter_nowait())
+    return alone.enter_nowait() or bool(take_back() and alone.enter_nowait())
 
 
 def was_applied_meanwhile(ctx: Context, failure: Failure, remedy: Remedy, began: float) -> bool:

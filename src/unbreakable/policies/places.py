@@ -13,6 +13,7 @@ from unbreakable.errors import BulkheadFull, LimitReached, Rejected
 from unbreakable.outcome import Failure, Result
 from unbreakable.policies.policy import Context, Inner
 from unbreakable.policies.priority import rank
+from unbreakable.policies.under_way import is_in_call
 from unbreakable.runtime import ASYNCIO
 
 
@@ -77,7 +78,7 @@ async def come_back(ctx: Context) -> Failure | None:
     if is_back(ctx):
         return None
     gate, since = ctx.out_of, ctx.runtime.now()
-    if await stood_in_line(gate, ctx, math.inf, ASYNCIO.collect_closed):
+    if await stood_in_line(gate, ctx, math.inf, take_back):
         ctx.out_of = None
         return None
     waited = ctx.runtime.now() - since
@@ -92,9 +93,14 @@ def full_of(ctx: Context, gate: Any) -> type[Rejected]:
     return LimitReached if is_limited else BulkheadFull
 
 
+def take_back() -> bool:
+    """End the calls that event loops were closed over, with what they hold; return whether there was anything."""
+    return ASYNCIO.collect_closed(is_in_call)
+
+
 async def stood_in_line(gate: Any, ctx: Context, wait: float, look: Callable[[], object] | None = None) -> bool:
     """Return whether a place came free in time; *look* is called now and then by who may have to wait for long."""
-    if ASYNCIO.collect_closed() and gate.enter_nowait():
+    if take_back() and gate.enter_nowait():
         ctx.permit = gate
         return True
     if ctx.target.flow is not None:

@@ -12,6 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeAlias
 
+from unbreakable.policies.bounded import nearest
 from unbreakable.policies.effects import Effects
 from unbreakable.policies.policy import Context, _current, current
 from unbreakable.runtime import Runtime, Waiter
@@ -112,6 +113,11 @@ def _any_under_way(scope: Context, besides: Container[Context]) -> Any:
         return getattr(call, "whole", None) in besides and call.given_up
 
     return next((each for each in scope.deeds.under_way(may_hang) if is_inside(each, scope)), None)
+
+
+def is_in_call(variables: contextvars.Context) -> bool:
+    """Return whether what runs with these context variables is part of a call that is under way."""
+    return nearest(variables.get(_current)) is not None
 
 
 def is_of(scope: Context, context: contextvars.Context) -> bool:

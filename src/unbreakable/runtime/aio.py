@@ -23,7 +23,7 @@ from typing import Any, TypeVar, cast
 
 from unbreakable.outcome import Failure, Success
 from unbreakable.runtime.blocking import BLOCKING
-from unbreakable.runtime.broom import Broom
+from unbreakable.runtime.broom import Broom, end_held
 from unbreakable.runtime.chore import quietly
 from unbreakable.runtime.clockwork import Clockwork, clockwork_of
 from unbreakable.runtime.colour import is_async
@@ -131,11 +131,17 @@ class AsyncioRuntime:
         self.closed.extend(map(weakref.ref, {*closed, *(task.get_loop() for task in over)}))
         self.broom.swept(len(self.branches))
 
-    def collect_closed(self) -> bool:
-        """End what event loops were closed over, which may hold places; return whether there was anything."""
+    def collect_closed(self, is_ours: Callable[[contextvars.Context], bool]) -> bool:
+        """End what event loops were closed over, which may hold places; return whether there was anything.
+
+        Of what somebody else holds that is what *is_ours* by its context variables.
+        """
         self.forget_closed()
         closed, self.closed = self.closed, deque(maxlen=MOST_CLOSED)
-        return any(map(_has_tasks, tuple(closed))) and gc.collect() > 0  # another thread may be adding to them
+        loops = tuple(closed)  # another thread may be adding to them
+        found = any(map(_has_tasks, loops)) and gc.collect() > 0
+        held = [end_held(loop, is_ours) for each in loops if (loop := each()) is not None]
+        return found or any(held)
 
     def _watch_of(self, loop: asyncio.AbstractEventLoop) -> Watch:
         """Return the watch of *loop*, which runs in this thread, and expect it to be the next one's, too."""

@@ -146,7 +146,7 @@ def test_a_place_that_a_closed_loop_gives_back_is_taken_at_once(bench, monkeypat
     async def story():
         gate = bench.target.gate = Gate(1)
         assert gate.enter_nowait()
-        collect = lambda: [gate.leave()] if gives_back else True
+        collect = lambda _: [gate.leave()] if gives_back else True
         monkeypatch.setattr(places, "ASYNCIO", SimpleNamespace(collect_closed=collect))
         found = await in_a_place(bench.inner("in"), bench.context(), 0.0, BulkheadFull)
         return getattr(found, "value", None), gate.inside
