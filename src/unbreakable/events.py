@@ -82,6 +82,12 @@ class Hedged(Event):
     after: float
 
 
+class CopyWon(Event):
+    """A second copy of a slow attempt, started *after* so many seconds, answered first."""
+
+    after: float
+
+
 class Healed(Event):
     """A call succeeded after at least one failed attempt."""
 

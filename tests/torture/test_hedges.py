@@ -220,7 +220,7 @@ def test_a_hedged_call_is_counted_once(colour):
         status = door.node.get_status()
         return status.total_executions, status.success_count, heard
 
-    assert (1, 1, ["Hedged", "Succeeded"]) == colour.play(story)
+    assert (1, 1, ["Hedged", "CopyWon", "Succeeded"]) == colour.play(story)
 
 
 def test_the_story_tells_of_each_copy(colour):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unbreakable.fractal.copies import Copies
 from unbreakable.fractal.family import Family
 from unbreakable.fractal.settings import Settings
 from unbreakable.fractal.targets import Targets
@@ -29,10 +30,12 @@ class Paying:
     targets: Targets
     family: Family
     drivers: tuple[Runtime, ...]
+    copies: Copies
 
     def _open_purses(self, parent: Paying | None) -> None:
         self.has_own = "budget" in self.settings.pinned
         self.payer: Paying = self if parent is None or self.has_own else parent.payer
+        self.copies = Copies(None if parent is None else parent.copies)
         self.earned = 0  #: successes that count for its parent's purse while it has left
         budget = self.targets.main.cold.budget
         self.purse = None if budget is None else Budget(budget, self.drivers[0].now())

@@ -25,10 +25,11 @@ class NodeStatus:
     """Say how a node is doing; with ``key``, over all keys, and with what its children did and learned.
 
     ``state`` is "new", "working" or "resting" (a circuit is not closed).  ``success_rate`` is (ok + healed) / finished,
-    ``heal_rate`` is healed / (healed + failed): 1.0 and 0.0 before anything counts.  ``breaker`` is how the circuit
-    stands; with ``key``, the first that is not closed, if there is one.  ``limit`` is how many calls may be in flight,
-    with ``key`` of the one that takes most; ``budget`` is how many repeats can be paid for now; None when there is no
-    such limit.
+    ``heal_rate`` is healed / (healed + failed): 1.0 and 0.0 before anything counts.  ``copies_sent`` and ``copies_won``
+    are how many second copies of late attempts were sent, and how many of them answered first.  ``breaker`` is how the
+    circuit stands; with ``key``, the first that is not closed, if there is one.  ``limit`` is how many calls may be in
+    flight, with ``key`` of the one that takes most; ``budget`` is how many repeats can be paid for now; None when there
+    is no such limit.
     ``throttle`` is which share of the calls is refused here, by a throttle, because the target refuses too many; with
     ``key``, the most of any.  ``remedies`` says by signature how often each remedy was tried and worked lately;
     ``foresights`` by which rule a failure comes back, how often its remedy was applied before it, and how many failures
@@ -44,6 +45,8 @@ class NodeStatus:
     failure_count: int
     heal_count: int
     degraded_count: int
+    copies_sent: int
+    copies_won: int
     success_rate: float
     heal_rate: float
     latency: Latency

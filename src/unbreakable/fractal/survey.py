@@ -32,6 +32,8 @@ def survey(node: Any) -> NodeStatus:
         failure_count=counts.failed,
         heal_count=counts.healed,
         degraded_count=counts.degraded,
+        copies_sent=node.copies.sent,
+        copies_won=node.copies.won,
         success_rate=1.0 if rate is None else rate,
         heal_rate=counts.heal_rate or 0.0,
         latency=latency_of(targets),

@@ -8,8 +8,8 @@ from dataclasses import field
 from typing import Any
 
 from unbreakable.errors import BulkheadFull
-from unbreakable.events import Hedged
-from unbreakable.outcome import Failure, Result
+from unbreakable.events import CopyWon, Hedged
+from unbreakable.outcome import Failure, Result, in_one_line
 from unbreakable.policies import check
 from unbreakable.policies.deeds import failed
 from unbreakable.policies.firsts import given_up
@@ -64,6 +64,7 @@ class Hedge(Preset):
         """
         bells: list[Waiter] = []
         over: list[Result[Any]] = []
+        copies: list[Copy] = []
 
         async def leader() -> Result[Any]:
             result = await inner(ctx)
@@ -72,14 +73,23 @@ class Hedge(Preset):
                 bell.wake()
             return word(result, ctx)
 
-        rivals = [self._rival(number, inner, ctx, bells, over) for number in range(1, self.most + 1)]
+        rivals = [self._rival(number, inner, ctx, bells, over, copies) for number in range(1, self.most + 1)]
         result = said(await ctx.runtime.first(leader, *rivals, owner=ctx.target))
         if not over:
             given_up(ctx)
+        for copy in copies:
+            if copy.result is result:
+                copy.has_won(ctx)
         return result
 
     def _rival(
-        self, number: int, inner: Inner, ctx: Context, bells: list[Waiter], over: list[Result[Any]]
+        self,
+        number: int,
+        inner: Inner,
+        ctx: Context,
+        bells: list[Waiter],
+        over: list[Result[Any]],
+        copies: list[Copy],
     ) -> Callable[[], Coroutine[Any, Any, Result[Any] | None]]:
         async def rival() -> Result[Any] | None:
             bell = ctx.runtime.waiter()
@@ -87,18 +97,21 @@ class Hedge(Preset):
             after = await self._sent(number, ctx, bell, over)
             if after is None:
                 return None  # the first copy ended before we were needed, or nobody can afford us
-            ctx.emit(Hedged, after=after)
-            ctx.notebook.tell(f"sends {'another' if number > 1 else 'a'} copy of attempt {ctx.attempt}")
+            copy = Copy(after, f"copy {number}" if self.most > 1 else "the copy")
+            copies.append(copy)
+            copy.is_sent(ctx, number)
             twin = ctx.scope(rival=number)
             if is_half_over(ctx):  # what comes of races so late says nothing of those that the plan is about
                 twin.astray = True
             else:
                 ctx.target.sent.append(after)
             enter(twin)
-            result = await inner(twin)
+            copy.result = result = await inner(twin)
             if isinstance(result, Failure):
                 failed(twin, result)  # should the first copy fail, it is the one that is told of
-                if not over and is_last_word(result, ctx) and not await ctx.runtime.wait(bell, grace(ctx)):
+                is_last = is_last_word(result, ctx)
+                copy.tell(ctx, f"{'was told no' if is_last else 'failed'}: {in_one_line(result.error)}")
+                if not over and is_last and not await ctx.runtime.wait(bell, grace(ctx)):
                     return Word(result)
             else:
                 result.beside = True
@@ -123,6 +136,32 @@ class Hedge(Preset):
         if number > 1 or self.threads or not await _is_half_over(ctx, bell, over) or not ctx.node.may_hedge(ctx):
             return None
         return ctx.runtime.now() - ctx.started
+
+
+class Copy:
+    """A copy that was sent *after* so many seconds, under the *name* by which the story of the call tells of it."""
+
+    __slots__ = ("after", "name", "result")
+
+    def __init__(self, after: float, name: str) -> None:
+        self.after, self.name = after, name
+        self.result: Result[Any] | None = None  #: None as long as it is under way
+
+    def is_sent(self, ctx: Context, number: int) -> None:
+        """Tell that it was sent, by that *number*."""
+        ctx.node.copies.update(sent=1)
+        ctx.emit(Hedged, after=self.after)
+        ctx.notebook.tell(f"sends {'another' if number > 1 else 'a'} copy of attempt {ctx.attempt}")
+
+    def tell(self, ctx: Context, what: str) -> None:
+        """Have the story of the call say *what* became of it."""
+        ctx.notebook.tell(f"{self.name} of attempt {ctx.attempt} {what}")
+
+    def has_won(self, ctx: Context) -> None:
+        """Tell that it answered first."""
+        ctx.node.copies.update(won=1)
+        ctx.emit(CopyWon, after=self.after)
+        self.tell(ctx, "answered first")
 
 
 async def _is_half_over(ctx: Context, bell: Waiter, over: Sequence[Any]) -> bool:

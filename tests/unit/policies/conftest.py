@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from unbreakable.fractal.copies import Copies
 from unbreakable.fractal.signature import is_named
 from unbreakable.fractal.trace import Notebook
 from unbreakable.outcome import Failure, Success
@@ -22,7 +23,7 @@ class Stub:
 
     def __init__(self) -> None:
         self.name, self.listeners, self.heard = "stub", True, []
-        self.affords = 1_000
+        self.affords, self.copies = 1_000, Copies()
 
     def hears(self, kind: Any) -> bool:
         return True

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from unbreakable.errors import BulkheadFull, Kind
+from unbreakable.events import Hedged
 from unbreakable.outcome import Failure, Success
 from unbreakable.policies import Hedge, Plan
 
@@ -15,7 +16,7 @@ SLOW, FAST = Success("slow"), Success("fast")
 
 
 def run(bench, hedge, *answers, **fields):
-    """Return what a run comes to, the seconds that it took, the moments of its events, and the contexts it made."""
+    """Return what a run comes to, the seconds that it took, when it sent copies, and the contexts it made."""
     events, made = [], []
     bench.node.tell = events.append
 
@@ -32,7 +33,7 @@ def run(bench, hedge, *answers, **fields):
             return await inner(scope)
 
         found = await hedge.run(watched, ctx)
-        told = [(type(event).__name__, event.at - began, event.after) for event in events]
+        told = [(type(event).__name__, event.at - began, event.after) for event in events if isinstance(event, Hedged)]
         return found, bench.runtime.now() - began, told, made, ctx
 
     return bench.play(story)

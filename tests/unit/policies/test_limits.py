@@ -189,7 +189,7 @@ def test_a_learned_delay_costs_sync_code_no_threads(bench):
         result = await Hedge(2.0, threads=False).run(inner, bench.context())
         return result.value, bench.clock.now(), bench.node.heard
 
-    assert (("b", 3.0, ["Hedged"]) if bench.runtime.preemptive else ("a", 9.0, [])) == bench.play(story)
+    assert (("b", 3.0, ["Hedged", "CopyWon"]) if bench.runtime.preemptive else ("a", 9.0, [])) == bench.play(story)
 
 
 # ── bulkhead ────────────────────────────────────────────────────────────────────────────────────────────────────────
