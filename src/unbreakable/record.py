@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 from typing import Any, ClassVar, NoReturn, dataclass_transform
 
-from unbreakable.plain import nearest, plain
+from unbreakable.plain import in_words, nearest, plain
 
 
 class OfTwin:
@@ -93,7 +93,7 @@ class Record:
 
     def __repr__(self) -> str:
         """Return the record as it is made."""
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.fields)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={in_words(getattr(self, name))}' for name in self.fields)})"
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -177,5 +177,5 @@ class Preset(Record):
 
     def __repr__(self) -> str:
         """Return the settings as they are made."""
-        shown = (f"{name}={getattr(self, name)!r}" for name in self.fields if name not in self.hidden)
+        shown = (f"{name}={in_words(getattr(self, name))}" for name in self.fields if name not in self.hidden)
         return f"{type(self).__name__}({', '.join(shown)})"

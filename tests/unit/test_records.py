@@ -211,3 +211,28 @@ def test_a_failure_made_of_what_is_known_is_like_any_other():
 def test_a_generic_record_can_be_subscripted_when_a_program_is_read() -> None:
     """An annotation such as ``-> ub.Outcome[int]`` is evaluated, unless the module puts that off."""
     assert (int,) == ub.Outcome[int].__args__
+
+
+def test_what_an_outcome_was_can_be_shown_whatever_its_value_and_error_do():
+    """Whoever logs it is told their types, and not another error."""
+
+    class Broken(Exception):
+        __repr__ = Unshowable.__repr__
+
+    @ub.protect("target", effects="none")
+    def ask(error):
+        if error is not None:
+            raise error
+        return Unshowable()
+
+    assert "value=<a Unshowable that cannot be shown>" in repr(ask.outcome(None))
+    assert "error=<a Broken that cannot be shown>" in repr(ask.outcome(Broken()))
+
+
+def test_a_circuit_shows_how_it_stands():
+    """Whoever looks at ``node.breaker`` by a debugger sees its state."""
+    node = ub.FractalNode("target")
+    shown = repr(node.breaker)
+    node.breaker.force_open()
+
+    assert ["<Circuit closed>", "<Circuit forced open>"] == [shown, repr(node.breaker)]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from unbreakable.errors import ConfigurationError
-from unbreakable.fractal.belonging import moving
+from unbreakable.fractal.belonging import Belonging, moving
+from unbreakable.policies.check import refuse
 from unbreakable.stats import Counts
 
 MOST_CHILDREN = 1_000
@@ -44,6 +45,9 @@ class Family:
         """Let go of *child* for good; how its calls ended so far counts here all the same."""
         from unbreakable.fractal.survey import counts_of
 
+        is_node = isinstance(child, Belonging)
+        if not is_node:
+            raise refuse(f"{self._node.name}: drop_child", "a node", child)
         with moving:
             if child in self.children:
                 self._forget(child, counts_of(child))

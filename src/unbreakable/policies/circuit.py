@@ -85,6 +85,10 @@ class Circuit:
         self.too_slow, self.watches_successes = settings.fails_if_slower, settings.watches_successes
         self.alert = self.watches_successes
 
+    def __repr__(self) -> str:
+        """Return how it stands."""
+        return f"<Circuit {self.state.value}>"
+
     # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def admit(self, now: float) -> tuple[int | None, type[Event] | None]:

@@ -158,3 +158,9 @@ def test_the_limit_is_one_that_calls_go_by():
     search(None)
 
     assert 20 == search.node.get_status().limit
+
+
+def test_only_a_node_can_be_dropped():
+    """Its name, say, is refused in words."""
+    with pytest.raises(ub.errors.ConfigurationError, match="parent: drop_child must be a node, not 'child'"):
+        ub.FractalNode("parent").drop_child("child")
