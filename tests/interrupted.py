@@ -21,7 +21,8 @@ CALLS, EVER = {"CALL", "CALL_KW"}, {"CALL_FUNCTION_EX"}
 if sys.version_info < (3, 12):  # later, where a loop in a ``try`` goes back is in none, whatever we write
     EVER.add("JUMP_BACKWARD")
 # The last that they do is to make a coroutine, or what they call for it does no more than that:
-MAKERS = {each.__code__ for each in (play_blocking, compose([None], None), Stream._written, Loop.__anext__)}
+_MAKE = (play_blocking, compose([None], None), Stream._written, Attempts._write, Loop.__anext__)
+MAKERS = {each.__code__ for each in _MAKE}
 LAST_MAKERS = {Attempting.attempt.__code__}
 FINALIZERS = {"__del__", Attempts._is_dropped.__name__}
 AWAITED = 2  # what RESUME has for an argument, or more, where a coroutine goes on after an await

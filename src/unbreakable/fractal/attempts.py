@@ -113,7 +113,7 @@ class Attempts:
 
     # ── both colours ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, runtime: Runtime, block: str) -> None:
+    def _begin(self, runtime: Runtime, block: str) -> Loop:
         if self._block:
             raise RuntimeError("attempts can be iterated over once; call ub.attempts() again for another call")
         timeout = self.node.target.plan.timeout
@@ -123,6 +123,14 @@ class Attempts:
         self._block = block
         self.context = self._scope = self._own.open(self.node, runtime, self._hand_over)
         self.context.waiting = self._wait_for_block
+        self._write()
+        try:
+            return Loop(self)
+        except BaseException:
+            self.break_off()
+            raise
+
+    def _write(self) -> None:
         self._script = self.node.play(self.context)
 
     def _hand_over(self, scope: Context) -> Any:
@@ -271,8 +279,7 @@ class Attempts:
 
     def __iter__(self) -> Iterator[Attempt]:
         """Begin."""
-        self._begin(BLOCKING if self.node.runtime is None else self.node.runtime, "with attempt:")
-        return Loop(self)
+        return self._begin(BLOCKING if self.node.runtime is None else self.node.runtime, "with attempt:")
 
     def __next__(self) -> Attempt:
         """Return the next attempt, or stop when one succeeded."""
@@ -330,8 +337,7 @@ class Attempts:
     def __aiter__(self) -> AsyncIterator[Attempt]:
         """Begin."""
         self._loop = sys._getframe(1).f_code  # noqa: SLF001
-        self._begin(ASYNCIO if self.node.runtime is None else self.node.runtime, "async with attempt:")
-        return Loop(self)
+        return self._begin(ASYNCIO if self.node.runtime is None else self.node.runtime, "async with attempt:")
 
     async def __anext__(self) -> Attempt:
         """Return the next attempt, or stop when one succeeded."""
