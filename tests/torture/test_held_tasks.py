@@ -114,3 +114,11 @@ def test_tasks_of_a_closed_event_loop_that_are_in_no_call_are_left_as_they_are()
     asyncio.run(job.call(ok))
 
     assert [False, True] == sorted(each.get_coro().cr_frame is not None for each in held)
+
+
+def test_a_race_that_an_event_loop_was_closed_over_ends_quietly():
+    """Whoever ends it, as the collector does, is not told that the loop is closed."""
+    job = Held("hedged")
+    for task in held_in(job.call(forever)):
+        task.get_coro().close()
+    assert 0 == job.gate.inside

@@ -341,7 +341,8 @@ def _pool_of(loop: asyncio.AbstractEventLoop) -> Any:
 
 def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
-        task.cancel()
+        with contextlib.suppress(RuntimeError):  # its event loop may be closed
+            task.cancel()
 
 
 class Limit(Alarm):
