@@ -15,6 +15,7 @@ from unbreakable.loops.carrier import Carrier
 from unbreakable.loops.control import Control
 from unbreakable.loops.decisions import End, Wait
 from unbreakable.loops.ledger import Fate
+from unbreakable.loops.path import STOPPED
 from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.schedule import Tick
 from unbreakable.loops.telling import tell_iteration, tell_ticks
@@ -169,7 +170,7 @@ class Life:
     ) -> None:
         actual = over = runtime.now()
         began = actual if tick is None else tick.nominal
-        fate, why = Fate.INTERRUPTED, "it was cut"
+        fate, why = Fate.INTERRUPTED, ""
         try:
             try:
                 if self.keeper is None:
@@ -182,6 +183,8 @@ class Life:
                 raise
             finally:
                 pause, over = work.ladder.pause, runtime.now()
+                if fate is Fate.INTERRUPTED and not why:  # by a cancellation
+                    why = STOPPED if self.control.stopping else "it was cut"
                 self.control.ended(fate, over, why, began + pause if pause else -math.inf, place)
             if self.keeper is not None and place is None:
                 await self._note(runtime)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from unbreakable.errors import DeadlineExceeded, Kind, Rejected
+from unbreakable.errors import DeadlineExceeded
 from unbreakable.fractal import AsyncProtected, FractalNode, SyncProtected
 from unbreakable.fractal.guard import guarded, guarded_sync
 from unbreakable.fractal.operation import Operation
@@ -31,7 +32,13 @@ SURE = 0.03  # seconds until a supervisor is sure that what is overdue hangs
 START = 30.0  # seconds from the start of a worker process to the moment at which it must have found its operation,
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # if it has one
 
+STOPPED = "the loop was stopped"
+
 _starting: set[Path] = set()  # whose workers load their programs at this moment, or will at once
+
+
+class LoopStopped(BaseException):
+    """End an iteration that the stop of its loop has cut: as a cancellation it is no failure that a node heals."""
 
 
 class Path:
@@ -64,7 +71,7 @@ class Path:
         self._is_cut = False
         self._is_free = is_free  # whether the next worker is the loop's first one
         self._in_vain = 0  # workers since the latest good attempt
-        self.losses = 0  #: workers that have died, or were killed since they hung
+        self.losses = 0  #: workers that have died, or were killed since they hung, but not by a stop
         self._plan: Plan | None = None  #: the one that ``_bound`` is of
         self._bound = math.inf
 
@@ -76,7 +83,7 @@ class Path:
     def lost(self) -> int:
         """Return how many workers have died so far, or were killed since they hung; one that is dead is let go of."""
         if self._worker is not None and not self._worker.is_fit:
-            self.losses += 1
+            self.losses += not self._is_cut
             self.close()
         return self.losses
 
@@ -148,10 +155,11 @@ class Path:
             self._worker, self._is_free = self._hire(self.node.name), False
             self._in_vain += 1
         if self._is_cut:  # asked last: who stops the loop sets it first, and then looks for the worker
-            raise stopped("the loop was stopped")
+            raise LoopStopped
         _starting.add(self)
         try:
-            pid = await self._worker.ready(runtime, min(seconds, time_to_start()))
+            with self._stopped_is_no_failure():
+                pid = await self._worker.ready(runtime, min(seconds, time_to_start()))
         finally:
             _starting.discard(self)
         if pid and self.node.listeners:
@@ -169,23 +177,29 @@ class Path:
         worker = self._worker
         assert worker is not None  # noqa: S101 - it is ready
         try:
-            value = await worker.attempt(runtime, ctx)
+            with self._stopped_is_no_failure():
+                value = await worker.attempt(runtime, ctx)
         except TimeUp:
-            raise self._why(ctx, started) from None
+            raise time_is_up(ctx, started) from None
         else:
             self._in_vain = 0
             return value
         finally:
             if worker.left_undone:
-                self.losses += 1
+                self.losses += not self._is_cut
                 self.strays.cut(worker)
                 worker.cut()
                 self._part_with(worker)
 
-    def _why(self, ctx: Context, started: float) -> Exception:
-        if self._is_cut:
-            return stopped("the iteration was cut: the loop was stopped")
-        return time_is_up(ctx, started)
+    @contextlib.contextmanager
+    def _stopped_is_no_failure(self) -> Iterator[None]:
+        """Let whatever becomes of what ``stop`` has cut be its end: its time is up, its worker dead."""
+        try:
+            yield
+        except Exception:
+            if self._is_cut:
+                raise LoopStopped from None
+            raise
 
     # ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -235,10 +249,3 @@ if hasattr(os, "register_at_fork"):
 def grace_after(deadline: float) -> float:
     """Return how many seconds an iteration has for its clean-up after a *deadline* of so many."""
     return min(MOST_GRACE, max(LEAST_GRACE, GRACE * deadline))
-
-
-def stopped(message: str) -> Rejected:
-    """Return the refusal of an iteration whose loop was stopped: it is not repeated, since that changes nothing."""
-    refusal = Rejected(message)
-    vars(refusal).update(kind=Kind.INVALID)
-    return refusal

@@ -24,7 +24,7 @@ from unbreakable.loops.isolation import hire_for
 from unbreakable.loops.iteration import Iteration
 from unbreakable.loops.ladder import GOOD, Ladder, healing_of
 from unbreakable.loops.ledger import Book, Fate
-from unbreakable.loops.path import Path, grace_after, time_to_start
+from unbreakable.loops.path import STOPPED, LoopStopped, Path, grace_after, time_to_start
 from unbreakable.loops.paths import IN_QUANTUM_MODE, Paths
 from unbreakable.loops.pulse import PULSE, Lane
 from unbreakable.loops.restarts import OF_LESS, RESTARTS, SPENT, is_denied
@@ -179,7 +179,7 @@ class Work:
             now = runtime.now()
             if not isinstance(error, Exception) and not is_stray(error, mark):
                 raise
-            cut_for = cut.why if _is_of(cut, error, now) else iteration.was_cut_for
+            cut_for = _cut_for(error, cut, iteration, now)
             if cut_for is not None:
                 return Fate.INTERRUPTED, cut_for
             fate, why = Fate.FAILED, self.tally.failed(error, now - iteration.counts_from)
@@ -387,5 +387,10 @@ class Work:
             self._hire.forget()
 
 
-def _is_of(cut: Cut, error: BaseException, now: float) -> bool:
-    return isinstance(error, DeadlineExceeded) and now >= cut.at - EARLY
+def _cut_for(error: BaseException, cut: Cut, iteration: Iteration, now: float) -> str | None:
+    """Return why somebody has cut *iteration*, which has ended in *error*, if that was it."""
+    if isinstance(error, LoopStopped):
+        return STOPPED
+    if isinstance(error, DeadlineExceeded) and now >= cut.at - EARLY:
+        return cut.why
+    return iteration.was_cut_for
