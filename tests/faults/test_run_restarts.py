@@ -108,6 +108,35 @@ def test_a_worker_that_has_done_something_costs_no_pause(tmp_path):
     assert 3 == said.count("it is started again at once")
 
 
+ASKING = """
+def ask():
+    if os.path.exists("away"):
+        open("asked", "a").write("x")
+        raise ConnectionError("the database is away")
+
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="that loops go on is seen in memory of Linux")
+@pytest.mark.parametrize(("asks", "name"), [("ask()", ""), ("def main():\n    ask()\n    return engine\n", ":main")])
+def test_a_program_that_has_run_before_is_not_given_up_where_it_cannot_be_loaded(tmp_path, asks, name):
+    """A database that it asks as it begins may be away for a while, just when its worker has died."""
+    asked = tmp_path / "asked"
+    with running(tmp_path, NOTING + ASKING + asks, name) as process:
+        wait_until(lambda: len(noted(tmp_path)) > 3)
+        worker = noted(tmp_path)[-1][0]
+        (tmp_path / "away").touch()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: process.poll() is not None or (asked.exists() and len(asked.read_text()) >= 3))
+        (tmp_path / "away").unlink()
+        wait_until(lambda: process.poll() is not None or noted(tmp_path)[-1][0] != worker)
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+
+    assert 0 == process.returncode
+    assert "program.py cannot be loaded" in said or "failed before anything ran" in said
+
+
 def test_a_worker_that_dies_as_it_begins_is_waited_for(tmp_path):
     """What a minute has not shown to be better is started again ever more seldom."""
     program = NOTING.replace("def note():", "def note():\n    os._exit(open('effects.txt', 'a').write('x'))")

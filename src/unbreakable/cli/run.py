@@ -88,7 +88,9 @@ def run(
 
     SIGTERM or Ctrl-C ends everything within 5 s, exit code 0.  Exit code 2: it cannot be run as asked, because FILE or
     main fails, or main leaves nothing to run, before anything runs (a loop was started, or main has gone on for 5 s),
-    or because the state is another's.  A state that is locked or full is waited for.
+    or because another process has the state; once a loop has gone on in any worker these are deaths as all others.
+    The state of another program, or of a newer version, is exit code 2 at any time; one that is locked or full is
+    waited for.
     """
     _open_standard_streams()
     asked = context.get_parameter_source("state") is not ParameterSource.DEFAULT

@@ -17,13 +17,13 @@ from unbreakable.errors import ConfigurationError, StateFull, StateLocked, State
 from unbreakable.loops.library import loaded
 from unbreakable.loops.loop import first_start
 from unbreakable.loops.pulse import PULSE
-from unbreakable.loops.supervisor import ASKED, FINISHED, IN_VAIN, follow, tell, wait_for_word
+from unbreakable.loops.supervisor import ASKED, FINISHED, IN_VAIN, UNFIT, follow, tell, wait_for_word
 from unbreakable.runtime.signals import heeded
 
 TRACE = "trace="
 STARTING = 5.0  # seconds after which a function runs that has started no loop
 PASSES_BY_ITSELF = (StateLocked, StateFull)
-NEVER_PASSES = (StateNotOurs, StateTooNew, StateOwned)
+NEVER_PASSES = (StateNotOurs, StateTooNew)
 
 
 def main(role: str, target: str, state: str, *words: str) -> NoReturn:
@@ -53,7 +53,7 @@ def _run(target: str, state: str, words: Sequence[str]) -> NoReturn:
             if asked.was_made() and isinstance(error, (KeyboardInterrupt, ConfigurationError)):
                 _finish()
             tell_of(error, path, f"{file} cannot be loaded", as_json=as_json)
-            _end(error, in_vain=not isinstance(error, PASSES_BY_ITSELF))
+            _end(error, has_run=first_start.has_happened)
         if asked.was_made():
             _finish()
     place.tell_when_it_runs(str(found), STARTING)
@@ -62,7 +62,7 @@ def _run(target: str, state: str, words: Sequence[str]) -> NoReturn:
     except BaseException as error:
         runs = place.has_run
         tell_of(error, path, f"{found} {'ended' if runs else 'failed before anything ran'}", as_json=as_json)
-        _end(error, in_vain=isinstance(error, NEVER_PASSES) or not (runs or isinstance(error, PASSES_BY_ITSELF)))
+        _end(error, has_run=runs)
     _finish()
 
 
@@ -80,10 +80,14 @@ def _finish() -> NoReturn:
     sys.exit(0)
 
 
-def _end(error: BaseException, *, in_vain: bool) -> NoReturn:
+def _end(error: BaseException, *, has_run: bool) -> NoReturn:
     """End this worker, and say whether another one would do no better."""
-    if in_vain:
-        tell(IN_VAIN)
-        sys.exit(2)
-    code = error.code if isinstance(error, SystemExit) else 1
-    sys.exit(code if isinstance(code, int) else 1)
+    if isinstance(error, NEVER_PASSES):
+        words = IN_VAIN
+    elif isinstance(error, StateOwned) or not (has_run or isinstance(error, PASSES_BY_ITSELF)):
+        words = UNFIT
+    else:
+        code = error.code if isinstance(error, SystemExit) else 1
+        sys.exit(code if isinstance(code, int) else 1)
+    tell(words)
+    sys.exit(2)

@@ -2,9 +2,10 @@
 
 The supervisor runs no code of the user's.  It holds the other end of the worker's standard input, the lifeline: a
 worker whose input ends has lost its supervisor and ends itself (``follow``), so that none is left behind, however the
-supervisor dies.  On the same way back a worker says that it is finished, or that starting it again would be in vain
-(``tell``).  One that ends without a word has died, whatever its exit code: an operation may well call ``os._exit``.
-So has one that was sent SIGTERM alone, as who needs memory does to the biggest process.
+supervisor dies.  On the same way back a worker says that it is finished, that starting it again would be in vain, or
+that it cannot be run as it is (``tell``).  One that ends without a word has died, whatever its exit code: an operation
+may well call ``os._exit``.  So has one that was sent SIGTERM alone, as who needs memory does to the biggest process.
+So has one that cannot be run though the program has run before: what it lacks, a server say, was there, and comes back.
 Before SIGTERM comes a word on the lifeline: by that a worker whose program has a handler of its own hears of its end.
 SIGTERM itself is not sent to a worker that has heard it like everybody, which a canary tells.
 """
@@ -50,9 +51,9 @@ SPARE = 1.0  # seconds from the beginning of a worker that has ended nothing to 
 AT_ONCE = 3  # deaths in a row that cost no pause: a machine in trouble kills the next worker, too, and then it is over
 STEADY = 60.0  # seconds of life after which a death counts as the first one again
 PROVEN = 5  # iterations after which it does so, too
-FINISHED, IN_VAIN, ASKED = b"finished", b"in vain", b"asked"  # a worker's last words
+FINISHED, IN_VAIN, UNFIT, ASKED = b"finished", b"in vain", b"unfit", b"asked"  # a worker's last words
 SOON = 0.3  # seconds within which the supervisor has heard, too, of what was sent to all processes
-CODES = {FINISHED: 0, IN_VAIN: 2}  # the exit code of the whole
+CODES = {FINISHED: 0, IN_VAIN: 2, UNFIT: 2}  # the exit code of the whole
 
 _lifelines: list[socket.socket] = []  # a worker's one, under a number that no program knows and closes
 _told: list[float] = []  # when words came to this worker, or no more could
@@ -89,11 +90,12 @@ class Supervisor:
         self._canary: Canary | None = None
         self._spare: Ward | None = None
         self._spare_due = 0.0  # when to see to it that there is one
+        self._has_lasted = False  # whether any worker has lived for long, with loops or without
         self._is_going = False  # whether the worker has ended an iteration,
         self._is_too_big = False  # and has to end for the memory that it takes, as the next one may have to
 
     def run(self) -> int:
-        """Return 0 when the worker was finished or asked to end, 2 when starting it again would be in vain."""
+        """Return 0 when the worker was finished or asked to end, 2 when to start it again, or at all, is in vain."""
         with self._hearing:
             noted = self._listen()
             try:
@@ -149,17 +151,25 @@ class Supervisor:
                 return self._end(ward)
             ward.sweep()
             words = ward.last_words()
-        if why is None and words in CODES:
-            return CODES[words]
+        ended = 0 if ward.page is None else ward.page.count_ended()
+        self.report.standing.has_started |= ended > 0  # though it died before anybody looked
+        code = None if why else self._code(words, ward)
+        if code is not None:
+            return code
         if why is None and words == ASKED:
             if _hears(noted):
                 return 0
             why = f"was sent a signal to end, and its supervisor, process {os.getpid()}, was not"
-        ended = 0 if ward.page is None else ward.page.count_ended()
-        self.report.standing.has_started |= ended > 0  # though it died before anybody looked
-        is_proven = BLOCKING.now() - began > STEADY or (ended >= PROVEN and not self._is_too_big)
+        lasted = BLOCKING.now() - began > STEADY
+        self._has_lasted |= lasted
+        is_proven = lasted or (ended >= PROVEN and not self._is_too_big)
         self.deaths = 1 if is_proven else self.deaths + 1
         return self._rest(why or ward.fate, max(0, self.deaths - AT_ONCE), noted)
+
+    def _code(self, words: bytes, ward: Ward) -> int | None:
+        """Return the exit code of the whole, where a worker's *words* are the last ones of all."""
+        has_run = self._has_lasted or (ward.page is not None and self.report.standing.has_started)
+        return None if words == UNFIT and has_run else CODES.get(words)
 
     def _watch(self, ward: Ward, canary: Canary, noted: Sequence[int]) -> str | None:
         """Return when the worker is gone, or somebody asks for the end; say why, where it was we who ended it."""
@@ -336,7 +346,7 @@ def told_at() -> float | None:
 
 
 def tell(words: bytes) -> None:
-    """Say to the supervisor how this worker ends: FINISHED, IN_VAIN, or ASKED, by a signal that came to it.
+    """Say to the supervisor how this worker ends: FINISHED, IN_VAIN, UNFIT, or ASKED, by a signal that came to it.
 
     Who was told to end says nothing: of one that is to be replaced a deputy does not know that.
     """

@@ -17,7 +17,7 @@ from unbreakable.loops.notify import Notify
 from unbreakable.loops.pulse import Pulse
 from unbreakable.loops.report import Report
 from unbreakable.loops.standing import Standing
-from unbreakable.loops.supervisor import Supervisor
+from unbreakable.loops.supervisor import IN_VAIN, UNFIT, Supervisor
 from unbreakable.runtime import BLOCKING
 
 pytestmark = pytest.mark.real
@@ -37,6 +37,29 @@ def test_a_worker_that_cannot_be_started_is_tried_again(tmp_path):
     assert 1 == supervisor.deaths
     assert said[0].startswith("the worker cannot be started (FileNotFoundError: ")
     assert said[0].endswith("; it is started again in 0.5 s")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="that loops go on is seen in memory of Linux")
+@pytest.mark.parametrize(
+    ("words", "has_started", "code"), [(UNFIT, False, 2), (UNFIT, True, 0), (IN_VAIN, False, 2), (IN_VAIN, True, 2)]
+)
+def test_a_program_that_has_run_before_is_waited_for_where_it_cannot_be_run(monkeypatch, words, has_started, code):
+    """What it lacks may be back soon; only what is in vain is given up then, and what has never run."""
+    monkeypatch.setenv(SYSTEMD_KNOWS, str(os.getpid()))
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    report = Report(Standing(has_started=has_started), Notify({}))
+    supervisor = Supervisor([sys.executable, "-c", f"import os; os.write(0, {words!r}); exit(2)"], say, report=report)
+
+    assert code == supervisor.run()
+    fate, at_once, later = "the worker ended with code 2", "at once", "in 0.5 s"
+    expected = [f"{fate}; it is started again {when}" for when in (at_once, at_once, at_once, later)]
+    assert (expected if code == 0 else []) == said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what has ended is seen in memory of Linux")
