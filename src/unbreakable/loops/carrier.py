@@ -13,6 +13,7 @@ from unbreakable.runtime import ASYNCIO, BLOCKING, Runtime, Waiter, new_lock, ru
 from unbreakable.runtime.apart import alone
 from unbreakable.runtime.broom import Broom
 from unbreakable.runtime.mark import OwnTask, running_event_loop
+from unbreakable.runtime.thread import this_thread
 from unbreakable.runtime.world import ThreadsExhausted
 
 Script: TypeAlias = Callable[[Runtime], Coroutine[Any, Any, None]]
@@ -39,6 +40,7 @@ class Carrier:
         self._ended = ended
         self._needs_event_loop = needs_event_loop
         self._waiting: set[Waiter] = set()
+        self.threads: set[int] = set()  #: of plain code, in which it goes on
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -73,6 +75,11 @@ class Carrier:
     def is_here(self) -> bool:
         """Whether it is carried by the event loop that runs in this very thread, and so would be blocked with it."""
         return self._event_loop is not None and self._event_loop is running_event_loop()
+
+    @property
+    def is_this_thread(self) -> bool:
+        """Whether this very thread is its own, and so does nothing for it as long as somebody waits here."""
+        return this_thread() in self.threads
 
     @property
     def is_alone(self) -> bool:
@@ -115,6 +122,7 @@ class Carrier:
     def _in_thread(self) -> None:
         if not self._begins():
             return
+        self.threads.add(this_thread())
         try:
             if self._needs_event_loop:
                 with asyncio.Runner() as runner:
@@ -123,6 +131,7 @@ class Carrier:
             else:
                 run_blocking(self._script(BLOCKING))
         finally:
+            self.threads.discard(this_thread())
             self._end()
 
     async def _on_own_event_loop(self) -> None:

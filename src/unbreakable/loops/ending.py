@@ -16,12 +16,12 @@ async def end(lives: Iterable[Life], runtime: Runtime, grace: float) -> bool:
     """End *lives*, all at the same time, and return whether all have ended.
 
     Iterations in progress have *grace* seconds, then they are cancelled and given LAST_GRACE to clean up.  The
-    iteration that this is called from cannot be waited for: it is only asked.
+    loop that this is called by, from its operation or a listener, cannot be waited for: it is only asked.
     """
     lives = list(lives)
     for life in lives:
         life.ask_to_stop()
-    others = [life for life in lives if not life.is_here]
+    others = [life for life in lives if not life.waits_for(runtime)]
     left = await _still_going(others, runtime, grace)
     for life in left:
         life.cut()

@@ -202,9 +202,11 @@ class QuantumLoopEngine(Closing):
         end_sync(self._lives(), grace)
 
     def refuse_to_run(self) -> None:
-        """Raise RuntimeError in async code, where ``run`` would block, and StateInUse as ``QuantumLoop.wait_sync``."""
+        """Raise RuntimeError in async code, where ``run`` would block, and else as ``QuantumLoop.wait_sync`` does."""
         if running_event_loop() is not None:
             raise RuntimeError("run() would block the event loop: start the loops and wait for them instead")
+        if any(life.waits_for(BLOCKING) for life in self._lives()):
+            raise RuntimeError("run() is called by a loop of this engine: it cannot wait for its own end")
         refuse_to_wait("the end of all loops")
 
     def refuse_to_block(self) -> None:

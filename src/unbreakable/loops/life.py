@@ -24,6 +24,7 @@ from unbreakable.outcome import in_one_line
 from unbreakable.policies.policy import enter
 from unbreakable.runtime import BLOCKING, Beside, Runtime, Waiter
 from unbreakable.runtime.mark import Mark
+from unbreakable.runtime.thread import this_thread
 
 if TYPE_CHECKING:
     from unbreakable.loops.keeper import Keeper
@@ -58,6 +59,10 @@ class Life:
     def is_here(self) -> bool:
         """Whether this is called from inside its own operation."""
         return self.work.is_here
+
+    def waits_for(self, runtime: Runtime) -> bool:
+        """Whether it does not go on while somebody waits here on *runtime*: its operation, or what it calls itself."""
+        return self.is_here or (not runtime.preemptive and self.carrier.is_this_thread)
 
     def wake(self) -> None:
         """Let a wish be seen now."""
@@ -234,7 +239,7 @@ class Life:
         self, work: Work, runtime: Runtime, tick: Tick | None, place: int, number: int, key: object
     ) -> None:
         enter(None)
-        lane = self._lane if runtime.preemptive else PULSE.join()  # a lane is one thread's
+        lane = self._lane if runtime.preemptive else self._enter_thread()
         work.number, work.lane = number, lane
         try:
             await self._iterate(work, runtime, tick, Mark(), place)
@@ -242,13 +247,21 @@ class Life:
             self.work.tally.last_error = f"the loop itself: {in_one_line(error)}"
         finally:
             if not runtime.preemptive:
-                PULSE.leave(lane)
+                self._leave_thread(lane)
             work.number, work.lane = 0, self._lane
             self._free.insert(0 if work is self.work else len(self._free), work)
             self._besides.pop(key, None)
             self._has_news = True
             self._leave(runtime)
             self.wake()
+
+    def _enter_thread(self) -> Lane | None:
+        self.carrier.threads.add(this_thread())
+        return PULSE.join()  # a lane is one thread's
+
+    def _leave_thread(self, lane: Lane | None) -> None:
+        PULSE.leave(lane)
+        self.carrier.threads.discard(this_thread())
 
     async def _see_besides_off(self, runtime: Runtime, seconds: float = math.inf) -> None:
         """Wait for all iterations that go on, at most *seconds*."""

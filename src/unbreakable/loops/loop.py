@@ -189,8 +189,8 @@ class QuantumLoop(Closing):
         One that is kept in a state file begins anew with its next start: no tick in between is missed.
 
         An iteration in progress has *grace* seconds, then it is cancelled.  The loop has not ended when that is of no
-        use (the iteration swallows its cancellation, it blocks a thread), nor when called from inside the operation:
-        then the loop ends with the iteration.
+        use (the iteration swallows its cancellation, it blocks a thread), nor when called from inside the operation, or
+        by a listener in the loop's own thread: then the loop ends with the iteration.
         """
         self._give_up()
         return await end(self._lives(), ASYNCIO, grace)
@@ -336,7 +336,7 @@ class QuantumLoop(Closing):
 
     def refuse_to_block(self) -> None:
         """Raise RuntimeError if waiting in this thread would block what is waited for."""
-        if self.life is not None and self.life.carrier.is_here and not self.life.is_here:
+        if self.life is not None and self.life.carrier.is_here and not self.life.waits_for(BLOCKING):
             raise RuntimeError(f"this would block the event loop that loop {self.name!r} runs on: use the awaited form")
 
     def _give_up(self) -> None:
@@ -356,8 +356,8 @@ class QuantumLoop(Closing):
     async def _wait(self, runtime: Runtime) -> None:
         if self.life is None:
             return
-        if self.life.is_here:
-            raise RuntimeError(f"an iteration of loop {self.name!r} cannot wait for its own end")
+        if self.life.waits_for(runtime):
+            raise RuntimeError(f"loop {self.name!r} waits for what it calls itself: it cannot wait for its own end")
         await self.life.carrier.wait(runtime, math.inf)
 
     def _ended(self) -> None:
