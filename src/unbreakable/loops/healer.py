@@ -8,6 +8,7 @@ from typing import Any
 
 from unbreakable.events import Event
 from unbreakable.fractal import FractalNode
+from unbreakable.loops.complaints import Complaints
 from unbreakable.loops.events import LoopHealed, PathChanged, RungSkipped, RungTried, SurvivalEntered, SurvivalLeft
 from unbreakable.loops.iteration import Iteration
 from unbreakable.loops.ladder import GOOD, Ladder
@@ -30,6 +31,7 @@ class Healer:
         "_paths",
         "_slate",
         "_survives_since",
+        "complaints",
         "ladder",
         "latest",
         "latest_at",
@@ -37,6 +39,7 @@ class Healer:
 
     def __init__(self, node: FractalNode, ladder: Ladder, paths: Paths, slate: Slate) -> None:
         self.ladder = ladder
+        self.complaints = Complaints(node.name)
         self.latest: str | None = None  #: rung that was tried, and why
         self.latest_at = -math.inf  #: when that was
         self._node = node
@@ -45,6 +48,16 @@ class Healer:
         self._survives_since = 0.0
         self._owes_refresh = False  # since the budget was spent when it was its turn
         self._is_mended = False  # by a remedy after which the operation has not been asked yet
+
+    def share(self, other: Healer) -> None:
+        """Know, and learn, what *other* does, and speak with one voice."""
+        self.ladder.share(other.ladder)
+        self.complaints = other.complaints
+
+    def start(self) -> None:
+        """Begin with all patience; what was learned is kept."""
+        self.ladder.start()
+        self.complaints.reset()
 
     def succeeded(self, iteration: Iteration, now: float) -> None:
         """Draw the conclusions from a good iteration."""
@@ -63,6 +76,7 @@ class Healer:
         proven = self.ladder.succeeded(now)
         if self.ladder.good == GOOD:
             self._paths.settle()
+            self.complaints.is_well(self, now)
         if proven is not None:
             self._tell(LoopHealed, now, rung=proven.value)
         if survived and not self.ladder.surviving:
@@ -94,6 +108,7 @@ class Healer:
         """Go into survival mode, since that is decided elsewhere."""
         if not self.ladder.surviving:
             self.ladder.survive()
+            self.complaints.survives(self)
             self.latest_at, self.latest = now, f"survival_mode, for {why}"
             self._survives_since = now
             self._tell(SurvivalEntered, now, failures=self.ladder.failures)
@@ -103,6 +118,7 @@ class Healer:
             return False
         self.ladder.tried(choice.rung, choice.rest)
         failures = self.ladder.failures
+        self.complaints.tries(self, choice.rung, failures, now)
         self._tell(RungTried, now, rung=choice.rung.value, failures=failures, why=choice.why)
         return True
 

@@ -20,7 +20,8 @@ DUE, BEATS = 0, 1  # eighth bytes of a lane: a moment, 0.0 for none; how many ha
 NAME = slice(16, 64)  # bytes of a lane: what is due
 MOST_LANES = 4_097  # as many threads may carry loops, and one for the interpreter
 KNOWN = slice(FIRST + LANE * MOST_LANES, FIRST + LANE * MOST_LANES + 2**14)  # bytes: what the worker has loaded
-SIZE = KNOWN.stop  # of which the machine gives what is written to
+FAILING, SURVIVING = KNOWN.stop // 8, KNOWN.stop // 8 + 1  # eighth bytes: loops that fail, and that survive
+SIZE = KNOWN.stop + 16  # of which the machine gives what is written to
 
 
 class Sign(NamedTuple):
@@ -47,6 +48,20 @@ class Page:
     def loops(self) -> int:
         """How many loops go on."""
         return self.counts[LOOPS]
+
+    @property
+    def ailing(self) -> tuple[int, int] | None:
+        """How many loops fail, and how many are in survival mode; None where there is no room for that."""
+        return (self.counts[FAILING], self.counts[SURVIVING]) if self._has_counts else None
+
+    @ailing.setter
+    def ailing(self, counts: tuple[int, int]) -> None:
+        if self._has_counts:
+            self.counts[FAILING], self.counts[SURVIVING] = counts
+
+    @property
+    def _has_counts(self) -> bool:
+        return len(self.counts) > SURVIVING  # not in the page of a supervisor of an earlier version
 
     def count_ended(self) -> int:
         """Return how many iterations have ended."""

@@ -25,6 +25,9 @@ FEW = 64  # promises that were kept and are held nevertheless, besides half of a
 EventLoop: TypeAlias = Any  # of whatever library
 now = RealWorld.now  # the supervisor looks at the same clock, whatever an event loop has
 
+Ailment: TypeAlias = tuple[bool, bool, EventLoop | None]  # whether a loop fails, and survives, and where it goes on
+WELL: Ailment = (False, False, None)
+
 Promise: TypeAlias = list[Any]  # a moment, a number that no other one of its lane has, a name: None once it is kept
 
 
@@ -139,6 +142,8 @@ class Pulse:
         self._free: list[int] = []
         self._lanes: dict[EventLoop, Lane] = {}
         self._heart: Heart | None = None
+        self._ailing: dict[object, Ailment] = {}  # by who speaks for a loop
+        self._failing = self._surviving = 0
 
     def show_on(self, page: Page) -> None:
         """Give signs of life there from now on."""
@@ -157,6 +162,9 @@ class Pulse:
             for event_loop, lane in list(self._lanes.items()):
                 if event_loop.is_closed():  # with its loops in it: they will never tell that they have ended
                     self._part_with(lane, lane.loops)
+            for who, (_, _, event_loop) in list(self._ailing.items()):
+                if event_loop is not None and event_loop.is_closed():
+                    self._count_ailing(who, WELL)
         return self._heart.beat()
 
     def join(self) -> Lane | None:
@@ -184,6 +192,12 @@ class Pulse:
             with self._lock:
                 self._part_with(lane, min(1, lane.loops))
 
+    def ails(self, who: object, *, fails: bool, survives: bool) -> None:
+        """Count the loop that *who* speaks for among those that fail, and that survive, or no longer."""
+        if self._page is not None:
+            with self._lock:
+                self._count_ailing(who, (fails, survives, running_event_loop()))
+
     def wish(self, why: str) -> None:
         """Ask the supervisor for a worker in place of this one."""
         if self._page is not None and not self._page.wish:
@@ -204,6 +218,8 @@ class Pulse:
         """Give no sign in a forked child: they are its parent's."""
         self._page, self._heart = None, None
         self._lanes.clear()
+        self._ailing.clear()
+        self._failing = self._surviving = 0
 
     def _new_lane(self, page: Page) -> Lane | None:
         number = self._free.pop() if self._free else page.counts[LANES]
@@ -219,6 +235,15 @@ class Pulse:
             lane.close()
             self._lanes = {loop: each for loop, each in self._lanes.items() if each is not lane}
             self._free.append(lane.number)
+
+    def _count_ailing(self, who: object, ailment: Ailment) -> None:
+        before = self._ailing.pop(who, WELL)
+        if ailment[:2] != WELL[:2]:
+            self._ailing[who] = ailment
+        self._failing += ailment[0] - before[0]
+        self._surviving += ailment[1] - before[1]
+        if self._page is not None:
+            self._page.ailing = (self._failing, self._surviving)
 
     def _count(self, change: int) -> None:
         if self._page is not None:

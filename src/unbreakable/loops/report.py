@@ -17,7 +17,8 @@ class Report:
         """Tell how the worker stands, by its signs of life where it has a *page* for them."""
         standing = self.standing
         loops, ended = (None, int) if page is None else (page.loops, page.count_ended)
-        standing.look(worker, loops, ended)
+        ailing = None if page is None else page.ailing
+        standing.look(worker, loops, ended, ailing or (None, None))
         known = "" if loops is None else f"{loops} loops, "
         self._tell(f"{known}{standing.restarts} restarts" if standing.is_ready else "no loop goes on yet")
 

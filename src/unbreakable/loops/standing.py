@@ -16,12 +16,14 @@ class Standing:
     """Hold what is known now; the supervisor writes it, in one thread, and others read it.
 
     ``worker`` is the process number, 0 when there is none; ``loops`` how many go on in it, None when it cannot tell;
-    ``ended`` counts the iterations that have ended there, when somebody asks.  ``trouble`` says why it is about to be
-    replaced, or why there is no worker.
+    ``failing`` and ``surviving`` how many of them fail, and are in survival mode; ``ended`` counts the iterations that
+    have ended there, when somebody asks.  ``trouble`` says why it is about to be replaced, or why there is no worker.
     """
 
     worker: int = 0
     loops: int | None = 0
+    failing: int | None = 0
+    surviving: int | None = 0
     ended: Callable[[], int] = int
     restarts: int = 0
     trouble: str = ""
@@ -29,9 +31,16 @@ class Standing:
     has_started: bool = False  #: whether loops have ever gone on
     looked_at: float = field(default_factory=lambda: BLOCKING.now())  # noqa: PLW0108 - a test has a time of its own
 
-    def look(self, worker: int, loops: int | None, ended: Callable[[], int]) -> None:
+    def look(
+        self,
+        worker: int,
+        loops: int | None,
+        ended: Callable[[], int],
+        ailing: tuple[int | None, int | None] = (0, 0),
+    ) -> None:
         """Take note of how the worker stands now."""
         self.worker, self.loops, self.ended, self.trouble = worker, loops, ended, ""
+        self.failing, self.surviving = ailing
         self.has_started = self.has_started or self.is_ready
         self.looked_at = BLOCKING.now()
 

@@ -148,7 +148,7 @@ class Work:
         node = self._child(f"{self.node.name}.lane-{len(self.others) + 2}")
         other = Work(self._operation, node, self.ladder.interval, slate=self.slate, **self._how)
         other.tally, other.member = self.tally, self.member
-        other.ladder.share(self.ladder)
+        other.healer.share(self.healer)
         self.others = [*self.others, other]
         return other
 
@@ -184,6 +184,7 @@ class Work:
                 return Fate.INTERRUPTED, cut_for
             fate, why = Fate.FAILED, self.tally.failed(error, now - iteration.counts_from)
             iteration.signature = None if is_denied(error) else sign(error)
+            self.healer.complaints.fails(self.healer, error, iteration.signature, now)
         else:
             now = runtime.now()
             fate, why = self._succeeded(iteration, now, degraded=substitute is not None)
@@ -336,7 +337,7 @@ class Work:
             self.node.drop_child(other.node)
         self.others = []
         self.slate.users.clear()
-        self.ladder.start()
+        self.healer.start()
         for path in self.every_path():
             path.stop()
             path.close()
@@ -350,6 +351,7 @@ class Work:
 
     def close(self) -> None:
         """Let all workers end."""
+        self.healer.complaints.reset()
         for each in self.all():
             each.close_alone()
 
@@ -372,6 +374,7 @@ class Work:
         for each in self.all():
             each.forget_alone()
         self.others = []
+        self.healer.complaints.reset()
         if self.member is not None:
             self.member.forget()
 

@@ -70,12 +70,13 @@ def test_a_supervisor_that_stands_still_is_not_alive(standing, address):
 
 def test_the_whole_is_told_in_json(standing, address):
     """For people and for what draws pictures."""
-    standing.look(4711, 2, lambda: 10)
+    standing.look(4711, 2, lambda: 10, (2, 1))
     code, text = ask(address, "/?pretty")
     told = json.loads(text)
 
     assert 200 == code
     assert (4711, 2, 10, True, True) == (told["worker"], told["loops"], told["ended"], told["livez"], told["readyz"])
+    assert (2, 1) == (told["failing"], told["surviving"])
     assert (200, "") == ask(address, "/readyz", "HEAD")
     assert (404, "ask /livez, /readyz, /startupz or /\n") == ask(address, "/metrics")
 

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from unbreakable.loops import QuantumLoopEngine, life
-from unbreakable.loops.page import MAGIC, MOST_LANES, Page, new_page, opened
+from unbreakable.loops.page import FAILING, MAGIC, MOST_LANES, Page, new_page, opened
 from unbreakable.loops.pulse import FEW, NEVER, Lane, Pulse
 from unbreakable.runtime import ASYNCIO, BLOCKING
 
@@ -144,6 +144,35 @@ def test_what_a_closed_event_loop_has_promised_is_forgotten():
     pulse.leave(lane)
 
     assert ({0, other.number}, 1) == (set(page.due()), page.loops)
+
+
+def test_loops_that_fail_are_counted_until_they_are_well_or_their_event_loop_is_closed():
+    """Whoever speaks for a loop says how it is; one whose event loop is closed says no more."""
+    pulse, page = shown()
+
+    async def main():
+        pulse.ails("closed", fails=True, survives=True)
+
+    asyncio.run(main())
+    pulse.ails("one", fails=True, survives=False)
+    pulse.ails("one", fails=True, survives=True)
+    pulse.ails("two", fails=False, survives=True)
+    seen = [page.ailing]
+    pulse.beat()
+    seen.append(page.ailing)
+    pulse.ails("one", fails=False, survives=False)
+    pulse.ails("three", fails=False, survives=False)
+    seen.append(page.ailing)
+
+    assert [(2, 3), (1, 2), (0, 1)] == seen
+
+
+def test_a_page_without_room_for_it_has_no_counts():
+    """A supervisor of an earlier version has started this worker."""
+    page = Page(bytearray(FAILING * 8))
+    page.ailing = (3, 1)
+
+    assert page.ailing is None
 
 
 @pytest.mark.parametrize(
