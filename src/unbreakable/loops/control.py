@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from unbreakable.loops.decisions import NO_CUT, Cut, Decision, End, Run, Wait
 from unbreakable.loops.ledger import Book, Fate, Ledger
 from unbreakable.loops.schedule import EARLY, Schedule, Tick
+from unbreakable.policies.check import refuse
 from unbreakable.runtime import new_lock
 
 if TYPE_CHECKING:
@@ -249,7 +250,9 @@ class Control:
         return seen.book.ledger(len(seen.waiting) + len(seen.ticks_at_work))
 
     def explain(self, number: int, now: float) -> str:
-        """Say what became of tick *number*, and why."""
+        """Say what became of tick *number*, and why; ConfigurationError for what is no number."""
+        if not isinstance(number, int):
+            raise refuse("number", "the number of a tick, from 0 on", number)
         seen = self._as_of(now)
         if number >= seen.seen:
             return f"tick {number} has not come yet"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
+import stat
 from collections import Counter
 from pathlib import Path
 
@@ -24,13 +26,16 @@ _lock = new_lock()  # a handler of signals may close what its thread is just ope
 def settled(state: str | os.PathLike[str]) -> Path:
     """Return the file or folder that *state* means here and now, wherever the program goes afterwards.
 
-    Raises ConfigurationError for what is neither a path nor the URL of one.
+    Raises ConfigurationError for what is neither a path nor the URL of one, and for links that go round.
     """
     text = state if isinstance(state, str) else os.fspath(state) if isinstance(state, os.PathLike) else None
     named = text.removeprefix(URL) if isinstance(text, str) else ""
     if not named or "\0" in named or "://" in named or named.startswith("file:") or (named != text and no_file(named)):
         raise ConfigurationError(f"state: expected the path of a file or folder, found {state!r}")
-    return Path(named).expanduser().resolve()
+    try:
+        return Path(named).expanduser().resolve()
+    except RuntimeError as error:  # until Python 3.12
+        raise ConfigurationError(f"state: {named} leads nowhere: {error}") from error
 
 
 def no_file(named: str) -> bool:
@@ -41,10 +46,21 @@ def no_file(named: str) -> bool:
 def place_of(state: str | os.PathLike[str]) -> Path:
     """Return the file that *state* means; a folder means ``runs.db`` in it.
 
-    Raises ConfigurationError for what is not a path.
+    Raises ConfigurationError for what is not a path, or that of a pipe or a device: SQLite may wait for it for ever.
     """
     path = settled(state)
-    return path / "runs.db" if path.is_dir() else path
+    place = path / "runs.db" if path.is_dir() else path
+    if _is_odd(place):
+        raise ConfigurationError(f"state: {place} is neither a file nor a folder")
+    return place
+
+
+def _is_odd(place: Path) -> bool:
+    """Return whether there is something that is neither a file nor a folder, for all that can be seen."""
+    with contextlib.suppress(OSError):
+        mode = place.stat().st_mode
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return False
 
 
 def open_state(state: str | os.PathLike[str], durability: Durability = "process") -> StateFile:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unbreakable.errors import ConfigurationError
 from unbreakable.loops.control import MOST_WAITING, Control
 from unbreakable.loops.decisions import NO_CUT, Cut, Decision, End, Run, Wait
 from unbreakable.loops.ledger import Fate
@@ -386,3 +387,9 @@ def test_ends_beside_each_other_let_no_line_of_ticks_grow():
 
     assert (19 * 5, 1) == (begun.tick.number, len(loop.decide(200.0)[:1]))
     assert {"run": 20, "skipped_missed": 80, "pending": 1} == fates(loop, 200.0)
+
+
+def test_what_is_no_number_of_a_tick_is_refused():
+    """The name of a tick, say, which events bear."""
+    with pytest.raises(ConfigurationError, match="number"):
+        control().explain("work@3", 0.0)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from unbreakable.errors import ConfigurationError
+from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.storage.owner import Ownership
 from unbreakable.storage.shared import close_state, open_state, place_of
 from unbreakable.storage.sqlite import Schema, StateFile
@@ -82,6 +82,20 @@ def test_what_is_no_path_is_refused(state):
     """The message shows what was found."""
     with pytest.raises(ConfigurationError, match="state: expected the path of a file or folder, found"):
         place_of(state)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such files")
+def test_what_no_database_can_be_is_refused(tmp_path):
+    """A pipe would be waited for without end; links that go round lead nowhere."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(link)
+
+    for state in (pipe, "/dev/null"):
+        with pytest.raises(ConfigurationError, match="neither a file nor a folder"):
+            place_of(state)
+    with pytest.raises((ConfigurationError, StateError), match="link"):
+        open_state(link)
 
 
 @pytest.mark.parametrize("faster", [OLD, NEW], ids=["a part", "all"])
