@@ -11,7 +11,6 @@ failure to the first of the good iterations.
 
 from __future__ import annotations
 
-import logging
 import statistics
 import sys
 from typing import Any
@@ -127,7 +126,6 @@ def random_ones(count: int) -> float:
 
 def main() -> None:
     """Print both."""
-    logging.getLogger("unbreakable").setLevel(logging.ERROR)  # that these loops fail is what they are for
     worst_pair = pairs()
     worst = random_ones(int(sys.argv[1]) if len(sys.argv) > 1 else WORKLOADS)
     for said, figure, most in (

@@ -12,7 +12,13 @@ import logging
 from typing import Any
 
 
-def log(message: str, *args: object, level: int = logging.WARNING, exc_info: Any = None) -> None:
+def log(
+    message: str,
+    *args: object,
+    level: int = logging.WARNING,
+    exc_info: Any = None,
+    logger: str = "unbreakable",
+) -> None:
     """Log *message*; what a handler or a filter raises is left out."""
     with contextlib.suppress(Exception):
-        logging.getLogger("unbreakable").log(level, message, *args, exc_info=exc_info, stacklevel=2)
+        logging.getLogger(logger).log(level, message, *args, exc_info=exc_info, stacklevel=2)

@@ -2,10 +2,14 @@
 
 Nothing is said of what fails like an iteration before it: a loop may fail a thousand times a second, for a year.  What
 was said is not said again for a while either, should the loop be well for a moment in between.
+
+Where no log was set up Python would print it: there nothing is said, as by other libraries.  Nor is it while the
+program ends, which takes from its loops what they work with.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 
@@ -14,6 +18,9 @@ from unbreakable.loops.pulse import PULSE
 from unbreakable.loops.rungs import Rung
 from unbreakable.outcome import in_one_line
 
+LOGGER = "unbreakable.loops"
+logging.getLogger(LOGGER).addHandler(logging.NullHandler())
+
 AGAIN = 60.0  # seconds within which nothing is said twice
 MOST = 16  # things that are told apart, in one spell of failures and within those seconds
 DONE = {
@@ -21,6 +28,17 @@ DONE = {
     Rung.QUANTUM_REFRESH: "its execution paths are made anew",
     Rung.SURVIVAL_MODE: "it survives, with its longest pause between two attempts",
 }
+
+
+_ending: list[bool] = []
+
+
+def hush() -> None:
+    """Say no more: the program ends."""
+    _ending.append(True)
+
+
+atexit.register(hush)
 
 
 class Complaints:
@@ -47,14 +65,14 @@ class Complaints:
             self._show()
         if self._is_new(sort, now):
             told = "loop %s has failed, and goes on; what fails like this is not logged again: %s"
-            log(told, self._name, in_one_line(error), exc_info=error)
+            log(told, self._name, in_one_line(error), exc_info=error, logger=LOGGER)
 
     def tries(self, who: object, rung: Rung, failures: int, now: float) -> None:
         """Take in which *rung* is tried after so many *failures* in a row."""
         if rung is Rung.SURVIVAL_MODE:
             self.survives(who)
         if rung in DONE and self._is_new(rung, now):
-            log("loop %s has failed %d times in a row: %s", self._name, failures, DONE[rung])
+            log("loop %s has failed %d times in a row: %s", self._name, failures, DONE[rung], logger=LOGGER)
 
     def survives(self, who: object) -> None:
         """Take in that *who* is in survival mode, which somebody else tells of."""
@@ -69,7 +87,8 @@ class Complaints:
         self._surviving.discard(who)
         if not self._failing:
             if self._has_spoken:
-                log("loop %s is well again, after %.3g s", self._name, now - self._since, level=logging.INFO)
+                took = now - self._since
+                log("loop %s is well again, after %.3g s", self._name, took, level=logging.INFO, logger=LOGGER)
             self._met.clear()
             self._has_spoken = False
         self._show()
@@ -84,7 +103,7 @@ class Complaints:
 
     def _is_new(self, what: object, now: float) -> bool:
         """Return whether *what* is to be said."""
-        if what in self._met or len(self._met) >= MOST:
+        if _ending or what in self._met or len(self._met) >= MOST:
             return False
         self._met.add(what)
         self._said_at = {each: at for each, at in self._said_at.items() if now - at < AGAIN}

@@ -12,6 +12,7 @@ import sys
 from typing import Any, ClassVar
 
 from unbreakable.errors import BulkheadFull, WorkerLost
+from unbreakable.loops.complaints import hush
 from unbreakable.loops.errand import Answer, Request
 from unbreakable.loops.group import ProcessGroup
 from unbreakable.loops.hand import Hand
@@ -227,6 +228,7 @@ def _python() -> list[str]:
 
 
 def _kill_all() -> None:
+    hush()
     for act in (ProcessWorker._kill, lambda worker: worker._wait(LAST_WORDS)):  # noqa: SLF001 - their at-exit part
         for worker in list(_alive):
             act(worker)

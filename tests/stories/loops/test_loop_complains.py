@@ -119,6 +119,20 @@ def test_iterations_beside_each_other_speak_with_one_voice(play, said):
     assert warnings(f"{FAILED}OSError: down") == said()
 
 
+def test_nothing_is_said_while_the_program_ends(play, said, monkeypatch):
+    """It takes from its loops what they work with, their worker processes first."""
+    monkeypatch.setattr(complaints, "_ending", [])
+    complaints.hush()
+
+    async def story(stage):
+        failing(stage, [OSError("down")] * 20).start()
+        await stage.sleep(100.0)
+
+    play(story)
+
+    assert [] == said()
+
+
 def test_a_log_that_fails_stops_nothing(play, monkeypatch):
     """A full disk is no reason to have no iterations."""
 
@@ -131,7 +145,7 @@ def test_a_log_that_fails_stops_nothing(play, monkeypatch):
         await stage.sleep(400.0)
         return loop.get_status()
 
-    logger = logging.getLogger("unbreakable")
+    logger = logging.getLogger("unbreakable.loops")
     logger.addFilter(fail)
     with contextlib.ExitStack() as stack:
         stack.callback(logger.removeFilter, fail)
