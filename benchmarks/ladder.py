@@ -52,7 +52,8 @@ class Broken:
         self.loop.node.on(RungTried, lambda event: self.mend(event.rung))
         self.loop.node.remedy(ConnectionResetError)(lambda failure: self.mend("known_remedy"))
         if not learns:
-            self.loop._work.healer.ladder = Forgetful(1.0)  # noqa: SLF001
+            work = self.loop._work  # noqa: SLF001
+            work.ladder = work.healer.ladder = Forgetful(work.ladder.interval)
 
     def work(self, ctx: ub.Context) -> None:
         """Fail as long as nobody has mended it."""
