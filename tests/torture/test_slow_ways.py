@@ -54,7 +54,7 @@ def test_an_endpoint_that_hangs_when_somebody_looks_draws_no_herd(method):
 
 
 def test_a_way_that_is_slow_to_come_back_costs_no_more_than_that():
-    """Its first success comes when the circuit is open already, which then need not rest."""
+    """Until it answers the other one, which is down, is asked now and then; no call is lost for long after that."""
     ways = Ways("once")
 
     async def main() -> None:
@@ -62,7 +62,9 @@ def test_a_way_that_is_slow_to_come_back_costs_no_more_than_that():
             ways.down = down
             await herd_of_five(ways.ask, seconds)
         ways.down, ways.late = {"replica"}, {"primary": 4.0}
-        assert "CircuitOpen" in await herd_of_five(ways.ask, 4)
+        lost = await herd_of_five(ways.ask, 4)
+        assert 4 <= lost["done"]
+        assert 30 >= lost.total() - lost["done"]
         ways.late = {}
         ended = await herd_of_five(ways.ask, 10)
         assert 20 >= ended.total() - ended["done"]
