@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import traceback
 from asyncio import Task
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from unbreakable.cli.saying import complain, put
+from unbreakable.cli.saying import complain, put, say
 from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.outcome import in_one_line
 from unbreakable.runtime.eager import Rest
@@ -34,6 +35,19 @@ def tell_of(error: BaseException, file: Path, what: str, *, as_json: bool) -> No
     else:
         put("".join(_story(error, file)).rstrip("\n"))
         complain(f"{what}: {in_one_line(error, LONGEST)}", as_json=as_json)
+
+
+class Told(logging.Handler):
+    """Say in a line what loops complain of where the program has set up no log, which would tell more."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__(logging.WARNING)
+        self.as_json = as_json
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        if not logging.getLogger().handlers:
+            say(record.getMessage(), as_json=self.as_json)
 
 
 def said_of(tasks: Collection[Task[Any]]) -> str:

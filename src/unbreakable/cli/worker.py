@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,9 @@ from unbreakable.cli.ending import interrupted_when_asked
 from unbreakable.cli.place import Place
 from unbreakable.cli.serving import serve
 from unbreakable.cli.target import find
-from unbreakable.cli.told import tell_of
+from unbreakable.cli.told import Told, tell_of
 from unbreakable.errors import ConfigurationError, StateFull, StateLocked, StateNotOurs, StateOwned, StateTooNew
+from unbreakable.loops.complaints import LOGGER
 from unbreakable.loops.library import loaded
 from unbreakable.loops.loop import first_start
 from unbreakable.loops.pulse import PULSE
@@ -43,6 +45,7 @@ def main(role: str, target: str, state: str, *words: str) -> NoReturn:
 
 def _run(target: str, state: str, words: Sequence[str]) -> NoReturn:
     as_json, file = "json" in words, target.partition(":")[0]
+    logging.getLogger(LOGGER).addHandler(Told(as_json=as_json))
     path = Path(file).resolve()  # the program may change its directory as soon as it is loaded
     sys.argv[:] = [file]
     with interrupted_when_asked() as asked:  # a file may do its work when it is loaded
