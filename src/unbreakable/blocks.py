@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from unbreakable.fractal import FractalNode
 from unbreakable.fractal.attempts import Attempts
 from unbreakable.fractal.own import BlockNode, Own
 from unbreakable.fractal.settings import check_names
+from unbreakable.record import Preset
 from unbreakable.runtime import new_lock
 
 if TYPE_CHECKING:  # only type checkers read the table of keywords
@@ -68,5 +70,20 @@ def _plain(options: Any) -> list[tuple[str, Any]]:
         except TypeError:
             plain.append((name, type(value)))
         else:
-            plain.append((name, "a function" if callable(value) else value))
+            plain.append((name, "a function" if callable(value) and not isinstance(value, Preset) else _told(value)))
     return plain
+
+
+def _told(value: Any) -> Any:
+    """Return what tells *value* from others: a function in a policy is made anew with each call, of the same code."""
+    if isinstance(value, Preset):
+        return (type(value), *(_told(getattr(value, name)) for name in value.fields))
+    if not isinstance(value, FunctionType):
+        return value
+    held = tuple(cell.cell_contents for cell in value.__closure__ or ())
+    code = (value.__code__, value.__module__, value.__defaults__, held)
+    try:
+        hash(code)
+    except TypeError:
+        return value
+    return code

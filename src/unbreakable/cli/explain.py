@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from unbreakable.cli.saying import Unusable
-from unbreakable.errors import StateError
+from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.observe import latest_snapshot, latest_stories, story_of
 from unbreakable.workflows.reading import RunTold, run_of
 
@@ -36,7 +36,7 @@ def explain(outcome_id: str | None, state: Path, as_json: bool) -> None:
     """
     try:
         found = _listed(state, as_json) if outcome_id is None else _told(state, outcome_id, as_json)
-    except StateError as error:
+    except (ConfigurationError, StateError) as error:
         raise Unusable(str(error)) from error
     if found is None:
         raise Unusable(f"{outcome_id}: no story of that id is kept in {state}; calls that plainly succeed have none")

@@ -13,7 +13,7 @@ import click
 
 from unbreakable.cli.saying import Unusable
 from unbreakable.columns import in_columns
-from unbreakable.errors import StateError
+from unbreakable.errors import ConfigurationError, StateError
 from unbreakable.observe import Snapshot, latest_snapshot
 from unbreakable.outcome import in_one_line
 from unbreakable.storage.lookup import owner_of
@@ -45,7 +45,7 @@ def status(state: Path, as_json: bool) -> None:
     """
     try:
         snapshot = latest_snapshot(state)
-    except StateError as error:
+    except (ConfigurationError, StateError) as error:
         raise Unusable(str(error)) from error
     if snapshot is None:
         _show_loops(state, as_json=as_json)
@@ -64,7 +64,7 @@ def _show_loops(state: Path, *, as_json: bool) -> NoReturn:
 
     try:
         kept, pid = kept_loops(state), owner_of(state)
-    except StateError as error:
+    except (ConfigurationError, StateError) as error:
         raise Unusable(str(error)) from error
     if not kept:
         raise Unusable(f"{state}: no system has written its status here, and no loop is kept")

@@ -199,8 +199,14 @@ def check_arguments(what: str, given: Any, function: Any, *, instance: bool) -> 
         return
     too_many = required(wanted) > len(offered) and not any(each.kind in VARIABLE for each in offered)
     too_few = len(wanted) < required(offered) - instance and not any(each.kind in VARIABLE for each in wanted)
-    if too_many or too_few:
+    if too_many or (too_few and is_called_as_it_says(function)):
         raise refuse(what, "a function that takes the arguments of the one that is protected", given)
+
+
+def is_called_as_it_says(function: Any) -> bool:
+    """Return whether callers give *function* what its signature says: no partial, nothing that a decorator adds."""
+    inner = function.__func__ if isinstance(function, (classmethod, staticmethod)) else function
+    return isinstance(inner, FunctionType) and not hasattr(inner, "__wrapped__")
 
 
 def for_each_instance(node: str, method: Method | None, remedy: Remedy) -> Remedy:

@@ -131,9 +131,9 @@ class Target:
         self.adopt(cold)
         self.circle.append(self)
 
-    def out(self) -> int:
-        """Return how many attempts are out on event loops, of all its sorts; those of threads are not kept."""
-        return sum(len(ASYNCIO.ages(each)) for each in self.circle)
+    def out(self, seconds: float) -> int:
+        """Return how many attempts are out for so long on event loops; those of threads are not kept."""
+        return sum(age >= seconds for each in self.circle for age in ASYNCIO.ages(each, endless=True))
 
     def doing(self, sort: Sort, make: Callable[[str, Sort, Target], Target]) -> Target:
         """Return the same target for calls of that *sort*: of these effects, or of operations of others.

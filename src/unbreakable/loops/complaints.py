@@ -41,6 +41,16 @@ def hush() -> None:
 atexit.register(hush)
 
 
+def is_heard() -> bool:
+    """Return whether a log was set up that would hear of it: it may be, after loops have begun to fail."""
+    logger: logging.Logger | None = logging.getLogger(LOGGER)
+    while logger is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            return logging.getLogger(LOGGER).isEnabledFor(logging.WARNING)
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
 class Complaints:
     """Speak for loop *name*, of which several healers tell where iterations go on beside each other."""
 
@@ -103,7 +113,7 @@ class Complaints:
 
     def _is_new(self, what: object, now: float) -> bool:
         """Return whether *what* is to be said."""
-        if _ending or what in self._met or len(self._met) >= MOST:
+        if _ending or what in self._met or len(self._met) >= MOST or not is_heard():
             return False
         self._met.add(what)
         self._said_at = {each: at for each, at in self._said_at.items() if now - at < AGAIN}

@@ -15,6 +15,8 @@ from unbreakable.policies.naming import Title
 if TYPE_CHECKING:
     from unbreakable.loops.reins import Reins
 
+MOST_FRAMES = 200  # of a traceback: a longer one is a recursion's, or of an exception that is raised again and again
+
 
 class Iteration:
     """Open the attempts of iteration *number*, which share *state*, and remember what was done between them."""
@@ -90,3 +92,13 @@ class Iteration:
     def _remedies(self) -> list[str]:
         book = None if self._ctx is None else self._ctx.notebook
         return [] if book is None else book.remedies
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let go of where *error* came up if it is raised anew each time: it would hold the frames of every iteration."""
+    for each in (error, error.__cause__, error.__context__):
+        place = None if each is None else each.__traceback__
+        for _ in range(MOST_FRAMES):
+            place = None if place is None else place.tb_next
+        if each is not None and place is not None:
+            each.__traceback__ = None

@@ -21,7 +21,7 @@ from unbreakable.loops.decisions import NO_CUT, Cut
 from unbreakable.loops.events import IterationGivenUp, IterationLeftBehind, LoopStuck
 from unbreakable.loops.healer import Healer
 from unbreakable.loops.isolation import hire_for
-from unbreakable.loops.iteration import Iteration
+from unbreakable.loops.iteration import Iteration, forget_frames
 from unbreakable.loops.ladder import GOOD, Ladder, healing_of
 from unbreakable.loops.ledger import Book, Fate
 from unbreakable.loops.path import STOPPED, LoopStopped, Path, grace_after, time_to_start
@@ -185,6 +185,7 @@ class Work:
             fate, why = Fate.FAILED, self.tally.failed(error, now - iteration.counts_from)
             iteration.signature = None if is_denied(error) else sign(error)
             self.healer.complaints.fails(self.healer, error, iteration.signature, now)
+            forget_frames(error)
         else:
             now = runtime.now()
             fate, why = self._succeeded(iteration, now, degraded=substitute is not None)

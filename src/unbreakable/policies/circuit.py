@@ -37,22 +37,8 @@ class Circuit:
     __slots__ = (
         *("alert", "away", "closed_at", "counts", "enough", "first_probe", "followers", "generation", "grows", "held"),
         *("in_vain", "latest", "line", "lock", "needs", "off", "out", "phase", "probes", "probing_since", "proven"),
-        *(
-            "ramp",
-            "recent",
-            "relieved",
-            "rested",
-            "rests",
-            "run",
-            "run_began",
-            "settings",
-            "shut",
-            "slow",
-            "stamp",
-            "state",
-            "told",
-        ),
-        *("state", "told", "too_slow", "until", "watches_successes", "when_switched"),
+        *("ramp", "recent", "relieved", "rested", "rests", "run", "run_began", "settings", "shut", "slow", "slowest"),
+        *("stamp", "state", "told", "too_slow", "until", "watches_successes", "when_switched"),
     )
     held: float  #: seconds after which a permit that has not come back is given out anew
 
@@ -61,7 +47,8 @@ class Circuit:
         self.state, self.generation, self.until = State.CLOSED, 0, 0.0
         self.run = self.probes = self.proven = self.slow = 0
         self.enough = 0  #: failures in a row until which it need not be asked how many attempts are out
-        self.out: Callable[[], int] | None = None  #: tells that, where the first settings are a guess
+        self.slowest = 0.0  #: seconds that the slowest of them took, about: only what is out for longer counts
+        self.out: Callable[[float], int] | None = None  #: tells that, where the first settings are a guess
         self.run_began = 0.0  #: when the first attempt of the row began that failed
         self.first_probe = 0  #: the generation from which on permits were given out to see whether the target is back
         self.needs = 0.0  #: seconds that a probe should have, since one with less ended without a verdict
@@ -192,11 +179,13 @@ class Circuit:
         if ok:
             if self.run:
                 self.relieved = began
-            self.run = self.enough = 0
+            self.run, self.enough, self.slowest = 0, 0, 0.0
             self.latest = max(self.latest, began)
         elif began > self.latest - NO_NEWS:
             self.run_began = self.run_began if self.run else began
             self.run += 1
+            if elapsed > MORE_TIME * self.slowest:
+                self.slowest, self.enough = elapsed, 0
         if (self.recent is not None or self.ramp is not None) and self._are_too_many(ok, now, elapsed):
             return True
         if ok or self.settings.ratio is not None or not self.settings.is_outage(self.run, now - self.run_began):
@@ -204,9 +193,12 @@ class Circuit:
         return self.settings.learned or not self._may_be_luck()
 
     def _may_be_luck(self) -> bool:
-        """Return whether more attempts are out than have failed in a row: where failures come sooner than answers."""
+        """Return whether more attempts are out than have failed in a row: where failures come sooner than answers.
+
+        It is asked again with twice as many, since those may not be out any more.
+        """
         if self.out is not None and self.run >= self.enough:
-            self.enough = self.out()
+            self.enough = min(2 * self.run, self.out(self.slowest))
         return self.run < self.enough
 
     def _are_too_many(self, ok: bool, now: float, elapsed: float) -> bool:
@@ -277,6 +269,7 @@ class Circuit:
         self.state = after
         self.generation += 1
         self.run = self.enough = self.probes = self.proven = self.slow = 0
+        self.slowest = 0.0
         self.held, self.needs = self.settings.whole_rest, 0.0
         self.probing_since = now if self.state is HALF_OPEN else -math.inf
         self.ramp = ramp if self.state is State.RAMPING else None

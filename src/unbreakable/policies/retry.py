@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import field
 
 from unbreakable.errors import Kind
@@ -21,6 +22,12 @@ ONLY_EXCEPTIONS = (
     "an exception type or a tuple of them, each a subclass of Exception (what only stops a program, such as a "
     "KeyboardInterrupt or a cancellation, is never repeated), or a function that says so of an exception"
 )
+
+
+@functools.lru_cache(256)
+def _log_once(on: Hashable, error: str, trouble: str) -> None:
+    """Log what an *on* has raised: once for each sort of error, since it is asked about each some times."""
+    log(f"Retry.on {on!r} failed, asked about {error}: that counts as yes", exc_info=True)
 
 
 class Retry(Preset):
@@ -65,8 +72,8 @@ class Retry(Preset):
             return is_a(error, self.on)
         try:
             return bool(self.on(error))
-        except Exception as trouble:  # of another error than it expects: what is repeated in vain costs less
-            log("Retry.on failed", exc_info=trouble)
+        except Exception as trouble:  # it expects another error: what is repeated in vain costs less
+            _log_once(self.on, type(error).__qualname__, type(trouble).__qualname__)
             return True
 
     def wants(self, failure: Failure, *, remedied: bool, named: bool = False) -> bool:

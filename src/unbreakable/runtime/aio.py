@@ -113,11 +113,11 @@ class AsyncioRuntime:
                 with contextlib.suppress(RuntimeError):  # it may close at this very moment
                     loop.call_soon_threadsafe(watch.tighten, owner, seconds)
 
-    def ages(self, owner: object) -> list[float]:
-        """Return for how many seconds each step of *owner* has been under way by now, on any loop, from any thread."""
+    def ages(self, owner: object, *, endless: bool = False) -> list[float]:
+        """Return the seconds that each step of *owner* is under way, on any loop; *endless*: also without deadline."""
         now = self.now()
         alarms = [alarm for watch in list(self.watches.values()) for alarm in list(watch.alarms)]
-        return [now - each.started for each in alarms if each.target is owner and each.deadline < math.inf]
+        return [now - each.started for each in alarms if each.target is owner and (endless or each.deadline < math.inf)]
 
     def forget_closed(self) -> None:
         """Let go of what was in flight on event loops that are closed: then the collector finds it."""

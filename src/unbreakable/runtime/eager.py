@@ -138,7 +138,7 @@ class Rest:
     def cancel(self, error: asyncio.CancelledError) -> None:
         """Be cancelled before it is waited for: what it waits for itself is, or else it is told by *error*."""
         waits_for = self._waits_for
-        if not (asyncio.isfuture(waits_for) and waits_for.cancel()):
+        if not (asyncio.isfuture(waits_for) and waits_for.cancel(*error.args)):
             self._error = error
 
     def __await__(self) -> Rest:

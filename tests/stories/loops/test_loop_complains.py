@@ -56,6 +56,23 @@ def test_a_loop_that_always_fails_says_so_once(play, caplog, said):
     assert "test_loop_complains" in caplog.text
 
 
+def test_a_log_that_is_set_up_later_hears_of_what_fails_still(play, said, monkeypatch):
+    """What nobody could hear was not said: modules start loops, and programs set up their logs after that."""
+    hears = []
+    monkeypatch.setattr(complaints, "is_heard", lambda: bool(hears))
+
+    async def story(stage):
+        failing(stage, (ConnectionError("refused") for _ in range(10_000))).start()
+        await stage.sleep(2.5)
+        before = said()
+        hears.append(True)
+        await stage.sleep(20.0)
+        return before
+
+    assert [] == play(story)
+    assert warnings(f"{FAILED}ConnectionError: refused") == said()[:1]
+
+
 def test_each_sort_of_failure_is_told(play, said):
     """Another error may be the one that matters; of sorts without end a few are told."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 
 import pytest
@@ -40,13 +41,13 @@ async def played(protected, calls, gap):
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-@pytest.mark.parametrize("effects", ["idempotent", "unknown"])
-def test_a_target_that_answers_nine_of_ten_is_not_shut_out(seed, effects):
+@pytest.mark.parametrize("options", [{"effects": "idempotent"}, {}, {"deadline": math.inf}])
+def test_a_target_that_answers_nine_of_ten_is_not_shut_out(seed, options):
     """Cold, and from call to call, five failures in a row come back before the first answer does."""
     dice = random.Random(seed)
     target = Target(lambda number: dice.random() < 0.1)
     with virtual_time():
-        outcomes = asyncio.run(played(ub.protect("partner", effects=effects)(target.__call__), 1_500, 0.01))
+        outcomes = asyncio.run(played(ub.protect("partner", **options)(target.__call__), 1_500, 0.01))
     assert [] == [outcome for outcome in outcomes if isinstance(outcome.error, CircuitOpen)]
 
 
@@ -76,6 +77,47 @@ def test_one_that_dies_under_its_calls_is_left_in_peace_once_as_many_have_failed
         protected = ub.protect("partner", retry=False, deadline=30.0)(call)
         asyncio.run(played(protected, 100, 0.1))
     assert 40 == target.asked
+
+
+@pytest.mark.parametrize(("options", "asked"), [({}, 610), ({"timeout": ub.Timeout(2.0), "retry": False}, 50)])
+def test_one_that_hangs_is_left_in_peace_when_five_had_their_time(options, asked):
+    """What went out after the first of them cannot have been answered sooner, and says nothing."""
+
+    async def hang():
+        target.asked += 1
+        await sleep(1e6)
+
+    target = Target(None)
+    with virtual_time():
+        asyncio.run(played(ub.protect("partner", **options)(hang), 1_000, 0.05))
+    assert asked >= target.asked
+
+
+def test_what_is_not_out_any_more_is_not_waited_for():
+    """Callers went away: it is asked again who is out, with each twice as many failures."""
+    target = Target(None)
+
+    async def call():
+        target.asked += 1
+        if target.asked <= 300:
+            await sleep(1e6)
+        raise ConnectionError("down")
+
+    async def story():
+        protected = ub.protect("partner", retry=False)(call)
+        burst = [asyncio.ensure_future(protected.outcome()) for _ in range(300)]
+        await sleep(0.1)
+        for _ in range(5):
+            await protected.outcome()
+        for task in burst:
+            task.cancel()
+        await asyncio.gather(*burst, return_exceptions=True)
+        for _ in range(100):
+            await protected.outcome()
+
+    with virtual_time():
+        asyncio.run(story())
+    assert 310 == target.asked
 
 
 def test_a_circuit_that_is_pinned_opens_at_its_number():
