@@ -80,10 +80,10 @@ def _told(value: Any) -> Any:
         return (type(value), *(_told(getattr(value, name)) for name in value.fields))
     if not isinstance(value, FunctionType):
         return value
-    held = tuple(cell.cell_contents for cell in value.__closure__ or ())
-    code = (value.__code__, value.__module__, value.__defaults__, held)
     try:
+        held = tuple(cell.cell_contents for cell in value.__closure__ or ())
+        code = (value.__code__, value.__module__, value.__defaults__, held)
         hash(code)
-    except TypeError:
+    except (TypeError, ValueError):  # it holds what cannot be compared, or what is not there yet
         return value
     return code

@@ -359,8 +359,8 @@ def test_the_collector_ends_a_call_that_would_wait_for_its_attempt(monkeypatch):
     assert [] == [each for each in told if "GeneratorExit" in each or "event loop" in each]
 
 
-def test_the_turn_of_a_remedy_is_given_back():
-    """A remedy that a closed event loop was in the middle of is applied by the next call, at once."""
+def partner_whose_first_mending_hangs():
+    """Return a node and the tokens that it has had: the first remedy that is applied never comes to its end."""
     tokens = ["dead"]
 
     async def refresh(failure):
@@ -376,6 +376,12 @@ def test_the_turn_of_a_remedy_is_given_back():
 
     node = ub.FractalNode("partner", ask, effects="idempotent", deadline=1.0)
     node.remedy(PermissionError)(refresh)
+    return node, tokens
+
+
+def test_the_turn_of_a_remedy_is_given_back():
+    """A remedy that a closed event loop was in the middle of is applied by the next call, at once."""
+    node, tokens = partner_whose_first_mending_hangs()
     abandon(lambda _: node.execute(), 0)
     assert "in the middle" == tokens[-1]
 

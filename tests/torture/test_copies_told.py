@@ -18,6 +18,19 @@ def heard_of(node):
     return heard
 
 
+def answering(colour, answers):
+    """Return what takes so many seconds, and then returns or raises so, as each of *answers* says."""
+
+    async def work():
+        seconds, answer = answers.pop(0)
+        await colour.sleep(seconds)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return work
+
+
 @pytest.mark.parametrize(
     ("copy", "line", "won"),
     [
@@ -30,15 +43,8 @@ def test_a_call_tells_what_its_copy_came_to(colour, copy, line, won):
     """It has won, or failed, or was sent in vain: the last line of the story, the events and the figures say so."""
     answers = [(6.0, "a"), copy]
 
-    async def work():
-        seconds, answer = answers.pop(0)
-        await colour.sleep(seconds)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
     async def story():
-        door = colour.protect(work, effects="none", hedge=ub.Hedge(2.0), retry=False)
+        door = colour.protect(answering(colour, answers), effects="none", hedge=ub.Hedge(2.0), retry=False)
         heard = heard_of(door.node)
         outcome = await colour.call(door.outcome)
         status = door.node.get_status()
@@ -54,15 +60,10 @@ def test_the_copies_of_children_count_for_their_parent(colour):
     child = ub.FractalNode("child", parent=parent, effects="none", hedge=ub.Hedge(2.0))
     answers = [(6.0, "a"), (1.0, "b")] * 2
 
-    async def work():
-        seconds, answer = answers.pop(0)
-        await colour.sleep(seconds)
-        return answer
-
     async def story():
         execute = child.execute if colour.is_async else child.execute_sync
         for _ in range(2):
-            await colour.call(execute, colour.plain(work))
+            await colour.call(execute, colour.plain(answering(colour, answers)))
             await colour.sleep(9)
         parent.drop_child(child)
         return parent.get_status(), child.get_status()
@@ -74,16 +75,13 @@ def test_a_no_of_a_copy_is_told_as_one(colour):
     """It has answered first, if the attempt itself does not answer at all."""
     answers = [(60.0, "a"), (1.0, LookupError("not there"))]
 
-    async def work():
-        seconds, answer = answers.pop(0)
-        await colour.sleep(seconds)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
     async def story():
         door = colour.protect(
-            work, effects="none", hedge=ub.Hedge(2.0), retry=ub.Retry(2, on=ConnectionError), deadline=40.0
+            answering(colour, answers),
+            effects="none",
+            hedge=ub.Hedge(2.0),
+            retry=ub.Retry(2, on=ConnectionError),
+            deadline=40.0,
         )
         outcome = await colour.call(door.outcome)
         return [line.split("  ")[-1] for line in outcome.explain().splitlines()]

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.torture.test_closed_loops import forever, partner_whose_first_mending_hangs
 
 import unbreakable as ub
 from unbreakable.runtime import ASYNCIO
 from unbreakable.testing import virtual_time
-
-
-async def forever():
-    await asyncio.Event().wait()
 
 
 async def ok():
@@ -85,21 +82,7 @@ def test_a_place_comes_back_from_a_closed_event_loop_whose_tasks_somebody_holds(
 
 def test_the_turn_of_a_remedy_comes_back_from_a_closed_event_loop_whose_tasks_somebody_holds():
     """The next call applies it at once: each one waited out its deadline for a turn that nobody took."""
-    tokens = ["dead"]
-
-    async def refresh(failure):
-        if tokens == ["dead"]:
-            tokens.append("in the middle")
-            await forever()
-        tokens.append("fresh")
-
-    async def ask():
-        if tokens[-1] != "fresh":
-            raise PermissionError
-        return "flights"
-
-    node = ub.FractalNode("partner", ask, effects="idempotent", deadline=1.0)
-    node.remedy(PermissionError)(refresh)
+    node, _ = partner_whose_first_mending_hangs()
     held = held_in(node.execute())
 
     with virtual_time() as clock:

@@ -250,7 +250,8 @@ def time_is_up(ctx: Context, started: float) -> Exception:
         if now >= ctx.deadline
         else AttemptTimeout(f"cut after {took:.3f} s{reason}")
     )
-    error.__cause__ = kept_by
+    if kept_by is not None:
+        error.__cause__ = kept_by
     if ctx.is_aside:
         vars(error).update(may_have_arrived=False)  # it waited for something of ours
     return error

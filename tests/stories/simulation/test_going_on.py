@@ -7,6 +7,7 @@ import math
 import random
 
 import pytest
+from tests.pinned import Pinned
 
 import unbreakable as ub
 from unbreakable.policies import Hedge, Plan, Retry
@@ -22,26 +23,10 @@ def all_go_on(monkeypatch):
     monkeypatch.setattr("unbreakable.simulation.jobs.RUN_ON", 1.0)
 
 
-class Copying(ub.QuantumSimulationEngine):
-    """An engine that sends a copy after 20 ms, and learns nothing else."""
-
-    pinned = Plan(effects="none", deadline=DEADLINE, budget=None, hedge=Hedge(AFTER, threads=False), retry=Retry(2))
-
-    def choose_for(self, node) -> None:
-        node.new_chooser = lambda _: self
-        node.target.adopt(self.pinned)
-
-    def plan(self, *_: object) -> Plan:
-        return self.pinned
-
-    def compare(self, *_: object) -> None: ...
-
-    measure = compare
-
-    @property
-    def job(self):
-        ((_, job),) = self._jobs.values()
-        return job
+def copying() -> Pinned:
+    """Return an engine that sends a copy after 20 ms, and learns nothing else."""
+    hedge = Hedge(AFTER, threads=False)
+    return Pinned(Plan(effects="none", deadline=DEADLINE, budget=None, hedge=hedge, retry=Retry(2)))
 
 
 def asked(places: int, deadline: float | None, calls: int = 1_500) -> list[float]:
@@ -84,7 +69,7 @@ def test_measuring_leaves_the_places_of_a_small_pool_to_the_calls(places, deadli
 @pytest.mark.usefixtures("all_go_on")
 def test_calls_that_lose_together_let_no_more_go_on_than_those_that_lose_one_by_one():
     """Each of them had found room when it began."""
-    engine, ended = Copying(), []
+    engine, ended = copying(), []
 
     async def target(ctx: ub.Context) -> None:
         await sleep(FAST if ctx.rival else 1.0)
@@ -102,7 +87,7 @@ def test_calls_that_lose_together_let_no_more_go_on_than_those_that_lose_one_by_
 @pytest.mark.usefixtures("all_go_on")
 def test_what_hangs_is_waited_for_once_in_a_while_only():
     """One that had not ended after a hundred times as long as its call leaves the next ones three times the usual."""
-    engine, places = Copying(), list[tuple[float, float]]()
+    engine, places = copying(), list[tuple[float, float]]()
 
     async def target(ctx: ub.Context) -> None:
         began = ASYNCIO.now()

@@ -6,6 +6,7 @@ import asyncio
 import math
 
 import pytest
+from tests import pinned
 
 import unbreakable as ub
 from unbreakable.policies import Backoff, Hedge, Plan, Retry
@@ -23,29 +24,12 @@ def _virtual():
         yield
 
 
-class Pinned(ub.QuantumSimulationEngine):
-    """An engine under one plan, which learns no other."""
+class Pinned(pinned.Pinned):
+    """An engine under one plan, of these settings."""
 
     def __init__(self, **settings) -> None:
-        super().__init__()
         settings = {"hedge": Hedge(AFTER, threads=False), "retry": Retry(2, backoff=Backoff(0.01)), **settings}
-        self.pinned = Plan(effects=settings.pop("effects", "none"), deadline=DEADLINE, budget=None, **settings)
-
-    def choose_for(self, node) -> None:
-        node.new_chooser = lambda _: self
-        node.target.adopt(self.pinned)
-
-    def plan(self, *_: object) -> Plan:
-        return self.pinned
-
-    def compare(self, *_: object) -> None: ...
-
-    measure = compare
-
-    @property
-    def job(self):
-        ((_, job),) = self._jobs.values()
-        return job
+        super().__init__(Plan(effects=settings.pop("effects", "none"), deadline=DEADLINE, budget=None, **settings))
 
     def known(self):
         """Return what is kept: seconds of calls, seconds alone, and ages."""

@@ -113,6 +113,17 @@ def test_blocks_with_a_function_of_the_same_code_are_one():
     assert 5 == len(asked)
 
 
+def test_a_function_of_a_block_may_hold_what_is_not_there_yet():
+    """Its variable is given a value after the block has begun."""
+    with virtual_time():
+        for attempt in ub.attempts("block", retry=ub.Retry(2, on=lambda error: isinstance(error, known))):
+            with attempt:
+                known = ConnectionError
+                if attempt.number == 1:
+                    raise known("down")
+        assert 2 == attempt.number
+
+
 @pytest.mark.parametrize(("named", "attempts"), [(True, 3), (False, 1)])
 def test_it_is_asked_about_our_own_time_limit(named, attempts):
     """An attempt that we cut is repeated if it says so."""
