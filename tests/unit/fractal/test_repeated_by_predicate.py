@@ -114,11 +114,12 @@ def test_blocks_with_a_function_of_the_same_code_are_one():
 
 
 def test_a_function_of_a_block_may_hold_what_is_not_there_yet():
-    """Its variable is given a value after the block has begun."""
+    """Its variable is given a value after the block was asked for."""
     with virtual_time():
-        for attempt in ub.attempts("block", retry=ub.Retry(2, on=lambda error: isinstance(error, known))):
+        attempts = ub.attempts("block", retry=ub.Retry(2, on=lambda error: isinstance(error, known)))
+        known = ConnectionError
+        for attempt in attempts:
             with attempt:
-                known = ConnectionError
                 if attempt.number == 1:
                     raise known("down")
         assert 2 == attempt.number
